@@ -1,0 +1,39 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both set up what they need in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PROVIDER ?= caldav
+
+.PHONY: setup demo run test lint proof bench messages clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/longarc demo --out demo --provider $(PROVIDER)
+
+run: setup
+	$(BIN)/longarc run --embedded var
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+proof: setup
+	LONGARC_PROOF=full $(BIN)/pytest -m proof --timeout 3600
+
+bench: setup
+	$(BIN)/python -m bench
+
+messages: setup
+	$(BIN)/pybabel extract -F config/babel.cfg -k N_ --no-location --omit-header -o templates/locale/longarc.pot .
+
+clean:
+	rm -rf .venv demo var build dist *.egg-info

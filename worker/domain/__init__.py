@@ -1,0 +1,1 @@
+"""The pure part: what is decided, and when. No I/O, no clock, no settings."""

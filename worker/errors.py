@@ -1,0 +1,99 @@
+"""Every exception of ours. The docstring of a class is its message when none is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class LongarcError(Exception):
+    """Something went wrong in Longarc."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with what a person wrote: where it stands, what is wrong, what to write instead."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} {self.remedy}".strip()
+
+
+class Problems(LongarcError):
+    """What was given can't be used."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class UnknownName(LongarcError):
+    """No person, pair, session or commitment of that name is known."""
+
+
+class Refused(LongarcError):
+    """A guard stopped this before anything was written."""
+
+
+class LeaseLost(LongarcError):
+    """Somebody else holds the lease now; nothing was written."""
+
+
+class WrongKey(LongarcError):
+    """The sealed content can't be opened with the keys given."""
+
+
+class ProviderError(LongarcError):
+    """A calendar or mail service did not do what was asked."""
+
+
+class Transient(ProviderError):
+    """The service may do it later.
+
+    `retry_after` is how long the service asked us to wait, if it said so. `uncertain` is true when the effect may
+    have happened all the same (a time-out after the request was sent): look before repeating.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, retry_after: timedelta | None = None, uncertain: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.uncertain = uncertain
+
+
+class RateLimited(Transient):
+    """The service asked us to slow down."""
+
+
+class Unavailable(Transient):
+    """The service can't be reached or is out of order for now."""
+
+
+class Permanent(ProviderError):
+    """The service will not do it, however often it is asked."""
+
+
+class AuthRevoked(Permanent):
+    """The grant to act for this person is gone; a human has to give it again."""
+
+
+class Forbidden(Permanent):
+    """The service does not allow this."""
+
+
+class NotFound(Permanent):
+    """What was asked for does not exist, or can't be seen with this grant."""
+
+
+class Conflict(Permanent):
+    """Somebody changed it since it was last read."""
+
+
+class InvalidResponse(Permanent):
+    """The service answered something that can't be understood."""
