@@ -12,8 +12,8 @@ Clock = Callable[[], datetime]
 
 
 def utcnow() -> datetime:
-    """The current instant, in UTC."""
-    return datetime.now(UTC)
+    """The current instant in UTC, to the second: what is stored is what was compared."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 class SteppedClock:

@@ -99,6 +99,16 @@ class Review(StrEnum):
     NONE = "none"
 
 
+class Ended(StrEnum):
+    """Why a pair is no pair any more."""
+
+    NO = ""
+    REPORT_LEFT = "report_left"
+    MANAGER_LEFT = "manager_left"
+    BOTH_LEFT = "both_left"
+    CHANGED = "changed"  #: the report has another manager now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """When a pair likes to meet, in the report's zone. `minute` counts from local midnight."""
@@ -123,7 +133,7 @@ class Pair:
     prefer: Preference = Preference()
     trust: bool = False
     paused: bool = False
-    ended: bool = False
+    ended: Ended = Ended.NO
 
     @property
     def id(self) -> str:
@@ -131,7 +141,7 @@ class Pair:
 
     @property
     def active(self) -> bool:
-        return not (self.paused or self.ended)
+        return not (self.paused or self.ended is not Ended.NO)
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------
@@ -219,7 +229,6 @@ class Session:
     warned_at: datetime | None = None  #: when the clash over the present time was told
     held_at: datetime | None = None  #: end of the conversation that took place
     unplaceable: str | None = None  #: why no time exists; a person has been told
-    retry_at: datetime | None = None
     options: tuple[Span, ...] = ()  #: times held for the manager to choose from (T-12)
 
     @property
@@ -229,6 +238,18 @@ class Session:
     @property
     def booked(self) -> bool:
         return self.state is State.BOOKED
+
+    @property
+    def asks_contract(self) -> bool:
+        """True when a contract closes it: a combined session, or the last of a series (T-13)."""
+        return self.kind is Kind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
+
+    @property
+    def closed(self) -> bool:
+        """True when nothing is left to be done for it."""
+        if self.state is State.HELD:
+            return not self.asks_contract
+        return self.state in (State.CONTRACTED, State.UNFINISHED, State.CANCELLED)
 
     @property
     def span(self) -> Span:
@@ -479,7 +500,9 @@ class Message:
     event: str = ""  #: for events: the event's key
     name: str = ""  #: for mails: which one
     to: Address = ""
-    start: datetime | None = None  #: the session's start (or the due date) it speaks of
+    number: int = 0  #: for mails that come in a row: which one of them
+    start: datetime | None = None  #: what it speaks of: a session's start, a due date at midnight UTC; for an update
+    #: where the event stood when it was decided
     progress: Progress = Progress.WAITING
     attempts: int = 0
 
@@ -490,11 +513,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """An event of ours as it was last written or seen on its calendar."""
+    """An event of ours as it was last seen on its calendar.
+
+    `written` is the time we last wrote, or accepted from a human: when `span` is another one, a human moved it.
+    """
 
     key: str
     ref: EventRef
     span: Span
+    written: Span
+    sequence: int = 0  #: of the session or commitment, as last written
     gone: bool = False
     answers: Mapping[Address, Answer] = field(default_factory=dict)
 
@@ -514,6 +542,7 @@ class Taken:
     span: Span
     session: str  #: the session or commitment it belongs to
     kind: Kind | None = None  #: None for commitments
+    pair: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -530,6 +559,7 @@ class PairState:
     placed: Mapping[str, Placed] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
     taken: Mapping[Address, tuple[Taken, ...]] = field(default_factory=dict)  #: by other pairs
+    looked_at: datetime | None = None  #: when the free/busy of the two was last read
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,6 +568,18 @@ class Need:
 
     people: tuple[Address, ...]
     window: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was read of the calendars for planning: free/busy inside `window`.
+
+    Somebody in `unavailable` could not be asked just now; that is no reason to tell anybody anything, only to ask again.
+    """
+
+    window: Span
+    free_busy: Mapping[Address, FreeBusy]
+    unavailable: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -563,7 +605,9 @@ class Plan:
     commitments: tuple[Commitment, ...] = ()
     messages: tuple[Message, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    acknowledged: Mapping[str, Span] = field(default_factory=dict)  #: hand moves accepted, by event key
     needs: Need | None = None
+    looked: bool = False  #: true when free/busy was used for it
 
     @property
     def empty(self) -> bool:
@@ -602,4 +646,5 @@ class Policy:
     commitment_minutes: int = 30
     ahead: int = 1
     transition_every: Every = Every(weeks=6)
+    first_within_days: int = 21  #: a pair without a start date first meets about so long after it is first seen
     max_cancels: int = 20  #: more event cancellations than this in one sweep are refused

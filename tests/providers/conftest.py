@@ -1,0 +1,194 @@
+"""The servers that the providers' tests talk to, and the people who use them."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from worker.domain.model import Address, Answer, Show, Span
+from worker.embedded import Embedded
+from worker.providers import icalendars
+
+_NUMBERS = count(1)
+
+pytest.register_assert_rewrite("tests.providers.contract")
+
+
+class Watched:
+    """Stands before the calendar server: counts requests, and can stand in their way."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.before: Callable[[dict[str, Any]], tuple[str, list[tuple[str, str]], bytes] | None] | None = None
+        self.after: Callable[[dict[str, Any]], tuple[str, list[tuple[str, str]], bytes] | None] | None = None
+        self.rewrite: Callable[[bytes], bytes] | None = None
+
+    def around(self, app: Any) -> Any:
+        def served(environ: dict[str, Any], start_response: Any) -> Any:
+            self.seen.append(environ["REQUEST_METHOD"])
+            environ.pop("HTTP_ACCEPT_ENCODING", None)  # what is compressed can't be rewritten
+            if self.before and (instead := self.before(environ)):
+                return self._answer(start_response, *instead)
+            given: list[Any] = []
+            content = b"".join(app(environ, lambda status, headers, *rest: given.extend((status, headers))))
+            if self.after and (instead := self.after(environ)):
+                return self._answer(start_response, *instead)
+            if self.rewrite:
+                content = self.rewrite(content)
+            headers = [(name, value) for name, value in given[1] if name.lower() != "content-length"]
+            return self._answer(start_response, given[0], headers, content)
+
+        return served
+
+    @staticmethod
+    def _answer(start_response: Any, status: str, headers: list[tuple[str, str]], content: bytes) -> list[bytes]:
+        start_response(status, [*headers, ("Content-Length", str(len(content)))])
+        return [content]
+
+    def clear(self) -> None:
+        self.seen, self.before, self.after, self.rewrite = [], None, None, None
+
+
+class CalDavHands:
+    """People at work with their own calendar programs on the embedded server."""
+
+    def __init__(self, server: Embedded) -> None:
+        self._server = server
+        self._session = requests.Session()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def person(self, zone: str = "UTC") -> Address:
+        address = f"p{next(_NUMBERS)}@example.org"
+        self._server.add_person(address, zone)
+        return address
+
+    def stranger(self) -> Address:
+        return f"stranger{next(_NUMBERS)}@example.org"
+
+    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+        lines = {
+            Show.BUSY: [],
+            None: ["TRANSP:TRANSPARENT"],
+            Show.TENTATIVE: ["STATUS:TENTATIVE"],
+            Show.AWAY: ["X-MICROSOFT-CDO-BUSYSTATUS:OOF"],
+        }
+        return self.put_event(address, [*times(span), *lines[show]])
+
+    def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
+        end = last + timedelta(days=1)
+        lines = [f"DTSTART;VALUE=DATE:{first:%Y%m%d}", f"DTEND;VALUE=DATE:{end:%Y%m%d}"]
+        return self.put_event(address, [*lines, f"TRANSP:{'OPAQUE' if opaque else 'TRANSPARENT'}"])
+
+    def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
+        partstat = answer.value.upper().replace("_", "-")
+        lines = [
+            *times(span),
+            f"ORGANIZER:mailto:{organizer}",
+            f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{organizer}",
+            f"ATTENDEE;PARTSTAT={partstat}:MAILTO:{guest.upper()}",
+            "ATTENDEE;CUTYPE=ROOM;PARTSTAT=ACCEPTED:mailto:room4@example.org",
+        ]
+        name = self.put_event(organizer, lines)
+        return self.put_event(guest, lines, name)
+
+    def add_daily(self, address: Address, span: Span, times: int) -> str:
+        return self.put_event(address, [*_times(span), f"RRULE:FREQ=DAILY;COUNT={times}"])
+
+    def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
+        original = self._nth(address, series, number)
+        self._append(address, series, [*_times(span), f"RECURRENCE-ID:{original:%Y%m%dT%H%M%SZ}"])
+
+    def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
+        original = self._nth(address, series, number)
+        text = self.text(address, series)
+        self.put(address, series, text.replace("RRULE:", f"EXDATE:{original:%Y%m%dT%H%M%SZ}\r\nRRULE:", 1))
+
+    def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
+        partstat = answer.value.upper().replace("_", "-")
+        self.edit(guest, key, lambda text: re.sub(r"PARTSTAT=[A-Z-]+", f"PARTSTAT={partstat}", text))
+
+    def move(self, address: Address, key: str, span: Span) -> None:
+        start, end = times(span)
+        self.edit(address, key, lambda text: re.sub(r"DTEND:\w+", end, re.sub(r"DTSTART:\w+", start, text)))
+
+    def delete(self, address: Address, key: str) -> None:
+        self.remove(address, icalendars.resource(key))
+
+    def remove(self, address: Address, name: str) -> None:
+        self._session.delete(self.url(address, name), timeout=10).raise_for_status()
+
+    def kill(self, calendar: Address, cursor: str) -> str:
+        held = json.loads(cursor)
+        dead = "sync:http://radicale.org/ns/sync/" + "0" * 64
+        return json.dumps({"mark": dead, "copies": {who: [dead, names] for who, (_, names) in held["copies"].items()}})
+
+    # --- closer to the wire -----------------------------------------------------------------------------------------
+
+    def url(self, address: Address, name: str = "") -> str:
+        return self._server.caldav_url.format(email=address) + name
+
+    def text(self, address: Address, name: str) -> str:
+        answer = self._session.get(self.url(address, name), timeout=10)
+        answer.raise_for_status()
+        return answer.content.decode()
+
+    def put(self, address: Address, name: str, text: str) -> None:
+        content = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+        headers = {"Content-Type": "text/calendar; charset=utf-8"}
+        self._session.put(self.url(address, name), content, headers=headers, timeout=10).raise_for_status()
+
+    def put_event(self, address: Address, lines: list[str], name: str = "") -> str:
+        name = name or f"theirs-{next(_NUMBERS)}.ics"
+        event = [
+            "BEGIN:VEVENT",
+            f"UID:{name}",
+            "DTSTAMP:20270101T000000Z",
+            "SUMMARY:Secret plans",
+            *lines,
+            "END:VEVENT",
+        ]
+        whole = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:theirs", *event, "END:VCALENDAR", ""]
+        self.put(address, name, "\n".join(whole))
+        return name
+
+    def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:
+        """What a calendar program does with our event: reads it, changes something, writes it back."""
+        name = icalendars.resource(key)
+        unfolded = re.sub(r"\r?\n[ \t]", "", self.text(address, name))
+        self.put(address, name, change(unfolded))
+
+    def _append(self, address: Address, name: str, lines: list[str]) -> None:
+        event = ["BEGIN:VEVENT", f"UID:{name}", "DTSTAMP:20270101T000000Z", *lines, "END:VEVENT", "END:VCALENDAR"]
+        self.put(address, name, self.text(address, name).replace("END:VCALENDAR", "\n".join(event)))
+
+    def _nth(self, address: Address, name: str, number: int) -> datetime:
+        found = re.search(r"DTSTART:(\w+)", self.text(address, name))
+        assert found
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) + timedelta(days=number)
+
+
+def times(span: Span) -> list[str]:
+    return [f"DTSTART:{span.start:%Y%m%dT%H%M%SZ}", f"DTEND:{span.end:%Y%m%dT%H%M%SZ}"]
+
+
+_times = times  # where a parameter is called `times`, too
+
+
+@pytest.fixture(scope="session")
+def watched() -> Watched:
+    return Watched()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Iterator[Embedded]:
+    folder: Path = tmp_path_factory.mktemp("embedded")
+    with Embedded(folder, [], around=watched.around) as embedded:
+        yield embedded

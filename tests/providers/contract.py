@@ -1,0 +1,658 @@
+"""What `worker.providers.base` promises, as tests that every provider inherits.
+
+A provider's test class derives from `CalendarContract` (or `MailerContract`) and brings two fixtures: `provider`, and
+`hands`, which does to its calendars what people do. A power that a service does not have is declared by a class
+attribute; it is never quietly left out.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from email.message import EmailMessage
+from itertools import count
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from worker.domain.model import Address, Answer, Event, EventDraft, Guest, Show, Span
+from worker.errors import Conflict, Forbidden, NotFound, Permanent
+from worker.providers.base import CalendarProvider, Mailer
+
+_NUMBERS = count(1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Hands(Protocol):
+    """What people do on calendars behind the worker's back. Events of others are named by what `add` gives."""
+
+    def person(self, zone: str = "UTC") -> Address:
+        """Somebody new, with an empty calendar in that zone."""
+
+    def stranger(self) -> Address:
+        """Somebody whose time can't be read."""
+
+    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+        """A timed event of one's own; with `show` None it leaves the time free."""
+
+    def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
+        """Whole days, both included."""
+
+    def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
+        """A meeting of others, answered like that by the guest."""
+
+    def add_daily(self, address: Address, span: Span, times: int) -> str:
+        """A series: the same time on so many days in a row."""
+
+    def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None: ...
+
+    def cancel_occurrence(self, address: Address, series: str, number: int) -> None: ...
+
+    def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
+        """The guest answers our invitation."""
+
+    def move(self, address: Address, key: str, span: Span) -> None:
+        """Drag our event elsewhere, on that person's calendar."""
+
+    def delete(self, address: Address, key: str) -> None:
+        """Delete our event from that person's calendar."""
+
+    def remove(self, address: Address, name: str) -> None:
+        """Delete an event that `add` put there."""
+
+    def kill(self, calendar: Address, cursor: str) -> str:
+        """A cursor of that calendar which the service does not know any more."""
+
+
+def at(day: int, hour: int, minute: int = 0) -> datetime:
+    """An instant in the month that most tests play in: March 2027."""
+    return datetime(2027, 3, day, hour, minute, tzinfo=UTC)
+
+
+def span(day: int, hour: int, minutes: int = 60) -> Span:
+    return Span(at(day, hour), at(day, hour) + timedelta(minutes=minutes))
+
+
+WINDOW = Span(at(1, 0), at(31, 0))
+
+
+def draft(organizer: Address, *guests: Address, key: str = "", **changed: Any) -> EventDraft:
+    """What we would like to book, unless `changed` says otherwise."""
+    given = EventDraft(
+        key=key or f"s{next(_NUMBERS)}.1",
+        subject="Career conversation: Dana and Sam",
+        body="Ein Gespräch, kein Bericht; mit Komma, Strichpunkt\nund zweiter Zeile.",
+        span=span(9, 10, 75),
+        zone="Europe/Berlin",
+        organizer=Guest(organizer, "Dana Ö."),
+        guests=tuple(Guest(guest, "Sam") for guest in guests),
+    )
+    return replace(given, **changed)
+
+
+def days(zone: str, first: date, last: date) -> Span:
+    """From the first midnight to the last, as lived in that zone."""
+    place = ZoneInfo(zone)
+    start = datetime.combine(first, time(), place)
+    end = datetime.combine(last + DAY, time(), place)
+    return Span(start.astimezone(UTC), end.astimezone(UTC))
+
+
+class CalendarContract:
+    """One test for each promise of a calendar."""
+
+    remembers_cancelled = True  #: the service knows a key that was cancelled from one that was never used
+    reads_away = True  #: out of office can be told from busy
+    reads_tentative = True  #: tentative can be told from busy
+    tells_guest_deletes = True  #: an invited person's deletion is seen as a decline
+    guests_can_move = True  #: an invited person can drag the event in their own calendar
+
+    # --- unknown is never free --------------------------------------------------------------------------------------
+
+    def test_unknown_is_never_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        """T-2: who can't be read is in the answer, not known, with a reason in one line."""
+        known, unknown = hands.person(), hands.stranger()
+        found = provider.free_busy([known, unknown], WINDOW)
+        assert set(found) == {known, unknown}
+        assert found[known].known and found[known].busy == ()
+        assert not found[unknown].known and found[unknown].busy == ()
+        assert found[unknown].reason and "\n" not in found[unknown].reason
+
+    def test_nobody_asked_nobody_answered(self, provider: CalendarProvider, hands: Hands) -> None:
+        assert dict(provider.free_busy([], WINDOW)) == {}
+
+    # --- how time counts --------------------------------------------------------------------------------------------
+
+    def test_busy_is_clipped_and_sorted(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14))
+        hands.add(person, Span(at(4, 22), at(5, 2)))
+        hands.add(person, Span(at(5, 23), at(6, 3)))
+        hands.add(person, span(7, 9))
+        window = Span(at(5, 0), at(6, 0))
+        busy = provider.free_busy([person], window)[person].busy
+        assert [one.span for one in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
+        assert all(one.show is Show.BUSY and one.key is None for one in busy)
+
+    def test_what_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, Span(at(4, 23), at(5, 0)))
+        hands.add(person, Span(at(6, 0), at(6, 1)))
+        assert provider.free_busy([person], Span(at(5, 0), at(6, 0)))[person].busy == ()
+
+    def test_times_are_aware_and_in_utc(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person("America/New_York")
+        hands.add(person, span(5, 14))
+        event = provider.create(person, draft(person))
+        [busy, own] = provider.free_busy([person], WINDOW)[person].busy
+        for one in (busy.span, own.span, event.span):
+            assert one.start.utcoffset() == one.end.utcoffset() == timedelta(0)
+
+    def test_transparent_is_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14), show=None)
+        assert provider.free_busy([person], WINDOW)[person].busy == ()
+
+    def test_tentative_and_away_are_told_apart(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14), show=Show.TENTATIVE)
+        hands.add(person, span(6, 14), show=Show.AWAY)
+        tentative, away = provider.free_busy([person], WINDOW)[person].busy
+        assert tentative.show is (Show.TENTATIVE if self.reads_tentative else Show.BUSY)
+        assert away.show is (Show.AWAY if self.reads_away else Show.BUSY)
+
+    @pytest.mark.parametrize(
+        ("answer", "expected"),
+        [
+            (Answer.ACCEPTED, Show.BUSY),
+            (Answer.NEEDS_ACTION, Show.TENTATIVE),
+            (Answer.TENTATIVE, Show.TENTATIVE),
+            (Answer.DECLINED, None),
+        ],
+    )
+    def test_an_invitation_counts_as_answered(
+        self, provider: CalendarProvider, hands: Hands, answer: Answer, expected: Show | None
+    ) -> None:
+        """An invitation not answered yet is tentative; a declined one is free."""
+        organizer, guest = hands.person(), hands.person()
+        hands.invite(organizer, guest, span(5, 14), answer)
+        shows = [busy.show for busy in provider.free_busy([guest], WINDOW)[guest].busy]
+        if not self.reads_tentative and expected is Show.TENTATIVE:
+            expected = Show.BUSY
+        assert shows == ([expected] if expected else [])
+        assert [busy.show for busy in provider.free_busy([organizer], WINDOW)[organizer].busy] == [Show.BUSY]
+
+    @pytest.mark.parametrize(
+        ("zone", "first", "last"),
+        [
+            ("UTC", date(2027, 3, 9), date(2027, 3, 9)),
+            ("Europe/Berlin", date(2027, 3, 27), date(2027, 3, 29)),  # the clocks go forward in between
+            ("America/Los_Angeles", date(2027, 3, 13), date(2027, 3, 14)),
+            ("Asia/Kolkata", date(2027, 3, 9), date(2027, 3, 10)),
+            ("Pacific/Kiritimati", date(2027, 3, 9), date(2027, 3, 9)),  # UTC+14
+            ("Pacific/Pago_Pago", date(2027, 3, 9), date(2027, 3, 9)),  # UTC-11
+            ("Africa/Cairo", date(2027, 4, 29), date(2027, 4, 30)),  # midnight is left out on the 30th
+        ],
+    )
+    def test_all_day_is_busy_on_those_days_where_the_owner_lives(
+        self, provider: CalendarProvider, hands: Hands, zone: str, first: date, last: date
+    ) -> None:
+        person = hands.person(zone)
+        hands.add_all_day(person, first, last)
+        expected = days(zone, first, last)
+        window = Span(expected.start - 3 * DAY, expected.end + 3 * DAY)
+        [busy] = provider.free_busy([person], window)[person].busy
+        assert busy.span == expected
+        assert busy.show in (Show.BUSY, Show.AWAY)
+        [event] = provider.changes(person, None, window).events
+        assert event.all_day and event.span == expected
+
+    def test_all_day_transparent_is_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person("Europe/Berlin")
+        hands.add_all_day(person, date(2027, 3, 9), date(2027, 3, 10), opaque=False)
+        assert provider.free_busy([person], WINDOW)[person].busy == ()
+
+    def test_a_series_counts_by_its_occurrences(self, provider: CalendarProvider, hands: Hands) -> None:
+        """A moved occurrence is busy where it was moved to only; a cancelled one is free."""
+        person = hands.person()
+        series = hands.add_daily(person, span(8, 9, 30), times=4)
+        hands.move_occurrence(person, series, 1, span(9, 15, 30))
+        hands.cancel_occurrence(person, series, 2)
+        busy = provider.free_busy([person], WINDOW)[person].busy
+        assert [one.span for one in busy] == [span(8, 9, 30), span(9, 15, 30), span(11, 9, 30)]
+
+    def test_an_occurrence_moved_into_the_window_is_seen(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        series = hands.add_daily(person, span(8, 9, 30), times=3)
+        hands.move_occurrence(person, series, 2, span(20, 9, 30))
+        busy = provider.free_busy([person], Span(at(20, 0), at(21, 0)))[person].busy
+        assert [one.span for one in busy] == [span(20, 9, 30)]
+
+    # --- our events -------------------------------------------------------------------------------------------------
+
+    def test_what_is_created_can_be_found(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        event = provider.create(dana, wanted)
+        assert event.ref.calendar == dana and event.ref.id and event.ref.etag
+        assert (event.key, event.span, event.all_day, event.cancelled) == (wanted.key, wanted.span, False, False)
+        assert event.organizer == dana
+        assert event.answers == {sam: Answer.NEEDS_ACTION}
+        assert provider.find(dana, wanted.key) == event
+
+    def test_what_was_never_created_is_not_found(self, provider: CalendarProvider, hands: Hands) -> None:
+        assert provider.find(hands.person(), "s0.1") is None
+
+    def test_creating_twice_gives_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        assert provider.create(dana, wanted).ref.id == provider.create(dana, wanted).ref.id
+        for person in (dana, sam):
+            assert len(provider.free_busy([person], WINDOW)[person].busy) == 1
+
+    def test_creating_at_the_same_time_gives_one_event(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        with ThreadPoolExecutor(4) as crowd:
+            made = list(crowd.map(lambda _: provider.create(dana, wanted), range(4)))
+        assert len({event.ref.id for event in made}) == 1
+        assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
+
+    def test_creating_again_gives_the_event_as_people_left_it(self, provider: CalendarProvider, hands: Hands) -> None:
+        """R-9: nothing that people did is undone by repeating a create."""
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        hands.move(dana, wanted.key, span(10, 9, 75))
+        assert provider.create(dana, wanted).span == span(10, 9, 75)
+
+    def test_keys_of_any_shape_are_kept(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana = hands.person()
+        for key in ("a/../b?c#d e.1", "ü" * 60, "S1.1", "s1.1"):
+            event = provider.create(dana, draft(dana, key=key))
+            assert event.key == key
+            found = provider.find(dana, key)
+            assert found is not None and found.key == key
+        assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 4
+
+    def test_our_event_is_told_apart_from_what_is_booked_over_it(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
+        """R-8: on both calendars, in free/busy and in changes."""
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        for person in (dana, sam):
+            hands.add(person, wanted.span)
+            busy = provider.free_busy([person], WINDOW)[person].busy
+            assert sorted(one.key or "" for one in busy) == ["", wanted.key]
+            events = provider.changes(person, None, WINDOW).events
+            assert sorted(event.key or "" for event in events) == ["", wanted.key]
+
+    def test_an_event_that_does_not_block_leaves_the_time_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana = hands.person()
+        event = provider.create(dana, draft(dana, blocks=False))
+        assert event.show is None
+        assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+
+    @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"])
+    def test_our_all_day_note_keeps_its_day(self, provider: CalendarProvider, hands: Hands, zone: str) -> None:
+        """T-8: a commitment's note lies on its day in the manager's zone."""
+        dana = hands.person(zone)
+        day = days(zone, date(2027, 3, 9), date(2027, 3, 9))
+        event = provider.create(dana, draft(dana, span=day, zone=zone, all_day=True, blocks=False))
+        assert (event.all_day, event.span) == (True, day)
+        assert provider.find(dana, event.key or "") == event
+
+    def test_update_makes_it_what_the_draft_says(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        event = provider.create(dana, wanted)
+        moved = provider.update(event.ref, replace(wanted, span=span(11, 13, 60), sequence=1))
+        assert moved.span == span(11, 13, 60)
+        assert moved.ref.id == event.ref.id and moved.ref.etag != event.ref.etag
+        assert provider.find(dana, wanted.key) == moved
+        for person in (dana, sam):
+            assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(11, 13, 60)]
+
+    def test_moving_asks_everybody_anew(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        hands.answer(dana, sam, wanted.key, Answer.DECLINED)
+        event = provider.find(dana, wanted.key)
+        assert event is not None and event.answers == {sam: Answer.DECLINED}
+        moved = provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+        assert moved.answers == {sam: Answer.NEEDS_ACTION}
+        assert provider.find(dana, wanted.key) == moved
+
+    def test_an_update_that_moves_nothing_keeps_answers(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
+        event = provider.find(dana, wanted.key)
+        assert event is not None
+        renamed = provider.update(event.ref, replace(wanted, subject="Career conversation"))
+        assert renamed.answers == {sam: Answer.ACCEPTED}
+        assert provider.find(dana, wanted.key) == renamed
+
+    def test_a_stale_etag_raises_conflict_and_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        event = provider.create(dana, wanted)
+        hands.move(dana, wanted.key, span(10, 9, 75))
+        with pytest.raises(Conflict):
+            provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+        with pytest.raises(Conflict):
+            provider.cancel(event.ref)
+        found = provider.find(dana, wanted.key)
+        assert found is not None and found.span == span(10, 9, 75)
+        assert [busy.span for busy in provider.free_busy([dana], WINDOW)[dana].busy] == [span(10, 9, 75)]
+
+    def test_an_update_of_what_is_gone_is_refused(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana = hands.person()
+        wanted = draft(dana)
+        event = provider.create(dana, wanted)
+        provider.cancel(event.ref)
+        with pytest.raises((NotFound, Conflict)):
+            provider.update(event.ref, replace(wanted, span=span(11, 13, 60)))
+        assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+
+    def test_cancel_takes_it_off_every_calendar(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.cancel(provider.create(dana, wanted).ref)
+        assert provider.find(dana, wanted.key) is None
+        for person in (dana, sam):
+            assert provider.free_busy([person], WINDOW)[person].busy == ()
+
+    def test_cancelling_what_is_gone_succeeds(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        event = provider.create(dana, draft(dana, sam))
+        provider.cancel(event.ref)
+        provider.cancel(event.ref)
+        provider.cancel(replace(event.ref, etag=""))
+        assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+
+    def test_cancelling_without_an_etag_takes_any_version(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        event = provider.create(dana, wanted)
+        hands.move(dana, wanted.key, span(10, 9, 75))
+        provider.cancel(replace(event.ref, etag=""))
+        assert provider.find(dana, wanted.key) is None
+
+    def test_what_was_cancelled_is_never_brought_back(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana = hands.person()
+        wanted = draft(dana)
+        provider.cancel(provider.create(dana, wanted).ref)
+        if not self.remembers_cancelled:  # the keys' generation is what keeps the promise then
+            assert provider.create(dana, replace(wanted, key=f"{wanted.key[:-1]}2")).key != wanted.key
+            return
+        with pytest.raises(Conflict):
+            provider.create(dana, wanted)
+        assert provider.free_busy([dana], WINDOW)[dana].busy == ()
+
+    def test_we_touch_only_what_is_ours(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana = hands.person()
+        hands.add(dana, span(9, 10))
+        [event] = provider.changes(dana, None, WINDOW).events
+        assert event.key is None
+        for etag in (event.ref.etag, ""):
+            with pytest.raises(Forbidden):
+                provider.update(replace(event.ref, etag=etag), draft(dana))
+            with pytest.raises(Forbidden):
+                provider.cancel(replace(event.ref, etag=etag))
+        assert len(provider.free_busy([dana], WINDOW)[dana].busy) == 1
+
+    def test_a_calendar_out_of_reach_is_refused_for_good(self, provider: CalendarProvider, hands: Hands) -> None:
+        stranger = hands.stranger()
+        for attempt in (
+            lambda: provider.create(stranger, draft(stranger)),
+            lambda: provider.changes(stranger, None, WINDOW),
+        ):
+            with pytest.raises(Permanent) as caught:
+                attempt()
+            assert "\n" not in str(caught.value)
+
+    def test_a_guest_without_a_calendar_here_is_no_obstacle(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, outsider = hands.person(), "sam@elsewhere.example"
+        wanted = draft(dana, outsider)
+        assert provider.create(dana, wanted).answers == {outsider: Answer.NEEDS_ACTION}
+        found = provider.find(dana, wanted.key)
+        assert found is not None and found.answers == {outsider: Answer.NEEDS_ACTION}
+
+    # --- what people do to our events -------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("answer", [Answer.ACCEPTED, Answer.TENTATIVE, Answer.DECLINED])
+    def test_each_answer_comes_back(self, provider: CalendarProvider, hands: Hands, answer: Answer) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.answer(dana, sam, wanted.key, answer)
+        changes = provider.changes(dana, cursor, WINDOW)
+        assert not changes.full
+        assert [(event.key, event.answers) for event in changes.events] == [(wanted.key, {sam: answer})]
+        found = provider.find(dana, wanted.key)
+        assert found is not None and found.answers == {sam: answer}
+        expected = [] if answer is Answer.DECLINED else [wanted.key]
+        assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == expected
+
+    def test_a_guest_who_deletes_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
+        """R-8: deleting is an answer, too."""
+        if not self.tells_guest_deletes:
+            pytest.skip("this service does not tell")
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.delete(sam, wanted.key)
+        [event] = provider.changes(dana, cursor, WINDOW).events
+        assert (event.key, event.answers, event.span) == (wanted.key, {sam: Answer.DECLINED}, wanted.span)
+        assert provider.create(dana, wanted).answers == {sam: Answer.DECLINED}
+        assert provider.free_busy([sam], WINDOW)[sam].busy == ()
+        moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+        assert moved.answers == {sam: Answer.NEEDS_ACTION}
+        assert [busy.span for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
+
+    def test_a_guest_who_moves_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
+        if not self.guests_can_move:
+            pytest.skip("this service does not let them")
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.move(sam, wanted.key, span(10, 9, 75))
+        [event] = provider.changes(dana, cursor, WINDOW).events
+        assert (event.span, event.answers) == (wanted.span, {sam: Answer.DECLINED})
+
+    def test_the_organizers_move_comes_back_and_reaches_the_guest(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
+        """R-9, T-11: a hand move is seen, with its new time, on both calendars."""
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        event = provider.create(dana, wanted)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.move(dana, wanted.key, span(10, 9, 75))
+        changes = provider.changes(dana, cursor, WINDOW)
+        assert [(one.ref.id, one.key, one.span) for one in changes.events] == [
+            (event.ref.id, wanted.key, span(10, 9, 75))
+        ]
+        for person in (dana, sam):
+            assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(10, 9, 75)]
+
+    def test_a_move_out_of_the_window_is_told(self, provider: CalendarProvider, hands: Hands) -> None:
+        """R-8: moved out of reach is not the same as deleted."""
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        far = Span(at(9, 10) + 90 * DAY, at(9, 11) + 90 * DAY)
+        hands.move(dana, wanted.key, far)
+        for changes in (provider.changes(dana, cursor, WINDOW), provider.changes(dana, None, WINDOW)):
+            assert [(event.key, event.span) for event in changes.events] == [(wanted.key, far)]
+
+    def test_the_organizers_delete_comes_back_and_reaches_the_guest(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        event = provider.create(dana, wanted)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.delete(dana, wanted.key)
+        changes = provider.changes(dana, cursor, WINDOW)
+        assert (changes.events, changes.gone) == ((), (event.ref.id,))
+        assert provider.find(dana, wanted.key) is None
+        assert provider.free_busy([sam], WINDOW)[sam].busy == ()
+
+    # --- changes ----------------------------------------------------------------------------------------------------
+
+    def test_the_first_look_lists_everything_in_the_window(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14))
+        hands.add(person, span(6, 14))
+        hands.add(person, Span(at(1, 0) - 5 * DAY, at(1, 0) - 4 * DAY))
+        changes = provider.changes(person, None, WINDOW)
+        assert changes.full
+        assert {event.span for event in changes.events} >= {span(5, 14), span(6, 14)}
+        assert all(event.span.end > WINDOW.start for event in changes.events)
+
+    def test_nothing_changed_is_nothing_told(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        provider.create(dana, draft(dana, sam))
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        for _ in range(2):
+            changes = provider.changes(dana, cursor, WINDOW)
+            assert (changes.events, changes.gone, changes.full) == ((), (), False)
+            cursor = changes.cursor
+
+    def test_only_what_changed_is_told_once(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14))
+        old = hands.add(person, span(6, 14))
+        [first, second] = sorted(provider.changes(person, None, WINDOW).events, key=_by_start)
+        cursor = provider.changes(person, None, WINDOW).cursor
+        hands.add(person, span(7, 14))
+        hands.remove(person, old)
+        changes = provider.changes(person, cursor, WINDOW)
+        assert [event.span for event in changes.events] == [span(7, 14)]
+        assert changes.gone == (second.ref.id,)
+        assert first.ref.id not in changes.gone
+        again = provider.changes(person, changes.cursor, WINDOW)
+        assert (again.events, again.gone) == ((), ())
+
+    def test_a_series_is_told_whole(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        series = hands.add_daily(person, span(8, 9, 30), times=3)
+        before = provider.changes(person, None, WINDOW)
+        assert len({event.series for event in before.events}) == 1 and before.events[0].series
+        assert len({event.ref.id for event in before.events}) == 3
+        hands.cancel_occurrence(person, series, 1)
+        after = provider.changes(person, before.cursor, WINDOW)
+        alive = sorted(event.span for event in after.events if not event.cancelled)
+        assert alive == [span(8, 9, 30), span(10, 9, 30)]
+        assert {event.series for event in after.events} == {before.events[0].series}
+        hands.remove(person, series)
+        assert provider.changes(person, after.cursor, WINDOW).gone == (before.events[0].series,)
+
+    @pytest.mark.parametrize("cursor", ["", "nonsense", "{}", '{"mark": "sync:nonsense", "copies": {}}', "-5", "[1]"])
+    def test_a_cursor_that_makes_no_sense_is_a_full_pass(
+        self, provider: CalendarProvider, hands: Hands, cursor: str
+    ) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14))
+        changes = provider.changes(person, cursor, WINDOW)
+        assert changes.full and [event.span for event in changes.events] == [span(5, 14)]
+
+    def test_a_dead_cursor_is_a_full_pass(self, provider: CalendarProvider, hands: Hands) -> None:
+        """What isn't listed is gone, and the new cursor is alive."""
+        dana, sam = hands.person(), hands.person()
+        kept, lost = draft(dana, sam), draft(dana, sam, span=span(10, 10))
+        provider.create(dana, kept)
+        provider.create(dana, lost)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.delete(dana, lost.key)
+        hands.answer(dana, sam, kept.key, Answer.ACCEPTED)
+        changes = provider.changes(dana, hands.kill(dana, cursor), WINDOW)
+        assert changes.full
+        assert [(event.key, event.answers) for event in changes.events] == [(kept.key, {sam: Answer.ACCEPTED})]
+        assert provider.free_busy([sam], WINDOW)[sam].busy != ()
+        after = provider.changes(dana, changes.cursor, WINDOW)
+        assert (after.events, after.gone, after.full) == ((), (), False)
+
+    def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
+        """T-9: a 1:1 is known by who is invited, on both calendars."""
+        dana, sam = hands.person(), hands.person()
+        hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
+        for person in (dana, sam):
+            [event] = provider.changes(person, None, WINDOW).events
+            assert (event.organizer, dict(event.answers)) == (dana, {sam: Answer.ACCEPTED})
+            assert event.key is None
+
+    # --- proving ----------------------------------------------------------------------------------------------------
+
+    def test_a_check_proves_and_changes_nothing(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        cursor = provider.changes(person, None, WINDOW).cursor
+        findings = provider.check(person)
+        assert findings and all(finding.ok and finding.what for finding in findings)
+        changes = provider.changes(person, cursor, WINDOW)
+        assert (changes.events, changes.gone) == ((), ())
+
+    def test_a_check_that_fails_says_what_to_do(self, provider: CalendarProvider, hands: Hands) -> None:
+        failed = [finding for finding in provider.check(hands.stranger()) if not finding.ok]
+        assert failed and all(finding.remedy and "\n" not in finding.remedy for finding in failed)
+
+
+def _by_start(event: Event) -> datetime:
+    return event.span.start
+
+
+def letter(to: Address, subject: str = "Grüße") -> EmailMessage:
+    """A mail as the worker makes them."""
+    message = EmailMessage()
+    message["From"] = "Dana Ö. <dana@example.org>"
+    message["To"] = to
+    message["Subject"] = subject
+    message["Message-ID"] = f"<{next(_NUMBERS)}@longarc.example>"
+    message.set_content("Zeile eins\n.\nFrom here on\n")
+    message.add_alternative("<p>Zeile eins</p>", subtype="html")
+    return message
+
+
+class MailerContract:
+    """One test for each promise of a mailer. Fixtures: `mailer`, and `inbox`, which gives what reached an address."""
+
+    knows_what_it_sent = True
+
+    def test_a_message_arrives_as_it_was_written(self, mailer: Mailer, inbox: Any) -> None:
+        message = letter("sam@example.org")
+        mailer.send(message, "m1")
+        [arrived] = inbox("sam@example.org")
+        for name in ("From", "To", "Subject", "Message-ID"):
+            assert arrived[name] == message[name]
+        assert _body(arrived) == _body(message)
+
+    def test_it_says_what_it_knows_of_what_was_sent(self, mailer: Mailer, inbox: Any) -> None:
+        before = mailer.was_sent("m2")
+        mailer.send(letter("sam@example.org"), "m2")
+        if self.knows_what_it_sent:
+            assert (before, mailer.was_sent("m2"), mailer.was_sent("other")) == (False, True, False)
+        else:
+            assert (before, mailer.was_sent("m2")) == (None, None)
+
+    def test_a_header_can_not_be_smuggled_in(self, mailer: Mailer, inbox: Any) -> None:
+        for value in ("Hello\r\nBcc: eve@example.org", "Hello\nX: y", "Hello\rX: y"):
+            with pytest.raises(ValueError, match=r"linefeed|carriage"):
+                letter("sam@example.org", subject=value)
+        assert inbox("eve@example.org") == []
+
+
+def _body(message: EmailMessage) -> str:
+    part = message.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")

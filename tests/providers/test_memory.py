@@ -1,0 +1,187 @@
+"""The reference provider keeps every promise, and can be used as people use their calendars."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from email.message import EmailMessage
+from itertools import count
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.providers.contract import WINDOW, CalendarContract, MailerContract, at, draft, letter, span
+from worker.domain.model import Address, Answer, Show, Span
+from worker.errors import Conflict, Unavailable
+from worker.providers import base
+from worker.providers.memory import MemoryCalendar, MemoryMailer
+
+_NUMBERS = count(1)
+
+
+class MemoryHands:
+    """People at work on calendars in this process."""
+
+    def __init__(self, provider: MemoryCalendar) -> None:
+        self._provider = provider
+        self._zones: dict[Address, str] = {}
+
+    def person(self, zone: str = "UTC") -> Address:
+        address = f"p{next(_NUMBERS)}@example.org"
+        self._zones[address] = zone
+        return address
+
+    def stranger(self) -> Address:
+        address = self.person()
+        self._provider.close(address, f"{address} does not share a calendar.")
+        return address
+
+    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+        return self._provider.add(address, span, show=show)
+
+    def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
+        zone = ZoneInfo(self._zones[address])
+        start, end = (datetime.combine(day, time(), zone) for day in (first, last + timedelta(days=1)))
+        whole = Span(start.astimezone(UTC), end.astimezone(UTC))
+        return self._provider.add(address, whole, all_day=True, show=Show.AWAY if opaque else None)
+
+    def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
+        return self._provider.add(organizer, span, attendees={guest: answer})
+
+    def add_daily(self, address: Address, span: Span, times: int) -> str:
+        series = f"series{next(_NUMBERS)}"
+        self._occurrences = [
+            self._provider.add(address, Span(span.start + day, span.end + day), series=series)
+            for day in (timedelta(days=number) for number in range(times))
+        ]
+        return series
+
+    def move_occurrence(self, address: Address, series: str, number: int, span: Span) -> None:
+        self._provider.move(address, self._occurrences[number], span)
+
+    def cancel_occurrence(self, address: Address, series: str, number: int) -> None:
+        self._provider.remove(address, self._occurrences.pop(number))
+
+    def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
+        self._provider.answer(organizer, key, guest, answer)
+
+    def move(self, address: Address, key: str, span: Span) -> None:
+        self._provider.move(address, key, span)
+
+    def delete(self, address: Address, key: str) -> None:
+        self._provider.remove(address, key)
+
+    def remove(self, address: Address, name: str) -> None:
+        for entry in self._occurrences if name.startswith("series") else [name]:
+            self._provider.remove(address, entry)
+
+    def kill(self, calendar: Address, cursor: str) -> str:
+        self._provider.forget_cursors(calendar)
+        return cursor
+
+
+@pytest.fixture
+def provider() -> MemoryCalendar:
+    made = base.load(base.CALENDARS, "memory")({})
+    assert isinstance(made, MemoryCalendar)
+    return made
+
+
+@pytest.fixture
+def hands(provider: MemoryCalendar) -> MemoryHands:
+    return MemoryHands(provider)
+
+
+class TestMemoryCalendar(CalendarContract):
+    """All promises, all powers."""
+
+
+def test_a_key_stays_used_when_people_delete_the_event(provider: MemoryCalendar) -> None:
+    """The reference is as strict as the strictest service."""
+    wanted = draft("dana@example.org")
+    provider.create("dana@example.org", wanted)
+    provider.remove("dana@example.org", wanted.key)
+    with pytest.raises(Conflict):
+        provider.create("dana@example.org", wanted)
+
+
+@pytest.mark.parametrize("operation", ["create", "update", "cancel"])
+@pytest.mark.parametrize("moment", ["", ".done"])
+def test_a_fault_strikes_before_the_effect_or_after_it(provider: MemoryCalendar, operation: str, moment: str) -> None:
+    """What the outbox has to live through: the same error, with and without the effect."""
+    dana = "dana@example.org"
+    wanted = draft(dana)
+    event = provider.create(dana, wanted if operation != "create" else draft(dana))
+
+    def fail(name: str) -> None:
+        if name == operation + moment:
+            raise Unavailable(uncertain=True)
+
+    provider.fail = fail
+    with pytest.raises(Unavailable):
+        if operation == "create":
+            provider.create(dana, wanted)
+        elif operation == "update":
+            provider.update(event.ref, draft(dana, key=wanted.key, span=span(11, 9)))
+        else:
+            provider.cancel(event.ref)
+    provider.fail = None
+    found = provider.find(dana, wanted.key)
+    done = {"create": found is not None, "update": found is not None and found.span == span(11, 9), "cancel": not found}
+    assert done[operation] is (moment == ".done")
+
+
+def test_changed_hints_at_what_people_touched_only(provider: MemoryCalendar) -> None:
+    dana, sam = "dana@example.org", "sam@example.org"
+    wanted = draft(dana, sam)
+    provider.create(dana, wanted)
+    assert provider.changed() == set()
+    provider.answer(dana, wanted.key, sam, Answer.DECLINED)
+    assert provider.changed() == {dana, sam}
+    assert provider.changed() == set()
+    entry = provider.add("kim@example.org", span(5, 9))
+    provider.drop(entry)
+    assert provider.changed() == {"kim@example.org"}
+
+
+def test_a_look_costs_what_lies_in_the_window(provider: MemoryCalendar) -> None:
+    """Ten years around it are not touched: no view of them is ever made."""
+    dana = "dana@example.org"
+    for day in range(3650):
+        start = at(1, 9) + timedelta(days=day - 1825)
+        provider.add(dana, Span(start, start + timedelta(hours=1)))
+    provider.free_busy([dana], WINDOW)
+    assert sum(1 for entry in provider._entries.values() if entry.views) <= 32
+
+
+def test_what_is_handed_out_is_made_once(provider: MemoryCalendar) -> None:
+    dana = "dana@example.org"
+    provider.add(dana, span(5, 9))
+    first, second = (provider.free_busy([dana], WINDOW)[dana].busy[0] for _ in range(2))
+    assert first is second
+
+
+class TestMemoryMailer(MailerContract):
+    @pytest.fixture
+    def mailer(self) -> MemoryMailer:
+        made = base.load(base.MAILERS, "memory")({})
+        assert isinstance(made, MemoryMailer)
+        return made
+
+    @pytest.fixture
+    def inbox(self, mailer: MemoryMailer) -> Callable[[Address], list[EmailMessage]]:
+        return lambda to: [message for _, message in mailer.sent if message["To"] == to]
+
+    def test_one_that_forgets_says_so(self) -> None:
+        mailer = base.load(base.MAILERS, "memory")({"forgetful": True})
+        mailer.send(letter("sam@example.org"), "m1")
+        assert mailer.was_sent("m1") is None
+
+    @pytest.mark.parametrize(("moment", "sent"), [("send", False), ("send.done", True)])
+    def test_a_fault_strikes_before_the_effect_or_after_it(self, mailer: MemoryMailer, moment: str, sent: bool) -> None:
+        def fail(name: str) -> None:
+            if name == moment:
+                raise Unavailable(uncertain=True)
+
+        mailer.fail = fail
+        with pytest.raises(Unavailable):
+            mailer.send(letter("sam@example.org"), "m1")
+        assert mailer.was_sent("m1") is sent

@@ -1,0 +1,302 @@
+"""The SMTP mailer against a real SMTP server: what arrives, what is refused, and what nobody can know."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.providers.contract import MailerContract, letter
+from worker.clock import utcnow
+from worker.domain.model import Address
+from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable
+from worker.providers import base
+from worker.providers.smtp import SmtpMailer
+
+
+class Desk:
+    """Takes mail, or answers as it is told to at a given step."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[list[str], bytes]] = []
+        self.answers: dict[str, str] = {}
+        self.hang_up_at = ""
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if "MAIL" in self.answers or self.hang_up_at == "MAIL":
+            return self._act(server, "MAIL")
+        envelope.mail_from = address
+        return "250 fine"
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address in self.answers:
+            return self.answers[address]
+        if "RCPT" in self.answers or self.hang_up_at == "RCPT":
+            return self._act(server, "RCPT")
+        envelope.rcpt_tos.append(address)
+        return "250 fine"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if "DATA" not in self.answers:
+            self.taken.append((list(envelope.rcpt_tos), envelope.original_content))
+        return self._act(server, "DATA")
+
+    def _act(self, server: Any, step: str) -> str:
+        if self.hang_up_at == step:
+            server.transport.abort()
+        return self.answers.get(step, "250 taken")
+
+
+class BoundController(Controller):
+    """Listens on a port that was free when it was asked for."""
+
+    def __init__(self, desk: Desk, **parameters: Any) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        super().__init__(desk, hostname="127.0.0.1", port=self._listening.getsockname()[1], **parameters)
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self._listening, ssl=self.ssl_context)
+
+
+@contextmanager
+def serving(desk: Desk, **parameters: Any) -> Iterator[int]:
+    controller = BoundController(desk, **parameters)
+    controller.start()
+    try:
+        yield int(controller.port)
+    finally:
+        controller.stop()
+
+
+def open_mailer(port: int, **section: Any) -> SmtpMailer:
+    given = {"host": "127.0.0.1", "port": port, "security": "none", "timeout": 5} | section
+    made = base.load(base.MAILERS, "smtp")(given)
+    assert isinstance(made, SmtpMailer)
+    return made
+
+
+@pytest.fixture(scope="module")
+def shared_desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture(scope="module")
+def port(shared_desk: Desk) -> Iterator[int]:
+    with serving(shared_desk, enable_SMTPUTF8=False) as port:
+        yield port
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    shared_desk.taken, shared_desk.answers, shared_desk.hang_up_at = [], {}, ""
+    return shared_desk
+
+
+@pytest.fixture
+def mailer(port: int, desk: Desk) -> SmtpMailer:
+    return open_mailer(port)
+
+
+@pytest.fixture
+def inbox(desk: Desk) -> Callable[[Address], list[EmailMessage]]:
+    parser = BytesParser(policy=policy.default)
+
+    def read(to: Address) -> list[EmailMessage]:
+        return [parser.parsebytes(content) for recipients, content in desk.taken if to in recipients]
+
+    return read
+
+
+class TestSmtpMailer(MailerContract):
+    knows_what_it_sent = False
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("550 5.1.1 no such user here", Permanent),
+        ("450 4.2.1 try again\r\n", Transient),
+        ("421 4.7.0 too many", RateLimited),
+    ],
+)
+def test_each_refusal_is_permanent_or_transient_as_the_server_says(
+    mailer: SmtpMailer, desk: Desk, step: str, answer: str, error: type[ProviderError]
+) -> None:
+    desk.answers[step] = answer.strip()
+    with pytest.raises(error) as caught:
+        mailer.send(letter("sam@example.org"), "m1")
+    assert "\n" not in str(caught.value) and answer[:3] in str(caught.value)
+    assert desk.taken == []
+    if isinstance(caught.value, Transient):
+        assert not caught.value.uncertain  # a refusal is an answer
+
+
+@pytest.mark.parametrize(("step", "uncertain"), [("MAIL", False), ("RCPT", False), ("DATA", True)])
+def test_a_broken_connection_is_uncertain_once_the_message_was_handed_over(
+    mailer: SmtpMailer, desk: Desk, step: str, uncertain: bool
+) -> None:
+    desk.hang_up_at = step
+    with pytest.raises(Unavailable) as caught:
+        mailer.send(letter("sam@example.org"), "m1")
+    assert caught.value.uncertain is uncertain
+    assert bool(desk.taken) is uncertain
+
+
+def test_one_refused_recipient_of_two_is_never_sent_again(mailer: SmtpMailer, desk: Desk) -> None:
+    desk.answers["kim@example.org"] = "450 later"
+    with pytest.raises(Permanent):
+        mailer.send(letter("sam@example.org, kim@example.org"), "m1")
+    assert [recipients for recipients, _ in desk.taken] == [["sam@example.org"]]
+
+
+def test_where_nothing_listens_nothing_is_uncertain() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        mailer = open_mailer(taken.getsockname()[1])
+        with pytest.raises(Unavailable, match=r"smtp\.host") as caught:
+            mailer.send(letter("sam@example.org"), "m1")
+        [finding] = mailer.check()
+    assert not caught.value.uncertain
+    assert not finding.ok and "\n" not in finding.remedy
+
+
+def test_a_server_that_says_nothing_takes_no_longer_than_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mailer = open_mailer(silent.getsockname()[1], timeout=0.1)
+        with pytest.raises(Unavailable, match=r"0\.1 seconds") as caught:
+            mailer.send(letter("sam@example.org"), "m1")
+    assert not caught.value.uncertain
+
+
+def test_a_check_finds_a_server_that_is_well_and_sends_nothing(mailer: SmtpMailer, desk: Desk) -> None:
+    [finding] = mailer.check()
+    assert finding.ok and desk.taken == []
+
+
+def test_what_smtp_can_not_carry_is_refused_for_good(mailer: SmtpMailer, desk: Desk) -> None:
+    nameless = letter("sam@example.org")
+    del nameless["From"]
+    for message in (letter("säm@example.org"), letter(""), nameless):
+        with pytest.raises(Permanent, match="as it is") as caught:
+            mailer.send(message, "m1")
+        assert "\n" not in str(caught.value)
+    assert desk.taken == []
+
+
+def test_a_hidden_recipient_stays_hidden(mailer: SmtpMailer, desk: Desk) -> None:
+    message = letter("sam@example.org")
+    message["Bcc"] = "kim@example.org"
+    mailer.send(message, "m1")
+    [(recipients, content)] = desk.taken
+    assert recipients == ["sam@example.org", "kim@example.org"] and b"kim@" not in content
+    assert message["Bcc"] == "kim@example.org"
+
+
+def test_an_unknown_kind_of_security_is_named() -> None:
+    with pytest.raises(Permanent, match=r"smtp\.security is 'ssl'"):
+        open_mailer(1, security="ssl")
+
+
+# --- TLS and log-in ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of one's own for this machine, and a server's side of it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = utcnow()
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(here, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    public, secret = folder / "public.pem", folder / "secret.pem"
+    public.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public, secret)
+    return public, context
+
+
+def let_in(server: Any, session: Any, envelope: Any, mechanism: str, auth_data: Any) -> AuthResult:
+    return AuthResult(success=auth_data.password == b"right", handled=False)
+
+
+@pytest.fixture(scope="module")
+def guarded(certificate: tuple[Path, ssl.SSLContext]) -> Iterator[tuple[Desk, int, Path]]:
+    """A server that wants STARTTLS and a log-in."""
+    desk = Desk()
+    with serving(
+        desk, tls_context=certificate[1], authenticator=let_in, auth_required=True, require_starttls=True
+    ) as port:
+        yield desk, port, certificate[0]
+
+
+def test_it_logs_in_over_starttls(guarded: tuple[Desk, int, Path]) -> None:
+    desk, port, ca_file = guarded
+    mailer = open_mailer(port, security="starttls", ca_file=str(ca_file), username="longarc", password="right")
+    mailer.send(letter("sam@example.org"), "m1")
+    assert len(desk.taken) == 1
+    assert [finding.ok for finding in mailer.check()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("section", "error", "word"),
+    [
+        ({"username": "longarc", "password": "wrong"}, AuthRevoked, "smtp.username"),
+        ({"ca_file": ""}, Unavailable, "certificate"),
+        ({"security": "tls", "username": "longarc", "password": "right"}, Unavailable, "smtp.security"),
+        ({"security": "none", "username": "longarc", "password": "right"}, Forbidden, "smtp.security"),
+        ({"username": ""}, Permanent, "530"),
+    ],
+)
+def test_what_stands_in_the_way_is_one_clear_line(
+    guarded: tuple[Desk, int, Path], section: dict[str, str], error: type[ProviderError], word: str
+) -> None:
+    desk, port, ca_file = guarded
+    desk.taken.clear()
+    mailer = open_mailer(port, **({"security": "starttls", "ca_file": str(ca_file)} | section))
+    with pytest.raises(error) as caught:
+        mailer.send(letter("sam@example.org"), "m1")
+    assert word in str(caught.value) and "\n" not in str(caught.value) and "wrong" not in str(caught.value)
+    assert desk.taken == []
+
+
+def test_it_speaks_tls_from_the_first_byte(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    desk = Desk()
+    with serving(desk, ssl_context=certificate[1]) as port:
+        mailer = open_mailer(port, security="tls", ca_file=str(certificate[0]))
+        mailer.send(letter("sam@example.org"), "m1")
+    assert len(desk.taken) == 1
+
+
+def test_no_starttls_means_no_mail_in_the_clear(port: int, desk: Desk) -> None:
+    """R-23: what was to be secured is not sent when it can't be."""
+    with pytest.raises(Forbidden, match=r"smtp\.security"):
+        open_mailer(port, security="starttls").send(letter("sam@example.org"), "m1")
+    assert desk.taken == []

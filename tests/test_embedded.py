@@ -1,0 +1,110 @@
+"""The servers that come with Longarc: quickly there, really working, cleanly gone."""
+
+import smtplib
+import socket
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from worker import embedded
+from worker.domain.model import EventDraft, Guest, Span
+from worker.embedded import Embedded
+from worker.errors import LongarcError
+from worker.providers import maildir
+from worker.providers.caldav import calendar
+
+DANA, SAM = "dana@example.org", "sam@example.org"
+NOON = datetime(2027, 3, 9, 12, tzinfo=UTC)
+DRAFT = EventDraft(
+    key="s1.1", subject="Career conversation", body="", span=Span(NOON, NOON + timedelta(hours=1)), zone="UTC",
+    organizer=Guest(DANA, "Dana"), guests=(Guest(SAM, "Sam"),),
+)  # fmt: skip
+
+
+def test_it_starts_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    begun = time.monotonic()
+    with Embedded(tmp_path, [f"p{number}@example.org" for number in range(50)]) as servers:
+        took = time.monotonic() - begun
+        ports = (int(servers.caldav_url.split(":")[2].partition("/")[0]), servers.smtp_port)
+        # A connection is left open, as a program that crashed would leave it.
+        held = HTTPConnection("127.0.0.1", ports[0], timeout=5)
+        held.request("PROPFIND", "/p7@example.org/calendar/", headers={"Depth": "0"})
+        assert held.getresponse().status == 207
+    assert took < 2  # a second here, and as much again for a busy machine
+    assert set(threading.enumerate()) - before == set()
+    for port in ports:
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port))
+    held.close()
+
+
+def test_calendars_outlive_a_restart(tmp_path: Path) -> None:
+    for number in range(2):
+        with Embedded(tmp_path, [DANA, SAM]) as servers:
+            provider = calendar({"url": servers.caldav_url, "attendee_copies": True})
+            if not number:
+                provider.create(DANA, DRAFT)
+            for person in (DANA, SAM):
+                assert provider.find(person, "s1.1") is not None
+            provider.close()
+
+
+def test_a_person_comes_with_a_zone(tmp_path: Path) -> None:
+    with Embedded(tmp_path, [DANA], zones={DANA: "Australia/Lord_Howe"}) as servers:
+        provider = calendar({"url": servers.caldav_url})
+        assert str(provider.collection(DANA).zone) == "Australia/Lord_Howe"
+        servers.add_person(SAM, "Europe/Berlin")
+        servers.add_person(SAM, "Asia/Tokyo")  # is there already, and stays
+        assert str(provider.collection(SAM).zone) == "Europe/Berlin"
+        provider.close()
+
+
+def test_each_recipient_gets_the_mail(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = DANA, f"{SAM}, Kim@Example.org", "Grüße"
+    message.set_content("Hallo")
+    for number in range(2):  # a restart does not write over what came before
+        with Embedded(tmp_path, []) as servers, smtplib.SMTP(servers.smtp_host, servers.smtp_port) as session:
+            session.send_message(message)
+            for person in (SAM, "kim@example.org"):
+                paths = maildir.find(embedded.mailbox(servers.mail_folder, person))
+                assert len(paths) == number + 1
+                assert BytesParser(policy=default).parsebytes(paths[-1].read_bytes())["Subject"] == "Grüße"
+    assert len(list((tmp_path / "eml").glob("*.eml"))) == 2
+
+
+@pytest.mark.parametrize("recipient", ["../../escape", "..", "a/b@example.org", ".hidden", "%2e%2e"])
+def test_no_recipient_leads_out_of_the_folder(tmp_path: Path, recipient: str) -> None:
+    place = embedded.mailbox(tmp_path, recipient)
+    assert place.parent == tmp_path and place.name and not place.name.startswith(".")
+
+
+def test_only_this_machine_can_reach_it(tmp_path: Path) -> None:
+    with Embedded(tmp_path, []) as servers:
+        assert servers.caldav_url.startswith("http://127.0.0.1:") and servers.smtp_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("which", ["caldav_port", "smtp_port"])
+def test_a_port_that_is_taken_is_named(tmp_path: Path, which: str) -> None:
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LongarcError, match=str(port)), Embedded(tmp_path, [], **{which: port}):
+            pass
+    assert set(threading.enumerate()) - before == set()
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiosmtpd.controller", None)
+    with pytest.raises(LongarcError, match=r"longarc\[embedded\]"), Embedded(tmp_path, []):
+        pass

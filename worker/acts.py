@@ -1,0 +1,232 @@
+"""What people say to the program, performed: each act reads the pair, decides purely, and writes it in one transaction.
+
+The commands use it, and so does whoever stands in for people in a simulation. Content comes in as values, goes into
+the database sealed, and is never in an error's text or a log.
+"""
+
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from worker.clock import Clock
+from worker.domain import acts, cadence
+from worker.domain.acts import Dated
+from worker.domain.model import (
+    Commitment,
+    Contract,
+    Owner,
+    PairState,
+    Policy,
+    Promise,
+    Session,
+    Span,
+    Standing,
+    Trigger,
+)
+from worker.domain.planning import Planning
+from worker.domain.revisions import carry
+from worker.errors import LeaseLost, Refused, UnknownName
+from worker.store import Store
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=1)
+#: A sweep may have the two in its hands: how often, and how long between, an act asks again. Seconds.
+TRIES, PAUSE = 100, 0.1
+
+#: Changes the working copy of a pair; returns what has to be written with it, if anything.
+Act = Callable[[Planning], Callable[[Connection], None] | None]
+
+
+class Acts:
+    """What a manager, a report or a command may do."""
+
+    def __init__(self, store: Store, clock: Clock, policy: Policy, holder: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._holder = holder
+
+    # --- sessions ---
+
+    def not_held(self, session_id: str) -> None:
+        """It did not take place; it is owed."""
+        self._on_session(session_id, acts.not_held)
+
+    def held(self, session_id: str, end: datetime | None = None) -> None:
+        """It took place; `end` when it was not at its time."""
+        self._on_session(session_id, lambda p, s: acts.held(p, s, end))
+
+    def defer(self, session_id: str, wish: Span | None = None) -> None:
+        """Another time: ours, or the one wished for."""
+        self._on_session(session_id, lambda p, s: acts.ask(p, s, wish))
+
+    def talk(self, pair_id: str, trigger: Trigger, reason: str = "", *, at_once: bool = False) -> str:
+        """A conversation soon; returns the session's id. Why is sealed."""
+        made: list[str] = []
+
+        def act(p: Planning) -> Callable[[Connection], None]:
+            session = acts.talk(p, trigger, at_once=at_once)
+            made.append(session.id)
+            return lambda connection: self._store.content.seal_trigger(connection, session.id, trigger, reason)
+
+        self._on_pair(pair_id, act)
+        return made[-1]
+
+    def check_in(self, pair_id: str) -> str:
+        """An informal check-in soon; returns the session's id."""
+        made: list[str] = []
+
+        def act(p: Planning) -> None:
+            made.append(acts.check_in(p).id)
+
+        self._on_pair(pair_id, act)
+        return made[-1]
+
+    # --- contract ---
+
+    def record(self, session_id: str, contract: Contract) -> int:
+        """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick."""
+        revisions = self._store.content.revisions(session_id)
+        number = len(revisions) + 1
+        old = self._open_promises(session_id)
+
+        def act(p: Planning, session: Session) -> Callable[[Connection], None]:
+            promises = _identified(session.id, number, old, contract)
+            acts.record(p, session, [dated for dated, _ in promises], number)
+
+            def write(connection: Connection) -> None:
+                content = self._store.content
+                content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
+                for dated, promise in promises:
+                    content.seal_promise(connection, dated.id, promise)
+
+            return write
+
+        self._on_session(session_id, act)
+        return number
+
+    def close(self, commitment_id: str, standing: Standing, reason: str = "") -> None:
+        """A commitment is done, or let go; of the latter both hear, in a new revision (R-18)."""
+        commitment, promise = self._commitment(commitment_id)
+        if standing is Standing.DONE:
+            self._end(commitment, promise, standing, reason)
+        else:
+            self._revise(commitment, promise, None, standing, reason)
+
+    def change(self, commitment_id: str, *, text: str = "", due: date | None = None, reason: str = "") -> None:
+        """A commitment gets other words or another date; both hear of it, in a new revision."""
+        commitment, promise = self._commitment(commitment_id)
+        new = replace(promise, text=text or promise.text, due=due or promise.due)
+        self._revise(commitment, promise, new, Standing.CHANGED, reason)
+
+    def _end(self, commitment: Commitment, promise: Promise, standing: Standing, reason: str) -> None:
+        def act(p: Planning) -> Callable[[Connection], None]:
+            acts.close(p, p.commitments.get(commitment.id, commitment), standing)
+            return lambda connection: self._store.content.seal_promise(connection, commitment.id, promise, reason)
+
+        self._on_pair(commitment.pair, act)
+
+    def _revise(
+        self, commitment: Commitment, promise: Promise, new: Promise | None, standing: Standing, reason: str
+    ) -> None:
+        """Write the contract anew with one promise changed or taken out."""
+        if not commitment.open:
+            raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
+        revisions = self._store.content.revisions(commitment.session)
+        contract = _with_promise(revisions[-1].contract, commitment.owner, promise, new)
+        if new is None:
+            self._end(commitment, promise, standing, reason)
+        self.record(commitment.session, contract)
+
+    def _commitment(self, commitment_id: str) -> tuple[Commitment, Promise]:
+        found = self._store.register.commitment(commitment_id)
+        if found is None:
+            raise UnknownName(
+                f"There is no commitment {commitment_id}. `longarc commitment list` shows those there are."
+            )
+        return found, self._store.content.promises([commitment_id])[commitment_id]
+
+    def _open_promises(self, session_id: str) -> list[tuple[Commitment, Promise]]:
+        found = [c for c in self._store.register.commitments_of(session_id) if c.open]
+        words = self._store.content.promises([c.id for c in found])
+        return [(c, words[c.id]) for c in found if c.id in words]
+
+    # --- how ---
+
+    def _on_session(
+        self, session_id: str, act: Callable[[Planning, Session], Callable[[Connection], None] | None]
+    ) -> None:
+        pair = self._store.register.pair_of(session_id)
+        if pair is None:
+            raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists those there are.")
+
+        def found(p: Planning) -> Callable[[Connection], None] | None:
+            session = p.sessions.get(session_id) or self._store.register.session(session_id)
+            if session is None:
+                raise UnknownName(f"There is no session {session_id}.")
+            return act(p, session)
+
+        self._on_pair(pair, found)
+
+    def _on_pair(self, pair_id: str, act: Act) -> None:
+        """Decide with the two in our hands, write, and have the pair planned at the next tick."""
+        holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
+        for _ in range(TRIES):
+            now = self._clock()
+            if self._store.plans.claim_pairs([pair_id], now, holder, now + LEASE):
+                break
+            if pair_id not in self._store.people.pairs():
+                raise UnknownName(f"There is no pair {pair_id}. Give it as manager>report, by address.")
+            time.sleep(PAUSE)
+        else:
+            raise LeaseLost(f"{pair_id} is being planned just now. Try again in a moment.")
+        try:
+            loaded = self._store.plans.load([pair_id], now)
+            state: PairState = loaded.states[0]
+            p = Planning(now, state, None, self._policy)
+            also = act(p) or (lambda _: None)
+            p.wake(now)
+            self._store.plans.commit([p.plan()], loaded.wakes, holder, now, also)
+        finally:
+            self._store.plans.release(holder)
+        self._store.plans.wake([pair_id], now)
+
+
+def _identified(
+    session_id: str, revision: int, old: Sequence[tuple[Commitment, Promise]], contract: Contract
+) -> list[tuple[Dated, Promise]]:
+    """Each promise with the id of the commitment it continues, or with a new one."""
+    found: list[tuple[Dated, Promise]] = []
+    for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
+        before = [(c.id, promise) for c, promise in old if c.owner is owner]
+        for n, (promise, known) in enumerate(zip(promises, carry(before, promises), strict=True)):
+            if promise.due is None:
+                raise Refused("A commitment has no date. Give every commitment one: `by 2027-02-15`.")
+            one = known or _new_id(session_id, revision, owner, n)
+            found.append((Dated(id=one, owner=owner, due=promise.due), promise))
+    return found
+
+
+def _new_id(session_id: str, revision: int, owner: Owner, number: int) -> str:
+    seed = f"{session_id}|{revision}|{owner}|{number}"
+    return "p" + cadence.base32(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
+
+
+def _with_promise(contract: Contract, owner: Owner, old: Promise, new: Promise | None) -> Contract:
+    def swapped(promises: Sequence[Promise]) -> tuple[Promise, ...]:
+        kept: list[Promise] = []
+        for promise in promises:
+            same = (promise.text, promise.due) == (old.text, old.due)
+            kept += ([new] if new else []) if same else [promise]
+        return tuple(kept)
+
+    if owner is Owner.MANAGER:
+        return replace(contract, manager=swapped(contract.manager))
+    return replace(contract, report=swapped(contract.report))

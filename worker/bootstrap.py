@@ -1,0 +1,238 @@
+"""The one place that makes objects, and sets up logging."""
+
+import json
+import logging
+import os
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from worker import people as people_file
+from worker.acts import Acts
+from worker.clock import Clock, utcnow
+from worker.domain.model import Address, Person
+from worker.drafts import Drafts
+from worker.emails import Emails
+from worker.errors import LongarcError, Problems
+from worker.outbox import Outbox
+from worker.providers import base
+from worker.providers.base import CalendarProvider, Mailer
+from worker.seal import Seal
+from worker.settings import Settings
+from worker.store import Store
+from worker.sweep import Sweep
+from worker.sync import Sync
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """The calendar and mail services in use, each made when it is first asked for."""
+
+    def __init__(self, settings: Settings, people: Callable[[], dict[Address, Person]]) -> None:
+        self._settings = settings
+        self._people = people
+        self._calendars: dict[str, CalendarProvider] = {}
+        self._mailers: dict[str, Mailer] = {}
+
+    def use(
+        self, *, calendars: dict[str, CalendarProvider] | None = None, mailers: dict[str, Mailer] | None = None
+    ) -> None:
+        """Take these instead of making them: the simulation's calendar, a test's double."""
+        self._calendars.update(calendars or {})
+        self._mailers.update(mailers or {})
+
+    def calendar(self, name: str) -> CalendarProvider:
+        """The calendar service of that name."""
+        if name not in self._calendars:
+            self._calendars[name] = base.load(base.CALENDARS, name)(self._settings.calendar_section(name))
+        return self._calendars[name]
+
+    def mailer(self, name: str) -> Mailer:
+        """The mail service of that name."""
+        if name not in self._mailers:
+            self._mailers[name] = base.load(base.MAILERS, name)(self._settings.mailer_section(name))
+        return self._mailers[name]
+
+    def calendar_of(self, address: Address) -> CalendarProvider | None:
+        """The service that holds a person's calendar; None when it can't be read."""
+        person = self._people().get(address)
+        if person is None or person.calendar == "none":
+            return None
+        return self.calendar(person.calendar)
+
+    def by_service(self, addresses: Sequence[Address]) -> dict[str, tuple[CalendarProvider, list[Address]]]:
+        """People, by the service that holds their calendars."""
+        found: dict[str, tuple[CalendarProvider, list[Address]]] = {}
+        known = self._people()
+        for address in addresses:
+            person = known.get(address)
+            if person is not None and person.calendar != "none":
+                name = person.calendar
+                found.setdefault(name, (self.calendar(name), []))[1].append(address)
+        return found
+
+
+@dataclass(slots=True)
+class Worker:
+    """Everything, wired. `tick` is what Huey's tasks do, in one call."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    services: Services
+    emails: Emails
+    sync: Sync
+    sweep: Sweep
+    outbox: Outbox
+    acts: Acts
+    holder: str
+
+    def tick(self) -> None:
+        """Do everything that is due now, here: read calendars, plan, perform, until nothing is left."""
+        now = self.clock()
+        for _ in range(1000):
+            due = self.store.next_due().by(now)
+            busy = due.calendar and self.sync.run(self.holder)
+            busy = (due.pair and self.sweep.run(self.holder)) or busy
+            busy = (due.message and self.outbox.run(self.holder)) or busy
+            if not busy:
+                return
+        log.error("a tick did not come to an end", extra={"action": "tick_endless"})
+
+    def import_people(self, *, force: bool = False) -> bool:
+        """Take over the people file if it changed. True when it did. Raises Problems, or Refused by the guard."""
+        return import_people(self, force=force)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+
+def build(
+    settings: Settings,
+    clock: Clock = utcnow,
+    *,
+    store: Store | None = None,
+    holder: str | None = None,
+) -> Worker:
+    """Wire the program. Reaches nothing but the database; services are reached when they are first used."""
+    store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
+    holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    cache = _People(store)
+    services = Services(settings, cache)
+    emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    drafts = Drafts(settings)
+    policy, operator = settings.policy, settings.operator
+    return Worker(
+        settings=settings,
+        clock=clock,
+        store=store,
+        services=services,
+        emails=emails,
+        sync=Sync(
+            store,
+            services.calendar_of,
+            clock,
+            every=settings.sync.every,
+            full_every=settings.sync.full_every,
+            operator=operator,
+        ),
+        sweep=Sweep(store, services.by_service, clock, policy, operator),
+        outbox=Outbox(store, services.calendar_of, services.mailer, emails, drafts, clock, operator),
+        acts=Acts(store, clock, policy, holder),
+        holder=holder,
+    )
+
+
+class _People:
+    """The people, read again when the people file was taken over."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[Address, Person] = {}
+        self._digest: str | None = None
+
+    def __call__(self) -> dict[Address, Person]:
+        digest = self._store.people.fact("people")
+        if digest is None or digest != self._digest:
+            self._known = self._store.people.all()
+            self._digest = digest
+        return self._known
+
+
+def import_people(worker: Worker, *, force: bool = False) -> bool:
+    """See `Worker.import_people`."""
+    from hashlib import sha256
+
+    from worker.errors import Refused
+
+    settings, store, now = worker.settings, worker.store, worker.clock()
+    path = Path(settings.people)
+    try:
+        digest = sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
+    if digest == store.people.fact("people"):
+        return False
+    people = people_file.load(
+        path,
+        today=now.date(),
+        calendars=(*base.CALENDARS, "none"),
+        mailers=tuple(base.MAILERS),
+        default_every=settings.rules.default_every,
+        default_minutes=settings.rules.default_minutes,
+        default_locale=settings.locale,
+    )
+    difference = store.people.difference(people.persons, people.pairs)
+    if difference.cancels > settings.policy.max_cancels and not force:
+        raise Refused(
+            f"{path.name} no longer names {len(difference.left)} people; {difference.cancels} events would be cancelled, "
+            f"more than the {settings.policy.max_cancels} allowed at once. Nothing was changed. "
+            "If it is right, run `longarc people --apply --force`."
+        )
+    store.people.apply(people.persons, people.pairs, now)
+    store.people.note("people", digest)
+    log.info("%s people, %s pairs", len(people.persons), len(people.pairs), extra={"action": "people_imported"})
+    return True
+
+
+# --- logging ---
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: a sentence for people, an `action` for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name in ("action", "session", "key", "calendar", "problem"):
+            if value := getattr(record, name, None):
+                line[name] = value
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def set_up_logging(level: str = "INFO", style: str = "text") -> None:
+    """Log to standard error; once for the whole process."""
+    stream = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    stream.setFormatter(JsonLines() if style == "json" else plain)
+    root = logging.getLogger()
+    root.handlers[:] = [stream]
+    root.setLevel(level.upper())
+    for noisy in ("huey", "alembic", "urllib3", "caldav", "googleapiclient", "sqlalchemy"):
+        logging.getLogger(noisy).setLevel("WARNING")
+
+
+__all__ = ["Problems", "Services", "Worker", "build", "import_people", "set_up_logging"]

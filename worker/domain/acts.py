@@ -1,0 +1,194 @@
+"""What a person says to the program, as plans: it took place, it did not, another time, talk soon, the contract.
+
+Each function takes a `Planning` and changes it; the caller commits `p.plan()` like any other plan and wakes the pair.
+Raises `Refused` with a sentence when the rules don't allow what was asked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from worker.domain import cadence, deferrals, placing
+from worker.domain.model import (
+    Cause,
+    Commitment,
+    Kind,
+    Owner,
+    Session,
+    Span,
+    Standing,
+    State,
+    Topic,
+    Trigger,
+)
+from worker.domain.planning import Planning
+from worker.domain.worktime import shared_working_day, today, wall
+from worker.errors import Refused
+
+#: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
+WITHIN, WITHIN_LEAVING = 5, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated:
+    """A promise without its words: who owes it and by when. `id` is that of the commitment it continues, if any."""
+
+    id: str
+    owner: Owner
+    due: date
+
+
+def not_held(p: Planning, session: Session) -> None:
+    """It did not take place: it is owed, soon (T-10)."""
+    if session.start is None or session.start > p.now:
+        raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
+    if session.state is State.CONTRACTED:
+        raise Refused(f"Session {session.id} has a contract, so it took place.")
+    for review in [s for s in p.of_kind(Kind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)]:
+        placing.take_off_calendar(p, review)
+        p.put(p.sessions[review.id], state=State.CANCELLED, start=None, end=None)
+    deferrals.defer(p, session, Cause.NOT_HELD)
+
+
+def held(p: Planning, session: Session, end: datetime | None = None) -> None:
+    """It took place, at its time or at another one."""
+    end = end or session.end
+    if end is None or end > p.now:
+        raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
+    if session.booked and session.span.end > p.now:
+        placing.take_off_calendar(p, session)
+    done = p.put(
+        p.sessions[session.id],
+        state=State.HELD,
+        start=end - timedelta(minutes=session.minutes),
+        end=end,
+        held_at=end,
+        options=(),
+        unplaceable=None,
+        warned_at=None,
+    )
+    p.decide_session(done, "Somebody said that it took place.")
+
+
+def ask(p: Planning, session: Session, wish: Span | None) -> None:
+    """Another time is asked for: one of ours, or the one wished for. Choosing a time held for it is no deferral."""
+    if session.closed or session.state is State.HELD:
+        raise Refused(f"Session {session.id} is over; there is nothing to move.")
+    if wish is None or wish not in session.options:
+        _another_time(p, session)
+    if wish is not None:
+        _book_wish(p, p.sessions[session.id], wish)
+
+
+def _another_time(p: Planning, session: Session) -> None:
+    if session.booked:
+        deferrals.defer(p, session, Cause.ASKED)
+
+
+def _book_wish(p: Planning, session: Session, wish: Span) -> None:
+    if wish.start <= p.now:
+        raise Refused("The new time lies in the past. Give one that is still to come.")
+    if wish.minutes < p.policy.min_by_hand and session.kind is Kind.CAREER:
+        raise Refused(
+            f"{wish.minutes} minutes are too few for this conversation. Give at least {p.policy.min_by_hand}."
+        )
+    new = p.put(
+        session,
+        state=State.BOOKED,
+        start=wish.start,
+        end=wish.end,
+        latest=max(session.latest, wish.end),
+        sequence=session.sequence + 1,
+        by_hand=True,
+        unplaceable=None,
+        options=(),
+    )
+    placing.show_on_calendar(p, new)
+    p.decide_session(new, "A person chose this time.")
+
+
+def talk(p: Planning, trigger: Trigger, *, at_once: bool = False) -> Session:
+    """R-6: a conversation soon. Why is kept sealed by the caller; here only how soon.
+
+    `at_once` makes any of them as urgent as somebody leaving, so that the urgency gives no reason away.
+    """
+    at_once = at_once or trigger is Trigger.LEAVING
+    days = WITHIN_LEAVING if at_once else WITHIN
+    session = _soon(p, Kind.CAREER, p.pair.minutes, days)
+    session = p.put(session, adhoc=True, urgent=at_once)
+    p.decide_session(session, "A person asked to talk soon.")
+    return session
+
+
+def check_in(p: Planning) -> Session:
+    """R-7: an informal check-in on request."""
+    session = p.put(_soon(p, Kind.CHECKIN, p.policy.checkin_minutes, WITHIN))
+    p.decide_session(session, "A person asked for a check-in.")
+    return session
+
+
+def _soon(p: Planning, kind: Kind, minutes: int, days: int) -> Session:
+    if not p.pair.active:
+        raise Refused("This pair is paused or has ended. Resume it first.")
+    if any(s.adhoc and (s.owed or s.booked) for s in p.of_kind(kind)):
+        raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
+    zone = p.manager.zone
+    last = shared_working_day(p.people, today(zone, p.now), days)
+    window = cadence.Window(p.now, p.now, wall(zone, last + timedelta(days=1), 0))
+    cycle = max((s.cycle for s in p.sessions.values()), default=1)
+    return cadence.new_session(p.pair.id, kind, Topic.ALL, cycle, minutes, window, p.now, "soon")
+
+
+def record(p: Planning, session: Session, promises: Sequence[Dated], revision: int) -> None:
+    """The contract is there: commitments begin, change or end, and the summary leaves for both (R-14, R-15, R-18)."""
+    if session.kind is not Kind.CAREER or session.state is State.CANCELLED:
+        raise Refused(f"Session {session.id} is not one that ends with a contract.")
+    if session.held_at is None and (session.start is None or session.start > p.now):
+        raise Refused(f"Session {session.id} has not taken place yet. If it did, say so first: longarc held.")
+    if session.held_at is None:
+        session = p.put(session, held_at=session.end)
+    was = session.state
+    recorded = p.put(session, state=State.CONTRACTED, unplaceable=None, options=(), warned_at=None)
+    _take_over(p, session, promises)
+    end = recorded.held_at
+    late = bool(end and p.now > end + timedelta(hours=48))
+    if was is not State.CONTRACTED:
+        reason = "The contract was recorded" + (", after its 48 hours." if late else ", within its 48 hours.")
+        p.decide_session(recorded, reason, late=late or None)
+    else:
+        p.decide("contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision)
+    for email in p.addresses:
+        p.mail("contract_summary", session.id, email, start=recorded.held_at, number=revision)
+
+
+def _take_over(p: Planning, session: Session, promises: Sequence[Dated]) -> None:
+    """New promises become commitments, known ones follow their new date, those no longer there end as changed."""
+    listed = {promise.id for promise in promises}
+    for old in [c for c in p.commitments.values() if c.session == session.id and c.open and c.id not in listed]:
+        close(p, old, Standing.CHANGED)
+    for promise in promises:
+        old_one = p.commitments.get(promise.id)
+        if old_one is None:
+            p.keep(_commitment(p, session, promise))
+        elif old_one.due != promise.due:
+            p.keep(old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False)
+
+
+def _commitment(p: Planning, session: Session, promise: Dated) -> Commitment:
+    return Commitment(
+        id=promise.id, pair=p.pair.id, session=session.id, owner=promise.owner, due=promise.due, recorded_at=p.now
+    )
+
+
+def close(p: Planning, commitment: Commitment, standing: Standing) -> None:
+    """A commitment ends as done, changed or let go (R-18); the manager's block goes with the next sweep (T-8)."""
+    if not commitment.open:
+        raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
+    p.keep(commitment, standing=standing, closed_at=p.now)
+    words = {Standing.DONE: "done", Standing.CHANGED: "changed", Standing.LET_GO: "let go"}[standing]
+    p.decide(
+        "commitment",
+        f"A commitment of the {commitment.owner.value} ended as {words}.",
+        commitment.session,
+        due=commitment.due,
+    )

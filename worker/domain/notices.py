@@ -1,0 +1,239 @@
+"""Which mail is due when, and whether one that was decided still holds (T-5, T-6, T-7, T-9; R-11, R-12, R-15)."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+from worker.domain.model import (
+    Commitment,
+    Kind,
+    Message,
+    Owner,
+    Person,
+    Session,
+    State,
+)
+from worker.domain.planning import SOON, Planning
+from worker.domain.reviews import inside
+from worker.domain.worktime import (
+    add_working_days,
+    is_working_day,
+    last_working_moment,
+    next_working_moment,
+    today,
+    wall,
+)
+
+NINE, EIGHT, TEN = 9 * 60, 8 * 60, 10 * 60
+PROMPT_DAYS, BRIEF_DAYS = 3, 1
+#: A prompt that comes later than this is no preparation any more.
+PROMPT_LEAST = timedelta(hours=4)
+BRIEF_LEAST = timedelta(hours=1)
+NOTE_LEAST = timedelta(minutes=15)
+#: A session that moved by more than this after its prompt went out gets another.
+MOVED_FAR = timedelta(days=14)
+CONTRACT_HOURS = timedelta(hours=48)
+REMIND_BEFORE = timedelta(hours=2)
+LATE_MAILS = 3
+
+
+def announce(p: Planning) -> None:
+    """Decide every mail that is due, and wake for the next one."""
+    _introduction(p)
+    for session in list(p.sessions.values()):
+        if session.booked and session.span.start > p.now:
+            _ahead(p, session)
+        elif session.state is State.HELD and session.asks_contract:
+            _contract(p, session)
+    for commitment in p.commitments.values():
+        _due(p, commitment)
+
+
+def _introduction(p: Planning) -> None:
+    """R-23: both are told once what this is and who can read what, when the first session stands."""
+    if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
+        for person in p.people:
+            if not any(m.name == "introduction" and m.to == person.email for m in p.messages):
+                p.mail("introduction", p.pair.id, person.email)
+
+
+# --- before a session ---
+
+
+def day_before(person: Person, start: datetime, days: int, minute: int) -> datetime:
+    """That minute of the day, in the person's zone, so many of the person's working days before."""
+    return wall(person.zone, add_working_days(person, today(person.zone, start), -days), minute)
+
+
+def prompt_at(report: Person, start: datetime) -> datetime:
+    """T-5: 09:00 in the report's zone, three working days before."""
+    return day_before(report, start, PROMPT_DAYS, NINE)
+
+
+def brief_at(manager: Person, start: datetime) -> datetime:
+    """T-6: 09:00 in the manager's zone, one working day before."""
+    return day_before(manager, start, BRIEF_DAYS, NINE)
+
+
+def note_at(manager: Person, start: datetime) -> datetime:
+    """T-9: 08:00 in the manager's zone on the day itself."""
+    return wall(manager.zone, today(manager.zone, start), EIGHT)
+
+
+def _ahead(p: Planning, session: Session) -> None:
+    start = session.span.start
+    p.wake(session.span.end)
+    if session.kind is Kind.CAREER:
+        _once(p, session, "reflection_prompt", p.report, prompt_at(p.report, start), PROMPT_LEAST)
+        _once(p, session, "brief", p.manager, brief_at(p.manager, start), BRIEF_LEAST)
+    elif session.kind is Kind.REVIEW:
+        _once(p, session, "review_note", p.manager, note_at(p.manager, start), NOTE_LEAST)
+
+
+def _once(p: Planning, session: Session, name: str, to: Person, due: datetime, least: timedelta) -> None:
+    """Once per session, and again only when it moved far after the mail went out."""
+    start = session.span.start
+    if any(m.start and abs(start - m.start) <= MOVED_FAR for m in p.sent(name, session.id)):
+        return
+    if p.now < due:
+        p.wake(due)
+    elif start - p.now >= least:
+        if p.placed(session.key) is None and not inside(p, session):
+            p.wake(p.now + SOON)  # it is not on the calendar yet
+        else:
+            p.mail(name, session.id, to.email, start=start)
+
+
+# --- after a session ---
+
+
+def deadline(session: Session) -> datetime:
+    """T-7, R-15: 48 hours after the end."""
+    end = session.held_at or session.end
+    if end is None:
+        raise ValueError(f"session {session.id} has not been held")
+    return end + CONTRACT_HOURS
+
+
+def reminders(manager: Person, held_at: datetime) -> list[datetime]:
+    """T-7: up to two instants inside the manager's working hours, the last at least two hours before the deadline.
+
+    Fewer when the 48 hours hold less working time than that, as after a late session on a Friday.
+    """
+    last = held_at + CONTRACT_HOURS - REMIND_BEFORE
+    second = last_working_moment(manager, held_at + timedelta(hours=1), last)
+    if second is None:
+        return []
+    first = next_working_moment(manager, held_at + timedelta(hours=18), second - timedelta(hours=1))
+    first = first or next_working_moment(manager, held_at + timedelta(hours=1), second - timedelta(hours=1))
+    return [first, second] if first else [second]
+
+
+def late(manager: Person, held_at: datetime) -> list[datetime]:
+    """T-7: after the deadline one mail each working day for three days, at 10:00; the fourth instant ends it."""
+    day = today(manager.zone, held_at + CONTRACT_HOURS)
+    return [wall(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(LATE_MAILS + 1)]
+
+
+def _contract(p: Planning, session: Session) -> None:
+    held = session.held_at
+    if held is None:
+        return
+    if not _sent_for(p, "contract_request", session, 0):
+        p.mail("contract_request", session.id, p.manager.email, start=held)
+    before, after = reminders(p.manager, held), late(p.manager, held)
+    instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
+    for n, (number, instant) in enumerate(instants):
+        if p.now < instant:
+            p.wake(instant)
+            return
+        following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
+        on_time = p.now < following and (number > 2 or p.now <= deadline(session) - REMIND_BEFORE)
+        if on_time and not _sent_for(p, "contract_reminder", session, number):
+            p.mail("contract_reminder", session.id, p.manager.email, start=held, number=number)
+    if p.now >= after[-1]:
+        _unfinished(p, session)
+    else:
+        p.wake(after[-1])
+
+
+def _unfinished(p: Planning, session: Session) -> None:
+    """R-17: visible as unfinished, in the history, in `status` and in the next brief."""
+    new = p.put(session, state=State.UNFINISHED)
+    p.decide_session(new, "No contract was recorded; the conversation is unfinished.")
+    p.wake(p.now)
+
+
+def _sent_for(p: Planning, name: str, session: Session, number: int) -> bool:
+    """True when that mail went out about that very holding of the session."""
+    return any(m.number == number and m.start == session.held_at for m in p.sent(name, session.id))
+
+
+# --- commitments ---
+
+
+def due_instant(day: date) -> datetime:
+    """A due date as the instant a message carries: midnight UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+def remind_at(owner: Person, due: date) -> datetime:
+    """09:00 in the owner's zone on the day it is due, or on the working day before."""
+    day = due if is_working_day(owner, due) else add_working_days(owner, due, -1)
+    return wall(owner.zone, day, NINE)
+
+
+def _due(p: Planning, commitment: Commitment) -> None:
+    if not commitment.open:
+        return
+    owner = p.manager if commitment.owner is Owner.MANAGER else p.report
+    at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
+    if any(m.to == owner.email and m.start == start for m in p.sent("commitment_due", p.pair.id)):
+        return
+    if p.now < at:
+        p.wake(at)
+    elif p.now < at + timedelta(days=1) and commitment.recorded_at < at:
+        p.mail("commitment_due", p.pair.id, owner.email, start=start)
+
+
+# --- does it still hold? ---
+
+
+def holds(
+    message: Message, session: Session | None, commitments: Sequence[Commitment], active: bool, now: datetime
+) -> bool:
+    """Whether a mail that was decided is still true now that it is about to leave. What isn't true is dropped."""
+    name = message.name
+    if name in ("operator_alert", "pair_ended"):
+        return True
+    if name == "contract_summary":
+        return True  # a contract once recorded is never withdrawn, whoever left since
+    if not active:
+        return False
+    if name == "introduction":
+        return True
+    if name == "commitment_due":
+        return any(_due_for(c, message) for c in commitments)
+    return session is not None and _session_holds(message, session, now)
+
+
+def _due_for(commitment: Commitment, message: Message) -> bool:
+    manager, _, report = commitment.pair.partition(">")
+    owner = manager if commitment.owner is Owner.MANAGER else report
+    return commitment.open and due_instant(commitment.due) == message.start and message.to == owner
+
+
+def _session_holds(message: Message, session: Session, now: datetime) -> bool:
+    name = message.name
+    if name in ("contract_request", "contract_reminder"):
+        return session.state is State.HELD and session.held_at == message.start
+    if name == "unplaceable":
+        return session.owed and session.unplaceable is not None
+    if name == "deferral_notice":
+        return session.booked and session.count == message.number and session.span.start > now
+    if name == "booked_over_warning":
+        return session.booked and session.warned_at is not None and session.start == message.start
+    if name == "short_session":
+        return session.booked and session.start == message.start and session.span.start > now
+    # prompt, brief, note: the time is read anew when it is written, so a small move does no harm
+    moved = session.booked and message.start is not None and abs(session.span.start - message.start) > MOVED_FAR
+    return session.booked and session.span.start > now and not moved

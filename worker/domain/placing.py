@@ -1,0 +1,226 @@
+"""Finding a time for what is owed, and saying why when there is none (T-1, T-2, T-3, T-4, T-10, T-12, T-14)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from worker.domain import cadence
+from worker.domain.deferrals import count_in_cycle
+from worker.domain.model import (
+    Address,
+    FreeBusy,
+    Kind,
+    Preference,
+    Session,
+    Span,
+    State,
+    What,
+)
+from worker.domain.planning import DAILY, Planning, last_look
+from worker.domain.reviews import waits
+from worker.domain.slots import Search, Slot, rank, why_none
+from worker.domain.worktime import shared_working_day, today, wall
+
+#: A regular session is not put closer than this many working days: people need to see it coming.
+LEAD_DAYS = 2
+#: Not even a hurried one is put closer than this.
+LEAD_HOURS = timedelta(hours=4)
+#: From this deferral of a cycle on, the manager is offered times to choose from (T-12).
+CHOOSE_FROM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt at a place: how long, where, and whether the quarter hours around it must be free."""
+
+    minutes: int
+    window: Span
+    buffer: bool = True
+
+
+def place_all(p: Planning) -> None:
+    """Give every owed session a time, the most urgent first, so that it gets the best choice."""
+    owed = [s for s in p.sessions.values() if s.owed]
+    for session in sorted(owed, key=lambda s: (not s.urgent, not s.adhoc, s.deferred_at or s.earliest, s.id)):
+        blocked = p.refused_until(session.id)
+        if blocked and p.now < blocked:
+            p.wake(blocked)
+        elif waits(p, session):
+            p.wake(session.target)
+        elif session.unplaceable and not _retry_due(p):
+            p.wake(last_look(p.now, DAILY) + DAILY)
+        else:
+            _place(p, session)
+
+
+def _place(p: Planning, session: Session) -> None:
+    tries = list(_tries(p, session))
+    known = p.free_busy(p.people, Span(p.now, max(t.window.end for t in tries)))
+    if known is None:
+        return
+    searches = [_search(p, session, known, attempt) for attempt in tries if attempt.window.minutes >= attempt.minutes]
+    wanted = CHOOSE_FROM if count_in_cycle(p, session) >= CHOOSE_FROM else 1
+    for search in searches:
+        slots = rank(search, limit=wanted)
+        if slots:
+            _book(p, session, slots, search)
+            return
+    _unplaceable(p, session, why_none(searches[-1]) if searches else "Its window is shorter than the session.")
+
+
+# --- where to look ---
+
+
+def _tries(p: Planning, session: Session) -> Iterator[Try]:
+    if session.urgent:
+        return _urgent(p, session)
+    if session.adhoc or session.kind is Kind.CHECKIN:
+        return _adhoc(p, session)
+    if session.state is State.DEFERRED:
+        return _deferred(p, session)
+    return _regular(p, session)
+
+
+def _lengths(p: Planning, session: Session) -> Iterator[int]:
+    """T-1: the wished length, then 15 minutes less at a time, down to the shortest allowed."""
+    floor = p.policy.min_minutes if session.kind is Kind.CAREER else session.minutes
+    minutes = max(session.minutes, floor)
+    while minutes >= floor:
+        yield minutes
+        minutes -= 15
+
+
+def _day_end(p: Planning, days: int, now: datetime) -> datetime:
+    """The end of the manager's day that lies so many shared working days ahead."""
+    zone = p.manager.zone
+    day = shared_working_day(p.people, today(zone, now), days)
+    return wall(zone, day + timedelta(days=1), 0)
+
+
+def _day_start(p: Planning, days: int, now: datetime) -> datetime:
+    zone = p.manager.zone
+    return wall(zone, shared_working_day(p.people, today(zone, now), days), 0)
+
+
+def _regular(p: Planning, session: Session) -> Iterator[Try]:
+    lead = _day_start(p, LEAD_DAYS, p.now)
+    earliest = max(session.earliest, lead)
+    latest = max(session.latest, earliest)
+    if session.latest <= lead or session.latest <= p.now:
+        latest = p.now + cadence.AFTER
+    for minutes in _lengths(p, session):
+        yield Try(minutes, Span(earliest, max(latest, earliest)))
+
+
+def _deferred(p: Planning, session: Session) -> Iterator[Try]:
+    """T-10: two to ten working days from now; then twenty; then the shortest allowed; each day anew."""
+    earliest = _day_start(p, LEAD_DAYS, p.now)
+    near, far = _day_end(p, 10, p.now), _day_end(p, 20, p.now)
+    yield Try(session.minutes, Span(earliest, near))
+    yield Try(session.minutes, Span(earliest, far))
+    floor = p.policy.min_minutes
+    if session.kind is Kind.CAREER and session.minutes > floor:
+        yield Try(floor, Span(earliest, far))
+
+
+def _adhoc(p: Planning, session: Session) -> Iterator[Try]:
+    """T-14: within five working days of the asking; when that can't be, within ten."""
+    earliest = max(p.now + LEAD_HOURS, session.earliest)
+    for end in (max(session.latest, earliest), _day_end(p, 10, p.now)):
+        for minutes in _lengths(p, session):
+            yield Try(minutes, Span(earliest, max(end, earliest)))
+
+
+def _urgent(p: Planning, session: Session) -> Iterator[Try]:
+    """T-14: within two working days; length and buffers yield before the date does."""
+    earliest = max(p.now + LEAD_HOURS, session.earliest)
+    for end in (max(session.latest, earliest), _day_end(p, 5, p.now), _day_end(p, 10, p.now)):
+        for buffer in (True, False):
+            for minutes in _lengths(p, session):
+                yield Try(minutes, Span(earliest, max(end, earliest)), buffer)
+
+
+def _search(p: Planning, session: Session, known: Mapping[Address, FreeBusy], attempt: Try) -> Search:
+    hurried = session.adhoc or session.state is State.DEFERRED
+    lost = tuple(d.was for d in p.state.deferrals if d.session == session.id and d.was)
+    lost += tuple(d.was for d in p.new_deferrals if d.session == session.id and d.was)
+    return Search(
+        manager=p.manager,
+        report=p.report,
+        window=attempt.window,
+        minutes=attempt.minutes,
+        target=attempt.window.start if hurried else session.target,
+        prefer=Preference() if session.urgent else p.pair.prefer,
+        free_busy={who: without(free_busy, session.key) for who, free_busy in known.items()},
+        taken={who: p.taken(who, but=session.id) for who in p.addresses},
+        avoid=lost,
+        buffer=attempt.buffer,
+        career=session.kind is Kind.CAREER,
+    )
+
+
+def without(free_busy: FreeBusy, key: str) -> FreeBusy:
+    """The same, with our own event of that key taken out: it does not stand in its own way."""
+    return replace(free_busy, busy=tuple(b for b in free_busy.busy if b.key != key))
+
+
+# --- what comes of it ---
+
+
+def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search) -> None:
+    slot = slots[0]
+    placed = p.state.placed.get(session.key)
+    new = p.put(
+        session,
+        state=State.BOOKED,
+        start=slot.span.start,
+        end=slot.span.end,
+        latest=max(session.latest, search.window.end),
+        generation=session.generation + (placed is not None and placed.gone),
+        sequence=session.sequence + 1,
+        unplaceable=None,
+        options=tuple(s.span for s in slots) if len(slots) > 1 else (),
+    )
+    show_on_calendar(p, new)
+    length = f" {slot.span.minutes} minutes, because no {session.minutes} fit." if _shorter(session, slot) else ""
+    p.decide_session(new, " ".join(slot.reasons) + length, key=new.key)
+    count = count_in_cycle(p, new)
+    if new.count and not [m for m in p.sent("deferral_notice", new.id) if m.number == new.count]:
+        p.mail("deferral_notice", new.id, p.manager.email, start=new.start, number=new.count)
+        if count >= CHOOSE_FROM:
+            p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
+
+
+def _shorter(session: Session, slot: Slot) -> bool:
+    return slot.span.minutes < session.minutes
+
+
+def show_on_calendar(p: Planning, session: Session) -> None:
+    """Have the event made, or moved when it exists or is on its way."""
+    what = What.UPDATE if p.placed(session.key) or p.in_flight_key(session.key) else What.CREATE
+    p.write_event(what, session.id, session.key, session.sequence)
+
+
+def take_off_calendar(p: Planning, session: Session) -> None:
+    """Have the event cancelled, if there is one or one is on its way; the next one will be another."""
+    if p.placed(session.key) or p.in_flight_key(session.key):
+        p.write_event(What.CANCEL, session.id, session.key, session.sequence)
+    p.put(session, generation=session.generation + 1)
+
+
+def _unplaceable(p: Planning, session: Session, why: str) -> None:
+    """T-4, T-10: nothing fits. A person is told why; it is tried again each day."""
+    p.wake(last_look(p.now, DAILY) + DAILY)
+    if session.unplaceable is not None:
+        if session.unplaceable != why:
+            p.put(session, unplaceable=why)
+        return
+    told = p.put(session, unplaceable=why)
+    p.decide("unplaceable", why, session.id, kind=session.kind.value, count=session.count)
+    p.mail("unplaceable", session.id, p.manager.email, number=session.count)
+    take_off_calendar(p, told)
+
+
+def _retry_due(p: Planning) -> bool:
+    looked = p.state.looked_at
+    return looked is None or looked < last_look(p.now, DAILY)

@@ -1,0 +1,163 @@
+"""`plan`: what is to be done about one pair, now. `settle`: what becomes of an effect that was tried.
+
+Both are pure. `plan` reads the state and what was seen of the calendars, and returns everything that is to be
+written; when it lacks free/busy it returns only the question. The same world planned again gives an empty plan.
+"""
+
+from datetime import datetime, timedelta
+
+from worker.domain import blocks, cadence, deferrals, notices, placing, reviews
+from worker.domain.model import (
+    Ended,
+    Message,
+    Outcome,
+    PairState,
+    Plan,
+    Policy,
+    Progress,
+    Seen,
+    Session,
+    Settlement,
+    State,
+    What,
+)
+from worker.domain.planning import Planning
+
+
+def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> Plan:
+    """What to write about this pair at `now`, and when to look again."""
+    p = Planning(now, state, seen, policy)
+    if not p.pair.active:
+        stand_down(p)
+        return p.plan()
+    deferrals.observe(p)
+    pass_time(p)
+    re_anchor(p)
+    want(p)
+    placing.place_all(p)
+    blocks.put_on_calendar(p)
+    notices.announce(p)
+    return p.plan()
+
+
+# --- the passing of time ---
+
+
+def pass_time(p: Planning) -> None:
+    """A session whose end has passed was held, unless somebody says otherwise (T-7)."""
+    for session in [s for s in p.sessions.values() if s.booked]:
+        end = session.span.end
+        if p.now < end:
+            p.wake(end)
+        elif p.placed(session.key) or reviews.inside(p, session):
+            held = p.put(session, state=State.HELD, held_at=end, unplaceable=None, options=(), warned_at=None)
+            p.decide_session(held, "Its end has passed; taken as held unless somebody says otherwise.")
+
+
+def re_anchor(p: Planning) -> None:
+    """T-3, T-11: the rhythm counts from what was really held; what no longer lies in its window gets a new time."""
+    for session in cadence.regular(list(p.sessions.values())):
+        if not (session.booked or session.owed) or session.count or p.in_flight(session.id):
+            continue
+        window = cadence.window_of(session, list(p.sessions.values()), p.pair, p.people, p.policy)
+        if window.target == session.target:
+            continue
+        window = cadence.still_open(window, p.now)
+        moved = p.put(session, earliest=window.earliest, target=window.target, latest=window.latest)
+        if moved.booked and not moved.by_hand and _outside(moved, window, p.now):
+            again = p.put(moved, state=State.OWED, start=None, end=None, options=())
+            p.decide_session(again, "The rhythm counts from another day now; it gets a time in its new window.")
+
+
+def _outside(session: Session, window: cadence.Window, now: datetime) -> bool:
+    start = session.span.start
+    return start - now > deferrals.LAST_HOURS and not window.earliest <= start <= window.latest
+
+
+# --- what there has to be ---
+
+
+def want(p: Planning) -> None:
+    """Have every session owed that there has to be: the next career sessions (T-4, T-15) and the reviews (T-9)."""
+    everything = list(p.sessions.values())
+    while len([s for s in cadence.regular(everything) if s.owed or s.booked]) < p.policy.ahead:
+        for session in cadence.next_cycle(everything, p.pair, p.people, p.policy, p.now):
+            p.put(session)
+            everything.append(session)
+    reviews.want_reviews(p)
+    reviews.into_1on1s(p)
+
+
+# --- a pair that is no more, or rests ---
+
+
+def stand_down(p: Planning) -> None:
+    """Paused or ended: nothing stays on the calendar; the history stays."""
+    why = "The pair is paused." if p.pair.ended is Ended.NO else "The pair has ended."
+    for session in [s for s in p.sessions.values() if s.booked or s.owed]:
+        placing.take_off_calendar(p, session)
+        off = p.put(p.sessions[session.id], state=State.CANCELLED, start=None, end=None, options=(), unplaceable=None)
+        p.decide_session(off, why)
+    for commitment in [c for c in p.commitments.values() if c.block and c.open]:
+        if p.placed(commitment.key) or p.in_flight_key(commitment.key):
+            p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)
+        p.keep(commitment, block=None, generation=commitment.generation + 1)
+    cycle = max((s.cycle for s in p.sessions.values()), default=0)
+    for email in _to_be_told(p):
+        if not any(m.to == email and m.number == cycle for m in p.sent("pair_ended", p.pair.id)):
+            p.mail("pair_ended", p.pair.id, email, number=cycle)
+
+
+def _to_be_told(p: Planning) -> tuple[str, ...]:
+    manager, report = p.addresses
+    return {
+        Ended.NO: (),
+        Ended.BOTH_LEFT: (),
+        Ended.REPORT_LEFT: (manager,),
+        Ended.MANAGER_LEFT: (report,),
+        Ended.CHANGED: (manager, report),
+    }[p.pair.ended]
+
+
+# --- effects ---
+
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=1)
+#: A create or update decided on a world older than this is decided again.
+FRESH = timedelta(minutes=5)
+TELL_AFTER = 6
+GIVE_UP_AFTER = 60
+
+
+def fresh(message: Message, now: datetime) -> bool:
+    """Whether an event may still be written on the strength of what was read when it was decided."""
+    return message.what is not What.CREATE or now - message.snapshot_at <= FRESH
+
+
+def settle(message: Message, outcome: Outcome, now: datetime, retry_after: timedelta | None = None) -> Settlement:
+    """What becomes of a message after an attempt."""
+    if outcome is Outcome.DONE:
+        return Settlement(Progress.DONE)
+    if outcome is Outcome.STALE:
+        return Settlement(Progress.DROPPED, replan=True)
+    if outcome is Outcome.PERMANENT:
+        return Settlement(Progress.DEAD, replan=True, tell_operator=True)
+    if outcome is Outcome.UNCERTAIN and message.what is What.MAIL:
+        return _uncertain_mail(message, now)
+    if message.attempts >= GIVE_UP_AFTER:
+        return Settlement(Progress.DEAD, replan=True, tell_operator=True)
+    wait = max(_backoff(message), retry_after or timedelta())
+    return Settlement(Progress.WAITING, due_at=now + wait, tell_operator=message.attempts == TELL_AFTER)
+
+
+def _uncertain_mail(message: Message, now: datetime) -> Settlement:
+    """Nobody knows whether it went out. The summary goes once more, with the same Message-ID; others wait for a human."""
+    if message.name == "contract_summary" and message.attempts < 2:
+        return Settlement(Progress.WAITING, due_at=now)
+    return Settlement(Progress.UNCERTAIN, tell_operator=True)
+
+
+def _backoff(message: Message) -> timedelta:
+    """1, 2, 4, … minutes up to an hour, and a few seconds apart so that many don't come back at the same moment."""
+    wait = min(FIRST_WAIT * (1 << min(max(message.attempts - 1, 0), 10)), LONGEST_WAIT)
+    return wait + timedelta(seconds=sum(message.key.encode()) % 20)

@@ -1,0 +1,194 @@
+"""What an event and a mail are made of, from the state as it is now, at the moment they leave."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from worker.domain import deferrals, notices
+from worker.domain.model import (
+    Commitment,
+    Contract,
+    Ended,
+    EventDraft,
+    Guest,
+    Kind,
+    Message,
+    Owner,
+    PairState,
+    Person,
+    Promise,
+    Session,
+    State,
+)
+from worker.domain.planning import Planning
+from worker.domain.worktime import parse_hours
+from worker.letters import Kept, Letter
+from worker.settings import Settings
+
+ENDED_IN_WORDS = {
+    Ended.REPORT_LEFT: "left",
+    Ended.MANAGER_LEFT: "left",
+    Ended.CHANGED: "changed",
+}
+#: Commitments that ended are named in the next brief for so long.
+RECENTLY = timedelta(days=120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The sealed part of what a mail or an event says: words of contracts and promises, for one batch of messages."""
+
+    contracts: Mapping[str, Contract] = field(default_factory=dict)  #: in force, by pair
+    revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
+    promises: Mapping[str, Promise] = field(default_factory=dict)  #: by commitment
+    ended: Mapping[str, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
+    words: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
+    reasons: Mapping[str, str] = field(
+        default_factory=dict
+    )  #: why a talk was asked for, by session; manager's mails only
+
+
+class Drafts:
+    """Makes drafts and letters in this company's words."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._event = settings.event
+        self._policy = settings.policy
+
+    # --- events ---
+
+    def session_event(self, state: PairState, session: Session) -> EventDraft:
+        """R-23: a neutral title, nothing said in the conversation, the report invited (R-2)."""
+        subjects = {
+            Kind.CAREER: self._event.subject,
+            Kind.REVIEW: self._event.review_subject,
+            Kind.CHECKIN: self._event.checkin_subject,
+        }
+        names = {"manager": state.manager.name, "report": state.report.name}
+        return EventDraft(
+            key=session.key,
+            subject=subjects[session.kind].format(**names),
+            body=self._event.body.format(**names),
+            span=session.span,
+            zone=state.manager.zone,
+            organizer=Guest(state.manager.email, state.manager.name),
+            guests=(Guest(state.report.email, state.report.name),),
+            reminders=tuple(self._event.reminders),
+            video=self._event.video,
+            sequence=session.sequence,
+        )
+
+    def commitment_event(self, state: PairState, commitment: Commitment, promise: Promise | None) -> EventDraft:
+        """T-8: the manager's own private block. The title is neutral; the words stand inside, for the manager alone."""
+        if commitment.block is None:
+            raise ValueError(f"commitment {commitment.id} has no block")
+        body = promise.text if promise else ""
+        return EventDraft(
+            key=commitment.key,
+            subject=self._event.commitment_subject.format(manager=state.manager.name, report=state.report.name),
+            body=f"{body}\n\n{commitment.due:%Y-%m-%d}".strip(),
+            span=commitment.block,
+            zone=state.manager.zone,
+            organizer=Guest(state.manager.email, state.manager.name),
+            all_day=commitment.all_day,
+            blocks=not commitment.all_day,
+            reminders=() if commitment.all_day else tuple(self._event.reminders[:1]),
+            sequence=commitment.sequence,
+        )
+
+    # --- mails ---
+
+    def letter(self, message: Message, state: PairState | None, material: Material, now: datetime) -> Letter:
+        """Everything the mail may speak of."""
+        if state is None:
+            words = material.words.get(message.key, "")
+            return Letter(name=message.name, key=message.key, to=self.operator(), now=now, reason=words)
+        session = next((s for s in state.sessions if s.id == message.subject), None)
+        reader = state.manager if message.to == state.manager.email else state.report
+        parts = self._of_session(message, state, session, material, now) if session else {}
+        return Letter(
+            name=message.name,
+            key=message.key,
+            to=reader,
+            now=now,
+            manager=state.manager,
+            report=state.report,
+            pair=state.pair,
+            session=session or _next_session(state, now),
+            commitments=self._commitments(message, state, material, now),
+            learning=self._settings.mail.learning,
+            due=message.start.date() if message.name == "commitment_due" and message.start else None,
+            ended=ENDED_IN_WORDS.get(state.pair.ended, ""),
+            **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
+        )
+
+    def _of_session(
+        self, message: Message, state: PairState, session: Session, material: Material, now: datetime
+    ) -> dict[str, object]:
+        counted = Planning(now, state, None, self._policy)
+        parts: dict[str, object] = {
+            "count": deferrals.count_in_cycle(counted, session),
+            "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
+            "options": session.options,
+            "reason": session.unplaceable or "",
+            "reminder": message.number if message.name == "contract_reminder" else 0,
+            "unfinished": _unfinished(state, session),
+        }
+        if session.held_at:
+            parts["deadline"] = notices.deadline(session)
+        if session.id in material.reasons:
+            parts["trigger"] = material.reasons.get(session.id, "")
+        if message.name == "contract_summary":
+            parts.update(_summary(message, material.revisions.get(session.id, ())))
+        return parts
+
+    def _commitments(self, message: Message, state: PairState, material: Material, now: datetime) -> tuple[Kept, ...]:
+        everything = [*state.commitments, *material.ended.get(state.pair.id, ())]
+        known = {c.id: c for c in everything if c.open or (c.closed_at and c.closed_at > now - RECENTLY)}
+        kept = [
+            Kept(commitment=c, promise=material.promises[c.id]) for c in known.values() if c.id in material.promises
+        ]
+        if message.name == "commitment_due":
+            owner = Owner.MANAGER if message.to == state.manager.email else Owner.REPORT
+            day = message.start.date() if message.start else None
+            kept = [k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open]
+        return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
+
+    def operator(self) -> Person:
+        """The person who runs Longarc, as the reader of a mail."""
+        return Person(
+            email=self._settings.operator,
+            name="Longarc operator",
+            zone="UTC",
+            country="US",
+            hours=parse_hours("Mon-Sun 00:00-24:00"),
+            locale=self._settings.locale,
+            calendar="none",
+            mail=self._settings.mail.operator_by,
+        )
+
+
+def _summary(message: Message, revisions: Sequence[Contract]) -> dict[str, object]:
+    number = message.number
+    return {
+        "contract": revisions[number - 1],
+        "previous": revisions[number - 2] if number > 1 else None,
+        "revision": number,
+    }
+
+
+def _unfinished(state: PairState, session: Session) -> tuple[datetime, ...]:
+    """R-17: when earlier conversations took place that have no contract yet."""
+    open_ = [s for s in state.sessions if s.state is State.UNFINISHED and s.id != session.id and s.start]
+    return tuple(sorted(s.start for s in open_ if s.start))
+
+
+def _next_session(state: PairState, now: datetime) -> Session | None:
+    ahead = [s for s in state.sessions if s.booked and s.kind is Kind.CAREER and s.span.start > now]
+    return min(ahead, key=lambda s: s.span.start, default=None)
+
+
+def speaks_of_promises(message: Message) -> bool:
+    """Whether a mail shows words of commitments, so that they have to be opened for it."""
+    return message.name in ("brief", "commitment_due", "review_note", "contract_request")

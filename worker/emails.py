@@ -1,0 +1,158 @@
+"""Turns a letter into a mail: three templates in the reader's language, and headers that are safe and stable.
+
+The Message-ID follows from the outbox key alone, so that the same mail sent twice is the same mail. The mails of one
+pair form a thread, under a root that nobody sends. Headers and bodies are encoded here because the ways that
+`EmailMessage` offers for it take longer than everything else together.
+"""
+
+from binascii import b2a_qp
+from email.headerregistry import Address, BaseHeader, HeaderRegistry
+from email.message import EmailMessage
+from email.policy import default
+from email.utils import format_datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, Template
+
+from worker.domain.model import Person
+from worker.errors import Problem
+from worker.letters import LINKS, MESSAGES, Kept, Letter
+from worker.proof import misplaced, mistakes, untranslated
+from worker.reading import Reading
+from worker.templates import PARTS, StyledLoader, environment, folder
+from worker.words import Languages, Words, fold, line
+
+__all__ = ["LINKS", "MESSAGES", "Emails", "Kept", "Letter"]
+
+#: Mails that only the reader may see a word of: an answer must not carry them to the other one by itself.
+_ALONE = frozenset({"brief", "operator_alert"})
+
+#: Never inside a quoted-printable text, where `=` is followed by digits or by the end of the line.
+_BOUNDARY = "=_longarc_="
+
+
+class _Registry(HeaderRegistry):
+    """The standard registry, which makes the class of a header anew each time it is asked for one."""
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return _header_class(name.lower())
+
+
+@lru_cache(256)
+def _header_class(name: str) -> type[BaseHeader]:
+    return HeaderRegistry()[name]
+
+
+_registry = _Registry()
+_POLICY = default.clone(header_factory=_registry)
+
+
+class Emails:
+    """Renders letters. Templates and catalogues are read when first needed and kept.
+
+    `overrides` is a folder laid out like `templates/emails`, of which a company writes only what it wants to be
+    different; `overrides/locale` may hold catalogues of its own.
+    """
+
+    def __init__(self, *, sender: str, domain: str, overrides: Path | None = None, product: str = "Longarc") -> None:
+        ours = folder()
+        self._sender = sender
+        self._domain = domain
+        self._product = product
+        self._overrides = overrides
+        self._loader = StyledLoader(*([overrides] if overrides else []), ours / "emails")
+        self._languages = Languages([*([overrides / "locale"] if overrides else []), ours / "locale"])
+        self._environments: dict[str, tuple[Environment, Environment]] = {}
+
+    def render(self, letter: Letter) -> EmailMessage:
+        """The mail, ready to be handed to a mailer. Raises jinja2's TemplateError when a template is wrong."""
+        words = self._languages.words(letter.to.locale)
+        subject, text, html = self._templates(letter.name, words)
+        names = Reading(letter, words).names()
+        names["product"] = self._product
+        names["subject"] = line(subject.render(names))
+        message = EmailMessage(_POLICY)
+        self._address(message, letter)
+        self._label(message, letter)
+        message["Subject"] = _header("Subject", names["subject"])
+        message["Content-Language"] = _header("Content-Language", words.tag)
+        _fill(message, fold(text.render(names)), html.render(names))
+        return message
+
+    def check(self) -> list[Problem]:
+        """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
+        problems = [] if self._overrides is None else [*misplaced(self._overrides), *untranslated(self._overrides)]
+        return problems or mistakes(self.render, self._languages.tags())
+
+    def _templates(self, name: str, words: Words) -> tuple[Template, Template, Template]:
+        if words.tag not in self._environments:
+            self._environments[words.tag] = (
+                environment(self._loader, words, html=False),
+                environment(self._loader, words, html=True),
+            )
+        text, html = self._environments[words.tag]
+        subject, plain, rich = (f"{name}/{part}" for part in PARTS)
+        return text.get_template(subject), text.get_template(plain), html.get_template(rich)
+
+    def _address(self, message: EmailMessage, letter: Letter) -> None:
+        """Who writes, who reads, and whom an answer reaches."""
+        writer = self._product
+        if letter.manager and _in_their_voice(letter):
+            writer = line(letter.manager.name)
+        message["From"] = _mailbox("From", writer, self._sender)
+        message["To"] = _mailbox("To", line(letter.to.name), letter.to.email)
+        other = _other(letter)
+        if other and letter.name not in _ALONE:
+            message["Reply-To"] = _mailbox("Reply-To", line(other.name), other.email)
+
+    def _label(self, message: EmailMessage, letter: Letter) -> None:
+        """When, which one, in which thread, and that no machine should answer."""
+        message["Date"] = _registry("Date", format_datetime(letter.now))
+        message["Message-ID"] = _registry("Message-ID", self._id(letter.key))
+        if letter.pair:
+            for name in ("In-Reply-To", "References"):
+                message[name] = _header(name, self._id(f"pair {letter.pair.id}"))
+        message["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
+        message["X-Auto-Response-Suppress"] = _header("X-Auto-Response-Suppress", "All")
+
+    def _id(self, key: str) -> str:
+        return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
+
+
+def _in_their_voice(letter: Letter) -> bool:
+    """True for what the manager says to the report (R-2, R-11)."""
+    reads_report = letter.report is not None and letter.to.email == letter.report.email
+    return letter.name == "reflection_prompt" or (letter.name == "contract_summary" and reads_report)
+
+
+def _other(letter: Letter) -> Person | None:
+    """The one of the pair who isn't the reader."""
+    if letter.manager and letter.report and letter.to.email in (letter.manager.email, letter.report.email):
+        return letter.report if letter.to.email == letter.manager.email else letter.manager
+    return None
+
+
+@lru_cache(8192)
+def _header(name: str, value: str) -> BaseHeader:
+    return _registry(name, value)
+
+
+@lru_cache(8192)
+def _mailbox(header: str, name: str, email: str) -> BaseHeader:
+    return _registry(header, str(Address(display_name=name, addr_spec=email)))
+
+
+def _fill(message: EmailMessage, text: str, html: str) -> None:
+    message["MIME-Version"] = _header("MIME-Version", "1.0")
+    message["Content-Type"] = _header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+    message.set_payload([_part("plain", text), _part("html", html)])
+
+
+def _part(subtype: str, content: str) -> EmailMessage:
+    part = EmailMessage(_POLICY)
+    part["Content-Type"] = _header("Content-Type", f'text/{subtype}; charset="utf-8"')
+    part["Content-Transfer-Encoding"] = _header("Content-Transfer-Encoding", "quoted-printable")
+    part.set_payload(b2a_qp(content.encode(), istext=True).decode("ascii"))
+    return part

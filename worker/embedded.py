@@ -1,0 +1,209 @@
+"""The servers that come with Longarc: a real CalDAV server and a real SMTP server, on this machine only.
+
+For the demo, the tests, and whoever wants to try it without an account anywhere. Calendars are kept by Radicale as
+files; mail is taken by aiosmtpd and put into a Maildir for each recipient.
+"""
+
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from threading import Event, Thread
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar, Timezone
+
+from worker.domain.model import Address
+from worker.errors import LongarcError
+from worker.providers import maildir
+
+_HOST = "127.0.0.1"
+#: What a WSGI server serves.
+App = Callable[..., Any]
+
+
+class Embedded:
+    """The two servers, from `with` to its end. A port of 0 takes any free one.
+
+    `zones` names the zone of a person's calendar, as that person's program would. With `username` and `password` the
+    calendars ask for a log-in, which may then read and write them all; without, anybody on this machine may.
+    `around` may wrap what is served, to watch it or to stand in its way.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        people: Sequence[Address],
+        caldav_port: int = 0,
+        smtp_port: int = 0,
+        *,
+        zones: Mapping[Address, str] | None = None,
+        username: str = "",
+        password: str = "",
+        around: Callable[[App], App] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._people = dict.fromkeys(people)
+        self._zones = dict(zones or {})
+        self._ports = (caldav_port, smtp_port)
+        self._login = (username, password)
+        self._around = around
+        self._stack = ExitStack()
+        self._storage: Any = None
+        self.mail_folder = folder / "mail"
+        self.caldav_url = ""  #: with `{email}` in it, as the settings want it
+        self.smtp_host, self.smtp_port = _HOST, 0
+
+    def __enter__(self) -> "Embedded":
+        app, config = _load("radicale.app"), _load("radicale.config")
+        server, controller = _load("waitress.server"), _load("aiosmtpd.controller")
+        with ExitStack() as stack:
+            self._start_calendars(app, config, server, stack)
+            self._start_mail(controller, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def add_person(self, person: Address, zone: str = "") -> None:
+        """Give a person a calendar; one that is there already stays as it is."""
+        with self._storage.acquire_lock("w"):
+            for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _calendar_properties(zone))):
+                if not any(True for _ in self._storage.discover(path)):
+                    self._storage.create_collection(path, props=properties)
+
+    # --- calendars --------------------------------------------------------------------------------------------------
+
+    def _start_calendars(self, app: ModuleType, config: ModuleType, server: ModuleType, stack: ExitStack) -> None:
+        logging.getLogger("radicale").setLevel(logging.ERROR)  # it tells of each refusal, also those we count on
+        configuration = config.load()
+        configuration.update(self._configuration(), "longarc", privileged=True)
+        logging.getLogger("radicale").setLevel(logging.ERROR)
+        application = app.Application(configuration)
+        self._storage = application._storage
+        for person in self._people:
+            self.add_person(person, self._zones.get(person, ""))
+        served = self._around(application) if self._around else application
+        port = stack.enter_context(_Waitress(server, served, self._ports[0])).port
+        self.caldav_url = f"http://{_HOST}:{port}/{{email}}/calendar/"
+
+    def _configuration(self) -> dict[str, dict[str, str]]:
+        calendars = self._folder / "calendars"
+        calendars.mkdir(parents=True, exist_ok=True)
+        username, password = self._login
+        auth = {"type": "none", "delay": "0"}
+        if username:
+            users = self._folder / "users"
+            users.touch(mode=0o600)
+            users.write_text(f"{username}:{password}\n", encoding="utf-8")
+            auth = {"type": "htpasswd", "htpasswd_filename": str(users), "htpasswd_encryption": "plain", "delay": "0"}
+        return {
+            "auth": auth,
+            "rights": {"type": "authenticated"},
+            "server": {"delay_on_error": "0"},
+            "storage": {"filesystem_folder": str(calendars), "_filesystem_fsync": "False"},
+            "web": {"type": "none"},
+            "logging": {"level": "error"},
+        }
+
+    # --- mail -------------------------------------------------------------------------------------------------------
+
+    def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
+        self.mail_folder.mkdir(parents=True, exist_ok=True)
+        listening = _listen(self._ports[1])
+
+        class Server(controller.Controller):  # type: ignore[misc, name-defined]
+            def _create_server(self) -> Any:
+                return self.loop.create_server(self._factory_invoker, sock=listening)  # a port of 0 is known only so
+
+        self.smtp_port = int(listening.getsockname()[1])
+        server = Server(_Postbox(self._folder), hostname=_HOST, port=self.smtp_port)
+        stack.callback(listening.close)
+        server.start()
+        stack.callback(server.stop)
+
+
+class _Waitress:
+    """A WSGI server in a thread of its own, keeping connections open."""
+
+    def __init__(self, server: ModuleType, app: App, port: int) -> None:
+        self._listening = _listen(port)
+        self._server = server.create_server(app, sockets=[self._listening], threads=8)
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="longarc-caldav")
+        self.port = int(self._listening.getsockname()[1])
+
+    def __enter__(self) -> "_Waitress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._server.pull_trigger()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._server.asyncore.loop(timeout=30, map=self._server._map, count=1)
+        self._server.task_dispatcher.shutdown()
+        for channel in list(self._server._map.values()):
+            channel.close()
+
+
+class _Postbox:
+    """Takes what comes in by SMTP: one copy into each recipient's Maildir, one as it came into `eml`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sources = folder / "eml"
+        self._sources.mkdir(parents=True, exist_ok=True)
+        self._count = sum(1 for _ in self._sources.iterdir())
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
+        self._count += 1
+        name = f"{self._count:06d}"
+        (self._sources / f"{name}.eml").write_bytes(envelope.original_content)
+        for recipient in dict.fromkeys(address.lower() for address in envelope.rcpt_tos):
+            maildir.deliver(mailbox(self._folder / "mail", recipient), envelope.original_content, name)
+        return "250 taken"
+
+
+def mailbox(mail_folder: Path, recipient: Address) -> Path:
+    """The Maildir of that recipient."""
+    name = quote(recipient.lower(), safe="@+")
+    return mail_folder / (f"_{name}" if name.startswith(".") else name)
+
+
+def _calendar_properties(zone: str) -> dict[str, str]:
+    properties = {"tag": "VCALENDAR", "C:supported-calendar-component-set": "VEVENT"}
+    if zone:
+        named = Calendar()
+        named.add("prodid", "-//Longarc//Longarc//EN")
+        named.add("version", "2.0")
+        named.add_component(Timezone.from_tzinfo(ZoneInfo(zone), zone))
+        properties["C:calendar-timezone"] = str(named.to_ical(), "utf-8")
+    return properties
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((_HOST, port))
+    except OSError as error:
+        listening.close()
+        raise LongarcError(f"Port {port} can't be used: {error.strerror}.") from error
+    return listening
+
+
+def _load(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise LongarcError(f"{error.name} is missing: install Longarc with its servers, longarc[embedded].") from error

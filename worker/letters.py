@@ -1,0 +1,65 @@
+"""What a mail may speak of: everything the outbox read from the database when it was about to send."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from worker.domain.model import Commitment, Contract, Deferral, Pair, Person, Promise, Session, Span
+
+MESSAGES = (
+    "introduction",
+    "reflection_prompt",
+    "brief",
+    "contract_request",
+    "contract_reminder",
+    "contract_summary",
+    "deferral_notice",
+    "booked_over_warning",
+    "unplaceable",
+    "short_session",
+    "commitment_due",
+    "review_note",
+    "pair_ended",
+    "operator_alert",
+)
+
+#: What a page may be for; every mail reads well without.
+LINKS = ("contract", "choose", "commitment", "settings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A commitment with its words."""
+
+    commitment: Commitment
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """Everything one mail may speak of, read at send time."""
+
+    name: str  #: one of MESSAGES
+    key: str  #: the outbox key: names the mail for ever; the Message-ID derives from it
+    to: Person  #: the reader; for `operator_alert` a Person made up for the operator
+    now: datetime
+    manager: Person | None = None
+    report: Person | None = None
+    pair: Pair | None = None
+    session: Session | None = None
+    contract: Contract | None = None  #: summary: the new one; elsewhere: the one in force
+    revision: int = 1
+    previous: Contract | None = None  #: summary of a later revision: what it was before
+    commitments: tuple[Kept, ...] = ()  #: brief: all open or recently closed ones; commitment_due: those due
+    deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
+    count: int = 0  #: deferrals in this cycle (T-12)
+    options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)
+    reason: str = ""  #: words without content: unplaceable, operator_alert, booked_over_warning
+    deadline: datetime | None = None  #: of the contract (T-7)
+    reminder: int = 0  #: contract_reminder: 1 and 2 before the deadline, 3 to 5 after it
+    unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
+    learning: str = ""  #: reflection_prompt: the leader's own line (R-25)
+    due: date | None = None  #: commitment_due
+    trigger: str = ""  #: brief: why the manager asked to talk, `kind` or `kind: words` (R-6)
+    ended: str = ""  #: pair_ended: why, in words
+    links: Mapping[str, str] = field(default_factory=dict)  #: purpose (one of LINKS) -> URL

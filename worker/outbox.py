@@ -1,0 +1,321 @@
+"""Performing what was decided: claim a due message under a lease, perform it, settle it.
+
+The row says `sending` before the call. Whoever finds a row whose lease ran out while it said so knows that nobody
+knows: an event is looked for by its key, a mail is asked for by its key, and what can't be known is left to the rule
+of its kind (`planner.settle`).
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from worker.clock import Clock
+from worker.domain import notices, planner
+from worker.domain.model import (
+    Address,
+    Answer,
+    Commitment,
+    Event,
+    Message,
+    Outcome,
+    PairState,
+    Placed,
+    Session,
+    Settlement,
+    What,
+)
+from worker.drafts import RECENTLY, Drafts, Material, speaks_of_promises
+from worker.emails import Emails
+from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, Transient
+from worker.providers.base import CalendarProvider, Mailer
+from worker.store import Store
+from worker.store.outbox import Claimed, Ending
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=5)
+BATCH = 50
+SUSPENDED = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt went."""
+
+    outcome: Outcome
+    problem: str = ""
+    retry_after: timedelta | None = None
+    placed: Placed | None = None
+    gone: str = ""
+    fields: Mapping[str, Any] | None = None
+    reread: bool = False  #: the calendar is not what we thought: read it again
+
+
+STALE = Attempt(Outcome.STALE)
+
+
+class Outbox:
+    """Performs messages that are due."""
+
+    def __init__(
+        self,
+        store: Store,
+        calendar_of: Callable[[Address], CalendarProvider | None],
+        mailers: Callable[[str], Mailer],
+        emails: Emails,
+        drafts: Drafts,
+        clock: Clock,
+        operator: str,
+    ) -> None:
+        self._store = store
+        self._calendar_of = calendar_of
+        self._mailers = mailers
+        self._emails = emails
+        self._drafts = drafts
+        self._clock = clock
+        self._operator = operator
+
+    def run(self, holder: str, limit: int = BATCH) -> int:
+        """Perform up to `limit` due messages; how many that were."""
+        now = self._clock()
+        claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
+        if not claimed:
+            return 0
+        pairs = sorted({one.message.pair for one in claimed if one.message.pair})
+        states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
+        material = self._material([one.message for one in claimed], states, now)
+        material = replace(material, words={one.message.key: one.words for one in claimed})
+        for one in claimed:
+            self._one(one, states.get(one.message.pair), material, holder)
+        return len(claimed)
+
+    def _material(self, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime) -> Material:
+        """Open what these messages have to say, and nothing else."""
+        mails = [m for m in messages if m.what is What.MAIL and m.pair]
+        pairs = {m.pair for m in mails}
+        telling = {m.pair for m in mails if speaks_of_promises(m)}
+        ended = self._store.register.ended(telling, now - RECENTLY) if telling else {}
+        wanted = {m.subject for m in messages if m.what is not What.MAIL}
+        for pair in telling:
+            wanted |= {c.id for c in (*states[pair].commitments, *ended.get(pair, ()))}
+        content = self._store.content
+        summaries = {m.subject for m in mails if m.name == "contract_summary"}
+        briefs = [m.subject for m in mails if m.name == "brief" and _adhoc(states[m.pair], m.subject)]
+        reasons = {s: told for s in briefs if (told := content.trigger(s))}
+        return Material(
+            contracts={p: r.contract for p, r in content.latest(pairs).items()} if pairs else {},
+            revisions={s: [r.contract for r in content.revisions(s)] for s in summaries},
+            promises=content.promises(wanted) if wanted else {},
+            ended=ended,
+            reasons={s: f"{kind.value}: {words}" if words else kind.value for s, (kind, words) in reasons.items()},
+        )
+
+    # --- one message ---
+
+    def _one(self, one: Claimed, state: PairState | None, material: Material, holder: str) -> None:
+        message = one.message
+        if message.key not in self._store.outbox.begin([message.key], holder):
+            return
+        message = replace(message, attempts=message.attempts + 1)
+        attempt = self._try(message, state, material, lost=one.lost)
+        now = self._clock()
+        settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
+        settlement = _auto_declined(settlement, attempt.placed)
+        self._tell(message, attempt, settlement, now)
+        self._store.outbox.settle(
+            Ending(
+                message=message,
+                settlement=settlement,
+                problem=attempt.problem,
+                placed=attempt.placed,
+                gone=attempt.gone,
+                fields=attempt.fields,
+            ),
+            holder,
+            now,
+        )
+        if attempt.reread:
+            self._store.calendars.hint([message.calendar], now)
+
+    def _try(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+        """Perform it; every way in which it can go wrong becomes an outcome."""
+        try:
+            if message.what is What.MAIL:
+                return self._mail(message, state, material, lost=lost)
+            return self._event(message, state, material)
+        except AuthRevoked as error:
+            return self._revoked(message, error)
+        except (Conflict, NotFound) as error:
+            if message.what is What.MAIL:
+                return Attempt(Outcome.PERMANENT, str(error))
+            return Attempt(Outcome.STALE, str(error), reread=True)
+        except Permanent as error:
+            return Attempt(Outcome.PERMANENT, str(error))
+        except Transient as error:
+            outcome = Outcome.UNCERTAIN if error.uncertain else Outcome.TRANSIENT
+            return Attempt(outcome, str(error), error.retry_after)
+        except LongarcError as error:
+            return Attempt(Outcome.PERMANENT, str(error))
+
+    def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
+        who = message.calendar or message.to
+        now = self._clock()
+        if self._store.people.suspend(who, now + SUSPENDED):
+            words = f"The grant to act for {who} is gone: {error}"
+            self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
+        return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
+
+    def _tell(self, message: Message, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+        log.info(
+            "%s %s: %s",
+            message.what.value,
+            message.name or message.event,
+            settlement.progress.value,
+            extra={"action": message.what.value, "key": message.key, "problem": attempt.problem},
+        )
+        if settlement.tell_operator and message.name != "operator_alert":
+            what = f"the mail {message.name}" if message.what is What.MAIL else message.what.value
+            words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
+            self._store.outbox.alert(f"{message.key}:{settlement.progress.value}", words, now, self._operator)
+
+    # --- mails ---
+
+    def _mail(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+        now = self._clock()
+        if state is not None and not _mail_holds(message, state, now):
+            return STALE
+        name = state.manager.mail if state is not None else self._drafts.operator().mail
+        mailer = self._mailers(name)
+        email = self._emails.render(self._drafts.letter(message, state, material, now))
+        fields = {
+            "message": message.name,
+            "to": message.to,
+            "from": str(email["From"]),
+            "message_id": str(email["Message-ID"]),
+            "number": message.number or None,
+            **_fields(_subject(message, state)),
+        }
+        if message.name == "commitment_due" and message.start:
+            fields["due"] = message.start.date()
+        if lost or message.attempts > 1:
+            sent = mailer.was_sent(message.key)
+            if sent:
+                return Attempt(Outcome.DONE, fields=fields)
+            if sent is None and lost and not _again(message):
+                return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
+        mailer.send(email, message.key)
+        return Attempt(Outcome.DONE, fields=fields)
+
+    # --- events ---
+
+    def _event(self, message: Message, state: PairState | None, material: Material) -> Attempt:
+        provider = self._calendar_of(message.calendar)
+        if state is None or provider is None:
+            return Attempt(Outcome.PERMANENT, f"No calendar service is set up for {message.calendar}.")
+        if message.what is What.CANCEL:
+            return self._cancel(message, state, provider)
+        subject = _subject(message, state)
+        if not planner.fresh(message, self._clock()) or not _wanted(message, subject):
+            return STALE
+        if isinstance(subject, Session):
+            draft = self._drafts.session_event(state, subject)
+        else:
+            draft = self._drafts.commitment_event(state, subject, material.promises.get(subject.id))
+        placed = state.placed.get(message.event)
+        if message.what is What.CREATE:
+            event = provider.create(message.calendar, draft)
+        elif placed is None or placed.gone or (message.start and placed.span.start != message.start):
+            return STALE
+        else:
+            event = self._already(message, provider, draft.span) or provider.update(placed.ref, draft)
+        return Attempt(Outcome.DONE, placed=_placed(event, draft.key, draft.sequence), fields=_fields(subject))
+
+    def _already(self, message: Message, provider: CalendarProvider, span: Any) -> Event | None:
+        """The event, when an earlier attempt did change it and nobody heard of it."""
+        if message.attempts <= 1:
+            return None
+        event = provider.find(message.calendar, message.event)
+        return event if event is not None and event.span == span else None
+
+    def _cancel(self, message: Message, state: PairState, provider: CalendarProvider) -> Attempt:
+        placed = state.placed.get(message.event)
+        if placed is None or placed.gone:
+            return STALE
+        provider.cancel(replace(placed.ref, etag=""))
+        fields = {**_fields(_subject(message, state)), "key": message.event}
+        fields.update(start=placed.span.start, end=placed.span.end)
+        return Attempt(Outcome.DONE, gone=message.event, fields=fields)
+
+
+def _again(message: Message) -> bool:
+    """The one kind that is sent once more when nobody knows whether it went out."""
+    return message.name == "contract_summary" and message.attempts <= 2
+
+
+def _adhoc(state: PairState, session_id: str) -> bool:
+    return any(s.id == session_id and s.adhoc for s in state.sessions)
+
+
+def _subject(message: Message, state: PairState | None) -> Session | Commitment | None:
+    """The session or commitment a message is about; None when it is about neither."""
+    if state is not None:
+        for one in (*state.sessions, *state.commitments):
+            if one.id == message.subject:
+                return one
+    return None
+
+
+def _wanted(message: Message, subject: Session | Commitment | None) -> bool:
+    """Whether the event is still to be there, as that very event."""
+    if isinstance(subject, Session):
+        return subject.booked and subject.key == message.event
+    if isinstance(subject, Commitment):
+        return subject.open and subject.block is not None and subject.key == message.event
+    return False
+
+
+def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:
+    session = next((s for s in state.sessions if s.id == message.subject), None)
+    return notices.holds(message, session, state.commitments, state.pair.active, now)
+
+
+def _placed(event: Event, key: str, sequence: int) -> Placed:
+    return Placed(
+        key=key, ref=event.ref, span=event.span, written=event.span, sequence=sequence, answers=dict(event.answers)
+    )
+
+
+def _auto_declined(settlement: Settlement, placed: Placed | None) -> Settlement:
+    """An invitation may be declined the moment it arrives (an out-of-office does): plan again at once."""
+    if placed is not None and Answer.DECLINED in placed.answers.values():
+        return replace(settlement, replan=True)
+    return settlement
+
+
+def _fields(subject: Session | Commitment | None) -> dict[str, Any]:
+    """What the history keeps of an effect: whose, when, which; never what was said."""
+    if isinstance(subject, Session):
+        manager, _, report = subject.pair.partition(">")
+        return {
+            "kind": subject.kind.value,
+            "topic": subject.topic.value,
+            "calendar": manager,
+            "attendees": [report],
+            "start": subject.start,
+            "end": subject.end,
+            "key": subject.key,
+        }
+    if isinstance(subject, Commitment) and subject.block:
+        manager = subject.pair.partition(">")[0]
+        return {
+            "kind": "commitment",
+            "calendar": manager,
+            "attendees": [],
+            "start": subject.block.start,
+            "end": subject.block.end,
+            "key": subject.key,
+            "due": subject.due,
+        }
+    return {}

@@ -1,0 +1,68 @@
+"""Reads the proofs: finds what is wrong with templates and catalogues before a mail depends on them."""
+
+import traceback
+from collections.abc import Callable, Iterable
+from email.message import EmailMessage
+from pathlib import Path
+
+from babel.messages.pofile import PoFileError
+from jinja2 import TemplateNotFound, TemplateSyntaxError
+
+from worker.errors import Problem
+from worker.letters import MESSAGES, Letter
+from worker.samples import letters
+from worker.templates import PARTS
+from worker.words import DOMAIN, catalogue
+
+
+def mistakes(render: Callable[[Letter], EmailMessage], languages: Iterable[str]) -> list[Problem]:
+    """What goes wrong when every sample letter is rendered in each of the languages; each thing once."""
+    found: dict[Problem, None] = {}
+    for language in languages:
+        for letter in letters(language):
+            try:
+                message = render(letter)
+            except Exception as error:  # a template may fail in any way; here it becomes words
+                found[_mistake(letter, error)] = None
+            else:
+                if not message["Subject"]:
+                    found[Problem(f"{letter.name}/{PARTS[0]}", "gives no subject.", "Write one line of text.")] = None
+    return list(found)
+
+
+def misplaced(overrides: Path) -> list[Problem]:
+    """Files that nobody will ever read, because no message is called that."""
+    if not overrides.is_dir():
+        return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
+    known = {f"{name}/{part}" for name in MESSAGES for part in PARTS}
+    remedy = f"Name it <message>/<part>, with a part of {', '.join(PARTS)}; a piece of your own begins with `_`."
+    return [
+        Problem(str(path), "is used by no mail.", remedy)
+        for path in sorted(overrides.rglob("*.j2"))
+        if not path.name.startswith("_") and path.relative_to(overrides).as_posix() not in known
+    ]
+
+
+def untranslated(overrides: Path) -> list[Problem]:
+    """Catalogues that can't be read, and translations whose `%(names)s` aren't those of the sentence."""
+    found = []
+    for path in sorted(overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po")):
+        try:
+            wrong = [(message.lineno, str(error)) for message, errors in catalogue(path).check() for error in errors]
+        except PoFileError as error:
+            wrong = [(error.lineno + 1, str(error))]
+        remedy = "Keep each %(name)s as it stands in the English sentence, and each quote closed."
+        found += [Problem(f"{path}:{line}", f"{what}.", remedy) for line, what in wrong]
+    return found
+
+
+def _mistake(letter: Letter, error: Exception) -> Problem:
+    if isinstance(error, TemplateSyntaxError):
+        return Problem(f"{error.filename}:{error.lineno}", f"{error.message}", "Mend the template there.")
+    if isinstance(error, TemplateNotFound):
+        return Problem(letter.name, f"there is no template {error}.", "Check the name after `extends` or `include`.")
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.endswith(".j2")]
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else letter.name
+    return Problem(
+        where, f"{type(error).__name__}: {error}.", "Use only names that our own template of this mail uses."
+    )

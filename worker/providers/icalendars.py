@@ -1,0 +1,443 @@
+"""iCalendar (RFC 5545) on one side, our nouns on the other: the only place that knows both.
+
+Read are times, states and addresses, never a title or a text. Where the standard leaves room, this is what we do:
+
+- an opaque all-day event means that nobody is there: it counts as `away`, as does out of office;
+- our own event counts as busy, whether it was answered or not, unless its owner declined it;
+- an all-day or floating time is taken in the zone of the calendar's owner, one of our own in the zone it was
+  written with.
+"""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import recurring_ical_events
+from icalendar import Alarm, Calendar
+from icalendar import Event as VEvent
+from icalendar.prop import vCalAddress
+
+from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
+from worker.errors import InvalidResponse
+
+KEY = "X-LONGARC-KEY"  #: our tag
+ZONE = "X-LONGARC-ZONE"  #: the zone our all-day event was meant in
+DRAFT = "X-LONGARC-DRAFT"  #: fingerprint of the draft it was written from
+COPY = "X-LONGARC-COPY"  #: on a guest's copy: the organizer's time; on an attendee: that the copy was put there
+BUSY_STATUS = "X-MICROSOFT-CDO-BUSYSTATUS"
+
+#: Properties that are asked of a server that can leave the others out.
+READ = (
+    "UID DTSTART DTEND DURATION RRULE RDATE EXDATE RECURRENCE-ID STATUS TRANSP SEQUENCE ORGANIZER ATTENDEE "
+    f"{BUSY_STATUS} {KEY} {ZONE} {DRAFT} {COPY}"
+).split()
+
+_NAMESPACE = UUID("6f2b0c3e-4f0f-5d0a-9a63-1f6f0e6c1d57")
+_ANSWERS = {
+    "ACCEPTED": Answer.ACCEPTED,
+    "DECLINED": Answer.DECLINED,
+    "TENTATIVE": Answer.TENTATIVE,
+}
+_SHOWS = {"FREE": None, "TENTATIVE": Show.TENTATIVE, "OOF": Show.AWAY, "WORKINGELSEWHERE": None}
+UTC_ZONE = ZoneInfo("UTC")
+#: What the libraries raise over times that make no sense.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+_MARGIN = timedelta(hours=26)  #: how far a local day can lie from the UTC day of the same name
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def uid(key: str) -> str:
+    """The UID of our event of that key: always the same, legal in an address on the web."""
+    return f"longarc-{uuid5(_NAMESPACE, key)}"
+
+
+def resource(key: str) -> str:
+    """The name under which our event of that key is stored."""
+    return f"{uid(key)}.ics"
+
+
+def is_ours(name: str) -> bool:
+    """True when a stored name is one that `resource` gives."""
+    return name.startswith("longarc-")
+
+
+def fingerprint(draft: EventDraft) -> str:
+    """Tells drafts apart without keeping a word of them."""
+    return sha256(repr(draft).encode()).hexdigest()[:24]
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def parse(text: str | bytes, where: str) -> Calendar:
+    """The calendar object in `text`. Raises InvalidResponse, naming `where` it came from."""
+    try:
+        calendar = Calendar.from_ical(text)
+    except (ValueError, IndexError, KeyError, TypeError) as error:
+        raise InvalidResponse(f"{where} is not a readable calendar object.") from error
+    if not isinstance(calendar, Calendar):
+        raise InvalidResponse(f"{where} is not a calendar object.")
+    return calendar
+
+
+def zone_of(calendar: Calendar) -> ZoneInfo | None:
+    """The zone a calendar object names for its owner (a VTIMEZONE, or X-WR-TIMEZONE), if we know it."""
+    names = [str(part.get("TZID", "")) for part in calendar.walk("VTIMEZONE")]
+    for name in [str(calendar.get("X-WR-TIMEZONE", "")), *names]:
+        try:
+            return ZoneInfo(name.removeprefix("/"))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return None
+
+
+def main_event(calendar: Calendar) -> Any | None:
+    """The VEVENT that is not a single changed occurrence; the first one when all are; None without events."""
+    events = calendar.walk("VEVENT")
+    return next((event for event in events if "RECURRENCE-ID" not in event), events[0] if events else None)
+
+
+def recurs(calendar: Calendar) -> bool:
+    """True when the object stands for a series, or for single occurrences of one."""
+    return any(name in event for event in calendar.walk("VEVENT") for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
+
+
+def key_of(event: Any) -> str | None:
+    """Our key, when the event is ours."""
+    return str(event[KEY]) if KEY in event else None
+
+
+def span_of(event: Any, zone: ZoneInfo) -> Span:
+    """When it is; local and all-day times are taken in `zone`."""
+    if ZONE in event:
+        zone = ZoneInfo(str(event[ZONE]))
+    start, end = _instant(event.start, zone), _instant(event.end, zone)
+    return Span(start, max(start, end))
+
+
+def events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | None) -> list[Event]:
+    """What the object holds, as the owner of `ref.calendar` sees it.
+
+    A series gives its occurrences inside `window`, each under an id of its own; a single event is given wherever it
+    lies when `window` is None, else only inside it. In a whole calendar, of many UIDs, these are the ids. Raises
+    InvalidResponse.
+    """
+    try:
+        parts = _by_uid(calendar)
+        if len(parts) < 2:
+            return _events(calendar, ref, zone, window)
+        refs = {name: EventRef(ref.calendar, name, ref.etag) for name in parts}
+        return [event for name, part in parts.items() for event in _events(part, refs[name], zone, window)]
+    except _UNREADABLE as error:
+        raise InvalidResponse(f"{ref.calendar}: the event {ref.id} has times that can't be read.") from error
+
+
+def _by_uid(calendar: Calendar) -> dict[str, Calendar]:
+    parts: dict[str, Calendar] = {}
+    for event in calendar.walk("VEVENT"):
+        parts.setdefault(str(event.get("UID", "")), Calendar()).add_component(event)
+    return parts
+
+
+def _events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | None) -> list[Event]:
+    if not recurs(calendar):
+        found = [_event(event, ref, zone, series=None) for event in calendar.walk("VEVENT")]
+        return [event for event in found if window is None or _inside(event.span, window)]
+    if window is None:
+        raise ValueError("a series has no end: a window is needed")
+    return _occurrences(calendar, ref, zone, window)
+
+
+def _occurrences(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span) -> list[Event]:
+    wide = (window.start - _MARGIN, window.end + _MARGIN)
+    found = []
+    for part in recurring_ical_events.of(calendar, components=["VEVENT"]).between(*wide):
+        original = part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else part.start
+        stamp = f"{original:%Y%m%d}" if _is_day(original) else f"{_instant(original, zone):%Y%m%dT%H%M%SZ}"
+        one = EventRef(ref.calendar, f"{ref.id}#{stamp}", ref.etag)
+        found.append(_event(part, one, zone, series=ref.id))
+    return sorted((event for event in found if _inside(event.span, window)), key=lambda event: event.span)
+
+
+def _inside(span: Span, window: Span) -> bool:
+    return span.overlaps(window) or window.start <= span.start < window.end
+
+
+def _event(event: Any, ref: EventRef, zone: ZoneInfo, series: str | None) -> Event:
+    organizer = _address(event.get("ORGANIZER"))
+    return Event(
+        ref=ref,
+        span=span_of(event, zone),
+        key=key_of(event),
+        series=series,
+        all_day=_is_day(event.start),
+        organizer=organizer,
+        answers=answers(event),
+        cancelled=_state(event) == "CANCELLED",
+        show=_show(event, ref.calendar),
+    )
+
+
+def answers(event: Any) -> dict[Address, Answer]:
+    """Everybody invited, the organizer and rooms aside, and what they said."""
+    organizer = _address(event.get("ORGANIZER"))
+    found = {}
+    for attendee in _attendees(event):
+        email = _address(attendee)
+        if email and email != organizer and _parameter(attendee, "CUTYPE") not in ("ROOM", "RESOURCE"):
+            found[email] = _ANSWERS.get(_parameter(attendee, "PARTSTAT"), Answer.NEEDS_ACTION)
+    return found
+
+
+def _show(event: Any, owner: Address) -> Show | None:
+    mine = next((who for who in _attendees(event) if _address(who) == owner), None)
+    answer = _parameter(mine, "PARTSTAT") if mine is not None else "ACCEPTED"
+    if _state(event) == "CANCELLED" or answer == "DECLINED":
+        return None
+    if str(event.get("TRANSP", "OPAQUE")).upper() == "TRANSPARENT":
+        return None
+    if KEY in event:
+        return Show.BUSY
+    said = str(event.get(BUSY_STATUS, "")).upper()
+    if said in _SHOWS:
+        return _SHOWS[said]
+    if _state(event) == "TENTATIVE" or answer not in ("ACCEPTED", "DELEGATED"):
+        return Show.TENTATIVE
+    return Show.AWAY if _is_day(event.start) else Show.BUSY
+
+
+def _state(event: Any) -> str:
+    return str(event.get("STATUS", "")).upper()
+
+
+def _attendees(event: Any) -> list[Any]:
+    value = event.get("ATTENDEE", [])
+    return value if isinstance(value, list) else [value]
+
+
+def _address(value: Any) -> Address:
+    """The e-mail address in a calendar user address, from its EMAIL parameter where the value is none."""
+    text = str(value or "").strip().lower()
+    if text.startswith("mailto:"):
+        return text.removeprefix("mailto:")
+    return _parameter(value, "EMAIL").lower()
+
+
+def _parameter(value: Any, name: str) -> str:
+    parameters = getattr(value, "params", {})
+    default = "NEEDS-ACTION" if name == "PARTSTAT" else ""
+    return str(parameters.get(name, default)).upper()
+
+
+def _is_day(value: date | datetime) -> bool:
+    return not isinstance(value, datetime)
+
+
+def _instant(value: date | datetime, zone: ZoneInfo) -> datetime:
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def compose(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
+    """A new event. `we_schedule` tells a server that could invite by itself to leave that to us."""
+    calendar = Calendar()
+    calendar.add("prodid", "-//Longarc//Longarc//EN")
+    calendar.add("version", "2.0")
+    event = VEvent()
+    event.add("uid", uid(draft.key))
+    event.add(KEY, draft.key)
+    event.add("created", now)
+    event.add("class", "PRIVATE")
+    for minutes in draft.reminders:
+        event.add_component(_alarm(minutes))
+    calendar.add_component(event)
+    _fill(event, draft, now, draft.sequence, {}, we_schedule)
+    return calendar
+
+
+def amend(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: bool) -> bool:
+    """Make our event what the draft says. What people added (alarms, colours, categories) stays; when the time
+    changes everybody is asked anew, and the answer is True."""
+    event = main_event(calendar)
+    if event is None:
+        raise InvalidResponse("the event to be changed holds nothing")
+    moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or _is_day(event.start) != draft.all_day
+    sequence = max(int(event.get("SEQUENCE", 0)) + moved, draft.sequence)
+    _fill(event, draft, now, sequence, {} if moved else answers(event), we_schedule)
+    return moved
+
+
+def _fill(
+    event: Any,
+    draft: EventDraft,
+    now: datetime,
+    sequence: int,
+    known: dict[Address, Answer],
+    we_schedule: bool,
+) -> None:
+    zone = ZoneInfo(draft.zone)
+    copied = copied_to(event)
+    start, end = ((at.astimezone(zone).date() if draft.all_day else at) for at in (draft.span.start, draft.span.end))
+    for name, value in {
+        "dtstamp": now,
+        "last-modified": now,
+        "dtstart": start,
+        "dtend": end,
+        "summary": draft.subject,
+        "description": draft.body,
+        "sequence": sequence,
+        "status": "CONFIRMED",
+        "transp": "OPAQUE" if draft.blocks else "TRANSPARENT",
+        ZONE: draft.zone,
+        DRAFT: fingerprint(draft),
+    }.items():
+        event.pop(name, None)
+        event.add(name, value)
+    for name in ("duration", "organizer", "attendee"):
+        event.pop(name, None)
+    if draft.guests:
+        event.add("organizer", _user(draft.organizer, {}))
+    for guest in draft.guests:
+        event.add("attendee", _invited(guest, known, we_schedule))
+    mark_copies(event, copied)
+
+
+def _invited(guest: Guest, known: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
+    answer = known.get(guest.email, Answer.NEEDS_ACTION)
+    parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _partstat(answer), "RSVP": "TRUE"}
+    return _user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if we_schedule else {}))
+
+
+def _user(guest: Guest, parameters: dict[str, str]) -> vCalAddress:
+    user = vCalAddress(f"mailto:{guest.email}")
+    user.params.update({"CN": " ".join(guest.name.split())} | parameters)
+    return user
+
+
+def _partstat(answer: Answer) -> str:
+    return answer.value.upper().replace("_", "-")
+
+
+def _alarm(minutes: int) -> Alarm:
+    alarm = Alarm()
+    alarm.add("action", "DISPLAY")
+    alarm.add("description", "Reminder")
+    alarm.add("trigger", timedelta(minutes=-minutes))
+    return alarm
+
+
+def written_from(calendar: Calendar, draft: EventDraft) -> bool:
+    """True when our event is what that draft made of it, and nobody moved it since."""
+    event: Any = main_event(calendar)
+    same = str(event.get(DRAFT, "")) == fingerprint(draft) and _state(event) != "CANCELLED"
+    return same and span_of(event, ZoneInfo(draft.zone)) == draft.span
+
+
+def may_change(calendar: Calendar) -> bool:
+    """True for an event that we put on its organizer's calendar; not for a guest's copy of it."""
+    event = main_event(calendar)
+    return event is not None and KEY in event and COPY not in event
+
+
+def has_local_times(calendar: Calendar) -> bool:
+    """True when a zone is needed to say when it is."""
+    parts: list[Any] = calendar.walk("VEVENT")
+    try:
+        return any(_is_day(event.start) or event.start.tzinfo is None for event in parts)
+    except _UNREADABLE:
+        return False
+
+
+# --- copies in guests' calendars ------------------------------------------------------------------------------------
+
+
+def copied_to(event: Any) -> set[Address]:
+    """The guests in whose calendars the organizer's event is known to have a copy."""
+    return {_address(who) for who in _attendees(event) if _parameter(who, COPY) == "TRUE"}
+
+
+def mark_copies(event: Any, guests: Iterable[Address]) -> None:
+    """Note on the organizer's event that these guests have a copy."""
+    wanted = set(guests)
+    for who in _attendees(event):
+        if _address(who) in wanted:
+            who.params[COPY] = "TRUE"
+
+
+def copy_for_guest(calendar: Calendar, guest: Address, answer: Answer) -> Calendar:
+    """The organizer's event as it is put into a guest's calendar."""
+    twin = deepcopy(calendar)
+    event: Any = main_event(twin)
+    event.add(COPY, _stamp(own_span(twin)))
+    for who in _attendees(event):
+        said = answer if _address(who) == guest else Answer.NEEDS_ACTION
+        who.params["PARTSTAT"] = _partstat(said)
+        who.params.pop(COPY, None)
+    return twin
+
+
+def is_copy(calendar: Calendar) -> bool:
+    """True for a copy that we put into a guest's calendar."""
+    event = main_event(calendar)
+    return event is not None and COPY in event
+
+
+def own_span(calendar: Calendar) -> Span:
+    """When our event is; all-day ones carry their zone."""
+    event: Any = main_event(calendar)
+    return span_of(event, UTC_ZONE)
+
+
+def copy_is_current(copy: Calendar, original: Calendar) -> bool:
+    """True when nothing changed for the guest since the copy was made."""
+    ours: Any = main_event(original)
+    theirs: Any = main_event(copy)
+    return copy_is_of(copy, own_span(original)) and all(ours.get(n) == theirs.get(n) for n in (DRAFT, "SEQUENCE"))
+
+
+def copy_is_of(copy: Calendar, span: Span) -> bool:
+    """True when the copy was made while the organizer's event had that time."""
+    event = main_event(copy)
+    return event is not None and str(event.get(COPY, "")) == _stamp(span)
+
+
+def answer_in_copy(copy: Calendar, guest: Address, span: Span) -> Answer:
+    """What the guest did with the copy. Who moved it, or struck it out, won't be there: that is a decline."""
+    event = main_event(copy)
+    if event is None or _state(event) == "CANCELLED":
+        return Answer.DECLINED
+    if copy_is_of(copy, span) and span_of(event, UTC_ZONE) != span:
+        return Answer.DECLINED
+    return answers(event).get(guest, Answer.NEEDS_ACTION)
+
+
+def _stamp(span: Span) -> str:
+    return f"{span.start:%Y%m%dT%H%M%SZ}/{span.end:%Y%m%dT%H%M%SZ}"
+
+
+def is_struck_out(calendar: Calendar) -> bool:
+    """True when the event is cancelled."""
+    return _state(main_event(calendar)) == "CANCELLED"
+
+
+def strike_out(calendar: Calendar, now: datetime) -> None:
+    """Mark our event as cancelled."""
+    event: Any = main_event(calendar)
+    for name, value in (("status", "CANCELLED"), ("dtstamp", now)):
+        event.pop(name, None)
+        event.add(name, value)
+
+
+def text_of(calendar: Calendar) -> str:
+    """The object as it goes over the wire."""
+    return str(calendar.to_ical(), "utf-8")

@@ -1,0 +1,85 @@
+"""Mail into a folder instead of to a server: for the demo, for trying things out, and for what comes in by SMTP on
+this machine.
+
+The folder is a Maildir, so that any mail program can open it. A message's file is named by its key, which makes
+sending it twice one message, and lets `was_sent` know.
+"""
+
+import os
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.policy import SMTP
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from worker.errors import Forbidden, Permanent, Transient, Unavailable
+from worker.providers.base import Finding
+
+
+def mailer(section: Mapping[str, Any]) -> "MaildirMailer":
+    """The mailer as its section of the settings describes it: `folder`, made when it is missing."""
+    return MaildirMailer(Path(str(section["folder"])))
+
+
+class MaildirMailer:
+    """A Mailer that writes files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def send(self, message: EmailMessage, key: str) -> None:
+        if self.was_sent(key):
+            return
+        try:
+            deliver(self._folder, message.as_bytes(policy=SMTP), _name(key))
+        except ValueError as error:
+            raise Permanent(f"The message can't be written: {error}") from error
+        except OSError as error:
+            raise _translate(error, self._folder) from error
+
+    def was_sent(self, key: str) -> bool | None:
+        try:
+            return any(_same(path, _name(key)) for path in find(self._folder))
+        except OSError as error:
+            raise _translate(error, self._folder) from error
+
+    def check(self) -> list[Finding]:
+        """Whether the folder is there, or can be, and may be written to."""
+        place = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
+        ok = place.is_dir() and os.access(place, os.W_OK)
+        remedy = "" if ok else f"Make {place} a folder that Longarc may write to, or change maildir.folder."
+        return [Finding(f"Mail can be put into {self._folder}", ok, remedy)]
+
+
+def deliver(folder: Path, content: bytes, name: str = "") -> Path:
+    """Put a message into the Maildir at `folder`, whole or not at all; under the same name it replaces itself."""
+    for part in ("tmp", "new", "cur"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    draft = folder / "tmp" / uuid4().hex
+    try:
+        draft.write_bytes(content)
+        return draft.rename(folder / "new" / (name or uuid4().hex))
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def find(folder: Path) -> list[Path]:
+    """The messages of a Maildir, read ones too, by name."""
+    return sorted(path for part in ("new", "cur") for path in (folder / part).glob("*") if path.is_file())
+
+
+def _name(key: str) -> str:
+    """A legal file name that only this key has: a mail program appends its flags after a colon."""
+    return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
+
+
+def _same(path: Path, name: str) -> bool:
+    return path.name.partition(":")[0] == name
+
+
+def _translate(error: OSError, folder: Path) -> Permanent | Transient:
+    if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
+        return Forbidden(f"{folder} can't be written to; check maildir.folder.")
+    return Unavailable(f"{folder} can't be used now: {error.strerror}.")

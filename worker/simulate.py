@@ -1,0 +1,192 @@
+"""The same program on a simulated calendar, clock and people.
+
+Nothing of the program is replaced but the services and the clock: the same sync, sweep, outbox and mails, on the
+memory provider. Time jumps from one instant at which something is due to the next. Same seed, same ledger, byte for
+byte.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from worker.bootstrap import Worker, build
+from worker.clock import SteppedClock
+from worker.domain.model import Address, Pair, Person, Span
+from worker.errors import Problem, Problems
+from worker.providers.memory import MemoryCalendar, MemoryMailer
+from worker.seal import Seal, new_key
+from worker.settings import Settings
+from worker.store import Store
+
+SERVICE = "memory"
+#: What the ledger tells; the rest of the history stays in the database.
+TOLD = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
+
+Line = dict[str, Any]
+
+
+class Humans(Protocol):
+    """Those who act on their calendars and talk to the program while time passes."""
+
+    def next_at(self) -> datetime | None:
+        """When the next of them does something."""
+
+    def act(self, now: datetime) -> Iterable[Line]:
+        """Do what is due by now; the ledger's lines of it."""
+
+    def notice(self, line: Mapping[str, Any]) -> None:
+        """See what happened."""
+
+
+class Nobody:
+    """People who never do anything."""
+
+    def next_at(self) -> datetime | None:
+        return None
+
+    def act(self, now: datetime) -> Iterable[Line]:
+        return ()
+
+    def notice(self, line: Mapping[str, Any]) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Writes what happened, one JSON object a line, as it happens."""
+
+    out: IO[str] | None = None
+    lines: list[Line] = field(default_factory=list)
+    keep: bool = True
+    count: int = 0
+
+    def write(self, line: Line) -> None:
+        self.count += 1
+        if self.keep:
+            self.lines.append(line)
+        if self.out is not None:
+            self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+class World:
+    """A company whose calendars, mails and time are in this process."""
+
+    def __init__(
+        self, settings: Settings, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], start: datetime
+    ) -> None:
+        self.clock = SteppedClock(start)
+        self.calendar = MemoryCalendar()
+        self.mailer = MemoryMailer()
+        self.persons = {e: replace(p, calendar=_simulated(p), mail=SERVICE) for e, p in persons.items()}
+        self.pairs = dict(pairs)
+        self.worker = _worker(settings, self.clock)
+        self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
+        self.worker.store.people.apply(self.persons, self.pairs, start)
+        self.worker.store.people.note("people", "simulated")
+        self.ledger = Ledger()
+        self.humans: Humans = Nobody()
+        self.keep_mails = True
+        self._told = 0
+
+    def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
+        """Let time pass, from one due instant to the next."""
+        while True:
+            self.step()
+            progress(self.clock())
+            upcoming = self._next()
+            if upcoming is None or upcoming > end:
+                break
+            self.clock.move_to(upcoming)
+        self.clock.move_to(end)
+
+    def step(self) -> None:
+        """What people and program do at this very instant."""
+        now = self.clock()
+        for line in self.humans.act(now):
+            self.ledger.write(line)
+        stirred = self.calendar.changed()
+        if stirred:
+            self.worker.store.calendars.hint(sorted(stirred), now)
+        self.worker.tick()
+        self._tell()
+        if not self.keep_mails:
+            self.mailer.sent.clear()
+
+    def _next(self) -> datetime | None:
+        earliest = self.clock() + timedelta(seconds=1)
+        instants = (*self.worker.store.next_due(), self.humans.next_at())
+        known = [max(instant, earliest) for instant in instants if instant is not None]
+        return min(known, default=None)
+
+    def _tell(self) -> None:
+        for row in self.worker.store.register.history(after=self._told):
+            self._told = row["id"]
+            line = told(row)
+            if line is not None:
+                self.ledger.write(line)
+                self.humans.notice(line)
+
+
+def _simulated(person: Person) -> str:
+    return "none" if person.calendar == "none" else SERVICE
+
+
+def _worker(settings: Settings, clock: SteppedClock) -> Worker:
+    store = Store("sqlite://", Seal([new_key()]))
+    store.create()
+    return build(settings, clock, store=store, holder="simulation")
+
+
+def told(row: Mapping[str, Any]) -> Line | None:
+    """A line of the history as a line of the ledger; None when the ledger doesn't tell it."""
+    if row["what"] not in TOLD:
+        return None
+    line: Line = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
+    for name in ("pair", "session"):
+        if row[name]:
+            line[name] = row[name]
+    line.update(row["fields"])
+    if row["reason"]:
+        line["reason"] = row["reason"]
+    return line
+
+
+# --- calendars that people bring along ---
+
+
+def load_calendars(folder: Path, people: Iterable[Address], calendar: MemoryCalendar, window: Span) -> int:
+    """Put each `<email>.ics` of the folder on that person's calendar; how many events that were.
+
+    Raises Problems for files that can't be read and for files of people who aren't in the people file.
+    """
+    known = set(people)
+    problems: list[Problem] = []
+    count = 0
+    for file in sorted(folder.glob("*.ics")):
+        owner = file.stem.casefold()
+        if owner not in known:
+            problems.append(Problem(str(file), "nobody of that address is in the people file.", "Rename or remove it."))
+            continue
+        try:
+            for event in _read(file, window):
+                calendar.add(owner, event.span, show=event.show, all_day=event.all_day, series=event.series)
+                count += 1
+        except (ValueError, LookupError, OSError) as error:
+            problems.append(Problem(str(file), f"can't be read: {error}.", "Export it again as iCalendar (RFC 5545)."))
+    if problems:
+        raise Problems(problems)
+    return count
+
+
+def _read(file: Path, window: Span) -> Iterator[Any]:
+    from worker.domain.model import EventRef
+    from worker.providers import icalendars
+
+    parsed = icalendars.parse(file.read_bytes(), str(file))
+    zone = icalendars.zone_of(parsed) or icalendars.UTC_ZONE
+    for event in icalendars.events(parsed, EventRef(file.stem, file.name, ""), zone, window):
+        if event.show is not None and not event.cancelled:
+            yield event

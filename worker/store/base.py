@@ -1,0 +1,182 @@
+"""The connection to the database, and the one object that the rest of the program asks."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from worker.errors import LongarcError
+from worker.seal import Seal
+from worker.store import tables
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+#: How long a writer waits for another before it gives up, in seconds.
+PATIENCE = 30
+
+
+class DatabaseUnreachable(LongarcError):
+    """The database can't be reached."""
+
+
+class Database:
+    """An engine and its two kinds of transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.lite = self.url.get_backend_name() == "sqlite"
+        self.engine = _engine(url, self.lite)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view; nothing is written."""
+        with self._connect(reading=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """All of it is written at the end, or nothing."""
+        with self._connect(reading=False) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _connect(self, *, reading: bool) -> Iterator[Connection]:
+        try:
+            connection = self.engine.connect()
+        except OperationalError as error:
+            where = self.url.render_as_string(hide_password=True)
+            raise DatabaseUnreachable(f"The database {where} can't be reached: {_first_line(error)}") from error
+        with connection:
+            if self.lite:
+                connection = connection.execution_options(reading=reading)
+            elif reading:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert the rows, or change those columns of the rows that are there already."""
+        if not rows:
+            return
+        insert = (sqlite if self.lite else postgresql).insert(table)
+        key = [column.name for column in table.primary_key]
+        changes = {name: insert.excluded[name] for name in rows[0] if name not in key}
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changes), list(rows))
+
+    def insert_new(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Iterable[str]
+    ) -> None:
+        """Insert the rows whose unique columns aren't there yet; leave the others as they are."""
+        if not rows:
+            return
+        insert = (sqlite if self.lite else postgresql).insert(table)
+        connection.execute(insert.on_conflict_do_nothing(index_elements=list(unique)), list(rows))
+
+    def migrate(self) -> None:
+        """Bring the schema up to date. Safe to call from many processes at once."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.write() as connection:
+            if not self.lite:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str, lite: bool) -> Engine:
+    if not lite:
+        return create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    memory = make_url(url).database in (None, "", ":memory:")
+    if not memory:
+        Path(str(make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": PATIENCE, "check_same_thread": False},
+        **({"poolclass": StaticPool} if memory else {}),
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    # a writer takes its lock at once: two that read first and write later would stop each other
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).strip().splitlines()[0]
+
+
+class Due(NamedTuple):
+    """When the next of each kind is due; None when there is none."""
+
+    calendar: datetime | None
+    pair: datetime | None
+    message: datetime | None
+
+    def by(self, now: datetime) -> "Due":
+        """Those that are due by now; the others become None."""
+        return Due(*(at if at is not None and at <= now else None for at in self))
+
+
+def _first(column: Any) -> Any:
+    return select(func.min(column)).scalar_subquery()
+
+
+_NEXT = select(_first(tables.calendar.c.due_at), _first(tables.pair.c.due_at), _first(tables.message.c.due_at))
+
+
+class Store:
+    """All that is kept, by who asks for it."""
+
+    def __init__(self, url: str, seal: Seal) -> None:
+        from worker.store.calendars import Calendars
+        from worker.store.content import Content
+        from worker.store.outbox import OutboxRows
+        from worker.store.people import PeopleRows
+        from worker.store.plans import Plans
+        from worker.store.register import Register
+
+        self.database = Database(url)
+        self.people = PeopleRows(self.database)
+        self.plans = Plans(self.database)
+        self.outbox = OutboxRows(self.database)
+        self.calendars = Calendars(self.database)
+        self.content = Content(self.database, seal)
+        self.register = Register(self.database)
+
+    def next_due(self) -> "Due":
+        """When the next calendar, pair and message are due: one question to three indexes, however much there is."""
+        with self.database.read() as connection:
+            return Due(*connection.execute(_NEXT).one())
+
+    def migrate(self) -> None:
+        """Bring the schema up to date."""
+        self.database.migrate()
+
+    def create(self) -> None:
+        """Make the tables as they are now, without the migrations' history: for simulations and tests."""
+        tables.metadata.create_all(self.database.engine)
+
+    def close(self) -> None:
+        self.database.close()

@@ -1,0 +1,170 @@
+"""Where each organizer's calendar was read up to, and what was seen there of our own events and of the 1:1s."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, or_, select, update
+
+from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Span, State
+from worker.store import rows, tables
+from worker.store.base import Database
+from worker.store.plans import wake
+
+calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A calendar that is due to be read."""
+
+    address: Address
+    cursor: Cursor | None
+    full_at: datetime | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we know of a calendar before it is read."""
+
+    placed: Mapping[str, Placed]  #: our events that aren't gone, by key
+    pairs: Mapping[str, str]  #: the pair of each of them
+    booked: Mapping[str, Sequence[Span]]  #: per pair of this organizer, the times of its sessions to come
+    reports: Mapping[Address, str]  #: this organizer's reports, and the pair with each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What reading a calendar told."""
+
+    #: our events that changed or vanished, each with the etag it had: one that was written meanwhile stays as it is
+    placed: Sequence[tuple[Placed, str]]
+    wake: Collection[str]  #: pairs that must be planned
+    look: Collection[str]  #: pairs whose free/busy must be read
+    meetings: Sequence[tuple[Event, str]]  #: 1:1s, with their pair
+    dropped_series: Collection[str]  #: ids of series and events whose 1:1s known so far are void
+
+
+class Calendars:
+    """The tables `calendar` and `meeting`, and the sync's side of `event`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Look]:
+        """Take some due calendars into our hands."""
+        free = or_(calendar.c.holder.is_(None), calendar.c.held_until <= now)
+        query = select(calendar).where(calendar.c.due_at <= now, free).order_by(calendar.c.due_at).limit(limit)
+        with self._database.write() as connection:
+            found = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
+            mine = calendar.c.address.in_([row["address"] for row in found])
+            connection.execute(update(calendar).where(mine).values(holder=holder, held_until=until))
+        return [Look(row["address"], row["cursor"], row["full_at"], row["size"]) for row in found]
+
+    def hint(self, addresses: Collection[Address], now: datetime) -> None:
+        """Somebody says that these changed: read them at the next tick. Of reports, have the pairs looked at."""
+        with self._database.write() as connection:
+            connection.execute(update(calendar).where(calendar.c.address.in_(list(addresses))).values(due_at=now))
+            theirs = pair.c.report.in_(list(addresses))
+            ids = list(connection.execute(select(pair.c.id).where(theirs, pair.c.ended == "")).scalars())
+            if ids:
+                wake(connection, ids, now, look=True)
+
+    def known(self, address: Address, now: datetime) -> Known:
+        """What we know of this calendar."""
+        ours = select(event).where(event.c.calendar == address, event.c.gone.is_(False))
+        booked = and_(session.c.state == State.BOOKED.value, session.c.end > now, pair.c.manager == address)
+        with self._database.read() as connection:
+            found = connection.execute(ours).mappings().all()
+            reports = dict(
+                connection.execute(
+                    select(pair.c.report, pair.c.id).where(pair.c.manager == address, pair.c.ended == "")
+                ).all()
+            )
+            spans: dict[str, list[Span]] = {}
+            columns = (session.c.pair, session.c.start, session.c.end)
+            for pair_id, start, end in connection.execute(select(*columns).join(pair).where(booked)):
+                spans.setdefault(pair_id, []).append(Span(start, end))
+        placed = {row["key"]: rows.placed(row) for row in found}
+        return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports)
+
+    def save(
+        self,
+        look: Look,
+        holder: str,
+        reading: Reading,
+        cursor: Cursor,
+        *,
+        size: int | None,
+        now: datetime,
+        due: datetime,
+    ) -> None:
+        """Write what was read, all of it, and give the calendar back. `size` is given after a full pass."""
+        mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
+        values: dict[str, Any] = {"cursor": cursor, "due_at": due, "holder": None, "held_until": None}
+        if size is not None:
+            values.update(full_at=now, size=size)
+        with self._database.write() as connection:
+            if connection.execute(update(calendar).where(mine).values(**values)).rowcount != 1:
+                return
+            for placed, etag in reading.placed:
+                seen = {
+                    "etag": placed.ref.etag,
+                    "provider_id": placed.ref.id,
+                    "start": placed.span.start,
+                    "end": placed.span.end,
+                    "gone": placed.gone,
+                    "answers": {who: answer.value for who, answer in placed.answers.items()},
+                }
+                same = and_(event.c.key == placed.key, event.c.etag == etag)
+                connection.execute(update(event).where(same).values(**seen))
+            self._meetings(connection, look.address, reading, full=size is not None)
+            wake(connection, sorted(reading.wake), now)
+            wake(connection, sorted(reading.look), now, look=True)
+
+    def _meetings(self, connection: Any, address: Address, reading: Reading, *, full: bool) -> None:
+        theirs = meeting.c.calendar == address
+        void = list(reading.dropped_series)
+        if full:
+            connection.execute(delete(meeting).where(theirs))
+        elif void:
+            either = or_(meeting.c.series.in_(void), meeting.c.id.in_(void))
+            connection.execute(delete(meeting).where(theirs, either))
+        listed = {
+            one.ref.id: {
+                "calendar": address,
+                "id": one.ref.id,
+                "series": one.series or one.ref.id,
+                "pair": pair_id,
+                "start": one.span.start,
+                "end": one.span.end,
+            }
+            for one, pair_id in reading.meetings
+        }
+        self._database.upsert(connection, meeting, list(listed.values()))
+
+    def postpone(self, look: Look, holder: str, due: datetime) -> None:
+        """It could not be read: give it back, to be read later."""
+        mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
+        with self._database.write() as connection:
+            connection.execute(update(calendar).where(mine).values(due_at=due, holder=None, held_until=None))
+
+    def forget_cursor(self, address: Address) -> None:
+        """Have the next reading be a full pass."""
+        with self._database.write() as connection:
+            connection.execute(update(calendar).where(calendar.c.address == address).values(cursor=None))
+
+    def meetings(self, pair_id: str) -> list[Meeting]:
+        """The 1:1s of a pair that are known."""
+        query = select(meeting).where(meeting.c.pair == pair_id).order_by(meeting.c.start)
+        with self._database.read() as connection:
+            found = connection.execute(query).mappings()
+            return [Meeting(pair=row["pair"], span=Span(row["start"], row["end"])) for row in found]
+
+    def health(self) -> list[Mapping[str, Any]]:
+        """For each calendar, when it is due and when it was last read whole."""
+        columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at)
+        with self._database.read() as connection:
+            return [dict(row) for row in connection.execute(select(*columns)).mappings()]

@@ -1,0 +1,141 @@
+"""What two people said to each other, and only sealed: contracts, promises, why a talk was asked for."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
+
+from worker.domain.model import Contract, Promise, ReviewPoint, Trigger
+from worker.seal import Seal
+from worker.store import tables
+from worker.store.base import Database
+
+contract, commitment, session = tables.contract, tables.commitment, tables.session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A revision of a contract."""
+
+    session: str
+    revision: int
+    recorded_at: datetime
+    contract: Contract
+
+
+class Content:
+    """The sealed columns."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    # --- writing: inside the transaction of the plan that goes with it ---
+
+    def seal_contract(
+        self, connection: Connection, pair: str, session_id: str, revision: int, new: Contract, now: datetime
+    ) -> None:
+        """Keep a revision."""
+        row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
+        sealed = self._seal.close(json.dumps(_contract_out(new)))
+        connection.execute(contract.insert().values(**row, sealed=sealed))
+
+    def seal_promise(self, connection: Connection, commitment_id: str, promise: Promise, reason: str = "") -> None:
+        """Keep the words of a commitment, and the reason for which it ended."""
+        sealed = self._seal.close(json.dumps({**_promise_out(promise), "reason": reason}))
+        connection.execute(update(commitment).where(commitment.c.id == commitment_id).values(sealed=sealed))
+
+    def seal_trigger(self, connection: Connection, session_id: str, trigger: Trigger, reason: str) -> None:
+        """Keep why a talk was asked for; only the manager ever reads it."""
+        sealed = self._seal.close(json.dumps({"trigger": trigger.value, "reason": reason}))
+        connection.execute(update(session).where(session.c.id == session_id).values(sealed=sealed))
+
+    # --- reading ---
+
+    def revisions(self, session_id: str) -> list[Recorded]:
+        """All revisions of a session's contract, oldest first."""
+        query = select(contract).where(contract.c.session == session_id).order_by(contract.c.revision)
+        with self._database.read() as connection:
+            return [self._recorded(row) for row in connection.execute(query).mappings()]
+
+    def latest(self, pairs: Collection[str]) -> dict[str, Recorded]:
+        """Each pair's contract in force: the newest revision of the newest one."""
+        columns = (contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
+        query = select(*columns).where(contract.c.pair.in_(list(pairs)))
+        newest: dict[str, Any] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(query.order_by(contract.c.recorded_at, contract.c.revision)).mappings():
+                newest[row["pair"]] = row
+        return {pair: self._recorded(row) for pair, row in newest.items()}
+
+    def promises(self, commitments: Collection[str]) -> dict[str, Promise]:
+        """The words of these commitments."""
+        query = select(commitment.c.id, commitment.c.sealed).where(commitment.c.id.in_(list(commitments)))
+        with self._database.read() as connection:
+            found = connection.execute(query).all()
+        return {one: _promise_in(json.loads(self._seal.open(sealed))) for one, sealed in found if sealed}
+
+    def trigger(self, session_id: str) -> tuple[Trigger, str] | None:
+        """Why a talk was asked for. For the manager's eyes."""
+        with self._database.read() as connection:
+            sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
+        if sealed is None:
+            return None
+        told = json.loads(self._seal.open(sealed))
+        return Trigger(told["trigger"]), told["reason"]
+
+    def renew(self) -> int:
+        """Seal everything with the first key. How many pieces that were."""
+        count = 0
+        with self._database.write() as connection:
+            for table in (contract, commitment, session):
+                key = list(table.primary_key)
+                found = connection.execute(select(*key, table.c.sealed).where(table.c.sealed.is_not(None))).all()
+                for row in found:
+                    same = [column == value for column, value in zip(key, row[:-1], strict=True)]
+                    change = update(table).where(*same).values(sealed=bindparam("again"))
+                    connection.execute(change, {"again": self._seal.renew(row[-1])})
+                    count += 1
+        return count
+
+    def _recorded(self, row: RowMapping) -> Recorded:
+        told = json.loads(self._seal.open(row["sealed"]))
+        return Recorded(
+            session=row["session"],
+            revision=row["revision"],
+            recorded_at=row["recorded_at"],
+            contract=_contract_in(told),
+        )
+
+
+def _promise_out(promise: Promise) -> dict[str, Any]:
+    due = promise.due.isoformat() if promise.due else None
+    return {"text": promise.text, "due": due, "support": promise.support, "success": promise.success}
+
+
+def _promise_in(told: Mapping[str, Any]) -> Promise:
+    due = date.fromisoformat(told["due"]) if told["due"] else None
+    return Promise(text=told["text"], due=due, support=told["support"], success=told["success"])
+
+
+def _contract_out(one: Contract) -> dict[str, Any]:
+    return {
+        "report": [_promise_out(p) for p in one.report],
+        "manager": [_promise_out(p) for p in one.manager],
+        "reviews": [{"month": r.month.isoformat(), "text": r.text} for r in one.reviews],
+        "question": one.question,
+        "progress": list(one.progress),
+    }
+
+
+def _contract_in(told: Mapping[str, Any]) -> Contract:
+    return Contract(
+        report=tuple(_promise_in(p) for p in told["report"]),
+        manager=tuple(_promise_in(p) for p in told["manager"]),
+        reviews=tuple(ReviewPoint(month=date.fromisoformat(r["month"]), text=r["text"]) for r in told["reviews"]),
+        question=told["question"],
+        progress=tuple(told["progress"]),
+    )

@@ -1,0 +1,235 @@
+"""Reading all that planning some pairs needs, as of one moment.
+
+It is the busiest code of the program: the statements are built once, and each asks for all pairs together.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select
+
+from worker.domain.model import (
+    Address,
+    Commitment,
+    Deferral,
+    Kind,
+    Meeting,
+    Message,
+    Pair,
+    PairState,
+    Person,
+    Placed,
+    Session,
+    Span,
+    Standing,
+    State,
+    Taken,
+)
+from worker.store import rows, tables
+from worker.store.tables import (
+    commitment,
+    deferral,
+    event,
+    meeting,
+    message,
+    pair,
+    person,
+    session,
+)
+
+#: Mails about the pair as such (commitments that fall due) are read back this far.
+PAIR_MAILS = timedelta(days=40)
+#: A commitment that ended is still read for so long: its event may wait to be taken off.
+LATELY = timedelta(days=2)
+
+
+def _any(name: str) -> Any:
+    """A list that is given with each call."""
+    return bindparam(name, expanding=True)
+
+
+def _at(name: str) -> Any:
+    """An instant that is given with each call."""
+    return bindparam(name, type_=tables.Instant())
+
+
+_PAIRS = select(pair).where(pair.c.id.in_(_any("pairs")))
+_PEOPLE = select(person).where(person.c.email.in_(_any("people")))
+#: What is not closed, and the last two cycles: the cadence counts from them.
+_SESSIONS = (
+    select(session)
+    .join(pair, pair.c.id == session.c.pair)
+    .where(session.c.pair.in_(_any("pairs")), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 1))
+    .order_by(session.c.cycle, session.c.target, session.c.id)
+)
+_DEFERRALS = (
+    select(deferral).where(deferral.c.session.in_(_any("sessions"))).order_by(deferral.c.session, deferral.c.number)
+)
+_COMMITMENTS = (
+    select(commitment)
+    .where(
+        commitment.c.pair.in_(_any("pairs")),
+        or_(
+            commitment.c.standing == Standing.OPEN.value,
+            commitment.c.block_start.is_not(None),
+            commitment.c.closed_at >= _at("lately"),
+        ),
+    )
+    .order_by(commitment.c.id)
+)
+_MESSAGES = (
+    select(message)
+    .where(
+        message.c.subject.in_(_any("subjects")),
+        or_(
+            message.c.subject != message.c.pair,
+            message.c.snapshot_at >= _at("since"),
+            message.c.name.in_(["introduction", "pair_ended"]),
+        ),
+    )
+    .order_by(message.c.id)
+)
+_EVENTS = select(event).where(event.c.subject.in_(_any("subjects")))
+_EVENTS_AHEAD = select(event).where(event.c.pair.in_(_any("pairs")), event.c.gone.is_(False), event.c.end > _at("now"))
+_MEETINGS = select(meeting).where(meeting.c.pair.in_(_any("pairs")), meeting.c.end > _at("now"))
+_BOOKED = (
+    select(
+        session.c.id,
+        session.c.pair,
+        session.c.kind,
+        session.c.start,
+        session.c.end,
+        session.c.options,
+        pair.c.manager,
+        pair.c.report,
+    )
+    .join(pair, pair.c.id == session.c.pair)
+    .where(
+        or_(pair.c.manager.in_(_any("people")), pair.c.report.in_(_any("others"))),
+        and_(session.c.state == State.BOOKED.value, session.c.closed.is_(False), session.c.end > _at("now")),
+    )
+)
+_BLOCKS = (
+    select(commitment.c.id, commitment.c.pair, commitment.c.block_start, commitment.c.block_end, pair.c.manager)
+    .join(pair, pair.c.id == commitment.c.pair)
+    .where(commitment.c.block_end > _at("now"), commitment.c.all_day.is_(False), pair.c.manager.in_(_any("people")))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Pairs as they are, and how often each had been woken."""
+
+    states: tuple[PairState, ...]
+    wakes: Mapping[str, int]
+
+
+def _lists() -> dict[str, list[Any]]:
+    return defaultdict(list)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What belongs to some pairs, gathered by pair."""
+
+    people: dict[Address, Person] = field(default_factory=dict)
+    sessions: Mapping[str, list[Session]] = field(default_factory=_lists)
+    deferrals: Mapping[str, list[Deferral]] = field(default_factory=_lists)
+    commitments: Mapping[str, list[Commitment]] = field(default_factory=_lists)
+    messages: Mapping[str, list[Message]] = field(default_factory=_lists)
+    placed: Mapping[str, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
+    meetings: Mapping[str, list[Meeting]] = field(default_factory=_lists)
+    taken: Mapping[Address, tuple[Taken, ...]] = field(default_factory=dict)
+
+
+def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
+    """All that planning these pairs needs; those that aren't known are left out."""
+    ids = list(pairs)
+    found = {row["id"]: row for row in connection.execute(_PAIRS, {"pairs": ids}).mappings()}
+    people = sorted({row[who] for row in found.values() for who in ("manager", "report")})
+    batch = _Batch()
+    batch.people = {
+        row["email"]: rows.person(row) for row in connection.execute(_PEOPLE, {"people": people}).mappings()
+    }
+    subjects = _sessions_and_commitments(connection, batch, ids, now)
+    _effects(connection, batch, ids, subjects, now)
+    for row in connection.execute(_MEETINGS, {"pairs": ids, "now": now}).mappings():
+        batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
+    batch.taken = _taken(connection, people, now)
+    ordered = [found[pair_id] for pair_id in ids if pair_id in found]
+    states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered)
+    return Loaded(states, {row["id"]: row["wakes"] for row in ordered})
+
+
+def _sessions_and_commitments(connection: Connection, batch: _Batch, pairs: list[str], now: datetime) -> dict[str, str]:
+    """Reads them into the batch; returns whose each of them is, and of each pair itself."""
+    owner = {pair_id: pair_id for pair_id in pairs}
+    counted: list[str] = []
+    for row in connection.execute(_SESSIONS, {"pairs": pairs}).mappings():
+        batch.sessions[row["pair"]].append(rows.session(row))
+        owner[row["id"]] = row["pair"]
+        if row["count"]:
+            counted.append(row["id"])
+    for row in connection.execute(_COMMITMENTS, {"pairs": pairs, "lately": now - LATELY}).mappings():
+        batch.commitments[row["pair"]].append(rows.commitment(row))
+        owner[row["id"]] = row["pair"]
+    if counted:
+        for row in connection.execute(_DEFERRALS, {"sessions": counted}).mappings():
+            batch.deferrals[owner[row["session"]]].append(rows.deferral(row))
+    return owner
+
+
+def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Mapping[str, str], now: datetime) -> None:
+    subjects = list(owner)
+    for row in connection.execute(_MESSAGES, {"subjects": subjects, "since": now - PAIR_MAILS}).mappings():
+        batch.messages[owner[row["subject"]]].append(rows.message(row))
+    # in two steps: each has its index
+    for row in connection.execute(_EVENTS, {"subjects": subjects}).mappings():
+        batch.placed[row["pair"]][row["key"]] = rows.placed(row)
+    for row in connection.execute(_EVENTS_AHEAD, {"pairs": pairs, "now": now}).mappings():
+        batch.placed[row["pair"]][row["key"]] = rows.placed(row)
+
+
+def _taken(connection: Connection, people: list[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
+    """The time of these people that any pair has taken, from now on."""
+    taken: dict[Address, list[Taken]] = defaultdict(list)
+    for row in connection.execute(_BOOKED, {"people": people, "others": people, "now": now}).mappings():
+        for one in (*_span(row), *_options(row["options"])):
+            mine = Taken(one, row["id"], Kind(row["kind"]), row["pair"])
+            taken[row["manager"]].append(mine)
+            taken[row["report"]].append(mine)
+    for row in connection.execute(_BLOCKS, {"people": people, "now": now}).mappings():
+        span = Span(row["block_start"], row["block_end"])
+        taken[row["manager"]].append(Taken(span, row["id"], None, row["pair"]))
+    return {who: tuple(sorted(all_, key=_by_time)) for who, all_ in taken.items()}
+
+
+def _by_time(one: Taken) -> tuple[datetime, str]:
+    return one.span.start, one.session
+
+
+def _span(row: rows.Row) -> Iterable[Span]:
+    return (Span(row["start"], row["end"]),)
+
+
+def _options(stored: Sequence[tuple[int, int]]) -> Iterable[Span]:
+    return (Span(rows.instant(start), rows.instant(end)) for start, end in stored)
+
+
+def _state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:
+    return PairState(
+        pair=one,
+        manager=batch.people[one.manager],
+        report=batch.people[one.report],
+        sessions=tuple(batch.sessions.get(one.id, ())),
+        deferrals=tuple(batch.deferrals.get(one.id, ())),
+        commitments=tuple(batch.commitments.get(one.id, ())),
+        messages=tuple(batch.messages.get(one.id, ())),
+        placed=batch.placed.get(one.id, {}),
+        meetings=tuple(batch.meetings.get(one.id, ())),
+        taken={who: batch.taken.get(who, ()) for who in (one.manager, one.report)},
+        looked_at=looked_at,
+    )

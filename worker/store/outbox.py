@@ -1,0 +1,193 @@
+"""The outbox: effects that were decided, who performs each, and how it ended.
+
+A message that is in somebody's hands carries the end of that lease in `due_at`; so "due" is one question to one
+index, and a message whose holder died is due again by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
+
+from worker.domain.model import LIVE, Message, Placed, Progress, Settlement, What
+from worker.store import rows, tables
+from worker.store.base import Database
+from worker.store.history import record
+from worker.store.plans import wake
+
+message, event = tables.message, tables.event
+
+_earlier = message.alias("earlier")
+#: Of the changes of one event only the oldest is ever in somebody's hands.
+_WAITS = exists().where(
+    _earlier.c.subject == message.c.subject,
+    _earlier.c.id < message.c.id,
+    _earlier.c.what != What.MAIL.value,
+    _earlier.c.progress.in_(sorted(p.value for p in LIVE)),
+)
+_DUE = (
+    select(message)
+    .where(
+        message.c.due_at <= bindparam("now", type_=tables.Instant()), or_(message.c.what == What.MAIL.value, ~_WAITS)
+    )
+    .order_by(message.c.due_at, message.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True, of=message)
+)
+_CLAIM = (
+    update(message)
+    .where(message.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        holder=bindparam("me"),
+        due_at=bindparam("until", type_=tables.Instant()),
+        progress=case((message.c.progress == Progress.WAITING.value, Progress.CLAIMED.value), else_=message.c.progress),
+    )
+)
+_BEGIN = (
+    update(message)
+    .where(
+        message.c.key.in_(bindparam("keys", expanding=True)),
+        message.c.holder == bindparam("me"),
+        message.c.progress.in_([Progress.CLAIMED.value, Progress.SENDING.value]),
+    )
+    .values(progress=Progress.SENDING.value, attempts=message.c.attempts + 1)
+    .returning(message.c.key)
+)
+_SETTLE = (
+    update(message)
+    .where(message.c.key == bindparam("one"), message.c.holder == bindparam("me"))
+    .values(
+        progress=bindparam("to_progress"),
+        due_at=bindparam("to_due_at", type_=tables.Instant()),
+        problem=bindparam("to_problem"),
+        holder=None,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message in our hands. `lost` is true when another had begun it and never said how it ended."""
+
+    message: Message
+    lost: bool
+    words: str = ""  #: of an operator's alert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """All that is written when an attempt is over."""
+
+    message: Message
+    settlement: Settlement
+    problem: str = ""
+    placed: Placed | None = None  #: the event as it stands now
+    gone: str = ""  #: key of an event that stands no more
+    fields: Mapping[str, Any] | None = None  #: for the history, when it was done
+
+
+class OutboxRows:
+    """The table `message`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Claimed]:
+        """Take due messages into our hands. Of the changes of one event only the oldest: they go out in order."""
+        with self._database.write() as connection:
+            found = connection.execute(_DUE, {"now": now, "limit": limit}).mappings().all()
+            if found:
+                ids = [row["id"] for row in found]
+                connection.execute(_CLAIM, {"ids": ids, "me": holder, "until": until})
+        return [
+            Claimed(rows.message(row), row["progress"] == Progress.SENDING.value, row["fields"].get("words", ""))
+            for row in found
+        ]
+
+    def begin(self, keys: Sequence[str], holder: str) -> set[str]:
+        """Note that these are about to be performed. Only those returned are still ours to perform."""
+        with self._database.write() as connection:
+            return self._begin(connection, keys, holder)
+
+    def _begin(self, connection: Connection, keys: Sequence[str], holder: str) -> set[str]:
+        return set(connection.execute(_BEGIN, {"keys": list(keys), "me": holder}).scalars())
+
+    def settle(self, ending: Ending, holder: str, now: datetime) -> bool:
+        """Write how an attempt ended, all of it. False when the message was not ours any more: nothing is written."""
+        one, settlement = ending.message, ending.settlement
+        values = {
+            "one": one.key,
+            "me": holder,
+            "to_progress": settlement.progress.value,
+            "to_due_at": settlement.due_at,
+            "to_problem": ending.problem or None,
+        }
+        with self._database.write() as connection:
+            if connection.execute(_SETTLE, values).rowcount != 1:
+                return False
+            self._event(connection, ending)
+            if settlement.progress is Progress.DONE:
+                what = one.what.value
+                record(connection, [(now, what, one.pair, _session(one), "", ending.fields or {})])
+            if settlement.replan:
+                wake(connection, [one.pair], now)
+        return True
+
+    def _event(self, connection: Connection, ending: Ending) -> None:
+        placed, one = ending.placed, ending.message
+        if placed is not None:
+            row = {
+                "key": placed.key,
+                "subject": one.subject,
+                "pair": one.pair,
+                "calendar": placed.ref.calendar,
+                "provider_id": placed.ref.id,
+                "etag": placed.ref.etag,
+                "start": placed.span.start,
+                "end": placed.span.end,
+                "written_start": placed.written.start,
+                "written_end": placed.written.end,
+                "sequence": placed.sequence,
+                "gone": placed.gone,
+                "answers": {who: answer.value for who, answer in placed.answers.items()},
+            }
+            self._database.upsert(connection, event, [row])
+        if ending.gone:
+            connection.execute(update(event).where(event.c.key == ending.gone).values(gone=True))
+
+    def alert(self, key: str, words: str, now: datetime, operator: str) -> None:
+        """Tell the operator something, once by that key. The words hold no content of a conversation."""
+        row = rows.message_row(
+            Message(
+                key=f"operator_alert:{key}",
+                what=What.MAIL,
+                pair="",
+                subject="operator",
+                due_at=now,
+                snapshot_at=now,
+                name="operator_alert",
+                to=operator,
+            )
+        )
+        with self._database.write() as connection:
+            self._database.insert_new(connection, message, [{**row, "fields": {"words": words}}], ["key"])
+
+    def counts(self) -> dict[str, int]:
+        """How many messages stand where."""
+        query = select(message.c.progress, func.count()).group_by(message.c.progress)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def troubled(self) -> list[Mapping[str, Any]]:
+        """Messages a human should know of: uncertain, refused, or tried again and again."""
+        stuck = and_(message.c.progress == Progress.WAITING.value, message.c.attempts >= 3)
+        ended = message.c.progress.in_([Progress.UNCERTAIN.value, Progress.DEAD.value])
+        query = select(message).where(or_(ended, stuck)).order_by(message.c.id.desc()).limit(50)
+        with self._database.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _session(one: Message) -> str:
+    return one.subject if one.subject not in (one.pair, "operator") else ""

@@ -1,0 +1,150 @@
+"""People and pairs: what the people file says, and what became of those it no longer names."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+
+from worker.domain.model import Address, Ended, Pair, Person, State
+from worker.store import rows, tables
+from worker.store.base import Database
+
+person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
+
+_FACT = select(fact.c.value).where(fact.c.name == bindparam("one"))
+_SUSPENDED = select(person.c.email, person.c.suspended_until).where(person.c.suspended_until.is_not(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a people file would change: addresses and pairs, and how many events would be cancelled."""
+
+    joined: tuple[Address, ...]
+    left: tuple[Address, ...]
+    begun: tuple[str, ...]
+    ended: tuple[str, ...]
+    cancels: int
+
+
+class PeopleRows:
+    """The tables `person` and `pair`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> dict[Address, Person]:
+        """Everybody the people file names now."""
+        with self._database.read() as connection:
+            found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
+            return {row["email"]: rows.person(row) for row in found}
+
+    def pairs(self) -> dict[str, Pair]:
+        """Every pair there ever was, the ended ones too."""
+        with self._database.read() as connection:
+            return {row["id"]: rows.pair(row) for row in connection.execute(select(pair)).mappings()}
+
+    def difference(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair]) -> Difference:
+        """What `apply` would do with this people file."""
+        old_people, old_pairs = self.all(), {k: v for k, v in self.pairs().items() if v.ended is Ended.NO}
+        ended = tuple(sorted(old_pairs.keys() - pairs.keys()))
+        return Difference(
+            joined=tuple(sorted(persons.keys() - old_people.keys())),
+            left=tuple(sorted(old_people.keys() - persons.keys())),
+            begun=tuple(sorted(pairs.keys() - old_pairs.keys())),
+            ended=ended,
+            cancels=self._booked(ended),
+        )
+
+    def _booked(self, pairs: Collection[str]) -> int:
+        query = select(func.count()).where(session.c.pair.in_(pairs), session.c.state == State.BOOKED.value)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def apply(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], now: datetime) -> None:
+        """Make the people file's word ours. Whoever it no longer names has left; pairs it no longer has are ended."""
+        with self._database.write() as connection:
+            self._persons(connection, persons, now)
+            self._pairs(connection, persons, pairs, now)
+            organizers = [{"address": p.manager, "due_at": now} for p in pairs.values()]
+            known = list({row["address"]: row for row in organizers}.values())
+            self._database.insert_new(connection, calendar, known, ["address"])
+
+    def _persons(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> None:
+        listed = [{**rows.person_row(p), "left_at": None} for p in persons.values()]
+        self._database.upsert(connection, person, listed)
+        there = connection.execute(select(person.c.email).where(person.c.left_at.is_(None))).scalars().all()
+        gone = [email for email in there if email not in persons]
+        for chunk in _chunks(gone):
+            connection.execute(update(person).where(person.c.email.in_(chunk)).values(left_at=now))
+
+    def _pairs(
+        self, connection: Connection, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], now: datetime
+    ) -> None:
+        old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
+        written: list[dict[str, Any]] = []
+        for one in pairs.values():
+            new = rows.pair_row(one)
+            if one.id not in old:
+                written.append({**new, "first_seen": one.first_seen, "due_at": now})
+            elif any(old[one.id][name] != value for name, value in new.items()):
+                written.append({**new, "first_seen": old[one.id]["first_seen"], "due_at": now})
+        for row in old.values():
+            if row["id"] not in pairs and row["ended"] == Ended.NO.value:
+                ended = replace(rows.pair(row), ended=_why_ended(row, persons), paused=row["paused"])
+                written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
+        self._database.upsert(connection, pair, written)
+        for chunk in _chunks([row["id"] for row in written]):
+            connection.execute(update(pair).where(pair.c.id.in_(chunk)).values(wakes=pair.c.wakes + 1))
+
+    def rest(self, pair_id: str, *, rests: bool, now: datetime) -> None:
+        """Pause a pair by hand, or resume it."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(pair)
+                .where(pair.c.id == pair_id)
+                .values(rests=rests, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
+            )
+
+    # --- revoked grants ---
+
+    def suspend(self, email: Address, until: datetime) -> bool:
+        """Ask nothing of this person's services until then. True when this is news."""
+        with self._database.write() as connection:
+            was = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
+            connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
+            return was is None
+
+    def restore(self, emails: Collection[Address]) -> None:
+        """The grants of these people work."""
+        with self._database.write() as connection:
+            connection.execute(update(person).where(person.c.email.in_(list(emails))).values(suspended_until=None))
+
+    def suspended(self) -> dict[Address, datetime]:
+        """Whose grants don't work, and when each is tried again."""
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(_SUSPENDED)}
+
+    # --- single facts ---
+
+    def fact(self, name: str) -> str | None:
+        """A fact about this installation, if it was noted."""
+        with self._database.read() as connection:
+            return connection.execute(_FACT, {"one": name}).scalar()
+
+    def note(self, name: str, value: str) -> None:
+        """Note a fact about this installation."""
+        with self._database.write() as connection:
+            self._database.upsert(connection, fact, [{"name": name, "value": value}])
+
+
+def _why_ended(row: RowMapping, persons: Mapping[Address, Person]) -> Ended:
+    here = (row["manager"] in persons, row["report"] in persons)
+    if here == (True, True):
+        return Ended.CHANGED
+    return {(False, False): Ended.BOTH_LEFT, (True, False): Ended.REPORT_LEFT, (False, True): Ended.MANAGER_LEFT}[here]
+
+
+def _chunks(items: Sequence[str], size: int = 5000) -> list[Sequence[str]]:
+    return [items[n : n + size] for n in range(0, len(items), size)]

@@ -1,0 +1,174 @@
+"""What the sweep asks: which pairs are due, all that is known of them, and to write what was decided.
+
+A person is in one sweep at a time: planning a pair takes a lease on both. A plan is written only while those leases
+are held, in the same transaction, so that a sweep that was stopped for too long writes nothing.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
+
+from worker.domain.model import Plan
+from worker.errors import LeaseLost
+from worker.store import rows, tables
+from worker.store.base import Database
+from worker.store.history import record
+from worker.store.loading import Loaded, load
+from worker.store.tables import commitment, deferral, event, message, pair, person, session
+
+#: However little there is to wait for, every pair is looked at this often.
+AT_LEAST = timedelta(days=7)
+
+
+def _at(name: str) -> Any:
+    return bindparam(name, type_=tables.Instant())
+
+
+def _people(name: str) -> Any:
+    return person.c.email.in_(bindparam(name, expanding=True))
+
+
+_WHO = (pair.c.id, pair.c.manager, pair.c.report)
+_DUE = select(*_WHO).where(pair.c.due_at <= _at("now")).order_by(pair.c.due_at, pair.c.id).limit(bindparam("limit"))
+_THESE = select(*_WHO).where(pair.c.id.in_(bindparam("pairs", expanding=True)))
+_FREE = (
+    select(person.c.email)
+    .where(
+        _people("people"),
+        or_(person.c.holder.is_(None), person.c.held_until <= _at("now"), person.c.holder == bindparam("me")),
+    )
+    .order_by(person.c.email)
+    .with_for_update(skip_locked=True)
+)
+_TAKE = update(person).where(_people("people")).values(holder=bindparam("me"), held_until=_at("until"))
+_GIVE_BACK = update(person).where(person.c.holder == bindparam("me")).values(holder=None, held_until=None)
+_HELD = (
+    select(person.c.email)
+    .where(_people("people"), person.c.holder == bindparam("me"), person.c.held_until > _at("now"))
+    .order_by(person.c.email)
+    .with_for_update()
+)
+_UNDISTURBED = and_(pair.c.id == bindparam("one"), pair.c.wakes == bindparam("seen"))
+_RESCHEDULE = update(pair).where(_UNDISTURBED).values(due_at=_at("due"))
+_LOOKED = update(pair).where(_UNDISTURBED).values(looked_at=_at("at"))
+_NEWEST = (
+    update(pair)
+    .where(pair.c.id == bindparam("one"), pair.c.cycle < bindparam("newest"))
+    .values(cycle=bindparam("newest"))
+)
+
+
+class Plans:
+    """The sweep's side of the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- which ---
+
+    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[str]:
+        """Take the leases of the people of some due pairs; return those pairs. The others are in somebody's hands."""
+        with self._database.write() as connection:
+            found = connection.execute(_DUE, {"now": now, "limit": limit}).all()
+            return self._take(connection, found, now, holder, until)
+
+    def claim_pairs(self, pairs: Collection[str], now: datetime, holder: str, until: datetime) -> list[str]:
+        """The same for these very pairs, due or not."""
+        with self._database.write() as connection:
+            found = connection.execute(_THESE, {"pairs": list(pairs)}).all()
+            return self._take(connection, found, now, holder, until)
+
+    def _take(
+        self, connection: Connection, found: Sequence[Any], now: datetime, holder: str, until: datetime
+    ) -> list[str]:
+        people = sorted({who for _, manager, report in found for who in (manager, report)})
+        if not people:
+            return []
+        free = set(connection.execute(_FREE, {"people": people, "now": now, "me": holder}).scalars())
+        taken = [(pair_id, manager, report) for pair_id, manager, report in found if {manager, report} <= free]
+        mine = sorted({who for _, manager, report in taken for who in (manager, report)})
+        if mine:
+            connection.execute(_TAKE, {"people": mine, "me": holder, "until": until})
+        return [pair_id for pair_id, _, _ in taken]
+
+    def release(self, holder: str) -> None:
+        """Give back every lease of this holder."""
+        with self._database.write() as connection:
+            connection.execute(_GIVE_BACK, {"me": holder})
+
+    def wake(self, pairs: Iterable[str], now: datetime, *, look: bool = False) -> None:
+        """Have these pairs planned at the next tick; with `look`, their calendars read whatever was read before."""
+        ids = sorted(set(pairs))
+        if ids:
+            with self._database.write() as connection:
+                wake(connection, ids, now, look=look)
+
+    # --- what is known ---
+
+    def load(self, pairs: Sequence[str], now: datetime) -> Loaded:
+        """All that planning these pairs needs, as of one moment."""
+        with self._database.read() as connection:
+            return load(connection, pairs, now)
+
+    # --- what was decided ---
+
+    def commit(
+        self,
+        plans: Sequence[Plan],
+        wakes: Mapping[str, int],
+        holder: str,
+        now: datetime,
+        also: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        """Write these plans, all or none, and whatever `also` writes with them.
+
+        Raises LeaseLost when somebody else holds a lease by now; then nothing is written.
+        """
+        with self._database.write() as connection:
+            self._still_held(connection, [plan.pair for plan in plans], holder, now)
+            upsert, new = self._database.upsert, self._database.insert_new
+            upsert(connection, session, [rows.session_row(s) for plan in plans for s in plan.sessions])
+            new(
+                connection,
+                deferral,
+                [rows.deferral_row(d) for plan in plans for d in plan.deferrals],
+                ("session", "number"),
+            )
+            upsert(connection, commitment, [rows.commitment_row(c) for plan in plans for c in plan.commitments])
+            new(connection, message, [rows.message_row(m) for plan in plans for m in plan.messages], ("key",))
+            decisions = [d for plan in plans for d in plan.decisions]
+            record(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
+            for key, span in [one for plan in plans for one in plan.acknowledged.items()]:
+                values = {"written_start": span.start, "written_end": span.end}
+                connection.execute(update(event).where(event.c.key == key).values(**values))
+            _reschedule(connection, plans, wakes, now)
+            also(connection)
+
+    def _still_held(self, connection: Connection, pairs: Sequence[str], holder: str, now: datetime) -> None:
+        people = sorted({who for pair_id in pairs for who in pair_id.split(">")})
+        if len(connection.execute(_HELD, {"people": people, "me": holder, "now": now}).all()) != len(people):
+            raise LeaseLost
+
+
+def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[str, int], now: datetime) -> None:
+    """Say when the pairs are due again, but not of one that somebody has woken since it was read."""
+    same = {plan.pair: {"one": plan.pair, "seen": wakes[plan.pair]} for plan in plans}
+    latest = now + AT_LEAST
+    looked = [{**same[plan.pair], "at": now} for plan in plans if plan.looked]
+    due = [{**same[plan.pair], "due": min(plan.due_at or latest, latest)} for plan in plans]
+    cycles = {plan.pair: max((s.cycle for s in plan.sessions), default=0) for plan in plans}
+    newest = [{"one": pair_id, "newest": cycle} for pair_id, cycle in cycles.items() if cycle]
+    for statement, values in ((_LOOKED, looked), (_RESCHEDULE, due), (_NEWEST, newest)):
+        if values:
+            connection.execute(statement, values)
+
+
+def wake(connection: Connection, pairs: Sequence[str], now: datetime, *, look: bool = False) -> None:
+    """Have these pairs planned at the next tick, within a transaction that is under way."""
+    looked = {"looked_at": None} if look else {}
+    moment = literal(now, tables.Instant())
+    sooner = case((pair.c.due_at < moment, pair.c.due_at), else_=moment)
+    values = {"due_at": sooner, "wakes": pair.c.wakes + 1, **looked}
+    connection.execute(update(pair).where(pair.c.id.in_(pairs)).values(**values))

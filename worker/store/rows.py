@@ -1,0 +1,284 @@
+"""Rows to values and back. Reading is by name and by hand: it is the busiest code of a sweep."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from worker.domain.model import (
+    Answer,
+    Cause,
+    Commitment,
+    Deferral,
+    Ended,
+    EventRef,
+    Every,
+    Format,
+    Kind,
+    Message,
+    Owner,
+    Pair,
+    Person,
+    Placed,
+    Preference,
+    Progress,
+    Review,
+    Session,
+    Span,
+    Standing,
+    State,
+    Topic,
+    What,
+)
+from worker.domain.worktime import hours_text, parse_hours
+
+Row = RowMapping
+
+
+def seconds(instant: datetime) -> int:
+    """An instant as it stands inside JSON."""
+    return int(instant.timestamp())
+
+
+def instant(value: int) -> datetime:
+    """The instant that `seconds` stored."""
+    return datetime.fromtimestamp(value, UTC)
+
+
+def span(start: datetime | None, end: datetime | None) -> Span | None:
+    return None if start is None or end is None else Span(start, end)
+
+
+def person(row: Row) -> Person:
+    return Person(
+        email=row["email"],
+        name=row["name"],
+        zone=row["zone"],
+        country=row["country"],
+        hours=parse_hours(row["hours"]),
+        locale=row["locale"],
+        calendar=row["calendar"],
+        mail=row["mail"],
+    )
+
+
+def person_row(person: Person) -> dict[str, Any]:
+    return {
+        "email": person.email,
+        "name": person.name,
+        "zone": person.zone,
+        "country": person.country,
+        "hours": hours_text(person.hours),
+        "locale": person.locale,
+        "calendar": person.calendar,
+        "mail": person.mail,
+    }
+
+
+def pair(row: Row) -> Pair:
+    return Pair(
+        manager=row["manager"],
+        report=row["report"],
+        first_seen=row["first_seen"],
+        start=row["start"],
+        every=Every(row["weeks"], row["months"]),
+        minutes=row["minutes"],
+        format=Format(row["format"]),
+        review=Review(row["review"]),
+        transition_until=row["transition_until"],
+        prefer=Preference(weekday=row["weekday"], minute=row["minute"]),
+        trust=row["trust"],
+        paused=row["paused"] or row["rests"],
+        ended=Ended(row["ended"]),
+    )
+
+
+def pair_row(pair: Pair) -> dict[str, Any]:
+    """What the people file says of a pair; what happened to it since is not in it."""
+    return {
+        "id": pair.id,
+        "manager": pair.manager,
+        "report": pair.report,
+        "start": pair.start,
+        "weeks": pair.every.weeks,
+        "months": pair.every.months,
+        "minutes": pair.minutes,
+        "format": pair.format.value,
+        "review": pair.review.value,
+        "transition_until": pair.transition_until,
+        "weekday": pair.prefer.weekday,
+        "minute": pair.prefer.minute,
+        "trust": pair.trust,
+        "paused": pair.paused,
+        "ended": pair.ended.value,
+    }
+
+
+def session(row: Row) -> Session:
+    return Session(
+        id=row["id"],
+        pair=row["pair"],
+        kind=Kind(row["kind"]),
+        topic=Topic(row["topic"]),
+        cycle=row["cycle"],
+        adhoc=row["adhoc"],
+        state=State(row["state"]),
+        minutes=row["minutes"],
+        earliest=row["earliest"],
+        target=row["target"],
+        latest=row["latest"],
+        start=row["start"],
+        end=row["end"],
+        generation=row["generation"],
+        sequence=row["sequence"],
+        by_hand=row["by_hand"],
+        urgent=row["urgent"],
+        count=row["count"],
+        deferred_at=row["deferred_at"],
+        warned_at=row["warned_at"],
+        held_at=row["held_at"],
+        unplaceable=row["unplaceable"],
+        options=tuple(Span(instant(a), instant(b)) for a, b in row["options"]),
+    )
+
+
+def session_row(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "pair": session.pair,
+        "kind": session.kind.value,
+        "topic": session.topic.value,
+        "cycle": session.cycle,
+        "adhoc": session.adhoc,
+        "state": session.state.value,
+        "closed": session.closed,
+        "minutes": session.minutes,
+        "earliest": session.earliest,
+        "target": session.target,
+        "latest": session.latest,
+        "start": session.start,
+        "end": session.end,
+        "generation": session.generation,
+        "sequence": session.sequence,
+        "by_hand": session.by_hand,
+        "urgent": session.urgent,
+        "count": session.count,
+        "deferred_at": session.deferred_at,
+        "warned_at": session.warned_at,
+        "held_at": session.held_at,
+        "unplaceable": session.unplaceable,
+        "options": [[seconds(s.start), seconds(s.end)] for s in session.options],
+    }
+
+
+def deferral(row: Row) -> Deferral:
+    return Deferral(
+        session=row["session"],
+        number=row["number"],
+        at=row["at"],
+        cause=Cause(row["cause"]),
+        who=row["who"],
+        was=span(row["was_start"], row["was_end"]),
+    )
+
+
+def deferral_row(deferral: Deferral) -> dict[str, Any]:
+    return {
+        "session": deferral.session,
+        "number": deferral.number,
+        "at": deferral.at,
+        "cause": deferral.cause.value,
+        "who": deferral.who,
+        "was_start": deferral.was.start if deferral.was else None,
+        "was_end": deferral.was.end if deferral.was else None,
+    }
+
+
+def commitment(row: Row) -> Commitment:
+    return Commitment(
+        id=row["id"],
+        pair=row["pair"],
+        session=row["session"],
+        owner=Owner(row["owner"]),
+        due=row["due"],
+        recorded_at=row["recorded_at"],
+        standing=Standing(row["standing"]),
+        closed_at=row["closed_at"],
+        block=span(row["block_start"], row["block_end"]),
+        all_day=row["all_day"],
+        by_hand=row["by_hand"],
+        dismissed=row["dismissed"],
+        generation=row["generation"],
+        sequence=row["sequence"],
+    )
+
+
+def commitment_row(commitment: Commitment) -> dict[str, Any]:
+    return {
+        "id": commitment.id,
+        "pair": commitment.pair,
+        "session": commitment.session,
+        "owner": commitment.owner.value,
+        "due": commitment.due,
+        "recorded_at": commitment.recorded_at,
+        "standing": commitment.standing.value,
+        "closed_at": commitment.closed_at,
+        "block_start": commitment.block.start if commitment.block else None,
+        "block_end": commitment.block.end if commitment.block else None,
+        "all_day": commitment.all_day,
+        "by_hand": commitment.by_hand,
+        "dismissed": commitment.dismissed,
+        "generation": commitment.generation,
+        "sequence": commitment.sequence,
+    }
+
+
+def message(row: Row) -> Message:
+    return Message(
+        key=row["key"],
+        what=What(row["what"]),
+        name=row["name"],
+        pair=row["pair"],
+        subject=row["subject"],
+        calendar=row["calendar"],
+        event=row["event"],
+        to=row["to"],
+        number=row["number"],
+        start=row["start"],
+        progress=Progress(row["progress"]),
+        due_at=row["due_at"] or row["snapshot_at"],
+        snapshot_at=row["snapshot_at"],
+        attempts=row["attempts"],
+    )
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    return {
+        "key": message.key,
+        "what": message.what.value,
+        "name": message.name,
+        "pair": message.pair,
+        "subject": message.subject,
+        "calendar": message.calendar,
+        "event": message.event,
+        "to": message.to,
+        "number": message.number,
+        "start": message.start,
+        "progress": message.progress.value,
+        "due_at": message.due_at,
+        "snapshot_at": message.snapshot_at,
+        "attempts": message.attempts,
+        "fields": {},
+    }
+
+
+def placed(row: Row) -> Placed:
+    return Placed(
+        key=row["key"],
+        ref=EventRef(row["calendar"], row["provider_id"], row["etag"]),
+        span=Span(row["start"], row["end"]),
+        written=Span(row["written_start"], row["written_end"]),
+        sequence=row["sequence"],
+        gone=row["gone"],
+        answers={who: Answer(answer) for who, answer in row["answers"].items()},
+    )

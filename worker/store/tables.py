@@ -1,0 +1,260 @@
+"""What is kept. One schema for SQLite and PostgreSQL; the migrations in `worker/migrations` lead up to it.
+
+Instants are whole seconds since 1970 in UTC: exact, ordered, and the same in both databases. Spans inside JSON are
+pairs of such seconds. Columns named `sealed` hold ciphertext only.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, stored as whole seconds since 1970 in UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value.timestamp())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite counts by itself only on a plain INTEGER key.
+Counter = BigInteger().with_variant(Integer, "sqlite")
+
+person = Table(
+    "person",
+    metadata,
+    Column("email", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("zone", String, nullable=False),
+    Column("country", String, nullable=False),
+    Column("hours", String, nullable=False),
+    Column("locale", String, nullable=False),
+    Column("calendar", String, nullable=False),
+    Column("mail", String, nullable=False),
+    Column("left_at", Instant),
+    # who plans this person's time just now (a person is in one sweep at a time)
+    Column("holder", String),
+    Column("held_until", Instant),
+    # a revoked grant: nothing is asked of this person's calendar until then
+    Column("suspended_until", Instant),
+)
+
+pair = Table(
+    "pair",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("manager", String, ForeignKey("person.email"), nullable=False, index=True),
+    Column("report", String, ForeignKey("person.email"), nullable=False, index=True),
+    Column("first_seen", Date, nullable=False),
+    Column("start", Date),
+    Column("weeks", Integer, nullable=False),
+    Column("months", Integer, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("format", String, nullable=False),
+    Column("review", String, nullable=False),
+    Column("transition_until", Date),
+    Column("weekday", Integer),
+    Column("minute", Integer),
+    Column("trust", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
+    Column("ended", String, nullable=False),
+    Column("cycle", Integer, nullable=False, default=0),  # the newest cycle
+    Column("looked_at", Instant),
+    Column("due_at", Instant, index=True),
+    Column("wakes", Integer, nullable=False, default=0),  # grows when somebody wakes the pair
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("pair", String, ForeignKey("pair.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("adhoc", Boolean, nullable=False),
+    Column("state", String, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("earliest", Instant, nullable=False),
+    Column("target", Instant, nullable=False),
+    Column("latest", Instant, nullable=False),
+    Column("start", Instant),
+    Column("end", Instant),
+    Column("generation", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("by_hand", Boolean, nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("deferred_at", Instant),
+    Column("warned_at", Instant),
+    Column("held_at", Instant),
+    Column("unplaceable", String),
+    Column("options", JSON, nullable=False),
+    Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
+    Index("ix_session_pair_closed", "pair", "closed", "cycle"),
+    Index("ix_session_state_end", "state", "end"),
+)
+
+deferral = Table(
+    "deferral",
+    metadata,
+    Column("session", String, ForeignKey("session.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("was_start", Instant),
+    Column("was_end", Instant),
+)
+
+contract = Table(
+    "contract",
+    metadata,
+    Column("session", String, ForeignKey("session.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("pair", String, nullable=False, index=True),
+    Column("recorded_at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+commitment = Table(
+    "commitment",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("pair", String, ForeignKey("pair.id"), nullable=False),
+    Column("session", String, ForeignKey("session.id"), nullable=False),
+    Column("owner", String, nullable=False),
+    Column("due", Date, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("standing", String, nullable=False),
+    Column("closed_at", Instant),
+    Column("block_start", Instant),
+    Column("block_end", Instant),
+    Column("all_day", Boolean, nullable=False),
+    Column("by_hand", Boolean, nullable=False),
+    Column("dismissed", Boolean, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("sealed", LargeBinary),  # the promise, and why it ended
+    Index("ix_commitment_pair_standing", "pair", "standing"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("subject", String, nullable=False, index=True),
+    Column("pair", String, nullable=False, index=True),
+    Column("calendar", String, nullable=False),
+    Column("provider_id", String, nullable=False),
+    Column("etag", String, nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("written_start", Instant, nullable=False),
+    Column("written_end", Instant, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
+    Column("answers", JSON, nullable=False),
+    Index("ix_event_calendar_provider_id", "calendar", "provider_id"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Counter, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("pair", String, nullable=False),
+    Column("subject", String, nullable=False, index=True),
+    Column("calendar", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("to", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("start", Instant),
+    Column("progress", String, nullable=False),
+    Column("due_at", Instant),  # of one that is in somebody's hands: when its lease ends; none once settled for good
+    Column("snapshot_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", String),
+    Column("problem", String),  # why the last attempt failed, without content
+    Column("fields", JSON, nullable=False),  # for alerts: their words, which are never content
+    UniqueConstraint("key"),
+    Index("ix_message_due_at", "due_at"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", Counter, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("what", String, nullable=False),
+    Column("pair", String, nullable=False, index=True),
+    Column("session", String, nullable=False, index=True),
+    Column("reason", String, nullable=False),
+    Column("fields", JSON, nullable=False),
+)
+
+calendar = Table(
+    "calendar",
+    metadata,
+    Column("address", String, primary_key=True),
+    Column("cursor", String),
+    Column("due_at", Instant, index=True),
+    Column("full_at", Instant),
+    Column("size", Integer, nullable=False, default=0),  # events the last full pass saw
+    Column("holder", String),
+    Column("held_until", Instant),
+)
+
+meeting = Table(
+    "meeting",
+    metadata,
+    Column("calendar", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("series", String, nullable=False),
+    Column("pair", String, nullable=False, index=True),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+)
+
+#: Single facts about this installation: the digest of the people file, when a thing was last told to the operator.
+fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
+
+
+def day(value: Any) -> date:
+    """A DATE column's value as a date, whatever the driver gave."""
+    return value if isinstance(value, date) else date.fromisoformat(value)

@@ -1,0 +1,196 @@
+"""One sweep: which pairs are due, what was seen, what is decided; guard it; write it with its effects.
+
+Free/busy is read for all pairs of a sweep together. Pairs are planned one after the other, and what one is given
+counts as taken for the next.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from worker.clock import Clock
+from worker.domain.model import (
+    Address,
+    FreeBusy,
+    Need,
+    PairState,
+    Plan,
+    Policy,
+    Seen,
+    Span,
+    Taken,
+    What,
+)
+from worker.domain.planner import plan
+from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient
+from worker.providers.base import CalendarProvider
+from worker.store import Store
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=10)
+BATCH = 200
+#: People per free/busy request: what the narrowest of the services takes.
+PEOPLE_PER_REQUEST = 20
+SUSPENDED = timedelta(hours=1)
+RETRY_REFUSED = timedelta(hours=1)
+
+#: The people of each calendar service, given addresses.
+ByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
+
+
+class Sweep:
+    """Plans pairs that are due."""
+
+    def __init__(self, store: Store, services: ByService, clock: Clock, policy: Policy, operator: str) -> None:
+        self._store = store
+        self._services = services
+        self._clock = clock
+        self._policy = policy
+        self._operator = operator
+
+    def run(self, holder: str, limit: int = BATCH) -> int:
+        """Plan up to `limit` pairs that are due; how many that were."""
+        now = self._clock()
+        pairs = self._store.plans.claim(now, holder, now + LEASE, limit)
+        if pairs:
+            self._sweep(pairs, holder, now)
+        return len(pairs)
+
+    def preview(self) -> list[Plan]:
+        """What would be decided for every pair now. Writes nothing, takes no lease."""
+        now = self._clock()
+        pairs = list(self._store.people.pairs())
+        plans: list[Plan] = []
+        for n in range(0, len(pairs), BATCH):
+            states = self._store.plans.load(pairs[n : n + BATCH], now).states
+            plans += self.decide(states, now)
+        return plans
+
+    def _sweep(self, pairs: Sequence[str], holder: str, now: datetime) -> None:
+        try:
+            loaded = self._store.plans.load(pairs, now)
+            plans = self.decide(loaded.states, now)
+            refused = self._guard(plans, now)
+            self._store.plans.commit([p for p in plans if p.pair not in refused], loaded.wakes, holder, now)
+            if refused:
+                empty = [Plan(pair=pair, due_at=now + RETRY_REFUSED) for pair in refused]
+                self._store.plans.commit(empty, loaded.wakes, holder, now)
+        except LeaseLost:
+            log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
+        finally:
+            self._store.plans.release(holder)
+        for done in plans:
+            for decision in done.decisions:
+                log.info(
+                    "%s: %s",
+                    decision.pair,
+                    decision.reason,
+                    extra={"action": decision.what, "session": decision.session},
+                )
+
+    def decide(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
+        """Plan these pairs one after the other, reading free/busy for all of them at once."""
+        first = {state.pair.id: plan(now, state, None, self._policy) for state in states}
+        needs = [p.needs for p in first.values() if p.needs]
+        if not needs:
+            return list(first.values())
+        seen = self._see(needs, now)
+        taken: dict[Address, list[Taken]] = defaultdict(list)
+        plans: list[Plan] = []
+        for state in states:
+            made = first[state.pair.id]
+            if made.needs:
+                made = self._decide_one(_with(state, taken), seen, now)
+            for email, more in _given(state, made).items():
+                taken[email] += more
+            plans.append(made)
+        return plans
+
+    def _decide_one(self, state: PairState, seen: Seen, now: datetime) -> Plan:
+        made = plan(now, state, seen, self._policy)
+        if made.needs:  # what was seen led to a question that nobody could foresee: ask once more, for this pair alone
+            made = plan(now, state, self._see([made.needs], now, seen), self._policy)
+        if made.needs:
+            log.error("planning %s does not come to an end", state.pair.id, extra={"action": "plan_open"})
+            return Plan(pair=state.pair.id, due_at=now + RETRY_REFUSED)
+        return made
+
+    # --- seeing ---
+
+    def _see(self, needs: Sequence[Need], now: datetime, before: Seen | None = None) -> Seen:
+        """Everybody's time that is needed, in one window, at most 20 people a request."""
+        people = sorted({who for need in needs for who in need.people} | set(before.free_busy if before else ()))
+        window = Span(min(n.window.start for n in needs), max(n.window.end for n in needs))
+        found: dict[Address, FreeBusy] = {}
+        unavailable: set[Address] = set()
+        for provider, emails in self._services(people).values():
+            for n in range(0, len(emails), PEOPLE_PER_REQUEST):
+                self._ask(provider, emails[n : n + PEOPLE_PER_REQUEST], window, found, unavailable)
+        unavailable |= {who for who, until in self._store.people.suspended().items() if until > now}
+        missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in people}
+        return Seen(window=window, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
+
+    def _ask(
+        self,
+        provider: CalendarProvider,
+        emails: Sequence[Address],
+        window: Span,
+        found: dict[Address, FreeBusy],
+        unavailable: set[Address],
+    ) -> None:
+        try:
+            found.update(provider.free_busy(emails, window))
+        except (Transient, AuthRevoked) as error:
+            log.warning("free/busy failed: %s", error, extra={"action": "free_busy_failed"})
+            unavailable.update(emails)
+        except Permanent as error:
+            found.update({who: FreeBusy(known=False, reason=str(error)) for who in emails})
+
+    # --- guarding ---
+
+    def _guard(self, plans: Sequence[Plan], now: datetime) -> set[str]:
+        """The pairs whose plans are not carried out: more cancels at once than the policy allows."""
+        cancels = {p.pair: _cancels(p) for p in plans}
+        total = sum(cancels.values())
+        if total <= self._policy.max_cancels:
+            return set()
+        refused = Refused(
+            f"One sweep was about to cancel {total} events, more than the {self._policy.max_cancels} allowed. They stay. "
+            "If that is right, raise rules.max_cancels; if not, look at the people file and at the calendars first."
+        )
+        log.error("%s", refused, extra={"action": "guard"})
+        self._store.outbox.alert(f"cancels:{now:%Y-%m-%d}", str(refused), now, self._operator)
+        return {pair for pair, count in cancels.items() if count}
+
+
+def _cancels(made: Plan) -> int:
+    """How many conversations a plan takes off the calendar; the manager's own blocks come and go."""
+    sessions = {s.id for s in made.sessions}
+    return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
+
+
+def _with(state: PairState, taken: Mapping[Address, Sequence[Taken]]) -> PairState:
+    """The state, with what this sweep has given to others counted as taken."""
+    both = {
+        who: (*state.taken.get(who, ()), *taken[who])
+        for who in (state.manager.email, state.report.email)
+        if who in taken
+    }
+    return replace(state, taken={**state.taken, **both}) if both else state
+
+
+def _given(state: PairState, made: Plan) -> dict[Address, list[Taken]]:
+    """What a plan takes of people's time."""
+    given: dict[Address, list[Taken]] = defaultdict(list)
+    for session in made.sessions:
+        spans = [session.span] if session.booked else []
+        for span in (*spans, *session.options):
+            for who in (state.manager.email, state.report.email):
+                given[who].append(Taken(span, session.id, session.kind, made.pair))
+    for commitment in made.commitments:
+        if commitment.block and commitment.open and not commitment.all_day:
+            given[state.manager.email].append(Taken(commitment.block, commitment.id, None, made.pair))
+    return given

@@ -1,0 +1,165 @@
+"""What changed on the organizers' calendars since the last look, as rows.
+
+Reading is one request per calendar. What it means is decided by `read`, which is pure: which of our events moved,
+vanished or were answered, whose time was booked over, and where the 1:1s of the pairs are.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from worker.clock import Clock
+from worker.domain.model import Address, Changes, Event, Placed, Span
+from worker.errors import AuthRevoked, ProviderError, Refused, Transient
+from worker.providers.base import CalendarProvider
+from worker.store import Store
+from worker.store.calendars import Known, Look, Reading
+
+log = logging.getLogger(__name__)
+
+BACK, AHEAD = timedelta(days=2), timedelta(days=200)
+LEASE = timedelta(minutes=10)
+AFTER_FAILURE = timedelta(minutes=5)
+SUSPENDED = timedelta(hours=1)
+#: A calendar on which so many of our events stood, and which now shows none, is not believed.
+SUSPICIOUS = 5
+
+#: Finds the provider of a person's calendar; None when it can't be read.
+CalendarOf = Callable[[Address], CalendarProvider | None]
+
+
+class Sync:
+    """Reads calendars that are due and writes down what they tell."""
+
+    def __init__(
+        self,
+        store: Store,
+        calendar_of: CalendarOf,
+        clock: Clock,
+        *,
+        every: timedelta,
+        full_every: timedelta,
+        operator: str,
+    ) -> None:
+        self._store = store
+        self._calendar_of = calendar_of
+        self._clock = clock
+        self._every = every
+        self._full_every = full_every
+        self._operator = operator
+
+    def run(self, holder: str, limit: int = 20) -> int:
+        """Read up to `limit` calendars that are due; how many that were."""
+        now = self._clock()
+        looks = self._store.calendars.claim(now, holder, now + LEASE, limit)
+        for look in looks:
+            self._one(look, holder, now)
+        return len(looks)
+
+    def _one(self, look: Look, holder: str, now: datetime) -> None:
+        provider = self._calendar_of(look.address)
+        if provider is None:
+            self._store.calendars.postpone(look, holder, now + self._full_every)
+            return
+        known = self._store.calendars.known(look.address, now)
+        stale = look.full_at is None or now - look.full_at >= self._full_every
+        cursor = None if stale else look.cursor
+        try:
+            changes = provider.changes(look.address, cursor, window(now))
+            reading = read(changes, known, look.address, now)
+        except AuthRevoked as error:
+            self._revoked(look, holder, error, now)
+        except ProviderError as error:
+            self._failed(look, holder, error, now)
+        except Refused as error:
+            log.warning("sync refused", extra={"action": "sync_refused", "calendar": look.address})
+            self._store.outbox.alert(f"empty:{look.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
+            self._store.calendars.postpone(look, holder, now + self._every)
+        else:
+            size = len(changes.events) if changes.full else None
+            due = now + self._every
+            self._store.calendars.save(look, holder, reading, changes.cursor, size=size, now=now, due=due)
+
+    def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
+        log.warning("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})
+        wait = error.retry_after if isinstance(error, Transient) and error.retry_after else AFTER_FAILURE
+        if not isinstance(error, Transient):
+            words = f"The calendar of {look.address} can't be read: {error}"
+            self._store.outbox.alert(f"sync:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
+        self._store.calendars.postpone(look, holder, now + wait)
+
+    def _revoked(self, look: Look, holder: str, error: AuthRevoked, now: datetime) -> None:
+        """A revoked grant pauses the person and tells the operator once."""
+        if self._store.people.suspend(look.address, now + SUSPENDED):
+            words = (
+                f"The grant to act for {look.address} is gone: {error} Nothing is booked for this person until then."
+            )
+            self._store.outbox.alert(f"revoked:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
+        self._store.calendars.postpone(look, holder, now + SUSPENDED)
+
+
+def window(now: datetime) -> Span:
+    """What of a calendar matters: a little of the past, and as far ahead as anything is booked. Moves once a day."""
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Span(day - BACK, day + AHEAD)
+
+
+def read(changes: Changes, known: Known, organizer: Address, now: datetime) -> Reading:
+    """What a calendar told. Raises Refused when it tells that everything is gone: that is not believed."""
+    listed = {event.key: event for event in changes.events if event.key}
+    vanished = {ref for ref in changes.gone}
+    placed: list[tuple[Placed, str]] = []
+    inside = window(now)
+    lost = 0
+    for key, old in known.placed.items():
+        new = _as_seen(old, listed.get(key), changes, vanished, inside)
+        if new != old:
+            placed.append((new, old.ref.etag))
+            lost += new.gone
+    if changes.full and not changes.events and lost >= SUSPICIOUS:
+        raise Refused(
+            f"The calendar of {organizer} read empty, where {lost} of our events stood. Nothing was changed. "
+            "Look whether the calendar was replaced or access was lost; it is read again until then."
+        )
+    moved = [(new, known.placed[new.key]) for new, _ in placed]
+    wake = {known.pairs[new.key] for new, old in moved if _matters(new, old)}
+    meetings = [(event, known.reports[who]) for event, who in _one_on_ones(changes, organizer, known)]
+    voided = {event.series for event in changes.events if event.series} | vanished
+    return Reading(
+        placed=placed,
+        wake=wake | {pair for _, pair in meetings},
+        look=_booked_over(changes, known),
+        meetings=meetings,
+        dropped_series=voided,
+    )
+
+
+def _as_seen(old: Placed, event: Event | None, changes: Changes, vanished: set[str], inside: Span) -> Placed:
+    if event is not None:
+        return replace(old, ref=event.ref, span=event.span, gone=event.cancelled, answers=dict(event.answers))
+    absent = changes.full and inside.start <= old.span.start and old.span.end <= inside.end
+    return replace(old, gone=True) if absent or old.ref.id in vanished else old
+
+
+def _matters(new: Placed, old: Placed) -> bool:
+    """Whether planning has to hear of it; a new etag alone means nothing."""
+    return (new.span, new.gone, new.answers) != (old.span, old.gone, old.answers)
+
+
+def _booked_over(changes: Changes, known: Known) -> set[str]:
+    """The pairs with a session to come over which something else of the organizer stands now."""
+    others = [e.span for e in changes.events if e.key not in known.placed and e.show is not None and not e.cancelled]
+    return {pair for pair, spans in known.booked.items() if any(a.overlaps(b) for a in spans for b in others)}
+
+
+def _one_on_ones(changes: Changes, organizer: Address, known: Known) -> list[tuple[Event, Address]]:
+    """Occurrences of recurring meetings of the organizer and exactly one report (T-9)."""
+    found: list[tuple[Event, Address]] = []
+    for event in changes.events:
+        if event.series is None or event.cancelled or event.key:
+            continue
+        others = {event.organizer, *event.answers} - {organizer, ""}
+        if len(others) == 1 and (who := next(iter(others))) in known.reports:
+            found.append((event, who))
+    return found

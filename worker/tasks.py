@@ -1,0 +1,100 @@
+"""The Huey object and its few short tasks: the only module that does something when it is imported.
+
+Huey only wakes us. No argument of a task holds anything but nothing at all: what is due, the database knows. A task
+that is lost, doubled or late changes nothing.
+
+The settings are found through `LONGARC_CONFIG`; `longarc run` sets it for its own process.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
+from sqlalchemy import make_url
+
+from worker import settings as settings_file
+from worker.bootstrap import Worker, build
+from worker.errors import LongarcError, Problems
+
+NAME = "longarc"
+
+
+def make_huey(settings: settings_file.Settings) -> Huey:
+    """The queue that goes with the database: beside it for SQLite, inside it for PostgreSQL; Redis when a URL says so."""
+    if settings.queue.startswith(("redis://", "rediss://")):
+        return RedisHuey(NAME, url=settings.queue, results=False)
+    url = make_url(settings.database)
+    if url.get_backend_name() == "postgresql":
+        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return PostgresHuey(NAME, dsn=plain, results=False)
+    file = Path(url.database or "longarc.db")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return SqliteHuey(NAME, filename=str(file.with_suffix(".queue.db")), results=False)
+
+
+def _settings() -> settings_file.Settings:
+    path = os.environ.get("LONGARC_CONFIG")
+    return settings_file.load(Path(path) if path else None, os.environ)
+
+
+huey = make_huey(_settings())
+
+
+@cache
+def worker() -> Worker:
+    """This process's worker, made at the first task."""
+    made = build(_settings())
+    made.store.migrate()
+    return made
+
+
+@huey.periodic_task(crontab())
+def tick() -> None:
+    """Each minute: take over the people file if it changed, and wake whoever has something to do."""
+    mine = worker()
+    try:
+        mine.import_people()
+    except (Problems, LongarcError) as error:
+        now = mine.clock()
+        mine.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, mine.settings.operator)
+    due = mine.store.next_due().by(mine.clock())
+    for wanted, task in ((due.calendar, sync), (due.pair, sweep), (due.message, deliver)):
+        if wanted:
+            task()
+
+
+@huey.task()
+def sync() -> None:
+    """Read calendars that are due, then plan what follows from it."""
+    mine = worker()
+    while mine.sync.run(mine.holder):
+        pass
+    _follow(mine)
+
+
+@huey.task()
+def sweep() -> None:
+    """Plan pairs that are due, then perform what was decided."""
+    mine = worker()
+    while mine.sweep.run(mine.holder):
+        pass
+    _follow(mine)
+
+
+@huey.task()
+def deliver() -> None:
+    """Perform messages that are due."""
+    mine = worker()
+    while mine.outbox.run(mine.holder):
+        pass
+    _follow(mine)
+
+
+def _follow(mine: Worker) -> None:
+    """What was just done may have made something else due: it need not wait for the next minute."""
+    due = mine.store.next_due().by(mine.clock())
+    if due.pair:
+        sweep()
+    elif due.message:
+        deliver()
