@@ -73,7 +73,7 @@ def test_each_language_counts_in_its_own_way(tmp_path: Path) -> None:
 
 
 def test_a_broken_catalogue_is_refused(tmp_path: Path) -> None:
-    write_catalogue(tmp_path, "fr").write_text('msgid "Why"\nmsgstr "Pourquoi\n', "utf-8")
+    write_catalogue(tmp_path, "fr").write_text('msgid "Why"\nmeans "Pourquoi"\n', "utf-8")
     with pytest.raises(PoFileError):
         Languages([tmp_path]).words("fr")
 

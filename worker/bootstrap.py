@@ -120,8 +120,12 @@ def build(
     *,
     store: Store | None = None,
     holder: str | None = None,
+    together: int = 1,
 ) -> Worker:
-    """Wire the program. Reaches nothing but the database; services are reached when they are first used."""
+    """Wire the program. Reaches nothing but the database; services are reached when they are first used.
+
+    `together` is the outbox's: how many messages are begun and settled at once.
+    """
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = _People(store)
@@ -144,7 +148,7 @@ def build(
             operator=operator,
         ),
         sweep=Sweep(store, services.by_service, clock, policy, operator),
-        outbox=Outbox(store, services.calendar_of, services.mailer, emails, drafts, clock, operator),
+        outbox=Outbox(store, services.calendar_of, services.mailer, emails, drafts, clock, operator, together),
         acts=Acts(store, clock, policy, holder),
         holder=holder,
     )

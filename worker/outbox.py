@@ -18,6 +18,7 @@ from worker.domain.model import (
     Answer,
     Commitment,
     Event,
+    EventDraft,
     Message,
     Outcome,
     PairState,
@@ -68,7 +69,11 @@ class Outbox:
         drafts: Drafts,
         clock: Clock,
         operator: str,
+        together: int = 1,
     ) -> None:
+        """`together`: how many are noted as begun before the first of them is performed, and settled after the last.
+        One, for services that are far away; more only where nothing can be left in between, as in a simulation."""
+        self._together = together
         self._store = store
         self._calendar_of = calendar_of
         self._mailers = mailers
@@ -87,8 +92,8 @@ class Outbox:
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
         material = self._material([one.message for one in claimed], states, now)
         material = replace(material, words={one.message.key: one.words for one in claimed})
-        for one in claimed:
-            self._one(one, states.get(one.message.pair), material, holder)
+        for n in range(0, len(claimed), self._together):
+            self._some(claimed[n : n + self._together], states, material, holder)
         return len(claimed)
 
     def _material(self, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime) -> Material:
@@ -114,30 +119,31 @@ class Outbox:
 
     # --- one message ---
 
-    def _one(self, one: Claimed, state: PairState | None, material: Material, holder: str) -> None:
-        message = one.message
-        if message.key not in self._store.outbox.begin([message.key], holder):
-            return
-        message = replace(message, attempts=message.attempts + 1)
+    def _some(self, some: Sequence[Claimed], states: Mapping[str, PairState], material: Material, holder: str) -> None:
+        ours = self._store.outbox.begin([one.message.key for one in some], holder)
+        endings = [self._one(one, states.get(one.message.pair), material) for one in some if one.message.key in ours]
+        now = self._clock()
+        self._store.outbox.settle([ending for ending, _ in endings], holder, now)
+        unlike = sorted({ending.message.calendar for ending, attempt in endings if attempt.reread})
+        if unlike:
+            self._store.calendars.hint(unlike, now)
+
+    def _one(self, one: Claimed, state: PairState | None, material: Material) -> tuple[Ending, Attempt]:
+        message = replace(one.message, attempts=one.message.attempts + 1)
         attempt = self._try(message, state, material, lost=one.lost)
         now = self._clock()
         settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
         settlement = _auto_declined(settlement, attempt.placed)
         self._tell(message, attempt, settlement, now)
-        self._store.outbox.settle(
-            Ending(
-                message=message,
-                settlement=settlement,
-                problem=attempt.problem,
-                placed=attempt.placed,
-                gone=attempt.gone,
-                fields=attempt.fields,
-            ),
-            holder,
-            now,
+        ending = Ending(
+            message=message,
+            settlement=settlement,
+            problem=attempt.problem,
+            placed=attempt.placed,
+            gone=attempt.gone,
+            fields=attempt.fields,
         )
-        if attempt.reread:
-            self._store.calendars.hint([message.calendar], now)
+        return ending, attempt
 
     def _try(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
         """Perform it; every way in which it can go wrong becomes an outcome."""
@@ -217,12 +223,9 @@ class Outbox:
         if message.what is What.CANCEL:
             return self._cancel(message, state, provider)
         subject = _subject(message, state)
-        if not planner.fresh(message, self._clock()) or not _wanted(message, subject):
+        if subject is None or not planner.fresh(message, self._clock()) or not _wanted(message, subject):
             return STALE
-        if isinstance(subject, Session):
-            draft = self._drafts.session_event(state, subject)
-        else:
-            draft = self._drafts.commitment_event(state, subject, material.promises.get(subject.id))
+        draft = self._draft(state, subject, material)
         placed = state.placed.get(message.event)
         if message.what is What.CREATE:
             event = provider.create(message.calendar, draft)
@@ -231,6 +234,11 @@ class Outbox:
         else:
             event = self._already(message, provider, draft.span) or provider.update(placed.ref, draft)
         return Attempt(Outcome.DONE, placed=_placed(event, draft.key, draft.sequence), fields=_fields(subject))
+
+    def _draft(self, state: PairState, subject: Session | Commitment, material: Material) -> EventDraft:
+        if isinstance(subject, Session):
+            return self._drafts.session_event(state, subject)
+        return self._drafts.commitment_event(state, subject, material.promises.get(subject.id))
 
     def _already(self, message: Message, provider: CalendarProvider, span: Any) -> Event | None:
         """The event, when an earlier attempt did change it and nobody heard of it."""
@@ -261,19 +269,17 @@ def _adhoc(state: PairState, session_id: str) -> bool:
 def _subject(message: Message, state: PairState | None) -> Session | Commitment | None:
     """The session or commitment a message is about; None when it is about neither."""
     if state is not None:
-        for one in (*state.sessions, *state.commitments):
-            if one.id == message.subject:
-                return one
+        known: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
+        known.update({c.id: c for c in state.commitments})
+        return known.get(message.subject)
     return None
 
 
-def _wanted(message: Message, subject: Session | Commitment | None) -> bool:
+def _wanted(message: Message, subject: Session | Commitment) -> bool:
     """Whether the event is still to be there, as that very event."""
     if isinstance(subject, Session):
         return subject.booked and subject.key == message.event
-    if isinstance(subject, Commitment):
-        return subject.open and subject.block is not None and subject.key == message.event
-    return False
+    return subject.open and subject.block is not None and subject.key == message.event
 
 
 def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:

@@ -1,7 +1,8 @@
 """Reads the proofs: finds what is wrong with templates and catalogues before a mail depends on them."""
 
+import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from worker.letters import MESSAGES, Letter
 from worker.samples import letters
 from worker.templates import PARTS
 from worker.words import DOMAIN, catalogue
+
+_NAME = re.compile(r"%\((\w+)\)s")
+#: A comment, or a string in quotes, with or without its keyword.
+_ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
 
 
 def mistakes(render: Callable[[Letter], EmailMessage], languages: Iterable[str]) -> list[Problem]:
@@ -44,16 +49,33 @@ def misplaced(overrides: Path) -> list[Problem]:
 
 
 def untranslated(overrides: Path) -> list[Problem]:
-    """Catalogues that can't be read, and translations whose `%(names)s` aren't those of the sentence."""
-    found = []
-    for path in sorted(overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po")):
-        try:
-            wrong = [(message.lineno, str(error)) for message, errors in catalogue(path).check() for error in errors]
-        except PoFileError as error:
-            wrong = [(error.lineno + 1, str(error))]
-        remedy = "Keep each %(name)s as it stands in the English sentence, and each quote closed."
-        found += [Problem(f"{path}:{line}", f"{what}.", remedy) for line, what in wrong]
-    return found
+    """Lines of catalogues that can't be read, and translations that can't be filled in as the sentence is."""
+    remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
+    paths = sorted(overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po"))
+    found = [(path, number, what) for path in paths for number, what in (*_unreadable(path), *_unfillable(path))]
+    return [Problem(f"{path}:{number}", f"{what}.", remedy) for path, number, what in found]
+
+
+def _unreadable(path: Path) -> Iterator[tuple[int, str]]:
+    for number, row in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not _ROW.fullmatch(row.strip()):
+            yield number, "This is no line of a catalogue"
+
+
+def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        messages = [message for message in catalogue(path) if message.id]
+    except PoFileError as error:
+        yield error.lineno + 1, str(error)
+        return
+    for message in messages:
+        ours = message.id if isinstance(message.id, str) else " ".join(message.id)
+        values = dict.fromkeys(_NAME.findall(ours), "")
+        for text in [message.string] if isinstance(message.string, str) else message.string or ():
+            try:
+                text % values
+            except (KeyError, TypeError, ValueError) as error:
+                yield message.lineno or 0, f"The translation can't be filled in ({type(error).__name__}: {error})"
 
 
 def _mistake(letter: Letter, error: Exception) -> Problem:

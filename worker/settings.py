@@ -1,267 +1,70 @@
-"""What the operator decides: the sections of the settings, their defaults and their bounds.
+"""The operator's decisions, read from a TOML file and the environment.
 
-They come from a TOML file, secrets from the environment; `worker.config` finds and reads both. A secret never stands in
-the file, and never shows when settings are printed.
+Everything that is wrong is reported at once, with the file, the line and the key. A secret never stands in the file:
+it comes from the environment, or from a file that the environment names, and never shows when settings are printed.
 """
 
 import re
-from collections.abc import Callable, Mapping
+import tomllib
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, ValidationInfo
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
-from worker.domain.model import Address, Every, Policy
+from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
-from worker.values import MINUTES, Unfit, one_of, parse_address, parse_every, parse_locale, shown
-
-_DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
-_UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
-
-
-# --- readers of single values ---------------------------------------------------------------------------------------
-
-
-def parse_duration(text: str) -> timedelta:
-    """A length of time: `30 seconds`, `5 minutes`, `1 day`. Raises Unfit."""
-    found = _DURATION.fullmatch(" ".join(text.casefold().split()))
-    if not found:
-        raise Unfit(f"`{shown(text)}` is not a length of time.", "Write `30 seconds`, `5 minutes` or `1 day`.")
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise Unfit("This is not text.", 'Put it in quotes: `"…"`.')
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value.strip()):
-        raise Unfit("There is a line break or a control character in this text.", "Keep it on one line.")
-    return value.strip()
-
-
-def _as(reader: Callable[[str], Any]) -> PlainValidator:
-    return PlainValidator(lambda value: reader(_text(value)))
-
-
-def _or_nothing(reader: Callable[[str], Any]) -> PlainValidator:
-    return PlainValidator(lambda value: reader(text) if (text := _text(value)) else "")
-
-
-def _whole(low: int, high: int) -> PlainValidator:
-    def read(value: object) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise Unfit(f"This is not a whole number from {low} to {high}.", "Write one, without quotes.")
-        return value
-
-    return PlainValidator(read)
-
-
-def _lasting(low: timedelta, high: timedelta) -> PlainValidator:
-    def read(text: str) -> timedelta:
-        length = parse_duration(text)
-        if not low <= length <= high:
-            raise Unfit(f"`{shown(text)}` is too short or too long.", f"Write something from {low} to {high} hours.")
-        return length
-
-    return _as(read)
-
-
-def _wording(*names: str) -> PlainValidator:
-    """Text with places for these names."""
-
-    def read(text: str) -> str:
-        places = ", ".join(f"`{{{name}}}`" for name in names)
-        try:
-            parts = [(name, spec, how) for _, name, spec, how in Formatter().parse(text) if name is not None]
-        except ValueError:
-            raise Unfit("The braces in this text don't match.", f"It may hold {places}.") from None
-        if any(name not in names or spec or how for name, spec, how in parts):
-            raise Unfit("There is a place in this text that nothing can fill.", f"It may hold {places}.")
-        return text
-
-    return _as(read)
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        try:
-            known = urlsplit(text).scheme in schemes and len(text) > len(text.partition(":")[0]) + 3
-        except ValueError:
-            known = False
-        if not known:
-            raise Unfit("This is not an address that can be used.", f"Begin it with {_either(schemes)}.")
-        return text
-
-    return read
-
-
-def _either(schemes: tuple[str, ...]) -> str:
-    return " or ".join(f"`{scheme}://`" for scheme in schemes)
-
-
-def _caldav_url(text: str) -> str:
-    _url("https", "http")(text)
-    places = re.findall(r"\{([^{}]*)\}", text)
-    if not places or set(places) - {"email", "user"}:
-        raise Unfit("This address is not one for each person.", "Put `{email}` or `{user}` where the person's name goes.")
-    return text
-
-
-def _path(value: object, info: ValidationInfo) -> Path:
-    """Relative paths start at the folder of the settings file."""
-    text = str(value) if isinstance(value, Path) else _text(value)
-    if not text:
-        raise Unfit("The path is empty.", "Write the path, or leave the key out.")
-    return Path((info.context or {}).get("folder", Path()), Path(text).expanduser())
-
-
-def _reminders(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple) or not all(type(one) is int and 0 <= one <= 40320 for one in value):
-        raise Unfit("This is not a list of minutes.", "Write for example `[15]`, or `[]` for none; at most four weeks.")
-    return tuple(sorted(value, reverse=True))
-
-
-def _default_minutes(value: object, info: ValidationInfo) -> int:
-    least = max(MINUTES.start, info.data.get("min_minutes", 0))
-    most = MINUTES.stop - 1
-    if type(value) is not int or not least <= value <= most:
-        raise Unfit(f"This is not a whole number from {least} to {most}.", "It can't be under `min_minutes`.")
-    return value
-
-
-def _domain(value: object, info: ValidationInfo) -> str:
-    """Where our Message-IDs live: by itself that of the sender."""
-    given = _text(value).casefold()
-    return parse_address(f"id@{given}").partition("@")[2] if given else info.data.get("sender", "").partition("@")[2]
-
-
-_Text = Annotated[str, PlainValidator(_text)]
-_Path = Annotated[Path, PlainValidator(_path)]
-_Names = Annotated[str, _wording("manager", "report")]
-_Every = Annotated[Every, _as(parse_every)]
-_Timeout = Annotated[timedelta, _lasting(timedelta(seconds=1), timedelta(minutes=10))]
-
-
-# --- sections -------------------------------------------------------------------------------------------------------
-
-
-class Section(BaseModel):
-    """A part of the file: strict about types, closed to keys nobody knows."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Rules(Section):
-    """The company's choices within the rules of time."""
-
-    ahead: Annotated[int, _whole(1, 2)] = 1
-    default_every: _Every = Every(weeks=13)
-    transition_every: _Every = Every(weeks=6)
-    min_minutes: Annotated[int, _whole(60, 90)] = 60
-    min_by_hand: Annotated[int, _whole(45, 60)] = 45
-    default_minutes: Annotated[int, PlainValidator(_default_minutes), Field(validate_default=True)] = 75
-    review_minutes: Annotated[int, _whole(20, 30)] = 25
-    checkin_minutes: Annotated[int, _whole(10, 15)] = 15
-    commitment_minutes: Annotated[int, _whole(15, 60)] = 30
-    first_within_days: Annotated[int, _whole(3, 91)] = 21
-    max_cancels: Annotated[int, _whole(1, 10_000)] = 20
-
-
-class EventWords(Section):
-    """What our events say. Neutral: anybody who sees the calendar may read it (R-23)."""
-
-    subject: _Names = "Career conversation: {manager} and {report}"
-    review_subject: _Names = "Contract review: {manager} and {report}"
-    checkin_subject: _Names = "Check-in: {manager} and {report}"
-    commitment_subject: _Names = "A promise to {report}"
-    body: _Names = "Time kept for {manager} and {report}. What is said stays between the two of you."
-    video: bool = False
-    reminders: Annotated[tuple[int, ...], PlainValidator(_reminders)] = (15,)
-
-
-class Mail(Section):
-    """Who our mail comes from, and a line about a leader's own learning (R-25)."""
-
-    sender: Annotated[Address, _as(parse_address), Field(alias="from")] = "longarc@localhost"
-    domain: Annotated[str, PlainValidator(_domain), Field(validate_default=True)] = ""
-    operator_by: Annotated[str, _as(lambda text: one_of(tuple(Mailers.model_fields))(text))] = "smtp"
-    learning: _Text = ""
-
-
-class CalDav(Section):
-    """`url` holds `{email}` or `{user}`. `attendee_copies`: the server delivers no invitations, so we do."""
-
-    url: Annotated[str, _or_nothing(_caldav_url)] = ""
-    username: _Text = ""
-    attendee_copies: bool = False
-    timeout: _Timeout = timedelta(seconds=20)
-
-
-class Smtp(Section):
-    """A port of 0 is the usual one for the security chosen."""
-
-    host: _Text = "localhost"
-    port: Annotated[int, _whole(0, 65535)] = 0
-    username: _Text = ""
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    ca_file: Annotated[Path, PlainValidator(_path)] | None = None
-    timeout: _Timeout = timedelta(seconds=20)
-
-
-class Maildir(Section):
-    """Mail as files in a folder, for trying things out."""
-
-    folder: Annotated[_Path, Field(validate_default=True)] = Path("var/mail")
-
-
-class Memory(Section):
-    """The reference provider has nothing to set."""
-
-
-class Calendars(Section):
-    """One section for each calendar service there is."""
-
-    caldav: CalDav = CalDav()
-    memory: Memory = Memory()
-
-
-class Mailers(Section):
-    """One section for each mail service there is."""
-
-    smtp: Smtp = Smtp()
-    maildir: Maildir = Field(default_factory=Maildir)
-    memory: Memory = Memory()
-
-
-class Sync(Section):
-    """How often calendars are looked at, and how often in full."""
-
-    every: Annotated[timedelta, _lasting(timedelta(minutes=1), timedelta(hours=24))] = timedelta(minutes=5)
-    full_every: Annotated[timedelta, _lasting(timedelta(hours=1), timedelta(days=7))] = timedelta(days=1)
-
-
-class Log(Section):
-    """`level` is one of the names of `logging`."""
-
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    format: Literal["text", "json"] = "text"
+from worker.sections import (
+    Calendars,
+    EventWords,
+    Log,
+    Mail,
+    Mailers,
+    PathText,
+    Rules,
+    Section,
+    Sync,
+    Text,
+    as_text,
+    or_nothing,
+    url,
+)
+from worker.values import Unfit, nearest, parse_address, parse_locale
+
+#: Where each provider's password comes from.
+PASSWORDS = {"smtp": "LONGARC_SMTP_PASSWORD", "caldav": "LONGARC_CALDAV_PASSWORD"}
+KEY = "LONGARC_KEY"
+#: Settings that the environment may give instead of the file, because they may hold a password.
+OVERRIDES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
+
+_SECRET = re.compile(r"(?:.*[_-])?(?:passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE)
+_TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
+
+#: What pydantic calls wrong, as what to say and what to write instead.
+_WRONG = {
+    "bool_type": ("This is neither yes nor no.", "Write `true` or `false`, without quotes."),
+    "model_type": ("This is a section, not a value.", "Put its keys under a heading in square brackets."),
+}
 
 
 class Settings(Section):
     """Everything the operator decides. Addresses that may hold a password don't show when it is printed."""
 
-    database: Annotated[str, _as(_url("sqlite", "postgresql", "postgresql+psycopg")), Field(repr=False)] = (
+    database: Annotated[str, as_text(url("sqlite", "postgresql", "postgresql+psycopg")), Field(repr=False)] = (
         "sqlite:///var/longarc.db"
     )
-    people: Annotated[_Path, Field(validate_default=True)] = Path("people.csv")
-    queue: Annotated[str, _or_nothing(_url("redis", "rediss")), Field(repr=False)] = ""
-    company: _Text = ""
-    operator: Annotated[Address, _or_nothing(parse_address)] = ""
-    locale: Annotated[str, _as(parse_locale)] = "en"
-    base_url: Annotated[str, _or_nothing(lambda text: _url("https", "http")(text).rstrip("/"))] = ""
-    templates: Annotated[Path, PlainValidator(_path)] | None = None
+    people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
+    queue: Annotated[str, or_nothing(url("redis", "rediss")), Field(repr=False)] = ""
+    company: Text = ""
+    operator: Annotated[Address, or_nothing(parse_address)] = ""
+    locale: Annotated[str, as_text(parse_locale)] = "en"
+    base_url: Annotated[str, or_nothing(lambda text: url("https", "http")(text).rstrip("/"))] = ""
+    templates: PathText | None = None
     rules: Rules = Rules()
     event: EventWords = EventWords()
     mail: Mail = Mail()
@@ -322,7 +125,198 @@ def _plain_value(value: object) -> object:
 
 def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     """Read the settings: defaults when there is no file, secrets and overrides from `env`. Raises Problems, all at
-    once."""
-    from worker.settings_file import read
+    once. Relative paths in the file start at its folder."""
+    source = _Source.read(path)
+    given = dict(_without_secrets(source.given, (), source))
+    for name, variable in OVERRIDES.items():
+        _refuse_password(given.get(name), (name,), variable, source)
+        if value := _variable(variable, env, source):
+            given[name] = value
+    _refuse_password(
+        _within(given, "calendars", "caldav", "url"), ("calendars", "caldav", "url"), PASSWORDS["caldav"], source
+    )
+    given["keys"] = _keys(env, source)
+    passwords = {name: _variable(variable, env, source) for name, variable in PASSWORDS.items()}
+    given["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
+    _open_default_sections(given)
+    try:
+        settings = Settings.model_validate(given, context={"folder": path.parent if path else Path()})
+    except ValidationError as error:
+        source.problems += [_problem(detail, source) for detail in error.errors(include_url=False)]
+    if source.problems:
+        raise Problems(sorted(source.problems, key=source.order))
+    return settings
 
-    return read(path, env)
+
+class _Source:
+    """The file as it was read, where each key stands in it, and what is wrong so far."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.given: dict[str, Any] = {}
+        self.problems: list[Problem] = []
+        self.lines = dict(_key_lines(text))
+        try:
+            self.given = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            what, _, at = str(error).rpartition(" (at ")
+            where = f"{name}:{at.split(',')[0].removeprefix('line ')}" if at.startswith("line ") else name
+            self.problems.append(Problem(where, f"This is not TOML: {what or error}.", "Mend this line first."))
+        except RecursionError:
+            self.problems.append(Problem(name, "Brackets are nested too deeply.", "Settings are only two levels deep."))
+        if self.problems:
+            raise Problems(self.problems)
+
+    @classmethod
+    def read(cls, path: Path | None) -> "_Source":
+        if path is None:
+            return cls("settings", "")
+        try:
+            return cls(path.name, path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            what = f"The settings can't be read: {error.strerror}."
+            raise Problems([Problem(str(path), what, "Name another file with `--config`.")]) from None
+        except UnicodeDecodeError:
+            raise Problems([Problem(path.name, "This is not UTF-8.", "Save the file as UTF-8.")]) from None
+
+    def note(self, key: tuple[str, ...], what: str, remedy: str) -> None:
+        self.problems.append(Problem(self.where(key), what, remedy))
+
+    def where(self, key: tuple[str, ...]) -> str:
+        line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
+        return f"{self.name}:{line}: {'.'.join(key)}" if line else f"{self.name}: {'.'.join(key)}"
+
+    def order(self, problem: Problem) -> int:
+        line = problem.where.removeprefix(f"{self.name}:").partition(":")[0]
+        return int(line) if line.isdigit() else len(self.lines) + 10**6
+
+
+def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Where keys and sections stand, as far as one can see without reading TOML twice."""
+    section: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), 1):
+        if table := _TABLE.fullmatch(line.rstrip()):
+            section = _dotted(table[1])
+            yield section, number
+        elif key := _KEY.match(line):
+            yield section + _dotted(key[1]), number
+
+
+def _dotted(text: str) -> tuple[str, ...]:
+    return tuple(part.strip(" \t\"'") for part in text.split("."))
+
+
+# --- secrets and the environment ------------------------------------------------------------------------------------
+
+
+def _without_secrets(given: Mapping[str, Any], at: tuple[str, ...], source: _Source) -> Iterator[tuple[str, Any]]:
+    """The same, without keys that hold secrets; each is a problem, its value never looked at."""
+    for name, value in given.items():
+        key = (*at, name)
+        if _SECRET.fullmatch(name):
+            variable = next((PASSWORDS[part] for part in key if part in PASSWORDS), _meant_variable(name))
+            remedy = f"Take it out, and give it in the environment as {variable} or {variable}_FILE."
+            source.note(key, "A secret does not belong in this file.", remedy)
+        else:
+            yield name, dict(_without_secrets(value, key, source)) if isinstance(value, dict) else value
+
+
+def _meant_variable(name: str) -> str:
+    wanted = next((variable for service, variable in PASSWORDS.items() if service in name.casefold()), "")
+    return wanted or KEY
+
+
+def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _Source) -> None:
+    """An address in the file may not carry a password."""
+    try:
+        holds = isinstance(value, str) and urlsplit(value).password
+    except ValueError:
+        return  # no address at all; that is said elsewhere
+    if holds:
+        remedy = f"Take it out, and give it in the environment as {variable} or {variable}_FILE."
+        source.note(key, "There is a password in this address.", remedy)
+
+
+def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
+    """What the environment says, directly or by naming a file; empty when it says nothing."""
+    value, file = env.get(name, ""), env.get(f"{name}_FILE", "")
+    if value and file:
+        source.problems.append(Problem(name, f"Both {name} and {name}_FILE are set.", "Set one of them."))
+    if value or not file:
+        return value.strip()
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        remedy = "Name a file that Longarc may read."
+        source.problems.append(Problem(f"{name}_FILE", f"The file it names can't be read: {reason}.", remedy))
+        return ""
+
+
+def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
+    keys = [key for key in re.split(r"[\s,]+", _variable(KEY, env, source)) if key]
+    for number, key in enumerate(keys, 1):
+        if not _is_fernet_key(key):
+            what = f"Key {number} of {len(keys)} is not 32 bytes in URL-safe base64."
+            source.problems.append(Problem(KEY, what, "Make one with `longarc key`; part several by commas."))
+    return tuple(SecretStr(key) for key in keys)
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return len(urlsafe_b64decode(key)) == 32
+    except ValueError:
+        return False
+
+
+# --- what pydantic says, in words -----------------------------------------------------------------------------------
+
+
+def _open_default_sections(given: dict[str, Any]) -> None:
+    """So that a default path starts at the folder of the file, like one that is written there."""
+    mailers = given.setdefault("mailers", {})
+    if isinstance(mailers, dict):
+        mailers.setdefault("maildir", {})
+
+
+def _within(given: object, *key: str) -> object:
+    for name in key:
+        given = given.get(name) if isinstance(given, dict) else None
+    return given
+
+
+def _problem(detail: ErrorDetails, source: _Source) -> Problem:
+    key = tuple(str(part) for part in detail["loc"])
+    cause = detail.get("ctx", {}).get("error")
+    if detail["type"] == "extra_forbidden":
+        what, remedy = "This key is not known.", _meant_key(key)
+    elif isinstance(cause, Unfit):
+        what, remedy = cause.what, cause.remedy()
+    elif detail["type"] == "literal_error":
+        what, remedy = "This is not one of the words that go here.", f"Write {detail['ctx']['expected']}."
+    else:
+        what, remedy = _WRONG.get(detail["type"], (f"{detail['msg']}.", "See the example file."))
+    return Problem(source.where(key), what, remedy)
+
+
+def known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key that may stand in the file, sections included."""
+    for name, field in (model or Settings).model_fields.items():
+        key = (*at, field.alias or name)
+        if key in (("keys",), ("passwords",)):
+            continue
+        yield key
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, key)
+
+
+def _meant_key(key: tuple[str, ...]) -> str:
+    known = list(known_keys())
+    near = nearest(key[-1], [one[-1] for one in known if one[:-1] == key[:-1]])
+    if near:
+        return f"Did you mean `{near}`?"
+    elsewhere = [one for one in known if one[-1] == key[-1]]
+    if elsewhere:
+        above = f"under `[{'.'.join(elsewhere[0][:-1])}]`" if elsewhere[0][1:] else "above the first section"
+        return f"It belongs {above}."
+    return "Take it out, or see the example file for the keys there are."

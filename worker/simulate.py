@@ -137,7 +137,7 @@ def _simulated(person: Person) -> str:
 def _worker(settings: Settings, clock: SteppedClock) -> Worker:
     store = Store("sqlite://", Seal([new_key()]))
     store.create()
-    return build(settings, clock, store=store, holder="simulation")
+    return build(settings, clock, store=store, holder="simulation", together=50)
 
 
 def told(row: Mapping[str, Any]) -> Line | None:

@@ -94,25 +94,28 @@ class Sweep:
     def decide(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
         """Plan these pairs one after the other, reading free/busy for all of them at once."""
         first = {state.pair.id: plan(now, state, None, self._policy) for state in states}
-        needs = [p.needs for p in first.values() if p.needs]
-        if not needs:
+        asking = [state for state in states if first[state.pair.id].needs]
+        if not asking:
             return list(first.values())
-        seen = self._see(needs, now)
-        taken: dict[Address, list[Taken]] = defaultdict(list)
+        seen = self._see([p.needs for p in first.values() if p.needs], now)
+        people = sorted({who for state in asking for who in (state.manager.email, state.report.email)})
+        taken = {who: list(spans) for who, spans in self._store.plans.taken(people, now).items()}
         plans: list[Plan] = []
         for state in states:
             made = first[state.pair.id]
             if made.needs:
-                made = self._decide_one(_with(state, taken), seen, now)
+                made = self._decide_one(replace(state, taken=_of(state, taken)), seen, now)
             for email, more in _given(state, made).items():
-                taken[email] += more
+                taken.setdefault(email, []).extend(more)
             plans.append(made)
         return plans
 
     def _decide_one(self, state: PairState, seen: Seen, now: datetime) -> Plan:
         made = plan(now, state, seen, self._policy)
-        if made.needs:  # what was seen led to a question that nobody could foresee: ask once more, for this pair alone
-            made = plan(now, state, self._see([made.needs], now, seen), self._policy)
+        if made.needs:  # what was seen made more of the calendars matter: read that, for this pair alone
+            before = [Need((who,), seen.windows[who]) for who in made.needs.people if who in seen.windows]
+            seen = _both(seen, self._see([made.needs, *before], now))
+            made = plan(now, state, seen, self._policy)
         if made.needs:
             log.error("planning %s does not come to an end", state.pair.id, extra={"action": "plan_open"})
             return Plan(pair=state.pair.id, due_at=now + RETRY_REFUSED)
@@ -120,18 +123,25 @@ class Sweep:
 
     # --- seeing ---
 
-    def _see(self, needs: Sequence[Need], now: datetime, before: Seen | None = None) -> Seen:
-        """Everybody's time that is needed, in one window, at most 20 people a request."""
-        people = sorted({who for need in needs for who in need.people} | set(before.free_busy if before else ()))
-        window = Span(min(n.window.start for n in needs), max(n.window.end for n in needs))
+    def _see(self, needs: Sequence[Need], now: datetime) -> Seen:
+        """Everybody's time that is needed, at most 20 people a request; who needs a short look is not read far ahead."""
+        windows: dict[Address, Span] = {}
+        for need in needs:
+            for who in need.people:
+                old = windows.get(who, need.window)
+                windows[who] = Span(min(old.start, need.window.start), max(old.end, need.window.end))
         found: dict[Address, FreeBusy] = {}
         unavailable: set[Address] = set()
-        for provider, emails in self._services(people).values():
-            for n in range(0, len(emails), PEOPLE_PER_REQUEST):
-                self._ask(provider, emails[n : n + PEOPLE_PER_REQUEST], window, found, unavailable)
+        for provider, emails in self._services(sorted(windows)).values():
+            by_reach = sorted(emails, key=lambda who: (windows[who].end, who))
+            for n in range(0, len(by_reach), PEOPLE_PER_REQUEST):
+                some = by_reach[n : n + PEOPLE_PER_REQUEST]
+                hull = Span(min(windows[w].start for w in some), max(windows[w].end for w in some))
+                windows.update(dict.fromkeys(some, hull))
+                self._ask(provider, some, hull, found, unavailable)
         unavailable |= {who for who, until in self._store.people.suspended().items() if until > now}
-        missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in people}
-        return Seen(window=window, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
+        missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in windows}
+        return Seen(windows=windows, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
 
     def _ask(
         self,
@@ -172,14 +182,18 @@ def _cancels(made: Plan) -> int:
     return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
 
 
-def _with(state: PairState, taken: Mapping[Address, Sequence[Taken]]) -> PairState:
-    """The state, with what this sweep has given to others counted as taken."""
-    both = {
-        who: (*state.taken.get(who, ()), *taken[who])
-        for who in (state.manager.email, state.report.email)
-        if who in taken
-    }
-    return replace(state, taken={**state.taken, **both}) if both else state
+def _of(state: PairState, taken: Mapping[Address, Sequence[Taken]]) -> dict[Address, tuple[Taken, ...]]:
+    """The time that is taken of the two, what this sweep has given away included."""
+    return {who: tuple(taken.get(who, ())) for who in (state.manager.email, state.report.email)}
+
+
+def _both(one: Seen, other: Seen) -> Seen:
+    """What was seen in two readings; the later one counts."""
+    return Seen(
+        windows={**one.windows, **other.windows},
+        free_busy={**one.free_busy, **other.free_busy},
+        unavailable=one.unavailable | other.unavailable,
+    )
 
 
 def _given(state: PairState, made: Plan) -> dict[Address, list[Taken]]:

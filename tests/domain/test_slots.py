@@ -516,7 +516,7 @@ def test_a_blocks_day_is_the_persons_own() -> None:
     """In Auckland the working day begins on the evening before, in UTC."""
     tui = person("Tui", "Pacific/Auckland", "NZ")
     evening = utc(2027, 6, 23, 21)
-    assert solo(tui, Span(utc(2027, 6, 21), utc(2027, 6, 24, 6)), 30, FREE, (), latest=True) == Span(
+    assert solo(tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, (), latest=True) == Span(
         evening, evening + 30 * MINUTE
     )
 

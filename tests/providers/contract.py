@@ -107,6 +107,7 @@ class CalendarContract:
     reads_tentative = True  #: tentative can be told from busy
     tells_guest_deletes = True  #: an invited person's deletion is seen as a decline
     guests_can_move = True  #: an invited person can drag the event in their own calendar
+    hand_moves_ask_anew = True  #: when the organizer drags the event, earlier answers are void
 
     # --- unknown is never free --------------------------------------------------------------------------------------
 
@@ -458,6 +459,22 @@ class CalendarContract:
         assert moved.answers == {sam: Answer.NEEDS_ACTION}
         assert [busy.span for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [span(11, 13)]
 
+    def test_a_guest_who_deleted_it_is_left_in_peace_until_it_moves(
+        self, provider: CalendarProvider, hands: Hands
+    ) -> None:
+        """R-9: a change of words brings nothing back that the guest deleted."""
+        if not self.tells_guest_deletes:
+            pytest.skip("this service does not tell")
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        hands.delete(sam, wanted.key)
+        event = provider.find(dana, wanted.key)
+        assert event is not None
+        renamed = provider.update(event.ref, replace(wanted, subject="Career conversation"))
+        assert renamed.answers == {sam: Answer.DECLINED}
+        assert provider.free_busy([sam], WINDOW)[sam].busy == ()
+
     def test_a_guest_who_moves_it_has_declined(self, provider: CalendarProvider, hands: Hands) -> None:
         if not self.guests_can_move:
             pytest.skip("this service does not let them")
@@ -484,6 +501,17 @@ class CalendarContract:
         ]
         for person in (dana, sam):
             assert [busy.span for busy in provider.free_busy([person], WINDOW)[person].busy] == [span(10, 9, 75)]
+
+    def test_the_organizers_move_asks_anew(self, provider: CalendarProvider, hands: Hands) -> None:
+        dana, sam = hands.person(), hands.person()
+        wanted = draft(dana, sam)
+        provider.create(dana, wanted)
+        hands.answer(dana, sam, wanted.key, Answer.DECLINED)
+        cursor = provider.changes(dana, None, WINDOW).cursor
+        hands.move(dana, wanted.key, span(10, 9, 75))
+        [event] = provider.changes(dana, cursor, WINDOW).events
+        expected = Answer.NEEDS_ACTION if self.hand_moves_ask_anew else Answer.DECLINED
+        assert event.answers == {sam: expected}
 
     def test_a_move_out_of_the_window_is_told(self, provider: CalendarProvider, hands: Hands) -> None:
         """R-8: moved out of reach is not the same as deleted."""

@@ -594,6 +594,11 @@ def test_an_address_that_leads_nowhere_is_one_clear_line(url: str) -> None:
     assert not finding.ok and "caldav.url" in finding.remedy and "\n" not in finding.remedy
 
 
+def test_an_unknown_place_in_the_address_is_named() -> None:
+    with pytest.raises(NotFound, match=r"only \{email\} and \{user\}"):
+        base.load(base.CALENDARS, "caldav")({"url": "http://example.org/{mail}/"})
+
+
 def test_a_collection_that_is_no_calendar_is_found_out(server: Embedded, hands: CalDavHands) -> None:
     dana = hands.person()
     provider = open_calendar(server, url=server.caldav_url.removesuffix("calendar/"))

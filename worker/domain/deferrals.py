@@ -15,14 +15,12 @@ from worker.domain.model import (
     State,
     What,
 )
-from worker.domain.planning import DAILY, HOURLY, WEEKLY, Planning, last_look
+from worker.domain.planning import DAILY, HALF_DAILY, Planning, last_look
 from worker.domain.worktime import holiday, today
 
 LAST_HOURS = timedelta(hours=4)
 SOON_HOURS = timedelta(hours=48)
 WARNING = timedelta(hours=24)
-NEAR = timedelta(days=14)
-NEAR_REVIEW = timedelta(days=7)
 
 IN_WORDS = {
     Cause.DECLINED: "declined",
@@ -156,13 +154,14 @@ def _warn(p: Planning, session: Session, whose: Address) -> None:
 
 def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
     """What the two calendars hold over the session, and whose. `(None, "")`: nothing; `(None, None)`: not told yet."""
-    window = look_window(p, session)
-    known = p.free_busy(p.people, window)
+    known = p.free_busy(p.people, session.span)
     if known is None:
         return None, None
     found: tuple[Show | None, Address] = (None, "")
     for email, free_busy in known.items():
         for busy in free_busy.busy:
+            if busy.span.start >= session.span.end:
+                break
             if busy.key == session.key or busy.show is Show.TENTATIVE or not busy.span.overlaps(session.span):
                 continue
             if busy.show is Show.AWAY:
@@ -172,19 +171,15 @@ def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
     return found
 
 
-def look_window(p: Planning, session: Session) -> Span:
-    """What to read for a look: enough to find another time at once, so that one request is all it takes."""
-    return Span(p.now, max(session.span.end, p.now + timedelta(days=45)))
+#: How many days before its start a session's calendars are looked at; more often as it comes near.
+LOOKS = {Kind.CAREER: (28, 21, 14, 7, 6, 5, 4, 3, 2, 1), Kind.REVIEW: (3, 2, 1), Kind.CHECKIN: (2, 1)}
 
 
-def _step(session: Session, now: datetime) -> timedelta | None:
-    """How often a booked session is looked at; None while it is too far off to be looked at."""
-    left = session.span.start - now
-    if left <= SOON_HOURS:
-        return HOURLY
-    if session.kind is not Kind.CAREER:
-        return DAILY if left <= NEAR_REVIEW else None
-    return DAILY if left <= NEAR else WEEKLY
+def looks(session: Session) -> list[datetime]:
+    """The instants at which a booked session's calendars are looked at, whether or not anything was heard of them."""
+    start = session.span.start
+    days = [last_look(start - timedelta(days=n), DAILY) for n in LOOKS[session.kind]]
+    return sorted({*days, last_look(start - LAST_HOURS, HALF_DAILY)})
 
 
 def look_due(p: Planning, session: Session) -> bool:
@@ -192,22 +187,12 @@ def look_due(p: Planning, session: Session) -> bool:
     looked = p.state.looked_at
     if looked is None:
         return True
-    if session.warned_at and looked < session.warned_at + WARNING <= p.now:
-        return True
-    step = _step(session, p.now)
-    return step is not None and looked < last_look(p.now, step)
+    warned = [session.warned_at + WARNING] if session.warned_at else []
+    return any(looked < instant <= p.now for instant in looks(session) + warned)
 
 
 def _next_look(p: Planning, session: Session) -> datetime:
-    step = _step(session, p.now)
-    if step is None:
-        return session.span.start - NEAR_REVIEW
-    after = last_look(p.now, step) + step
-    if step is WEEKLY:
-        return min(after, session.span.start - NEAR)
-    if step is DAILY:
-        return min(after, session.span.start - SOON_HOURS)
-    return after
+    return next((instant for instant in looks(session) if instant > p.now), session.span.start)
 
 
 # --- deferring ---

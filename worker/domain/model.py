@@ -558,7 +558,8 @@ class PairState:
     messages: tuple[Message, ...] = ()
     placed: Mapping[str, Placed] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
-    taken: Mapping[Address, tuple[Taken, ...]] = field(default_factory=dict)  #: by other pairs
+    #: by any pair, from now on; None when it was not read, and then nothing can be placed
+    taken: Mapping[Address, tuple[Taken, ...]] | None = None
     looked_at: datetime | None = None  #: when the free/busy of the two was last read
 
 
@@ -572,12 +573,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was read of the calendars for planning: free/busy inside `window`.
+    """What was read of the calendars for planning: each person's free/busy, inside that person's window.
 
     Somebody in `unavailable` could not be asked just now; that is no reason to tell anybody anything, only to ask again.
     """
 
-    window: Span
+    windows: Mapping[Address, Span]
     free_busy: Mapping[Address, FreeBusy]
     unavailable: frozenset[Address] = frozenset()
 

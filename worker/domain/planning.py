@@ -111,7 +111,8 @@ class Planning:
 
     def taken(self, person: Address, but: str = "") -> tuple[Taken, ...]:
         """All of a person's time that was decided by us, this pair's own included, one session or commitment aside."""
-        others = [t for t in self.state.taken.get(person, ()) if t.pair != self.pair.id]
+        known = self.state.taken or {}
+        others = [t for t in known.get(person, ()) if t.pair != self.pair.id]
         for session in self.sessions.values():
             if session.id == but:
                 continue
@@ -129,16 +130,15 @@ class Planning:
     def free_busy(self, people: Sequence[Person], window: Span) -> Mapping[Address, FreeBusy] | None:
         """Everybody's time in that window, or None when it can't be told now: then it is asked for, or asked again."""
         readable = tuple(p.email for p in people if p.calendar != "none")
-        if readable and (self.seen is None or not _covers(self.seen.window, window)):
+        if self.seen is None or self.state.taken is None:
             self._need(readable, window)
             return None
         known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if p.calendar == "none"}
         for email in readable:
-            assert self.seen is not None  # noqa: S101 - said to the type checker
             if email in self.seen.unavailable:
                 self.wake(self.now + LATER)
                 return None
-            if email not in self.seen.free_busy:
+            if email not in self.seen.windows or not _covers(self.seen.windows[email], window):
                 self._need(readable, window)
                 return None
             known[email] = self.seen.free_busy[email]
@@ -273,14 +273,13 @@ def _covers(outer: Span, inner: Span) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
-#: Where the daily and six-hourly looks fall. One grid for all pairs, so that many people are read in one request.
-LOOK_HOURS = (5, 11, 17, 23)
+DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
 
 
 def last_look(now: datetime, step: timedelta) -> datetime:
-    """The last instant of the grid at or before `now`: every six hours, every day, or every week (on Mondays)."""
-    base = datetime(2024, 1, 1, LOOK_HOURS[0], tzinfo=UTC)  # a Monday
+    """The last instant at or before `now` at which calendars are looked at: every day at 05:00 UTC, or every 12 hours.
+
+    One grid for all pairs, so that many people are read in one request.
+    """
+    base = datetime(2024, 1, 1, 5, tzinfo=UTC)
     return base + (now - base) // step * step
-
-
-HOURLY, DAILY, WEEKLY = timedelta(hours=6), timedelta(days=1), timedelta(weeks=1)

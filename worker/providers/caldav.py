@@ -35,8 +35,13 @@ def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     a calendar on this server (all are tried when it isn't given). `zones`: a zone by address, for calendars that
     don't name their own. `timeout`: seconds.
     """
+    url = str(section["url"])
+    try:
+        url.format(email="", user="")
+    except (LookupError, ValueError) as error:
+        raise NotFound(f"caldav.url is {url!r}; only {{email}} and {{user}} may stand in braces.") from error
     dav = Dav(
-        str(section["url"]),
+        url,
         section.get("username"),
         section.get("password"),
         float(section.get("timeout") or _TIMEOUT),
@@ -44,7 +49,7 @@ def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     local = section.get("local")
     return CalDavCalendar(
         dav,
-        str(section["url"]),
+        url,
         attendee_copies=bool(section.get("attendee_copies", False)),
         local=None if local is None else frozenset(local),
         zones=dict(section.get("zones") or {}),

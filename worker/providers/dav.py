@@ -147,7 +147,7 @@ def _entry(response: Any, own: str) -> Entry:
     found: dict[str, Any] = {}
     for part in response.findall(f"{D}propstat"):
         if _code(part.findtext(f"{D}status")) < 300:
-            found |= {child.tag: child for child in part.find(f"{D}prop")}
+            found |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
     name = "" if unquote(path).endswith(own) else unquote(path.rpartition("/")[2])
     return Entry(name, _code(response.findtext(f"{D}status")), found)
 

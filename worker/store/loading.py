@@ -142,7 +142,6 @@ class _Batch:
     messages: Mapping[str, list[Message]] = field(default_factory=_lists)
     placed: Mapping[str, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
     meetings: Mapping[str, list[Meeting]] = field(default_factory=_lists)
-    taken: Mapping[Address, tuple[Taken, ...]] = field(default_factory=dict)
 
 
 def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
@@ -158,7 +157,6 @@ def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
     _effects(connection, batch, ids, subjects, now)
     for row in connection.execute(_MEETINGS, {"pairs": ids, "now": now}).mappings():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
-    batch.taken = _taken(connection, people, now)
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
     states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered)
     return Loaded(states, {row["id"]: row["wakes"] for row in ordered})
@@ -167,18 +165,19 @@ def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
 def _sessions_and_commitments(connection: Connection, batch: _Batch, pairs: list[str], now: datetime) -> dict[str, str]:
     """Reads them into the batch; returns whose each of them is, and of each pair itself."""
     owner = {pair_id: pair_id for pair_id in pairs}
-    counted: list[str] = []
+    counted: dict[str, str] = {}
     for row in connection.execute(_SESSIONS, {"pairs": pairs}).mappings():
         batch.sessions[row["pair"]].append(rows.session(row))
-        owner[row["id"]] = row["pair"]
+        if not row["closed"]:
+            owner[row["id"]] = row["pair"]
         if row["count"]:
-            counted.append(row["id"])
+            counted[row["id"]] = row["pair"]
     for row in connection.execute(_COMMITMENTS, {"pairs": pairs, "lately": now - LATELY}).mappings():
         batch.commitments[row["pair"]].append(rows.commitment(row))
         owner[row["id"]] = row["pair"]
     if counted:
-        for row in connection.execute(_DEFERRALS, {"sessions": counted}).mappings():
-            batch.deferrals[owner[row["session"]]].append(rows.deferral(row))
+        for row in connection.execute(_DEFERRALS, {"sessions": list(counted)}).mappings():
+            batch.deferrals[counted[row["session"]]].append(rows.deferral(row))
     return owner
 
 
@@ -193,18 +192,19 @@ def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Map
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
 
 
-def _taken(connection: Connection, people: list[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
+def taken_of(connection: Connection, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
     """The time of these people that any pair has taken, from now on."""
     taken: dict[Address, list[Taken]] = defaultdict(list)
-    for row in connection.execute(_BOOKED, {"people": people, "others": people, "now": now}).mappings():
+    who = list(people)
+    for row in connection.execute(_BOOKED, {"people": who, "others": who, "now": now}).mappings():
         for one in (*_span(row), *_options(row["options"])):
             mine = Taken(one, row["id"], Kind(row["kind"]), row["pair"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
-    for row in connection.execute(_BLOCKS, {"people": people, "now": now}).mappings():
+    for row in connection.execute(_BLOCKS, {"people": who, "now": now}).mappings():
         span = Span(row["block_start"], row["block_end"])
         taken[row["manager"]].append(Taken(span, row["id"], None, row["pair"]))
-    return {who: tuple(sorted(all_, key=_by_time)) for who, all_ in taken.items()}
+    return {one: tuple(sorted(all_, key=_by_time)) for one, all_ in taken.items()}
 
 
 def _by_time(one: Taken) -> tuple[datetime, str]:
@@ -230,6 +230,5 @@ def _state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:
         messages=tuple(batch.messages.get(one.id, ())),
         placed=batch.placed.get(one.id, {}),
         meetings=tuple(batch.meetings.get(one.id, ())),
-        taken={who: batch.taken.get(who, ()) for who in (one.manager, one.report)},
         looked_at=looked_at,
     )

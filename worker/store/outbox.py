@@ -114,26 +114,30 @@ class OutboxRows:
     def _begin(self, connection: Connection, keys: Sequence[str], holder: str) -> set[str]:
         return set(connection.execute(_BEGIN, {"keys": list(keys), "me": holder}).scalars())
 
-    def settle(self, ending: Ending, holder: str, now: datetime) -> bool:
-        """Write how an attempt ended, all of it. False when the message was not ours any more: nothing is written."""
-        one, settlement = ending.message, ending.settlement
+    def settle(self, endings: Sequence[Ending], holder: str, now: datetime) -> None:
+        """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
+        with self._database.write() as connection:
+            ours = [ending for ending in endings if self._settled(connection, ending, holder)]
+            for ending in ours:
+                self._event(connection, ending)
+            done = [e for e in ours if e.settlement.progress is Progress.DONE]
+            record(
+                connection,
+                [(now, e.message.what.value, e.message.pair, _session(e.message), "", e.fields or {}) for e in done],
+            )
+            again = sorted({e.message.pair for e in ours if e.settlement.replan})
+            if again:
+                wake(connection, again, now)
+
+    def _settled(self, connection: Connection, ending: Ending, holder: str) -> bool:
         values = {
-            "one": one.key,
+            "one": ending.message.key,
             "me": holder,
-            "to_progress": settlement.progress.value,
-            "to_due_at": settlement.due_at,
+            "to_progress": ending.settlement.progress.value,
+            "to_due_at": ending.settlement.due_at,
             "to_problem": ending.problem or None,
         }
-        with self._database.write() as connection:
-            if connection.execute(_SETTLE, values).rowcount != 1:
-                return False
-            self._event(connection, ending)
-            if settlement.progress is Progress.DONE:
-                what = one.what.value
-                record(connection, [(now, what, one.pair, _session(one), "", ending.fields or {})])
-            if settlement.replan:
-                wake(connection, [one.pair], now)
-        return True
+        return bool(connection.execute(_SETTLE, values).rowcount)
 
     def _event(self, connection: Connection, ending: Ending) -> None:
         placed, one = ending.placed, ending.message

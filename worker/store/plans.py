@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
 
-from worker.domain.model import Plan
+from worker.domain.model import Address, Plan, Taken
 from worker.errors import LeaseLost
 from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.history import record
-from worker.store.loading import Loaded, load
+from worker.store.loading import Loaded, load, taken_of
 from worker.store.tables import commitment, deferral, event, message, pair, person, session
 
 #: However little there is to wait for, every pair is looked at this often.
@@ -111,6 +111,11 @@ class Plans:
         """All that planning these pairs needs, as of one moment."""
         with self._database.read() as connection:
             return load(connection, pairs, now)
+
+    def taken(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
+        """The time of these people that any pair has taken, from now on."""
+        with self._database.read() as connection:
+            return taken_of(connection, people, now)
 
     # --- what was decided ---
 

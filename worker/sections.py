@@ -1,0 +1,248 @@
+"""The sections of the settings: every key with its default and its bounds.
+
+A value that can't be used raises `Unfit`; where it stands is added by whoever reads the file.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
+
+from worker.domain.model import Address, Every
+from worker.values import MINUTES, Unfit, one_of, parse_address, parse_every, shown
+
+_DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
+_UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
+
+
+# --- readers of single values ---------------------------------------------------------------------------------------
+
+
+def parse_duration(text: str) -> timedelta:
+    """A length of time: `30 seconds`, `5 minutes`, `1 day`. Raises Unfit."""
+    found = _DURATION.fullmatch(" ".join(text.casefold().split()))
+    if not found:
+        raise Unfit(f"`{shown(text)}` is not a length of time.", "Write `30 seconds`, `5 minutes` or `1 day`.")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Unfit("This is not text.", 'Put it in quotes: `"…"`.')
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value.strip()):
+        raise Unfit("There is a line break or a control character in this text.", "Keep it on one line.")
+    return value.strip()
+
+
+def as_text(reader: Callable[[str], Any]) -> PlainValidator:
+    return PlainValidator(lambda value: reader(_text(value)))
+
+
+def or_nothing(reader: Callable[[str], Any]) -> PlainValidator:
+    return PlainValidator(lambda value: reader(text) if (text := _text(value)) else "")
+
+
+def _whole(low: int, high: int) -> PlainValidator:
+    def read(value: object) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise Unfit(f"This is not a whole number from {low} to {high}.", "Write one, without quotes.")
+        return value
+
+    return PlainValidator(read)
+
+
+def _lasting(low: str, high: str) -> PlainValidator:
+    def read(text: str) -> timedelta:
+        length = parse_duration(text)
+        if not parse_duration(low) <= length <= parse_duration(high):
+            raise Unfit(f"`{shown(text)}` is too short or too long.", f"Write something from `{low}` to `{high}`.")
+        return length
+
+    return as_text(read)
+
+
+def _wording(*names: str) -> PlainValidator:
+    """Text with places for these names."""
+
+    def read(text: str) -> str:
+        places = ", ".join(f"`{{{name}}}`" for name in names)
+        try:
+            parts = [(name, spec, how) for _, name, spec, how in Formatter().parse(text) if name is not None]
+        except ValueError:
+            raise Unfit("The braces in this text don't match.", f"It may hold {places}.") from None
+        if any(name not in names or spec or how for name, spec, how in parts):
+            raise Unfit("There is a place in this text that nothing can fill.", f"It may hold {places}.")
+        return text
+
+    return as_text(read)
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        try:
+            known = urlsplit(text).scheme in schemes and len(text) > len(text.partition(":")[0]) + 3
+        except ValueError:
+            known = False
+        if not known:
+            raise Unfit("This is not an address that can be used.", f"Begin it with {_either(schemes)}.")
+        return text
+
+    return read
+
+
+def _either(schemes: tuple[str, ...]) -> str:
+    return " or ".join(f"`{scheme}://`" for scheme in schemes)
+
+
+def _caldav_url(text: str) -> str:
+    url("https", "http")(text)
+    places = re.findall(r"\{([^{}]*)\}", text)
+    if not places or set(places) - {"email", "user"}:
+        remedy = "Put `{email}` or `{user}` where the person's name goes."
+        raise Unfit("This address is not one for each person.", remedy)
+    return text
+
+
+def read_path(value: object, info: ValidationInfo) -> Path:
+    """Relative paths start at the folder of the settings file."""
+    text = str(value) if isinstance(value, Path) else _text(value)
+    if not text:
+        raise Unfit("The path is empty.", "Write the path, or leave the key out.")
+    return Path((info.context or {}).get("folder", Path()), Path(text).expanduser())
+
+
+def _reminders(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not all(type(one) is int and 0 <= one <= 40320 for one in value):
+        raise Unfit("This is not a list of minutes.", "Write for example `[15]`, or `[]` for none; at most four weeks.")
+    return tuple(sorted(value, reverse=True))
+
+
+def _default_minutes(value: object, info: ValidationInfo) -> int:
+    least = max(MINUTES.start, info.data.get("min_minutes", 0))
+    most = MINUTES.stop - 1
+    if type(value) is not int or not least <= value <= most:
+        raise Unfit(f"This is not a whole number from {least} to {most}.", "It can't be under `min_minutes`.")
+    return value
+
+
+def _domain(value: object, info: ValidationInfo) -> str:
+    """Where our Message-IDs live: by itself that of the sender."""
+    given = _text(value).casefold()
+    return parse_address(f"id@{given}").partition("@")[2] if given else info.data.get("sender", "").partition("@")[2]
+
+
+Text = Annotated[str, PlainValidator(_text)]
+PathText = Annotated[Path, PlainValidator(read_path)]
+_Names = Annotated[str, _wording("manager", "report")]
+_Every = Annotated[Every, as_text(parse_every)]
+_Timeout = Annotated[timedelta, _lasting("1 second", "10 minutes")]
+
+
+# --- sections -------------------------------------------------------------------------------------------------------
+
+
+class Section(BaseModel):
+    """A part of the file: strict about types, closed to keys nobody knows."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Rules(Section):
+    """The company's choices within the rules of time."""
+
+    ahead: Annotated[int, _whole(1, 2)] = 1
+    default_every: _Every = Every(weeks=13)
+    transition_every: _Every = Every(weeks=6)
+    min_minutes: Annotated[int, _whole(60, 90)] = 60
+    min_by_hand: Annotated[int, _whole(45, 60)] = 45
+    default_minutes: Annotated[int, PlainValidator(_default_minutes), Field(validate_default=True)] = 75
+    review_minutes: Annotated[int, _whole(20, 30)] = 25
+    checkin_minutes: Annotated[int, _whole(10, 15)] = 15
+    commitment_minutes: Annotated[int, _whole(15, 60)] = 30
+    first_within_days: Annotated[int, _whole(3, 91)] = 21
+    max_cancels: Annotated[int, _whole(1, 10_000)] = 20
+
+
+class EventWords(Section):
+    """What our events say. Neutral: anybody who sees the calendar may read it (R-23)."""
+
+    subject: _Names = "Career conversation: {manager} and {report}"
+    review_subject: _Names = "Contract review: {manager} and {report}"
+    checkin_subject: _Names = "Check-in: {manager} and {report}"
+    commitment_subject: _Names = "A promise to {report}"
+    body: _Names = "Time kept for {manager} and {report}. What is said stays between the two of you."
+    video: bool = False
+    reminders: Annotated[tuple[int, ...], PlainValidator(_reminders)] = (15,)
+
+
+class CalDav(Section):
+    """`url` holds `{email}` or `{user}`. `attendee_copies`: the server delivers no invitations, so we do."""
+
+    url: Annotated[str, or_nothing(_caldav_url)] = ""
+    username: Text = ""
+    attendee_copies: bool = False
+    timeout: _Timeout = timedelta(seconds=20)
+
+
+class Smtp(Section):
+    """A port of 0 is the usual one for the security chosen."""
+
+    host: Text = "localhost"
+    port: Annotated[int, _whole(0, 65535)] = 0
+    username: Text = ""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: PathText | None = None
+    timeout: _Timeout = timedelta(seconds=20)
+
+
+class Maildir(Section):
+    """Mail as files in a folder, for trying things out."""
+
+    folder: Annotated[PathText, Field(validate_default=True)] = Path("var/mail")
+
+
+class Memory(Section):
+    """The reference provider has nothing to set."""
+
+
+class Calendars(Section):
+    """One section for each calendar service there is."""
+
+    caldav: CalDav = CalDav()
+    memory: Memory = Memory()
+
+
+class Mailers(Section):
+    """One section for each mail service there is."""
+
+    smtp: Smtp = Smtp()
+    maildir: Maildir = Field(default_factory=Maildir)
+    memory: Memory = Memory()
+
+
+class Mail(Section):
+    """Who our mail comes from, and a line about a leader's own learning (R-25)."""
+
+    sender: Annotated[Address, as_text(parse_address), Field(alias="from")] = "longarc@localhost"
+    domain: Annotated[str, PlainValidator(_domain), Field(validate_default=True)] = ""
+    operator_by: Annotated[str, as_text(one_of(tuple(Mailers.model_fields)))] = "smtp"
+    learning: Text = ""
+
+
+class Sync(Section):
+    """How often calendars are looked at, and how often in full."""
+
+    every: Annotated[timedelta, _lasting("1 minute", "24 hours")] = timedelta(minutes=5)
+    full_every: Annotated[timedelta, _lasting("1 hour", "7 days")] = timedelta(days=1)
+
+
+class Log(Section):
+    """`level` is one of the names of `logging`."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["text", "json"] = "text"
