@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def build(
     """
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    cache = _People(store)
+    cache = _People(store, clock)
     services = Services(settings, cache)
     emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
@@ -155,19 +155,29 @@ def build(
 
 
 class _People:
-    """The people, read again when the people file was taken over."""
+    """The people, read again when the people file was taken over, by this process or another."""
 
-    def __init__(self, store: Store) -> None:
+    EVERY = timedelta(seconds=30)
+
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._known: dict[Address, Person] = {}
         self._digest: str | None = None
+        self._checked: datetime | None = None
 
     def __call__(self) -> dict[Address, Person]:
-        digest = self._store.people.fact("people")
-        if digest is None or digest != self._digest:
-            self._known = self._store.people.all()
-            self._digest = digest
+        now = self._clock()
+        if self._checked is None or now - self._checked >= self.EVERY:
+            digest = self._store.people.fact("people")
+            if digest is None or digest != self._digest:
+                self._known = self._store.people.all()
+            self._digest, self._checked = digest, now
         return self._known
+
+    def forget(self) -> None:
+        """Read them again at the next question."""
+        self._checked = None
 
 
 def import_people(worker: Worker, *, force: bool = False) -> bool:

@@ -81,7 +81,7 @@ def load(
     """
     report = _Report(path.name)
     rows = list(_rows(_decoded(path, report), report))
-    accepted = _Accepted(one_of([*calendars, NO_CALENDAR]), one_of(list(mailers)))
+    accepted = _Accepted(one_of(list(dict.fromkeys([*calendars, NO_CALENDAR]))), one_of(list(mailers)))
     defaults = _Defaults(
         person=Person(
             email="",

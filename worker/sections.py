@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
@@ -83,9 +83,14 @@ def _wording(*names: str) -> PlainValidator:
 
 
 def url(*schemes: str) -> Callable[[str], str]:
+    """Reads an address of one of these kinds."""
+
     def read(text: str) -> str:
         try:
-            known = urlsplit(text).scheme in schemes and len(text) > len(text.partition(":")[0]) + 3
+            parts = urlsplit(text)
+            known = (
+                "://" in text and parts.scheme in schemes and bool(parts.netloc or parts.path or text == "sqlite://")
+            )
         except ValueError:
             known = False
         if not known:
@@ -134,6 +139,10 @@ def _domain(value: object, info: ValidationInfo) -> str:
     """Where our Message-IDs live: by itself that of the sender."""
     given = _text(value).casefold()
     return parse_address(f"id@{given}").partition("@")[2] if given else info.data.get("sender", "").partition("@")[2]
+
+
+def _level(text: str) -> str:
+    return one_of(("debug", "info", "warning", "error"))(text).upper()
 
 
 Text = Annotated[str, PlainValidator(_text)]
@@ -195,7 +204,7 @@ class Smtp(Section):
     host: Text = "localhost"
     port: Annotated[int, _whole(0, 65535)] = 0
     username: Text = ""
-    security: Literal["starttls", "tls", "none"] = "starttls"
+    security: Annotated[str, as_text(one_of(("starttls", "tls", "none")))] = "starttls"
     ca_file: PathText | None = None
     timeout: _Timeout = timedelta(seconds=20)
 
@@ -244,5 +253,5 @@ class Sync(Section):
 class Log(Section):
     """`level` is one of the names of `logging`."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    format: Literal["text", "json"] = "text"
+    level: Annotated[str, as_text(_level)] = "INFO"
+    format: Annotated[str, as_text(one_of(("text", "json")))] = "text"

@@ -6,7 +6,6 @@ it comes from the environment, or from a file that the environment names, and ne
 
 import re
 import tomllib
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +41,7 @@ KEY = "LONGARC_KEY"
 OVERRIDES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
 _SECRET = re.compile(r"(?:.*[_-])?(?:passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE)
+_FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
 _TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
@@ -73,7 +73,7 @@ class Settings(Section):
     sync: Sync = Sync()
     log: Log = Log()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys, the one to seal with first
-    passwords: dict[str, SecretStr] = {}  #: by provider
+    passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by provider
 
     @property
     def policy(self) -> Policy:
@@ -132,9 +132,8 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
         _refuse_password(given.get(name), (name,), variable, source)
         if value := _variable(variable, env, source):
             given[name] = value
-    _refuse_password(
-        _within(given, "calendars", "caldav", "url"), ("calendars", "caldav", "url"), PASSWORDS["caldav"], source
-    )
+    address = ("calendars", "caldav", "url")
+    _refuse_password(_within(given, *address), address, PASSWORDS["caldav"], source)
     given["keys"] = _keys(env, source)
     passwords = {name: _variable(variable, env, source) for name, variable in PASSWORDS.items()}
     given["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
@@ -158,10 +157,10 @@ class _Source:
         self.lines = dict(_key_lines(text))
         try:
             self.given = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            what, _, at = str(error).rpartition(" (at ")
-            where = f"{name}:{at.split(',')[0].removeprefix('line ')}" if at.startswith("line ") else name
-            self.problems.append(Problem(where, f"This is not TOML: {what or error}.", "Mend this line first."))
+        except ValueError as error:  # also a number of thousands of digits
+            what, _, at = str(error).partition(" (at ")
+            line = int(at.split(",")[0][5:]) if at.startswith("line ") else text.rstrip().count("\n") + 1
+            self.problems.append(Problem(f"{name}:{line}", f"This is not TOML: {what}.", "Mend this line first."))
         except RecursionError:
             self.problems.append(Problem(name, "Brackets are nested too deeply.", "Settings are only two levels deep."))
         if self.problems:
@@ -214,16 +213,20 @@ def _without_secrets(given: Mapping[str, Any], at: tuple[str, ...], source: _Sou
     for name, value in given.items():
         key = (*at, name)
         if _SECRET.fullmatch(name):
-            variable = next((PASSWORDS[part] for part in key if part in PASSWORDS), _meant_variable(name))
-            remedy = f"Take it out, and give it in the environment as {variable} or {variable}_FILE."
-            source.note(key, "A secret does not belong in this file.", remedy)
+            source.note(key, "A secret does not belong in this file.", _elsewhere(_meant_variable(key)))
         else:
             yield name, dict(_without_secrets(value, key, source)) if isinstance(value, dict) else value
 
 
-def _meant_variable(name: str) -> str:
-    wanted = next((variable for service, variable in PASSWORDS.items() if service in name.casefold()), "")
-    return wanted or KEY
+def _meant_variable(key: tuple[str, ...]) -> str:
+    told = ".".join(key).casefold()
+    meant = next((variable for name, variable in (PASSWORDS | OVERRIDES).items() if name in told), "")
+    return meant or (KEY if key[-1].casefold().endswith(("key", "keys")) else "")
+
+
+def _elsewhere(variable: str) -> str:
+    where = f" as {variable} or {variable}_FILE" if variable else "; the example file names the variables"
+    return f"Take it out, and give it in the environment{where}."
 
 
 def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _Source) -> None:
@@ -233,8 +236,7 @@ def _refuse_password(value: object, key: tuple[str, ...], variable: str, source:
     except ValueError:
         return  # no address at all; that is said elsewhere
     if holds:
-        remedy = f"Take it out, and give it in the environment as {variable} or {variable}_FILE."
-        source.note(key, "There is a password in this address.", remedy)
+        source.note(key, "There is a password in this address.", _elsewhere(variable))
 
 
 def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
@@ -243,9 +245,9 @@ def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
     if value and file:
         source.problems.append(Problem(name, f"Both {name} and {name}_FILE are set.", "Set one of them."))
     if value or not file:
-        return value.strip()
+        return value
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         remedy = "Name a file that Longarc may read."
@@ -256,17 +258,10 @@ def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
 def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
     keys = [key for key in re.split(r"[\s,]+", _variable(KEY, env, source)) if key]
     for number, key in enumerate(keys, 1):
-        if not _is_fernet_key(key):
+        if not _FERNET.fullmatch(key):
             what = f"Key {number} of {len(keys)} is not 32 bytes in URL-safe base64."
             source.problems.append(Problem(KEY, what, "Make one with `longarc key`; part several by commas."))
     return tuple(SecretStr(key) for key in keys)
-
-
-def _is_fernet_key(key: str) -> bool:
-    try:
-        return len(urlsafe_b64decode(key)) == 32
-    except ValueError:
-        return False
 
 
 # --- what pydantic says, in words -----------------------------------------------------------------------------------
@@ -292,8 +287,6 @@ def _problem(detail: ErrorDetails, source: _Source) -> Problem:
         what, remedy = "This key is not known.", _meant_key(key)
     elif isinstance(cause, Unfit):
         what, remedy = cause.what, cause.remedy()
-    elif detail["type"] == "literal_error":
-        what, remedy = "This is not one of the words that go here.", f"Write {detail['ctx']['expected']}."
     else:
         what, remedy = _WRONG.get(detail["type"], (f"{detail['msg']}.", "See the example file."))
     return Problem(source.where(key), what, remedy)

@@ -56,6 +56,12 @@ Be a role model in code review: leave a reason with each comment
 Take the question of the pay review to the panel and say what I hear
 Die Ergebnisse der Umfrage im Team vorstellen
 Escalate the tooling budget to Ana
+Get Sam onto the interview panel
+Secure a seat for Sam at the leadership course
+Raise with Ana that Sam's title does not match the work
+Sponsor Sam in the spring talent review
+Block two hours a week for Sam's certificate
+Make Sam the owner of the incident review
 Get Sam's promotion packet read by two directors
 Unblock the country rollout before the retry""".splitlines()
 
@@ -89,11 +95,17 @@ Look\u2019s fine, but let's touch base
 Get better at estimating
 Send the notes as soon as possible
 Hope for an opening
+Keep learning
+Be a better listener
+I'd like to get into design
 Keep an eye on openings""".splitlines()
 
 BEYOND = """\
 Promote Sam to senior engineer
 Promote Sam.
+Make Sam a senior
+Fight for a raise
+Push through the promotion
 I will promote Sam
 Get Sam promoted
 Sam will be promoted in spring

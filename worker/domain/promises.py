@@ -32,7 +32,8 @@ VAGUE = _words(
 
 #: Vague as the thing promised, harmless inside a sentence.
 VAGUE_AT_START = _words(
-    "try|explore|consider|work on|aim|hope|attempt|strive|endeavour|endeavor|investigate|help with",
+    "try|explore|consider|work on|aim|hope|attempt|strive|endeavour|endeavor|investigate|help with|keep learning",
+    "keep growing|keep improving|be a better|i'd like to|i would like to|i want to",
 )
 
 #: What a promise of an outcome speaks of, when the outcome is decided elsewhere.
@@ -103,8 +104,11 @@ VERBS = frozenset(
 _OPENING = re.compile(r"(?:(?:i|we|you|he|she|they)(?:'ll| will| am going to)|[\w.-]+(?: [\w.-]+)? will) ")
 #: Promoting a person, not somebody's work: a name or a pronoun at the end, or somebody "to" something.
 _PROMOTING = re.compile(
-    r"\b(?i:promote) (?:him$|her$|them$|you$|[A-Z][\w.-]*$|"
-    r"[\w.-]+(?: [\w.-]+)? (?:to|into) (?!(?:an? |the )?(?:wider |whole )?(?:group|team|audience|channel|guild|forum|public)\b))"
+    r"\b(?i:promote) (?:him$|her$|them$|you$|[A-Z][\w.-]*$|[\w.-]+(?: [\w.-]+)? (?:to|into) "
+    r"(?!(?:an? |the )?(?:wider |whole )?(?:group|team|audience|channel|guild|forum|public)\b))"
+)
+_APPOINTING = re.compile(
+    r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
 )
 _CERTAIN = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
@@ -197,7 +201,7 @@ def _is_verb(word: str) -> bool:
 
 def _beyond_authority(said: str, text: str, deed: str) -> bool:
     """Whether an outcome is promised, rather than work towards it."""
-    if _CERTAIN.search(text) or _PROMOTING.search(said):
+    if _CERTAIN.search(text) or _PROMOTING.search(said) or _APPOINTING.match(deed):
         return True
     if _RAISED_WITH.match(deed) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", deed):
         return False

@@ -1,0 +1,344 @@
+"""The rules an audit holds a run to, one by one, without a state of their own.
+
+Each takes what is known at that moment and yields what is wrong, with the name of the rule. They are written from the
+rules of time alone; `tests.audit` reads the ledger and asks them.
+"""
+
+import calendar
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from worker.domain.model import Every, Format, Pair, Person, Policy, Span
+from worker.domain.worktime import (
+    add_working_days,
+    holiday,
+    is_working_day,
+    last_working_moment,
+    shared_working_day,
+    today,
+    wall,
+    working_spans,
+)
+
+Line = Mapping[str, Any]
+#: The rule, and what is wrong.
+Fault = tuple[str, str]
+People = tuple[Person, Person]  #: manager and report
+
+#: What is to happen "at once" happens within this.
+TICK = timedelta(minutes=5)
+DAY = timedelta(days=1)
+GAP = timedelta(minutes=15)
+CONTRACT = timedelta(hours=48)
+LAST_HOURS = timedelta(hours=4)
+MOVED_FAR = timedelta(days=14)
+#: A commitment's event as long as this is a note for the day and takes no time.
+ALL_DAY = timedelta(hours=20)
+
+LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
+OWED = ("owed", "deferred")
+#: Mails ahead of a session: rule, for whom, working days before, minute of the day.
+AHEAD = {
+    "reflection_prompt": ("T-5", "report", 3, 540),
+    "brief": ("T-6", "manager", 1, 540),
+    "review_note": ("T-9", "manager", 0, 480),
+}
+#: Mails about a session, with the rule each breaks when it isn't true.
+ABOUT = {
+    **{name: rule for name, (rule, *_) in AHEAD.items()},
+    **{"contract_request": "T-7", "contract_reminder": "T-7", "contract_summary": "R-15", "deferral_notice": "T-12"},
+    **{"booked_over_warning": "T-10", "unplaceable": "T-4", "short_session": "R-1"},
+}
+#: Those of them that tell of a time to come.
+OF_A_TIME = {*AHEAD, "deferral_notice", "booked_over_warning", "short_session"}
+
+
+# --- what is known ---
+
+
+class Sent(NamedTuple):
+    """A mail about a session: when it went out, the start it had then, and to whom."""
+
+    at: datetime
+    start: datetime | None
+    to: str
+
+
+@dataclass(slots=True)
+class Talk:
+    """A session as the ledger told it so far."""
+
+    id: str
+    pair: Pair
+    kind: str
+    topic: str
+    adhoc: bool
+    asked: datetime  #: when it was first heard of
+    changed: datetime  #: the last line of its own
+    state: str = "owed"
+    start: datetime | None = None
+    end: datetime | None = None
+    since: datetime | None = None  #: when it got the time it has
+    count: int = 0
+    inside: bool = False  #: a review inside a 1:1, without an event
+    why_told: bool = False  #: there is no time, and a person was told
+    held: datetime | None = None  #: the end of the conversation that took place
+    key: str = ""
+    event: Span | None = None  #: as it stands on the calendar
+    acts: set[str] = field(default_factory=set)  #: of humans, since we gave it a time
+    wish: Span | None = None  #: where a human moved it
+    recorded: datetime | None = None  #: when its contract, or the last revision, was recorded
+    mails: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))  #: by name
+
+    @property
+    def booked(self) -> bool:
+        return self.state == "booked"
+
+    @property
+    def closes(self) -> bool:
+        """True when a contract is asked for at its end."""
+        return self.kind == "career" and self.topic in ("all", "gap")
+
+    @property
+    def span(self) -> Span | None:
+        """The time it has or had; None when it has none."""
+        return Span(self.start, self.end) if self.start and self.end else None
+
+    def went_out(self, mail: str, since: datetime) -> bool:
+        """Whether a mail of that name was sent since."""
+        return any(sent.at >= since for sent in self.mails[mail])
+
+
+@dataclass(slots=True)
+class Block:
+    """A manager's commitment on the manager's own calendar."""
+
+    id: str
+    pair: Pair
+    key: str
+    span: Span
+    due: date | None
+    open: bool = True
+    done: bool = False
+
+    @property
+    def all_day(self) -> bool:
+        return self.span.end - self.span.start >= ALL_DAY
+
+
+def instant(text: str) -> datetime:
+    """An instant of the ledger. Raises ValueError when it isn't one in UTC."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or at.utcoffset() != timedelta():
+        raise ValueError(f"{text} is not an instant in UTC")
+    return at
+
+
+def span_of(line: Line) -> Span:
+    return Span(instant(line["start"]), instant(line["end"]))
+
+
+# --- a time that we gave ---
+
+
+def length(talk: Talk, span: Span) -> Iterator[Fault]:
+    """T-1, R-7; a wished length is never exceeded."""
+    least, most = LENGTHS[talk.kind]
+    if talk.kind == "career":
+        most = max(min(most, talk.pair.minutes), least)
+    if not least <= span.minutes <= most:
+        yield "T-1", f"{talk.id} was given {span.minutes} minutes; {least} to {most} are allowed"
+
+
+def hours(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
+    """T-2: on the quarter hour, in both people's working hours, on a working day of both."""
+    if span.start.minute % 15 or span.start.second or span.start.microsecond:
+        yield "T-2", f"{talk.id} starts off the quarter hour, at {span.start}"
+    for person in people:
+        name = holiday(person.country, today(person.zone, span.start))
+        if not works(person, span):
+            yield "T-2", f"{talk.id}, {span.start}, lies outside {person.email}'s working hours {name or ''}".rstrip()
+
+
+def works(person: Person, span: Span) -> bool:
+    """Whether the person works all the time of a span."""
+    worked = sum((spell.end - spell.start for spell in working_spans(person, span)), timedelta())
+    return worked == span.end - span.start
+
+
+def neighbours(talk: Talk, span: Span, others: Iterable[Talk], blocks: Iterable[Block]) -> Iterator[Fault]:
+    """T-2: over nothing of ours, and a quarter of an hour from it; blocks need only not be overlapped.
+
+    The buffer of an ad hoc session may yield (T-14), and only its manager may know whether it had to.
+    """
+    gap = timedelta() if talk.adhoc else GAP
+    wide = Span(span.start - gap, span.end + gap)
+    for other in others:
+        if other is not talk and other.booked and not other.inside and other.span and other.span.overlaps(wide):
+            yield "T-2", f"{talk.id}, {span.start}, overlaps or touches {other.id}, {other.start}, of {other.pair.id}"
+    for block in blocks:
+        if not block.all_day and block.span.overlaps(span):
+            yield "T-2", f"{talk.id}, {span.start}, overlaps the commitment {block.id}"
+
+
+def one_a_day(talk: Talk, span: Span, manager: Person, others: Iterable[Talk]) -> Iterator[Fault]:
+    """T-2: at most one career session a day per manager; one held that day counts."""
+    day = today(manager.zone, span.start)
+    for other in others:
+        counts = other.kind == "career" and other.pair.manager == manager.email and other.start
+        if counts and other is not talk and other.start and today(manager.zone, other.start) == day:
+            yield "T-2", f"{talk.id} is the manager's second career session on {day}, after {other.id}"
+
+
+def after_deferral(talk: Talk, span: Span, people: People, now: datetime) -> Iterator[Fault]:
+    """T-10: between two and twenty working days from now; an ad hoc one (T-14) may be sooner."""
+    zone = people[0].zone
+    day = today(zone, now)
+    first, last = shared_working_day(people, day, 2), shared_working_day(people, day, 20)
+    if not (talk.adhoc or first <= today(zone, span.start)) or today(zone, span.start) > last:
+        yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
+
+
+def soon(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
+    """T-14: within five working days of the asking."""
+    zone = people[0].zone
+    last = shared_working_day(people, today(zone, talk.asked), 5)
+    if talk.kind == "career" and today(zone, span.start) > last:
+        yield "T-14", f"{talk.id}, asked for at {talk.asked}, got {span.start}; {last} is the last day"
+
+
+def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
+    """T-3: two weeks before to three weeks after the day that the rhythm gives; what is overdue, within three weeks.
+
+    Only where nothing else is open: a series, a deferred or a second owed session move the day by rules of their own.
+    """
+    pair, zone = talk.pair, people[0].zone
+    others = [other for other in careers if other is not talk and not other.adhoc]
+    if pair.format is Format.SERIES or any(o.state in OWED or (o.booked and o.count) for o in others):
+        return
+    ends = [o.held for o in careers if o.held] + [o.end for o in others if o.booked and o.end and o.end < span.start]
+    anchor = max((today(zone, end) for end in ends), default=pair.start)
+    if anchor is None:
+        return
+    day, days = today(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
+    overdue = today(zone, now) + timedelta(days=21)
+    if not any(d - timedelta(days=14) <= day <= max(d + timedelta(days=21), overdue) for d in days):
+        yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
+
+
+def rhythms(pair: Pair, anchor: date) -> list[Every]:
+    """R-5: the tighter one until the date; where the two meet, either."""
+    tight = Policy().transition_every
+    if pair.transition_until is None or anchor >= pair.transition_until:
+        return [pair.every]
+    return [tight] if plus(anchor, tight) <= pair.transition_until else [tight, pair.every]
+
+
+def plus(day: date, every: Every) -> date:
+    """So many weeks or months on; a month too short gives its last day."""
+    if every.weeks:
+        return day + timedelta(weeks=every.weeks)
+    year, month = divmod(day.year * 12 + day.month - 1 + every.months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def commitment(
+    block: Block, manager: Person, now: datetime, others: Iterable[Talk], mine: Iterable[Block]
+) -> Iterator[Fault]:
+    """T-8: half an hour of working time, free, on the working day before it is due, or on the day, or a note for the day."""
+    day = today(manager.zone, block.span.start)
+    if block.due:
+        allowed = {max(block.due, today(manager.zone, now))}
+        allowed |= set() if block.all_day else {add_working_days(manager, block.due, -1)}
+        if day not in allowed:
+            yield "T-8", f"{block.id}, due {block.due}, was put on {day}"
+    if block.all_day:
+        return
+    if block.span.minutes != 30 or not works(manager, block.span):
+        yield "T-8", f"{block.id} is not half an hour of working time: {block.span.start} to {block.span.end}"
+    spans = [(o.id, o.span) for o in others if o.booked and not o.inside and o.span]
+    spans += [(o.id, o.span) for o in mine if o.id != block.id and not o.all_day]
+    for other, span in spans:
+        if span.overlaps(block.span):
+            yield "T-8", f"{block.id}, {block.span.start}, overlaps {other}"
+
+
+# --- mails ---
+
+
+def ahead_at(name: str, people: People, start: datetime) -> datetime:
+    """T-5, T-6, T-9: the instant at which a mail ahead of a session is due."""
+    _, who, days, minute = AHEAD[name]
+    return _ahead_at(people[who == "report"], start, days, minute)
+
+
+@lru_cache(maxsize=4096)
+def _ahead_at(person: Person, start: datetime, days: int, minute: int) -> datetime:
+    day = today(person.zone, start)
+    return wall(person.zone, add_working_days(person, day, -days) if days else day, minute)
+
+
+def ahead(name: str, talk: Talk, people: People, now: datetime) -> Iterator[Fault]:
+    """T-5, T-6, T-9: at its instant, or at once when the time was given later; once, unless moved far."""
+    rule, start, since = AHEAD[name][0], talk.start, talk.since
+    if start is None or since is None:
+        return
+    due = ahead_at(name, people, start)
+    if not due <= now <= max(due, since) + TICK:
+        yield rule, f"{name} for {talk.id} went out at {now}; {max(due, since)} was right"
+    if name == "reflection_prompt" and start - now < LAST_HOURS:
+        yield rule, f"{name} for {talk.id} went out with less than four hours left"
+    told = [sent.start for sent in talk.mails[name] if sent.start]
+    if told and abs(start - told[-1]) <= MOVED_FAR:
+        yield rule, f"{name} for {talk.id} went out once more, though it moved by 14 days at most"
+
+
+def untrue(name: str, talk: Talk, line: Line, now: datetime) -> str:
+    """What is not true in a mail that was sent; empty when all is."""
+    if name in OF_A_TIME:
+        if not talk.booked or talk.start is None or talk.start <= now:
+            return f"{talk.id} is not booked for a time to come; it is {talk.state}"
+        if "start" in line and instant(line["start"]) != talk.start:
+            return f"{talk.id} is booked for {talk.start}, not for {line['start']}"
+    if name == "deferral_notice" and line.get("number", talk.count) != talk.count:
+        return f"{talk.id} was deferred {talk.count} times, not {line['number']}"
+    if name in ("contract_request", "contract_reminder") and talk.state != "held":
+        return f"{talk.id} is {talk.state}"
+    if name == "contract_summary" and talk.recorded is None:
+        return f"no contract was recorded for {talk.id}"
+    if name == "unplaceable" and not (talk.why_told and talk.state in OWED):
+        return f"{talk.id} is {talk.state}, and not unplaceable"
+    return ""
+
+
+def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
+    """T-7: two before the deadline, in working hours, the last two hours before it; then one a working day, three days."""
+    if talk.held is None:
+        return
+    deadline = talk.held + CONTRACT
+    sent = [one.at for one in talk.mails["contract_reminder"]]
+    after = [today(manager.zone, at) for at in sent if at > deadline]
+    if now <= deadline:
+        if last_working_moment(manager, now, now) is None:
+            yield "T-7", f"the reminder for {talk.id} went out at {now}, outside the manager's working hours"
+        if now > deadline - timedelta(hours=2):
+            yield "T-7", f"the reminder for {talk.id} went out less than two hours before the deadline"
+        if len(sent) >= 2:
+            yield "T-7", f"a third reminder for {talk.id} went out before the deadline"
+        return
+    day = today(manager.zone, now)
+    if not is_working_day(manager, day) or day in after or len(after) >= 3:
+        yield (
+            "T-7",
+            f"mail {len(after) + 1} past the deadline of {talk.id} went out on {day}; one a working day, three days",
+        )
+
+
+def reminders_due(manager: Person, held: datetime) -> int:
+    """T-7: two, when an hour after the end there are two hours of the manager's working time left; else none is asked."""
+    window = Span(held + timedelta(hours=1), held + CONTRACT - timedelta(hours=2))
+    return 2 * (sum(spell.minutes for spell in working_spans(manager, window)) >= 120)
