@@ -50,14 +50,29 @@ AHEAD = {
 #: Mails about a session, with the rule each breaks when it isn't true.
 ABOUT = {
     **{name: rule for name, (rule, *_) in AHEAD.items()},
-    **{"contract_request": "T-7", "contract_reminder": "T-7", "contract_summary": "R-15", "deferral_notice": "T-12"},
-    **{"booked_over_warning": "T-10", "unplaceable": "T-4", "short_session": "R-1"},
+    "contract_request": "T-7",
+    "contract_reminder": "T-7",
+    "contract_summary": "R-15",
+    "deferral_notice": "T-12",
+    "booked_over_warning": "T-10",
+    "unplaceable": "T-4",
+    "short_session": "R-1",
 }
 #: Those of them that tell of a time to come.
 OF_A_TIME = {*AHEAD, "deferral_notice", "booked_over_warning", "short_session"}
 
 
 # --- what is known ---
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was not kept: which, when, to whom, in words."""
+
+    rule: str
+    at: datetime
+    pair: str
+    what: str
 
 
 class Sent(NamedTuple):
@@ -249,7 +264,7 @@ def plus(day: date, every: Every) -> date:
 def commitment(
     block: Block, manager: Person, now: datetime, others: Iterable[Talk], mine: Iterable[Block]
 ) -> Iterator[Fault]:
-    """T-8: half an hour of working time, free, on the working day before it is due, or on the day, or a note for the day."""
+    """T-8: half an hour of working time, free, the working day before it is due or on it; else a note for the day."""
     day = today(manager.zone, block.span.start)
     if block.due:
         allowed = {max(block.due, today(manager.zone, now))}
@@ -316,7 +331,7 @@ def untrue(name: str, talk: Talk, line: Line, now: datetime) -> str:
 
 
 def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
-    """T-7: two before the deadline, in working hours, the last two hours before it; then one a working day, three days."""
+    """T-7: two in working hours, the last two hours before the deadline; after it one a working day for three days."""
     if talk.held is None:
         return
     deadline = talk.held + CONTRACT
@@ -339,6 +354,6 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
 
 
 def reminders_due(manager: Person, held: datetime) -> int:
-    """T-7: two, when an hour after the end there are two hours of the manager's working time left; else none is asked."""
+    """T-7: two, if an hour after the end there are two hours of working time to come; else none is asked for."""
     window = Span(held + timedelta(hours=1), held + CONTRACT - timedelta(hours=2))
     return 2 * (sum(spell.minutes for spell in working_spans(manager, window)) >= 120)

@@ -50,7 +50,11 @@ class Services:
     def calendar(self, name: str) -> CalendarProvider:
         """The calendar service of that name."""
         if name not in self._calendars:
-            self._calendars[name] = base.load(base.CALENDARS, name)(self._settings.calendar_section(name))
+            people = [p for p in self._people().values() if p.calendar == name]
+            section = self._settings.calendar_section(name)
+            section["local"] = [p.email for p in people]
+            section["zones"] = {p.email: p.zone for p in people}
+            self._calendars[name] = base.load(base.CALENDARS, name)(section)
         return self._calendars[name]
 
     def mailer(self, name: str) -> Mailer:
@@ -206,8 +210,8 @@ def import_people(worker: Worker, *, force: bool = False) -> bool:
     difference = store.people.difference(people.persons, people.pairs)
     if difference.cancels > settings.policy.max_cancels and not force:
         raise Refused(
-            f"{path.name} no longer names {len(difference.left)} people; {difference.cancels} events would be cancelled, "
-            f"more than the {settings.policy.max_cancels} allowed at once. Nothing was changed. "
+            f"{path.name} no longer names {len(difference.left)} people; {difference.cancels} events would be "
+            f"cancelled, more than the {settings.policy.max_cancels} allowed at once. Nothing was changed. "
             "If it is right, run `longarc people --apply --force`."
         )
     store.people.apply(people.persons, people.pairs, now)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.model import Address, Changes, Event, Placed, Span
+from worker.domain.model import Address, Changes, Cursor, Event, Placed, Span
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient
 from worker.providers.base import CalendarProvider
 from worker.store import Store
@@ -62,12 +62,12 @@ class Sync:
         if provider is None:
             self._store.calendars.postpone(look, holder, now + self._full_every)
             return
-        known = self._store.calendars.known(look.address, now)
         stale = look.full_at is None or now - look.full_at >= self._full_every
-        cursor = None if stale else look.cursor
         try:
-            changes = provider.changes(look.address, cursor, window(now))
-            reading = read(changes, known, look.address, now)
+            if look.cursor is not None:
+                self._read(look, provider, look.cursor, holder, now)
+            if look.cursor is None or stale:  # what the cursor told is checked against everything, once a day
+                self._read(look, provider, None, holder, now)
         except AuthRevoked as error:
             self._revoked(look, holder, error, now)
         except ProviderError as error:
@@ -77,9 +77,14 @@ class Sync:
             self._store.outbox.alert(f"empty:{look.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
             self._store.calendars.postpone(look, holder, now + self._every)
         else:
-            size = len(changes.events) if changes.full else None
-            due = now + self._every
-            self._store.calendars.save(look, holder, reading, changes.cursor, size=size, now=now, due=due)
+            self._store.calendars.postpone(look, holder, now + self._every)
+
+    def _read(self, look: Look, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime) -> None:
+        known = self._store.calendars.known(look.address, now)
+        changes = provider.changes(look.address, cursor, window(now))
+        reading = read(changes, known, look.address, now)
+        size = len(changes.events) if changes.full else None
+        self._store.calendars.save(look, holder, reading, changes.cursor, size=size, now=now)
 
     def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
         log.warning("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})

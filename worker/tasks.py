@@ -10,7 +10,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
+from huey.api import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sqlalchemy import make_url
 
 from worker import settings as settings_file
@@ -21,7 +21,7 @@ NAME = "longarc"
 
 
 def make_huey(settings: settings_file.Settings) -> Huey:
-    """The queue that goes with the database: beside it for SQLite, inside it for PostgreSQL; Redis when a URL says so."""
+    """The queue that goes with the database: beside SQLite, inside PostgreSQL; Redis when a URL says so."""
     if settings.queue.startswith(("redis://", "rediss://")):
         return RedisHuey(NAME, url=settings.queue, results=False)
     url = make_url(settings.database)

@@ -91,19 +91,11 @@ class Calendars:
         return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports)
 
     def save(
-        self,
-        look: Look,
-        holder: str,
-        reading: Reading,
-        cursor: Cursor,
-        *,
-        size: int | None,
-        now: datetime,
-        due: datetime,
+        self, look: Look, holder: str, reading: Reading, cursor: Cursor, *, size: int | None, now: datetime
     ) -> None:
-        """Write what was read, all of it, and give the calendar back. `size` is given after a full pass."""
+        """Write what was read, all of it. `size` is given after a full pass. Nothing when it is not ours any more."""
         mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
-        values: dict[str, Any] = {"cursor": cursor, "due_at": due, "holder": None, "held_until": None}
+        values: dict[str, Any] = {"cursor": cursor}
         if size is not None:
             values.update(full_at=now, size=size)
         with self._database.write() as connection:
@@ -146,7 +138,7 @@ class Calendars:
         self._database.upsert(connection, meeting, list(listed.values()))
 
     def postpone(self, look: Look, holder: str, due: datetime) -> None:
-        """It could not be read: give it back, to be read later."""
+        """Give it back, to be read again then."""
         mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
         with self._database.write() as connection:
             connection.execute(update(calendar).where(mine).values(due_at=due, holder=None, held_until=None))

@@ -1,0 +1,105 @@
+"""What calendars hold, and what we want them to hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from worker.domain.model.time import Address, Cursor, Span
+
+
+class Show(StrEnum):
+    """How a stretch of a calendar counts. `away` is out of office: nobody is there, whatever else is booked."""
+
+    BUSY = "busy"
+    TENTATIVE = "tentative"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A stretch that is not free. `key` is ours when the stretch is an event we made, else None."""
+
+    span: Span
+    show: Show = Show.BUSY
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FreeBusy:
+    """What is known of one person's time inside a window. Unknown is never free (T-2)."""
+
+    busy: tuple[Busy, ...] = ()
+    known: bool = True
+    reason: str = ""  #: why it isn't known, in words
+
+
+class Answer(StrEnum):
+    NEEDS_ACTION = "needs_action"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    TENTATIVE = "tentative"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """Where an event stands: whose calendar, the provider's id there, and the version we know."""
+
+    calendar: Address
+    id: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event, or one occurrence of a recurring one, as a calendar holds it. No title, no text: never read."""
+
+    ref: EventRef
+    span: Span
+    key: str | None = None  #: ours, when it is an event we made
+    series: str | None = None  #: the recurring event it is an occurrence of
+    all_day: bool = False
+    organizer: Address = ""
+    answers: Mapping[Address, Answer] = field(default_factory=dict)  #: everybody invited, the organizer aside
+    cancelled: bool = False
+    show: Show | None = Show.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody named on an event."""
+
+    email: Address
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """What we want an event to be. Always private; guests never may change it."""
+
+    key: str
+    subject: str
+    body: str
+    span: Span
+    zone: str  #: the organizer's, for programs that show it
+    organizer: Guest
+    guests: tuple[Guest, ...] = ()
+    all_day: bool = False  #: then `span` runs from local midnight to local midnight in `zone`
+    blocks: bool = True  #: false: shown, but leaves the time free
+    reminders: tuple[int, ...] = (15,)  #: minutes before the start
+    video: bool = False
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a calendar says happened.
+
+    An event that belongs to a series stands for the whole series: whatever was known of that series and isn't
+    listed is gone. `gone` holds ids of events or of series. When `full`, everything inside the window is listed and
+    what isn't listed is gone.
+    """
+
+    events: tuple[Event, ...]
+    gone: tuple[str, ...]
+    cursor: Cursor
+    full: bool

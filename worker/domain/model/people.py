@@ -1,0 +1,81 @@
+"""Who there is, and how a pair wants its conversations."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from worker.domain.model.time import Address, Every, WorkingHours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One row of the people file, as far as it concerns the person alone."""
+
+    email: Address
+    name: str
+    zone: str  #: IANA name
+    country: str  #: ISO 3166-1, with a subdivision when there is one: `DE`, `DE-BY`
+    hours: WorkingHours
+    locale: str = "en"
+    calendar: str = "caldav"  #: provider's name, or `none`
+    mail: str = "smtp"  #: mailer's name
+
+
+class Format(StrEnum):
+    """R-4: one session with three phases, or a series of three sessions."""
+
+    COMBINED = "combined"
+    SERIES = "series"
+
+
+class Review(StrEnum):
+    """R-7: the monthly review as an event of its own, inside the existing 1:1, or not at all."""
+
+    ALONE = "alone"
+    IN_1ON1 = "in_1on1"
+    NONE = "none"
+
+
+class Ended(StrEnum):
+    """Why a pair is no pair any more."""
+
+    NO = ""
+    REPORT_LEFT = "report_left"
+    MANAGER_LEFT = "manager_left"
+    BOTH_LEFT = "both_left"
+    CHANGED = "changed"  #: the report has another manager now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """When a pair likes to meet, in the report's zone. `minute` counts from local midnight."""
+
+    weekday: int | None = None
+    minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A manager and one report, and how the two want it."""
+
+    manager: Address
+    report: Address
+    first_seen: date
+    start: date | None = None
+    every: Every = Every(weeks=13)
+    minutes: int = 75
+    format: Format = Format.COMBINED
+    review: Review = Review.ALONE
+    transition_until: date | None = None
+    prefer: Preference = Preference()
+    trust: bool = False
+    paused: bool = False
+    ended: Ended = Ended.NO
+
+    @property
+    def id(self) -> str:
+        return f"{self.manager}>{self.report}"
+
+    @property
+    def active(self) -> bool:
+        return not (self.paused or self.ended is not Ended.NO)
