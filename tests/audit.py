@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.audit_eye import Auditor
-from tests.audit_rules import CONTRACT, Line, Violation, instant
+from tests.audit_known import Line, Violation, instant
+from tests.audit_rules import CONTRACT
 from worker.domain.model import Address, Pair, Person
 
 __all__ = ["Violation", "audit", "main", "report", "summary"]

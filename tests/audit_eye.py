@@ -12,21 +12,9 @@ from functools import partial
 from itertools import chain, count
 
 from tests import audit_rules as rules
-from tests.audit_rules import (
-    ABOUT,
-    AHEAD,
-    CONTRACT,
-    DAY,
-    LAST_HOURS,
-    MOVED_FAR,
-    OWED,
-    TICK,
-    Block,
-    Line,
-    Talk,
-    Violation,
-)
-from worker.domain.model import Address, Cause, Pair, Person, Review, Span
+from tests.audit_known import Block, Line, Sent, Talk, Violation, instant, span_of
+from tests.audit_rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, MOVED_FAR, OWED, TICK
+from worker.domain.model import Address, Pair, Person, Review, Span
 from worker.domain.worktime import add_working_days, today, wall
 
 #: Whoever books over a session so long before it leaves us the time to see it and to act.
@@ -38,12 +26,9 @@ MAY_FOLLOW = {
     "held": {"held", "deferred", "contracted", "unfinished"},
     "unfinished": {"held", "deferred", "contracted"},
 }
-#: What a human must have done before a session may be deferred for it.
-ACTS = {"declined": "decline", "deleted": "delete", "not_held": "no_show", "moved_out": "move"}
-#: What never moves a session inside its last four hours.
-BY_ITSELF = ("booked_over", "out_of_office", "holiday")
-#: What only the manager is to read.
-FOR_MANAGER = {*ABOUT} - {"reflection_prompt", "contract_summary", "unplaceable", "booked_over_warning"}
+
+#: What humans do that has to be answered at once, and the rule that says so.
+ANSWERED = {"decline": "T-10", "delete": "T-10", "no_show": "R-8", "move": "R-9"}
 
 
 class Auditor:
@@ -66,11 +51,12 @@ class Auditor:
         self._blocks: dict[str, Block] = {}
         self._blocks_of: dict[Address, dict[str, Block]] = defaultdict(dict)
         self._made: dict[str, list[datetime]] = defaultdict(list)  #: when a pair's commitments got their events
+        self._done: set[str] = set()  #: commitments
         self._sent: Counter[tuple[str, str]] = Counter()
         self._introduced: set[tuple[str, str]] = set()
         self._readers = dict.fromkeys(("event.create", "event.update", "event.cancel"), self._event)
         self._readers |= {"mail": self._mail, "human": self._human, "session": self._session}
-        self._readers |= {"unplaceable": self._unplaceable, "contract": self._revision}
+        self._readers |= {"unplaceable": self._unplaceable, "contract": self._summary_due}
         self._states = {"booked": self._booked, "owed": self._owed, "deferred": self._deferred, "held": self._held}
         self._states |= {"contracted": self._contracted, "unfinished": self._unfinished, "cancelled": self._cancelled}
         for pair in pairs.values():
@@ -78,7 +64,7 @@ class Auditor:
             self._later(max(start, first), partial(self._cover, pair))
 
     def read(self, line: Line) -> None:
-        at = rules.instant(line["at"])
+        at = instant(line["at"])
         if at < self._last:
             self._flag("D-8", line.get("pair", ""), f"{line['what']} at {line['at']} stands after a later line")
         self._pass(at)
@@ -141,15 +127,15 @@ class Auditor:
         talk.count = line.get("count", expected)
         if state in ("booked", "owed"):
             self._resting.discard(talk.pair.id)
+        talk.changed, talk.turn = self._now, talk.turn + 1
         self._states[state](talk, line)
-        talk.changed = self._now
         self._cover(talk.pair)
 
     def _booked(self, talk: Talk, line: Line) -> None:
         was, moved = talk.state, line.get("cause") == "moved"
         hand = moved or "A person chose this time." in line.get("reason", "")
         talk.inside = talk.kind == "review" and talk.pair.review is Review.IN_1ON1 and "key" not in line
-        span = rules.span_of(line)
+        span = span_of(line)
         if moved:
             self._moved(talk, span)
         elif was == "booked" and not hand and not talk.inside and self._keys.get(talk.key):
@@ -167,9 +153,7 @@ class Auditor:
         """T-11, R-9: a human's time is taken as it is, if it is long enough."""
         talk.event = span
         if talk.wish and talk.wish != span:
-            self._flag(
-                "R-9", talk.pair, f"{talk.id} was moved by hand to {talk.wish.start}, and booked at {span.start}"
-            )
+            self._flag("R-9", talk.pair, f"{talk.id} was moved by hand to {talk.wish.start}, not to {span.start}")
         if talk.kind == "career" and span.minutes < 45:
             self._flag("T-1", talk.pair, f"{talk.id} was accepted with {span.minutes} minutes")
         elif talk.kind == "career" and span.minutes < 60:
@@ -177,20 +161,20 @@ class Auditor:
 
     def _mail_due(self, talk: Talk, rule: str, what: str, mail: str) -> None:
         """That mail has to go out now, unless the session loses the time it just got."""
-        since = self._now
+        since, turn = self._now, talk.turn
 
         def check() -> None:
-            if talk.booked and talk.since == since and not talk.went_out(mail, since):
+            if talk.booked and talk.turn == turn and not talk.went_out(mail, since):
                 self._flag(rule, talk.pair, f"{talk.id} {what}")
 
         self._later(since + TICK, check)
 
     def _expect(self, talk: Talk, span: Span) -> None:
         """What has to follow a session that got a time."""
-        since = self._now
+        since, turn = self._now, talk.turn
 
         def still() -> bool:
-            return talk.booked and talk.since == since
+            return talk.booked and talk.turn == turn
 
         def on_calendar() -> None:
             if still() and talk.event != span:
@@ -207,14 +191,11 @@ class Auditor:
         for name in ("reflection_prompt", "brief") if talk.kind == "career" else ():
             due = max(rules.ahead_at(name, self._people(talk.pair), span.start), since)
             if span.start - due >= LAST_HOURS + TICK:
-                self._later(due + TICK, partial(self._prepared, name, talk, span.start, since))
+                self._later(due + TICK, partial(self._prepared, name, talk, span.start, turn))
 
-    def _prepared(self, name: str, talk: Talk, start: datetime, since: datetime) -> None:
-        if (
-            talk.booked
-            and talk.since == since
-            and not any(abs(start - sent.start) <= MOVED_FAR for sent in talk.mails[name] if sent.start)
-        ):
+    def _prepared(self, name: str, talk: Talk, start: datetime, turn: int) -> None:
+        told = any(sent.start and abs(start - sent.start) <= MOVED_FAR for sent in talk.mails[name])
+        if talk.booked and talk.turn == turn and not told:
             self._flag(AHEAD[name][0], talk.pair, f"no {name} went out for {talk.id} at {start}")
 
     def _owed(self, talk: Talk, line: Line) -> None:
@@ -224,41 +205,31 @@ class Auditor:
         self._must_place(talk, "T-14" if talk.adhoc else "T-4")
 
     def _must_place(self, talk: Talk, rule: str) -> None:
-        since = self._now
+        since, turn = self._now, talk.turn
 
         def check() -> None:
-            if talk.state in OWED and talk.changed == since and not talk.why_told:
+            if talk.state in OWED and talk.turn == turn:
                 self._flag(rule, talk.pair, f"{talk.id} is owed since {since}, and nobody was told a time or a reason")
 
         self._later(since + TICK, check)
 
     def _deferred(self, talk: Talk, line: Line) -> None:
-        cause, left = line.get("cause", ""), (talk.start or self._now) - self._now
-        if cause not in list(Cause):
-            self._flag("T-10", talk.pair, f"{talk.id} was deferred for no known cause: {cause or 'none'}")
-        if cause in BY_ITSELF and left <= LAST_HOURS:
-            self._flag("T-10", talk.pair, f"{talk.id} was deferred ({cause}) inside its last four hours")
-        if cause == "booked_over" and left >= CONTRACT:
-            warned = [one.at for one in talk.mails["booked_over_warning"] if talk.since and one.at >= talk.since]
-            if not warned or self._now - warned[0] < DAY - TICK:
-                self._flag("T-10", talk.pair, f"{talk.id} was booked over, and did not wait a day after a warning")
+        cause = line.get("cause", "")
+        self._flag_all(talk.pair, rules.deferral(talk, cause, self._now))
         if cause in ACTS and ACTS[cause] not in talk.acts:
             what = f"{talk.id} was deferred as {cause}, which nobody did"
             self._doubts.append(Violation("T-10", self._now, talk.pair.id, what))
-        if cause == "moved_out" and _fits(talk):
-            self._flag("R-9", talk.pair, f"{talk.id} was moved by hand within the rules, and deferred for it")
         talk.state, talk.start, talk.end, talk.held, talk.wish = "deferred", None, None, None, None
         self._must_place(talk, "T-10")
 
     def _held(self, talk: Talk, line: Line) -> None:
-        span, since = rules.span_of(line), self._now
+        span, since = span_of(line), self._now
         if span.end > since:
             self._flag("T-7", talk.pair, f"{talk.id} was taken as held before its end")
         talk.state, talk.start, talk.end, talk.held = "held", span.start, span.end, span.end
         if not talk.closes:
             return
-        for name in ("contract_request", "contract_reminder"):
-            talk.mails.pop(name, None)
+        talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
         manager, deadline = self._persons[talk.pair.manager], span.end + CONTRACT
         self._later(since + TICK, lambda: self._asked(talk, span.end))
         if since <= span.end + TICK:
@@ -268,12 +239,10 @@ class Auditor:
 
     def _contracted(self, talk: Talk, line: Line) -> None:
         talk.state, talk.held = "contracted", talk.held or talk.end
-        self._summary_due(talk)
+        self._summary_due(line)
 
     def _unfinished(self, talk: Talk, line: Line) -> None:
-        late = [one for one in talk.mails["contract_reminder"] if talk.held and one.at > talk.held + CONTRACT]
-        if talk.held and (self._now <= talk.held + CONTRACT or len(late) != 3):
-            self._flag("T-7", talk.pair, f"{talk.id} became unfinished after {len(late)} mails past the deadline")
+        self._flag_all(talk.pair, rules.unfinished(talk, self._now))
         talk.state = "unfinished"
 
     def _cancelled(self, talk: Talk, line: Line) -> None:
@@ -288,14 +257,15 @@ class Auditor:
         talk = self._talk(line)
         if talk is None:
             return
-        since = self._now
+        since, turn = self._now, talk.turn + 1
+        talk.changed, talk.turn = since, turn
         if not line.get("reason"):
             self._flag("T-4", talk.pair, f"{talk.id} is unplaceable for no reason")
         talk.state = talk.state if talk.state in OWED else "owed"
-        talk.start, talk.end, talk.why_told, talk.changed = None, None, True, since
+        talk.start, talk.end, talk.why_told = None, None, True
 
         def told() -> None:
-            if talk.why_told and talk.changed == since and not talk.went_out("unplaceable", since):
+            if talk.why_told and talk.turn == turn and not talk.went_out("unplaceable", since):
                 self._flag("T-4", talk.pair, f"{talk.id} is unplaceable, and no person was told")
 
         self._later(since + TICK, told)
@@ -329,7 +299,8 @@ class Auditor:
         elif talk.adhoc:
             faults.append(rules.soon(talk, span, people))
         elif talk.kind == "career":
-            faults.append(rules.rhythm(talk, span, careers, people, self._now))
+            rule = rules.series if talk.topic in ("direction", "gap") else rules.rhythm
+            faults.append(rule(talk, span, careers, people, self._now))
         self._flag_all(talk.pair, chain.from_iterable(faults))
         if was == "deferred":
             what = "was deferred and got another time, and nobody was told"
@@ -344,19 +315,17 @@ class Auditor:
         return [one for one in near.values() if not (one.booked and self._keys.get(one.key) is False)]
 
     def _standing(self, *people: Person) -> Iterator[Block]:
-        for person in people:
-            for block in self._blocks_of[person.email].values():
-                if self._keys.get(block.key):
-                    yield block
+        """The commitments on these people's calendars."""
+        found = chain.from_iterable(self._blocks_of[person.email].values() for person in people)
+        return (block for block in found if self._keys.get(block.key))
 
     # --- events ---
 
     def _event(self, line: Line) -> None:
         key, what = line["key"], line["what"]
-        if what == "event.create" and key in self._keys:
-            self._flag("D-5", line["pair"], f"the event {key} was made twice")
-        elif what != "event.create" and not self._keys.get(key):
-            self._flag("D-5", line["pair"], f"{what} of {key}, which does not stand")
+        if (key in self._keys) if what == "event.create" else not self._keys.get(key):
+            words = "was made once already" if what == "event.create" else "does not stand"
+            self._flag("D-5", line["pair"], f"{what} of {key}, which {words}")
         self._keys[key] = what != "event.cancel"
         pair = self._pairs.get(line["pair"])
         if pair is None:
@@ -380,7 +349,7 @@ class Auditor:
                 self._flag("D-5", pair, f"the event {key} was cancelled though {talk.id} is booked")
             talk.event = None if talk.key == key else talk.event
         else:
-            span = rules.span_of(line)
+            span = span_of(line)
             if not talk.booked or talk.span != span:
                 self._flag("D-5", pair, f"{key} was written for {span.start} though {talk.id} is {talk.state}")
             talk.event, talk.key = span, key
@@ -392,8 +361,8 @@ class Auditor:
                 block.open = False
             return
         due = date.fromisoformat(line["due"]) if "due" in line else None
-        new = Block(line["session"], pair, line["key"], rules.span_of(line), due, done=bool(block and block.done))
-        if new.done:
+        new = Block(line["session"], pair, line["key"], span_of(line), due)
+        if new.id in self._done:
             self._flag("T-8", pair, f"{new.id} is on the calendar again though it is done")
         self._blocks[new.id] = self._blocks_of[pair.manager][new.id] = new
         self._made[pair.id].append(self._now)
@@ -413,26 +382,15 @@ class Auditor:
             if line.get("pair"):
                 self._flag("D-8", line["pair"], f"{name} for a pair that is not in the people file")
             return
-        self._audience(name, to, pair)
+        self._flag_all(pair, rules.audience(name, to, pair))
         if name == "introduction":
-            self._introduction(pair, to)
+            if (pair.id, to) in self._introduced:
+                self._flag("R-23", pair, f"{to} was introduced twice")
+            self._introduced.add((pair.id, to))
         elif name == "commitment_due":
             self._commitment_due(pair, to, line)
         elif name in ABOUT:
             self._about(name, pair, line)
-
-    def _audience(self, name: str, to: Address, pair: Pair) -> None:
-        """R-23: each of the two sees only what is theirs."""
-        allowed = {pair.manager} if name in FOR_MANAGER else {pair.manager, pair.report}
-        if name == "reflection_prompt":
-            allowed = {pair.report}
-        if name != "operator_alert" and to not in allowed:
-            self._flag("R-23", pair, f"{name} went to {to or 'nobody'}")
-
-    def _introduction(self, pair: Pair, to: Address) -> None:
-        if (pair.id, to) in self._introduced:
-            self._flag("R-23", pair, f"{to} was introduced twice")
-        self._introduced.add((pair.id, to))
 
     def _commitment_due(self, pair: Pair, to: Address, line: Line) -> None:
         """A report's commitments leave no trace on a calendar, so only the manager's can be checked."""
@@ -453,7 +411,7 @@ class Auditor:
             self._flag("T-7", pair, f"the contract of {talk.id} was requested twice")
         elif name == "contract_reminder":
             self._flag_all(pair, rules.reminder(talk, self._persons[pair.manager], self._now))
-        talk.mails[name].append(rules.Sent(self._now, talk.start, line.get("to", "")))
+        talk.mails[name].append(Sent(self._now, talk.start, line.get("to", "")))
 
     # --- the contract ---
 
@@ -470,14 +428,10 @@ class Auditor:
         if talk.state == "held" and talk.held == end:
             self._flag("R-17", talk.pair, f"{talk.id} has no contract long after its deadline, and isn't unfinished")
 
-    def _revision(self, line: Line) -> None:
-        if talk := self._talk(line):
-            self._summary_due(talk)
-
-    def _summary_due(self, talk: Talk) -> None:
+    def _summary_due(self, line: Line) -> None:
         """R-15: the summary reaches both at once."""
-        since = self._now
-        if talk.recorded == since:
+        talk, since = self._talk(line), self._now
+        if talk is None or talk.recorded == since:
             return
         talk.recorded = since
 
@@ -493,6 +447,7 @@ class Auditor:
     def _human(self, line: Line) -> None:
         self._humans = True
         act, name = line.get("act", ""), line.get("session", "")
+        self._done |= {name} if act == "complete" else set()
         if block := self._blocks.get(name):
             self._on_block(block, act, line)
         elif talk := self._talks.get(name):
@@ -502,28 +457,25 @@ class Auditor:
         if act == "delete":
             self._keys[block.key] = False
         elif act == "move":
-            block.span = rules.span_of(line)
+            block.span = span_of(line)
         elif act == "complete":
-            block.open, block.done = False, True
+            block.open = False
             self._later(self._now + TICK, lambda: self._taken_off(block.id))
 
     def _taken_off(self, name: str) -> None:
         block = self._blocks[name]
-        if block.done and self._keys.get(block.key):
+        if self._keys.get(block.key):
             self._flag("T-8", block.pair, f"{block.id} is done and still on the calendar")
 
     def _on_talk(self, talk: Talk, act: str, line: Line) -> None:
         since = self._now
-        talk.acts.add(act)
-        if act in ("decline", "delete", "no_show", "move"):
-            if act == "move":
-                talk.wish = rules.span_of(line)
-            rule = "R-9" if act == "move" else "R-8" if act == "no_show" else "T-10"
-            self._later(since + TICK, lambda: self._answered(talk, since, rule, act))
+        talk.acts.add("decline" if act == "delete" and line.get("calendar") == talk.pair.report else act)
+        talk.wish = span_of(line) if act == "move" else talk.wish
+        if act in ANSWERED:
+            self._later(since + TICK, lambda: self._answered(talk, since, ANSWERED[act], act))
         elif act in ("book_over", "out_of_office") and talk.booked and talk.start:
             if talk.start - since >= SEEN_BY_THEN:
-                given, start = talk.since, talk.start
-                self._later(start, lambda: self._overlooked(talk, given, start, act))
+                self._later(talk.start, partial(self._overlooked, talk, talk.turn, act))
         elif act == "record_contract":
             self._record(talk, line)
 
@@ -531,9 +483,9 @@ class Auditor:
         if talk.changed < since:
             self._flag(rule, talk.pair, f"somebody did {act} {talk.id} at {since}, and nothing followed")
 
-    def _overlooked(self, talk: Talk, given: datetime | None, start: datetime, act: str) -> None:
-        if talk.start == start and talk.since == given:
-            self._flag("T-10", talk.pair, f"{talk.id} kept its time, {start}, in spite of {act} more than a day before")
+    def _overlooked(self, talk: Talk, turn: int, act: str) -> None:
+        if talk.turn == turn:
+            self._flag("T-10", talk.pair, f"{talk.id} kept its time, {talk.start}, in spite of {act} long before")
 
     def _record(self, talk: Talk, line: Line) -> None:
         """R-19, T-8: the commitments of a first contract come onto the calendar; `count` of them, else at least one."""
@@ -546,12 +498,5 @@ class Auditor:
             if first and made < wanted:
                 self._flag("T-8", talk.pair, f"{made} of the commitments of {talk.id} came onto the calendar at once")
 
-        self._summary_due(talk)
+        self._summary_due(line)
         self._later(since + TICK, check)
-
-
-def _fits(talk: Talk) -> bool:
-    """T-11: a hand move that is long enough and not to a later day can't have left the rules."""
-    if talk.wish is None or talk.start is None:
-        return False
-    return talk.wish.start <= talk.start and (talk.kind != "career" or talk.wish.minutes >= 45)

@@ -5,14 +5,12 @@ rules of time alone; `tests.audit` reads the ledger and asks them.
 """
 
 import calendar
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
 
-from worker.domain.model import Every, Format, Pair, Person, Policy, Span
+from tests.audit_known import Block, Line, Talk, instant
+from worker.domain.model import Cause, Every, Format, Pair, Person, Policy, Span
 from worker.domain.worktime import (
     add_working_days,
     holiday,
@@ -24,7 +22,6 @@ from worker.domain.worktime import (
     working_spans,
 )
 
-Line = Mapping[str, Any]
 #: The rule, and what is wrong.
 Fault = tuple[str, str]
 People = tuple[Person, Person]  #: manager and report
@@ -36,8 +33,6 @@ GAP = timedelta(minutes=15)
 CONTRACT = timedelta(hours=48)
 LAST_HOURS = timedelta(hours=4)
 MOVED_FAR = timedelta(days=14)
-#: A commitment's event as long as this is a note for the day and takes no time.
-ALL_DAY = timedelta(hours=20)
 
 LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
 OWED = ("owed", "deferred")
@@ -60,101 +55,12 @@ ABOUT = {
 }
 #: Those of them that tell of a time to come.
 OF_A_TIME = {*AHEAD, "deferral_notice", "booked_over_warning", "short_session"}
-
-
-# --- what is known ---
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A promise that was not kept: which, when, to whom, in words."""
-
-    rule: str
-    at: datetime
-    pair: str
-    what: str
-
-
-class Sent(NamedTuple):
-    """A mail about a session: when it went out, the start it had then, and to whom."""
-
-    at: datetime
-    start: datetime | None
-    to: str
-
-
-@dataclass(slots=True)
-class Talk:
-    """A session as the ledger told it so far."""
-
-    id: str
-    pair: Pair
-    kind: str
-    topic: str
-    adhoc: bool
-    asked: datetime  #: when it was first heard of
-    changed: datetime  #: the last line of its own
-    state: str = "owed"
-    start: datetime | None = None
-    end: datetime | None = None
-    since: datetime | None = None  #: when it got the time it has
-    count: int = 0
-    inside: bool = False  #: a review inside a 1:1, without an event
-    why_told: bool = False  #: there is no time, and a person was told
-    held: datetime | None = None  #: the end of the conversation that took place
-    key: str = ""
-    event: Span | None = None  #: as it stands on the calendar
-    acts: set[str] = field(default_factory=set)  #: of humans, since we gave it a time
-    wish: Span | None = None  #: where a human moved it
-    recorded: datetime | None = None  #: when its contract, or the last revision, was recorded
-    mails: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))  #: by name
-
-    @property
-    def booked(self) -> bool:
-        return self.state == "booked"
-
-    @property
-    def closes(self) -> bool:
-        """True when a contract is asked for at its end."""
-        return self.kind == "career" and self.topic in ("all", "gap")
-
-    @property
-    def span(self) -> Span | None:
-        """The time it has or had; None when it has none."""
-        return Span(self.start, self.end) if self.start and self.end else None
-
-    def went_out(self, mail: str, since: datetime) -> bool:
-        """Whether a mail of that name was sent since."""
-        return any(sent.at >= since for sent in self.mails[mail])
-
-
-@dataclass(slots=True)
-class Block:
-    """A manager's commitment on the manager's own calendar."""
-
-    id: str
-    pair: Pair
-    key: str
-    span: Span
-    due: date | None
-    open: bool = True
-    done: bool = False
-
-    @property
-    def all_day(self) -> bool:
-        return self.span.end - self.span.start >= ALL_DAY
-
-
-def instant(text: str) -> datetime:
-    """An instant of the ledger. Raises ValueError when it isn't one in UTC."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None or at.utcoffset() != timedelta():
-        raise ValueError(f"{text} is not an instant in UTC")
-    return at
-
-
-def span_of(line: Line) -> Span:
-    return Span(instant(line["start"]), instant(line["end"]))
+#: What only the manager is to read.
+FOR_MANAGER = {*ABOUT} - {"reflection_prompt", "contract_summary", "unplaceable", "booked_over_warning"}
+#: What a human must have done before a session may be deferred for it.
+ACTS = {"declined": "decline", "deleted": "delete", "not_held": "no_show", "moved_out": "move"}
+#: What never moves a session inside its last four hours.
+BY_ITSELF = ("booked_over", "out_of_office", "holiday")
 
 
 # --- a time that we gave ---
@@ -218,6 +124,23 @@ def after_deferral(talk: Talk, span: Span, people: People, now: datetime) -> Ite
         yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
 
 
+def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
+    """T-10, T-11: for a cause there is, not in the last hours, not for a move that is respected."""
+    left = (talk.start or now) - now
+    if cause not in list(Cause):
+        yield "T-10", f"{talk.id} was deferred for no known cause: {cause or 'none'}"
+    if cause in BY_ITSELF and left <= LAST_HOURS:
+        yield "T-10", f"{talk.id} was deferred ({cause}) inside its last four hours"
+    if cause == "booked_over" and left >= CONTRACT:
+        warned = [one.at for one in talk.mails["booked_over_warning"] if talk.since and one.at >= talk.since]
+        if not warned or now - warned[0] < DAY - TICK:
+            yield "T-10", f"{talk.id} was booked over, and did not wait a day after a warning"
+    wish = talk.wish if cause == "moved_out" else None
+    enough = wish is not None and (talk.kind != "career" or wish.minutes >= 45)
+    if wish and enough and talk.start and wish.start <= talk.start:  # not later, so not past its window
+        yield "R-9", f"{talk.id} was moved by hand within the rules, and deferred for it"
+
+
 def soon(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
     """T-14: within five working days of the asking."""
     zone = people[0].zone
@@ -243,6 +166,22 @@ def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
     overdue = today(zone, now) + timedelta(days=21)
     if not any(d - timedelta(days=14) <= day <= max(d + timedelta(days=21), overdue) for d in days):
         yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
+
+
+def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
+    """T-13: five to ten working days after the part before, while neither was deferred."""
+    before = {"direction": "now", "gap": "direction"}[talk.topic]
+    part = next((one for one in reversed(careers) if one.topic == before), None)
+    if part is None or part.end is None or part.count:
+        return
+    zone = people[0].zone
+    day = today(zone, part.end)
+    first, last = (
+        shared_working_day(people, day, 5),
+        max(shared_working_day(people, day, 10), today(zone, now + 21 * DAY)),
+    )
+    if not first <= today(zone, span.start) <= last:
+        yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
 
 
 def rhythms(pair: Pair, anchor: date) -> list[Every]:
@@ -283,6 +222,14 @@ def commitment(
 
 
 # --- mails ---
+
+
+def audience(name: str, to: str, pair: Pair) -> Iterator[Fault]:
+    """R-23: each of the two sees only what is theirs."""
+    allowed = {pair.manager} if name in FOR_MANAGER else {pair.manager, pair.report}
+    allowed = {pair.report} if name == "reflection_prompt" else allowed
+    if name != "operator_alert" and to not in allowed:
+        yield "R-23", f"{name} went to {to or 'nobody'}"
 
 
 def ahead_at(name: str, people: People, start: datetime) -> datetime:
@@ -351,6 +298,13 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
             "T-7",
             f"mail {len(after) + 1} past the deadline of {talk.id} went out on {day}; one a working day, three days",
         )
+
+
+def unfinished(talk: Talk, now: datetime) -> Iterator[Fault]:
+    """T-7, R-17: after the deadline and three late mails, never before."""
+    late = [one for one in talk.mails["contract_reminder"] if talk.held and one.at > talk.held + CONTRACT]
+    if talk.held and (now <= talk.held + CONTRACT or len(late) != 3):
+        yield "T-7", f"{talk.id} became unfinished after {len(late)} mails past the deadline"
 
 
 def reminders_due(manager: Person, held: datetime) -> int:

@@ -6,9 +6,13 @@ of its kind (`planner.settle`).
 """
 
 import logging
+import traceback
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 from worker.clock import Clock
@@ -29,7 +33,7 @@ from worker.domain.model import (
 )
 from worker.drafts import RECENTLY, Drafts, Material, speaks_of_promises
 from worker.emails import Emails
-from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, Transient
+from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient
 from worker.providers.base import CalendarProvider, Mailer
 from worker.store import Store
 from worker.store.outbox import Claimed, Ending
@@ -38,6 +42,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
 BATCH = 50
+#: What was read for a batch is read again after this long: performing takes time, and mails have to be true.
+CURRENT = timedelta(seconds=15)
 SUSPENDED = timedelta(hours=1)
 
 
@@ -49,12 +55,22 @@ class Attempt:
     problem: str = ""
     retry_after: timedelta | None = None
     placed: Placed | None = None
+    over: str = ""  #: the etag that was written over
     gone: str = ""
     fields: Mapping[str, Any] | None = None
     reread: bool = False  #: the calendar is not what we thought: read it again
 
 
 STALE = Attempt(Outcome.STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a batch of messages is about, as of one moment."""
+
+    at: datetime
+    states: Mapping[str, PairState]
+    material: Material
 
 
 class Outbox:
@@ -85,16 +101,23 @@ class Outbox:
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Perform up to `limit` due messages; how many that were."""
         now = self._clock()
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
         if not claimed:
             return 0
+        known = self._read(claimed)
+        for n in range(0, len(claimed), self._together):
+            if self._clock() - known.at > CURRENT:
+                known = self._read(claimed[n:])
+            self._some(claimed[n : n + self._together], known, holder)
+        return len(claimed)
+
+    def _read(self, claimed: Sequence[Claimed]) -> Known:
+        now = self._clock()
         pairs = sorted({one.message.pair for one in claimed if one.message.pair})
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
         material = self._material([one.message for one in claimed], states, now)
-        material = replace(material, words={one.message.key: one.words for one in claimed})
-        for n in range(0, len(claimed), self._together):
-            self._some(claimed[n : n + self._together], states, material, holder)
-        return len(claimed)
+        return Known(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
 
     def _material(self, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime) -> Material:
         """Open what these messages have to say, and nothing else."""
@@ -119,14 +142,18 @@ class Outbox:
 
     # --- one message ---
 
-    def _some(self, some: Sequence[Claimed], states: Mapping[str, PairState], material: Material, holder: str) -> None:
-        ours = self._store.outbox.begin([one.message.key for one in some], holder)
-        endings = [self._one(one, states.get(one.message.pair), material) for one in some if one.message.key in ours]
+    def _some(self, some: Sequence[Claimed], known: Known, holder: str) -> None:
+        ours = self._store.outbox.begin([one.message.key for one in some], holder, self._clock() + LEASE)
+        endings = [
+            self._one(one, known.states.get(one.message.pair), known.material)
+            for one in some
+            if one.message.key in ours
+        ]
         now = self._clock()
         self._store.outbox.settle([ending for ending, _ in endings], holder, now)
         unlike = sorted({ending.message.calendar for ending, attempt in endings if attempt.reread})
         if unlike:
-            self._store.calendars.hint(unlike, now)
+            self._store.calendars.distrust(unlike, now)
 
     def _one(self, one: Claimed, state: PairState | None, material: Material) -> tuple[Ending, Attempt]:
         message = replace(one.message, attempts=one.message.attempts + 1)
@@ -140,6 +167,7 @@ class Outbox:
             settlement=settlement,
             problem=attempt.problem,
             placed=attempt.placed,
+            over=attempt.over,
             gone=attempt.gone,
             fields=attempt.fields,
         )
@@ -164,6 +192,8 @@ class Outbox:
             return Attempt(outcome, str(error), error.retry_after)
         except LongarcError as error:
             return Attempt(Outcome.PERMANENT, str(error))
+        except Exception as error:  # a template of the company's own, a library: one message must not stop the others
+            return Attempt(Outcome.PERMANENT, _unexpected(error))
 
     def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
         who = message.calendar or message.to
@@ -211,7 +241,16 @@ class Outbox:
                 return Attempt(Outcome.DONE, fields=fields)
             if sent is None and lost and not _again(message):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
-        mailer.send(email, message.key)
+        return self._send(mailer, email, message.key, fields)
+
+    def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
+        try:
+            mailer.send(email, key)
+        except Transient as error:
+            sent = _was_sent(mailer, key) if error.uncertain else False
+            if not sent:
+                outcome = Outcome.UNCERTAIN if sent is None else Outcome.TRANSIENT
+                return Attempt(outcome, str(error), error.retry_after)
         return Attempt(Outcome.DONE, fields=fields)
 
     # --- events ---
@@ -223,29 +262,56 @@ class Outbox:
         if message.what is What.CANCEL:
             return self._cancel(message, state, provider)
         subject = _subject(message, state)
-        if subject is None or not planner.fresh(message, self._clock()) or not _wanted(message, subject):
+        wanted = subject is not None and _wanted(message, subject)
+        there = provider.find(message.calendar, message.event) if message.attempts > 1 else None
+        if subject is None or not wanted:
+            if there is not None and message.what is What.CREATE:
+                provider.cancel(there.ref)  # an earlier attempt did make it, and nobody heard of it
             return STALE
         draft = self._draft(state, subject, material)
-        placed = state.placed.get(message.event)
         if message.what is What.CREATE:
-            event = provider.create(message.calendar, draft)
-        elif placed is None or placed.gone or (message.start and placed.span.start != message.start):
-            return STALE
+            return self._create(message, provider, draft, subject, there)
+        return self._update(message, provider, draft, subject, there, state.placed.get(message.event))
+
+    def _create(
+        self,
+        message: Message,
+        provider: CalendarProvider,
+        draft: EventDraft,
+        subject: Session | Commitment,
+        there: Event | None,
+    ) -> Attempt:
+        """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
+        if there is not None:
+            placed = replace(_placed(there, draft), written=draft.span)
+        elif planner.fresh(message, self._clock()):
+            placed = _placed(provider.create(message.calendar, draft), draft)
         else:
-            event = self._already(message, provider, draft.span) or provider.update(placed.ref, draft)
-        return Attempt(Outcome.DONE, placed=_placed(event, draft.key, draft.sequence), fields=_fields(subject))
+            return STALE
+        return Attempt(Outcome.DONE, placed=placed, fields=_fields(subject))
+
+    def _update(
+        self,
+        message: Message,
+        provider: CalendarProvider,
+        draft: EventDraft,
+        subject: Session | Commitment,
+        there: Event | None,
+        placed: Placed | None,
+    ) -> Attempt:
+        """`there` is the event as it stands, when an earlier attempt may have changed it already."""
+        if placed is None or placed.gone:
+            return STALE
+        if there is None or there.span != draft.span:
+            if message.start and placed.span.start != message.start:
+                return STALE
+            there = provider.update(placed.ref, draft)
+        return Attempt(Outcome.DONE, placed=_placed(there, draft), over=placed.ref.etag, fields=_fields(subject))
 
     def _draft(self, state: PairState, subject: Session | Commitment, material: Material) -> EventDraft:
         if isinstance(subject, Session):
             return self._drafts.session_event(state, subject)
         return self._drafts.commitment_event(state, subject, material.promises.get(subject.id))
-
-    def _already(self, message: Message, provider: CalendarProvider, span: Any) -> Event | None:
-        """The event, when an earlier attempt did change it and nobody heard of it."""
-        if message.attempts <= 1:
-            return None
-        event = provider.find(message.calendar, message.event)
-        return event if event is not None and event.span == span else None
 
     def _cancel(self, message: Message, state: PairState, provider: CalendarProvider) -> Attempt:
         placed = state.placed.get(message.event)
@@ -287,10 +353,29 @@ def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:
     return notices.holds(message, session, state.commitments, state.pair.active, now)
 
 
-def _placed(event: Event, key: str, sequence: int) -> Placed:
+def _placed(event: Event, draft: EventDraft) -> Placed:
     return Placed(
-        key=key, ref=event.ref, span=event.span, written=event.span, sequence=sequence, answers=dict(event.answers)
+        key=draft.key,
+        ref=event.ref,
+        span=event.span,
+        written=event.span,
+        sequence=draft.sequence,
+        answers=dict(event.answers),
     )
+
+
+def _was_sent(mailer: Mailer, key: str) -> bool | None:
+    """Whether it went out; None when nobody can tell."""
+    try:
+        return mailer.was_sent(key)
+    except ProviderError:
+        return None
+
+
+def _unexpected(error: Exception) -> str:
+    """What went wrong and where, without the error's own text: that may hold what two people said."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def _auto_declined(settlement: Settlement, placed: Placed | None) -> Settlement:

@@ -75,10 +75,15 @@ class World:
     """A company whose calendars, mails and time are in this process."""
 
     def __init__(
-        self, settings: Settings, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], start: datetime
+        self,
+        settings: Settings,
+        persons: Mapping[Address, Person],
+        pairs: Mapping[str, Pair],
+        start: datetime,
+        calendar: MemoryCalendar | None = None,
     ) -> None:
         self.clock = SteppedClock(start)
-        self.calendar = MemoryCalendar()
+        self.calendar = calendar or MemoryCalendar()
         self.mailer = MemoryMailer()
         self.persons = {e: replace(p, calendar=_simulated(p), mail=SERVICE) for e, p in persons.items()}
         self.pairs = dict(pairs)
@@ -152,6 +157,52 @@ def told(row: Mapping[str, Any]) -> Line | None:
     if row["reason"]:
         line["reason"] = row["reason"]
     return line
+
+
+# --- a stretch of time ---
+
+
+def simulated(settings: Settings) -> Settings:
+    """The settings for a simulation: changes are told by hints as they happen, so polling only checks on them, and
+    the guard against many cancels is off, because here many people leave their calendars in a mess on purpose."""
+    sync = settings.sync.model_copy(update={"every": timedelta(days=7), "full_every": timedelta(days=28)})
+    rules = settings.rules.model_copy(update={"max_cancels": 1_000_000})
+    operator = settings.operator or "operator@simulated.example"
+    return settings.model_copy(update={"sync": sync, "rules": rules, "operator": operator})
+
+
+def year(
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    start: datetime,
+    length: timedelta,
+    *,
+    seed: int,
+    behave: str,
+    settings: Settings | None = None,
+    calendars: Path | None = None,
+    out: IO[str] | None = None,
+    progress: Callable[[datetime], None] = lambda _: None,
+) -> int:
+    """Let a company live for that long; how many lines the ledger has. `behave` names one of `behaviour.MANNERS`."""
+    import gc
+
+    from worker.behaviour import MANNERS, Crowd, Meetings
+
+    world = World(simulated(settings or Settings()), persons, pairs, start)
+    world.ledger, world.keep_mails = Ledger(out=out, keep=False), False
+    world.humans = Crowd(world, MANNERS[behave], seed)
+    if calendars is not None:
+        load_calendars(calendars, world.persons, world.calendar, Span(start, start + length + Meetings.AHEAD))
+    others = Meetings(world, MANNERS[behave], seed)
+    # millions of small values that all live on: looking through them for garbage takes a fifth of the time
+    gc.set_threshold(100_000, 50, 50)
+    while world.clock() < start + length:
+        others.refresh()
+        world.calendar.changed()
+        world.run_until(min(world.clock() + Meetings.EVERY, start + length), progress)
+    world.worker.close()
+    return world.ledger.count
 
 
 # --- calendars that people bring along ---

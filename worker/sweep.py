@@ -124,7 +124,7 @@ class Sweep:
     # --- seeing ---
 
     def _see(self, needs: Sequence[Need], now: datetime) -> Seen:
-        """Everybody's time that is needed, at most 20 people a request; who needs a short look is not read far ahead."""
+        """Everybody's time that is needed, 20 people a request; who needs a short look is not read far ahead."""
         windows: dict[Address, Span] = {}
         for need in needs:
             for who in need.people:
@@ -168,7 +168,8 @@ class Sweep:
         if total <= self._policy.max_cancels:
             return set()
         refused = Refused(
-            f"One sweep was about to cancel {total} events, more than the {self._policy.max_cancels} allowed. They stay. "
+            f"One sweep was about to cancel {total} events, more than the {self._policy.max_cancels} allowed. "
+            "They stay. "
             "If that is right, raise rules.max_cancels; if not, look at the people file and at the calendars first."
         )
         log.error("%s", refused, extra={"action": "guard"})

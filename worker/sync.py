@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.model import Address, Changes, Cursor, Event, Placed, Span
+from worker.domain.model import Address, Answer, Changes, Cursor, Event, Placed, Span
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient
 from worker.providers.base import CalendarProvider
 from worker.store import Store
@@ -113,7 +113,7 @@ def window(now: datetime) -> Span:
 def read(changes: Changes, known: Known, organizer: Address, now: datetime) -> Reading:
     """What a calendar told. Raises Refused when it tells that everything is gone: that is not believed."""
     listed = {event.key: event for event in changes.events if event.key}
-    vanished = {ref for ref in changes.gone}
+    vanished = set(changes.gone)
     placed: list[tuple[Placed, str]] = []
     inside = window(now)
     lost = 0
@@ -148,8 +148,12 @@ def _as_seen(old: Placed, event: Event | None, changes: Changes, vanished: set[s
 
 
 def _matters(new: Placed, old: Placed) -> bool:
-    """Whether planning has to hear of it; a new etag alone means nothing."""
-    return (new.span, new.gone, new.answers) != (old.span, old.gone, old.answers)
+    """Whether planning has to hear of it: a move, a deletion, a decline. A yes or a new etag changes nothing."""
+    return (new.span, new.gone, _declined(new)) != (old.span, old.gone, _declined(old))
+
+
+def _declined(placed: Placed) -> set[Address]:
+    return {who for who, answer in placed.answers.items() if answer is Answer.DECLINED}
 
 
 def _booked_over(changes: Changes, known: Known) -> set[str]:

@@ -7,6 +7,8 @@ The settings are found through `LONGARC_CONFIG`; `longarc run` sets it for its o
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -41,12 +43,31 @@ def _settings() -> settings_file.Settings:
 huey = make_huey(_settings())
 
 
-@cache
+_given: list[Worker] = []
+
+
 def worker() -> Worker:
-    """This process's worker, made at the first task."""
+    """This process's worker, made at the first task unless one was given."""
+    return _given[-1] if _given else _made()
+
+
+@cache
+def _made() -> Worker:
     made = build(_settings())
     made.store.migrate()
     return made
+
+
+@contextmanager
+def at_once(given: Worker) -> Iterator[None]:
+    """Have the tasks done here and at once, with this worker: the demo's, whose clock is stepped."""
+    before, huey.immediate = huey.immediate, True
+    _given.append(given)
+    try:
+        yield
+    finally:
+        _given.pop()
+        huey.immediate = before
 
 
 @huey.periodic_task(crontab())

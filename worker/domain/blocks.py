@@ -6,7 +6,7 @@ from worker.domain.model import Commitment, FreeBusy, Owner, Person, Placed, Spa
 from worker.domain.placing import without
 from worker.domain.planning import Planning
 from worker.domain.slots import solo
-from worker.domain.worktime import add_working_days, is_working_day, today, wall
+from worker.domain.worktime import add_working_days, today, wall
 
 
 def put_on_calendar(p: Planning) -> None:

@@ -159,7 +159,7 @@ def reviews_after(session: Session, pair: Pair, policy: Policy, now: datetime) -
 def new_session(  # the one place where a session gets its id
     pair: str, kind: Kind, topic: Topic, cycle: int, minutes: int, window: Window, now: datetime, mark: str = ""
 ) -> Session:
-    """A session that is owed. Its id follows from what it is and when it was wanted, so that a replay gives the same."""
+    """A session that is owed. Its id follows from what it is and when it was wanted: a replay gives the same."""
     seed = "|".join((pair, kind, topic, str(cycle), mark, now.isoformat()))
     number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big")
     return Session(

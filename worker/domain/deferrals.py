@@ -11,11 +11,11 @@ from worker.domain.model import (
     Placed,
     Session,
     Show,
-    Span,
     State,
     What,
 )
 from worker.domain.planning import DAILY, HALF_DAILY, Planning, last_look
+from worker.domain.reviews import inside
 from worker.domain.worktime import holiday, today
 
 LAST_HOURS = timedelta(hours=4)
@@ -37,8 +37,8 @@ IN_WORDS = {
 def observe(p: Planning) -> None:
     """Compare each booked session with its event, and defer, accept or warn."""
     for session in [s for s in p.sessions.values() if s.booked]:
-        if p.in_flight(session.id):
-            continue  # what we see may be older than what we decided
+        if p.in_flight(session.id) or inside(p, session):
+            continue  # what we see may be older than what we decided; or there is no event to see
         placed = p.state.placed.get(session.key)
         if placed is None:
             _lost(p, session)
@@ -172,7 +172,7 @@ def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
 
 
 #: How many days before its start a session's calendars are looked at; more often as it comes near.
-LOOKS = {Kind.CAREER: (28, 21, 14, 7, 6, 5, 4, 3, 2, 1), Kind.REVIEW: (3, 2, 1), Kind.CHECKIN: (2, 1)}
+LOOKS = {Kind.CAREER: (28, 14, 7, 4, 3, 2, 1), Kind.REVIEW: (3, 1), Kind.CHECKIN: (1,)}
 
 
 def looks(session: Session) -> list[datetime]:
@@ -192,7 +192,8 @@ def look_due(p: Planning, session: Session) -> bool:
 
 
 def _next_look(p: Planning, session: Session) -> datetime:
-    return next((instant for instant in looks(session) if instant > p.now), session.span.start)
+    warned = [session.warned_at + WARNING] if session.warned_at else []
+    return min((instant for instant in looks(session) + warned if instant > p.now), default=session.span.start)
 
 
 # --- deferring ---

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from worker.domain import cadence
+from worker.domain import anchors, cadence
 from worker.domain.deferrals import count_in_cycle
 from worker.domain.model import (
     Address,
@@ -50,7 +50,7 @@ def place_all(p: Planning) -> None:
         elif session.unplaceable and not _retry_due(p):
             p.wake(last_look(p.now, DAILY) + DAILY)
         else:
-            _place(p, session)
+            _place(p, anchors.anchored(p, session))
 
 
 def _place(p: Planning, session: Session) -> None:

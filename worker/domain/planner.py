@@ -6,7 +6,7 @@ written; when it lacks free/busy it returns only the question. The same world pl
 
 from datetime import datetime, timedelta
 
-from worker.domain import blocks, cadence, deferrals, notices, placing, reviews
+from worker.domain import anchors, blocks, cadence, deferrals, notices, placing, reviews
 from worker.domain.model import (
     Ended,
     Message,
@@ -32,9 +32,7 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
         return p.plan()
     deferrals.observe(p)
     pass_time(p)
-    re_anchor(p)
-    want(p)
-    placing.place_all(p)
+    arrange(p)
     blocks.put_on_calendar(p)
     notices.announce(p)
     return p.plan()
@@ -54,27 +52,21 @@ def pass_time(p: Planning) -> None:
             p.decide_session(held, "Its end has passed; taken as held unless somebody says otherwise.")
 
 
-def re_anchor(p: Planning) -> None:
-    """T-3, T-11: the rhythm counts from what was really held; what no longer lies in its window gets a new time."""
-    for session in cadence.regular(list(p.sessions.values())):
-        if not (session.booked or session.owed) or session.count or p.in_flight(session.id):
-            continue
-        window = cadence.window_of(session, list(p.sessions.values()), p.pair, p.people, p.policy)
-        if window.target == session.target:
-            continue
-        window = cadence.still_open(window, p.now)
-        moved = p.put(session, earliest=window.earliest, target=window.target, latest=window.latest)
-        if moved.booked and not moved.by_hand and _outside(moved, window, p.now):
-            again = p.put(moved, state=State.OWED, start=None, end=None, options=())
-            p.decide_session(again, "The rhythm counts from another day now; it gets a time in its new window.")
-
-
-def _outside(session: Session, window: cadence.Window, now: datetime) -> bool:
-    start = session.span.start
-    return start - now > deferrals.LAST_HOURS and not window.earliest <= start <= window.latest
-
-
 # --- what there has to be ---
+
+#: A time that is given may move the windows of what follows it: so often at most they are gone through.
+ROUNDS = 4
+
+
+def arrange(p: Planning) -> None:
+    """Have what there has to be, in its window and with a time."""
+    for _ in range(ROUNDS):
+        before = dict(p.sessions)
+        anchors.re_anchor(p)
+        want(p)
+        placing.place_all(p)
+        if p.sessions == before:
+            return
 
 
 def want(p: Planning) -> None:
@@ -151,7 +143,7 @@ def settle(message: Message, outcome: Outcome, now: datetime, retry_after: timed
 
 
 def _uncertain_mail(message: Message, now: datetime) -> Settlement:
-    """Nobody knows whether it went out. The summary goes once more, with the same Message-ID; others wait for a human."""
+    """Nobody knows whether it went out. The summary goes once more, with its Message-ID; others wait for a human."""
     if message.name == "contract_summary" and message.attempts < 2:
         return Settlement(Progress.WAITING, due_at=now)
     return Settlement(Progress.UNCERTAIN, tell_operator=True)

@@ -205,11 +205,13 @@ class Planning:
         number: int = 0,
         due_at: datetime | None = None,
     ) -> None:
-        """Decide to send a mail. The key counts how often one of that name was decided, so a dropped one may follow."""
-        count = sum(m.name == name and m.subject == subject and m.to == to for m in self.messages) + 1
+        """Decide to send a mail. The key says what it speaks of, since old mails are not all known here, and counts how
+        often the same was decided, so that another may follow one that was dropped."""
+        about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
+        count = sum(m.key.startswith(about) for m in self.messages) + 1
         self.messages.append(
             Message(
-                key=f"{name}:{subject}:{to}:{count}",
+                key=f"{about}{count}",
                 what=What.MAIL,
                 pair=self.pair.id,
                 subject=subject,

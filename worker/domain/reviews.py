@@ -11,7 +11,7 @@ TOO_LATE = timedelta(days=27)
 
 
 def want_reviews(p: Planning) -> None:
-    """Have the reviews owed that there have to be: they look at a contract, so they come once it is there, or overdue."""
+    """Have the reviews owed that are due: they look at a contract, and come when it is there or overdue."""
     if p.pair.review is Review.NONE:
         return
     for session in p.of_kind(Kind.CAREER):

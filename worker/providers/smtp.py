@@ -90,24 +90,26 @@ class SmtpMailer:
             session.close()
 
     def _open(self) -> "_Session":
-        context = ssl.create_default_context(cafile=self._ca_file or None)
         name = socket.gethostname()
         greeting = name if "." in name else "[127.0.0.1]"  # asking the DNS for our name can take long
         if self._security == "tls":
             session: _Session = _TlsSession(
-                self._host, self._port, local_hostname=greeting, timeout=self._timeout, context=context
+                self._host, self._port, local_hostname=greeting, timeout=self._timeout, context=self._trust()
             )
         else:
             session = _Session(self._host, self._port, local_hostname=greeting, timeout=self._timeout)
         try:
             if self._security == "starttls":
-                session.starttls(context=context)
+                session.starttls(context=self._trust())
             if self._username:
                 session.login(self._username, self._password)
         except BaseException:
             session.close()
             raise
         return session
+
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._ca_file or None)
 
     def _translate(self, error: Exception, *, uncertain: bool) -> ProviderError:
         place = f"{self._host}:{self._port}"

@@ -102,6 +102,7 @@ def _engine(url: str, lite: bool) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
+        pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
         **({"poolclass": StaticPool} if memory else {}),
     )
     event.listen(engine, "connect", _prepare_sqlite)

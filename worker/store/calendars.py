@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, update
@@ -13,6 +13,10 @@ from worker.store.base import Database
 from worker.store.plans import wake
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
+
+
+#: An event that ended so long ago is history; whatever becomes of it on the calendar changes nothing.
+OVER = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Calendars:
 
     def known(self, address: Address, now: datetime) -> Known:
         """What we know of this calendar."""
-        ours = select(event).where(event.c.calendar == address, event.c.gone.is_(False))
+        ours = select(event).where(event.c.calendar == address, event.c.gone.is_(False), event.c.end > now - OVER)
         booked = and_(session.c.state == State.BOOKED.value, session.c.end > now, pair.c.manager == address)
         with self._database.read() as connection:
             found = connection.execute(ours).mappings().all()
@@ -113,8 +117,10 @@ class Calendars:
                 same = and_(event.c.key == placed.key, event.c.etag == etag)
                 connection.execute(update(event).where(same).values(**seen))
             self._meetings(connection, look.address, reading, full=size is not None)
-            wake(connection, sorted(reading.wake), now)
-            wake(connection, sorted(reading.look), now, look=True)
+            if reading.wake:
+                wake(connection, sorted(reading.wake), now)
+            if reading.look:
+                wake(connection, sorted(reading.look), now, look=True)
 
     def _meetings(self, connection: Any, address: Address, reading: Reading, *, full: bool) -> None:
         theirs = meeting.c.calendar == address
@@ -143,10 +149,11 @@ class Calendars:
         with self._database.write() as connection:
             connection.execute(update(calendar).where(mine).values(due_at=due, holder=None, held_until=None))
 
-    def forget_cursor(self, address: Address) -> None:
-        """Have the next reading be a full pass."""
+    def distrust(self, addresses: Collection[Address], now: datetime) -> None:
+        """These are not what we thought: have them read whole, at the next tick."""
+        theirs = calendar.c.address.in_(list(addresses))
         with self._database.write() as connection:
-            connection.execute(update(calendar).where(calendar.c.address == address).values(cursor=None))
+            connection.execute(update(calendar).where(theirs).values(due_at=now, cursor=None))
 
     def meetings(self, pair_id: str) -> list[Meeting]:
         """The 1:1s of a pair that are known."""

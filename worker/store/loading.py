@@ -58,7 +58,7 @@ def _at(name: str) -> Any:
 
 _PAIRS = select(pair).where(pair.c.id.in_(_any("pairs")))
 _PEOPLE = select(person).where(person.c.email.in_(_any("people")))
-#: What is not closed, and the last two cycles: the cadence counts from them.
+#: What is not closed, and the last two cycles held and all after them: the cadence counts from them.
 _SESSIONS = (
     select(session)
     .join(pair, pair.c.id == session.c.pair)

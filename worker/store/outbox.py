@@ -52,7 +52,11 @@ _BEGIN = (
         message.c.holder == bindparam("me"),
         message.c.progress.in_([Progress.CLAIMED.value, Progress.SENDING.value]),
     )
-    .values(progress=Progress.SENDING.value, attempts=message.c.attempts + 1)
+    .values(
+        progress=Progress.SENDING.value,
+        attempts=message.c.attempts + 1,
+        due_at=bindparam("until", type_=tables.Instant()),
+    )
     .returning(message.c.key)
 )
 _SETTLE = (
@@ -84,6 +88,7 @@ class Ending:
     settlement: Settlement
     problem: str = ""
     placed: Placed | None = None  #: the event as it stands now
+    over: str = ""  #: the etag of what stood there when it was written; empty when there was nothing
     gone: str = ""  #: key of an event that stands no more
     fields: Mapping[str, Any] | None = None  #: for the history, when it was done
 
@@ -106,13 +111,10 @@ class OutboxRows:
             for row in found
         ]
 
-    def begin(self, keys: Sequence[str], holder: str) -> set[str]:
-        """Note that these are about to be performed. Only those returned are still ours to perform."""
+    def begin(self, keys: Sequence[str], holder: str, until: datetime) -> set[str]:
+        """Note that these are about to be performed, and hold them until then. Only those returned are still ours."""
         with self._database.write() as connection:
-            return self._begin(connection, keys, holder)
-
-    def _begin(self, connection: Connection, keys: Sequence[str], holder: str) -> set[str]:
-        return set(connection.execute(_BEGIN, {"keys": list(keys), "me": holder}).scalars())
+            return set(connection.execute(_BEGIN, {"keys": list(keys), "me": holder, "until": until}).scalars())
 
     def settle(self, endings: Sequence[Ending], holder: str, now: datetime) -> None:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
@@ -157,7 +159,8 @@ class OutboxRows:
                 "gone": placed.gone,
                 "answers": {who: answer.value for who, answer in placed.answers.items()},
             }
-            self._database.upsert(connection, event, [row])
+            if not _seen_since(connection, ending, placed):
+                self._database.upsert(connection, event, [row])
         if ending.gone:
             connection.execute(update(event).where(event.c.key == ending.gone).values(gone=True))
 
@@ -191,6 +194,20 @@ class OutboxRows:
         query = select(message).where(or_(ended, stuck)).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _seen_since(connection: Connection, ending: Ending, placed: Placed) -> bool:
+    """When a reading of the calendar has told more of the event than our own write knows, only what we wrote is noted.
+
+    So what a human did to it in the moment between the two is not forgotten.
+    """
+    newer = and_(event.c.key == placed.key, or_(event.c.etag != ending.over, event.c.gone))
+    ours = {
+        "written_start": placed.written.start,
+        "written_end": placed.written.end,
+        "sequence": placed.sequence,
+    }
+    return bool(connection.execute(update(event).where(newer).values(**ours)).rowcount)
 
 
 def _session(one: Message) -> str:

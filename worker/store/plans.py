@@ -163,8 +163,8 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[st
     latest = now + AT_LEAST
     looked = [{**same[plan.pair], "at": now} for plan in plans if plan.looked]
     due = [{**same[plan.pair], "due": min(plan.due_at or latest, latest)} for plan in plans]
-    cycles = {plan.pair: max((s.cycle for s in plan.sessions), default=0) for plan in plans}
-    newest = [{"one": pair_id, "newest": cycle} for pair_id, cycle in cycles.items() if cycle]
+    held = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and not s.adhoc] for plan in plans}
+    newest = [{"one": pair_id, "newest": max(cycles)} for pair_id, cycles in held.items() if cycles]
     for statement, values in ((_LOOKED, looked), (_RESCHEDULE, due), (_NEWEST, newest)):
         if values:
             connection.execute(statement, values)

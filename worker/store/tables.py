@@ -90,7 +90,7 @@ pair = Table(
     Column("paused", Boolean, nullable=False),
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
     Column("ended", String, nullable=False),
-    Column("cycle", Integer, nullable=False, default=0),  # the newest cycle
+    Column("cycle", Integer, nullable=False, default=0),  # the newest of which something was held
     Column("looked_at", Instant),
     Column("due_at", Instant, index=True),
     Column("wakes", Integer, nullable=False, default=0),  # grows when somebody wakes the pair

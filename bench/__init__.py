@@ -1,0 +1,1 @@
+"""What `make bench` measures: counts and ratios, side by side, on whatever machine it runs."""

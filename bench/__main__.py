@@ -1,0 +1,41 @@
+"""Measure everything, print it, and keep the table in `bench/README.md`."""
+
+import argparse
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import calls, search, startup, tick, year
+
+PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
+    ("search", "Finding a time", search.measure),
+    ("tick", "A tick with nothing due", tick.measure),
+    ("startup", "Starting the command", startup.measure),
+    ("calls", "Requests to a calendar", calls.measure),
+    ("year", "Simulating a year", year.measure),
+)
+README = Path(__file__).parent / "README.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help="measure only these: " + ", ".join(name for name, _, _ in PARTS))
+    wanted = parser.parse_args().parts
+    lines = [
+        "# Measurements",
+        "",
+        "What `make bench` printed when it last ran. Counts and ratios say more than times: machines differ. "
+        f"Python {platform.python_version()}, {platform.machine()}, two cores shared with other work.",
+    ]
+    for name, title, measure in PARTS:
+        if wanted and name not in wanted:
+            continue
+        rows = measure()
+        lines += ["", f"## {title}", "", "| what | result |", "|---|---|", *(f"| {what} | {got} |" for what, got in rows)]
+        print("\n".join(lines[-len(rows) - 4 :]), flush=True)
+    if not wanted:
+        README.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

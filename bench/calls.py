@@ -1,0 +1,67 @@
+"""How many requests a calendar gets: counted while a company lives through a quarter."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from bench.company import company
+from worker.behaviour import CALM, Crowd
+from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.providers.memory import MemoryCalendar
+from worker.settings import Settings
+from worker.simulate import World
+
+START = datetime(2027, 3, 1, 6, tzinfo=UTC)
+PAIRS, DAYS = 60, 91
+
+
+class Counting(MemoryCalendar):
+    """The reference calendar, counting what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.largest = 0
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        self.calls["free/busy"] += 1
+        self.calls["people asked for"] += len(people)
+        self.largest = max(self.largest, len(people))
+        return super().free_busy(people, window)
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        self.calls["changes"] += 1
+        return super().changes(calendar, cursor, window)
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        self.calls["create"] += 1
+        return super().create(calendar, draft)
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        self.calls["update"] += 1
+        return super().update(ref, draft)
+
+    def cancel(self, ref: EventRef) -> None:
+        self.calls["cancel"] += 1
+        return super().cancel(ref)
+
+
+def measure() -> list[tuple[str, str]]:
+    """Requests of one quarter, next to what there was to write."""
+    persons, pairs = company(PAIRS, START.date())
+    world = World(Settings(), persons, pairs, START, calendar=Counting())
+    world.humans = Crowd(world, CALM, 1)
+    world.run_until(START + timedelta(days=DAYS))
+    calendar = world.calendar
+    assert isinstance(calendar, Counting)
+    done = Counter(line["what"] for line in world.ledger.lines)
+    calls = calendar.calls
+    assert calendar.largest <= 20, "a request asked for more than 20 people"
+    writes = calls["create"] + calls["update"] + calls["cancel"]
+    effects = done["event.create"] + done["event.update"] + done["event.cancel"]
+    return [
+        (f"writes in a quarter, {PAIRS} pairs", f"{writes}, for {effects} events written"),
+        ("free/busy requests", f"{calls['free/busy']}, of {calls['people asked for'] / calls['free/busy']:.1f} people"),
+        ("change requests", f"{calls['changes']}"),
+        ("requests per pair", f"{(writes + calls['free/busy'] + calls['changes']) / PAIRS:.1f}"),
+    ]

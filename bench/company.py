@@ -1,0 +1,45 @@
+"""A company of any size for the measurements: teams of seven, five zones, a fifth of the pairs in series."""
+
+from datetime import date
+
+from worker.domain.model import Address, Format, Pair, Person
+from worker.domain.worktime import parse_hours
+
+ZONES = (
+    ("Europe/Berlin", "DE"),
+    ("Europe/London", "GB"),
+    ("America/New_York", "US"),
+    ("Asia/Kolkata", "IN"),
+    ("Australia/Sydney", "AU"),
+)
+TEAM = 7
+HOURS = parse_hours("Mon-Fri 08:30-17:00")
+
+
+def company(size: int, first_seen: date) -> tuple[dict[Address, Person], dict[str, Pair]]:
+    """People and pairs; each team works in one zone, with a report or two elsewhere."""
+    persons: dict[Address, Person] = {}
+    pairs: dict[str, Pair] = {}
+    for n in range(size):
+        team = n // TEAM
+        manager, report = f"manager{team}@bench.example", f"report{n}@bench.example"
+        persons.setdefault(manager, _person(manager, team))
+        near = team if n % TEAM else team + (1 if team % len(ZONES) == 0 else 0)
+        persons[report] = _person(report, near)
+        style = Format.SERIES if n % 5 == 0 else Format.COMBINED
+        pair = Pair(manager=manager, report=report, first_seen=first_seen, format=style)
+        pairs[pair.id] = pair
+    return persons, pairs
+
+
+def _person(email: Address, zone: int) -> Person:
+    name, country = ZONES[zone % len(ZONES)]
+    return Person(
+        email=email,
+        name=email.partition("@")[0].title(),
+        zone=name,
+        country=country,
+        hours=HOURS,
+        calendar="memory",
+        mail="memory",
+    )

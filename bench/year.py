@@ -1,0 +1,36 @@
+"""A whole company's year: how long it takes to simulate, and how that grows with the company."""
+
+import resource
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+
+from bench.company import company
+from worker import simulate
+
+START = datetime(2027, 1, 4, 6, tzinfo=UTC)
+
+
+def measure(days: int = 364, sizes: tuple[int, int] = (1000, 2000)) -> list[tuple[str, str]]:
+    """Each size in a process of its own, so that the memory measured is its own."""
+    rows: list[tuple[str, str]] = []
+    taken: list[float] = []
+    for size in sizes:
+        with get_context("spawn").Pool(1) as pool:
+            seconds, megabytes, lines = pool.apply(one, (size, days))
+        taken.append(seconds)
+        rows.append(
+            (f"{size:,} pairs, {days} days, ordinary people", f"{seconds:.0f} s, {megabytes} MB, {lines:,} ledger lines")
+        )
+    rows.append((f"{sizes[1]:,} pairs against {sizes[0]:,} (promised: at most 2.2)", f"{taken[1] / taken[0]:.2f}"))
+    return rows
+
+
+def one(size: int, days: int) -> tuple[float, int, int]:
+    """Seconds, megabytes at the most, lines of the ledger."""
+    persons, pairs = company(size, START.date())
+    start = time.perf_counter()
+    lines = simulate.year(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit, lines

@@ -1,0 +1,106 @@
+"""What an audit keeps in mind of a run: its sessions, the events of commitments, and what was found wrong."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from worker.domain.model import Pair, Span
+
+Line = Mapping[str, Any]
+
+#: A commitment's event as long as this is a note for the day and takes no time.
+ALL_DAY = timedelta(hours=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was not kept: which, when, to whom, in words."""
+
+    rule: str
+    at: datetime
+    pair: str
+    what: str
+
+
+class Sent(NamedTuple):
+    """A mail about a session: when it went out, the start it had then, and to whom."""
+
+    at: datetime
+    start: datetime | None
+    to: str
+
+
+@dataclass(slots=True)
+class Talk:
+    """A session as the ledger told it so far."""
+
+    id: str
+    pair: Pair
+    kind: str
+    topic: str
+    adhoc: bool
+    asked: datetime  #: when it was first heard of
+    changed: datetime  #: the last line of its own
+    state: str = "owed"
+    turn: int = 0  #: how many lines of its own there were
+    start: datetime | None = None
+    end: datetime | None = None
+    since: datetime | None = None  #: when it got the time it has
+    count: int = 0
+    inside: bool = False  #: a review inside a 1:1, without an event
+    why_told: bool = False  #: there is no time, and a person was told
+    held: datetime | None = None  #: the end of the conversation that took place
+    key: str = ""
+    event: Span | None = None  #: as it stands on the calendar
+    acts: set[str] = field(default_factory=set)  #: of humans, since we gave it a time
+    wish: Span | None = None  #: where a human moved it
+    recorded: datetime | None = None  #: when its contract, or the last revision, was recorded
+    mails: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))  #: by name
+
+    @property
+    def booked(self) -> bool:
+        return self.state == "booked"
+
+    @property
+    def closes(self) -> bool:
+        """True when a contract is asked for at its end."""
+        return self.kind == "career" and self.topic in ("all", "gap")
+
+    @property
+    def span(self) -> Span | None:
+        """The time it has or had; None when it has none."""
+        return Span(self.start, self.end) if self.start and self.end else None
+
+    def went_out(self, mail: str, since: datetime) -> bool:
+        """Whether a mail of that name was sent since."""
+        return any(sent.at >= since for sent in self.mails[mail])
+
+
+@dataclass(slots=True)
+class Block:
+    """A manager's commitment on the manager's own calendar."""
+
+    id: str
+    pair: Pair
+    key: str
+    span: Span
+    due: date | None
+    open: bool = True
+
+    @property
+    def all_day(self) -> bool:
+        return self.span.end - self.span.start >= ALL_DAY
+
+
+def instant(text: str) -> datetime:
+    """An instant of the ledger. Raises ValueError when it isn't one in UTC."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or at.utcoffset() != timedelta():
+        raise ValueError(f"{text} is not an instant in UTC")
+    return at
+
+
+def span_of(line: Line) -> Span:
+    return Span(instant(line["start"]), instant(line["end"]))

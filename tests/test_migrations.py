@@ -1,0 +1,74 @@
+"""The migrations lead to exactly the schema that the program uses, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from alembic import command
+from tests.worlds import DANA, KIM, START, Office, new_store, pair, pairs, people
+from worker.store.base import MIGRATIONS
+from worker.store.tables import metadata
+
+
+def script() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
+    store = new_store(empty_url)
+    store.migrate()
+    with store.database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+        names = set(inspect(connection).get_table_names())
+    store.close()
+    assert differences == []
+    assert names == set(metadata.tables) | {"alembic_version"}
+
+
+def test_there_is_one_line_of_migrations() -> None:
+    revisions = list(ScriptDirectory.from_config(script()).walk_revisions())
+    assert [one.down_revision for one in reversed(revisions)] == [None, *(one.revision for one in revisions[:0:-1])]
+
+
+def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_url: str) -> None:
+    store = new_store(empty_url)
+    config = script()
+    first = ScriptDirectory.from_config(config).get_base()
+    assert first is not None
+    with store.database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, first)
+    store.people.apply(people(DANA, KIM), pairs(pair(DANA, KIM)), START)
+    store.migrate()
+    with store.database.read() as connection:
+        head = MigrationContext.configure(connection).get_current_revision()
+    kept = store.people.pairs()
+    store.close()
+    assert head == ScriptDirectory.from_config(config).get_current_head()
+    assert set(kept) == {f"{DANA}>{KIM}"}
+
+
+def test_migrating_again_changes_nothing(database_url: str) -> None:
+    office = Office(database_url)
+    office.tick()
+    before = office.store.register.sessions()
+    office.store.migrate()
+    assert office.store.register.sessions() == before and before
+    office.close()
+
+
+def test_many_may_migrate_at_once(empty_url: str) -> None:
+    stores = [new_store(empty_url) for _ in range(4)]
+    with ThreadPoolExecutor(len(stores)) as pool:
+        done = list(pool.map(lambda store: store.migrate(), stores))
+    assert len(done) == 4
+    assert stores[0].people.pairs() == {}
+    for store in stores:
+        store.close()

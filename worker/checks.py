@@ -1,0 +1,218 @@
+"""Whether everything Longarc needs is there and works, each thing proved by trying it and none of it changed.
+
+A check never stops at the first thing that is wrong, only where nothing more can be found out.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from worker.bootstrap import Services
+from worker.domain.model import Address, Person, Span
+from worker.emails import Emails
+from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey
+from worker.people import NO_CALENDAR, People
+from worker.providers.base import Finding
+from worker.seal import Seal, new_key
+from worker.settings import Settings, load
+from worker.store import Store
+from worker.store.base import DatabaseUnreachable
+from worker.store.figures import Figures
+
+if TYPE_CHECKING:
+    from worker.providers.base import CalendarProvider
+
+#: Of each calendar service the time of so many reports is read, over so long.
+REPORTS, AHEAD = 5, timedelta(days=14)
+
+
+def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
+    """Everything that was looked at, one after the other."""
+    try:
+        settings = load(config, env)
+    except Problems as problems:
+        yield from map(_failed, problems.problems)
+        return
+    yield Finding("The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True)
+    yield from _database(settings)
+    people = People({}, {})
+    try:
+        people = read_people(settings, now)
+        yield Finding(f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs", True)
+    except Problems as problems:
+        yield from map(_failed, problems.problems)
+    except LongarcError as error:
+        yield Finding("The people file can be read", False, str(error))
+    yield from _templates(settings)
+    services = Services(settings, lambda: dict(people.persons))
+    yield from _calendars(services, people)
+    yield from _free_busy(services, people, now)
+    yield from _mail(services, settings, people.persons.values())
+
+
+def _failed(problem: Problem) -> Finding:
+    return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
+
+
+def read_people(settings: Settings, now: datetime) -> People:
+    """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
+    from worker import people as people_file
+    from worker.providers import base
+
+    try:
+        return people_file.load(
+            settings.people,
+            today=now.date(),
+            calendars=(*base.CALENDARS, NO_CALENDAR),
+            mailers=tuple(base.MAILERS),
+            default_every=settings.rules.default_every,
+            default_minutes=settings.rules.default_minutes,
+            default_locale=settings.locale,
+        )
+    except OSError as error:
+        raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from None
+
+
+# --- the database and what is sealed in it ---
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    from sqlalchemy import make_url
+
+    url = make_url(settings.database)
+    where = url.render_as_string(hide_password=True)
+    key = _key(settings)
+    yield key
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        yield _new_database(Path(url.database))
+        return
+    store = Store(settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [new_key()]))
+    try:
+        version, head = Figures(store.database).schema()
+        if version is None:
+            yield Finding(f"The database {where} is empty; the first `longarc run` fills it", True)
+        elif version != head:
+            remedy = "Start `longarc run` once: it brings an older database up to date, never a newer one back."
+            yield Finding(f"The database {where} is at version {version}, this program at {head}", False, remedy)
+        else:
+            yield Finding(f"The database {where} is there and up to date", True)
+            if key.ok:
+                yield _opens(store, settings)
+    except DatabaseUnreachable as error:
+        yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
+    finally:
+        store.close()
+
+
+def _new_database(file: Path) -> Finding:
+    """A SQLite file that isn't there yet: whether it can be made."""
+    place = next(path for path in (file, *file.absolute().parents) if path.exists())
+    ok = os.access(place, os.W_OK)
+    remedy = "" if ok else f"Let Longarc write to {place}, or change `database` in the settings."
+    return Finding(f"There is no database {file} yet; the first `longarc run` makes it", ok, remedy)
+
+
+def _key(settings: Settings) -> Finding:
+    what = "There is a key to seal what people say to each other"
+    if not settings.keys:
+        return Finding(what, False, "Make one with `longarc key`, and give it as LONGARC_KEY or LONGARC_KEY_FILE.")
+    try:
+        Seal([key.get_secret_value() for key in settings.keys])
+    except WrongKey as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True)
+
+
+def _opens(store: Store, settings: Settings) -> Finding:
+    what = "The key opens everything that is sealed"
+    try:
+        count = opens_all(store, settings)
+    except WrongKey as error:
+        return Finding(what, False, str(error))
+    return Finding(f"{what} ({count:,} pieces)", True)
+
+
+def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int:
+    """Open the sealed pieces, or so many of each kind, and forget them; how many that were. Raises WrongKey."""
+    seal = Seal([key.get_secret_value() for key in settings.keys])
+    count = 0
+    for kind, pieces in Figures(store.database).sealed(limit).items():
+        for piece in pieces:
+            try:
+                seal.open(piece)
+            except WrongKey:
+                raise WrongKey(
+                    f"A sealed {kind} can't be opened with the keys given. Add the key it was sealed with to LONGARC_KEY, "
+                    "behind the present one and a comma."
+                ) from None
+            count += 1
+    return count
+
+
+# --- templates, calendars, mail ---
+
+
+def _templates(settings: Settings) -> Iterator[Finding]:
+    emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    problems = emails.check()
+    yield from map(_failed, problems)
+    if not problems:
+        yield Finding("Every mail can be written in every language", True)
+
+
+def _calendars(services: Services, people: People) -> Iterator[Finding]:
+    """Each organizer's calendar, by the service it is with."""
+    for organizer in sorted({pair.manager for pair in people.pairs.values()}):
+        name = people.persons[organizer].calendar
+        if name == NO_CALENDAR:
+            remedy = "Give this manager a calendar in the people file: an event needs one to stand on."
+            yield Finding(f"{organizer} manages somebody and has no calendar", False, remedy)
+            continue
+        try:
+            yield from services.calendar(name).check(organizer)
+        except Problems as problems:
+            yield from map(_failed, problems.problems)
+            return
+        except LongarcError as error:
+            yield Finding(f"The calendar of {organizer} can be used", False, str(error))
+
+
+def _free_busy(services: Services, people: People, now: datetime) -> Iterator[Finding]:
+    """The time of a few reports of each service: read as a sweep reads it."""
+    reports = sorted({pair.report for pair in people.pairs.values()})
+    try:
+        by_service = services.by_service(reports)
+    except LongarcError:
+        return  # said already, for the managers
+    for provider, known in by_service.values():
+        yield from _few(provider, known[:REPORTS], now)
+    unread = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
+    if unread:
+        yield Finding(f"{len(unread):,} of the reports have no calendar that can be read: they answer by mail", True)
+
+
+def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime) -> Iterator[Finding]:
+    try:
+        seen = provider.free_busy(list(some), Span(now, now + AHEAD))
+    except ProviderError as error:
+        yield Finding(f"The time of {', '.join(some)} can be read", False, str(error))
+        return
+    for report, found in seen.items():
+        remedy = "" if found.known else f"{found.reason} Share this calendar, or write `none` in the people file."
+        yield Finding(f"The time of {report} can be read", found.known, remedy.strip())
+
+
+def _mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
+    names = {person.mail for person in persons} | ({settings.mail.operator_by} if settings.operator else set())
+    for name in sorted(names):
+        try:
+            check = getattr(services.mailer(name), "check", None)
+            yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
+        except LongarcError as error:
+            yield Finding(f"Mail can go out by {name}", False, str(error))
+    if settings.operator:
+        yield Finding(f"{settings.operator} is told when something needs a person", True)
+    else:
+        yield Finding("Nobody is told when something needs a person: `operator` is not set, so only the log is", True)

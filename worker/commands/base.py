@@ -1,0 +1,130 @@
+"""What every command has: `--config` and `--debug` before or after its name, and errors as clear lines.
+
+An error of ours is shown in its own words. Of any other only the kind is shown, since its words may repeat what two
+people said to each other; `--debug` shows it whole.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from worker.errors import LongarcError, Problems
+
+
+@dataclass(slots=True)
+class Given:
+    """What was said before the command or after it."""
+
+    config: str = ""
+    debug: bool = False
+
+
+class Failed(click.ClickException):
+    """Ends a command with exit code 1 and these lines on standard error."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        for line in self.message.splitlines():
+            click.echo(printable(line), err=True)
+
+
+def printable(text: str) -> str:
+    """The text without signs that would move a terminal's cursor or colour it."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
+
+
+def given() -> Given:
+    """What was said to this run of the program."""
+    return click.get_current_context().ensure_object(Given)
+
+
+def _config(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    told = context.ensure_object(Given)
+    told.config = value or told.config
+
+
+def _debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    told = context.ensure_object(Given)
+    told.debug = value or told.debug
+
+
+def _everywhere() -> list[click.Parameter]:
+    """The options that every command takes."""
+    words = "The settings; else LONGARC_CONFIG, else longarc.toml where you are, else defaults."
+    debug = "Show errors whole, with where they come from."
+    return [
+        click.Option(["--config"], metavar="FILE", expose_value=False, callback=_config, help=words),
+        click.Option(["--debug"], is_flag=True, expose_value=False, callback=_debug, help=debug),
+    ]
+
+
+class Command(click.Command):
+    """A command with the options that every command takes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += _everywhere()
+
+
+class Group(click.Group):
+    """A group whose commands take those options too."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += _everywhere()
+
+
+Group.group_class = Group
+
+
+class Longarc(Group):
+    """The whole program: tells errors, and lists its commands by what they are for."""
+
+    def __init__(self, *args: Any, chapters: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._chapters = chapters
+        for commands in chapters.values():
+            for command in commands:
+                self.add_command(command)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return telling(ctx.ensure_object(Given), lambda: super(Longarc, self).invoke(ctx))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [str(command.name) for commands in self._chapters.values() for command in commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in self._chapters.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(one.name), one.get_short_help_str(limit=90)) for one in commands], col_max=20)
+
+
+def telling(told: Given, work: Callable[[], Any]) -> Any:
+    """Do the work; what goes wrong becomes lines on standard error and exit code 1."""
+    try:
+        return work()
+    except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+        raise
+    except click.Abort:
+        raise Failed("Stopped; nothing more was done.") from None
+    except Exception as error:
+        if told.debug:
+            raise
+        raise Failed(in_words(error)) from error
+
+
+def in_words(error: Exception) -> str:
+    """An error as it may be shown: ours in its words, one of the machine's by its reason, any other by its kind."""
+    if isinstance(error, Problems):
+        return str(error)
+    if isinstance(error, LongarcError):
+        return f"longarc: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"longarc: {error.filename or type(error).__name__}: {error.strerror}."
+    kind = type(error).__name__
+    return f"longarc: an error that nobody foresaw ({kind}). Run it again with --debug to see where it comes from."

@@ -1,0 +1,265 @@
+"""`longarc contract` and `longarc commitment`: what two people agreed on, written down and followed.
+
+What they agreed on is printed by `contract show` and `commitment list --words` alone, to standard output, and nowhere
+else: errors name lines, never words.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.base import Command, Failed, Group
+from worker.commands.naming import Day, json_option, manager_of, pair_named, session_argument, session_named
+from worker.commands.opening import local, opened
+from worker.commands.terminal import console, count, day, emit, line, row, table, when
+from worker.errors import LongarcError, Problem, Problems, UnknownName
+
+if TYPE_CHECKING:
+    from worker.bootstrap import Worker
+    from worker.domain.model import Commitment, Contract, Promise, Session
+
+#: A contract is short; nobody means a file larger than this, in bytes.
+LARGEST = 1_000_000
+
+
+@click.group("contract", cls=Group, short_help="Write down what the two agreed on: template, record, show.")
+def contract() -> None:
+    """Write down what the two agreed on, and look at it again."""
+
+
+@contract.command("template", short_help="A contract file to fill in.")
+@click.argument("session", metavar="[SESSION]", required=False)
+def template(session: str | None) -> None:
+    """Print a contract file to fill in, with the names of the two when SESSION is given."""
+    from worker.domain.contract import template as blank
+
+    if session is None:
+        click.echo(blank("Manager", "Report", utcnow().date()), nl=False)
+        return
+    with opened() as worker:
+        found = session_named(worker.store, session)
+        manager, report = _names(worker, found)
+        there = local(utcnow(), manager_of(worker.store, found.pair).zone).date()
+        click.echo(blank(manager, report, there), nl=False)
+
+
+@contract.command("record", short_help="Record a filled contract; both get it by mail.")
+@session_argument
+@click.argument("file", metavar="FILE")
+@click.option("--yes", is_flag=True, help="Record it without asking; the questions are shown all the same.")
+def record(session: str, file: str, yes: bool) -> None:
+    """Record the contract of SESSION from FILE (`-` for standard input), or a new revision of it.
+
+    Everything wrong with the file is told at once. Each commitment that is vague, or promises what others decide, is
+    asked about. Nothing is recorded before you say so. The summary then leaves for both.
+    """
+    with opened(seals=True) as worker:
+        found = session_named(worker.store, session)
+        _refuse_other_key(worker)
+        zone = manager_of(worker.store, found.pair).zone
+        agreed = _read(file)
+        _ask(agreed, _shown_name(file), local(utcnow(), zone).date())
+        if not (yes or _confirmed(file)):
+            raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
+        number = worker.acts.record(session, agreed)
+        again = session_named(worker.store, session)
+    revision = "" if number == 1 else f" as revision {number}"
+    line(f"Recorded{revision}: {count(len(agreed.manager) + len(agreed.report), 'commitment')}.", "green")
+    line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, zone)}")
+
+
+def _read(file: str) -> "Contract":
+    from worker.domain.contract import parse
+
+    try:
+        raw = click.get_binary_stream("stdin").read(LARGEST) if file == "-" else Path(file).read_bytes()[:LARGEST]
+        return parse(raw.decode("utf-8-sig"), _shown_name(file))
+    except OSError as error:
+        raise LongarcError(f"{file} can't be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Problems([Problem(_shown_name(file), "This is not UTF-8 text.", "Save the file as UTF-8.")]) from None
+
+
+def _shown_name(file: str) -> str:
+    return "standard input" if file == "-" else file
+
+
+def _ask(agreed: "Contract", file: str, today: date) -> None:
+    """R-16: what each promise leaves open, by its line, with a better wording of the kind."""
+    from worker.domain.promises import question
+
+    asked = question(agreed, today)
+    if not asked:
+        return
+    line(f"{count(len(asked), 'question')} before it is sent:", "bold")
+    for one in asked:
+        whose = "your own commitment" if one.owner == "manager" else "their commitment"
+        line(f"  {file}:{one.line}, {whose}: {one.what}", "yellow")
+        line(f"      {one.better}")
+
+
+def _confirmed(file: str) -> bool:
+    if file == "-":
+        return False  # standard input has been read to its end: nobody is there to answer
+    try:
+        return click.confirm("Record it as it is?", default=False)
+    except click.Abort:
+        click.echo(err=True)
+        return False
+
+
+def _in_time(session: "Session", zone: str) -> str:
+    """R-15: whether that is within the 48 hours."""
+    if session.held_at is None:
+        return ""
+    deadline = session.held_at + timedelta(hours=48)
+    return ("Its 48 hours end" if utcnow() <= deadline else "Its 48 hours ended") + f" {when(deadline, zone)}."
+
+
+def _refuse_other_key(worker: "Worker") -> None:
+    """Raises WrongKey when what is stored was sealed with keys that we don't have: we would add what nobody can read
+    together with the rest."""
+    from worker.checks import opens_all
+
+    opens_all(worker.store, worker.settings, limit=1)
+
+
+def _names(worker: "Worker", session: "Session") -> tuple[str, str]:
+    from worker.store.figures import Figures
+
+    people = Figures(worker.store.database).everybody()
+    manager, _, report = session.pair.partition(">")
+    return people[manager].name, people[report].name
+
+
+@contract.command("show", short_help="The contract, opened: for the two it belongs to.")
+@session_argument
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="An earlier revision; else the newest.")
+def show(session: str, revision: int | None) -> None:
+    """Open the contract of SESSION and print it.
+
+    It is for the two people it belongs to, and nobody else. The output is a contract file: changed, it can be recorded
+    as the next revision.
+    """
+    from worker.domain.contract import write
+
+    with opened(seals=True) as worker:
+        found = session_named(worker.store, session)
+        recorded = worker.store.content.revisions(session)
+        if not recorded:
+            raise UnknownName(f"Session {session} has no contract. Record one: longarc contract record {session} FILE")
+        number = revision or len(recorded)
+        if number > len(recorded):
+            raise UnknownName(f"Session {session} has {count(len(recorded), 'revision')}, none of number {number}.")
+        chosen = recorded[number - 1]
+        manager, report = _names(worker, found)
+        there = local(chosen.recorded_at, manager_of(worker.store, found.pair).zone)
+    click.echo(write(chosen.contract, f"{manager} and {report}, {there:%Y-%m-%d}, revision {number}"), nl=False)
+
+
+# --- commitments ---
+
+
+@click.group("commitment", cls=Group, short_help="Follow what was promised: list, done, change, let-go.")
+def commitment() -> None:
+    """Follow what was promised. Changes reach both people in a new revision of the contract."""
+
+
+@commitment.command("list", short_help="Commitments by due date, without their words.")
+@click.option("--pair", metavar="PAIR", help="Of this pair: `manager>report`, or the report alone.")
+@click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
+@click.option("--words", is_flag=True, help="Open their words too: for the two of the pair. Needs --pair.")
+@json_option
+def list_(pair: str | None, everything: bool, words: bool, as_json: bool) -> None:
+    """List commitments by due date: who owes, by when, how it stands."""
+    if words and not pair:
+        raise click.UsageError("--words opens what two people said: name them with --pair.")
+    with opened(seals=words) as worker:
+        pair_id = pair_named(worker.store, pair).id if pair else ""
+        found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
+        told = worker.store.content.promises([c.id for c in found]) if words else {}
+    if as_json:
+        emit([_commitment_json(one, told.get(one.id)) for one in found])
+    else:
+        _show_commitments(found, told, words=words)
+
+
+def _show_commitments(found: "Sequence[Commitment]", told: "Mapping[str, Promise]", *, words: bool) -> None:
+    if not found:
+        line("There are none.")
+        return
+    today = utcnow().date()
+    shown = table("", [("Commitment", "id"), "Due", "Pair", "Whose", "How it stands", *(["What"] if words else [])])
+    for one in found:
+        cells = [one.id, day(one.due), one.pair, one.owner.value, _standing(one, today)]
+        row(shown, *cells, *([told[one.id].text if one.id in told else ""] if words else []))
+    console().print(shown)
+
+
+def _standing(one: "Commitment", today: date) -> str:
+    if not one.open:
+        return one.standing.value.replace("_", " ")
+    late = (today - one.due).days
+    return f"open, {count(late, 'day')} late" if late > 0 else "open"
+
+
+def _commitment_json(one: "Commitment", promise: "Promise | None") -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "commitment": one.id,
+        "pair": one.pair,
+        "session": one.session,
+        "owner": one.owner.value,
+        "due": one.due,
+        "standing": one.standing.value,
+        "closed_at": one.closed_at,
+    }
+    return told | ({"text": promise.text} if promise else {})
+
+
+_id = click.argument("commitment_id", metavar="ID")
+
+
+@commitment.command("done", short_help="It was kept.")
+@_id
+def done(commitment_id: str) -> None:
+    """Say that a commitment was kept; its time on the calendar goes."""
+    from worker.domain.model import Standing
+
+    with opened(seals=True) as worker:
+        _refuse_other_key(worker)
+        worker.acts.close(commitment_id, Standing.DONE)
+    line(f"{commitment_id} is done.", "green")
+
+
+@commitment.command("change", short_help="Other words, or another date; both hear of it.")
+@_id
+@click.option("--text", metavar="TEXT", default="", help="What is promised now; `-` reads it from standard input.")
+@click.option("--due", type=Day(), metavar="DAY", help="By when, as 2027-03-02.")
+@click.option("--reason", metavar="TEXT", default="", help="Why; kept sealed.")
+def change(commitment_id: str, text: str, due: date | None, reason: str) -> None:
+    """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
+    if not text and due is None:
+        raise click.UsageError("Say what changes: --text, --due or both.")
+    text = click.get_text_stream("stdin").read() if text == "-" else text
+    with opened(seals=True) as worker:
+        _refuse_other_key(worker)
+        worker.acts.change(commitment_id, text=" ".join(text.split()), due=due, reason=reason)
+    line(f"{commitment_id} is changed; both get the new revision by mail.")
+
+
+@commitment.command("let-go", short_help="It is no longer promised; both hear of it.")
+@_id
+@click.option("--reason", metavar="TEXT", default="", help="Why; kept sealed.")
+def let_go(commitment_id: str, reason: str) -> None:
+    """Let a commitment go: what mattered then may not matter now."""
+    from worker.domain.model import Standing
+
+    with opened(seals=True) as worker:
+        _refuse_other_key(worker)
+        worker.acts.close(commitment_id, Standing.LET_GO, reason)
+    line(f"{commitment_id} is let go; both get the new revision by mail.")
+

@@ -1,0 +1,140 @@
+"""What a manager or a report says to the program: talk soon, another time, it took place, it did not, rest."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.base import Command
+from worker.commands.naming import (
+    at_option,
+    instant_there,
+    manager_of,
+    pair_argument,
+    pair_named,
+    session_argument,
+    session_named,
+)
+from worker.commands.opening import opened
+from worker.commands.terminal import count, line, when
+from worker.errors import Refused
+
+if TYPE_CHECKING:
+    from worker.domain.model import Session, Span
+    from worker.store import Store
+
+TRIGGERS = ("leaving", "doubt", "motivation", "stalled", "change", "milestone")
+#: What is decided here reaches calendars and mail through the running program.
+SOON = "within a minute, while `longarc run` is running"
+
+
+@click.command("talk", cls=Command, short_help="Ask for a conversation within days, or for a check-in.")
+@pair_argument
+@click.option("--trigger", type=click.Choice(TRIGGERS), help="What it is about. Only the manager ever reads it.")
+@click.option("--reason", metavar="TEXT", default="", help="In your own words; `-` reads them from standard input.")
+@click.option("--at-once", is_flag=True, help="Within two working days, whatever it is about.")
+@click.option("--check-in", is_flag=True, help="An informal check-in of some minutes instead.")
+def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, check_in: bool) -> None:
+    """Ask for a conversation soon: within five working days, within two when somebody thinks of leaving.
+
+    Why is kept sealed, and shown to nobody but the manager.
+    """
+    if check_in == bool(trigger) or (check_in and (reason or at_once)):
+        raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
+    reason = click.get_text_stream("stdin").read().strip() if reason == "-" else reason
+    with opened(seals=not check_in) as worker:
+        named = pair_named(worker.store, pair)
+        if check_in:
+            session = worker.acts.check_in(named.id)
+        else:
+            from worker.domain.model import Trigger
+
+            session = worker.acts.talk(named.id, Trigger(trigger), reason, at_once=at_once)
+    line(f"{session}: it gets a time {SOON}. `longarc why {session}` tells which.")
+
+
+@click.command("defer", cls=Command, short_help="Another time for a conversation: ours, or the one you name.")
+@session_argument
+@at_option
+@click.option("--option", type=click.IntRange(min=1), metavar="N", help="One of the times held to choose from.")
+@click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="How long it shall be, with --at.")
+def defer(session: str, at: datetime | None, option: int | None, minutes: int | None) -> None:
+    """Ask for another time: the program's choice, the time you name, or one of those it holds."""
+    if (at and option) or (minutes and not at):
+        raise click.UsageError("Name a time with --at (and --minutes), or take one of those held with --option.")
+    with opened() as worker:
+        found = session_named(worker.store, session)
+        wish = _wish(worker.store, found, at, option, minutes)
+        worker.acts.defer(session, wish)
+        zone = manager_of(worker.store, found.pair).zone
+    if wish:
+        line(f"{session} is booked for {when(wish.start, zone)}, {wish.minutes} minutes ({zone}).")
+    else:
+        line(f"{session} is owed; it gets another time {SOON}.")
+
+
+def _wish(
+    store: "Store", session: "Session", at: datetime | None, option: int | None, minutes: int | None
+) -> "Span | None":
+    from worker.domain.model import Span
+
+    if option:
+        if option > len(session.options):
+            held = count(len(session.options), "time is", "times are") if session.options else "no times are"
+            raise Refused(f"There is no option {option}: {held} held for session {session.id}.")
+        return session.options[option - 1]
+    if at is None:
+        return None
+    start = instant_there(at, manager_of(store, session.pair).zone)
+    return Span(start, start + timedelta(minutes=minutes or session.minutes))
+
+
+@click.command("held", cls=Command, short_help="It took place; say when it ended if not at its time.")
+@session_argument
+@at_option
+def held(session: str, at: datetime | None) -> None:
+    """Say that a conversation took place; with --at, when it ended."""
+    with opened() as worker:
+        found = session_named(worker.store, session)
+        end = instant_there(at, manager_of(worker.store, found.pair).zone) if at else None
+        worker.acts.held(session, end)
+        asks = found.asks_contract
+    line(f"{session} was held." + (f" Close it with: longarc contract template {session}" if asks else ""))
+
+
+@click.command("not-held", cls=Command, short_help="It did not take place: it is owed, and gets a new time.")
+@session_argument
+def not_held(session: str) -> None:
+    """Say that a conversation did not take place: it is owed, and gets a new time soon."""
+    with opened() as worker:
+        session_named(worker.store, session)
+        worker.acts.not_held(session)
+    line(f"{session} is owed; it gets another time {SOON}.")
+
+
+@click.command("pause", cls=Command, short_help="Let a pair rest: what is ahead is taken off the calendar.")
+@pair_argument
+def pause(pair: Sequence[str]) -> None:
+    """Let a pair rest. What is ahead of it comes off the calendar; nothing is asked until it is resumed."""
+    _rest(pair, rests=True)
+
+
+@click.command("resume", cls=Command, short_help="Take a pair up again.")
+@pair_argument
+def resume(pair: Sequence[str]) -> None:
+    """Take a pair up again: its next conversation gets a time."""
+    _rest(pair, rests=False)
+
+
+def _rest(words: Sequence[str], *, rests: bool) -> None:
+    with opened() as worker:
+        named = pair_named(worker.store, words)
+        if named.ended:
+            raise Refused(f"{named.id} is no pair any more; the people file decides about that.")
+        worker.store.people.rest(named.id, rests=rests, now=utcnow())
+        still = worker.store.people.pairs()[named.id].paused
+    if still and not rests:
+        raise Refused(f"{named.id} is still paused by the people file. Change its row there.")
+    line(f"{named.id} {'rests' if rests else 'goes on'}, from the next sweep: {SOON}.")

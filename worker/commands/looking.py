@@ -1,0 +1,264 @@
+"""`longarc status`, `sessions`, `why`: how things stand, and how they came to. Nothing sealed is opened."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.base import Command
+from worker.commands.naming import json_option, manager_of, pair_named, session_argument, session_named
+from worker.commands.opening import opened
+from worker.commands.terminal import console, count, emit, line, row, table, when
+
+if TYPE_CHECKING:
+    from worker.domain.model import Address, Person, Session
+    from worker.store import Store
+
+#: Sessions that ended longer ago are listed with `--all` only.
+LATELY = timedelta(days=100)
+#: A calendar that was due to be read longer ago is behind.
+BEHIND = timedelta(minutes=15)
+SHOWN = 20
+
+
+# --- status ---
+
+
+@click.command("status", cls=Command, short_help="What is read, what waits, what is owed, what needs a person.")
+@json_option
+def status(as_json: bool) -> None:
+    """Show how the program is doing: what was read, what waits, what is owed, and what needs a person."""
+    with opened() as worker:
+        told = _status(worker.store, utcnow())
+    if as_json:
+        emit(told)
+    else:
+        _show_status(told)
+
+
+def _status(store: "Store", now: datetime) -> dict[str, Any]:
+    from worker.store.figures import Figures
+
+    figures = Figures(store.database)
+    pairs = list(store.people.pairs().values())
+    owed = figures.owed()
+    return {
+        "at": now,
+        "people": len(store.people.all()),
+        "pairs": {
+            "active": sum(pair.active for pair in pairs),
+            "paused": sum(pair.paused and not pair.ended for pair in pairs),
+            "ended": sum(bool(pair.ended) for pair in pairs),
+        },
+        "calendars": _calendars(store.calendars.health(), now),
+        "suspended": [{"person": who, "until": until} for who, until in sorted(store.people.suspended().items())],
+        "sessions": figures.states(),
+        "outbox": store.outbox.counts(),
+        "due": [
+            {"what": what, "message": name, "count": number, "since": since}
+            for what, name, number, since in figures.waiting(now)
+        ],
+        "troubled": [_trouble(message) for message in store.outbox.troubled()],
+        "owed": [_owed(session) for session in owed if not session.unplaceable],
+        "unplaceable": [{**_owed(session), "reason": session.unplaceable} for session in owed if session.unplaceable],
+    }
+
+
+def _calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    return {
+        "read": sum(one["full_at"] is not None for one in health),
+        "never_read": sorted(one["address"] for one in health if one["full_at"] is None),
+        "behind": sorted(one["address"] for one in health if one["due_at"] and one["due_at"] < now - BEHIND),
+    }
+
+
+def _trouble(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: message[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")}
+
+
+def _owed(session: "Session") -> dict[str, Any]:
+    return {
+        "session": session.id,
+        "pair": session.pair,
+        "kind": session.kind.value,
+        "state": session.state.value,
+        "target": session.target,
+        "deferrals": session.count,
+    }
+
+
+def _show_status(told: dict[str, Any]) -> None:
+    pairs, calendars, outbox = told["pairs"], told["calendars"], told["outbox"]
+    shown = table("How it stands", ["", ""])
+    shown.show_header = False
+    resting = "".join(f", {pairs[name]:,} {name}" for name in ("paused", "ended") if pairs[name])
+    row(shown, "People", f"{told['people']:,} people, {count(pairs['active'], 'active pair')}{resting}")
+    row(shown, "Calendars", f"{calendars['read']:,} read{_list('never read', calendars['never_read'])}")
+    if calendars["behind"]:
+        row(shown, "", _list("behind", calendars["behind"])[2:] + ". Is `longarc run` running?", style="yellow")
+    for one in told["suspended"]:
+        row(shown, "", f"{one['person']}: no access; tried again at {when(one['until'], 'UTC')} UTC", style="red")
+    row(shown, "Sessions", ", ".join(f"{number:,} {state}" for state, number in sorted(told["sessions"].items())) or "none")
+    row(shown, "Outbox", ", ".join(f"{number:,} {progress}" for progress, number in sorted(outbox.items())) or "empty")
+    for one in told["due"]:
+        name = one["message"] or one["what"]
+        row(shown, "", f"{one['count']:,} {name} due since {when(one['since'], 'UTC')} UTC", style="yellow")
+    console().print(shown)
+    _show_troubled(told["troubled"])
+    _show_owed("Without a time", told["owed"] + told["unplaceable"])
+    well = not (told["troubled"] or told["unplaceable"] or told["suspended"] or calendars["behind"])
+    line("Nothing needs a person." if well else "What is named above needs a person.", "green" if well else "yellow")
+
+
+def _list(what: str, addresses: Sequence[str]) -> str:
+    if not addresses:
+        return ""
+    more = f" and {len(addresses) - 5:,} more" if len(addresses) > 5 else ""
+    return f", {len(addresses):,} {what}: {', '.join(addresses[:5])}{more}"
+
+
+def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:
+    if not troubled:
+        return
+    shown = table("Messages that did not get through", ["How", "What", "To", "Tries", "Why"])
+    for one in troubled[:SHOWN]:
+        what = one["name"] or one["what"]
+        row(shown, one["progress"], what, one["to"] or one["pair"], one["attempts"], one["problem"] or "")
+    console().print(shown)
+
+
+def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
+    if not owed:
+        return
+    shown = table(title, [("Session", "id"), "Pair", "Kind", "Since", "Deferrals", "Why there is no time yet"])
+    for one in owed[:SHOWN]:
+        why = one.get("reason") or "looked for with the next sweep"
+        row(shown, one["session"], one["pair"], one["kind"], f"{one['target']:%Y-%m-%d}", one["deferrals"], why)
+    console().print(shown)
+    if len(owed) > SHOWN:
+        line(f"… and {len(owed) - SHOWN:,} more; --json lists them all.")
+
+
+# --- sessions ---
+
+
+@click.command("sessions", cls=Command, short_help="The conversations of a pair, a person, or of all.")
+@click.option("--pair", metavar="PAIR", help="Of this pair: `manager>report`, or the report alone.")
+@click.option("--person", metavar="ADDRESS", help="Of this person, as manager and as report.")
+@click.option("--all", "everything", is_flag=True, help="Also those that ended long ago.")
+@json_option
+def sessions(pair: str | None, person: str | None, everything: bool, as_json: bool) -> None:
+    """List conversations: what is planned, owed or was lately held. Times are the manager's."""
+    from worker.store.figures import Figures
+
+    with opened() as worker:
+        figures = Figures(worker.store.database)
+        people = figures.everybody()
+        pair_id = pair_named(worker.store, pair).id if pair else ""
+        found = worker.store.register.sessions(pair_id) if everything or pair_id else figures.recent(utcnow() - LATELY)
+    if person:
+        found = [session for session in found if person.casefold() in session.pair.split(">")]
+    if not everything:
+        found = [session for session in found if _lately(session)]
+    if as_json:
+        emit([_session_json(session) for session in found])
+    elif found:
+        _show_sessions(found, people)
+    else:
+        line("There are none.")
+
+
+def _lately(session: "Session") -> bool:
+    return not session.closed or (session.end is not None and session.end >= utcnow() - LATELY)
+
+
+def _show_sessions(found: "Sequence[Session]", people: "Mapping[Address, Person]") -> None:
+    shown = table("", [("Session", "id"), "When", "Min", "Pair", "What", "State", ("Deferrals", "right")])
+    for session in found:
+        zone = people[session.pair.partition(">")[0]].zone
+        start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)
+        at = when(start, zone) if start else f"owed about {session.target:%Y-%m-%d}"
+        row(shown, session.id, at, length, session.pair, _kind(session), _state(session), session.count or "")
+    console().print(shown)
+    line(f"{count(len(found), 'session')}. `longarc why SESSION` tells how each came to be.", "dim")
+
+
+def _kind(session: "Session") -> str:
+    topic = "" if session.topic == "all" else f": {session.topic.value}"
+    return f"{session.kind.value}{topic}" + (", asked for" if session.adhoc else "")
+
+
+def _state(session: "Session") -> str:
+    held = f" ({len(session.options)} times held to choose from)" if session.options else ""
+    return session.state.value + (" (no time exists)" if session.unplaceable else held)
+
+
+def _session_json(session: "Session") -> dict[str, Any]:
+    return {
+        "session": session.id,
+        "pair": session.pair,
+        "kind": session.kind.value,
+        "topic": session.topic.value,
+        "asked_for": session.adhoc,
+        "state": session.state.value,
+        "start": session.start,
+        "end": session.end,
+        "minutes": session.minutes,
+        "target": session.target,
+        "deferrals": session.count,
+        "unplaceable": session.unplaceable,
+        "options": [{"start": span.start, "end": span.end} for span in session.options],
+    }
+
+
+# --- why ---
+
+
+@click.command("why", cls=Command, short_help="The story of one conversation, decision by decision.")
+@session_argument
+@json_option
+def why(session: str, as_json: bool) -> None:
+    """Tell the story of a conversation: each decision with its reason, in the manager's time."""
+    with opened() as worker:
+        found = session_named(worker.store, session)
+        manager = manager_of(worker.store, found.pair)
+        lines = worker.store.register.history(session_id=session)
+    if as_json:
+        emit([{**{n: one[n] for n in ("at", "what", "pair", "session", "reason")}, **one["fields"]} for one in lines])
+        return
+    shown = table(f"{_kind(found)} of {found.pair}, now {_state(found)}", ["When", "What", "Time", "Why"])
+    before = ""
+    for one in lines:
+        at = when(one["at"], manager.zone)
+        row(shown, "" if at == before else at, _happened(one), _its_time(one, manager.zone), one["reason"])
+        before = at
+    console().print(shown)
+    if found.options:
+        held = "; ".join(f"{n}: {when(span.start, manager.zone)}" for n, span in enumerate(found.options, 1))
+        line(f"Times held to choose from: {held}. Take one with `longarc defer {found.id} --option N`.")
+    line(f"Times are those of {manager.zone}.", "dim")
+
+
+_EVENTS = {
+    "event.create": "put on the calendar",
+    "event.update": "moved on the calendar",
+    "event.cancel": "taken off the calendar",
+    "unplaceable": "no time exists",
+}
+
+
+def _happened(one: Mapping[str, Any]) -> str:
+    fields = one["fields"]
+    if one["what"] == "mail":
+        return f"mail {fields.get('message', '')} to {fields.get('to', '')}"
+    if one["what"] == "session":
+        return str(fields.get("state", "session"))
+    return _EVENTS.get(one["what"], str(one["what"]))
+
+
+def _its_time(one: Mapping[str, Any], zone: str) -> str:
+    """The time that a decision gave or an event has; mails tell their own."""
+    start = one["fields"].get("start")
+    return when(datetime.fromisoformat(start), zone) if start and one["what"] != "mail" else ""

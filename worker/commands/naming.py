@@ -1,0 +1,119 @@
+"""How a command names a pair, a session, a time and a day; and how these are found in the database."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.errors import Refused, UnknownName
+
+if TYPE_CHECKING:
+    from worker.domain.model import Pair, Person, Session
+    from worker.store import Store
+
+#: PAIR as an argument: one word or two.
+pair_argument = click.argument("pair", nargs=-1, required=True, metavar="PAIR")
+session_argument = click.argument("session", metavar="SESSION")
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+_WALL = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}):(\d{2})")
+
+
+class WallTime(click.ParamType):
+    """A day and a time of day, without a zone."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        found = _WALL.fullmatch(value.strip())
+        try:
+            if found:
+                return datetime.fromisoformat(f"{found[1]}T{found[2]:0>2}:{found[3]}")
+        except ValueError:
+            pass
+        self.fail('This is no time. Write it as "2027-03-02 10:00".', param, ctx)
+
+
+class Day(click.ParamType):
+    """A day of the calendar."""
+
+    name = "day"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError:
+            self.fail("This is no day. Write it as 2027-03-02.", param, ctx)
+
+
+at_option = click.option("--at", type=WallTime(), metavar="TIME", help='As "2027-03-02 10:00", where the manager is.')
+
+
+def pair_named(store: "Store", words: str | Sequence[str]) -> "Pair":
+    """The pair of `manager>report`, `manager report`, or of the report alone. Raises UnknownName."""
+    text = words if isinstance(words, str) else " ".join(words)
+    people = [part.casefold() for part in re.split(r"[\s>]+", text) if part]
+    if not 1 <= len(people) <= 2:
+        raise click.UsageError("Name a pair as `manager>report`, by address, or by the report's address alone.")
+    pairs = store.people.pairs()
+    if len(people) == 2:
+        return _exactly(">".join(people), pairs)
+    mine = [pair for pair in pairs.values() if pair.report == people[0]]
+    alive = [pair for pair in mine if not pair.ended] or mine
+    if len(alive) == 1:
+        return alive[0]
+    raise UnknownName(_which(people[0], alive or list(pairs.values())))
+
+
+def _exactly(wanted: str, pairs: "Mapping[str, Pair]") -> "Pair":
+    from worker.values import nearest
+
+    if wanted not in pairs:
+        near = nearest(wanted, pairs, 0.8)
+        raise UnknownName(f"There is no pair {wanted}. " + (f"Did you mean {near}?" if near else _ALL_PAIRS))
+    return pairs[wanted]
+
+
+_ALL_PAIRS = "`longarc sessions` shows whose sessions there are."
+
+
+def _which(one: str, pairs: "Sequence[Pair]") -> str:
+    from worker.values import nearest
+
+    managed = [pair for pair in pairs if pair.manager == one]
+    if managed:
+        reports = ", ".join(sorted(pair.report for pair in managed)[:5])
+        return f"{one} is the manager of a pair. Name the report: {reports}."
+    theirs = [pair.id for pair in pairs if pair.report == one]
+    if theirs:
+        return f"{one} is in more than one pair: {', '.join(theirs)}. Name one of them."
+    near = nearest(one, {pair.report for pair in pairs}, 0.8)
+    return f"Nobody in the people file is {one}. " + (f"Did you mean {near}?" if near else _ALL_PAIRS)
+
+
+def session_named(store: "Store", session_id: str) -> "Session":
+    """The session of that id. Raises UnknownName."""
+    found = store.register.session(session_id)
+    if found is None:
+        raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists those there are.")
+    return found
+
+
+def manager_of(store: "Store", pair_id: str) -> "Person":
+    """The manager of a pair, also one who has left since."""
+    from worker.store.figures import Figures
+
+    return Figures(store.database).everybody()[pair_id.partition(">")[0]]
+
+
+def instant_there(at: datetime, zone: str) -> datetime:
+    """The instant at which the clocks of the zone show that time. Raises Refused when they skip it."""
+    from worker.commands.opening import local
+    from worker.domain.worktime import wall
+
+    found = wall(zone, at.date(), at.hour * 60 + at.minute)
+    if local(found, zone).replace(tzinfo=None) != at:
+        raise Refused(f"The clocks of {zone} skip {at:%H:%M} on {at:%Y-%m-%d}. Give a time that exists.")
+    return found

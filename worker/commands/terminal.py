@@ -1,0 +1,104 @@
+"""How the commands look: tables and lines for people, JSON for machines.
+
+Names and reasons go in as plain text, never as markup. Where nobody looks on, a table is as wide as it needs.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.commands.base import printable
+from worker.commands.opening import local
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+#: Of a table that goes to a file or another program, in columns.
+WIDE = 160
+STYLES = {
+    "booked": "green",
+    "held": "cyan",
+    "contracted": "cyan",
+    "owed": "yellow",
+    "deferred": "yellow",
+    "unfinished": "magenta",
+    "cancelled": "dim",
+    "dead": "red",
+    "uncertain": "red",
+}
+
+
+def console() -> "Console":
+    """Where tables are printed."""
+    from rich.console import Console
+
+    screen = Console(highlight=False, markup=False, emoji=False)
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen = Console(highlight=False, markup=False, emoji=False, width=WIDE)
+    return screen
+
+
+def table(title: str, columns: Sequence[str | tuple[str, str]], *, caption: str = "") -> "Table":
+    """An empty table. A column may come with how it is set: `right`, `id` (never broken), or `dim`."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, caption=caption or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    made.title_style, made.caption_style, made.caption_justify = "bold", "dim", "left"
+    for column in columns:
+        name, how = column if isinstance(column, tuple) else (column, "")
+        made.add_column(
+            name,
+            justify="right" if how == "right" else "left",
+            no_wrap=how in ("id", "right"),
+            style="dim" if how in ("dim", "id") else "",
+            overflow="fold",
+        )
+    return made
+
+
+def row(made: "Table", *cells: Any, style: str = "") -> None:
+    """Add a row of plain text; words that say how something stands get their colour."""
+    from rich.text import Text
+
+    texts = [printable(str(cell)) for cell in cells]
+    made.add_row(*(Text(text, style=STYLES.get(text.split(" ")[0], "")) for text in texts), style=style or None)
+
+
+def line(text: str = "", style: str = "") -> None:
+    """One line of plain text."""
+    console().print(printable(text), style=style or None, soft_wrap=True)
+
+
+def emit(value: Any) -> None:
+    """The value as JSON; instants in UTC with Z."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(value, date):
+        return value.isoformat()
+    return list(value) if isinstance(value, Iterable) else str(value)
+
+
+def when(instant: datetime, zone: str) -> str:
+    """A day and a time of day as the clocks of that zone show it: `Tue 2 Mar 2027 10:00`."""
+    there = local(instant, zone)
+    return f"{day(there.date())} {there:%H:%M}"
+
+
+def day(one: date) -> str:
+    """`Tue 2 Mar 2027`."""
+    return f"{one:%a} {one.day} {one:%b %Y}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,232 @@
+"""The stage of the demo: real servers on this machine, the real program and its Huey tasks, a clock that is stepped.
+
+Nothing is replaced but the clock. Settings, people file and key are written as an operator would; calendars are
+Radicale's, mail goes over SMTP; what is due is found and done by the tasks of `worker.tasks`.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL
+
+from worker import settings as settings_file
+from worker.bootstrap import Worker, build
+from worker.clock import SteppedClock
+from worker.demo import cast
+from worker.demo.desk import Desk
+from worker.domain.model import Address
+from worker.embedded import Embedded
+from worker.errors import LongarcError
+from worker.providers.caldav import CalDavCalendar
+from worker.providers.dav import Dav
+from worker.seal import new_key
+from worker.simulate import Humans, Line, told
+
+#: What people did on calendars is seen when calendars are asked next, as `sync.every` has it.
+POLL = timedelta(minutes=5)
+TIMEOUT = 20.0
+
+_SETTINGS = """\
+# Written by the demo. Look around with:
+#   LONGARC_KEY_FILE={key} longarc --config {here} status
+company = {company}
+database = {database}
+people = "people.csv"
+operator = "longarc-operator@northlight.example"
+
+[mail]
+from = "longarc@northlight.example"
+learning = "Last quarter I learned that I decide too early which way somebody wants to grow. I ask first now."
+
+[calendars.caldav]
+url = {caldav}
+attendee_copies = true
+
+[mailers.smtp]
+host = {host}
+port = {port}
+security = "none"
+
+[sync]
+# Each act of a person is followed by a look at the calendars; besides, the demo looks once a day.
+every = "1 day"
+full_every = "7 days"
+"""
+
+
+class Stage:
+    """Servers, program and clock, from `with` to its end."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self._stack = ExitStack()
+        self._desks: dict[Address, Desk] = {}
+        self._stirred: dict[Address, datetime] = {}
+        self._told = 0
+        self._broken: list[BaseException] = []
+        self.clock = SteppedClock(cast.START)
+        self.ledger: list[Line] = []
+        self.servers: Embedded
+        self.worker: Worker
+        self._tasks: ModuleType
+
+    def __enter__(self) -> "Stage":
+        with ExitStack() as stack:
+            people = [row["email"] for row in cast.FIRST]
+            self.servers = stack.enter_context(Embedded(self._work / "servers", people, zones=cast.ZONES))
+            stack.enter_context(_environment(self._write_settings()))
+            settings = settings_file.load(self._work / "longarc.toml", os.environ)
+            self.worker = build(settings, self.clock, holder="demo")
+            stack.callback(self.worker.close)
+            self.worker.store.migrate()
+            url = self.servers.caldav_url
+            provider = CalDavCalendar(Dav(url, None, None, TIMEOUT), url, attendee_copies=True, clock=self.clock)
+            stack.callback(provider.close)
+            self.worker.services.use(calendars={"caldav": provider})
+            self._start_tasks(stack)
+            for person in people:
+                self._furnish(person)
+            stack.callback(self._leave)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # --- setting up -------------------------------------------------------------------------------------------------
+
+    def _write_settings(self) -> dict[str, str]:
+        """The operator's part: settings, key and people file. What has to be in the environment."""
+        here, key = self._work / "longarc.toml", self._work / "key"
+        self.write_people(cast.FIRST)
+        key.touch(mode=0o600)
+        key.write_text(new_key(), encoding="ascii")
+        database = URL.create("sqlite", database=str(self._work / "longarc.db")).render_as_string()
+        values: dict[str, str | int] = {
+            "company": cast.COMPANY,
+            "database": database,
+            "caldav": self.servers.caldav_url,
+            "host": self.servers.smtp_host,
+            "port": self.servers.smtp_port,
+        }
+        quoted = {name: json.dumps(value) for name, value in values.items()}
+        here.write_text(_SETTINGS.format(**quoted, here=here, key=key), encoding="utf-8")
+        return {"LONGARC_CONFIG": str(here), "LONGARC_KEY_FILE": str(key)}
+
+    def write_people(self, rows: Sequence[cast.Row]) -> None:
+        """The people file, as HR's system exports it."""
+        with (self._work / "people.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, cast.COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def _start_tasks(self, stack: ExitStack) -> None:
+        from huey.signals import SIGNAL_ERROR
+
+        from worker import tasks  # it reads the settings when it is imported
+
+        def broke(_signal: str, _task: object, error: BaseException | None = None) -> None:
+            self._broken.append(error or LongarcError("A task failed."))
+
+        self._tasks = tasks
+        stack.enter_context(tasks.at_once(self.worker))
+        tasks.huey.signal(SIGNAL_ERROR)(broke)
+        stack.callback(tasks.huey.disconnect_signal, broke, SIGNAL_ERROR)
+
+    def _furnish(self, person: Address) -> None:
+        """Put on somebody's calendar what stands there besides."""
+        for entry in cast.CALENDARS[person]:
+            text = self.desk(person).add(entry, self.clock())
+            if entry.with_whom:
+                self.desk(entry.with_whom).receive(text)
+
+    def _leave(self) -> None:
+        for desk in self._desks.values():
+            desk.close()
+
+    # --- what people have in hand -----------------------------------------------------------------------------------
+
+    def desk(self, person: Address) -> Desk:
+        """That person at their calendar program."""
+        if person not in self._desks:
+            self._desks[person] = Desk(self.servers.caldav_url.format(email=person), person, cast.ZONES[person])
+        return self._desks[person]
+
+    def arrive(self, person: Address) -> None:
+        """Somebody new gets a calendar."""
+        self.servers.add_person(person, cast.ZONES[person])
+        self._furnish(person)
+
+    def stir(self, person: Address) -> None:
+        """Something changed on that calendar; those whose sessions stand there are asked at the next poll."""
+        now = self.clock()
+        seconds = POLL.total_seconds()
+        at = now + timedelta(seconds=seconds - now.timestamp() % seconds)
+        for pair in self.worker.store.people.pairs():
+            manager, _, report = pair.partition(">")
+            if person in (manager, report):
+                self._stirred.setdefault(manager, at)
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    def run_until(self, end: datetime, humans: Humans, progress: Callable[[datetime], None]) -> None:
+        """Let time pass, from one instant at which something is due to the next."""
+        while True:
+            now = self.clock()
+            self.ledger += humans.act(now)
+            self._poll(now)
+            self._tick()
+            self._tell(humans)
+            progress(now)
+            upcoming = self._next(humans)
+            if upcoming > end:
+                break
+            self.clock.move_to(upcoming)
+        self.clock.move_to(end)
+
+    def _poll(self, now: datetime) -> None:
+        seen = [person for person, at in self._stirred.items() if at <= now]
+        if seen:
+            self.worker.store.calendars.hint(seen, now)
+        for person in seen:
+            del self._stirred[person]
+
+    def _tick(self) -> None:
+        self._tasks.tick()
+        if self._broken:
+            raise self._broken[0]
+
+    def _tell(self, humans: Humans) -> None:
+        for row in self.worker.store.register.history(after=self._told):
+            self._told = row["id"]
+            line = told(row)
+            if line is not None:
+                self.ledger.append(line)
+                humans.notice(line)
+
+    def _next(self, humans: Humans) -> datetime:
+        earliest = self.clock() + timedelta(seconds=1)
+        instants: list[Any] = [*self.worker.store.next_due(), humans.next_at(), *self._stirred.values()]
+        return min(max(instant, earliest) for instant in instants if instant is not None)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set these, and put back what was there before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,107 @@
+"""Counting, and looking at the database itself: what `longarc status`, `check` and `coverage` ask. Nothing is opened."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import and_, func, or_, select
+
+from worker.domain.model import Address, Commitment, Kind, Person, Progress, Session, State
+from worker.store import rows
+from worker.store.base import MIGRATIONS, Database
+from worker.store.tables import commitment, contract, deferral, message, person, session
+
+
+class Figures:
+    """Questions about many rows at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def schema(self) -> tuple[str | None, str | None]:
+        """The version the database is at, None when it has no tables; and the one this program is made for."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        head = ScriptDirectory.from_config(config).get_current_head()
+        with self._database.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision(), head
+
+    def everybody(self) -> dict[Address, Person]:
+        """Everybody there ever was in the people file."""
+        with self._database.read() as connection:
+            return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
+
+    # --- what is open ---
+
+    def owed(self) -> list[Session]:
+        """The sessions that have no time."""
+        states = [State.OWED.value, State.DEFERRED.value]
+        query = select(session).where(session.c.state.in_(states)).order_by(session.c.target, session.c.id)
+        return self._sessions(query)
+
+    def recent(self, since: datetime) -> list[Session]:
+        """The sessions that are not closed, and those that ended since then, in order of time."""
+        wanted = or_(session.c.closed.is_(False), session.c.end >= since)
+        query = select(session).where(wanted)
+        return self._sessions(query.order_by(func.coalesce(session.c.start, session.c.target), session.c.id))
+
+    def states(self) -> dict[str, int]:
+        """How many conversations stand where."""
+        query = select(session.c.state, func.count()).group_by(session.c.state)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def waiting(self, now: datetime) -> list[tuple[str, str, int, datetime]]:
+        """The messages that are due by now: what, which mail, how many, and since when."""
+        columns = (message.c.what, message.c.name, func.count(), func.min(message.c.due_at))
+        live = [Progress.WAITING.value, Progress.CLAIMED.value, Progress.SENDING.value]
+        due = and_(message.c.progress.in_(live), message.c.due_at <= now)
+        query = select(*columns).where(due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
+        with self._database.read() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+    # --- a stretch of time ---
+
+    def careers(self, start: datetime, end: datetime) -> list[Session]:
+        """The career sessions that were held in that stretch, and those that are open, whenever they are due."""
+        held = and_(session.c.held_at >= start, session.c.held_at < end)
+        wanted = and_(session.c.kind == Kind.CAREER.value, or_(held, session.c.closed.is_(False)))
+        return self._sessions(select(session).where(wanted))
+
+    def deferrals(self, start: datetime, end: datetime) -> dict[str, int]:
+        """How often each pair's career sessions lost their time in that stretch."""
+        inside = and_(session.c.kind == Kind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
+        query = select(session.c.pair, func.count()).join(deferral).where(inside).group_by(session.c.pair)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def recorded(self, start: datetime) -> dict[str, datetime]:
+        """When the contract of each session was first recorded, since then."""
+        query = select(contract.c.session, contract.c.recorded_at)
+        with self._database.read() as connection:
+            found = connection.execute(query.where(contract.c.revision == 1, contract.c.recorded_at >= start))
+            return {row[0]: row[1] for row in found}
+
+    def due(self, first: date, last: date) -> list[Commitment]:
+        """The commitments that are or were due from one day to the other, both included."""
+        query = select(commitment).where(commitment.c.due >= first, commitment.c.due <= last)
+        with self._database.read() as connection:
+            return [rows.commitment(row) for row in connection.execute(query).mappings()]
+
+    # --- what is sealed ---
+
+    def sealed(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
+        """The sealed pieces as they are stored, by table; so many of each, or all."""
+        found: dict[str, list[bytes]] = {}
+        with self._database.read() as connection:
+            for table in (contract, commitment, session):
+                query = select(table.c.sealed).where(table.c.sealed.is_not(None)).limit(limit)
+                found[table.name] = list(connection.execute(query).scalars())
+        return found
+
+    def _sessions(self, query: Any) -> list[Session]:
+        with self._database.read() as connection:
+            return [rows.session(row) for row in connection.execute(query).mappings()]
