@@ -24,14 +24,15 @@ def main() -> None:
     lines = [
         "# Measurements",
         "",
-        "What `make bench` printed when it last ran. Counts and ratios say more than times: machines differ. "
+        "What `make bench` printed when it last ran. Counts and ratios say more than times: machines differ.",
         f"Python {platform.python_version()}, {platform.machine()}, two cores shared with other work.",
     ]
     for name, title, measure in PARTS:
         if wanted and name not in wanted:
             continue
         rows = measure()
-        lines += ["", f"## {title}", "", "| what | result |", "|---|---|", *(f"| {what} | {got} |" for what, got in rows)]
+        table = [f"| {what} | {got} |" for what, got in rows]
+        lines += ["", f"## {title}", "", "| what | result |", "|---|---|", *table]
         print("\n".join(lines[-len(rows) - 4 :]), flush=True)
     if not wanted:
         README.write_text("\n".join(lines) + "\n")

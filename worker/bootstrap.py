@@ -34,9 +34,16 @@ log = logging.getLogger(__name__)
 class Services:
     """The calendar and mail services in use, each made when it is first asked for."""
 
-    def __init__(self, settings: Settings, people: Callable[[], dict[Address, Person]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        people: Callable[[], dict[Address, Person]],
+        read_again: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`people` may remember what it read; `read_again` makes it forget."""
         self._settings = settings
         self._people = people
+        self._read_again = read_again
         self._calendars: dict[str, CalendarProvider] = {}
         self._mailers: dict[str, Mailer] = {}
 
@@ -65,7 +72,7 @@ class Services:
 
     def calendar_of(self, address: Address) -> CalendarProvider | None:
         """The service that holds a person's calendar; None when it can't be read."""
-        person = self._people().get(address)
+        person = self._person(address)
         if person is None or person.calendar == "none":
             return None
         return self.calendar(person.calendar)
@@ -73,12 +80,18 @@ class Services:
     def by_service(self, addresses: Sequence[Address]) -> dict[str, tuple[CalendarProvider, list[Address]]]:
         """People, by the service that holds their calendars."""
         found: dict[str, tuple[CalendarProvider, list[Address]]] = {}
-        known = self._people()
         for address in addresses:
-            person = known.get(address)
+            person = self._person(address)
             if person is not None and person.calendar != "none":
                 name = person.calendar
                 found.setdefault(name, (self.calendar(name), []))[1].append(address)
+        return found
+
+    def _person(self, address: Address) -> Person | None:
+        found = self._people().get(address)
+        if found is None:  # another process may have taken over a new people file a moment ago
+            self._read_again()
+            found = self._people().get(address)
         return found
 
 
@@ -133,7 +146,7 @@ def build(
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = _People(store, clock)
-    services = Services(settings, cache)
+    services = Services(settings, cache, cache.forget)
     emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
     policy, operator = settings.policy, settings.operator
@@ -159,7 +172,10 @@ def build(
 
 
 class _People:
-    """The people, read again when the people file was taken over, by this process or another."""
+    """The people, read again when the people file was taken over, by this process or another.
+
+    Those who left are among them: what stands on their calendars has to be taken off.
+    """
 
     EVERY = timedelta(seconds=30)
 
@@ -175,13 +191,13 @@ class _People:
         if self._checked is None or now - self._checked >= self.EVERY:
             digest = self._store.people.fact("people")
             if digest is None or digest != self._digest:
-                self._known = self._store.people.all()
+                self._known = self._store.people.everybody()
             self._digest, self._checked = digest, now
         return self._known
 
     def forget(self) -> None:
         """Read them again at the next question."""
-        self._checked = None
+        self._checked = self._digest = None
 
 
 def import_people(worker: Worker, *, force: bool = False) -> bool:

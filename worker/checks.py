@@ -35,12 +35,16 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     except Problems as problems:
         yield from map(_failed, problems.problems)
         return
-    yield Finding("The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True)
+    yield Finding(
+        "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
+    )
     yield from _database(settings)
     people = People({}, {})
     try:
         people = read_people(settings, now)
-        yield Finding(f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs", True)
+        yield Finding(
+            f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs", True
+        )
     except Problems as problems:
         yield from map(_failed, problems.problems)
     except LongarcError as error:
@@ -144,8 +148,8 @@ def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int
                 seal.open(piece)
             except WrongKey:
                 raise WrongKey(
-                    f"A sealed {kind} can't be opened with the keys given. Add the key it was sealed with to LONGARC_KEY, "
-                    "behind the present one and a comma."
+                    f"A sealed {kind} can't be opened with the keys given. "
+                    "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
                 ) from None
             count += 1
     return count

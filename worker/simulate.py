@@ -10,22 +10,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Address, Pair, Person, Span
-from worker.errors import Problem, Problems
+from worker.domain.model import Address, Answer, Event, EventRef, Pair, Person, Span
+from worker.errors import Problem, Problems, ProviderError
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
 from worker.settings import Settings
 from worker.store import Store
+from worker.tally import Tally
+
+if TYPE_CHECKING:
+    from worker.behaviour import Meetings
 
 SERVICE = "memory"
 #: What the ledger tells; the rest of the history stays in the database.
 TOLD = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
 
 Line = dict[str, Any]
+#: Whose calendars an occurrence (its UID, its start) has been put on.
+Placements = dict[tuple[str, datetime], set[Address]]
 
 
 class Humans(Protocol):
@@ -62,9 +68,12 @@ class Ledger:
     lines: list[Line] = field(default_factory=list)
     keep: bool = True
     count: int = 0
+    tally: Tally | None = None
 
     def write(self, line: Line) -> None:
         self.count += 1
+        if self.tally is not None:
+            self.tally.add(line)
         if self.keep:
             self.lines.append(line)
         if self.out is not None:
@@ -211,33 +220,136 @@ def year(
 def load_calendars(folder: Path, people: Iterable[Address], calendar: MemoryCalendar, window: Span) -> int:
     """Put each `<email>.ics` of the folder on that person's calendar; how many events that were.
 
-    Raises Problems for files that can't be read and for files of people who aren't in the people file.
+    A meeting that lies in the files of several people is put there once. Raises Problems for files that can't be read
+    and for files of people who aren't in the people file.
     """
     known = set(people)
     problems: list[Problem] = []
+    there: Placements = {}
     count = 0
     for file in sorted(folder.glob("*.ics")):
         owner = file.stem.casefold()
         if owner not in known:
-            problems.append(Problem(str(file), "nobody of that address is in the people file.", "Rename or remove it."))
+            problems.append(Problem(str(file), "Nobody of that address is in the people file.", "Rename or remove it."))
             continue
         try:
-            for event in _read(file, window):
-                calendar.add(owner, event.span, show=event.show, all_day=event.all_day, series=event.series)
-                count += 1
-        except (ValueError, LookupError, OSError) as error:
-            problems.append(Problem(str(file), f"can't be read: {error}.", "Export it again as iCalendar (RFC 5545)."))
+            for event in _read(file, owner, window):
+                count += _put(event, owner, calendar, there)
+        except (ValueError, LookupError, OSError, ProviderError) as error:
+            what = error.strerror if isinstance(error, OSError) else error
+            problems.append(Problem(str(file), f"It can't be read: {what}", "Export it again as iCalendar (RFC 5545)."))
     if problems:
         raise Problems(problems)
     return count
 
 
-def _read(file: Path, window: Span) -> Iterator[Any]:
-    from worker.domain.model import EventRef
+def _read(file: Path, owner: Address, window: Span) -> Iterator[Event]:
+    """What takes time in a file, as its owner sees it."""
     from worker.providers import icalendars
 
-    parsed = icalendars.parse(file.read_bytes(), str(file))
+    parsed = icalendars.parse(file.read_bytes(), file.name)
     zone = icalendars.zone_of(parsed) or icalendars.UTC_ZONE
-    for event in icalendars.events(parsed, EventRef(file.stem, file.name, ""), zone, window):
+    main = icalendars.main_event(parsed)
+    name = str(main.get("UID", file.name)) if main is not None else file.name
+    for event in icalendars.events(parsed, EventRef(owner, name, ""), zone, window):
         if event.show is not None and not event.cancelled:
             yield event
+
+
+def _put(event: Event, owner: Address, calendar: MemoryCalendar, there: Placements) -> bool:
+    """Put it on the calendars of all whom it names; False when another's file has brought it already."""
+    seen = there.setdefault((event.series or event.ref.id, event.span.start), set())
+    if owner in seen:
+        return False
+    organizer = event.organizer or owner
+    answers = dict(event.answers) if owner in (organizer, *event.answers) else {**event.answers, owner: Answer.ACCEPTED}
+    seen |= {organizer, *answers}
+    calendar.add(
+        owner,
+        event.span,
+        show=event.show,
+        all_day=event.all_day,
+        series=event.series,
+        organizer=organizer,
+        attendees=answers,
+    )
+    return True
+
+
+# --- a whole run ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What to simulate: from when, how long, by which dice, and how people behave (one of `behaviour.MANNERS`)."""
+
+    start: datetime
+    days: int
+    seed: int
+    manner: str
+    calendars: Path | None = None  #: holds `<email>.ics`
+
+
+def run(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    out: Path,
+    progress: Callable[[datetime], None] = lambda _: None,
+) -> Tally:
+    """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
+    same bytes. Raises Problems for calendars that can't be used."""
+    from worker.behaviour import MANNERS, Crowd, Meetings
+
+    world = World(simulated_settings(settings), persons, pairs, run.start)
+    world.keep_mails = False
+    end = run.start + timedelta(days=run.days)
+    if run.calendars is not None:
+        load_calendars(run.calendars, persons, world.calendar, Span(run.start, end + Meetings.AHEAD))
+    manner, tally = MANNERS[run.manner], Tally()
+    world.humans = Crowd(world, manner, run.seed)
+    meetings = Meetings(world, manner, run.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    draft = out / "ledger.jsonl.part"
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as ledger:
+            world.ledger = Ledger(out=ledger, keep=False, tally=tally)
+            _pass_time(world, meetings, end, progress)
+        draft.replace(out / "ledger.jsonl")
+    finally:
+        draft.unlink(missing_ok=True)
+        world.worker.close()
+    (out / "summary.txt").write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
+    return tally
+
+
+def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Callable[[datetime], None]) -> None:
+    """Week by week, since people fill their calendars so."""
+    while (now := world.clock()) < end:
+        meetings.refresh()
+        world.calendar.changed()
+        world.run_until(min(now + timedelta(weeks=1), end), progress)
+
+
+def simulated_settings(settings: Settings) -> Settings:
+    """The company's own choices, with what a world in one process needs: calendars say themselves when they change,
+    mail goes nowhere, and nobody is there to lift a guard."""
+    return settings.model_copy(
+        update={
+            "operator": settings.operator or "operator@localhost",
+            "mail": settings.mail.model_copy(update={"operator_by": SERVICE}),
+            "sync": settings.sync.model_copy(update={"every": timedelta(days=7), "full_every": timedelta(days=30)}),
+            "rules": settings.rules.model_copy(update={"max_cancels": 10_000}),
+        }
+    )
+
+
+def _summary(run: Run, people: int, pairs: int, tally: Tally) -> str:
+    company = f"{people:,} people in {pairs:,} pairs"
+    lines = [
+        f"{run.days} days from {run.start:%Y-%m-%d}, {company}, {run.manner}, seed {run.seed}",
+        "",
+        *(f"{name:<28}{figures}" for name, figures in tally.rows(pairs)),
+    ]
+    return "\n".join(lines) + "\n"

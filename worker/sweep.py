@@ -5,6 +5,7 @@ counts as taken for the next.
 """
 
 import logging
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +35,8 @@ LEASE = timedelta(minutes=10)
 BATCH = 200
 #: People per free/busy request: what the narrowest of the services takes.
 PEOPLE_PER_REQUEST = 20
-SUSPENDED = timedelta(hours=1)
+#: How often a pair may ask again within one sweep: what is seen may lead to another question.
+MORE_LOOKS = 4
 RETRY_REFUSED = timedelta(hours=1)
 
 #: The people of each calendar service, given addresses.
@@ -54,6 +56,7 @@ class Sweep:
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Plan up to `limit` pairs that are due; how many that were."""
         now = self._clock()
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
         pairs = self._store.plans.claim(now, holder, now + LEASE, limit)
         if pairs:
             self._sweep(pairs, holder, now)
@@ -112,7 +115,10 @@ class Sweep:
 
     def _decide_one(self, state: PairState, seen: Seen, now: datetime) -> Plan:
         made = plan(now, state, seen, self._policy)
-        if made.needs:  # what was seen made more of the calendars matter: read that, for this pair alone
+        for _ in range(MORE_LOOKS):
+            if made.needs is None:
+                break
+            # what was seen made more of the calendars matter: read that, for this pair alone
             before = [Need((who,), seen.windows[who]) for who in made.needs.people if who in seen.windows]
             seen = _both(seen, self._see([made.needs, *before], now))
             made = plan(now, state, seen, self._policy)
@@ -131,15 +137,14 @@ class Sweep:
                 old = windows.get(who, need.window)
                 windows[who] = Span(min(old.start, need.window.start), max(old.end, need.window.end))
         found: dict[Address, FreeBusy] = {}
-        unavailable: set[Address] = set()
-        for provider, emails in self._services(sorted(windows)).values():
+        unavailable = {who for who, until in self._store.people.suspended().items() if until > now}
+        for provider, emails in self._services(sorted(windows.keys() - unavailable)).values():
             by_reach = sorted(emails, key=lambda who: (windows[who].end, who))
             for n in range(0, len(by_reach), PEOPLE_PER_REQUEST):
                 some = by_reach[n : n + PEOPLE_PER_REQUEST]
                 hull = Span(min(windows[w].start for w in some), max(windows[w].end for w in some))
                 windows.update(dict.fromkeys(some, hull))
                 self._ask(provider, some, hull, found, unavailable)
-        unavailable |= {who for who, until in self._store.people.suspended().items() if until > now}
         missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in windows}
         return Seen(windows=windows, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
 

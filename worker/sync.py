@@ -5,6 +5,7 @@ vanished or were answered, whose time was booked over, and where the 1:1s of the
 """
 
 import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 BACK, AHEAD = timedelta(days=2), timedelta(days=200)
 LEASE = timedelta(minutes=10)
 AFTER_FAILURE = timedelta(minutes=5)
+SOON = timedelta(minutes=1)
 SUSPENDED = timedelta(hours=1)
 #: A calendar on which so many of our events stood, and which now shows none, is not believed.
 SUSPICIOUS = 5
@@ -52,6 +54,7 @@ class Sync:
     def run(self, holder: str, limit: int = 20) -> int:
         """Read up to `limit` calendars that are due; how many that were."""
         now = self._clock()
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
         looks = self._store.calendars.claim(now, holder, now + LEASE, limit)
         for look in looks:
             self._one(look, holder, now)
@@ -64,10 +67,11 @@ class Sync:
             return
         stale = look.full_at is None or now - look.full_at >= self._full_every
         try:
+            early = False
             if look.cursor is not None:
-                self._read(look, provider, look.cursor, holder, now)
+                early = self._read(look, provider, look.cursor, holder, now)
             if look.cursor is None or stale:  # what the cursor told is checked against everything, once a day
-                self._read(look, provider, None, holder, now)
+                early = self._read(look, provider, None, holder, now)
         except AuthRevoked as error:
             self._revoked(look, holder, error, now)
         except ProviderError as error:
@@ -77,14 +81,17 @@ class Sync:
             self._store.outbox.alert(f"empty:{look.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
             self._store.calendars.postpone(look, holder, now + self._every)
         else:
-            self._store.calendars.postpone(look, holder, now + self._every)
+            self._store.calendars.postpone(look, holder, now + (min(SOON, self._every) if early else self._every))
 
-    def _read(self, look: Look, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime) -> None:
+    def _read(self, look: Look, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime) -> bool:
+        """Read it from that cursor on and write down what it told; true when it has to tell it once more."""
         known = self._store.calendars.known(look.address, now)
         changes = provider.changes(look.address, cursor, window(now))
         reading = read(changes, known, look.address, now)
         size = len(changes.events) if changes.full else None
-        self._store.calendars.save(look, holder, reading, changes.cursor, size=size, now=now)
+        upto = cursor if reading.early else changes.cursor
+        self._store.calendars.save(look, holder, reading, upto, size=size, now=now)
+        return reading.early
 
     def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
         log.warning("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})
@@ -137,7 +144,15 @@ def read(changes: Changes, known: Known, organizer: Address, now: datetime) -> R
         look=_booked_over(changes, known),
         meetings=meetings,
         dropped_series=voided,
+        strays=[event for event in listed.values() if _stray(event, known, organizer, now)],
+        early=any(key in known.coming for key in listed.keys() - known.placed.keys()),
     )
+
+
+def _stray(event: Event, known: Known, organizer: Address, now: datetime) -> bool:
+    """Whether it is an event of ours to come that we know nothing of."""
+    theirs = event.cancelled or event.organizer not in ("", organizer)
+    return not theirs and event.span.start > now and event.key not in {*known.placed, *known.coming}
 
 
 def _as_seen(old: Placed, event: Event | None, changes: Changes, vanished: set[str], inside: Span) -> Placed:

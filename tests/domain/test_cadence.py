@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,7 +82,7 @@ def test_a_transition_counts_in_the_company_s_own_rhythm() -> None:
 # --- what the rhythm counts from ---
 
 
-def _first(**fields: object) -> Session:
+def _first(**fields: Any) -> Session:
     return next_cycle([], pair_of(**fields), TWO, Policy(), NOW)[0]
 
 
@@ -100,13 +102,13 @@ def test_what_is_long_overdue_belongs_into_the_next_three_weeks() -> None:
     assert first.latest == NOW + 3 * WEEK
 
 
-def _held(end_day: date, **fields: object) -> Session:
+def _held(end_day: date, **fields: Any) -> Session:
     start = utc(end_day.year, end_day.month, end_day.day, 9)
     held = {"state": State.CONTRACTED, "held_at": start + 75 * timedelta(minutes=1), **fields}
     return session_of(start, **held)
 
 
-def _next_target(*sessions: Session, **fields: object) -> date:
+def _next_target(*sessions: Session, **fields: Any) -> date:
     return next_cycle(sessions, pair_of(**fields), TWO, Policy(), NOW)[0].target.date()
 
 
@@ -237,7 +239,7 @@ def test_two_years_of_a_quarterly_rhythm() -> None:
         held.append(coming.span.start.date())
         assert story.next.booked
         assert story.next.id != coming.id
-    gaps = [(later - earlier).days for earlier, later in zip(held, held[1:], strict=False)]
+    gaps = [(later - earlier).days for earlier, later in pairwise(held)]
     assert all(91 - 14 <= gap <= 91 + 21 for gap in gaps)
 
 

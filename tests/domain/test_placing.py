@@ -1,6 +1,7 @@
 """Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-12, T-14, T-15)."""
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -88,8 +89,7 @@ def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
 
 def test_a_look_that_is_too_short_is_asked_for_again() -> None:
     """The second pass: what was read covers less than what is needed."""
-    known = {who: () for who in (DANA.email, SAM.email)}
-    state = state_of(taken=known)
+    state = state_of(taken={DANA.email: (), SAM.email: ()})
     short = Span(NOW, NOW + DAY)
     free = FreeBusy()
     seen = Seen(windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free})
@@ -446,11 +446,16 @@ def test_an_ad_hoc_conversation_is_shortened_before_it_is_put_off() -> None:
     assert shared_days(NOW, adhoc_span(story).start) <= 5
 
 
-def test_an_ad_hoc_conversation_that_can_t_be_within_five_is_within_ten() -> None:
+@pytest.mark.parametrize(("trigger", "days", "within"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
+def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Trigger, days: int, within: int) -> None:
+    """T-14, R-8: a person hears of it first; the next day it is put as early as it goes."""
     story = Story()
-    fill(story, SAM, date(2026, 9, 7), 9)
-    soon(story)
-    assert 5 < shared_days(NOW, adhoc_span(story).start) <= 10
+    fill(story, SAM, date(2026, 9, 7), days)
+    soon(story, trigger)
+    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    assert len(story.mails("unplaceable")) == 1
+    story.until(NOW + DAY)
+    assert within - 5 <= shared_days(NOW, adhoc_span(story).start) <= within
 
 
 def test_when_leaving_is_signalled_it_is_within_two() -> None:
@@ -523,7 +528,7 @@ def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
     for _ in range(2):
         coming = [s for s in story.of_kind(Kind.CAREER) if s.booked]
         assert len(coming) == ahead
-        for earlier, later in zip(coming, coming[1:], strict=False):
+        for earlier, later in pairwise(coming):
             assert 77 * DAY <= later.span.start - earlier.span.end <= 112 * DAY
         story.until(coming[0].span.end)
 
@@ -552,7 +557,7 @@ def test_a_calendar_that_refuses_is_asked_again_later_and_later() -> None:
             story.now = max(story.due, story.now + MINUTE)
         keys |= {m.key for m in made.messages if m.what is What.CREATE}
         tried.append(story.now)
-    waits = [(later - earlier) / MINUTE for earlier, later in zip(tried, tried[1:], strict=False)]
+    waits = [(later - earlier) / MINUTE for earlier, later in pairwise(tried)]
     assert waits == [5, 20, 80, 320, 1280, 1440, 1440]
     assert len(keys) == 8
 

@@ -4,6 +4,7 @@ What they agreed on is printed by `contract show` and `commitment list --words` 
 else: errors name lines, never words.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Command, Failed, Group
+from worker.commands.base import Failed, Group
 from worker.commands.naming import Day, json_option, manager_of, pair_named, session_argument, session_named
 from worker.commands.opening import local, opened
 from worker.commands.terminal import console, count, day, emit, line, row, table, when
@@ -76,7 +77,7 @@ def _read(file: str) -> "Contract":
     from worker.domain.contract import parse
 
     try:
-        raw = click.get_binary_stream("stdin").read(LARGEST) if file == "-" else Path(file).read_bytes()[:LARGEST]
+        raw = sys.stdin.buffer.read(LARGEST) if file == "-" else Path(file).read_bytes()[:LARGEST]
         return parse(raw.decode("utf-8-sig"), _shown_name(file))
     except OSError as error:
         raise LongarcError(f"{file} can't be read: {error.strerror}.") from None
@@ -244,7 +245,7 @@ def change(commitment_id: str, text: str, due: date | None, reason: str) -> None
     """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
     if not text and due is None:
         raise click.UsageError("Say what changes: --text, --due or both.")
-    text = click.get_text_stream("stdin").read() if text == "-" else text
+    text = sys.stdin.read() if text == "-" else text
     with opened(seals=True) as worker:
         _refuse_other_key(worker)
         worker.acts.change(commitment_id, text=" ".join(text.split()), due=due, reason=reason)
@@ -262,4 +263,3 @@ def let_go(commitment_id: str, reason: str) -> None:
         _refuse_other_key(worker)
         worker.acts.close(commitment_id, Standing.LET_GO, reason)
     line(f"{commitment_id} is let go; both get the new revision by mail.")
-

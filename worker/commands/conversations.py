@@ -1,5 +1,6 @@
 """What a manager or a report says to the program: talk soon, another time, it took place, it did not, rest."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -43,10 +44,10 @@ def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, c
     """
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
-    reason = click.get_text_stream("stdin").read().strip() if reason == "-" else reason
+    reason = sys.stdin.read().strip() if reason == "-" else reason
     with opened(seals=not check_in) as worker:
         named = pair_named(worker.store, pair)
-        if check_in:
+        if trigger is None:
             session = worker.acts.check_in(named.id)
         else:
             from worker.domain.model import Trigger

@@ -75,7 +75,9 @@ def _calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, 
 
 
 def _trouble(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: message[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")}
+    return {
+        name: message[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")
+    }
 
 
 def _owed(session: "Session") -> dict[str, Any]:
@@ -100,7 +102,11 @@ def _show_status(told: dict[str, Any]) -> None:
         row(shown, "", _list("behind", calendars["behind"])[2:] + ". Is `longarc run` running?", style="yellow")
     for one in told["suspended"]:
         row(shown, "", f"{one['person']}: no access; tried again at {when(one['until'], 'UTC')} UTC", style="red")
-    row(shown, "Sessions", ", ".join(f"{number:,} {state}" for state, number in sorted(told["sessions"].items())) or "none")
+    row(
+        shown,
+        "Sessions",
+        ", ".join(f"{number:,} {state}" for state, number in sorted(told["sessions"].items())) or "none",
+    )
     row(shown, "Outbox", ", ".join(f"{number:,} {progress}" for progress, number in sorted(outbox.items())) or "empty")
     for one in told["due"]:
         name = one["message"] or one["what"]
@@ -110,6 +116,10 @@ def _show_status(told: dict[str, Any]) -> None:
     _show_owed("Without a time", told["owed"] + told["unplaceable"])
     well = not (told["troubled"] or told["unplaceable"] or told["suspended"] or calendars["behind"])
     line("Nothing needs a person." if well else "What is named above needs a person.", "green" if well else "yellow")
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in sorted(numbers.items()))
 
 
 def _list(what: str, addresses: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -21,22 +22,20 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For machines
 _WALL = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}):(\d{2})")
 
 
-class WallTime(click.ParamType):
+class WallTime(click.ParamType[datetime]):
     """A day and a time of day, without a zone."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         found = _WALL.fullmatch(value.strip())
-        try:
+        with suppress(ValueError):
             if found:
                 return datetime.fromisoformat(f"{found[1]}T{found[2]:0>2}:{found[3]}")
-        except ValueError:
-            pass
-        self.fail('This is no time. Write it as "2027-03-02 10:00".', param, ctx)
+        return self.fail('This is no time. Write it as "2027-03-02 10:00".', param, ctx)
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A day of the calendar."""
 
     name = "day"

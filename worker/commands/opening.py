@@ -91,7 +91,7 @@ def refuse_unready(store: "Store") -> None:
         raise LongarcError("The database is empty. `longarc run` fills it; `longarc plan` shows what it would do.")
     if now != head:
         raise LongarcError(
-            f"The database is at version {now}, this program at {head}. `longarc run` brings an older database up to date."
+            f"The database is at version {now}, this program at {head}. `longarc run` brings an older one up to date."
         )
 
 

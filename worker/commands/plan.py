@@ -124,7 +124,13 @@ def _what(decision: "Decision") -> str:
 def _message(shown: Any, message: "Message", people: "dict[str, Person]") -> None:
     if message.name:
         who = people.get(message.to)
-        row(shown, when(message.due_at, who.zone if who else "UTC"), "mail", f"{message.name} to {message.to}", style="dim")
+        row(
+            shown,
+            when(message.due_at, who.zone if who else "UTC"),
+            "mail",
+            f"{message.name} to {message.to}",
+            style="dim",
+        )
 
 
 def _total(plans: "Sequence[Plan]") -> str:

@@ -43,13 +43,12 @@ def console() -> "Console":
     return screen
 
 
-def table(title: str, columns: Sequence[str | tuple[str, str]], *, caption: str = "") -> "Table":
+def table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
     """An empty table. A column may come with how it is set: `right`, `id` (never broken), or `dim`."""
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title or None, caption=caption or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    made.title_style, made.caption_style, made.caption_justify = "bold", "dim", "left"
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         name, how = column if isinstance(column, tuple) else (column, "")
         made.add_column(

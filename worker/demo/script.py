@@ -114,7 +114,7 @@ def _helen_and_mara() -> list[Thread]:
             p.does(
                 *(MARA, "let_go", _later(20, "10:10")),
                 "The book club folded, and nobody misses it.",
-                text="Read",
+                text="Finish the course",
             ),
             p.does(MARA, "complete", _later(30, "16:10"), text="Draft one page"),
         ),
@@ -145,7 +145,13 @@ def _helen_and_emily() -> list[Thread]:
                 "Emily told her that a competitor has called.",
                 trigger="leaving",
             ),
-            p.does(HELEN, "record_contract", _after(50), about=talk, contract="emily-talk"),
+            p.does(HELEN, "record_contract", _after(50), about=talk, contract="emily-talk-draft", ask=True),
+            p.does(
+                *(HELEN, "record_contract", _after(75)),
+                "She has written anew what was questioned.",
+                talk,
+                contract="emily-talk",
+            ),
             p.does(HELEN, "complete", _later(3, "17:10"), about=talk, text="Introduce Emily"),
             p.does(EMILY, "complete", _later(9, "15:45"), about=talk, text="Write down"),
             p.does(

@@ -46,7 +46,8 @@ def not_held(p: Planning, session: Session) -> None:
         raise Refused(f"Session {session.id} has a contract, so it took place.")
     for review in [s for s in p.of_kind(Kind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)]:
         placing.take_off_calendar(p, review)
-        p.put(p.sessions[review.id], state=State.CANCELLED, start=None, end=None)
+        off = p.put(p.sessions[review.id], state=State.CANCELLED, start=None, end=None, unplaceable=None)
+        p.decide_session(off, "The conversation it follows did not take place.")
     deferrals.defer(p, session, Cause.NOT_HELD)
 
 

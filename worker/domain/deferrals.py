@@ -135,7 +135,7 @@ def _clash(p: Planning, session: Session) -> None:
 
 def _no_clash(p: Planning, session: Session) -> None:
     if session.warned_at is not None:
-        p.put(session, warned_at=None)
+        session = p.put(session, warned_at=None)
         p.decide("warning", "The time is free again; the session stays.", session.id, cause=Cause.BOOKED_OVER.value)
     p.wake(_next_look(p, session))
 

@@ -124,20 +124,26 @@ def _deferred(p: Planning, session: Session) -> Iterator[Try]:
 
 
 def _adhoc(p: Planning, session: Session) -> Iterator[Try]:
-    """T-14: within five working days of the asking; when that can't be, within ten."""
+    """T-14: within five working days of the asking; once somebody was told that this can't be, within ten."""
     earliest = max(p.now + LEAD_HOURS, session.earliest)
-    for end in (max(session.latest, earliest), _day_end(p, 10, p.now)):
+    for end in _ends(p, session, earliest, 10):
         for minutes in _lengths(p, session):
-            yield Try(minutes, Span(earliest, max(end, earliest)))
+            yield Try(minutes, Span(earliest, end))
+
+
+def _ends(p: Planning, session: Session, earliest: datetime, later: int) -> list[datetime]:
+    """The date asked for, and when a person knows that nothing fits until then, a later one."""
+    ends = [max(session.latest, earliest)]
+    return [*ends, max(_day_end(p, later, p.now), earliest)] if session.unplaceable else ends
 
 
 def _urgent(p: Planning, session: Session) -> Iterator[Try]:
     """T-14: within two working days; length and buffers yield before the date does."""
     earliest = max(p.now + LEAD_HOURS, session.earliest)
-    for end in (max(session.latest, earliest), _day_end(p, 5, p.now), _day_end(p, 10, p.now)):
+    for end in _ends(p, session, earliest, 5):
         for buffer in (True, False):
             for minutes in _lengths(p, session):
-                yield Try(minutes, Span(earliest, max(end, earliest)), buffer)
+                yield Try(minutes, Span(earliest, end), buffer)
 
 
 def _search(p: Planning, session: Session, known: Mapping[Address, FreeBusy], attempt: Try) -> Search:

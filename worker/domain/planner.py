@@ -16,7 +16,6 @@ from worker.domain.model import (
     Policy,
     Progress,
     Seen,
-    Session,
     Settlement,
     State,
     What,

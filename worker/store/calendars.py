@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 
-from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Span, State
+from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Span, State, What
 from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.plans import wake
+from worker.store.strays import take_in
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
+message, person = tables.message, tables.person
 
+#: Settled for good is what has no instant any more.
+_COMING = select(message.c.event).where(
+    message.c.due_at.is_not(None), message.c.what == What.CREATE.value, message.c.calendar == bindparam("address")
+)
 
 #: An event that ended so long ago is history; whatever becomes of it on the calendar changes nothing.
 OVER = timedelta(days=3)
@@ -37,6 +43,7 @@ class Known:
     pairs: Mapping[str, str]  #: the pair of each of them
     booked: Mapping[str, Sequence[Span]]  #: per pair of this organizer, the times of its sessions to come
     reports: Mapping[Address, str]  #: this organizer's reports, and the pair with each
+    coming: Collection[str] = ()  #: keys of events that are about to be made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,9 @@ class Reading:
     look: Collection[str]  #: pairs whose free/busy must be read
     meetings: Sequence[tuple[Event, str]]  #: 1:1s, with their pair
     dropped_series: Collection[str]  #: ids of series and events whose 1:1s known so far are void
+    strays: Sequence[Event] = ()  #: events to come that carry our key, and of which we know nothing
+    #: true when it tells of an event whose making is not written down yet: then it has to be told once more
+    early: bool = False
 
 
 class Calendars:
@@ -70,7 +80,8 @@ class Calendars:
     def hint(self, addresses: Collection[Address], now: datetime) -> None:
         """Somebody says that these changed: read them at the next tick. Of reports, have the pairs looked at."""
         with self._database.write() as connection:
-            connection.execute(update(calendar).where(calendar.c.address.in_(list(addresses))).values(due_at=now))
+            read = and_(calendar.c.address.in_(list(addresses)), calendar.c.due_at.is_not(None))
+            connection.execute(update(calendar).where(read).values(due_at=now))
             theirs = pair.c.report.in_(list(addresses))
             ids = list(connection.execute(select(pair.c.id).where(theirs, pair.c.ended == "")).scalars())
             if ids:
@@ -91,11 +102,12 @@ class Calendars:
             columns = (session.c.pair, session.c.start, session.c.end)
             for pair_id, start, end in connection.execute(select(*columns).join(pair).where(booked)):
                 spans.setdefault(pair_id, []).append(Span(start, end))
+            coming = connection.execute(_COMING, {"address": address}).scalars().all()
         placed = {row["key"]: rows.placed(row) for row in found}
-        return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports)
+        return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports, coming)
 
     def save(
-        self, look: Look, holder: str, reading: Reading, cursor: Cursor, *, size: int | None, now: datetime
+        self, look: Look, holder: str, reading: Reading, cursor: Cursor | None, *, size: int | None, now: datetime
     ) -> None:
         """Write what was read, all of it. `size` is given after a full pass. Nothing when it is not ours any more."""
         mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
@@ -117,6 +129,9 @@ class Calendars:
                 same = and_(event.c.key == placed.key, event.c.etag == etag)
                 connection.execute(update(event).where(same).values(**seen))
             self._meetings(connection, look.address, reading, full=size is not None)
+            take_in(self._database, connection, look.address, reading.strays, now)
+            working = and_(person.c.email == look.address, person.c.suspended_until.is_not(None))
+            connection.execute(update(person).where(working).values(suspended_until=None))
             if reading.wake:
                 wake(connection, sorted(reading.wake), now)
             if reading.look:

@@ -1,4 +1,4 @@
-"""Counting, and looking at the database itself: what `longarc status`, `check` and `coverage` ask. Nothing is opened."""
+"""Counting, and looking at the database itself: what `status`, `check` and `coverage` ask. Nothing is opened."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

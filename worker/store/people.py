@@ -40,6 +40,11 @@ class PeopleRows:
             found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
             return {row["email"]: rows.person(row) for row in found}
 
+    def everybody(self) -> dict[Address, Person]:
+        """Everybody a people file ever named, those who left too."""
+        with self._database.read() as connection:
+            return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
+
     def pairs(self) -> dict[str, Pair]:
         """Every pair there ever was, the ended ones too."""
         with self._database.read() as connection:
@@ -67,12 +72,19 @@ class PeopleRows:
         with self._database.write() as connection:
             self._persons(connection, persons, now)
             self._pairs(connection, persons, pairs, now)
-            organizers = [{"address": p.manager, "due_at": now} for p in pairs.values()]
-            known = list({row["address"]: row for row in organizers}.values())
-            self._database.insert_new(connection, calendar, known, ["address"])
+            self._calendars(connection, {one.manager for one in pairs.values()}, now)
+
+    def _calendars(self, connection: Connection, organizers: Collection[Address], now: datetime) -> None:
+        """Have the calendars of those who organize read, and no others."""
+        read = {row.address: row.due_at for row in connection.execute(select(calendar.c.address, calendar.c.due_at))}
+        begun = [{"address": one, "due_at": now} for one in sorted(organizers) if read.get(one) is None]
+        self._database.upsert(connection, calendar, begun)
+        for chunk in _chunks(sorted(one for one, due in read.items() if due and one not in organizers)):
+            connection.execute(update(calendar).where(calendar.c.address.in_(chunk)).values(due_at=None))
 
     def _persons(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> None:
-        listed = [{**rows.person_row(p), "left_at": None} for p in persons.values()]
+        # in one order whoever writes: two that wait for each other's rows would wait for ever
+        listed = [{**rows.person_row(persons[email]), "left_at": None} for email in sorted(persons)]
         self._database.upsert(connection, person, listed)
         there = connection.execute(select(person.c.email).where(person.c.left_at.is_(None))).scalars().all()
         gone = [email for email in there if email not in persons]
@@ -94,7 +106,7 @@ class PeopleRows:
             if row["id"] not in pairs and row["ended"] == Ended.NO.value:
                 ended = replace(rows.pair(row), ended=_why_ended(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
-        self._database.upsert(connection, pair, written)
+        self._database.upsert(connection, pair, sorted(written, key=lambda row: str(row["id"])))
         for chunk in _chunks([row["id"] for row in written]):
             connection.execute(update(pair).where(pair.c.id.in_(chunk)).values(wakes=pair.c.wakes + 1))
 
@@ -115,11 +127,6 @@ class PeopleRows:
             was = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
             connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
             return was is None
-
-    def restore(self, emails: Collection[Address]) -> None:
-        """The grants of these people work."""
-        with self._database.write() as connection:
-            connection.execute(update(person).where(person.c.email.in_(list(emails))).values(suspended_until=None))
 
     def suspended(self) -> dict[Address, datetime]:
         """Whose grants don't work, and when each is tried again."""

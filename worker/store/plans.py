@@ -50,6 +50,13 @@ _HELD = (
     .order_by(person.c.email)
     .with_for_update()
 )
+#: Rows of many pairs are always locked in one order: two that lock them in different ones would stop each other.
+_IN_ORDER = (
+    select(pair.c.id)
+    .where(pair.c.id.in_(bindparam("pairs", expanding=True)))
+    .order_by(pair.c.id)
+    .with_for_update(key_share=True)
+)
 _UNDISTURBED = and_(pair.c.id == bindparam("one"), pair.c.wakes == bindparam("seen"))
 _RESCHEDULE = update(pair).where(_UNDISTURBED).values(due_at=_at("due"))
 _LOOKED = update(pair).where(_UNDISTURBED).values(looked_at=_at("at"))
@@ -132,7 +139,9 @@ class Plans:
         Raises LeaseLost when somebody else holds a lease by now; then nothing is written.
         """
         with self._database.write() as connection:
-            self._still_held(connection, [plan.pair for plan in plans], holder, now)
+            listed = [plan.pair for plan in plans]
+            self._still_held(connection, listed, holder, now)
+            connection.execute(_IN_ORDER, {"pairs": listed})
             upsert, new = self._database.upsert, self._database.insert_new
             upsert(connection, session, [rows.session_row(s) for plan in plans for s in plan.sessions])
             new(
@@ -172,6 +181,7 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[st
 
 def wake(connection: Connection, pairs: Sequence[str], now: datetime, *, look: bool = False) -> None:
     """Have these pairs planned at the next tick, within a transaction that is under way."""
+    connection.execute(_IN_ORDER, {"pairs": list(pairs)})
     looked = {"looked_at": None} if look else {}
     moment = literal(now, tables.Instant())
     sooner = case((pair.c.due_at < moment, pair.c.due_at), else_=moment)

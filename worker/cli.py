@@ -1,0 +1,31 @@
+"""The command `longarc`. What each command does is in `worker.commands`; here is only which there are."""
+
+import click
+
+from worker import __version__
+from worker.commands.base import Longarc
+from worker.commands.contracts import commitment, contract
+from worker.commands.conversations import defer, held, not_held, pause, resume, talk
+from worker.commands.coverage import coverage
+from worker.commands.keeping import check, key, people, rotate
+from worker.commands.looking import sessions, status, why
+from worker.commands.plan import plan
+from worker.commands.run import run
+from worker.commands.trying import demo, simulate
+
+CHAPTERS: dict[str, list[click.Command]] = {
+    "Try it": [demo, simulate],
+    "Run it": [run, check, plan, status],
+    "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
+    "What was agreed": [contract, commitment],
+    "The company": [people, coverage, key, rotate],
+}
+
+main = Longarc(
+    "longarc",
+    chapters=CHAPTERS,
+    help="Books, protects and follows through on career conversations between a manager and each report.",
+    epilog="Exit codes: 0 done, 1 failed, 2 misused. Every command has --help, and takes --config FILE.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+main = click.version_option(__version__, prog_name="longarc", message="%(prog)s %(version)s")(main)

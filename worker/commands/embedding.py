@@ -1,0 +1,139 @@
+"""Everything in one folder: the calendar and mail servers that come with Longarc, with settings written for them.
+
+What a person may change (settings, people, key) is written once and then left alone; the ports stay the same, so that
+a calendar program that was subscribed keeps working.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Collection, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from worker.errors import LongarcError
+
+if TYPE_CHECKING:
+    from worker.domain.model import Address, Person
+    from worker.embedded import Embedded
+    from worker.settings import Settings
+
+CONFIG, PEOPLE, KEY = "longarc.toml", "people.csv", "key"
+#: The first ports that are tried; then those after them.
+CALDAV_PORT, SMTP_PORT, TRIED = 5232, 2525, 50
+_HOST = "127.0.0.1"
+
+_SETTINGS = """\
+# Written by `longarc run --embedded` when it first started here; yours to change. The servers start at these ports.
+# For the other commands: export LONGARC_CONFIG={config} LONGARC_KEY_FILE={key}
+database = {database}
+people = "people.csv"
+operator = "operator@example.com"
+
+[mail]
+from = "longarc@example.com"
+
+[calendars.caldav]
+url = "http://127.0.0.1:{caldav}/{{email}}/calendar/"
+attendee_copies = true
+
+[mailers.smtp]
+host = "127.0.0.1"
+port = {smtp}
+security = "none"
+
+[sync]
+every = "1 minute"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A folder that everything is in."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / CONFIG
+
+    @property
+    def key(self) -> Path:
+        return self.folder / KEY
+
+    def furnish(self) -> None:
+        """Write what is not there yet: settings for free ports, a key only its owner may read, an example of people."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.key.exists():
+            from worker.seal import new_key
+
+            descriptor = os.open(self.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(new_key() + "\n")
+        if not (self.folder / PEOPLE).exists():
+            (self.folder / PEOPLE).write_bytes(example("people.example.csv"))
+        if not self.config.exists():
+            self.config.write_text(self._settings(), encoding="utf-8")
+
+    def _settings(self) -> str:
+        from sqlalchemy import URL
+
+        database = URL.create("sqlite", database=str(self.folder / "longarc.db"))
+        return _SETTINGS.format(
+            config=self.config,
+            key=self.key,
+            database=json.dumps(database.render_as_string(), ensure_ascii=False),
+            caldav=_free(CALDAV_PORT),
+            smtp=_free(SMTP_PORT),
+        )
+
+    def take_in(self, env: MutableMapping[str, str]) -> None:
+        """Have this process, and whatever it starts, use these settings and this key."""
+        env["LONGARC_CONFIG"] = str(self.config)
+        if not (env.get("LONGARC_KEY") or env.get("LONGARC_KEY_FILE")):
+            env["LONGARC_KEY_FILE"] = str(self.key)
+
+    @contextmanager
+    def serve(self, settings: "Settings", people: "Collection[Person]") -> "Iterator[Embedded]":
+        """The servers, at the ports that the settings name."""
+        from worker.embedded import Embedded
+
+        ports = (urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port)
+        if not all(ports):
+            raise LongarcError(f"{self.config} names no port for the calendars (caldav.url) or for mail (smtp.port).")
+        zones = {person.email: person.zone for person in people}
+        with Embedded(self.folder, list(zones), int(ports[0] or 0), int(ports[1]), zones=zones) as servers:
+            yield servers
+
+
+def _free(first: int) -> int:
+    """A port that nobody listens on, the first one if possible."""
+    for port in range(first, first + TRIED):
+        with socket.socket() as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trying.bind((_HOST, port))
+            except OSError:
+                continue
+            return port
+    raise LongarcError(f"No port from {first} to {first + TRIED - 1} is free. Write one into the settings yourself.")
+
+
+def example(name: str) -> bytes:
+    """A file that comes with Longarc: inside the installed package, else beside it in a checkout."""
+    here = Path(__file__).resolve().parents[1]
+    found = next((f for f in (here / "_config" / name, here.parent / "config" / name) if f.is_file()), None)
+    if found is None:
+        raise LongarcError(f"{name} is missing from this installation.")
+    return found.read_bytes()
+
+
+def addresses(servers: "Embedded", people: "Collection[Address]") -> Iterator[tuple[str, str, str]]:
+    """For each person: the calendar's address for a calendar program, and where the mail is."""
+    from worker.embedded import mailbox
+
+    for email in people:
+        yield email, servers.caldav_url.replace("{email}", email), str(mailbox(servers.mail_folder, email))

@@ -1,0 +1,126 @@
+"""What an operator does now and then: `check`, `people`, `key`, `rotate`."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.base import Command, Failed
+from worker.commands.naming import json_option
+from worker.commands.opening import opened, quiet_logging, settings, settings_path, store_of
+from worker.commands.terminal import count, emit, line
+from worker.errors import Refused
+
+if TYPE_CHECKING:
+    from worker.providers.base import Finding
+    from worker.store.people import Difference
+
+#: Findings that are well, of which more are only counted.
+SHOWN = 40
+
+
+@click.command("check", cls=Command, short_help="Try everything that is needed; say what to do where it isn't well.")
+@json_option
+def check(as_json: bool) -> None:
+    """Try everything that is needed, changing nothing: settings, database, key, people, mails, calendars, mail servers.
+
+    Exit code 1 when anything is not well.
+    """
+    import logging
+
+    from worker.checks import findings
+
+    logging.disable(logging.ERROR)  # what a library logs is told as a finding, with its remedy
+    try:
+        found = []
+        for finding in findings(settings_path(), os.environ, utcnow()):
+            found.append(finding)
+            if not as_json:
+                _show(finding, sum(one.ok for one in found))
+    finally:
+        logging.disable(logging.NOTSET)
+    failed = sum(not finding.ok for finding in found)
+    if as_json:
+        emit([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in found])
+    elif len(found) - failed > SHOWN:
+        line(f"  … and {len(found) - failed - SHOWN:,} more are well", "dim")
+    if failed:
+        raise Failed(f"{count(failed, 'thing')} of {len(found):,} {'is' if failed == 1 else 'are'} not well.")
+    if not as_json:
+        line(f"All {len(found):,} are well.", "green")
+
+
+def _show(finding: "Finding", well: int) -> None:
+    if not finding.ok:
+        line(f"✗ {finding.what}", "red")
+        if finding.remedy:
+            line(f"  → {finding.remedy}")
+    elif well <= SHOWN:
+        line(f"✓ {finding.what}", "green")
+
+
+@click.command("people", cls=Command, short_help="What the people file would change; with --apply, change it.")
+@click.option("--apply", "applies", is_flag=True, help="Take it over. `longarc run` does so by itself each minute.")
+@click.option("--force", is_flag=True, help="With --apply: even if many events are cancelled by it.")
+def people(applies: bool, force: bool) -> None:
+    """Show what the people file would change, and with --apply change it."""
+    if force and not applies:
+        raise click.UsageError("--force goes with --apply.")
+    from worker.bootstrap import build
+    from worker.checks import read_people
+
+    found = settings()
+    quiet_logging(found)
+    listed = read_people(found, utcnow())
+    if not applies:
+        with opened() as worker:
+            _show_difference(worker.store.people.difference(listed.persons, listed.pairs), found.policy.max_cancels)
+        return
+    worker = build(found, store=store_of(found, seals=False))
+    try:
+        worker.store.migrate()
+        changed = worker.import_people(force=force)
+    finally:
+        worker.close()
+    told = f"{count(len(listed.persons), 'person', 'people')} in {count(len(listed.pairs), 'pair')}"
+    line(f"{told}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
+
+
+def _show_difference(told: "Difference", allowed: int) -> None:
+    changes: Sequence[tuple[str, Sequence[str]]] = (
+        ("joined", told.joined),
+        ("left", told.left),
+        ("new pairs", told.begun),
+        ("pairs that end", told.ended),
+    )
+    for name, who in changes:
+        if who:
+            more = f" and {len(who) - 10:,} more" if len(who) > 10 else ""
+            line(f"{len(who):,} {name}: {', '.join(who[:10])}{more}")
+    if not any(who for _, who in changes):
+        line("Nobody joins or leaves, and the pairs stay as they are.")
+    line(f"{count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
+    if told.cancels > allowed:
+        raise Refused(f"That is more than the {allowed} allowed at once (rules.max_cancels): it takes --apply --force.")
+
+
+@click.command("key", cls=Command, short_help="Print a fresh key for LONGARC_KEY.")
+def key() -> None:
+    """Print a fresh key for LONGARC_KEY. It is kept nowhere: whoever loses it loses what was sealed with it."""
+    from worker.seal import new_key
+
+    click.echo(new_key())
+
+
+@click.command("rotate", cls=Command, short_help="Seal everything anew with the first key of LONGARC_KEY.")
+def rotate() -> None:
+    """Seal everything anew with the first key of LONGARC_KEY.
+
+    To change keys: put the new one first and the old one behind it, parted by a comma; restart `longarc run`
+    everywhere; run this; then take the old one out.
+    """
+    with opened(seals=True) as worker:
+        pieces = worker.store.content.renew()
+    line(f"{count(pieces, 'piece')} sealed anew. Keys behind the first are not needed any more.", "green")

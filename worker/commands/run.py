@@ -1,0 +1,174 @@
+"""`longarc run`: the consumer that wakes us each minute, the workers, and, if wanted, servers of our own beside them.
+
+SIGINT and SIGTERM mean the same: begin nothing new, finish what is in flight, go. A second one goes at once; what it
+cuts off is found again by its lease.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.commands.base import Command, given
+from worker.commands.opening import settings, settings_path
+from worker.commands.terminal import console, count, line, row, table
+from worker.errors import LongarcError, Problems
+
+if TYPE_CHECKING:
+    from worker.bootstrap import Worker
+    from worker.commands.embedding import House
+    from worker.embedded import Embedded
+
+#: How many people's addresses are printed.
+SHOWN = 20
+#: How often the consumer's threads, and the people who joined, are looked at. Seconds.
+LOOK = 10.0
+
+
+@click.command("run", cls=Command, short_help="Book, protect and follow through, until stopped: the one service.")
+@click.option("--workers", default=4, show_default=True, type=click.IntRange(1, 64), help="What is done at one time.")
+@click.option(
+    "--embedded",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="With a calendar and a mail server of its own, everything in DIR: to try it without any account.",
+)
+def run(workers: int, embedded: Path | None) -> None:
+    """Book, protect and follow through, until it is stopped.
+
+    It may run on any number of machines at once when the database is PostgreSQL. Ctrl-C and SIGTERM finish what is in
+    flight.
+    """
+    if embedded and given().config:
+        raise click.UsageError("--embedded DIR brings its own settings, DIR/longarc.toml; leave --config out.")
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stopping())
+        house = _house(embedded) if embedded else None
+        _use_settings()
+        worker = _begin()
+        servers = stack.enter_context(house.serve(settings(), worker.store.people.all().values())) if house else None
+        if servers and house:
+            _show_addresses(worker, servers, house)
+        line(_what_runs(worker, workers))
+        _consume(worker, workers, stop, servers)
+    line("Stopped; everything in flight was finished.")
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that is set by the first SIGINT or SIGTERM; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def stopped(number: int, _: Any) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _house(folder: Path) -> "House":
+    from worker.commands.embedding import House
+
+    house = House(folder.resolve())
+    house.furnish()
+    house.take_in(os.environ)
+    return house
+
+
+def _use_settings() -> None:
+    """Tell the tasks, which find their settings by the environment, of the file that was named here."""
+    path = settings_path()
+    if path is not None:
+        os.environ["LONGARC_CONFIG"] = str(path.resolve())
+    given().config = ""
+
+
+def _begin() -> "Worker":
+    """This process's worker, with the people taken over. Raises what is wrong, before anything runs."""
+    from worker.bootstrap import set_up_logging
+
+    found = settings()
+    set_up_logging(found.log.level, found.log.format)
+    from worker import tasks
+
+    worker = tasks.worker()
+    try:
+        worker.import_people()
+    except (Problems, LongarcError) as error:
+        if not worker.store.people.all():
+            raise
+        # those known so far are looked after; each tick tries again and tells the operator
+        click.echo(f"{error}\nThe people known so far stay in force.", err=True)
+    return worker
+
+
+def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Embedded | None") -> None:
+    from huey.consumer import Consumer
+
+    from worker import tasks
+
+    class Ours(Consumer):
+        """Leaves the signals to us: of the two, Huey would let only one finish what is in flight."""
+
+        def _set_signal_handlers(self) -> None:
+            return
+
+    consumer: Any = Ours(tasks.huey, workers=workers, periodic=True, max_delay=2.0)  # it has no types
+    consumer.start()
+    tasks.tick()
+    looked = monotonic()
+    while not stop.wait(0.2):
+        if monotonic() - looked >= LOOK:
+            looked = monotonic()
+            consumer.check_worker_health()
+            if servers:
+                _welcome(worker, servers)
+    consumer.stop(graceful=True)
+    worker.close()
+
+
+def _welcome(worker: "Worker", servers: "Embedded") -> None:
+    """Give those who joined a calendar."""
+    for person in worker.store.people.all().values():
+        servers.add_person(person.email, person.zone)
+
+
+# --- what it says ---
+
+
+def _what_runs(worker: "Worker", workers: int) -> str:
+    from sqlalchemy import make_url
+
+    database = make_url(worker.settings.database).render_as_string(hide_password=True)
+    pairs = sum(pair.active for pair in worker.store.people.pairs().values())
+    people = count(len(worker.store.people.all()), "person", "people")
+    return (
+        f"Longarc runs: {count(workers, 'worker')} for {people} in {count(pairs, 'active pair')}, on {database}. "
+        "Ctrl-C finishes what is in flight and stops."
+    )
+
+
+def _show_addresses(worker: "Worker", servers: "Embedded", house: "House") -> None:
+    from worker.commands.embedding import addresses
+
+    people = sorted(one.email for one in worker.store.people.all().values() if one.calendar == "caldav")
+    shown = table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
+    for person, calendar, mail in addresses(servers, people[:SHOWN]):
+        row(shown, person, calendar, mail)
+    console().print(shown)
+    if len(people) > SHOWN:
+        line(f"… and {len(people) - SHOWN:,} more, alike.", "dim")
+    line(f"Settings, people and key are in {house.folder}. For the other commands:")
+    line(f"  export LONGARC_CONFIG={house.config} LONGARC_KEY_FILE={house.key}\n", "bold")
