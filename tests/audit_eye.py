@@ -359,6 +359,7 @@ class Auditor:
         if line["what"] == "event.cancel":
             if block:
                 block.open = False
+                self._blocks_of[pair.manager].pop(block.id, None)
             return
         due = date.fromisoformat(line["due"]) if "due" in line else None
         new = Block(line["session"], pair, line["key"], span_of(line), due)

@@ -99,7 +99,9 @@ def neighbours(talk: Talk, span: Span, others: Iterable[Talk], blocks: Iterable[
     gap = timedelta() if talk.adhoc else GAP
     wide = Span(span.start - gap, span.end + gap)
     for other in others:
-        if other is not talk and other.booked and not other.inside and other.span and other.span.overlaps(wide):
+        if other is talk or not other.booked or other.inside or other.start is None or other.end is None:
+            continue
+        if other.start < wide.end and wide.start < other.end:
             yield "T-2", f"{talk.id}, {span.start}, overlaps or touches {other.id}, {other.start}, of {other.pair.id}"
     for block in blocks:
         if not block.all_day and block.span.overlaps(span):
@@ -110,8 +112,9 @@ def one_a_day(talk: Talk, span: Span, manager: Person, others: Iterable[Talk]) -
     """T-2: at most one career session a day per manager; one held that day counts."""
     day = today(manager.zone, span.start)
     for other in others:
-        counts = other.kind == "career" and other.pair.manager == manager.email and other.start
-        if counts and other is not talk and other.start and today(manager.zone, other.start) == day:
+        if other is talk or other.kind != "career" or other.start is None or abs(other.start - span.start) > 2 * DAY:
+            continue
+        if other.pair.manager == manager.email and today(manager.zone, other.start) == day:
             yield "T-2", f"{talk.id} is the manager's second career session on {day}, after {other.id}"
 
 

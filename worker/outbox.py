@@ -160,7 +160,7 @@ class Outbox:
         attempt = self._try(message, state, material, lost=one.lost)
         now = self._clock()
         settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
-        settlement = _auto_declined(settlement, attempt.placed)
+        settlement = _answered(settlement, attempt.placed)
         self._tell(message, attempt, settlement, now)
         ending = Ending(
             message=message,
@@ -196,9 +196,10 @@ class Outbox:
             return Attempt(Outcome.PERMANENT, _unexpected(error))
 
     def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
-        who = message.calendar or message.to
+        """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
+        who = message.calendar or "the sender of mails"
         now = self._clock()
-        if self._store.people.suspend(who, now + SUSPENDED):
+        if message.what is What.MAIL or self._store.people.suspend(who, now + SUSPENDED):
             words = f"The grant to act for {who} is gone: {error}"
             self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
@@ -283,7 +284,7 @@ class Outbox:
     ) -> Attempt:
         """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
         if there is not None:
-            placed = replace(_placed(there, draft), written=draft.span)
+            placed = _placed(there, draft)
         elif planner.fresh(message, self._clock()):
             placed = _placed(provider.create(message.calendar, draft), draft)
         else:
@@ -354,11 +355,12 @@ def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:
 
 
 def _placed(event: Event, draft: EventDraft) -> Placed:
+    """The event as the service says it stands. For whole days, services go by the zone of the calendar."""
     return Placed(
         key=draft.key,
         ref=event.ref,
         span=event.span,
-        written=event.span,
+        written=event.span if draft.all_day else draft.span,
         sequence=draft.sequence,
         answers=dict(event.answers),
     )
@@ -378,9 +380,10 @@ def _unexpected(error: Exception) -> str:
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
-def _auto_declined(settlement: Settlement, placed: Placed | None) -> Settlement:
-    """An invitation may be declined the moment it arrives (an out-of-office does): plan again at once."""
-    if placed is not None and Answer.DECLINED in placed.answers.values():
+def _answered(settlement: Settlement, placed: Placed | None) -> Settlement:
+    """Plan again at once when an invitation was declined the moment it arrived (an out-of-office does that), or when
+    somebody moved the event before we heard that it was made."""
+    if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
         return replace(settlement, replan=True)
     return settlement
 

@@ -509,6 +509,15 @@ def test_the_most_urgent_is_placed_first() -> None:
     assert found[False].unplaceable
 
 
+def test_a_later_date_is_not_taken_before_anybody_was_told() -> None:
+    """T-14, R-8: also when the calendars are read for the first time."""
+    story = Story()
+    fill(story, SAM, date(2026, 9, 7), 9)
+    story.say(lambda p: acts.talk(p, Trigger.DOUBT))
+    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    assert len(story.mails("unplaceable")) == 1
+
+
 def test_a_check_in_is_short_and_soon() -> None:
     """R-7: 15 minutes, on request."""
     story = booked()

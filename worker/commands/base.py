@@ -126,5 +126,7 @@ def in_words(error: Exception) -> str:
         return f"longarc: {error}"
     if isinstance(error, OSError) and error.strerror:
         return f"longarc: {error.filename or type(error).__name__}: {error.strerror}."
-    kind = type(error).__name__
+    kind, cause = type(error).__name__, getattr(error, "orig", None)
+    if kind in ("OperationalError", "DatabaseError") and cause is not None:  # the driver's own words, never a value
+        return f"longarc: the database can't be used: {str(cause).strip().splitlines()[0]}."
     return f"longarc: an error that nobody foresaw ({kind}). Run it again with --debug to see where it comes from."

@@ -16,7 +16,7 @@ from worker.clock import utcnow
 from worker.commands.base import Failed, Group
 from worker.commands.naming import Day, json_option, manager_of, pair_named, session_argument, session_named
 from worker.commands.opening import local, opened
-from worker.commands.terminal import console, count, day, emit, line, row, table, when
+from worker.commands.terminal import count, day, emit, line, row, show, table, when
 from worker.errors import LongarcError, Problem, Problems, UnknownName
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _names(worker: "Worker", session: "Session") -> tuple[str, str]:
 @contract.command("show", short_help="The contract, opened: for the two it belongs to.")
 @session_argument
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="An earlier revision; else the newest.")
-def show(session: str, revision: int | None) -> None:
+def show_(session: str, revision: int | None) -> None:
     """Open the contract of SESSION and print it.
 
     It is for the two people it belongs to, and nobody else. The output is a contract file: changed, it can be recorded
@@ -198,7 +198,7 @@ def _show_commitments(found: "Sequence[Commitment]", told: "Mapping[str, Promise
     for one in found:
         cells = [one.id, day(one.due), one.pair, one.owner.value, _standing(one, today)]
         row(shown, *cells, *([told[one.id].text if one.id in told else ""] if words else []))
-    console().print(shown)
+    show(shown)
 
 
 def _standing(one: "Commitment", today: date) -> str:

@@ -10,7 +10,7 @@ from worker.clock import utcnow
 from worker.commands.base import Command
 from worker.commands.naming import json_option
 from worker.commands.opening import opened
-from worker.commands.terminal import console, count, emit, line, row, table
+from worker.commands.terminal import count, emit, line, row, show, table
 
 if TYPE_CHECKING:
     from worker.coverage import Coverage, Group, Quarter
@@ -64,7 +64,7 @@ def _show(told: "Coverage", by: str) -> None:
         shown.add_section()
         row(shown, *_cells(told.total), style="bold")
     if told.groups:
-        console().print(shown)
+        show(shown)
     if told.hidden:
         pairs = count(told.hidden, "pair is", "pairs are")
         line(f"{pairs} in groups of fewer than five, and counted nowhere.", "dim")

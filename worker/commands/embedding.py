@@ -5,6 +5,7 @@ a calendar program that was subscribed keeps working.
 """
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Collection, Iterator, MutableMapping
@@ -104,6 +105,8 @@ class House:
         ports = (urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port)
         if not all(ports):
             raise LongarcError(f"{self.config} names no port for the calendars (caldav.url) or for mail (smtp.port).")
+        for noisy in ("mail.log", "waitress"):  # they tell of each connection
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
         with Embedded(self.folder, list(zones), int(ports[0] or 0), int(ports[1]), zones=zones) as servers:
             yield servers

@@ -10,7 +10,7 @@ from worker.clock import utcnow
 from worker.commands.base import Command
 from worker.commands.naming import json_option, manager_of, pair_named, session_argument, session_named
 from worker.commands.opening import opened
-from worker.commands.terminal import console, count, emit, line, row, table, when
+from worker.commands.terminal import count, emit, line, row, show, table, when
 
 if TYPE_CHECKING:
     from worker.domain.model import Address, Person, Session
@@ -111,7 +111,7 @@ def _show_status(told: dict[str, Any]) -> None:
     for one in told["due"]:
         name = one["message"] or one["what"]
         row(shown, "", f"{one['count']:,} {name} due since {when(one['since'], 'UTC')} UTC", style="yellow")
-    console().print(shown)
+    show(shown)
     _show_troubled(told["troubled"])
     _show_owed("Without a time", told["owed"] + told["unplaceable"])
     well = not (told["troubled"] or told["unplaceable"] or told["suspended"] or calendars["behind"])
@@ -136,7 +136,7 @@ def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:
     for one in troubled[:SHOWN]:
         what = one["name"] or one["what"]
         row(shown, one["progress"], what, one["to"] or one["pair"], one["attempts"], one["problem"] or "")
-    console().print(shown)
+    show(shown)
 
 
 def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
@@ -146,7 +146,7 @@ def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
     for one in owed[:SHOWN]:
         why = one.get("reason") or "looked for with the next sweep"
         row(shown, one["session"], one["pair"], one["kind"], f"{one['target']:%Y-%m-%d}", one["deferrals"], why)
-    console().print(shown)
+    show(shown)
     if len(owed) > SHOWN:
         line(f"… and {len(owed) - SHOWN:,} more; --json lists them all.")
 
@@ -191,7 +191,7 @@ def _show_sessions(found: "Sequence[Session]", people: "Mapping[Address, Person]
         start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)
         at = when(start, zone) if start else f"owed about {session.target:%Y-%m-%d}"
         row(shown, session.id, at, length, session.pair, _kind(session), _state(session), session.count or "")
-    console().print(shown)
+    show(shown)
     line(f"{count(len(found), 'session')}. `longarc why SESSION` tells how each came to be.", "dim")
 
 
@@ -244,7 +244,7 @@ def why(session: str, as_json: bool) -> None:
         at = when(one["at"], manager.zone)
         row(shown, "" if at == before else at, _happened(one), _its_time(one, manager.zone), one["reason"])
         before = at
-    console().print(shown)
+    show(shown)
     if found.options:
         held = "; ".join(f"{n}: {when(span.start, manager.zone)}" for n, span in enumerate(found.options, 1))
         line(f"Times held to choose from: {held}. Take one with `longarc defer {found.id} --option N`.")

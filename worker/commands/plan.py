@@ -12,7 +12,7 @@ from worker.clock import utcnow
 from worker.commands import opening
 from worker.commands.base import Command, Failed
 from worker.commands.naming import json_option
-from worker.commands.terminal import console, count, emit, line, row, table, when
+from worker.commands.terminal import count, emit, line, row, show, table, when
 
 if TYPE_CHECKING:
     from worker.bootstrap import Worker
@@ -28,7 +28,7 @@ def plan(as_json: bool) -> None:
     the people file.
     """
     with _worker() as worker, _heeding() as warnings:
-        plans = [made for made in worker.sweep.preview() if not made.empty]
+        plans = [made for made in worker.sweep.preview() if made.decisions or made.messages]
         if as_json:
             emit([_as_json(made) for made in plans])
         else:
@@ -106,7 +106,7 @@ def _show(plans: "Sequence[Plan]", worker: "Worker") -> None:
             _message(shown, message, people)
         shown.add_section()
     if plans:
-        console().print(shown)
+        show(shown)
     line(_total(plans), style="bold")
 
 

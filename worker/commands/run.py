@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.commands.base import Command, given
-from worker.commands.opening import settings, settings_path
-from worker.commands.terminal import console, count, line, row, table
+from worker.commands.opening import settings, settings_path, store_of
+from worker.commands.terminal import count, line, row, show, table
 from worker.errors import LongarcError, Problems
 
 if TYPE_CHECKING:
@@ -98,9 +98,12 @@ def _use_settings() -> None:
 def _begin() -> "Worker":
     """This process's worker, with the people taken over. Raises what is wrong, before anything runs."""
     from worker.bootstrap import set_up_logging
+    from worker.store.figures import Figures
 
     found = settings()
     set_up_logging(found.log.level, found.log.format)
+    with closing(store_of(found, seals=True)) as store:
+        Figures(store.database).schema()  # says in clear words when there is no reaching it, before Huey tries
     from worker import tasks
 
     worker = tasks.worker()
@@ -125,7 +128,8 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
         def _set_signal_handlers(self) -> None:
             return
 
-    consumer: Any = Ours(tasks.huey, workers=workers, periodic=True, max_delay=2.0)  # it has no types
+    make: Any = Ours  # Huey has no types
+    consumer = make(tasks.huey, workers=workers, periodic=True, max_delay=2.0)
     consumer.start()
     tasks.tick()
     looked = monotonic()
@@ -167,7 +171,7 @@ def _show_addresses(worker: "Worker", servers: "Embedded", house: "House") -> No
     shown = table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
     for person, calendar, mail in addresses(servers, people[:SHOWN]):
         row(shown, person, calendar, mail)
-    console().print(shown)
+    show(shown)
     if len(people) > SHOWN:
         line(f"… and {len(people) - SHOWN:,} more, alike.", "dim")
     line(f"Settings, people and key are in {house.folder}. For the other commands:")

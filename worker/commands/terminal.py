@@ -69,6 +69,17 @@ def row(made: "Table", *cells: Any, style: str = "") -> None:
     made.add_row(*(Text(text, style=STYLES.get(text.split(" ")[0], "")) for text in texts), style=style or None)
 
 
+def show(made: "Table") -> None:
+    """Print a table; into a file or another program without the blanks that only fill a screen."""
+    screen = console()
+    if screen.is_terminal:
+        screen.print(made)
+        return
+    with screen.capture() as captured:
+        screen.print(made)
+    click.echo("\n".join(one.rstrip() for one in captured.get().splitlines()))
+
+
 def line(text: str = "", style: str = "") -> None:
     """One line of plain text."""
     console().print(printable(text), style=style or None, soft_wrap=True)

@@ -10,7 +10,7 @@ import click
 from worker.commands.base import Command
 from worker.commands.naming import Day
 from worker.commands.opening import quiet_logging, settings
-from worker.commands.terminal import console, line, row, table
+from worker.commands.terminal import line, row, show, table
 
 if TYPE_CHECKING:
     from worker.simulate import Run
@@ -53,10 +53,10 @@ def simulate(people: Path, calendars: Path | None, start: date, days: int, seed:
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bar:
         task = bar.add_task("…", total=timedelta(days=days).total_seconds())
 
-        def show(now: datetime) -> None:
+        def progressed(now: datetime) -> None:
             bar.update(task, completed=(now - first).total_seconds(), description=f"{now:%d %b %Y}")
 
-        tally = run(wanted, found, listed.persons, listed.pairs, out, show)
+        tally = run(wanted, found, listed.persons, listed.pairs, out, progressed)
     _show(wanted, tally, len(listed.pairs), out)
 
 
@@ -65,7 +65,7 @@ def _show(run: "Run", tally: "Tally", pairs: int, out: Path) -> None:
     shown.show_header = False
     for name, figures in tally.rows(pairs):
         row(shown, name, figures)
-    console().print(shown)
+    show(shown)
     line(f"{tally.lines:,} lines in {out / 'ledger.jsonl'}; the same figures in {out / 'summary.txt'}.", "dim")
 
 

@@ -58,7 +58,7 @@ FIRST = (
 _LIAM = (LIAM, "Liam Walsh", MARA, "Australia/Sydney", "AU-NSW")
 #: Liam's row as it is first written, with hours that nobody in Berlin shares, and as it is put right.
 WITH_LIAM = (*FIRST, _row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
-PUT_RIGHT = (*FIRST, _row(*_LIAM, working_hours="Mon-Thu 12:00-20:30"))
+PUT_RIGHT = (*FIRST, _row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
 ZONES = {row["email"]: row["time_zone"] for row in PUT_RIGHT}
 NAMES = {row["email"]: row["name"] for row in PUT_RIGHT}

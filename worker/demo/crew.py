@@ -104,7 +104,9 @@ class Crew:
 
     # --- on calendars -----------------------------------------------------------------------------------------------
 
-    def _decline(self, beat: Beat, session: Session) -> Line:
+    def _decline(self, beat: Beat, session: Session, visit: str) -> Line:
+        day = _local(session.span.start, beat.who).date()
+        self._write(beat, Entry(title=visit, start=day, end=day + timedelta(days=1)))
         self._stage.desk(beat.who).answer(_title(session), session.span, "DECLINED")
         return self._stirred(beat)
 

@@ -81,7 +81,7 @@ class Desk:
         if isinstance(entry.start, datetime):
             event.add_component(_alarm())
         calendar.add_component(event)
-        calendar.add_missing_timezones()
+        _name_zones(calendar)
         return calendar
 
     def _local(self, value: datetime | date) -> datetime | date:
@@ -105,6 +105,7 @@ class Desk:
         for name, instant in (("DTSTART", to.start), ("DTEND", to.end)):
             component.pop(name, None)
             component.add(name, instant.astimezone(self._zone))
+        _name_zones(event.icalendar_instance)
         event.save()
 
     def delete(self, title: str, span: Span) -> None:
@@ -136,6 +137,11 @@ class Desk:
                     whole.add_component(part)
                     zones.add(name)
         return str(whole.to_ical(), "utf-8")
+
+
+def _name_zones(calendar: Calendar) -> None:
+    """Describe the zones used, as programs do; for the years that matter, since each reader reads all of it."""
+    calendar.add_missing_timezones(first_date=date(2025, 1, 1), last_date=date(2029, 1, 1))
 
 
 def _invite(event: Event, organizer: Address, guest: Address) -> None:

@@ -134,7 +134,7 @@ def _helen_and_emily() -> list[Thread]:
     talk = About(adhoc=True)
     return [
         (
-            p.does(EMILY, "decline", _before(5, "09:40"), "A customer in Boston can only do that day."),
+            p.does(EMILY, "decline", _before(5, "09:40"), "A customer in Boston that day.", visit="Boston, all day"),
             p.does(HELEN, "delete", _before(1, "16:10"), "Quarter end: she clears the whole afternoon."),
             p.does(HELEN, "no_show", _after(25), "Helen was held up in a customer's crisis call."),
             p.does(HELEN, "choose", _before(1, "10:00"), "She takes the second of the three times.", option=1),
@@ -153,7 +153,7 @@ def _helen_and_emily() -> list[Thread]:
                 contract="emily-talk",
             ),
             p.does(HELEN, "complete", _later(3, "17:10"), about=talk, text="Introduce Emily"),
-            p.does(EMILY, "complete", _later(9, "15:45"), about=talk, text="Write down"),
+            p.does(EMILY, "complete", _later(6, "15:45"), about=talk, text="Write down"),
             p.does(
                 *(HELEN, "complete", _later(14, "12:20")),
                 "Advocated for; the answer comes in January.",

@@ -47,7 +47,7 @@ def place_all(p: Planning) -> None:
             p.wake(blocked)
         elif waits(p, session):
             p.wake(session.target)
-        elif session.unplaceable and not _retry_due(p):
+        elif session.unplaceable and not _retry_due(p, session):
             p.wake(last_look(p.now, DAILY) + DAILY)
         else:
             _place(p, anchors.anchored(p, session))
@@ -227,6 +227,8 @@ def _unplaceable(p: Planning, session: Session, why: str) -> None:
     take_off_calendar(p, told)
 
 
-def _retry_due(p: Planning) -> bool:
+def _retry_due(p: Planning, session: Session) -> bool:
+    if not any(s.id == session.id and s.unplaceable for s in p.state.sessions):
+        return False  # found out in this very plan
     looked = p.state.looked_at
     return looked is None or looked < last_look(p.now, DAILY)

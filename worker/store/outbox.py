@@ -4,6 +4,7 @@ A message that is in somebody's hands carries the end of that lease in `due_at`;
 index, and a message whose holder died is due again by itself.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.plans import wake
+
+log = logging.getLogger(__name__)
 
 message, event = tables.message, tables.event
 
@@ -120,14 +123,13 @@ class OutboxRows:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
         with self._database.write() as connection:
             ours = [ending for ending in endings if self._settled(connection, ending, holder)]
-            for ending in ours:
-                self._event(connection, ending)
+            seen_since = [ending.message.pair for ending in ours if self._event(connection, ending)]
             done = [e for e in ours if e.settlement.progress is Progress.DONE]
             record(
                 connection,
                 [(now, e.message.what.value, e.message.pair, _session(e.message), "", e.fields or {}) for e in done],
             )
-            again = sorted({e.message.pair for e in ours if e.settlement.replan})
+            again = sorted({e.message.pair for e in ours if e.settlement.replan}.union(seen_since))
             if again:
                 wake(connection, again, now)
 
@@ -141,7 +143,8 @@ class OutboxRows:
         }
         return bool(connection.execute(_SETTLE, values).rowcount)
 
-    def _event(self, connection: Connection, ending: Ending) -> None:
+    def _event(self, connection: Connection, ending: Ending) -> bool:
+        """Write down where the event stands; true when more is known of it, which has to be planned with."""
         placed, one = ending.placed, ending.message
         if placed is not None:
             row = {
@@ -159,13 +162,21 @@ class OutboxRows:
                 "gone": placed.gone,
                 "answers": {who: answer.value for who, answer in placed.answers.items()},
             }
-            if not _seen_since(connection, ending, placed):
-                self._database.upsert(connection, event, [row])
+            if _seen_since(connection, ending, placed):
+                return True
+            self._database.upsert(connection, event, [row])
         if ending.gone:
             connection.execute(update(event).where(event.c.key == ending.gone).values(gone=True))
+        return False
 
     def alert(self, key: str, words: str, now: datetime, operator: str) -> None:
-        """Tell the operator something, once by that key. The words hold no content of a conversation."""
+        """Tell the operator something, once by that key. The words hold no content of a conversation.
+
+        With no operator set, the log is told, and `longarc status` shows what is in trouble.
+        """
+        if not operator:
+            log.error("%s", words, extra={"action": "operator_alert", "key": key})
+            return
         row = rows.message_row(
             Message(
                 key=f"operator_alert:{key}",

@@ -1,0 +1,531 @@
+"""Effects once decided: performed in order, tried again from rows, dropped when no longer true, never done twice.
+
+Everything runs on both databases with the whole program around it; time is moved, nothing sleeps.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.worlds import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    OPERATOR,
+    SAM,
+    START,
+    WEEK,
+    Fails,
+    Office,
+    contract,
+    pair,
+    pairs,
+    people,
+    settings,
+    span,
+    texts,
+)
+from worker.domain.model import Cause, Kind, Message, Progress, Session, State
+from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Unavailable
+
+LEASE = timedelta(minutes=5)
+
+
+def refused() -> Forbidden:
+    return Forbidden("not on this calendar")
+
+
+def uncertain() -> Unavailable:
+    return Unavailable("timed out", uncertain=True)
+
+
+def only(office: Office, name: str) -> Message:
+    (found,) = office.messages(name)
+    return found
+
+
+def booked(office: Office) -> Session:
+    """Have the first session booked, and its event made."""
+    office.tick()
+    return office.session()
+
+
+def dies_after(office: Office, operation: str) -> None:
+    """The process is gone right after this operation took effect, before it could write that down."""
+
+    def die(seen: str) -> None:
+        if seen == f"{operation}.done":
+            raise SystemExit
+
+    service = office.mailer if operation == "send" else office.calendar
+    service.fail = die
+    with pytest.raises(SystemExit):
+        office.tick()
+    service.fail = None
+    for worker in (office.worker,):  # a dead process gives nothing back
+        worker.services.use(calendars={}, mailers={})
+
+
+# --- failing and trying again ---
+
+
+def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -> None:
+    office.calendar.fail = Fails(Unavailable, "create", times=2)
+    waits = []
+    for attempt in (1, 2):
+        office.tick()
+        waiting = only(office, "event.create")
+        assert (waiting.progress, waiting.attempts) == (Progress.WAITING, attempt)
+        waits.append(waiting.due_at - office.clock())
+        office.tick()  # not due yet: nothing is tried
+        assert only(office, "event.create").attempts == attempt
+        office.clock.move_to(waiting.due_at)
+    office.tick()
+    assert only(office, "event.create").progress is Progress.DONE
+    assert len(office.events()) == 1
+    assert MINUTE <= waits[0] < 2 * MINUTE <= waits[1] < 3 * MINUTE
+    assert not office.mails("operator_alert")
+
+
+def test_a_service_that_asks_for_time_gets_it(office: Office) -> None:
+    office.calendar.fail = Fails(lambda: RateLimited(retry_after=4 * MINUTE), "create", times=1)
+    office.tick()
+    assert only(office, "event.create").due_at >= START + 4 * MINUTE
+
+
+def test_an_outage_is_told_once_and_ends_with_one_event_and_every_mail(office: Office) -> None:
+    office.calendar.fail = office.mailer.fail = Fails(Unavailable, "create", "send")
+    office.run(3 * HOUR)
+    assert not office.events()
+    assert max(m.attempts for m in office.messages("mail")) >= 6
+    assert Counter(m.name for m in office.messages("operator_alert"))
+    office.calendar.fail = office.mailer.fail = None
+    office.run(2 * HOUR)
+    assert len(office.events()) == 1
+    assert len(office.mails("introduction")) == 2
+    told = Counter(key for key, _ in office.mailer.sent)
+    assert set(told.values()) == {1}
+
+
+def test_what_waited_over_five_minutes_is_planned_again(office: Office) -> None:
+    """T-2: the hour that was free then may be taken by now."""
+    office.calendar.fail = Fails(Unavailable, "create", times=3)
+    office.tick()
+    first = office.session()
+    office.calendar.add(SAM, first.span)
+    office.calendar.changed()
+    office.run(20 * MINUTE)
+    now = office.session()
+    assert now.id == first.id and not now.span.overlaps(first.span)
+    assert [event.span for event in office.events()] == [now.span]
+    assert now.count == 0, "nobody deferred anything"
+
+
+def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> None:
+    office.calendar.fail = Fails(refused, "create", times=2)
+    office.tick()
+    assert only(office, "event.create").progress is Progress.DEAD
+    assert office.session().owed
+    (alert,) = office.mails("operator_alert")
+    assert alert["To"] == OPERATOR and "not on this calendar" in texts([alert])
+    office.run(4 * MINUTE)
+    assert len(office.messages("event.create")) == 1, "a calendar that refuses is not asked again at once"
+    office.run(HOUR)
+    assert [m.progress for m in office.messages("event.create")] == [Progress.DEAD, Progress.DEAD, Progress.DONE]
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
+    office.mailer.fail = Fails(refused, "send", times=1)
+    office.tick()
+    assert Counter(m.progress for m in office.messages("introduction")) == {Progress.DEAD: 1, Progress.DONE: 1}
+    assert len(office.mails("operator_alert")) == 1
+
+
+def test_a_revoked_grant_rests_that_person_and_is_told_once(office: Office) -> None:
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
+    office.run(3 * HOUR)
+    assert set(office.store.people.suspended()) == {DANA}
+    assert len(office.mails("operator_alert")) == 1
+    office.calendar.fail = None
+    office.run(2 * HOUR)
+    assert not office.store.people.suspended()
+    assert [event.span for event in office.events()] == [office.session().span]
+    office.run(3 * DAY)
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
+    office.run(2 * DAY)
+    assert len(office.mails("operator_alert")) == 2, "a second time is news again"
+
+
+def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Office) -> None:
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
+    office.tick()
+    asked: list[str] = []
+    office.calendar.fail = asked.append
+    office.store.plans.wake(list(office.pairs), office.clock(), look=True)
+    office.run(30 * MINUTE)
+    assert not {"create", "update"} & set(asked)
+    assert office.session().unplaceable is None, "that is no reason to tell anybody anything"
+
+
+def test_a_revoked_grant_for_mail_rests_nobodys_calendar(office: Office) -> None:
+    office.mailer.fail = Fails(lambda: AuthRevoked("log-in refused"), "send", times=3)
+    office.tick()
+    assert not office.store.people.suspended()
+    assert len(office.events()) == 1
+    office.run(2 * HOUR)
+    assert len(office.mails("introduction")) == 2
+    assert len(office.mails("operator_alert")) == 1
+
+
+def test_a_broken_template_stops_only_its_own_mail(tmp_path: Path, database_url: str) -> None:
+    """And what goes wrong inside a template is not told in its own words: they may hold content."""
+    (tmp_path / "introduction").mkdir()
+    (tmp_path / "introduction" / "body.txt.j2").write_text("{{ ['Hyacinth'].missing.other }}")
+    office = Office(database_url, known=settings(database_url, templates=str(tmp_path)))
+    office.tick()
+    assert {m.progress for m in office.messages("introduction")} == {Progress.DEAD}
+    assert len(office.events()) == 1
+    alerts = office.mails("operator_alert")
+    assert len(alerts) == 2 and "Hyacinth" not in texts(alerts)
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.tick()
+    assert len(office.mails("contract_summary")) == 2
+    office.close()
+
+
+# --- mails that are not true any more, or of which nobody knows ---
+
+
+def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
+    session = booked(office)
+    office.run_to(session.span.start - 5 * DAY)
+    office.mailer.fail = Fails(Unavailable, "send")
+    office.run_to(session.span.start - 18 * HOUR)
+    waiting = {m.name for m in office.messages("mail") if m.progress is Progress.WAITING}
+    assert {"brief", "reflection_prompt"} <= waiting
+    office.decline(session)
+    office.tick()
+    office.mailer.fail = None
+    office.run(2 * HOUR)
+    assert len(office.mails("deferral_notice")) == 1
+    assert office.session().count == 1
+
+
+def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:
+    session = booked(office)
+    office.run_to(session.span.start)
+    office.mailer.fail = Fails(Unavailable, "send")
+    held = office.hold()
+    office.run(30 * HOUR)
+    assert [m.progress for m in office.messages("contract_reminder")] == [Progress.WAITING]
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.mailer.fail = None
+    office.run(2 * HOUR)
+    assert [m.progress for m in office.messages("contract_reminder")] == [Progress.DROPPED]
+    assert not office.mails("contract_reminder") and not office.mails("contract_request")
+    assert len(office.mails("contract_summary")) == 2
+
+
+def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> None:
+    """Each mail takes a while to hand over; what happens meanwhile is seen by those after it."""
+    reports = [f"r{n}@corp.example" for n in range(3)]
+    office = Office(database_url, people(DANA, *reports), pairs(*(pair(DANA, one) for one in reports)))
+    office.tick()
+    sessions = {s.pair: s for s in office.store.register.sessions() if s.kind is Kind.CAREER}
+    other = office.another("other")
+    prompts: list[str] = []
+
+    def slowly(operation: str) -> None:
+        if operation != "send":
+            return
+        prompts.append(operation)
+        if len(prompts) == 1:
+            for session in sessions.values():
+                other.acts.defer(session.id)
+            office.clock.advance(20 * timedelta(seconds=1))
+            other.sweep.run("other")
+
+    office.mailer.sent.clear()
+    office.store.plans.wake(list(office.pairs), office.clock())
+    with_summary = [office.messages("introduction")]
+    assert with_summary
+    for session in sessions.values():
+        other.acts.defer(session.id)
+    office.mailer.fail = slowly
+    office.worker.sweep.run("one")
+    office.worker.outbox.run("one")
+    sent = office.mails("deferral_notice")
+    held = [m for m in office.messages("deferral_notice") if m.number == 1]
+    assert len(sent) == 1, "the two after it speak of a deferral that is not the last one any more"
+    assert Counter(m.progress for m in held) == {Progress.DONE: 1, Progress.DROPPED: 2}
+    office.close()
+
+
+def recorded(office: Office) -> Session:
+    booked(office)
+    held = office.hold()
+    office.tick()
+    office.mailer.sent.clear()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    return held
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_summary_of_which_nobody_knows_is_sent_once_more_with_the_same_message_id(office: Office, left: int) -> None:
+    """R-15: better twice than never. After the second time the operator is told."""
+    office.mailer.forgetful = True
+    recorded(office)
+    office.mailer.fail = Fails(uncertain, "send.done", times=left * 2)
+    office.run(HOUR)
+    sent = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
+    assert sorted(sent.values()) == [2, 2]
+    ended = Progress.DONE if left == 1 else Progress.UNCERTAIN
+    assert [m.progress for m in office.messages("contract_summary")] == [ended] * 2
+    assert len(office.mails("operator_alert")) == (0 if left == 1 else 2)
+
+
+def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Office) -> None:
+    office.mailer.forgetful = True
+    office.mailer.fail = Fails(uncertain, "send.done", times=1)
+    office.run(DAY)
+    assert Counter(m.progress for m in office.messages("introduction")) == {Progress.UNCERTAIN: 1, Progress.DONE: 1}
+    assert len(office.mails("introduction")) == 2, "none was repeated"
+    assert len(office.mails("operator_alert")) == 1
+    assert [m["key"] for m in office.store.outbox.troubled()] == [
+        m.key for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN
+    ]
+
+
+def test_a_mailer_that_knows_is_asked_when_a_call_times_out(office: Office) -> None:
+    """What went out is done; what did not is sent again. Nobody has to be told."""
+    office.mailer.fail = Fails(uncertain, "send.done", times=1)
+    office.run(HOUR)
+    assert [m.progress for m in office.messages("introduction")] == [Progress.DONE] * 2
+    assert len(office.mails("introduction")) == 2
+    office.mailer.fail = Fails(uncertain, "send", times=1)
+    recorded(office)
+    office.run(HOUR)
+    assert len(office.mails("contract_summary")) == 2
+    assert not office.mails("operator_alert")
+
+
+@pytest.mark.parametrize("forgetful", [True, False])
+def test_a_mail_lost_in_a_crash_is_not_sent_twice(office: Office, forgetful: bool) -> None:
+    office.mailer.forgetful = forgetful
+    dies_after(office, "send")
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert len(office.mails("introduction")) == 2
+    lost = [m for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN]
+    assert len(lost) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
+
+
+# --- events of which nobody heard ---
+
+
+def test_an_event_made_in_a_crash_is_found_again(office: Office) -> None:
+    """It carries its key: however late it is, it is the one, and no second is made."""
+    dies_after(office, "create")
+    assert len(office.events()) == 1
+    office.clock.advance(HOUR)
+    office.tick()
+    session = office.session()
+    assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
+    assert only(office, "event.create").progress is Progress.DONE
+    assert len(office.history("event.create")) == 1
+
+
+def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(office: Office) -> None:
+    """R-9: the hand that moved it counts, though nobody had written down yet that there was an event."""
+    dies_after(office, "create")
+    session = office.session()
+    wish = span(session.span.start + DAY + HOUR, 75)
+    office.calendar.move(DANA, session.key, wish)
+    office.clock.advance(HOUR)
+    office.tick()
+    assert (office.session().span, office.session().by_hand, office.session().count) == (wish, True, 0)
+    assert [event.span for event in office.events()] == [wish]
+
+
+def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
+    dies_after(office, "create")
+    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert office.events() == []
+    assert not [m for m in office.messages() if m.live]
+
+
+def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) -> None:
+    session = booked(office)
+    office.decline(session)
+    dies_after(office, "update")
+    moved = office.session()
+    assert office.events()[0].span == moved.span != session.span
+    office.store.calendars.hint([DANA], office.clock())
+    office.worker.sync.run("other")  # reads our own change before anybody wrote down that we made it
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    now = office.session()
+    assert (now.span, now.by_hand, now.count) == (moved.span, False, 1)
+    assert only(office, "event.update").progress is Progress.DONE
+    assert [event.span for event in office.events()] == [now.span]
+
+
+def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
+    booked(office)
+    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    dies_after(office, "cancel")
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert office.events() == [] and not [m for m in office.messages() if m.live]
+
+
+@pytest.mark.parametrize("error", [InvalidResponse, Forbidden])
+def test_an_event_made_by_a_call_that_was_refused_is_taken_off(office: Office, error: Callable[[], Forbidden]) -> None:
+    """The service made it, and said that it did not. The next look at the calendar shows it."""
+    office.calendar.fail = Fails(error, "create.done", times=1)
+    office.run(2 * DAY)
+    session = office.session()
+    assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
+    assert session.count == 0
+
+
+def test_two_at_once_make_one_event(office: Office) -> None:
+    """One stalls in its call for longer than its lease; another takes over. Either way there is one, told once."""
+    other = office.another(office.worker.holder)
+
+    def stall(operation: str) -> None:
+        if operation == "create":
+            office.calendar.fail = None
+            office.clock.advance(4 * MINUTE)
+            other.tick()
+            assert not other.store.outbox.claim(office.clock(), "third", office.clock() + LEASE, 10)
+            office.clock.advance(MINUTE)
+            other.tick()
+
+    office.calendar.fail = stall
+    office.tick()
+    office.run(HOUR)
+    assert len(office.events()) == len(office.history("event.create")) == 1
+    assert office.events()[0].span == office.session().span
+
+
+# --- people who act while our change is under way ---
+
+
+def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
+    session = booked(office)
+    office.decline(session)
+    office.calendar.fail = Fails(Unavailable, "update", times=1)
+    office.tick()
+    wish = span(session.span.start - DAY + 2 * HOUR, 75)
+    office.calendar.move(DANA, session.key, wish)
+    office.run(30 * MINUTE)
+    assert only(office, "event.update").progress is Progress.DROPPED
+    now = office.session()
+    assert (now.span, now.by_hand, now.count) == (wish, True, 1)
+    assert [event.span for event in office.events()] == [wish]
+
+
+def test_a_conflict_has_the_calendar_read_again(office: Office) -> None:
+    """R-9: nobody told us of the move; our own write is refused for it, and then the move counts."""
+    session = booked(office)
+    wish = span(session.span.start - DAY + 2 * HOUR, 75)
+    office.calendar.move(DANA, session.key, wish)
+    office.calendar.changed()
+    office.worker.acts.defer(session.id)
+    office.tick(hint=False)
+    office.run(HOUR)
+    now = office.session()
+    assert (now.span, now.by_hand) == (wish, True)
+    assert [event.span for event in office.events()] == [wish]
+    assert not office.mails("operator_alert")
+
+
+@pytest.mark.parametrize("operation", ["create", "update"])
+def test_a_hand_move_in_the_moment_between_our_call_and_our_note_of_it_counts(office: Office, operation: str) -> None:
+    """Another process reads the calendar in that very moment, and is told of the move; it must not be forgotten."""
+    other = office.another("other")
+    wishes = []
+
+    def meddle(seen: str) -> None:
+        if seen == f"{operation}.done":
+            office.calendar.fail = None
+            session = office.session()
+            wishes.append(span(session.span.start + DAY + HOUR, 75))
+            office.calendar.move(DANA, session.key, wishes[0])
+            other.store.calendars.hint([DANA], office.clock())
+            other.sync.run("other")
+
+    if operation == "update":
+        office.decline(booked(office))
+    office.calendar.fail = meddle
+    office.tick()
+    office.calendar.changed()
+    office.run(2 * MINUTE)
+    now = office.session()
+    assert (now.span, now.by_hand) == (wishes[0], True)
+    assert [event.span for event in office.events()] == wishes
+
+
+@pytest.mark.parametrize("operation", ["create", "update"])
+def test_a_deletion_in_that_moment_counts_too(office: Office, operation: str) -> None:
+    other = office.another("other")
+
+    def meddle(seen: str) -> None:
+        if seen == f"{operation}.done":
+            office.calendar.fail = None
+            office.calendar.remove(DANA, office.session().key)
+            other.store.calendars.hint([DANA], office.clock())
+            other.sync.run("other")
+
+    if operation == "update":
+        office.decline(booked(office))
+    office.calendar.fail = meddle
+    office.tick()
+    office.calendar.changed()
+    office.run(DAY + MINUTE)
+    session = office.session()
+    assert session.count == (2 if operation == "update" else 1)
+    causes = [line["fields"]["cause"] for line in office.history("session") if line["fields"]["state"] == State.DEFERRED]
+    assert causes[-1] == Cause.DELETED
+    assert [event.span for event in office.events()] == [session.span]
+
+
+def test_an_invitation_declined_the_moment_it_arrives_is_planned_again(office: Office) -> None:
+    """An out-of-office does that: the answer is in what the service returns."""
+
+    def decline(seen: str) -> None:
+        if seen == "create.done":
+            office.calendar.fail = None
+            office.decline(office.session())
+
+    office.calendar.fail = decline
+    office.tick(hint=False)
+    assert office.session().count == 1
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+# --- who left ---
+
+
+def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: Office) -> None:
+    booked(office)
+    office.run(WEEK)
+    office.persons, office.pairs = people(SAM), {}
+    office.apply()
+    office.run(DAY)
+    assert office.events() == []
+    assert not office.mails("operator_alert")
+    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"]
+    asked: list[str] = []
+    office.calendar.fail = asked.append
+    office.run(3 * DAY)
+    assert asked == [], "a calendar of nobody's is read no more"

@@ -1,0 +1,54 @@
+"""Companies that live for a long time, watched by eyes of their own (`tests/audit.py`), which read only the ledger."""
+
+import io
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bench.company import company
+from tests.audit import audit
+from worker import simulate
+
+START = datetime(2026, 1, 5, 6, tzinfo=UTC)
+FULL = os.environ.get("LONGARC_PROOF") == "full"
+
+
+def live(size: int, days: int, behave: str, seed: int) -> str:
+    """The ledger of a company's life."""
+    persons, pairs = company(size, START.date())
+    out = io.StringIO()
+    simulate.year(persons, pairs, START, timedelta(days=days), seed=seed, behave=behave, out=out)
+    return out.getvalue()
+
+
+def violations(ledger: str, size: int, days: int) -> list[str]:
+    persons, pairs = company(size, START.date())
+    lines = (json.loads(line) for line in ledger.splitlines())
+    found = audit(lines, persons, pairs, start=START, end=START + timedelta(days=days))
+    return [f"{v.rule} {v.at:%Y-%m-%d %H:%M} {v.pair}: {v.what}" for v in found]
+
+
+@pytest.mark.parametrize(("behave", "seed"), [("calm", 1), ("busy", 2), ("hostile", 3)])
+def test_no_promise_is_broken_whatever_people_do(behave: str, seed: int) -> None:
+    """R-3, R-8, T-1 … T-12 over a quarter and more of a small company."""
+    size, days = 7, 100
+    assert violations(live(size, days, behave, seed), size, days) == []
+
+
+def test_the_same_seed_gives_the_same_ledger_byte_for_byte() -> None:
+    assert live(4, 45, "hostile", 7) == live(4, 45, "hostile", 7)
+
+
+def test_another_seed_gives_another_ledger() -> None:
+    assert live(4, 45, "hostile", 7) != live(4, 45, "hostile", 8)
+
+
+@pytest.mark.proof
+@pytest.mark.skipif(not FULL, reason="two years of two hundred pairs take a while: run `make proof`")
+@pytest.mark.timeout(3600)
+def test_two_hostile_years_of_two_hundred_pairs() -> None:
+    """The long proof: zero violations."""
+    size, days = 200, 730
+    assert violations(live(size, days, "hostile", 1), size, days) == []
