@@ -37,7 +37,7 @@ class Auditor:
     def __init__(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], start: datetime) -> None:
         self._persons, self._pairs = persons, pairs
         self._found: list[Violation] = []
-        self._doubts: list[Violation] = []  #: deferrals for what no human did; void in a ledger without humans
+        self._doubts: list[Violation] = []  #: what no human did, it is said; void in a ledger without humans
         self._humans = False
         self._now = self._last = datetime.min.replace(tzinfo=UTC)
         self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -88,6 +88,9 @@ class Auditor:
 
     def _flag(self, rule: str, pair: Pair | str, what: str) -> None:
         self._found.append(Violation(rule, self._now, pair if isinstance(pair, str) else pair.id, what))
+
+    def _doubt(self, rule: str, talk: Talk, what: str) -> None:
+        self._doubts.append(Violation(rule, self._now, talk.pair.id, f"{talk.id} {what}"))
 
     def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:
         for rule, what in faults:
@@ -152,7 +155,9 @@ class Auditor:
     def _moved(self, talk: Talk, span: Span) -> None:
         """T-11, R-9: a human's time is taken as it is, if it is long enough."""
         talk.event = span
-        if talk.wish and talk.wish != span:
+        if talk.wish is None:
+            self._doubt("R-9", talk, "was taken as moved by hand, and nobody moved it")
+        elif talk.wish != span:
             self._flag("R-9", talk.pair, f"{talk.id} was moved by hand to {talk.wish.start}, not to {span.start}")
         if talk.kind == "career" and span.minutes < 45:
             self._flag("T-1", talk.pair, f"{talk.id} was accepted with {span.minutes} minutes")
@@ -188,9 +193,10 @@ class Auditor:
             self._later(since + TICK, on_calendar)
         self._later(span.end, lambda: self._cover(talk.pair))
         self._later(span.end + TICK, came_of_it)
-        for name in ("reflection_prompt", "brief") if talk.kind == "career" else ():
+        names = ("reflection_prompt", "brief") if talk.kind == "career" else ("review_note",) if talk.inside else ()
+        for name in names:
             due = max(rules.ahead_at(name, self._people(talk.pair), span.start), since)
-            if span.start - due >= LAST_HOURS + TICK:
+            if span.start - due >= (LAST_HOURS + TICK if talk.kind == "career" else 3 * TICK):
                 self._later(due + TICK, partial(self._prepared, name, talk, span.start, turn))
 
     def _prepared(self, name: str, talk: Talk, start: datetime, turn: int) -> None:
@@ -217,8 +223,7 @@ class Auditor:
         cause = line.get("cause", "")
         self._flag_all(talk.pair, rules.deferral(talk, cause, self._now))
         if cause in ACTS and ACTS[cause] not in talk.acts:
-            what = f"{talk.id} was deferred as {cause}, which nobody did"
-            self._doubts.append(Violation("T-10", self._now, talk.pair.id, what))
+            self._doubt("T-10", talk, f"was deferred as {cause}, which nobody did")
         talk.state, talk.start, talk.end, talk.held, talk.wish = "deferred", None, None, None, None
         self._must_place(talk, "T-10")
 
@@ -227,15 +232,18 @@ class Auditor:
         if span.end > since:
             self._flag("T-7", talk.pair, f"{talk.id} was taken as held before its end")
         talk.state, talk.start, talk.end, talk.held = "held", span.start, span.end, span.end
+        for person in {talk.pair.manager, talk.pair.report} if talk.kind == "career" else ():
+            if (talk.pair.id, person) not in self._introduced:
+                self._flag("R-23", talk.pair, f"{talk.id} was held before {person} was introduced to this")
         if not talk.closes:
             return
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
         manager, deadline = self._persons[talk.pair.manager], span.end + CONTRACT
-        self._later(since + TICK, lambda: self._asked(talk, span.end))
+        self._later(since + TICK, partial(self._while_held, talk, span.end, rules.unasked(talk)))
         if since <= span.end + TICK:
-            self._later(deadline, lambda: self._reminded(talk, span.end))
-        last = add_working_days(manager, today(manager.zone, max(deadline, since)), 5)
-        self._later(wall(manager.zone, last, 0), lambda: self._ended(talk, span.end))
+            self._later(deadline, partial(self._while_held, talk, span.end, rules.unreminded(talk, manager)))
+        last = wall(manager.zone, add_working_days(manager, today(manager.zone, max(deadline, since)), 5), 0)
+        self._later(last, partial(self._while_held, talk, span.end, rules.open_ended(talk)))
 
     def _contracted(self, talk: Talk, line: Line) -> None:
         talk.state, talk.held = "contracted", talk.held or talk.end
@@ -258,11 +266,10 @@ class Auditor:
         if talk is None:
             return
         since, turn = self._now, talk.turn + 1
-        talk.changed, talk.turn = since, turn
         if not line.get("reason"):
             self._flag("T-4", talk.pair, f"{talk.id} is unplaceable for no reason")
         talk.state = talk.state if talk.state in OWED else "owed"
-        talk.start, talk.end, talk.why_told = None, None, True
+        talk.start, talk.end, talk.why_told, talk.changed, talk.turn = None, None, True, since, turn
 
         def told() -> None:
             if talk.why_told and talk.turn == turn and not talk.went_out("unplaceable", since):
@@ -355,11 +362,8 @@ class Auditor:
             talk.event, talk.key = span, key
 
     def _commitment(self, pair: Pair, line: Line) -> None:
-        block = self._blocks.get(line["session"])
         if line["what"] == "event.cancel":
-            if block:
-                block.open = False
-                self._blocks_of[pair.manager].pop(block.id, None)
+            self._blocks_of[pair.manager].pop(line["session"], None)
             return
         due = date.fromisoformat(line["due"]) if "due" in line else None
         new = Block(line["session"], pair, line["key"], span_of(line), due)
@@ -416,18 +420,10 @@ class Auditor:
 
     # --- the contract ---
 
-    def _asked(self, talk: Talk, end: datetime) -> None:
-        if talk.state == "held" and talk.held == end and not talk.mails["contract_request"]:
-            self._flag("T-7", talk.pair, f"nobody was asked for the contract of {talk.id}, which ended at {end}")
-
-    def _reminded(self, talk: Talk, end: datetime) -> None:
-        due, sent = rules.reminders_due(self._persons[talk.pair.manager], end), len(talk.mails["contract_reminder"])
-        if talk.state == "held" and talk.held == end and sent < due:
-            self._flag("T-7", talk.pair, f"{sent} reminders for the contract of {talk.id} went out, {due} were due")
-
-    def _ended(self, talk: Talk, end: datetime) -> None:
+    def _while_held(self, talk: Talk, end: datetime, missing: Iterable[rules.Fault]) -> None:
+        """What is missing is looked at now, and only if that very conversation still waits for its contract."""
         if talk.state == "held" and talk.held == end:
-            self._flag("R-17", talk.pair, f"{talk.id} has no contract long after its deadline, and isn't unfinished")
+            self._flag_all(talk.pair, missing)
 
     def _summary_due(self, line: Line) -> None:
         """R-15: the summary reaches both at once."""
@@ -449,10 +445,10 @@ class Auditor:
         self._humans = True
         act, name = line.get("act", ""), line.get("session", "")
         self._done |= {name} if act == "complete" else set()
-        if block := self._blocks.get(name):
-            self._on_block(block, act, line)
-        elif talk := self._talks.get(name):
-            self._on_talk(talk, act, line)
+        if name in self._blocks:
+            self._on_block(self._blocks[name], act, line)
+        elif name in self._talks:
+            self._on_talk(self._talks[name], act, line)
 
     def _on_block(self, block: Block, act: str, line: Line) -> None:
         if act == "delete":

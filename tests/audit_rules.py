@@ -303,6 +303,24 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
         )
 
 
+def unasked(talk: Talk) -> Iterator[Fault]:
+    """T-7: the contract is asked for at the session's end."""
+    if not talk.mails["contract_request"]:
+        yield "T-7", f"nobody was asked for the contract of {talk.id}, which ended at {talk.held}"
+
+
+def unreminded(talk: Talk, manager: Person) -> Iterator[Fault]:
+    """T-7: the two reminders, when they had a place."""
+    sent = len(talk.mails["contract_reminder"])
+    if talk.held and sent < reminders_due(manager, talk.held):
+        yield "T-7", f"the contract of {talk.id} passed its deadline with {sent} reminders instead of two"
+
+
+def open_ended(talk: Talk) -> Iterator[Fault]:
+    """R-17: long after its deadline it has to be visible as unfinished."""
+    yield "R-17", f"{talk.id} has no contract long after its deadline, and isn't unfinished"
+
+
 def unfinished(talk: Talk, now: datetime) -> Iterator[Fault]:
     """T-7, R-17: after the deadline and three late mails, never before."""
     late = [one for one in talk.mails["contract_reminder"] if talk.held and one.at > talk.held + CONTRACT]

@@ -131,7 +131,7 @@ def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> No
     assert only(office, "event.create").progress is Progress.DEAD
     assert office.session().owed
     (alert,) = office.mails("operator_alert")
-    assert alert["To"] == OPERATOR and "not on this calendar" in texts([alert])
+    assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
     office.run(4 * MINUTE)
     assert len(office.messages("event.create")) == 1, "a calendar that refuses is not asked again at once"
     office.run(HOUR)
@@ -204,9 +204,9 @@ def test_a_broken_template_stops_only_its_own_mail(tmp_path: Path, database_url:
 
 def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
     session = booked(office)
-    office.run_to(session.span.start - 5 * DAY)
+    office.run_to(session.span.start - 6 * DAY)
     office.mailer.fail = Fails(Unavailable, "send")
-    office.run_to(session.span.start - 18 * HOUR)
+    office.run_to(session.span.start - 3 * DAY + 3 * HOUR)
     waiting = {m.name for m in office.messages("mail") if m.progress is Progress.WAITING}
     assert {"brief", "reflection_prompt"} <= waiting
     office.decline(session)
@@ -214,7 +214,9 @@ def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
     office.mailer.fail = None
     office.run(2 * HOUR)
     assert len(office.mails("deferral_notice")) == 1
-    assert office.session().count == 1
+    gone = {m.name: m.progress for m in office.messages("mail") if m.start == session.start}
+    kept = office.session().span.start - session.span.start <= 14 * DAY  # then it is rendered anew, with the new time
+    assert kept or gone["brief"] is gone["reflection_prompt"] is Progress.DROPPED
 
 
 def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:

@@ -56,18 +56,15 @@ class Sync:
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
         looks = self._store.calendars.claim(now, holder, now + LEASE, limit)
-        suspended = self._store.people.suspended() if looks else {}
         for look in looks:
-            if self._one(look, holder, now) and look.address in suspended:
-                self._store.people.restore([look.address])
+            self._one(look, holder, now)
         return len(looks)
 
-    def _one(self, look: Look, holder: str, now: datetime) -> bool:
-        """Read one calendar; true when it could be read."""
+    def _one(self, look: Look, holder: str, now: datetime) -> None:
         provider = self._calendar_of(look.address)
         if provider is None:
             self._store.calendars.postpone(look, holder, now + self._full_every)
-            return False
+            return
         stale = look.full_at is None or now - look.full_at >= self._full_every
         try:
             early = False
@@ -85,8 +82,6 @@ class Sync:
             self._store.calendars.postpone(look, holder, now + self._every)
         else:
             self._store.calendars.postpone(look, holder, now + (min(SOON, self._every) if early else self._every))
-            return True
-        return False
 
     def _read(self, look: Look, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime) -> bool:
         """Read it from that cursor on and write down what it told; true when it has to tell it once more."""

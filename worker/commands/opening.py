@@ -1,6 +1,5 @@
 """Opening what a command works on: the settings, and the worker on its database."""
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,7 +99,6 @@ def quiet_logging(found: "Settings") -> None:
     from worker.bootstrap import set_up_logging
 
     set_up_logging("DEBUG" if found.log.level == "DEBUG" else "ERROR", found.log.format)
-    logging.captureWarnings(True)
 
 
 def local(instant: datetime, zone: str) -> datetime:

@@ -23,8 +23,8 @@ from worker.domain.worktime import shared_working_day, today, wall
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
 LEAD_DAYS = 2
-#: Not even a hurried one is put closer than this.
-LEAD_HOURS = timedelta(hours=4)
+#: Not even a hurried one is put closer than this: when its event stands, four hours remain to think (T-5).
+LEAD_HOURS = timedelta(hours=4, minutes=15)
 #: From this deferral of a cycle on, the manager is offered times to choose from (T-12).
 CHOOSE_FROM = 3
 

@@ -128,11 +128,6 @@ class PeopleRows:
             connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
             return was is None
 
-    def restore(self, emails: Collection[Address]) -> None:
-        """The grants of these people work again."""
-        with self._database.write() as connection:
-            connection.execute(update(person).where(person.c.email.in_(list(emails))).values(suspended_until=None))
-
     def suspended(self) -> dict[Address, datetime]:
         """Whose grants don't work, and when each is tried again."""
         with self._database.read() as connection:
