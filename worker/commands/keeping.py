@@ -89,17 +89,17 @@ def people(applies: bool, force: bool) -> None:
 
 
 def _show_difference(told: "Difference", allowed: int) -> None:
-    changes: Sequence[tuple[str, Sequence[str]]] = (
-        ("joined", told.joined),
-        ("left", told.left),
-        ("new pairs", told.begun),
-        ("pairs that end", told.ended),
+    changes: Sequence[tuple[Sequence[str], str, str]] = (
+        (told.joined, "person joins", "people join"),
+        (told.left, "person leaves", "people leave"),
+        (told.begun, "pair begins", "pairs begin"),
+        (told.ended, "pair ends", "pairs end"),
     )
-    for name, who in changes:
+    for who, one, many in changes:
         if who:
             more = f" and {len(who) - 10:,} more" if len(who) > 10 else ""
-            line(f"{len(who):,} {name}: {', '.join(who[:10])}{more}")
-    if not any(who for _, who in changes):
+            line(f"{count(len(who), one, many)}: {', '.join(who[:10])}{more}")
+    if not any(who for who, _, _ in changes):
         line("Nobody joins or leaves, and the pairs stay as they are.")
     line(f"{count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
     if told.cancels > allowed:

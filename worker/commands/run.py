@@ -114,6 +114,10 @@ def _begin() -> "Worker":
             raise
         # those known so far are looked after; each tick tries again and tells the operator
         click.echo(f"{error}\nThe people known so far stay in force.", err=True)
+    try:
+        tasks.tick()  # the first minute begins now
+    except Exception as error:  # whatever a queue of any kind raises when it isn't there
+        raise LongarcError(f"The queue can't be used: {str(error).rstrip('.')}.") from error
     return worker
 
 
@@ -131,7 +135,6 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
     make: Any = Ours  # Huey has no types
     consumer = make(tasks.huey, workers=workers, periodic=True, max_delay=2.0)
     consumer.start()
-    tasks.tick()
     looked = monotonic()
     while not stop.wait(0.2):
         if monotonic() - looked >= LOOK:
@@ -139,6 +142,7 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
             consumer.check_worker_health()
             if servers:
                 _welcome(worker, servers)
+    tasks.stopping.set()
     consumer.stop(graceful=True)
     worker.close()
 

@@ -23,13 +23,16 @@ NOAH = "noah.brandt@northlight.example"
 LIAM = "liam.walsh@northlight.example"  #: joins later
 
 COLUMNS = ("email", "name", "manager", "time_zone", "country", "working_hours", "start", "minutes", "format", "review")
-COLUMNS += ("transition_until", "prefer", "trust")
+COLUMNS += ("transition_until", "prefer", "trust", "locale")
 
 Row = Mapping[str, str]
 
 
 def _row(email: Address, name: str, manager: Address, zone: str, country: str, **more: str) -> Row:
-    return {"email": email, "name": name, "manager": manager, "time_zone": zone, "country": country, **more}
+    # English as it is written there: only the dates and hours differ.
+    locale = f"en-{country[:2]}" if country[:2] in ("GB", "IN", "AU", "US") else "en-GB"
+    own = {"email": email, "name": name, "manager": manager, "time_zone": zone, "country": country, "locale": locale}
+    return {**own, **more}
 
 
 FIRST = (

@@ -53,6 +53,8 @@ def not_held(p: Planning, session: Session) -> None:
 
 def held(p: Planning, session: Session, end: datetime | None = None) -> None:
     """It took place, at its time or at another one."""
+    if session.state is State.CONTRACTED:
+        raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
     end = end or session.end
     if end is None or end > p.now:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
@@ -93,12 +95,14 @@ def _book_wish(p: Planning, session: Session, wish: Span) -> None:
         raise Refused(
             f"{wish.minutes} minutes are too few for this conversation. Give at least {p.policy.min_by_hand}."
         )
+    placed = p.state.placed.get(session.key)
     new = p.put(
         session,
         state=State.BOOKED,
         start=wish.start,
         end=wish.end,
         latest=max(session.latest, wish.end),
+        generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,
         by_hand=True,
         unplaceable=None,
@@ -106,6 +110,8 @@ def _book_wish(p: Planning, session: Session, wish: Span) -> None:
     )
     placing.show_on_calendar(p, new)
     p.decide_session(new, "A person chose this time.")
+    if session.kind is Kind.CAREER and wish.minutes < p.policy.min_minutes:
+        p.mail("short_session", session.id, p.manager.email, start=wish.start)
 
 
 def talk(p: Planning, trigger: Trigger, *, at_once: bool = False) -> Session:
@@ -131,7 +137,7 @@ def check_in(p: Planning) -> Session:
 def _soon(p: Planning, kind: Kind, minutes: int, days: int) -> Session:
     if not p.pair.active:
         raise Refused("This pair is paused or has ended. Resume it first.")
-    if any(s.adhoc and (s.owed or s.booked) for s in p.of_kind(kind)):
+    if any((s.adhoc or kind is Kind.CHECKIN) and (s.owed or s.booked) for s in p.of_kind(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
     zone = p.manager.zone
     last = shared_working_day(p.people, today(zone, p.now), days)

@@ -1,6 +1,7 @@
 """What calendars tell about booked sessions, and what follows from it (R-8, R-9, R-10; T-1, T-10, T-11, T-12)."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from worker.domain.model import (
     Address,
@@ -8,15 +9,17 @@ from worker.domain.model import (
     Cause,
     Deferral,
     Kind,
+    Person,
     Placed,
     Session,
     Show,
+    Span,
     State,
     What,
 )
 from worker.domain.planning import DAILY, HALF_DAILY, Planning, last_look
 from worker.domain.reviews import inside
-from worker.domain.worktime import holiday, today
+from worker.domain.worktime import holiday, spells, today
 
 LAST_HOURS = timedelta(hours=4)
 SOON_HOURS = timedelta(hours=48)
@@ -102,9 +105,15 @@ def _holiday(p: Planning, session: Session) -> None:
     if session.by_hand:
         return
     for person in p.people:
-        if holiday(person.country, today(person.zone, session.span.start)):
+        day = today(person.zone, session.span.start)
+        if holiday(person.country, day) and not _since_the_day_before(person, day, session.span):
             defer(p, session, Cause.HOLIDAY)
             return
+
+
+def _since_the_day_before(person: Person, day: date, span: Span) -> bool:
+    """A night shift belongs to the day it starts on, and may run on into a holiday."""
+    return any(spell.start <= span.start and span.end <= spell.end for spell in spells(person, day - DAILY))
 
 
 # --- what is booked over it ---
@@ -175,11 +184,15 @@ def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
 LOOKS = {Kind.CAREER: (28, 14, 7, 4, 3, 2, 1), Kind.REVIEW: (3, 1), Kind.CHECKIN: (1,)}
 
 
-def looks(session: Session) -> list[datetime]:
+def looks(session: Session) -> tuple[datetime, ...]:
     """The instants at which a booked session's calendars are looked at, whether or not anything was heard of them."""
-    start = session.span.start
-    days = [last_look(start - timedelta(days=n), DAILY) for n in LOOKS[session.kind]]
-    return sorted({*days, last_look(start - LAST_HOURS, HALF_DAILY)})
+    return _looks(session.kind, session.span.start)
+
+
+@lru_cache(maxsize=1 << 14)
+def _looks(kind: Kind, start: datetime) -> tuple[datetime, ...]:
+    days = [last_look(start - timedelta(days=n), DAILY) for n in LOOKS[kind]]
+    return tuple(sorted({*days, last_look(start - LAST_HOURS, HALF_DAILY)}))
 
 
 def look_due(p: Planning, session: Session) -> bool:
@@ -187,12 +200,12 @@ def look_due(p: Planning, session: Session) -> bool:
     looked = p.state.looked_at
     if looked is None:
         return True
-    warned = [session.warned_at + WARNING] if session.warned_at else []
+    warned = (session.warned_at + WARNING,) if session.warned_at else ()
     return any(looked < instant <= p.now for instant in looks(session) + warned)
 
 
 def _next_look(p: Planning, session: Session) -> datetime:
-    warned = [session.warned_at + WARNING] if session.warned_at else []
+    warned = (session.warned_at + WARNING,) if session.warned_at else ()
     return min((instant for instant in looks(session) + warned if instant > p.now), default=session.span.start)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 from worker.domain.model import (
     Commitment,
@@ -59,6 +60,7 @@ def _introduction(p: Planning) -> None:
 # --- before a session ---
 
 
+@lru_cache(maxsize=1 << 14)
 def day_before(person: Person, start: datetime, days: int, minute: int) -> datetime:
     """That minute of the day, in the person's zone, so many of the person's working days before."""
     return wall(person.zone, add_working_days(person, today(person.zone, start), -days), minute)
@@ -114,7 +116,8 @@ def deadline(session: Session) -> datetime:
     return end + CONTRACT_HOURS
 
 
-def reminders(manager: Person, held_at: datetime) -> list[datetime]:
+@lru_cache(maxsize=1 << 12)
+def reminders(manager: Person, held_at: datetime) -> tuple[datetime, ...]:
     """T-7: up to two instants inside the manager's working hours, the last at least two hours before the deadline.
 
     Fewer when the 48 hours hold less working time than that, as after a late session on a Friday.
@@ -122,16 +125,17 @@ def reminders(manager: Person, held_at: datetime) -> list[datetime]:
     last = held_at + CONTRACT_HOURS - REMIND_BEFORE
     second = last_working_moment(manager, held_at + timedelta(hours=1), last)
     if second is None:
-        return []
+        return ()
     first = next_working_moment(manager, held_at + timedelta(hours=18), second - timedelta(hours=1))
     first = first or next_working_moment(manager, held_at + timedelta(hours=1), second - timedelta(hours=1))
-    return [first, second] if first else [second]
+    return (first, second) if first else (second,)
 
 
-def late(manager: Person, held_at: datetime) -> list[datetime]:
+@lru_cache(maxsize=1 << 12)
+def late(manager: Person, held_at: datetime) -> tuple[datetime, ...]:
     """T-7: after the deadline one mail each working day for three days, at 10:00; the fourth instant ends it."""
     day = today(manager.zone, held_at + CONTRACT_HOURS)
-    return [wall(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(LATE_MAILS + 1)]
+    return tuple(wall(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(LATE_MAILS + 1))
 
 
 def _contract(p: Planning, session: Session) -> None:
@@ -176,6 +180,7 @@ def due_instant(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
+@lru_cache(maxsize=1 << 14)
 def remind_at(owner: Person, due: date) -> datetime:
     """09:00 in the owner's zone on the day it is due, or on the working day before."""
     day = due if is_working_day(owner, due) else add_working_days(owner, due, -1)

@@ -89,7 +89,7 @@ def stand_down(p: Planning) -> None:
         placing.take_off_calendar(p, session)
         off = p.put(p.sessions[session.id], state=State.CANCELLED, start=None, end=None, options=(), unplaceable=None)
         p.decide_session(off, why)
-    for commitment in [c for c in p.commitments.values() if c.block and c.open]:
+    for commitment in [c for c in p.commitments.values() if c.block]:
         if p.placed(commitment.key) or p.in_flight_key(commitment.key):
             p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)
         p.keep(commitment, block=None, generation=commitment.generation + 1)

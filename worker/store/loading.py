@@ -22,6 +22,7 @@ from worker.domain.model import (
     PairState,
     Person,
     Placed,
+    Review,
     Session,
     Span,
     Standing,
@@ -155,7 +156,8 @@ def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
     }
     subjects = _sessions_and_commitments(connection, batch, ids, now)
     _effects(connection, batch, ids, subjects, now)
-    for row in connection.execute(_MEETINGS, {"pairs": ids, "now": now}).mappings():
+    inside = [row["id"] for row in found.values() if row["review"] == Review.IN_1ON1.value]
+    for row in connection.execute(_MEETINGS, {"pairs": inside, "now": now}).mappings() if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
     states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered)

@@ -136,7 +136,8 @@ class Plans:
     ) -> None:
         """Write these plans, all or none, and whatever `also` writes with them.
 
-        Raises LeaseLost when somebody else holds a lease by now; then nothing is written.
+        The leases of this holder end with it. Raises LeaseLost when somebody else holds one by now; then nothing is
+        written.
         """
         with self._database.write() as connection:
             listed = [plan.pair for plan in plans]
@@ -159,6 +160,7 @@ class Plans:
                 connection.execute(update(event).where(event.c.key == key).values(**values))
             _reschedule(connection, plans, wakes, now)
             also(connection)
+            connection.execute(_GIVE_BACK, {"me": holder})
 
     def _still_held(self, connection: Connection, pairs: Sequence[str], holder: str, now: datetime) -> None:
         people = sorted({who for pair_id in pairs for who in pair_id.split(">")})

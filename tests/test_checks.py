@@ -1,0 +1,235 @@
+"""`longarc check`: everything that is needed is tried, nothing is changed, and each finding that isn't well has its
+remedy."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+from sqlalchemy import text
+
+from tests.worlds import DANA, KEY, SAM, START, Office, contract, new_store, people
+from worker.checks import findings
+from worker.cli import main
+from worker.clock import utcnow
+from worker.commands.embedding import House
+from worker.embedded import Embedded
+from worker.errors import WrongKey
+from worker.providers.base import Finding
+
+PEOPLE = f"email,name,manager,time_zone,country\n{DANA},Dana,,Europe/Berlin,DE\n{SAM},Sam,{DANA},Europe/Berlin,DE\n"
+IN_MEMORY = PEOPLE.replace("country", "country,calendar,mail").replace(",DE\n", ",DE,memory,memory\n")
+ENV = {"LONGARC_KEY": KEY}
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """A calendar server that asks for a log-in, and a mail server."""
+    zones = {DANA: "Europe/Berlin", SAM: "Europe/Berlin"}
+    folder = tmp_path_factory.mktemp("servers")
+    with Embedded(folder, [DANA, SAM], zones=zones, username="longarc", password=PASSWORD) as running:
+        yield running
+
+
+def lay_out(folder: Path, listed: str, toml: str = "") -> Path:
+    """Settings and people in a folder; the path of the settings."""
+    (folder / "people.csv").write_text(listed)
+    given = f'database = "sqlite:///{folder / "longarc.db"}"\noperator = "ops@corp.example"\n'
+    toml += '[mail]\noperator_by = "memory"\n'
+    (folder / "longarc.toml").write_text(given + toml)
+    return folder / "longarc.toml"
+
+
+def on(servers: Embedded, folder: Path, url: str = "") -> Path:
+    """Settings for those servers."""
+    mail = f'[mailers.smtp]\nhost = "{servers.smtp_host}"\nport = {servers.smtp_port}\nsecurity = "none"\n'
+    calendars = (
+        f'[calendars.caldav]\nurl = "{url or servers.caldav_url}"\nusername = "longarc"\nattendee_copies = true\n'
+    )
+    return lay_out(folder, PEOPLE, mail + calendars)
+
+
+def look(config: Path, **env: str) -> list[Finding]:
+    return list(findings(config, {**ENV, **env}, utcnow()))
+
+
+def wrong(config: Path, **env: str) -> dict[str, str]:
+    """What isn't well, and its remedy."""
+    found = {one.what: one.remedy for one in look(config, **env) if not one.ok}
+    assert all(found.values()), "each of them has a remedy"
+    return found
+
+
+def the_only(found: dict[str, str]) -> str:
+    """The one thing that isn't well, with its remedy."""
+    assert len(found) == 1, found
+    return next(f"{what} {remedy}" for what, remedy in found.items())
+
+
+def check(config: Path, *more: str, **env: str) -> Result:
+    return CliRunner(env={**ENV, **env}).invoke(main, ["check", "--config", str(config), *more])
+
+
+# --- on real servers ---
+
+
+def test_on_servers_that_work_everything_is_well_and_unchanged(servers: Embedded, tmp_path: Path) -> None:
+    config = on(servers, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = check(config, LONGARC_CALDAV_PASSWORD=PASSWORD)
+    assert result.exit_code == 0, result.output
+    for wanted in ("2 people in 1 pairs", f"may write to {DANA}'s", f"time of {SAM} can be read", "lets us in"):
+        assert wanted in result.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_wrong_password_is_told_and_not_repeated(servers: Embedded, tmp_path: Path) -> None:
+    config = on(servers, tmp_path)
+    result = check(config, LONGARC_CALDAV_PASSWORD="guess-of-mine")
+    assert result.exit_code == 1
+    assert f"✗ The calendar server answers for {DANA}" in result.output
+    assert "username" in result.output.partition(f"✗ The calendar server answers for {DANA}")[2].splitlines()[1]
+    assert "guess-of-mine" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_servers_out_of_reach_are_named_each(servers: Embedded, tmp_path: Path) -> None:
+    config = on(servers, tmp_path, "http://127.0.0.1:9/{email}/")
+    config.write_text(config.read_text().replace(f"port = {servers.smtp_port}", "port = 9"))
+    found = wrong(config)
+    assert any("The calendar server answers" in what and "127.0.0.1:9" in remedy for what, remedy in found.items())
+    assert any("The mail server 127.0.0.1:9" in what for what in found)
+    assert any(what.startswith("The time of") for what in found)
+
+
+def test_a_calendar_that_is_not_there_is_found(servers: Embedded, tmp_path: Path) -> None:
+    config = on(servers, tmp_path)
+    (tmp_path / "people.csv").write_text(PEOPLE.replace(SAM, "ghost@corp.example"))
+    said = the_only(wrong(config, LONGARC_CALDAV_PASSWORD=PASSWORD))
+    assert "The time of ghost@corp.example can be read" in said
+
+
+# --- settings, people, templates ---
+
+
+def test_settings_with_unknown_keys_are_all_told_and_end_it(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, IN_MEMORY, "[rules]\nahaed = 2\nmax_cancel = 2\n")
+    found = look(config)
+    assert [one.ok for one in found] == [False, False]
+    assert [one.remedy for one in found] == ["Did you mean `ahead`?", "Did you mean `max_cancels`?"]
+
+
+def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, IN_MEMORY.replace("Europe/Berlin", "Berlin"))
+    found = wrong(config)
+    assert [what.split(",")[0] for what in found] == ["people.csv:line 2", "people.csv:line 3"]
+    (tmp_path / "people.csv").unlink()
+    assert "No such file" in the_only(wrong(config))
+
+
+def test_a_broken_template_is_found_before_a_mail_needs_it(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, IN_MEMORY)
+    config.write_text('templates = "own"\n' + config.read_text())
+    (tmp_path / "own" / "brief").mkdir(parents=True)
+    (tmp_path / "own" / "brief" / "body.txt.j2").write_text("{{ nobody_knows_this }}")
+    assert "body.txt.j2:1" in the_only(wrong(config))
+
+
+def test_a_service_that_nobody_set_up_is_told_once(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, PEOPLE.replace("country", "country,mail").replace(",DE\n", ",DE,memory\n"))
+    assert "calendars.caldav.url" in the_only(wrong(config))
+
+
+def test_a_manager_without_a_calendar_is_found(tmp_path: Path) -> None:
+    listed = IN_MEMORY.replace("Dana,,Europe/Berlin,DE,memory", "Dana,,Europe/Berlin,DE,none")
+    config = lay_out(tmp_path, listed)
+    assert f"{DANA} manages somebody and has no calendar" in the_only(wrong(config))
+
+
+# --- the database and the key ---
+
+
+@pytest.fixture
+def used(tmp_path: Path) -> Path:
+    """A database in which a contract lies sealed; the path of its settings."""
+    config = lay_out(tmp_path, IN_MEMORY)
+    store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
+    store.migrate()
+    store.close()
+    office = Office(f"sqlite:///{tmp_path / 'longarc.db'}", people(DANA, SAM), at=START)
+    office.tick()
+    session = office.session()
+    office.run_to(session.span.end)
+    office.worker.acts.record(session.id, contract(office.clock()))
+    office.close()
+    return config
+
+
+def test_the_key_is_tried_on_what_is_sealed(used: Path) -> None:
+    assert any(one.what == "The key opens everything that is sealed (3 pieces)" for one in look(used))
+    other = Fernet.generate_key().decode()
+    said = the_only(wrong(used, LONGARC_KEY=other))
+    assert "behind the present one" in said
+    assert wrong(used, LONGARC_KEY=f"{other},{KEY}") == {}
+    assert "longarc key" in the_only(wrong(used, LONGARC_KEY=""))
+
+
+def test_opening_tells_which_kind_of_thing_is_shut_and_nothing_in_it(used: Path, tmp_path: Path) -> None:
+    from worker.checks import opens_all
+    from worker.settings import load
+
+    store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
+    settings = load(used, {"LONGARC_KEY": Fernet.generate_key().decode()})
+    with pytest.raises(WrongKey, match="A sealed contract can't be opened"):
+        opens_all(store, settings, limit=1)
+    store.close()
+
+
+def test_a_database_of_another_version_is_found(used: Path, tmp_path: Path) -> None:
+    store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    store.close()
+    assert "is at version 0000" in the_only(wrong(used))
+    assert "at version 0000" in CliRunner(env=ENV).invoke(main, ["status", "--config", str(used)]).output
+
+
+def test_a_database_out_of_reach_is_found_without_its_password(used: Path) -> None:
+    url = "postgresql://longarc:hunter2@127.0.0.1:9/longarc"
+    said = the_only(wrong(used, LONGARC_DATABASE_URL=url))
+    assert "can't be reached" in said
+    assert "hunter2" not in said
+
+
+def test_json_lists_every_finding(used: Path) -> None:
+    result = check(used, "--json")
+    told: list[dict[str, Any]] = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert all(set(one) == {"what", "ok", "remedy"} and one["ok"] for one in told)
+    shutil.rmtree(used.parent / "var", ignore_errors=True)
+    failed = check(used, "--json", LONGARC_KEY="")
+    assert failed.exit_code == 1
+    assert [one["ok"] for one in json.loads(failed.stdout)].count(False) == 1
+
+
+# --- a folder of one's own ---
+
+
+def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
+    house = House(tmp_path / 'it\'s "here" %20')
+    house.furnish()
+    assert house.key.stat().st_mode & 0o777 == 0o600
+    env: dict[str, str] = {}
+    house.take_in(env)
+    found = list(findings(house.config, env, utcnow()))
+    assert [one.what for one in found if not one.ok and "answers" not in one.what and "time of" not in one.what] == []
+    house.key.write_text(KEY)
+    house.config.write_text(house.config.read_text() + "# mine\n")
+    house.furnish()
+    assert house.key.read_text() == KEY
+    assert house.config.read_text().endswith("# mine\n")

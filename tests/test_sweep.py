@@ -1,0 +1,289 @@
+"""One sweep: how much is asked of calendars, how hours are given away, and what stops it before it writes."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.worlds import (
+    DANA,
+    DAY,
+    HOUR,
+    KIM,
+    MINUTE,
+    SAM,
+    START,
+    WEEK,
+    Counts,
+    Fails,
+    Office,
+    company,
+    contract,
+    pair,
+    pairs,
+    people,
+    person,
+    settings,
+    span,
+    texts,
+)
+from worker.domain.model import Kind, Owner, Person, Show, Span, State, Trigger
+from worker.errors import AuthRevoked, Forbidden, Unavailable
+
+BUFFER = 15 * MINUTE
+
+
+def sessions(office: Office) -> list[Span]:
+    return sorted(s.span for s in office.store.register.sessions() if s.booked)
+
+
+def apart(spans: list[Span]) -> bool:
+    return all(b.start - a.end >= BUFFER for a, b in pairwise(spans))
+
+
+# --- how much is asked ---
+
+
+@pytest.mark.parametrize(("count", "requests"), [(1, 1), (15, 1), (40, 3)])
+def test_free_busy_is_asked_once_per_twenty_people_and_sweep(database_url: str, count: int, requests: int) -> None:
+    """Two managers for each dozen of reports: 15 pairs are 18 people, 40 pairs are 47."""
+    office = Office(database_url, *company(count))
+    office.worker.sync.run("one")
+    office.calendar.fail = seen = Counts()
+    office.worker.sweep.run("one")
+    assert seen.seen == ["free_busy"] * requests
+    assert len(sessions(office)) == count
+    office.close()
+
+
+def test_a_quiet_company_is_asked_nothing(office: Office) -> None:
+    """The cost follows what is due, and two hours after everything was booked nothing is."""
+    office.tick()
+    office.clock.advance(2 * HOUR)
+    office.calendar.fail = seen = Counts()
+    before = len(office.messages())
+    office.tick()
+    assert seen.seen == [] and len(office.messages()) == before
+
+
+# --- giving hours away ---
+
+
+def test_one_sweep_gives_no_hour_away_twice(database_url: str) -> None:
+    """Six reports of one manager in one sweep: their sessions stand apart, one a day (T-2)."""
+    office = Office(database_url, *company(6))
+    office.worker.sweep.run("one")
+    taken = sessions(office)
+    assert len(taken) == 6 and apart(taken)
+    assert len({one.start.date() for one in taken}) == 6
+    office.close()
+
+
+def test_somebody_in_two_pairs_is_given_two_times(database_url: str) -> None:
+    """Sam reports to Dana and leads Kim: both pairs are planned in the same sweep."""
+    office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(DANA, SAM), pair(SAM, KIM)))
+    office.tick()
+    assert apart(sessions(office))
+    office.close()
+
+
+def test_what_is_decided_and_not_on_the_calendar_yet_counts_as_busy(database_url: str) -> None:
+    """The calendar can't be written to; the next sweep reads it, sees it empty, and still keeps off."""
+    office = Office(database_url, people(DANA, SAM), pairs(pair()))
+    office.worker.sweep.run("one")
+    first = office.session()
+    office.persons.update(people(KIM))
+    office.pairs.update(pairs(pair(SAM, KIM)))
+    office.apply()
+    office.worker.sweep.run("two")
+    assert not office.events()
+    second = office.session(pair_id=f"{SAM}>{KIM}")
+    assert apart(sorted([first.span, second.span]))
+    office.close()
+
+
+def test_a_commitment_takes_no_hour_that_a_session_has(office: Office) -> None:
+    """T-8, T-2: the block of the manager and the sessions are given out of the same hours."""
+    office.tick()
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock(), days=40))
+    office.run(DAY)
+    (block,) = [c.block for c in office.store.register.commitments() if c.owner is Owner.MANAGER]
+    assert block is not None and block.minutes == 30
+    spans = sorted(event.span for event in office.events())
+    assert all(not a.overlaps(b) for a, b in pairwise(spans))
+
+
+# --- what it can't see ---
+
+
+def test_time_that_cannot_be_read_is_never_free(office: Office) -> None:
+    """T-2, T-4: Sam's calendar is closed; nothing is booked blindly, and Dana is told why."""
+    office.calendar.close(SAM, "no access")
+    office.tick()
+    assert office.events() == []
+    session = office.session()
+    assert session.unplaceable and "Sam" in session.unplaceable
+    (mail,) = office.mails("unplaceable")
+    assert DANA in mail["To"] and "Sam" in texts([mail])
+
+
+def test_an_outage_tells_nobody_that_there_is_no_time(office: Office) -> None:
+    office.calendar.fail = Fails(Unavailable, "free_busy")
+    office.run(4 * HOUR)
+    assert office.session().unplaceable is None if office.store.register.sessions() else True
+    assert not office.mails("unplaceable")
+    office.calendar.fail = None
+    office.run(10 * MINUTE)
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+def test_an_outage_is_asked_about_every_five_minutes_not_all_the_time(office: Office) -> None:
+    seen: list[str] = []
+
+    def fail(operation: str) -> None:
+        if operation == "free_busy":
+            seen.append(operation)
+            raise Unavailable
+
+    office.calendar.fail = fail
+    office.run(HOUR)
+    assert 10 <= len(seen) <= 15
+
+
+@pytest.mark.parametrize("error", [Forbidden, AuthRevoked])
+def test_a_service_that_refuses_takes_nothing_for_free(office: Office, error: type[Exception]) -> None:
+    office.calendar.fail = Fails(error, "free_busy")  # type: ignore[arg-type]
+    office.run(HOUR)
+    assert office.events() == []
+
+
+def test_somebody_without_a_calendar_is_booked_by_working_hours_alone(database_url: str) -> None:
+    persons: dict[str, Person] = {DANA: person(DANA), SAM: person(SAM, calendar="none")}
+    office = Office(database_url, persons, pairs(pair()))
+    busy = span(START + 2 * WEEK, 5 * 24 * 60)
+    office.calendar.add(SAM, busy)
+    office.tick()
+    assert [event.span for event in office.events()] == [office.session().span]
+    office.close()
+
+
+def test_people_taken_over_by_another_process_are_known_at_once(office: Office) -> None:
+    """A process that read the people a moment ago must not find that the new ones have no calendar."""
+    office.tick()
+    other = office.another("other")
+    office.persons.update(people(KIM))
+    office.pairs.update(pairs(pair(DANA, KIM)))
+    other.store.people.apply(office.persons, office.pairs, office.clock())
+    office.tick()
+    assert not office.mails("unplaceable")
+    assert len(office.events()) == 2
+
+
+# --- guards ---
+
+
+def away_for_everybody(office: Office) -> None:
+    """A holiday of a whole company: every session booked for that month is in the way."""
+    for who in office.persons:
+        office.calendar.add(who, Span(START, START + 120 * DAY), show=Show.AWAY, all_day=True)
+    office.run(DAY)
+
+
+def test_more_cancels_at_once_than_allowed_are_refused_and_told_once(database_url: str) -> None:
+    known = settings(database_url, rules={"max_cancels": 5})
+    office = Office(database_url, *company(8), known=known)
+    office.tick()
+    before = [office.events(f"m{n}@corp.example") for n in range(2)]
+    away_for_everybody(office)
+    assert [office.events(f"m{n}@corp.example") for n in range(2)] == before
+    assert office.messages("event.cancel") == []
+    assert {s.state for s in office.store.register.sessions()} == {State.BOOKED}, "nothing of it is written"
+    alerts = office.mails("operator_alert")
+    assert {"max_cancels" in texts([alert]) for alert in alerts} == {True}
+    assert len(alerts) == len({str(alert["Date"])[:16] for alert in alerts}), "once a day"
+    office.close()
+
+
+def test_cancels_within_the_limit_are_carried_out(database_url: str) -> None:
+    """So that the guard is not what keeps them from happening."""
+    office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 8}))
+    office.tick()
+    away_for_everybody(office)
+    assert len(office.messages("event.cancel")) == 8
+    assert not office.mails("operator_alert")
+    assert len(office.mails("unplaceable")) == 8, "everybody concerned was told why"
+    office.close()
+
+
+def test_a_refused_sweep_is_tried_again_and_carried_out_when_it_is_allowed(database_url: str) -> None:
+    office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 5}))
+    office.tick()
+    for pair_id in office.pairs:
+        office.store.people.rest(pair_id, rests=True, now=office.clock())
+    office.run(3 * HOUR)
+    assert len(office.messages("event.cancel")) == 0
+    office.settings = settings(database_url, rules={"max_cancels": 50})
+    office.worker = office.another("allowed")
+    office.run(2 * HOUR)
+    assert sum(len(office.events(f"m{n}@corp.example")) for n in range(2)) == 0
+    office.close()
+
+
+# --- what it leaves behind ---
+
+
+def test_the_same_world_planned_again_changes_nothing(office: Office) -> None:
+    office.tick()
+    rows, lines = office.messages(), office.history()
+    office.store.plans.wake(list(office.pairs), office.clock(), look=True)
+    office.tick()
+    assert (office.messages(), office.history()) == (rows, lines)
+
+
+def test_a_preview_writes_nothing(office: Office) -> None:
+    plans = office.worker.sweep.preview()
+    assert [plan.pair for plan in plans] == list(office.pairs) and plans[0].sessions and plans[0].messages
+    assert office.messages() == [] and office.history() == [] and office.store.register.sessions() == []
+    assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10)
+
+
+def test_leases_are_given_back_even_when_a_sweep_fails(office: Office) -> None:
+    def breaks(operation: str) -> None:
+        raise RuntimeError(operation)
+
+    office.calendar.fail = breaks
+    with pytest.raises(RuntimeError):
+        office.worker.sweep.run("one")
+    office.calendar.fail = None
+    assert office.worker.sweep.run("two") == 1
+    assert len(sessions(office)) == 1
+
+
+def test_a_sweep_that_was_stopped_for_too_long_writes_nothing_and_holds_nobody(database_url: str) -> None:
+    """Its leases ran out while it read; another has planned one of its pairs since. The other pair is free at once."""
+    listed = pairs(pair(), pair(KIM, "eve@corp.example"))
+    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+    other = office.another("other")
+
+    def stall(operation: str) -> None:
+        office.calendar.fail = None
+        office.clock.advance(10 * MINUTE)
+        other.acts.talk(f"{DANA}>{SAM}", Trigger.CHANGE)
+
+    office.calendar.fail = stall
+    assert office.worker.sweep.run("one") == 2
+    assert [s.adhoc for s in office.store.register.sessions()] == [True], "only what the other wrote"
+    assert office.messages() == []
+    assert office.worker.sweep.run("two") == 2
+    office.close()
+
+
+def test_there_is_always_a_next_session_the_moment_one_is_held(office: Office) -> None:
+    """R-3, T-4."""
+    office.tick()
+    held = office.hold()
+    office.tick()
+    following = office.session()
+    assert following.booked and following.span.start > held.span.end + 10 * WEEK
+    assert [e.span for e in office.events() if e.span.start > office.clock()] == [following.span]
+    assert {s.state for s in office.store.register.sessions() if s.kind is Kind.CAREER} == {State.HELD, State.BOOKED}

@@ -1,0 +1,260 @@
+"""The ledger told as a story: who did what when, and why, in sentences."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from worker.demo.cast import FIRST_NAMES, MARA, ZONES
+from worker.domain.deferrals import IN_WORDS
+from worker.domain.model import Address, Cause
+from worker.domain.reasons import date_text
+from worker.simulate import Line
+
+#: The clock of the story's first column.
+HERE = ZONES[MARA]
+
+PROGRAM = "Longarc"
+_ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
+
+_ACTS = {
+    "decline": "declines the {talk} of {when}",
+    "delete": "deletes the {talk} of {when}",
+    "book_over": "books something over the {talk} of {when}",
+    "out_of_office": "is out of office over the {talk} of {when}",
+    "no_show": "says that the {talk} of {when} did not take place",
+    "ask": "asks for another time for the {talk} of {when}",
+    "choose": "takes one of the three times held: {when}",
+    "write_contract": "writes the contract and asks what Longarc thinks of it",
+    "record_contract": "records the contract",
+    "talk": "asks to talk soon",
+    "check_in": "asks for a check-in",
+    "complete": "ticks off what {owner} promised by {due}",
+    "change": "gives a promise another day: {due}",
+    "let_go": "lets go of what {owner} promised by {due}",
+    "join": "joins the company",
+    "put_right": "has other hours now",
+}
+
+_MAILS = {
+    "introduction": "Once, as soon as the first conversation stands: what this is, and who can read what.",
+    "reflection_prompt": "Three working days ahead, at nine where the report is.",
+    "brief": "One working day ahead, at nine where the manager is.",
+    "contract_request": "The conversation has ended; what was agreed is due within 48 hours.",
+    "contract_reminder": "Nothing is written down yet.",
+    "contract_summary": "Both get what was written down, at once.",
+    "deferral_notice": "It moved by itself; the manager hears why, and how often.",
+    "booked_over_warning": "A day to make room, then it moves.",
+    "unplaceable": "Silence is never the outcome: a person is told why, and what would free a time.",
+    "short_session": "Respected, and said.",
+    "commitment_due": "It is due today.",
+    "review_note": "A look at the contract today.",
+    "operator_alert": "Something needs the operator.",
+    "pair_ended": "The two are no pair any more.",
+}
+
+_CAUSES = {
+    Cause.DECLINED: "{who} declined.",
+    Cause.DELETED: "It was taken off the calendar.",
+    Cause.BOOKED_OVER: "Something else still stands over it in {who}'s calendar, a day after the warning.",
+    Cause.OUT_OF_OFFICE: "{who} is out of office then.",
+    Cause.NOT_HELD: "It did not take place.",
+    Cause.ASKED: "Another time was asked for.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line of the story. `tone` is `human`, `session`, `trouble`, `calendar` or `mail`."""
+
+    at: datetime
+    pair: str
+    who: str
+    what: str
+    why: str
+    tone: str
+    message_id: str = ""
+
+    @property
+    def day(self) -> str:
+        return date_text(self.at.astimezone(ZoneInfo(HERE)).date())
+
+    @property
+    def clock(self) -> str:
+        return f"{self.at.astimezone(ZoneInfo(HERE)):%H:%M}"
+
+    @property
+    def month(self) -> str:
+        return f"{self.at.astimezone(ZoneInfo(HERE)):%B %Y}"
+
+    @property
+    def names(self) -> str:
+        return names(self.pair)
+
+
+def rows(ledger: Iterable[Line], subjects: Mapping[str, str]) -> Iterator[Row]:
+    """The story, in order. `subjects` are those of the mails, by Message-ID."""
+    states: dict[str, str] = {}
+    soon = {line["session"] for line in ledger if line.get("act") == "talk"}
+    for line in ledger:
+        told = _told(line, states, subjects, soon)
+        if line["what"] == "session":
+            states[line["session"]] = line["state"]
+        if told:
+            tone, who, what, why = told
+            yield Row(
+                at=instant(line["at"]),
+                pair=line.get("pair", ""),
+                who=who,
+                what=what[0].upper() + what[1:],
+                why=why,
+                tone=tone,
+                message_id=line.get("message_id", ""),
+            )
+
+
+_Told = tuple[str, str, str, str]
+
+
+def _told(line: Line, states: Mapping[str, str], subjects: Mapping[str, str], soon: set[str]) -> _Told | None:
+    """Tone, who, what, why."""
+    what = line["what"]
+    if what == "human":
+        return "human", first(line["who"]), _act(line, soon), _why(line)
+    if what == "mail":
+        subject = subjects.get(line["message_id"], line["message"])
+        return "mail", PROGRAM, f"to {first(line['to'])}: “{subject}”", _mail_why(line)
+    if what == "session":
+        return _session(line, states.get(line["session"], ""), soon)
+    if what == "unplaceable":
+        return "trouble", PROGRAM, f"finds no time for the {talk(line, soon)}", line["reason"]
+    if line.get("kind") == "commitment" and what.startswith("event."):
+        return "calendar", PROGRAM, *_block(line)
+    return None
+
+
+def _act(line: Line, soon: set[str]) -> str:
+    words = {
+        "talk": talk(line, soon),
+        "when": both_clocks(line) if line.get("start") else "",
+        "due": _day(line["due"]) if line.get("due") else "",
+        "owner": _owner(line),
+    }
+    return _ACTS.get(line["act"], "").format(**words) or _move(line, words)
+
+
+def _move(line: Line, words: Mapping[str, str]) -> str:
+    if line.get("kind") == "commitment":
+        return f"moves the time kept for a promise to {words['when']}"
+    minutes = int((instant(line["end"]) - instant(line["start"])).total_seconds() // 60)
+    if minutes < 60:
+        return f"shortens the {words['talk']} to {minutes} minutes"
+    return f"drags the {words['talk']} to {words['when']}"
+
+
+def _why(line: Line) -> str:
+    return " ".join([line.get("reason", ""), *line.get("asked", ())]).strip()
+
+
+def _owner(line: Line) -> str:
+    manager, _, report = line.get("pair", "").partition(">")
+    return first(manager if line.get("owner") == "manager" else report)
+
+
+def _mail_why(line: Line) -> str:
+    number, name = line.get("number", 0), line["message"]
+    if name == "contract_reminder" and number > 2:
+        return "The 48 hours are over."
+    if name == "contract_summary" and number > 1:
+        return f"The contract changed; both get revision {number}."
+    return _MAILS[name]
+
+
+def _session(line: Line, before: str, soon: set[str]) -> _Told:
+    state, reason, name = line["state"], line.get("reason", ""), talk(line, soon)
+    if state == "deferred":
+        return "trouble", PROGRAM, f"owes the {name}: deferred {_times(line)}", _cause(line)
+    if state == "booked":
+        when = both_clocks(line)
+        if line.get("cause") == "moved":
+            return "session", PROGRAM, f"keeps the new time of the {name}: {when}", reason
+        verb = "finds a new time for" if before == "deferred" else "books"
+        verb = "keeps the time chosen for" if reason.startswith("A person chose") else verb
+        return "session", PROGRAM, f"{verb} the {name}: {when}", reason
+    words = {
+        "held": f"the {name} is held",
+        "contracted": "the contract stands",
+        "unfinished": f"the {name} ends without a contract",
+        "owed": f"owes the {name}",
+        "cancelled": f"takes the {name} off the calendar",
+    }
+    return ("trouble" if state == "unfinished" else "session"), PROGRAM, words[state], reason
+
+
+def _times(line: Line) -> str:
+    return f"for the {_ORDINALS[min(line['count'], 5)]} time"
+
+
+def _cause(line: Line) -> str:
+    cause = Cause(line["cause"])
+    return _CAUSES.get(cause, IN_WORDS[cause]).format(who=first(line.get("who", "")))
+
+
+def _block(line: Line) -> tuple[str, str]:
+    whose, when = first(line["calendar"]), f"{clock(line['start'], line['calendar'])}"
+    due = _day(line["due"]) if line.get("due") else ""
+    if line["what"] == "event.cancel":
+        return f"takes the time for a promise off {whose}'s calendar", "It is kept, or agreed anew."
+    verb = "keeps" if line["what"] == "event.create" else "moves"
+    return f"{verb} time for a promise on {whose}'s calendar: {when}", f"It is due {due}." if due else ""
+
+
+# --- names and times ------------------------------------------------------------------------------------------------
+
+_TOPICS = {"now": ", part one of three", "direction": ", part two of three", "gap": ", part three of three"}
+
+
+def talk(line: Line, soon: set[str]) -> str:
+    """What kind of conversation a line is about."""
+    if line.get("session") in soon:
+        return "conversation asked for"
+    name = {"review": "contract review", "checkin": "check-in"}.get(line.get("kind", ""), "career conversation")
+    return name + _TOPICS.get(line.get("topic", ""), "")
+
+
+def names(pair: str) -> str:
+    """`Helen & Emily`"""
+    manager, _, report = pair.partition(">")
+    return f"{first(manager)} & {first(report)}" if report else first(manager)
+
+
+def first(address: Address) -> str:
+    return FIRST_NAMES.get(address, address)
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def city(zone: str) -> str:
+    """`New York`"""
+    return zone.rpartition("/")[2].replace("_", " ")
+
+
+def clock(text: str, who: Address) -> str:
+    """`Wed 7 Oct, 10:00` where that person is."""
+    local = instant(text).astimezone(ZoneInfo(ZONES[who]))
+    return f"{date_text(local.date())}, {local:%H:%M}"
+
+
+def both_clocks(line: Line) -> str:
+    """`Wed 7 Oct, 15:00 London, 10:00 New York`"""
+    manager, _, report = line["pair"].partition(">")
+    text = f"{clock(line['start'], manager)} {city(ZONES[manager])}"
+    if ZONES[manager] == ZONES[report]:
+        return text
+    return f"{text}, {instant(line['start']).astimezone(ZoneInfo(ZONES[report])):%H:%M} {city(ZONES[report])}"
+
+
+def _day(text: str) -> str:
+    return date_text(datetime.fromisoformat(text).date())
