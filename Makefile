@@ -24,7 +24,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadgroup
 
 proof: setup
 	LONGARC_PROOF=full $(BIN)/pytest -m proof --timeout 3600

@@ -270,6 +270,7 @@ class Auditor:
             self._flag("T-4", talk.pair, f"{talk.id} is unplaceable for no reason")
         talk.state = talk.state if talk.state in OWED else "owed"
         talk.start, talk.end, talk.why_told, talk.changed, talk.turn = None, None, True, since, turn
+        talk.once_told = True
 
         def told() -> None:
             if talk.why_told and talk.turn == turn and not talk.went_out("unplaceable", since):

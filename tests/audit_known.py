@@ -51,6 +51,7 @@ class Talk:
     count: int = 0
     inside: bool = False  #: a review inside a 1:1, without an event
     why_told: bool = False  #: there is no time, and a person was told
+    once_told: bool = False  #: a person was told so at some time
     held: datetime | None = None  #: the end of the conversation that took place
     key: str = ""
     event: Span | None = None  #: as it stands on the calendar

@@ -145,7 +145,9 @@ def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
 
 
 def soon(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
-    """T-14: within five working days of the asking."""
+    """T-14: within five working days of the asking; a later day only once a person knows that this can't be."""
+    if talk.once_told:
+        return
     zone = people[0].zone
     last = shared_working_day(people, today(zone, talk.asked), 5)
     if talk.kind == "career" and today(zone, span.start) > last:

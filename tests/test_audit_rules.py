@@ -204,6 +204,21 @@ def test_who_asks_to_talk_soon_talks_soon(start: str, expected: list[str]) -> No
     assert rules(*ahead, *asked, *(given_time if start else []), last="09-07 07:00") == expected
 
 
+def test_who_knows_that_it_can_not_be_soon_gets_a_later_day() -> None:
+    """T-14, R-8: five working days hold no time, a person is told, and then a later day is better than none."""
+    ahead = given("09-07 05:00", "c1", "09-22 09:00")
+    asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
+    told = [
+        line("09-07 06:00", "unplaceable", "c5", reason="Nothing is free.", **WHY),
+        mail("09-07 06:00", "unplaceable", M, "c5"),
+    ]
+    later = [
+        session("09-08 05:00", "c5", "booked", "09-17 09:00", key="c5.1"),
+        event("09-08 05:00", "create", "c5.1", "09-17 09:00"),
+    ]
+    assert rules(*ahead, *asked, *told, *later, last="09-08 06:00") == []
+
+
 @pytest.mark.parametrize(("start", "expected"), [("09-23 09:00", []), ("09-17 09:00", ["T-13"])])
 def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[str]) -> None:
     """T-13."""

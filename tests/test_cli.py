@@ -1,179 +1,39 @@
 """The command `longarc`: what it does to the database, what it says, and that bad input ends in a clear line."""
 
 import json
-import logging
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from cryptography.fernet import Fernet
+from click.testing import CliRunner
 from sqlalchemy import select
 
-from tests.worlds import DANA, DAY, HOUR, KEY, KIM, SAM, Office, new_store, pair, pairs, people
+from tests.desks import (  # noqa: F401 -- fixtures
+    BERLIN,
+    PAIR,
+    PEOPLE,
+    ROOT,
+    SECRET,
+    Desk,
+    contract_file,
+    fresh_desk,
+    just_held,
+    lived_at_desk,
+    lived_database,
+    logging_stays,
+    wall,
+)
+from tests.worlds import DANA, DAY, HOUR, KIM, SAM
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import in_words
-from worker.domain.model import Kind, Session, State, Trigger
+from worker.domain.model import Kind, State, Trigger
 from worker.errors import LongarcError
-from worker.store import Store, tables
-
-ROOT = Path(__file__).resolve().parent.parent
-BERLIN = ZoneInfo("Europe/Berlin")
-PAIR = f"{DANA}>{SAM}"
-#: Words that nobody but the two may ever read.
-SECRET = "Ruth in the Oslo office"
-
-PEOPLE = f"""\
-email,name,manager,time_zone,country,calendar,mail
-{DANA},Dana,,Europe/Berlin,DE,memory,memory
-{SAM},Sam,{DANA},Europe/Berlin,DE,memory,memory
-{KIM},Kim,{DANA},Europe/Berlin,DE,memory,memory
-"""
-
-
-@dataclass(slots=True)
-class Desk:
-    """A folder with settings, people and a database, and somebody at a terminal in it."""
-
-    folder: Path
-    env: dict[str, str] = field(default_factory=lambda: {"LONGARC_KEY": KEY, "COLUMNS": "160"})
-
-    @property
-    def url(self) -> str:
-        return f"sqlite:///{self.folder / 'longarc.db'}"
-
-    def write(self, name: str, text: str) -> str:
-        (self.folder / name).write_text(text, encoding="utf-8")
-        return str(self.folder / name)
-
-    def settle_in(self) -> None:
-        self.write("people.csv", PEOPLE)
-        sender = '[mail]\nfrom = "longarc@corp.example"\noperator_by = "memory"\n'
-        self.write("longarc.toml", f'database = "{self.url}"\noperator = "ops@corp.example"\n{sender}')
-
-    def run(self, *arguments: str, given: str | None = None) -> Result:
-        """What the command says and how it ends."""
-        env = {"LONGARC_CONFIG": str(self.folder / "longarc.toml"), **self.env}
-        result = CliRunner().invoke(main, arguments, input=given, env=env)
-        assert "Traceback" not in result.output
-        return result
-
-    def told(self, *arguments: str, given: str | None = None) -> str:
-        """What a command that works says."""
-        result = self.run(*arguments, given=given)
-        assert result.exit_code == 0, result.output
-        assert SECRET not in result.stderr
-        return result.stdout
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.told(*arguments, "--json"))
-
-    def refused(self, *arguments: str, given: str | None = None, code: int = 1) -> str:
-        """What a command that does not work says, on standard error."""
-        result = self.run(*arguments, given=given)
-        assert result.exit_code == code, result.output
-        assert SECRET not in result.output
-        return result.stderr.strip()
-
-    def store(self) -> Store:
-        return new_store(self.url)
-
-    def sessions(self, kind: Kind = Kind.CAREER) -> list[Session]:
-        store = self.store()
-        found = [one for one in store.register.sessions(PAIR) if one.kind is kind]
-        store.close()
-        return found
-
-    def session(self, session_id: str) -> Session:
-        store = self.store()
-        found = store.register.session(session_id)
-        store.close()
-        assert found is not None
-        return found
-
-    def booked(self) -> Session:
-        """The conversation of Dana and Sam that is to come."""
-        return next(one for one in self.sessions() if one.booked)
-
-    def rows(self) -> dict[str, list[Any]]:
-        """Everything in the database."""
-        store = self.store()
-        with store.database.read() as connection:
-            found = {t.name: list(connection.execute(select(t))) for t in tables.metadata.sorted_tables}
-        store.close()
-        return found
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a company of three after eighty days of nobody saying a word."""
-    file = tmp_path_factory.mktemp("lived") / "longarc.db"
-    store = new_store(f"sqlite:///{file}")
-    store.migrate()
-    store.close()
-    now = utcnow()
-    begun = (now - 80 * DAY).replace(hour=6, minute=0, second=0)
-    both = pairs(*(pair(report=report, first_seen=begun.date()) for report in (SAM, KIM)))
-    office = Office(f"sqlite:///{file}", people(DANA, SAM, KIM), both, at=begun)
-    office.run_to(now)
-    office.close()
-    return file
-
-
-@pytest.fixture(autouse=True)
-def _logging_stays() -> Iterator[None]:
-    """A command sets up logging for its own process; here it is ours."""
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
-    yield
-    root.handlers[:], root.level = before
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Desk:
-    """Before the first run: settings and people, no database."""
-    desk = Desk(tmp_path)
-    desk.settle_in()
-    return desk
-
-
-@pytest.fixture
-def desk(fresh: Desk, lived: Path) -> Desk:
-    """In the middle of things."""
-    shutil.copy(lived, fresh.folder / "longarc.db")
-    return fresh
-
-
-def contract_file(desk: Desk, promise: str = f"Introduce Sam to {SECRET}", days: int = 20) -> str:
-    due = f"{utcnow() + days * DAY:%Y-%m-%d}"
-    return desk.write(
-        "contract.md",
-        f"## Their commitments\n- Draft one page on direction by {due}\n## Manager's commitments\n"
-        f"- {promise} by {due}\n## What we will review\n- {due[:7]}: the page\n## The open question\nWhat next?\n",
-    )
-
-
-def wall(instant: datetime) -> str:
-    return f"{instant.astimezone(BERLIN):%Y-%m-%d %H:%M}"
-
-
-def just_held(desk: Desk) -> str:
-    """A conversation of Dana and Sam that ended an hour ago; its id."""
-    session = desk.booked().id
-    desk.told("held", session, "--at", wall(utcnow() - HOUR))
-    return session
-
+from worker.store import tables
 
 # --- the command itself ---
 
@@ -342,7 +202,7 @@ def test_why_tells_the_story_in_order(desk: Desk) -> None:
     states = [one["state"] for one in story if one["what"] == "session"]
     assert states == ["booked", "held", "unfinished"]
     told = desk.told("why", held.id)
-    assert told.index("put on the calendar") < told.index("mail brief") < told.index("taken as held")
+    assert told.index("on the calendar") < told.index("mail to the manager: brief") < told.index("taken as held")
     assert "Europe/Berlin" in told
 
 
@@ -474,129 +334,6 @@ def test_pause_and_resume(desk: Desk) -> None:
     assert active()
 
 
-# --- contracts ---
-
-
-def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
-    session = just_held(desk)
-    told = desk.told("contract", "record", session, contract_file(desk), given="y\n")
-    assert "Recorded: 2 commitments" in told
-    assert "The summary leaves for both within five minutes" in told
-    assert "Its 48 hours end " in told
-    assert desk.session(session).state is State.CONTRACTED
-    shown = desk.told("contract", "show", session)
-    assert f"- Introduce Sam to {SECRET} by " in shown
-    assert SECRET not in told + desk.told("why", session) + desk.told("status") + desk.told("commitment", "list")
-    assert SECRET.encode() not in b"".join(path.read_bytes() for path in desk.folder.glob("longarc.db*"))
-
-
-def test_r15_a_late_contract_is_said_to_be_late(desk: Desk) -> None:
-    late = next(one for one in desk.sessions() if one.state is State.UNFINISHED)
-    assert "Its 48 hours ended " in desk.told("contract", "record", late.id, contract_file(desk), "--yes")
-
-
-def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(desk: Desk) -> None:
-    session, file = just_held(desk), contract_file(desk, f"Get Sam a promotion, says {SECRET},")
-    result = desk.run("contract", "record", session, file, given="n\n")
-    assert result.exit_code == 1
-    assert f"{file}:4, your own commitment: It promises an outcome that others decide." in result.stdout
-    assert "I can advocate" in result.stdout
-    assert SECRET not in result.output
-    assert desk.session(session).state is State.HELD
-    assert "Nothing was recorded" in desk.refused("contract", "record", session, file, given="")
-    desk.told("contract", "record", session, file, "--yes")
-    assert desk.session(session).state is State.CONTRACTED
-
-
-def test_a_contract_with_problems_tells_them_all_and_writes_nothing(desk: Desk) -> None:
-    session = just_held(desk)
-    before = desk.rows()
-    file = desk.write("bad.md", f"## Their commitments\n- {SECRET}\n## Manager's commitments\n- x by 2027-02-30\n")
-    said = desk.refused("contract", "record", session, file, "--yes")
-    assert [line.partition(": ")[0] for line in said.splitlines()][:2] == [f"{file}:2", f"{file}:4"]
-    assert len(said.splitlines()) >= 4  # and two headings are missing
-    assert desk.rows() == before
-
-
-def test_a_contract_comes_by_standard_input_with_yes_alone(desk: Desk) -> None:
-    session, text = just_held(desk), Path(contract_file(desk)).read_text()
-    assert "Nothing was recorded" in desk.refused("contract", "record", session, "-", given=text)
-    assert "standard input:2" in desk.refused(
-        "contract", "record", session, "-", "--yes", given="## Their commitments\n- x"
-    )
-    desk.told("contract", "record", session, "-", "--yes", given=text)
-    assert desk.session(session).state is State.CONTRACTED
-
-
-def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
-    session = just_held(desk)
-    (desk.folder / "image.md").write_bytes(b"\x89PNG\xff\xfe")
-    assert "This is not UTF-8 text." in desk.refused("contract", "record", session, str(desk.folder / "image.md"))
-    assert "can't be read: No such file" in desk.refused("contract", "record", session, "nowhere.md")
-    assert "can't be read: Is a directory" in desk.refused("contract", "record", session, str(desk.folder))
-
-
-def test_r18_a_shown_contract_is_the_next_revision_to_be(desk: Desk) -> None:
-    session = just_held(desk)
-    desk.told("contract", "record", session, contract_file(desk), "--yes")
-    file = desk.write("next.md", desk.told("contract", "show", session).replace("What next?", "And then?"))
-    assert "as revision 2" in desk.told("contract", "record", session, file, "--yes")
-    assert "And then?" in desk.told("contract", "show", session)
-    assert "What next?" in desk.told("contract", "show", session, "--revision", "1")
-    assert "none of number 3" in desk.refused("contract", "show", session, "--revision", "3")
-    assert len(desk.json("commitment", "list")) == 2  # the same two go on
-
-
-def test_a_template_says_what_is_still_to_be_written(desk: Desk) -> None:
-    session = just_held(desk)
-    blank = desk.told("contract", "template", session)
-    assert blank.startswith("# Dana and Sam, ")
-    assert desk.told("contract", "template").startswith("# Manager and Report, ")
-    said = desk.refused("contract", "record", session, desk.write("blank.md", blank), "--yes")
-    assert all(re.match(r".*blank\.md:\d+: ", line) for line in said.splitlines())
-
-
-def test_commitments_are_followed(desk: Desk) -> None:
-    session = just_held(desk)
-    desk.told("contract", "record", session, contract_file(desk), "--yes")
-    mine, theirs = sorted(desk.json("commitment", "list", "--pair", SAM), key=lambda one: str(one["owner"]))
-    due = f"{utcnow() + 40 * DAY:%Y-%m-%d}"
-    desk.told("commitment", "change", mine["commitment"], "--due", due, "--reason", SECRET)
-    desk.told("commitment", "let-go", theirs["commitment"], "--reason", SECRET)
-    (left,) = desk.json("commitment", "list")
-    assert (left["commitment"], left["due"]) == (mine["commitment"], due)
-    assert SECRET in desk.told("commitment", "list", "--pair", SAM, "--words")
-    desk.told("commitment", "done", mine["commitment"])
-    assert "ended already, as done" in desk.refused("commitment", "done", mine["commitment"])
-    assert {one["standing"] for one in desk.json("commitment", "list", "--all")} == {"done", "let_go"}
-    assert desk.told("commitment", "list").strip() == "There are none."
-
-
-# --- keys ---
-
-
-def test_r23_an_operator_without_the_key_sees_how_it_goes_and_opens_nothing(desk: Desk) -> None:
-    session = just_held(desk)
-    desk.told("contract", "record", session, contract_file(desk), "--yes")
-    for key in ("", Fernet.generate_key().decode()):
-        desk.env["LONGARC_KEY"] = key
-        for words in (("status",), ("sessions",), ("why", session), ("coverage",), ("plan",), ("commitment", "list")):
-            desk.told(*words)
-        assert "key" in desk.refused("contract", "show", session)
-        before = desk.rows()
-        assert "key" in desk.refused("contract", "record", session, contract_file(desk), "--yes")
-        assert desk.rows() == before
-
-
-def test_keys_are_changed_without_losing_a_word(desk: Desk) -> None:
-    session, new = just_held(desk), desk.told("key").strip()
-    desk.told("contract", "record", session, contract_file(desk), "--yes")
-    desk.env["LONGARC_KEY"] = f"{new},{KEY}"
-    assert "3 pieces" in desk.told("rotate")
-    desk.env["LONGARC_KEY"] = new
-    assert SECRET in desk.told("contract", "show", session)
-
-
 # --- people ---
 
 
@@ -690,7 +427,10 @@ def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> N
     assert not (fresh.folder / "bad").exists()
 
 
-def test_the_start_is_measured() -> None:
-    from bench.startup import COMMANDS, seconds
+def test_the_start_is_measured_against_click_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import startup
 
-    assert all(seconds(arguments) < 20 for arguments in COMMANDS.values())
+    monkeypatch.setattr(startup, "RUNS", 1)
+    told = dict(startup.measure())
+    assert told["`python -c 'import click'`"].endswith("(1.00 times click alone)")
+    assert set(told) == set(startup.COMMANDS)

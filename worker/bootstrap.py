@@ -45,25 +45,32 @@ class Services:
         self._settings = settings
         self._people = people
         self._read_again = read_again
-        self._calendars: dict[str, CalendarProvider] = {}
+        self._given: dict[str, CalendarProvider] = {}
+        self._made: dict[str, CalendarProvider] = {}
+        self._made_for: dict[Address, Person] = {}
         self._mailers: dict[str, Mailer] = {}
 
     def use(
         self, *, calendars: dict[str, CalendarProvider] | None = None, mailers: dict[str, Mailer] | None = None
     ) -> None:
         """Take these instead of making them: the simulation's calendar, a test's double."""
-        self._calendars.update(calendars or {})
+        self._given.update(calendars or {})
         self._mailers.update(mailers or {})
 
     def calendar(self, name: str) -> CalendarProvider:
         """The calendar service of that name."""
-        if name not in self._calendars:
-            people = [p for p in self._people().values() if p.calendar == name]
+        if name in self._given:
+            return self._given[name]
+        everybody = self._people()
+        if everybody is not self._made_for:  # a service is told whose calendars it holds when it is made
+            self._made, self._made_for = {}, everybody
+        if name not in self._made:
+            people = [p for p in everybody.values() if p.calendar == name]
             section = self._settings.calendar_section(name)
             section["local"] = [p.email for p in people]
             section["zones"] = {p.email: p.zone for p in people}
-            self._calendars[name] = base.load(base.CALENDARS, name)(section)
-        return self._calendars[name]
+            self._made[name] = base.load(base.CALENDARS, name)(section)
+        return self._made[name]
 
     def mailer(self, name: str) -> Mailer:
         """The mail service of that name."""
@@ -220,15 +227,7 @@ def import_people(worker: Worker, *, force: bool = False) -> bool:
         raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
     if digest == store.people.fact("people"):
         return False
-    people = people_file.load(
-        path,
-        today=now.date(),
-        calendars=(*base.CALENDARS, "none"),
-        mailers=tuple(base.MAILERS),
-        default_every=settings.rules.default_every,
-        default_minutes=settings.rules.default_minutes,
-        default_locale=settings.locale,
-    )
+    people = read_people(settings, now)
     difference = store.people.difference(people.persons, people.pairs)
     if difference.cancels > settings.policy.max_cancels and not force:
         raise Refused(
@@ -240,6 +239,22 @@ def import_people(worker: Worker, *, force: bool = False) -> bool:
     store.people.note("people", digest)
     log.info("%s people, %s pairs", len(people.persons), len(people.pairs), extra={"action": "people_imported"})
     return True
+
+
+def read_people(settings: Settings, now: datetime) -> people_file.People:
+    """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
+    try:
+        return people_file.load(
+            settings.people,
+            today=now.date(),
+            calendars=(*base.CALENDARS, people_file.NO_CALENDAR),
+            mailers=tuple(base.MAILERS),
+            default_every=settings.rules.default_every,
+            default_minutes=settings.rules.default_minutes,
+            default_locale=settings.locale,
+        )
+    except OSError as error:
+        raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from error
 
 
 # --- logging ---
@@ -275,4 +290,4 @@ def set_up_logging(level: str = "INFO", style: str = "text") -> None:
         logging.getLogger(noisy).setLevel("WARNING")
 
 
-__all__ = ["Problems", "Services", "Worker", "build", "import_people", "set_up_logging"]
+__all__ = ["Problems", "Services", "Worker", "build", "import_people", "read_people", "set_up_logging"]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.bootstrap import Services
+from worker.bootstrap import Services, read_people
 from worker.domain.model import Address, Person, Span
 from worker.emails import Emails
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey
@@ -58,25 +58,6 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
 
 def _failed(problem: Problem) -> Finding:
     return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
-
-
-def read_people(settings: Settings, now: datetime) -> People:
-    """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
-    from worker import people as people_file
-    from worker.providers import base
-
-    try:
-        return people_file.load(
-            settings.people,
-            today=now.date(),
-            calendars=(*base.CALENDARS, NO_CALENDAR),
-            mailers=tuple(base.MAILERS),
-            default_every=settings.rules.default_every,
-            default_minutes=settings.rules.default_minutes,
-            default_locale=settings.locale,
-        )
-    except OSError as error:
-        raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from None
 
 
 # --- the database and what is sealed in it ---

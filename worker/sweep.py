@@ -36,7 +36,7 @@ BATCH = 200
 #: People per free/busy request: what the narrowest of the services takes.
 PEOPLE_PER_REQUEST = 20
 #: How often a pair may ask again within one sweep: what is seen may lead to another question.
-MORE_LOOKS = 4
+MORE_LOOKS = 9
 RETRY_REFUSED = timedelta(hours=1)
 
 #: The people of each calendar service, given addresses.

@@ -47,6 +47,8 @@ MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(da
 #: How far back the store reads mails about the pair as such, and commitments that ended.
 PAIR_MAILS, LATELY = timedelta(days=40), timedelta(days=2)
 ALWAYS_READ = ("introduction", "pair_ended")
+#: How often the sweep answers once more what one plan asks.
+MORE_LOOKS = 9
 
 
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
@@ -129,9 +131,9 @@ def state_of(*sessions: Session, **fields: Any) -> PairState:
 
 
 def loaded(state: PairState, now: datetime) -> PairState:
-    """The part of it that the store reads back: what is open, the last two cycles held, and what belongs to it."""
+    """The part of it that the store reads back: what is open, the last three cycles held, and what belongs to it."""
     newest = max((s.cycle for s in state.sessions if s.held_at and not s.adhoc), default=0)
-    sessions = tuple(s for s in state.sessions if not s.closed or s.cycle >= newest - 1)
+    sessions = tuple(s for s in state.sessions if not s.closed or s.cycle >= newest - 2)
     commitments = tuple(
         c for c in state.commitments if c.open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
     )
@@ -250,11 +252,11 @@ class Calendars:
 
 
 def decide(now: datetime, state: PairState, calendars: Calendars, policy: Policy = RULES) -> Plan:
-    """Plan, and answer whatever is asked for, up to twice."""
+    """Plan, and answer whatever is asked for, as often as the sweep does."""
     state = loaded(state, now)
     made = plan(now, state, None, policy)
     windows: dict[Address, Span] = {}
-    for _ in range(2):
+    for _ in range(1 + MORE_LOOKS):
         if made.needs is None:
             return made
         _widen(windows, made.needs)

@@ -131,6 +131,14 @@ def test_an_ad_hoc_conversation_counts_as_held() -> None:
     assert _next_target(regular, adhoc) == date(2026, 12, 1)
 
 
+def test_what_was_held_out_of_turn_counts() -> None:
+    """T-3, T-15: with two ahead, the later may be held first."""
+    out_of_turn = _held(date(2026, 9, 1), id="c3", cycle=3)
+    second = session_of(utc(2026, 12, 28, 8), id="c2", cycle=2)
+    window = window_of(second, [_held(date(2026, 7, 1)), second, out_of_turn], pair_of(), TWO, Policy())
+    assert window.target.date() == date(2026, 12, 1)
+
+
 def test_an_ad_hoc_conversation_still_to_come_does_not_count() -> None:
     regular = _held(date(2026, 7, 1))
     adhoc = session_of(NOW + DAY, id="c2", adhoc=True)

@@ -376,3 +376,17 @@ def test_a_session_is_held_only_when_its_event_stood_on_the_calendar() -> None:
     story.until(planned.target + 10 * DAY)
     assert story.session(planned.id).state is not State.HELD
     assert story.session(planned.id).held_at is None
+
+
+def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
+    """R-8, R-22: people see the old time; the new one passes unheld."""
+    story = booked()
+    was = story.next
+    story.refuses = True
+    story.decline(was)
+    assert story.next.span.end < was.span.start
+    story.state = replace(story.state, placed={was.key: replace(story.state.placed[was.key], answers={})})
+    story.until(story.next.span.end)
+    assert story.next.span == was.span
+    story.until(was.span.end)
+    assert story.session(was.id).held_at == was.span.end

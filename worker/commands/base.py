@@ -99,9 +99,10 @@ class Longarc(Group):
         return [str(command.name) for commands in self._chapters.values() for command in commands]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.list_commands(ctx)))
         for title, commands in self._chapters.items():
             with formatter.section(title):
-                formatter.write_dl([(str(one.name), one.get_short_help_str(limit=90)) for one in commands], col_max=20)
+                formatter.write_dl([(f"{one.name:<{width}}", one.get_short_help_str(limit=90)) for one in commands])
 
 
 def telling(told: Given, work: Callable[[], Any]) -> Any:

@@ -242,7 +242,14 @@ def why(session: str, as_json: bool) -> None:
     before = ""
     for one in lines:
         at = when(one["at"], manager.zone)
-        row(shown, "" if at == before else at, _happened(one), _its_time(one, manager.zone), one["reason"])
+        row(
+            shown,
+            "" if at == before else at,
+            _happened(one),
+            _its_time(one, manager.zone),
+            one["reason"],
+            style=_dim(one),
+        )
         before = at
     show(shown)
     if found.options:
@@ -252,17 +259,23 @@ def why(session: str, as_json: bool) -> None:
 
 
 _EVENTS = {
-    "event.create": "put on the calendar",
+    "event.create": "on the calendar",
     "event.update": "moved on the calendar",
-    "event.cancel": "taken off the calendar",
+    "event.cancel": "off the calendar",
     "unplaceable": "no time exists",
 }
+
+
+def _dim(one: Mapping[str, Any]) -> str:
+    """What only follows from a decision stands back."""
+    return "dim" if one["what"] == "mail" or one["what"].startswith("event.") else ""
 
 
 def _happened(one: Mapping[str, Any]) -> str:
     fields = one["fields"]
     if one["what"] == "mail":
-        return f"mail {fields.get('message', '')} to {fields.get('to', '')}"
+        who = "manager" if fields.get("to") == one["pair"].partition(">")[0] else "report"
+        return f"mail to the {who}: {str(fields.get('message')).replace('_', ' ')}"
     if one["what"] == "session":
         return str(fields.get("state", "session"))
     return _EVENTS.get(one["what"], str(one["what"]))

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -115,10 +115,20 @@ def _time_of(decision: "Decision", manager: "Person") -> str:
     return when(start, manager.zone) if isinstance(start, datetime) else ""
 
 
+#: What a decision comes to, by the state it gives a session or by what it is.
+_DEEDS = {"booked": "book", "deferred": "put off", "owed": "give another time", "unplaceable": "no time for"}
+_KINDS = {"career": "conversation", "checkin": "check-in", "review": "review"}
+
+
 def _what(decision: "Decision") -> str:
     fields = decision.fields
-    kind = {"career": "conversation", "checkin": "check-in"}.get(str(fields.get("kind")), str(fields.get("kind") or ""))
-    return " ".join(part for part in (str(fields.get("state") or decision.what), kind) if part)
+    done = str(fields.get("state") or decision.what)
+    kind = _KINDS.get(str(fields.get("kind")), "")
+    topic = f" ({fields['topic']})" if fields.get("topic") not in (None, "all") else ""
+    start, end = fields.get("start"), fields.get("end")
+    both = isinstance(start, datetime) and isinstance(end, datetime)
+    length = f", {(end - start) // timedelta(minutes=1)} min" if both else ""  # type: ignore[operator]
+    return f"{_DEEDS.get(done, done)} {kind}{topic}".strip() + length
 
 
 def _message(shown: Any, message: "Message", people: "dict[str, Person]") -> None:

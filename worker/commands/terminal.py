@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WIDE = 160
 STYLES = {
     "booked": "green",
+    "book": "green",
+    "put": "yellow",
+    "no": "yellow",
     "held": "cyan",
     "contracted": "cyan",
     "owed": "yellow",

@@ -22,8 +22,10 @@ GRACE = "grace.okoro@northlight.example"
 NOAH = "noah.brandt@northlight.example"
 LIAM = "liam.walsh@northlight.example"  #: joins later
 
-COLUMNS = ("email", "name", "manager", "time_zone", "country", "working_hours", "start", "minutes", "format", "review")
-COLUMNS += ("transition_until", "prefer", "trust", "locale")
+COLUMNS = (
+    *("email", "name", "manager", "time_zone", "country", "working_hours", "locale", "start", "minutes", "format"),
+    *("review", "transition_until", "prefer", "trust"),
+)
 
 Row = Mapping[str, str]
 
@@ -39,23 +41,34 @@ FIRST = (
     _row(HELEN, "Helen Ashby", "", "Europe/London", "GB", working_hours="Mon-Fri 09:00-17:30"),
     _row(
         *(MARA, "Mara Winter", HELEN, "Europe/Berlin", "DE-BE"),
-        **{"working_hours": "Mon-Fri 08:30-17:00", "start": "2026-06-29", "prefer": "Tue 10:00", "trust": "yes"},
+        working_hours="Mon-Fri 08:30-17:00",
+        start="2026-06-29",
+        prefer="Tue 10:00",
+        trust="yes",
     ),
     _row(
         *(EMILY, "Emily Carter", HELEN, "America/New_York", "US"),
-        **{"working_hours": "Mon-Fri 08:30-17:00", "start": "2026-07-06", "prefer": "Wed 10:00"},
+        working_hours="Mon-Fri 08:30-17:00",
+        start="2026-07-06",
+        prefer="Wed 10:00",
     ),
     _row(
         *(ARJUN, "Arjun Mehta", MARA, "Asia/Kolkata", "IN"),
-        **{"working_hours": "Mon-Fri 10:00-19:00", "format": "series", "minutes": "60"},
+        working_hours="Mon-Fri 10:00-19:00",
+        format="series",
+        minutes="60",
     ),
     _row(
         *(GRACE, "Grace Okoro", MARA, "Europe/London", "GB"),
-        **{"working_hours": "Mon-Thu 09:00-17:00; Fri 09:00-13:00", "review": "in_1on1", "start": "2026-07-13"},
+        working_hours="Mon-Thu 09:00-17:00; Fri 09:00-13:00",
+        review="in_1on1",
+        start="2026-07-13",
     ),
     _row(
         *(NOAH, "Noah Brandt", MARA, "Europe/Berlin", "DE-BE"),
-        **{"start": "2026-08-10", "transition_until": "2027-06-30", "minutes": "60"},
+        start="2026-08-10",
+        transition_until="2027-06-30",
+        minutes="60",
     ),
 )
 _LIAM = (LIAM, "Liam Walsh", MARA, "Australia/Sydney", "AU-NSW")
@@ -64,6 +77,8 @@ WITH_LIAM = (*FIRST, _row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
 PUT_RIGHT = (*FIRST, _row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
 ZONES = {row["email"]: row["time_zone"] for row in PUT_RIGHT}
+#: All pairs there ever are, in the order of the file.
+PAIRS = [f"{row['manager']}>{row['email']}" for row in PUT_RIGHT if row["manager"]]
 NAMES = {row["email"]: row["name"] for row in PUT_RIGHT}
 FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}

@@ -16,7 +16,8 @@ class Contracts:
     def __init__(self, place: Path) -> None:
         self._place = place
         loader = FileSystemLoader(folder() / "story" / "contracts")
-        self._texts = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # Markdown
+        # Markdown: what is filled in are dates.
+        self._texts = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
 
     def write(self, name: str, today: date) -> tuple[Contract, list[str]]:
         """Write the file as on that day, read it back, and say what is asked of its promises (R-16)."""

@@ -2,7 +2,7 @@
 what people say to Longarc.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from worker.demo import cast
 from worker.demo.contracts import Contracts
 from worker.demo.desk import Entry
-from worker.demo.script import About, Beat, Thread, When, threads
+from worker.demo.script import About, Beat, threads
 from worker.demo.stage import Stage
-from worker.domain.model import Commitment, Owner, Promise, Session, Span, Standing, State, Trigger
+from worker.domain.model import Commitment, Owner, Session, Span, Standing, State, Trigger
 from worker.simulate import Line
 
 CAREER, BLOCK = "Career conversation", "A promise to"
@@ -139,12 +139,12 @@ class Crew:
         self._stage.desk(beat.who).add(entry, self._stage.clock())
 
     def _move_block(self, beat: Beat, session: Session, text: str, days: int, at: str) -> Line:
-        commitment, _ = self._commitment(session, text)
+        commitment = self._commitment(session, text)
         if commitment.block is None:
             raise LookupError(f"{text!r} stands on no calendar")
         to = _moved(beat, commitment.block, days, at)
         self._stage.desk(beat.who).move(BLOCK, commitment.block, to)
-        told = {"act": "move", "kind": "commitment", "key": commitment.key, "due": commitment.due.isoformat()}
+        told = _of(commitment) | {"act": "move", "key": commitment.key}
         return self._stirred(beat) | told | {"start": _stamp(to.start), "end": _stamp(to.end)}
 
     def _stirred(self, beat: Beat) -> Line:
@@ -183,28 +183,28 @@ class Crew:
         return {"session": self._stage.worker.acts.check_in(beat.pair), "kind": "checkin"}
 
     def _complete(self, beat: Beat, session: Session, text: str) -> Line:
-        commitment, promise = self._commitment(session, text)
+        commitment = self._commitment(session, text)
         self._stage.worker.acts.close(commitment.id, Standing.DONE, beat.why)
-        return _of(commitment, promise)
+        return _of(commitment)
 
     def _let_go(self, beat: Beat, session: Session, text: str) -> Line:
-        commitment, promise = self._commitment(session, text)
+        commitment = self._commitment(session, text)
         self._stage.worker.acts.close(commitment.id, Standing.LET_GO, beat.why)
-        return _of(commitment, promise)
+        return _of(commitment)
 
     def _change(self, beat: Beat, session: Session, text: str, days: int) -> Line:
-        commitment, promise = self._commitment(session, text)
+        commitment = self._commitment(session, text)
         due = commitment.due + timedelta(days=days)
         self._stage.worker.acts.change(commitment.id, due=due, reason=beat.why)
-        return _of(commitment, promise) | {"due": due.isoformat()}
+        return _of(commitment) | {"due": due.isoformat()}
 
-    def _commitment(self, session: Session, text: str) -> tuple[Commitment, Promise]:
+    def _commitment(self, session: Session, text: str) -> Commitment:
         """The open commitment whose words begin so. Raises LookupError."""
         store = self._stage.worker.store
         known = {c.id: c for c in store.register.commitments_of(session.id) if c.open}
         for one, promise in store.content.promises(known).items():
             if promise.text.startswith(text):
-                return known[one], promise
+                return known[one]
         raise LookupError(f"nobody promised {text!r}")
 
     # --- in the office ----------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def _weekday(day: date, count: int) -> date:
     step = timedelta(days=1 if count > 0 else -1)
     while count:
         day += step
-        count -= (step.days if day.weekday() < 5 else 0)
+        count -= step.days if day.weekday() < 5 else 0
     return day
 
 
@@ -265,7 +265,7 @@ def _stamp(instant: datetime) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _of(commitment: Commitment, promise: Promise) -> Line:
+def _of(commitment: Commitment) -> Line:
     """A ledger holds no words of a conversation: whose commitment it was, and its date."""
     whose = "manager" if commitment.owner is Owner.MANAGER else "report"
-    return {"kind": "commitment", "due": commitment.due.isoformat(), "owner": whose, "commitment": commitment.id}
+    return {"kind": "commitment", "due": commitment.due.isoformat(), "owner": whose, "session": commitment.id}

@@ -40,7 +40,7 @@ class Desk:
     def __init__(self, url: str, owner: Address, zone: str) -> None:
         self.owner = owner
         self._zone = ZoneInfo(zone)
-        self._client = caldav.DAVClient(url=url, enable_rfc6764=False)
+        self._client: Any = caldav.DAVClient(url=url, enable_rfc6764=False)
         self._calendar: Any = self._client.calendar(url=url)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from worker.domain.reasons import date_text
 from worker.domain.worktime import holiday
 from worker.simulate import Line
 
-WEEK = 34  #: so wide is a week
+WEEK = 31  #: so wide is a week
 TALKS, MANAGERS, REPORTS = 42, 76, 92  #: how deep in a lane: conversations, the promises of each
 LANE = 112
 DAY = timedelta(days=1)
@@ -39,6 +39,7 @@ class Arc:
     """From the time that was to the time that came."""
 
     path: str
+    from_x: float
     tone: str
     title: str
 
@@ -52,6 +53,7 @@ class Stretch:
     y: float
     kind: str
     title: str
+    height: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class _Sketch:
         self._soon = {line["session"] for line in result.ledger if line.get("act") == "talk"}
         self.first = datetime.combine(cast.START.date(), time(), UTC)
         booked = [s.end for s in result.sessions if s.booked and s.end]
-        self.last = max([*booked, result.end]) + timedelta(weeks=1)
+        self.last = max([*booked, result.end]) + timedelta(weeks=2)
 
     def x(self, when: datetime) -> float:
         return round((when - self.first) / timedelta(weeks=1) * WEEK, 1)
@@ -142,9 +144,9 @@ class _Sketch:
             names=names(pair.id),
             where=" and ".join(zones),
             how=_how(pair),
-            marks=[*self._talks(sessions), *self._promises(pair.id)],
+            marks=[*self._talks(sessions), *self._promises(pair.id), *self._without(pair.id)],
             arcs=list(self._arcs(pair.id)),
-            stretches=[*self._away(pair.manager, 4), *self._away(pair.report, 10)],
+            stretches=[*self._before(pair), *self._away(pair.manager, 4), *self._away(pair.report, 10)],
         )
 
     def _talks(self, sessions: Iterable[Session]) -> Iterator[Mark]:
@@ -162,6 +164,20 @@ class _Sketch:
                 title=f"{_capital(talk(line, self._soon))}: {both_clocks(line)}. {_TONES[tone]}",
                 text={"now": "1", "direction": "2", "gap": "3"}.get(session.topic.value, ""),
             )
+
+    def _without(self, pair: str) -> Iterator[Mark]:
+        """When no time was to be had, and a person was told so."""
+        for line in self._result.ledger:
+            if line["what"] == "unplaceable" and line["pair"] == pair:
+                title = f"No time for the {talk(line, self._soon)}; {first(pair.partition('>')[0])} is told. {line['reason']}"
+                yield Mark(x=self.x(instant(line["at"])), y=TALKS, kind="none", tone="none", title=title)
+
+    def _before(self, pair: Pair) -> Iterator[Stretch]:
+        """The weeks before there was such a pair."""
+        joined = self._day(pair.first_seen)
+        if joined > WEEK:
+            title = f"{first(pair.report)} joins on {date_text(pair.first_seen)}"
+            yield Stretch(x=0, width=joined, y=1, kind="before", title=title, height=LANE - 2)
 
     def _tone(self, session: Session) -> str:
         if session.booked:
@@ -226,6 +242,7 @@ class _Sketch:
         told = f"{_capital(talk(line, self._soon))}, {why}: from {date_text(instant(start).date())}"
         return Arc(
             path=f"M{x} {TALKS} C{x} {top} {to} {top} {to} {TALKS - 8}",
+            from_x=x,
             tone=tone,
             title=f"{told} to {both_clocks(line)}",
         )

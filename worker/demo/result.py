@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.demo import cast
 from worker.demo.post import Letter
 from worker.demo.stage import Stage
 from worker.domain.model import Address, Commitment, Pair, Person, Promise, Session
@@ -32,7 +33,7 @@ class Result:
 def collect(stage: Stage, letters: Sequence[Letter]) -> Result:
     """Read it from the stage, before it is left."""
     store = stage.worker.store
-    commitments = store.register.commitments()
+    commitments, persons, pairs = store.register.commitments(), store.people.all(), store.people.pairs()
     return Result(
         end=stage.clock(),
         ledger=stage.ledger,
@@ -40,6 +41,6 @@ def collect(stage: Stage, letters: Sequence[Letter]) -> Result:
         sessions=store.register.sessions(),
         commitments=commitments,
         promises=store.content.promises([one.id for one in commitments]),
-        persons=store.people.all(),
-        pairs=store.people.pairs(),
+        persons={email: persons[email] for email in cast.NAMES if email in persons},
+        pairs={one: pairs[one] for one in cast.PAIRS if one in pairs},
     )

@@ -82,7 +82,14 @@ class _Pair:
 
 def threads() -> list[Thread]:
     """The whole script."""
-    return [*_helen_and_mara(), *_helen_and_emily(), *_mara_and_arjun(), *_mara_and_grace(), *_mara_and_noah(), *_liam()]
+    return [
+        *_helen_and_mara(),
+        *_helen_and_emily(),
+        *_mara_and_arjun(),
+        *_mara_and_grace(),
+        *_mara_and_noah(),
+        *_liam(),
+    ]
 
 
 def _helen_and_mara() -> list[Thread]:
@@ -125,7 +132,11 @@ def _helen_and_mara() -> list[Thread]:
                 replace(review, number=1),
             ),
         ),
-        (p.does(HELEN, "record_contract", _after(70), about=second, contract="mara-2"),),
+        (
+            p.does(HELEN, "record_contract", _after(70), about=second, contract="mara-2"),
+            p.does(MARA, "complete", _later(7, "10:20"), "He would.", second, text="Ask Arjun"),
+            p.does(HELEN, "complete", _later(9, "12:10"), about=second, text="Speak to Oskar"),
+        ),
     ]
 
 
@@ -160,6 +171,7 @@ def _helen_and_emily() -> list[Thread]:
                 talk,
                 text="Put the case",
             ),
+            p.does(HELEN, "complete", _later(17, "14:30"), about=talk, text="Give Emily"),
         ),
     ]
 
@@ -179,6 +191,10 @@ def _mara_and_arjun() -> list[Thread]:
             p.does(MARA, "record_contract", _later(1, "11:40"), about=gap, contract="arjun-1"),
             p.does(MARA, "complete", _later(9, "16:30"), "Ada has said yes.", gap, text="Find Arjun"),
             p.does(ARJUN, "complete", _later(24, "18:10"), about=gap, text="Run the design review"),
+            p.does(ARJUN, "complete", _later(25, "12:15"), "One of them answered at length.", gap, text="Write to two"),
+            p.does(
+                MARA, "complete", _later(37, "17:00"), "The plan has his name on it.", gap, text="Give Arjun the lead"
+            ),
         ),
     ]
 
@@ -200,8 +216,12 @@ def _mara_and_grace() -> list[Thread]:
             ),
             p.does(GRACE, "complete", _later(15, "12:00"), about=About(), text="Ask Priya"),
             p.does(MARA, "complete", _later(18, "16:45"), about=About(), text="Give Grace the lead"),
+            p.does(MARA, "complete", _later(32, "11:40"), about=About(), text="Invite Grace"),
         ),
-        (p.does(MARA, "record_contract", _after(180), about=About(cycle=2), contract="grace-2"),),
+        (
+            p.does(MARA, "record_contract", _after(180), about=About(cycle=2), contract="grace-2"),
+            p.does(MARA, "complete", _later(5, "16:05"), about=About(cycle=2), text="Write Grace feedback"),
+        ),
     ]
 
 
@@ -213,14 +233,18 @@ def _mara_and_noah() -> list[Thread]:
             p.does(MARA, "record_contract", _after(300), contract="noah-1"),
             p.does(MARA, "complete", _later(5, "10:00"), "On the first try.", text="Agree with Finn"),
             p.does(NOAH, "complete", _later(16, "16:20"), text="Take the on-call"),
+            p.does(NOAH, "complete", _later(21, "15:10"), about=About(), text="Pair with Ada"),
         ),
         (
             p.does(NOAH, "check_in", _on("2026-10-12", "09:40"), "Daycare starts; he wants ten minutes."),
-            p.does(MARA, "delete", _before(2, "17:15"), "She clears her calendar for the release.", second),
+            p.does(MARA, "delete", _before(2, "17:15"), "She takes it for a leftover while tidying up.", second),
             p.does(MARA, "no_show", _after(30), "Noah was at home with a sick child.", second),
             p.does(MARA, "record_contract", _later(1, "15:10"), about=second, contract="noah-2"),
+            p.does(MARA, "complete", _later(6, "09:50"), about=second, text="Send Noah"),
+            p.does(NOAH, "complete", _later(14, "16:00"), about=second, text="Show the team"),
             p.does(MARA, "shorten", _before(2, "12:10"), "It is the week before Christmas.", third, minutes=45),
             p.does(MARA, "record_contract", _later(1, "10:30"), about=third, contract="noah-3"),
+            p.does(MARA, "complete", _later(28, "10:10"), "Late; the brief had it first.", second, text="Speak for"),
         ),
     ]
 
@@ -229,8 +253,18 @@ def _liam() -> list[Thread]:
     p = _Pair(MARA, LIAM)
     return [
         (
-            p.does(LIAM, "join", _on("2026-11-23", "09:00"), "Liam starts in Sydney; HR adds his row."),
-            p.does(LIAM, "put_right", _on("2026-11-25", "10:30"), "HR puts his real hours into the people file."),
+            p.does(LIAM, "join", _on("2026-11-23", "18:30"), "He starts in Sydney; HR adds his row."),
+            p.does(
+                LIAM, "put_right", _on("2026-11-25", "19:30"), "HR puts the hours he really works into the people file."
+            ),
             p.does(MARA, "record_contract", _after(240), contract="liam-1"),
+            p.does(MARA, "complete", _later(22, "16:20"), about=About(), text="Introduce Liam"),
+            p.does(
+                LIAM,
+                "complete",
+                _later(27, "20:10"),
+                "Two pages, one question the docs never answered.",
+                text="Write a note",
+            ),
         ),
     ]

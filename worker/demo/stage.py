@@ -7,12 +7,11 @@ Radicale's, mail goes over SMTP; what is due is found and done by the tasks of `
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from sqlalchemy import URL
 
@@ -213,20 +212,22 @@ class Stage:
 
     def _next(self, humans: Humans) -> datetime:
         earliest = self.clock() + timedelta(seconds=1)
-        instants: list[Any] = [*self.worker.store.next_due(), humans.next_at(), *self._stirred.values()]
+        instants: list[datetime | None] = [*self.worker.store.next_due(), humans.next_at(), *self._stirred.values()]
         return min(max(instant, earliest) for instant in instants if instant is not None)
 
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set these, and put back what was there before."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    """These and no other settings of ours in the environment; what was there comes back."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("LONGARC_")}
+    _replace(before, values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _replace(values, before)
+
+
+def _replace(old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    for name in old:
+        os.environ.pop(name, None)
+    os.environ.update(new)

@@ -1,8 +1,9 @@
 """The ledger told as a story: who did what when, and why, in sentences."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from worker.demo.cast import FIRST_NAMES, MARA, ZONES
@@ -15,6 +16,7 @@ from worker.simulate import Line
 HERE = ZONES[MARA]
 
 PROGRAM = "Longarc"
+_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z0-9`])")
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth")
 
 _ACTS = {
@@ -29,9 +31,9 @@ _ACTS = {
     "record_contract": "records the contract",
     "talk": "asks to talk soon",
     "check_in": "asks for a check-in",
-    "complete": "ticks off what {owner} promised by {due}",
+    "complete": "ticks off {owner}, due {due}",
     "change": "gives a promise another day: {due}",
-    "let_go": "lets go of what {owner} promised by {due}",
+    "let_go": "lets go of {owner}, due {due}",
     "join": "joins the company",
     "put_right": "has other hours now",
 }
@@ -47,11 +49,14 @@ _MAILS = {
     "booked_over_warning": "A day to make room, then it moves.",
     "unplaceable": "Silence is never the outcome: a person is told why, and what would free a time.",
     "short_session": "Respected, and said.",
-    "commitment_due": "It is due today.",
-    "review_note": "A look at the contract today.",
+    "commitment_due": "At nine on the day, or on the working day before.",
+    "review_note": "At eight on the day of the review.",
     "operator_alert": "Something needs the operator.",
     "pair_ended": "The two are no pair any more.",
 }
+
+#: A preparation sent so shortly before was not sent at its usual hour.
+_SHORT = {"reflection_prompt": timedelta(days=2, hours=12), "brief": timedelta(hours=12)}
 
 _CAUSES = {
     Cause.DECLINED: "{who} declined.",
@@ -91,6 +96,16 @@ class Row:
     def names(self) -> str:
         return names(self.pair)
 
+    @property
+    def short(self) -> str:
+        """The first sentence of why."""
+        return _SENTENCE.split(self.why, maxsplit=1)[0]
+
+    @property
+    def rest(self) -> str:
+        """What follows the first sentence."""
+        return self.why.removeprefix(self.short).strip()
+
 
 def rows(ledger: Iterable[Line], subjects: Mapping[str, str]) -> Iterator[Row]:
     """The story, in order. `subjects` are those of the mails, by Message-ID."""
@@ -127,7 +142,7 @@ def _told(line: Line, states: Mapping[str, str], subjects: Mapping[str, str], so
     if what == "session":
         return _session(line, states.get(line["session"], ""), soon)
     if what == "unplaceable":
-        return "trouble", PROGRAM, f"finds no time for the {talk(line, soon)}", line["reason"]
+        return "trouble", PROGRAM, f"no time to be found for the {talk(line, soon)}", line["reason"]
     if line.get("kind") == "commitment" and what.startswith("event."):
         return "calendar", PROGRAM, *_block(line)
     return None
@@ -158,7 +173,8 @@ def _why(line: Line) -> str:
 
 def _owner(line: Line) -> str:
     manager, _, report = line.get("pair", "").partition(">")
-    return first(manager if line.get("owner") == "manager" else report)
+    owner = manager if line.get("owner") == "manager" else report
+    return "a promise of their own" if owner == line["who"] else f"a promise of {first(owner)}'s"
 
 
 def _mail_why(line: Line) -> str:
@@ -166,29 +182,36 @@ def _mail_why(line: Line) -> str:
     if name == "contract_reminder" and number > 2:
         return "The 48 hours are over."
     if name == "contract_summary" and number > 1:
-        return f"The contract changed; both get revision {number}."
+        return f"The contract changed; both get version {number}."
+    if name in ("reflection_prompt", "brief") and instant(line["start"]) - instant(line["at"]) < _SHORT[name]:
+        return "At once: the conversation is near."
     return _MAILS[name]
 
 
-def _session(line: Line, before: str, soon: set[str]) -> _Told:
+def _session(line: Line, before: str, soon: set[str]) -> _Told | None:
     state, reason, name = line["state"], line.get("reason", ""), talk(line, soon)
+    if state == "owed" and not before:
+        return None  # asked for by a person, and told so
     if state == "deferred":
-        return "trouble", PROGRAM, f"owes the {name}: deferred {_times(line)}", _cause(line)
+        return "trouble", PROGRAM, f"deferred {_times(line)}, and owed: the {name}", _cause(line)
     if state == "booked":
-        when = both_clocks(line)
-        if line.get("cause") == "moved":
-            return "session", PROGRAM, f"keeps the new time of the {name}: {when}", reason
-        verb = "finds a new time for" if before == "deferred" else "books"
-        verb = "keeps the time chosen for" if reason.startswith("A person chose") else verb
-        return "session", PROGRAM, f"{verb} the {name}: {when}", reason
+        return "session", PROGRAM, f"{_booked(line, before)}: the {name}, {both_clocks(line)}", reason
     words = {
-        "held": f"the {name} is held",
+        "held": f"held: the {name}",
         "contracted": "the contract stands",
-        "unfinished": f"the {name} ends without a contract",
-        "owed": f"owes the {name}",
-        "cancelled": f"takes the {name} off the calendar",
+        "unfinished": f"no contract came: the {name} is unfinished",
+        "owed": f"given up for a better day: the time of the {name}",
+        "cancelled": f"off the calendar: the {name}",
     }
     return ("trouble" if state == "unfinished" else "session"), PROGRAM, words[state], reason
+
+
+def _booked(line: Line, before: str) -> str:
+    if line.get("cause") == "moved":
+        return "kept where it was put by hand"
+    if line.get("reason", "").startswith("A person chose"):
+        return "kept as chosen"
+    return "a new time" if before == "deferred" else "booked"
 
 
 def _times(line: Line) -> str:
@@ -201,12 +224,11 @@ def _cause(line: Line) -> str:
 
 
 def _block(line: Line) -> tuple[str, str]:
-    whose, when = first(line["calendar"]), f"{clock(line['start'], line['calendar'])}"
-    due = _day(line["due"]) if line.get("due") else ""
+    whose, due = first(line["calendar"]), f"It is due {_day(line['due'])}."
     if line["what"] == "event.cancel":
-        return f"takes the time for a promise off {whose}'s calendar", "It is kept, or agreed anew."
-    verb = "keeps" if line["what"] == "event.create" else "moves"
-    return f"{verb} time for a promise on {whose}'s calendar: {when}", f"It is due {due}." if due else ""
+        return f"off {whose}'s calendar: the time for a promise", "Done, or let go."
+    verb = "time for a promise" if line["what"] == "event.create" else "new time for a promise"
+    return f"{verb} on {whose}'s calendar: {clock(line['start'], line['calendar'])}", due
 
 
 # --- names and times ------------------------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ def window_of(
     before = [s for s in regular(state) if _comes_before(s, session)]
     if session.topic in SERIES[1:] and before and before[-1].cycle == session.cycle:
         return _next_part(before[-1], people)
-    anchor = _anchor(before, [s for s in state if s.adhoc and s.kind is Kind.CAREER], pair, policy)
-    return around(*anchor)
+    held = [s.held_at for s in state if s.kind is Kind.CAREER and s.held_at and s.id != session.id]
+    return around(*_anchor(before, held, pair, policy))
 
 
 def _comes_before(one: Session, other: Session) -> bool:
@@ -98,10 +98,10 @@ def _comes_before(one: Session, other: Session) -> bool:
     return (one.cycle, mine) < (other.cycle, yours)
 
 
-def _anchor(before: Sequence[Session], adhoc: Sequence[Session], pair: Pair, policy: Policy) -> tuple[date, Every]:
-    """The day the rhythm counts from, and the rhythm: the last session held, or still to be held before this one."""
-    instants = [s.held_at or s.end or s.target for s in before]
-    instants += [s.held_at for s in adhoc if s.held_at]
+def _anchor(before: Sequence[Session], held: Sequence[datetime], pair: Pair, policy: Policy) -> tuple[date, Every]:
+    """The day the rhythm counts from, and the rhythm: the last conversation held, ad hoc or out of turn as it may have
+    been, or one still to be held before this one."""
+    instants = [s.held_at or s.end or s.target for s in before] + list(held)
     if instants:
         anchor = max(instants).date()
         return anchor, rhythm(pair, anchor, policy)

@@ -43,10 +43,14 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
 def pass_time(p: Planning) -> None:
     """A session whose end has passed was held, unless somebody says otherwise (T-7)."""
     for session in [s for s in p.sessions.values() if s.booked]:
-        end = session.span.end
+        end, placed = session.span.end, p.placed(session.key)
         if p.now < end:
             p.wake(end)
-        elif p.placed(session.key) or reviews.inside(p, session):
+        elif placed and placed.span.end > p.now:
+            stands = p.put(session, start=placed.span.start, end=placed.span.end)
+            p.decide_session(stands, "The calendar never took the new time; people see the old one, and it stands.")
+            p.wake(placed.span.end)
+        elif placed or reviews.inside(p, session):
             held = p.put(session, state=State.HELD, held_at=end, unplaceable=None, options=(), warned_at=None)
             p.decide_session(held, "Its end has passed; taken as held unless somebody says otherwise.")
 

@@ -59,11 +59,11 @@ def _at(name: str) -> Any:
 
 _PAIRS = select(pair).where(pair.c.id.in_(_any("pairs")))
 _PEOPLE = select(person).where(person.c.email.in_(_any("people")))
-#: What is not closed, and the last two cycles held and all after them: the cadence counts from them.
+#: What is not closed, and the last three cycles held and all after them: the cadence counts from them.
 _SESSIONS = (
     select(session)
     .join(pair, pair.c.id == session.c.pair)
-    .where(session.c.pair.in_(_any("pairs")), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 1))
+    .where(session.c.pair.in_(_any("pairs")), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 2))
     .order_by(session.c.cycle, session.c.target, session.c.id)
 )
 _DEFERRALS = (

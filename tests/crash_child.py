@@ -1,0 +1,194 @@
+"""A process that works for a small company until it is killed: what `tests/test_crash.py` starts, kills and restarts.
+
+    python -m tests.crash_child
+
+reads one command a line, and for each forks a process of its own that does the work and dies: by itself, or by SIGKILL
+in the middle of it. So everything is imported once, and each death is a real one. Nothing of the program knows of it:
+what is to be interrupted is wrapped here, from outside.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+
+from tests.worlds import Office, contract, pair, pairs, person, settings
+from worker.bootstrap import Worker, build
+from worker.clock import SteppedClock
+from worker.domain.model import Kind, Session, State
+
+#: What stands between a decision and its effect: each is a boundary before it and one after it.
+WRAPPED: dict[str, Callable[[Worker], tuple[object, str]]] = {
+    "sync.save": lambda w: (w.store.calendars, "save"),
+    "sweep.claim": lambda w: (w.store.plans, "claim"),
+    "sweep.commit": lambda w: (w.store.plans, "commit"),
+    "outbox.claim": lambda w: (w.store.outbox, "claim"),
+    "outbox.begin": lambda w: (w.store.outbox, "begin"),
+    "outbox.settle": lambda w: (w.store.outbox, "settle"),
+    "create": lambda w: (w.services.calendar("caldav"), "create"),
+    "update": lambda w: (w.services.calendar("caldav"), "update"),
+    "cancel": lambda w: (w.services.calendar("caldav"), "cancel"),
+    "send": lambda w: (w.services.mailer("smtp"), "send"),
+}
+
+
+class Boundaries:
+    """Tells of each boundary as it is passed, and kills the process at the one it was told to."""
+
+    def __init__(self, tell: Callable[[str], None], kill: int | None) -> None:
+        self._tell = tell
+        self._left = kill
+
+    def around(self, worker: Worker) -> None:
+        for label, where in WRAPPED.items():
+            owner, name = where(worker)
+            setattr(owner, name, self._wrapped(getattr(owner, name), label))
+
+    def _wrapped(self, real: Callable[..., Any], label: str) -> Callable[..., Any]:
+        def wrapped(*given: Any, **named: Any) -> Any:
+            self._pass(f"{label} before")
+            answer = real(*given, **named)
+            self._pass(f"{label} after")
+            return answer
+
+        return wrapped
+
+    def _pass(self, boundary: str) -> None:
+        self._tell(f"boundary {boundary}")
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Life:
+    """One process, from its start to its end."""
+
+    def __init__(self, command: dict[str, Any], tell: Callable[[str], None]) -> None:
+        self._command = command
+        self._tell = tell
+        self.clock = SteppedClock(datetime.fromisoformat(command["at"]))
+        known = settings(
+            command["database"],
+            calendars={"caldav": {"url": command["caldav"], "attendee_copies": True}},
+            mailers={"smtp": {"host": "127.0.0.1", "port": command["smtp"], "security": "none"}},
+            mail={"from": "longarc@corp.example", "operator_by": "smtp"},
+        )
+        self.worker = build(known, self.clock)
+        if not Path(make_url(known.database).database or "").exists():
+            self.worker.store.migrate()
+        Boundaries(tell, command.get("kill")).around(self.worker)
+
+    def live(self) -> None:
+        for step, *given in self._command["steps"]:
+            getattr(self, f"_{step}")(*given)
+        self.worker.close()
+
+    # --- steps ---
+
+    def _people(self) -> None:
+        persons, listed = {}, {}
+        for manager, report in self._command["pairs"]:
+            for email in (manager, report):
+                persons[email] = replace(person(email), calendar="caldav", mail="smtp")
+            listed.update(pairs(pair(manager, report)))
+        self.worker.store.people.apply(persons, listed, self.clock())
+        self.worker.store.people.note("people", self._command["pairs"][0][0])
+
+    def _tick(self) -> None:
+        self.worker.tick()
+
+    def _run(self, until: str) -> None:
+        """Let time pass, from one due instant to the next."""
+        end = datetime.fromisoformat(until)
+        while True:
+            self._tell(f"at {self.clock().isoformat()}")
+            self.worker.tick()
+            coming = [at for at in self.worker.store.next_due() if at is not None]
+            following = max(min(coming, default=end), self.clock() + timedelta(seconds=1))
+            if following > end:
+                return
+            self.clock.move_to(following)
+
+    def _defer(self) -> None:
+        """Somebody asks for another time, unless that is written down already."""
+        session = self._session(State.BOOKED)
+        if session is not None and session.count == 0:
+            self.worker.acts.defer(session.id)
+
+    def _rest(self) -> None:
+        """The pair is paused."""
+        for manager, report in self._command["pairs"]:
+            self.worker.store.people.rest(f"{manager}>{report}", rests=True, now=self.clock())
+
+    def _record(self) -> None:
+        """The contract is recorded, unless it is there."""
+        session = self._session(State.HELD)
+        if session is not None:
+            self.worker.acts.record(session.id, contract(self.clock()))
+
+    def _to_the_end(self) -> None:
+        """Stand ten minutes after the end of the session that is booked."""
+        session = self._session(State.BOOKED)
+        if session is not None:
+            self.clock.move_to(session.span.end + timedelta(minutes=10))
+            self._tell(f"at {self.clock().isoformat()}")
+
+    def _session(self, state: State) -> Session | None:
+        found = self.worker.store.register.sessions()
+        return next((s for s in found if s.kind is Kind.CAREER and s.state is state), None)
+
+
+def live(command: dict[str, Any]) -> None:
+    """Do what is asked, telling of it in a file: what was told outlives a kill."""
+    told = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def tell(line: str) -> None:
+        os.write(told, f"{line}\n".encode())
+
+    Life(command, tell).live()
+
+
+def warm_up() -> None:
+    """Import and read whatever is imported and read on first use, so that not every process has to."""
+    import_module("worker.providers.caldav")
+    import_module("worker.providers.smtp")
+    office = Office()
+    office.tick()
+    held = office.hold()
+    office.tick()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.tick()
+    office.close()
+
+
+def main() -> None:
+    warm_up()
+    for line in sys.stdin:
+        command = json.loads(line)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                live(command)
+                code = 0
+            except Exception:
+                traceback.print_exc()
+            finally:
+                os._exit(code)  # nothing of the process that forked it is to be cleaned up here
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

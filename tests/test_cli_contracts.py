@@ -1,0 +1,133 @@
+"""`longarc contract`, `commitment` and the keys: written whole or not at all, and seen by the two alone."""
+
+import re
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from tests.desks import SECRET, Desk, contract_file, fresh_desk, just_held, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
+from tests.worlds import DAY, KEY, SAM
+from worker.clock import utcnow
+from worker.domain.model import State
+
+# --- contracts ---
+
+
+def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
+    session = just_held(desk)
+    told = desk.told("contract", "record", session, contract_file(desk), given="y\n")
+    assert "Recorded: 2 commitments" in told
+    assert "The summary leaves for both within five minutes" in told
+    assert "Its 48 hours end " in told
+    assert desk.session(session).state is State.CONTRACTED
+    shown = desk.told("contract", "show", session)
+    assert f"- Introduce Sam to {SECRET} by " in shown
+    assert SECRET not in told + desk.told("why", session) + desk.told("status") + desk.told("commitment", "list")
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in desk.folder.glob("longarc.db*"))
+
+
+def test_r15_a_late_contract_is_said_to_be_late(desk: Desk) -> None:
+    late = next(one for one in desk.sessions() if one.state is State.UNFINISHED)
+    assert "Its 48 hours ended " in desk.told("contract", "record", late.id, contract_file(desk), "--yes")
+
+
+def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(desk: Desk) -> None:
+    session, file = just_held(desk), contract_file(desk, f"Get Sam a promotion, says {SECRET},")
+    result = desk.run("contract", "record", session, file, given="n\n")
+    assert result.exit_code == 1
+    assert f"{file}:4, your own commitment: It promises an outcome that others decide." in result.stdout
+    assert "I can advocate" in result.stdout
+    assert SECRET not in result.output
+    assert desk.session(session).state is State.HELD
+    assert "Nothing was recorded" in desk.refused("contract", "record", session, file, given="")
+    desk.told("contract", "record", session, file, "--yes")
+    assert desk.session(session).state is State.CONTRACTED
+
+
+def test_a_contract_with_problems_tells_them_all_and_writes_nothing(desk: Desk) -> None:
+    session = just_held(desk)
+    before = desk.rows()
+    file = desk.write("bad.md", f"## Their commitments\n- {SECRET}\n## Manager's commitments\n- x by 2027-02-30\n")
+    said = desk.refused("contract", "record", session, file, "--yes")
+    assert [line.partition(": ")[0] for line in said.splitlines()][:2] == [f"{file}:2", f"{file}:4"]
+    assert len(said.splitlines()) >= 4  # and two headings are missing
+    assert desk.rows() == before
+
+
+def test_a_contract_comes_by_standard_input_with_yes_alone(desk: Desk) -> None:
+    session, text = just_held(desk), Path(contract_file(desk)).read_text()
+    assert "Nothing was recorded" in desk.refused("contract", "record", session, "-", given=text)
+    assert "standard input:2" in desk.refused(
+        "contract", "record", session, "-", "--yes", given="## Their commitments\n- x"
+    )
+    desk.told("contract", "record", session, "-", "--yes", given=text)
+    assert desk.session(session).state is State.CONTRACTED
+
+
+def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
+    session = just_held(desk)
+    (desk.folder / "image.md").write_bytes(b"\x89PNG\xff\xfe")
+    assert "This is not UTF-8 text." in desk.refused("contract", "record", session, str(desk.folder / "image.md"))
+    assert "can't be read: No such file" in desk.refused("contract", "record", session, "nowhere.md")
+    assert "can't be read: Is a directory" in desk.refused("contract", "record", session, str(desk.folder))
+
+
+def test_r18_a_shown_contract_is_the_next_revision_to_be(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told("contract", "record", session, contract_file(desk), "--yes")
+    file = desk.write("next.md", desk.told("contract", "show", session).replace("What next?", "And then?"))
+    assert "as revision 2" in desk.told("contract", "record", session, file, "--yes")
+    assert "And then?" in desk.told("contract", "show", session)
+    assert "What next?" in desk.told("contract", "show", session, "--revision", "1")
+    assert "none of number 3" in desk.refused("contract", "show", session, "--revision", "3")
+    assert len(desk.json("commitment", "list")) == 2  # the same two go on
+
+
+def test_a_template_says_what_is_still_to_be_written(desk: Desk) -> None:
+    session = just_held(desk)
+    blank = desk.told("contract", "template", session)
+    assert blank.startswith("# Dana and Sam, ")
+    assert desk.told("contract", "template").startswith("# Manager and Report, ")
+    said = desk.refused("contract", "record", session, desk.write("blank.md", blank), "--yes")
+    assert all(re.match(r".*blank\.md:\d+: ", line) for line in said.splitlines())
+
+
+def test_commitments_are_followed(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told("contract", "record", session, contract_file(desk), "--yes")
+    mine, theirs = sorted(desk.json("commitment", "list", "--pair", SAM), key=lambda one: str(one["owner"]))
+    due = f"{utcnow() + 40 * DAY:%Y-%m-%d}"
+    desk.told("commitment", "change", mine["commitment"], "--due", due, "--reason", SECRET)
+    desk.told("commitment", "let-go", theirs["commitment"], "--reason", SECRET)
+    (left,) = desk.json("commitment", "list")
+    assert (left["commitment"], left["due"]) == (mine["commitment"], due)
+    assert SECRET in desk.told("commitment", "list", "--pair", SAM, "--words")
+    desk.told("commitment", "done", mine["commitment"])
+    assert "ended already, as done" in desk.refused("commitment", "done", mine["commitment"])
+    assert {one["standing"] for one in desk.json("commitment", "list", "--all")} == {"done", "let_go"}
+    assert desk.told("commitment", "list").strip() == "There are none."
+
+
+# --- keys ---
+
+
+def test_r23_an_operator_without_the_key_sees_how_it_goes_and_opens_nothing(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told("contract", "record", session, contract_file(desk), "--yes")
+    for key in ("", Fernet.generate_key().decode()):
+        desk.env["LONGARC_KEY"] = key
+        for words in (("status",), ("sessions",), ("why", session), ("coverage",), ("plan",), ("commitment", "list")):
+            desk.told(*words)
+        assert "key" in desk.refused("contract", "show", session)
+        before = desk.rows()
+        assert "key" in desk.refused("contract", "record", session, contract_file(desk), "--yes")
+        assert desk.rows() == before
+
+
+def test_keys_are_changed_without_losing_a_word(desk: Desk) -> None:
+    session, new = just_held(desk), desk.told("key").strip()
+    desk.told("contract", "record", session, contract_file(desk), "--yes")
+    desk.env["LONGARC_KEY"] = f"{new},{KEY}"
+    assert "3 pieces" in desk.told("rotate")
+    desk.env["LONGARC_KEY"] = new
+    assert SECRET in desk.told("contract", "show", session)

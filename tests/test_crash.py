@@ -1,0 +1,279 @@
+"""Killed at any boundary, it goes on as if nothing had happened: one event a session, no message lost.
+
+A process is killed with SIGKILL in the middle of its work on a SQLite file, while the calendar server and the mail
+server live on outside of it. A new process, beyond the leases of the dead one, has to bring everything to its end.
+"""
+
+import json
+import os
+import random
+import select
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select as sql_select
+
+from tests.worlds import DAY, HOUR, MINUTE, OPERATOR, START, new_store
+from worker.domain.model import Event, Message, Progress, Span
+from worker.embedded import Embedded, mailbox
+from worker.providers import caldav, maildir
+from worker.store import Store, rows, tables
+
+KILLED = -9
+#: What is done until the kill: before, to get there, and then the work in which it is killed.
+WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
+    "create": ([["people"]], [["tick"]]),
+    "update": ([["people"], ["tick"]], [["defer"], ["tick"]]),
+    "cancel": ([["people"], ["tick"]], [["rest"], ["tick"]]),
+    "mail": ([["people"], ["tick"], ["to_the_end"], ["tick"]], [["record"], ["tick"]]),
+}
+
+
+# --- the process that is killed ---
+
+
+class Child:
+    """Starts processes that do what they are told, and tells how each ended."""
+
+    def __init__(self) -> None:
+        self._running = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
+        )
+
+    def do(self, command: dict[str, Any], patience: float = 60) -> int:
+        """Have it done; the exit code, negative for a signal."""
+        assert self._running.stdin and self._running.stdout
+        self._running.stdin.write(json.dumps(command) + "\n")
+        self._running.stdin.flush()
+        ready, _, _ = select.select([self._running.stdout], [], [], patience)
+        assert ready, "the process did not end"
+        return int(self._running.stdout.readline())
+
+    def close(self) -> None:
+        assert self._running.stdin and self._running.stdout
+        self._running.stdin.close()
+        self._running.wait(30)
+        self._running.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    made = Child()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    with Embedded(tmp_path_factory.mktemp("servers"), []) as running:
+        yield running
+
+
+# --- one story of a kill ---
+
+
+@dataclass(slots=True)
+class Story:
+    """A company of its own on the servers, with a database of its own."""
+
+    child: Child
+    servers: Embedded
+    folder: Path
+    name: str
+    count: int = 1
+    at: datetime = START
+    told: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        for email in self.people:
+            self.servers.add_person(email, "Europe/Berlin")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(f"dana{n}.{self.name}@corp.example", f"sam{n}.{self.name}@corp.example") for n in range(self.count)]
+
+    @property
+    def people(self) -> list[str]:
+        return [email for one in self.pairs for email in one]
+
+    def live(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> int:
+        """A process does these steps, or is killed at that boundary."""
+        log = self.folder / "told"
+        before = len(log.read_text().splitlines()) if log.exists() else 0
+        command = {
+            "database": f"sqlite:///{self.folder / 'longarc.db'}",
+            "caldav": self.servers.caldav_url,
+            "smtp": self.servers.smtp_port,
+            "pairs": self.pairs,
+            "at": self.at.isoformat(),
+            "steps": steps,
+            "kill": kill,
+            "log": str(log),
+        }
+        code = self.child.do(command)
+        self.told = log.read_text().splitlines()[before:]
+        for line in self.told:
+            if line.startswith("at "):
+                self.at = max(self.at, datetime.fromisoformat(line[3:]))
+        return code
+
+    @property
+    def boundaries(self) -> list[str]:
+        return [line.removeprefix("boundary ") for line in self.told if line.startswith("boundary ")]
+
+    # --- what came of it ---
+
+    def store(self) -> Store:
+        return new_store(f"sqlite:///{self.folder / 'longarc.db'}")
+
+    def messages(self) -> list[Message]:
+        store = self.store()
+        with store.database.read() as connection:
+            query = sql_select(tables.message).order_by(tables.message.c.id)
+            found = [rows.message(row) for row in connection.execute(query).mappings()]
+        store.close()
+        return found
+
+    def events(self, address: str) -> list[Event]:
+        """Our events on that calendar, as the server has them."""
+        provider = caldav.calendar({"url": self.servers.caldav_url, "attendee_copies": True})
+        listed = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
+        provider.close()
+        return sorted((event for event in listed if event.key), key=lambda event: event.span)
+
+    def mails(self, address: str) -> list[EmailMessage]:
+        paths = maildir.find(mailbox(self.servers.mail_folder, address))
+        return [BytesParser(_class=EmailMessage, policy=default).parsebytes(path.read_bytes()) for path in paths]
+
+
+def check(story: Story) -> None:
+    """One event for each session and each block; each mail once, or twice under one id, or known to be in doubt."""
+    check_events(story)
+    check_mails(story)
+    assert not [m.key for m in story.messages() if m.live], "something is left undone"
+
+
+def check_events(story: Story) -> None:
+    store = story.store()
+    sessions = store.register.sessions()
+    blocks = store.register.commitments()
+    store.close()
+    for manager, report in story.pairs:
+        mine = [s for s in sessions if s.pair == f"{manager}>{report}"]
+        wanted = {s.key: s.span for s in mine if s.booked}
+        wanted |= {c.key: c.block for c in blocks if c.pair == f"{manager}>{report}" and c.block and c.open}
+        past = {s.key for s in mine if s.held_at}
+        on_calendar = story.events(manager)
+        ahead = [event for event in on_calendar if event.key not in past]
+        assert [event.key for event in ahead] == [key for key, _ in sorted(wanted.items(), key=lambda one: one[1])]
+        assert {event.key: event.span for event in ahead} == wanted
+        booked = {s.key: s.span for s in mine if s.booked}
+        copies = {event.key: event.span for event in story.events(report) if event.key not in past}
+        assert copies == booked, "the report's calendar shows the same"
+
+
+def check_mails(story: Story) -> None:
+    """By the Message-ID, which follows from the outbox key alone."""
+    sent = Counter(str(mail["Message-ID"]) for email in story.people for mail in story.mails(email))
+    by_kind = {Progress.DONE: 0, Progress.UNCERTAIN: 0}
+    summaries = 0
+    for message in story.messages():
+        if message.name and message.name != "operator_alert" and message.progress is not Progress.DROPPED:
+            by_kind[message.progress] += 1
+            summaries += message.name == "contract_summary"
+    repeated = sum(count - 1 for count in sent.values())
+    assert by_kind[Progress.DONE] <= len(sent) <= sum(by_kind.values())
+    assert max(sent.values(), default=1) <= 2 and repeated <= summaries
+    told = [mail for mail in story.mails(OPERATOR) if any(email in str(mail) for email in story.people)]
+    assert len(told) == by_kind[Progress.UNCERTAIN], "what nobody can know a human is told"
+
+
+def distinct(boundaries: Sequence[str]) -> Iterator[int]:
+    """Where each boundary is passed for the first time, and for the last."""
+    for name in dict.fromkeys(boundaries):
+        yield boundaries.index(name)
+        last = len(boundaries) - 1 - list(reversed(boundaries)).index(name)
+        if last != boundaries.index(name):
+            yield last
+
+
+# --- the proofs ---
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_killed_at_each_boundary_it_comes_to_the_same_end(
+    child: Child, servers: Embedded, tmp_path: Path, work: str
+) -> None:
+    before, steps = WORK[work]
+    whole = Story(child, servers, tmp_path / "whole", f"{work}-whole")
+    assert whole.live(before) == 0 and whole.live(steps) == 0
+    check(whole)
+    passed = whole.boundaries
+    assert {"sweep.claim before", "sweep.commit after", "outbox.begin after", "outbox.settle before"} <= set(passed)
+    assert {f"{'send' if work == 'mail' else work} {side}" for side in ("before", "after")} <= set(passed)
+    for number in sorted(distinct(passed)):
+        story = Story(child, servers, tmp_path / str(number), f"{work}-{number}")
+        assert story.live(before) == 0
+        assert story.live(steps, kill=number) == KILLED, passed[number]
+        assert story.boundaries == passed[: number + 1]
+        story.at += HOUR
+        assert story.live([*steps, ["run", (story.at + HOUR).isoformat()]]) == 0
+        try:
+            check(story)
+        except AssertionError as error:
+            raise AssertionError(f"killed at boundary {number}, {passed[number]}: {error}") from error
+
+
+def test_killed_again_and_again_in_its_recovery_it_still_comes_to_the_end(
+    child: Child, servers: Embedded, tmp_path: Path
+) -> None:
+    """Each process lives two boundaries longer than the one before, starting from the very first."""
+    story = Story(child, servers, tmp_path / "again", "again")
+    assert story.live([["people"]]) == 0
+    deaths = 0
+    for kill in range(0, 60, 2):
+        if story.live([["tick"]], kill=kill) == 0:
+            break
+        deaths += 1
+        story.at += 11 * MINUTE
+    assert deaths > 5
+    story.at += HOUR
+    assert story.live([["run", (story.at + HOUR).isoformat()]]) == 0
+    check(story)
+
+
+@pytest.mark.proof
+@pytest.mark.skipif(os.environ.get("LONGARC_PROOF") != "full", reason="a long proof: LONGARC_PROOF=full")
+@pytest.mark.parametrize("seed", range(20))
+def test_a_quarter_with_kills_at_random(child: Child, servers: Embedded, tmp_path: Path, seed: int) -> None:
+    """Three pairs live through a quarter in processes that die after a random number of boundaries."""
+    dice = random.Random(seed)
+    story = Story(child, servers, tmp_path / "quarter", f"quarter{seed}", count=3)
+    assert story.live([["people"]]) == 0
+    end = START + 100 * DAY
+    deaths = 0
+    while story.at < end:
+        until = min(story.at + timedelta(days=dice.choice((1, 7, 20))), end)
+        if story.live([["run", until.isoformat()]], kill=dice.randrange(1, 40)) == 0:
+            story.at = until
+        else:
+            deaths += 1
+            story.at += dice.choice((MINUTE, 11 * MINUTE, HOUR))
+    assert story.live([["run", (end + DAY).isoformat()]]) == 0
+    assert deaths > 10
+    check(story)
