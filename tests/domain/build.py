@@ -132,7 +132,8 @@ def state_of(*sessions: Session, **fields: Any) -> PairState:
 
 def loaded(state: PairState, now: datetime) -> PairState:
     """The part of it that the store reads back: what is open, the last three cycles held, and what belongs to it."""
-    newest = max((s.cycle for s in state.sessions if s.held_at and not s.adhoc), default=0)
+    regular = [s for s in state.sessions if s.kind is Kind.CAREER and not s.adhoc]
+    newest = max((s.cycle for s in regular if s.held_at), default=0)
     sessions = tuple(s for s in state.sessions if not s.closed or s.cycle >= newest - 2)
     commitments = tuple(
         c for c in state.commitments if c.open or c.block or (c.closed_at and c.closed_at >= now - LATELY)

@@ -72,19 +72,19 @@ def _fill(story: Story, n: int) -> None:
 
 def _not_held(story: Story, n: int) -> None:
     if session := _any(story, n, State.HELD, State.UNFINISHED, State.BOOKED, State.CONTRACTED):
-        story.say(lambda p: acts.not_held(p, p.sessions[session.id]))
+        story.say(lambda p: acts.not_held(p, p.sessions.get(session.id, session)))
 
 
 def _held(story: Story, n: int) -> None:
     if session := _any(story, n, State.BOOKED, State.OWED, State.DEFERRED, State.HELD):
-        story.say(lambda p: acts.held(p, p.sessions[session.id], story.now - (n % 5) * HOUR))
+        story.say(lambda p: acts.held(p, p.sessions.get(session.id, session), story.now - (n % 5) * HOUR))
 
 
 def _ask(story: Story, n: int) -> None:
     if session := _any(story, n, State.BOOKED, State.OWED, State.DEFERRED):
         start = story.now.replace(minute=0) + (2 + n % 60) * DAY
         wish = Span(start, start + HOUR) if n % 3 else (session.options or (None,))[-1]
-        story.say(lambda p: acts.ask(p, p.sessions[session.id], wish))
+        story.say(lambda p: acts.ask(p, p.sessions.get(session.id, session), wish))
 
 
 def _talk(story: Story, n: int) -> None:
@@ -98,9 +98,11 @@ def _check_in(story: Story, _: int) -> None:
 def _record(story: Story, n: int) -> None:
     if session := _any(story, n, State.HELD, State.CONTRACTED, State.UNFINISHED):
         due: date = story.now.date() + (n % 50) * DAY
-        listed = [Dated(id=f"p{n % 7}{owner[0]}", owner=owner, due=due) for owner in Owner]
+        known = {c.owner: c.id for c in story.state.commitments if c.open and c.session == session.id and n % 2}
+        new = f"p{len(story.state.commitments)}"
+        listed = [Dated(id=known.get(owner, f"{new}{owner[0]}"), owner=owner, due=due) for owner in Owner]
         revision = 1 + len([m for m in story.state.messages if m.name == "contract_summary"])
-        story.say(lambda p: acts.record(p, p.sessions[session.id], listed, revision))
+        story.say(lambda p: acts.record(p, p.sessions.get(session.id, session), listed, revision))
 
 
 def _close(story: Story, n: int) -> None:
@@ -177,7 +179,8 @@ def holds(story: Story) -> None:
     if not story.refuses:
         for session in wanted:
             assert session.booked or session.unplaceable or waiting(story, session) or blocked(story, session.id)
-        assert ahead_of(story) <= {s.key for s in wanted if s.booked} | {c.key for c in story.state.commitments}
+        there = {s.key for s in wanted if s.booked or blocked(story, s.id)}
+        assert ahead_of(story) <= there | {c.key for c in story.state.commitments}
     for session in story.state.sessions:
         numbers = [d.number for d in story.state.deferrals if d.session == session.id]
         assert numbers == list(range(1, session.count + 1))

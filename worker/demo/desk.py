@@ -40,7 +40,8 @@ class Desk:
     def __init__(self, url: str, owner: Address, zone: str) -> None:
         self.owner = owner
         self._zone = ZoneInfo(zone)
-        self._client: Any = caldav.DAVClient(url=url, enable_rfc6764=False)
+        client: Any = caldav.DAVClient  # the library lazily loads its names, which hides their types
+        self._client = client(url=url, enable_rfc6764=False)
         self._calendar: Any = self._client.calendar(url=url)
 
     def close(self) -> None:
@@ -141,7 +142,7 @@ class Desk:
 
 def _name_zones(calendar: Calendar) -> None:
     """Describe the zones used, as programs do; for the years that matter, since each reader reads all of it."""
-    calendar.add_missing_timezones(first_date=date(2025, 1, 1), last_date=date(2029, 1, 1))
+    calendar.add_missing_timezones(first_date=date(2026, 1, 1), last_date=date(2028, 1, 1))
 
 
 def _invite(event: Event, organizer: Address, guest: Address) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from worker.demo import cast
+from worker.demo.naming import both_clocks, city, first, instant, names, talk
 from worker.demo.result import Result
-from worker.demo.telling import both_clocks, city, first, instant, names, talk
 from worker.domain.deferrals import IN_WORDS
 from worker.domain.model import Address, Cause, Commitment, Format, Kind, Owner, Pair, Review, Session, Standing, State
 from worker.domain.reasons import date_text
@@ -169,7 +169,8 @@ class _Sketch:
         """When no time was to be had, and a person was told so."""
         for line in self._result.ledger:
             if line["what"] == "unplaceable" and line["pair"] == pair:
-                title = f"No time for the {talk(line, self._soon)}; {first(pair.partition('>')[0])} is told. {line['reason']}"
+                told = f"{first(pair.partition('>')[0])} is told"
+                title = f"No time for the {talk(line, self._soon)}; {told}. {line['reason']}"
                 yield Mark(x=self.x(instant(line["at"])), y=TALKS, kind="none", tone="none", title=title)
 
     def _before(self, pair: Pair) -> Iterator[Stretch]:

@@ -1,4 +1,4 @@
-"""The mails of the demo as they came out of the SMTP server, each as files to open: as it came, as it looks, as text."""
+"""The mails of the demo as they came out of the SMTP server, as files to open: as it came, as it looks, as text."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from worker.demo.telling import instant
+from worker.demo.naming import instant
 from worker.domain.model import Address
 from worker.simulate import Line
 
@@ -78,4 +78,4 @@ def _part(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
     if part is None:
         raise LookupError(f"The mail {mail['Subject']!r} has no part of {kind}.")
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")  # on the wire lines end otherwise than in files

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from worker.demo import cast, page, post
 from worker.demo.crew import Crew
+from worker.demo.figures import figures
 from worker.demo.result import Result, collect
 from worker.demo.stage import Stage
 from worker.demo.telling import rows
@@ -135,9 +136,9 @@ def _print(result: Result, out: Path, screen: "Console") -> None:
     styles = {"human": "blue", "trouble": "red", "session": ""}
     for row in rows(result.ledger, {}):
         if row.tone in TOLD:
-            table.add_row(f"{row.day} {row.clock}", row.names, row.who, row.what, row.short, style=styles[row.tone])
+            table.add_row(f"{row.date} {row.clock}", row.names, row.who, row.what, row.short, style=styles[row.tone])
     screen.print(table)
-    for tile in page.figures(result).tiles:
+    for tile in figures(result).tiles:
         screen.print(f"{tile.value:>9}  {tile.what}" + (f" ({tile.more})" if tile.more else ""))
     screen.print(f"\nThe whole story, and every mail as it looks: {out / 'index.html'}")
     work = out / "work"

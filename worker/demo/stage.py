@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -136,8 +137,9 @@ class Stage:
 
         self._tasks = tasks
         stack.enter_context(tasks.at_once(self.worker))
-        tasks.huey.signal(SIGNAL_ERROR)(broke)
-        stack.callback(tasks.huey.disconnect_signal, broke, SIGNAL_ERROR)
+        huey: Any = tasks.huey
+        huey.signal(SIGNAL_ERROR)(broke)
+        stack.callback(huey.disconnect_signal, broke, SIGNAL_ERROR)
 
     def _furnish(self, person: Address) -> None:
         """Put on somebody's calendar what stands there besides."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from worker.demo.cast import FIRST_NAMES, MARA, ZONES
+from worker.demo.cast import MARA, ZONES
+from worker.demo.naming import both_clocks, clock, day, first, instant, names, talk
 from worker.domain.deferrals import IN_WORDS
-from worker.domain.model import Address, Cause
+from worker.domain.model import Cause
 from worker.domain.reasons import date_text
 from worker.simulate import Line
 
@@ -81,7 +82,7 @@ class Row:
     message_id: str = ""
 
     @property
-    def day(self) -> str:
+    def date(self) -> str:
         return date_text(self.at.astimezone(ZoneInfo(HERE)).date())
 
     @property
@@ -152,7 +153,7 @@ def _act(line: Line, soon: set[str]) -> str:
     words = {
         "talk": talk(line, soon),
         "when": both_clocks(line) if line.get("start") else "",
-        "due": _day(line["due"]) if line.get("due") else "",
+        "due": day(line["due"]) if line.get("due") else "",
         "owner": _owner(line),
     }
     return _ACTS.get(line["act"], "").format(**words) or _move(line, words)
@@ -224,59 +225,8 @@ def _cause(line: Line) -> str:
 
 
 def _block(line: Line) -> tuple[str, str]:
-    whose, due = first(line["calendar"]), f"It is due {_day(line['due'])}."
+    whose, due = first(line["calendar"]), f"It is due {day(line['due'])}."
     if line["what"] == "event.cancel":
         return f"off {whose}'s calendar: the time for a promise", "Done, or let go."
     verb = "time for a promise" if line["what"] == "event.create" else "new time for a promise"
     return f"{verb} on {whose}'s calendar: {clock(line['start'], line['calendar'])}", due
-
-
-# --- names and times ------------------------------------------------------------------------------------------------
-
-_TOPICS = {"now": ", part one of three", "direction": ", part two of three", "gap": ", part three of three"}
-
-
-def talk(line: Line, soon: set[str]) -> str:
-    """What kind of conversation a line is about."""
-    if line.get("session") in soon:
-        return "conversation asked for"
-    name = {"review": "contract review", "checkin": "check-in"}.get(line.get("kind", ""), "career conversation")
-    return name + _TOPICS.get(line.get("topic", ""), "")
-
-
-def names(pair: str) -> str:
-    """`Helen & Emily`"""
-    manager, _, report = pair.partition(">")
-    return f"{first(manager)} & {first(report)}" if report else first(manager)
-
-
-def first(address: Address) -> str:
-    return FIRST_NAMES.get(address, address)
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def city(zone: str) -> str:
-    """`New York`"""
-    return zone.rpartition("/")[2].replace("_", " ")
-
-
-def clock(text: str, who: Address) -> str:
-    """`Wed 7 Oct, 10:00` where that person is."""
-    local = instant(text).astimezone(ZoneInfo(ZONES[who]))
-    return f"{date_text(local.date())}, {local:%H:%M}"
-
-
-def both_clocks(line: Line) -> str:
-    """`Wed 7 Oct, 15:00 London, 10:00 New York`"""
-    manager, _, report = line["pair"].partition(">")
-    text = f"{clock(line['start'], manager)} {city(ZONES[manager])}"
-    if ZONES[manager] == ZONES[report]:
-        return text
-    return f"{text}, {instant(line['start']).astimezone(ZoneInfo(ZONES[report])):%H:%M} {city(ZONES[report])}"
-
-
-def _day(text: str) -> str:
-    return date_text(datetime.fromisoformat(text).date())

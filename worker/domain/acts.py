@@ -61,7 +61,7 @@ def held(p: Planning, session: Session, end: datetime | None = None) -> None:
     if session.booked and session.span.end > p.now:
         placing.take_off_calendar(p, session)
     done = p.put(
-        p.sessions[session.id],
+        p.sessions.get(session.id, session),  # one of long ago isn't among them
         state=State.HELD,
         start=end - timedelta(minutes=session.minutes),
         end=end,

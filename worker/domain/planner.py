@@ -49,7 +49,7 @@ def pass_time(p: Planning) -> None:
         elif placed and placed.span.end > p.now:
             stands = p.put(session, start=placed.span.start, end=placed.span.end)
             p.decide_session(stands, "The calendar never took the new time; people see the old one, and it stands.")
-            p.wake(placed.span.end)
+            p.wake(p.now)
         elif placed or reviews.inside(p, session):
             held = p.put(session, state=State.HELD, held_at=end, unplaceable=None, options=(), warned_at=None)
             p.decide_session(held, "Its end has passed; taken as held unless somebody says otherwise.")

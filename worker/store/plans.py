@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
 
-from worker.domain.model import Address, Plan, Taken
+from worker.domain.model import Address, Kind, Plan, Session, Taken
 from worker.errors import LeaseLost
 from worker.store import rows, tables
 from worker.store.base import Database
@@ -174,11 +174,16 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[st
     latest = now + AT_LEAST
     looked = [{**same[plan.pair], "at": now} for plan in plans if plan.looked]
     due = [{**same[plan.pair], "due": min(plan.due_at or latest, latest)} for plan in plans]
-    held = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and not s.adhoc] for plan in plans}
+    held = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _regular(s)] for plan in plans}
     newest = [{"one": pair_id, "newest": max(cycles)} for pair_id, cycles in held.items() if cycles]
     for statement, values in ((_LOOKED, looked), (_RESCHEDULE, due), (_NEWEST, newest)):
         if values:
             connection.execute(statement, values)
+
+
+def _regular(one: Session) -> bool:
+    """A conversation of the rhythm: the others carry the number of whatever cycle is the newest just then."""
+    return one.kind is Kind.CAREER and not one.adhoc
 
 
 def wake(connection: Connection, pairs: Sequence[str], now: datetime, *, look: bool = False) -> None:

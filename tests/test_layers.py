@@ -1,0 +1,207 @@
+"""Who may know whom (DESIGN, layout): read from the imports, so that nobody has to remember it."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+WORKER = ROOT / "worker"
+#: From the ground up. A module imports from its own layer or from those before it.
+LAYERS = (
+    {"errors"},
+    {"domain"},
+    {"clock", "letters", "phrases", "seal", "tally", "templates", "values", "words"},
+    {
+        "coverage",
+        "drafts",
+        "emails",
+        "people",
+        "proof",
+        "providers",
+        "reading",
+        "samples",
+        "sections",
+        "settings",
+        "store",
+    },
+    {"acts", "embedded", "outbox", "sweep", "sync"},
+    {"bootstrap"},
+    {"behaviour", "checks", "simulate", "tasks"},
+    {"commands", "demo"},
+    {"cli", "__main__", "migrations"},
+)
+#: What else a module of a layer must not know, though it may know others of that layer.
+STRANGERS = {
+    "providers": {"store", "settings", "sections", "people", "emails", "drafts"},
+    "store": {"providers", "settings", "sections", "people", "emails", "drafts"},
+    "emails": {"store", "providers", "settings", "people"},
+    "settings": {"store", "providers", "emails"},
+    "people": {"store", "providers", "emails"},
+    "drafts": {"store", "providers"},
+}
+#: What the machine is asked for the time with.
+CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime"}
+LONGEST = 500
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    """Every module of ours, by its dotted name."""
+    paths = sorted(path.relative_to(ROOT) for path in WORKER.rglob("*.py") if "_templates" not in path.parts)
+    return tuple(".".join(path.with_suffix("").parts) for path in paths)
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(module: str) -> Iterator[str]:
+    """The dotted names a module imports, anywhere in it; for `from a import b` both `a` and `a.b`."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{module} imports by dots; write the whole name"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(module: str) -> set[str]:
+    """The modules of ours that a module imports."""
+    return {name for name in imported(module) if name in known()}
+
+
+@cache
+def known() -> frozenset[str]:
+    return frozenset(modules()) | {name.removesuffix(".__init__") for name in modules()}
+
+
+def part(module: str) -> str:
+    """`worker.providers.caldav` is part of `providers`."""
+    return ([*module.split("."), "__init__"])[1]
+
+
+def layer(name: str) -> int:
+    found = [number for number, names in enumerate(LAYERS) if name in names]
+    assert found, f"worker/{name} belongs to no layer yet; say in tests/test_layers.py to which"
+    return found[0]
+
+
+NAMED = [module for module in modules() if part(module) != "__init__"]
+
+
+@pytest.mark.parametrize("module", NAMED)
+def test_a_module_knows_only_what_is_below_it(module: str) -> None:
+    above = {name for name in ours(module) if part(name) != "__init__" and layer(part(name)) > layer(part(module))}
+    assert not above
+
+
+@pytest.mark.parametrize("module", [m for m in NAMED if part(m) == "domain"])
+def test_the_domain_knows_the_standard_library_and_holidays(module: str) -> None:
+    """Pure: no I/O, no clock, no settings, no database."""
+    roots = {name.partition(".")[0] for name in imported(module)}
+    assert roots <= {*sys.stdlib_module_names, "holidays", "worker"}
+    assert not roots & {
+        "os",
+        "pathlib",
+        "io",
+        "socket",
+        "sqlite3",
+        "subprocess",
+        "threading",
+        "logging",
+        "random",
+        "time",
+    }
+    assert {part(name) for name in ours(module)} <= {"domain", "errors", "__init__"}
+
+
+@pytest.mark.parametrize(("module", "strangers"), [(m, STRANGERS[part(m)]) for m in NAMED if part(m) in STRANGERS])
+def test_neighbours_do_not_know_each_other(module: str, strangers: set[str]) -> None:
+    """Providers know neither store nor settings, and so on."""
+    assert not {part(name) for name in ours(module)} & strangers
+
+
+@pytest.mark.parametrize("module", ["worker.sweep", "worker.outbox", "worker.sync", "worker.acts", "worker.bootstrap"])
+def test_no_vendor_is_known_where_decisions_are_made_and_performed(module: str) -> None:
+    """Only what is asked of any calendar or mail service."""
+    vendors = {name for name in ours(module) if part(name) == "providers"}
+    assert vendors <= {"worker.providers", "worker.providers.base"}
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if m != "worker.clock"])
+def test_nobody_but_the_clock_asks_what_time_it_is(module: str) -> None:
+    """Time is passed in."""
+    asked = [node.lineno for node in ast.walk(tree(module)) if isinstance(node, ast.Call) and _asks(node.func)]
+    named = [name for name in imported(module) if name in {f"time.{clock}" for clock in CLOCKS}]
+    assert (asked, named) == ([], [])
+
+
+def _asks(called: ast.expr) -> bool:
+    """`datetime.now`, `datetime.datetime.utcnow`, `date.today`, `time.time`, …"""
+    if not (isinstance(called, ast.Attribute) and called.attr in CLOCKS):
+        return False
+    owner = called.value
+    name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+    return name in {"datetime", "date", "time"}
+
+
+def test_the_clock_is_found_when_it_is_asked() -> None:
+    """The test above can fail."""
+    (call,) = [node for node in ast.walk(tree("worker.clock")) if isinstance(node, ast.Call) and _asks(node.func)]
+    assert call.lineno
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_module_is_longer_than_can_be_read(module: str) -> None:
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("module", modules())
+def test_each_module_says_why_it_exists(module: str) -> None:
+    assert not tree(module).body or ast.get_docstring(tree(module))
+
+
+#: Imports every module and fails when one of them writes, connects, or starts something.
+IMPORTER = """
+import sys, importlib
+def hook(event, args):
+    writes = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
+    if writes or event in ("socket.connect", "socket.bind", "sqlite3.connect", "subprocess.Popen", "os.mkdir"):
+        raise RuntimeError(f"{event} at import: {args}")
+sys.addaudithook(hook)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(sorted(name for name in sys.modules if name == "worker.tasks"))
+"""
+
+
+def test_only_the_tasks_do_something_when_they_are_imported() -> None:
+    """Nothing else opens a database, a file or a connection, and nothing else brings the tasks along."""
+    acting = {"worker.tasks", "worker.__main__", "worker.migrations.env"}
+    quiet = [m for m in modules() if m not in acting and not m.startswith("worker.migrations.versions")]
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", IMPORTER, *quiet],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_layer_is_there() -> None:
+    """A name in the list above that no module bears would hold nothing."""
+    parts = {part(module) for module in NAMED}
+    assert set(chain(*LAYERS)) <= parts
