@@ -25,8 +25,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Python, started in another folder, that sees the unpacked wheel and not the checkout."""
-    code = f"import sys; sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]; sys.path.insert(0, {str(installed)!r});"
-    starts = code + "from worker.cli import main; main()"
+    starts = (
+        f"import sys; sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}];"
+        f"sys.path.insert(0, {str(installed)!r}); from worker.cli import main; main()"
+    )
     return subprocess.run(
         [sys.executable, "-I", "-c", starts, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )

@@ -473,6 +473,15 @@ def test_an_event_that_never_came_to_be_is_owed_again_and_no_deferral() -> None:
     assert [m.what for m in made.messages if m.event] == [What.CREATE]
 
 
+def test_a_window_that_is_nearly_over_is_no_window() -> None:
+    """T-4: what is still owed then belongs into the three weeks to come, as what is overdue does."""
+    given = session_of(None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0)
+    story = Story(pair_of(start=date(2026, 6, 29)), state=state_of(given, pair=pair_of(start=date(2026, 6, 29))))
+    story.tick()
+    assert story.next.booked
+    assert story.next.span.start <= NOW + 3 * WEEK
+
+
 def test_a_window_shorter_than_the_session_is_said_so() -> None:
     """T-4: an odd hand-made window ends in words, not in an error."""
     story = Story(report=person("Sam", "Europe/London", "GB", hours="Mon-Fri 23:00-23:45"))
