@@ -370,12 +370,14 @@ def test_a_former_demo_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture
     out = tmp_path / "out"
     run(out, progress=lambda _: None, weeks=0)
     assert "Booked: the career conversation" in capsys.readouterr().out
+    first = (out / "ledger.jsonl").read_bytes()
     (out / "mail" / "old.html").write_text("from the last time")
     (out / "link").symlink_to(outside)
     run(out, progress=lambda _: None, weeks=0)
     assert not (out / "mail" / "old.html").exists() and not (out / "link").is_symlink()
     assert (outside / "kept.txt").exists()
     assert (out / "index.html").is_file()
+    assert (out / "ledger.jsonl").read_bytes() == first  # the story is the same each time
 
 
 def test_a_provider_it_can_not_be_played_on_is_refused_before_anything_is_written(tmp_path: Path) -> None:

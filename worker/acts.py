@@ -215,11 +215,13 @@ def _identified(
     found: list[tuple[Dated, Promise]] = []
     for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
         before = [(c.id, promise) for c, promise in old if c.owner is owner]
+        words = {one: promise.text for one, promise in before}
         for n, (promise, known) in enumerate(zip(promises, carry(before, promises), strict=True)):
             if promise.due is None:
                 raise Refused("A commitment has no date. Give every commitment one: `by 2027-02-15`.")
             one = known or _new_id(session_id, revision, owner, n)
-            found.append((Dated(id=one, owner=owner, due=promise.due), promise))
+            reworded = one in words and words[one] != promise.text
+            found.append((Dated(id=one, owner=owner, due=promise.due, reworded=reworded), promise))
     return found
 
 

@@ -325,8 +325,8 @@ class Outbox:
 
 
 def _again(message: Message) -> bool:
-    """The one kind that is sent once more when nobody knows whether it went out."""
-    return message.name == "contract_summary" and message.attempts <= 2
+    """Whether it is of a kind that is sent once more when nobody knows whether it went out, and this is that time."""
+    return message.name in planner.ONCE_MORE and message.attempts <= 2
 
 
 def _adhoc(state: PairState, session_id: str) -> bool:

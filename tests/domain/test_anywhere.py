@@ -117,7 +117,7 @@ def fits(given_: Given, story: Story, session: Session) -> None:
     assert len(set(days)) == len(days)
 
 
-QUICK = settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=45, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @QUICK

@@ -230,6 +230,28 @@ def test_a_note_for_a_day_becomes_a_block_when_the_date_moves() -> None:
     assert block(story).minutes == 30
 
 
+def test_other_words_are_written_in_its_place() -> None:
+    """T-8, R-18: where a human had put it."""
+    story = owing()
+    at = utc(2026, 9, 16, 18)
+    story.move(story.commitment(), at, 30)
+    reworded = Dated(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
+    story.say(lambda p: acts.record(p, p.sessions["c1"], [reworded], 2))
+    assert [m.what for m in story.state.messages if m.event == "p1.1"] == [What.CREATE, What.UPDATE]
+    assert block(story).start == at
+    assert [p.span.start for p in story.standing() if p.key == "p1.1"] == [at]
+
+
+def test_other_words_for_what_was_taken_off_leave_it_off() -> None:
+    """T-8."""
+    story = owing()
+    story.delete(story.commitment())
+    reworded = Dated(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
+    story.say(lambda p: acts.record(p, p.sessions["c1"], [reworded], 2))
+    assert story.commitment().dismissed
+    assert story.placed(story.commitment()) is None
+
+
 def test_moving_it_by_hand_is_respected() -> None:
     """T-8: the due date stays."""
     story = owing()

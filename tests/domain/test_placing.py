@@ -1,4 +1,4 @@
-"""Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-12, T-14, T-15)."""
+"""Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-15)."""
 
 from datetime import date, datetime
 from itertools import pairwise
@@ -29,7 +29,6 @@ from tests.domain.build import (
 from worker.domain import acts
 from worker.domain.model import (
     Answer,
-    Format,
     FreeBusy,
     Kind,
     Need,
@@ -341,67 +340,6 @@ def test_the_same_event_is_moved_when_it_still_exists() -> None:
         (What.UPDATE, before.key, before.span.start)
     ]
     assert [p.span for p in story.standing()] == [story.next.span]
-
-
-# --- T-12: times to choose from ---
-
-
-def thrice() -> Story:
-    story = booked()
-    for _ in range(3):
-        story.now += DAY
-        story.decline(story.next)
-    return story
-
-
-def test_from_the_third_deferral_on_three_times_are_held() -> None:
-    """T-12, R-10: on three different days, one of them booked."""
-    story = thrice()
-    options = story.next.options
-    assert len(options) == 3
-    assert len({option.start.date() for option in options}) == 3
-    assert story.next.span == options[0]
-    assert [m.number for m in story.mails("deferral_notice")] == [1, 2, 3]
-    assert "asked to choose" in [d for d in story.told if d.what == "warning"][-1].reason
-
-
-def test_before_the_third_there_is_nothing_to_choose() -> None:
-    """T-12."""
-    story = booked()
-    for _ in range(2):
-        story.decline(story.next)
-        assert story.next.options == ()
-
-
-def test_the_times_held_to_choose_from_are_taken() -> None:
-    """T-12: neither another session of the pair nor a block gets them."""
-    story = thrice()
-    held = story.next.options
-    story.say(lambda p: acts.talk(p, Trigger.DOUBT))
-    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
-    assert not any(adhoc.span.overlaps(option) for option in held)
-
-
-def test_choosing_one_of_them_is_no_deferral() -> None:
-    """T-12."""
-    story = thrice()
-    chosen = story.next.options[2]
-    story.say(lambda p: acts.ask(p, p.sessions[story.next.id], chosen))
-    assert story.next.span == chosen
-    assert story.next.count == 3
-    assert story.next.options == ()
-    assert [p.span for p in story.standing()] == [chosen]
-
-
-def test_deferrals_are_counted_over_the_cycle() -> None:
-    """T-12, R-10: each part of a series once is three times."""
-    story = booked(Story(pair_of(format=Format.SERIES)))
-    parts = [s.id for s in story.of_kind(Kind.CAREER)]
-    for part in parts:
-        story.now += HOUR
-        story.decline(story.session(part))
-    assert [story.session(part).count for part in parts] == [1, 1, 1]
-    assert [len(story.session(part).options) for part in parts] == [0, 0, 3]
 
 
 # --- T-15 ---

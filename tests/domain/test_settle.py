@@ -91,11 +91,12 @@ def test_it_is_tried_for_at_least_two_days_before_it_is_given_up() -> None:
     assert sum((due - NOW for due in waits if due), timedelta()) >= 2 * DAY
 
 
-def test_the_summary_is_sent_once_more_when_nobody_knows() -> None:
+@pytest.mark.parametrize("name", ["contract_summary", "operator_alert"])
+def test_some_are_sent_once_more_when_nobody_knows(name: str) -> None:
     """With its Message-ID, so that a mail program shows one; and then it is for a human to see."""
-    once = settle(mail("contract_summary", 1), Outcome.UNCERTAIN, NOW)
+    once = settle(mail(name, 1), Outcome.UNCERTAIN, NOW)
     assert (once.progress, once.due_at) == (Progress.WAITING, NOW)
-    twice = settle(mail("contract_summary", 2), Outcome.UNCERTAIN, NOW)
+    twice = settle(mail(name, 2), Outcome.UNCERTAIN, NOW)
     assert (twice.progress, twice.tell_operator) == (Progress.UNCERTAIN, True)
 
 

@@ -39,7 +39,9 @@ def figures(result: Result) -> Figures:
             (_cause(cause), len(moves), _days(moves))
             for cause, moves in sorted(lost(result.ledger).items(), key=lambda one: -len(one[1]))
         ],
-        mails=sorted(((name.replace("_", " "), mails.count(name)) for name in set(mails)), key=lambda one: -one[1]),
+        mails=sorted(
+            ((name.replace("_", " "), mails.count(name)) for name in set(mails)), key=lambda one: (-one[1], one[0])
+        ),
     )
 
 

@@ -70,7 +70,7 @@ def write(result: Result, out: Path) -> None:
         letters={letter.id: letter for letter in result.letters},
         sent=_sent,
         ahead=_ahead(result),
-        calendars=sorted(result.persons),
+        calendars=list(result.persons),
         first=first,
     )
     (out / "index.html").write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ from worker.domain.reasons import date_text
 from worker.domain.worktime import holiday
 from worker.simulate import Line
 
-WEEK = 31  #: so wide is a week
+WEEK = 32  #: so wide is a week
 TALKS, MANAGERS, REPORTS = 42, 76, 92  #: how deep in a lane: conversations, the promises of each
 LANE = 112
 DAY = timedelta(days=1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from worker.domain import cadence, deferrals, placing
+from worker.domain import blocks, cadence, deferrals, placing
 from worker.domain.model import (
     Cause,
     Commitment,
@@ -36,6 +36,7 @@ class Dated:
     id: str
     owner: Owner
     due: date
+    reworded: bool = False  #: it continues one, in other words
 
 
 def not_held(p: Planning, session: Session) -> None:
@@ -179,6 +180,8 @@ def _take_over(p: Planning, session: Session, promises: Sequence[Dated]) -> None
             p.keep(_commitment(p, session, promise))
         elif old_one.due != promise.due:
             p.keep(old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False)
+        elif promise.reworded:
+            blocks.reword(p, old_one)
 
 
 def _commitment(p: Planning, session: Session, promise: Dated) -> Commitment:

@@ -59,6 +59,12 @@ def _take_off(p: Planning, commitment: Commitment) -> None:
     p.keep(commitment, block=None)
 
 
+def reword(p: Planning, commitment: Commitment) -> None:
+    """The promise says something else now, and so has its block: in its place, wherever that is."""
+    if commitment.block is not None:
+        _write(p, commitment, commitment.block, all_day=commitment.all_day)
+
+
 def _place(p: Planning, commitment: Commitment) -> None:
     day_before, due_day = candidate_days(p.manager, commitment.due)
     first, last = _day(p.manager, day_before), _day(p.manager, due_day)

@@ -122,6 +122,8 @@ LONGEST_WAIT = timedelta(hours=1)
 FRESH = timedelta(minutes=5)
 TELL_AFTER = 6
 GIVE_UP_AFTER = 60
+#: Better twice than never: what the two agreed on, and what the operator has no other way to hear of.
+ONCE_MORE = frozenset({"contract_summary", "operator_alert"})
 
 
 def fresh(message: Message, now: datetime) -> bool:
@@ -146,8 +148,8 @@ def settle(message: Message, outcome: Outcome, now: datetime, retry_after: timed
 
 
 def _uncertain_mail(message: Message, now: datetime) -> Settlement:
-    """Nobody knows whether it went out. The summary goes once more, with its Message-ID; others wait for a human."""
-    if message.name == "contract_summary" and message.attempts < 2:
+    """Nobody knows whether it went out. Some go once more, with the same Message-ID; others wait for a human."""
+    if message.name in ONCE_MORE and message.attempts < 2:
         return Settlement(Progress.WAITING, due_at=now)
     return Settlement(Progress.UNCERTAIN, tell_operator=True)
 

@@ -1,0 +1,336 @@
+"""What two people said to each other is found nowhere but where it belongs (R-6, R-23).
+
+Words that nobody else would write are planted in everything that is content, the whole loop is lived through, and
+then every byte that was written is looked through: database and write-ahead log, the queue, the log at its finest,
+the history, the ledger, the events, the mails. Only the mails between the two, and the manager's own private blocks,
+may hold them; each word only there where its reader may read it.
+"""
+
+import base64
+import logging
+import quopri
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.conftest import migrate
+from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, Fails, Office, pair, pairs, people, settings, texts
+from worker.bootstrap import JsonLines
+from worker.domain.model import (
+    Contract,
+    EventDraft,
+    EventRef,
+    Kind,
+    Promise,
+    ReviewPoint,
+    Session,
+    Standing,
+    Trigger,
+)
+from worker.domain.model import Event as CalendarEvent
+from worker.errors import Forbidden, Refused, UnknownName, WrongKey
+from worker.providers.memory import MemoryCalendar
+from worker.simulate import told
+from worker.store import tables
+
+#: By where each is planted. No word of them is in any template or in the program.
+WORDS = {
+    "theirs": "zephyrine",
+    "theirs.support": "quillwort",
+    "theirs.success": "marrowfat",
+    "mine": "hyacinthine",
+    "mine.support": "wolfsbane",
+    "mine.success": "tamarisk",
+    "mine.let_go": "bergamotte",
+    "review": "saxifrage",
+    "question": "nightshade",
+    "progress": "larkspurry",
+    "changed": "periwinkle",
+    "closing": "candytufts",
+    "letting_go": "toadflaxes",
+    "trigger": "monkshoods",
+}
+SENTINELS = tuple(WORDS.values())
+#: The blocks on the manager's own calendar show the manager's own promises.
+ON_BLOCKS = {WORDS[name] for name in ("mine", "mine.let_go", "changed")}
+
+
+def planted(day: date) -> Contract:
+    later = day + timedelta(days=40)
+    return Contract(
+        report=(
+            Promise(
+                text=f"Draft the {WORDS['theirs']} page",
+                due=later,
+                support=WORDS["theirs.support"],
+                success=WORDS["theirs.success"],
+            ),
+        ),
+        manager=(
+            Promise(
+                text=f"Introduce Sam to the {WORDS['mine']} group",
+                due=later,
+                support=WORDS["mine.support"],
+                success=WORDS["mine.success"],
+            ),
+            Promise(text=f"Ask about {WORDS['mine.let_go']}", due=later + timedelta(days=5)),
+        ),
+        reviews=(ReviewPoint(month=date(later.year, later.month, 1), text=f"how the {WORDS['review']} went"),),
+        question=f"What about {WORDS['question']}?",
+        progress=(f"The {WORDS['progress']} was named by two teams.",),
+    )
+
+
+class Watched(MemoryCalendar):
+    """Keeps what is written on it, as whoever opens the event sees it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drafts: list[tuple[str, EventDraft]] = []
+
+    def create(self, calendar: str, draft: EventDraft) -> CalendarEvent:
+        self.drafts.append((calendar, draft))
+        return super().create(calendar, draft)
+
+    def update(self, ref: EventRef, draft: EventDraft) -> CalendarEvent:
+        self.drafts.append((ref.calendar, draft))
+        return super().update(ref, draft)
+
+
+@dataclass(slots=True)
+class Lived:
+    """What is left of a loop that was lived through."""
+
+    office: Office
+    calendar: Watched
+    folder: Path
+    log: str
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+    folder = tmp_path_factory.mktemp("leaks")
+    url = f"sqlite:///{folder / 'longarc.db'}"
+    with (folder / "longarc.log").open("w") as stream:
+        logged = logging.StreamHandler(stream)
+        logged.setFormatter(JsonLines())
+        root = logging.getLogger()
+        was, names = root.level, ("sqlalchemy.engine", "huey", "alembic")
+        root.addHandler(logged)
+        root.setLevel("DEBUG")
+        for name in names:
+            logging.getLogger(name).setLevel("DEBUG")
+        try:
+            office, calendar, errors = live(url)
+        finally:
+            root.removeHandler(logged)
+            root.setLevel(was)
+            for name in names:
+                logging.getLogger(name).setLevel("WARNING")
+    queue(folder)
+    yield Lived(office, calendar, folder, (folder / "longarc.log").read_text(), errors)
+    office.close()
+
+
+def live(url: str) -> tuple[Office, Watched, str]:
+    """Dana and Sam, from the first session to the next one's summary; Kim is another report of Dana's."""
+    migrate(url)
+    office = Office(url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), known=settings(url))
+    calendar = Watched()
+    office.calendar = calendar
+    office.worker.services.use(calendars={"memory": calendar})
+    office.tick()
+    acts, pair_id = office.worker.acts, f"{DANA}>{SAM}"
+    held = hold(office, pair_id)
+    acts.record(held.id, planted(office.clock().date()))
+    office.run(2 * HOUR)
+    mine, let_go = sorted(
+        (c for c in office.store.register.commitments(pair_id) if c.owner == "manager"), key=lambda c: c.due
+    )
+    acts.talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['trigger']} called")
+    office.run(5 * DAY)
+    acts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
+    acts.close(let_go.id, Standing.LET_GO, f"Because of {WORDS['letting_go']}")
+    office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
+    office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
+    office.run(DAY)
+    office.calendar.fail = office.mailer.fail = None
+    office.run_to(office.session(Kind.CAREER, pair_id).span.start)
+    return office, calendar, provoked(office, held, mine.id)
+
+
+def hold(office: Office, pair_id: str) -> Session:
+    session = office.session(Kind.CAREER, pair_id)
+    office.run_to(session.span.end)
+    office.tick()
+    found = office.store.register.session(session.id)
+    assert found is not None
+    return found
+
+
+def provoked(office: Office, held: Session, commitment: str) -> str:
+    """The texts of errors that content was near to."""
+    stranger = office.another("stranger")
+    stranger.store.content._seal = type(stranger.store.content._seal)([KEY[::-1].replace("=", "") + "="])
+    undated = Contract(manager=(Promise(text=f"Some {WORDS['mine']}", due=None),), question=WORDS["question"])
+    attempts = (
+        (Refused, lambda: office.worker.acts.record(held.id, undated)),
+        (UnknownName, lambda: office.worker.acts.record("nothing", planted(office.clock().date()))),
+        (UnknownName, lambda: office.worker.acts.change("nothing", text=WORDS["changed"])),
+        (WrongKey, lambda: stranger.store.content.revisions(held.id)),
+        (Refused, lambda: _twice(office, commitment)),
+    )
+    said = []
+    for error, attempt in attempts:
+        with pytest.raises(error) as caught:
+            attempt()
+        said.append(f"{caught.value!s} {caught.value!r}")
+    return "\n".join(said)
+
+
+def _twice(office: Office, commitment: str) -> None:
+    for _ in range(2):
+        office.worker.acts.close(commitment, Standing.DONE, WORDS["closing"])
+
+
+def queue(folder: Path) -> None:
+    """Have Huey's own tasks go through their queue, in a process of their own."""
+    config = folder / "longarc.toml"
+    config.write_text(f'database = "sqlite:///{folder / "longarc.db"}"\npeople = "none.csv"\noperator = "{OPERATOR}"\n')
+    script = (
+        "from worker import tasks\n"
+        "tasks.sync(); tasks.sweep(); tasks.deliver(); tasks.tick.call_local()\n"
+        "print(tasks.huey.pending_count())"
+    )
+    environment = {"LONGARC_CONFIG": str(config), "LONGARC_KEY": KEY, "PATH": ""}
+    command = [sys.executable, "-c", script]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout.split()[-1]) >= 3, "they wait in the queue, where they can be read"
+    (folder / "queue.err").write_text(done.stderr)
+
+
+# --- looking ---
+
+
+def hidden_in(raw: bytes) -> set[str]:
+    """The planted words in some bytes, as they are or in what mail and databases make of them."""
+    seen = raw.lower()
+    forms = {word: (word.encode(), quopri.encodestring(word.encode()), *_base64(word)) for word in SENTINELS}
+    return {
+        word
+        for word, all_ in forms.items()
+        if any(form.lower() in seen for form in all_[:2]) or any(form in raw for form in all_[2:])
+    }
+
+
+def _base64(word: str) -> list[bytes]:
+    """The middle of a word in base64, wherever it begins in a text."""
+    whole = [base64.b64encode(b"_" * shift + word.encode()) for shift in range(3)]
+    return [text[-(-8 * shift // 6) : 8 * (shift + len(word)) // 6] for shift, text in enumerate(whole)]
+
+
+def readable(mail: EmailMessage) -> set[str]:
+    return hidden_in((texts([mail]) + str(mail["Subject"])).encode())
+
+
+def to(mail: EmailMessage) -> str:
+    return str(mail["To"]).rpartition("<")[2].strip(">")
+
+
+def test_the_search_finds_what_is_there() -> None:
+    """So that finding nothing means something."""
+    for word in SENTINELS:
+        line = f"a {word} b".encode()
+        for raw in (line, line.upper(), base64.b64encode(line), base64.b64encode(b"_" + line)):
+            assert hidden_in(raw) == {word}, raw
+
+
+def test_every_word_that_was_planted_reached_whom_it_was_for(lived: Lived) -> None:
+    """The loop went through summary, brief, review, due, change and letting go, so there was enough to leak."""
+    names = {key.partition(":")[0] for key, _ in lived.office.mailer.sent}
+    assert {"contract_summary", "brief", "review_note", "commitment_due", "contract_request"} <= names
+    mails = [mail for _, mail in lived.office.mailer.sent]
+    assert set().union(*(readable(mail) for mail in mails)) >= set(SENTINELS) - {WORDS["closing"], WORDS["letting_go"]}
+
+
+def test_nothing_that_was_written_to_disk_holds_a_word(lived: Lived) -> None:
+    """Database, write-ahead log, queue, and the log at DEBUG, statements and all."""
+    files = [path for path in lived.folder.rglob("*") if path.is_file()]
+    assert {"longarc.db", "longarc.db-wal", "longarc.queue.db", "longarc.log"} <= {path.name for path in files}
+    assert {path.name: hidden_in(path.read_bytes()) for path in files} == {path.name: set() for path in files}
+
+
+def test_the_log_did_tell_something(lived: Lived) -> None:
+    for sign in ("contract_summary", "INSERT INTO contract", "sealed"):
+        assert sign in lived.log, sign
+
+
+def test_no_row_holds_a_word(lived: Lived) -> None:
+    """Read through the database itself, whatever its pages look like."""
+    with lived.office.store.database.read() as connection:
+        for name in tables.metadata.tables:
+            for row in connection.execute(text(f'SELECT * FROM "{name}"')):
+                assert hidden_in(repr(tuple(row)).encode()) == set(), name
+
+
+def test_history_and_ledger_hold_no_word(lived: Lived) -> None:
+    lines = lived.office.history()
+    assert {"mail", "session", "commitment", "contract", "event.create"} <= {line["what"] for line in lines}
+    assert hidden_in(repr([(line, told(line)) for line in lines]).encode()) == set()
+
+
+def test_no_error_says_a_word(lived: Lived) -> None:
+    assert lived.errors
+    assert hidden_in(lived.errors.encode()) == set()
+
+
+def test_events_are_neutral_and_private_blocks_are_the_managers_own(lived: Lived) -> None:
+    """A block shows what the manager promised, has no guests, lies on the manager's calendar, and a neutral title."""
+    shown: set[str] = set()
+    for calendar, draft in lived.calendar.drafts:
+        assert hidden_in(draft.subject.encode()) == set()
+        found = hidden_in(draft.body.encode())
+        if found:
+            assert (calendar, draft.guests) == (DANA, ())
+        shown |= found
+    assert shown == ON_BLOCKS
+    whole = [draft for _, draft in lived.calendar.drafts if draft.guests]
+    assert {guest.email for draft in whole for guest in draft.guests} == {SAM, KIM}
+
+
+def test_only_the_two_read_what_the_two_agreed_on(lived: Lived) -> None:
+    for key, mail in lived.office.mailer.sent:
+        if to(mail) not in (DANA, SAM):
+            assert readable(mail) == set(), key
+        if KIM in str(mail) or f">{KIM}" in key:
+            assert readable(mail) == set(), key
+        assert hidden_in(str(mail["Subject"]).encode()) == set(), key
+        assert to(mail) in (DANA, SAM, KIM, OPERATOR)
+
+
+def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> None:
+    """R-6: neither the words nor the kind of reason reach anybody else, and no calendar shows that there was one."""
+    readers = {to(mail) for _, mail in lived.office.mailer.sent if WORDS["trigger"] in readable(mail)}
+    assert readers == {DANA}
+    theirs = [mail for _, mail in lived.office.mailer.sent if to(mail) != DANA]
+    for sign in ("leaving", "another employer", "thinking of"):
+        assert sign not in texts(theirs).lower(), sign
+    subjects = {
+        draft.subject for calendar, draft in lived.calendar.drafts if draft.guests and draft.guests[0].email == SAM
+    }
+    assert len({subject for subject in subjects if subject.startswith("Career")}) == 1
+
+
+def test_the_operator_hears_of_trouble_and_of_nothing_else(lived: Lived) -> None:
+    alerts = [mail for _, mail in lived.office.mailer.sent if to(mail) == OPERATOR]
+    assert alerts
+    assert set().union(*(readable(mail) for mail in alerts)) == set()
