@@ -270,7 +270,7 @@ def test_a_quarter_with_kills_at_random(child: Child, servers: Embedded, tmp_pat
     dice = random.Random(seed)
     story = Story(child, servers, tmp_path / "quarter", f"quarter{seed}", count=3 if FULL else 1)
     assert story.live([["people"]]) == 0
-    end = START + (100 if FULL else 40) * DAY
+    end = START + (100 if FULL else 25) * DAY
     deaths = 0
     while story.at < end:
         until = min(story.at + timedelta(days=dice.choice((1, 7, 20))), end)

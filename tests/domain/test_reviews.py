@@ -301,6 +301,7 @@ def test_reviews_of_a_conversation_that_did_not_take_place_go(review: Review) ->
     assert len(reviews(story)) == 2
     story.say(lambda p: acts.not_held(p, p.sessions[first]))
     assert reviews(story) == []
+    assert {(s.start, s.end) for s in story.of_kind(Kind.REVIEW)} == {(None, None)}
     ahead = {p.key for p in story.standing() if p.span.start > story.now}
     assert ahead == {s.key for s in story.of_kind(Kind.CAREER) if s.booked}
     story.until(story.session(first).span.end)
