@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from cryptography.fernet import Fernet
 
 from tests.desks import SECRET, Desk, contract_file, fresh_desk, just_held, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
