@@ -83,6 +83,7 @@ class Sweep:
         except LeaseLost:
             self._store.plans.release(holder)
             log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
+            self._store.plans.release(holder)
             return
         except BaseException:
             self._store.plans.release(holder)
