@@ -47,8 +47,8 @@ from worker.store import rows, tables
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
 EVE, PAT = "eve@corp.example", "pat@corp.example"
-#: An ended wait, a retry, a reading: after so long without failures everything has settled.
-SETTLED = 3 * HOUR
+#: A wait that ends, a retry, a reading, a calendar that refused and is asked again after a day: then all has settled.
+SETTLED = 26 * HOUR
 SERVICE = worlds.SERVICE
 
 ERRORS: dict[str, Callable[[], ProviderError]] = {

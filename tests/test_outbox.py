@@ -137,6 +137,23 @@ def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> No
     assert [event.span for event in office.events()] == [office.session().span]
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved: bool) -> None:
+    """T-10: the event refuses to move for days, and the same answer stands on it all the while."""
+    session = booked(office)
+    if moved:
+        office.calendar.move(DANA, session.key, span(session.span.start + DAY, 75))
+    office.decline(session)
+    office.calendar.fail = Fails(refused, "update")
+    office.run(4 * DAY)
+    assert office.session().count == 1
+    assert len(office.mails("deferral_notice")) <= 1
+    office.calendar.fail = None
+    office.run(2 * DAY)
+    assert (office.session().count, len(office.mails("deferral_notice"))) == (1, 1)
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
 def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
     office.mailer.fail = Fails(refused, "send", times=1)
     office.tick()

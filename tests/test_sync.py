@@ -24,7 +24,7 @@ from tests.worlds import (
     span,
     texts,
 )
-from worker.domain.model import Answer, Kind, Review, Session, Show, Span
+from worker.domain.model import Answer, Changes, Kind, Review, Session, Show, Span
 from worker.errors import NotFound, RateLimited, Unavailable
 
 
@@ -124,6 +124,29 @@ def test_an_event_that_is_not_ours_is_never_touched(office: Office) -> None:
     window = Span(busy[0].start, busy[-1].end)
     left = {e.ref.id: e.span for e in office.calendar.changes(DANA, None, window).events if not e.key}
     assert set(left) == ids and sorted(left.values()) == busy
+
+
+def test_a_reading_that_was_overtaken_changes_nothing(office: Office) -> None:
+    """The service answered; before that is written down, another process has moved the event. What was read is old."""
+    session = booked(office)
+    other = office.another("other")
+    real = office.calendar.changes
+
+    def overtaken(calendar: str, cursor: str | None, window: Span) -> Changes:
+        told = real(calendar, cursor, window)
+        office.calendar.changes = real  # type: ignore[method-assign]
+        other.acts.defer(session.id)
+        other.sweep.run("other")
+        other.outbox.run("other")
+        return told
+
+    office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
+    office.calendar.changes = overtaken  # type: ignore[method-assign]
+    office.tick()
+    office.run(DAY + HOUR)
+    now = office.session()
+    assert now.span != session.span and (now.by_hand, now.count) == (False, 1)
+    assert [event.span for event in office.events()] == [now.span]
 
 
 # --- what is not believed ---

@@ -259,8 +259,23 @@ def test_what_is_under_way_is_not_compared() -> None:
     update = message_of(what=What.UPDATE, event=session.key, key="u", progress=Progress.SENDING)
     state = state_of(session, placed={session.key: old}, messages=(update,), looked_at=NOW)
     assert decide(NOW, state, Calendars()).deferrals == ()
-    settled = replace(state, messages=(replace(update, progress=Progress.DONE),))
+    done = (replace(update, progress=Progress.DONE),)
+    stands = replace(old, span=session.span, written=session.span)
+    settled = replace(state, messages=done, placed={session.key: stands})
     assert [d.cause for d in decide(NOW, settled, Calendars()).deferrals] == [Cause.DECLINED]
+
+
+def test_an_answer_to_the_time_before_is_no_answer_to_this_one() -> None:
+    """Our move was refused: the decline that it answers still stands there, and was counted when it came."""
+    session = session_of(utc(2026, 9, 29, 8), sequence=2, count=1)
+    old = placed_of(
+        session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)), answers={SAM.email: Answer.DECLINED}
+    )
+    refused = message_of(what=What.UPDATE, event=session.key, key="u", progress=Progress.DEAD)
+    state = state_of(session, placed={session.key: old}, messages=(refused,), looked_at=NOW)
+    decided = decide(NOW + timedelta(hours=1), state, Calendars())
+    assert decided.deferrals == ()
+    assert [m.what for m in decided.messages if m.event] == [What.UPDATE]
 
 
 def _unheard(progress: Progress = Progress.DROPPED, at: datetime = NOW) -> tuple[Story, Session]:

@@ -61,23 +61,34 @@ def _compare(p: Planning, session: Session, placed: Placed) -> None:
     if placed.gone:
         defer(p, session, Cause.DELETED)
         return
+    if placed.span == placed.written != session.span:
+        _write_again(p, session)
+        return
     declined = [who for who, answer in placed.answers.items() if answer is Answer.DECLINED]
     if declined:
+        p.acknowledge(placed)  # so that this answer is never counted twice, should the event refuse to move
         defer(p, session, Cause.DECLINED, declined[0])
         return
     if placed.span != placed.written:
         session = _moved(p, session, placed)
-    elif placed.span != session.span:
-        _write_again(p, session)
-        return
     if session.booked and session.span.start - p.now > LAST_HOURS:
         _holiday(p, session)
     if p.sessions[session.id].booked:
         _clash(p, p.sessions[session.id])
 
 
+def lost_already(p: Planning, session: Session, placed: Placed) -> bool:
+    """Whether the time on the calendar is one it was deferred from, with the cause still there: nobody keeps it."""
+    too_short = session.kind is Kind.CAREER and placed.span.minutes < p.policy.min_by_hand
+    if too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
+        return True
+    standing = (Cause.BOOKED_OVER, Cause.OUT_OF_OFFICE, Cause.HOLIDAY)
+    mine = [d for d in p.state.deferrals if d.session == session.id and d.cause in standing]
+    return any(d.was == placed.span for d in mine)
+
+
 def _write_again(p: Planning, session: Session) -> None:
-    """Our last change never reached the calendar."""
+    """Our last change never reached the calendar, so whatever was answered there was answered to an older time."""
     blocked = p.refused_until(session.id)
     if blocked and p.now < blocked:
         p.wake(blocked)

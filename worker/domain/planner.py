@@ -46,8 +46,11 @@ def pass_time(p: Planning) -> None:
         end, placed = session.span.end, p.placed(session.key)
         if p.now < end:
             p.wake(end)
+        elif placed and placed.span != session.span and deferrals.lost_already(p, session, placed):
+            p.put(session, state=State.DEFERRED, start=None, end=None, by_hand=False, options=())
+            p.decide("warning", "The calendar never took the new time, so it gets another one.", session.id)
         elif placed and placed.span.end > p.now:
-            stands = p.put(session, start=placed.span.start, end=placed.span.end)
+            stands = p.put(session, start=placed.span.start, end=placed.span.end, by_hand=True)
             p.decide_session(stands, "The calendar never took the new time; people see the old one, and it stands.")
             p.wake(p.now)
         elif placed or reviews.inside(p, session):
