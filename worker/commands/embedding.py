@@ -9,8 +9,8 @@ import logging
 import os
 import socket
 from collections.abc import Collection, Iterator, MutableMapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -56,6 +56,8 @@ class House:
     """A folder that everything is in."""
 
     folder: Path
+    #: Keeps the ports that were just chosen from everybody else until the servers take them.
+    _kept: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
 
     @property
     def config(self) -> Path:
@@ -87,9 +89,24 @@ class House:
             config=self.config,
             key=self.key,
             database=json.dumps(database.render_as_string(), ensure_ascii=False),
-            caldav=_free(CALDAV_PORT),
-            smtp=_free(SMTP_PORT),
+            caldav=self._keep_free(CALDAV_PORT),
+            smtp=self._keep_free(SMTP_PORT),
         )
+
+    def _keep_free(self, first: int) -> int:
+        """A port that nobody listens on, the first one if possible."""
+        for port in range(first, first + TRIED):
+            trying = socket.socket()
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trying.bind((_HOST, port))
+                trying.listen()  # two may be bound to a port, and only one can listen there
+            except OSError:
+                trying.close()
+                continue
+            self._kept.callback(trying.close)
+            return port
+        raise LongarcError(f"No port from {first} to {first + TRIED - 1} is free. Write one into the settings.")
 
     def take_in(self, env: MutableMapping[str, str]) -> None:
         """Have this process, and whatever it starts, use these settings and this key."""
@@ -108,21 +125,9 @@ class House:
         for noisy in ("mail.log", "waitress"):  # they tell of each connection
             logging.getLogger(noisy).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
+        self._kept.close()
         with Embedded(self.folder, list(zones), int(ports[0] or 0), int(ports[1]), zones=zones) as servers:
             yield servers
-
-
-def _free(first: int) -> int:
-    """A port that nobody listens on, the first one if possible."""
-    for port in range(first, first + TRIED):
-        with socket.socket() as trying:
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trying.bind((_HOST, port))
-            except OSError:
-                continue
-            return port
-    raise LongarcError(f"No port from {first} to {first + TRIED - 1} is free. Write one into the settings yourself.")
 
 
 def example(name: str) -> bytes:
