@@ -294,7 +294,8 @@ class MemoryCalendar:
         """Somebody invited says whether they come."""
         entry = self._on(calendar, key_or_id)
         entry.answers[address] = answer
-        self._touch(entry, by_hand=True)
+        self._touch(entry, by_hand=not entry.key)
+        self._stirred.add(entry.organizer)  # an answer to us is read there; nobody else's time is another by it
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
         """Drag an event elsewhere. The organizer moves it for all, who are asked anew; somebody invited has

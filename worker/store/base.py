@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from sqlite3 import OperationalError as DriverError
 from typing import Any, NamedTuple
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
@@ -18,6 +19,9 @@ from worker.seal import Seal
 from worker.store import tables
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+#: How a transaction that only reads is told from one that writes.
+_READS: dict[str, Any] = {"reading": True}
+_REPEATABLE: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
 #: How long a writer waits for another before it gives up, in seconds.
 PATIENCE = 30
 
@@ -33,41 +37,43 @@ class Database:
         self.url = make_url(url)
         self.lite = self.url.get_backend_name() == "sqlite"
         self.engine = _engine(url, self.lite)
+        # the same pool of connections; how a transaction begins is said once, not with each
+        self._reader = self.engine.execution_options(**(_READS if self.lite else _REPEATABLE))
+        self._upserts: dict[tuple[str, ...], Executable] = {}
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view; nothing is written."""
-        with self._connect(reading=True) as connection, connection.begin():
+        with self._connect(self._reader) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All of it is written at the end, or nothing."""
-        with self._connect(reading=False) as connection, connection.begin():
+        with self._connect(self.engine) as connection, connection.begin():
             yield connection
 
-    @contextmanager
-    def _connect(self, *, reading: bool) -> Iterator[Connection]:
+    def _connect(self, engine: Engine) -> Connection:
         try:
-            connection = self.engine.connect()
+            return engine.connect()
         except OperationalError as error:
             where = self.url.render_as_string(hide_password=True)
             raise DatabaseUnreachable(f"The database {where} can't be reached: {_first_line(error)}") from error
-        with connection:
-            if self.lite:
-                connection = connection.execution_options(reading=reading)
-            elif reading:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert the rows, or change those columns of the rows that are there already."""
-        if not rows:
-            return
+        if rows:
+            name = (table.name, *rows[0])
+            if name not in self._upserts:
+                self._upserts[name] = self._upsert(table, list(rows[0]))
+            connection.execute(self._upserts[name], list(rows))
+
+    def _upsert(self, table: Table, columns: Sequence[str]) -> Executable:
         insert = (sqlite if self.lite else postgresql).insert(table)
         key = [column.name for column in table.primary_key]
-        changes = {name: insert.excluded[name] for name in rows[0] if name not in key}
-        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changes), list(rows))
+        changes = {name: insert.excluded[name] for name in columns if name not in key}
+        made: Executable = insert.on_conflict_do_update(index_elements=key, set_=changes)
+        return made
 
     def insert_new(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Iterable[str]
@@ -121,7 +127,12 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get("reading", False)
     # a writer takes its lock at once: two that read first and write later would stop each other
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    statement = "BEGIN" if reading else "BEGIN IMMEDIATE"
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        driver.execute(statement)
+    except DriverError as error:
+        raise OperationalError(statement, None, error) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -12,13 +12,55 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.plans import wake
 from worker.store.strays import take_in
+from worker.store.tables import any_of, at
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
 message, person = tables.message, tables.person
 
+
+# Statements are built once: building one takes longer than performing it.
+_FREE = or_(calendar.c.holder.is_(None), calendar.c.held_until <= at("now"))
+_CLAIMABLE = (
+    select(calendar)
+    .where(calendar.c.due_at <= at("now"), _FREE)
+    .order_by(calendar.c.due_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = (
+    update(calendar)
+    .where(calendar.c.address.in_(any_of("addresses")))
+    .values(holder=bindparam("me"), held_until=at("until"))
+)
+_MINE = and_(calendar.c.address == bindparam("one"), calendar.c.holder == bindparam("me"))
+_GIVE_BACK = update(calendar).where(_MINE).values(due_at=at("due"), holder=None, held_until=None)
+_READ_TO = update(calendar).where(_MINE).values(cursor=bindparam("upto"))
+_READ_WHOLE = (
+    update(calendar).where(_MINE).values(cursor=bindparam("upto"), full_at=at("now"), size=bindparam("events"))
+)
+_SOON = (
+    update(calendar)
+    .where(calendar.c.address.in_(any_of("addresses")), calendar.c.due_at.is_not(None))
+    .values(due_at=at("now"))
+)
+_OF_REPORTS = select(pair.c.id).where(pair.c.report.in_(any_of("addresses")), pair.c.ended == "")
+
+_PLACED = select(event).where(event.c.calendar == bindparam("one"), event.c.gone.is_(False), event.c.end > at("since"))
+_REPORTS = select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("one"), pair.c.ended == "")
+_BOOKED = (
+    select(session.c.pair, session.c.start, session.c.end)
+    .join(pair)
+    .where(session.c.state == State.BOOKED.value, session.c.end > at("now"), pair.c.manager == bindparam("one"))
+)
 #: Settled for good is what has no instant any more.
 _COMING = select(message.c.event).where(
-    message.c.due_at.is_not(None), message.c.what == What.CREATE.value, message.c.calendar == bindparam("address")
+    message.c.due_at.is_not(None), message.c.what == What.CREATE.value, message.c.calendar == bindparam("one")
+)
+_SEEN = update(event).where(event.c.key == bindparam("named"), event.c.etag == bindparam("had"))
+_WORKS = (
+    update(person)
+    .where(person.c.email == bindparam("one"), person.c.suspended_until.is_not(None))
+    .values(suspended_until=None)
 )
 
 #: An event that ended so long ago is history; whatever becomes of it on the calendar changes nothing.
@@ -69,40 +111,32 @@ class Calendars:
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Look]:
         """Take some due calendars into our hands."""
-        free = or_(calendar.c.holder.is_(None), calendar.c.held_until <= now)
-        query = select(calendar).where(calendar.c.due_at <= now, free).order_by(calendar.c.due_at).limit(limit)
         with self._database.write() as connection:
-            found = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
-            mine = calendar.c.address.in_([row["address"] for row in found])
-            connection.execute(update(calendar).where(mine).values(holder=holder, held_until=until))
+            found = connection.execute(_CLAIMABLE, {"now": now, "limit": limit}).mappings().all()
+            if found:
+                mine = [row["address"] for row in found]
+                connection.execute(_TAKE, {"addresses": mine, "me": holder, "until": until})
         return [Look(row["address"], row["cursor"], row["full_at"], row["size"]) for row in found]
 
     def hint(self, addresses: Collection[Address], now: datetime) -> None:
         """Somebody says that these changed: read them at the next tick. Of reports, have the pairs looked at."""
+        these = {"addresses": list(addresses)}
         with self._database.write() as connection:
-            read = and_(calendar.c.address.in_(list(addresses)), calendar.c.due_at.is_not(None))
-            connection.execute(update(calendar).where(read).values(due_at=now))
-            theirs = pair.c.report.in_(list(addresses))
-            ids = list(connection.execute(select(pair.c.id).where(theirs, pair.c.ended == "")).scalars())
+            connection.execute(_SOON, {**these, "now": now})
+            ids = list(connection.execute(_OF_REPORTS, these).scalars())
             if ids:
                 wake(connection, ids, now, look=True)
 
     def known(self, address: Address, now: datetime) -> Known:
         """What we know of this calendar."""
-        ours = select(event).where(event.c.calendar == address, event.c.gone.is_(False), event.c.end > now - OVER)
-        booked = and_(session.c.state == State.BOOKED.value, session.c.end > now, pair.c.manager == address)
+        one = {"one": address}
+        spans: dict[str, list[Span]] = {}
         with self._database.read() as connection:
-            found = connection.execute(ours).mappings().all()
-            reports = dict(
-                connection.execute(
-                    select(pair.c.report, pair.c.id).where(pair.c.manager == address, pair.c.ended == "")
-                ).all()
-            )
-            spans: dict[str, list[Span]] = {}
-            columns = (session.c.pair, session.c.start, session.c.end)
-            for pair_id, start, end in connection.execute(select(*columns).join(pair).where(booked)):
+            found = connection.execute(_PLACED, {**one, "since": now - OVER}).mappings().all()
+            reports = {row.report: row.id for row in connection.execute(_REPORTS, one)}
+            for pair_id, start, end in connection.execute(_BOOKED, {**one, "now": now}):
                 spans.setdefault(pair_id, []).append(Span(start, end))
-            coming = connection.execute(_COMING, {"address": address}).scalars().all()
+            coming = connection.execute(_COMING, one).scalars().all()
         placed = {row["key"]: rows.placed(row) for row in found}
         return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports, coming)
 
@@ -110,28 +144,17 @@ class Calendars:
         self, look: Look, holder: str, reading: Reading, cursor: Cursor | None, *, size: int | None, now: datetime
     ) -> None:
         """Write what was read, all of it. `size` is given after a full pass. Nothing when it is not ours any more."""
-        mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
-        values: dict[str, Any] = {"cursor": cursor}
+        read: dict[str, Any] = {"one": look.address, "me": holder, "upto": cursor}
         if size is not None:
-            values.update(full_at=now, size=size)
+            read.update(now=now, events=size)
         with self._database.write() as connection:
-            if connection.execute(update(calendar).where(mine).values(**values)).rowcount != 1:
+            if connection.execute(_READ_TO if size is None else _READ_WHOLE, read).rowcount != 1:
                 return
-            for placed, etag in reading.placed:
-                seen = {
-                    "etag": placed.ref.etag,
-                    "provider_id": placed.ref.id,
-                    "start": placed.span.start,
-                    "end": placed.span.end,
-                    "gone": placed.gone,
-                    "answers": {who: answer.value for who, answer in placed.answers.items()},
-                }
-                same = and_(event.c.key == placed.key, event.c.etag == etag)
-                connection.execute(update(event).where(same).values(**seen))
+            if reading.placed:
+                connection.execute(_SEEN, [_seen(placed, etag) for placed, etag in reading.placed])
             self._meetings(connection, look.address, reading, full=size is not None)
             take_in(self._database, connection, look.address, reading.strays, now)
-            working = and_(person.c.email == look.address, person.c.suspended_until.is_not(None))
-            connection.execute(update(person).where(working).values(suspended_until=None))
+            connection.execute(_WORKS, {"one": look.address})
             if reading.wake:
                 wake(connection, sorted(reading.wake), now)
             if reading.look:
@@ -160,9 +183,8 @@ class Calendars:
 
     def postpone(self, look: Look, holder: str, due: datetime) -> None:
         """Give it back, to be read again then."""
-        mine = and_(calendar.c.address == look.address, calendar.c.holder == holder)
         with self._database.write() as connection:
-            connection.execute(update(calendar).where(mine).values(due_at=due, holder=None, held_until=None))
+            connection.execute(_GIVE_BACK, {"one": look.address, "me": holder, "due": due})
 
     def distrust(self, addresses: Collection[Address], now: datetime) -> None:
         """These are not what we thought: have them read whole, at the next tick."""
@@ -182,3 +204,17 @@ class Calendars:
         columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
+
+
+def _seen(placed: Placed, etag: str) -> dict[str, Any]:
+    """What a calendar told of an event that had that etag."""
+    return {
+        "named": placed.key,
+        "had": etag,
+        "etag": placed.ref.etag,
+        "provider_id": placed.ref.id,
+        "start": placed.span.start,
+        "end": placed.span.end,
+        "gone": placed.gone,
+        "answers": {who: answer.value for who, answer in placed.answers.items()},
+    }

@@ -12,8 +12,21 @@ from worker.domain.model import Contract, Promise, ReviewPoint, Trigger
 from worker.seal import Seal
 from worker.store import tables
 from worker.store.base import Database
+from worker.store.tables import any_of
 
 contract, commitment, session = tables.contract, tables.commitment, tables.session
+
+_KEEP = contract.insert()
+_REVISIONS = select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision)
+_LATEST = (
+    select(contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
+    .where(contract.c.pair.in_(any_of("pairs")))
+    .order_by(contract.c.recorded_at, contract.c.revision)
+)
+_PROMISES = select(commitment.c.id, commitment.c.sealed).where(commitment.c.id.in_(any_of("commitments")))
+_TRIGGER = select(session.c.sealed).where(session.c.id == bindparam("one"))
+_SEAL_PROMISE = update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new"))
+_SEAL_TRIGGER = update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,47 +54,43 @@ class Content:
         """Keep a revision."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
         sealed = self._seal.close(json.dumps(_contract_out(new)))
-        connection.execute(contract.insert().values(**row, sealed=sealed))
+        connection.execute(_KEEP, {**row, "sealed": sealed})
 
     def seal_promise(self, connection: Connection, commitment_id: str, promise: Promise, reason: str = "") -> None:
         """Keep the words of a commitment, and the reason for which it ended."""
         sealed = self._seal.close(json.dumps({**_promise_out(promise), "reason": reason}))
-        connection.execute(update(commitment).where(commitment.c.id == commitment_id).values(sealed=sealed))
+        connection.execute(_SEAL_PROMISE, {"one": commitment_id, "new": sealed})
 
     def seal_trigger(self, connection: Connection, session_id: str, trigger: Trigger, reason: str) -> None:
         """Keep why a talk was asked for; only the manager ever reads it."""
         sealed = self._seal.close(json.dumps({"trigger": trigger.value, "reason": reason}))
-        connection.execute(update(session).where(session.c.id == session_id).values(sealed=sealed))
+        connection.execute(_SEAL_TRIGGER, {"one": session_id, "new": sealed})
 
     # --- reading ---
 
     def revisions(self, session_id: str) -> list[Recorded]:
         """All revisions of a session's contract, oldest first."""
-        query = select(contract).where(contract.c.session == session_id).order_by(contract.c.revision)
         with self._database.read() as connection:
-            return [self._recorded(row) for row in connection.execute(query).mappings()]
+            return [self._recorded(row) for row in connection.execute(_REVISIONS, {"one": session_id}).mappings()]
 
     def latest(self, pairs: Collection[str]) -> dict[str, Recorded]:
         """Each pair's contract in force: the newest revision of the newest one."""
-        columns = (contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
-        query = select(*columns).where(contract.c.pair.in_(list(pairs)))
         newest: dict[str, Any] = {}
         with self._database.read() as connection:
-            for row in connection.execute(query.order_by(contract.c.recorded_at, contract.c.revision)).mappings():
+            for row in connection.execute(_LATEST, {"pairs": list(pairs)}).mappings():
                 newest[row["pair"]] = row
         return {pair: self._recorded(row) for pair, row in newest.items()}
 
     def promises(self, commitments: Collection[str]) -> dict[str, Promise]:
         """The words of these commitments."""
-        query = select(commitment.c.id, commitment.c.sealed).where(commitment.c.id.in_(list(commitments)))
         with self._database.read() as connection:
-            found = connection.execute(query).all()
+            found = connection.execute(_PROMISES, {"commitments": list(commitments)}).all()
         return {one: _promise_in(json.loads(self._seal.open(sealed))) for one, sealed in found if sealed}
 
     def trigger(self, session_id: str) -> tuple[Trigger, str] | None:
         """Why a talk was asked for. For the manager's eyes."""
         with self._database.read() as connection:
-            sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
+            sealed = connection.execute(_TRIGGER, {"one": session_id}).scalar()
         if sealed is None:
             return None
         told = json.loads(self._seal.open(sealed))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from worker.domain.model import (
     Address,
@@ -29,8 +29,10 @@ from worker.domain.model import (
     State,
     Taken,
 )
-from worker.store import rows, tables
+from worker.store import rows
 from worker.store.tables import (
+    any_of,
+    at,
     commitment,
     deferral,
     event,
@@ -47,36 +49,26 @@ PAIR_MAILS = timedelta(days=40)
 LATELY = timedelta(days=2)
 
 
-def _any(name: str) -> Any:
-    """A list that is given with each call."""
-    return bindparam(name, expanding=True)
-
-
-def _at(name: str) -> Any:
-    """An instant that is given with each call."""
-    return bindparam(name, type_=tables.Instant())
-
-
-_PAIRS = select(pair).where(pair.c.id.in_(_any("pairs")))
-_PEOPLE = select(person).where(person.c.email.in_(_any("people")))
+_PAIRS = select(pair).where(pair.c.id.in_(any_of("pairs")))
+_PEOPLE = select(person).where(person.c.email.in_(any_of("people")))
 #: What is not closed, and the last three cycles held and all after them: the cadence counts from them.
 _SESSIONS = (
     select(session)
     .join(pair, pair.c.id == session.c.pair)
-    .where(session.c.pair.in_(_any("pairs")), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 2))
+    .where(session.c.pair.in_(any_of("pairs")), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 2))
     .order_by(session.c.cycle, session.c.target, session.c.id)
 )
 _DEFERRALS = (
-    select(deferral).where(deferral.c.session.in_(_any("sessions"))).order_by(deferral.c.session, deferral.c.number)
+    select(deferral).where(deferral.c.session.in_(any_of("sessions"))).order_by(deferral.c.session, deferral.c.number)
 )
 _COMMITMENTS = (
     select(commitment)
     .where(
-        commitment.c.pair.in_(_any("pairs")),
+        commitment.c.pair.in_(any_of("pairs")),
         or_(
             commitment.c.standing == Standing.OPEN.value,
             commitment.c.block_start.is_not(None),
-            commitment.c.closed_at >= _at("lately"),
+            commitment.c.closed_at >= at("lately"),
         ),
     )
     .order_by(commitment.c.id)
@@ -84,18 +76,18 @@ _COMMITMENTS = (
 _MESSAGES = (
     select(message)
     .where(
-        message.c.subject.in_(_any("subjects")),
+        message.c.subject.in_(any_of("subjects")),
         or_(
             message.c.subject != message.c.pair,
-            message.c.snapshot_at >= _at("since"),
+            message.c.snapshot_at >= at("since"),
             message.c.name.in_(["introduction", "pair_ended"]),
         ),
     )
     .order_by(message.c.id)
 )
-_EVENTS = select(event).where(event.c.subject.in_(_any("subjects")))
-_EVENTS_AHEAD = select(event).where(event.c.pair.in_(_any("pairs")), event.c.gone.is_(False), event.c.end > _at("now"))
-_MEETINGS = select(meeting).where(meeting.c.pair.in_(_any("pairs")), meeting.c.end > _at("now"))
+_EVENTS = select(event).where(event.c.subject.in_(any_of("subjects")))
+_EVENTS_AHEAD = select(event).where(event.c.pair.in_(any_of("pairs")), event.c.gone.is_(False), event.c.end > at("now"))
+_MEETINGS = select(meeting).where(meeting.c.pair.in_(any_of("pairs")), meeting.c.end > at("now"))
 _BOOKED = (
     select(
         session.c.id,
@@ -109,14 +101,14 @@ _BOOKED = (
     )
     .join(pair, pair.c.id == session.c.pair)
     .where(
-        or_(pair.c.manager.in_(_any("people")), pair.c.report.in_(_any("others"))),
-        and_(session.c.state == State.BOOKED.value, session.c.closed.is_(False), session.c.end > _at("now")),
+        or_(pair.c.manager.in_(any_of("people")), pair.c.report.in_(any_of("others"))),
+        and_(session.c.state == State.BOOKED.value, session.c.closed.is_(False), session.c.end > at("now")),
     )
 )
 _BLOCKS = (
     select(commitment.c.id, commitment.c.pair, commitment.c.block_start, commitment.c.block_end, pair.c.manager)
     .join(pair, pair.c.id == commitment.c.pair)
-    .where(commitment.c.block_end > _at("now"), commitment.c.all_day.is_(False), pair.c.manager.in_(_any("people")))
+    .where(commitment.c.block_end > at("now"), commitment.c.all_day.is_(False), pair.c.manager.in_(any_of("people")))
 )
 
 

@@ -17,6 +17,7 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.plans import wake
+from worker.store.tables import any_of, at
 
 log = logging.getLogger(__name__)
 
@@ -32,33 +33,31 @@ _WAITS = exists().where(
 )
 _DUE = (
     select(message)
-    .where(
-        message.c.due_at <= bindparam("now", type_=tables.Instant()), or_(message.c.what == What.MAIL.value, ~_WAITS)
-    )
+    .where(message.c.due_at <= at("now"), or_(message.c.what == What.MAIL.value, ~_WAITS))
     .order_by(message.c.due_at, message.c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=message)
 )
 _CLAIM = (
     update(message)
-    .where(message.c.id.in_(bindparam("ids", expanding=True)))
+    .where(message.c.id.in_(any_of("ids")))
     .values(
         holder=bindparam("me"),
-        due_at=bindparam("until", type_=tables.Instant()),
+        due_at=at("until"),
         progress=case((message.c.progress == Progress.WAITING.value, Progress.CLAIMED.value), else_=message.c.progress),
     )
 )
 _BEGIN = (
     update(message)
     .where(
-        message.c.key.in_(bindparam("keys", expanding=True)),
+        message.c.key.in_(any_of("keys")),
         message.c.holder == bindparam("me"),
         message.c.progress.in_([Progress.CLAIMED.value, Progress.SENDING.value]),
     )
     .values(
         progress=Progress.SENDING.value,
         attempts=message.c.attempts + 1,
-        due_at=bindparam("until", type_=tables.Instant()),
+        due_at=at("until"),
     )
     .returning(message.c.key)
 )
@@ -67,9 +66,19 @@ _SETTLE = (
     .where(message.c.key == bindparam("one"), message.c.holder == bindparam("me"))
     .values(
         progress=bindparam("to_progress"),
-        due_at=bindparam("to_due_at", type_=tables.Instant()),
+        due_at=at("to_due_at"),
         problem=bindparam("to_problem"),
         holder=None,
+    )
+)
+_GONE = update(event).where(event.c.key == bindparam("named")).values(gone=True)
+_ONLY_OURS = (
+    update(event)
+    .where(event.c.key == bindparam("named"), or_(event.c.etag != bindparam("over"), event.c.gone))
+    .values(
+        written_start=at("begins"),
+        written_end=at("ends"),
+        sequence=bindparam("revision"),
     )
 )
 
@@ -166,7 +175,7 @@ class OutboxRows:
                 return True
             self._database.upsert(connection, event, [row])
         if ending.gone:
-            connection.execute(update(event).where(event.c.key == ending.gone).values(gone=True))
+            connection.execute(_GONE, {"named": ending.gone})
         return False
 
     def alert(self, key: str, words: str, now: datetime, operator: str) -> None:
@@ -212,13 +221,9 @@ def _seen_since(connection: Connection, ending: Ending, placed: Placed) -> bool:
 
     So what a human did to it in the moment between the two is not forgotten.
     """
-    newer = and_(event.c.key == placed.key, or_(event.c.etag != ending.over, event.c.gone))
-    ours = {
-        "written_start": placed.written.start,
-        "written_end": placed.written.end,
-        "sequence": placed.sequence,
-    }
-    return bool(connection.execute(update(event).where(newer).values(**ours)).rowcount)
+    ours = {"begins": placed.written.start, "ends": placed.written.end, "revision": placed.sequence}
+    newer = {"named": placed.key, "over": ending.over}
+    return bool(connection.execute(_ONLY_OURS, {**newer, **ours}).rowcount)
 
 
 def _session(one: Message) -> str:

@@ -8,58 +8,52 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from worker.domain.model import Address, Kind, Plan, Session, Taken
 from worker.errors import LeaseLost
-from worker.store import rows, tables
+from worker.store import rows
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.loading import Loaded, load, taken_of
-from worker.store.tables import commitment, deferral, event, message, pair, person, session
+from worker.store.tables import any_of, at, commitment, deferral, event, message, pair, person, session
 
 #: However little there is to wait for, every pair is looked at this often.
 AT_LEAST = timedelta(days=7)
 
-
-def _at(name: str) -> Any:
-    return bindparam(name, type_=tables.Instant())
-
-
-def _people(name: str) -> Any:
-    return person.c.email.in_(bindparam(name, expanding=True))
-
-
+_PEOPLE = person.c.email.in_(any_of("people"))
 _WHO = (pair.c.id, pair.c.manager, pair.c.report)
-_DUE = select(*_WHO).where(pair.c.due_at <= _at("now")).order_by(pair.c.due_at, pair.c.id).limit(bindparam("limit"))
-_THESE = select(*_WHO).where(pair.c.id.in_(bindparam("pairs", expanding=True)))
+_DUE = select(*_WHO).where(pair.c.due_at <= at("now")).order_by(pair.c.due_at, pair.c.id).limit(bindparam("limit"))
+_THESE = select(*_WHO).where(pair.c.id.in_(any_of("pairs")))
 _FREE = (
     select(person.c.email)
     .where(
-        _people("people"),
-        or_(person.c.holder.is_(None), person.c.held_until <= _at("now"), person.c.holder == bindparam("me")),
+        _PEOPLE,
+        or_(person.c.holder.is_(None), person.c.held_until <= at("now"), person.c.holder == bindparam("me")),
     )
     .order_by(person.c.email)
     .with_for_update(skip_locked=True)
 )
-_TAKE = update(person).where(_people("people")).values(holder=bindparam("me"), held_until=_at("until"))
+_TAKE = update(person).where(_PEOPLE).values(holder=bindparam("me"), held_until=at("until"))
 _GIVE_BACK = update(person).where(person.c.holder == bindparam("me")).values(holder=None, held_until=None)
 _HELD = (
     select(person.c.email)
-    .where(_people("people"), person.c.holder == bindparam("me"), person.c.held_until > _at("now"))
+    .where(_PEOPLE, person.c.holder == bindparam("me"), person.c.held_until > at("now"))
     .order_by(person.c.email)
     .with_for_update()
 )
 #: Rows of many pairs are always locked in one order: two that lock them in different ones would stop each other.
-_IN_ORDER = (
-    select(pair.c.id)
-    .where(pair.c.id.in_(bindparam("pairs", expanding=True)))
-    .order_by(pair.c.id)
-    .with_for_update(key_share=True)
-)
+_IN_ORDER = select(pair.c.id).where(pair.c.id.in_(any_of("pairs"))).order_by(pair.c.id).with_for_update(key_share=True)
 _UNDISTURBED = and_(pair.c.id == bindparam("one"), pair.c.wakes == bindparam("seen"))
-_RESCHEDULE = update(pair).where(_UNDISTURBED).values(due_at=_at("due"))
-_LOOKED = update(pair).where(_UNDISTURBED).values(looked_at=_at("at"))
+_RESCHEDULE = update(pair).where(_UNDISTURBED).values(due_at=at("due"))
+_LOOKED = update(pair).where(_UNDISTURBED).values(looked_at=at("at"))
+_SOONER = case((pair.c.due_at < at("now"), pair.c.due_at), else_=at("now"))
+_THEM = pair.c.id.in_(any_of("pairs"))
+_WAKE = update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1)
+_WAKE_TO_LOOK = update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1, looked_at=None)
+_WRITTEN = (
+    update(event).where(event.c.key == bindparam("named")).values(written_start=at("begins"), written_end=at("ends"))
+)
 _NEWEST = (
     update(pair)
     .where(pair.c.id == bindparam("one"), pair.c.cycle < bindparam("newest"))
@@ -142,7 +136,7 @@ class Plans:
         with self._database.write() as connection:
             listed = [plan.pair for plan in plans]
             self._still_held(connection, listed, holder, now)
-            connection.execute(_IN_ORDER, {"pairs": listed})
+            _lock(connection, listed)
             upsert, new = self._database.upsert, self._database.insert_new
             upsert(connection, session, [rows.session_row(s) for plan in plans for s in plan.sessions])
             new(
@@ -155,9 +149,10 @@ class Plans:
             new(connection, message, [rows.message_row(m) for plan in plans for m in plan.messages], ("key",))
             decisions = [d for plan in plans for d in plan.decisions]
             record(connection, [(d.at, d.what, d.pair, d.session, d.reason, d.fields) for d in decisions])
-            for key, span in [one for plan in plans for one in plan.acknowledged.items()]:
-                values = {"written_start": span.start, "written_end": span.end}
-                connection.execute(update(event).where(event.c.key == key).values(**values))
+            moved = [one for plan in plans for one in plan.acknowledged.items()]
+            if moved:
+                written = [{"named": key, "begins": span.start, "ends": span.end} for key, span in moved]
+                connection.execute(_WRITTEN, written)
             _reschedule(connection, plans, wakes, now)
             also(connection)
             connection.execute(_GIVE_BACK, {"me": holder})
@@ -188,9 +183,10 @@ def _regular(one: Session) -> bool:
 
 def wake(connection: Connection, pairs: Sequence[str], now: datetime, *, look: bool = False) -> None:
     """Have these pairs planned at the next tick, within a transaction that is under way."""
-    connection.execute(_IN_ORDER, {"pairs": list(pairs)})
-    looked = {"looked_at": None} if look else {}
-    moment = literal(now, tables.Instant())
-    sooner = case((pair.c.due_at < moment, pair.c.due_at), else_=moment)
-    values = {"due_at": sooner, "wakes": pair.c.wakes + 1, **looked}
-    connection.execute(update(pair).where(pair.c.id.in_(pairs)).values(**values))
+    _lock(connection, pairs)
+    connection.execute(_WAKE_TO_LOOK if look else _WAKE, {"pairs": list(pairs), "now": now})
+
+
+def _lock(connection: Connection, pairs: Sequence[str]) -> None:
+    if connection.dialect.name != "sqlite":  # which has one writer at a time
+        connection.execute(_IN_ORDER, {"pairs": list(pairs)})

@@ -5,14 +5,19 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import bindparam, func, select
 
 from worker.domain.model import Commitment, Session
 from worker.store import rows
 from worker.store.base import Database
-from worker.store.tables import commitment, history, session
+from worker.store.tables import any_of, at, commitment, history, session
 
-_HISTORY = select(history).order_by(history.c.id)
+_HISTORY = select(history).where(history.c.id > bindparam("after")).order_by(history.c.id)
+_PAIR_OF = select(session.c.pair).where(session.c.id == bindparam("one"))
+_SESSION = select(session).where(session.c.id == bindparam("one"))
+_COMMITMENT = select(commitment).where(commitment.c.id == bindparam("one"))
+_COMMITMENTS_OF = select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id)
+_ENDED = select(commitment).where(commitment.c.pair.in_(any_of("pairs")), commitment.c.closed_at >= at("since"))
 
 
 class Register:
@@ -24,12 +29,12 @@ class Register:
     def pair_of(self, session_id: str) -> str | None:
         """The pair a session belongs to."""
         with self._database.read() as connection:
-            return connection.execute(select(session.c.pair).where(session.c.id == session_id)).scalar()
+            return connection.execute(_PAIR_OF, {"one": session_id}).scalar()
 
     def session(self, session_id: str) -> Session | None:
         """One session, however old."""
         with self._database.read() as connection:
-            found = connection.execute(select(session).where(session.c.id == session_id)).mappings().first()
+            found = connection.execute(_SESSION, {"one": session_id}).mappings().first()
         return rows.session(found) if found else None
 
     def sessions(self, pair_id: str = "") -> list[Session]:
@@ -43,14 +48,14 @@ class Register:
     def commitment(self, commitment_id: str) -> Commitment | None:
         """One commitment."""
         with self._database.read() as connection:
-            found = connection.execute(select(commitment).where(commitment.c.id == commitment_id)).mappings().first()
+            found = connection.execute(_COMMITMENT, {"one": commitment_id}).mappings().first()
         return rows.commitment(found) if found else None
 
     def commitments_of(self, session_id: str) -> list[Commitment]:
         """Every commitment that came from a session."""
-        query = select(commitment).where(commitment.c.session == session_id).order_by(commitment.c.id)
         with self._database.read() as connection:
-            return [rows.commitment(row) for row in connection.execute(query).mappings()]
+            found = connection.execute(_COMMITMENTS_OF, {"one": session_id}).mappings()
+            return [rows.commitment(row) for row in found]
 
     def commitments(self, pair_id: str = "") -> list[Commitment]:
         """Every commitment, of a pair or of all, by due date."""
@@ -62,19 +67,18 @@ class Register:
 
     def history(self, *, session_id: str = "", pair_id: str = "", after: int = 0) -> list[Mapping[str, Any]]:
         """The lines of the history, oldest first: of a session, of a pair, or all; those after a number."""
-        query = _HISTORY.where(history.c.id > after)
+        query = _HISTORY
         if session_id:
             query = query.where(history.c.session == session_id)
         if pair_id:
             query = query.where(history.c.pair == pair_id)
         with self._database.read() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [dict(row) for row in connection.execute(query, {"after": after}).mappings()]
 
     def ended(self, pairs: Collection[str], since: datetime) -> dict[str, list[Commitment]]:
         """The commitments of these pairs that ended since then, by pair."""
-        over = and_(commitment.c.pair.in_(list(pairs)), commitment.c.closed_at >= since)
         found: dict[str, list[Commitment]] = defaultdict(list)
         with self._database.read() as connection:
-            for row in connection.execute(select(commitment).where(over)).mappings():
+            for row in connection.execute(_ENDED, {"pairs": list(pairs), "since": since}).mappings():
                 found[row["pair"]].append(rows.commitment(row))
         return found

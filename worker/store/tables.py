@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    bindparam,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -258,3 +259,16 @@ fact = Table("fact", metadata, Column("name", String, primary_key=True), Column(
 def day(value: Any) -> date:
     """A DATE column's value as a date, whatever the driver gave."""
     return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+# --- what is given with each call: statements are built once, since building one takes longer than performing it ---
+
+
+def at(name: str) -> Any:
+    """An instant."""
+    return bindparam(name, type_=Instant())
+
+
+def any_of(name: str) -> Any:
+    """A list."""
+    return bindparam(name, expanding=True)
