@@ -50,7 +50,12 @@ _REPORTS = select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("o
 _BOOKED = (
     select(session.c.pair, session.c.start, session.c.end)
     .join(pair)
-    .where(session.c.state == State.BOOKED.value, session.c.end > at("now"), pair.c.manager == bindparam("one"))
+    .where(
+        pair.c.manager == bindparam("one"),
+        session.c.closed.is_(False),
+        session.c.state == State.BOOKED.value,
+        session.c.end > at("now"),
+    )
 )
 #: Settled for good is what has no instant any more.
 _COMING = select(message.c.event).where(

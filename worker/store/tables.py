@@ -65,7 +65,7 @@ person = Table(
     Column("mail", String, nullable=False),
     Column("left_at", Instant),
     # who plans this person's time just now (a person is in one sweep at a time)
-    Column("holder", String),
+    Column("holder", String, index=True),
     Column("held_until", Instant),
     # a revoked grant: nothing is asked of this person's calendar until then
     Column("suspended_until", Instant),
@@ -126,7 +126,6 @@ session = Table(
     Column("options", JSON, nullable=False),
     Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
     Index("ix_session_pair_closed", "pair", "closed", "cycle"),
-    Index("ix_session_state_end", "state", "end"),
 )
 
 deferral = Table(
@@ -156,7 +155,7 @@ commitment = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("pair", String, ForeignKey("pair.id"), nullable=False),
-    Column("session", String, ForeignKey("session.id"), nullable=False),
+    Column("session", String, ForeignKey("session.id"), nullable=False, index=True),
     Column("owner", String, nullable=False),
     Column("due", Date, nullable=False),
     Column("recorded_at", Instant, nullable=False),
@@ -178,7 +177,7 @@ event = Table(
     metadata,
     Column("key", String, primary_key=True),
     Column("subject", String, nullable=False, index=True),
-    Column("pair", String, nullable=False, index=True),
+    Column("pair", String, nullable=False),
     Column("calendar", String, nullable=False),
     Column("provider_id", String, nullable=False),
     Column("etag", String, nullable=False),
@@ -189,7 +188,8 @@ event = Table(
     Column("sequence", Integer, nullable=False),
     Column("gone", Boolean, nullable=False),
     Column("answers", JSON, nullable=False),
-    Index("ix_event_calendar_provider_id", "calendar", "provider_id"),
+    Index("ix_event_calendar_end", "calendar", "end"),
+    Index("ix_event_pair_end", "pair", "end"),
 )
 
 message = Table(
@@ -215,6 +215,7 @@ message = Table(
     Column("fields", JSON, nullable=False),  # for alerts: their words, which are never content
     UniqueConstraint("key"),
     Index("ix_message_due_at", "due_at"),
+    Index("ix_message_calendar_due_at", "calendar", "due_at"),
 )
 
 history = Table(

@@ -40,8 +40,8 @@ def upgrade() -> None:
         sa.Column("answers", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_event")),
     )
-    op.create_index("ix_event_calendar_provider_id", "event", ["calendar", "provider_id"], unique=False)
-    op.create_index(op.f("ix_event_pair"), "event", ["pair"], unique=False)
+    op.create_index("ix_event_calendar_end", "event", ["calendar", "end"], unique=False)
+    op.create_index("ix_event_pair_end", "event", ["pair", "end"], unique=False)
     op.create_index(op.f("ix_event_subject"), "event", ["subject"], unique=False)
     op.create_table(
         "fact",
@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
         sa.UniqueConstraint("key", name=op.f("uq_message_key")),
     )
+    op.create_index("ix_message_calendar_due_at", "message", ["calendar", "due_at"], unique=False)
     op.create_index("ix_message_due_at", "message", ["due_at"], unique=False)
     op.create_index(op.f("ix_message_subject"), "message", ["subject"], unique=False)
     op.create_table(
@@ -114,6 +115,7 @@ def upgrade() -> None:
         sa.Column("suspended_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("email", name=op.f("pk_person")),
     )
+    op.create_index(op.f("ix_person_holder"), "person", ["holder"], unique=False)
     op.create_table(
         "pair",
         sa.Column("id", sa.String(), nullable=False),
@@ -175,7 +177,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_session")),
     )
     op.create_index("ix_session_pair_closed", "session", ["pair", "closed", "cycle"], unique=False)
-    op.create_index("ix_session_state_end", "session", ["state", "end"], unique=False)
     op.create_table(
         "commitment",
         sa.Column("id", sa.String(), nullable=False),
@@ -199,6 +200,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_commitment")),
     )
     op.create_index("ix_commitment_pair_standing", "commitment", ["pair", "standing"], unique=False)
+    op.create_index(op.f("ix_commitment_session"), "commitment", ["session"], unique=False)
     op.create_table(
         "contract",
         sa.Column("session", sa.String(), nullable=False),
