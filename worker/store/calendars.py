@@ -12,7 +12,7 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.plans import wake
 from worker.store.strays import take_in
-from worker.store.tables import any_of, at
+from worker.store.tables import at, one_of
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session
 message, person = tables.message, tables.person
@@ -29,7 +29,7 @@ _CLAIMABLE = (
 )
 _TAKE = (
     update(calendar)
-    .where(calendar.c.address.in_(any_of("addresses")))
+    .where(one_of(calendar.c.address, "addresses"))
     .values(holder=bindparam("me"), held_until=at("until"))
 )
 _MINE = and_(calendar.c.address == bindparam("one"), calendar.c.holder == bindparam("me"))
@@ -40,10 +40,10 @@ _READ_WHOLE = (
 )
 _SOON = (
     update(calendar)
-    .where(calendar.c.address.in_(any_of("addresses")), calendar.c.due_at.is_not(None))
+    .where(one_of(calendar.c.address, "addresses"), calendar.c.due_at.is_not(None))
     .values(due_at=at("now"))
 )
-_OF_REPORTS = select(pair.c.id).where(pair.c.report.in_(any_of("addresses")), pair.c.ended == "")
+_OF_REPORTS = select(pair.c.id).where(one_of(pair.c.report, "addresses"), pair.c.ended == "")
 
 _PLACED = select(event).where(event.c.calendar == bindparam("one"), event.c.gone.is_(False), event.c.end > at("since"))
 _REPORTS = select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("one"), pair.c.ended == "")

@@ -12,7 +12,7 @@ from worker.domain.model import Contract, Promise, ReviewPoint, Trigger
 from worker.seal import Seal
 from worker.store import tables
 from worker.store.base import Database
-from worker.store.tables import any_of
+from worker.store.tables import one_of
 
 contract, commitment, session = tables.contract, tables.commitment, tables.session
 
@@ -20,10 +20,10 @@ _KEEP = contract.insert()
 _REVISIONS = select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision)
 _LATEST = (
     select(contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
-    .where(contract.c.pair.in_(any_of("pairs")))
+    .where(one_of(contract.c.pair, "pairs"))
     .order_by(contract.c.recorded_at, contract.c.revision)
 )
-_PROMISES = select(commitment.c.id, commitment.c.sealed).where(commitment.c.id.in_(any_of("commitments")))
+_PROMISES = select(commitment.c.id, commitment.c.sealed).where(one_of(commitment.c.id, "commitments"))
 _TRIGGER = select(session.c.sealed).where(session.c.id == bindparam("one"))
 _SEAL_PROMISE = update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new"))
 _SEAL_TRIGGER = update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new"))

@@ -22,22 +22,24 @@ from worker.domain.model import (
     PairState,
     Person,
     Placed,
+    Progress,
     Review,
     Session,
     Span,
     Standing,
     State,
     Taken,
+    What,
 )
 from worker.store import rows
 from worker.store.tables import (
-    any_of,
     at,
     commitment,
     deferral,
     event,
     meeting,
     message,
+    one_of,
     pair,
     person,
     session,
@@ -49,22 +51,22 @@ PAIR_MAILS = timedelta(days=40)
 LATELY = timedelta(days=2)
 
 
-_PAIRS = select(pair).where(pair.c.id.in_(any_of("pairs")))
-_PEOPLE = select(person).where(person.c.email.in_(any_of("people")))
+_PAIRS = select(pair).where(one_of(pair.c.id, "pairs"))
+_PEOPLE = select(person).where(one_of(person.c.email, "people"))
 #: What is not closed, and the last three cycles held and all after them: the cadence counts from them.
 _SESSIONS = (
     select(session)
     .join(pair, pair.c.id == session.c.pair)
-    .where(session.c.pair.in_(any_of("pairs")), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 2))
+    .where(one_of(session.c.pair, "pairs"), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 2))
     .order_by(session.c.cycle, session.c.target, session.c.id)
 )
 _DEFERRALS = (
-    select(deferral).where(deferral.c.session.in_(any_of("sessions"))).order_by(deferral.c.session, deferral.c.number)
+    select(deferral).where(one_of(deferral.c.session, "sessions")).order_by(deferral.c.session, deferral.c.number)
 )
 _COMMITMENTS = (
     select(commitment)
     .where(
-        commitment.c.pair.in_(any_of("pairs")),
+        one_of(commitment.c.pair, "pairs"),
         or_(
             commitment.c.standing == Standing.OPEN.value,
             commitment.c.block_start.is_not(None),
@@ -73,10 +75,13 @@ _COMMITMENTS = (
     )
     .order_by(commitment.c.id)
 )
+_OVER = [Progress.DONE.value, Progress.DROPPED.value]
+#: Mails, since what was said is not said again; changes of events while they are under way, or were refused.
 _MESSAGES = (
-    select(message)
+    select(*rows.MESSAGE)
     .where(
-        message.c.subject.in_(any_of("subjects")),
+        one_of(message.c.subject, "subjects"),
+        or_(message.c.what == What.MAIL.value, message.c.progress.not_in(_OVER)),
         or_(
             message.c.subject != message.c.pair,
             message.c.snapshot_at >= at("since"),
@@ -85,9 +90,9 @@ _MESSAGES = (
     )
     .order_by(message.c.id)
 )
-_EVENTS = select(event).where(event.c.subject.in_(any_of("subjects")))
-_EVENTS_AHEAD = select(event).where(event.c.pair.in_(any_of("pairs")), event.c.gone.is_(False), event.c.end > at("now"))
-_MEETINGS = select(meeting).where(meeting.c.pair.in_(any_of("pairs")), meeting.c.end > at("now"))
+_EVENTS = select(event).where(one_of(event.c.subject, "subjects"))
+_EVENTS_AHEAD = select(event).where(one_of(event.c.pair, "pairs"), event.c.gone.is_(False), event.c.end > at("now"))
+_MEETINGS = select(meeting).where(one_of(meeting.c.pair, "pairs"), meeting.c.end > at("now"))
 _BOOKED = (
     select(
         session.c.id,
@@ -101,14 +106,14 @@ _BOOKED = (
     )
     .join(pair, pair.c.id == session.c.pair)
     .where(
-        or_(pair.c.manager.in_(any_of("people")), pair.c.report.in_(any_of("others"))),
+        or_(one_of(pair.c.manager, "people"), one_of(pair.c.report, "others")),
         and_(session.c.state == State.BOOKED.value, session.c.closed.is_(False), session.c.end > at("now")),
     )
 )
 _BLOCKS = (
     select(commitment.c.id, commitment.c.pair, commitment.c.block_start, commitment.c.block_end, pair.c.manager)
     .join(pair, pair.c.id == commitment.c.pair)
-    .where(commitment.c.block_end > at("now"), commitment.c.all_day.is_(False), pair.c.manager.in_(any_of("people")))
+    .where(commitment.c.block_end > at("now"), commitment.c.all_day.is_(False), one_of(pair.c.manager, "people"))
 )
 
 
@@ -140,16 +145,16 @@ class _Batch:
 def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
     """All that planning these pairs needs; those that aren't known are left out."""
     ids = list(pairs)
-    found = {row["id"]: row for row in connection.execute(_PAIRS, {"pairs": ids}).mappings()}
+    found = {row["id"]: row for row in connection.execute(_PAIRS, {"pairs": ids}).mappings().all()}
     people = sorted({row[who] for row in found.values() for who in ("manager", "report")})
     batch = _Batch()
     batch.people = {
-        row["email"]: rows.person(row) for row in connection.execute(_PEOPLE, {"people": people}).mappings()
+        row["email"]: rows.person(row) for row in connection.execute(_PEOPLE, {"people": people}).mappings().all()
     }
     subjects = _sessions_and_commitments(connection, batch, ids, now)
     _effects(connection, batch, ids, subjects, now)
     inside = [row["id"] for row in found.values() if row["review"] == Review.IN_1ON1.value]
-    for row in connection.execute(_MEETINGS, {"pairs": inside, "now": now}).mappings() if inside else ():
+    for row in connection.execute(_MEETINGS, {"pairs": inside, "now": now}).mappings().all() if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
     states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered)
@@ -160,29 +165,29 @@ def _sessions_and_commitments(connection: Connection, batch: _Batch, pairs: list
     """Reads them into the batch; returns whose each of them is, and of each pair itself."""
     owner = {pair_id: pair_id for pair_id in pairs}
     counted: dict[str, str] = {}
-    for row in connection.execute(_SESSIONS, {"pairs": pairs}).mappings():
+    for row in connection.execute(_SESSIONS, {"pairs": pairs}).mappings().all():
         batch.sessions[row["pair"]].append(rows.session(row))
         if not row["closed"]:
             owner[row["id"]] = row["pair"]
         if row["count"]:
             counted[row["id"]] = row["pair"]
-    for row in connection.execute(_COMMITMENTS, {"pairs": pairs, "lately": now - LATELY}).mappings():
+    for row in connection.execute(_COMMITMENTS, {"pairs": pairs, "lately": now - LATELY}).mappings().all():
         batch.commitments[row["pair"]].append(rows.commitment(row))
         owner[row["id"]] = row["pair"]
     if counted:
-        for row in connection.execute(_DEFERRALS, {"sessions": list(counted)}).mappings():
+        for row in connection.execute(_DEFERRALS, {"sessions": list(counted)}).mappings().all():
             batch.deferrals[counted[row["session"]]].append(rows.deferral(row))
     return owner
 
 
 def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Mapping[str, str], now: datetime) -> None:
     subjects = list(owner)
-    for row in connection.execute(_MESSAGES, {"subjects": subjects, "since": now - PAIR_MAILS}).mappings():
+    for row in connection.execute(_MESSAGES, {"subjects": subjects, "since": now - PAIR_MAILS}).mappings().all():
         batch.messages[owner[row["subject"]]].append(rows.message(row))
     # in two steps: each has its index
-    for row in connection.execute(_EVENTS, {"subjects": subjects}).mappings():
+    for row in connection.execute(_EVENTS, {"subjects": subjects}).mappings().all():
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
-    for row in connection.execute(_EVENTS_AHEAD, {"pairs": pairs, "now": now}).mappings():
+    for row in connection.execute(_EVENTS_AHEAD, {"pairs": pairs, "now": now}).mappings().all():
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
 
 
@@ -190,12 +195,12 @@ def taken_of(connection: Connection, people: Sequence[Address], now: datetime) -
     """The time of these people that any pair has taken, from now on."""
     taken: dict[Address, list[Taken]] = defaultdict(list)
     who = list(people)
-    for row in connection.execute(_BOOKED, {"people": who, "others": who, "now": now}).mappings():
+    for row in connection.execute(_BOOKED, {"people": who, "others": who, "now": now}).mappings().all():
         for one in (*_span(row), *_options(row["options"])):
             mine = Taken(one, row["id"], Kind(row["kind"]), row["pair"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
-    for row in connection.execute(_BLOCKS, {"people": who, "now": now}).mappings():
+    for row in connection.execute(_BLOCKS, {"people": who, "now": now}).mappings().all():
         span = Span(row["block_start"], row["block_end"])
         taken[row["manager"]].append(Taken(span, row["id"], None, row["pair"]))
     return {one: tuple(sorted(all_, key=_by_time)) for one, all_ in taken.items()}

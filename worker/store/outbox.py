@@ -17,7 +17,7 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.plans import wake
-from worker.store.tables import any_of, at
+from worker.store.tables import at, one_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _DUE = (
 )
 _CLAIM = (
     update(message)
-    .where(message.c.id.in_(any_of("ids")))
+    .where(one_of(message.c.id, "ids"))
     .values(
         holder=bindparam("me"),
         due_at=at("until"),
@@ -50,7 +50,7 @@ _CLAIM = (
 _BEGIN = (
     update(message)
     .where(
-        message.c.key.in_(any_of("keys")),
+        one_of(message.c.key, "keys"),
         message.c.holder == bindparam("me"),
         message.c.progress.in_([Progress.CLAIMED.value, Progress.SENDING.value]),
     )

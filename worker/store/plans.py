@@ -16,15 +16,15 @@ from worker.store import rows
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.loading import Loaded, load, taken_of
-from worker.store.tables import any_of, at, commitment, deferral, event, message, pair, person, session
+from worker.store.tables import at, commitment, deferral, event, message, one_of, pair, person, session
 
 #: However little there is to wait for, every pair is looked at this often.
 AT_LEAST = timedelta(days=7)
 
-_PEOPLE = person.c.email.in_(any_of("people"))
+_PEOPLE = one_of(person.c.email, "people")
 _WHO = (pair.c.id, pair.c.manager, pair.c.report)
 _DUE = select(*_WHO).where(pair.c.due_at <= at("now")).order_by(pair.c.due_at, pair.c.id).limit(bindparam("limit"))
-_THESE = select(*_WHO).where(pair.c.id.in_(any_of("pairs")))
+_THESE = select(*_WHO).where(one_of(pair.c.id, "pairs"))
 _FREE = (
     select(person.c.email)
     .where(
@@ -43,12 +43,12 @@ _HELD = (
     .with_for_update()
 )
 #: Rows of many pairs are always locked in one order: two that lock them in different ones would stop each other.
-_IN_ORDER = select(pair.c.id).where(pair.c.id.in_(any_of("pairs"))).order_by(pair.c.id).with_for_update(key_share=True)
+_IN_ORDER = select(pair.c.id).where(one_of(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
 _UNDISTURBED = and_(pair.c.id == bindparam("one"), pair.c.wakes == bindparam("seen"))
 _RESCHEDULE = update(pair).where(_UNDISTURBED).values(due_at=at("due"))
 _LOOKED = update(pair).where(_UNDISTURBED).values(looked_at=at("at"))
 _SOONER = case((pair.c.due_at < at("now"), pair.c.due_at), else_=at("now"))
-_THEM = pair.c.id.in_(any_of("pairs"))
+_THEM = one_of(pair.c.id, "pairs")
 _WAKE = update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1)
 _WAKE_TO_LOOK = update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1, looked_at=None)
 _WRITTEN = (

@@ -10,14 +10,14 @@ from sqlalchemy import bindparam, func, select
 from worker.domain.model import Commitment, Session
 from worker.store import rows
 from worker.store.base import Database
-from worker.store.tables import any_of, at, commitment, history, session
+from worker.store.tables import at, commitment, history, one_of, session
 
 _HISTORY = select(history).where(history.c.id > bindparam("after")).order_by(history.c.id)
 _PAIR_OF = select(session.c.pair).where(session.c.id == bindparam("one"))
 _SESSION = select(session).where(session.c.id == bindparam("one"))
 _COMMITMENT = select(commitment).where(commitment.c.id == bindparam("one"))
 _COMMITMENTS_OF = select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id)
-_ENDED = select(commitment).where(commitment.c.pair.in_(any_of("pairs")), commitment.c.closed_at >= at("since"))
+_ENDED = select(commitment).where(one_of(commitment.c.pair, "pairs"), commitment.c.closed_at >= at("since"))
 
 
 class Register:

@@ -1,6 +1,7 @@
 """Rows to values and back. Reading is by name and by hand: it is the busiest code of a sweep."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -31,8 +32,28 @@ from worker.domain.model import (
     What,
 )
 from worker.domain.worktime import hours_text, parse_hours
+from worker.store import tables
 
 Row = RowMapping
+
+_m = tables.message.c
+#: What `message` reads; the table has more columns, which only the outbox asks for.
+MESSAGE = (
+    _m.key,
+    _m.what,
+    _m.name,
+    _m.pair,
+    _m.subject,
+    _m.calendar,
+    _m.event,
+    _m.to,
+    _m.number,
+    _m.start,
+    _m.progress,
+    _m.due_at,
+    _m.snapshot_at,
+    _m.attempts,
+)
 
 
 def seconds(instant: datetime) -> int:
@@ -49,13 +70,16 @@ def span(start: datetime | None, end: datetime | None) -> Span | None:
     return None if start is None or end is None else Span(start, end)
 
 
+_hours = lru_cache(1024)(parse_hours)  # a company has few ways to work
+
+
 def person(row: Row) -> Person:
     return Person(
         email=row["email"],
         name=row["name"],
         zone=row["zone"],
         country=row["country"],
-        hours=parse_hours(row["hours"]),
+        hours=_hours(row["hours"]),
         locale=row["locale"],
         calendar=row["calendar"],
         mail=row["mail"],

@@ -4,6 +4,8 @@ Instants are whole seconds since 1970 in UTC: exact, ordered, and the same in bo
 pairs of such seconds. Columns named `sealed` hold ciphertext only.
 """
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,7 +26,11 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class Instant(TypeDecorator[datetime]):
@@ -270,6 +276,45 @@ def at(name: str) -> Any:
     return bindparam(name, type_=Instant())
 
 
-def any_of(name: str) -> Any:
-    """A list."""
-    return bindparam(name, expanding=True)
+class _Listed(TypeDecorator[Sequence[Any]]):
+    """A list given whole: JSON for SQLite, an array for PostgreSQL."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else postgresql.ARRAY(self.item))
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        listed = list(value or ())
+        return json.dumps(listed) if dialect.name == "sqlite" else listed
+
+
+class _OneOf(FunctionElement[Any]):
+    """Whether a column's value is in a list, in a statement that is the same however long the list is.
+
+    It has no type: of a boolean SQLAlchemy would ask SQLite whether it equals 1, and no index would be used.
+    """
+
+    inherit_cache = True  # its column and its parameter tell one from another
+
+
+@compiles(_OneOf, "sqlite")
+def _one_of_sqlite(element: _OneOf, compiler: SQLCompiler, **given: Any) -> str:
+    column, listed = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({listed}))"  # noqa: S608  # names of ours and a parameter
+
+
+@compiles(_OneOf, "postgresql")
+def _one_of_postgresql(element: _OneOf, compiler: SQLCompiler, **given: Any) -> str:
+    column, listed = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"{column} = ANY ({listed})"
+
+
+def one_of(column: Column[Any], name: str) -> Any:
+    """Whether the column is one of a list of that name."""
+    return _OneOf(column, bindparam(name, type_=_Listed(column.type)))
