@@ -9,7 +9,7 @@ from worker.behaviour import CALM, Crowd
 from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.providers.memory import MemoryCalendar
 from worker.settings import Settings
-from worker.simulate import World, simulated
+from worker.simulate import World, simulated_settings
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
 PAIRS, DAYS = 60, 91
@@ -49,7 +49,7 @@ class Counting(MemoryCalendar):
 def measure() -> list[tuple[str, str]]:
     """Requests of one quarter, next to what there was to write."""
     persons, pairs = company(PAIRS, START.date())
-    world = World(simulated(Settings()), persons, pairs, START, calendar=Counting())
+    world = World(simulated_settings(Settings()), persons, pairs, START, calendar=Counting())
     world.humans = Crowd(world, CALM, 1)
     world.run_until(START + timedelta(days=DAYS))
     calendar = world.calendar

@@ -42,7 +42,7 @@ from worker.domain.worktime import holiday, today, working_spans
 from worker.errors import AuthRevoked, Forbidden, LongarcError, ProviderError, RateLimited, Unavailable
 from worker.providers.memory import MemoryMailer
 from worker.seal import Seal
-from worker.simulate import World, simulated
+from worker.simulate import World, simulated_settings
 from worker.store import rows, tables
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
@@ -93,7 +93,7 @@ class Company(RuleBasedStateMachine):
             pair(KIM, PAT),
         )
         self.listed = listed
-        self.world = World(simulated(worlds.settings()), everybody, listed, START)
+        self.world = World(simulated_settings(worlds.settings()), everybody, listed, START)
         self.post = Post(self._untrue)
         self.world.mailer = self.post
         self._wire()

@@ -151,16 +151,17 @@ def build(
     store: Store | None = None,
     holder: str | None = None,
     together: int = 1,
+    writes: type[Emails] = Emails,
 ) -> Worker:
     """Wire the program. Reaches nothing but the database; services are reached when they are first used.
 
-    `together` is the outbox's: how many messages are begun and settled at once.
+    `together` is the outbox's: how many messages are begun and settled at once. `writes` makes the mails.
     """
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = _People(store, clock)
     services = Services(settings, cache, cache.forget)
-    emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
     policy, operator = settings.policy, settings.operator
     return Worker(

@@ -24,7 +24,7 @@ from worker.reading import Reading
 from worker.templates import PARTS, StyledLoader, environment, folder
 from worker.words import Languages, Words, fold, line
 
-__all__ = ["LINKS", "MESSAGES", "Emails", "Kept", "Letter"]
+__all__ = ["LINKS", "MESSAGES", "Emails", "Envelopes", "Kept", "Letter"]
 
 #: Mails that only the reader may see a word of: an answer must not carry them to the other one by itself.
 _ALONE = frozenset({"brief", "operator_alert"})
@@ -119,6 +119,16 @@ class Emails:
 
     def _id(self, key: str) -> str:
         return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
+
+
+class Envelopes(Emails):
+    """Mails that nobody will open, as in a simulation: from whom, to whom and which one, with nothing inside."""
+
+    def render(self, letter: Letter) -> EmailMessage:
+        message = EmailMessage(_POLICY)
+        self._address(message, letter)
+        message["Message-ID"] = _registry("Message-ID", self._id(letter.key))
+        return message
 
 
 def _in_their_voice(letter: Letter) -> bool:

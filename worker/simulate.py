@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Address, Answer, Event, EventRef, Pair, Person, Span
+from worker.emails import Emails, Envelopes
 from worker.errors import Problem, Problems, ProviderError
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
@@ -90,20 +91,23 @@ class World:
         persons: Mapping[Address, Person],
         pairs: Mapping[str, Pair],
         start: datetime,
+        *,
         calendar: MemoryCalendar | None = None,
+        writes: type[Emails] = Emails,
     ) -> None:
+        """With `writes=Envelopes` mails are sent and counted, but not written: most of a year's work is theirs."""
         self.clock = SteppedClock(start)
         self.calendar = calendar or MemoryCalendar()
         self.mailer = MemoryMailer()
         self.persons = {e: replace(p, calendar=_simulated(p), mail=SERVICE) for e, p in persons.items()}
         self.pairs = dict(pairs)
-        self.worker = _worker(settings, self.clock)
+        self.worker = _worker(settings, self.clock, writes)
         self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
         self.worker.store.people.apply(self.persons, self.pairs, start)
         self.worker.store.people.note("people", "simulated")
         self.ledger = Ledger()
         self.humans: Humans = Nobody()
-        self.keep_mails = True
+        self._keep = writes is Emails
         self._told = 0
 
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
@@ -126,7 +130,7 @@ class World:
             self.worker.store.calendars.hint(sorted(stirred), now)
         due = self.worker.tick()
         self._tell()
-        if not self.keep_mails:
+        if not self._keep:
             self.mailer.sent.clear()
         return due
 
@@ -149,10 +153,10 @@ def _simulated(person: Person) -> str:
     return "none" if person.calendar == "none" else SERVICE
 
 
-def _worker(settings: Settings, clock: SteppedClock) -> Worker:
+def _worker(settings: Settings, clock: SteppedClock, writes: type[Emails]) -> Worker:
     store = Store("sqlite://", Seal([new_key()]))
     store.create()
-    return build(settings, clock, store=store, holder="simulation", together=50)
+    return build(settings, clock, store=store, holder="simulation", together=50, writes=writes)
 
 
 def told(row: Mapping[str, Any]) -> Line | None:
@@ -172,15 +176,6 @@ def told(row: Mapping[str, Any]) -> Line | None:
 # --- a stretch of time ---
 
 
-def simulated(settings: Settings) -> Settings:
-    """The settings for a simulation: changes are told by hints as they happen, so polling only checks on them, and
-    the guard against many cancels is off, because here many people leave their calendars in a mess on purpose."""
-    sync = settings.sync.model_copy(update={"every": timedelta(days=7), "full_every": timedelta(days=28)})
-    rules = settings.rules.model_copy(update={"max_cancels": 1_000_000})
-    operator = settings.operator or "operator@simulated.example"
-    return settings.model_copy(update={"sync": sync, "rules": rules, "operator": operator})
-
-
 def year(
     persons: Mapping[Address, Person],
     pairs: Mapping[str, Pair],
@@ -189,30 +184,11 @@ def year(
     *,
     seed: int,
     behave: str,
-    settings: Settings | None = None,
-    calendars: Path | None = None,
     out: IO[str] | None = None,
-    progress: Callable[[datetime], None] = lambda _: None,
 ) -> int:
-    """Let a company live for that long; how many lines the ledger has. `behave` names one of `behaviour.MANNERS`."""
-    import gc
-
-    from worker.behaviour import MANNERS, Crowd, Meetings
-
-    world = World(simulated(settings or Settings()), persons, pairs, start)
-    world.ledger, world.keep_mails = Ledger(out=out, keep=False), False
-    world.humans = Crowd(world, MANNERS[behave], seed)
-    if calendars is not None:
-        load_calendars(calendars, world.persons, world.calendar, Span(start, start + length + Meetings.AHEAD))
-    others = Meetings(world, MANNERS[behave], seed)
-    # millions of small values that all live on: looking through them for garbage takes a fifth of the time
-    gc.set_threshold(100_000, 50, 50)
-    while world.clock() < start + length:
-        others.refresh()
-        world.calendar.changed()
-        world.run_until(min(world.clock() + Meetings.EVERY, start + length), progress)
-    world.worker.close()
-    return world.ledger.count
+    """Let a company live for that long; how many lines the ledger has."""
+    run = Run(start=start, days=length // timedelta(days=1), seed=seed, manner=behave)
+    return _live(run, Settings(), persons, pairs, Ledger(out=out, keep=False))
 
 
 # --- calendars that people bring along ---
@@ -301,28 +277,47 @@ def run(
 ) -> Tally:
     """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
     same bytes. Raises Problems for calendars that can't be used."""
-    from worker.behaviour import MANNERS, Crowd, Meetings
-
-    world = World(simulated_settings(settings), persons, pairs, run.start)
-    world.keep_mails = False
-    end = run.start + timedelta(days=run.days)
-    if run.calendars is not None:
-        load_calendars(run.calendars, persons, world.calendar, Span(run.start, end + Meetings.AHEAD))
-    manner, tally = MANNERS[run.manner], Tally()
-    world.humans = Crowd(world, manner, run.seed)
-    meetings = Meetings(world, manner, run.seed)
+    tally = Tally()
     out.mkdir(parents=True, exist_ok=True)
     draft = out / "ledger.jsonl.part"
     try:
-        with draft.open("w", encoding="utf-8", newline="\n") as ledger:
-            world.ledger = Ledger(out=ledger, keep=False, tally=tally)
-            _pass_time(world, meetings, end, progress)
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            _live(run, settings, persons, pairs, Ledger(out=file, keep=False, tally=tally), progress)
         draft.replace(out / "ledger.jsonl")
     finally:
         draft.unlink(missing_ok=True)
-        world.worker.close()
     (out / "summary.txt").write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
     return tally
+
+
+def _live(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    ledger: Ledger,
+    progress: Callable[[datetime], None] = lambda _: None,
+) -> int:
+    """Everything that happens, into the ledger; how many lines that were."""
+    import gc
+
+    from worker.behaviour import MANNERS, Crowd, Meetings
+
+    world = World(simulated_settings(settings), persons, pairs, run.start, writes=Envelopes)
+    end = run.start + timedelta(days=run.days)
+    # millions of small values that all live on: looking through them for garbage takes a fifth of the time
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        if run.calendars is not None:
+            load_calendars(run.calendars, persons, world.calendar, Span(run.start, end + Meetings.AHEAD))
+        world.ledger, manner = ledger, MANNERS[run.manner]
+        world.humans = Crowd(world, manner, run.seed)
+        _pass_time(world, Meetings(world, manner, run.seed), end, progress)
+    finally:
+        gc.set_threshold(*before)
+        world.worker.close()
+    return ledger.count
 
 
 def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Callable[[datetime], None]) -> None:
