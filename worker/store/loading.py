@@ -90,8 +90,12 @@ _MESSAGES = (
     )
     .order_by(message.c.id)
 )
-_EVENTS = select(event).where(one_of(event.c.subject, "subjects"))
-_EVENTS_AHEAD = select(event).where(one_of(event.c.pair, "pairs"), event.c.gone.is_(False), event.c.end > at("now"))
+_EVENTS = select(event).where(
+    or_(
+        one_of(event.c.subject, "subjects"),
+        and_(one_of(event.c.pair, "pairs"), event.c.gone.is_(False), event.c.end > at("now")),
+    )
+)
 _MEETINGS = select(meeting).where(one_of(meeting.c.pair, "pairs"), meeting.c.end > at("now"))
 _BOOKED = (
     select(
@@ -184,10 +188,7 @@ def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Map
     subjects = list(owner)
     for row in connection.execute(_MESSAGES, {"subjects": subjects, "since": now - PAIR_MAILS}).mappings().all():
         batch.messages[owner[row["subject"]]].append(rows.message(row))
-    # in two steps: each has its index
-    for row in connection.execute(_EVENTS, {"subjects": subjects}).mappings().all():
-        batch.placed[row["pair"]][row["key"]] = rows.placed(row)
-    for row in connection.execute(_EVENTS_AHEAD, {"pairs": pairs, "now": now}).mappings().all():
+    for row in connection.execute(_EVENTS, {"subjects": subjects, "pairs": pairs, "now": now}).mappings().all():
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
 
 
