@@ -74,7 +74,7 @@ person = Table(
     Column("holder", String, index=True),
     Column("held_until", Instant),
     # a revoked grant: nothing is asked of this person's calendar until then
-    Column("suspended_until", Instant),
+    Column("suspended_until", Instant, index=True),
 )
 
 pair = Table(

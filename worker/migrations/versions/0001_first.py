@@ -116,6 +116,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("email", name=op.f("pk_person")),
     )
     op.create_index(op.f("ix_person_holder"), "person", ["holder"], unique=False)
+    op.create_index(op.f("ix_person_suspended_until"), "person", ["suspended_until"], unique=False)
     op.create_table(
         "pair",
         sa.Column("id", sa.String(), nullable=False),
