@@ -33,7 +33,7 @@ bench: setup
 	$(BIN)/python -m bench
 
 messages: setup
-	$(BIN)/pybabel extract -F config/babel.cfg -k N_ --no-location --omit-header -o templates/locale/longarc.pot .
+	$(BIN)/pybabel extract -F config/babel.cfg -k N_ -k NN_:1,2 --no-location --omit-header -o templates/locale/longarc.pot .
 
 clean:
 	rm -rf .venv demo var build dist *.egg-info

@@ -18,7 +18,20 @@ import pytest
 
 from tests.test_words import write_catalogue
 from worker.domain.contract import parse
-from worker.domain.model import Cause, Contract, Deferral, Ended, Kind, Owner, Person, Promise, Standing, Topic
+from worker.domain.model import (
+    Cause,
+    Contract,
+    Deferral,
+    Ended,
+    Kind,
+    Owner,
+    Person,
+    Promise,
+    Reason,
+    Standing,
+    Topic,
+    Value,
+)
 from worker.emails import MESSAGES, Emails, Kept, Letter
 from worker.samples import (
     BEFORE,
@@ -620,8 +633,24 @@ def test_a_warning_says_until_when_the_time_must_be_free_again() -> None:
 
 def test_unplaceable_says_why_and_what_would_help() -> None:
     """R-8"""
-    mail = read(replace(TO_MANAGER, name="unplaceable", reason="Dana has no hour left before November 26."))
-    assert mail.says("Dana has no hour left before November 26.")
+    evening = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
+    moving: dict[str, Value] = {
+        "what": "away",
+        "name": "Dana",
+        "other": "",
+        "start": evening,
+        "zone": DANA.zone,
+        "count": 1,
+    }
+    why = (
+        Reason("unknown", {"name": "Sam", "detail": "the service says no"}),
+        Reason("moving", {**moving, "end": evening + timedelta(hours=1)}),
+        Reason("moving", {**moving, "end": evening + timedelta(hours=12)}),
+    )
+    mail = read(replace(TO_MANAGER, name="unplaceable", why=why))
+    assert mail.says("Sam's calendar is unknown, and unknown time is never free.")
+    assert mail.says("Moving Dana's time away of Tuesday, November 24, 5:30 – 6:30 PM frees 1 starting time.")
+    assert mail.says("of Tuesday, November 24, 5:30 PM to Wednesday, November 25, 5:30 AM frees")
     assert mail.says("what would free one")
 
 
@@ -652,7 +681,7 @@ def test_the_review_note_names_what_is_up_this_month() -> None:
 
 @pytest.mark.parametrize("ended", [Ended.CHANGED, Ended.MANAGER_LEFT, Ended.REPORT_LEFT])
 def test_the_end_of_a_pair_says_why(ended: Ended) -> None:
-    mail = read(replace(TO_MANAGER, name="pair_ended", pair=replace(PAIR, ended=ended), ended="left"))
+    mail = read(replace(TO_MANAGER, name="pair_ended", pair=replace(PAIR, ended=ended)))
     words = {Ended.CHANGED: "Sam has another manager now", Ended.MANAGER_LEFT: "Dana has left"}
     assert mail.says(words.get(ended, "Sam has left"))
 

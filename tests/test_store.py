@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,7 @@ from worker.domain.model import (
     Plan,
     Progress,
     Promise,
+    Reason,
     Settlement,
     Span,
     Trigger,
@@ -490,3 +491,14 @@ def test_instants_come_back_as_they_were_to_the_second_and_in_utc(store: Store) 
     commit(store, message("mail", start=odd, due_at=odd))
     assert row(store, "mail").start == odd
     assert store.next_due().message == odd
+
+
+def test_why_there_is_no_time_is_kept_as_it_was_found() -> None:
+    """Reasons go into a text column and come back as the same values; words of an older version stay words."""
+    why = (
+        Reason("moving", {"what": "busy", "name": "Zoë", "other": "", "start": START, "end": START, "count": 2}),
+        Reason("after_target", {"day": date(2026, 10, 6), "target": date(2026, 10, 5), "count": 1}),
+        Reason("no_change"),
+    )
+    assert rows.why(rows.why_text(why)) == why
+    assert rows.why("Dana is never there.") == (Reason("verbatim", {"words": "Dana is never there."}),)

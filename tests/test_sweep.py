@@ -27,6 +27,7 @@ from tests.worlds import (
     texts,
 )
 from worker.domain.model import Kind, Owner, Person, Show, Span, State, Trigger
+from worker.domain.wording import words
 from worker.errors import AuthRevoked, Forbidden, Unavailable
 
 BUFFER = 15 * MINUTE
@@ -122,7 +123,7 @@ def test_time_that_cannot_be_read_is_never_free(office: Office) -> None:
     office.tick()
     assert office.events() == []
     session = office.session()
-    assert session.unplaceable and "Sam" in session.unplaceable
+    assert session.unplaceable and "Sam" in words(session.unplaceable)
     (mail,) = office.mails("unplaceable")
     assert DANA in mail["To"] and "Sam" in texts([mail])
 

@@ -8,7 +8,6 @@ from worker.domain import deferrals, notices
 from worker.domain.model import (
     Commitment,
     Contract,
-    Ended,
     EventDraft,
     Guest,
     Kind,
@@ -25,11 +24,6 @@ from worker.domain.worktime import parse_hours
 from worker.letters import Kept, Letter
 from worker.settings import Settings
 
-ENDED_IN_WORDS = {
-    Ended.REPORT_LEFT: "left",
-    Ended.MANAGER_LEFT: "left",
-    Ended.CHANGED: "changed",
-}
 #: Commitments that ended are named in the next brief for so long.
 RECENTLY = timedelta(days=120)
 
@@ -119,7 +113,6 @@ class Drafts:
             commitments=self._commitments(message, state, material, now),
             learning=self._settings.mail.learning,
             due=message.start.date() if message.name == "commitment_due" and message.start else None,
-            ended=ENDED_IN_WORDS.get(state.pair.ended, ""),
             **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
         )
 
@@ -131,7 +124,7 @@ class Drafts:
             "count": deferrals.count_in_cycle(counted, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
-            "reason": session.unplaceable or "",
+            "why": session.unplaceable or (),
             "reminder": message.number if message.name == "contract_reminder" else 0,
             "unfinished": _unfinished(state, session),
         }

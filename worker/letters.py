@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from worker.domain.model import Commitment, Contract, Deferral, Pair, Person, Promise, Session, Span
+from worker.domain.model import Commitment, Contract, Deferral, Pair, Person, Promise, Session, Span, Why
 
 MESSAGES = (
     "introduction",
@@ -54,12 +54,12 @@ class Letter:
     deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
     count: int = 0  #: deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)
-    reason: str = ""  #: words without content: unplaceable, operator_alert, booked_over_warning
+    why: Why = ()  #: unplaceable: why there is no time
+    reason: str = ""  #: operator_alert: what is wrong, in words without content
     deadline: datetime | None = None  #: of the contract (T-7)
     reminder: int = 0  #: contract_reminder: 1 and 2 before the deadline, 3 to 5 after it
     unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
     learning: str = ""  #: reflection_prompt: the leader's own line (R-25)
     due: date | None = None  #: commitment_due
     trigger: str = ""  #: brief: why the manager asked to talk, `kind` or `kind: words` (R-6)
-    ended: str = ""  #: pair_ended: why, in words
     links: Mapping[str, str] = field(default_factory=dict)  #: purpose (one of LINKS) -> URL

@@ -1,9 +1,15 @@
 """The words for what the domain calls by a name, marked here and translated for whoever reads them."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from worker.domain.model import Cause, Kind, Trigger
-from worker.words import N_
+from worker.domain import wording
+from worker.domain.model import Cause, Kind, Trigger, Why
+from worker.domain.wording import N_
+from worker.words import Words
+
+MIDNIGHT = time()
 
 #: Why a session lost its time: to the one who acted, to the other one, and when there is nobody to name. Plain and
 #: without blame (R-10).
@@ -62,3 +68,46 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.CHANGE: N_("a new role or a new team"),
     Trigger.MILESTONE: N_("a milestone just passed"),
 }
+
+
+def told(why: Why, words: Words, zone: str, today: date) -> str:
+    """Reasons for somebody who reads this language, whose clock is that of `zone` and whose date is `today`."""
+    return wording.words(why, _Reader(words, zone, today))
+
+
+class _Reader:
+    """The reader's own language, dates and clock."""
+
+    def __init__(self, words: Words, zone: str, today: date) -> None:
+        self.gettext = words.gettext
+        self.ngettext = words.ngettext
+        self._words = words
+        self._zone = zone
+        self._today = today
+
+    def date(self, day: date) -> str:
+        return self._words.day(day, day.year != self._today.year)
+
+    def weekday(self, index: int) -> str:
+        return str(self._words.locale.days["format"]["wide"][index])
+
+    def clock(self, minute: int) -> str:
+        return self._words.hour(datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC")
+
+    def hour(self, at: datetime, zone: str) -> str:
+        return self._words.hour(at, zone)
+
+    def stretch(self, start: datetime, end: datetime, zone: str) -> str:
+        first, last = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
+        if first == last:
+            return f"{self.date(first)}, {self._words.hours(start, end, self._zone)}"
+        return self.gettext(
+            "%(first)s, %(hour)s to %(last)s, %(until)s",
+            first=self.date(first),
+            hour=self.hour(start, self._zone),
+            last=self.date(last),
+            until=self.hour(end, self._zone),
+        )
+
+    def detail(self, text: str) -> str:
+        return ""  # what a service says is for the operator, who finds it in the history

@@ -27,7 +27,7 @@ from worker.domain.model import (
 )
 from worker.domain.revisions import Difference, compare
 from worker.letters import Letter
-from worker.phrases import CAUSES, TALKS, TRIGGERS
+from worker.phrases import CAUSES, TALKS, TRIGGERS, told
 from worker.words import Words, days_between, line
 
 #: Languages that put the family name first: there the whole name is the polite one.
@@ -84,8 +84,7 @@ class Reading:
                 "trigger": self._trigger(),
                 "moves_at": self._warned_at() + timedelta(days=1),
                 "learning": line(letter.learning),
-                "reason": line(self.gettext(letter.reason)),
-                "ended": line(self.gettext(letter.ended)),
+                "reason": line(letter.reason or told(letter.why, words, letter.to.zone, self.today)),
             }
         )
 

@@ -15,6 +15,7 @@ from worker.domain.model import (
     Pair,
     Person,
     Promise,
+    Reason,
     ReviewPoint,
     Session,
     Span,
@@ -114,6 +115,33 @@ DEFERRALS = tuple(
     for number, cause in enumerate(_CAUSES, start=1)
 )
 OPTIONS = tuple(Span(_START + days * _DAY, _START + days * _DAY + timedelta(minutes=75)) for days in (5, 6, 8))
+#: One that says why there is no time, and one that says what would make room.
+WHY_NONE = (
+    Reason(
+        "room_by_calendar",
+        {
+            "days": 12,
+            "minutes": 75,
+            "name": DANA.name,
+            "left": 1,
+            "other": SAM.name,
+            "other_left": 7,
+            "both": 0,
+        },
+    ),
+    Reason(
+        "moving",
+        {
+            "what": "busy",
+            "name": DANA.name,
+            "other": SAM.name,
+            "start": _START + 5 * _DAY,
+            "end": _START + 5 * _DAY + timedelta(minutes=60),
+            "zone": DANA.zone,
+            "count": 3,
+        },
+    ),
+)
 _NO_TIME = replace(SESSION, state=State.DEFERRED, start=None, end=None)
 
 
@@ -143,8 +171,13 @@ def _around(manager: Letter, report: Letter) -> Iterator[Letter]:
         yield replace(each, name="introduction")
         yield replace(each, name="introduction", session=None)
         for ended in (Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.CHANGED):
-            yield replace(each, name="pair_ended", session=None, pair=replace(PAIR, ended=ended), ended="left")
-        yield replace(each, name="pair_ended", session=None, ended="has another manager now")
+            yield replace(
+                each,
+                name="pair_ended",
+                session=None,
+                pair=replace(PAIR, ended=ended),
+            )
+        yield replace(each, name="pair_ended", session=None)
 
 
 def _preparing(manager: Letter, report: Letter) -> Iterator[Letter]:
@@ -184,6 +217,5 @@ def _moving(manager: Letter, report: Letter) -> Iterator[Letter]:
             yield replace(moved, session=_NO_TIME, options=OPTIONS if count == 3 else ())
             yield replace(moved, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
         yield replace(each, name="booked_over_warning")
-        yield replace(each, name="booked_over_warning", reason="A meeting of Sam's now covers it.")
-        yield replace(each, name="unplaceable", session=_NO_TIME, reason="No hour is free for both before November 26.")
+        yield replace(each, name="unplaceable", session=_NO_TIME, why=WHY_NONE)
         yield replace(each, name="short_session", session=replace(SESSION, end=_START + timedelta(minutes=50)))

@@ -31,11 +31,6 @@ _BULLET = re.compile(r" *(?:- )?")
 _GAPS = re.compile(r"\n{3,}")
 
 
-def N_(text: str) -> str:  # noqa: N802 -- the name gettext's tools look for
-    """Mark words to be translated later, where it is known who reads them."""
-    return text
-
-
 def line(text: str) -> str:
     """What a person wrote, as one line: no breaks that could pass for structure, no control characters."""
     return " ".join(text.translate(_CONTROL).split())

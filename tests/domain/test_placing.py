@@ -44,6 +44,7 @@ from worker.domain.model import (
     What,
 )
 from worker.domain.planner import plan
+from worker.domain.wording import words
 from worker.domain.worktime import shared_working_day
 
 TWO = (DANA, SAM)
@@ -103,7 +104,7 @@ def test_unknown_availability_is_never_free() -> None:
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
-    assert "Sam's calendar is unknown (no access)" in (story.next.unplaceable or "")
+    assert "Sam's calendar is unknown (no access)" in words(story.next.unplaceable or ())
     assert [m.to for m in story.mails("unplaceable")] == [DANA.email]
 
 
@@ -209,7 +210,7 @@ def test_when_nothing_fits_a_person_is_told_why_once() -> None:
     assert story.next.unplaceable
     assert story.next.owed
     assert [(m.to, m.subject) for m in story.mails("unplaceable")] == [(DANA.email, story.next.id)]
-    assert [d.reason for d in story.told if d.what == "unplaceable"] == [story.next.unplaceable]
+    assert [d.reason for d in story.told if d.what == "unplaceable"] == [words(story.next.unplaceable or ())]
     story.until(NOW + 5 * DAY)
     assert len(story.mails("unplaceable")) == 1
     assert len([d for d in story.told if d.what == "unplaceable"]) == 1
@@ -431,7 +432,7 @@ def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
     """T-4, R-8: Apia and Berlin."""
     story = Story(report=person("Sam", "Pacific/Apia", "WS"))
     story.tick()
-    assert "share no working hours" in (story.next.unplaceable or "")
+    assert "share no working hours" in words(story.next.unplaceable or ())
 
 
 def test_the_earliest_day_counts_days_on_which_both_work() -> None:

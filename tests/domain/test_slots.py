@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from worker.domain.availability import ones
 from worker.domain.fitting import possible
-from worker.domain.model import QUARTER, Busy, FreeBusy, Kind, Person, Preference, Show, Span, Taken
+from worker.domain.model import QUARTER, Busy, FreeBusy, Kind, Person, Preference, Show, Span, Taken, Why
 from worker.domain.slots import Search, Slot, rank, solo, why_none
+from worker.domain.wording import sentences, words
 from worker.domain.worktime import holiday, parse_hours
 
 DAY = timedelta(days=1)
@@ -67,6 +68,15 @@ def found(given_search: Search) -> list[datetime]:
 
 
 # --- the oracle: wall clocks and comparisons, quarter by quarter ----------------------------------------------------
+
+
+def said(why: Why) -> list[str]:
+    """Reasons as the history tells them."""
+    return list(sentences(why))
+
+
+def none_words(s: Search) -> str:
+    return words(why_none(s))
 
 
 def at_work(who: Person, instant: datetime) -> bool:
@@ -335,9 +345,9 @@ def test_a_calendar_nobody_can_read_is_said_to_be_unread() -> None:
     quiet = person("Sam", calendar="none")
     s = replace(search(report=quiet), free_busy={DANA.email: FREE})
     (slot,) = rank(s)
-    assert "Sam's calendar can't be read; working hours count as free." in slot.reasons
+    assert "Sam's calendar can't be read; working hours count as free." in said(slot.reasons)
     full = replace(s, free_busy={DANA.email: FreeBusy((Busy(WINDOW),))})
-    assert "Sam's calendar can't be read" in why_none(full)
+    assert "Sam's calendar can't be read" in none_words(full)
 
 
 # --- T-3, one wish at a time ----------------------------------------------------------------------------------------
@@ -351,14 +361,14 @@ def test_the_target_day_wins_in_the_morning() -> None:
     slot = best(search())
     assert slot.span == Span(utc(2027, 6, 15, 7), utc(2027, 6, 15, 8, 15))
     assert slot.cost == 0
-    assert slot.reasons[0] == "Tue 15 Jun is the target day."
+    assert said(slot.reasons)[0] == "Tue 15 Jun is the target day."
 
 
 def test_the_preferred_weekday_and_hour_win_within_a_week() -> None:
     slot = best(replace(search(), prefer=Preference(weekday=3, minute=14 * 60)))
     assert slot.span.start == utc(2027, 6, 17, 12)
-    assert "It is on Thursday, the weekday the two prefer." in slot.reasons
-    assert "It is at 14:00, the hour the two prefer." in slot.reasons
+    assert "It is on Thursday, the weekday the two prefer." in said(slot.reasons)
+    assert "It is at 14:00, the hour the two prefer." in said(slot.reasons)
 
 
 def test_the_preference_is_on_the_reports_clock_and_calendar() -> None:
@@ -380,14 +390,14 @@ def test_thursday_wins_over_friday() -> None:
     s = replace(search(window=Span(utc(2027, 6, 17), utc(2027, 6, 19))), target=utc(2027, 6, 18, 12))
     first, second = rank(s, 2)
     assert (first.span.start.day, second.span.start.day) == (17, 18)
-    assert "48 hours later it is Sunday, with no working days for Dana on the way." in second.reasons
+    assert "48 hours later it is Sunday, with no working days for Dana on the way." in said(second.reasons)
 
 
 def test_sessions_are_spread_over_the_managers_weeks() -> None:
     others = [Taken(Span(utc(2027, 6, day, 7), utc(2027, 6, day, 8)), f"s{day}", Kind.CAREER) for day in (14, 16, 17)]
     slot = best(replace(search(), taken={DANA.email: others}))
     assert slot.span.start.day == 9
-    assert "Dana has no other career sessions that week." in slot.reasons
+    assert "Dana has no other career sessions that week." in said(slot.reasons)
 
 
 def test_three_slots_lie_on_three_days_best_first() -> None:
@@ -406,8 +416,8 @@ def test_at_equal_cost_the_earliest_wins() -> None:
 
 def test_reasons_name_both_clocks() -> None:
     slot = best(search(report=person("Sam", "Asia/Kathmandu", "NP", "Sun-Fri 10:00-18:00")))
-    assert "It starts at 09:15 for Dana and 13:00 for Sam." in slot.reasons
-    assert "It starts at 09:00 for both." in best(search()).reasons
+    assert "It starts at 09:15 for Dana and 13:00 for Sam." in said(slot.reasons)
+    assert "It starts at 09:00 for both." in said(best(search()).reasons)
 
 
 # --- why there is none ----------------------------------------------------------------------------------------------
@@ -415,7 +425,7 @@ def test_reasons_name_both_clocks() -> None:
 
 def test_no_shared_hours() -> None:
     s = search(report=person("Sam", hours="Mon-Fri 19:00-23:00"))
-    text = why_none(s)
+    text = none_words(s)
     assert "Dana and Sam share no working hours in the window: Dana works on 15 days, Sam works on 15 days." in text
     assert "If Dana's working hours ended 4 hours later, there would be room on 15 days." in text
 
@@ -424,23 +434,23 @@ def test_longer_hours_are_offered_only_when_they_are_free() -> None:
     late = person("Sam", hours="Mon-Fri 19:00-23:00")
     evenings = [Span(utc(2027, 6, day, 15), utc(2027, 6, day, 23)) for day in range(7, 28) if day != 9]
     s = search(report=late, busy=evenings)
-    assert "If Dana's working hours ended 4 hours later, there would be room on 1 day." in why_none(s)
+    assert "If Dana's working hours ended 4 hours later, there would be room on 1 day." in none_words(s)
 
 
 def test_overlap_under_an_hour() -> None:
-    text = why_none(search(report=person("Sam", hours="Mon-Fri 16:15-22:00"), minutes=60))
+    text = none_words(search(report=person("Sam", hours="Mon-Fri 16:15-22:00"), minutes=60))
     assert "The longest time Dana and Sam are both at work is 45 minutes, under the 60 needed." in text
     assert "If Dana's working hours ended 1 hour later, there would be room on 15 days." in text
 
 
 def test_holidays_are_counted() -> None:
     easter = Span(utc(2027, 3, 26), utc(2027, 3, 30))
-    assert "Public holidays take 2 working days from Dana." in why_none(search(window=easter))
+    assert "Public holidays take 2 working days from Dana." in none_words(search(window=easter))
 
 
 def test_an_unknown_calendar_is_named_with_its_reason() -> None:
     s = replace(search(), free_busy={DANA.email: FREE, SAM.email: FreeBusy(known=False, reason="the grant is gone")})
-    text = why_none(s)
+    text = none_words(s)
     assert "Sam's calendar is unknown (the grant is gone), and unknown time is never free." in text
     assert "Dana's calendar" not in text
 
@@ -448,13 +458,13 @@ def test_an_unknown_calendar_is_named_with_its_reason() -> None:
 def test_a_shorter_session_is_offered_when_it_fits() -> None:
     gap = only(8, (10, 0), (11, 30))
     s = search(window=only(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)])
-    assert "With 60 minutes there is room on 1 day." in why_none(s)
+    assert "With 60 minutes there is room on 1 day." in none_words(s)
 
 
 def test_giving_up_the_buffer_is_offered_when_it_helps() -> None:
     gap = only(8, (10, 0), (11, 0))
     s = search(window=only(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)])
-    assert "With 60 minutes and without the free 15 minutes on each side there is room on 1 day." in why_none(s)
+    assert "With 60 minutes and without the free 15 minutes on each side there is room on 1 day." in none_words(s)
 
 
 def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
@@ -463,7 +473,7 @@ def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
     s = replace(
         s, free_busy={**s.free_busy, DANA.email: FreeBusy((Busy(leave, Show.AWAY), Busy(Span(leave.end, WINDOW.end))))}
     )
-    text = why_none(s)
+    text = none_words(s)
     assert "Dana's calendar leaves room on no days, Sam's calendar leaves room on 15 days" in text
     assert "Moving Dana's time away of Mon 7 Jun 00:00 to Sun 20 Jun 00:00 (Europe/Berlin) frees" in text
 
@@ -471,7 +481,7 @@ def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
 def test_a_days_career_session_is_named_as_the_blocker() -> None:
     other = Taken(only(8, (9, 0), (10, 15)), "other", Kind.CAREER)
     s = replace(search(window=only(8, (9, 0), (17, 0))), taken={DANA.email: (other,)})
-    text = why_none(s)
+    text = none_words(s)
     assert "Dana already has a career session on 1 day with room." in text
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees" in text
 
@@ -479,19 +489,19 @@ def test_a_days_career_session_is_named_as_the_blocker() -> None:
 def test_a_day_that_is_full_isnt_freed_by_moving_something_else() -> None:
     other = Taken(only(8, (9, 0), (10, 15)), "other", Kind.CAREER)
     s = search(window=only(8, (9, 0), (17, 0)), busy=[only(8, (11, 0), (17, 0))], minutes=60)
-    text = why_none(replace(s, taken={DANA.email: (other,)}))
+    text = none_words(replace(s, taken={DANA.email: (other,)}))
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees 4 starting times." in text
 
 
 def test_a_window_too_short_is_said_to_be() -> None:
-    assert "The window holds 60 minutes, under the 75 needed." in why_none(search(window=only(8, (9, 5), (10, 20))))
+    assert "The window holds 60 minutes, under the 75 needed." in none_words(search(window=only(8, (9, 5), (10, 20))))
 
 
 @given(searches())
 @settings(max_examples=60, deadline=None)
 def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
     """R-8: silence is never the outcome."""
-    text = why_none(s)
+    text = none_words(s)
     assert text.startswith("There is room") == bool(oracle(s))
     if "Without the free 15 minutes" in text:
         assert oracle(replace(s, buffer=False))

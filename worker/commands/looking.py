@@ -39,6 +39,7 @@ def status(as_json: bool) -> None:
 
 
 def _status(store: "Store", now: datetime) -> dict[str, Any]:
+    from worker.domain.wording import words
     from worker.store.figures import Figures
 
     figures = Figures(store.database)
@@ -62,7 +63,9 @@ def _status(store: "Store", now: datetime) -> dict[str, Any]:
         ],
         "troubled": [_trouble(message) for message in store.outbox.troubled()],
         "owed": [_owed(session) for session in owed if not session.unplaceable],
-        "unplaceable": [{**_owed(session), "reason": session.unplaceable} for session in owed if session.unplaceable],
+        "unplaceable": [
+            {**_owed(session), "reason": words(session.unplaceable)} for session in owed if session.unplaceable
+        ],
     }
 
 
@@ -206,6 +209,8 @@ def _state(session: "Session") -> str:
 
 
 def _session_json(session: "Session") -> dict[str, Any]:
+    from worker.domain.wording import words
+
     return {
         "session": session.id,
         "pair": session.pair,
@@ -218,7 +223,7 @@ def _session_json(session: "Session") -> dict[str, Any]:
         "minutes": session.minutes,
         "target": session.target,
         "deferrals": session.count,
-        "unplaceable": session.unplaceable,
+        "unplaceable": words(session.unplaceable) if session.unplaceable else None,
         "options": [{"start": span.start, "end": span.end} for span in session.options],
     }
 

@@ -9,7 +9,7 @@ from worker.demo.picture import lost
 from worker.demo.result import Result
 from worker.domain.deferrals import IN_WORDS
 from worker.domain.model import Cause, Kind, Owner, Standing, State
-from worker.domain.reasons import count_text
+from worker.domain.wording import count_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

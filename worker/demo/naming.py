@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from worker.demo.cast import FIRST_NAMES, ZONES
 from worker.domain.model import Address
-from worker.domain.reasons import date_text
+from worker.domain.wording import date_text
 from worker.simulate import Line
 
 _TOPICS = {"now": ", part one of three", "direction": ", part two of three", "gap": ", part three of three"}

@@ -16,7 +16,7 @@ from worker.demo.post import Letter, by_time
 from worker.demo.result import Result
 from worker.demo.telling import rows
 from worker.domain.model import Address, Kind
-from worker.domain.reasons import date_text
+from worker.domain.wording import date_text
 from worker.simulate import Line
 from worker.templates import folder
 

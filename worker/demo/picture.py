@@ -10,7 +10,7 @@ from worker.demo.naming import both_clocks, city, first, instant, names, talk
 from worker.demo.result import Result
 from worker.domain.deferrals import IN_WORDS
 from worker.domain.model import Address, Cause, Commitment, Format, Kind, Owner, Pair, Review, Session, Standing, State
-from worker.domain.reasons import date_text
+from worker.domain.wording import date_text
 from worker.domain.worktime import holiday
 from worker.simulate import Line
 

@@ -10,7 +10,7 @@ from worker.demo.cast import MARA, ZONES
 from worker.demo.naming import both_clocks, clock, day, first, instant, names, talk
 from worker.domain.deferrals import IN_WORDS
 from worker.domain.model import Cause
-from worker.domain.reasons import date_text
+from worker.domain.wording import date_text
 from worker.simulate import Line
 
 #: The clock of the story's first column.

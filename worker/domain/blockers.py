@@ -1,136 +1,133 @@
-"""Why no time exists, in words and numbers, and what would make room (R-8)."""
+"""Why no time exists, blocker by blocker and in numbers, and what would make room (R-8)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 from itertools import accumulate
 from operator import or_
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from worker.domain.availability import Grid, day_bits, known, longest, quarters_in, readable, starts
 from worker.domain.fitting import Search, busy_bits, days_of, full_days, others, pad, possible, shared_work
-from worker.domain.model import Kind, Person, Show, Span
-from worker.domain.reasons import count_text, date_text, unreadable
+from worker.domain.model import Kind, Person, Reason, Span, Why
+from worker.domain.reasons import unreadable
 from worker.domain.worktime import holiday, today
 
 SHORTEST = 60  #: T-1: nothing is shortened below this by itself
 SHORTER = 15
 #: How many hours earlier or later somebody's hours are tried.
 MOST_HOURS_MOVED = 4
-CAREER = "career session"
-SHOWN = {Show.BUSY: "busy time", Show.TENTATIVE: "tentative time", Show.AWAY: "time away"}
+CAREER, OURS = "career", "time"
 
 
-def why_none(search: Search) -> str:
+def why_none(search: Search) -> Why:
     """Why nothing fits, blocker by blocker and in numbers, and the least change found that makes room.
 
     A change is named only after the search was tried with it. What is in a calendar is never named, only when it is.
     """
     grid, free = possible(search)
     if free:
-        return f"There is room at {count_text(free.bit_count(), 'starting time')}."
-    sentences = [*_blockers(search, grid), *unreadable(search)]
-    return " ".join([*sentences, _way_out(search, grid)])
+        return (Reason("room", {"count": free.bit_count()}),)
+    return (*_blockers(search, grid), *unreadable(search), _way_out(search, grid))
 
 
-def _blockers(search: Search, grid: Grid) -> Iterator[str]:
+def _blockers(search: Search, grid: Grid) -> Iterator[Reason]:
     need = quarters_in(search.minutes)
     if grid.size < need:
-        yield f"The window holds {grid.size * 15} minutes, under the {search.minutes} needed."
+        yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
         return
     unknown = [person for person in search.people if _unknown(search, person)]
     for person in unknown:
-        reason = known(search.free_busy, person).reason
-        yield f"{person.name}'s calendar is unknown{f' ({reason})' if reason else ''}, and unknown time is never free."
+        yield Reason("unknown", {"name": person.name, "detail": known(search.free_busy, person).reason})
     shared = shared_work(search, grid)
     fitting = starts(shared, need)
-    yield from _holiday_sentences(search, grid)
+    yield from _holidays(search, grid)
     if not fitting:
-        yield _hours_sentence(search, grid, shared)
+        yield _hours(search, grid, shared)
     elif not unknown:
-        yield from _busy_sentences(search, grid, shared)
+        yield from _busy(search, grid, shared)
     else:
-        yield f"On {_days_with(search, grid, fitting)} the two share {search.minutes} minutes of working hours."
+        yield Reason("shared", {"days": _days_with(search, grid, fitting), "minutes": search.minutes})
 
 
 def _unknown(search: Search, person: Person) -> bool:
     return readable(person) and not known(search.free_busy, person).known
 
 
-def _days_with(search: Search, grid: Grid, bits: int) -> str:
-    return count_text(len(_dates_with(search, grid, bits)), "day")
-
-
-def _dates_with(search: Search, grid: Grid, bits: int) -> list[date]:
+def _days_with(search: Search, grid: Grid, bits: int) -> int:
+    """On how many of the manager's days there is one of these quarters."""
     zone = search.manager.zone
-    return [day for day in days_of(search, grid) if bits & day_bits(grid, zone, day)]
+    return sum(bool(bits & day_bits(grid, zone, day)) for day in days_of(search, grid))
 
 
-def _holiday_sentences(search: Search, grid: Grid) -> Iterator[str]:
+def _holidays(search: Search, grid: Grid) -> Iterator[Reason]:
     for person in search.people:
         days = (day for day in days_of(search, grid) if person.hours.week[day.weekday()])
         count = sum(holiday(person.country, day) is not None for day in days)
         if count:
-            yield f"Public holidays take {count_text(count, 'working day')} from {person.name}."
+            yield Reason("holidays", {"name": person.name, "count": count})
 
 
-def _hours_sentence(search: Search, grid: Grid, shared: int) -> str:
-    names = " and ".join(person.name for person in search.people)
+def _hours(search: Search, grid: Grid, shared: int) -> Reason:
+    one, other = search.people
+    names = {"name": one.name, "other": other.name}
     if shared:
-        return (
-            f"The longest time {names} are both at work is {longest(shared) * 15} minutes,"
-            f" under the {search.minutes} needed."
-        )
-    work = [f"{person.name} works on {_days_with(search, grid, grid.work(person))}" for person in search.people]
-    return f"{names} share no working hours in the window: {', '.join(work)}."
+        return Reason("longest", {**names, "minutes": longest(shared) * 15, "needed": search.minutes})
+    days, other_days = (_days_with(search, grid, grid.work(person)) for person in search.people)
+    return Reason("never_together", {**names, "days": days, "other_days": other_days})
 
 
-def _busy_sentences(search: Search, grid: Grid, shared: int) -> Iterator[str]:
+def _busy(search: Search, grid: Grid, shared: int) -> Iterator[Reason]:
     need = quarters_in(search.minutes)
     busy = [busy_bits(search, grid, person) for person in search.people]
-    alone = [_days_with(search, grid, starts(shared & ~bits, need)) for bits in busy]
+    left, other_left = (_days_with(search, grid, starts(shared & ~bits, need)) for bits in busy)
     both = starts(shared & ~busy[0] & ~busy[1], need)
-    left = [
-        f"{person.name}'s calendar leaves room on {days}" for person, days in zip(search.people, alone, strict=True)
-    ]
-    yield (
-        f"On {_days_with(search, grid, starts(shared, need))} the two share {search.minutes} minutes of working hours;"
-        f" {', '.join(left)}, the two together on {_days_with(search, grid, both)}."
+    yield Reason(
+        "room_by_calendar",
+        {
+            "days": _days_with(search, grid, starts(shared, need)),
+            "minutes": search.minutes,
+            "name": search.manager.name,
+            "left": left,
+            "other": search.report.name,
+            "other_left": other_left,
+            "both": _days_with(search, grid, both),
+        },
     )
     full = both & full_days(search, grid)
     if full:
-        dates = _dates_with(search, grid, full)
-        yield f"{search.manager.name} already has a career session on {count_text(len(dates), 'day')} with room."
+        yield Reason("full_days", {"name": search.manager.name, "count": _days_with(search, grid, full)})
     if both & ~full:
-        yield f"All that is left are times just lost, on {_days_with(search, grid, both & ~full)}."
+        yield Reason("just_lost", {"days": _days_with(search, grid, both & ~full)})
 
 
-def _way_out(search: Search, grid: Grid) -> str:
+def _way_out(search: Search, grid: Grid) -> Reason:
     """The least change that makes room, in the order in which changes cost people something."""
     if any(_unknown(search, person) for person in search.people):
-        return "Nothing can be booked before that calendar can be read."
+        return Reason("calendar_first")
     found = _lighter(search) or _without_a_block(search, grid) or _other_hours(search, grid)
-    return found or "No single change that was tried makes room: it takes a longer window."
+    return found or Reason("no_change")
 
 
-def _lighter(search: Search) -> str:
+def _lighter(search: Search) -> Reason | None:
     for buffer in (True, False) if search.buffer else (False,):
         for minutes in range(search.minutes, min(SHORTEST, search.minutes) - 1, -SHORTER):
             grid, free = possible(replace(search, minutes=minutes, buffer=buffer))
             if free:
-                words = [] if minutes == search.minutes else [f"with {minutes} minutes"]
-                words += ["without the free 15 minutes on each side"] if search.buffer and not buffer else []
-                change = " and ".join(words)
-                return f"{change[0].upper()}{change[1:]} there is room on {_days_with(search, grid, free)}."
-    return ""
+                days = {"days": _days_with(search, grid, free)}
+                if minutes == search.minutes:
+                    return Reason("tighter_has_room", days)
+                code = "shorter_has_room" if buffer == search.buffer else "both_have_room"
+                return Reason(code, {**days, "minutes": minutes})
+    return None
 
 
 class _Block(NamedTuple):
     """Something in the way that somebody could move, and the quarters it takes."""
 
     span: Span
-    words: str
+    what: str
+    name: str
+    other: str  #: when it is in both calendars
     busy: int
     full: int  #: quarters closed because it is a career session on that day
 
@@ -139,37 +136,47 @@ def _blocks(search: Search, grid: Grid) -> list[_Block]:
     """All that is in the way, each stretch once: a meeting of both is one thing to move."""
     found: dict[Span, _Block] = {}
     for person in search.people:
-        for span, words in _stretches(search, person):
-            career = search.career and words == CAREER and person is search.manager
+        for span, what in _stretches(search, person):
+            career = search.career and what == CAREER and person is search.manager
             full = day_bits(grid, person.zone, today(person.zone, span.start)) if career else 0
-            old = found.get(span)
-            whose = f"{person.name}'s {words}" if old is None else f"{old.words} and {person.name}'s"
-            found[span] = _Block(span, whose, grid.touched([span], pad(search)), full | (old.full if old else 0))
+            if span in found:
+                found[span] = found[span]._replace(other=person.name, full=found[span].full | full)
+            else:
+                found[span] = _Block(span, what, person.name, "", grid.touched([span], pad(search)), full)
     return list(found.values())
 
 
 def _stretches(search: Search, person: Person) -> Iterator[tuple[Span, str]]:
-    taken = {item.span: CAREER if item.kind is Kind.CAREER else "time" for item in others(search, person)}
+    taken = {item.span: CAREER if item.kind is Kind.CAREER else OURS for item in others(search, person)}
     yield from taken.items()
     if readable(person):
         shown = {item.span: item.show for item in known(search.free_busy, person).busy}
-        yield from ((span, SHOWN[show]) for span, show in shown.items() if span not in taken)
+        yield from ((span, show.value) for span, show in shown.items() if span not in taken)
 
 
-def _without_a_block(search: Search, grid: Grid) -> str:
+def _without_a_block(search: Search, grid: Grid) -> Reason | None:
     """Name the one stretch whose removal frees the most starts; the earliest of equals."""
     blocks = _blocks(search, grid)
     base, need = shared_work(search, grid) & ~grid.touched(search.avoid), quarters_in(search.minutes)
     busy = _all_but_one([block.busy for block in blocks])
     full = _all_but_one([block.full for block in blocks])
     room = [starts(base & ~taken, need) & ~closed for taken, closed in zip(busy, full, strict=True)]
-    gains = sorted(
-        (-bits.bit_count(), block.span, block.words) for bits, block in zip(room, blocks, strict=True) if bits
-    )
+    gains = [(-bits.bit_count(), block) for bits, block in zip(room, blocks, strict=True) if bits]
     if not gains:
-        return ""
-    gain, span, words = gains[0]
-    return f"Moving {words} of {_when(search, span)} frees {count_text(-gain, 'starting time')}."
+        return None
+    gain, block = min(gains)
+    return Reason(
+        "moving",
+        {
+            "what": block.what,
+            "name": block.name,
+            "other": block.other,
+            "start": block.span.start,
+            "end": block.span.end,
+            "zone": search.manager.zone,
+            "count": -gain,
+        },
+    )
 
 
 def _all_but_one(masks: list[int]) -> list[int]:
@@ -179,14 +186,7 @@ def _all_but_one(masks: list[int]) -> list[int]:
     return [low | high for low, high in zip(before, after[1:], strict=False)]
 
 
-def _when(search: Search, span: Span) -> str:
-    zone = ZoneInfo(search.manager.zone)
-    start, end = span.start.astimezone(zone), span.end.astimezone(zone)
-    until = f"{end:%H:%M}" if start.date() == end.date() else f"{date_text(end.date())} {end:%H:%M}"
-    return f"{date_text(start.date())} {start:%H:%M} to {until} ({search.manager.zone})"
-
-
-def _other_hours(search: Search, grid: Grid) -> str:
+def _other_hours(search: Search, grid: Grid) -> Reason | None:
     """Try longer days: each of the two starting earlier or ending later, by as few whole hours as possible."""
     busy = grid.touched(search.avoid) | full_days(search, grid)
     for person in search.people:
@@ -194,15 +194,12 @@ def _other_hours(search: Search, grid: Grid) -> str:
     for hours in range(1, MOST_HOURS_MOVED + 1):
         for person, other in (search.people, search.people[::-1]):
             work = grid.work(person)
-            for longer, change in ((_earlier(work, hours), "started"), (_later(work, hours), "ended")):
+            for longer, code in ((_earlier(work, hours), "started_earlier"), (_later(work, hours), "ended_later")):
                 free = starts(grid.work(other) & longer & ~busy, quarters_in(search.minutes))
                 if free:
-                    return (
-                        f"If {person.name}'s working hours {change} {count_text(hours, 'hour')}"
-                        f" {'earlier' if change == 'started' else 'later'},"
-                        f" there would be room on {_days_with(search, grid, free)}."
-                    )
-    return ""
+                    days = _days_with(search, grid, free)
+                    return Reason(code, {"name": person.name, "count": hours, "days": days})
+    return None
 
 
 def _earlier(work: int, hours: int) -> int:

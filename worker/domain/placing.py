@@ -11,10 +11,12 @@ from worker.domain.model import (
     FreeBusy,
     Kind,
     Preference,
+    Reason,
     Session,
     Span,
     State,
     What,
+    Why,
 )
 from worker.domain.planning import DAILY, Planning, last_look
 from worker.domain.reviews import waits
@@ -67,7 +69,7 @@ def _place(p: Planning, session: Session) -> None:
         if slots:
             _book(p, session, slots, search)
             return
-    _unplaceable(p, session, why_none(searches[-1]) if searches else "Its window is shorter than the session.")
+    _unplaceable(p, session, why_none(searches[-1]) if searches else (Reason("window_over"),))
 
 
 # --- where to look ---
@@ -190,8 +192,7 @@ def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search
         options=tuple(s.span for s in slots) if len(slots) > 1 else (),
     )
     show_on_calendar(p, new)
-    length = f" {slot.span.minutes} minutes, because no {session.minutes} fit." if _shorter(session, slot) else ""
-    p.decide_session(new, " ".join(slot.reasons) + length, key=new.key)
+    p.decide_session(new, (*slot.reasons, *_length(session, slot)), key=new.key)
     count = count_in_cycle(p, new)
     if new.count and not [m for m in p.sent("deferral_notice", new.id) if m.number == new.count]:
         p.mail("deferral_notice", new.id, p.manager.email, start=new.start, number=new.count)
@@ -199,8 +200,9 @@ def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search
             p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
 
 
-def _shorter(session: Session, slot: Slot) -> bool:
-    return slot.span.minutes < session.minutes
+def _length(session: Session, slot: Slot) -> Iterator[Reason]:
+    if slot.span.minutes < session.minutes:
+        yield Reason("shorter", {"minutes": slot.span.minutes, "needed": session.minutes})
 
 
 def show_on_calendar(p: Planning, session: Session) -> None:
@@ -216,7 +218,7 @@ def take_off_calendar(p: Planning, session: Session) -> None:
     p.put(session, generation=session.generation + 1)
 
 
-def _unplaceable(p: Planning, session: Session, why: str) -> None:
+def _unplaceable(p: Planning, session: Session, why: Why) -> None:
     """T-4, T-10: nothing fits. A person is told why; it is tried again each day."""
     p.wake(last_look(p.now, DAILY) + DAILY)
     if session.unplaceable is not None:

@@ -29,7 +29,9 @@ from worker.domain.model import (
     Span,
     Taken,
     What,
+    Why,
 )
+from worker.domain.wording import words
 
 #: How soon a pair is looked at again while an effect is under way or a calendar can't be asked.
 SOON = timedelta(minutes=1)
@@ -173,14 +175,15 @@ class Planning:
     def deferred(self, deferral: Deferral) -> None:
         self._deferrals.append(deferral)
 
-    def decide(self, what: str, reason: str, session: str = "", **fields: object) -> None:
+    def decide(self, what: str, reason: str | Why, session: str = "", **fields: object) -> None:
         """Put a line into the history. No content of a conversation may be in it."""
         told = {name: value for name, value in fields.items() if value not in (None, "")}
+        said = reason if isinstance(reason, str) else words(reason)
         self._decisions.append(
-            Decision(at=self.now, what=what, pair=self.pair.id, reason=reason, session=session, fields=told)
+            Decision(at=self.now, what=what, pair=self.pair.id, reason=said, session=session, fields=told)
         )
 
-    def decide_session(self, session: Session, reason: str, **fields: object) -> None:
+    def decide_session(self, session: Session, reason: str | Why, **fields: object) -> None:
         """Put the present state of a session into the history."""
         self.decide(
             "session",

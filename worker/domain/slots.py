@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from worker.domain.availability import Grid, day_bits, midnight, ones, quarter_instant, quarters_in, starts
 from worker.domain.blockers import why_none
 from worker.domain.fitting import Search, careers, contract_margin, days_of, possible, week_of
-from worker.domain.model import FreeBusy, Person, Span, Taken
+from worker.domain.model import FreeBusy, Person, Span, Taken, Why
 from worker.domain.reasons import reasons
 from worker.domain.worktime import today
 
@@ -40,11 +40,11 @@ TIE = 1 / 64
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A time that fits, what it costs (lower is better) and why it was chosen, in sentences."""
+    """A time that fits, what it costs (lower is better) and why it was chosen."""
 
     span: Span
     cost: float
-    reasons: tuple[str, ...]
+    reasons: Why
 
 
 class _Piece(NamedTuple):

@@ -1,8 +1,9 @@
 """Rows to values and back. Reading is by name and by hand: it is the busiest code of a sweep."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import RowMapping
 
@@ -23,13 +24,16 @@ from worker.domain.model import (
     Placed,
     Preference,
     Progress,
+    Reason,
     Review,
     Session,
     Span,
     Standing,
     State,
     Topic,
+    Value,
     What,
+    Why,
 )
 from worker.domain.worktime import hours_text, parse_hours
 from worker.store import tables
@@ -64,6 +68,30 @@ def seconds(instant: datetime) -> int:
 def instant(value: int) -> datetime:
     """The instant that `seconds` stored."""
     return datetime.fromtimestamp(value, UTC)
+
+
+def why(text: str) -> Why:
+    """Reasons as `why_text` wrote them, or words from before reasons were values."""
+    if not text.startswith("["):
+        return (Reason("verbatim", {"words": text}),)
+    return tuple(Reason(code, {name: _read(one) for name, one in values.items()}) for code, values in json.loads(text))
+
+
+def why_text(why: Why) -> str:
+    """Reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
+    return json.dumps([[reason.code, {n: _written(one) for n, one in reason.values.items()}] for reason in why])
+
+
+def _read(value: Any) -> Value:
+    if not isinstance(value, dict):
+        return cast(Value, value)
+    return instant(value["at"]) if "at" in value else date.fromisoformat(value["day"])
+
+
+def _written(value: Value) -> Any:
+    if isinstance(value, datetime):
+        return {"at": seconds(value)}
+    return {"day": value.isoformat()} if isinstance(value, date) else value
 
 
 def span(start: datetime | None, end: datetime | None) -> Span | None:
@@ -161,7 +189,7 @@ def session(row: Row) -> Session:
         deferred_at=row["deferred_at"],
         warned_at=row["warned_at"],
         held_at=row["held_at"],
-        unplaceable=row["unplaceable"],
+        unplaceable=why(row["unplaceable"]) if row["unplaceable"] else None,
         options=tuple(Span(instant(a), instant(b)) for a, b in row["options"]),
     )
 
@@ -190,7 +218,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "deferred_at": session.deferred_at,
         "warned_at": session.warned_at,
         "held_at": session.held_at,
-        "unplaceable": session.unplaceable,
+        "unplaceable": why_text(session.unplaceable) if session.unplaceable else None,
         "options": [[seconds(s.start), seconds(s.end)] for s in session.options],
     }
 

@@ -25,6 +25,7 @@ from worker.domain.model.plans import (
     What,
 )
 from worker.domain.model.promises import Commitment, Contract, Owner, Promise, ReviewPoint, Standing
+from worker.domain.model.reasons import Reason, Value, Why
 from worker.domain.model.sessions import Cause, Deferral, Kind, Session, State, Topic, Trigger
 from worker.domain.model.time import QUARTER, Address, Cursor, Every, Span, Spells, WorkingHours
 
@@ -64,6 +65,7 @@ __all__ = [
     "Preference",
     "Progress",
     "Promise",
+    "Reason",
     "Review",
     "ReviewPoint",
     "Seen",
@@ -77,6 +79,8 @@ __all__ = [
     "Taken",
     "Topic",
     "Trigger",
+    "Value",
     "What",
+    "Why",
     "WorkingHours",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from worker.domain.model.reasons import Why
 from worker.domain.model.time import Address, Span
 
 
@@ -88,7 +89,7 @@ class Session:
     deferred_at: datetime | None = None
     warned_at: datetime | None = None  #: when the clash over the present time was told
     held_at: datetime | None = None  #: end of the conversation that took place
-    unplaceable: str | None = None  #: why no time exists; a person has been told
+    unplaceable: Why | None = None  #: why no time exists; a person has been told
     options: tuple[Span, ...] = ()  #: times held for the manager to choose from (T-12)
 
     @property

@@ -1,0 +1,20 @@
+"""Why something is as it is, as a value: kept as it was found, worded for whoever reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+#: What a reason may speak of: names, zones and counts; a day; an instant. Never what a calendar holds.
+Value = str | int | date | datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing to be said: which sentence (`worker.domain.wording` has them), and what goes into it."""
+
+    code: str
+    values: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+
+#: Reasons in the order in which they are told.
+Why = tuple[Reason, ...]
