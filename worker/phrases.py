@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from worker.domain import wording
 from worker.domain.model import Cause, Kind, Trigger, Why
+from worker.domain.promises import QUESTIONS, Question
 from worker.domain.wording import N_
 from worker.words import Words
 
@@ -111,3 +112,9 @@ class _Reader:
 
     def detail(self, text: str) -> str:
         return ""  # what a service says is for the operator, who finds it in the history
+
+
+def asked(question: Question, words: Words) -> tuple[str, str]:
+    """What is asked of a promise (R-16), and a better wording of the same kind, in somebody's language."""
+    what, better = QUESTIONS[question.code]
+    return words.gettext(what, word=question.word), words.gettext(better)

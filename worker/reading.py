@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from worker.domain.forms import form_for
 from worker.domain.model import (
     Address,
     Commitment,
@@ -78,6 +79,7 @@ class Reading:
             | {
                 "lang": words.tag,
                 "direction": words.direction,
+                "form": form_for(words.locale.language),
                 "reads_manager": letter.manager is not None and letter.to.email == letter.manager.email,
                 "today": self.today,
                 "talk": self._talk(),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.domain.contract import Part, parse, template, write
+from worker.domain.forms import FORMS
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.errors import Problems
 
@@ -235,3 +236,84 @@ def test_a_filled_template_is_read() -> None:
         text = text.replace("\n-\n", f"\n{line}\n", 1)
     contract = parse(text.replace("no answer yet. -->", "no answer yet. -->\nWhere to?"), "c.md")
     assert (contract.question, contract.report[0].text, contract.progress) == ("Where to?", "Write it", ())
+
+
+# --- in German ---
+
+GERMAN = """\
+# Dana und Sam
+
+## Zusagen deines Gegenübers
+- Das Abrechnungs-Review leiten bis 2027-02-15
+  - Unterstützung: das Plattform-Team
+  - Erfolg: eine Sitzung reicht
+- Die Erkenntnisse aus der Rufbereitschaft
+  für die Gilde aufschreiben bis zum 1.3.2027
+
+## Meine Zusagen
+* Ich stelle Sam der Plattformleitung vor bis 29.01.2027
+
+## Worauf wir zurückkommen
+- 2027-02: wie das Review gelaufen ist
+
+## Die offene Frage
+nichts
+"""
+
+
+def test_a_german_file_says_the_same() -> None:
+    found = parse(GERMAN, "c.md")
+    first, second = found.report
+    assert (first.text, first.due) == ("Das Abrechnungs-Review leiten", date(2027, 2, 15))
+    assert (first.support, first.success) == ("das Plattform-Team", "eine Sitzung reicht")
+    assert (second.text, second.due) == (
+        "Die Erkenntnisse aus der Rufbereitschaft für die Gilde aufschreiben",
+        date(2027, 3, 1),
+    )
+    assert [(one.text, one.due) for one in found.manager] == [
+        ("Ich stelle Sam der Plattformleitung vor", date(2027, 1, 29))
+    ]
+    assert found.question == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("## Die offene Frage\nnichts\n", "", "The heading `## Die offene Frage` is missing. Add it; write `- nichts`"),
+        ("## Die offene Frage", "## Die offenen Fragen", "Did you mean `## Die offene Frage`?"),
+        ("## Meine Zusagen", "## Geschenke", "`## Zusagen deines Gegenübers`, `## Zusagen der Führungskraft`"),
+        (" bis 29.01.2027", " bis 31.02.2027", "There is no such day."),
+        (" bis 29.01.2027", " am 29.01.2027", "This commitment has no date."),
+        ("- 2027-02: wie", "- im Februar: wie", "Write `- 2027-02: was`."),
+        ("  - Erfolg:", "  - Unterstützung:", "`unterstützung:` stands here again."),
+        ("\nnichts\n", "\n", "Write die Frage, or `- nichts` if that is what you agreed."),
+    ],
+)
+def test_a_problem_in_a_german_file_shows_german_words(old: str, new: str, says: str) -> None:
+    assert any(says in line for line in problems(GERMAN.replace(old, new, 1)))
+
+
+@settings(max_examples=100)
+@given(CONTRACTS)
+def test_what_is_written_in_german_reads_back_the_same(contract: Contract) -> None:
+    text = write(contract, "Dana und Sam", "de-AT")
+    assert "## Zusagen der Führungskraft" in text
+    assert without_lines(parse(text, "c.md")) == without_lines(contract)
+
+
+def test_a_german_form_names_what_it_takes_and_says_what_is_missing() -> None:
+    empty = template("Dana --> Berg", "Sam", date(2027, 1, 15), "de")
+    assert "# Dana Berg und Sam, 2027-01-15" in empty.replace("  ", " ")
+    assert "2027-02-12 oder 12.02.2027" in empty
+    assert [line.partition(": ")[2] for line in problems(empty)] == [
+        *["Nothing is written here. Fill the line, or delete it; an empty part says `- none`."] * 3,
+        "Nothing stands under `## Die offene Frage`. Write die Frage, or `- nichts` if that is what you agreed.",
+    ]
+
+
+def test_every_heading_of_every_language_opens_one_part() -> None:
+    names = [name.casefold() for form in FORMS.values() for name in (*form.headings.values(), *form.also)]
+    assert len(names) == len(set(names))
+    for form in FORMS.values():
+        assert [line[3:] for line in form.blank.splitlines() if line.startswith("## ")] == list(form.headings.values())
+        assert all(f"„{name}“" in form.blank for name in list(form.also)[:2])

@@ -124,10 +124,85 @@ Sort out the pay raise
 Deliver Sam's promotion""".splitlines()
 
 
-def asked(text: str, owner: Owner, due: date | None = DUE) -> tuple[Question, ...]:
+GOOD_GERMAN = """\
+Ich stelle Sam bei Priya vor
+Sam bei Priya vorstellen und beim ersten Treffen dabei sein
+Den Beförderungsantrag schreiben und Sam zeigen
+Mich im März-Komitee für Sams Beförderung einsetzen
+Ich spreche mit Jordan darüber, was der Schritt zur Staff-Stelle braucht
+Mit meiner Chefin über Sams Gehalt sprechen und berichten, was ich höre
+Das Gehaltsband für Senior heraussuchen und erklären
+Ich setze mich dafür ein, dass Sam die Rolle bekommt, und berichte
+Zwei Architektur-Reviews begleiten und aufschreiben, was entschieden wurde
+Zwei Versuche mit dem neuen Werkzeug auswerten
+Versuche auswerten
+Die Ergebnisse der Umfrage im Team vorstellen
+Leite das Review für den Abrechnungsdienst
+Mentoring finden
+Ich gebe Sam Rückmeldung zu ihrer Rolle im Projekt
+Stelle Sam der Bereichsleitung vor
+Ich stelle Sam vor und gebe die Notizen weiter
+Jeden zweiten Dienstag mit Mei zwei Vorfälle durchgehen
+Sam leitet das Abrechnungs-Review
+Sam wird die Demo im Quartal halten
+Wir treffen die Design-Leitung gemeinsam
+Sobald das Video online ist, schicke ich die Notizen
+Die langfristige Planung im Leitungskreis vorstellen
+Anna nach Budget für die Konferenz fragen
+Kurs abschließen
+Ich lade dich zur Runde der Staff-Engineers ein
+Alle zwei Wochen eine Stunde für das Zertifikat blocken
+Die Titelfrage mit der Personalabteilung klären
+Introduce Sam to the head of platform
+Write Sam's promotion case and show it to Sam""".splitlines()
+
+BAD_GERMAN = """\
+Ich schaue mal, ob es Budget gibt: mal schauen
+Ich kümmere mich bald darum
+Bei Gelegenheit Priya ansprechen
+Ich versuche, einen Mentor zu finden
+Sam wird versuchen, öfter zu präsentieren
+Zeitnah ein Treffen ansetzen
+An der Kommunikation arbeiten
+Ich arbeite an meiner Sichtbarkeit
+Mehr Sichtbarkeit
+Bessere Kommunikation mit dem Team
+Irgendwann ein Projekt leiten
+Wenn möglich einen Vortrag halten
+Mir Gedanken machen, wie es weitergeht
+Das Thema im Auge behalten
+Ich möchte ins Design
+Regelmäßig Rückmeldung geben
+Vielleicht einen Blogartikel schreiben
+Mentoring
+Eine Mentorin
+Die Architekturrunde
+Teilnahme an der Gilde
+Vorstellung bei Priya
+Look into a mentor
+Talk soon""".splitlines()
+
+BEYOND_GERMAN = """\
+Ich befördere Sam zum Senior Engineer
+Sam wird im Frühjahr befördert
+Ich sorge dafür, dass Sam befördert wird
+Die Gehaltserhöhung durchsetzen
+Ich verspreche dir die Beförderung
+Ich garantiere einen Platz im neuen Team
+Mehr Gehalt ab April
+Einen Bonus für den Launch organisieren
+Ich mache Sam zur Teamleiterin
+Sam zum Staff Engineer ernennen
+Sam bekommt die Stelle im Plattform-Team
+Ich sichere dir die Rolle
+Eine Planstelle für Sam schaffen
+Promote Sam to senior engineer""".splitlines()
+
+
+def asked(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[Question, ...]:
     promise = (Promise(text=text, due=due, line=7),)
     contract = Contract(manager=promise) if owner is Owner.MANAGER else Contract(report=promise)
-    return question(contract, TODAY)
+    return question(contract, TODAY, locale)
 
 
 @pytest.mark.parametrize("text", GOOD)
@@ -150,6 +225,30 @@ def test_r16_an_outcome_that_others_decide_is_questioned(text: str) -> None:
     (found,) = [one for one in asked(text, Owner.MANAGER) if "others decide" in one.what]
     assert "I can advocate" in found.better
     assert "the outcome is not mine" in found.better
+
+
+@pytest.mark.parametrize("text", GOOD_GERMAN)
+@pytest.mark.parametrize("owner", Owner)
+def test_r16_a_good_commitment_in_german_is_not_questioned(text: str, owner: Owner) -> None:
+    assert asked(text, owner, locale="de-CH") == ()
+
+
+@pytest.mark.parametrize("text", BAD_GERMAN)
+@pytest.mark.parametrize("owner", Owner)
+def test_r16_vague_words_and_missing_verbs_are_questioned_in_german(text: str, owner: Owner) -> None:
+    (found,) = asked(text, owner, locale="de")
+    assert found.code in ("vague", "thing")
+    assert found.word in text.lower()
+
+
+@pytest.mark.parametrize("text", BEYOND_GERMAN)
+def test_r16_an_outcome_that_others_decide_is_questioned_in_german(text: str) -> None:
+    assert "outcome" in [one.code for one in asked(text, Owner.MANAGER, locale="de")]
+
+
+def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
+    assert asked("Die Runde bald leiten", Owner.MANAGER, locale="fr") == ()
+    assert asked("Die Runde bald leiten", Owner.MANAGER, locale="de_AT") != ()
 
 
 def test_r16_a_report_may_hope_for_an_outcome() -> None:

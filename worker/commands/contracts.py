@@ -17,6 +17,7 @@ from worker.commands.base import Failed, Group
 from worker.commands.naming import Day, json_option, manager_of, pair_named, session_argument, session_named
 from worker.commands.opening import local, opened
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
+from worker.domain.forms import FORMS
 from worker.errors import LongarcError, Problem, Problems, UnknownName
 
 if TYPE_CHECKING:
@@ -34,18 +35,23 @@ def contract() -> None:
 
 @contract.command("template", short_help="A contract file to fill in.")
 @click.argument("session", metavar="[SESSION]", required=False)
-def template(session: str | None) -> None:
-    """Print a contract file to fill in, with the names of the two when SESSION is given."""
+@click.option("--language", type=click.Choice(list(FORMS)), help="Else the manager's, else English.")
+def template(session: str | None, language: str | None) -> None:
+    """Print a contract file to fill in, with the names of the two when SESSION is given.
+
+    It is in the manager's language where Longarc has it (English, German). A file may be written in any of them.
+    """
     from worker.domain.contract import template as blank
 
     if session is None:
-        click.echo(blank("Manager", "Report", utcnow().date()), nl=False)
+        click.echo(blank("Manager", "Report", utcnow().date(), language or "en"), nl=False)
         return
     with opened() as worker:
         found = session_named(worker.store, session)
         manager, report = _names(worker, found)
-        there = local(utcnow(), manager_of(worker.store, found.pair).zone).date()
-        click.echo(blank(manager, report, there), nl=False)
+        leader = manager_of(worker.store, found.pair)
+        there = local(utcnow(), leader.zone).date()
+        click.echo(blank(manager, report, there, language or leader.locale), nl=False)
 
 
 @contract.command("record", short_help="Record a filled contract; both get it by mail.")
@@ -61,9 +67,10 @@ def record(session: str, file: str, yes: bool) -> None:
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
         _refuse_other_key(worker)
-        zone = manager_of(worker.store, found.pair).zone
+        leader = manager_of(worker.store, found.pair)
+        zone = leader.zone
         agreed = _read(file)
-        _ask(agreed, _shown_name(file), local(utcnow(), zone).date())
+        _ask(agreed, _shown_name(file), local(utcnow(), zone).date(), leader.locale)
         if not (yes or _confirmed(file)):
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         number = worker.acts.record(session, agreed)
@@ -89,11 +96,11 @@ def _shown_name(file: str) -> str:
     return "standard input" if file == "-" else file
 
 
-def _ask(agreed: "Contract", file: str, today: date) -> None:
+def _ask(agreed: "Contract", file: str, today: date, locale: str) -> None:
     """R-16: what each promise leaves open, by its line, with a better wording of the kind."""
     from worker.domain.promises import question
 
-    asked = question(agreed, today)
+    asked = question(agreed, today, locale)
     if not asked:
         return
     line(f"{count(len(asked), 'question')} before it is sent:", "bold")
@@ -146,7 +153,7 @@ def show_(session: str, revision: int | None) -> None:
     It is for the two people it belongs to, and nobody else. The output is a contract file: changed, it can be recorded
     as the next revision.
     """
-    from worker.domain.contract import write
+    from worker.domain.contract import title, write
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
@@ -158,8 +165,10 @@ def show_(session: str, revision: int | None) -> None:
             raise UnknownName(f"Session {session} has {count(len(recorded), 'revision')}, none of number {number}.")
         chosen = recorded[number - 1]
         manager, report = _names(worker, found)
-        there = local(chosen.recorded_at, manager_of(worker.store, found.pair).zone)
-    click.echo(write(chosen.contract, f"{manager} and {report}, {there:%Y-%m-%d}, revision {number}"), nl=False)
+        leader = manager_of(worker.store, found.pair)
+        there = local(chosen.recorded_at, leader.zone).date()
+    head = title(manager, report, there, number, leader.locale)
+    click.echo(write(chosen.contract, head, leader.locale), nl=False)
 
 
 # --- commitments ---

@@ -6,55 +6,44 @@ words of a contract are never repeated in a problem, because problems end up in 
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
-from enum import StrEnum
 
+from worker.domain.forms import ENGLISH, FORMS, Form, Part, form_for
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.domain.revisions import carry, compare
 from worker.errors import Problem, Problems
 
-__all__ = ["EXAMPLE", "REQUIRED", "Part", "carry", "compare", "parse", "template", "write"]
+__all__ = ["REQUIRED", "Part", "carry", "compare", "parse", "template", "write"]
 
 MAX_LINES = 200
 MAX_LINE = 2000
 
 
-class Part(StrEnum):
-    """The headings, in the order in which they are written."""
-
-    REPORT = "Their commitments"
-    MANAGER = "Manager's commitments"
-    REVIEWS = "What we will review"
-    QUESTION = "The open question"
-    PROGRESS = "Progress worth naming"
-
-
 REQUIRED = (Part.REPORT, Part.MANAGER, Part.REVIEWS, Part.QUESTION)
-
-#: What a filled line of each part looks like; problems show it.
-EXAMPLE = {
-    Part.REPORT: "`- what by 2027-02-15`",
-    Part.MANAGER: "`- what by 2027-02-15`",
-    Part.REVIEWS: "`- 2027-02: what`",
-    Part.QUESTION: "the question",
-    Part.PROGRESS: "`- what went well`",
-}
 
 #: Takes a line number, what is wrong, and what to write instead.
 _Note = Callable[[int, str, str], None]
 
 _DASH = "[-\u2010\u2011\u2013]"
 _DATE = rf"(\d{{4}}){_DASH}(\d{{1,2}}){_DASH}(\d{{1,2}})"
+#: As it is said in German: 15.2.2027.
+_DOTTED = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
 _HEADING = re.compile(r"(#{1,6})(\s*)(.*?)[\s#:]*")
 _ITEM = re.compile(r"[-*+•](?:\s+(.*))?")
-_UNDER = re.compile(r"(?:[-*+•]\s+)?(support|success)\s*:\s*(.*)", re.IGNORECASE)
-_DUE = re.compile(rf"(?:(.*)\s)?\(?by {_DATE}\)?[.!]?", re.IGNORECASE)
+#: The small words of all languages; what hangs under a commitment, by its own name.
+_UNDERS = {
+    word.casefold(): name
+    for form in FORMS.values()
+    for word, name in ((form.support, "support"), (form.success, "success"))
+}
+_UNDER = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_UNDERS)})\s*:\s*(.*)", re.IGNORECASE)
+_DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_DOTTED}))\)?[.!]?", re.IGNORECASE)
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
 _RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
-_NONE = re.compile(r"(?:[-*+•]\s+)?none\.?", re.IGNORECASE)
+_NONE = re.compile(rf"(?:[-*+•]\s+)?(?:{'|'.join(form.none for form in FORMS.values())}|keine)\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,7 @@ class _Line:
 @dataclass(slots=True)
 class _Section:
     heading: int  #: line number
+    form: Form  #: the language of its heading
     lines: list[_Line] = field(default_factory=list)
 
 
@@ -149,6 +139,7 @@ def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
     meant: set[Part] = set()
     current: list[_Line] | None = None
     outside = 0
+    form = _language(lines)
     for line in _spoken(lines, note):
         heading = _heading(line.text)
         if heading is None:
@@ -161,30 +152,39 @@ def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
         part, level = heading
         if part is None and level == 1 and current is None:
             continue  # the title
-        current = _open(sections, part, line, note, meant)
+        current = _open(sections, part, line, form, note, meant)
     for part in REQUIRED:
         if part not in sections and part not in meant:
-            note(len(lines), f"The heading `## {part}` is missing.", "Add it; write `- none` under it if so agreed.")
+            remedy = f"Add it; write `- {form.none}` under it if so agreed."
+            note(len(lines), f"The heading `## {form.headings[part]}` is missing.", remedy)
     return sections
 
 
-def _open(sections: dict[Part, _Section], part: Part | None, line: _Line, note: _Note, meant: set[Part]) -> list[_Line]:
+def _language(lines: Iterable[str]) -> Form:
+    """The language of the first heading that is known."""
+    names = (_plain(found[3]) for line in lines if (found := _HEADING.fullmatch(line.strip())))
+    return next((_KNOWN[name][1] for name in names if name in _KNOWN), ENGLISH)
+
+
+def _open(
+    sections: dict[Part, _Section], part: Part | None, line: _Line, form: Form, note: _Note, meant: set[Part]
+) -> list[_Line]:
     """Where the lines under this heading go: lines under an unknown heading go nowhere."""
     if part is None:
-        remedy = "Use only the headings " + ", ".join(f"`## {known}`" for known in Part) + "."
-        near = get_close_matches(_plain(line.text), [_plain(known) for known in Part], 1, 0.6)
+        remedy = "Use only the headings " + ", ".join(f"`## {known}`" for known in form.headings.values()) + "."
+        near = get_close_matches(_plain(line.text), _KNOWN, 1, 0.6)
         if near:
-            likely = next(known for known in Part if _plain(known) == near[0])
+            likely, language = _KNOWN[near[0]]
             meant.add(likely)
-            remedy = f"Did you mean `## {likely}`?"
+            remedy = f"Did you mean `## {language.headings[likely]}`?"
         note(line.number, "This heading is not known.", remedy)
         return []
     if part in sections:
-        first = sections[part].heading
+        first, name = sections[part].heading, form.headings[part]
         note(
-            line.number, f"The heading `## {part}` stands here again.", f"Keep it once; it is in line {first} already."
+            line.number, f"The heading `## {name}` stands here again.", f"Keep it once; it is in line {first} already."
         )
-    return sections.setdefault(part, _Section(line.number)).lines
+    return sections.setdefault(part, _Section(line.number, form)).lines
 
 
 def _spoken(lines: Sequence[str], note: _Note) -> Iterator[_Line]:
@@ -210,13 +210,21 @@ def _plain(text: str) -> str:
     return "".join(sign for sign in text.casefold() if sign.isalnum() or sign == " ").strip()
 
 
+#: Every heading of every language, plain, with the part it opens.
+_KNOWN: Mapping[str, tuple[Part, Form]] = {
+    _plain(name): (part, form)
+    for form in FORMS.values()
+    for name, part in (*((name, part) for part, name in form.headings.items()), *form.also.items())
+}
+
+
 def _heading(text: str) -> tuple[Part | None, int] | None:
     """The part a heading opens (None: no such part) and its level; None when the line is no heading at all."""
     match = _HEADING.fullmatch(text)
     if match is None:
         return None
     level, space, name = len(match[1]), match[2], _plain(match[3])
-    part = next((part for part in Part if _plain(part) == name), None)
+    part = _KNOWN[name][0] if name in _KNOWN else None
     return (part, level) if part or space or not name else None
 
 
@@ -238,20 +246,24 @@ def _items(part: Part, sections: dict[Part, _Section], note: _Note) -> list[_Ite
         if match:
             items.append(_Item(line.number, line.indent, {"text": match[1] or ""}))
         elif not lost:
-            note(line.number, "This line is not a list item.", f"Begin it with `- `, as in {EXAMPLE[part]}.")
+            note(
+                line.number, "This line is not a list item.", f"Begin it with `- `, as in {section.form.example(part)}."
+            )
         lost = not match
     return items
 
 
 def _says_none(section: _Section, part: Part, note: _Note) -> bool:
+    form, name = section.form, section.form.headings[part]
     if not section.lines:
         if part is not Part.PROGRESS:
-            remedy = f"Write {EXAMPLE[part]}, or `- none` if that is what you agreed."
-            note(section.heading, f"Nothing stands under `## {part}`.", remedy)
+            remedy = f"Write {form.example(part)}, or `- {form.none}` if that is what you agreed."
+            note(section.heading, f"Nothing stands under `## {name}`.", remedy)
         return True
     none = [line for line in section.lines if _NONE.fullmatch(line.text)]
     if none and len(section.lines) > len(none):
-        note(none[0].number, f"`none` stands beside other lines of `## {part}`.", "Delete this line, or the others.")
+        what = f"`{form.none}` stands beside other lines of `## {name}`."
+        note(none[0].number, what, "Delete this line, or the others.")
         section.lines = [line for line in section.lines if line not in none]
         return False
     return bool(none)
@@ -263,9 +275,9 @@ def _hangs(part: Part, item: _Item, line: _Line, note: _Note) -> bool:
     deeper = line.indent > item.indent
     under = _UNDER.fullmatch(line.text) if part in (Part.REPORT, Part.MANAGER) and (deeper or not marked) else None
     if under:
-        name = under[1].lower()
+        name = _UNDERS[under[1].casefold()]
         if name in item.fields:
-            note(line.number, f"`{name}:` stands here again.", "Say it once for each commitment.")
+            note(line.number, f"`{under[1].lower()}:` stands here again.", "Say it once for each commitment.")
         item.fields[name], item.last = under[2], name
     elif deeper and marked:
         note(line.number, "This line is a list inside a list.", "Only `support:` and `success:` go under a commitment.")
@@ -297,7 +309,8 @@ def _promise(item: _Item, note: _Note) -> Promise | None:
     if not text:
         note(item.line, "This commitment says when, but not what.", "Write what will be done before `by`.")
         return None
-    due = _day(match[2], match[3], match[4])
+    numbers = [number for number in match.groups()[1:] if number]
+    due = _day(*(numbers if len(numbers[0]) == 4 else reversed(numbers)))
     if due is None:
         note(item.line, "There is no such day.", "Write a day of the calendar as year-month-day: `2027-02-15`.")
         return None
@@ -306,14 +319,15 @@ def _promise(item: _Item, note: _Note) -> Promise | None:
 
 
 def _reviews(sections: dict[Part, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
-    found = (_review(item, note) for item in _items(Part.REVIEWS, sections, note) if _filled(item, note))
+    form = sections[Part.REVIEWS].form if Part.REVIEWS in sections else ENGLISH
+    found = (_review(item, form, note) for item in _items(Part.REVIEWS, sections, note) if _filled(item, note))
     return tuple(point for point in found if point)
 
 
-def _review(item: _Item, note: _Note) -> ReviewPoint | None:
+def _review(item: _Item, form: Form, note: _Note) -> ReviewPoint | None:
     match = _MONTH.fullmatch(item.fields["text"])
     if match is None:
-        note(item.line, "This line does not begin with a month.", f"Write {EXAMPLE[Part.REVIEWS]}.")
+        note(item.line, "This line does not begin with a month.", f"Write {form.example(Part.REVIEWS)}.")
         return None
     month = _day(match[1], match[2], "1")
     if month is None:
@@ -350,74 +364,46 @@ def _escape(text: str) -> str:
     return f"\\{text}" if special else text
 
 
-def write(contract: Contract, title: str = "") -> str:
-    """The file that `parse` reads back as the same contract (line numbers aside)."""
+def write(contract: Contract, title: str = "", locale: str = "en") -> str:
+    """The file that `parse` reads back as the same contract (line numbers aside), in the language of the locale."""
+    form = form_for(locale)
     parts = {
-        Part.REPORT: _listed(line for promise in contract.report for line in _promise_lines(promise)),
-        Part.MANAGER: _listed(line for promise in contract.manager for line in _promise_lines(promise)),
-        Part.REVIEWS: _listed(f"- {point.month.isoformat()[:7]}: {point.text}" for point in contract.reviews),
-        Part.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or "none",
+        Part.REPORT: _listed((line for one in contract.report for line in _promise_lines(one, form)), form),
+        Part.MANAGER: _listed((line for one in contract.manager for line in _promise_lines(one, form)), form),
+        Part.REVIEWS: _listed((f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form),
+        Part.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
     }
     if contract.progress:
-        parts[Part.PROGRESS] = _listed(f"- {_escape(line)}" for line in contract.progress)
+        parts[Part.PROGRESS] = _listed((f"- {_escape(line)}" for line in contract.progress), form)
     head = [f"# {_one_line(title)}"] if title else []
-    return "\n\n".join([*head, *(f"## {part}\n\n{body}" for part, body in parts.items())]) + "\n"
+    return "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
 
 
-def _promise_lines(promise: Promise) -> Iterator[str]:
-    yield f"- {_escape(promise.text)}" + (f" by {promise.due.isoformat()}" if promise.due else "")
+def _promise_lines(promise: Promise, form: Form) -> Iterator[str]:
+    yield f"- {_escape(promise.text)}" + (f" {form.by} {promise.due.isoformat()}" if promise.due else "")
     if promise.support:
-        yield f"  - support: {promise.support}"
+        yield f"  - {form.support}: {promise.support}"
     if promise.success:
-        yield f"  - success: {promise.success}"
+        yield f"  - {form.success}: {promise.success}"
 
 
-def _listed(lines: Iterable[str]) -> str:
-    return "\n".join(lines) or "- none"
+def title(manager_name: str, report_name: str, day: date, revision: int, locale: str = "en") -> str:
+    """What stands above a contract that is shown."""
+    form = form_for(locale)
+    return form.title.format(manager=manager_name, report=report_name, day=day) + form.revision.format(number=revision)
+
+
+def _listed(lines: Iterable[str], form: Form) -> str:
+    return "\n".join(lines) or f"- {form.none}"
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-_TEMPLATE = """\
-# {manager} and {report}, {today}
-
-<!-- Lines between these arrows are notes to you and are not read. Keep it short and plain: both of you get it by mail.
-     A commitment is a verb and a day. Where it helps, add under it who supports it and what success looks like:
-     - Run the design review for the billing service by {soon}
-       support: the platform team
-       success: the team decides in one meeting
-     Where you agreed on nothing, write `- none`. -->
-
-## Their commitments
-
-<!-- What {report} will do. -->
--
-
-## Manager's commitments
-
-<!-- What you will do, as far as it is yours to do: you can speak for a promotion, the outcome is not yours to promise.
-     An introduction, a piece of work to lead, feedback on a named skill, a word with your own manager, a mentor. -->
--
-
-## What we will review
-
-<!-- What you will look at again, and in which month: - {month}: how the first design review went -->
--
-
-## The open question
-
-<!-- The one you are both still sitting with. It needs no answer yet. -->
-
-## Progress worth naming
-
-<!-- Optional. What moved since last time, however small. -->
-"""
-
-
-def template(manager_name: str, report_name: str, today: date) -> str:
+def template(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
     """A file to fill in. Read before it is filled, it says line by line what is still to be written."""
     manager, report = (_one_line(name).replace("-->", "") for name in (manager_name, report_name))
     soon = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
-    return _TEMPLATE.format(manager=manager, report=report, today=today, soon=soon, month=soon.isoformat()[:7])
+    dates = {"day": today, "soon": soon, "soon_here": f"{soon:%d.%m.%Y}", "month": soon.isoformat()[:7]}
+    return form_for(locale).blank.format(manager=manager, report=report, **dates)
