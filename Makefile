@@ -34,6 +34,7 @@ bench: setup
 
 messages: setup
 	$(BIN)/pybabel extract -F config/babel.cfg -k N_ -k NN_:1,2 --no-location --omit-header -o templates/locale/longarc.pot .
+	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --omit-header -w 110 -D longarc -i templates/locale/longarc.pot -d templates/locale
 
 clean:
 	rm -rf .venv demo var build dist *.egg-info

@@ -143,6 +143,17 @@ def test_a_broken_template_is_found_before_a_mail_needs_it(tmp_path: Path) -> No
     assert "body.txt.j2:1" in the_only(wrong(config))
 
 
+def test_a_locale_without_a_catalogue_is_told(tmp_path: Path) -> None:
+    """Those people get English mails; German ones get German."""
+    listed = IN_MEMORY.replace("time_zone,", "time_zone,locale,").replace(
+        "Europe/Berlin,DE", "Europe/Berlin,fr-CA,DE", 1
+    )
+    found = look(lay_out(tmp_path, listed.replace("Europe/Berlin,DE", "Europe/Berlin,de-AT,DE")))
+    assert [one.what for one in found if "catalogue" in one.what] == [
+        "1 person reads fr_CA, of which there is no catalogue: their mails are in English"
+    ]
+
+
 def test_a_service_that_nobody_set_up_is_told_once(tmp_path: Path) -> None:
     config = lay_out(tmp_path, PEOPLE.replace("country", "country,mail").replace(",DE\n", ",DE,memory\n"))
     assert "calendars.caldav.url" in the_only(wrong(config))

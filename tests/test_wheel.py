@@ -46,7 +46,8 @@ def test_the_templates_travel_along(installed: Path, tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(installed)!r});"
         "import worker; assert worker.__file__.startswith(sys.path[0]), worker.__file__;"
         "from worker.emails import Emails;"
-        "print(Emails(sender='longarc@corp.example', domain='corp.example').check())"
+        "emails = Emails(sender='longarc@corp.example', domain='corp.example'); assert emails.speaks('de');"
+        "print(emails.check())"
     )
     answer = subprocess.run(
         [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -4,6 +4,7 @@ A check never stops at the first thing that is wrong, only where nothing more ca
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,7 +50,7 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
         yield from map(_failed, problems.problems)
     except LongarcError as error:
         yield Finding("The people file can be read", False, str(error))
-    yield from _templates(settings)
+    yield from _templates(settings, people.persons.values())
     services = Services(settings, lambda: dict(people.persons))
     yield from _calendars(services, people)
     yield from _free_busy(services, people, now)
@@ -139,12 +140,21 @@ def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int
 # --- templates, calendars, mail ---
 
 
-def _templates(settings: Settings) -> Iterator[Finding]:
+def _templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
     emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     problems = emails.check()
     yield from map(_failed, problems)
     if not problems:
         yield Finding("Every mail can be written in every language", True)
+        yield from _languages(emails, persons)
+
+
+def _languages(emails: Emails, persons: Collection[Person]) -> Iterator[Finding]:
+    """The locales whose readers get English, because nobody has translated the mails."""
+    read = Counter(person.locale for person in persons)
+    for locale in sorted(one for one in read if not emails.speaks(one)):
+        who = "1 person reads" if read[locale] == 1 else f"{read[locale]:,} people read"
+        yield Finding(f"{who} {locale}, of which there is no catalogue: their mails are in English", True)
 
 
 def _calendars(services: Services, people: People) -> Iterator[Finding]:

@@ -86,6 +86,10 @@ class Emails:
         problems = [] if self._overrides is None else [*misplaced(self._overrides), *untranslated(self._overrides)]
         return problems or mistakes(self.render, self._languages.tags())
 
+    def speaks(self, locale: str) -> bool:
+        """Whether somebody with that locale is written to in their language; in English otherwise."""
+        return self._languages.speaks(locale)
+
     def _templates(self, name: str, words: Words) -> tuple[Template, Template, Template]:
         if words.tag not in self._environments:
             self._environments[words.tag] = (

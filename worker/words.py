@@ -131,6 +131,10 @@ class Languages:
             self._known[wish] = self._nearest(wish)
         return self._known[wish]
 
+    def speaks(self, wish: str) -> bool:
+        """Whether there are words in the language of that locale."""
+        return self.words(wish).locale.language == re.split("[-_]", wish)[0].lower()
+
     def _nearest(self, wish: str) -> Words:
         try:
             locale = Locale.parse(wish.replace("-", "_"))

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker import phrases
 from worker.domain.model import Contract, Owner, Promise
 from worker.domain.promises import Question, question, urgent
+from worker.templates import folder
+from worker.words import Languages
 
 TODAY = date(2027, 1, 15)
 DUE = date(2027, 3, 1)
@@ -249,6 +252,14 @@ def test_r16_an_outcome_that_others_decide_is_questioned_in_german(text: str) ->
 def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
     assert asked("Die Runde bald leiten", Owner.MANAGER, locale="fr") == ()
     assert asked("Die Runde bald leiten", Owner.MANAGER, locale="de_AT") != ()
+
+
+def test_what_is_asked_is_asked_in_the_readers_language() -> None:
+    german = Languages([folder() / "locale"]).words("de")
+    (found,) = asked("Bald reden", Owner.MANAGER, locale="de")
+    what, better = phrases.asked(found, german)
+    assert "„bald“" in what
+    assert what != found.what and better != found.better
 
 
 def test_r16_a_report_may_hope_for_an_outcome() -> None:
