@@ -19,6 +19,7 @@ LAYERS = (
         "coverage",
         "drafts",
         "emails",
+        "invitations",
         "people",
         "proof",
         "providers",

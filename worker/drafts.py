@@ -1,10 +1,11 @@
 """What an event and a mail are made of, from the state as it is now, at the moment they leave."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from worker.domain import deferrals, notices
+from worker.domain.invitations import INVITATION, WITHDRAWAL
 from worker.domain.model import (
     Commitment,
     Contract,
@@ -17,6 +18,7 @@ from worker.domain.model import (
     Person,
     Promise,
     Session,
+    Span,
     State,
 )
 from worker.domain.planning import Planning
@@ -91,6 +93,14 @@ class Drafts:
             sequence=commitment.sequence,
         )
 
+    def invited_event(self, state: PairState, session: Session, message: Message) -> EventDraft:
+        """What an invitation by mail carries: the event as that mail tells of it, the numbers counted by its mails."""
+        start = message.start or session.span.start
+        span = Span(start, start + timedelta(minutes=session.minutes))
+        told = session.span if session.booked and session.key == message.event else span
+        draft = self.session_event(state, replace(session, start=told.start, end=told.end))
+        return replace(draft, key=message.event, sequence=message.number)
+
     # --- mails ---
 
     def letter(self, message: Message, state: PairState | None, material: Material, now: datetime) -> Letter:
@@ -125,6 +135,8 @@ class Drafts:
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
             "why": session.unplaceable or (),
+            "number": message.number if message.name in (INVITATION, WITHDRAWAL) else 0,
+            "was": message.start if message.name == WITHDRAWAL else None,
             "reminder": message.number if message.name == "contract_reminder" else 0,
             "unfinished": _unfinished(state, session),
         }

@@ -8,6 +8,8 @@ from worker.domain.model import Commitment, Contract, Deferral, Pair, Person, Pr
 
 MESSAGES = (
     "introduction",
+    "invitation",
+    "invitation_withdrawn",
     "reflection_prompt",
     "brief",
     "contract_request",
@@ -56,6 +58,8 @@ class Letter:
     options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)
     why: Why = ()  #: unplaceable: why there is no time
     reason: str = ""  #: operator_alert: what is wrong, in words without content
+    number: int = 0  #: invitation: how often something was said of that conversation's time before
+    was: datetime | None = None  #: invitation_withdrawn: when it was to begin
     deadline: datetime | None = None  #: of the contract (T-7)
     reminder: int = 0  #: contract_reminder: 1 and 2 before the deadline, 3 to 5 after it
     unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract

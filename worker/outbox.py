@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from worker import invitations
 from worker.clock import Clock
 from worker.domain import notices, planner
 from worker.domain.model import (
@@ -225,7 +226,7 @@ class Outbox:
             return STALE
         name = state.manager.mail if state is not None else self._drafts.operator().mail
         mailer = self._mailers(name)
-        email = self._emails.render(self._drafts.letter(message, state, material, now))
+        email = self._written(message, state, material)
         fields = {
             "message": message.name,
             "to": message.to,
@@ -243,6 +244,14 @@ class Outbox:
             if sent is None and lost and not _again(message):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
         return self._send(mailer, email, message.key, fields)
+
+    def _written(self, message: Message, state: PairState | None, material: Material) -> EmailMessage:
+        email = self._emails.render(self._drafts.letter(message, state, material, self._clock()))
+        session = _subject(message, state)
+        if state is not None and message.name in invitations.METHODS and isinstance(session, Session):
+            draft = self._drafts.invited_event(state, session, message)
+            invitations.attach(email, message.name, draft, self._clock())
+        return email
 
     def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
         try:

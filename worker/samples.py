@@ -210,6 +210,9 @@ def _contracts(manager: Letter, report: Letter) -> Iterator[Letter]:
 
 
 def _moving(manager: Letter, report: Letter) -> Iterator[Letter]:
+    for number in (0, 1):
+        yield replace(report, name="invitation", number=number)
+    yield replace(report, name="invitation_withdrawn", session=_NO_TIME, number=2, was=_START)
     for each in (manager, report):
         for count in (1, 2, 3):
             moved = replace(each, name="deferral_notice", count=count, deferrals=DEFERRALS[:count])

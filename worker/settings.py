@@ -89,6 +89,7 @@ class Settings(Section):
             transition_every=rules.transition_every,
             first_within_days=rules.first_within_days,
             max_cancels=rules.max_cancels,
+            silent=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
         )
 
     def calendar_section(self, name: str) -> dict[str, Any]:

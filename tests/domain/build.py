@@ -139,7 +139,7 @@ def loaded(state: PairState, now: datetime) -> PairState:
         c for c in state.commitments if c.open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
     )
     subjects = {s.id for s in sessions if not s.closed} | {c.id for c in commitments}
-    messages = tuple(m for m in state.messages if m.subject in subjects or _read_back(m, now))
+    messages = tuple(m for m in state.messages if _speaks(m) and (m.subject in subjects or _read_back(m, now)))
     about = subjects | {s.id for s in sessions if s.count}
     return replace(
         state,
@@ -149,6 +149,11 @@ def loaded(state: PairState, now: datetime) -> PairState:
         deferrals=tuple(d for d in state.deferrals if d.session in about),
         meetings=tuple(m for m in state.meetings if m.span.end > now),
     )
+
+
+def _speaks(message: Message) -> bool:
+    """Mails, and changes of events that are under way or were refused; those that are done are in the events."""
+    return message.what is What.MAIL or message.progress not in (Progress.DONE, Progress.DROPPED)
 
 
 def _read_back(message: Message, now: datetime) -> bool:

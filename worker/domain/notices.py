@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
+from worker.domain import invitations
 from worker.domain.model import (
     Commitment,
     Kind,
@@ -212,6 +213,8 @@ def holds(
         return True
     if name == "contract_summary":
         return True  # a contract once recorded is never withdrawn, whoever left since
+    if name in (invitations.INVITATION, invitations.WITHDRAWAL):
+        return invitations.holds(message, session)
     if not active:
         return False
     if name == "introduction":

@@ -6,7 +6,7 @@ written; when it lacks free/busy it returns only the question. The same world pl
 
 from datetime import datetime, timedelta
 
-from worker.domain import anchors, blocks, cadence, deferrals, notices, placing, reviews
+from worker.domain import anchors, blocks, cadence, deferrals, invitations, notices, placing, reviews
 from worker.domain.model import (
     Ended,
     Message,
@@ -33,6 +33,7 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
     pass_time(p)
     arrange(p)
     blocks.put_on_calendar(p)
+    invitations.invite(p)
     notices.announce(p)
     return p.plan()
 
@@ -96,6 +97,7 @@ def stand_down(p: Planning) -> None:
         placing.take_off_calendar(p, session)
         off = p.put(p.sessions[session.id], state=State.CANCELLED, start=None, end=None, options=(), unplaceable=None)
         p.decide_session(off, why)
+    invitations.invite(p)
     for commitment in [c for c in p.commitments.values() if c.block]:
         if p.placed(commitment.key) or p.in_flight_key(commitment.key):
             p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)

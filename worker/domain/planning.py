@@ -86,7 +86,7 @@ class Planning:
 
     def in_flight_key(self, event: str) -> bool:
         """True while that very event is about to be made or changed."""
-        return any(m.event == event and m.live and m.what is not What.CANCEL for m in self.messages)
+        return any(m.event == event and m.live and m.what in (What.CREATE, What.UPDATE) for m in self.messages)
 
     @property
     def new_deferrals(self) -> tuple[Deferral, ...]:
@@ -207,6 +207,7 @@ class Planning:
         start: datetime | None = None,
         number: int = 0,
         due_at: datetime | None = None,
+        event: str = "",
     ) -> None:
         """Decide to send a mail. The key says what it speaks of, since old mails are not all known here, and counts how
         often the same was decided, so that another may follow one that was dropped."""
@@ -224,6 +225,7 @@ class Planning:
                 to=to,
                 number=number,
                 start=start,
+                event=event,
             )
         )
 

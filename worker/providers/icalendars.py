@@ -10,6 +10,7 @@ Read are times, states and addresses, never a title or a text. Where the standar
 
 from collections.abc import Iterable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
@@ -19,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import recurring_ical_events
 from icalendar import Alarm, Calendar
 from icalendar import Event as VEvent
-from icalendar.prop import vCalAddress
+from icalendar.prop import vCalAddress, vText
 
 from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
 from worker.errors import InvalidResponse
@@ -263,6 +264,19 @@ def compose(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
     calendar.add_component(event)
     _fill(event, draft, now, draft.sequence, {}, we_schedule)
     return calendar
+
+
+def invitation(draft: EventDraft, now: datetime, method: str) -> str:
+    """What goes by mail to somebody whom no server tells: a REQUEST, or a CANCEL of one (RFC 5546). What is ours alone
+    is left out of it, and reminders are the reader's own affair."""
+    calendar = compose(replace(draft, reminders=()), now, we_schedule=False)
+    calendar.add("method", method)
+    event: Any = main_event(calendar)
+    for name in (KEY, ZONE, DRAFT):
+        event.pop(name, None)
+    if method == "CANCEL":
+        event["status"] = vText("CANCELLED")
+    return text_of(calendar)
 
 
 def amend(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: bool) -> bool:

@@ -45,7 +45,9 @@ def _pair_of(connection: Connection, subject: str, manager: Address) -> str | No
 
 def _known(connection: Connection, stray: Event) -> bool:
     """Whether the outbox has it in hand, or the database has heard of it since."""
-    coming = exists().where(message.c.event == stray.key, message.c.due_at.is_not(None))
+    coming = exists().where(
+        message.c.event == stray.key, message.c.due_at.is_not(None), message.c.what != What.MAIL.value
+    )
     stands = exists().where(event.c.key == stray.key, event.c.gone.is_(False))
     return bool(connection.execute(select(coming | stands)).scalar())
 

@@ -52,7 +52,7 @@ class Message:
     due_at: datetime
     snapshot_at: datetime  #: when the world it was decided on was read
     calendar: Address = ""  #: for events: whose calendar
-    event: str = ""  #: for events: the event's key
+    event: str = ""  #: for events, and for mails about one: the event's key
     name: str = ""  #: for mails: which one
     to: Address = ""
     number: int = 0  #: for mails that come in a row: which one of them
@@ -205,3 +205,4 @@ class Policy:
     transition_every: Every = Every(weeks=6)
     first_within_days: int = 21  #: a pair without a start date first meets about so long after it is first seen
     max_cancels: int = 20  #: more event cancellations than this in one sweep are refused
+    silent: frozenset[str] = frozenset()  #: calendar services that tell no guest outside of them by themselves
