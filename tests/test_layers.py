@@ -14,7 +14,7 @@ WORKER = ROOT / "worker"
 LAYERS = (
     {"errors"},
     {"domain"},
-    {"clock", "letters", "phrases", "seal", "tally", "templates", "values", "words"},
+    {"apart", "clock", "letters", "phrases", "seal", "tally", "templates", "values", "words"},
     {
         "coverage",
         "drafts",

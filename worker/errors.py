@@ -31,6 +31,9 @@ class Problems(LongarcError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
 
+    def __reduce__(self) -> tuple[type["Problems"], tuple[tuple[Problem, ...]]]:
+        return Problems, (self.problems,)  # they cross from one process to another, too
+
 
 class UnknownName(LongarcError):
     """No person, pair, session or commitment of that name is known."""

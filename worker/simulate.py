@@ -6,12 +6,14 @@ byte.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from worker import apart
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Address, Answer, Event, EventRef, Pair, Person, Span
@@ -194,11 +196,18 @@ def year(
 # --- calendars that people bring along ---
 
 
-def load_calendars(folder: Path, people: Iterable[Address], calendar: MemoryCalendar, window: Span) -> int:
+def load_calendars(
+    folder: Path,
+    people: Iterable[Address],
+    calendar: MemoryCalendar,
+    window: Span,
+    *,
+    elsewhere: Collection[Address] = (),
+) -> int:
     """Put each `<email>.ics` of the folder on that person's calendar; how many events that were.
 
     A meeting that lies in the files of several people is put there once. Raises Problems for files that can't be read
-    and for files of people who aren't in the people file.
+    and for files of people who aren't in the people file. Those of people who are `elsewhere` are passed over.
     """
     known = set(people)
     problems: list[Problem] = []
@@ -206,6 +215,8 @@ def load_calendars(folder: Path, people: Iterable[Address], calendar: MemoryCale
     count = 0
     for file in sorted(folder.glob("*.ics")):
         owner = file.stem.casefold()
+        if owner not in known and owner in elsewhere:
+            continue
         if owner not in known:
             problems.append(Problem(str(file), "Nobody of that address is in the people file.", "Rename or remove it."))
             continue
@@ -299,6 +310,41 @@ def _live(
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> int:
     """Everything that happens, into the ledger; how many lines that were."""
+    parts = apart.parts(pairs)
+    if len(parts) == 1:
+        _live_here(run, settings, persons, pairs, ledger, progress)
+    else:
+        for line in apart.lived(parts, partial(_live_part, run, settings, persons), progress):
+            ledger.write(line)
+    return ledger.count
+
+
+def _live_part(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    out: Path,
+    progress: Callable[[datetime], None],
+) -> None:
+    concerned = {who for pair in pairs.values() for who in (pair.manager, pair.report)}
+    with out.open("w", encoding="utf-8") as file:
+        here = {who: persons[who] for who in sorted(concerned)}
+        others = persons.keys() - here.keys()
+        _live_here(run, settings, here, pairs, Ledger(out=file, keep=False), progress, elsewhere=others)
+
+
+def _live_here(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    ledger: Ledger,
+    progress: Callable[[datetime], None],
+    *,
+    elsewhere: Collection[Address] = (),
+) -> None:
+    """All of them in this process."""
     import gc
 
     from worker.behaviour import MANNERS, Crowd, Meetings
@@ -310,14 +356,14 @@ def _live(
     gc.set_threshold(100_000, 50, 50)
     try:
         if run.calendars is not None:
-            load_calendars(run.calendars, persons, world.calendar, Span(run.start, end + Meetings.AHEAD))
+            window = Span(run.start, end + Meetings.AHEAD)
+            load_calendars(run.calendars, persons, world.calendar, window, elsewhere=elsewhere)
         world.ledger, manner = ledger, MANNERS[run.manner]
         world.humans = Crowd(world, manner, run.seed)
         _pass_time(world, Meetings(world, manner, run.seed), end, progress)
     finally:
         gc.set_threshold(*before)
         world.worker.close()
-    return ledger.count
 
 
 def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Callable[[datetime], None]) -> None:
