@@ -174,17 +174,17 @@ def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
 
 
 def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
-    """T-13: five to ten working days after the part before, while neither was deferred."""
+    """T-13: five to ten working days after the part before, while neither was deferred; three weeks from now when
+    those days are over, or as good as over, for people who have to see it coming."""
     before = {"direction": "now", "gap": "direction"}[talk.topic]
     part = next((one for one in reversed(careers) if one.topic == before), None)
     if part is None or part.end is None or part.count:
         return
     zone = people[0].zone
     day = today(zone, part.end)
-    first, last = (
-        shared_working_day(people, day, 5),
-        max(shared_working_day(people, day, 10), today(zone, now + 21 * DAY)),
-    )
+    first, last = shared_working_day(people, day, 5), shared_working_day(people, day, 10)
+    if last <= shared_working_day(people, today(zone, now), 2):
+        last = today(zone, now + 21 * DAY)
     if not first <= today(zone, span.start) <= last:
         yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.domain.build import DANA, DAY, HOUR, NOW, SAM, WEEK, Story, pair_of, session_of, utc
 from worker.domain import cadence
-from worker.domain.cadence import Window, add, around, next_cycle, reviews_after, rhythm, window_of
+from worker.domain.cadence import Window, add, around, next_cycle, reviews_after, rhythm, still_open, window_of
 from worker.domain.model import Every, Format, Kind, Policy, Session, State, Topic
 from worker.domain.worktime import is_working_day, today
 
@@ -257,3 +257,13 @@ def test_a_monthly_rhythm_over_the_end_of_months() -> None:
     story = Story(pair, now=utc(2028, 1, 3, 5))
     story.tick()
     assert story.next.target == utc(2028, 2, 29, 12)
+
+
+def test_a_later_part_keeps_its_days_until_they_are_over() -> None:
+    """T-13: only then it belongs into the three weeks to come, as whatever is overdue does at once."""
+    window = Window(NOW + 7 * DAY, NOW + 7 * DAY, NOW + 15 * DAY)
+    for topic in (Topic.DIRECTION, Topic.GAP):
+        assert still_open(window, NOW, topic) == window
+        assert still_open(window, NOW + 15 * DAY, topic).latest == NOW + 36 * DAY
+    for topic in (Topic.NOW, Topic.ALL):
+        assert still_open(window, NOW, topic).latest == NOW + 21 * DAY

@@ -1,6 +1,6 @@
 """Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-15)."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from itertools import pairwise
 
 import pytest
@@ -29,6 +29,7 @@ from tests.domain.build import (
 from worker.domain import acts
 from worker.domain.model import (
     Answer,
+    Format,
     FreeBusy,
     Kind,
     Need,
@@ -40,6 +41,7 @@ from worker.domain.model import (
     Span,
     State,
     Taken,
+    Topic,
     Trigger,
     What,
 )
@@ -459,3 +461,24 @@ def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
     assert {m.progress for m in made.messages} == {Progress.WAITING}
     assert {m.due_at for m in made.messages} == {NOW}
     assert {m.snapshot_at for m in made.messages} == {NOW}
+
+
+# --- T-13: the parts of a series ---
+
+
+def test_a_part_without_room_in_its_days_is_told_of_and_not_put_later() -> None:
+    """T-13, T-4: five to ten working days after the part before; when those are over, as soon as there is room."""
+    story = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
+    story.tick()
+    first, second, _ = story.of_kind(Kind.CAREER)
+    begin = second.earliest
+    end = datetime.combine(shared_working_day((DANA, SAM), first.span.start.date(), 10), time(22), UTC)
+    assert begin <= second.span.start <= end < NOW + 3 * WEEK
+    full = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
+    full.calendars.book(SAM, begin, end)
+    full.tick()
+    told = next(s for s in full.of_kind(Kind.CAREER) if s.topic is Topic.DIRECTION)
+    assert told.unplaceable and not told.booked
+    full.until(end + DAY)
+    late = full.session(told.id)
+    assert late.booked and late.span.start > end

@@ -33,7 +33,7 @@ def _new_window(p: Planning, session: Session) -> cadence.Window | None:
     if session not in cadence.regular([session]) or not (session.booked or session.owed) or session.count:
         return None
     window = cadence.window_of(session, list(p.sessions.values()), p.pair, p.people, p.policy)
-    return cadence.still_open(window, p.now) if window.target != session.target else None
+    return cadence.still_open(window, p.now, session.topic) if window.target != session.target else None
 
 
 def _outside(session: Session, window: cadence.Window, p: Planning) -> bool:

@@ -68,8 +68,13 @@ def around(anchor: date, every: Every) -> Window:
     return Window(instant(target) - before, instant(target), instant(target) + after)
 
 
-def still_open(window: Window, now: datetime) -> Window:
-    """The window as it stands today: what is overdue belongs into the three weeks to come."""
+def still_open(window: Window, now: datetime, topic: Topic) -> Window:
+    """The window as it stands today: what is overdue belongs into the three weeks to come.
+
+    A later part of a series is not overdue before its days are over: they are counted from the part before (T-13).
+    """
+    if topic in SERIES[1:] and window.latest > now:
+        return window
     return Window(window.earliest, window.target, max(window.latest, now + AFTER))
 
 
@@ -132,7 +137,7 @@ def next_cycle(
     made: list[Session] = []
     for topic in topics:
         blank = new_session(pair.id, Kind.CAREER, topic, cycle, pair.minutes, Window(now, now, now), now)
-        window = still_open(window_of(blank, known, pair, people, policy), now)
+        window = still_open(window_of(blank, known, pair, people, policy), now, topic)
         session = new_session(pair.id, Kind.CAREER, topic, cycle, pair.minutes, window, now)
         made.append(session)
         known.append(session)

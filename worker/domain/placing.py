@@ -25,8 +25,9 @@ from worker.domain.worktime import shared_working_day, today, wall
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
 LEAD_DAYS = 2
-#: Of a window that is nearly over too little is left; what is owed then belongs into the three weeks to come.
-LEAST_WINDOW = timedelta(days=7)
+#: Of a window that is nearly over too little is left; what is owed then belongs into the three weeks to come. The
+#: days of a later part of a series are few, and kept to the last (T-13).
+LEAST_WINDOW, LEAST_OF_SERIES = timedelta(days=7), timedelta(days=1)
 #: Not even a hurried one is put closer than this: when its event stands, four hours remain to think (T-5).
 LEAD_HOURS = timedelta(hours=4, minutes=15)
 #: From this deferral of a cycle on, the manager is offered times to choose from (T-12).
@@ -110,7 +111,7 @@ def _regular(p: Planning, session: Session) -> Iterator[Try]:
     lead = _day_start(p, LEAD_DAYS, p.now)
     earliest = max(session.earliest, lead)
     latest = max(session.latest, earliest)
-    if session.latest - earliest < LEAST_WINDOW:
+    if session.latest - earliest < (LEAST_OF_SERIES if session.topic in cadence.SERIES[1:] else LEAST_WINDOW):
         latest = max(session.latest, p.now + cadence.AFTER)
     for minutes in _lengths(p, session):
         yield Try(minutes, Span(earliest, max(latest, earliest)))
