@@ -137,6 +137,30 @@ def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> No
     assert [event.span for event in office.events()] == [office.session().span]
 
 
+@pytest.mark.parametrize("why", ["paused", "no time"])
+def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office: Office, why: str) -> None:
+    """T-4: the operator hears of it, and people see it no longer than the calendar is stubborn."""
+    session = booked(office)
+    office.calendar.fail = Fails(refused, "cancel")
+    if why == "paused":
+        office.worker.store.people.rest(session.pair, rests=True, now=office.clock())
+    else:
+        office.calendar.add(SAM, Span(START, START + 30 * WEEK))
+        office.worker.acts.defer(session.id)
+    office.run(3 * DAY)
+    tried = office.messages("event.cancel")
+    assert len(office.events()) == 1
+    assert 4 <= len(tried) <= 8 and {m.progress for m in tried} == {Progress.DEAD}
+    assert "not on this calendar" in texts(office.mails("operator_alert"))
+    office.calendar.fail = None
+    office.run(2 * DAY)
+    assert office.events() == []
+    assert office.messages("event.cancel")[-1].progress is Progress.DONE
+    known = len(office.messages("event.cancel"))
+    office.run(2 * DAY)
+    assert len(office.messages("event.cancel")) == known, "what is gone is gone"
+
+
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved: bool) -> None:
     """T-10: the event refuses to move for days, and the same answer stands on it all the while."""

@@ -139,7 +139,9 @@ def loaded(state: PairState, now: datetime) -> PairState:
         c for c in state.commitments if c.open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
     )
     subjects = {s.id for s in sessions if not s.closed} | {c.id for c in commitments}
-    messages = tuple(m for m in state.messages if _speaks(m) and (m.subject in subjects or _read_back(m, now)))
+    standing = {p.key for p in state.placed.values() if not p.gone and p.span.end > now}
+    seen = {m.subject for m in state.messages if m.event in standing} | subjects
+    messages = tuple(m for m in state.messages if _speaks(m) and (m.subject in seen or _read_back(m, now)))
     about = subjects | {s.id for s in sessions if s.count}
     return replace(
         state,
@@ -152,8 +154,8 @@ def loaded(state: PairState, now: datetime) -> PairState:
 
 
 def _speaks(message: Message) -> bool:
-    """Mails, and changes of events that are under way or were refused; those that are done are in the events."""
-    return message.what is What.MAIL or message.progress not in (Progress.DONE, Progress.DROPPED)
+    """Mails and cancels, and changes of events that are under way or were refused; the others are in the events."""
+    return message.what in (What.MAIL, What.CANCEL) or message.progress not in (Progress.DONE, Progress.DROPPED)
 
 
 def _read_back(message: Message, now: datetime) -> bool:

@@ -26,6 +26,7 @@ from worker.domain.planning import Planning
 def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> Plan:
     """What to write about this pair at `now`, and when to look again."""
     p = Planning(now, state, seen, policy)
+    take_off_again(p)
     if not p.pair.active:
         stand_down(p)
         return p.plan()
@@ -106,6 +107,22 @@ def stand_down(p: Planning) -> None:
     for email in _to_be_told(p):
         if not any(m.to == email and m.number == cycle for m in p.sent("pair_ended", p.pair.id)):
             p.mail("pair_ended", p.pair.id, email, number=cycle)
+
+
+def take_off_again(p: Planning) -> None:
+    """Ask again, ever more seldom, for what is to be gone and a calendar would not give up: people still see it."""
+    wanted = {s.key for s in p.sessions.values() if not s.closed} | {c.key for c in p.commitments.values() if c.block}
+    for key, placed in p.state.placed.items():
+        if key in wanted or placed.gone or placed.span.end <= p.now:
+            continue
+        mine = [m for m in p.messages if m.event == key and m.what is What.CANCEL]
+        if not mine or mine[-1].progress is not Progress.DEAD:
+            continue
+        blocked = p.refused_until(mine[-1].subject)
+        if blocked and p.now < blocked:
+            p.wake(blocked)
+        else:
+            p.write_event(What.CANCEL, mine[-1].subject, key, placed.sequence)
 
 
 def _to_be_told(p: Planning) -> tuple[str, ...]:

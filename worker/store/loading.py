@@ -75,13 +75,14 @@ _COMMITMENTS = (
     )
     .order_by(commitment.c.id)
 )
+_COUNTED = [What.MAIL.value, What.CANCEL.value]
 _OVER = [Progress.DONE.value, Progress.DROPPED.value]
-#: Mails, since what was said is not said again; changes of events while they are under way, or were refused.
+#: Mails and cancels, since they are counted; other changes of events while they are under way, or were refused.
 _MESSAGES = (
     select(*rows.MESSAGE)
     .where(
         one_of(message.c.subject, "subjects"),
-        or_(message.c.what == What.MAIL.value, message.c.progress.not_in(_OVER)),
+        or_(message.c.what.in_(_COUNTED), message.c.progress.not_in(_OVER)),
         or_(
             message.c.subject != message.c.pair,
             message.c.snapshot_at >= at("since"),
@@ -185,11 +186,12 @@ def _sessions_and_commitments(connection: Connection, batch: _Batch, pairs: list
 
 
 def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Mapping[str, str], now: datetime) -> None:
-    subjects = list(owner)
-    for row in connection.execute(_MESSAGES, {"subjects": subjects, "since": now - PAIR_MAILS}).mappings().all():
-        batch.messages[owner[row["subject"]]].append(rows.message(row))
-    for row in connection.execute(_EVENTS, {"subjects": subjects, "pairs": pairs, "now": now}).mappings().all():
+    found = connection.execute(_EVENTS, {"subjects": list(owner), "pairs": pairs, "now": now}).mappings().all()
+    for row in found:
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
+    owner = {row["subject"]: row["pair"] for row in found} | dict(owner)  # what still stands of something closed, too
+    for row in connection.execute(_MESSAGES, {"subjects": list(owner), "since": now - PAIR_MAILS}).mappings().all():
+        batch.messages[owner[row["subject"]]].append(rows.message(row))
 
 
 def taken_of(connection: Connection, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
