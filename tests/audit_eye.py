@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain, count
 
 from tests import audit_rules as rules
-from tests.audit_known import Block, Line, Sent, Talk, Violation, instant, span_of
+from tests.audit_known import Block, Line, Sent, Talk, Violation, instant, span_of, why_is_known
 from tests.audit_rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, MOVED_FAR, OWED, TICK
 from worker.domain.model import Address, Pair, Person, Review, Span
 from worker.domain.worktime import add_working_days, today, wall
@@ -273,7 +273,7 @@ class Auditor:
         talk.once_told = True
 
         def told() -> None:
-            if talk.why_told and talk.turn == turn and not talk.went_out("unplaceable", since):
+            if talk.why_told and talk.turn == turn and not why_is_known(talk.pair, self._talks.values()):
                 self._flag("T-4", talk.pair, f"{talk.id} is unplaceable, and no person was told")
 
         self._later(since + TICK, told)

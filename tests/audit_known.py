@@ -1,7 +1,7 @@
 """What an audit keeps in mind of a run: its sessions, the events of commitments, and what was found wrong."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -77,6 +77,12 @@ class Talk:
     def went_out(self, mail: str, since: datetime) -> bool:
         """Whether a mail of that name was sent since."""
         return any(sent.at >= since for sent in self.mails[mail])
+
+
+def why_is_known(pair: Pair, talks: Iterable[Talk]) -> bool:
+    """Whether a mail says why there is no time: one speaks for all conversations of a pair, while it holds."""
+    mine = (talk for talk in talks if talk.pair.id == pair.id and talk.why_told)
+    return any(talk.went_out("unplaceable", talk.changed) for talk in mine)
 
 
 @dataclass(slots=True)

@@ -72,6 +72,15 @@ def test_who_has_no_session_knows_why(lines: list[Line], expected: list[str]) ->
     assert rules(*lines, last="09-07 06:00") == expected
 
 
+def test_one_mail_speaks_for_all_conversations_of_a_pair_while_it_holds() -> None:
+    """T-4: three parts of a series without a time, and one mail."""
+    both = [line("09-07 05:00", "unplaceable", one, reason="Nothing is free.", **WHY) for one in ("c1", "c2")]
+    told = mail("09-07 05:00", "unplaceable", M, "c1")
+    assert rules(*both, told, last="09-07 06:00") == []
+    found = session("09-07 05:00", "c1", "booked", "09-22 09:00", key="c1.1")
+    assert "T-4" in rules(*both, told, found, last="09-07 06:00")
+
+
 def test_deferred_and_unplaceable_is_told() -> None:
     """T-4, T-10: a deferral may end in a reason instead of a time, not in silence."""
     lost = session("09-08 09:00", "c1", "deferred", count=1, cause="asked")

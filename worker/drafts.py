@@ -21,6 +21,7 @@ from worker.domain.model import (
     Span,
     State,
 )
+from worker.domain.placing import same_cause
 from worker.domain.planning import Planning
 from worker.domain.worktime import parse_hours
 from worker.letters import Kept, Letter
@@ -137,6 +138,7 @@ class Drafts:
             "why": session.unplaceable or (),
             "number": message.number if message.name in (INVITATION, WITHDRAWAL) else 0,
             "was": message.start if message.name == WITHDRAWAL else None,
+            "also": sum(same_cause(session, other) for other in state.sessions),
             "reminder": message.number if message.name == "contract_reminder" else 0,
             "unfinished": _unfinished(state, session),
         }

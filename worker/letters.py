@@ -57,6 +57,7 @@ class Letter:
     count: int = 0  #: deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)
     why: Why = ()  #: unplaceable: why there is no time
+    also: int = 0  #: unplaceable: how many more conversations of the two it speaks for
     reason: str = ""  #: operator_alert: what is wrong, in words without content
     number: int = 0  #: invitation: how often something was said of that conversation's time before
     was: datetime | None = None  #: invitation_withdrawn: when it was to begin

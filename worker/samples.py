@@ -220,5 +220,6 @@ def _moving(manager: Letter, report: Letter) -> Iterator[Letter]:
             yield replace(moved, session=_NO_TIME, options=OPTIONS if count == 3 else ())
             yield replace(moved, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
         yield replace(each, name="booked_over_warning")
-        yield replace(each, name="unplaceable", session=_NO_TIME, why=WHY_NONE)
+        for also in range(3):
+            yield replace(each, name="unplaceable", session=_NO_TIME, why=WHY_NONE, also=also)
         yield replace(each, name="short_session", session=replace(SESSION, end=_START + timedelta(minutes=50)))

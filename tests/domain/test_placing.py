@@ -482,3 +482,32 @@ def test_a_part_without_room_in_its_days_is_told_of_and_not_put_later() -> None:
     full.until(end + DAY)
     late = full.session(told.id)
     assert late.booked and late.span.start > end
+
+
+def test_three_parts_without_a_time_take_one_mail() -> None:
+    """T-4, T-13: one for each pair and reason; once the part it spoke of has a time, the others are told of anew."""
+    story = Story(pair_of(format=Format.SERIES))
+    story.calendars.unknown[SAM.email] = "no access"
+    story.tick()
+    parts = story.of_kind(Kind.CAREER)
+    assert all(part.unplaceable for part in parts)
+    assert [m.subject for m in story.mails("unplaceable")] == [parts[0].id]
+    assert len([d for d in story.told if d.what == "unplaceable"]) == 3, "the history tells of each"
+    story.until(NOW + 3 * DAY)
+    assert len(story.mails("unplaceable")) == 1
+    story.calendars.unknown.clear()
+    story.calendars.book(SAM, parts[0].latest + 5 * DAY, NOW + 30 * WEEK)
+    story.until(NOW + 4 * DAY)
+    first, *others = story.of_kind(Kind.CAREER)
+    late = [part for part in others if part.unplaceable]
+    assert first.booked and late
+    assert [m.subject for m in story.mails("unplaceable")] == [first.id, late[0].id]
+
+
+def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
+    """T-4, T-14."""
+    story = Story()
+    story.calendars.unknown[SAM.email] = "no access"
+    story.tick()
+    story.say(lambda p: acts.talk(p, Trigger.DOUBT))
+    assert len(story.mails("unplaceable")) == 2

@@ -318,7 +318,7 @@ def test_reviews_that_find_no_time_are_told_of_and_tried_again() -> None:
     first = story.of_kind(Kind.CAREER)[0].id
     story.say(lambda p: acts.record(p, p.sessions[first], [], 1))
     assert all(s.unplaceable for s in reviews(story))
-    assert {m.subject for m in story.mails("unplaceable")} == {s.id for s in reviews(story)}
+    assert [m.subject for m in story.mails("unplaceable")] == [reviews(story)[0].id], "one mail speaks for both"
     story.calendars.busy.clear()
     story.until(utc(2026, 9, 29, 5))
     assert all(s.booked for s in reviews(story))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.domain.availability import Grid, day_bits, known, longest, quarters_in, readable, starts
 from worker.domain.fitting import Search, busy_bits, days_of, full_days, others, pad, possible, shared_work
-from worker.domain.model import Kind, Person, Reason, Span, Why
+from worker.domain.model import Kind, Person, Reason, Span, Value, Why
 from worker.domain.reasons import unreadable
 from worker.domain.worktime import holiday, today
 
@@ -17,6 +17,8 @@ SHORTER = 15
 #: How many hours earlier or later somebody's hours are tried.
 MOST_HOURS_MOVED = 4
 CAREER, OURS = "career", "time"
+#: What is said besides, and blocks nothing by itself or only on some days.
+BESIDES = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
 
 
 def why_none(search: Search) -> Why:
@@ -28,6 +30,16 @@ def why_none(search: Search) -> Why:
     if free:
         return (Reason("room", {"count": free.bit_count()}),)
     return (*_blockers(search, grid), *unreadable(search), _way_out(search, grid))
+
+
+def alike(one: Why, other: Why) -> bool:
+    """Whether the same stands in the way of two conversations, be it on other days. How to make room may differ."""
+    return _what_blocks(one) == _what_blocks(other)
+
+
+def _what_blocks(why: Why) -> set[tuple[str, Value]]:
+    blocking = why[:-1] or why  # the last one says what would make room
+    return {(one.code, one.values.get("name", "")) for one in blocking if one.code not in BESIDES}
 
 
 def _blockers(search: Search, grid: Grid) -> Iterator[Reason]:

@@ -20,7 +20,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import DAILY, Planning, last_look
 from worker.domain.reviews import waits
-from worker.domain.slots import Search, Slot, rank, why_none
+from worker.domain.slots import Search, Slot, alike, rank, why_none
 from worker.domain.worktime import shared_working_day, today, wall
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
@@ -222,14 +222,34 @@ def take_off_calendar(p: Planning, session: Session) -> None:
 def _unplaceable(p: Planning, session: Session, why: Why) -> None:
     """T-4, T-10: nothing fits. A person is told why; it is tried again each day."""
     p.wake(last_look(p.now, DAILY) + DAILY)
-    if session.unplaceable is not None:
-        if session.unplaceable != why:
-            p.put(session, unplaceable=why)
-        return
+    new = session.unplaceable is None
     told = p.put(session, unplaceable=why)
-    p.decide("unplaceable", why, session.id, kind=session.kind.value, count=session.count)
-    p.mail("unplaceable", session.id, p.manager.email, number=session.count)
-    take_off_calendar(p, told)
+    known = _told_with_another(p, told) or (not new and _told(p, told))
+    if new:
+        p.decide("unplaceable", why, session.id, kind=session.kind.value, count=session.count)
+    if not known:
+        p.mail("unplaceable", session.id, p.manager.email, number=session.count)
+    if new:
+        take_off_calendar(p, told)
+
+
+def _told(p: Planning, session: Session) -> bool:
+    return any(m.number == session.count for m in p.sent("unplaceable", session.id))
+
+
+def _told_with_another(p: Planning, session: Session) -> bool:
+    """Whether a mail about another conversation of the two says the same: three parts of a series take one mail.
+
+    What somebody asked for has a mail of its own.
+    """
+    return any(same_cause(session, other) and _told(p, other) for other in p.sessions.values())
+
+
+def same_cause(one: Session, other: Session) -> bool:
+    """Whether two conversations of a pair have no time for the same reason, so that one mail speaks for both."""
+    if one.id == other.id or one.adhoc or other.adhoc or Kind.CHECKIN in (one.kind, other.kind):
+        return False
+    return other.owed and bool(one.unplaceable and other.unplaceable and alike(one.unplaceable, other.unplaceable))
 
 
 def _retry_due(p: Planning, session: Session) -> bool:

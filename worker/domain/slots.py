@@ -15,13 +15,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from worker.domain.availability import Grid, day_bits, midnight, ones, quarter_instant, quarters_in, starts
-from worker.domain.blockers import why_none
+from worker.domain.blockers import alike, why_none
 from worker.domain.fitting import Search, careers, contract_margin, days_of, possible, week_of
 from worker.domain.model import FreeBusy, Person, Span, Taken, Why
 from worker.domain.reasons import reasons
 from worker.domain.worktime import today
 
-__all__ = ["Search", "Slot", "rank", "solo", "why_none"]
+__all__ = ["Search", "Slot", "alike", "rank", "solo", "why_none"]
 
 DAY = timedelta(days=1)
 
