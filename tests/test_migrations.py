@@ -1,23 +1,20 @@
 """The migrations lead to exactly the schema that the program uses, on both databases."""
 
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from tests.worlds import DANA, KIM, START, Office, new_store, pair, pairs, people
-from worker.store.base import MIGRATIONS
+from worker.store.base import MIGRATIONS, scripts
 from worker.store.tables import metadata
-
-
-def script() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
 
 
 def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
@@ -33,13 +30,13 @@ def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
 
 
 def test_there_is_one_line_of_migrations() -> None:
-    revisions = list(ScriptDirectory.from_config(script()).walk_revisions())
+    revisions = list(ScriptDirectory.from_config(scripts()).walk_revisions())
     assert [one.down_revision for one in reversed(revisions)] == [None, *(one.revision for one in revisions[:0:-1])]
 
 
 def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_url: str) -> None:
     store = new_store(empty_url)
-    config = script()
+    config = scripts()
     first = ScriptDirectory.from_config(config).get_base()
     assert first is not None
     with store.database.write() as connection:
@@ -72,3 +69,17 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
     assert stores[0].people.pairs() == {}
     for store in stores:
         store.close()
+
+
+def test_a_folder_with_a_per_cent_sign_is_a_folder(tmp_path: Path) -> None:
+    """Alembic's settings give the sign a meaning; whoever installs into such a folder need not know."""
+    place = tmp_path / "100% (ours)"
+    shutil.copytree(MIGRATIONS.parent, place / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        f"import sys; sys.path.insert(0, {str(place)!r});"
+        "from worker.store.base import MIGRATIONS, Database; assert '%' in str(MIGRATIONS);"
+        "Database('sqlite:///new.db').migrate()"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "new.db").stat().st_size > 0

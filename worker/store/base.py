@@ -86,8 +86,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date. Safe to call from many processes at once."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config = scripts()
         with self.write() as connection:
             if not self.lite:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
@@ -97,6 +96,13 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+
+
+def scripts() -> Config:
+    """Where the migrations are. Alembic fills in what follows a `%`, and a folder may have one in its name."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _engine(url: str, lite: bool) -> Engine:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import and_, func, or_, select
 
 from worker.domain.model import Address, Commitment, Kind, Person, Progress, Session, State
 from worker.store import rows
-from worker.store.base import MIGRATIONS, Database
+from worker.store.base import Database, scripts
 from worker.store.tables import commitment, contract, deferral, message, person, session
 
 
@@ -23,9 +22,7 @@ class Figures:
 
     def schema(self) -> tuple[str | None, str | None]:
         """The version the database is at, None when it has no tables; and the one this program is made for."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        head = ScriptDirectory.from_config(config).get_current_head()
+        head = ScriptDirectory.from_config(scripts()).get_current_head()
         with self._database.read() as connection:
             return MigrationContext.configure(connection).get_current_revision(), head
 
