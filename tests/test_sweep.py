@@ -288,3 +288,13 @@ def test_there_is_always_a_next_session_the_moment_one_is_held(office: Office) -
     assert following.booked and following.span.start > held.span.end + 10 * WEEK
     assert [e.span for e in office.events() if e.span.start > office.clock()] == [following.span]
     assert {s.state for s in office.store.register.sessions() if s.kind is Kind.CAREER} == {State.HELD, State.BOOKED}
+
+
+def test_t2_what_was_held_counts_for_a_day_and_no_longer(office: Office) -> None:
+    """One career session a day at most: so one of this morning is known to whoever plans for the afternoon."""
+    office.tick()
+    held = office.hold()
+    spans = [taken.span for taken in office.store.plans.taken([DANA], office.clock())[DANA]]
+    assert held.span in spans
+    office.run(DAY)
+    assert held.span not in [taken.span for taken in office.store.plans.taken([DANA], office.clock())[DANA]]

@@ -288,15 +288,18 @@ def run(
 ) -> Tally:
     """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
     same bytes. Raises Problems for calendars that can't be used."""
-    tally = Tally()
+    tally, there = Tally(), out.exists()
     out.mkdir(parents=True, exist_ok=True)
     draft = out / "ledger.jsonl.part"
     try:
         with draft.open("w", encoding="utf-8", newline="\n") as file:
             _live(run, settings, persons, pairs, Ledger(out=file, keep=False, tally=tally), progress)
         draft.replace(out / "ledger.jsonl")
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        if not there:
+            out.rmdir()
+        raise
     (out / "summary.txt").write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
     return tally
 

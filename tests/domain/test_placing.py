@@ -183,6 +183,22 @@ def test_the_pair_s_own_sessions_count_as_taken() -> None:
     assert adhoc.span.start.date() != regular.span.start.date()
 
 
+def test_a_conversation_held_this_morning_counts_for_the_day() -> None:
+    """T-2: one career session a day of the manager's, whether with the same report or with another."""
+    story = booked()
+    held = story.next.span
+    story.until(held.end)
+    story.tick()
+    story.say(lambda p: acts.talk(p, Trigger.LEAVING))
+    again = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert again.span.start.date() > held.start.date()
+    other = Story(now=held.end)
+    other.calendars.taken = {DANA.email: (Taken(held, "c9", Kind.CAREER, "other"),)}
+    other.tick()
+    other.say(lambda p: acts.talk(p, Trigger.LEAVING))
+    assert all(s.span.start.date() > held.start.date() for s in other.of_kind(Kind.CAREER))
+
+
 def test_the_pair_s_preference_is_weighed() -> None:
     """T-3: in the report's zone."""
     story = booked(Story(pair_of(prefer=Preference(weekday=1, minute=14 * 60))))

@@ -36,6 +36,7 @@ from worker.domain.wording import words
 #: How soon a pair is looked at again while an effect is under way or a calendar can't be asked.
 SOON = timedelta(minutes=1)
 LATER = timedelta(minutes=5)
+DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
 
 T = TypeVar("T", Session, Commitment)
 
@@ -112,13 +113,14 @@ class Planning:
         return max(dead) + min(wait, timedelta(days=1))
 
     def taken(self, person: Address, but: str = "") -> tuple[Taken, ...]:
-        """All of a person's time that was decided by us, this pair's own included, one session or commitment aside."""
+        """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
+        what was held within a day is part of it, since it counts for the day (T-2)."""
         known = self.state.taken or {}
         others = [t for t in known.get(person, ()) if t.pair != self.pair.id]
         for session in self.sessions.values():
             if session.id == but:
                 continue
-            if session.booked:
+            if session.booked or (session.held_at and self.now - session.held_at < DAILY):
                 others.append(Taken(session.span, session.id, session.kind))
             others += [Taken(option, session.id, session.kind) for option in session.options]
         if person == self.manager.email:
@@ -281,9 +283,6 @@ def _changed(after: Iterable[T], before: Mapping[str, T]) -> tuple[T, ...]:
 
 def _covers(outer: Span, inner: Span) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
-
-
-DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
 
 
 def last_look(now: datetime, step: timedelta) -> datetime:

@@ -49,6 +49,7 @@ from worker.store.tables import (
 PAIR_MAILS = timedelta(days=40)
 #: A commitment that ended is still read for so long: its event may wait to be taken off.
 LATELY = timedelta(days=2)
+DAY = timedelta(days=1)
 
 
 _PAIRS = select(pair).where(one_of(pair.c.id, "pairs"))
@@ -112,7 +113,8 @@ _BOOKED = (
     .join(pair, pair.c.id == session.c.pair)
     .where(
         or_(one_of(pair.c.manager, "people"), one_of(pair.c.report, "others")),
-        and_(session.c.state == State.BOOKED.value, session.c.closed.is_(False), session.c.end > at("now")),
+        session.c.end > at("since"),
+        or_(session.c.state == State.BOOKED.value, session.c.held_at.is_not(None)),
     )
 )
 _BLOCKS = (
@@ -195,10 +197,11 @@ def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Map
 
 
 def taken_of(connection: Connection, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
-    """The time of these people that any pair has taken, from now on."""
+    """The time of these people that any pair has taken, from now on; and of conversations held within a day, since a
+    manager has one a day at most (T-2)."""
     taken: dict[Address, list[Taken]] = defaultdict(list)
     who = list(people)
-    for row in connection.execute(_BOOKED, {"people": who, "others": who, "now": now}).mappings().all():
+    for row in connection.execute(_BOOKED, {"people": who, "others": who, "since": now - DAY}).mappings().all():
         for one in (*_span(row), *_options(row["options"])):
             mine = Taken(one, row["id"], Kind(row["kind"]), row["pair"])
             taken[row["manager"]].append(mine)
