@@ -22,7 +22,12 @@ EXAMPLE = (CONFIG / "longarc.example.toml").read_text(encoding="utf-8")
 UNIT = (CONFIG / "longarc.service").read_text(encoding="utf-8")
 KEY = Fernet.generate_key().decode()
 #: Not set by default, so there is no default to show.
-UNSET = {("templates",), ("mailers", "smtp", "ca_file")}
+UNSET = {
+    ("templates",),
+    ("mailers", "smtp", "ca_file"),
+    ("calendars", "google", "service_account"),
+    ("mailers", "google", "service_account"),
+}
 
 
 def read(folder: Path, text: str, **env: str) -> Settings:
@@ -69,7 +74,7 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     opened = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
     whole = read(tmp_path, opened)
     assert whole.templates == tmp_path / "templates"
-    unset = re.sub(r"^(templates|ca_file) = .*$", "", opened, flags=re.MULTILINE)
+    unset = re.sub(r"^(templates|ca_file|service_account) = .*$", "", opened, flags=re.MULTILINE)
     assert read(tmp_path, unset) == read(tmp_path, EXAMPLE) == read(tmp_path, "")
 
     def keys(part: dict[str, Any], at: tuple[str, ...] = ()) -> set[tuple[str, ...]]:

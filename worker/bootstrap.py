@@ -287,8 +287,9 @@ def set_up_logging(level: str = "INFO", style: str = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())
-    for noisy in ("huey", "alembic", "urllib3", "caldav", "googleapiclient", "sqlalchemy"):
+    for noisy in ("huey", "alembic", "urllib3", "caldav", "sqlalchemy"):
         logging.getLogger(noisy).setLevel("WARNING")
+    logging.getLogger("googleapiclient").setLevel("ERROR")  # it repeats whole answers when it warns
 
 
 __all__ = ["Problems", "Services", "Worker", "build", "import_people", "read_people", "set_up_logging"]

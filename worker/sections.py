@@ -104,6 +104,11 @@ def _either(schemes: tuple[str, ...]) -> str:
     return " or ".join(f"`{scheme}://`" for scheme in schemes)
 
 
+def _folder_url(text: str) -> str:
+    """The beginning of addresses: it ends with a stroke."""
+    return f"{url('https', 'http')(text).rstrip('/')}/"
+
+
 def _caldav_url(text: str) -> str:
     url("https", "http")(text)
     places = re.findall(r"\{([^{}]*)\}", text)
@@ -209,6 +214,34 @@ class Smtp(Section):
     timeout: _Timeout = timedelta(seconds=20)
 
 
+class _Google(Section):
+    """Both ways in to Google: a service account's key file, or accounts that were connected."""
+
+    service_account: PathText | None = None
+    client_id: Text = ""
+    token_folder: Annotated[PathText, Field(validate_default=True)] = Path("var/google")
+    token_endpoint: Annotated[str, as_text(url("https", "http"))] = "https://oauth2.googleapis.com/token"  # noqa: S105
+    auth_endpoint: Annotated[str, as_text(url("https", "http"))] = "https://accounts.google.com/o/oauth2/v2/auth"
+    timeout: _Timeout = timedelta(seconds=20)
+
+
+class GoogleCalendar(_Google):
+    """`per_person` and `per_project`: requests a minute, below what Google publishes (600 and 10,000)."""
+
+    endpoint: Annotated[str, as_text(_folder_url)] = "https://www.googleapis.com/calendar/v3/"
+    per_person: Annotated[int, _whole(10, 100_000)] = 500
+    per_project: Annotated[int, _whole(10, 10_000_000)] = 9_000
+
+
+class Gmail(_Google):
+    """Without `sender`, each mail is sent as the account that its From names. A message costs 100 units."""
+
+    endpoint: Annotated[str, as_text(_folder_url)] = "https://gmail.googleapis.com/"
+    sender: Annotated[Address, or_nothing(parse_address)] = ""
+    per_person: Annotated[int, _whole(100, 100_000)] = 5_000
+    per_project: Annotated[int, _whole(100, 100_000_000)] = 1_000_000
+
+
 class Maildir(Section):
     """Mail as files in a folder, for trying things out."""
 
@@ -223,6 +256,7 @@ class Calendars(Section):
     """One section for each calendar service there is."""
 
     caldav: CalDav = CalDav()
+    google: GoogleCalendar = Field(default_factory=GoogleCalendar)
     memory: Memory = Memory()
 
 
@@ -230,6 +264,7 @@ class Mailers(Section):
     """One section for each mail service there is."""
 
     smtp: Smtp = Smtp()
+    google: Gmail = Field(default_factory=Gmail)
     maildir: Maildir = Field(default_factory=Maildir)
     memory: Memory = Memory()
 

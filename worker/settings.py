@@ -35,7 +35,11 @@ from worker.sections import (
 from worker.values import Unfit, nearest, parse_address, parse_locale
 
 #: Where each provider's password comes from.
-PASSWORDS = {"smtp": "LONGARC_SMTP_PASSWORD", "caldav": "LONGARC_CALDAV_PASSWORD"}
+PASSWORDS = {
+    "smtp": "LONGARC_SMTP_PASSWORD",
+    "caldav": "LONGARC_CALDAV_PASSWORD",
+    "google": "LONGARC_GOOGLE_CLIENT_SECRET",
+}
 KEY = "LONGARC_KEY"
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
@@ -68,7 +72,7 @@ class Settings(Section):
     rules: Rules = Rules()
     event: EventWords = EventWords()
     mail: Mail = Mail()
-    calendars: Calendars = Calendars()
+    calendars: Calendars = Field(default_factory=Calendars)
     mailers: Mailers = Field(default_factory=Mailers)
     sync: Sync = Sync()
     log: Log = Log()
@@ -115,6 +119,8 @@ class Settings(Section):
         values = {key: _plain_value(getattr(section, key)) for key in type(section).model_fields}
         if name in self.passwords:
             values["password"] = self.passwords[name].get_secret_value()
+        if "token_folder" in values:
+            values["keys"] = [key.get_secret_value() for key in self.keys]
         return {key: value for key, value in values.items() if value is not None}
 
 
@@ -270,9 +276,10 @@ def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
 
 def _open_default_sections(given: dict[str, Any]) -> None:
     """So that a default path starts at the folder of the file, like one that is written there."""
-    mailers = given.setdefault("mailers", {})
-    if isinstance(mailers, dict):
-        mailers.setdefault("maildir", {})
+    for kind, names in (("calendars", ("google",)), ("mailers", ("google", "maildir"))):
+        services = given.setdefault(kind, {})
+        for name in names if isinstance(services, dict) else ():
+            services.setdefault(name, {})
 
 
 def _within(given: object, *key: str) -> object:

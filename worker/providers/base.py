@@ -81,10 +81,12 @@ class Mailer(Protocol):
 CALENDARS = {
     "memory": "worker.providers.memory:calendar",
     "caldav": "worker.providers.caldav:calendar",
+    "google": "worker.providers.google:calendar",
 }
 MAILERS = {
     "memory": "worker.providers.memory:mailer",
     "smtp": "worker.providers.smtp:mailer",
+    "google": "worker.providers.gmail:mailer",
     "maildir": "worker.providers.maildir:mailer",
 }
 
