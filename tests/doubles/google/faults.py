@@ -1,0 +1,86 @@
+"""What is to go wrong, and when: a plan of faults, each for the next requests of a kind."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from tests.doubles.google.schema import Refusal
+
+#: Each reason with the status and domain that come with it.
+REASONS = {
+    "userRateLimitExceeded": (403, "usageLimits"),
+    "rateLimitExceeded": (403, "usageLimits"),
+    "quotaExceeded": (403, "usageLimits"),
+    "dailyLimitExceeded": (403, "usageLimits"),
+    "accessNotConfigured": (403, "usageLimits"),
+    "forbidden": (403, "global"),
+    "forbiddenForNonOrganizer": (403, "calendar"),
+    "forbiddenForServiceAccounts": (403, "calendar"),
+    "insufficientPermissions": (403, "global"),
+    "domainPolicy": (403, "global"),
+    "notFound": (404, "global"),
+    "duplicate": (409, "global"),
+    "deleted": (410, "global"),
+    "fullSyncRequired": (410, "calendar"),
+    "conditionNotMet": (412, "global"),
+    "backendError": (500, "global"),
+    "authError": (401, "global"),
+    "failedPrecondition": (400, "global"),
+}
+
+
+class Broken(Exception):
+    """The connection is to be cut, or something other than an answer to be sent."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+@dataclass(slots=True)
+class Fault:
+    """One way to go wrong: a refusal for a reason, or a connection that breaks (`reset`, `hang`, `html`, `cut`)."""
+
+    method: str  #: `calendar.events.insert`; a beginning of it is enough
+    reason: str
+    after: bool = False  #: once the request was done all the same
+    times: int = 1
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+    who: str = ""  #: only for this person
+
+    def raise_it(self) -> None:
+        if self.reason in ("reset", "hang", "html", "cut"):
+            raise Broken(self.reason)
+        status, domain = REASONS.get(self.reason, (self.status, "global"))
+        message = self.message or self.reason
+        raise Refusal(self.status or status, self.reason, message, domain=domain, headers=self.headers)
+
+
+class Plan:
+    """The faults to come."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = Lock()
+
+    def add(self, method: str, reason: str, **how: Any) -> Fault:
+        fault = Fault(method, reason, **how)
+        self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        self._faults.clear()
+
+    def strike(self, method: str, who: str, *, after: bool) -> None:
+        """Raises Refusal or Broken when it is this request's turn."""
+        with self._lock:
+            for fault in self._faults:
+                meant = method.startswith(fault.method) and fault.who in ("", who)
+                if meant and fault.after is after and fault.times > 0:
+                    fault.times -= 1
+                    break
+            else:
+                return
+        fault.raise_it()

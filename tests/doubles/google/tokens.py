@@ -1,0 +1,214 @@
+"""The token endpoint and the consent page: grants in, tokens out, refused as Google refuses them."""
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import jwt
+
+from worker.clock import Clock
+
+LIFE = timedelta(hours=1)
+
+
+class TokenRefusal(Exception):
+    """An answer as RFC 6749 has it."""
+
+    def __init__(self, status: int, error: str, description: str = "") -> None:
+        super().__init__(error)
+        self.status = status
+        self.body = {"error": error, "error_description": description}
+
+
+@dataclass(slots=True)
+class Grant:
+    """What an access token allows."""
+
+    who: str  #: a person's address, or a service account's own
+    scopes: set[str]
+    until: datetime
+    service_account: bool = False
+
+
+@dataclass(slots=True)
+class Code:
+    """A consent on its way to the token endpoint."""
+
+    who: str
+    scopes: set[str]
+    challenge: str
+    redirect: str
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Who may get a token for what. `people` is asked whether somebody is in the domain and not suspended."""
+
+    url: str
+    clock: Clock
+    active: Any
+    granted: set[str] = field(default_factory=set)  #: what the administrator granted to the service account
+    client: tuple[str, str] = ("longarc-client", "client-secret")
+    consent: str = ""  #: who sits at the browser
+    refuses: bool = False  #: that person says no
+    unticked: set[str] = field(default_factory=set)
+    lives: timedelta = LIFE
+    asked: list[str] = field(default_factory=list)
+    _keys: dict[str, bytes] = field(default_factory=dict)
+    _accounts: dict[str, str] = field(default_factory=dict)
+    _alive: dict[str, Grant] = field(default_factory=dict)
+    _codes: dict[str, Code] = field(default_factory=dict)
+    _refresh: dict[str, tuple[str, set[str]]] = field(default_factory=dict)
+
+    # --- setting up ---
+
+    def service_account(self, project: str = "longarc-test") -> dict[str, str]:
+        """A new service account, as the content of its key file."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        plain = serialization.NoEncryption()
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        key_id, email = secrets.token_hex(20), f"longarc@{project}.iam.gserviceaccount.com"
+        self._keys[key_id], self._accounts[key_id] = public, email
+        return {
+            "type": "service_account",
+            "project_id": project,
+            "private_key_id": key_id,
+            "private_key": private.decode(),
+            "client_email": email,
+            "client_id": str(int(key_id[:16], 16)),
+            "token_uri": self.url,
+        }
+
+    def withdraw_keys(self) -> None:
+        """Every key of the service accounts is deleted."""
+        self._keys.clear()
+
+    def refresh_token(self, who: str, scopes: set[str]) -> str:
+        """A lasting grant, as given in a browser."""
+        token = f"1//{secrets.token_urlsafe(32)}"
+        self._refresh[token] = (who, set(scopes))
+        return token
+
+    def revoke(self, who: str) -> None:
+        """That person takes every grant back."""
+        self._refresh = {token: kept for token, kept in self._refresh.items() if kept[0] != who}
+        self.forget(who)
+
+    def forget(self, who: str | None = None) -> None:
+        """Access tokens die before their time."""
+        self._alive = {token: one for token, one in self._alive.items() if who is not None and one.who != who}
+
+    # --- what is asked ---
+
+    def holder(self, authorization: str) -> Grant | None:
+        """Whose token it is, when it is alive."""
+        grant = self._alive.get(authorization.removeprefix("Bearer "))
+        if grant is None or grant.until <= self.clock() or not (grant.service_account or self.active(grant.who)):
+            return None
+        return grant
+
+    def exchange(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """The token endpoint. Raises TokenRefusal."""
+        kind = form.get("grant_type", "")
+        self.asked.append(kind.rpartition(":")[2])
+        if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
+            return self._assertion(form.get("assertion", ""))
+        if kind not in ("refresh_token", "authorization_code"):
+            raise TokenRefusal(400, "unsupported_grant_type", f"Invalid grant_type: {kind}")
+        if (form.get("client_id"), form.get("client_secret")) != self.client:
+            raise TokenRefusal(401, "invalid_client", "The OAuth client was not found.")
+        return self._refreshed(form) if kind == "refresh_token" else self._coded(form)
+
+    def _assertion(self, text: str) -> dict[str, Any]:
+        try:
+            reader: Any = jwt  # the library has no types here
+            header = reader.decode_header(text)
+            key = self._keys[header["kid"]]
+            claims = dict(reader.decode(text, verify=False))
+            self._verify(text, key)
+        except KeyError:
+            raise TokenRefusal(400, "invalid_grant", "Invalid grant: account not found") from None
+        except ValueError:
+            raise TokenRefusal(400, "invalid_grant", "Invalid JWT Signature.") from None
+        issued, ends, now = claims["iat"], claims["exp"], self.clock().timestamp()
+        if ends - issued > 3600 or abs(now - issued) > 300:
+            words = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+            raise TokenRefusal(400, "invalid_grant", words)
+        if claims["aud"] != self.url or claims["iss"] != self._accounts[header["kid"]]:
+            raise TokenRefusal(400, "invalid_grant", "Invalid JWT: wrong audience or issuer")
+        scopes, who = set(str(claims.get("scope", "")).split()), claims.get("sub")
+        if who is None:
+            return self._given(claims["iss"], scopes, service_account=True)
+        if not scopes or not scopes <= self.granted:
+            words = (
+                "Client is unauthorized to retrieve access tokens using this method, or client not authorized for "
+                "any of the scopes requested."
+            )
+            raise TokenRefusal(401, "unauthorized_client", words)
+        if not self.active(who):
+            raise TokenRefusal(400, "invalid_grant", "Invalid email or User ID")
+        return self._given(who, scopes)
+
+    @staticmethod
+    def _verify(text: str, key: bytes) -> None:
+        from google.auth import crypt
+
+        signed, _, signature = text.encode().rpartition(b".")
+        padded = signature + b"=" * (-len(signature) % 4)
+        loaded = serialization.load_pem_public_key(key)
+        verifier: Any = crypt.RSAVerifier(loaded)  # type: ignore[no-untyped-call]
+        if not verifier.verify(signed, base64.urlsafe_b64decode(padded)):
+            raise ValueError("signature")
+
+    def _refreshed(self, form: Mapping[str, str]) -> dict[str, Any]:
+        kept = self._refresh.get(form.get("refresh_token", ""))
+        if kept is None or not self.active(kept[0]):
+            raise TokenRefusal(400, "invalid_grant", "Token has been expired or revoked.")
+        return self._given(*kept)
+
+    def _coded(self, form: Mapping[str, str]) -> dict[str, Any]:
+        code = self._codes.pop(form.get("code", ""), None)
+        if code is None or form.get("redirect_uri") != code.redirect:
+            raise TokenRefusal(400, "invalid_grant", "Malformed auth code.")
+        proof = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        if base64.urlsafe_b64encode(proof).decode().rstrip("=") != code.challenge:
+            raise TokenRefusal(400, "invalid_grant", "Invalid code verifier.")
+        who = json.dumps({"email": code.who, "email_verified": True}).encode()
+        parts = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"RS256"}', who, b"x")]
+        lasting = {"refresh_token": self.refresh_token(code.who, code.scopes), "id_token": ".".join(parts)}
+        return {**self._given(code.who, code.scopes), **lasting}
+
+    def _given(self, who: str, scopes: set[str], *, service_account: bool = False) -> dict[str, Any]:
+        token = f"ya29.{secrets.token_urlsafe(24)}"
+        self._alive[token] = Grant(who, set(scopes), self.clock() + self.lives, service_account)
+        seconds = int(self.lives.total_seconds())
+        return {"access_token": token, "expires_in": seconds, "token_type": "Bearer", "scope": " ".join(sorted(scopes))}
+
+    # --- the consent page ---
+
+    def page(self, query: Mapping[str, str]) -> str:
+        """Where the browser is sent when the person at it has decided. Raises TokenRefusal."""
+        redirect = query.get("redirect_uri", "")
+        if query.get("client_id") != self.client[0] or not redirect.startswith("http://127.0.0.1:"):
+            raise TokenRefusal(400, "invalid_request", "redirect_uri_mismatch")
+        if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
+            raise TokenRefusal(400, "invalid_request", "Missing parameter")
+        back = {"state": query.get("state", "")}
+        if self.refuses:
+            return f"{redirect}?{urlencode(back | {'error': 'access_denied'})}"
+        code = secrets.token_urlsafe(16)
+        scopes = set(query.get("scope", "").split()) - self.unticked
+        who = self.consent or query.get("login_hint", "")
+        self._codes[code] = Code(who, scopes, query.get("code_challenge", ""), redirect)
+        return f"{redirect}?{urlencode(back | {'code': code, 'scope': ' '.join(sorted(scopes))})}"
