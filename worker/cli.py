@@ -4,6 +4,7 @@ import click
 
 from worker import __version__
 from worker.commands.base import Longarc
+from worker.commands.connecting import connect
 from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, held, not_held, pause, resume, talk
 from worker.commands.coverage import coverage
@@ -18,7 +19,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Run it": [run, check, plan, status],
     "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
     "What was agreed": [contract, commitment],
-    "The company": [people, coverage, key, rotate],
+    "The company": [people, coverage, key, rotate, connect],
 }
 
 main = Longarc(

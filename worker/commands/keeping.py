@@ -15,6 +15,7 @@ from worker.errors import Refused
 
 if TYPE_CHECKING:
     from worker.providers.base import Finding
+    from worker.settings import Settings
     from worker.store.people import Difference
 
 #: Findings that are well, of which more are only counted.
@@ -121,5 +122,17 @@ def rotate() -> None:
     everywhere; run this; then take the old one out.
     """
     with opened(seals=True) as worker:
-        pieces = worker.store.content.renew()
+        pieces = worker.store.content.renew() + _renew_tokens(worker.settings)
     line(f"{count(pieces, 'piece')} sealed anew. Keys behind the first are not needed any more.", "green")
+
+
+def _renew_tokens(found: "Settings") -> int:
+    """Seal anew what connected accounts left; how many that were."""
+    folders = {one.token_folder for one in (found.calendars.google, found.mailers.google)}
+    present = [folder for folder in folders if folder.is_dir()]
+    if not present:
+        return 0
+    from worker.providers.googleauth import TokenFolder
+
+    keys = [key.get_secret_value() for key in found.keys]
+    return sum(TokenFolder(folder, keys).renew() for folder in present)

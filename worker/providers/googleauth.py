@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 
@@ -300,9 +300,7 @@ class TokenFolder:
 
     def people(self) -> list[Address]:
         """Whose tokens there are."""
-        from urllib.parse import unquote
-
-        return sorted(unquote(path.stem) for path in self._folder.glob("*.sealed"))
+        return sorted(unquote(path.name.removesuffix(".sealed")) for path in self._folder.glob("*.sealed"))
 
     def load(self, person: Address) -> str:
         """Raises AuthRevoked."""
@@ -332,6 +330,13 @@ class TokenFolder:
                 Path(file.name).unlink(missing_ok=True)
                 raise
         return self._path(person)
+
+    def renew(self) -> int:
+        """Seal them anew with the first key; how many there are. Raises AuthRevoked, OSError."""
+        people = self.people()
+        for person in people:
+            self.save(person, self.load(person))
+        return len(people)
 
     def _path(self, person: Address) -> Path:
         return self._folder / f"{quote(person, safe='@+')}.sealed"

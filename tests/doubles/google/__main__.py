@@ -1,0 +1,58 @@
+"""Start the stand-in by hand, with people on it, and say what to put into the settings."""
+
+import argparse
+import json
+from pathlib import Path
+
+from tests.doubles.google.server import Google
+from worker.embedded import mailbox
+from worker.providers import maildir
+from worker.providers.googleauth import OWN, READ, SEND
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.doubles.google", description=__doc__)
+    parser.add_argument("people", nargs="*", metavar="ADDRESS[=ZONE]", help="who has a calendar, and in which zone")
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument(
+        "--key", type=Path, default=Path("google-key.json"), help="where to put the service account's key"
+    )
+    parser.add_argument("--mail", type=Path, default=Path("google-mail"), help="where to put mails, a Maildir each")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
+    given = parser.parse_args()
+    with Google(given.port, delay=given.delay) as google:
+        for one in given.people:
+            address, _, zone = one.partition("=")
+            google.calendars.add_person(address.lower(), zone or "UTC")
+        google.tokens.granted = {OWN, READ, SEND}
+        google.post.deliver = lambda to, content: maildir.deliver(mailbox(given.mail, to), content)
+        given.key.touch(mode=0o600)
+        given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
+        print(settings(google, given.key), flush=True)  # noqa: T201
+        try:
+            google.wait()
+        except KeyboardInterrupt:
+            print("stopped")  # noqa: T201
+
+
+def settings(google: Google, key: Path) -> str:
+    """The part of longarc.toml that leads here."""
+    told = []
+    for name, endpoint in (("calendars", f"{google.url}/calendar/v3/"), ("mailers", f"{google.url}/")):
+        told += [
+            f"[{name}.google]",
+            f'service_account = "{key.absolute()}"',
+            f'endpoint = "{endpoint}"',
+            f'token_endpoint = "{google.url}/token"',
+            f'auth_endpoint = "{google.url}/o/oauth2/v2/auth"',
+            "",
+        ]
+    client, secret = google.tokens.client
+    told.append(
+        f'# For `longarc connect google` instead: client_id = "{client}", LONGARC_GOOGLE_CLIENT_SECRET={secret}'
+    )
+    return "\n".join(told)
+
+
+if __name__ == "__main__":
+    main()

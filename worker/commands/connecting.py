@@ -1,0 +1,37 @@
+"""`longarc connect`: somebody gives Longarc leave to act for their own account."""
+
+import click
+
+from worker.commands.base import Group
+from worker.commands.opening import settings
+
+
+@click.group(cls=Group)
+def connect() -> None:
+    """Connect one manager's own account, where no administrator grants it for all."""
+
+
+@connect.command()
+@click.argument("address")
+@click.option("--browser/--no-browser", default=True, help="Open the browser; else only show the address.")
+@click.option("--wait", default=300, show_default=True, metavar="SECONDS", help="How long to wait for the browser.")
+def google(address: str, browser: bool, wait: int) -> None:
+    """Connect a Google account: calendar and mail, by the browser of this machine.
+
+    The lasting grant is kept sealed in calendars.google.token_folder. Taking it back: myaccount.google.com/connections.
+    """
+    from worker.providers.googleconnect import connect as have_granted
+    from worker.values import Unfit, parse_address
+
+    try:
+        person = parse_address(address)
+    except Unfit as error:
+        raise click.UsageError(f"{error.what} {error.remedy()}") from None
+
+    def show(where: str) -> None:
+        click.echo(f"Open this address, as {person}:\n\n{where}\n")
+        if browser:
+            click.launch(where)
+
+    account, file = have_granted(settings().calendar_section("google"), person, show, wait)
+    click.echo(f"{account} is connected. The grant lies sealed in {file}; prove it with `longarc check`.")
