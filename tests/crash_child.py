@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,20 @@ from tests.worlds import Office, contract, pair, pairs, person, settings
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Kind, Session, State
+from worker.providers import base
 
-#: What stands between a decision and its effect: each is a boundary before it and one after it.
-WRAPPED: dict[str, Callable[[Worker], tuple[object, str]]] = {
-    "sync.save": lambda w: (w.store.calendars, "save"),
-    "sweep.claim": lambda w: (w.store.plans, "claim"),
-    "sweep.commit": lambda w: (w.store.plans, "commit"),
-    "outbox.claim": lambda w: (w.store.outbox, "claim"),
-    "outbox.begin": lambda w: (w.store.outbox, "begin"),
-    "outbox.settle": lambda w: (w.store.outbox, "settle"),
-    "create": lambda w: (w.services.calendar("caldav"), "create"),
-    "update": lambda w: (w.services.calendar("caldav"), "update"),
-    "cancel": lambda w: (w.services.calendar("caldav"), "cancel"),
-    "send": lambda w: (w.services.mailer("smtp"), "send"),
+#: What stands between a decision and its effect, given the calendar in use: each is a boundary before it and one after.
+WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
+    "sync.save": lambda w, _: (w.store.calendars, "save"),
+    "sweep.claim": lambda w, _: (w.store.plans, "claim"),
+    "sweep.commit": lambda w, _: (w.store.plans, "commit"),
+    "outbox.claim": lambda w, _: (w.store.outbox, "claim"),
+    "outbox.begin": lambda w, _: (w.store.outbox, "begin"),
+    "outbox.settle": lambda w, _: (w.store.outbox, "settle"),
+    "create": lambda w, calendar: (w.services.calendar(calendar), "create"),
+    "update": lambda w, calendar: (w.services.calendar(calendar), "update"),
+    "cancel": lambda w, calendar: (w.services.calendar(calendar), "cancel"),
+    "send": lambda w, _: (w.services.mailer(w.settings.mail.operator_by), "send"),
 }
 
 
@@ -48,9 +48,9 @@ class Boundaries:
         self._tell = tell
         self._left = kill
 
-    def around(self, worker: Worker) -> None:
+    def around(self, worker: Worker, calendar: str) -> None:
         for label, where in WRAPPED.items():
-            owner, name = where(worker)
+            owner, name = where(worker, calendar)
             setattr(owner, name, self._wrapped(getattr(owner, name), label))
 
     def _wrapped(self, real: Callable[..., Any], label: str) -> Callable[..., Any]:
@@ -79,15 +79,15 @@ class Life:
         self.clock = SteppedClock(datetime.fromisoformat(command["at"]))
         known = settings(
             command["database"],
-            calendars={"caldav": {"url": command["caldav"], "attendee_copies": True}},
-            mailers={"smtp": {"host": "127.0.0.1", "port": command["smtp"], "security": "none"}},
-            mail={"from": "longarc@corp.example", "operator_by": "smtp"},
+            calendars={command["calendar"]: command["calendar_section"]},
+            mailers={command["mailer"]: command["mailer_section"]},
+            mail={"from": "longarc@corp.example", "operator_by": command["mailer"]},
         )
         self.worker = build(known, self.clock)
         self.worker.outbox._emails = warm.worker.emails  # its templates are compiled
         if not Path(make_url(known.database).database or "").exists():
             self.worker.store.migrate()
-        Boundaries(tell, command.get("kill")).around(self.worker)
+        Boundaries(tell, command.get("kill")).around(self.worker, command["calendar"])
 
     def live(self) -> None:
         for step, *given in self._command["steps"]:
@@ -100,7 +100,9 @@ class Life:
         persons, listed = {}, {}
         for manager, report in self._command["pairs"]:
             for email in (manager, report):
-                persons[email] = replace(person(email), calendar="caldav", mail="smtp")
+                persons[email] = replace(
+                    person(email), calendar=self._command["calendar"], mail=self._command["mailer"]
+                )
             listed.update(pairs(pair(manager, report)))
         self.worker.store.people.apply(persons, listed, self.clock())
         self.worker.store.people.note("people", self._command["pairs"][0][0])
@@ -161,8 +163,8 @@ def live(command: dict[str, Any], warm: Office) -> None:
 
 def warm_up() -> Office:
     """Import, read and compile whatever that is done to on first use, so that not every process has to."""
-    import_module("worker.providers.caldav")
-    import_module("worker.providers.smtp")
+    for name in (*base.CALENDARS, *base.MAILERS):
+        base.load({**base.CALENDARS, **base.MAILERS}, name)
     office = Office()
     office.tick()
     held = office.hold()

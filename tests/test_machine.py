@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select
 
 from tests import worlds
+from tests.doubles.google.company import GoogleCompany
 from tests.worlds import DANA, DAY, HOUR, KEY, KIM, MINUTE, SAM, START, contract, pair, pairs, people, person
 from worker.bootstrap import build
 from worker.domain.model import (
@@ -29,6 +30,8 @@ from worker.domain.model import (
     Format,
     Kind,
     Message,
+    Pair,
+    Person,
     Progress,
     Review,
     Session,
@@ -94,7 +97,7 @@ class Company(RuleBasedStateMachine):
             pair(KIM, PAT),
         )
         self.listed = listed
-        self.world = World(simulated_settings(worlds.settings()), everybody, listed, START)
+        self.world = self.found(everybody, listed)
         self.post = Post(self._untrue)
         self.world.mailer = self.post
         self._wire()
@@ -103,6 +106,10 @@ class Company(RuleBasedStateMachine):
         self.recorded: dict[tuple[str, int], datetime] = {}
         self.counts: dict[str, int] = {}
         self.starts = 0
+
+    def found(self, everybody: dict[str, Person], listed: dict[str, Pair]) -> World:
+        """The company, on the calendar in memory."""
+        return World(simulated_settings(worlds.settings()), everybody, listed, START)
 
     # --- reading ---
 
@@ -520,4 +527,28 @@ TestCompany.settings = settings(
     database=None,
     phases=(Phase.generate, Phase.shrink) if FULL else (Phase.generate,),
     suppress_health_check=list(HealthCheck),
+)
+
+
+class OnGoogle(Company):
+    """The same company with its calendars at Google, as far as a stand-in is Google."""
+
+    def found(self, everybody: dict[str, Person], listed: dict[str, Pair]) -> World:
+        world = super().found(everybody, listed)
+        world.calendar = self.google = GoogleCompany(everybody, world.clock)
+        return world
+
+    def _stands(self, calendar: str, key: str) -> bool:
+        return self.google.stands(calendar, key)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.google.shut()
+
+
+TestOnGoogle = OnGoogle.TestCase
+TestOnGoogle.settings = settings(
+    TestCompany.settings,
+    max_examples=40 if FULL else 3,
+    stateful_step_count=60 if FULL else 25,
 )

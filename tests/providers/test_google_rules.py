@@ -35,12 +35,6 @@ LIST, INSERT, PATCH, DELETE, GET = (f"calendar.events.{one}" for one in ("list",
 QUERY, SENDING = "calendar.freebusy.query", "gmail.users.messages.send"
 
 
-@pytest.fixture(scope="module")
-def keys() -> dict[str, Any]:
-    """Kept between doubles: a key takes its time to make."""
-    return {}
-
-
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
@@ -49,13 +43,9 @@ def double() -> Iterator[Google]:
 
 
 @pytest.fixture(name="section")
-def delegated(double: Google, tmp_path: Path, keys: dict[str, Any]) -> dict[str, Any]:
-    if not keys:
-        keys["file"] = double.tokens.service_account()
-        keys["known"] = (double.tokens._keys, double.tokens._accounts)
-    double.tokens._keys, double.tokens._accounts = (dict(one) for one in keys["known"])
+def delegated(double: Google, tmp_path: Path) -> dict[str, Any]:
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(keys["file"]))
+    file.write_text(json.dumps(double.tokens.service_account()))
     return {**double.section, "service_account": str(file), "timeout": 2.0}
 
 
@@ -828,11 +818,12 @@ def test_a_check_proves_each_thing_by_itself(double: Google, provider: GoogleCal
 
 @pytest.mark.parametrize("scope", [OWN, READ])
 def test_a_check_says_what_to_paste_where(
-    double: Google, provider: GoogleCalendar, hands: GoogleHands, keys: dict[str, Any], scope: str
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, section: dict[str, Any], scope: str
 ) -> None:
     double.tokens.granted -= {scope}
     [failed] = [one for one in provider.check(hands.person()) if not one.ok]
-    assert f"`{keys['file']['client_id']}`" in failed.remedy and f"`{scope}`" in failed.remedy
+    client = json.loads(Path(section["service_account"]).read_text())["client_id"]
+    assert f"`{client}`" in failed.remedy and f"`{scope}`" in failed.remedy
     assert "admin.google.com" in failed.remedy and "Manage domain wide delegation" in failed.remedy
 
 

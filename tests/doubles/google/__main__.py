@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.doubles.google.server import Google
@@ -25,7 +26,7 @@ def main() -> None:
             address, _, zone = one.partition("=")
             google.calendars.add_person(address.lower(), zone or "UTC")
         google.tokens.granted = {OWN, READ, SEND}
-        google.post.deliver = lambda to, content: maildir.deliver(mailbox(given.mail, to), content)
+        google.post.deliver = into(given.mail)
         given.key.touch(mode=0o600)
         given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
         print(settings(google, given.key), flush=True)  # noqa: T201
@@ -33,6 +34,15 @@ def main() -> None:
             google.wait()
         except KeyboardInterrupt:
             print("stopped")  # noqa: T201
+
+
+def into(folder: Path) -> Callable[[str, bytes], None]:
+    """Puts mails into the recipients' Maildirs in that folder."""
+
+    def deliver(to: str, content: bytes) -> None:
+        maildir.deliver(mailbox(folder, to), content)
+
+    return deliver
 
 
 def settings(google: Google, key: Path) -> str:

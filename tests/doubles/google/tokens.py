@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,16 @@ from google.auth import jwt
 from worker.clock import Clock
 
 LIFE = timedelta(hours=1)
+
+
+@cache
+def _key_pair() -> tuple[bytes, bytes]:
+    """A private key and its public one; made once, since it takes its time."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    shown = serialization.PublicFormat.SubjectPublicKeyInfo
+    return private, key.public_key().public_bytes(serialization.Encoding.PEM, shown)
 
 
 class TokenRefusal(Exception):
@@ -72,12 +83,7 @@ class Tokens:
 
     def service_account(self, project: str = "longarc-test") -> dict[str, str]:
         """A new service account, as the content of its key file."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        plain = serialization.NoEncryption()
-        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        private, public = _key_pair()
         key_id, email = secrets.token_hex(20), f"longarc@{project}.iam.gserviceaccount.com"
         self._keys[key_id], self._accounts[key_id] = public, email
         return {

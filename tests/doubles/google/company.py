@@ -1,0 +1,115 @@
+"""A whole company on the stand-in, in place of the calendar in memory: the same people, over the wire."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.doubles.google.hands import GoogleHands
+from tests.doubles.google.schema import Refusal
+from tests.doubles.google.server import Google
+from worker.clock import Clock
+from worker.domain.model import (
+    Address,
+    Answer,
+    Changes,
+    Cursor,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Person,
+    Show,
+    Span,
+)
+from worker.providers import google
+from worker.providers.googleauth import OWN, READ
+from worker.providers.googleevents import event_id
+from worker.providers.memory import MemoryCalendar
+
+
+class GoogleCompany(MemoryCalendar):
+    """What the simulation asks of its calendar, done on the stand-in: by the provider what the worker asks, by hands
+    what people do. `fail` may be set to make operations fail, before they reach Google or after."""
+
+    def __init__(self, people: Mapping[Address, Person], clock: Clock, *, delay: float = 0.0) -> None:
+        super().__init__()
+        self.google = Google(clock=clock)
+        self.google.__enter__()
+        self.google.tokens.granted = {OWN, READ}
+        for person in people.values():
+            self.google.calendars.add_person(person.email, person.zone)
+        self.google.delay = delay
+        self._hands = GoogleHands(self.google.calendars)
+        self._folder = TemporaryDirectory()
+        key = Path(self._folder.name, "key.json")
+        key.write_text(json.dumps(self.google.tokens.service_account()))
+        section: dict[str, Any] = {**self.google.section, "service_account": str(key), "per_person": 10**6}
+        self.people_per_request = google.GoogleCalendar.people_per_request
+        self.provider = google.make({**section, "per_project": 10**8}, clock)
+
+    def shut(self) -> None:
+        """The server ends, and its folder goes."""
+        self.provider.close()
+        self.google.__exit__()
+        self._folder.cleanup()
+
+    # --- what the worker asks ---
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        self._may_fail("free_busy")
+        return self.provider.free_busy(people, window)
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        self._may_fail("changes")
+        return self.provider.changes(calendar, cursor, window)
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        self._may_fail("create")
+        event = self.provider.create(calendar, draft)
+        self._may_fail("create.done")
+        return event
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        self._may_fail("update")
+        event = self.provider.update(ref, draft)
+        self._may_fail("update.done")
+        return event
+
+    def cancel(self, ref: EventRef) -> None:
+        self._may_fail("cancel")
+        self.provider.cancel(ref)
+        self._may_fail("cancel.done")
+
+    def find(self, calendar: Address, key: str) -> Event | None:
+        self._may_fail("find")
+        return self.provider.find(calendar, key)
+
+    def stands(self, calendar: Address, key: str) -> bool:
+        """Whether our event of that key is on that calendar, organizer's or guest's."""
+        try:
+            return bool(self._hands.get(calendar, event_id(key))["status"] != "cancelled")
+        except Refusal:
+            return False
+
+    # --- what people do ---
+
+    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY, **_: Any) -> str:
+        self._stirred.add(address)
+        return self._hands.add(address, span, show=show)
+
+    def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
+        self._hands.answer(calendar, address, key_or_id, answer)
+        self._stirred |= {calendar, address}
+
+    def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
+        self._hands.move(calendar, key_or_id, span)
+        self._stirred.add(calendar)
+
+    def remove(self, calendar: Address, key_or_id: str) -> None:
+        self._hands.delete(calendar, key_or_id)
+        self._stirred |= set(self.google.calendars.shelves)
+
+    def forget_cursors(self, calendar: Address) -> None:
+        self.google.calendars.expire(calendar)
