@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=10)
 BATCH = 200
-#: People per free/busy request: what the narrowest of the services takes.
+#: People per free/busy request: what the narrowest of the services takes, unless a provider says that it takes more.
 PEOPLE_PER_REQUEST = 20
 #: How often a pair may ask again within one sweep: what is seen may lead to another question.
 MORE_LOOKS = 9
@@ -133,7 +133,7 @@ class Sweep:
     # --- seeing ---
 
     def _see(self, needs: Sequence[Need], now: datetime) -> Seen:
-        """Everybody's time that is needed, 20 people a request; who needs a short look is not read far ahead."""
+        """Everybody's time that is needed, many people a request; who needs a short look is not read far ahead."""
         windows: dict[Address, Span] = {}
         for need in needs:
             for who in need.people:
@@ -143,8 +143,9 @@ class Sweep:
         unavailable = {who for who, until in self._store.people.suspended().items() if until > now}
         for provider, emails in self._services(sorted(windows.keys() - unavailable)).values():
             by_reach = sorted(emails, key=lambda who: (windows[who].end, who))
-            for n in range(0, len(by_reach), PEOPLE_PER_REQUEST):
-                some = by_reach[n : n + PEOPLE_PER_REQUEST]
+            size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
+            for n in range(0, len(by_reach), size):
+                some = by_reach[n : n + size]
                 hull = Span(min(windows[w].start for w in some), max(windows[w].end for w in some))
                 windows.update(dict.fromkeys(some, hull))
                 self._ask(provider, some, hull, found, unavailable)

@@ -41,7 +41,10 @@ class Finding:
 
 
 class CalendarProvider(Protocol):
-    """What the worker asks of a calendar. Raises only the ProviderErrors of worker.errors."""
+    """What the worker asks of a calendar. Raises only the ProviderErrors of worker.errors.
+
+    One that reads the time of more than 20 people in a request says so as `people_per_request`.
+    """
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         """Everybody's time inside `window`, clipped to it, sorted by start."""
