@@ -5,13 +5,14 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import calls, search, startup, tick, year
+from bench import calls, google, search, startup, tick, year
 
 PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("search", "Finding a time", search.measure),
     ("tick", "A tick with nothing due", tick.measure),
     ("startup", "Starting the command", startup.measure),
     ("calls", "Requests to a calendar", calls.measure),
+    ("google", "Requests to Google", google.measure),
 )
 README = Path(__file__).parent / "README.md"
 

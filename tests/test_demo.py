@@ -412,3 +412,26 @@ def events(file: Path) -> Iterator[Any]:
     (calendar,) = vobject.readComponents(file.read_text(encoding="utf-8"), ignoreUnreadable=False)
     calendar.validate(raiseException=True)
     yield from calendar.vevent_list
+
+
+@pytest.fixture(scope="module")
+def on_google(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("google") / "out"
+    run(out, "google", progress=lambda _: None, weeks=4)
+    return out
+
+
+def test_it_is_played_on_google_with_the_same_promises(on_google: Path) -> None:
+    """The same story, as far as it goes: calendars and mail over Google's own client library, nothing over SMTP."""
+    lines = [json.loads(line) for line in (on_google / "ledger.jsonl").read_text().splitlines()]
+    assert {"event.create", "mail", "session", "human"} <= {line["what"] for line in lines}
+    mails = [line for line in lines if line["what"] == "mail"]
+    assert len(list((on_google / "mail").rglob("*.eml"))) == len(mails) > 5
+    page = (on_google / "index.html").read_text(encoding="utf-8")
+    assert "stand-in for Google" in page and "SMTP" not in page
+
+
+def test_googles_calendars_are_given_out_as_any_program_reads_them(on_google: Path) -> None:
+    files = sorted((on_google / "calendars").glob("*.ics"))
+    ours = [event for file in files for event in events(file) if event.uid.value.startswith("longarc")]
+    assert len(files) >= 5 and len(ours) > 8

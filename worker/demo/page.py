@@ -60,6 +60,8 @@ def write(result: Result, out: Path) -> None:
         company=cast.COMPANY,
         start=cast.START,
         end=result.end,
+        real=result.real,
+        keeper=result.keeper,
         weeks=(result.end - cast.START).days // 7,
         people=[(one.name, city(one.zone), _role(one.email, result)) for one in result.persons.values()],
         picture=picture(result),

@@ -1,4 +1,4 @@
-"""The mails of the demo as they came out of the SMTP server, as files to open: as it came, as it looks, as text."""
+"""The mails of the demo as the mail service took them, as files to open: as it came, as it looks, as text."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

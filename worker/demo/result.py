@@ -23,6 +23,8 @@ class Result:
     promises: Mapping[str, Promise]  #: the words of the commitments, opened with the demo's own key
     persons: Mapping[Address, Person]
     pairs: Mapping[str, Pair]
+    real: str  #: what of the servers was real, in words
+    keeper: str  #: who gave the calendars out, in words
 
     @property
     def late(self) -> set[str]:
@@ -43,4 +45,6 @@ def collect(stage: Stage, letters: Sequence[Letter]) -> Result:
         promises=store.content.promises([one.id for one in commitments]),
         persons={email: persons[email] for email in cast.NAMES if email in persons},
         pairs={one: pairs[one] for one in cast.PAIRS if one in pairs},
+        real=stage.house.real,
+        keeper=stage.house.keeper,
     )

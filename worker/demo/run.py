@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from worker.demo import cast, page, post
 from worker.demo.crew import Crew
 from worker.demo.figures import figures
+from worker.demo.houses import house
 from worker.demo.result import Result, collect
 from worker.demo.stage import Stage
 from worker.demo.telling import rows
@@ -34,24 +35,23 @@ def run(out: Path, provider: str = "caldav", progress: Progress | None = None, *
     knows how to play it on that provider. `progress` is told the time of the story; without it a bar shows it."""
     from rich.console import Console
 
-    if provider != "caldav":
-        raise LongarcError(f"The demo can't be played on {provider}. Leave --provider out, or give caldav.")
+    house(provider, out)  # before anything is written
     screen = Console(highlight=False, markup=False, emoji=False)
     _clear(out)
     end = cast.START + timedelta(weeks=weeks)
     with _quietly(), _shown(screen, end, progress) as told:
-        result = _play(out, end, told)
+        result = _play(out, provider, end, told)
     page.write(result, out)
     _print(result, out, screen)
 
 
-def _play(out: Path, end: datetime, told: Progress) -> Result:
+def _play(out: Path, provider: str, end: datetime, told: Progress) -> Result:
     """Let the weeks pass, and write what can only be read while the servers are there."""
     work = out.absolute() / "work"
     work.mkdir()
-    with Stage(work) as stage:
+    with Stage(work, provider) as stage:
         stage.run_until(end, Crew(stage, work), told)
-        result = collect(stage, list(post.letters(work / "servers" / "eml", stage.ledger)))
+        result = collect(stage, list(post.letters(stage.house.taken, stage.ledger)))
         calendars = out / "calendars"
         calendars.mkdir()
         for person in result.persons:

@@ -1,7 +1,7 @@
 """The stage of the demo: real servers on this machine, the real program and its Huey tasks, a clock that is stepped.
 
-Nothing is replaced but the clock. Settings, people file and key are written as an operator would; calendars are
-Radicale's, mail goes over SMTP; what is due is found and done by the tasks of `worker.tasks`.
+Nothing is replaced but the clock. Settings, people file and key are written as an operator would; calendars and mail
+are those of a house (`worker.demo.houses`); what is due is found and done by the tasks of `worker.tasks`.
 """
 
 import csv
@@ -20,18 +20,14 @@ from worker import settings as settings_file
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.demo import cast
-from worker.demo.desk import Desk
+from worker.demo.houses import AtDesk, house
 from worker.domain.model import Address
-from worker.embedded import Embedded
 from worker.errors import LongarcError
-from worker.providers.caldav import CalDavCalendar
-from worker.providers.dav import Dav
 from worker.seal import new_key
 from worker.simulate import Humans, Line, told
 
 #: What people did on calendars is seen when calendars are asked next, as `sync.every` has it.
 POLL = timedelta(minutes=5)
-TIMEOUT = 20.0
 
 _SETTINGS = """\
 # Written by the demo. Look around with:
@@ -43,17 +39,10 @@ operator = "longarc-operator@northlight.example"
 
 [mail]
 from = "longarc@northlight.example"
+operator_by = {mails}
 learning = "Last quarter I learned that I decide too early which way somebody wants to grow. I ask first now."
 
-[calendars.caldav]
-url = {caldav}
-attendee_copies = true
-
-[mailers.smtp]
-host = {host}
-port = {port}
-security = "none"
-
+{services}
 [sync]
 # Each act of a person is followed by a look at the calendars; besides, the demo looks once a day.
 every = "1 day"
@@ -64,32 +53,32 @@ full_every = "7 days"
 class Stage:
     """Servers, program and clock, from `with` to its end."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, provider: str = "caldav") -> None:
         self._work = work
+        self.house = house(provider, work)
         self._stack = ExitStack()
-        self._desks: dict[Address, Desk] = {}
+        self._desks: dict[Address, AtDesk] = {}
         self._stirred: dict[Address, datetime] = {}
         self._told = 0
         self._broken: list[BaseException] = []
         self.clock = SteppedClock(cast.START)
         self.ledger: list[Line] = []
-        self.servers: Embedded
         self.worker: Worker
         self._tasks: ModuleType
 
     def __enter__(self) -> "Stage":
         with ExitStack() as stack:
             people = [row["email"] for row in cast.FIRST]
-            self.servers = stack.enter_context(Embedded(self._work / "servers", people, zones=cast.ZONES))
+            self.house.open(stack)
             stack.enter_context(_environment(self._write_settings()))
             settings = settings_file.load(self._work / "longarc.toml", os.environ)
             self.worker = build(settings, self.clock, holder="demo")
             stack.callback(self.worker.close)
             self.worker.store.migrate()
-            url = self.servers.caldav_url
-            provider = CalDavCalendar(Dav(url, None, None, TIMEOUT), url, attendee_copies=True, clock=self.clock)
+            provider: Any = self.house.provider(self.clock)
             stack.callback(provider.close)
-            self.worker.services.use(calendars={"caldav": provider})
+            mailers = self.house.mailers(self.clock)
+            self.worker.services.use(calendars={self.house.calendars: provider}, mailers=mailers)
             self._start_tasks(stack)
             for person in people:
                 self._furnish(person)
@@ -109,23 +98,20 @@ class Stage:
         key.touch(mode=0o600)
         key.write_text(new_key(), encoding="ascii")
         database = URL.create("sqlite", database=str(self._work / "longarc.db")).render_as_string()
-        values: dict[str, str | int] = {
-            "company": cast.COMPANY,
-            "database": database,
-            "caldav": self.servers.caldav_url,
-            "host": self.servers.smtp_host,
-            "port": self.servers.smtp_port,
-        }
+        values = {"company": cast.COMPANY, "database": database, "mails": self.house.mails}
         quoted = {name: json.dumps(value) for name, value in values.items()}
-        here.write_text(_SETTINGS.format(**quoted, here=here, key=key), encoding="utf-8")
+        here.write_text(
+            _SETTINGS.format(**quoted, here=here, key=key, services=self.house.settings()), encoding="utf-8"
+        )
         return {"LONGARC_CONFIG": str(here), "LONGARC_KEY_FILE": str(key)}
 
     def write_people(self, rows: Sequence[cast.Row]) -> None:
         """The people file, as HR's system exports it."""
         with (self._work / "people.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, cast.COLUMNS, restval="")
+            writer = csv.DictWriter(file, (*cast.COLUMNS, "calendar", "mail"), restval="")
             writer.writeheader()
-            writer.writerows(rows)
+            services = {"calendar": self.house.calendars, "mail": self.house.mails}
+            writer.writerows({**row, **services} for row in rows)
 
     def _start_tasks(self, stack: ExitStack) -> None:
         from huey.signals import SIGNAL_ERROR
@@ -154,15 +140,15 @@ class Stage:
 
     # --- what people have in hand -----------------------------------------------------------------------------------
 
-    def desk(self, person: Address) -> Desk:
+    def desk(self, person: Address) -> AtDesk:
         """That person at their calendar program."""
         if person not in self._desks:
-            self._desks[person] = Desk(self.servers.caldav_url.format(email=person), person, cast.ZONES[person])
+            self._desks[person] = self.house.desk(person)
         return self._desks[person]
 
     def arrive(self, person: Address) -> None:
         """Somebody new gets a calendar."""
-        self.servers.add_person(person, cast.ZONES[person])
+        self.house.arrive(person)
         self._furnish(person)
 
     def stir(self, person: Address) -> None:

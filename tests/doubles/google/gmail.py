@@ -24,6 +24,7 @@ class Post:
     without_gmail: set[str] = field(default_factory=set)  #: accounts that have no mailbox
     units: dict[str, int] = field(default_factory=dict)
     deliver: Callable[[str, bytes], None] | None = None
+    take: Callable[[bytes], None] | None = None  #: the same, once for each mail
 
     def do(self, who: str, call: Call) -> dict[str, Any]:
         """Raises Refusal."""
@@ -75,6 +76,8 @@ class Post:
             message["Message-ID"] = f"<CA{len(self.sent):08x}@mail.gmail.com>"
         del message["Bcc"]
         self.sent.append((who, message))
+        if self.take:
+            self.take(message.as_bytes(policy=policy.SMTP))
         if self.deliver:
             for reader in dict.fromkeys(readers):
                 self.deliver(reader.lower(), message.as_bytes(policy=policy.SMTP))
