@@ -206,9 +206,7 @@ def _object(told: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], at
         what = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
         if what is None:
             raise bad(f'Invalid JSON payload received. Unknown name "{here}": Cannot find field.', "badRequest")
-        if re.search(r"read-only\.?( |$)", str(what.get("description", "")), re.IGNORECASE) and name not in _ECHOED:
-            if name == "organizer" or "except when importing" in what["description"]:
-                raise bad(f"'{here}' can't be written.", "badRequest")
+        if re.search(r"\bread-only\b", str(what.get("description", "")), re.IGNORECASE) and name not in _ECHOED:
             raise bad(f"'{here}' is read-only.", "badRequest")
         if value is not None:
             _value(value, what, schemas, here)
