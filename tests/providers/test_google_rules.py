@@ -489,6 +489,20 @@ def test_who_is_hidden_from_one_account_may_be_shown_to_another(
     assert google.calendar(alone).free_busy([sam], WINDOW)[sam].known
 
 
+def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
+    double: Google, alone: dict[str, Any], hands: GoogleHands
+) -> None:
+    """Else our own event would look as if somebody had booked over it."""
+    dana, sam = hands.person(), hands.person()
+    connect(double, alone, dana)
+    provider = google.calendar(alone)
+    provider.create(dana, draft(dana, sam))
+    double.tokens.revoke(dana)
+    with pytest.raises(Unavailable, match="can't be told"):
+        provider.free_busy([dana, sam], WINDOW)
+    assert not provider.free_busy([dana], WINDOW)[dana].known
+
+
 # --- throttling and faults (1.12) -----------------------------------------------------------------------------------
 
 

@@ -176,6 +176,7 @@ class GoogleCalendar:
         else:
             events, found = self._read_each(connected, window, OWN, translate.FIELDS)
             others = [who for who in wanted if who not in connected]
+            _refuse_guessing(found, wanted, others)
             ours = [event for who in events for event in events[who] if event.key and event.organizer == who]
             for n in range(0, len(others), self.people_per_request):
                 found |= self._ask(others[n : n + self.people_per_request], list(events), ours, window)
@@ -387,6 +388,13 @@ class GoogleCalendar:
         from worker.providers.googlechecks import calendar_findings
 
         return calendar_findings(self._wires, person, self._clock())
+
+
+def _refuse_guessing(failed: Mapping[Address, FreeBusy], wanted: Sequence[Address], others: Sequence[Address]) -> None:
+    """Without a manager's own calendar our events can't be told apart in what others show. Raises Unavailable."""
+    for who in wanted if others else ():
+        if who in failed:
+            raise Unavailable(f"What is ours in others' time can't be told: {failed[who].reason}")
 
 
 def _told(who: Address, answer: Any) -> FreeBusy:
