@@ -17,7 +17,7 @@ from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, Eve
 from worker.providers import googleevents
 from worker.providers.memory import MemoryCalendar
 from worker.settings import Settings
-from worker.simulate import World, simulated
+from worker.simulate import World, simulated_settings
 from worker.store.tables import calendar as looked_at
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
@@ -110,7 +110,7 @@ def measure() -> list[tuple[str, str]]:
 
 def _world() -> tuple[World, Counting]:
     persons, pairs = company(PAIRS, START.date())
-    settings = simulated(Settings())
+    settings = simulated_settings(Settings())
     often = settings.sync.model_copy(update={"every": EVERY, "full_every": timedelta(days=1)})
     world = World(settings.model_copy(update={"sync": often}), persons, pairs, START)
     calendar = Counting(world)
