@@ -135,8 +135,12 @@ def test_changed_hints_at_what_people_touched_only(provider: MemoryCalendar) -> 
     provider.create(dana, wanted)
     assert provider.changed() == set()
     provider.answer(dana, wanted.key, sam, Answer.DECLINED)
-    assert provider.changed() == {dana, sam}
+    assert provider.changed() == {dana}, "what was said to us is read where we wrote"
     assert provider.changed() == set()
+    theirs = provider.add(dana, span(6, 9), attendees=[sam])
+    assert provider.changed() == {dana, sam}
+    provider.answer(dana, theirs, sam, Answer.DECLINED)
+    assert provider.changed() == {dana, sam}
     entry = provider.add("kim@example.org", span(5, 9))
     provider.drop(entry)
     assert provider.changed() == {"kim@example.org"}
