@@ -14,7 +14,7 @@ WORKER = ROOT / "worker"
 LAYERS = (
     {"errors"},
     {"domain"},
-    {"apart", "clock", "letters", "phrases", "seal", "tally", "templates", "values", "words"},
+    {"apart", "clock", "letters", "links", "phrases", "seal", "tally", "templates", "values", "words"},
     {
         "coverage",
         "drafts",

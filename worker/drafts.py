@@ -1,6 +1,6 @@
 """What an event and a mail are made of, from the state as it is now, at the moment they leave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ from worker.domain.placing import same_cause
 from worker.domain.planning import Planning
 from worker.domain.worktime import parse_hours
 from worker.letters import Kept, Letter
+from worker.links import Pass, Purpose, links_of
 from worker.settings import Settings
 
 #: Commitments that ended are named in the next brief for so long.
@@ -39,6 +40,8 @@ class Material:
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
     promises: Mapping[str, Promise] = field(default_factory=dict)  #: by commitment
     ended: Mapping[str, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
+    agreed: Mapping[str, str] = field(default_factory=dict)  #: the session of the contract in force, by pair
+    asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
     words: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
     reasons: Mapping[str, str] = field(
         default_factory=dict
@@ -50,6 +53,7 @@ class Drafts:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._links = links_of(settings.base_url, [key.get_secret_value() for key in settings.keys])
         self._event = settings.event
         self._policy = settings.policy
 
@@ -112,6 +116,7 @@ class Drafts:
         session = next((s for s in state.sessions if s.id == message.subject), None)
         reader = state.manager if message.to == state.manager.email else state.report
         parts = self._of_session(message, state, session, material, now) if session else {}
+        commitments = self._commitments(message, state, material, now)
         return Letter(
             name=message.name,
             key=message.key,
@@ -121,7 +126,8 @@ class Drafts:
             report=state.report,
             pair=state.pair,
             session=session or _next_session(state, now),
-            commitments=self._commitments(message, state, material, now),
+            commitments=commitments,
+            links=self._ways(message, state, material.agreed.get(state.pair.id, ""), commitments, now),
             learning=self._settings.mail.learning,
             due=message.start.date() if message.name == "commitment_due" and message.start else None,
             **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
@@ -146,6 +152,7 @@ class Drafts:
             parts["deadline"] = notices.deadline(session)
         if session.id in material.reasons:
             parts["trigger"] = material.reasons.get(session.id, "")
+            parts["asked_by_report"] = session.id in material.asked_by_report
         if message.name == "contract_summary":
             parts.update(_summary(message, material.revisions.get(session.id, ())))
         return parts
@@ -162,6 +169,19 @@ class Drafts:
             kept = [k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open]
         return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
 
+    def _ways(
+        self, message: Message, state: PairState, agreed: str, commitments: Sequence[Kept], now: datetime
+    ) -> dict[str, str]:
+        """Where the mail leads: addresses by what for. None when there are no pages, or no pair any more."""
+        if self._links is None or state.pair.ended is not Ended.NO:
+            return {}
+        due = commitments[0].commitment.session if commitments else ""
+        ways = _ways_of_report() if message.to == state.report.email else _ways_of_manager(message, agreed, due)
+        return {
+            name: self._links.url(Pass(who=message.to, purpose=purpose, about=about, issued=now))
+            for name, (purpose, about) in ways.items()
+        }
+
     def operator(self) -> Person:
         """The person who runs Longarc, as the reader of a mail."""
         return Person(
@@ -174,6 +194,20 @@ class Drafts:
             calendar="none",
             mail=self._settings.mail.operator_by,
         )
+
+
+def _ways_of_report() -> dict[str, tuple[Purpose, str]]:
+    return dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
+
+
+def _ways_of_manager(message: Message, agreed: str, due: str) -> dict[str, tuple[Purpose, str]]:
+    """By name, the purpose and the session it is about: the one just held, the one that was agreed on, the one owed."""
+    ways = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, message.subject)}
+    asked = message.name in ("contract_request", "contract_reminder", "contract_summary")
+    for name, about in (("contract", message.subject if asked else agreed), ("commitment", due)):
+        if about:
+            ways[name] = (Purpose.CONTRACT, about)
+    return ways
 
 
 def _summary(message: Message, revisions: Sequence[Contract]) -> dict[str, object]:

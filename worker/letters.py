@@ -66,5 +66,6 @@ class Letter:
     unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
     learning: str = ""  #: reflection_prompt: the leader's own line (R-25)
     due: date | None = None  #: commitment_due
-    trigger: str = ""  #: brief: why the manager asked to talk, `kind` or `kind: words` (R-6)
+    trigger: str = ""  #: brief: why one of the two asked to talk, `kind` or `kind: words` (R-6)
+    asked_by_report: bool = False  #: brief: the report asked, not the manager
     links: Mapping[str, str] = field(default_factory=dict)  #: purpose (one of LINKS) -> URL

@@ -26,6 +26,7 @@ from worker.domain.model import (
     EventDraft,
     Message,
     Outcome,
+    Owner,
     PairState,
     Placed,
     Session,
@@ -133,8 +134,11 @@ class Outbox:
         summaries = {m.subject for m in mails if m.name == "contract_summary"}
         briefs = [m.subject for m in mails if m.name == "brief" and _adhoc(states[m.pair], m.subject)]
         reasons = {s: told for s in briefs if (told := content.trigger(s))}
+        latest = content.latest(pairs) if pairs else {}
         return Material(
-            contracts={p: r.contract for p, r in content.latest(pairs).items()} if pairs else {},
+            contracts={p: r.contract for p, r in latest.items()},
+            agreed={p: r.session for p, r in latest.items()},
+            asked_by_report={s for s in reasons if content.asked_by(s) is Owner.REPORT},
             revisions={s: [r.contract for r in content.revisions(s)] for s in summaries},
             promises=content.promises(wanted) if wanted else {},
             ended=ended,

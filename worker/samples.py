@@ -190,6 +190,7 @@ def _preparing(manager: Letter, report: Letter) -> Iterator[Letter]:
         yield replace(brief, contract=None, commitments=(), count=0)
         for trigger in Trigger:
             yield replace(brief, trigger=f"{trigger}: It came up on Monday.")
+        yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
 
 
 def _contracts(manager: Letter, report: Letter) -> Iterator[Letter]:

@@ -6,6 +6,7 @@ A value that can't be used raises `Unfit`; where it stands is added by whoever r
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any
@@ -116,6 +117,20 @@ def _caldav_url(text: str) -> str:
         remedy = "Put `{email}` or `{user}` where the person's name goes."
         raise Unfit("This address is not one for each person.", remedy)
     return text
+
+
+def _listen(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
+        raise Unfit(f"`{shown(text)}` is no place to listen at.", "Write an address and a port: `127.0.0.1:8030`.")
+    return text
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise Unfit(f"`{shown(text)}` is not an IP address.", "Write one, as `10.0.0.7`, or nothing.") from None
 
 
 def read_path(value: object, info: ValidationInfo) -> Path:
@@ -283,6 +298,16 @@ class Sync(Section):
 
     every: Annotated[timedelta, _lasting("1 minute", "24 hours")] = timedelta(minutes=5)
     full_every: Annotated[timedelta, _lasting("1 hour", "7 days")] = timedelta(days=1)
+
+
+class Pages(Section):
+    """Where the pages are served, and for how long a link and a visit hold."""
+
+    listen: Annotated[str, as_text(_listen)] = "127.0.0.1:8030"
+    proxy: Annotated[str, or_nothing(_ip)] = "127.0.0.1"
+    link_lifetime: Annotated[timedelta, _lasting("1 hour", "13 weeks")] = timedelta(days=30)
+    visit: Annotated[timedelta, _lasting("10 minutes", "7 days")] = timedelta(hours=8)
+    per_minute: Annotated[int, _whole(20, 10_000)] = 120
 
 
 class Log(Section):

@@ -23,6 +23,7 @@ from worker.sections import (
     Log,
     Mail,
     Mailers,
+    Pages,
     PathText,
     Rules,
     Section,
@@ -75,6 +76,7 @@ class Settings(Section):
     calendars: Calendars = Field(default_factory=Calendars)
     mailers: Mailers = Field(default_factory=Mailers)
     sync: Sync = Sync()
+    pages: Pages = Pages()
     log: Log = Log()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys, the one to seal with first
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by provider

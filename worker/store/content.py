@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
 
-from worker.domain.model import Contract, Promise, ReviewPoint, Trigger
+from worker.domain.model import Contract, Owner, Promise, ReviewPoint, Trigger
+from worker.errors import Refused
 from worker.seal import Seal
 from worker.store import tables
 from worker.store.base import Database
 from worker.store.tables import one_of
 
-contract, commitment, session = tables.contract, tables.commitment, tables.session
+contract, commitment, session, sketch = tables.contract, tables.commitment, tables.session, tables.sketch
 
 _KEEP = contract.insert()
 _REVISIONS = select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision)
@@ -39,6 +40,15 @@ class Recorded:
     contract: Contract
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """A contract that is being written: what stands in the form."""
+
+    version: int
+    saved_at: datetime
+    fields: Mapping[str, Any]
+
+
 class Content:
     """The sealed columns."""
 
@@ -61,12 +71,43 @@ class Content:
         sealed = self._seal.close(json.dumps({**_promise_out(promise), "reason": reason}))
         connection.execute(_SEAL_PROMISE, {"one": commitment_id, "new": sealed})
 
-    def seal_trigger(self, connection: Connection, session_id: str, trigger: Trigger, reason: str) -> None:
-        """Keep why a talk was asked for; only the manager ever reads it."""
-        sealed = self._seal.close(json.dumps({"trigger": trigger.value, "reason": reason}))
+    def seal_trigger(
+        self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
+    ) -> None:
+        """Keep why a talk was asked for, and which of the two asked; only the manager ever reads it."""
+        sealed = self._seal.close(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         connection.execute(_SEAL_TRIGGER, {"one": session_id, "new": sealed})
 
+    def keep_sketch(self, session_id: str, fields: Mapping[str, Any], now: datetime, over: int | None = None) -> int:
+        """Keep what stands in a form; returns its version.
+
+        With `over`, only when the version kept so far is that one. Raises Refused when somebody kept another since.
+        """
+        sealed = self._seal.close(json.dumps(fields))
+        with self._database.write() as connection:
+            if not self._database.lite:  # two that keep the first one at once: one after the other
+                connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
+            kept = connection.execute(select(sketch.c.version).where(sketch.c.session == session_id)).scalar() or 0
+            if over is not None and over != kept:
+                raise Refused("This draft was changed in another window since.")
+            row = {"session": session_id, "version": kept + 1, "saved_at": now, "sealed": sealed}
+            self._database.upsert(connection, sketch, [row])
+        return kept + 1
+
+    def drop_sketch(self, connection: Connection, session_id: str) -> None:
+        """What was being written is written, or no longer wanted."""
+        connection.execute(delete(sketch).where(sketch.c.session == session_id))
+
     # --- reading ---
+
+    def sketch(self, session_id: str) -> Sketch | None:
+        """What is being written as the contract of a session."""
+        with self._database.read() as connection:
+            row = connection.execute(select(sketch).where(sketch.c.session == session_id)).mappings().first()
+        if row is None:
+            return None
+        told = json.loads(self._seal.open(row["sealed"]))
+        return Sketch(version=row["version"], saved_at=row["saved_at"], fields=told)
 
     def revisions(self, session_id: str) -> list[Recorded]:
         """All revisions of a session's contract, oldest first."""
@@ -96,11 +137,17 @@ class Content:
         told = json.loads(self._seal.open(sealed))
         return Trigger(told["trigger"]), told["reason"]
 
+    def asked_by(self, session_id: str) -> Owner:
+        """Which of the two asked for a talk."""
+        with self._database.read() as connection:
+            sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
+        return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
+
     def renew(self) -> int:
         """Seal everything with the first key. How many pieces that were."""
         count = 0
         with self._database.write() as connection:
-            for table in (contract, commitment, session):
+            for table in (contract, commitment, session, sketch):
                 key = list(table.primary_key)
                 found = connection.execute(select(*key, table.c.sealed).where(table.c.sealed.is_not(None))).all()
                 for row in found:

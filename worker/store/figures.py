@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, or_, select
 from worker.domain.model import Address, Commitment, Kind, Person, Progress, Session, State
 from worker.store import rows
 from worker.store.base import Database, scripts
-from worker.store.tables import commitment, contract, deferral, message, person, session
+from worker.store.tables import commitment, contract, deferral, message, person, session, sketch
 
 
 class Figures:
@@ -94,7 +94,7 @@ class Figures:
         """The sealed pieces as they are stored, by table; so many of each, or all."""
         found: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
-            for table in (contract, commitment, session):
+            for table in (contract, commitment, session, sketch):
                 query = select(table.c.sealed).where(table.c.sealed.is_not(None)).limit(limit)
                 found[table.name] = list(connection.execute(query).scalars())
         return found

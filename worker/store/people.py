@@ -14,6 +14,8 @@ from worker.store.base import Database
 person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Instead of an address: whoever it is.
+EVERYBODY = "*"
 
 _FACT = select(fact.c.value).where(fact.c.name == bindparam("one"))
 #: Asked so, and not by IS NOT NULL, SQLite uses the index.
@@ -121,6 +123,27 @@ class PeopleRows:
                 .where(pair.c.id == pair_id)
                 .values(rests=rests, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
+
+    def choose(self, connection: Connection, pair_id: str, **chosen: str | bool | None) -> None:
+        """Note what the two chose themselves, within the transaction of the plan that goes with it.
+
+        `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).
+        """
+        was = connection.execute(select(pair.c.chosen).where(pair.c.id == pair_id)).scalar() or {}
+        connection.execute(update(pair).where(pair.c.id == pair_id).values(chosen={**was, **chosen}))
+
+    # --- links to pages ---
+
+    def revoke(self, email: Address, now: datetime) -> None:
+        """Make every link and visit of this person (`*`: of everybody) that was given out until now void."""
+        with self._database.write() as connection:
+            self._database.upsert(connection, tables.revocation, [{"person": email, "at": now}])
+
+    def revoked(self, email: Address) -> datetime | None:
+        """Until when what was given out to this person is void."""
+        query = select(func.max(tables.revocation.c.at)).where(tables.revocation.c.person.in_([email, EVERYBODY]))
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
 
     # --- revoked grants ---
 

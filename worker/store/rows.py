@@ -1,6 +1,8 @@
 """Rows to values and back. Reading is by name and by hand: it is the busiest code of a sweep."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -128,7 +130,7 @@ def person_row(person: Person) -> dict[str, Any]:
 
 
 def pair(row: Row) -> Pair:
-    return Pair(
+    listed = Pair(
         manager=row["manager"],
         report=row["report"],
         first_seen=row["first_seen"],
@@ -142,6 +144,18 @@ def pair(row: Row) -> Pair:
         trust=row["trust"],
         paused=row["paused"] or row["rests"],
         ended=Ended(row["ended"]),
+    )
+    return _as_chosen(listed, row["chosen"]) if row["chosen"] else listed
+
+
+def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
+    """What the two chose goes before what the people file says."""
+    until = chosen.get("transition_until", listed.transition_until)
+    return replace(
+        listed,
+        format=Format(chosen.get("format", listed.format)),
+        trust=chosen.get("trust", listed.trust),
+        transition_until=date.fromisoformat(until) if isinstance(until, str) else until,
     )
 
 

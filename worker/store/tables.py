@@ -96,6 +96,7 @@ pair = Table(
     Column("trust", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
+    Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the people file
     Column("ended", String, nullable=False),
     Column("cycle", Integer, nullable=False, default=0),  # the newest of which something was held
     Column("looked_at", Instant),
@@ -153,6 +154,16 @@ contract = Table(
     Column("revision", Integer, primary_key=True),
     Column("pair", String, nullable=False, index=True),
     Column("recorded_at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+#: A contract that is being written: what stands in the form, whatever state it is in.
+sketch = Table(
+    "sketch",
+    metadata,
+    Column("session", String, ForeignKey("session.id"), primary_key=True),
+    Column("version", Integer, nullable=False),  # grows with each time it is saved
+    Column("saved_at", Instant, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
 
@@ -257,6 +268,14 @@ meeting = Table(
     Column("pair", String, nullable=False, index=True),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
+)
+
+#: Links and visits of this person (`*`: of everybody) that were given out until then are void.
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("at", Instant, nullable=False),
 )
 
 #: Single facts about this installation: the digest of the people file, when a thing was last told to the operator.
