@@ -19,6 +19,7 @@ LAYERS = (
         "coverage",
         "drafts",
         "emails",
+        "health",
         "invitations",
         "people",
         "proof",
@@ -31,7 +32,7 @@ LAYERS = (
     },
     {"acts", "embedded", "outbox", "sweep", "sync"},
     {"bootstrap"},
-    {"behaviour", "checks", "simulate", "tasks"},
+    {"behaviour", "checks", "pages", "simulate", "tasks"},
     {"commands", "demo"},
     {"cli", "__main__", "migrations"},
 )

@@ -20,6 +20,7 @@ from worker.domain.acts import Dated
 from worker.domain.model import (
     Commitment,
     Contract,
+    Format,
     Owner,
     PairState,
     Policy,
@@ -67,14 +68,22 @@ class Acts:
         """Another time: ours, or the one wished for."""
         self._on_session(session_id, lambda p, s: acts.ask(p, s, wish))
 
-    def talk(self, pair_id: str, trigger: Trigger, reason: str = "", *, at_once: bool = False) -> str:
-        """A conversation soon; returns the session's id. Why is sealed."""
+    def talk(
+        self,
+        pair_id: str,
+        trigger: Trigger,
+        reason: str = "",
+        *,
+        at_once: bool = False,
+        by: Owner = Owner.MANAGER,
+    ) -> str:
+        """A conversation soon, which one of the two asked for; returns the session's id. Why is sealed."""
         made: list[str] = []
 
         def act(p: Planning) -> Callable[[Connection], None]:
             session = acts.talk(p, trigger, at_once=at_once)
             made.append(session.id)
-            return lambda connection: self._store.content.seal_trigger(connection, session.id, trigger, reason)
+            return lambda connection: self._store.content.seal_trigger(connection, session.id, trigger, reason, by)
 
         self._on_pair(pair_id, act)
         return made[-1]
@@ -89,10 +98,35 @@ class Acts:
         self._on_pair(pair_id, act)
         return made[-1]
 
+    # --- how a pair wants it ---
+
+    def choose_format(self, pair_id: str, wanted: Format) -> None:
+        """R-4: one conversation or three, as the report wants it, from the next that can still be changed."""
+        self._choose(pair_id, lambda p: acts.choose_format(p, wanted), format=wanted.value)
+
+    def set_trust(self, pair_id: str, *, there: bool) -> None:
+        """R-12: whether the hardest questions belong into the brief."""
+        self._choose(pair_id, lambda _: None, trust=there)
+
+    def set_transition(self, pair_id: str, until: date | None) -> None:
+        """R-5: a tighter rhythm until that day, or no longer."""
+        self._choose(pair_id, lambda p: acts.re_think(p, until), transition_until=until.isoformat() if until else None)
+
+    def _choose(self, pair_id: str, decide: Callable[[Planning], None], **chosen: str | bool | None) -> None:
+        def act(p: Planning) -> Callable[[Connection], None]:
+            decide(p)
+            return lambda connection: self._store.people.choose(connection, pair_id, **chosen)
+
+        self._on_pair(pair_id, act)
+
     # --- contract ---
 
-    def record(self, session_id: str, contract: Contract) -> int:
-        """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick."""
+    def record(self, session_id: str, contract: Contract, after: int | None = None) -> int:
+        """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick.
+
+        With `after`, only when the newest revision is that one (0: there is none): what was written looking at an
+        older one is refused.
+        """
         revisions = self._store.content.revisions(session_id)
         number = len(revisions) + 1
         known = self._promises(session_id)
@@ -100,6 +134,8 @@ class Acts:
         done = {(c.owner, promise.text, promise.due) for c, promise in known if c.standing is Standing.DONE}
 
         def act(p: Planning, session: Session) -> Callable[[Connection], None]:
+            if after not in (None, number - 1) or len(self._store.content.revisions(session_id)) != number - 1:
+                raise Refused("Another revision of this contract was recorded meanwhile. Look at it first.")
             identified = _identified(session.id, number, old, contract)
             ids = {c.id for c, _ in old}
             # What was done stays in the contract, and stays done.
@@ -115,6 +151,7 @@ class Acts:
                 content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
                 for dated, promise in promises:
                     content.seal_promise(connection, dated.id, promise)
+                content.drop_sketch(connection, session_id)
 
             return write
 

@@ -9,6 +9,7 @@ from worker.domain.invitations import INVITATION, WITHDRAWAL
 from worker.domain.model import (
     Commitment,
     Contract,
+    Ended,
     EventDraft,
     Guest,
     Kind,

@@ -78,7 +78,7 @@ class Links:
     def marked(self, text: str, kind: str, mark: str) -> bool:
         """Whether that mark was made by any of our keys."""
         wanted = [hmac.new(key, f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43] for key in self._keys]
-        return any([hmac.compare_digest(one.encode(), mark.encode()) for one in wanted])
+        return any(hmac.compare_digest(one.encode(), mark.encode()) for one in wanted)
 
     def _signer(self, kind: str) -> URLSafeSerializer:
         # the last of its keys is the one it signs with

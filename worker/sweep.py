@@ -130,6 +130,10 @@ class Sweep:
             return Plan(pair=state.pair.id, due_at=now + RETRY_REFUSED)
         return made
 
+    def look(self, need: Need) -> Seen:
+        """What somebody who picks a time by hand has to know of two calendars."""
+        return self._see([need], self._clock())
+
     # --- seeing ---
 
     def _see(self, needs: Sequence[Need], now: datetime) -> Seen:

@@ -5,13 +5,14 @@ Raises `Refused` with a sentence when the rules don't allow what was asked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from worker.domain import blocks, cadence, deferrals, placing
 from worker.domain.model import (
     Cause,
     Commitment,
+    Format,
     Kind,
     Owner,
     Session,
@@ -27,6 +28,8 @@ from worker.errors import Refused
 
 #: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
 WITHIN, WITHIN_LEAVING = 5, 2
+#: What is nearer than this stays as it is when a pair chooses to have it otherwise: the prompt may be out.
+NEAR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,48 @@ def talk(p: Planning, trigger: Trigger, *, at_once: bool = False) -> Session:
     session = p.put(session, adhoc=True, urgent=at_once)
     p.decide_session(session, "A person asked to talk soon.")
     return session
+
+
+def choose_format(p: Planning, wanted: Format) -> None:
+    """R-4: the coming cycle is planned anew in the other format, unless part of it is over or it is too near."""
+    if wanted is p.pair.format:
+        return
+    for cycle in _to_come(p):
+        _plan_anew(p, cycle, "The report chose another format for it.")
+
+
+def re_think(p: Planning, until: date | None) -> None:
+    """R-5: the coming conversation is planned anew when the rhythm becomes another one, unless it is near."""
+    if until == p.pair.transition_until:
+        return
+    changed = replace(p.pair, transition_until=until)
+    held = [s.held_at.date() for s in p.of_kind(Kind.CAREER) if s.held_at]
+    anchor = max(held, default=None) or p.pair.start
+    if anchor is None or cadence.rhythm(changed, anchor, p.policy) == cadence.rhythm(p.pair, anchor, p.policy):
+        return
+    for cycle in _to_come(p):
+        _plan_anew(p, cycle, "The rhythm of the two is another one now.")
+
+
+def _to_come(p: Planning) -> list[list[Session]]:
+    """The cycles of the rhythm of which nothing has happened and nothing is near; each with its sessions."""
+    cycles: dict[int, list[Session]] = {}
+    for session in cadence.regular(list(p.sessions.values())):
+        cycles.setdefault(session.cycle, []).append(session)
+    return [some for some in cycles.values() if all(_far_off(p, session) for session in some)]
+
+
+def _far_off(p: Planning, session: Session) -> bool:
+    if session.owed:
+        return not session.count
+    return session.booked and session.span.start > p.now + NEAR and not session.by_hand
+
+
+def _plan_anew(p: Planning, sessions: Sequence[Session], why: str) -> None:
+    for session in sessions:
+        placing.take_off_calendar(p, session)
+        off = p.put(p.sessions[session.id], state=State.CANCELLED, start=None, end=None, options=(), unplaceable=None)
+        p.decide_session(off, why)
 
 
 def check_in(p: Planning) -> Session:

@@ -201,6 +201,13 @@ class OutboxRows:
         with self._database.write() as connection:
             self._database.insert_new(connection, message, [{**row, "fields": {"words": words}}], ["key"])
 
+    def alerts(self, since: datetime) -> list[tuple[datetime, str]]:
+        """What the operator was told since then, newest first. The words hold no content of a conversation."""
+        told = and_(message.c.name == "operator_alert", message.c.snapshot_at >= since)
+        query = select(message.c.snapshot_at, message.c.fields).where(told).order_by(message.c.id.desc()).limit(50)
+        with self._database.read() as connection:
+            return [(row[0], row[1]["words"]) for row in connection.execute(query)]
+
     def counts(self) -> dict[str, int]:
         """How many messages stand where."""
         query = select(message.c.progress, func.count()).group_by(message.c.progress)

@@ -1,0 +1,117 @@
+"""Times to choose from when a person moves a conversation by hand: the best ones with their reasons, or one of their
+own, looked at on both calendars.
+
+What a person picks may break the wishes (buffers, working hours, one a day): that is said, and it is theirs to decide.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.domain.availability import Grid, known, readable
+from worker.domain.fitting import Search, careers, shared_work
+from worker.domain.model import Kind, Need, Preference, Session, Span
+from worker.domain.placing import LEAD_DAYS, without
+from worker.domain.planning import Planning
+from worker.domain.reasons import unreadable
+from worker.domain.slots import Slot, rank, why_none
+from worker.domain.worktime import shared_working_day, today, wall
+
+#: Between so many of the two's working days from now the best times are looked for; then further ahead.
+AHEAD, FURTHER = 15, 40
+COUNT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """The times that fit best; when there are none, why."""
+
+    slots: tuple[Slot, ...]
+    why_none: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A time somebody picked: what speaks against it, in words; `taken` when somebody's calendar is not free."""
+
+    span: Span
+    against: tuple[str, ...] = ()
+    taken: bool = False
+
+
+def need(p: Planning, until: Span | None = None) -> Need:
+    """What has to be seen of the calendars: the weeks to come, and that time as well."""
+    end = max(_day_end(p, FURTHER), until.end + timedelta(days=1) if until else p.now)
+    start = min(p.now, until.start) if until else p.now
+    return Need(tuple(person.email for person in p.people if readable(person)), Span(start, end))
+
+
+def propose(p: Planning, session: Session) -> Proposals:
+    """The three best times; `p` has seen what `need` asks for."""
+    start = _day_start(p, LEAD_DAYS)
+    near, far = (_search(p, session, Span(start, _day_end(p, days))) for days in (AHEAD, FURTHER))
+    slots = rank(near, limit=COUNT) or rank(far, limit=COUNT)
+    return Proposals(slots, "" if slots else why_none(far))
+
+
+def check(p: Planning, session: Session, pick: Span) -> Checked:
+    """What speaks against a time that somebody picked."""
+    search = _search(p, session, pick)
+    busy = [person.name for person in search.people if _busy(search, pick, person.email)]
+    against = [f"{name}'s calendar is not free then." for name in busy]
+    unknown = [person.name for person in search.people if _unknown(search, person.email)]
+    against += [f"{name}'s calendar can't be read just now." for name in unknown]
+    against += _against(search, pick)
+    if session.kind is Kind.CAREER and pick.minutes < p.policy.min_minutes:
+        against.append(f"It is shorter than {p.policy.min_minutes} minutes.")
+    return Checked(pick, (*against, *unreadable(search)), taken=bool(busy))
+
+
+def _against(search: Search, pick: Span) -> Iterator[str]:
+    grid = Grid(pick)
+    for person in search.people:
+        if grid.work(person) != grid.all:
+            yield f"It is outside the working hours of {person.name}."
+    if search.career and today(search.manager.zone, pick.start) in careers(search):
+        yield f"{search.manager.name} has another career session that day."
+    around = Span(pick.start - timedelta(minutes=15), pick.end + timedelta(minutes=15))
+    if shared_work(search, grid) == grid.all and any(_busy(search, around, one.email) for one in search.people):
+        yield "There are not 15 free minutes before and after it."
+
+
+def _busy(search: Search, span: Span, who: str) -> bool:
+    taken = [item.span for item in search.taken.get(who, ())]
+    seen = search.free_busy.get(who)
+    return any(span.overlaps(one) for one in (*taken, *((item.span for item in seen.busy) if seen else ())))
+
+
+def _unknown(search: Search, who: str) -> bool:
+    person = next(one for one in search.people if one.email == who)
+    return readable(person) and not known(search.free_busy, person).known
+
+
+def _search(p: Planning, session: Session, window: Span) -> Search:
+    seen = p.seen.free_busy if p.seen else {}
+    lost = tuple(d.was for d in p.state.deferrals if d.session == session.id and d.was)
+    return Search(
+        manager=p.manager,
+        report=p.report,
+        window=window,
+        minutes=max(session.minutes, p.policy.min_minutes) if session.kind is Kind.CAREER else session.minutes,
+        target=max(session.target, window.start),
+        prefer=p.pair.prefer if not session.urgent else Preference(),
+        free_busy={who: without(free_busy, session.key) for who, free_busy in seen.items()},
+        taken={who: p.taken(who, but=session.id) for who in p.addresses},
+        avoid=(*lost, session.span) if session.booked else lost,
+        career=session.kind is Kind.CAREER,
+    )
+
+
+def _day_start(p: Planning, days: int) -> datetime:
+    zone = p.manager.zone
+    return wall(zone, shared_working_day(p.people, today(zone, p.now), days), 0)
+
+
+def _day_end(p: Planning, days: int) -> datetime:
+    zone = p.manager.zone
+    return wall(zone, shared_working_day(p.people, today(zone, p.now), days) + timedelta(days=1), 0)
