@@ -12,14 +12,15 @@ from worker.commands.keeping import check, key, people, rotate
 from worker.commands.looking import sessions, status, why
 from worker.commands.plan import plan
 from worker.commands.run import run
+from worker.commands.serving import revoke, serve
 from worker.commands.trying import demo, simulate
 
 CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [demo, simulate],
-    "Run it": [run, check, plan, status],
+    "Run it": [run, serve, check, plan, status],
     "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
     "What was agreed": [contract, commitment],
-    "The company": [people, coverage, key, rotate, connect],
+    "The company": [people, coverage, key, rotate, connect, revoke],
 }
 
 main = Longarc(

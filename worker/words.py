@@ -105,6 +105,10 @@ class Words:
     def _month(self, first: date) -> str:
         return _spaced(format_date(first, "MMMM y", locale=self.locale))
 
+    def month_name(self, first: date) -> str:
+        """The month alone, short: `Nov`."""
+        return _spaced(format_date(first, "LLL", locale=self.locale))
+
     def _city(self, zone: str) -> str:
         return get_timezone_location(ZoneInfo(zone), locale=self.locale, return_city=True)
 

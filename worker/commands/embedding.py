@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG, PEOPLE, KEY = "longarc.toml", "people.csv", "key"
 #: The first ports that are tried; then those after them.
-CALDAV_PORT, SMTP_PORT, TRIED = 5232, 2525, 50
+CALDAV_PORT, SMTP_PORT, PAGES_PORT, TRIED = 5232, 2525, 8030, 50
 _HOST = "127.0.0.1"
 
 _SETTINGS = """\
@@ -33,6 +33,7 @@ _SETTINGS = """\
 database = {database}
 people = "people.csv"
 operator = "operator@example.com"
+base_url = "http://127.0.0.1:{pages}"
 
 [mail]
 from = "longarc@example.com"
@@ -48,6 +49,9 @@ security = "none"
 
 [sync]
 every = "1 minute"
+
+[pages]
+listen = "127.0.0.1:{pages}"
 """
 
 
@@ -91,6 +95,7 @@ class House:
             database=json.dumps(database.render_as_string(), ensure_ascii=False),
             caldav=self._keep_free(CALDAV_PORT),
             smtp=self._keep_free(SMTP_PORT),
+            pages=self._keep_free(PAGES_PORT),
         )
 
     def _keep_free(self, first: int) -> int:

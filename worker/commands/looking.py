@@ -25,8 +25,14 @@ SHOWN = 20
 
 @click.command("status", cls=Command, short_help="What is read, what waits, what is owed, what needs a person.")
 @json_option
-def status(as_json: bool) -> None:
+@click.option("--link", is_flag=True, help="Print a link to this as a page in a browser; it holds for an hour.")
+def status(as_json: bool, link: bool) -> None:
     """Show how the program is doing: what was read, what waits, what is owed, and what needs a person."""
+    if link:
+        from worker.commands.serving import operators_link
+
+        click.echo(operators_link())
+        return
     from worker.health import status as told_of
 
     with opened() as worker:

@@ -48,20 +48,22 @@ def run(workers: int, embedded: Path | None) -> None:
     if embedded and given().config:
         raise click.UsageError("--embedded DIR brings its own settings, DIR/longarc.toml; leave --config out.")
     with ExitStack() as stack:
-        stop = stack.enter_context(_stopping())
+        stop = stack.enter_context(stopping())
         house = _house(embedded) if embedded else None
         _use_settings()
         worker = _begin()
         servers = stack.enter_context(house.serve(settings(), worker.store.people.all().values())) if house else None
         if servers and house:
             _show_addresses(worker, servers, house)
+        if worker.settings.base_url:
+            _serve_pages(worker, stack)
         line(_what_runs(worker, workers))
         _consume(worker, workers, stop, servers)
     line("Stopped; everything in flight was finished.")
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
+def stopping() -> Iterator[threading.Event]:
     """An event that is set by the first SIGINT or SIGTERM; a second one ends the program at once."""
     stop = threading.Event()
 
@@ -145,6 +147,13 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
     tasks.stopping.set()
     consumer.stop(graceful=True)
     worker.close()
+
+
+def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
+    from worker.pages.serving import Serving
+
+    pages = stack.enter_context(Serving(worker))
+    line(f"The pages of {pages.base_url} are served at port {pages.port}.")
 
 
 def _welcome(worker: "Worker", servers: "Embedded") -> None:

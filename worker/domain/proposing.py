@@ -17,9 +17,11 @@ from worker.domain.reasons import unreadable
 from worker.domain.slots import Slot, rank, why_none
 from worker.domain.worktime import shared_working_day, today, wall
 
-#: Between so many of the two's working days from now the best times are looked for; then further ahead.
+#: Within so many of the two's working days from now the best times are looked for; then further ahead.
 AHEAD, FURTHER = 15, 40
 COUNT = 3
+#: Of a window that is nearly over too little is left to choose from. Minutes.
+WEEK = 7 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,16 @@ class Checked:
     taken: bool = False
 
 
-def need(p: Planning, until: Span | None = None) -> Need:
-    """What has to be seen of the calendars: the weeks to come, and that time as well."""
-    end = max(_day_end(p, FURTHER), until.end + timedelta(days=1) if until else p.now)
-    start = min(p.now, until.start) if until else p.now
+def need(p: Planning, session: Session, pick: Span | None = None) -> Need:
+    """What has to be seen of the calendars: the weeks in which it may be, and that time as well."""
+    end = max(far.end for far in (*_windows(p, session), *((pick,) if pick else ()))) + timedelta(days=1)
+    start = min(p.now, pick.start) if pick else p.now
     return Need(tuple(person.email for person in p.people if readable(person)), Span(start, end))
 
 
 def propose(p: Planning, session: Session) -> Proposals:
     """The three best times; `p` has seen what `need` asks for."""
-    start = _day_start(p, LEAD_DAYS)
-    near, far = (_search(p, session, Span(start, _day_end(p, days))) for days in (AHEAD, FURTHER))
+    near, far = (_search(p, session, window) for window in _windows(p, session))
     slots = rank(near, limit=COUNT) or rank(far, limit=COUNT)
     return Proposals(slots, "" if slots else why_none(far))
 
@@ -98,13 +99,22 @@ def _search(p: Planning, session: Session, window: Span) -> Search:
         report=p.report,
         window=window,
         minutes=max(session.minutes, p.policy.min_minutes) if session.kind is Kind.CAREER else session.minutes,
-        target=max(session.target, window.start),
+        target=session.target if window.start <= session.target <= window.end and not session.count else window.start,
         prefer=p.pair.prefer if not session.urgent else Preference(),
         free_busy={who: without(free_busy, session.key) for who, free_busy in seen.items()},
         taken={who: p.taken(who, but=session.id) for who in p.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
         career=session.kind is Kind.CAREER,
     )
+
+
+def _windows(p: Planning, session: Session) -> tuple[Span, Span]:
+    """Where it is looked for first, and where then: in its own window while that is to come, else soon."""
+    soon = _day_start(p, LEAD_DAYS)
+    own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
+    if own and session.booked and not session.count and own.minutes >= WEEK:
+        return own, Span(soon, max(own.end, _day_end(p, FURTHER)))
+    return Span(soon, _day_end(p, AHEAD)), Span(soon, _day_end(p, FURTHER))
 
 
 def _day_start(p: Planning, days: int) -> datetime:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
 
 from worker.domain.model import Address, Ended, Pair, Person, State
 from worker.store import rows, tables
@@ -54,6 +54,26 @@ class PeopleRows:
         """Every pair there ever was, the ended ones too."""
         with self._database.read() as connection:
             return {row["id"]: rows.pair(row) for row in connection.execute(select(pair)).mappings()}
+
+    def person(self, email: Address) -> Person | None:
+        """Somebody the people file names now."""
+        query = select(person).where(person.c.email == email, person.c.left_at.is_(None))
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        return rows.person(row) if row else None
+
+    def managed_by(self, email: Address) -> list[Pair]:
+        """The pairs of a manager that have not ended, by the report's address."""
+        return self._pairs_where(pair.c.manager == email)
+
+    def reporting(self, email: Address) -> list[Pair]:
+        """The pairs of a report that have not ended: mostly one."""
+        return self._pairs_where(pair.c.report == email)
+
+    def _pairs_where(self, whose: ColumnElement[bool]) -> list[Pair]:
+        query = select(pair).where(whose, pair.c.ended == Ended.NO.value).order_by(pair.c.report, pair.c.manager)
+        with self._database.read() as connection:
+            return [rows.pair(row) for row in connection.execute(query).mappings()]
 
     def difference(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair]) -> Difference:
         """What `apply` would do with this people file."""

@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
-from worker.domain.model import Commitment, Session
+from worker.domain.model import Commitment, Deferral, Session, Standing
 from worker.store import rows
 from worker.store.base import Database
-from worker.store.tables import at, commitment, history, one_of, session
+from worker.store.tables import at, commitment, deferral, history, one_of, session
 
 _HISTORY = select(history).where(history.c.id > bindparam("after")).order_by(history.c.id)
 _PAIR_OF = select(session.c.pair).where(session.c.id == bindparam("one"))
@@ -18,6 +19,15 @@ _SESSION = select(session).where(session.c.id == bindparam("one"))
 _COMMITMENT = select(commitment).where(commitment.c.id == bindparam("one"))
 _COMMITMENTS_OF = select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id)
 _ENDED = select(commitment).where(one_of(commitment.c.pair, "pairs"), commitment.c.closed_at >= at("since"))
+
+
+@dataclass(slots=True)
+class Year:
+    """The conversations, deferrals and commitments of a pair in a stretch of time."""
+
+    sessions: list[Session] = field(default_factory=list)
+    deferrals: list[Deferral] = field(default_factory=list)
+    commitments: list[Commitment] = field(default_factory=list)
 
 
 class Register:
@@ -44,6 +54,31 @@ class Register:
             query = query.where(session.c.pair == pair_id)
         with self._database.read() as connection:
             return [rows.session(row) for row in connection.execute(query).mappings()]
+
+    def year(self, pairs: Collection[str], since: datetime) -> dict[str, "Year"]:
+        """What these pairs had and have since then, in order of time: what a picture of it is drawn from."""
+        ids = list(pairs)
+        found = {one: Year() for one in ids}
+        moment = func.coalesce(session.c.start, session.c.target)
+        sessions = select(session).where(session.c.pair.in_(ids), or_(session.c.closed.is_(False), moment >= since))
+        lost = select(deferral, session.c.pair).join(session).where(session.c.pair.in_(ids), deferral.c.at >= since)
+        promised = or_(commitment.c.due >= since.date(), commitment.c.standing == Standing.OPEN.value)
+        commitments = select(commitment).where(commitment.c.pair.in_(ids), promised)
+        with self._database.read() as connection:
+            for row in connection.execute(sessions.order_by(moment, session.c.id)).mappings():
+                found[row["pair"]].sessions.append(rows.session(row))
+            for row in connection.execute(lost.order_by(deferral.c.at)).mappings():
+                found[row["pair"]].deferrals.append(rows.deferral(row))
+            for row in connection.execute(commitments.order_by(commitment.c.due, commitment.c.id)).mappings():
+                found[row["pair"]].commitments.append(rows.commitment(row))
+        return found
+
+    def mails_to(self, person: str, pairs: Collection[str]) -> list[Mapping[str, Any]]:
+        """The lines of the history that tell of a mail to somebody, oldest first."""
+        query = _HISTORY.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
+        with self._database.read() as connection:
+            found = [dict(row) for row in connection.execute(query, {"after": 0}).mappings()]
+        return [line for line in found if line["fields"].get("to") == person]
 
     def commitment(self, commitment_id: str) -> Commitment | None:
         """One commitment."""
