@@ -53,7 +53,7 @@
         const told = await answer.json();
         form.elements.version.value = told.version;
         ask(told.asked);
-        say(`${form.dataset.kept}, ${new Date().toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" })}`);
+        say(told.kept);
       } else if (answer.status === 409) {
         say((await answer.json()).problem, true);
       } else {
@@ -76,6 +76,9 @@
   };
 
   form.addEventListener("input", soon);
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches("textarea.one")) event.preventDefault();
+  });
   form.addEventListener("click", (event) => {
     const button = event.target.closest("button[name=do]");
     const [deed, list] = (button?.value ?? "").split("-");
@@ -86,13 +89,13 @@
       const blank = form.querySelector(`template[data-blank="${list}"]`).content.cloneNode(true);
       lines.append(blank);
       number(lines);
-      lines.lastElementChild.querySelector("input")?.focus();
+      lines.lastElementChild.querySelector("textarea, input")?.focus();
     } else {
       const line = button.closest("[data-line]");
       const next = line.nextElementSibling ?? line.previousElementSibling;
       line.remove();
       number(lines);
-      (next?.querySelector("input") ?? form.querySelector(`[value="add-${list}"]`))?.focus();
+      (next?.querySelector("textarea, input") ?? form.querySelector(`[value="add-${list}"]`))?.focus();
     }
     soon();
   });

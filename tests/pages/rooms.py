@@ -1,20 +1,27 @@
-"""A small company whose pages are open: two managers, four pairs, some months behind them; and browsers without eyes."""
+"""A small company whose pages are open: two managers, four pairs, a month behind them; and browsers without eyes."""
 
 import re
-from dataclasses import dataclass, field
-from datetime import timedelta
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.worlds import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Office, contract, pair, pairs, person, settings
+from tests.worlds import DANA, DAY, HOUR, KIM, OPERATOR, SAM, START, WEEK, Office, contract, pair, pairs, person
+from tests.worlds import settings as known_settings
 from worker.domain.model import Kind, Session, Standing
 from worker.links import Pass, Purpose
 from worker.pages.app import make_app
+from worker.settings import Settings
+from worker.store import tables
 
 LEE, ALEX = "lee@corp.example", "alex@corp.example"
 BASE = "https://longarc.corp.example"
@@ -22,13 +29,43 @@ PEOPLE = {
     one.email: one
     for one in (
         person(DANA, name="Dana Whitfield"),
-        person(SAM, name="Sam Okafor", zone="Europe/London", country="GB"),
+        person(SAM, name="Sam Okafor", zone="Europe/London", country="GB", locale="en_GB"),
         person(KIM, name="Kim Tran"),
         person(LEE, name="Lee Haddad"),
         person(ALEX, name="Alex Moreau"),
     )
 }
 PAIRS = pairs(pair(DANA, SAM), pair(DANA, KIM), pair(LEE, ALEX), pair(LEE, DANA))
+#: What was promised, by the report it concerns. Nobody else may read it.
+SECRETS = {SAM: "Introduce Sam to the zephyrine group", KIM: "Introduce Kim to the saxifrage group",
+           ALEX: "Introduce Alex to the tamarisk group", DANA: "Introduce Dana to the larkspur group"}  # fmt: skip
+
+
+def settings(url: str, **more: Any) -> Settings:
+    return known_settings(url, **{"base_url": BASE, **more})
+
+
+def live(url: str) -> datetime:
+    """A month of it: each pair has a contract; Sam's manager kept a promise, has put the next conversation off, and
+    has just had one whose contract is still to come. When that was."""
+    office = Office(url, PEOPLE, PAIRS, known=settings(url))
+    office.run_to(START + 4 * WEEK)
+    for one in PAIRS.values():
+        held = [s for s in office.store.register.sessions(one.id) if s.held_at]
+        office.worker.acts.record(held[-1].id, contract(office.clock(), SECRETS[one.report]))
+    office.run(DAY)
+    kept = next(c for c in office.store.register.commitments(f"{DANA}>{SAM}") if c.owner == "manager")
+    office.worker.acts.close(kept.id, Standing.DONE)
+    office.worker.acts.defer(_booked(office).id)
+    office.tick()
+    office.run_to(_booked(office).span.end + HOUR)
+    office.close()
+    return office.clock()
+
+
+def _booked(office: Office) -> Session:
+    found = office.store.register.sessions(f"{DANA}>{SAM}")
+    return next(s for s in found if s.kind is Kind.CAREER and s.booked)
 
 
 @dataclass
@@ -36,7 +73,13 @@ class Room:
     """The company with its pages open."""
 
     office: Office
-    clients: dict[str, FlaskClient] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, lived: Path, at: datetime, folder: Path, **more: Any) -> "Room":
+        """A copy of a company that was lived in."""
+        shutil.copy(lived, folder / "longarc.db")
+        url = f"sqlite:///{folder / 'longarc.db'}"
+        return cls(Office(url, PEOPLE, PAIRS, at=at, known=settings(url, **more)))
 
     @cached_property
     def app(self) -> Flask:
@@ -44,23 +87,39 @@ class Room:
 
     # --- who and what ---
 
-    def session(self, manager: str = DANA, report: str = SAM) -> Session:
-        """The career conversation that was held last between the two."""
-        found = [s for s in self.office.store.register.sessions(f"{manager}>{report}") if s.kind is Kind.CAREER]
-        return [s for s in found if s.held_at][-1]
+    def sessions(self, manager: str = DANA, report: str = SAM) -> list[Session]:
+        found = self.office.store.register.sessions(f"{manager}>{report}")
+        return [one for one in found if one.kind is Kind.CAREER]
+
+    def agreed(self, manager: str = DANA, report: str = SAM) -> Session:
+        """The conversation that has a contract."""
+        return next(one for one in self.sessions(manager, report) if one.state == "contracted")
+
+    def held(self) -> Session:
+        """The one of Dana and Sam whose contract is still to be written."""
+        return next(one for one in self.sessions() if one.state == "held")
 
     def coming(self, manager: str = DANA, report: str = SAM) -> Session:
-        """The next one."""
-        found = self.office.store.register.sessions(f"{manager}>{report}")
-        return next(s for s in found if s.kind is Kind.CAREER and (s.booked or s.owed))
+        return next(one for one in self.sessions(manager, report) if one.booked or one.owed)
+
+    def commitment(self, owner: str, manager: str = DANA, report: str = SAM) -> str:
+        """The id of one that is open."""
+        found = self.office.store.register.commitments(f"{manager}>{report}")
+        return next(one.id for one in found if one.owner == owner and one.open)
 
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:
         """The path of a link, as it stands in a mail."""
-        site = self.app.extensions["longarc"]
         given = Pass(who=who, purpose=purpose, about=about, issued=self.office.clock() - age)
-        return str(site.links.url(given)).removeprefix(BASE)
+        return str(self.app.extensions["longarc"].links.url(given)).removeprefix(BASE)
 
-    # --- coming and going ---
+    def everything(self) -> Mapping[str, list[tuple[Any, ...]]]:
+        """All that is in the database."""
+        with self.office.store.database.read() as connection:
+            return {
+                t.name: [tuple(row) for row in connection.execute(select(t))] for t in tables.metadata.sorted_tables
+            }
+
+    # --- coming ---
 
     def browser(self) -> FlaskClient:
         return self.app.test_client()
@@ -72,41 +131,50 @@ class Room:
         assert answer.status_code == 303, answer.status_code
         return client
 
+    def operator(self) -> FlaskClient:
+        return self.visitor(OPERATOR, Purpose.STATUS)
+
+    def writer(self) -> tuple[FlaskClient, str]:
+        """Dana, about to write what she and Sam agreed on; and the address of the form."""
+        session = self.held().id
+        return self.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
+
 
 def text(answer: TestResponse) -> str:
     """What stands on a page."""
-    plain = re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", answer.get_data(as_text=True), flags=re.DOTALL)
+    plain = re.sub(
+        r"<(script|style|template|title)\b.*?</\1>|<[^>]+>", " ", answer.get_data(as_text=True), flags=re.DOTALL
+    )
     return " ".join(unescape(plain).split())
 
 
-def token(answer: TestResponse) -> str:
-    """What a form of that page has to send along."""
-    found = re.search(r'name="token" value="([^"]+)"', answer.get_data(as_text=True))
+def hidden(answer: TestResponse, name: str) -> str:
+    """What a form of that page sends along under that name."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', answer.get_data(as_text=True))
     assert found, text(answer)
     return found[1]
 
 
 def send(client: FlaskClient, page: str, where: str, **fields: str) -> TestResponse:
     """Send a form of a page."""
-    return client.post(where, data={"token": token(client.get(page)), **fields})
+    return client.post(where, data={"token": hidden(client.get(page), "token"), **fields})
 
 
-def open_room(url: str = "sqlite://", **more: Any) -> Room:
-    """Months after it began: contracts, a promise kept, a conversation just held whose contract is still to come."""
-    office = Office(url, PEOPLE, PAIRS, known=settings(url, base_url=BASE, **more))
-    office.run_to(START + 4 * WEEK)
-    for report in (SAM, KIM):
-        held = [s for s in office.store.register.sessions(f"{DANA}>{report}") if s.held_at]
-        if held:
-            office.worker.acts.record(
-                held[-1].id, contract(office.clock(), f"Introduce {report.split('@')[0].title()}")
-            )
-    office.run(DAY)
-    kept = next(c for c in office.store.register.commitments(f"{DANA}>{SAM}") if c.owner == "manager")
-    office.worker.acts.close(kept.id, Standing.DONE)
-    coming = next(s for s in office.store.register.sessions(f"{DANA}>{SAM}") if s.kind is Kind.CAREER and s.booked)
-    office.worker.acts.defer(coming.id)
-    office.tick()
-    coming = next(s for s in office.store.register.sessions(f"{DANA}>{SAM}") if s.kind is Kind.CAREER and s.booked)
-    office.run_to(coming.span.end + HOUR)
-    return Room(office)
+FILLED = {
+    "report-0-text": "Draft one page on direction",
+    "report-0-due": "2026-12-01",
+    "manager-0-text": "Introduce Sam to Priya",
+    "manager-0-due": "2026-10-20",
+    "manager-0-support": "Jordan",
+    "reviews-0-month": "2026-11",
+    "reviews-0-text": "how the first review went",
+    "question": "What next?",
+    "progress-0-text": "Ran the incident review",
+}
+
+
+def fill(client: FlaskClient, page: str, do: str = "preview", **fields: str) -> TestResponse:
+    """Fill the contract form and press a button."""
+    opened = client.get(page)
+    known = {name: hidden(opened, name) for name in ("token", "version", "after")}
+    return client.post(page, data={**known, **FILLED, "do": do, **fields})

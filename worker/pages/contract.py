@@ -4,6 +4,7 @@ What is typed is kept after each press and, with script, while typing. Nothing i
 what both will receive.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,7 +26,11 @@ from worker.pages.site import go, site
 from worker.pages.visits import visit
 from worker.reading import Reading
 from worker.store.content import Recorded
+from worker.words import N_
 
+CHANGED_ELSEWHERE = N_("This draft was changed in another window since.")
+#: A word of our own lists, as questions name it.
+_QUOTED = re.compile(r"`([^`]+)`")
 #: How many empty lines a new form offers in each list.
 EMPTY = {"report": 1, "manager": 1, "reviews": 1, "progress": 0}
 
@@ -166,7 +171,7 @@ def _asked(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
     words = site().words(visit().person.locale)
     found: dict[str, list[dict[str, str]]] = {}
     for one in question(dated, today(matter.state.manager.zone, site().now())):
-        told = {"what": words.gettext(one.what), "better": words.gettext(one.better)}
+        told = {"what": _QUOTED.sub("“\\1”", words.gettext(one.what)), "better": words.gettext(one.better)}
         found.setdefault(forms.place_of(one.line), []).append(told)
     return found
 
@@ -187,8 +192,13 @@ def keep(session: str) -> Response:
     except Refused as error:
         return _changed_elsewhere(matter, form, str(error), quietly=quietly)
     if quietly:
-        return jsonify(version=version, asked=_asked(matter, form))
+        return jsonify(version=version, asked=_asked(matter, form), kept=_kept_at())
     return _next(matter, form, version, do)
+
+
+def _kept_at() -> str:
+    words, to = site().words(visit().person.locale), visit().person
+    return words.gettext(N_("Draft kept, %(hour)s"), hour=words.hour(site().now(), to.zone))
 
 
 def _next(matter: Matter, form: Form, version: int, do: str) -> Response:
@@ -234,11 +244,7 @@ def preview(session: str) -> Response:
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
     reading = site().reading(site().letter(visit().person, matter.state, matter.session))
-    asked = [
-        {**one, "text": form.lists[place.partition("-")[0]][int(place.partition("-")[2])]["text"], "place": place}
-        for place, questions in _asked(matter, form).items()
-        for one in questions
-    ]
+    asked = [(_text_at(form, place), questions) for place, questions in _asked(matter, form).items()]
     before = matter.revisions[-1].contract if matter.revisions else None
     told = {
         "asked": asked,
@@ -247,6 +253,11 @@ def preview(session: str) -> Response:
         "subject": str(_mail(matter, contract, Owner.REPORT)["Subject"]),
     }
     return _page("preview", matter, told)
+
+
+def _text_at(form: Form, place: str) -> str:
+    name, _, number = place.partition("-")
+    return form.lists[name][int(number)]["text"]
 
 
 def mail(session: str, reader: str) -> Response:
@@ -298,7 +309,7 @@ def send(session: str) -> Response:
     if sketch is None:
         return go(url_for(".show", session=session, said="sent" if matter.revisions else None))
     if request.form.get("version") != str(sketch.version):
-        raise Refused(here.words(visit().person.locale).gettext("This draft was changed in another window since."))
+        raise Refused(here.words(visit().person.locale).gettext(CHANGED_ELSEWHERE))
     form = Form.kept(sketch.fields)
     contract, wrong = form.contract()
     if wrong:

@@ -26,7 +26,7 @@ from worker.templates import environment, folder
 from worker.words import Languages, Words
 
 PRODUCT = "Longarc"
-STATIC = {"pages.css": "text/css", "pages.js": "text/javascript"}
+STATIC = {"pages.css": "text/css", "pages.js": "text/javascript", "pages.svg": "image/svg+xml"}
 
 
 class Site:
