@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,11 +16,27 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.worlds import DANA, DAY, HOUR, KIM, OPERATOR, SAM, START, WEEK, Office, contract, pair, pairs, person
+from tests.worlds import (
+    DANA,
+    DAY,
+    HOUR,
+    KIM,
+    OPERATOR,
+    SAM,
+    SERVICE,
+    START,
+    WEEK,
+    Office,
+    contract,
+    pair,
+    pairs,
+    person,
+)
 from tests.worlds import settings as known_settings
 from worker.domain.model import Kind, Session, Standing
 from worker.links import Pass, Purpose
 from worker.pages.app import make_app
+from worker.providers.memory import MemoryCalendar
 from worker.settings import Settings
 from worker.store import tables
 
@@ -45,9 +62,19 @@ def settings(url: str, **more: Any) -> Settings:
     return known_settings(url, **{"base_url": BASE, **more})
 
 
-def live(url: str) -> datetime:
+@dataclass(frozen=True)
+class Lived:
+    """What is left of a month: the database, the calendars, and when that is."""
+
+    file: Path
+    calendar: MemoryCalendar
+    at: datetime
+
+
+def live(file: Path) -> Lived:
     """A month of it: each pair has a contract; Sam's manager kept a promise, has put the next conversation off, and
-    has just had one whose contract is still to come. When that was."""
+    has just had one whose contract is still to come."""
+    url = f"sqlite:///{file}"
     office = Office(url, PEOPLE, PAIRS, known=settings(url))
     office.run_to(START + 4 * WEEK)
     for one in PAIRS.values():
@@ -60,7 +87,7 @@ def live(url: str) -> datetime:
     office.tick()
     office.run_to(_booked(office).span.end + HOUR)
     office.close()
-    return office.clock()
+    return Lived(file, office.calendar, office.clock())
 
 
 def _booked(office: Office) -> Session:
@@ -75,11 +102,14 @@ class Room:
     office: Office
 
     @classmethod
-    def of(cls, lived: Path, at: datetime, folder: Path, **more: Any) -> "Room":
+    def of(cls, lived: Lived, folder: Path, **more: Any) -> "Room":
         """A copy of a company that was lived in."""
-        shutil.copy(lived, folder / "longarc.db")
+        shutil.copy(lived.file, folder / "longarc.db")
         url = f"sqlite:///{folder / 'longarc.db'}"
-        return cls(Office(url, PEOPLE, PAIRS, at=at, known=settings(url, **more)))
+        office = Office(url, PEOPLE, PAIRS, at=lived.at, known=settings(url, **more))
+        office.calendar = deepcopy(lived.calendar)
+        office.worker.services.use(calendars={SERVICE: office.calendar})
+        return cls(office)
 
     @cached_property
     def app(self) -> Flask:

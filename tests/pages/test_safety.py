@@ -3,13 +3,13 @@
 import logging
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.pages.rooms import ALEX, BASE, LEE, SECRETS, Room, fill, hidden, send, text
+from tests.pages.rooms import ALEX, BASE, LEE, SECRETS, Lived, Room, fill, hidden, send, text
 from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, START
 from worker.errors import LongarcError
 from worker.links import BadLink, Links, Pass, Purpose
@@ -392,8 +392,8 @@ def test_what_is_too_large_is_refused(room: Room) -> None:
     assert room.everything() == before
 
 
-def test_a_person_may_not_ask_without_end(lived_room: tuple[Path, datetime], tmp_path: Path) -> None:
-    room = Room.of(*lived_room, tmp_path, pages={"per_minute": 20})
+def test_a_person_may_not_ask_without_end(lived_room: Lived, tmp_path: Path) -> None:
+    room = Room.of(lived_room, tmp_path, pages={"per_minute": 20})
     client, other = room.visitor(SAM, Purpose.ME), room.visitor(KIM, Purpose.ME)
     answers = [client.get("/me/data").status_code for _ in range(21)]
     assert answers == [200] * 20 + [429]

@@ -21,6 +21,9 @@ from worker.pages.visits import visit
 
 #: What a session may last when a person says how long, in minutes.
 LENGTHS = (45, 60, 75, 90)
+LONGEST = 120
+#: Nobody knows what they will do later than that.
+AHEAD = timedelta(days=370)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def _pick(session: Session, state: PairState) -> Pick:
         return replace(pick, wrong="day" if day is None else "hour" if hour is None else "minutes")
     start = wall(state.manager.zone, day, hour)
     there = start.astimezone(ZoneInfo(state.manager.zone))
-    if start <= site().now() or there.hour * 60 + there.minute != hour or start > site().now() + timedelta(days=370):
+    if start <= site().now() or there.hour * 60 + there.minute != hour or start > site().now() + AHEAD:
         return replace(pick, wrong="day" if start <= site().now() else "hour")
     return replace(pick, span=Span(start, start + timedelta(minutes=minutes)))
 
@@ -107,7 +110,7 @@ def _minute(text: str) -> int | None:
 
 
 def _length(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and 10 <= int(text) <= 120 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and 10 <= int(text) <= LONGEST else None
 
 
 def take(session: str) -> Response:
@@ -120,6 +123,9 @@ def take(session: str) -> Response:
 def _wanted(start: str, end: str) -> Span:
     try:
         first, last = (datetime.fromisoformat(text) for text in (start, end))
-        return Span(first, last)
+        wanted = Span(first, last)
     except (ValueError, TypeError) as error:
         raise Refused("Choose a time first.") from error
+    if not 10 <= wanted.minutes <= LONGEST or first > site().now() + AHEAD:
+        raise Refused("Choose a time of the coming year, no longer than two hours.")
+    return wanted
