@@ -150,9 +150,13 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
 
 
 def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
-    from worker.pages.serving import Serving
+    from worker.pages.serving import PortTaken, Serving
 
-    pages = stack.enter_context(Serving(worker))
+    try:
+        pages = stack.enter_context(Serving(worker))
+    except PortTaken as error:  # of several workers on a machine one serves the pages, and the others go on without
+        line(f"{error} This worker goes on without them.", "yellow")
+        return
     line(f"The pages of {pages.base_url} are served at port {pages.port}.")
 
 

@@ -4,7 +4,9 @@ TLS is the business of the proxy before it. Its word on where a reader comes fro
 address that the settings name, and from nobody else.
 """
 
+import errno
 import logging
+import os
 import socket
 from contextlib import suppress
 from threading import Event, Thread
@@ -20,6 +22,12 @@ from worker.pages.app import make_app
 from worker.pages.guards import LARGEST
 
 THREADS = 8
+#: Beyond so many, connections wait to be taken.
+MOST_CONNECTIONS = 1000
+
+
+class PortTaken(LongarcError):
+    """Somebody else listens there: mostly another worker of ours."""
 
 
 class Serving:
@@ -37,6 +45,7 @@ class Serving:
             app,
             sockets=[self._listening],
             threads=THREADS,
+            connection_limit=MOST_CONNECTIONS,
             ident="",
             url_prefix=urlsplit(settings.base_url).path,
             max_request_body_size=2 * LARGEST,
@@ -76,6 +85,8 @@ def _listen(where: str) -> socket.socket:
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, int(port)), family=family)
+        return socket.create_server((host, int(port)), family=family, backlog=1024)
     except OSError as error:
-        raise LongarcError(f"The pages can't be served at {where}: {error.strerror}. See pages.listen.") from error
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        words = f"The pages can't be served at {where}: {why}. See pages.listen."
+        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(words) from error

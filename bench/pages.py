@@ -1,0 +1,197 @@
+"""How long a page takes from link to last byte, and whether drafts that are saved at the same time are all kept."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
+
+from pydantic import SecretStr
+
+from bench.company import TEAM, company
+from worker.bootstrap import Worker, build
+from worker.clock import SteppedClock
+from worker.domain.model import Contract, Kind, Promise, Session
+from worker.links import Links, Pass, Purpose
+from worker.pages.serving import Serving
+from worker.providers.memory import MemoryCalendar, MemoryMailer
+from worker.seal import Seal, new_key
+from worker.settings import Settings
+from worker.store import Store
+
+NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
+MANAGERS, CLIENTS, ROUNDS = 200, 8, 400
+BASE = "http://bench.example"
+
+
+@dataclass
+class House:
+    """A company whose pages are served, and a session of each manager that was just held."""
+
+    worker: Worker
+    links: Links
+    port: int
+    held: list[Session]
+
+    def way(self, who: str, purpose: Purpose, about: str = "") -> str:
+        given = Pass(who=who, purpose=purpose, about=about, issued=NOW)
+        return self.links.url(given).removeprefix(BASE)
+
+
+def measure() -> list[tuple[str, str]]:
+    """Pages of 1,400 pairs, eight clients at once; then 200 managers who all save five times."""
+    with _house() as house:
+        pairs = MANAGERS * TEAM
+        rows = [
+            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _times(house, ways))
+            for name, ways in (
+                ("the contract to be written", [_contract(house, one) for one in house.held]),
+                ("the report's page", [house.way(one.pair.split(">")[1], Purpose.ME) for one in house.held]),
+                (f"the manager's page, {TEAM} people", [_team(house, one) for one in house.held]),
+            )
+        ]
+        rows += _drafts(house)
+    return rows
+
+
+def _contract(house: House, one: Session) -> str:
+    return house.way(one.pair.split(">")[0], Purpose.CONTRACT, one.id)
+
+
+def _team(house: House, one: Session) -> str:
+    return house.way(one.pair.split(">")[0], Purpose.TEAM)
+
+
+@contextmanager
+def _house() -> Iterator[House]:
+    with TemporaryDirectory() as folder:
+        key = new_key()
+        known = Settings.model_validate(
+            {
+                "base_url": BASE,
+                "keys": (SecretStr(key),),
+                "pages": {"listen": "127.0.0.1:0", "per_minute": 10_000},
+                "mail": {"operator_by": "memory"},
+            }
+        )
+        store = Store(f"sqlite:///{Path(folder) / 'bench.db'}", Seal([key]))
+        store.create()
+        persons, pairs = company(MANAGERS * TEAM, NOW.date())
+        clock = SteppedClock(NOW)
+        store.people.apply(persons, pairs, NOW)
+        worker = build(known, clock, store=store, holder="bench")
+        worker.services.use(calendars={"memory": MemoryCalendar()}, mailers={"memory": MemoryMailer()})
+        worker.tick()
+        held = [
+            _held(worker, f"manager{team}@bench.example>report{team * TEAM}@bench.example") for team in range(MANAGERS)
+        ]
+        with Serving(worker) as serving:
+            yield House(worker, Links(BASE, [key]), serving.port, held)
+        worker.close()
+
+
+def _held(worker: Worker, pair: str) -> Session:
+    """The pair's first conversation took place; the one before it has a contract, so that there is something to show."""
+    sessions = [one for one in worker.store.register.sessions(pair) if one.kind is Kind.CAREER]
+    worker.acts.held(sessions[0].id, NOW - timedelta(hours=1))
+    day = NOW.date() + timedelta(days=30)
+    promises = tuple(Promise(text=f"Introduce somebody to group {n}", due=day) for n in range(3))
+    worker.acts.record(sessions[0].id, Contract(report=promises, manager=promises, question="What next?"))
+    found = worker.store.register.session(sessions[0].id)
+    assert found is not None
+    return found
+
+
+# --- asking ---
+
+
+def _times(house: House, ways: list[str]) -> str:
+    """Each client follows a link and reads the page behind it, again and again."""
+
+    def one(number: int) -> float:
+        begun = time.perf_counter()
+        _open(house.port, ways[number % len(ways)])
+        return time.perf_counter() - begun
+
+    _open(house.port, ways[0])
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        taken = sorted(pool.map(one, range(ROUNDS)))
+    return f"{median(taken) * 1000:.0f} ms median, {taken[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
+
+
+def _open(port: int, way: str) -> tuple[str, str, str]:
+    """From link to last byte. The address of the page, its cookie, and the page."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    cookie = ""
+    while True:
+        connection.request("GET", way, headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        page = answer.read().decode()
+        cookie = (answer.getheader("Set-Cookie") or cookie).partition(";")[0]
+        if answer.status == 200:
+            connection.close()
+            return way, cookie, page
+        assert answer.status == 303, (answer.status, way)
+        way = answer.getheader("Location") or ""
+
+
+def _drafts(house: House) -> list[tuple[str, str]]:
+    """200 managers type at the same time, each saving five times; what was answered as kept has to be there."""
+    opened = [_form(house, one) for one in house.held]
+    together, begun = threading.Barrier(MANAGERS), [0.0]
+    taken: list[float] = []
+
+    def save(number: int) -> int:
+        together.wait()
+        kept = 0
+        for typed in range(5):
+            at = time.perf_counter()
+            kept = _save(house.port, *opened[number], f"{number} typed {typed}", kept)
+            taken.append(time.perf_counter() - at)
+        return kept
+
+    begun[0] = time.perf_counter()
+    with ThreadPoolExecutor(MANAGERS) as pool:
+        versions = list(pool.map(save, range(MANAGERS)))
+    whole = time.perf_counter() - begun[0]
+    sketches = [house.worker.store.content.sketch(one.id) for one in house.held]
+    kept = sum(bool(s and s.fields["question"] == f"{n} typed 4") for n, s in enumerate(sketches))
+    assert kept == MANAGERS and versions == [5] * MANAGERS
+    speed = f"{median(taken) * 1000:.0f} ms median, {sorted(taken)[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
+    return [
+        (f"drafts of {MANAGERS} managers, saved five times each at the same time", f"{len(taken):,} in {whole:.1f} s"),
+        ("one of these saves", speed),
+        ("drafts lost", f"{MANAGERS - kept}"),
+    ]
+
+
+def _form(house: House, one: Session) -> tuple[str, str, str]:
+    """The address of the form, the cookie, and the form's token."""
+    way, cookie, _ = _open(house.port, _contract(house, one))
+    connection = HTTPConnection("127.0.0.1", house.port, timeout=60)
+    connection.request("GET", f"{way}/write", headers={"Cookie": cookie})
+    page = connection.getresponse().read().decode()
+    connection.close()
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found
+    return f"{way}/write", cookie, found[1]
+
+
+def _save(port: int, where: str, cookie: str, token: str, typed: str, version: int) -> int:
+    body = urlencode({"token": token, "version": version, "do": "keep", "question": typed, "after": 1})
+    headers = {"Cookie": cookie, "Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", where, body, headers)
+    answer = connection.getresponse()
+    told = answer.read().decode()
+    connection.close()
+    assert answer.status == 200, (answer.status, told)
+    return int(re.search(r'"version":\s*(\d+)', told)[1])  # type: ignore[index]
