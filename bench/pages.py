@@ -53,7 +53,7 @@ def measure() -> list[tuple[str, str]]:
         rows = [
             (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _times(house, ways))
             for name, ways in (
-                ("the contract to be written", [_contract(house, one) for one in house.held]),
+                ("the contract", [_contract(house, one) for one in house.held]),
                 ("the report's page", [house.way(one.pair.split(">")[1], Purpose.ME) for one in house.held]),
                 (f"the manager's page, {TEAM} people", [_team(house, one) for one in house.held]),
             )
@@ -99,7 +99,7 @@ def _house() -> Iterator[House]:
 
 
 def _held(worker: Worker, pair: str) -> Session:
-    """The pair's first conversation took place; the one before it has a contract, so that there is something to show."""
+    """The pair's first conversation took place, and has a contract, so that there is something to show."""
     sessions = [one for one in worker.store.register.sessions(pair) if one.kind is Kind.CAREER]
     worker.acts.held(sessions[0].id, NOW - timedelta(hours=1))
     day = NOW.date() + timedelta(days=30)

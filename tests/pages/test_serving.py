@@ -1,4 +1,4 @@
-"""The pages as they are served: by `longarc serve`, behind a proxy, below a path; links in mails, and their commands."""
+"""The pages as they are served: alone, behind a proxy, below a path; the links in mails, and their commands."""
 
 import re
 import signal
