@@ -124,8 +124,8 @@ class Acts:
     def record(self, session_id: str, contract: Contract, after: int | None = None) -> int:
         """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick.
 
-        With `after`, only when the newest revision is that one (0: there is none): what was written looking at an
-        older one is refused.
+        With `after`, what was being written on its page is recorded, and done with: only when the newest revision is
+        the one it was begun on (0: there was none).
         """
         revisions = self._store.content.revisions(session_id)
         number = len(revisions) + 1
@@ -151,7 +151,8 @@ class Acts:
                 content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
                 for dated, promise in promises:
                     content.seal_promise(connection, dated.id, promise)
-                content.drop_sketch(connection, session_id)
+                if after is not None:
+                    content.drop_sketch(connection, session_id)
 
             return write
 

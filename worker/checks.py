@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from worker.bootstrap import Services, read_people
 from worker.domain.model import Address, Person, Span
@@ -51,10 +52,22 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     except LongarcError as error:
         yield Finding("The people file can be read", False, str(error))
     yield from _templates(settings, people.persons.values())
+    yield from _pages(settings)
     services = Services(settings, lambda: dict(people.persons))
     yield from _calendars(services, people)
     yield from _free_busy(services, people, now)
     yield from _mail(services, settings, people.persons.values())
+
+
+def _pages(settings: Settings) -> Iterator[Finding]:
+    """Links open what two people said to each other: on their way nobody else may read them."""
+    if not settings.base_url:
+        yield Finding("There are no pages: base_url is not set, so mails name commands", True)
+        return
+    parts = urlsplit(settings.base_url)
+    safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
+    remedy = "" if safe else "Put a proxy with TLS before them, and begin base_url with https://."
+    yield Finding(f"Mails lead to pages at {settings.base_url}", safe, remedy)
 
 
 def _failed(problem: Problem) -> Finding:

@@ -1,13 +1,15 @@
 """Writing a contract down: kept while it is written, seen before it is sent, changed when things change."""
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from tests.pages.rooms import FILLED, LEE, SECRETS, Room, fill, hidden, send, text
 from tests.worlds import DANA, KIM, SAM, texts
-from worker.domain.model import Contract, Promise, ReviewPoint, State
+from worker.domain.model import Contract, Promise, ReviewPoint, Standing, State
+from worker.errors import Refused
 from worker.links import Purpose
 
 pytestmark = pytest.mark.xdist_group("pages")
@@ -118,6 +120,7 @@ def test_two_windows_do_not_write_over_each_other(room: Room) -> None:
         ({"reviews-0-month": "November"}, "reviews-0-month", "Say in which month, as 2027-02."),
         ({"reviews-0-text": " "}, "reviews-0-text", "Write what the two of you will look at again."),
         ({"progress-0-text": "x" * 700}, "progress-0-text", "This is long for a contract."),
+        ({f"manager-{n}-text": f"Ask {n}" for n in range(35)}, "", "These are many lines for a contract."),
         (dict.fromkeys(FILLED, ""), "", "Nothing is written yet."),
     ],
 )
@@ -176,17 +179,29 @@ def test_changing_it_makes_a_revision_with_its_difference_shown(room: Room) -> N
     assert "Lead the review" in texts(room.office.mails("contract_summary"))
 
 
-def test_an_amendment_of_an_older_revision_is_refused(room: Room) -> None:
-    """Two who amend at once: the second one looks at the first one's first."""
+def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(room: Room) -> None:
+    """The report lets a commitment go while the manager is writing."""
     session = room.agreed().id
     client, page = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
-    fill(client, page, "keep")
-    room.office.worker.acts.change(room.commitment("report"), due=date(2027, 1, 20))
-    assert room.office.store.content.sketch(session) is None, "what was begun on the old one is gone"
-    fill(client, page, "keep", after="1")
+    fill(client, page, "keep", question="Typed by Dana")
+    room.office.worker.acts.close(room.commitment("report"), Standing.LET_GO)
     sends = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
-    assert sends.status_code == 409 and "Another revision" in text(sends)
+    assert sends.status_code == 409 and "changed by one of you" in text(sends)
+    assert "Typed by Dana" in sends.get_data(as_text=True)
     assert len(room.office.store.content.revisions(session)) == 2
+    assert send(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code == 303
+    assert room.office.store.content.revisions(session)[-1].contract.question == "Typed by Dana"
+    assert room.office.store.content.sketch(session) is None
+
+
+def test_of_two_recorded_at_once_one_is_refused(room: Room) -> None:
+    """The one that was written looking at an older revision."""
+    session, acts = room.agreed().id, room.office.worker.acts
+    agreed = room.office.store.content.revisions(session)[-1].contract
+    acts.record(session, replace(agreed, question="First"), after=1)
+    with pytest.raises(Refused, match="Another revision"):
+        acts.record(session, replace(agreed, question="Second"), after=1)
+    assert room.office.store.content.revisions(session)[-1].contract.question == "First"
 
 
 @pytest.mark.parametrize(("deed", "standing"), [("done", "done"), ("let-go", "let_go"), ("change", "open")])

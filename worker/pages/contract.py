@@ -29,6 +29,9 @@ from worker.store.content import Recorded
 from worker.words import N_
 
 CHANGED_ELSEWHERE = N_("This draft was changed in another window since.")
+OVERTAKEN = N_(
+    "The contract was changed by one of you while you were writing. Look at what is different, then send it."
+)
 #: A word of our own lists, as questions name it.
 _QUOTED = re.compile(r"`([^`]+)`")
 #: How many empty lines a new form offers in each list.
@@ -311,11 +314,23 @@ def send(session: str) -> Response:
     if request.form.get("version") != str(sketch.version):
         raise Refused(here.words(visit().person.locale).gettext(CHANGED_ELSEWHERE))
     form = Form.kept(sketch.fields)
+    if form.after != len(matter.revisions):
+        return _overtaken(matter, form, sketch.version)
     contract, wrong = form.contract()
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
     here.worker.acts.record(session, contract, after=form.after)
     return go(url_for(".show", session=session, said="sent"))
+
+
+def _overtaken(matter: Matter, form: Form, version: int) -> Response:
+    """A newer revision came while this was written (the report changed a commitment, say): nothing typed is lost, and
+    the next preview shows the difference to that one."""
+    here = site()
+    form.after = len(matter.revisions)
+    version = here.store.content.keep_sketch(matter.session.id, form.keep(), here.now(), over=version)
+    told = here.words(visit().person.locale).gettext(OVERTAKEN)
+    return _form(matter, form, version, notice=told)
 
 
 # --- what became of it ---

@@ -21,9 +21,9 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     "progress": ("text",),
 }
 #: What can be kept: lines in a list, and characters in a field.
-MOST_LINES, LONGEST = 30, 2000
-#: What can be sent, in characters.
-LONGEST_SENT = 600
+MOST_LINES, LONGEST = 100, 2000
+#: What can be sent.
+MOST_SENT, LONGEST_SENT = 30, 600
 
 _NAME = re.compile(rf"({'|'.join(LISTS)})-(\d{{1,3}})-([a-z]+)")
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})(?:-\d{1,2})?")
@@ -106,6 +106,8 @@ class Form:
             question=self.question,
             progress=tuple(one["text"] for _, one in self._lines("progress", wrong)),
         )
+        if max(len(lines) for lines in self.lists.values()) > MOST_SENT:
+            wrong.append(Wrong("", N_("These are many lines for a contract. Keep what matters most.")))
         if not (wrong or made.report or made.manager or made.reviews or made.question):
             wrong.append(Wrong("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
         return made, wrong

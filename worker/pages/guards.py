@@ -69,6 +69,7 @@ def _failed(error: Exception, site: Site) -> Response:
     if isinstance(error, UnknownName):
         return site.notice("not_found", 404)
     if isinstance(error, LeaseLost | DatabaseUnreachable):
+        log.warning("%s", error, extra={"action": "page_busy"})
         return site.notice("busy", 503)
     if isinstance(error, Refused | Problems):
         return site.notice("refused", 409, str(error))
