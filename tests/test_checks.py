@@ -154,6 +154,15 @@ def test_a_locale_without_a_catalogue_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_pages_without_tls_are_found(tmp_path: Path) -> None:
+    """Whoever listens on the way could follow a link as well."""
+    config = lay_out(tmp_path, IN_MEMORY)
+    toml = config.read_text()
+    for base_url, well in (("https://a.example", True), ("http://127.0.0.1:8030", True), ("http://a.example", False)):
+        config.write_text(f'base_url = "{base_url}"\n{toml}')
+        assert any(f"Mails lead to pages at {base_url}" in one for one in wrong(config)) == (not well), base_url
+
+
 def test_a_service_that_nobody_set_up_is_told_once(tmp_path: Path) -> None:
     config = lay_out(tmp_path, PEOPLE.replace("country", "country,mail").replace(",DE\n", ",DE,memory\n"))
     assert "calendars.caldav.url" in the_only(wrong(config))

@@ -39,7 +39,9 @@ def status(store: Store, now: datetime) -> dict[str, Any]:
         ],
         "troubled": [_trouble(message) for message in store.outbox.troubled()],
         "owed": [_owed(session) for session in owed if not session.unplaceable],
-        "unplaceable": [{**_owed(session), "reason": words(session.unplaceable)} for session in owed if session.unplaceable],
+        "unplaceable": [
+            {**_owed(session), "reason": words(session.unplaceable)} for session in owed if session.unplaceable
+        ],
     }
 
 

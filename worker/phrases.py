@@ -1,6 +1,6 @@
 """The words for what the domain calls by a name, marked here and translated for whoever reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -74,6 +74,11 @@ TRIGGERS: Mapping[Trigger, str] = {
 def told(why: Why, words: Words, zone: str, today: date) -> str:
     """Reasons for somebody who reads this language, whose clock is that of `zone` and whose date is `today`."""
     return wording.words(why, _Reader(words, zone, today))
+
+
+def sentences(why: Why, words: Words, zone: str, today: date) -> Iterator[str]:
+    """The same, one by one."""
+    return wording.sentences(why, _Reader(words, zone, today))
 
 
 class _Reader:

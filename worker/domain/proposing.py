@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.domain.availability import Grid, known, readable
+from worker.domain.availability import BUFFER, Grid, known, readable
 from worker.domain.fitting import Search, careers, shared_work
-from worker.domain.model import Kind, Need, Preference, Session, Span
+from worker.domain.model import QUARTER, Kind, Need, Preference, Reason, Session, Span, Why
 from worker.domain.placing import LEAD_DAYS, without
 from worker.domain.planning import Planning
 from worker.domain.reasons import unreadable
@@ -29,15 +29,15 @@ class Proposals:
     """The times that fit best; when there are none, why."""
 
     slots: tuple[Slot, ...]
-    why_none: str = ""
+    why_none: Why = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A time somebody picked: what speaks against it, in words; `taken` when somebody's calendar is not free."""
+    """A time somebody picked: what speaks against it; `taken` when somebody's calendar is not free."""
 
     span: Span
-    against: tuple[str, ...] = ()
+    against: Why = ()
     taken: bool = False
 
 
@@ -52,32 +52,32 @@ def propose(p: Planning, session: Session) -> Proposals:
     """The three best times; `p` has seen what `need` asks for."""
     near, far = (_search(p, session, window) for window in _windows(p, session))
     slots = rank(near, limit=COUNT) or rank(far, limit=COUNT)
-    return Proposals(slots, "" if slots else why_none(far))
+    return Proposals(slots, () if slots else tuple(why_none(far)))
 
 
 def check(p: Planning, session: Session, pick: Span) -> Checked:
     """What speaks against a time that somebody picked."""
     search = _search(p, session, pick)
     busy = [person.name for person in search.people if _busy(search, pick, person.email)]
-    against = [f"{name}'s calendar is not free then." for name in busy]
+    against = [Reason("busy_then", {"name": name}) for name in busy]
     unknown = [person.name for person in search.people if _unknown(search, person.email)]
-    against += [f"{name}'s calendar can't be read just now." for name in unknown]
+    against += [Reason("unread_now", {"name": name}) for name in unknown]
     against += _against(search, pick)
     if session.kind is Kind.CAREER and pick.minutes < p.policy.min_minutes:
-        against.append(f"It is shorter than {p.policy.min_minutes} minutes.")
+        against.append(Reason("short_for_it", {"minutes": p.policy.min_minutes}))
     return Checked(pick, (*against, *unreadable(search)), taken=bool(busy))
 
 
-def _against(search: Search, pick: Span) -> Iterator[str]:
+def _against(search: Search, pick: Span) -> Iterator[Reason]:
     grid = Grid(pick)
     for person in search.people:
         if grid.work(person) != grid.all:
-            yield f"It is outside the working hours of {person.name}."
+            yield Reason("outside_hours", {"name": person.name})
     if search.career and today(search.manager.zone, pick.start) in careers(search):
-        yield f"{search.manager.name} has another career session that day."
-    around = Span(pick.start - timedelta(minutes=15), pick.end + timedelta(minutes=15))
+        yield Reason("another_that_day", {"name": search.manager.name})
+    around = Span(pick.start - BUFFER * QUARTER, pick.end + BUFFER * QUARTER)
     if shared_work(search, grid) == grid.all and any(_busy(search, around, one.email) for one in search.people):
-        yield "There are not 15 free minutes before and after it."
+        yield Reason("no_buffer", {"minutes": BUFFER * 15})
 
 
 def _busy(search: Search, span: Span, who: str) -> bool:

@@ -61,6 +61,13 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "buffer": N_("At least %(minutes)s minutes before and after it are free."),
     "unreadable": N_("%(name)s's calendar can't be read; working hours count as free."),
     "shorter": N_("%(minutes)s minutes, because no %(needed)s fit."),
+    # what speaks against a time that somebody picked
+    "busy_then": N_("%(name)s's calendar is not free then."),
+    "unread_now": N_("%(name)s's calendar can't be read just now."),
+    "short_for_it": N_("It is shorter than %(minutes)s minutes."),
+    "outside_hours": N_("It is outside the working hours of %(name)s."),
+    "another_that_day": N_("%(name)s has another career session that day."),
+    "no_buffer": N_("There are not %(minutes)s free minutes before and after it."),
     # why there is none
     "room": NN_("There is room at %(count)s starting time.", "There is room at %(count)s starting times."),
     "window_over": N_("Its window is shorter than the session."),

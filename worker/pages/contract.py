@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
 from worker.domain.promises import question
+from worker.domain.wording import N_
 from worker.domain.worktime import today
 from worker.drafts import Material
 from worker.errors import Refused
@@ -24,9 +25,9 @@ from worker.pages.forms import Form, Wrong
 from worker.pages.guards import MAIL_POLICY
 from worker.pages.site import go, site
 from worker.pages.visits import visit
+from worker.phrases import asked
 from worker.reading import Reading
 from worker.store.content import Recorded
-from worker.words import N_
 
 CHANGED_ELSEWHERE = N_("This draft was changed in another window since.")
 OVERTAKEN = N_(
@@ -171,10 +172,11 @@ def _asked(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
         report=tuple(one for one in contract.report if one.due),
         manager=tuple(one for one in contract.manager if one.due),
     )
-    words = site().words(visit().person.locale)
+    words, manager = site().words(visit().person.locale), matter.state.manager
     found: dict[str, list[dict[str, str]]] = {}
-    for one in question(dated, today(matter.state.manager.zone, site().now())):
-        told = {"what": _QUOTED.sub("“\\1”", words.gettext(one.what)), "better": words.gettext(one.better)}
+    for one in question(dated, today(manager.zone, site().now()), manager.locale):
+        what, better = asked(one, words)
+        told = {"what": _QUOTED.sub("“\\1”", what), "better": better}
         found.setdefault(forms.place_of(one.line), []).append(told)
     return found
 

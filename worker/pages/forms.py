@@ -11,7 +11,8 @@ from datetime import date
 from typing import Any
 
 from worker.domain.model import Contract, Promise, ReviewPoint
-from worker.words import N_, line
+from worker.domain.wording import N_
+from worker.words import line
 
 #: The lists of the form, and what each of their lines has.
 LISTS: Mapping[str, tuple[str, ...]] = {

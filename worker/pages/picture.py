@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from worker.domain.model import Commitment, Kind, Owner, Session, Standing, State
+from worker.domain.wording import N_
 from worker.phrases import TALKS
 from worker.reading import Reading
 from worker.store.register import Year
-from worker.words import N_
 
 WIDTH, HEIGHT = 720, 92
 TALK_ROW, ROWS = 30, {Owner.MANAGER: 62, Owner.REPORT: 80}

@@ -1,6 +1,6 @@
 """The short sentences that pages say by themselves: what was done, and what can't be."""
 
-from worker.words import N_
+from worker.domain.wording import N_
 
 #: What was just done, by the name that stands in the address after it.
 SAID = {

@@ -20,6 +20,7 @@ from worker.pages.forms import day_of
 from worker.pages.picture import Picture, picture, since
 from worker.pages.site import go, site
 from worker.pages.visits import leave, visit
+from worker.phrases import sentences
 from worker.reading import Reading
 from worker.store.content import Recorded
 from worker.store.register import Year
@@ -146,6 +147,7 @@ def _person(pair: Pair, status: int = 200, **values: Any) -> Response:
         "standing": {owner.value: shown(card.reading, kept, owner) for owner in Owner},
         "session_of": {one.commitment.id: one.commitment.session for one in kept},
         "triggers": talking.reasons(card.reading.words),
+        "sentences": lambda why: sentences(why, card.reading.words, visit().person.zone, card.reading.today),
         "unsaid": False,
         "wrong": "",
         **values,

@@ -18,6 +18,7 @@ from worker.errors import Refused
 from worker.pages.forms import day_of
 from worker.pages.site import go, site
 from worker.pages.visits import visit
+from worker.phrases import sentences
 
 #: What a session may last when a person says how long, in minutes.
 LENGTHS = (45, 60, 75, 90)
@@ -70,6 +71,7 @@ def show(session: str) -> Response:
         seen = _looked(one, state, pick.span)
         told["proposals"] = proposing.propose(seen, one)
         told["checked"] = proposing.check(seen, one, pick.span) if pick.span else None
+    told["sentences"] = lambda why: list(sentences(why, reading.words, visit().person.zone, reading.today))
     told["first_day"] = today(state.manager.zone, here.now())
     told["minutes"] = pick.minutes or str(one.span.minutes if one.booked else one.minutes)
     return here.page("time", reading.words, told, 422 if pick.wrong else 200)
