@@ -186,7 +186,7 @@ def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(
     fill(client, page, "keep", question="Typed by Dana")
     room.office.worker.acts.close(room.commitment("report"), Standing.LET_GO)
     sends = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
-    assert sends.status_code == 409 and "changed by one of you" in text(sends)
+    assert sends.status_code == 409 and "One of you changed the contract" in text(sends)
     assert "Typed by Dana" in sends.get_data(as_text=True)
     assert len(room.office.store.content.revisions(session)) == 2
     assert send(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code == 303

@@ -1,11 +1,12 @@
 """The report's page, the manager's page, another time, the operator's page: what is there, and what it does."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.pages.rooms import ALEX, LEE, SECRETS, Room, send, text
+from tests.pages.rooms import ALEX, LEE, SECRETS, Room, fill, send, text
 from tests.worlds import DANA, DAY, HOUR, KIM, SAM, WEEK, span, texts
 from worker.domain.model import Format, Owner, Standing, State, Trigger
 from worker.links import Purpose
@@ -300,3 +301,22 @@ def test_nothing_but_the_operators_page_is_reached_from_it(room: Room) -> None:
     page = room.operator().get("/status").get_data(as_text=True)
     ways = {one.split('"')[0] for one in page.replace("action=", "href=").split('href="')[1:]}
     assert {one for one in ways if not one.startswith(("/asset/", "#"))} == {"/status/leave"}
+
+
+# --- the reader's language ---
+
+
+def test_pages_speak_the_readers_language_with_its_dates(room: Room) -> None:
+    """Words and dates from the same catalogue as the mails, and promises heard in that language (R-16)."""
+    room.office.persons = {**room.office.persons, DANA: replace(room.office.persons[DANA], locale="de")}
+    room.office.apply()
+    page = room.visitor(DANA, Purpose.TEAM).get("/team")
+    assert 'lang="de"' in page.get_data(as_text=True) and page.headers["Content-Language"] == "de"
+    assert "Was du schuldest" in text(page) and "Nächstes: Mittwoch, 6. Januar 2027, 10:00" in text(page)
+    client, form = room.writer()
+    fill(client, form, "keep", **{"manager-0-text": "Bald eine Beförderung besorgen"})
+    assert "bald“ lässt offen" in text(client.get(form)).lower()
+    coming = room.coming().id
+    assert "Warum dieser" in text(room.visitor(DANA, Purpose.TIME, coming).get(f"/time/{coming}"))
+    stranger = {"Accept-Language": "de-CH, en;q=0.5"}
+    assert "Bitte komm über den Link" in text(room.browser().get("/team", headers=stranger))

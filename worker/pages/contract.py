@@ -30,9 +30,7 @@ from worker.reading import Reading
 from worker.store.content import Recorded
 
 CHANGED_ELSEWHERE = N_("This draft was changed in another window since.")
-OVERTAKEN = N_(
-    "The contract was changed by one of you while you were writing. Look at what is different, then send it."
-)
+OVERTAKEN = N_("One of you changed the contract while you were writing. Look at what is different, then send it.")
 #: A word of our own lists, as questions name it.
 _QUOTED = re.compile(r"`([^`]+)`")
 #: How many empty lines a new form offers in each list.

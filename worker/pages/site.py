@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, request, url_for
+from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment, FileSystemLoader
 
 from worker.bootstrap import Worker
@@ -64,9 +64,15 @@ class Site:
 
     def words(self, locale: str = "") -> Words:
         """The reader's language; of somebody unknown, what their browser asks for."""
-        if not locale:
-            locale = request.accept_languages.best_match(self._languages.tags()) or self.settings.locale
-        return self._languages.words(locale)
+        return self._languages.words(locale or self._asked_for())
+
+    def _asked_for(self) -> str:
+        """The first of the browser's languages that there is; of somebody who came by a link, their own."""
+        if "visit" in g:
+            return str(g.visit.person.locale)
+        known = self._languages.tags()
+        wishes = [wish for wish in request.accept_languages.values() if wish.partition("-")[0] in known]
+        return wishes[0] if wishes else self.settings.locale
 
     def reading(self, letter: Letter) -> Reading:
         """What a letter speaks of, in its reader's words; a page is read like one."""
