@@ -520,7 +520,7 @@ def _holds(message: Message, session: Session, now: datetime) -> bool:
 
 TestCompany = Company.TestCase
 TestCompany.settings = settings(
-    max_examples=300 if FULL else 5,
+    max_examples=300 if FULL else 3,
     stateful_step_count=60 if FULL else 25,
     deadline=None,
     derandomize=True,
