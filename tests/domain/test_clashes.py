@@ -261,3 +261,40 @@ def test_other_people_s_events_never_carry_a_key() -> None:
     story.calendars.busy.setdefault(DANA.email, []).append(Busy(story.next.span, key="c99.1"))
     story.look()
     assert causes(story) == ["booked_over"]
+
+
+# --- the two on different services ---
+
+
+def apart() -> Story:
+    """Sam's calendar is on another service than Dana's, and shows what came to it by mail like anything else."""
+    sam = replace(SAM, calendar="google")
+    story = booked(Story(manager=DANA, report=sam))
+    story.at(story.next.span.start - 6 * DAY)
+    return story
+
+
+def test_our_own_event_on_the_report_s_other_service_is_not_taken_for_another() -> None:
+    """T-10: there it carries no key; what covers all of it is taken for it."""
+    story = apart()
+    was = story.next
+    over(story, SAM)
+    story.until(story.now + 2 * DAY)
+    assert story.next == was
+    assert not story.mails("booked_over_warning")
+
+
+def test_what_lies_over_a_part_of_it_there_is_something_else() -> None:
+    """T-10, R-8."""
+    story = apart()
+    span = story.next.span
+    story.book(SAM, Span(span.start + 30 * MINUTE, span.end + 30 * MINUTE))
+    assert story.mails("booked_over_warning")
+
+
+@pytest.mark.parametrize(("who", "show"), [(SAM, Show.AWAY), (DANA, Show.BUSY)], ids=["away", "the manager's own"])
+def test_an_absence_there_and_the_manager_s_own_calendar_are_believed(who: Person, show: Show) -> None:
+    story = apart()
+    over(story, who, show)
+    story.until(story.now + 2 * DAY)
+    assert causes(story) == [(Cause.OUT_OF_OFFICE if show is Show.AWAY else Cause.BOOKED_OVER).value]

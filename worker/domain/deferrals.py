@@ -6,6 +6,7 @@ from functools import lru_cache
 from worker.domain.model import (
     Address,
     Answer,
+    Busy,
     Cause,
     Deferral,
     Kind,
@@ -186,9 +187,17 @@ def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
                 continue
             if busy.show is Show.AWAY:
                 return Show.AWAY, email
-            if found[0] is None:
+            if found[0] is None and not _may_be_ours(p, session, busy, email):
                 found = (busy.show, email)
     return found
+
+
+def _may_be_ours(p: Planning, session: Session, busy: Busy, email: Address) -> bool:
+    """A report's service that is not the manager's can't tell our event from another one, so what covers all of it is
+    taken for it."""
+    elsewhere = email == p.report.email and p.report.calendar != p.manager.calendar
+    covers = busy.span.start <= session.span.start and session.span.end <= busy.span.end
+    return elsewhere and busy.key is None and covers
 
 
 #: How many days before its start a session's calendars are looked at; more often as it comes near.
