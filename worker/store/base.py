@@ -170,6 +170,7 @@ class Store:
     def __init__(self, url: str, seal: Seal) -> None:
         from worker.store.calendars import Calendars
         from worker.store.content import Content
+        from worker.store.gates import Gates
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
@@ -181,6 +182,7 @@ class Store:
         self.outbox = OutboxRows(self.database)
         self.calendars = Calendars(self.database)
         self.content = Content(self.database, seal)
+        self.gates = Gates(self.database)
         self.register = Register(self.database)
 
     def next_due(self) -> "Due":

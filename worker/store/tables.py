@@ -205,6 +205,7 @@ event = Table(
     Column("sequence", Integer, nullable=False),
     Column("gone", Boolean, nullable=False),
     Column("answers", JSON, nullable=False),
+    Column("proposed", JSON, nullable=False, server_default="{}"),  # other times that guests proposed
     Index("ix_event_calendar_end", "calendar", "end"),
     Index("ix_event_pair_end", "pair", "end"),
 )
@@ -268,6 +269,16 @@ meeting = Table(
     Column("pair", String, nullable=False, index=True),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
+)
+
+#: Whose requests to a mailbox are under way, each in one of its rooms; room 0 says until when nobody may come in.
+gate = Table(
+    "gate",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("room", Integer, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("held_until", Instant, nullable=False),
 )
 
 #: Links and visits of this person (`*`: of everybody) that were given out until then are void.

@@ -1,0 +1,22 @@
+"""Requests to a mailbox under way, whichever process sends them; and the times that guests propose."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table, and the column."""
+    op.create_table(
+        "gate",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("room", sa.Integer(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("held_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "room", name=op.f("pk_gate")),
+    )
+    op.add_column("event", sa.Column("proposed", sa.JSON(), nullable=False, server_default="{}"))
