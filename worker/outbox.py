@@ -376,6 +376,7 @@ def _placed(event: Event, draft: EventDraft) -> Placed:
         written=event.span if draft.all_day else draft.span,
         sequence=draft.sequence,
         answers=dict(event.answers),
+        proposed=dict(event.proposed),
     )
 
 

@@ -6,7 +6,7 @@ vanished or were answered, whose time was booked over, and where the 1:1s of the
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -157,14 +157,26 @@ def _stray(event: Event, known: Known, organizer: Address, now: datetime) -> boo
 
 def _as_seen(old: Placed, event: Event | None, changes: Changes, vanished: set[str], inside: Span) -> Placed:
     if event is not None:
-        return replace(old, ref=event.ref, span=event.span, gone=event.cancelled, answers=dict(event.answers))
+        return replace(
+            old,
+            ref=event.ref,
+            span=event.span,
+            gone=event.cancelled,
+            answers=dict(event.answers),
+            proposed=dict(event.proposed),
+        )
     absent = changes.full and inside.start <= old.span.start and old.span.end <= inside.end
     return replace(old, gone=True) if absent or old.ref.id in vanished else old
 
 
 def _matters(new: Placed, old: Placed) -> bool:
-    """Whether planning has to hear of it: a move, a deletion, a decline. A yes or a new etag changes nothing."""
-    return (new.span, new.gone, _declined(new)) != (old.span, old.gone, _declined(old))
+    """Whether planning has to hear of it: a move, a deletion, a decline, another time proposed. A yes or a new etag
+    changes nothing."""
+    return _news(new) != _news(old)
+
+
+def _news(placed: Placed) -> tuple[Span, bool, set[Address], Mapping[Address, Span]]:
+    return placed.span, placed.gone, _declined(placed), placed.proposed
 
 
 def _declined(placed: Placed) -> set[Address]:

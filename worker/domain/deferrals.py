@@ -1,5 +1,6 @@
 """What calendars tell about booked sessions, and what follows from it (R-8, R-9, R-10; T-1, T-10, T-11, T-12)."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -38,9 +39,9 @@ IN_WORDS = {
 }
 
 
-def observe(p: Planning) -> None:
-    """Compare each booked session with its event, and defer, accept or warn."""
-    for session in [s for s in p.sessions.values() if s.booked]:
+def observe(p: Planning, but: Collection[str] = ()) -> None:
+    """Compare each booked session with its event, and defer, accept or warn; those sessions aside."""
+    for session in [s for s in p.sessions.values() if s.booked and s.id not in but]:
         if p.in_flight(session.id) or inside(p, session):
             continue  # what we see may be older than what we decided; or there is no event to see
         placed = p.state.placed.get(session.key)

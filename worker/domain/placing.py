@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from worker.domain import anchors, cadence
 from worker.domain.deferrals import count_in_cycle
@@ -63,7 +64,9 @@ def _place(p: Planning, session: Session) -> None:
     known = p.free_busy(p.people, Span(p.now, max(t.window.end for t in tries)))
     if known is None:
         return
-    searches = [_search(p, session, known, attempt) for attempt in tries if attempt.window.minutes >= attempt.minutes]
+    searches = [
+        search_for(p, session, known, attempt) for attempt in tries if attempt.window.minutes >= attempt.minutes
+    ]
     wanted = CHOOSE_FROM if count_in_cycle(p, session) >= CHOOSE_FROM else 1
     for search in searches:
         slots = rank(search, limit=wanted)
@@ -151,8 +154,10 @@ def _urgent(p: Planning, session: Session) -> Iterator[Try]:
                 yield Try(minutes, Span(earliest, end), buffer)
 
 
-def _search(p: Planning, session: Session, known: Mapping[Address, FreeBusy], attempt: Try) -> Search:
+def search_for(p: Planning, session: Session, known: Mapping[Address, FreeBusy], attempt: Try) -> Search:
+    """What to look for: near the time that somebody wished for, when somebody did."""
     hurried = session.adhoc or session.state is State.DEFERRED
+    wish = p.wishes.get(session.id)
     lost = tuple(d.was for d in p.state.deferrals if d.session == session.id and d.was)
     lost += tuple(d.was for d in p.new_deferrals if d.session == session.id and d.was)
     return Search(
@@ -160,14 +165,20 @@ def _search(p: Planning, session: Session, known: Mapping[Address, FreeBusy], at
         report=p.report,
         window=attempt.window,
         minutes=attempt.minutes,
-        target=attempt.window.start if hurried else session.target,
-        prefer=Preference() if session.urgent else p.pair.prefer,
+        target=wish.start if wish else attempt.window.start if hurried else session.target,
+        prefer=_like(wish, p.report.zone) if wish else Preference() if session.urgent else p.pair.prefer,
         free_busy={who: without(free_busy, session.key) for who, free_busy in known.items()},
         taken={who: p.taken(who, but=session.id) for who in p.addresses},
         avoid=lost,
         buffer=attempt.buffer,
         career=session.kind is Kind.CAREER,
     )
+
+
+def _like(wish: Span, zone: str) -> Preference:
+    """That day of the week and that time of the day."""
+    local = wish.start.astimezone(ZoneInfo(zone))
+    return Preference(weekday=local.weekday(), minute=60 * local.hour + local.minute)
 
 
 def without(free_busy: FreeBusy, key: str) -> FreeBusy:

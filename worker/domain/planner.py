@@ -6,7 +6,7 @@ written; when it lacks free/busy it returns only the question. The same world pl
 
 from datetime import datetime, timedelta
 
-from worker.domain import anchors, blocks, cadence, deferrals, invitations, notices, placing, reviews
+from worker.domain import anchors, blocks, cadence, deferrals, invitations, notices, placing, reviews, wishes
 from worker.domain.model import (
     Ended,
     Message,
@@ -30,7 +30,7 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
     if not p.pair.active:
         stand_down(p)
         return p.plan()
-    deferrals.observe(p)
+    deferrals.observe(p, but=wishes.consider(p))
     pass_time(p)
     arrange(p)
     blocks.put_on_calendar(p)

@@ -56,6 +56,7 @@ class Planning:
         self.commitments: dict[str, Commitment] = {c.id: c for c in state.commitments}
         self.messages: list[Message] = list(state.messages)
         self.looked = False
+        self.wishes: dict[str, Span] = {}  #: by session: the time that somebody would rather have had
         self._acknowledged: dict[str, Span] = {}
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []

@@ -222,4 +222,5 @@ def _seen(placed: Placed, etag: str) -> dict[str, Any]:
         "end": placed.span.end,
         "gone": placed.gone,
         "answers": {who: answer.value for who, answer in placed.answers.items()},
+        "proposed": rows.spans_by(placed.proposed),
     }

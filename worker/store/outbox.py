@@ -170,6 +170,7 @@ class OutboxRows:
                 "sequence": placed.sequence,
                 "gone": placed.gone,
                 "answers": {who: answer.value for who, answer in placed.answers.items()},
+                "proposed": rows.spans_by(placed.proposed),
             }
             if _seen_since(connection, ending, placed):
                 return True

@@ -347,4 +347,10 @@ def placed(row: Row) -> Placed:
         sequence=row["sequence"],
         gone=row["gone"],
         answers={who: Answer(answer) for who, answer in row["answers"].items()},
+        proposed={who: Span(instant(a), instant(b)) for who, (a, b) in row["proposed"].items()},
     )
+
+
+def spans_by(spans: Mapping[str, Span]) -> dict[str, list[int]]:
+    """Spans by name, as JSON keeps them."""
+    return {name: [int(one.start.timestamp()), int(one.end.timestamp())] for name, one in spans.items()}

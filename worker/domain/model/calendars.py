@@ -60,6 +60,7 @@ class Event:
     all_day: bool = False
     organizer: Address = ""
     answers: Mapping[Address, Answer] = field(default_factory=dict)  #: everybody invited, the organizer aside
+    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: another time, by who proposed it with an answer
     cancelled: bool = False
     show: Show | None = Show.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
 

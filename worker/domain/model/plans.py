@@ -80,6 +80,7 @@ class Placed:
     sequence: int = 0  #: of the session or commitment, as last written
     gone: bool = False
     answers: Mapping[Address, Answer] = field(default_factory=dict)
+    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: another time, by who proposed it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
