@@ -27,6 +27,7 @@ UNSET = {
     ("mailers", "smtp", "ca_file"),
     ("calendars", "google", "service_account"),
     ("mailers", "google", "service_account"),
+    *(("calendars", "outlook", name) for name in ("certificate", "account", "ca_file")),
 }
 
 
@@ -74,7 +75,7 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     opened = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
     whole = read(tmp_path, opened)
     assert whole.templates == tmp_path / "templates"
-    unset = re.sub(r"^(templates|ca_file|service_account) = .*$", "", opened, flags=re.MULTILINE)
+    unset = re.sub(r"^(templates|ca_file|service_account|certificate|account) = .*$", "", opened, flags=re.MULTILINE)
     assert read(tmp_path, unset) == read(tmp_path, EXAMPLE) == read(tmp_path, "")
 
     def keys(part: dict[str, Any], at: tuple[str, ...] = ()) -> set[tuple[str, ...]]:

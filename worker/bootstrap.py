@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,13 +15,15 @@ from typing import Any
 from worker import people as people_file
 from worker.acts import Acts
 from worker.clock import Clock, utcnow
-from worker.domain.model import Address, Person
+from worker.domain.model import Address, Pair, Person
 from worker.drafts import Drafts
 from worker.emails import Emails
 from worker.errors import LongarcError, Problems
+from worker.gate import SharedGate
 from worker.outbox import Outbox
 from worker.providers import base
 from worker.providers.base import CalendarProvider, Mailer
+from worker.providers.gate import Gate
 from worker.seal import Seal
 from worker.settings import Settings
 from worker.store import Store
@@ -40,11 +42,16 @@ class Services:
         settings: Settings,
         people: Callable[[], dict[Address, Person]],
         read_again: Callable[[], None] = lambda: None,
+        pairs: Callable[[], Collection[Pair]] = tuple,
+        gate: Gate | None = None,
     ) -> None:
-        """`people` may remember what it read; `read_again` makes it forget."""
+        """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `gate`: what
+        limits requests across processes."""
         self._settings = settings
         self._people = people
         self._read_again = read_again
+        self._pairs = pairs
+        self._gate = gate
         self._given: dict[str, CalendarProvider] = {}
         self._made: dict[str, CalendarProvider] = {}
         self._made_for: dict[Address, Person] = {}
@@ -69,14 +76,22 @@ class Services:
             section = self._settings.calendar_section(name)
             section["local"] = [p.email for p in people]
             section["zones"] = {p.email: p.zone for p in people}
+            section["organizers"] = Organizing(self._pairs, {p.email for p in people})
+            section.update(self._means())
             self._made[name] = base.load(base.CALENDARS, name)(section)
         return self._made[name]
 
     def mailer(self, name: str) -> Mailer:
         """The mail service of that name."""
         if name not in self._mailers:
-            self._mailers[name] = base.load(base.MAILERS, name)(self._settings.mailer_section(name))
+            section = {**self._settings.mailer_section(name), **self._means()}
+            self._mailers[name] = base.load(base.MAILERS, name)(section)
         return self._mailers[name]
+
+    def _means(self) -> dict[str, Any]:
+        """What is not a setting: what seals tokens, and what limits requests."""
+        keys = [key.get_secret_value() for key in self._settings.keys]
+        return ({"seal": Seal(keys)} if keys else {}) | ({"gate": self._gate} if self._gate else {})
 
     def calendar_of(self, address: Address) -> CalendarProvider | None:
         """The service that holds a person's calendar; None when it can't be read."""
@@ -101,6 +116,24 @@ class Services:
             self._read_again()
             found = self._people().get(address)
         return found
+
+
+class Organizing:
+    """Tells who may have put an event of ours on one of these calendars with that person as a guest or as the owner.
+    The pairs are read when it is first asked."""
+
+    def __init__(self, pairs: Callable[[], Collection[Pair]], local: Collection[Address]) -> None:
+        self._pairs, self._local = pairs, local
+        self._known: dict[Address, set[Address]] | None = None
+
+    def __call__(self, person: Address) -> Collection[Address]:
+        if self._known is None:
+            known: dict[Address, set[Address]] = {}
+            for pair in self._pairs():
+                for who in (pair.manager, pair.report) if pair.manager in self._local else ():
+                    known.setdefault(who, set()).add(pair.manager)
+            self._known = known
+        return self._known.get(person, ())
 
 
 @dataclass(slots=True)
@@ -160,7 +193,8 @@ def build(
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = _People(store, clock)
-    services = Services(settings, cache, cache.forget)
+    gate = SharedGate(store, clock)
+    services = Services(settings, cache, cache.forget, lambda: store.people.pairs().values(), gate)
     emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
     policy, operator = settings.policy, settings.operator
@@ -287,7 +321,7 @@ def set_up_logging(level: str = "INFO", style: str = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())
-    for noisy in ("huey", "alembic", "urllib3", "caldav", "sqlalchemy"):
+    for noisy in ("huey", "alembic", "urllib3", "caldav", "msal", "sqlalchemy"):
         logging.getLogger(noisy).setLevel("WARNING")
     logging.getLogger("googleapiclient").setLevel("ERROR")  # it repeats whole answers when it warns
 

@@ -53,7 +53,8 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
         yield Finding("The people file can be read", False, str(error))
     yield from _templates(settings, people.persons.values())
     yield from _pages(settings)
-    services = Services(settings, lambda: dict(people.persons))
+    everybody = dict(people.persons)  # the same each time: services are made anew for other people
+    services = Services(settings, lambda: everybody, pairs=people.pairs.values)
     yield from _calendars(services, people)
     yield from _free_busy(services, people, now)
     yield from _mail(services, settings, people.persons.values())

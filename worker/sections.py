@@ -218,6 +218,28 @@ class CalDav(Section):
     timeout: _Timeout = timedelta(seconds=20)
 
 
+class Outlook(Section):
+    """Microsoft 365: an app of the tenant's, or one manager's own account (`account`). Its secret, or what opens its
+    certificate's key, comes from the environment."""
+
+    endpoint: Annotated[str, as_text(url("https", "http"))] = "https://graph.microsoft.com/v1.0"
+    authority: Annotated[str, as_text(url("https"))] = "https://login.microsoftonline.com"
+    tenant: Text = ""
+    client_id: Text = ""
+    certificate: PathText | None = None
+    account: Annotated[Address, or_nothing(parse_address)] = ""
+    account_file: Annotated[PathText, Field(validate_default=True)] = Path("var/outlook-account")
+    teams: bool = True
+    ca_file: PathText | None = None
+    timeout: _Timeout = timedelta(seconds=30)
+
+
+class OutlookMail(Section):
+    """Mail goes by the connection of the calendars. `exactly_once` needs the right to read and write mail."""
+
+    exactly_once: bool = False
+
+
 class Smtp(Section):
     """A port of 0 is the usual one for the security chosen."""
 
@@ -272,6 +294,7 @@ class Calendars(Section):
 
     caldav: CalDav = CalDav()
     google: GoogleCalendar = Field(default_factory=GoogleCalendar)
+    outlook: Outlook = Field(default_factory=Outlook)
     memory: Memory = Memory()
 
 
@@ -281,6 +304,7 @@ class Mailers(Section):
     smtp: Smtp = Smtp()
     google: Gmail = Field(default_factory=Gmail)
     maildir: Maildir = Field(default_factory=Maildir)
+    outlook: OutlookMail = OutlookMail()
     memory: Memory = Memory()
 
 

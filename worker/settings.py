@@ -40,6 +40,7 @@ PASSWORDS = {
     "smtp": "LONGARC_SMTP_PASSWORD",
     "caldav": "LONGARC_CALDAV_PASSWORD",
     "google": "LONGARC_GOOGLE_CLIENT_SECRET",
+    "outlook": "LONGARC_OUTLOOK_SECRET",
 }
 KEY = "LONGARC_KEY"
 #: Settings that the environment may give instead of the file, because they may hold a password.
@@ -106,12 +107,31 @@ class Settings(Section):
             where = f"settings: calendars.{name}.url"
             remedy = "Write the address of a person's calendar, with `{email}` in it."
             raise Problems([Problem(where, "This calendar is used, but nobody said where it is.", remedy)])
+        self._refuse_half(name, section)
         return section
+
+    @staticmethod
+    def _refuse_half(name: str, section: Mapping[str, Any]) -> None:
+        """An app without a name, a tenant or a proof reaches nobody. All that lacks is said at once."""
+        if name != "outlook":
+            return
+        needed = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
+        if not section["account"]:
+            needed["tenant"] = "Write the tenant's id or its domain."
+            needed["password"] = f"Give the app's secret as {PASSWORDS['outlook']}, or name `certificate`."
+        known = {**section, "password": section.get("password") or section.get("certificate")}
+        lacking = [(key, remedy) for key, remedy in needed.items() if not known.get(key)]
+        if lacking:
+            what = "Microsoft 365 is used, and this is missing."
+            raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in lacking])
 
     def mailer_section(self, name: str) -> dict[str, Any]:
         """What the factory of that mailer is given: plain values, with its password. Raises KeyError for a mailer
-        that doesn't exist."""
-        return self._plain(self.mailers, name)
+        that doesn't exist, Problems when it can't be reached with what is set."""
+        section = self._plain(self.mailers, name)
+        if name == "outlook":
+            section = {**self.calendar_section(name), **section, "sender": self.mail.sender}
+        return section
 
     def _plain(self, services: Section, name: str) -> dict[str, Any]:
         """Durations become seconds, paths text; what isn't set is left out."""
@@ -278,7 +298,7 @@ def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
 
 def _open_default_sections(given: dict[str, Any]) -> None:
     """So that a default path starts at the folder of the file, like one that is written there."""
-    for kind, names in (("calendars", ("google",)), ("mailers", ("google", "maildir"))):
+    for kind, names in (("calendars", ("google", "outlook")), ("mailers", ("google", "maildir"))):
         services = given.setdefault(kind, {})
         for name in names if isinstance(services, dict) else ():
             services.setdefault(name, {})

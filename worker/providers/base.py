@@ -85,12 +85,14 @@ CALENDARS = {
     "memory": "worker.providers.memory:calendar",
     "caldav": "worker.providers.caldav:calendar",
     "google": "worker.providers.google:calendar",
+    "outlook": "worker.providers.outlook:calendar",
 }
 MAILERS = {
     "memory": "worker.providers.memory:mailer",
     "smtp": "worker.providers.smtp:mailer",
     "google": "worker.providers.gmail:mailer",
     "maildir": "worker.providers.maildir:mailer",
+    "outlook": "worker.providers.outlook:mailer",
 }
 
 

@@ -1,0 +1,304 @@
+"""Events as Microsoft Graph writes them, and as the worker knows them.
+
+Of other people's events only times, answers and how they count are asked for, never a subject or a text.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Show, Span
+from worker.errors import InvalidResponse
+from worker.providers import graphzones
+from worker.providers.graph import Json
+
+#: Where our key stands on an event or a mail: the one property of ours.
+PROPERTY = "String {6f1b1c5e-3d0b-4c86-9b0e-2f1a6c0f9d11} Name LongarcKey"
+#: Before each key, so that everything of ours can be asked for at once.
+MARK = "longarc/"
+EXPAND = f"singleValueExtendedProperties($filter=id eq '{PROPERTY}')"
+#: What is asked for of an event.
+SELECT = (
+    "id,iCalUId,changeKey,createdDateTime,type,seriesMasterId,start,end,isAllDay,isCancelled,isOrganizer,showAs,"
+    "organizer,attendees,responseStatus"
+)
+LIMIT = 500  #: guests an event may have
+
+_SHOWN: Mapping[str, Show | None] = {
+    "free": None,
+    "workingelsewhere": None,  # at work, and nothing booked
+    "tentative": Show.TENTATIVE,
+    "oof": Show.AWAY,
+}
+_ANSWERS = {
+    "accepted": Answer.ACCEPTED,
+    "declined": Answer.DECLINED,
+    "tentativelyaccepted": Answer.TENTATIVE,
+}
+#: A time that was never set, or was set back, is told as one of these years.
+_NO_TIME = (1, 4501)
+#: Where the link to a Teams meeting begins in a text: with a rule of underscores.
+_JOIN_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
+
+
+def mine(key: str) -> str:
+    """A filter for what carries that key."""
+    return _any(f"ep/value eq '{_quoted(MARK + key)}'")
+
+
+def all_mine() -> str:
+    """A filter for everything that carries a key of ours."""
+    return _any(f"startswith(ep/value, '{MARK}')")
+
+
+def _any(what: str) -> str:
+    return f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and {what})"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def tag(key: str) -> list[Json]:
+    """The property that carries the key."""
+    return [{"id": PROPERTY, "value": MARK + key}]
+
+
+def key_of(item: Json) -> str | None:
+    """Our key on what was read with `EXPAND`, if it carries one."""
+    for one in item.get("singleValueExtendedProperties") or ():
+        value = str(one.get("value") or "")
+        if str(one.get("id") or "").casefold() == PROPERTY.casefold() and value.startswith(MARK):
+            return value.removeprefix(MARK)
+    return None
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None) -> Event:
+    """An event of that person's calendar. Raises InvalidResponse when it can't be understood."""
+    try:
+        all_day = bool(item.get("isAllDay"))
+        span = Span(*(_whole_day if all_day else _moment)(item["start"], item["end"], zone))
+        answers = {who: answer for who, answer, _ in _guests(item)}
+        organizer = _address(item.get("organizer"))
+        if owner in answers and owner != organizer:  # a guest's copy knows only its owner's answer, and keeps it apart
+            answers[owner] = _ANSWERS.get(_response(item), answers[owner])
+        answers.pop(organizer, None)
+        known = key or key_of(item)
+        return Event(
+            ref=EventRef(owner, str(item["id"]), etag_of(item)),
+            span=span,
+            key=known,
+            series=str(item["seriesMasterId"]) if item.get("seriesMasterId") else None,
+            all_day=all_day,
+            organizer=organizer,
+            answers=answers,
+            proposed={who: found for who, _, one in _guests(item) if (found := _proposed(one))},
+            cancelled=bool(item.get("isCancelled")),
+            show=_show(item, known),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InvalidResponse(f"{owner}: an event that can't be understood ({type(error).__name__}).") from error
+
+
+def etag_of(item: Json) -> str:
+    """The version, in the form that `If-Match` wants."""
+    return str(item.get("@odata.etag") or f'W/"{item["changeKey"]}"')
+
+
+def span_of(item: Json) -> Span:
+    """From a start to an end, each with its zone. Raises KeyError, ValueError, TypeError."""
+    return Span(moment(item["start"]), moment(item["end"]))
+
+
+def moment(given: Json) -> datetime:
+    """An instant: a time of seven digits without an offset, and the zone it is in. Raises ValueError, KeyError."""
+    name = str(given.get("timeZone") or "UTC")
+    zone = graphzones.iana(name)
+    if zone is None:
+        raise ValueError(f"unknown time zone {name!r}")
+    return _local(given).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def _local(given: Json) -> datetime:
+    text = str(given["dateTime"]).removesuffix("Z")
+    return datetime.fromisoformat(text[:26] if "." in text else text).replace(tzinfo=None, microsecond=0)
+
+
+def _moment(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetime]:
+    return moment(start), moment(end)
+
+
+def _whole_day(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Whole days are told as midnights, which are those of the owner's zone; or, where they were turned into another
+    zone on the way, as the instants they are."""
+    first, last = _local(start), _local(end)
+    if first.time() == last.time() == time():
+        return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
+    return moment(start), moment(end)
+
+
+def _show(item: Json, key: str | None) -> Show | None:
+    shown = _SHOWN.get(str(item.get("showAs") or "").casefold(), Show.BUSY)
+    response = _response(item)
+    if item.get("isCancelled") or response == "declined":
+        return None
+    asked = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
+    return Show.TENTATIVE if asked and shown is Show.BUSY and key is None else shown
+
+
+def _response(item: Json) -> str:
+    """What the owner answered."""
+    return str((item.get("responseStatus") or {}).get("response") or "").casefold()
+
+
+def shown(status: str) -> Show | None:
+    """How a stretch counts that is told by its status alone."""
+    return _SHOWN.get(status.casefold(), Show.BUSY)
+
+
+def _address(recipient: Any) -> Address:
+    return str(((recipient or {}).get("emailAddress") or {}).get("address") or "").casefold()
+
+
+def _guests(item: Json) -> Iterable[tuple[Address, Answer, Json]]:
+    for one in item.get("attendees") or ():
+        if str(one.get("type") or "").casefold() != "resource" and (who := _address(one)):
+            told = str((one.get("status") or {}).get("response") or "").casefold()
+            yield who, _ANSWERS.get(told, Answer.NEEDS_ACTION), one
+
+
+def _proposed(guest: Json) -> Span | None:
+    """The time that somebody would rather have; nothing when none was named, or one that is no time."""
+    given = guest.get("proposedNewTime")
+    if not isinstance(given, dict):
+        return None
+    try:
+        span = span_of(given)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return span if span.start.year not in _NO_TIME and span.minutes else None
+
+
+def organizer_of(item: Json) -> Address:
+    return _address(item.get("organizer"))
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def transaction(key: str) -> str:
+    """The same for each attempt to make the event of that key, and never for another."""
+    return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
+
+
+def composed(draft: EventDraft, *, teams: bool) -> Json:
+    """What is posted to make the event."""
+    made: Json = {
+        **_times(draft),
+        "subject": draft.subject,
+        "body": {"contentType": "html", "content": as_html(draft.body)},
+        "attendees": _attendees(draft),
+        **_manners(draft),
+        "sensitivity": "private",
+        "allowNewTimeProposals": True,
+        "responseRequested": True,
+        "transactionId": transaction(draft.key),
+        "singleValueExtendedProperties": tag(draft.key),
+    }
+    if teams and draft.video:
+        made |= {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
+    return made
+
+
+def amended(item: Json, draft: EventDraft, there: Event) -> Json:
+    """What is patched to make the event at `item` what the draft says: nothing more, since each change of a guest or a
+    time is told to everybody."""
+    changed: Json = {}
+    if (there.span, there.all_day) != (draft.span, draft.all_day):
+        changed |= _times(draft)
+    if item.get("subject") != draft.subject:
+        changed["subject"] = draft.subject
+    if (body := _rewritten(item, draft)) is not None:
+        changed["body"] = {"contentType": "html", "content": body}
+    if set(there.answers) != {guest.email for guest in draft.guests}:
+        changed["attendees"] = _kept(item, draft)
+    return changed | {name: value for name, value in _manners(draft).items() if item.get(name) != value}
+
+
+def _times(draft: EventDraft) -> Json:
+    if not draft.all_day:
+        return {"start": _utc(draft.span.start), "end": _utc(draft.span.end), "isAllDay": False}
+    zone = ZoneInfo(draft.zone)
+    name = graphzones.windows(draft.zone, draft.span.start)
+    first, last = draft.span.start.astimezone(zone), draft.span.end.astimezone(zone)
+    # where midnight is left out on a day in spring, it begins later; and whole days begin at midnight all the same
+    days = [datetime.combine(first.date(), time()), datetime.combine((last - timedelta(seconds=1)).date(), time())]
+    days[1] += timedelta(days=1)
+    return {
+        "start": {"dateTime": f"{days[0]:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
+        "end": {"dateTime": f"{days[1]:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
+        "isAllDay": True,
+    }
+
+
+def _utc(instant: datetime) -> Json:
+    return {"dateTime": f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
+
+
+utc_time = _utc
+
+
+def _manners(draft: EventDraft) -> Json:
+    """How it shows and when it reminds. Of several reminders a mailbox has one: the earliest warning."""
+    made: Json = {"showAs": "busy" if draft.blocks else "free", "isReminderOn": bool(draft.reminders)}
+    return made | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
+
+
+def _attendees(draft: EventDraft) -> list[Json]:
+    return [
+        {"emailAddress": {"address": guest.email, "name": guest.name}, "type": "required"} for guest in draft.guests
+    ]
+
+
+def _kept(item: Json, draft: EventDraft) -> list[Json]:
+    """The guests of the draft, and the rooms that people added: the list is replaced whole."""
+    rooms = [one for one in item.get("attendees") or () if str(one.get("type")).casefold() == "resource"]
+    return _attendees(draft) + [{"emailAddress": one["emailAddress"], "type": "resource"} for one in rooms]
+
+
+def as_html(text: str) -> str:
+    """Plain text as a body."""
+    lines = "<br>\r\n".join(html.escape(line, quote=False) for line in text.split("\n"))
+    return f"<div>{lines}</div>"
+
+
+def _rewritten(item: Json, draft: EventDraft) -> str | None:
+    """The new text, with what lets people join a meeting below it; None when the text is the same, or when it can't be
+    told where the way in begins: a text that is old is better than a meeting that nobody finds."""
+    body = item.get("body") or {}
+    old = str(body.get("content") or "")
+    if _words(as_html(draft.body)) in _words(old):
+        return None
+    fresh = as_html(draft.body)
+    if not item.get("isOnlineMeeting"):
+        return fresh
+    block = _JOIN_BLOCK.search(old)
+    return None if block is None else f"{fresh}\r\n<br>{old[block.start() :]}"
+
+
+def _words(content: str) -> str:
+    """What a body says, without its markup and its blanks."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", content)).split())
+
+
+def cursor(held: Json) -> str:
+    """What is kept of a round."""
+    return json.dumps(held, sort_keys=True, separators=(",", ":"))

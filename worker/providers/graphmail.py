@@ -1,0 +1,107 @@
+"""Mail through Microsoft Graph, in MIME so that every header survives.
+
+With `Mail.Send` alone a message is handed over and nobody can tell afterwards whether it went: `was_sent` never knows.
+With `Mail.ReadWrite` besides it goes by a draft that carries our key, so that it can be looked up: exactly once.
+"""
+
+import base64
+from email import policy
+from email.message import EmailMessage
+from threading import Lock
+from urllib.parse import quote
+
+from worker.domain.model import Address
+from worker.errors import NotFound, Permanent, Unavailable
+from worker.providers import graphchecks, graphevents
+from worker.providers.base import Finding
+from worker.providers.graph import Graph, Json
+
+#: What a request may hold, in bytes of base64.
+LARGEST = 4_000_000
+
+
+def mode(*, exactly_once: bool) -> str:
+    """How sure one can be that a mail goes out once, in words."""
+    if exactly_once:
+        return "exactly once, by drafts (Mail.ReadWrite)"
+    return "at most once (Mail.Send alone): a mail whose outcome is unknown is shown to the operator"
+
+
+class GraphMailer:
+    """A Mailer that sends from one mailbox."""
+
+    def __init__(self, graph: Graph, mailbox: Address = "", *, exactly_once: bool = False) -> None:
+        """`mailbox`: where mail goes out from and is looked up; an own account sends from its own."""
+        self._graph = graph
+        self._mailbox = graph.own or mailbox
+        self.exactly_once = exactly_once
+        self._lock = Lock()
+        self._flying: set[str] = set()  #: keys whose message left, but was not seen to arrive anywhere
+
+    def send(self, message: EmailMessage, key: str) -> None:
+        sender, content = _wire(message)
+        sender = self._mailbox or sender
+        if not self.exactly_once:
+            self._graph.post_mime(sender, "sendMail", content)
+            return
+        found = self._find(sender, key)
+        if found is not None and not found.get("isDraft"):
+            return
+        draft = str(found["id"]) if found else self._draft(sender, content, key)
+        try:
+            self._graph.post(sender, f"messages/{quote(draft, safe='')}/send", {})
+        except NotFound as error:  # the draft was there a moment ago: it is on its way
+            self._unsure(key)
+            raise Unavailable(f"{sender}: the message left, but is not seen yet.", uncertain=True) from error
+        except Unavailable:
+            self._unsure(key)
+            raise
+
+    def _draft(self, sender: Address, content: bytes, key: str) -> str:
+        """A draft that carries our key. One that lacks it, because we were stopped in between, is never sent."""
+        made = str(self._graph.post_mime(sender, "messages", content)["id"])
+        tag: Json = {"singleValueExtendedProperties": graphevents.tag(key)}
+        self._graph.patch(sender, f"messages/{quote(made, safe='')}", tag)
+        return made
+
+    def _unsure(self, key: str) -> None:
+        with self._lock:
+            self._flying.add(key)
+
+    def was_sent(self, key: str) -> bool | None:
+        if not self.exactly_once:
+            return None
+        found = self._find(self._mailbox, key)
+        with self._lock:
+            if found is not None:
+                self._flying.discard(key)
+                return not found.get("isDraft")
+            return None if key in self._flying else False
+
+    def _find(self, sender: Address, key: str) -> Json | None:
+        """The message of that key, sent before draft."""
+        messages = self._graph.all(
+            sender, "messages", filter=graphevents.mine(key), select="id,isDraft", expand=graphevents.EXPAND, top=50
+        )
+        found = [one for one in messages if graphevents.key_of(one) == key]
+        return min(found, key=lambda one: bool(one.get("isDraft")), default=None)
+
+    def check(self) -> list[Finding]:
+        """Logs in, and tells which of the two it is; sends nothing."""
+        return graphchecks.mail(
+            self._graph, self._mailbox, mode(exactly_once=self.exactly_once), exactly_once=self.exactly_once
+        )
+
+
+def _wire(message: EmailMessage) -> tuple[Address, bytes]:
+    """From whom, and the message in base64. Raises Permanent."""
+    try:
+        sender = str(message["From"].addresses[0].addr_spec).casefold()
+        if not any(header.addresses for name in ("To", "Cc", "Bcc") for header in message.get_all(name, [])):
+            raise ValueError("it needs a recipient")
+        content = base64.b64encode(message.as_bytes(policy=policy.SMTP))
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        raise Permanent(f"The message can't be sent as it is: {' '.join(str(error).split())[:200]}") from error
+    if len(content) > LARGEST:
+        raise Permanent("The message is larger than what may be sent at once.")
+    return sender, content

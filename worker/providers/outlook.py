@@ -1,0 +1,340 @@
+"""Calendars in Microsoft 365, through Microsoft Graph.
+
+Our key is in one property of ours on the organizer's event. A guest's copy does not carry it: there our event is known
+by its `iCalUId`, which all copies share, or, where only times are told, by the time it has. `organizers` says who may
+have invited somebody, so that this costs one request and not one for each person there is.
+
+The time of those who organize is read from their calendars, that of everybody else by `getSchedule` through an
+organizer's mailbox: so an app needs access to organizers alone.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, Permanent, ProviderError, Unavailable
+from worker.providers import graphauth, graphchecks, graphdelta, graphevents, graphmail, graphschedule
+from worker.providers.base import Finding
+from worker.providers.gate import Gate, LocalGate
+from worker.providers.graph import DeadToken, Duplicate, Graph, Json
+from worker.providers.graphmailbox import Mailboxes
+
+log = logging.getLogger(__name__)
+
+#: Who may have invited a person to one of our events.
+Organizers = Callable[[Address], Collection[Address]]
+
+_PAGE = 500
+_WHOLE = f"{graphevents.SELECT},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
+_COMMENT = "This time is free again."
+
+
+def calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
+    """The provider as its section of the settings describes it.
+
+    `endpoint`, `authority`, `tenant`, `client_id` and what goes with them: see `graphauth.tokens`. `teams`: whether
+    events with video get a Teams link. `organizers`: who may have invited somebody. `gate`: what limits requests
+    across processes. `zones`: a zone by address, which goes before what mailboxes say. `timeout`: seconds. `ca_file`:
+    certificates to trust.
+    """
+    return OutlookCalendar(
+        connection(section),
+        organizers=section.get("organizers") or (lambda _: ()),
+        zones=dict(section.get("zones") or {}),
+        teams=bool(section.get("teams", True)),
+    )
+
+
+def mailer(section: Mapping[str, Any]) -> "graphmail.GraphMailer":
+    """The mailer, by the same connection. `sender`: whose mailbox mail goes out from. `exactly_once`: see
+    `graphmail`."""
+    return graphmail.GraphMailer(
+        connection(section), str(section.get("sender") or ""), exactly_once=bool(section.get("exactly_once", False))
+    )
+
+
+def connection(section: Mapping[str, Any]) -> Graph:
+    """Graph, as the section says how to reach it. Raises AuthRevoked when that can't be."""
+    gate: Gate = section.get("gate") or LocalGate()
+    return Graph(
+        str(section["endpoint"]),
+        graphauth.tokens(section),
+        gate,
+        timeout=float(section.get("timeout") or 30),
+        ca_file=str(section.get("ca_file") or ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An event on somebody's calendar, and what it has in common with its copies."""
+
+    event: Event
+    uid: str
+
+
+_View = list[_Seen] | Permanent  #: what is on a calendar, or why it can't be read for good
+
+
+class OutlookCalendar:
+    """A CalendarProvider on Microsoft Graph."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        organizers: Organizers = lambda _: (),
+        zones: Mapping[Address, str] | None = None,
+        teams: bool = True,
+    ) -> None:
+        self._graph = graph
+        self._organizers = organizers
+        self._teams = teams
+        self.mailboxes = Mailboxes(graph, zones or {})
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._graph.close()
+
+    # --- free/busy --------------------------------------------------------------------------------------------------
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        asked = list(dict.fromkeys(people))
+        inviting = {who: frozenset(self._organizers(who)) for who in asked}
+        organizing: set[Address] = {self._graph.own} - {""}
+        for who in asked:
+            organizing |= inviting[who]
+        views = self._views(sorted(organizing), window)
+        ours = [seen for view in views.values() if isinstance(view, list) for seen in view if seen.event.key]
+        seen = {who: _busy(views[who], ours, window) for who in asked if who in views}
+        through = [who for who, view in views.items() if isinstance(view, list)]
+        told = graphschedule.read(self._graph, [who for who in asked if who not in views], window, through)
+        for who, free_busy in told.items():
+            seen[who] = graphschedule.recognized(free_busy, who, [one.event for one in ours], window)
+        return {who: seen[who] for who in asked}
+
+    def _views(self, people: Sequence[Address], window: Span) -> dict[Address, _View]:
+        """What is on these calendars in that window; of many of them the first pages in one request."""
+        given: dict[str, Any] = {**_asked(), "startDateTime": _stamp(window.start), "endDateTime": _stamp(window.end)}
+        if len(people) == 1:
+            return {who: self._view(who, self._graph.all(who, "calendarView", **given)) for who in people}
+        pages = self._graph.get_each(people, "calendarView", **given)
+        return {who: self._view(who, self._rest(who, pages[who])) for who in people}
+
+    def _rest(self, who: Address, page: Json | ProviderError) -> Iterator[Json]:
+        """Raises what came instead of the page."""
+        if isinstance(page, ProviderError):
+            raise page
+        yield from self._graph.rest(who, page)
+
+    def _view(self, who: Address, items: Iterable[Json]) -> _View:
+        try:
+            return [self._seen(who, item) for item in items]
+        except (NotFound, Forbidden, InvalidResponse) as error:
+            return error
+
+    def _inside(self, who: Address, window: Span) -> Iterator[_Seen]:
+        """What is on the calendar in that window, occurrences one by one."""
+        given: dict[str, Any] = {"startDateTime": _stamp(window.start), "endDateTime": _stamp(window.end)}
+        yield from self._listed(who, "calendarView", **given)
+
+    def _listed(self, who: Address, path: str, **query: object) -> Iterator[_Seen]:
+        asked: dict[str, Any] = {**_asked(), **query}
+        for item in self._graph.all(who, path, **asked):
+            yield self._seen(who, item)
+
+    def _seen(self, who: Address, item: Json) -> _Seen:
+        return _Seen(graphevents.event(item, who, self.mailboxes.zone(who)), str(item.get("iCalUId") or item["id"]))
+
+    # --- what changed -----------------------------------------------------------------------------------------------
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        at = graphdelta.opened(cursor)
+        if at is not None and at.covers(window):
+            try:
+                return self._since(calendar, graphdelta.follow(self._graph, calendar, at), window)
+            except DeadToken:
+                log.info("a new round begins", extra={"action": "graph_round", "calendar": calendar})
+        return self._everything(calendar, window)
+
+    def _everything(self, calendar: Address, window: Span) -> Changes:
+        """The plain view and our events wherever they are; the new round begins first, so that nothing gets lost in
+        between."""
+        try:
+            cursor = graphdelta.begin(self._graph, calendar, window).cursor
+        except DeadToken as error:
+            raise Unavailable(f"{calendar}: the service forgets what it has just told.") from error
+        listed = {seen.event.ref.id: seen for seen in self._inside(calendar, window)}
+        listed |= {seen.event.ref.id: seen for seen in self._ours(calendar) if seen.event.span.end > window.start}
+        return Changes(self._named(calendar, listed.values()), (), cursor, full=True)
+
+    def _since(self, calendar: Address, told: graphdelta.Told, window: Span) -> Changes:
+        series = {str(item.get("seriesMasterId") or "") for item in told.items} - {""}
+        series |= {str(item["id"]) for item in told.items if item.get("type") == "seriesMaster"}
+        singles = [item for item in told.items if not item.get("seriesMasterId") and item["id"] not in series]
+        ours = {seen.event.ref.id: seen for seen in self._ours(calendar)} if singles or told.removed else {}
+        listed = [ours.get(str(item["id"])) or self._seen(calendar, item) for item in singles]
+        listed += [ours[one] for one in sorted(told.removed) if one in ours]  # moved out of the window
+        gone = [one for one in sorted(told.removed) if one not in ours]
+        for master in sorted(series - told.removed):
+            found = self._occurrences(calendar, master, window)
+            listed += found
+            gone += [] if found else [master]
+        return Changes(self._named(calendar, listed), tuple(gone), told.round.cursor, full=False)
+
+    def _occurrences(self, calendar: Address, master: str, window: Span) -> list[_Seen]:
+        """A series inside the window; nothing when it is gone."""
+        given = {"startDateTime": _stamp(window.start), "endDateTime": _stamp(window.end)}
+        try:
+            return list(self._listed(calendar, f"events/{quote(master, safe='')}/instances", **given))
+        except NotFound:
+            return []
+
+    def _ours(self, calendar: Address) -> Iterator[_Seen]:
+        """Every event of ours there, whenever it is."""
+        return self._listed(calendar, "events", filter=graphevents.all_mine())
+
+    def _named(self, calendar: Address, listed: Collection[_Seen]) -> tuple[Event, ...]:
+        """The events, those with their key that another organizer invited the owner to for us."""
+        theirs = {seen.event.organizer for seen in listed if seen.event.key is None and seen.event.series is None}
+        keys: dict[str, str] = {}
+        for organizer in sorted(theirs & set(self._organizers(calendar)) - {calendar}):
+            try:
+                keys |= {seen.uid: seen.event.key for seen in self._ours(organizer) if seen.event.key}
+            except (NotFound, Forbidden) as error:
+                log.warning("an organizer can't be asked: %s", error, extra={"action": "organizer_unreadable"})
+        return tuple(replace(seen.event, key=seen.event.key or keys.get(seen.uid)) for seen in listed)
+
+    # --- our events -------------------------------------------------------------------------------------------------
+
+    def find(self, calendar: Address, key: str) -> Event | None:
+        found = self._found(calendar, key)
+        return found[0] if found else None
+
+    def _found(self, calendar: Address, key: str) -> list[Event]:
+        """The event of that key; several, the oldest first, when the service let more than one come to be."""
+        items = self._graph.all(
+            calendar,
+            "events",
+            filter=graphevents.mine(key),
+            top=_PAGE,
+            select=graphevents.SELECT,
+            expand=graphevents.EXPAND,
+        )
+        oldest_first = sorted(items, key=lambda one: str(one.get("createdDateTime")))
+        events = [self._seen(calendar, item).event for item in oldest_first]
+        return [one for one in events if one.key == key and not one.cancelled]
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        if len(draft.guests) > graphevents.LIMIT:
+            raise Permanent(f"{calendar}: an event may have {graphevents.LIMIT} guests at most.")
+        try:
+            made = self._graph.post(calendar, "events", graphevents.composed(draft, teams=self._teams))
+        except Duplicate as taken:
+            return self._made_before(calendar, draft.key, taken)
+        except Unavailable as error:
+            found = self._made_after_all(calendar, draft.key) if error.uncertain else None
+            if found is None:
+                raise
+            return found
+        return graphevents.event(made, calendar, self.mailboxes.zone(calendar), draft.key)
+
+    def _made_before(self, calendar: Address, key: str, taken: Duplicate) -> Event:
+        """The event that has this key already. Raises Conflict when it was cancelled."""
+        found = self._made_after_all(calendar, key)
+        if found is None and taken.existing:  # what was made a moment ago may not be found yet, but can be read
+            item = self._read(calendar, taken.existing)
+            found = self._seen(calendar, item).event if item else None
+        if found is None or found.key != key or found.cancelled:
+            raise Conflict(f"{calendar}: the event {key} was cancelled.")
+        return found
+
+    def _made_after_all(self, calendar: Address, key: str) -> Event | None:
+        """The event, after an attempt whose outcome nobody heard of; one, whatever came of several attempts."""
+        try:
+            found = self._found(calendar, key)
+        except ProviderError:
+            return None
+        for surplus in found[1:]:
+            self.cancel(replace(surplus.ref, etag=""))
+        return found[0] if found else None
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        item = self._own(ref)
+        if item is None:
+            raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
+        there = self._seen(ref.calendar, item).event
+        changed = graphevents.amended(item, draft, there)
+        if there.ref.etag != ref.etag and changed:
+            raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+        if not changed:  # it is that already; an earlier attempt got through
+            return there
+        made = self._graph.patch(ref.calendar, _path(ref.id), changed, etag=ref.etag)
+        return graphevents.event(made, ref.calendar, self.mailboxes.zone(ref.calendar), there.key)
+
+    def cancel(self, ref: EventRef) -> None:
+        item = self._own(ref)
+        if item is None:
+            return
+        if ref.etag and graphevents.etag_of(item) != ref.etag:
+            raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+        try:
+            if item.get("attendees"):
+                self._graph.post(ref.calendar, f"{_path(ref.id)}/cancel", {"comment": _COMMENT})
+            else:
+                self._graph.delete(ref.calendar, _path(ref.id), etag=ref.etag)
+        except NotFound:
+            return
+
+    def _own(self, ref: EventRef) -> Json | None:
+        """The event as it stands; None when it is gone. Raises Forbidden when it is not ours."""
+        item = self._read(ref.calendar, ref.id)
+        if item is None or item.get("isCancelled"):
+            return None
+        if graphevents.key_of(item) is None or item.get("isOrganizer") is False:
+            raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
+        return item
+
+    def _read(self, calendar: Address, event_id: str) -> Json | None:
+        try:
+            return self._graph.get(calendar, _path(event_id), select=_WHOLE, expand=graphevents.EXPAND)
+        except NotFound:
+            return None
+
+    # --- proving ----------------------------------------------------------------------------------------------------
+
+    def check(self, person: Address) -> list[Finding]:
+        return graphchecks.calendar(self._graph, person, teams=self._teams)
+
+
+def _busy(view: _View, ours: Collection[_Seen], window: Span) -> FreeBusy:
+    """An organizer's time, our events in it known by their key or by what copies have in common."""
+    if not isinstance(view, list):
+        return FreeBusy(known=False, reason=str(view))
+    keys = {seen.uid: seen.event.key for seen in ours}
+    found = [
+        Busy(_clipped(seen.event.span, window), seen.event.show, seen.event.key or keys.get(seen.uid))
+        for seen in view
+        if seen.event.show is not None and not seen.event.cancelled and seen.event.span.overlaps(window)
+    ]
+    return FreeBusy(tuple(sorted(found, key=lambda busy: (busy.span, busy.show, busy.key or ""))))
+
+
+def _clipped(span: Span, window: Span) -> Span:
+    return Span(max(span.start, window.start), min(span.end, window.end))
+
+
+def _asked() -> dict[str, Any]:
+    """What is asked of a list of events."""
+    return {"top": _PAGE, "select": graphevents.SELECT, "expand": graphevents.EXPAND}
+
+
+def _path(event_id: str) -> str:
+    return f"events/{quote(event_id, safe='')}"
+
+
+def _stamp(instant: Any) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
