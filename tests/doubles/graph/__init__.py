@@ -1,0 +1,11 @@
+"""A strict double of Microsoft Graph: what section 5 of the vendors' facts asks of it, on loopback, in memory.
+
+    python -m tests.doubles.graph --port 8443
+
+`Double` is the server, `Hands` what people do in Outlook behind the worker's back.
+"""
+
+from tests.doubles.graph.hands import CLIENT, Hands, section
+from tests.doubles.graph.service import Double, Fault
+
+__all__ = ["CLIENT", "Double", "Fault", "Hands", "section"]

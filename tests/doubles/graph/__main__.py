@@ -1,0 +1,29 @@
+"""Start the double by hand, and say how to reach it."""
+
+import argparse
+import signal
+import sys
+
+from tests.doubles.graph import Double, section
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.doubles.graph", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="where Graph answers; the log-in takes any free port")
+    parser.add_argument("--person", action="append", default=[], metavar="ADDRESS", help="somebody with a mailbox")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds that each answer takes")
+    options = parser.parse_args()
+    with Double(options.port, delay=options.delay) as double:
+        for address in options.person:
+            double.world.person(address)
+        double.login.signs_in = options.person[0] if options.person else ""
+        given = section(double)
+        lines = [f'{name} = "{given[name]}"' for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")]
+        secret = f"\n# in the environment: LONGARC_OUTLOOK_SECRET={given['password']!r}"
+        sys.stdout.write("\n".join(["[calendars.outlook]", *lines, secret, ""]))
+        sys.stdout.flush()
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    main()

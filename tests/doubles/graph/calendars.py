@@ -1,0 +1,430 @@
+"""Events, views, free/busy: what Graph does with a calendar, and what it refuses."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.doubles.graph import odata
+from tests.doubles.graph.odata import Prefers, event, held_by, told_id
+from tests.doubles.graph.schema import Schema, Unknown
+from tests.doubles.graph.state import JOIN, Item, Json, Mailbox, Refusal, World
+from worker.providers import graphzones
+
+_LINKS = count(1)
+_READ_ONLY = {"id", "iCalUId", "changeKey", "createdDateTime", "type", "isOrganizer", "organizer", "webLink", "uid"}
+_MOVING = {"start", "end", "isAllDay"}
+_DEFAULTS: Json = {
+    "subject": "",
+    "body": {"contentType": "html", "content": ""},
+    "showAs": "busy",
+    "sensitivity": "normal",
+    "isReminderOn": True,
+    "reminderMinutesBeforeStart": 15,
+    "isOnlineMeeting": False,
+    "allowNewTimeProposals": True,
+    "responseRequested": True,
+    "importance": "normal",
+}
+
+
+@dataclass
+class Request:
+    """One request to a mailbox."""
+
+    method: str
+    mailbox: Mailbox
+    path: list[str]
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+    prefers: Prefers
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Json | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Calendars:
+    """What the calendar's part of the service does. `duplicate_status`: what the service says of a transaction id that
+    was used for something else. `dead_status`: of a delta token that it doesn't know."""
+
+    def __init__(self, world: World, schema: Schema, base: str) -> None:
+        self.world, self.schema, self.base = world, schema, base
+        self.duplicate_status = 400
+        self.dead_status = 410
+        self.guards_replays = True  #: false: the transaction id is not looked at, as when two commits cross
+        self._pages: dict[str, tuple[list[Json], str]] = {}
+
+    def checked(self, kind: str, given: Any) -> Json:
+        try:
+            self.schema.entity(kind, given)
+        except Unknown as error:
+            raise Refusal(400, "RequestBodyRead", str(error)) from None
+        if not isinstance(given, dict):
+            raise Refusal(400, "RequestBodyRead", "An object was expected.")
+        return given
+
+    def parameters(self, name: str, on: str, given: Any) -> Json:
+        """An action's parameters, by their names in lower case."""
+        try:
+            self.schema.action(name, on, given or {})
+        except Unknown as error:
+            raise Refusal(400, "RequestBodyRead", str(error)) from None
+        return {one.casefold(): value for one, value in (given or {}).items()}
+
+    # --- lists and views --------------------------------------------------------------------------------------------
+
+    def listed(self, request: Request) -> Answer:
+        clause = request.query.get("$filter", "")
+        if clause:
+            odata.chosen({}, clause)  # refused also where there is nothing to choose from
+        items = [one for one in request.mailbox.items.values() if one.master is None]
+        return self._page(request, [one for one in items if not clause or odata.chosen(one.extended, clause)])
+
+    def view(self, request: Request) -> Answer:
+        start, end = odata.window(request.query)
+        return self._page(request, list(request.mailbox.inside(start, end)))
+
+    def instances(self, request: Request) -> Answer:
+        master = held_by(request.mailbox, request.path[1])
+        if not master.is_master:
+            raise Refusal(400, "ErrorInvalidRequest", "The event is not a series.")
+        start, end = odata.window(request.query)
+        return self._page(request, [one for one in request.mailbox.inside(start, end) if one.master is master])
+
+    def _page(self, request: Request, items: list[Item]) -> Answer:
+        query = request.query
+        odata.selected({}, query.get("$select", ""), odata.EVENT)
+        size, skip = int(query.get("$top", "10")), int(query.get("$skip", "0"))
+        if not 1 <= size <= 1000:
+            raise odata.bad("The value of $top is out of range.")
+        told = [self._told(one, request) for one in items[skip : skip + size]]
+        page: Json = {"@odata.context": f"{self.base}/$metadata#events", "value": told}
+        if skip + size < len(items):
+            rest = "&".join(f"{n}={_escaped(v)}" for n, v in query.items() if n != "$skip")
+            path = "/".join(request.path)
+            link = f"{self.base}/users/{request.mailbox.address}/{path}?{rest}&$skip={skip + size}"
+            page["@odata.nextLink"] = link
+        return Answer(200, page)
+
+    def _told(self, item: Item, request: Request) -> Json:
+        told = odata.selected(event(item, request.prefers), request.query.get("$select", ""), odata.EVENT)
+        return told | odata.expanded(item.extended, request.query.get("$expand", ""))
+
+    # --- delta ------------------------------------------------------------------------------------------------------
+
+    def delta(self, request: Request) -> Answer:
+        query, mailbox = request.query, request.mailbox
+        for name in ("$select", "$expand", "$filter", "$orderby", "$search", "$top"):
+            if name in query:
+                raise Refusal(400, "ErrorInvalidUrlQuery", f"The following parameters are not supported: {name}.")
+        if "$skiptoken" in query:
+            if query["$skiptoken"] not in self._pages:
+                raise self._dead()
+            return self._delta_page(request, *self._pages.pop(query["$skiptoken"]))
+        since = -1
+        if "$deltatoken" not in query:
+            start, end = odata.window(query)
+        else:
+            found = re.fullmatch(r"t(\d+)_(-?\d+)_(-?\d+)", query["$deltatoken"])
+            if not found or int(found[1]) < mailbox.forgotten or int(found[1]) > mailbox.tick:
+                raise self._dead()
+            since = int(found[1])
+            start, end = (datetime.fromtimestamp(int(found[n]), UTC) for n in (2, 3))
+        token = f"t{mailbox.tick}_{int(start.timestamp())}_{int(end.timestamp())}"
+        return self._delta_page(request, list(self._changed(request, since, start, end)), token)
+
+    def _dead(self) -> Refusal:
+        if self.dead_status == 410:
+            refusal = Refusal(410, "resyncRequired", "Resync required.")
+            refusal.headers["Location"] = f"{self.base}/me/calendarView/delta?$deltatoken="
+            return refusal
+        return Refusal(400, "SyncStateNotFound", "The sync state generation is not found; generation=1;[highest=9]")
+
+    def _changed(self, request: Request, since: int, start: datetime, end: datetime) -> Any:
+        mailbox, prefers = request.mailbox, request.prefers
+        gone = [one for one, when in mailbox.removed.items() if when > since >= 0]
+        replayed = None
+        for item in sorted(mailbox.items.values(), key=lambda one: one.created):
+            if item.is_master and item.touched > since:
+                inside = [one for one in mailbox.inside(start, end) if one.master is item]
+                if inside or since >= 0:
+                    yield event(item, prefers)
+                    yield from (odata.thin(one, prefers) for one in inside)
+            elif item.master is None and not item.is_master and item.touched > since:
+                if item.overlaps(start, end):
+                    replayed = replayed or event(item, prefers)
+                    yield event(item, prefers)
+                elif since >= 0:
+                    gone.append(item.id)
+        for one in gone:
+            removed = {"@odata.type": "#microsoft.graph.event", "@removed": {"reason": "deleted"}}
+            yield {**removed, "id": told_id(one, prefers)}
+        if replayed:  # the same may come several times
+            yield replayed
+
+    def _delta_page(self, request: Request, rest: list[Json], token: str) -> Answer:
+        size = request.prefers.page
+        page: Json = {"@odata.context": f"{self.base}/$metadata#Collection(event)", "value": rest[:size]}
+        link = f"{self.base}/users/{request.mailbox.address}/calendarView/delta"
+        if len(rest) > size:
+            name = f"s{next(_LINKS)}"
+            self._pages[name] = (rest[size:], token)
+            page["@odata.nextLink"] = f"{link}?$skiptoken={name}"
+        else:
+            page["@odata.deltaLink"] = f"{link}?$deltatoken={token}"
+        return Answer(200, page)
+
+    # --- single events ----------------------------------------------------------------------------------------------
+
+    def create(self, request: Request) -> Answer:
+        given = self.checked("event", request.body)
+        transaction = given.get("transactionId")
+        if transaction and self.guards_replays and (again := self._replay(request, transaction, given)):
+            return again
+        item = Item(request.mailbox, "", request.mailbox.address, *self._times(given), given=given)
+        item.uid = f"040000008200E00074C5B7101A82E008{item.created:08d}"
+        item.put_at(*self._times(given))
+        item.transaction = transaction
+        item.properties = {**_DEFAULTS, **_plain(given)}
+        item.attendees = [_guest(one) for one in given.get("attendees") or ()]
+        if len(item.attendees) > 500:
+            raise Refusal(400, "ErrorInvalidRequest", "Too many attendees.")
+        self._extend(item, given)
+        self._put_online(item, given)
+        request.mailbox.add(item)
+        self.world.deliver(item, anew=True)
+        return Answer(201, event(item, request.prefers))
+
+    def _replay(self, request: Request, transaction: str, given: Json) -> Answer | None:
+        known = next((one for one in request.mailbox.items.values() if one.transaction == transaction), None)
+        if known is None:
+            return None
+        if known.given == given:
+            return Answer(201, event(known, request.prefers))
+        words = (
+            "Your request can't be completed. The TransactionId specified in the request has already been used to "
+            "create a different event."
+        )
+        existing = {"@event.existingEventId": told_id(known.id, request.prefers)}
+        raise Refusal(self.duplicate_status, "ErrorDuplicateTransactionId", words, **existing)
+
+    def read(self, request: Request) -> Answer:
+        return Answer(200, self._told(held_by(request.mailbox, request.path[1]), request))
+
+    def change(self, request: Request) -> Answer:
+        item = held_by(request.mailbox, request.path[1])
+        given = self.checked("event", request.body)
+        self._match(request, item)
+        if "transactionId" in given:
+            raise Refusal(400, "ErrorInvalidRequest", "The property 'transactionId' can't be changed.")
+        if (_MOVING & given.keys() or "attendees" in given) and not item.is_organizer:
+            raise Refusal(403, "ErrorAccessDenied", "Only the organizer may change this.")
+        moved = self._move(item, given)
+        item.properties |= _plain(given)
+        if item.join_link and "body" in given and item.join_link not in given["body"].get("content", ""):
+            item.properties["joinBlockLost"] = True  # the link in the text is gone for good
+        self._extend(item, given)
+        self._put_online(item, given)
+        if "attendees" in given:
+            self._invite(item, given["attendees"] or [])
+        request.mailbox.touch(item)
+        if item.is_organizer and item.attendees:
+            self.world.deliver(item, anew=moved)
+        return Answer(200, event(item, request.prefers))
+
+    def _move(self, item: Item, given: Json) -> bool:
+        if not _MOVING & given.keys():
+            return False
+        whole = {**{side: _as_given(item, side) for side in ("start", "end")}, "isAllDay": bool(item.days), **given}
+        old = (item.start, item.end)
+        item.put_at(*self._times(whole))
+        if old == (item.start, item.end):
+            return False
+        self.world.moved(item)
+        return True
+
+    def _invite(self, item: Item, wanted: list[Json]) -> None:
+        known = {one["address"]: one for one in item.attendees}
+        listed = [_guest(one) for one in wanted]
+        item.attendees = [known.get(one["address"], one) for one in listed]
+        self.world.uninvite(item, known.keys() - {one["address"] for one in listed})
+
+    def delete(self, request: Request) -> Answer:
+        item = held_by(request.mailbox, request.path[1])
+        self._match(request, item)
+        if item.is_organizer:
+            self.world.cancel(item)
+        else:
+            request.mailbox.drop(item)  # only this copy; the organizer doesn't hear of it
+        return Answer(204)
+
+    def act(self, request: Request, action: str) -> Answer:
+        item = held_by(request.mailbox, request.path[1])
+        given = self.parameters(action, "event", request.body)
+        if action == "cancel":
+            if not item.is_organizer or not item.attendees:
+                words = "Your request can't be completed. You need to be an organizer to cancel a meeting."
+                raise Refusal(400, "ErrorInvalidRequest", words)
+            self.world.cancel(item)
+            return Answer(202)
+        self._respond(item, action, given)
+        return Answer(202)
+
+    def _respond(self, item: Item, action: str, given: Json) -> None:
+        if item.is_organizer:
+            raise Refusal(400, "ErrorInvalidRequest", "You can't respond to this meeting because you're the organizer.")
+        proposed = given.get("proposednewtime")
+        if proposed and not (item.properties.get("allowNewTimeProposals", True) and given.get("sendresponse", True)):
+            raise Refusal(400, "ErrorInvalidRequest", "New times can't be proposed for this meeting.")
+        slot = {side: _moment(proposed[side]) for side in ("start", "end")} if proposed else None
+        names = {"accept": "accepted", "decline": "declined", "tentativelyAccept": "tentativelyAccepted"}
+        self.world.respond(item, names[action], slot)
+
+    @staticmethod
+    def _match(request: Request, item: Item) -> None:
+        wanted = request.headers.get("if-match", "")
+        if wanted and wanted not in ("*", item.etag):
+            raise Refusal(412, "ErrorIrresolvableConflict", "The send or update operation could not be performed.")
+
+    def _times(self, given: Json) -> tuple[datetime, datetime, tuple[date, date] | None]:
+        try:
+            start, end = given["start"], given["end"]
+        except KeyError as error:
+            raise Refusal(400, "ErrorPropertyValidationFailure", f"{error} is required.") from None
+        first, last = _moment(start), _moment(end)
+        days = None
+        if given.get("isAllDay"):
+            local = [datetime.fromisoformat(one["dateTime"][:19]) for one in (start, end)]
+            if any(one.time() != datetime.min.time() for one in local) or start["timeZone"] != end["timeZone"]:
+                words = "The Event.Start property for an all-day event needs to be set to midnight."
+                raise Refusal(400, "ErrorInvalidRequest", words)
+            days = (local[0].date(), local[1].date())
+        if first > last or (days and days[0] >= days[1]):
+            raise Refusal(400, "ErrorPropertyValidationFailure", "The end is before the start.")
+        return first, last, days
+
+    @staticmethod
+    def _extend(item: Item, given: Json) -> None:
+        for one in given.get("singleValueExtendedProperties") or ():
+            if not odata.EXTENDED_ID.fullmatch(str(one.get("id") or "")):
+                raise Refusal(400, "ErrorInvalidProperty", "PropertyId values may only be in one of the known formats.")
+            item.extended[one["id"]] = str(one.get("value"))
+
+    @staticmethod
+    def _put_online(item: Item, given: Json) -> None:
+        if given.get("isOnlineMeeting") and not item.join_link:
+            item.join_link = f"https://teams.example/l/meetup-join/{next(_LINKS)}"
+            body = item.properties["body"]
+            item.properties["body"] = {**body, "content": body["content"] + JOIN.format(link=item.join_link)}
+
+    # --- free/busy and the rest -------------------------------------------------------------------------------------
+
+    def schedule(self, request: Request, blind: set[str]) -> Answer:
+        given = self.parameters("getSchedule", "calendar", request.body)
+        people = given.get("schedules") or []
+        if not 1 <= len(people) <= 20:
+            raise Refusal(400, "ErrorInvalidParameter", "The number of schedules is out of range: at most 20.")
+        start, end = _moment(given["starttime"]), _moment(given["endtime"])
+        if not timedelta() < end - start < timedelta(days=62):
+            raise Refusal(400, "ErrorInvalidTimeInterval", "The requested time duration is too long: under 62 days.")
+        if not 5 <= given.get("availabilityviewinterval", 30) <= 1440:
+            raise Refusal(400, "ErrorInvalidParameter", "The interval is out of range.")
+        told = [self._schedule_of(one, start, end, request.prefers, blind) for one in people]
+        return Answer(200, {"value": told})
+
+    def _schedule_of(self, who: str, start: datetime, end: datetime, prefers: Prefers, blind: set[str]) -> Json:
+        mailbox = self.world.mailboxes.get(who.casefold())
+        if mailbox is None or mailbox.address in blind:
+            words = "Unable to resolve e-mail address to an Active Directory object."
+            error = {"message": f"{words} Address: {who}", "responseCode": "ErrorMailRecipientNotFound"}
+            return {"scheduleId": who, "scheduleItems": [], "availabilityView": "", "error": error}
+        items = [self._schedule_item(one, prefers) for one in mailbox.inside(start, end) if not one.cancelled]
+        return {"scheduleId": who, "availabilityView": "", "scheduleItems": items}
+
+    @staticmethod
+    def _schedule_item(item: Item, prefers: Prefers) -> Json:
+        private = item.properties.get("sensitivity") in ("private", "confidential")
+        told: Json = {
+            "status": item.properties.get("showAs", "busy"),
+            "isPrivate": private,
+            "start": odata.stamp(item.start, prefers),
+            "end": odata.stamp(item.end, prefers),
+        }
+        return told if private else {**told, "subject": item.properties.get("subject", "")}
+
+    def calendar(self, request: Request) -> Answer:
+        whole: Json = {
+            "id": f"cal-{request.mailbox.address}",
+            "canEdit": True,
+            "allowedOnlineMeetingProviders": ["teamsForBusiness"],
+        }
+        return Answer(200, whole)
+
+    @staticmethod
+    def settings(request: Request) -> Answer:
+        zone = request.mailbox.zone
+        name = graphzones.windows(zone, datetime(2027, 1, 1, tzinfo=UTC))
+        working = {
+            "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
+            "startTime": "08:30:00.0000000",
+            "endTime": "17:00:00.0000000",
+            "timeZone": {"name": name},
+        }
+        return Answer(200, {"timeZone": name, "workingHours": working, **request.mailbox.settings})
+
+
+def _plain(given: Json) -> Json:
+    """What is kept as it was given."""
+    refused = _READ_ONLY & given.keys()
+    if refused:
+        raise Refusal(400, "ErrorInvalidPropertySet", f"The property '{sorted(refused)[0]}' is read-only.")
+    apart = {*_MOVING, "attendees", "singleValueExtendedProperties", "transactionId"}
+    kept = {name: value for name, value in given.items() if name not in apart}
+    if "body" in kept and kept["body"].get("contentType") not in ("html", "text"):
+        raise Refusal(400, "ErrorInvalidRequest", "The body has no contentType.")
+    return kept
+
+
+def _guest(one: Json) -> Json:
+    address = str((one.get("emailAddress") or {}).get("address") or "")
+    if "@" not in address:
+        raise Refusal(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
+    name = str(one["emailAddress"].get("name") or address)
+    kind = one.get("type") or "required"
+    return {"address": address.casefold(), "shown": address, "name": name, "type": kind, "response": "none"}
+
+
+def _moment(given: Json) -> datetime:
+    """An instant that a request names: no offset, and a zone that the service knows."""
+    if not isinstance(given, dict) or not isinstance(given.get("dateTime"), str):
+        raise Refusal(400, "ErrorInvalidRequest", "A time is missing.")
+    name = str(given.get("timeZone") or "UTC")
+    known = graphzones.iana(name)
+    if known is None or (name == known and name != "UTC"):  # of IANA's names only a few are known: we use none
+        raise Refusal(400, "TimeZoneNotSupportedException", odata.unknown_zone(name))
+    text = given["dateTime"]
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?", text):
+        raise Refusal(400, "ErrorInvalidRequest", f"The time '{text}' carries an offset or is not one.")
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=ZoneInfo(known)).astimezone(UTC)
+
+
+def _as_given(item: Item, side: str) -> Json:
+    if item.days:
+        day = item.days[0 if side == "start" else 1]
+        name = graphzones.windows(item.mailbox.zone, item.start)
+        return {"dateTime": f"{day:%Y-%m-%d}T00:00:00", "timeZone": name}
+    instant = item.start if side == "start" else item.end
+    return {"dateTime": f"{instant:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
+
+
+def _escaped(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="$(),'=")

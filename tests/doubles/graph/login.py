@@ -1,0 +1,268 @@
+"""The log-in service: tokens for apps that prove themselves by certificate or secret, and for people by device code,
+browser or refresh token; the errors by their AADSTS numbers. Over TLS, with a certificate it makes for itself."""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+TENANT = "11111111-2222-4333-8444-555555555555"
+APP_RIGHTS = ("Calendars.ReadWrite", "MailboxSettings.Read", "Mail.Send")
+
+
+class Denied(Exception):
+    """An error of the log-in service."""
+
+    def __init__(self, error: str, code: int, words: str, status: int = 400) -> None:
+        super().__init__(words)
+        self.status = status
+        self.body = {
+            "error": error,
+            "error_description": f"AADSTS{code}: {words} Trace ID: 0 Timestamp: 0",
+            "error_codes": [code],
+        }
+
+
+@dataclass
+class Application:
+    """An app registration."""
+
+    client_id: str
+    rights: tuple[str, ...] = APP_RIGHTS
+    secret: str = "a secret"
+    secret_expired: bool = False
+    certificates: list[bytes] = field(default_factory=list)  #: public parts, in PEM
+    public: bool = True
+
+
+@dataclass
+class Grant:
+    """What a token stands for."""
+
+    who: str  #: a person; empty for an app
+    rights: tuple[str, ...]
+    until: float
+
+
+class Login:
+    """The log-in service's state, and its answers."""
+
+    def __init__(self) -> None:
+        self.base = ""
+        self.applications: dict[str, Application] = {}
+        self.grants: dict[str, Grant] = {}
+        self.refresh: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.devices: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, tuple[str, str, str]] = {}
+        self.signs_in = ""  #: who sits at the browser or the device
+        self.blocked: Denied | None = None  #: what everybody is told
+        self.asked: list[str] = []
+
+    def forget(self) -> None:
+        """No app is registered, and nobody has signed in."""
+        for known in (self.applications, self.grants, self.refresh, self.devices, self.codes, self.asked):
+            known.clear()
+        self.signs_in, self.blocked = "", None
+
+    def answer(self, method: str, path: str, query: str, body: bytes) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Status, JSON, headers."""
+        tenant, _, rest = path.strip("/").partition("/")
+        given = {name: values[0] for name, values in parse_qs(body.decode() if method == "POST" else query).items()}
+        self.asked.append(given.get("grant_type") or rest)
+        try:
+            if tenant not in (TENANT, "corp.example", "organizations"):
+                raise Denied("invalid_tenant", 90002, f"Tenant '{tenant}' not found.")
+            if rest.endswith("openid-configuration"):
+                return 200, self._configuration(tenant), {}
+            if self.blocked:
+                raise self.blocked
+            if rest.endswith("/devicecode"):
+                return 200, self._device(given), {}
+            if rest.endswith("/authorize"):
+                return self._authorize(given)
+            return 200, self._token(given), {}
+        except Denied as denied:
+            return denied.status, denied.body, {}
+
+    def _configuration(self, tenant: str) -> dict[str, Any]:
+        at = f"{self.base}/{tenant}/oauth2/v2.0"
+        return {
+            "authorization_endpoint": f"{at}/authorize",
+            "token_endpoint": f"{at}/token",
+            "device_authorization_endpoint": f"{at}/devicecode",
+            "issuer": f"{self.base}/{tenant}/v2.0",
+        }
+
+    def _application(self, given: dict[str, str]) -> Application:
+        found = self.applications.get(given.get("client_id", ""))
+        if found is None:
+            words = f"Application with identifier '{given.get('client_id')}' was not found in the directory."
+            raise Denied("unauthorized_client", 700016, words)
+        return found
+
+    def _token(self, given: dict[str, str]) -> dict[str, Any]:
+        application = self._application(given)
+        kind = given.get("grant_type", "")
+        if kind == "client_credentials":
+            self._prove(application, given)
+            if not given.get("scope", "").endswith("/.default"):
+                raise Denied("invalid_scope", 1002012, "The provided value for scope is not valid.")
+            return self._granted("", application.rights, given)
+        if not application.public:
+            raise Denied(
+                "invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret'.", 401
+            )
+        if kind == "refresh_token":
+            return self._refreshed(given)
+        if kind == "authorization_code":
+            return self._redeemed(given)
+        if kind.endswith("device_code"):
+            return self._from_device(given)
+        raise Denied("unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
+
+    def _prove(self, application: Application, given: dict[str, str]) -> None:
+        if assertion := given.get("client_assertion"):
+            self._verify(application, assertion)
+        elif given.get("client_secret") != application.secret:
+            raise Denied("invalid_client", 7000215, "Invalid client secret provided.", 401)
+        elif application.secret_expired:
+            raise Denied("invalid_client", 7000222, "The provided client secret keys are expired.", 401)
+
+    def _verify(self, application: Application, assertion: str) -> None:
+        """The signature, by the public part of a certificate that the app knows."""
+        header = jwt.get_unverified_header(assertion)
+        for pem in application.certificates:
+            certificate = x509.load_pem_x509_certificate(pem)
+            fingerprint = base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
+            if str(header.get("x5t#S256")).rstrip("=") != fingerprint:
+                continue
+            key: Any = certificate.public_key()
+            try:
+                claims = jwt.decode(assertion, key, algorithms=["RS256", "PS256"], options={"verify_aud": False})
+            except jwt.PyJWTError:
+                break
+            if claims["iss"] == claims["sub"] == application.client_id and str(claims["aud"]).startswith(self.base):
+                return
+        raise Denied("invalid_client", 700027, "Client assertion failed signature validation.", 401)
+
+    def _granted(self, who: str, rights: tuple[str, ...], given: dict[str, str]) -> dict[str, Any]:
+        claims: dict[str, Any] = {"scp": " ".join(rights), "upn": who} if who else {"roles": list(rights)}
+        claims |= {"aud": "graph", "jti": secrets.token_hex(8)}
+        token = jwt.encode(claims, "the double's own key, which nobody looks at", algorithm="HS256")
+        self.grants[token] = Grant(who, rights, time.monotonic() + 3600)
+        found: dict[str, Any] = {"token_type": "Bearer", "expires_in": 3600, "access_token": token}
+        if who:
+            again = secrets.token_hex(16)
+            self.refresh[again] = (who, rights)
+            now = int(time.time())
+            identity = {"aud": given["client_id"], "iss": f"{self.base}/{TENANT}/v2.0", "iat": now, "exp": now + 3600}
+            identity |= {"preferred_username": who, "sub": who, "tid": TENANT, "oid": who, "nonce": given.get("nonce")}
+            found |= {
+                "refresh_token": again,
+                "scope": " ".join(rights),
+                "id_token": jwt.encode({n: v for n, v in identity.items() if v}, "x" * 32, algorithm="HS256"),
+                "client_info": base64.urlsafe_b64encode(json.dumps({"uid": who, "utid": TENANT}).encode()).decode(),
+            }
+        return found
+
+    def _refreshed(self, given: dict[str, str]) -> dict[str, Any]:
+        known = self.refresh.pop(given.get("refresh_token", ""), None)  # good for one use
+        if known is None:
+            raise Denied("invalid_grant", 700082, "The refresh token has expired due to inactivity.")
+        return self._granted(*known, given)
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def _device(self, given: dict[str, str]) -> dict[str, Any]:
+        application = self._application(given)
+        if not application.public:
+            raise Denied(
+                "invalid_client", 7000218, "The request body must contain 'client_assertion' or 'client_secret'.", 401
+            )
+        code, user = secrets.token_hex(16), secrets.token_hex(4).upper()
+        self.devices[code] = {"scopes": _names(given.get("scope", "")), "user_code": user}
+        words = f"To sign in, open {self.base}/device and enter the code {user} to authenticate."
+        return {
+            "device_code": code,
+            "user_code": user,
+            "verification_uri": f"{self.base}/device",
+            "expires_in": 900,
+            "interval": 1,
+            "message": words,
+        }
+
+    def _from_device(self, given: dict[str, str]) -> dict[str, Any]:
+        known = self.devices.get(given.get("device_code", ""))
+        if known is None:
+            raise Denied("expired_token", 70020, "The provided value for the device code is not valid.")
+        if not self.signs_in:
+            raise Denied("authorization_declined", 70019, "The user said no.")
+        return self._granted(self.signs_in, known["scopes"], given)
+
+    def _authorize(self, given: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Whoever sits there agrees at once and is sent back, by a form that posts itself."""
+        self._application(given)
+        code = secrets.token_hex(16)
+        self.codes[code] = (given.get("scope", ""), given.get("code_challenge", ""), given.get("nonce", ""))
+        back = {"code": code, "state": given.get("state", "")}
+        if given.get("response_mode") != "form_post":
+            raise Denied("invalid_request", 900144, "Only response_mode=form_post is offered here.")
+        return 200, {"action": given["redirect_uri"], "fields": back}, {}
+
+    def _redeemed(self, given: dict[str, str]) -> dict[str, Any]:
+        scope, challenge, nonce = self.codes.pop(given.get("code", ""), ("", "", ""))
+        proof = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
+        if not scope or base64.urlsafe_b64encode(proof).rstrip(b"=").decode() != challenge:
+            raise Denied("invalid_grant", 70000, "The provided code is not valid.")
+        return self._granted(self.signs_in, _names(scope), {**given, "nonce": nonce})
+
+
+def _names(scope: str) -> tuple[str, ...]:
+    return tuple(one.rpartition("/")[2] for one in scope.split() if "/" in one)
+
+
+# --- certificates ---------------------------------------------------------------------------------------------------
+
+
+def certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
+    """A new key and a certificate of its own for it, both in PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    if hosts:
+        names = [x509.IPAddress(ip_address(one)) for one in hosts]
+        made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return private, made.sign(key, hashes.SHA256()).public_bytes(pem)
+
+
+def keep(folder: Path, name: str, *parts: bytes) -> Path:
+    """Those parts in one file."""
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_bytes(b"".join(parts))
+    return path

@@ -1,0 +1,214 @@
+"""The part of OData that Microsoft Graph has for events and messages: what a query may hold, and what comes of it."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from tests.doubles.graph.state import Item, Json, Letter, Mailbox, Refusal
+from worker.providers import graphzones
+
+_NAME = r"(String \{[0-9a-fA-F-]{36}\} Name [^']+)"
+_VALUE = r"'((?:[^']|'')*)'"
+_ANY = re.compile(
+    rf"singleValueExtendedProperties/Any\(\s*(\w+):\s*\1/id eq '{_NAME}' and "
+    rf"(?:\1/value (eq|ne) {_VALUE}|(startswith|contains)\(\1/value,\s*{_VALUE}\))\s*\)",
+    re.IGNORECASE,
+)
+_EXPAND = re.compile(rf"singleValueExtendedProperties\(\$filter=id eq '{_NAME}'\)")
+_INTERNET_ID = re.compile(rf"internetMessageId eq {_VALUE}")
+EXTENDED_ID = re.compile(_NAME)
+
+
+def parsed(query: str) -> dict[str, str]:
+    """A query by name. A plus is a plus: spaces are `%20`."""
+    found: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if "+" in value and "$filter" in unquote(name):
+            raise Refusal(400, "BadRequest", "Invalid filter clause: write spaces as %20.")
+        found[unquote(name)] = unquote(value)
+    return found
+
+
+def bad(message: str) -> Refusal:
+    return Refusal(400, "RequestBroker--ParseUri", message)
+
+
+def chosen(extended: dict[str, str], clause: str, internet_id: str = "") -> bool:
+    """Whether something with these properties fits the filter. The name's case counts, the value's doesn't."""
+    if found := _INTERNET_ID.fullmatch(clause):
+        return bool(internet_id) and found[1].replace("''", "'") == internet_id
+    found = _ANY.fullmatch(clause)
+    if not found:
+        raise bad(f"Invalid filter clause: {clause}")
+    value = extended.get(found[2])
+    if value is None:
+        return False
+    wanted = (found[4] if found[3] else found[6]).replace("''", "'").casefold()
+    how = (found[3] or found[5]).casefold()
+    have = value.casefold()
+    return {
+        "eq": have == wanted,
+        "ne": have != wanted,
+        "startswith": have.startswith(wanted),
+        "contains": wanted in have,
+    }[how]
+
+
+def expanded(extended: dict[str, str], clause: str) -> Json:
+    """What `$expand` adds."""
+    if not clause:
+        return {}
+    found = _EXPAND.fullmatch(clause)
+    if not found:
+        raise bad(f"Invalid expand clause: {clause}")
+    value = extended.get(found[1])
+    return {"singleValueExtendedProperties": [{"id": found[1], "value": value}]} if value is not None else {}
+
+
+def selected(whole: Json, clause: str, known: set[str]) -> Json:
+    if not clause:
+        return whole
+    names = clause.split(",")
+    for name in names:
+        if name not in known:
+            raise bad(f"Could not find a property named '{name}'.")
+    return {name: value for name, value in whole.items() if name in names or name in ("id", "@odata.etag")}
+
+
+# --- how things are told --------------------------------------------------------------------------------------------
+
+
+class Prefers:
+    """What `Prefer` asks for."""
+
+    def __init__(self, header: str) -> None:
+        self.given = [part.strip() for part in header.split(",") if part.strip()]
+        zone = next(
+            (one.partition("=")[2].strip('"') for one in self.given if one.startswith("outlook.timezone")), "UTC"
+        )
+        known = graphzones.iana(zone)
+        if known is None:
+            raise Refusal(400, "TimeZoneNotSupportedException", unknown_zone(zone))
+        self.zone_name, self.zone = zone, ZoneInfo(known)
+        self.immutable = 'IdType="ImmutableId"' in self.given
+        size = next((one.partition("=")[2] for one in self.given if one.startswith("odata.maxpagesize")), "10")
+        self.page = int(size)
+
+    @property
+    def applied(self) -> str:
+        return ", ".join(self.given)
+
+
+def unknown_zone(name: str) -> str:
+    words = "A valid TimeZone value must be specified. The following TimeZone value is not supported:"
+    return f"{words} '{name}'."
+
+
+EVENT = {
+    *("id", "iCalUId", "changeKey", "createdDateTime", "type", "seriesMasterId", "start", "end", "isAllDay"),
+    *("isCancelled", "isOrganizer", "showAs", "organizer", "attendees", "responseStatus", "subject", "body"),
+    *("isOnlineMeeting", "isReminderOn", "reminderMinutesBeforeStart", "sensitivity", "transactionId", "onlineMeeting"),
+    *("onlineMeetingProvider", "allowNewTimeProposals", "responseRequested", "importance", "hideAttendees"),
+}
+MESSAGE = {"id", "isDraft", "internetMessageId", "subject", "changeKey"}
+
+
+def told_id(item_id: str, prefers: Prefers) -> str:
+    """Without the preference an id is the kind that changes when an item moves."""
+    return item_id if prefers.immutable else f"AAMkAGI2{item_id}"
+
+
+def event(item: Item, prefers: Prefers) -> Json:
+    """An event whole, its extended property aside."""
+    whole: Json = {
+        "@odata.etag": item.etag,
+        "id": told_id(item.id, prefers),
+        "iCalUId": item.uid,
+        "changeKey": item.change_key,
+        "createdDateTime": f"2027-01-01T00:00:00.{item.created:07d}Z",
+        "type": item.kind,
+        "isAllDay": item.days is not None,
+        "isCancelled": item.cancelled,
+        "isOrganizer": item.is_organizer,
+        "organizer": {"emailAddress": {"name": item.organizer, "address": item.organizer}},
+        "attendees": [_attendee(one, prefers) for one in item.attendees],
+        "responseStatus": {"response": item.response, "time": "0001-01-01T00:00:00Z"},
+        **_times(item, prefers),
+        **_properties(item),
+    }
+    if item.master is not None:
+        whole["seriesMasterId"] = told_id(item.master.id, prefers)
+    if item.transaction:
+        whole["transactionId"] = item.transaction
+    return whole
+
+
+def thin(item: Item, prefers: Prefers) -> Json:
+    """An occurrence as delta tells it."""
+    whole = event(item, prefers)
+    return {name: whole[name] for name in ("@odata.etag", "id", "type", "seriesMasterId", "start", "end")}
+
+
+def _properties(item: Item) -> Json:
+    found = dict(item.properties)
+    if item.join_link:
+        found["onlineMeeting"] = {"joinUrl": item.join_link}
+    return found
+
+
+def _attendee(one: Json, prefers: Prefers) -> Json:
+    shown: Json = {
+        "type": one["type"],
+        "status": {"response": one["response"], "time": "0001-01-01T00:00:00Z"},
+        "emailAddress": {"name": one["name"], "address": one["shown"]},
+    }
+    if one.get("proposed"):
+        shown["proposedNewTime"] = {side: stamp(one["proposed"][side], prefers) for side in ("start", "end")}
+    return shown
+
+
+def _times(item: Item, prefers: Prefers) -> Json:
+    if item.days:
+        return {
+            side: {"dateTime": f"{day:%Y-%m-%d}T00:00:00.0000000", "timeZone": prefers.zone_name}
+            for side, day in zip(("start", "end"), item.days, strict=True)
+        }
+    return {"start": stamp(item.start, prefers), "end": stamp(item.end, prefers)}
+
+
+def stamp(instant: datetime, prefers: Prefers) -> Json:
+    """Seven digits and no offset."""
+    local = instant.astimezone(prefers.zone)
+    return {"dateTime": f"{local:%Y-%m-%dT%H:%M:%S}.0000000", "timeZone": prefers.zone_name}
+
+
+def message(letter: Letter, prefers: Prefers) -> Json:
+    return {"id": told_id(letter.id, prefers), "isDraft": letter.draft, "internetMessageId": letter.internet_id}
+
+
+def instant(text: str) -> datetime:
+    """A parameter of a view: an offset counts, without one it is UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise bad(f"The value '{text}' is not a date.") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def window(query: dict[str, str]) -> tuple[datetime, datetime]:
+    try:
+        return instant(query["startDateTime"]), instant(query["endDateTime"])
+    except KeyError as error:
+        raise Refusal(400, "ErrorInvalidParameter", f"This request requires the parameter {error}.") from None
+
+
+def held_by(mailbox: Mailbox, item_id: str) -> Any:
+    """The item of that id, in either form."""
+    plain = item_id.removeprefix("AAMkAGI2")
+    found = mailbox.items.get(plain) or next((one for one in mailbox.letters if one.id == plain), None)
+    if found is None:
+        raise Refusal(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+    return found

@@ -1,0 +1,146 @@
+"""The double in the place of the reference calendar: the worker goes through the real provider and over HTTP, people
+act on their mailboxes. So whatever lives in a simulated world can live in Microsoft 365."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tests.doubles.graph.hands import Hands, section
+from tests.doubles.graph.service import Double
+from tests.doubles.graph.state import Item
+from worker.domain.model import (
+    Address,
+    Answer,
+    Changes,
+    Cursor,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Person,
+    Show,
+    Span,
+)
+from worker.errors import NotFound
+from worker.providers import outlook
+from worker.providers.base import Finding
+from worker.providers.memory import MemoryCalendar
+from worker.providers.outlook import Organizers
+
+
+class Office(MemoryCalendar):
+    """Everybody's mailbox on the double, with what people do to it."""
+
+    def __init__(self, double: Double, people: Iterable[Person], organizers: Organizers | None = None) -> None:
+        """`organizers`: who may have invited somebody, as the company's pairs say; by itself anybody who ever did."""
+        super().__init__()
+        self.double = double
+        self.hands = Hands(double)
+        for person in people:
+            double.world.person(person.email, person.zone)
+        self.provider = outlook.calendar(section(double, organizers=organizers or self.hands.organizers))
+        self._touched: set[Address] = set()
+
+    # --- what the worker asks ---------------------------------------------------------------------------------------
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        self._may_fail("free_busy")
+        return self.provider.free_busy(people, window)
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        self._may_fail("changes")
+        return self.provider.changes(calendar, cursor, window)
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        self._may_fail("create")
+        made = self.provider.create(calendar, draft)
+        self._may_fail("create.done")
+        return made
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        self._may_fail("update")
+        made = self.provider.update(ref, draft)
+        self._may_fail("update.done")
+        return made
+
+    def cancel(self, ref: EventRef) -> None:
+        self._may_fail("cancel")
+        self.provider.cancel(ref)
+        self._may_fail("cancel.done")
+
+    def find(self, calendar: Address, key: str) -> Event | None:
+        self._may_fail("find")
+        return self.provider.find(calendar, key)
+
+    def check(self, person: Address) -> list[Finding]:
+        return self.provider.check(person)
+
+    # --- what people do ---------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        address: Address,
+        span: Span,
+        *,
+        show: Show | None = Show.BUSY,
+        all_day: bool = False,
+        series: str | None = None,
+        attendees: Mapping[Address, Answer] | Sequence[Address] = (),
+        organizer: Address = "",
+    ) -> str:
+        self._touched.add(address)
+        return self.hands.add(address, span, show=show)
+
+    def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
+        item = self._item(calendar, key_or_id)
+        copy = self.double.world.mailboxes[address].of_uid(item.uid)
+        if copy is not None:  # who declined has it no more
+            self.double.world.respond(copy, {"accepted": "accepted", "declined": "declined"}[answer.value])
+        self._stir(item)
+
+    def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
+        item = self._item(calendar, key_or_id)
+        if item.organizer != calendar:
+            self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
+            return
+        item.put_at(span.start, span.end, None)
+        self.double.world.moved(item)
+        item.mailbox.touch(item)
+        self.double.world.deliver(item, anew=True)
+        self._stir(item)
+
+    def remove(self, calendar: Address, key_or_id: str) -> None:
+        """Outlook asks a guest who deletes an invitation whether to answer it; ours do."""
+        item = self._item(calendar, key_or_id)
+        self._stir(item)
+        if item.organizer == calendar:
+            self.double.world.cancel(item)
+        else:
+            self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
+
+    def drop(self, entry_id: str) -> None:
+        for box in self.double.world.mailboxes.values():
+            if entry_id in box.items:
+                self.double.world.cancel(box.items[entry_id])
+                return
+
+    def close(self, person: Address, reason: str) -> None:
+        self.double.blind.add(person)
+        self.double.blocked.add(person)
+
+    def forget_cursors(self, calendar: Address) -> None:
+        self.hands.kill(calendar, "")
+
+    def changed(self) -> set[Address]:
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def _item(self, calendar: Address, key_or_id: str) -> Item:
+        """The organizer's event of that key or id, or the one whose copy somebody has."""
+        for box in self.double.world.mailboxes.values():
+            for item in box.items.values():
+                named = item.id == key_or_id or f"longarc/{key_or_id}" in item.extended.values()
+                if named and calendar in (item.organizer, *(one["address"] for one in item.attendees)):
+                    return item
+        raise NotFound(f"{calendar}: no event {key_or_id}.")
+
+    def _stir(self, item: Item) -> None:
+        self._touched |= {item.organizer, *(one["address"] for one in item.attendees)}

@@ -1,0 +1,113 @@
+"""Requests against the service's own metadata: a name, a type or a word that Microsoft Graph doesn't know is refused.
+
+The metadata is a file of the form of `graph-schema.json`, named by `GRAPH_SCHEMA`, else beside the repository.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_BESIDE = Path(__file__).resolve().parents[4] / "shared" / "graph-schema.json"
+_NUMBERS = {"Edm.Int16", "Edm.Int32", "Edm.Int64", "Edm.Double", "Edm.Decimal", "Edm.Single"}
+_FORMS = {
+    "Edm.DateTimeOffset": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,12})?)?(Z|[+-]\d\d:\d\d)"),
+    "Edm.Date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "Edm.TimeOfDay": re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,12})?)?"),
+    "Edm.Duration": re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?"),
+}
+
+
+class Unknown(ValueError):
+    """Something the metadata doesn't know; the words say what."""
+
+
+def place() -> Path | None:
+    """Where the metadata is, if anywhere."""
+    named = os.environ.get("GRAPH_SCHEMA", "")
+    found = Path(named) if named else _BESIDE
+    return found if found.is_file() else None
+
+
+@cache
+def _metadata(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+class Schema:
+    """What may be said to the service. Without metadata, everything."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._known = _metadata(path) if path else {}
+        self.enums: Mapping[str, list[str]] = self._known.get("enums", {})
+
+    def entity(self, kind: str, given: Any) -> None:
+        """Raises Unknown when this can't be an entity or a value of that type."""
+        if self._known:
+            self._typed(kind, given, kind)
+
+    def action(self, name: str, on: str, given: Mapping[str, Any]) -> None:
+        """Raises Unknown when the action doesn't exist there, or has no such parameter. Their names may be in any
+        case."""
+        if not self._known:
+            return
+        signature = next((one for one in self._known["actions"].get(name, ()) if one["on"] == on), None)
+        if signature is None:
+            raise Unknown(f"There is no action {name} on {on}.")
+        parameters = {one.casefold(): kind for one, kind in signature["parameters"].items()}
+        for one, value in given.items():
+            if one.casefold() not in parameters:
+                raise Unknown(f"The parameter '{one}' is not valid for the action '{name}'.")
+            self._value(parameters[one.casefold()], value, one)
+
+    def _members(self, kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while kind:
+            described = self._known["types"].get(kind, {})
+            for name, member in {**described.get("properties", {}), **described.get("navigation", {})}.items():
+                found.setdefault(name, member)
+            kind = described.get("base", "")
+        return {**found, "id": {"type": "Edm.String"}}
+
+    def _typed(self, kind: str, given: Any, where: str) -> None:
+        if not isinstance(given, dict):
+            raise Unknown(f"An object was expected for '{where}'.")
+        members = self._members(kind)
+        for name, value in given.items():
+            if name.startswith("@odata."):
+                continue
+            if name not in members:
+                raise Unknown(f"The property '{name}' does not exist on type 'microsoft.graph.{kind}'.")
+            member = members[name]
+            self._value(member["type"] + ("[]" if member.get("collection") else ""), value, name)
+
+    def _value(self, kind: str, value: Any, where: str) -> None:
+        if kind.endswith("[]"):
+            if not isinstance(value, list):
+                raise Unknown(f"A collection was expected for '{where}'.")
+            for one in value:
+                self._value(kind[:-2], one, where)
+            return
+        if value is None or (kind.startswith("Edm.") and self._simple(kind, value)):
+            return
+        if kind in self.enums:
+            if value not in self.enums[kind]:
+                raise Unknown(f"'{value}' is not a value of '{kind}' ({where}).")
+            return
+        if kind in self._known["types"]:
+            self._typed(kind, value, where)
+            return
+        raise Unknown(f"The value of '{where}' is not a {kind}.")
+
+    @staticmethod
+    def _simple(kind: str, value: Any) -> bool:
+        if kind == "Edm.Boolean":
+            return isinstance(value, bool)
+        if kind in _NUMBERS:
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        form = _FORMS.get(kind)
+        return isinstance(value, str) and (form is None or bool(form.fullmatch(value)))
