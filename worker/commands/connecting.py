@@ -35,3 +35,28 @@ def google(address: str, browser: bool, wait: int) -> None:
 
     account, file = have_granted(settings().calendar_section("google"), person, show, wait)
     click.echo(f"{account} is connected. The grant lies sealed in {file}; prove it with `longarc check`.")
+
+
+@connect.command()
+@click.option("--browser", is_flag=True, help="Sign in with the browser of this machine, instead of a code.")
+def outlook(browser: bool) -> None:
+    """Connect the Microsoft 365 account that is `account` in [calendars.outlook], by a code to enter on any device.
+
+    The lasting grant is kept sealed in calendars.outlook.account_file.
+    """
+    from worker.errors import Refused
+    from worker.providers.graphauth import Account
+    from worker.seal import Seal
+
+    found = settings()
+    if not found.calendars.outlook.account:
+        raise Refused("Nobody said whose account. Write `account` under [calendars.outlook] first.")
+    section = found.mailer_section("outlook")  # that of the calendars, and whether mail has to be read
+    if found.keys:
+        section["seal"] = Seal([key.get_secret_value() for key in found.keys])
+    account = Account(section)
+    if browser:
+        account.sign_in_by_browser()
+    else:
+        account.sign_in_by_device(click.echo)
+    click.echo(f"{account.own} has signed in. The grant lies sealed in {section['account_file']}.")

@@ -14,6 +14,8 @@ from worker.commands.terminal import count, emit, line, row, show, table, when
 
 if TYPE_CHECKING:
     from worker.domain.model import Address, Person, Session
+    from worker.settings import Settings
+    from worker.store import Store
 
 #: Sessions that ended longer ago are listed with `--all` only.
 LATELY = timedelta(days=100)
@@ -37,10 +39,23 @@ def status(as_json: bool, link: bool) -> None:
 
     with opened() as worker:
         told = told_of(worker.store, utcnow())
+        told["mail"] = _mail(worker.settings, worker.store)
     if as_json:
         emit(told)
     else:
         _show_status(told)
+
+
+def _mail(settings: "Settings", store: "Store") -> dict[str, str]:
+    """Each mail service in use, and how sure it is, where that is a choice."""
+    used = {person.mail for person in store.people.everybody().values()}
+    used |= {settings.mail.operator_by} if settings.operator else set()
+    told = dict.fromkeys(sorted(used), "")
+    if "outlook" in told:
+        from worker.providers.graphmail import mode
+
+        told["outlook"] = mode(exactly_once=settings.mailers.outlook.exactly_once)
+    return told
 
 
 def _show_status(told: dict[str, Any]) -> None:
@@ -52,6 +67,8 @@ def _show_status(told: dict[str, Any]) -> None:
     row(shown, "Calendars", f"{calendars['read']:,} read{_list('never read', calendars['never_read'])}")
     if calendars["behind"]:
         row(shown, "", _list("behind", calendars["behind"])[2:] + ". Is `longarc run` running?", style="yellow")
+    for name, words in told["mail"].items():
+        row(shown, "Mail", f"by {name}" + (f", {words}" if words else ""))
     for one in told["suspended"]:
         row(shown, "", f"{one['person']}: no access; tried again at {when(one['until'], 'UTC')} UTC", style="red")
     row(
