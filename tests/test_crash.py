@@ -24,6 +24,9 @@ import pytest
 from sqlalchemy import select as sql_select
 
 from tests.doubles.google import Google
+from tests.doubles.graph import CLIENT, Double
+from tests.doubles.graph import section as app_section
+from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
 from tests.worlds import DAY, HOUR, MINUTE, OPERATOR, START, new_store
 from worker.domain.model import Event, Message, Progress, Span
 from worker.embedded import Embedded, mailbox
@@ -149,7 +152,52 @@ def googles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Googles]:
         yield running
 
 
-@pytest.fixture(params=["ours", "googles"])
+class Outlooks(Double):
+    """Microsoft 365, as far as it is out of reach; mail goes by drafts."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.mail_folder = folder / "mail"
+        self._secret = folder / "app.pem"
+
+    def __enter__(self) -> "Outlooks":
+        super().__enter__()
+        self.mails.take = self._deliver
+        self.add_person("longarc@corp.example")
+        key, public = certificate("longarc")
+        keep(self._secret.parent, self._secret.name, key, public)
+        rights = (*APP_RIGHTS, "Mail.ReadWrite")
+        self.login.applications[CLIENT] = Application(CLIENT, rights, certificates=[public])
+        return self
+
+    def _deliver(self, content: bytes) -> None:
+        message = BytesParser(_class=EmailMessage, policy=default).parsebytes(content)
+        for one in message["To"].addresses:
+            maildir.deliver(mailbox(self.mail_folder, one.addr_spec), content)
+
+    def add_person(self, person: str, zone: str = "") -> None:
+        self.world.person(person, zone or "UTC")
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        known = app_section(self)
+        reached = {name: known[name] for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")}
+        return {
+            "calendar": "outlook",
+            "calendar_section": {**reached, "certificate": str(self._secret)},
+            "mailer": "outlook",
+            "mailer_section": {"exactly_once": True},
+        }
+
+
+@pytest.fixture(scope="module")
+def outlooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outlooks]:
+    running = Outlooks(tmp_path_factory.mktemp("outlook"))
+    with running:
+        yield running
+
+
+@pytest.fixture(params=["ours", "googles", "outlooks"])
 def servers(request: pytest.FixtureRequest) -> Servers:
     found: Servers = request.getfixturevalue(request.param)
     return found
@@ -222,9 +270,9 @@ class Story:
 
     def events(self, address: str) -> list[Event]:
         """Our events on that calendar, as the server has them."""
-        provider = base.load(base.CALENDARS, self.servers.sections["calendar"])(
-            self.servers.sections["calendar_section"]
-        )
+        organizers = {manager for manager, _ in self.pairs}
+        section = {**self.servers.sections["calendar_section"], "organizers": lambda _: organizers}
+        provider = base.load(base.CALENDARS, self.servers.sections["calendar"])(section)
         listed = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
         provider.close()
         return sorted((event for event in listed if event.key), key=lambda event: event.span)
@@ -290,7 +338,7 @@ CALLS = ("create", "update", "cancel", "send")
 def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[int]:
     """Where each boundary is passed for the first time; in the long proof, every time it is passed."""
     for number, name in enumerate(boundaries):
-        if not FULL and isinstance(servers, Googles) and not name.startswith(CALLS):
+        if not FULL and isinstance(servers, Googles | Outlooks) and not name.startswith(CALLS):
             continue
         if FULL or (boundaries.index(name) == number and (work == "create" or not name.startswith(COMMON))):
             yield number

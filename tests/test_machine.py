@@ -21,6 +21,8 @@ from sqlalchemy import select
 
 from tests import worlds
 from tests.doubles.google.company import GoogleCompany
+from tests.doubles.graph import Double
+from tests.doubles.graph.office import Office
 from tests.worlds import DANA, DAY, HOUR, KEY, KIM, MINUTE, SAM, START, contract, pair, pairs, people, person
 from worker.bootstrap import build
 from worker.domain.model import (
@@ -551,4 +553,27 @@ TestOnGoogle.settings = settings(
     TestCompany.settings,
     max_examples=40 if FULL else 3,
     stateful_step_count=60 if FULL else 25,
+)
+
+
+class OnOutlook(Company):
+    """The same company in Microsoft 365: the real provider, the strict double."""
+
+    def found(self, everybody: dict[str, Person], listed: dict[str, Pair]) -> World:
+        world = super().found(everybody, listed)
+        self.double = Double()
+        self.double.__enter__()
+        world.calendar = Office(self.double, everybody.values())
+        return world
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.double.__exit__()
+
+
+TestOnOutlook = OnOutlook.TestCase
+TestOnOutlook.settings = settings(
+    TestCompany.settings,
+    max_examples=40 if FULL else 2,
+    stateful_step_count=60 if FULL else 15,
 )
