@@ -383,6 +383,20 @@ def test_a_former_demo_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (out / "ledger.jsonl").read_bytes() == first  # the story is the same each time
 
 
+def test_on_microsoft_365_it_is_the_same_story(played: Played, tmp_path: Path) -> None:
+    """Whatever calendars people have: the first weeks are decided and done alike, on the strict double."""
+    run(tmp_path / "demo", "outlook", lambda _: None, weeks=4)
+    end = (cast.START + timedelta(weeks=4)).isoformat()
+    text = (tmp_path / "demo" / "ledger.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [_happened(one) for one in lines] == [_happened(one) for one in played.lines if one["at"] < end]
+    assert "Career conversation" in (tmp_path / "demo" / "calendars" / f"{cast.HELEN}.ics").read_text()
+
+
+def _happened(line: Line) -> tuple[object, ...]:
+    return tuple(line.get(name) for name in ("at", "what", "pair", "session", "state", "start", "act", "message", "to"))
+
+
 def test_a_provider_it_can_not_be_played_on_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(LongarcError, match="caldav"):
         run(tmp_path / "out", "exchange-2003")

@@ -51,42 +51,13 @@ class Desk:
 
     def add(self, entry: Entry, now: datetime) -> str:
         """Put an entry there; the text of it, for the calendars of those invited."""
-        text = str(self._composed(entry, now).to_ical(), "utf-8")
+        text = str(compose(entry, self.owner, self._zone, now).to_ical(), "utf-8")
         self._calendar.add_event(text)
         return text
 
     def receive(self, text: str) -> None:
         """Take over an entry that somebody else invited to, and that was accepted."""
         self._calendar.add_event(text)
-
-    def _composed(self, entry: Entry, now: datetime) -> Calendar:
-        calendar = Calendar()
-        calendar.add("prodid", PROGRAM)
-        calendar.add("version", "2.0")
-        event = Event()
-        event.add("uid", str(uuid5(NAMESPACE_URL, f"{self.owner}|{entry.title}|{entry.start}")))
-        event.add("dtstamp", now)
-        event.add("summary", entry.title)
-        event.add("dtstart", self._local(entry.start))
-        event.add("dtend", self._local(entry.end))
-        event.add("transp", "TRANSPARENT" if entry.free else "OPAQUE")
-        if entry.rule:
-            event.add("rrule", entry.rule)
-        if entry.without and isinstance(entry.start, datetime):
-            hour = entry.start.time()
-            event.add("exdate", [self._local(datetime.combine(day, hour)) for day in entry.without])
-        if entry.away:
-            event.add("x-microsoft-cdo-busystatus", "OOF")
-        if entry.with_whom:
-            _invite(event, self.owner, entry.with_whom)
-        if isinstance(entry.start, datetime):
-            event.add_component(_alarm())
-        calendar.add_component(event)
-        _name_zones(calendar)
-        return calendar
-
-    def _local(self, value: datetime | date) -> datetime | date:
-        return value.replace(tzinfo=self._zone) if isinstance(value, datetime) else value
 
     # --- what others, and Longarc, put there ------------------------------------------------------------------------
 
@@ -138,6 +109,38 @@ class Desk:
                     whole.add_component(part)
                     zones.add(name)
         return str(whole.to_ical(), "utf-8")
+
+
+def compose(entry: Entry, owner: Address, zone: ZoneInfo, now: datetime) -> Calendar:
+    """The entry as a program writes it."""
+
+    def local(value: datetime | date) -> datetime | date:
+        return value.replace(tzinfo=zone) if isinstance(value, datetime) else value
+
+    calendar = Calendar()
+    calendar.add("prodid", PROGRAM)
+    calendar.add("version", "2.0")
+    event = Event()
+    event.add("uid", str(uuid5(NAMESPACE_URL, f"{owner}|{entry.title}|{entry.start}")))
+    event.add("dtstamp", now)
+    event.add("summary", entry.title)
+    event.add("dtstart", local(entry.start))
+    event.add("dtend", local(entry.end))
+    event.add("transp", "TRANSPARENT" if entry.free else "OPAQUE")
+    if entry.rule:
+        event.add("rrule", entry.rule)
+    if entry.without and isinstance(entry.start, datetime):
+        hour = entry.start.time()
+        event.add("exdate", [local(datetime.combine(day, hour)) for day in entry.without])
+    if entry.away:
+        event.add("x-microsoft-cdo-busystatus", "OOF")
+    if entry.with_whom:
+        _invite(event, owner, entry.with_whom)
+    if isinstance(entry.start, datetime):
+        event.add_component(_alarm())
+    calendar.add_component(event)
+    _name_zones(calendar)
+    return calendar
 
 
 def _name_zones(calendar: Calendar) -> None:

@@ -99,4 +99,8 @@ def house(name: str, work: Path) -> House:
         from worker.demo.google import OnGoogle
 
         return OnGoogle(work)
-    raise LongarcError(f"The demo can't be played on {name}. Leave --provider out, or give caldav or google.")
+    if name == "outlook":
+        from worker.demo.outlook import OnOutlook
+
+        return OnOutlook(work)
+    raise LongarcError(f"The demo can't be played on {name}. Leave --provider out, or give caldav, google or outlook.")
