@@ -5,7 +5,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import calls, google, pages, search, startup, tick, year
+from bench import calls, google, outlook, pages, search, startup, tick, year
 
 PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("search", "Finding a time", search.measure),
@@ -13,6 +13,7 @@ PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("startup", "Starting the command", startup.measure),
     ("calls", "Requests to a calendar", calls.measure),
     ("google", "Requests to Google", google.measure),
+    ("outlook", "Microsoft 365, with answers that take 30 ms", outlook.measure),
     ("pages", "Pages", pages.measure),
 )
 README = Path(__file__).parent / "README.md"

@@ -1,0 +1,147 @@
+"""Microsoft 365, on the double with answers that take 30 ms: how many requests a quarter takes, and how long it takes
+to book many pairs from cold."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.company import company
+from tests.doubles.graph import Double
+from tests.doubles.graph.office import Office
+from worker.behaviour import CALM, Crowd
+from worker.bootstrap import Organizing, Worker, build
+from worker.clock import SteppedClock
+from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Pair, Span
+from worker.gate import SharedGate
+from worker.providers import graphschedule
+from worker.providers.gate import AT_ONCE
+from worker.providers.outlook import Organizers
+from worker.seal import Seal, new_key
+from worker.settings import Settings
+from worker.simulate import World, simulated_settings
+from worker.store import Store
+
+START = datetime(2027, 3, 1, 6, tzinfo=UTC)
+DELAY = 0.030
+PAIRS, DAYS = 28, 91
+COLD, HANDS = 500, 4
+
+
+class Counting(Office):
+    """Counts what is asked of the provider, and what it would take at the least, and by a script."""
+
+    least = 0
+    script = 0
+    looks = 0
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        organizing = {who for who in people if who.startswith("manager")}
+        stretches = len(list(graphschedule.stretches(window)))
+        others = len(people) - len(organizing)
+        self.least += len(organizing) + ceil(others / graphschedule.PEOPLE) * stretches
+        self.script += 2 * len(people)  # the default calendar, then its events
+        return super().free_busy(people, window)
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        found = super().changes(calendar, cursor, window)
+        # a round; everything besides on a full pass; what delta can't tell of events of ours that changed
+        self.least += 3 if found.full else 1 + bool(found.events or found.gone)
+        self.script += 2  # no rounds: the default calendar, then all of its events
+        return found
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        self.least += 1
+        self.script += 2
+        return super().create(calendar, draft)
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        self.least += 2  # whether it is still ours and unchanged, then the change
+        self.script += 3
+        return super().update(ref, draft)
+
+    def cancel(self, ref: EventRef) -> None:
+        self.least += 2
+        self.script += 3
+        super().cancel(ref)
+
+    def find(self, calendar: Address, key: str) -> Event | None:
+        """People look; that is no request of ours."""
+        before = Counter(self.double.counts)
+        found = super().find(calendar, key)
+        self.double.counts = before
+        return found
+
+
+def measure() -> list[tuple[str, str]]:
+    """Both measurements."""
+    return [*_quarter(), *_cold()]
+
+
+def _quarter() -> list[tuple[str, str]]:
+    persons, pairs = company(PAIRS, START.date())
+    with Double() as double:
+        double.delay = DELAY
+        office = Counting(double, persons.values(), _managers(pairs))
+        world = World(simulated_settings(Settings()), persons, pairs, START, calendar=office)
+        world.humans = Crowd(world, CALM, 1)
+        world.run_until(START + timedelta(days=DAYS))
+        ours = sum(double.counts.values()) - double.counts["batch"]  # its questions count, the cover doesn't
+        kinds = ", ".join(f"{count:,} {name}" for name, count in double.counts.most_common(5))
+        throttled = double.counts["throttled"]
+    return [
+        (f"requests in a quarter, {PAIRS} pairs", f"{ours:,} ({kinds})"),
+        ("requests per pair", f"{ours / PAIRS:.1f}"),
+        ("the least that could do, per pair", f"{office.least / PAIRS:.1f}"),
+        ("ratio (promised: at most 1.2)", f"{ours / office.least:.2f}"),
+        ("the same operations by a script with O365, per pair", f"{office.script / PAIRS:.1f}"),
+        ("throttled", f"{throttled}"),
+    ]
+
+
+def _cold() -> list[tuple[str, str]]:
+    persons, pairs = company(COLD, START.date())
+    with TemporaryDirectory() as folder, Double() as double:
+        clock = SteppedClock(START)
+        store = Store(f"sqlite:///{Path(folder) / 'bench.db'}", Seal([new_key()]))
+        store.create()
+        worker = build(simulated_settings(Settings()), clock, store=store, holder="bench")
+        office = Office(double, persons.values(), _managers(pairs))
+        office.provider._graph._gate = SharedGate(store, clock)
+        worker.services.use(calendars={"memory": office})
+        store.people.apply(persons, pairs, START)
+        store.people.note("people", "bench")
+        double.delay = DELAY
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(HANDS) as hands:
+            list(hands.map(lambda _: _live(worker), range(HANDS)))
+        took = time.perf_counter() - begun
+        booked = sum(bool(one.extended) for box in double.world.mailboxes.values() for one in box.items.values())
+        requests = sum(double.counts.values()) - double.counts["batch"]
+        busiest = max(Counter(path.split("/")[3] for _, path, _ in double.seen).values())
+        worker.close()
+    return [
+        (f"{COLD} pairs booked from cold, {HANDS} at work", f"{took:.1f} s, {booked} events, {requests:,} requests"),
+        ("one after the other those would take", f"{requests * DELAY:.1f} s"),
+        ("the busiest mailbox at its limit would take", f"{busiest * DELAY / AT_ONCE:.1f} s"),
+        ("throttled", f"{double.counts['throttled']}, at most {max(double.peak.values())} at once in a mailbox"),
+    ]
+
+
+def _managers(pairs: Mapping[str, Pair]) -> Organizers:
+    """Who may have invited somebody, as the worker itself is wired."""
+    return Organizing(pairs.values, {pair.manager for pair in pairs.values()})
+
+
+def _live(worker: Worker) -> None:
+    """What a process does until nothing is due."""
+    idle = 0
+    while idle < 3:
+        busy = worker.sync.run(worker.holder)
+        busy = worker.sweep.run(worker.holder) or busy
+        busy = worker.outbox.run(worker.holder, 10) or busy
+        idle = 0 if busy else idle + 1
