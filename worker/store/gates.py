@@ -24,7 +24,8 @@ class Gates:
         mine = gate.c.name == name
         with self._database.write() as connection:
             connection.execute(delete(gate).where(mine, gate.c.held_until <= now))
-            held = dict(connection.execute(select(gate.c.room, gate.c.held_until).where(mine)).tuples().all())
+            found = connection.execute(select(gate.c.room, gate.c.held_until).where(mine))
+            held = {row.room: row.held_until for row in found}
             room = next((n for n in range(1, rooms + 1) if n not in held), 0)
             if room and DOOR not in held:
                 row = {"name": name, "room": room, "holder": holder, "held_until": until}
