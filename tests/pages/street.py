@@ -101,7 +101,7 @@ class Street:
     def looking(self, size: dict[str, int] | None = None, **how: Any) -> Iterator[Page]:
         """Somebody's browser, with a mind of its own. Fails on what a page's script or policy complains of."""
         context: BrowserContext = self.browser.new_context(viewport=size or DESKTOP, **how)  # type: ignore[arg-type]
-        context.set_default_timeout(8000)
+        context.set_default_timeout(30_000)  # a page takes a moment where much else is going on
         page, complaints = context.new_page(), []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)

@@ -11,6 +11,8 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.doubles.calendarmail import CalendarMail
+
 Json = dict[str, Any]
 
 _NUMBERS = count(1)
@@ -149,6 +151,7 @@ class World:
     def __init__(self) -> None:
         self.mailboxes: dict[str, Mailbox] = {}
         self.invitations: list[tuple[str, str, str]] = []  #: kind, from, to: the calendar mail that would have gone
+        self.outgoing: list[CalendarMail] = []  #: those of them that leave this tenant
 
     def person(self, address: str, zone: str = "UTC") -> Mailbox:
         address = address.casefold()
@@ -162,6 +165,8 @@ class World:
             address = guest["address"]
             self.invitations.append(("request", item.organizer, address))
             mailbox = self.mailboxes.get(address)
+            if mailbox is None:
+                self.outgoing.append(_leaving("REQUEST", item, address))
             if mailbox is None or address == item.organizer:
                 continue
             copy = mailbox.of_uid(item.uid)
@@ -214,6 +219,8 @@ class World:
         for address in sorted(addresses):
             self.invitations.append(("cancel", item.organizer, address))
             mailbox = self.mailboxes.get(address)
+            if mailbox is None:
+                self.outgoing.append(_leaving("CANCEL", item, address))
             copy = mailbox.of_uid(item.uid) if mailbox else None
             if mailbox and copy:
                 mailbox.drop(copy)
@@ -222,3 +229,7 @@ class World:
         """The organizer takes it off everywhere."""
         self.uninvite(item, {guest["address"] for guest in item.attendees})
         item.mailbox.drop(item)
+
+
+def _leaving(method: str, item: Item, guest: str) -> CalendarMail:
+    return CalendarMail(method, item.uid, item.organizer, guest, item.start, item.end, item.version)

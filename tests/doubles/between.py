@@ -1,0 +1,122 @@
+"""The way between the two services: calendar mail that leaves one of them arrives at the other, and answers go back."""
+
+from base64 import b32hexencode
+from collections.abc import Callable
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+from tests.doubles.calendarmail import CalendarMail, read
+from tests.doubles.google import Google
+from tests.doubles.google.entries import Entry
+from tests.doubles.graph import Double
+from tests.doubles.graph.state import Item
+
+_SUFFIX = "@google.com"  #: a UID of Google's is the event's id with this behind it
+
+
+class Between:
+    """Carries mail from one to the other. `carried` is all that went."""
+
+    def __init__(self, google: Google, graph: Double) -> None:
+        self._google, self._graph = google.calendars, graph.world
+        self._read = 0
+        self.carried: list[EmailMessage] = []
+
+    def carry(self) -> None:
+        """Deliver what has left either of them."""
+        notices = self._google.notices[self._read :]
+        self._read += len(notices)
+        for notice in notices:
+            if notice.to in self._graph.mailboxes:
+                method = "CANCEL" if notice.what == "cancellation" else "REQUEST"
+                self._send(self._from_google(method, notice.event, notice.to), self._to_graph)
+        leaving, self._graph.outgoing = self._graph.outgoing, []
+        for mail in leaving:
+            if mail.guest in self._google.shelves:
+                self._send(mail, self._to_google)
+
+    def _send(self, what: CalendarMail, take: Callable[[CalendarMail], None]) -> None:
+        mail = what.mail()
+        self.carried.append(mail)
+        arrived = message_from_bytes(mail.as_bytes(), policy=default)
+        assert isinstance(arrived, EmailMessage)
+        take(read(arrived))
+
+    # --- from Google to Microsoft ---
+
+    def _entry(self, name: str) -> Entry:
+        found = [shelf.entries[name] for shelf in self._google.shelves.values() if name in shelf.entries]
+        return found[0]
+
+    def _from_google(self, method: str, name: str, guest: str) -> CalendarMail:
+        entry = self._entry(name)
+        start, end = entry.span(self._google.shelves[entry.organizer].zone)
+        return CalendarMail(method, f"{name}{_SUFFIX}", entry.organizer, guest, start, end, entry.tick)
+
+    def _to_graph(self, mail: CalendarMail) -> None:
+        box = self._graph.mailboxes[mail.guest]
+        copy = box.of_uid(mail.uid)
+        if mail.method == "CANCEL":
+            if copy:
+                box.drop(copy)
+            return
+        if copy is None:
+            copy = Item(box, mail.uid, mail.organizer, mail.start, mail.end)
+            box.add(copy)
+        copy.put_at(mail.start, mail.end, None)
+        copy.response = "notResponded"
+        copy.properties |= {"subject": "Invitation", "showAs": "tentative"}
+        box.touch(copy)
+
+    # --- from Microsoft to Google ---
+
+    def _to_google(self, mail: CalendarMail) -> None:
+        shelf, name = self._google.shelves[mail.guest], _name(mail.uid)
+        if mail.method == "CANCEL":
+            if name in shelf.entries:
+                shelf.entries[name].cancelled = True
+                self._google._touch(shelf.entries[name])
+            return
+        entry = shelf.entries.setdefault(name, Entry(name, mail.organizer, {}))
+        times = {"start": mail.start, "end": mail.end}
+        stamps = {side: {"dateTime": at.isoformat(), "timeZone": "UTC"} for side, at in times.items()}
+        entry.told, entry.cancelled = {"summary": "Invitation", **stamps}, False
+        entry.guests = {mail.guest: {"email": mail.guest, "responseStatus": "needsAction"}}
+        self._google._touch(entry)
+
+    # --- answers ---
+
+    def answer(self, guest: str, answer: str) -> None:
+        """Somebody answers the newest invitation that came from the other service: `ACCEPTED` or `DECLINED`."""
+        to = [one for mail in self.carried if (one := read(mail)).guest == guest and one.method == "REQUEST"][-1]
+        reply = CalendarMail("REPLY", to.uid, to.organizer, guest, to.start, to.end, to.sequence, answer)
+        if guest in self._graph.mailboxes:
+            copy = self._graph.mailboxes[guest].of_uid(to.uid)
+            assert copy is not None
+            self._graph.respond(copy, answer.lower())
+            self._send(reply, self._back_to_google)
+        else:
+            entry = self._google.shelves[guest].entries[_name(to.uid)]
+            entry.guests[guest]["responseStatus"] = answer.lower()
+            self._google._touch(entry)
+            self._send(reply, self._back_to_graph)
+
+    def _back_to_google(self, mail: CalendarMail) -> None:
+        entry = self._entry(mail.uid.removesuffix(_SUFFIX))
+        entry.guests[mail.guest]["responseStatus"] = mail.answer.lower()
+        self._google._touch(entry)
+
+    def _back_to_graph(self, mail: CalendarMail) -> None:
+        box = self._graph.mailboxes[mail.organizer]
+        item = box.of_uid(mail.uid)
+        assert item is not None
+        for one in item.attendees:
+            if one["address"] == mail.guest:
+                one["response"] = mail.answer.lower()
+        box.touch(item)
+
+
+def _name(uid: str) -> str:
+    """How Google calls an event that came by mail."""
+    return "in" + b32hexencode(uid.encode()).decode().rstrip("=").lower()

@@ -1,0 +1,65 @@
+"""Calendar mail (RFC 6047): what one service sends to somebody who has a calendar at another one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from typing import Any
+
+from icalendar import Calendar
+from icalendar import Event as VEvent
+from icalendar.prop import vCalAddress
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarMail:
+    """A REQUEST or a CANCEL from the organizer, or a guest's REPLY (RFC 5546)."""
+
+    method: str
+    uid: str
+    organizer: str
+    guest: str
+    start: datetime
+    end: datetime
+    sequence: int = 0
+    answer: str = "NEEDS-ACTION"  #: PARTSTAT
+
+    def mail(self) -> EmailMessage:
+        """As it goes over the wire."""
+        calendar, event = Calendar(), VEvent()
+        for name, value in {"prodid": "-//test//EN", "version": "2.0", "method": self.method}.items():
+            calendar.add(name, value)
+        guest = vCalAddress(f"mailto:{self.guest}")
+        guest.params["PARTSTAT"] = self.answer
+        event.add("uid", self.uid)
+        event.add("dtstamp", self.start)
+        event.add("dtstart", self.start)
+        event.add("dtend", self.end)
+        event.add("sequence", self.sequence)
+        event.add("organizer", vCalAddress(f"mailto:{self.organizer}"))
+        event.add("attendee", guest)
+        calendar.add_component(event)
+        mail = EmailMessage()
+        writer, reader = (self.guest, self.organizer) if self.method == "REPLY" else (self.organizer, self.guest)
+        mail["From"], mail["To"], mail["Subject"] = writer, reader, self.method.title()
+        mail.set_content("See the attachment.")
+        text = calendar.to_ical().decode()
+        mail.add_alternative(text, subtype="calendar", params={"method": self.method})
+        return mail
+
+
+def read(mail: EmailMessage) -> CalendarMail:
+    """What a calendar program makes of a mail with a calendar part."""
+    part = next(one for one in mail.walk() if one.get_content_type() == "text/calendar")
+    calendar: Any = Calendar.from_ical(part.get_content())
+    (event,) = calendar.walk("VEVENT")
+    guest = event["ATTENDEE"]
+    return CalendarMail(
+        str(calendar["METHOD"]),
+        str(event["UID"]),
+        str(event["ORGANIZER"]).removeprefix("mailto:"),
+        str(guest).removeprefix("mailto:"),
+        event.start,
+        event.end,
+        int(event["SEQUENCE"]),
+        str(guest.params["PARTSTAT"]),
+    )
