@@ -1,6 +1,6 @@
-"""A manager with four reports on real servers, pages and all, and a browser that finds its way there.
+"""A manager with five reports on real servers, pages and all, and a browser that finds its way there.
 
-The calendar server, the mail server and the pages are real; the clock is stepped. Every conversation of the four has
+The calendar server, the mail server and the pages are real; the clock is stepped. Every conversation of the five has
 just been held, and the mail that asks for its contract lies in the manager's mailbox.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.pages.rooms import ALEX, LEE
-from tests.worlds import DANA, KIM, OPERATOR, SAM, START, new_store, pair, pairs, person, settings
+from tests.worlds import DANA, KIM, OPERATOR, SAM, START, contract, new_store, pair, pairs, person, settings
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Commitment, Event, Kind, Owner, Session, Span, State
@@ -32,7 +32,9 @@ CHROMIUM = next(
 )
 #: The browser is told where this is; no other machine is asked.
 BASE = "http://longarc.test"
-REPORTS = (SAM, KIM, ALEX, LEE)
+NOAH = "noah@corp.example"
+#: A story each; the last one's is told already, for whoever only looks.
+REPORTS = (SAM, KIM, ALEX, LEE, NOAH)
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -112,7 +114,7 @@ class Street:
 
 @contextmanager
 def street(folder: Path) -> Iterator[Street]:
-    """Everything running, the four conversations held."""
+    """Everything running, the five conversations held, the last one's contract recorded."""
     people = {one: person(one, calendar="caldav", mail="smtp") for one in (DANA, *REPORTS)}
     clock = SteppedClock(START)
     with Embedded(folder, list(people), zones=dict.fromkeys(people, "Europe/Berlin")) as servers:
@@ -137,6 +139,7 @@ def street(folder: Path) -> Iterator[Street]:
             made = Street(worker, clock, servers, browser)
             made.tick()
             made.run_until(made.all_held, START + timedelta(days=60))
+            worker.acts.record(made.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))
             made.tick()
             yield made
             browser.close()

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.pages.rooms import ALEX, LEE
-from tests.pages.street import CHROMIUM, DESKTOP, PHONE, Street, street
+from tests.pages.street import CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
 from tests.worlds import DANA, KIM, OPERATOR, SAM
 from worker.domain.model import Owner, Standing, State
 from worker.links import Links, Pass, Purpose
@@ -160,12 +160,12 @@ def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_fi
 def ways_of(here: Street) -> dict[str, str]:
     """A link to each of the pages, as mails would carry them."""
     links = Links("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
-    sessions = here.worker.store.register.sessions(f"{DANA}>{SAM}")
+    sessions = here.worker.store.register.sessions(f"{DANA}>{NOAH}")
     coming = next(one.id for one in sessions if one.booked and one.kind == "career")
     wanted = {
-        "contract": (DANA, Purpose.CONTRACT, here.session(SAM).id),
+        "contract": (DANA, Purpose.CONTRACT, here.session(NOAH).id),
         "time": (DANA, Purpose.TIME, coming),
-        "me": (SAM, Purpose.ME, ""),
+        "me": (NOAH, Purpose.ME, ""),
         "team": (DANA, Purpose.TEAM, ""),
         "status": (OPERATOR, Purpose.STATUS, ""),
     }
@@ -206,7 +206,7 @@ def test_axe_finds_nothing(here: Street) -> None:
                 open_all(page)
                 assert findings(page) == [], name
                 if name == "team":
-                    page.get_by_role("link", name="Sam", exact=True).first.click()
+                    page.get_by_role("link", name="Noah", exact=True).first.click()
                     open_all(page)
                     assert findings(page) == [], "person"
             page.goto("http://longarc.test/")
