@@ -7,7 +7,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Pair, Person
 from worker.drafts import Drafts
 from worker.emails import Emails
-from worker.errors import LongarcError, Problems
+from worker.errors import LongarcError, Problems, ProviderError
 from worker.gate import SharedGate
 from worker.outbox import Outbox
 from worker.providers import base
@@ -262,7 +262,7 @@ def import_people(worker: Worker, *, force: bool = False) -> bool:
         raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
     if digest == store.people.fact("people"):
         return False
-    people = read_people(settings, now)
+    people = _filled(worker, read_people(settings, now))
     difference = store.people.difference(people.persons, people.pairs)
     if difference.cancels > settings.policy.max_cancels and not force:
         raise Refused(
@@ -276,6 +276,36 @@ def import_people(worker: Worker, *, force: bool = False) -> bool:
     return True
 
 
+def _filled(worker: Worker, people: people_file.People) -> people_file.People:
+    """What the file leaves to people's calendars to say. Each is asked once, when somebody is new; whoever can't be
+    asked works at the usual hours, in UTC when no zone is known, and the operator is told."""
+    if not people.unsaid:
+        return people
+    known, persons, missing = worker.store.people.all(), dict(people.persons), []
+    for address, columns in people.unsaid.items():
+        person, old = persons[address], known.get(address)
+        habits = base.Habits(old.zone, old.hours) if old else _habits(worker, person)
+        zone = habits.zone if "time_zone" in columns else person.zone
+        hours = habits.hours if "working_hours" in columns else person.hours
+        persons[address] = replace(person, zone=zone or person.zone, hours=hours or person.hours)
+        missing += [address] if zone is None else []
+    if missing:
+        words = f"No time zone is known of {', '.join(missing[:20])}: UTC holds. Write theirs into the people file."
+        now = worker.clock()
+        worker.store.outbox.alert(f"zones:{now:%Y-%m-%d}", words, now, worker.settings.operator)
+    return replace(people, persons=persons)
+
+
+def _habits(worker: Worker, person: Person) -> base.Habits:
+    try:
+        tell = getattr(worker.services.calendar(person.calendar), "habits", None)
+        found: base.Habits = tell(person.email) if tell else base.Habits()
+    except ProviderError as error:
+        log.warning("%s", error, extra={"action": "habits_unread", "calendar": person.email})
+        return base.Habits()
+    return found
+
+
 def read_people(settings: Settings, now: datetime) -> people_file.People:
     """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
     try:
@@ -287,6 +317,7 @@ def read_people(settings: Settings, now: datetime) -> people_file.People:
             default_every=settings.rules.default_every,
             default_minutes=settings.rules.default_minutes,
             default_locale=settings.locale,
+            telling=base.TELLING,
         )
     except OSError as error:
         raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from error

@@ -60,6 +60,8 @@ class People:
 
     persons: Mapping[Address, Person]
     pairs: Mapping[str, Pair]
+    #: who lacks a time zone or working hours here, and has a calendar that may tell them: which of the two columns
+    unsaid: Mapping[Address, frozenset[str]] = field(default_factory=dict)
 
 
 def load(
@@ -73,15 +75,18 @@ def load(
     default_locale: str = "en",
     default_calendar: str = "caldav",
     default_mail: str = "smtp",
+    telling: Collection[str] = (),
 ) -> People:
     """Read the people file. Raises Problems with everything that is wrong in it.
 
-    `calendars` and `mailers` are the providers that may be named; the defaults fill empty cells. A pair is first seen
-    `today`; whoever has seen it before knows better.
+    `calendars` and `mailers` are the providers that may be named; the defaults fill empty cells. Of those in `telling`
+    the calendar itself tells a person's time zone and working hours, so that both cells may stay empty. A pair is
+    first seen `today`; whoever has seen it before knows better.
     """
     report = _Report(path.name)
     rows = list(_rows(_decoded(path, report), report))
-    accepted = _Accepted(one_of(list(dict.fromkeys([*calendars, NO_CALENDAR]))), one_of(list(mailers)))
+    named = one_of(list(dict.fromkeys([*calendars, NO_CALENDAR])))
+    accepted = _Accepted(named, one_of(list(mailers)), frozenset(telling))
     defaults = _Defaults(
         person=Person(
             email="",
@@ -163,6 +168,7 @@ class _Accepted:
 
     calendar: Callable[[str], str]
     mail: Callable[[str], str]
+    telling: frozenset[str] = frozenset()  #: calendars that tell the zone and the hours of their owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,7 @@ class _Known:
 def _people(rows: Sequence[_Row], accepted: _Accepted, defaults: _Defaults, report: _Report) -> People:
     persons: dict[Address, Person] = {}
     pairs: dict[str, Pair] = {}
+    unsaid: dict[Address, frozenset[str]] = {}
     known = _Known()
     for row in rows:
         person = _person(row, accepted, defaults.person)
@@ -196,8 +203,16 @@ def _people(rows: Sequence[_Row], accepted: _Accepted, defaults: _Defaults, repo
             known.managers[person.email] = pair.manager
             pairs[pair.id] = pair
         persons[person.email] = person
+        if empty := _untold(row, accepted):
+            unsaid[person.email] = empty
     _check_managers(known)
-    return People(persons, pairs)
+    return People(persons, pairs, unsaid)
+
+
+def _untold(row: _Row, accepted: _Accepted) -> frozenset[str]:
+    """The cells that are empty, and that this person's calendar may fill."""
+    tells = row.cells.get("calendar", "").casefold() in accepted.telling
+    return frozenset(column for column in ("time_zone", "working_hours") if tells and not row.cells.get(column))
 
 
 _ONE_ROW = "Keep one row for each person."
@@ -206,8 +221,9 @@ _REVIEW = one_of(list(Review))
 
 
 def _person(row: _Row, accepted: _Accepted, default: Person) -> Person:
+    untold = _untold(row, accepted)
     for column in ("email", "name", "time_zone", "country"):
-        if not row.cells.get(column) and column in row.cells:
+        if not row.cells.get(column) and column in row.cells and column not in untold:
             row.note(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
     return replace(
         default,

@@ -28,7 +28,7 @@ from email.message import EmailMessage
 from importlib import import_module
 from typing import Any, Protocol
 
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span, WorkingHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,17 @@ class Mailer(Protocol):
     def was_sent(self, key: str) -> bool | None:
         """Whether the message of that key went out; None when this service can't know."""
 
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a calendar says of its owner: the zone and the hours; None is what it doesn't say, or nobody understands."""
+
+    zone: str | None = None
+    hours: WorkingHours | None = None
+
+
+#: Calendars that tell the habits of their owners, by `habits(person)`.
+TELLING = frozenset({"outlook"})
 
 #: Where each kind lives: imported when it is first used, so that nobody pays for a vendor library they don't need.
 #: A factory takes its own section of the settings, a mapping of plain values, secrets already read.

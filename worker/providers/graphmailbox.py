@@ -1,7 +1,6 @@
 """What a mailbox says of its owner: the zone the person lives in, and the hours the person works."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,17 +8,10 @@ from worker.domain.model import Address, WorkingHours
 from worker.domain.worktime import parse_hours
 from worker.errors import Permanent
 from worker.providers import graphzones
+from worker.providers.base import Habits
 from worker.providers.graph import Graph
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """The owner's zone and hours; None is what the mailbox does not say, or nobody understands."""
-
-    zone: str | None = None
-    hours: WorkingHours | None = None
 
 
 class Mailboxes:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, Permanent, ProviderError, Unavailable
 from worker.providers import graphauth, graphchecks, graphdelta, graphevents, graphmail, graphschedule
-from worker.providers.base import Finding
+from worker.providers.base import Finding, Habits
 from worker.providers.gate import Gate, LocalGate
 from worker.providers.graph import DeadToken, Duplicate, Graph, Json
 from worker.providers.graphmailbox import Mailboxes
@@ -303,6 +303,12 @@ class OutlookCalendar:
             return self._graph.get(calendar, _path(event_id), select=_WHOLE, expand=graphevents.EXPAND)
         except NotFound:
             return None
+
+    # --- the owner ---
+
+    def habits(self, person: Address) -> Habits:
+        """The owner's time zone and working hours, as the mailbox has them."""
+        return self.mailboxes.habits(person)
 
     # --- proving ----------------------------------------------------------------------------------------------------
 
