@@ -12,6 +12,7 @@ from tests.worlds import (
     MINUTE,
     OPERATOR,
     SAM,
+    SERVICE,
     WEEK,
     Counts,
     Fails,
@@ -26,6 +27,7 @@ from tests.worlds import (
 )
 from worker.domain.model import Answer, Changes, Kind, Review, Session, Show, Span
 from worker.errors import NotFound, RateLimited, Unavailable
+from worker.providers.memory import MemoryCalendar
 
 
 def booked(office: Office) -> Session:
@@ -297,4 +299,27 @@ def test_a_review_inside_a_1on1_follows_it(database_url: str) -> None:
     office.run_to(again.span.start)
     (note,) = office.mails("review_note")
     assert DANA in note["To"]
+    office.close()
+
+
+def test_what_can_t_be_written_on_a_calendar_that_reads_empty_is_tried_now_and_then() -> None:
+    """The reading is not believed, and the change finds nothing: the two must not chase each other."""
+    persons, listed = company(6)
+    office = Office(persons=persons, listed=listed)
+    office.run(HOUR)
+    session = office.store.register.sessions()[0]
+    empty = MemoryCalendar()
+    office.worker.services.use(calendars={SERVICE: empty})
+    office.worker.acts.defer(session.id)
+    before = len(office.messages())
+    office.tick()
+    assert len(office.messages()) <= before + 4
+    office.run(HOUR)
+    assert len(office.messages("event.update")) <= 15
+    assert len(office.mails("operator_alert")) == 1
+    office.worker.services.use(calendars={SERVICE: office.calendar})
+    office.run(DAY)
+    again = office.store.register.session(session.id)
+    assert again is not None and again.booked
+    assert office.event(again).span == again.span
     office.close()

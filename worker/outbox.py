@@ -175,6 +175,7 @@ class Outbox:
             over=attempt.over,
             gone=attempt.gone,
             fields=attempt.fields,
+            reread=attempt.reread,
         )
         return ending, attempt
 

@@ -87,7 +87,7 @@ class Sync:
         """Read it from that cursor on and write down what it told; true when it has to tell it once more."""
         known = self._store.calendars.known(look.address, now)
         changes = provider.changes(look.address, cursor, window(now))
-        reading = read(changes, known, look.address, now)
+        reading = read(changes, known, look.address, now, distrusted=look.cursor is None)
         size = len(changes.events) if changes.full else None
         upto = cursor if reading.early else changes.cursor
         self._store.calendars.save(look, holder, reading, upto, size=size, now=now)
@@ -117,8 +117,11 @@ def window(now: datetime) -> Span:
     return Span(day - BACK, day + AHEAD)
 
 
-def read(changes: Changes, known: Known, organizer: Address, now: datetime) -> Reading:
-    """What a calendar told. Raises Refused when it tells that everything is gone: that is not believed."""
+def read(changes: Changes, known: Known, organizer: Address, now: datetime, *, distrusted: bool = False) -> Reading:
+    """What a calendar told. Raises Refused when it tells that everything is gone: that is not believed.
+
+    Of a calendar that was distrusted everything matters, a new etag too: somebody waits to write with it.
+    """
     listed = {event.key: event for event in changes.events if event.key}
     vanished = set(changes.gone)
     placed: list[tuple[Placed, str]] = []
@@ -135,7 +138,7 @@ def read(changes: Changes, known: Known, organizer: Address, now: datetime) -> R
             "Look whether the calendar was replaced or access was lost; it is read again until then."
         )
     moved = [(new, known.placed[new.key]) for new, _ in placed]
-    wake = {known.pairs[new.key] for new, old in moved if _matters(new, old)}
+    wake = {known.pairs[new.key] for new, old in moved if distrusted or _matters(new, old)}
     meetings = [(event, known.reports[who]) for event, who in _one_on_ones(changes, organizer, known)]
     voided = {event.series for event in changes.events if event.series} | vanished
     return Reading(

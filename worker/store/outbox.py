@@ -7,7 +7,7 @@ index, and a message whose holder died is due again by itself.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
@@ -20,6 +20,9 @@ from worker.store.plans import wake
 from worker.store.tables import at, one_of
 
 log = logging.getLogger(__name__)
+
+#: Reading the calendar wakes the pair by itself when it tells anything; else it is planned again after so long.
+AFTER_READING = timedelta(minutes=5)
 
 message, event = tables.message, tables.event
 
@@ -103,6 +106,7 @@ class Ending:
     over: str = ""  #: the etag of what stood there when it was written; empty when there was nothing
     gone: str = ""  #: key of an event that stands no more
     fields: Mapping[str, Any] | None = None  #: for the history, when it was done
+    reread: bool = False  #: the calendar is not what we thought: planning waits until it was read again
 
 
 class OutboxRows:
@@ -138,9 +142,12 @@ class OutboxRows:
                 connection,
                 [(now, e.message.what.value, e.message.pair, _session(e.message), "", e.fields or {}) for e in done],
             )
-            again = sorted({e.message.pair for e in ours if e.settlement.replan}.union(seen_since))
+            replan = [e for e in ours if e.settlement.replan]
+            again = sorted({e.message.pair for e in replan if not e.reread}.union(seen_since))
             if again:
                 wake(connection, again, now)
+            if later := sorted({e.message.pair for e in replan if e.reread}):
+                wake(connection, later, now + AFTER_READING)
 
     def _settled(self, connection: Connection, ending: Ending, holder: str) -> bool:
         values = {
