@@ -1,7 +1,7 @@
 """The connection to the database, and the one object that the rest of the program asks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import OperationalError as DriverError
@@ -125,7 +125,10 @@ def _engine(url: str, lite: bool) -> Engine:
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, below
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        with suppress(DriverError):  # it stays with the file: while another process sets it, this one need not
+            cursor.execute("PRAGMA journal_mode=WAL")
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
