@@ -1,7 +1,7 @@
 """A whole company on the stand-in, in place of the calendar in memory: the same people, over the wire."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,16 +9,11 @@ from typing import Any
 from tests.doubles.google.hands import GoogleHands
 from tests.doubles.google.schema import Refusal
 from tests.doubles.google.server import Google
+from tests.doubles.served import Served
 from worker.clock import Clock
 from worker.domain.model import (
     Address,
     Answer,
-    Changes,
-    Cursor,
-    Event,
-    EventDraft,
-    EventRef,
-    FreeBusy,
     Person,
     Show,
     Span,
@@ -26,10 +21,9 @@ from worker.domain.model import (
 from worker.providers import google
 from worker.providers.googleauth import OWN, READ
 from worker.providers.googleevents import event_id
-from worker.providers.memory import MemoryCalendar
 
 
-class GoogleCompany(MemoryCalendar):
+class GoogleCompany(Served[google.GoogleCalendar]):
     """What the simulation asks of its calendar, done on the stand-in: by the provider what the worker asks, by hands
     what people do. `fail` may be set to make operations fail, before they reach Google or after."""
 
@@ -54,37 +48,6 @@ class GoogleCompany(MemoryCalendar):
         self.provider.close()
         self.google.__exit__()
         self._folder.cleanup()
-
-    # --- what the worker asks ---
-
-    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        self._may_fail("free_busy")
-        return self.provider.free_busy(people, window)
-
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
-        self._may_fail("changes")
-        return self.provider.changes(calendar, cursor, window)
-
-    def create(self, calendar: Address, draft: EventDraft) -> Event:
-        self._may_fail("create")
-        event = self.provider.create(calendar, draft)
-        self._may_fail("create.done")
-        return event
-
-    def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        self._may_fail("update")
-        event = self.provider.update(ref, draft)
-        self._may_fail("update.done")
-        return event
-
-    def cancel(self, ref: EventRef) -> None:
-        self._may_fail("cancel")
-        self.provider.cancel(ref)
-        self._may_fail("cancel.done")
-
-    def find(self, calendar: Address, key: str) -> Event | None:
-        self._may_fail("find")
-        return self.provider.find(calendar, key)
 
     def stands(self, calendar: Address, key: str) -> bool:
         """Whether our event of that key is on that calendar, organizer's or guest's."""

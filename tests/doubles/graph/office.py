@@ -6,27 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from tests.doubles.graph.hands import Hands, section
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item
+from tests.doubles.served import Served
 from worker.domain.model import (
     Address,
     Answer,
-    Changes,
-    Cursor,
-    Event,
-    EventDraft,
-    EventRef,
-    FreeBusy,
     Person,
     Show,
     Span,
 )
 from worker.errors import NotFound
 from worker.providers import outlook
-from worker.providers.base import Finding
-from worker.providers.memory import MemoryCalendar
 from worker.providers.outlook import Organizers
 
 
-class Office(MemoryCalendar):
+class Office(Served[outlook.OutlookCalendar]):
     """Everybody's mailbox on the double, with what people do to it."""
 
     def __init__(self, double: Double, people: Iterable[Person], organizers: Organizers | None = None) -> None:
@@ -38,40 +31,6 @@ class Office(MemoryCalendar):
             double.world.person(person.email, person.zone)
         self.provider = outlook.calendar(section(double, organizers=organizers or self.hands.organizers))
         self._touched: set[Address] = set()
-
-    # --- what the worker asks ---------------------------------------------------------------------------------------
-
-    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        self._may_fail("free_busy")
-        return self.provider.free_busy(people, window)
-
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
-        self._may_fail("changes")
-        return self.provider.changes(calendar, cursor, window)
-
-    def create(self, calendar: Address, draft: EventDraft) -> Event:
-        self._may_fail("create")
-        made = self.provider.create(calendar, draft)
-        self._may_fail("create.done")
-        return made
-
-    def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        self._may_fail("update")
-        made = self.provider.update(ref, draft)
-        self._may_fail("update.done")
-        return made
-
-    def cancel(self, ref: EventRef) -> None:
-        self._may_fail("cancel")
-        self.provider.cancel(ref)
-        self._may_fail("cancel.done")
-
-    def find(self, calendar: Address, key: str) -> Event | None:
-        self._may_fail("find")
-        return self.provider.find(calendar, key)
-
-    def check(self, person: Address) -> list[Finding]:
-        return self.provider.check(person)
 
     # --- what people do ---------------------------------------------------------------------------------------------
 
