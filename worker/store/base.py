@@ -1,6 +1,6 @@
 """The connection to the database, and the one object that the rest of the program asks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
@@ -17,11 +17,9 @@ from sqlalchemy.pool import StaticPool
 from worker.errors import LongarcError
 from worker.seal import Seal
 from worker.store import tables
+from worker.store.prepared import Prepared
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-#: How a transaction that only reads is told from one that writes.
-_READS: dict[str, Any] = {"reading": True}
-_REPEATABLE: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
 #: How long a writer waits for another before it gives up, in seconds.
 PATIENCE = 30
 
@@ -38,19 +36,23 @@ class Database:
         self.lite = self.url.get_backend_name() == "sqlite"
         self.engine = _engine(url, self.lite)
         # the same pool of connections; how a transaction begins is said once, not with each
-        self._reader = self.engine.execution_options(**(_READS if self.lite else _REPEATABLE))
-        self._upserts: dict[tuple[str, ...], Executable] = {}
+        self._reader = self.engine if self.lite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._inserts: dict[tuple[str, ...], Prepared] = {}
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view; nothing is written."""
         with self._connect(self._reader) as connection, connection.begin():
+            if self.lite:
+                _begin(connection, "BEGIN")
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """All of it is written at the end, or nothing."""
         with self._connect(self.engine) as connection, connection.begin():
+            if self.lite:  # a writer takes its lock at once: two that read first and write later would stop each other
+                _begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     def _connect(self, engine: Engine) -> Connection:
@@ -62,27 +64,32 @@ class Database:
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert the rows, or change those columns of the rows that are there already."""
-        if rows:
-            name = (table.name, *rows[0])
-            if name not in self._upserts:
-                self._upserts[name] = self._upsert(table, list(rows[0]))
-            connection.execute(self._upserts[name], list(rows))
-
-    def _upsert(self, table: Table, columns: Sequence[str]) -> Executable:
-        insert = (sqlite if self.lite else postgresql).insert(table)
-        key = [column.name for column in table.primary_key]
-        changes = {name: insert.excluded[name] for name in columns if name not in key}
-        made: Executable = insert.on_conflict_do_update(index_elements=key, set_=changes)
-        return made
+        self._insert(connection, table, rows)
 
     def insert_new(
-        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Iterable[str]
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str]
     ) -> None:
         """Insert the rows whose unique columns aren't there yet; leave the others as they are."""
+        self._insert(connection, table, rows, unique)
+
+    def _insert(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str] = ()
+    ) -> None:
         if not rows:
             return
+        columns = tuple(rows[0])
+        name = (table.name, *columns, "unique", *unique)
+        if name not in self._inserts:
+            self._inserts[name] = self._prepared_insert(table, columns, unique)
+        self._inserts[name].run_each(connection, rows)
+
+    def _prepared_insert(self, table: Table, columns: Sequence[str], unique: Sequence[str]) -> Prepared:
         insert = (sqlite if self.lite else postgresql).insert(table)
-        connection.execute(insert.on_conflict_do_nothing(index_elements=list(unique)), list(rows))
+        if unique:
+            return Prepared(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
+        key = [column.name for column in table.primary_key]
+        changes = {name: insert.excluded[name] for name in columns if name not in key}
+        return Prepared(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
 
     def migrate(self) -> None:
         """Bring the schema up to date. Safe to call from many processes at once."""
@@ -114,16 +121,16 @@ def _engine(url: str, lite: bool) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
+        paramstyle="named",  # as `prepared` gives values
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
         **({"poolclass": StaticPool} if memory else {}),
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, below
+    connection.isolation_level = None  # we say BEGIN ourselves, above
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(DriverError):  # it stays with the file: while another process sets it, this one need not
@@ -133,10 +140,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    # a writer takes its lock at once: two that read first and write later would stop each other
-    statement = "BEGIN" if reading else "BEGIN IMMEDIATE"
+def _begin(connection: Connection, statement: str) -> None:
     driver: Any = connection.connection.dbapi_connection
     try:
         driver.execute(statement)
@@ -164,7 +168,9 @@ def _first(column: Any) -> Any:
     return select(func.min(column)).scalar_subquery()
 
 
-_NEXT = select(_first(tables.calendar.c.due_at), _first(tables.pair.c.due_at), _first(tables.message.c.due_at))
+_NEXT = Prepared(
+    select(_first(tables.calendar.c.due_at), _first(tables.pair.c.due_at), _first(tables.message.c.due_at))
+)
 
 
 class Store:
@@ -191,7 +197,7 @@ class Store:
     def next_due(self) -> "Due":
         """When the next calendar, pair and message are due: one question to three indexes, however much there is."""
         with self.database.read() as connection:
-            return Due(*connection.execute(_NEXT).one())
+            return Due(*_NEXT.tuples(connection)[0])
 
     def migrate(self) -> None:
         """Bring the schema up to date."""

@@ -11,6 +11,7 @@ from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Span, S
 from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.plans import wake
+from worker.store.prepared import Prepared
 from worker.store.strays import take_in
 from worker.store.tables import at, one_of
 
@@ -20,34 +21,36 @@ message, person = tables.message, tables.person
 
 # Statements are built once: building one takes longer than performing it.
 _FREE = or_(calendar.c.holder.is_(None), calendar.c.held_until <= at("now"))
-_CLAIMABLE = (
+_CLAIMABLE = Prepared(
     select(calendar)
     .where(calendar.c.due_at <= at("now"), _FREE)
     .order_by(calendar.c.due_at)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-_TAKE = (
+_TAKE = Prepared(
     update(calendar)
     .where(one_of(calendar.c.address, "addresses"))
     .values(holder=bindparam("me"), held_until=at("until"))
 )
 _MINE = and_(calendar.c.address == bindparam("one"), calendar.c.holder == bindparam("me"))
-_GIVE_BACK = update(calendar).where(_MINE).values(due_at=at("due"), holder=None, held_until=None)
-_READ_TO = update(calendar).where(_MINE).values(cursor=bindparam("upto"))
-_READ_WHOLE = (
+_GIVE_BACK = Prepared(update(calendar).where(_MINE).values(due_at=at("due"), holder=None, held_until=None))
+_READ_TO = Prepared(update(calendar).where(_MINE).values(cursor=bindparam("upto")))
+_READ_WHOLE = Prepared(
     update(calendar).where(_MINE).values(cursor=bindparam("upto"), full_at=at("now"), size=bindparam("events"))
 )
-_SOON = (
+_SOON = Prepared(
     update(calendar)
     .where(one_of(calendar.c.address, "addresses"), calendar.c.due_at.is_not(None))
     .values(due_at=at("now"))
 )
-_OF_REPORTS = select(pair.c.id).where(one_of(pair.c.report, "addresses"), pair.c.ended == "")
+_OF_REPORTS = Prepared(select(pair.c.id).where(one_of(pair.c.report, "addresses"), pair.c.ended == ""))
 
-_PLACED = select(event).where(event.c.calendar == bindparam("one"), event.c.gone.is_(False), event.c.end > at("since"))
-_REPORTS = select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("one"), pair.c.ended == "")
-_BOOKED = (
+_PLACED = Prepared(
+    select(event).where(event.c.calendar == bindparam("one"), event.c.gone.is_(False), event.c.end > at("since"))
+)
+_REPORTS = Prepared(select(pair.c.report, pair.c.id).where(pair.c.manager == bindparam("one"), pair.c.ended == ""))
+_BOOKED = Prepared(
     select(session.c.pair, session.c.start, session.c.end)
     .join(pair)
     .where(
@@ -58,11 +61,16 @@ _BOOKED = (
     )
 )
 #: Settled for good is what has no instant any more.
-_COMING = select(message.c.event).where(
-    message.c.due_at.is_not(None), message.c.what == What.CREATE.value, message.c.calendar == bindparam("one")
+_COMING = Prepared(
+    select(message.c.event).where(
+        message.c.due_at.is_not(None), message.c.what == What.CREATE.value, message.c.calendar == bindparam("one")
+    )
 )
-_SEEN = update(event).where(event.c.key == bindparam("named"), event.c.etag == bindparam("had"))
-_WORKS = (
+_SEEN = Prepared(
+    update(event).where(event.c.key == bindparam("named"), event.c.etag == bindparam("had")),
+    ("etag", "provider_id", "start", "end", "gone", "answers", "proposed"),
+)
+_WORKS = Prepared(
     update(person)
     .where(person.c.email == bindparam("one"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
@@ -117,31 +125,30 @@ class Calendars:
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Look]:
         """Take some due calendars into our hands."""
         with self._database.write() as connection:
-            found = connection.execute(_CLAIMABLE, {"now": now, "limit": limit}).mappings().all()
+            found = _CLAIMABLE.rows(connection, now=now, limit=limit)
             if found:
                 mine = [row["address"] for row in found]
-                connection.execute(_TAKE, {"addresses": mine, "me": holder, "until": until})
+                _TAKE.run(connection, addresses=mine, me=holder, until=until)
         return [Look(row["address"], row["cursor"], row["full_at"], row["size"]) for row in found]
 
     def hint(self, addresses: Collection[Address], now: datetime) -> None:
         """Somebody says that these changed: read them at the next tick. Of reports, have the pairs looked at."""
-        these = {"addresses": list(addresses)}
+        these = list(addresses)
         with self._database.write() as connection:
-            connection.execute(_SOON, {**these, "now": now})
-            ids = list(connection.execute(_OF_REPORTS, these).scalars())
+            _SOON.run(connection, addresses=these, now=now)
+            ids = _OF_REPORTS.column(connection, addresses=these)
             if ids:
                 wake(connection, ids, now, look=True)
 
     def known(self, address: Address, now: datetime) -> Known:
         """What we know of this calendar."""
-        one = {"one": address}
         spans: dict[str, list[Span]] = {}
         with self._database.read() as connection:
-            found = connection.execute(_PLACED, {**one, "since": now - OVER}).mappings().all()
-            reports = {row.report: row.id for row in connection.execute(_REPORTS, one)}
-            for pair_id, start, end in connection.execute(_BOOKED, {**one, "now": now}):
+            found = _PLACED.rows(connection, one=address, since=now - OVER)
+            reports = {row["report"]: row["id"] for row in _REPORTS.rows(connection, one=address)}
+            for pair_id, start, end in _BOOKED.tuples(connection, one=address, now=now):
                 spans.setdefault(pair_id, []).append(Span(start, end))
-            coming = connection.execute(_COMING, one).scalars().all()
+            coming = _COMING.column(connection, one=address)
         placed = {row["key"]: rows.placed(row) for row in found}
         return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports, coming)
 
@@ -153,13 +160,13 @@ class Calendars:
         if size is not None:
             read.update(now=now, events=size)
         with self._database.write() as connection:
-            if connection.execute(_READ_TO if size is None else _READ_WHOLE, read).rowcount != 1:
+            if (_READ_TO if size is None else _READ_WHOLE).run(connection, **read) != 1:
                 return
             if reading.placed:
-                connection.execute(_SEEN, [_seen(placed, etag) for placed, etag in reading.placed])
+                _SEEN.run_each(connection, [_seen(placed, etag) for placed, etag in reading.placed])
             self._meetings(connection, look.address, reading, full=size is not None)
             take_in(self._database, connection, look.address, reading.strays, now)
-            connection.execute(_WORKS, {"one": look.address})
+            _WORKS.run(connection, one=look.address)
             if reading.wake:
                 wake(connection, sorted(reading.wake), now)
             if reading.look:
@@ -189,7 +196,7 @@ class Calendars:
     def postpone(self, look: Look, holder: str, due: datetime) -> None:
         """Give it back, to be read again then."""
         with self._database.write() as connection:
-            connection.execute(_GIVE_BACK, {"one": look.address, "me": holder, "due": due})
+            _GIVE_BACK.run(connection, one=look.address, me=holder, due=due)
 
     def distrust(self, addresses: Collection[Address], now: datetime) -> None:
         """These are not what we thought: have them read whole, at the next tick."""

@@ -6,28 +6,29 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from worker.domain.model import Contract, Owner, Promise, ReviewPoint, Trigger
 from worker.errors import Refused
 from worker.seal import Seal
 from worker.store import tables
 from worker.store.base import Database
+from worker.store.prepared import Prepared, Row
 from worker.store.tables import one_of
 
 contract, commitment, session, sketch = tables.contract, tables.commitment, tables.session, tables.sketch
 
-_KEEP = contract.insert()
-_REVISIONS = select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision)
-_LATEST = (
+_KEEP = Prepared(contract.insert())
+_REVISIONS = Prepared(select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision))
+_LATEST = Prepared(
     select(contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
     .where(one_of(contract.c.pair, "pairs"))
     .order_by(contract.c.recorded_at, contract.c.revision)
 )
-_PROMISES = select(commitment.c.id, commitment.c.sealed).where(one_of(commitment.c.id, "commitments"))
-_TRIGGER = select(session.c.sealed).where(session.c.id == bindparam("one"))
-_SEAL_PROMISE = update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new"))
-_SEAL_TRIGGER = update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new"))
+_PROMISES = Prepared(select(commitment.c.id, commitment.c.sealed).where(one_of(commitment.c.id, "commitments")))
+_TRIGGER = Prepared(select(session.c.sealed).where(session.c.id == bindparam("one")))
+_SEAL_PROMISE = Prepared(update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new")))
+_SEAL_TRIGGER = Prepared(update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +65,19 @@ class Content:
         """Keep a revision."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
         sealed = self._seal.close(json.dumps(_contract_out(new)))
-        connection.execute(_KEEP, {**row, "sealed": sealed})
+        _KEEP.run(connection, **row, sealed=sealed)
 
     def seal_promise(self, connection: Connection, commitment_id: str, promise: Promise, reason: str = "") -> None:
         """Keep the words of a commitment, and the reason for which it ended."""
         sealed = self._seal.close(json.dumps({**_promise_out(promise), "reason": reason}))
-        connection.execute(_SEAL_PROMISE, {"one": commitment_id, "new": sealed})
+        _SEAL_PROMISE.run(connection, one=commitment_id, new=sealed)
 
     def seal_trigger(
         self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
     ) -> None:
         """Keep why a talk was asked for, and which of the two asked; only the manager ever reads it."""
         sealed = self._seal.close(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
-        connection.execute(_SEAL_TRIGGER, {"one": session_id, "new": sealed})
+        _SEAL_TRIGGER.run(connection, one=session_id, new=sealed)
 
     def keep_sketch(self, session_id: str, fields: Mapping[str, Any], now: datetime, over: int | None = None) -> int:
         """Keep what stands in a form; returns its version.
@@ -112,26 +113,26 @@ class Content:
     def revisions(self, session_id: str) -> list[Recorded]:
         """All revisions of a session's contract, oldest first."""
         with self._database.read() as connection:
-            return [self._recorded(row) for row in connection.execute(_REVISIONS, {"one": session_id}).mappings()]
+            return [self._recorded(row) for row in _REVISIONS.rows(connection, one=session_id)]
 
     def latest(self, pairs: Collection[str]) -> dict[str, Recorded]:
         """Each pair's contract in force: the newest revision of the newest one."""
         newest: dict[str, Any] = {}
         with self._database.read() as connection:
-            for row in connection.execute(_LATEST, {"pairs": list(pairs)}).mappings():
+            for row in _LATEST.rows(connection, pairs=list(pairs)):
                 newest[row["pair"]] = row
         return {pair: self._recorded(row) for pair, row in newest.items()}
 
     def promises(self, commitments: Collection[str]) -> dict[str, Promise]:
         """The words of these commitments."""
         with self._database.read() as connection:
-            found = connection.execute(_PROMISES, {"commitments": list(commitments)}).all()
+            found = _PROMISES.tuples(connection, commitments=list(commitments))
         return {one: _promise_in(json.loads(self._seal.open(sealed))) for one, sealed in found if sealed}
 
     def trigger(self, session_id: str) -> tuple[Trigger, str] | None:
         """Why a talk was asked for. For the manager's eyes."""
         with self._database.read() as connection:
-            sealed = connection.execute(_TRIGGER, {"one": session_id}).scalar()
+            sealed = _TRIGGER.value(connection, one=session_id)
         if sealed is None:
             return None
         told = json.loads(self._seal.open(sealed))
@@ -157,7 +158,7 @@ class Content:
                     count += 1
         return count
 
-    def _recorded(self, row: RowMapping) -> Recorded:
+    def _recorded(self, row: Row) -> Recorded:
         told = json.loads(self._seal.open(row["sealed"]))
         return Recorded(
             session=row["session"],

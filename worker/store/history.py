@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from worker.store.prepared import Prepared
 from worker.store.tables import history
 
 #: at, what, pair, session, reason, fields
 Line = tuple[datetime, str, str, str, str, Mapping[str, Any]]
 
-_APPEND = insert(history)
+_APPEND = Prepared(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
 
 
 def record(connection: Connection, lines: Iterable[Line]) -> None:
@@ -21,7 +22,7 @@ def record(connection: Connection, lines: Iterable[Line]) -> None:
         for at, what, pair_id, session_id, reason, fields in lines
     ]
     if values:
-        connection.execute(_APPEND, values)
+        _APPEND.run_each(connection, values)
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:

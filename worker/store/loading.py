@@ -32,7 +32,9 @@ from worker.domain.model import (
     What,
 )
 from worker.store import rows
+from worker.store.prepared import Prepared, Row
 from worker.store.tables import (
+    among,
     at,
     commitment,
     deferral,
@@ -52,19 +54,19 @@ LATELY = timedelta(days=2)
 DAY = timedelta(days=1)
 
 
-_PAIRS = select(pair).where(one_of(pair.c.id, "pairs"))
-_PEOPLE = select(person).where(one_of(person.c.email, "people"))
+_PAIRS = Prepared(select(pair).where(one_of(pair.c.id, "pairs")))
+_PEOPLE = Prepared(select(person).where(one_of(person.c.email, "people")))
 #: What is not closed, and the last three cycles held and all after them: the cadence counts from them.
-_SESSIONS = (
+_SESSIONS = Prepared(
     select(session)
     .join(pair, pair.c.id == session.c.pair)
     .where(one_of(session.c.pair, "pairs"), or_(session.c.closed.is_(False), session.c.cycle >= pair.c.cycle - 2))
     .order_by(session.c.cycle, session.c.target, session.c.id)
 )
-_DEFERRALS = (
+_DEFERRALS = Prepared(
     select(deferral).where(one_of(deferral.c.session, "sessions")).order_by(deferral.c.session, deferral.c.number)
 )
-_COMMITMENTS = (
+_COMMITMENTS = Prepared(
     select(commitment)
     .where(
         one_of(commitment.c.pair, "pairs"),
@@ -79,27 +81,29 @@ _COMMITMENTS = (
 _COUNTED = [What.MAIL.value, What.CANCEL.value]
 _OVER = [Progress.DONE.value, Progress.DROPPED.value]
 #: Mails and cancels, since they are counted; other changes of events while they are under way, or were refused.
-_MESSAGES = (
+_MESSAGES = Prepared(
     select(*rows.MESSAGE)
     .where(
         one_of(message.c.subject, "subjects"),
-        or_(message.c.what.in_(_COUNTED), message.c.progress.not_in(_OVER)),
+        or_(among(message.c.what, _COUNTED), ~among(message.c.progress, _OVER)),
         or_(
             message.c.subject != message.c.pair,
             message.c.snapshot_at >= at("since"),
-            message.c.name.in_(["introduction", "pair_ended"]),
+            among(message.c.name, ["introduction", "pair_ended"]),
         ),
     )
     .order_by(message.c.id)
 )
-_EVENTS = select(event).where(
-    or_(
-        one_of(event.c.subject, "subjects"),
-        and_(one_of(event.c.pair, "pairs"), event.c.gone.is_(False), event.c.end > at("now")),
+_EVENTS = Prepared(
+    select(event).where(
+        or_(
+            one_of(event.c.subject, "subjects"),
+            and_(one_of(event.c.pair, "pairs"), event.c.gone.is_(False), event.c.end > at("now")),
+        )
     )
 )
-_MEETINGS = select(meeting).where(one_of(meeting.c.pair, "pairs"), meeting.c.end > at("now"))
-_BOOKED = (
+_MEETINGS = Prepared(select(meeting).where(one_of(meeting.c.pair, "pairs"), meeting.c.end > at("now")))
+_BOOKED = Prepared(
     select(
         session.c.id,
         session.c.pair,
@@ -117,7 +121,7 @@ _BOOKED = (
         or_(session.c.state == State.BOOKED.value, session.c.held_at.is_not(None)),
     )
 )
-_BLOCKS = (
+_BLOCKS = Prepared(
     select(commitment.c.id, commitment.c.pair, commitment.c.block_start, commitment.c.block_end, pair.c.manager)
     .join(pair, pair.c.id == commitment.c.pair)
     .where(commitment.c.block_end > at("now"), commitment.c.all_day.is_(False), one_of(pair.c.manager, "people"))
@@ -152,16 +156,14 @@ class _Batch:
 def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
     """All that planning these pairs needs; those that aren't known are left out."""
     ids = list(pairs)
-    found = {row["id"]: row for row in connection.execute(_PAIRS, {"pairs": ids}).mappings().all()}
+    found = {row["id"]: row for row in _PAIRS.rows(connection, pairs=ids)}
     people = sorted({row[who] for row in found.values() for who in ("manager", "report")})
     batch = _Batch()
-    batch.people = {
-        row["email"]: rows.person(row) for row in connection.execute(_PEOPLE, {"people": people}).mappings().all()
-    }
+    batch.people = {row["email"]: rows.person(row) for row in _PEOPLE.rows(connection, people=people)}
     subjects = _sessions_and_commitments(connection, batch, ids, now)
     _effects(connection, batch, ids, subjects, now)
     inside = [row["id"] for row in found.values() if row["review"] == Review.IN_1ON1.value]
-    for row in connection.execute(_MEETINGS, {"pairs": inside, "now": now}).mappings().all() if inside else ():
+    for row in _MEETINGS.rows(connection, pairs=inside, now=now) if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
     states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered)
@@ -172,27 +174,27 @@ def _sessions_and_commitments(connection: Connection, batch: _Batch, pairs: list
     """Reads them into the batch; returns whose each of them is, and of each pair itself."""
     owner = {pair_id: pair_id for pair_id in pairs}
     counted: dict[str, str] = {}
-    for row in connection.execute(_SESSIONS, {"pairs": pairs}).mappings().all():
+    for row in _SESSIONS.rows(connection, pairs=pairs):
         batch.sessions[row["pair"]].append(rows.session(row))
         if not row["closed"]:
             owner[row["id"]] = row["pair"]
         if row["count"]:
             counted[row["id"]] = row["pair"]
-    for row in connection.execute(_COMMITMENTS, {"pairs": pairs, "lately": now - LATELY}).mappings().all():
+    for row in _COMMITMENTS.rows(connection, pairs=pairs, lately=now - LATELY):
         batch.commitments[row["pair"]].append(rows.commitment(row))
         owner[row["id"]] = row["pair"]
     if counted:
-        for row in connection.execute(_DEFERRALS, {"sessions": list(counted)}).mappings().all():
+        for row in _DEFERRALS.rows(connection, sessions=list(counted)):
             batch.deferrals[counted[row["session"]]].append(rows.deferral(row))
     return owner
 
 
 def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Mapping[str, str], now: datetime) -> None:
-    found = connection.execute(_EVENTS, {"subjects": list(owner), "pairs": pairs, "now": now}).mappings().all()
+    found = _EVENTS.rows(connection, subjects=list(owner), pairs=pairs, now=now)
     for row in found:
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
     owner = {row["subject"]: row["pair"] for row in found} | dict(owner)  # what still stands of something closed, too
-    for row in connection.execute(_MESSAGES, {"subjects": list(owner), "since": now - PAIR_MAILS}).mappings().all():
+    for row in _MESSAGES.rows(connection, subjects=list(owner), since=now - PAIR_MAILS):
         batch.messages[owner[row["subject"]]].append(rows.message(row))
 
 
@@ -201,12 +203,12 @@ def taken_of(connection: Connection, people: Sequence[Address], now: datetime) -
     manager has one a day at most (T-2)."""
     taken: dict[Address, list[Taken]] = defaultdict(list)
     who = list(people)
-    for row in connection.execute(_BOOKED, {"people": who, "others": who, "since": now - DAY}).mappings().all():
+    for row in _BOOKED.rows(connection, people=who, others=who, since=now - DAY):
         for one in (*_span(row), *_options(row["options"])):
             mine = Taken(one, row["id"], Kind(row["kind"]), row["pair"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
-    for row in connection.execute(_BLOCKS, {"people": who, "now": now}).mappings().all():
+    for row in _BLOCKS.rows(connection, people=who, now=now):
         span = Span(row["block_start"], row["block_end"])
         taken[row["manager"]].append(Taken(span, row["id"], None, row["pair"]))
     return {one: tuple(sorted(all_, key=_by_time)) for one, all_ in taken.items()}
@@ -216,7 +218,7 @@ def _by_time(one: Taken) -> tuple[datetime, str]:
     return one.span.start, one.session
 
 
-def _span(row: rows.Row) -> Iterable[Span]:
+def _span(row: Row) -> Iterable[Span]:
     return (Span(row["start"], row["end"]),)
 
 

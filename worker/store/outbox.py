@@ -17,7 +17,8 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.plans import wake
-from worker.store.tables import at, one_of
+from worker.store.prepared import Prepared
+from worker.store.tables import among, at, one_of
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,16 @@ _WAITS = exists().where(
     _earlier.c.subject == message.c.subject,
     _earlier.c.id < message.c.id,
     _earlier.c.what != What.MAIL.value,
-    _earlier.c.progress.in_(sorted(p.value for p in LIVE)),
+    among(_earlier.c.progress, sorted(p.value for p in LIVE)),
 )
-_DUE = (
+_DUE = Prepared(
     select(message)
     .where(message.c.due_at <= at("now"), or_(message.c.what == What.MAIL.value, ~_WAITS))
     .order_by(message.c.due_at, message.c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=message)
 )
-_CLAIM = (
+_CLAIM = Prepared(
     update(message)
     .where(one_of(message.c.id, "ids"))
     .values(
@@ -50,12 +51,12 @@ _CLAIM = (
         progress=case((message.c.progress == Progress.WAITING.value, Progress.CLAIMED.value), else_=message.c.progress),
     )
 )
-_BEGIN = (
+_BEGIN = Prepared(
     update(message)
     .where(
         one_of(message.c.key, "keys"),
         message.c.holder == bindparam("me"),
-        message.c.progress.in_([Progress.CLAIMED.value, Progress.SENDING.value]),
+        among(message.c.progress, [Progress.CLAIMED.value, Progress.SENDING.value]),
     )
     .values(
         progress=Progress.SENDING.value,
@@ -64,7 +65,7 @@ _BEGIN = (
     )
     .returning(message.c.key)
 )
-_SETTLE = (
+_SETTLE = Prepared(
     update(message)
     .where(message.c.key == bindparam("one"), message.c.holder == bindparam("me"))
     .values(
@@ -74,8 +75,8 @@ _SETTLE = (
         holder=None,
     )
 )
-_GONE = update(event).where(event.c.key == bindparam("named")).values(gone=True)
-_ONLY_OURS = (
+_GONE = Prepared(update(event).where(event.c.key == bindparam("named")).values(gone=True))
+_ONLY_OURS = Prepared(
     update(event)
     .where(event.c.key == bindparam("named"), or_(event.c.etag != bindparam("over"), event.c.gone))
     .values(
@@ -118,10 +119,10 @@ class OutboxRows:
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Claimed]:
         """Take due messages into our hands. Of the changes of one event only the oldest: they go out in order."""
         with self._database.write() as connection:
-            found = connection.execute(_DUE, {"now": now, "limit": limit}).mappings().all()
+            found = _DUE.rows(connection, now=now, limit=limit)
             if found:
                 ids = [row["id"] for row in found]
-                connection.execute(_CLAIM, {"ids": ids, "me": holder, "until": until})
+                _CLAIM.run(connection, ids=ids, me=holder, until=until)
         return [
             Claimed(rows.message(row), row["progress"] == Progress.SENDING.value, row["fields"].get("words", ""))
             for row in found
@@ -130,7 +131,7 @@ class OutboxRows:
     def begin(self, keys: Sequence[str], holder: str, until: datetime) -> set[str]:
         """Note that these are about to be performed, and hold them until then. Only those returned are still ours."""
         with self._database.write() as connection:
-            return set(connection.execute(_BEGIN, {"keys": list(keys), "me": holder, "until": until}).scalars())
+            return set(_BEGIN.column(connection, keys=list(keys), me=holder, until=until))
 
     def settle(self, endings: Sequence[Ending], holder: str, now: datetime) -> None:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
@@ -157,7 +158,7 @@ class OutboxRows:
             "to_due_at": ending.settlement.due_at,
             "to_problem": ending.problem or None,
         }
-        return bool(connection.execute(_SETTLE, values).rowcount)
+        return bool(_SETTLE.run(connection, **values))
 
     def _event(self, connection: Connection, ending: Ending) -> bool:
         """Write down where the event stands; true when more is known of it, which has to be planned with."""
@@ -183,7 +184,7 @@ class OutboxRows:
                 return True
             self._database.upsert(connection, event, [row])
         if ending.gone:
-            connection.execute(_GONE, {"named": ending.gone})
+            _GONE.run(connection, named=ending.gone)
         return False
 
     def alert(self, key: str, words: str, now: datetime, operator: str) -> None:
@@ -238,7 +239,7 @@ def _seen_since(connection: Connection, ending: Ending, placed: Placed) -> bool:
     """
     ours = {"begins": placed.written.start, "ends": placed.written.end, "revision": placed.sequence}
     newer = {"named": placed.key, "over": ending.over}
-    return bool(connection.execute(_ONLY_OURS, {**newer, **ours}).rowcount)
+    return bool(_ONLY_OURS.run(connection, **newer, **ours))
 
 
 def _session(one: Message) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, s
 from worker.domain.model import Address, Ended, Pair, Person, State
 from worker.store import rows, tables
 from worker.store.base import Database
+from worker.store.prepared import Prepared
 
 person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
 
@@ -17,9 +18,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Instead of an address: whoever it is.
 EVERYBODY = "*"
 
-_FACT = select(fact.c.value).where(fact.c.name == bindparam("one"))
+_FACT = Prepared(select(fact.c.value).where(fact.c.name == bindparam("one")))
 #: Asked so, and not by IS NOT NULL, SQLite uses the index.
-_SUSPENDED = select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH)
+_SUSPENDED = Prepared(select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +178,15 @@ class PeopleRows:
     def suspended(self) -> dict[Address, datetime]:
         """Whose grants don't work, and when each is tried again."""
         with self._database.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(_SUSPENDED)}
+            return {row[0]: row[1] for row in _SUSPENDED.tuples(connection)}
 
     # --- single facts ---
 
     def fact(self, name: str) -> str | None:
         """A fact about this installation, if it was noted."""
         with self._database.read() as connection:
-            return connection.execute(_FACT, {"one": name}).scalar()
+            found: str | None = _FACT.value(connection, one=name)
+        return found
 
     def note(self, name: str, value: str) -> None:
         """Note a fact about this installation."""

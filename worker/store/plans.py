@@ -16,6 +16,7 @@ from worker.store import rows
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.loading import Loaded, load, taken_of
+from worker.store.prepared import Prepared
 from worker.store.tables import at, commitment, deferral, event, message, one_of, pair, person, session
 
 #: However little there is to wait for, every pair is looked at this often.
@@ -23,9 +24,11 @@ AT_LEAST = timedelta(days=7)
 
 _PEOPLE = one_of(person.c.email, "people")
 _WHO = (pair.c.id, pair.c.manager, pair.c.report)
-_DUE = select(*_WHO).where(pair.c.due_at <= at("now")).order_by(pair.c.due_at, pair.c.id).limit(bindparam("limit"))
-_THESE = select(*_WHO).where(one_of(pair.c.id, "pairs"))
-_FREE = (
+_DUE = Prepared(
+    select(*_WHO).where(pair.c.due_at <= at("now")).order_by(pair.c.due_at, pair.c.id).limit(bindparam("limit"))
+)
+_THESE = Prepared(select(*_WHO).where(one_of(pair.c.id, "pairs")))
+_FREE = Prepared(
     select(person.c.email)
     .where(
         _PEOPLE,
@@ -34,27 +37,29 @@ _FREE = (
     .order_by(person.c.email)
     .with_for_update(skip_locked=True)
 )
-_TAKE = update(person).where(_PEOPLE).values(holder=bindparam("me"), held_until=at("until"))
-_GIVE_BACK = update(person).where(person.c.holder == bindparam("me")).values(holder=None, held_until=None)
-_HELD = (
+_TAKE = Prepared(update(person).where(_PEOPLE).values(holder=bindparam("me"), held_until=at("until")))
+_GIVE_BACK = Prepared(update(person).where(person.c.holder == bindparam("me")).values(holder=None, held_until=None))
+_HELD = Prepared(
     select(person.c.email)
     .where(_PEOPLE, person.c.holder == bindparam("me"), person.c.held_until > at("now"))
     .order_by(person.c.email)
     .with_for_update()
 )
 #: Rows of many pairs are always locked in one order: two that lock them in different ones would stop each other.
-_IN_ORDER = select(pair.c.id).where(one_of(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
+_IN_ORDER = Prepared(
+    select(pair.c.id).where(one_of(pair.c.id, "pairs")).order_by(pair.c.id).with_for_update(key_share=True)
+)
 _UNDISTURBED = and_(pair.c.id == bindparam("one"), pair.c.wakes == bindparam("seen"))
-_RESCHEDULE = update(pair).where(_UNDISTURBED).values(due_at=at("due"))
-_LOOKED = update(pair).where(_UNDISTURBED).values(looked_at=at("at"))
+_RESCHEDULE = Prepared(update(pair).where(_UNDISTURBED).values(due_at=at("due")))
+_LOOKED = Prepared(update(pair).where(_UNDISTURBED).values(looked_at=at("at")))
 _SOONER = case((pair.c.due_at < at("now"), pair.c.due_at), else_=at("now"))
 _THEM = one_of(pair.c.id, "pairs")
-_WAKE = update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1)
-_WAKE_TO_LOOK = update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1, looked_at=None)
-_WRITTEN = (
+_WAKE = Prepared(update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1))
+_WAKE_TO_LOOK = Prepared(update(pair).where(_THEM).values(due_at=_SOONER, wakes=pair.c.wakes + 1, looked_at=None))
+_WRITTEN = Prepared(
     update(event).where(event.c.key == bindparam("named")).values(written_start=at("begins"), written_end=at("ends"))
 )
-_NEWEST = (
+_NEWEST = Prepared(
     update(pair)
     .where(pair.c.id == bindparam("one"), pair.c.cycle < bindparam("newest"))
     .values(cycle=bindparam("newest"))
@@ -72,13 +77,13 @@ class Plans:
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[str]:
         """Take the leases of the people of some due pairs; return those pairs. The others are in somebody's hands."""
         with self._database.write() as connection:
-            found = connection.execute(_DUE, {"now": now, "limit": limit}).all()
+            found = _DUE.tuples(connection, now=now, limit=limit)
             return self._take(connection, found, now, holder, until)
 
     def claim_pairs(self, pairs: Collection[str], now: datetime, holder: str, until: datetime) -> list[str]:
         """The same for these very pairs, due or not."""
         with self._database.write() as connection:
-            found = connection.execute(_THESE, {"pairs": list(pairs)}).all()
+            found = _THESE.tuples(connection, pairs=list(pairs))
             return self._take(connection, found, now, holder, until)
 
     def _take(
@@ -87,17 +92,17 @@ class Plans:
         people = sorted({who for _, manager, report in found for who in (manager, report)})
         if not people:
             return []
-        free = set(connection.execute(_FREE, {"people": people, "now": now, "me": holder}).scalars())
+        free = set(_FREE.column(connection, people=people, now=now, me=holder))
         taken = [(pair_id, manager, report) for pair_id, manager, report in found if {manager, report} <= free]
         mine = sorted({who for _, manager, report in taken for who in (manager, report)})
         if mine:
-            connection.execute(_TAKE, {"people": mine, "me": holder, "until": until})
+            _TAKE.run(connection, people=mine, me=holder, until=until)
         return [pair_id for pair_id, _, _ in taken]
 
     def release(self, holder: str) -> None:
         """Give back every lease of this holder."""
         with self._database.write() as connection:
-            connection.execute(_GIVE_BACK, {"me": holder})
+            _GIVE_BACK.run(connection, me=holder)
 
     def wake(self, pairs: Iterable[str], now: datetime, *, look: bool = False) -> None:
         """Have these pairs planned at the next tick; with `look`, their calendars read whatever was read before."""
@@ -152,14 +157,14 @@ class Plans:
             moved = [one for plan in plans for one in plan.acknowledged.items()]
             if moved:
                 written = [{"named": key, "begins": span.start, "ends": span.end} for key, span in moved]
-                connection.execute(_WRITTEN, written)
+                _WRITTEN.run_each(connection, written)
             _reschedule(connection, plans, wakes, now)
             also(connection)
-            connection.execute(_GIVE_BACK, {"me": holder})
+            _GIVE_BACK.run(connection, me=holder)
 
     def _still_held(self, connection: Connection, pairs: Sequence[str], holder: str, now: datetime) -> None:
         people = sorted({who for pair_id in pairs for who in pair_id.split(">")})
-        if len(connection.execute(_HELD, {"people": people, "me": holder, "now": now}).all()) != len(people):
+        if len(_HELD.tuples(connection, people=people, me=holder, now=now)) != len(people):
             raise LeaseLost
 
 
@@ -173,7 +178,7 @@ def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[st
     newest = [{"one": pair_id, "newest": max(cycles)} for pair_id, cycles in held.items() if cycles]
     for statement, values in ((_LOOKED, looked), (_RESCHEDULE, due), (_NEWEST, newest)):
         if values:
-            connection.execute(statement, values)
+            statement.run_each(connection, values)
 
 
 def _regular(one: Session) -> bool:
@@ -184,9 +189,9 @@ def _regular(one: Session) -> bool:
 def wake(connection: Connection, pairs: Sequence[str], now: datetime, *, look: bool = False) -> None:
     """Have these pairs planned at the next tick, within a transaction that is under way."""
     _lock(connection, pairs)
-    connection.execute(_WAKE_TO_LOOK if look else _WAKE, {"pairs": list(pairs), "now": now})
+    (_WAKE_TO_LOOK if look else _WAKE).run(connection, pairs=list(pairs), now=now)
 
 
 def _lock(connection: Connection, pairs: Sequence[str]) -> None:
     if connection.dialect.name != "sqlite":  # which has one writer at a time
-        connection.execute(_IN_ORDER, {"pairs": list(pairs)})
+        _IN_ORDER.rows(connection, pairs=list(pairs))

@@ -11,14 +11,15 @@ from sqlalchemy import bindparam, func, or_, select
 from worker.domain.model import Commitment, Deferral, Session, Standing
 from worker.store import rows
 from worker.store.base import Database
+from worker.store.prepared import Prepared
 from worker.store.tables import at, commitment, deferral, history, one_of, session
 
 _HISTORY = select(history).where(history.c.id > bindparam("after")).order_by(history.c.id)
-_PAIR_OF = select(session.c.pair).where(session.c.id == bindparam("one"))
-_SESSION = select(session).where(session.c.id == bindparam("one"))
-_COMMITMENT = select(commitment).where(commitment.c.id == bindparam("one"))
-_COMMITMENTS_OF = select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id)
-_ENDED = select(commitment).where(one_of(commitment.c.pair, "pairs"), commitment.c.closed_at >= at("since"))
+_PAIR_OF = Prepared(select(session.c.pair).where(session.c.id == bindparam("one")))
+_SESSION = Prepared(select(session).where(session.c.id == bindparam("one")))
+_COMMITMENT = Prepared(select(commitment).where(commitment.c.id == bindparam("one")))
+_COMMITMENTS_OF = Prepared(select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id))
+_ENDED = Prepared(select(commitment).where(one_of(commitment.c.pair, "pairs"), commitment.c.closed_at >= at("since")))
 
 
 @dataclass(slots=True)
@@ -39,12 +40,13 @@ class Register:
     def pair_of(self, session_id: str) -> str | None:
         """The pair a session belongs to."""
         with self._database.read() as connection:
-            return connection.execute(_PAIR_OF, {"one": session_id}).scalar()
+            found: str | None = _PAIR_OF.value(connection, one=session_id)
+        return found
 
     def session(self, session_id: str) -> Session | None:
         """One session, however old."""
         with self._database.read() as connection:
-            found = connection.execute(_SESSION, {"one": session_id}).mappings().first()
+            found = _SESSION.first(connection, one=session_id)
         return rows.session(found) if found else None
 
     def sessions(self, pair_id: str = "") -> list[Session]:
@@ -83,14 +85,13 @@ class Register:
     def commitment(self, commitment_id: str) -> Commitment | None:
         """One commitment."""
         with self._database.read() as connection:
-            found = connection.execute(_COMMITMENT, {"one": commitment_id}).mappings().first()
+            found = _COMMITMENT.first(connection, one=commitment_id)
         return rows.commitment(found) if found else None
 
     def commitments_of(self, session_id: str) -> list[Commitment]:
         """Every commitment that came from a session."""
         with self._database.read() as connection:
-            found = connection.execute(_COMMITMENTS_OF, {"one": session_id}).mappings()
-            return [rows.commitment(row) for row in found]
+            return [rows.commitment(row) for row in _COMMITMENTS_OF.rows(connection, one=session_id)]
 
     def commitments(self, pair_id: str = "") -> list[Commitment]:
         """Every commitment, of a pair or of all, by due date."""
@@ -114,6 +115,6 @@ class Register:
         """The commitments of these pairs that ended since then, by pair."""
         found: dict[str, list[Commitment]] = defaultdict(list)
         with self._database.read() as connection:
-            for row in connection.execute(_ENDED, {"pairs": list(pairs), "since": since}).mappings():
+            for row in _ENDED.rows(connection, pairs=list(pairs), since=since):
                 found[row["pair"]].append(rows.commitment(row))
         return found

@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import RowMapping
-
 from worker.domain.model import (
     Answer,
     Cause,
@@ -39,8 +37,7 @@ from worker.domain.model import (
 )
 from worker.domain.worktime import hours_text, parse_hours
 from worker.store import tables
-
-Row = RowMapping
+from worker.store.prepared import Row
 
 _m = tables.message.c
 #: What `message` reads; the table has more columns, which only the outbox asks for.

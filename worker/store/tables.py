@@ -5,7 +5,7 @@ pairs of such seconds. Columns named `sealed` hold ciphertext only.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
     Dialect,
     ForeignKey,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     bindparam,
+    literal,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
@@ -304,6 +306,11 @@ def day(value: Any) -> date:
 def at(name: str) -> Any:
     """An instant."""
     return bindparam(name, type_=Instant())
+
+
+def among(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the column is one of these, which stand in the statement itself."""
+    return column.in_([literal(value) for value in values])
 
 
 class _Listed(TypeDecorator[Sequence[Any]]):
