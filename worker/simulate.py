@@ -143,7 +143,7 @@ class World:
         return min(known, default=None)
 
     def _tell(self) -> None:
-        for row in self.worker.store.register.history(after=self._told):
+        for row in self.worker.store.register.since(self._told):
             self._told = row["id"]
             line = told(row)
             if line is not None:

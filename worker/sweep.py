@@ -7,7 +7,7 @@ counts as taken for the next.
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,8 +35,8 @@ LEASE = timedelta(minutes=10)
 BATCH = 200
 #: People per free/busy request: what the narrowest of the services takes, unless a provider says that it takes more.
 PEOPLE_PER_REQUEST = 20
-#: How often a pair may ask again within one sweep: what is seen may lead to another question.
-MORE_LOOKS = 9
+#: How often a pair may ask within one sweep: what is seen may lead to another question.
+MORE_LOOKS = 10
 RETRY_REFUSED = timedelta(hours=1)
 
 #: The people of each calendar service, given addresses.
@@ -83,7 +83,6 @@ class Sweep:
         except LeaseLost:
             self._store.plans.release(holder)
             log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
-            self._store.plans.release(holder)
             return
         except BaseException:
             self._store.plans.release(holder)
@@ -104,31 +103,30 @@ class Sweep:
         if not asking:
             return list(first.values())
         seen = self._see([p.needs for p in first.values() if p.needs], now)
-        people = sorted({who for state in asking for who in (state.manager.email, state.report.email)})
-        taken = {who: list(spans) for who, spans in self._store.plans.taken(people, now).items()}
+        taken = _TakenTime(self._store, now)
+        taken.read(who for state in asking if _gives(first[state.pair.id]) for who in state.addresses)
         plans: list[Plan] = []
         for state in states:
             made = first[state.pair.id]
             if made.needs:
-                made = self._decide_one(replace(state, taken=_of(state, taken)), seen, now)
-            for email, more in _given(state, made).items():
-                taken.setdefault(email, []).extend(more)
+                made = self._decide_one(state, made.needs, seen, taken, now)
+            taken.give(state, made)
             plans.append(made)
         return plans
 
-    def _decide_one(self, state: PairState, seen: Seen, now: datetime) -> Plan:
-        made = plan(now, state, seen, self._policy)
+    def _decide_one(self, state: PairState, needs: Need, seen: Seen, taken: "_TakenTime", now: datetime) -> Plan:
         for _ in range(MORE_LOOKS):
-            if made.needs is None:
-                break
-            # what was seen made more of the calendars matter: read that, for this pair alone
-            before = [Need((who,), seen.windows[who]) for who in made.needs.people if who in seen.windows]
-            seen = _both(seen, self._see([made.needs, *before], now))
+            if needs.giving:
+                state = replace(state, taken=taken.of(state))
             made = plan(now, state, seen, self._policy)
-        if made.needs:
-            log.error("planning %s does not come to an end", state.pair.id, extra={"action": "plan_open"})
-            return Plan(pair=state.pair.id, due_at=now + RETRY_REFUSED)
-        return made
+            if made.needs is None:
+                return made
+            # what was seen made more of the calendars matter: read that, for this pair alone
+            needs = made.needs
+            before = [Need((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
+            seen = _both(seen, self._see([needs, *before], now))
+        log.error("planning %s does not come to an end", state.pair.id, extra={"action": "plan_open"})
+        return Plan(pair=state.pair.id, due_at=now + RETRY_REFUSED)
 
     def look(self, need: Need) -> Seen:
         """What somebody who picks a time by hand has to know of two calendars."""
@@ -196,9 +194,34 @@ def _cancels(made: Plan) -> int:
     return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
 
 
-def _of(state: PairState, taken: Mapping[Address, Sequence[Taken]]) -> dict[Address, tuple[Taken, ...]]:
-    """The time that is taken of the two, what this sweep has given away included."""
-    return {who: tuple(taken.get(who, ())) for who in (state.manager.email, state.report.email)}
+class _TakenTime:
+    """What is taken of people's time: what was read of it, and what this sweep has given away since."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        self._store = store
+        self._now = now
+        self._known: dict[Address, tuple[Taken, ...]] = {}
+        self._given: dict[Address, list[Taken]] = defaultdict(list)
+
+    def read(self, people: Iterable[Address]) -> None:
+        """Have these people's time known."""
+        new = sorted(set(people) - self._known.keys())
+        if new:
+            self._known |= dict.fromkeys(new, ()) | self._store.plans.taken(new, self._now)
+
+    def of(self, state: PairState) -> dict[Address, tuple[Taken, ...]]:
+        """The two people's."""
+        self.read(state.addresses)
+        return {who: (*self._known[who], *self._given[who]) for who in state.addresses}
+
+    def give(self, state: PairState, made: Plan) -> None:
+        """Count what a plan takes."""
+        for who, spans in _given(state, made).items():
+            self._given[who] += spans
+
+
+def _gives(made: Plan) -> bool:
+    return made.needs is not None and made.needs.giving
 
 
 def _both(one: Seen, other: Seen) -> Seen:
@@ -216,7 +239,7 @@ def _given(state: PairState, made: Plan) -> dict[Address, list[Taken]]:
     for session in made.sessions:
         spans = [session.span] if session.booked else []
         for span in (*spans, *session.options):
-            for who in (state.manager.email, state.report.email):
+            for who in state.addresses:
                 given[who].append(Taken(span, session.id, session.kind, made.pair))
     for commitment in made.commitments:
         if commitment.block and commitment.open and not commitment.all_day:

@@ -71,7 +71,7 @@ def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
     """Working hours count as free, and the reason says so."""
     story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
     made = plan(NOW, story.state, None, Policy())
-    assert made.needs == Need((DANA.email,), made.needs.window if made.needs else Span(NOW, NOW))
+    assert made.needs == Need((DANA.email,), made.needs.window if made.needs else Span(NOW, NOW), giving=True)
     story.tick()
     assert "Sam's calendar can't be read" in story.told[0].reason
 

@@ -191,7 +191,7 @@ class Stage:
             raise self._broken[0]
 
     def _tell(self, humans: Humans) -> None:
-        for row in self.worker.store.register.history(after=self._told):
+        for row in self.worker.store.register.since(self._told):
             self._told = row["id"]
             line = told(row)
             if line is not None:

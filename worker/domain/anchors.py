@@ -30,7 +30,7 @@ def anchored(p: Planning, session: Session) -> Session:
 
 def _new_window(p: Planning, session: Session) -> cadence.Window | None:
     """The window of a regular session that isn't held and lost no time yet; None when it is the one it has."""
-    if session not in cadence.regular([session]) or not (session.booked or session.owed) or session.count:
+    if not cadence.is_regular(session) or not (session.booked or session.owed) or session.count:
         return None
     window = cadence.window_of(session, list(p.sessions.values()), p.pair, p.people, p.policy)
     return cadence.still_open(window, p.now, session.topic) if window.target != session.target else None

@@ -80,27 +80,32 @@ def still_open(window: Window, now: datetime, topic: Topic) -> Window:
 
 def regular(sessions: Sequence[Session]) -> list[Session]:
     """The career sessions of the rhythm, in order; ad hoc ones aside."""
-    parts = {topic: n for n, topic in enumerate(SERIES)}
-    mine = [s for s in sessions if s.kind is Kind.CAREER and not s.adhoc and s.state is not State.CANCELLED]
-    return sorted(mine, key=lambda s: (s.cycle, parts.get(s.topic, 0)))
+    return sorted(filter(is_regular, sessions), key=_place)
+
+
+def is_regular(session: Session) -> bool:
+    """Whether it is a career session of the rhythm."""
+    return session.kind is Kind.CAREER and not session.adhoc and session.state is not State.CANCELLED
+
+
+_PARTS = {topic: n for n, topic in enumerate(SERIES)}
+
+
+def _place(session: Session) -> tuple[int, int]:
+    """Where it stands in the rhythm: its cycle, and its part of a series."""
+    return session.cycle, _PARTS.get(session.topic, 0)
 
 
 def window_of(
     session: Session, state: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
 ) -> Window:
     """Where a regular session belongs, given what was held and what is booked before it."""
-    before = [s for s in regular(state) if _comes_before(s, session)]
+    place = _place(session)
+    before = [s for s in regular(state) if _place(s) < place]
     if session.topic in SERIES[1:] and before and before[-1].cycle == session.cycle:
         return _next_part(before[-1], people)
     held = [s.held_at for s in state if s.kind is Kind.CAREER and s.held_at and s.id != session.id]
     return around(*_anchor(before, held, pair, policy))
-
-
-def _comes_before(one: Session, other: Session) -> bool:
-    order = list(SERIES)
-    mine = order.index(one.topic) if one.topic in order else 0
-    yours = order.index(other.topic) if other.topic in order else 0
-    return (one.cycle, mine) < (other.cycle, yours)
 
 
 def _anchor(before: Sequence[Session], held: Sequence[datetime], pair: Pair, policy: Policy) -> tuple[date, Every]:

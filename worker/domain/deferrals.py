@@ -176,7 +176,7 @@ def _warn(p: Planning, session: Session, whose: Address) -> None:
 
 def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
     """What the two calendars hold over the session, and whose. `(None, "")`: nothing; `(None, None)`: not told yet."""
-    known = p.free_busy(p.people, session.span)
+    known = p.free_busy(p.people, session.span, giving=False)
     if known is None:
         return None, None
     found: tuple[Show | None, Address] = (None, "")

@@ -31,6 +31,8 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
         stand_down(p)
         return p.plan()
     deferrals.observe(p, but=wishes.consider(p))
+    if p.asks:
+        return p.plan()
     pass_time(p)
     arrange(p)
     blocks.put_on_calendar(p)

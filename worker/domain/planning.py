@@ -71,7 +71,7 @@ class Planning:
 
     @property
     def addresses(self) -> tuple[Address, Address]:
-        return self.manager.email, self.report.email
+        return self.state.addresses
 
     def of_kind(self, *kinds: Kind) -> list[Session]:
         """The sessions of these kinds, in order of their ids' making."""
@@ -132,11 +132,21 @@ class Planning:
             ]
         return tuple(others)
 
-    def free_busy(self, people: Sequence[Person], window: Span) -> Mapping[Address, FreeBusy] | None:
-        """Everybody's time in that window, or None when it can't be told now: then it is asked for, or asked again."""
+    @property
+    def asks(self) -> bool:
+        """True once something is needed that was not read: what is planned then is only the question."""
+        return self._needs is not None
+
+    def free_busy(
+        self, people: Sequence[Person], window: Span, *, giving: bool = True
+    ) -> Mapping[Address, FreeBusy] | None:
+        """Everybody's time in that window, or None when it can't be told now: then it is asked for, or asked again.
+
+        `giving`: that time may be given away, so that what other pairs have taken of it has to be known as well.
+        """
         readable = tuple(p.email for p in people if p.calendar != "none")
-        if self.seen is None or self.state.taken is None:
-            self._need(readable, window)
+        if self.seen is None or (giving and self.state.taken is None):
+            self._need(readable, window, giving=giving)
             return None
         known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if p.calendar == "none"}
         for email in readable:
@@ -144,18 +154,19 @@ class Planning:
                 self.wake(self.now + LATER)
                 return None
             if email not in self.seen.windows or not _covers(self.seen.windows[email], window):
-                self._need(readable, window)
+                self._need(readable, window, giving=giving)
                 return None
             known[email] = self.seen.free_busy[email]
         self.looked = True
         return known
 
-    def _need(self, people: tuple[Address, ...], window: Span) -> None:
+    def _need(self, people: tuple[Address, ...], window: Span, *, giving: bool) -> None:
         if self._needs is not None:
             old = self._needs
             people = tuple(dict.fromkeys(old.people + people))
             window = Span(min(old.window.start, window.start), max(old.window.end, window.end))
-        self._needs = Need(people, window)
+            giving = giving or old.giving
+        self._needs = Need(people, window, giving)
 
     # --- changing ---
 

@@ -264,6 +264,11 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
 def shared_working_day(people: Sequence[Person], day: date, count: int) -> date:
     """As `add_working_days`, counting only days on which all of them work."""
+    return _shared_working_day(tuple(people), day, count)
+
+
+@lru_cache(maxsize=16384)
+def _shared_working_day(people: tuple[Person, ...], day: date, count: int) -> date:
     return _step(lambda at: all(is_working_day(person, at) for person in people), day, count)
 
 

@@ -5,6 +5,7 @@ index, and a message whose holder died is due again by itself.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -67,13 +68,14 @@ _BEGIN = Prepared(
 )
 _SETTLE = Prepared(
     update(message)
-    .where(message.c.key == bindparam("one"), message.c.holder == bindparam("me"))
+    .where(one_of(message.c.key, "keys"), message.c.holder == bindparam("me"))
     .values(
         progress=bindparam("to_progress"),
         due_at=at("to_due_at"),
         problem=bindparam("to_problem"),
         holder=None,
     )
+    .returning(message.c.key)
 )
 _GONE = Prepared(update(event).where(event.c.key == bindparam("named")).values(gone=True))
 _ONLY_OURS = Prepared(
@@ -136,56 +138,32 @@ class OutboxRows:
     def settle(self, endings: Sequence[Ending], holder: str, now: datetime) -> None:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
         with self._database.write() as connection:
-            ours = [ending for ending in endings if self._settled(connection, ending, holder)]
-            seen_since = [ending.message.pair for ending in ours if self._event(connection, ending)]
+            ours = _settled(connection, endings, holder)
+            seen_since = self._events(connection, ours)
             done = [e for e in ours if e.settlement.progress is Progress.DONE]
             record(
                 connection,
                 [(now, e.message.what.value, e.message.pair, _session(e.message), "", e.fields or {}) for e in done],
             )
             replan = [e for e in ours if e.settlement.replan]
-            again = sorted({e.message.pair for e in replan if not e.reread}.union(seen_since))
+            again = sorted({e.message.pair for e in replan if not e.reread} | seen_since)
             if again:
                 wake(connection, again, now)
             if later := sorted({e.message.pair for e in replan if e.reread}):
                 wake(connection, later, now + AFTER_READING)
 
-    def _settled(self, connection: Connection, ending: Ending, holder: str) -> bool:
-        values = {
-            "one": ending.message.key,
-            "me": holder,
-            "to_progress": ending.settlement.progress.value,
-            "to_due_at": ending.settlement.due_at,
-            "to_problem": ending.problem or None,
-        }
-        return bool(_SETTLE.run(connection, **values))
-
-    def _event(self, connection: Connection, ending: Ending) -> bool:
-        """Write down where the event stands; true when more is known of it, which has to be planned with."""
-        placed, one = ending.placed, ending.message
-        if placed is not None:
-            row = {
-                "key": placed.key,
-                "subject": one.subject,
-                "pair": one.pair,
-                "calendar": placed.ref.calendar,
-                "provider_id": placed.ref.id,
-                "etag": placed.ref.etag,
-                "start": placed.span.start,
-                "end": placed.span.end,
-                "written_start": placed.written.start,
-                "written_end": placed.written.end,
-                "sequence": placed.sequence,
-                "gone": placed.gone,
-                "answers": {who: answer.value for who, answer in placed.answers.items()},
-                "proposed": rows.spans_by(placed.proposed),
-            }
-            if _seen_since(connection, ending, placed):
-                return True
-            self._database.upsert(connection, event, [row])
-        if ending.gone:
-            _GONE.run(connection, named=ending.gone)
-        return False
+    def _events(self, connection: Connection, endings: Sequence[Ending]) -> set[str]:
+        """Write down where events stand; the pairs of those of which more is known, which has to be planned with."""
+        written, seen_since = [], set()
+        for ending in endings:
+            if ending.placed is not None and _seen_since(connection, ending, ending.placed):
+                seen_since.add(ending.message.pair)
+            elif ending.placed is not None:
+                written.append(_event_row(ending.message, ending.placed))
+            if ending.gone:
+                _GONE.run(connection, named=ending.gone)
+        self._database.upsert(connection, event, written)
+        return seen_since
 
     def alert(self, key: str, words: str, now: datetime, operator: str) -> None:
         """Tell the operator something, once by that key. The words hold no content of a conversation.
@@ -230,6 +208,38 @@ class OutboxRows:
         query = select(message).where(or_(ended, stuck)).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _settled(connection: Connection, endings: Sequence[Ending], holder: str) -> list[Ending]:
+    """Write how they ended; those that were still ours. Many end alike, and are written together."""
+    alike: dict[tuple[str, datetime | None, str | None], list[str]] = defaultdict(list)
+    for ending in endings:
+        settlement = ending.settlement
+        alike[settlement.progress.value, settlement.due_at, ending.problem or None].append(ending.message.key)
+    ours: set[str] = set()
+    for (progress, due_at, problem), keys in alike.items():
+        to = {"to_progress": progress, "to_due_at": due_at, "to_problem": problem}
+        ours.update(_SETTLE.column(connection, keys=keys, me=holder, **to))
+    return [ending for ending in endings if ending.message.key in ours]
+
+
+def _event_row(one: Message, placed: Placed) -> dict[str, Any]:
+    return {
+        "key": placed.key,
+        "subject": one.subject,
+        "pair": one.pair,
+        "calendar": placed.ref.calendar,
+        "provider_id": placed.ref.id,
+        "etag": placed.ref.etag,
+        "start": placed.span.start,
+        "end": placed.span.end,
+        "written_start": placed.written.start,
+        "written_end": placed.written.end,
+        "sequence": placed.sequence,
+        "gone": placed.gone,
+        "answers": {who: answer.value for who, answer in placed.answers.items()},
+        "proposed": rows.spans_by(placed.proposed),
+    }
 
 
 def _seen_since(connection: Connection, ending: Ending, placed: Placed) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from worker.domain.model import Address, Kind, Plan, Session, Taken
+from worker.domain.planning import DAILY, last_look
 from worker.errors import LeaseLost
 from worker.store import rows
 from worker.store.base import Database
@@ -171,7 +172,7 @@ class Plans:
 def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[str, int], now: datetime) -> None:
     """Say when the pairs are due again, but not of one that somebody has woken since it was read."""
     same = {plan.pair: {"one": plan.pair, "seen": wakes[plan.pair]} for plan in plans}
-    latest = now + AT_LEAST
+    latest = last_look(now + AT_LEAST, DAILY)  # many at one moment: they are read together
     looked = [{**same[plan.pair], "at": now} for plan in plans if plan.looked]
     due = [{**same[plan.pair], "due": min(plan.due_at or latest, latest)} for plan in plans]
     held = {plan.pair: [s.cycle for s in plan.sessions if s.held_at and _regular(s)] for plan in plans}

@@ -57,7 +57,7 @@ class Prepared:
 
     # --- asking ---
 
-    def rows(self, connection: Connection, **given: Any) -> list[Row]:
+    def rows(self, connection: Connection, **given: Any) -> list[dict[str, Any]]:
         """All rows, by the names of their columns."""
         compiled = self._for(connection)
         cursor = connection.connection.cursor()
@@ -65,7 +65,7 @@ class Prepared:
         named = partial(zip, compiled.names)
         return [dict(named(compiled.row(values))) for values in cursor.fetchall()]
 
-    def first(self, connection: Connection, **given: Any) -> Row | None:
+    def first(self, connection: Connection, **given: Any) -> dict[str, Any] | None:
         """The first row, if there is one."""
         found = self.rows(connection, **given)
         return found[0] if found else None

@@ -14,7 +14,8 @@ from worker.store.base import Database
 from worker.store.prepared import Prepared
 from worker.store.tables import at, commitment, deferral, history, one_of, session
 
-_HISTORY = select(history).where(history.c.id > bindparam("after")).order_by(history.c.id)
+_ALL = select(history).order_by(history.c.id)
+_SINCE = Prepared(_ALL.where(history.c.id > bindparam("after")))
 _PAIR_OF = Prepared(select(session.c.pair).where(session.c.id == bindparam("one")))
 _SESSION = Prepared(select(session).where(session.c.id == bindparam("one")))
 _COMMITMENT = Prepared(select(commitment).where(commitment.c.id == bindparam("one")))
@@ -77,9 +78,9 @@ class Register:
 
     def mails_to(self, person: str, pairs: Collection[str]) -> list[Mapping[str, Any]]:
         """The lines of the history that tell of a mail to somebody, oldest first."""
-        query = _HISTORY.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
+        query = _ALL.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
         with self._database.read() as connection:
-            found = [dict(row) for row in connection.execute(query, {"after": 0}).mappings()]
+            found = [dict(row) for row in connection.execute(query).mappings()]
         return [line for line in found if line["fields"].get("to") == person]
 
     def commitment(self, commitment_id: str) -> Commitment | None:
@@ -101,15 +102,20 @@ class Register:
         with self._database.read() as connection:
             return [rows.commitment(row) for row in connection.execute(query).mappings()]
 
-    def history(self, *, session_id: str = "", pair_id: str = "", after: int = 0) -> list[Mapping[str, Any]]:
-        """The lines of the history, oldest first: of a session, of a pair, or all; those after a number."""
-        query = _HISTORY
+    def since(self, number: int) -> list[dict[str, Any]]:
+        """The lines of the history after that number, oldest first."""
+        with self._database.read() as connection:
+            return _SINCE.rows(connection, after=number)
+
+    def history(self, *, session_id: str = "", pair_id: str = "") -> list[Mapping[str, Any]]:
+        """The lines of the history, oldest first: of a session, of a pair, or all."""
+        query = _ALL
         if session_id:
             query = query.where(history.c.session == session_id)
         if pair_id:
             query = query.where(history.c.pair == pair_id)
         with self._database.read() as connection:
-            return [dict(row) for row in connection.execute(query, {"after": after}).mappings()]
+            return [dict(row) for row in connection.execute(query).mappings()]
 
     def ended(self, pairs: Collection[str], since: datetime) -> dict[str, list[Commitment]]:
         """The commitments of these pairs that ended since then, by pair."""

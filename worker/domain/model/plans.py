@@ -118,13 +118,20 @@ class PairState:
     taken: Mapping[Address, tuple[Taken, ...]] | None = None
     looked_at: datetime | None = None  #: when the free/busy of the two was last read
 
+    @property
+    def addresses(self) -> tuple[Address, Address]:
+        """The manager's and the report's."""
+        return self.manager.email, self.report.email
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What planning lacks: the free/busy of these people in this window."""
+    """What planning lacks: the free/busy of these people in this window; when their time is to be given, also what
+    other pairs have taken of it."""
 
     people: tuple[Address, ...]
     window: Span
+    giving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
