@@ -4,37 +4,34 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy import event
+from sqlite3 import Connection
 
 from bench.company import company
 from tests.worlds import START, settings
 from worker.behaviour import MANNERS, Crowd, Meetings
 from worker.simulate import World, simulated_settings
-from worker.store import Store, tables
+from worker.store import tables
 
 #: It has a handful of rows, whatever the size of the company.
 SMALL = {"fact"}
+#: What reads or writes rows; the others begin and end transactions.
+VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+#: What is another with each call: texts, numbers, bytes, and nothing.
+VALUES = re.compile(r"'(?:[^']|'')*'|\bX'[0-9A-F]*'|\b\d+\b|\bNULL\b")
 
 
 @contextmanager
-def heard(store: Store) -> Iterator[dict[str, Any]]:
-    """Every statement that is performed meanwhile, with the values of one time."""
-    found: dict[str, Any] = {}
-
-    def hear(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
-        found.setdefault(statement, values[0] if many else values)
-
-    event.listen(store.database.engine, "before_cursor_execute", hear)
+def heard(driver: Connection) -> Iterator[dict[str, str]]:
+    """Every statement that SQLite performs meanwhile, one of each shape, its values in it."""
+    found: dict[str, str] = {}
+    driver.set_trace_callback(lambda statement: found.setdefault(VALUES.sub("?", statement), statement))
     yield found
-    event.remove(store.database.engine, "before_cursor_execute", hear)
+    driver.set_trace_callback(None)
 
 
-def scanned(store: Store, statement: str, values: Any) -> list[str]:
+def scanned(driver: Connection, statement: str) -> list[str]:
     """The tables of ours that SQLite reads from end to end for it."""
-    with store.database.read() as connection:
-        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    steps = [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
     names = [found[1] for step in steps if (found := re.match(r"SCAN (\w+)", step))]
     return [name for name in names if name in tables.metadata.tables and name not in SMALL]
 
@@ -46,10 +43,12 @@ def test_nothing_that_is_asked_in_daily_life_reads_a_table_from_end_to_end() -> 
     world.humans = Crowd(world, MANNERS["hostile"], seed=5)
     Meetings(world, MANNERS["hostile"], seed=5).refresh()
     world.step()  # who there is, is read whole, once
-    with heard(world.worker.store) as statements:
+    driver = world.worker.store.database.engine.raw_connection().driver_connection
+    assert isinstance(driver, Connection)
+    with heard(driver) as statements:
         world.run_until(START + timedelta(days=40))
-    assert len(statements) > 40
-    asked = {what: values for what, values in statements.items() if not what.startswith(("PRAGMA", "BEGIN"))}
-    found = {what: names for what, values in asked.items() if (names := scanned(world.worker.store, what, values))}
+    asked = {shape: one for shape, one in statements.items() if one.startswith(VERBS)}
+    assert len(asked) > 40
+    found = {shape: names for shape, one in asked.items() if (names := scanned(driver, one))}
     assert found == {}
     world.worker.close()
