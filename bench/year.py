@@ -35,4 +35,4 @@ def one(size: int, days: int) -> tuple[float, int, int]:
     taken = time.perf_counter() - start
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return taken, (own + len(apart.parts(pairs)) * largest) // unit, lines
+    return taken, (own + (len(apart.parts(pairs)) - 1) * largest) // unit, lines

@@ -1,4 +1,4 @@
-"""A company in parts that share nobody, each lived in a process of its own, and told in one order.
+"""A company in parts that share nobody, lived at the same time in several processes, and told in one order.
 
 What one part does means nothing to the other, so the same company gives the same ledger on any machine: how it is cut
 follows from the company alone, and never from how many cores there are.
@@ -9,9 +9,9 @@ import json
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -21,8 +21,6 @@ from worker.domain.model import Address, Pair
 PARTS = 2
 #: Fewer pairs than this are done before another process has begun.
 WORTH_IT = 30
-#: How often a process says how far it is. Seconds.
-_LOOK = 0.5
 
 Pairs = Mapping[str, Pair]
 
@@ -62,43 +60,48 @@ def _teams(pairs: Pairs) -> list[list[str]]:
 
 
 def lived(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]) -> Iterator[dict[str, Any]]:
-    """What happened in all of them, in order of time; what happened at one instant, part after part."""
+    """What happened in all of them, in order of time; what happened at one instant, part after part.
+
+    The first part is lived in this process, each other in one of its own. Raises what any of them raised.
+    """
     context = multiprocessing.get_context("spawn")
-    reached = context.Array("d", len(cut))
     with TemporaryDirectory(prefix="longarc-") as folder, ExitStack() as files:
         ledgers = [Path(folder) / f"{number}.jsonl" for number in range(len(cut))]
-        with ProcessPoolExecutor(len(cut), context, _share, (reached,)) as pool:
-            jobs = [pool.submit(_live, life, part, ledgers[n], n) for n, part in enumerate(cut)]
-            _watch(jobs, reached, progress)
+        with ProcessPoolExecutor(len(cut) - 1, context) as pool, _ending_together():
+            others = [pool.submit(_live, life, *one) for one in zip(cut[1:], ledgers[1:], strict=True)]
+
+            def look(now: datetime) -> None:
+                _raise_failed(others)
+                progress(now)
+
+            life(cut[0], ledgers[0], look)
+            for other in others:
+                other.result()
         told = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
         for line in heapq.merge(*told, key=_instant):
             yield json.loads(line)
 
 
-def _watch(jobs: Sequence[Future[None]], reached: Any, progress: Callable[[datetime], None]) -> None:
-    """Wait for all, or for the first that fails: then the others are not waited for. Raises what it raised."""
-    left = set(jobs)
-    while left:
-        done, left = wait(left, timeout=_LOOK)
-        if least := min(reached):
-            progress(datetime.fromtimestamp(least, UTC))
-        for job in done:
+@contextmanager
+def _ending_together() -> Iterator[None]:
+    """When one part fails, nobody wants to know any more what becomes of the others."""
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+
+
+def _live(life: Life, pairs: Pairs, ledger: Path) -> None:
+    life(pairs, ledger, lambda _: None)
+
+
+def _raise_failed(jobs: Sequence[Future[None]]) -> None:
+    """Raise what one of them raised, if any did."""
+    for job in jobs:
+        if job.done():
             job.result()
-
-
-_reached: Any = None
-
-
-def _share(reached: Any) -> None:
-    global _reached  # noqa: PLW0603  # it can be handed to a process only when that begins
-    _reached = reached
-
-
-def _live(life: Life, pairs: Pairs, ledger: Path, number: int) -> None:
-    def progress(now: datetime) -> None:
-        _reached[number] = now.timestamp()
-
-    life(pairs, ledger, progress)
 
 
 def _instant(line: str) -> str:

@@ -322,7 +322,7 @@ class Meetings:
         """Have the calendars filled as far ahead as anybody looks."""
         now = self._world.clock()
         while self._past and self._past[0][0] < now - self.EVERY:
-            self._world.calendar.drop(heapq.heappop(self._past)[1])
+            self._world.calendar.forget(heapq.heappop(self._past)[1])
         while self._until < now + self.AHEAD:
             for person in self._world.persons.values():
                 self._week(person, self._until)

@@ -8,7 +8,7 @@ pair form a thread, under a root that nobody sends. Headers and bodies are encod
 from binascii import b2a_qp
 from email.headerregistry import Address, BaseHeader, HeaderRegistry
 from email.message import EmailMessage
-from email.policy import default
+from email.policy import compat32, default
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -102,14 +102,14 @@ class Emails:
 
     def _address(self, message: EmailMessage, letter: Letter) -> None:
         """Who writes, who reads, and whom an answer reaches."""
-        writer = self._product
-        if letter.manager and _in_their_voice(letter):
-            writer = line(letter.manager.name)
-        message["From"] = _mailbox("From", writer, self._sender)
+        message["From"] = _mailbox("From", self._writer(letter), self._sender)
         message["To"] = _mailbox("To", line(letter.to.name), letter.to.email)
         other = _other(letter)
         if other and letter.name not in _ALONE:
             message["Reply-To"] = _mailbox("Reply-To", line(other.name), other.email)
+
+    def _writer(self, letter: Letter) -> str:
+        return line(letter.manager.name) if letter.manager and _in_their_voice(letter) else self._product
 
     def _label(self, message: EmailMessage, letter: Letter) -> None:
         """When, which one, in which thread, and that no machine should answer."""
@@ -129,9 +129,10 @@ class Envelopes(Emails):
     """Mails that nobody will open, as in a simulation: from whom, to whom and which one, with nothing inside."""
 
     def render(self, letter: Letter) -> EmailMessage:
-        message = EmailMessage(_POLICY)
-        self._address(message, letter)
-        message["Message-ID"] = _registry("Message-ID", self._id(letter.key))
+        message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
+        message["From"] = _spelled(self._writer(letter), self._sender)
+        message["To"] = _spelled(line(letter.to.name), letter.to.email)
+        message["Message-ID"] = self._id(letter.key)
         return message
 
 
@@ -153,9 +154,13 @@ def _header(name: str, value: str) -> BaseHeader:
     return _registry(name, value)
 
 
-@lru_cache(8192)
+@lru_cache(1024)  # each is some kilobytes
 def _mailbox(header: str, name: str, email: str) -> BaseHeader:
-    return _registry(header, str(Address(display_name=name, addr_spec=email)))
+    return _registry(header, _spelled(name, email))
+
+
+def _spelled(name: str, email: str) -> str:
+    return str(Address(display_name=name, addr_spec=email))
 
 
 def _fill(message: EmailMessage, text: str, html: str) -> None:

@@ -23,7 +23,7 @@ from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
 from worker.settings import Settings
 from worker.store import Store
-from worker.store.base import Due
+from worker.store.base import SCRATCH_URL, Due
 from worker.tally import Tally
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _simulated(person: Person) -> str:
 
 
 def _worker(settings: Settings, clock: SteppedClock, writes: type[Emails]) -> Worker:
-    store = Store("sqlite://", Seal([new_key()]))
+    store = Store(SCRATCH_URL, Seal([new_key()]))
     store.create()
     return build(settings, clock, store=store, holder="simulation", together=50, writes=writes)
 

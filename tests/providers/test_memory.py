@@ -146,6 +146,17 @@ def test_changed_hints_at_what_people_touched_only(provider: MemoryCalendar) -> 
     assert provider.changed() == {"kim@example.org"}
 
 
+def test_what_is_forgotten_never_was(provider: MemoryCalendar) -> None:
+    kim = "kim@example.org"
+    entry = provider.add(kim, span(5, 9))
+    cursor = provider.changes(kim, None, WINDOW).cursor
+    provider.changed()
+    provider.forget(entry)
+    assert provider.changed() == set()
+    assert provider.free_busy([kim], WINDOW)[kim].busy == ()
+    assert provider.changes(kim, cursor, WINDOW).gone == ()
+
+
 def test_a_look_costs_what_lies_in_the_window(provider: MemoryCalendar) -> None:
     """Ten years around it are not touched: no view of them is ever made."""
     dana = "dana@example.org"
@@ -153,7 +164,7 @@ def test_a_look_costs_what_lies_in_the_window(provider: MemoryCalendar) -> None:
         start = at(1, 9) + timedelta(days=day - 1825)
         provider.add(dana, Span(start, start + timedelta(hours=1)))
     provider.free_busy([dana], WINDOW)
-    assert sum(1 for entry in provider._entries.values() if entry.views) <= 32
+    assert sum(1 for entry in provider._entries.values() if entry.block) <= 32
 
 
 def test_what_is_handed_out_is_made_once(provider: MemoryCalendar) -> None:

@@ -59,21 +59,36 @@ class _Entry:
     answers: dict[Address, Answer] = field(default_factory=dict)
     version: int = 1
     sequence: int = 0
-    views: dict[Address, tuple[Event, Busy | None]] = field(default_factory=dict)
+    views: dict[Address, Event] | None = None  #: as handed out since it was last touched
+    block: Busy | None = None  #: the same for the time it takes
 
     @property
     def log_id(self) -> str:
         return self.series or self.id
 
-    def seen_by(self, owner: Address) -> tuple[Event, Busy | None]:
-        """How it looks on that calendar, and how it blocks the owner's time there."""
+    def touched(self) -> None:
+        """It is another version from now on, and looks different."""
+        self.version += 1
+        self.views = self.block = None
+
+    def seen_by(self, owner: Address) -> Event:
+        """How it looks on that calendar."""
+        self.views = self.views or {}
         if owner not in self.views:
             self.views[owner] = self._view(owner)
         return self.views[owner]
 
-    def _view(self, owner: Address) -> tuple[Event, Busy | None]:
+    def blocks(self, owner: Address) -> Busy | None:
+        """How it blocks the owner's time."""
         show = self._shown_to(owner)
-        event = Event(
+        if show is None or not self.span.minutes:
+            return None
+        if self.block is None or self.block.show is not show:
+            self.block = Busy(self.span, show, self.key)
+        return self.block
+
+    def _view(self, owner: Address) -> Event:
+        return Event(
             ref=EventRef(owner, self.id, str(self.version)),
             span=self.span,
             key=self.key,
@@ -81,9 +96,8 @@ class _Entry:
             all_day=self.all_day,
             organizer=self.organizer if self.answers else "",
             answers=dict(self.answers),
-            show=show,
+            show=self._shown_to(owner),
         )
-        return event, None if show is None or not self.span.minutes else Busy(self.span, show, self.key)
 
     def _shown_to(self, owner: Address) -> Show | None:
         answer = self.answers.get(owner, Answer.ACCEPTED)
@@ -174,7 +188,7 @@ class MemoryCalendar:
             return FreeBusy(known=False, reason=reason)
         found = []
         for entry in self._shelf(person).inside(window):
-            busy = entry.seen_by(person)[1]
+            busy = entry.blocks(person)
             if busy is not None and busy.span.overlaps(window):
                 found.append(_clipped(busy, window))
         found.sort(key=lambda busy: busy.span)
@@ -187,7 +201,7 @@ class MemoryCalendar:
         if since < shelf.forgotten:
             own = (entry for entry in shelf.after(window.end) if entry.key)
             listed = {entry.id: entry for found in (shelf.inside(window), own) for entry in found}
-            events = tuple(entry.seen_by(calendar)[0] for entry in listed.values())
+            events = tuple(entry.seen_by(calendar) for entry in listed.values())
             return Changes(events, (), str(self._tick), full=True)
         told, gone = self._since(calendar, shelf, since, window)
         return Changes(tuple(told), tuple(gone), str(self._tick), full=False)
@@ -199,7 +213,7 @@ class MemoryCalendar:
             if shelf.touched[log_id] <= since:
                 break
             found = [
-                entry.seen_by(calendar)[0]
+                entry.seen_by(calendar)
                 for entry in shelf.named(log_id)
                 if entry.series is None or entry.span.overlaps(window)
             ]
@@ -217,7 +231,7 @@ class MemoryCalendar:
         if entry is None:
             entry = self._make(calendar, draft)
         self._may_fail("create.done")
-        return entry.seen_by(calendar)[0]
+        return entry.seen_by(calendar)
 
     def _make(self, calendar: Address, draft: EventDraft) -> _Entry:
         entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key)
@@ -242,7 +256,7 @@ class MemoryCalendar:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         self._write(entry, draft)
         self._may_fail("update.done")
-        return entry.seen_by(ref.calendar)[0]
+        return entry.seen_by(ref.calendar)
 
     def cancel(self, ref: EventRef) -> None:
         self._may_fail("cancel")
@@ -257,7 +271,7 @@ class MemoryCalendar:
         self._may_fail("find")
         shelf = self._readable(calendar)
         entry_id = self._alive.get(key, "")
-        return self._entries[entry_id].seen_by(calendar)[0] if entry_id in shelf else None
+        return self._entries[entry_id].seen_by(calendar) if entry_id in shelf else None
 
     def check(self, person: Address) -> list[Finding]:
         self._may_fail("check")
@@ -322,6 +336,16 @@ class MemoryCalendar:
     def drop(self, entry_id: str) -> None:
         """Take an event off every calendar, whoever organizes it."""
         self._forget(self._entries[entry_id], by_hand=True)
+
+    def forget(self, entry_id: str) -> None:
+        """Have it that an event never was: nobody hears that it is gone. For what is over, when time passes fast."""
+        entry = self._entries.pop(entry_id)
+        for person in self._holders(entry):
+            shelf = self._shelf(person)
+            if entry_id in shelf:
+                shelf.take(entry)
+            if not shelf.named(entry.log_id):
+                shelf.touched.pop(entry.log_id, None)
 
     def close(self, person: Address, reason: str) -> None:
         """From now on this person's calendar can't be read."""
@@ -397,8 +421,7 @@ class MemoryCalendar:
 
     def _touch(self, entry: _Entry, *, by_hand: bool) -> None:
         self._tick += 1
-        entry.version += 1
-        entry.views.clear()
+        entry.touched()
         for person in self._holders(entry):
             self._shelf(person).touch(entry.log_id, self._tick)
         if by_hand:

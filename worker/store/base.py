@@ -5,10 +5,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import OperationalError as DriverError
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
@@ -19,7 +17,15 @@ from worker.seal import Seal
 from worker.store import tables
 from worker.store.prepared import Prepared
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+#: A file of SQLite's own that ends with its connection, and is in memory as far as the cache goes.
+SCRATCH = "file:"
+SCRATCH_URL = f"sqlite:///{SCRATCH}?uri=true"
+#: How much of a SQLite database each connection keeps in memory, in KiB.
+CACHE = 16 * 1024
 #: How long a writer waits for another before it gives up, in seconds.
 PATIENCE = 30
 
@@ -93,6 +99,8 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date. Safe to call from many processes at once."""
+        from alembic import command
+
         config = scripts()
         with self.write() as connection:
             if not self.lite:
@@ -105,8 +113,10 @@ class Database:
         self.engine.dispose()
 
 
-def scripts() -> Config:
+def scripts() -> "Config":
     """Where the migrations are. Alembic fills in what follows a `%`, and a folder may have one in its name."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
@@ -115,15 +125,15 @@ def scripts() -> Config:
 def _engine(url: str, lite: bool) -> Engine:
     if not lite:
         return create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    memory = make_url(url).database in (None, "", ":memory:")
-    if not memory:
+    alone = make_url(url).database in (None, "", ":memory:", SCRATCH)
+    if not alone:
         Path(str(make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
         paramstyle="named",  # as `prepared` gives values
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
-        **({"poolclass": StaticPool} if memory else {}),
+        **({"poolclass": StaticPool} if alone else {}),
     )
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
@@ -134,8 +144,9 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(DriverError):  # it stays with the file: while another process sets it, this one need not
-            cursor.execute("PRAGMA journal_mode=WAL")
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # it ends with its connection
+                cursor.execute("PRAGMA journal_mode=MEMORY")
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -75,6 +75,12 @@ _WORKS = Prepared(
     .where(person.c.email == bindparam("one"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
 )
+_FORGET_ALL = Prepared(delete(meeting).where(meeting.c.calendar == bindparam("one")))
+_FORGET = Prepared(
+    delete(meeting).where(
+        meeting.c.calendar == bindparam("one"), or_(one_of(meeting.c.series, "series"), one_of(meeting.c.id, "ids"))
+    )
+)
 
 #: An event that ended so long ago is history; whatever becomes of it on the calendar changes nothing.
 OVER = timedelta(days=3)
@@ -173,13 +179,11 @@ class Calendars:
                 wake(connection, sorted(reading.look), now, look=True)
 
     def _meetings(self, connection: Any, address: Address, reading: Reading, *, full: bool) -> None:
-        theirs = meeting.c.calendar == address
-        void = list(reading.dropped_series)
         if full:
-            connection.execute(delete(meeting).where(theirs))
-        elif void:
-            either = or_(meeting.c.series.in_(void), meeting.c.id.in_(void))
-            connection.execute(delete(meeting).where(theirs, either))
+            _FORGET_ALL.run(connection, one=address)
+        elif reading.dropped_series:
+            void = sorted(reading.dropped_series)
+            _FORGET.run(connection, one=address, series=void, ids=void)
         listed = {
             one.ref.id: {
                 "calendar": address,

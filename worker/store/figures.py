@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import and_, func, or_, select
 
 from worker.domain.model import Address, Commitment, Kind, Person, Progress, Session, State
@@ -22,6 +20,9 @@ class Figures:
 
     def schema(self) -> tuple[str | None, str | None]:
         """The version the database is at, None when it has no tables; and the one this program is made for."""
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
         head = ScriptDirectory.from_config(scripts()).get_current_head()
         with self._database.read() as connection:
             return MigrationContext.configure(connection).get_current_revision(), head
