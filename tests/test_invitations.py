@@ -10,7 +10,7 @@ from icalendar import Calendar
 
 from tests.worlds import DANA, DAY, HOUR, KIM, SAM, Office, pair, pairs, people, settings
 from worker.domain.invitations import INVITATION, WITHDRAWAL
-from worker.domain.model import Span
+from worker.domain.model import Format, Span
 from worker.settings import Settings
 
 EVERYBODY = people(DANA, KIM, SAM)
@@ -98,3 +98,25 @@ def test_who_leaves_or_is_paused_is_told_that_nothing_takes_place(company: Compa
     assert event["UID"] == told["UID"]
     assert event["SEQUENCE"] > told["SEQUENCE"]
     assert str(event["STATUS"]) == "CANCELLED"
+
+
+def test_who_was_invited_hears_of_another_format_whoever_comes_round_first(company: Company) -> None:
+    """R-4, R-8: the event is taken off before the pair is planned; the report's program has to lose it, too."""
+    company.run(2 * HOUR)
+    told = carried(company.invited()[0])[1]
+    company.worker.acts.choose_format(SAMS, Format.SERIES)
+    company.worker.outbox.run("other")
+    company.run(HOUR)
+    withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
+    assert [event["UID"] for event in withdrawn] == [told["UID"]]
+
+
+def test_what_took_place_earlier_is_no_appointment_any_more(company: Company) -> None:
+    """R-8."""
+    company.run(2 * HOUR)
+    session = company.session(pair_id=SAMS)
+    company.clock.advance(DAY)
+    company.worker.acts.held(session.id, company.clock())
+    company.run(HOUR)
+    withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
+    assert [event.start for event in withdrawn] == [session.start]

@@ -29,7 +29,7 @@ from tests.worlds import (
     span,
     texts,
 )
-from worker.domain.model import Cause, Changes, Event, Kind, Message, Progress, Session, Span, State
+from worker.domain.model import Cause, Changes, Event, Kind, Message, Owner, Progress, Session, Span, State
 from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Unavailable
 
 LEASE = timedelta(minutes=5)
@@ -293,6 +293,8 @@ def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> No
             all_are_deferred()
 
     all_are_deferred()
+    office.worker.outbox.run("one")  # the events move
+    office.worker.sweep.run("one")
     office.mailer.fail = slowly
     office.worker.outbox.run("one")
     assert len(office.mails("deferral_notice")) == 1
@@ -592,3 +594,45 @@ def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: 
     office.calendar.fail = asked.append
     office.run(3 * DAY)
     assert asked == [], "a calendar of nobody's is read no more"
+
+
+def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:
+    """T-8, R-19: its time is the same as before, so only its version tells whether it was written."""
+    booked(office)
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.tick()
+    promise = next(c for c in office.store.register.commitments(held.pair) if c.owner is Owner.MANAGER)
+    before = office.calendar.find(DANA, promise.key)
+    office.calendar.fail = Fails(Unavailable, "update", times=1)
+    office.worker.acts.change(promise.id, text="Introduce Sam to the design group")
+    office.run(HOUR)
+    after = office.calendar.find(DANA, promise.key)
+    assert before and after and after.ref.etag != before.ref.etag
+    assert only(office, "event.update").attempts == 2
+
+
+@pytest.mark.parametrize("first", ["sweep", "outbox"])
+def test_a_time_that_is_lost_before_its_event_was_made_is_given_anew(office: Office, first: str) -> None:
+    """T-4, R-8: whichever of the two comes round first, the event stands at once."""
+    office.calendar.add(DANA, Span(office.clock(), office.clock() + 10 * DAY))
+    office.worker.sweep.run("one")
+    session = office.session()
+    office.worker.acts.defer(session.id)
+    getattr(office.worker, first).run("two")
+    office.tick()
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
+    """R-8, R-10: while the calendar is out of reach nobody hears of a time that may still become another."""
+    session = booked(office)
+    office.calendar.remove(DANA, session.key)
+    office.calendar.fail = Fails(Unavailable, "create")
+    office.run(19 * HOUR)
+    assert office.mails("deferral_notice") == []
+    office.calendar.fail = None
+    office.run(2 * HOUR)
+    (event,) = office.events()
+    (notice,) = office.messages("deferral_notice")
+    assert (notice.start, notice.progress) == (event.span.start, Progress.DONE)

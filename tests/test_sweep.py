@@ -1,5 +1,7 @@
 """One sweep: how much is asked of calendars, how hours are given away, and what stops it before it writes."""
 
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -26,8 +28,22 @@ from tests.worlds import (
     span,
     texts,
 )
-from worker.domain.model import Kind, Owner, Person, Show, Span, State, Trigger
+from worker.domain.model import (
+    Address,
+    Cause,
+    Event,
+    EventDraft,
+    Kind,
+    Owner,
+    Person,
+    Show,
+    Span,
+    Standing,
+    State,
+    Trigger,
+)
 from worker.domain.wording import words
+from worker.domain.worktime import parse_hours
 from worker.errors import AuthRevoked, Forbidden, Unavailable
 
 BUFFER = 15 * MINUTE
@@ -298,3 +314,100 @@ def test_t2_what_was_held_counts_for_a_day_and_no_longer(office: Office) -> None
     assert held.span in spans
     office.run(DAY)
     assert held.span not in [taken.span for taken in office.store.plans.taken([DANA], office.clock())[DANA]]
+
+
+def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> None:
+    """T-4: no time exists, so a person is told why; the others are planned in the same sweep."""
+    persons = people(DANA, SAM, KIM, "lee@corp.example")
+    persons[DANA] = replace(persons[DANA], hours=parse_hours("Mon-Tue 09:00-17:00"))
+    persons[SAM] = replace(persons[SAM], hours=parse_hours("Wed-Fri 09:00-17:00"))
+    office = Office(persons=persons, listed=pairs(pair(), pair(KIM, "lee@corp.example")))
+    office.tick()
+    assert len(office.mails("unplaceable")) == 1
+    assert office.session(pair_id=f"{DANA}>{SAM}").unplaceable
+    assert office.session(pair_id=f"{KIM}>lee@corp.example").booked
+    office.close()
+
+
+def test_a_pair_that_can_t_be_planned_keeps_no_other_waiting() -> None:
+    """Whatever goes wrong with one of them, the operator hears of it once a day, and it is tried again."""
+    persons = people(DANA, SAM, KIM, "lee@corp.example")
+    odd = pair(start=date(9999, 12, 1))
+    office = Office(persons=persons, listed=pairs(odd, pair(KIM, "lee@corp.example")))
+    office.run(5 * HOUR)
+    assert office.session(pair_id=f"{KIM}>lee@corp.example").booked
+    (alert,) = office.mails("operator_alert")
+    assert f"Planning {odd.id} failed: OverflowError at cadence.py" in " ".join(texts([alert]).split())
+    office.close()
+
+
+def test_pairs_that_ended_with_leave_of_a_person_are_taken_off_however_many_they_are() -> None:
+    """The guard against too many cancels has asked already, when the people file was taken over."""
+    persons, listed = company(30)
+    office = Office(persons=persons, listed=listed)
+    office.tick()
+    managers = sorted({one.manager for one in listed.values()})
+    assert sum(len(office.events(manager)) for manager in managers) == 30
+    office.pairs = dict(list(listed.items())[:2])
+    office.apply()
+    office.run(HOUR)
+    assert sum(len(office.events(manager)) for manager in managers) == 2
+    office.close()
+
+
+def test_what_a_calendar_tells_while_a_change_is_under_way_is_heard_after_it() -> None:
+    """T-10: out of office acts at once, or as soon as the event has taken the change before."""
+    office = Office()
+    office.tick()
+    session = office.session()
+    wish = span(datetime(2026, 10, 14, 8, tzinfo=UTC), 75)
+    office.calendar.fail = Fails(Unavailable, "update", times=1)
+    office.worker.acts.defer(session.id, wish)
+    office.tick()
+    office.clock.advance(timedelta(seconds=20))
+    office.calendar.add(SAM, Span(wish.start - 6 * HOUR, wish.start + 5 * DAY), show=Show.AWAY)
+    office.run(5 * MINUTE)
+    assert [d.cause for d in office.store.plans.load([session.pair], office.clock()).states[0].deferrals] == [
+        Cause.ASKED,
+        Cause.OUT_OF_OFFICE,
+    ]
+    office.close()
+
+
+def test_a_check_in_is_looked_at_though_nobody_tells_of_its_day() -> None:
+    """T-10: it has no mails that would wake the pair; the report's calendar tells of nothing by itself."""
+    office = Office()
+    office.tick()
+    office.calendar.add(DANA, Span(office.clock(), office.clock() + 3 * DAY))
+    one = office.store.register.session(office.worker.acts.check_in(pair().id))
+    office.tick()
+    one = office.store.register.session(one.id) if one else None
+    assert one is not None and one.booked
+    office.calendar.add(SAM, Span(one.span.start - 6 * HOUR, one.span.start + 10 * DAY), show=Show.AWAY)
+    office.calendar.changed()
+    office.run_to(one.span.start)
+    again = office.store.register.session(one.id)
+    assert again is not None and again.count == 1
+    office.close()
+
+
+def test_a_promise_kept_while_its_block_was_being_made_leaves_no_block() -> None:
+    """T-8, R-19."""
+    office = Office()
+    office.tick()
+    held = office.hold()
+    other, create = office.another("other"), office.calendar.create
+
+    def slowly(calendar: Address, draft: EventDraft) -> Event:
+        made = create(calendar, draft)
+        if draft.key.startswith("p"):
+            office.calendar.create = create  # type: ignore[method-assign]
+            other.acts.close(draft.key.rpartition(".")[0], Standing.DONE)
+            other.sweep.run("other")
+        return made
+
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.calendar.create = slowly  # type: ignore[method-assign]
+    office.run(5 * MINUTE)
+    assert not [event for event in office.events() if (event.key or "").startswith("p")]
+    office.close()

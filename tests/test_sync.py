@@ -25,7 +25,7 @@ from tests.worlds import (
     span,
     texts,
 )
-from worker.domain.model import Answer, Changes, Kind, Review, Session, Show, Span
+from worker.domain.model import Address, Answer, Changes, Cursor, Kind, Review, Session, Show, Span
 from worker.errors import NotFound, RateLimited, Unavailable
 from worker.providers.memory import MemoryCalendar
 
@@ -222,6 +222,28 @@ def test_one_calendar_out_of_reach_keeps_no_other_from_being_read(database_url: 
     office.run(DAY)
     assert deferrals(office) == [("declined", "eve@corp.example")]
     assert any(DANA in texts([mail]) for mail in office.mails("operator_alert"))
+    office.close()
+
+
+def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(database_url: str) -> None:
+    """Whatever it raises, without a word of what stands in it."""
+    listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
+    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+    office.tick()
+    read = office.calendar.changes
+
+    def puzzling(calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        if calendar == DANA:
+            raise ValueError("a title that nobody may read")
+        return read(calendar, cursor, window)
+
+    office.calendar.changes = puzzling  # type: ignore[method-assign]
+    office.decline(office.session(pair_id=f"{KIM}>eve@corp.example"))
+    office.run(DAY)
+    assert deferrals(office) == [("declined", "eve@corp.example")]
+    told = " ".join(texts(office.mails("operator_alert")).split())
+    assert f"The calendar of {DANA} could not be read: ValueError at test_sync.py" in told
+    assert "nobody may read" not in told
     office.close()
 
 

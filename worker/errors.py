@@ -1,8 +1,10 @@
 """Every exception of ours. The docstring of a class is its message when none is given."""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 
 class LongarcError(Exception):
@@ -100,3 +102,9 @@ class Conflict(Permanent):
 
 class InvalidResponse(Permanent):
     """The service answered something that can't be understood."""
+
+
+def unforeseen(error: Exception) -> str:
+    """What kind of error it is and where it came up, without its text: that may hold what two people said."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"

@@ -6,13 +6,11 @@ of its kind (`planner.settle`).
 """
 
 import logging
-import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 from worker import invitations
@@ -29,13 +27,14 @@ from worker.domain.model import (
     Owner,
     PairState,
     Placed,
+    Progress,
     Session,
     Settlement,
     What,
 )
 from worker.drafts import RECENTLY, Drafts, Material, speaks_of_promises
 from worker.emails import Emails
-from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient
+from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
 from worker.providers.base import CalendarProvider, Mailer
 from worker.store import Store
 from worker.store.outbox import Claimed, Ending
@@ -165,6 +164,8 @@ class Outbox:
         attempt = self._try(message, state, material, lost=one.lost)
         now = self._clock()
         settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
+        if message.what in (What.CREATE, What.UPDATE):
+            settlement = _told_next(settlement, _subject(message, state))
         settlement = _answered(settlement, attempt.placed)
         self._tell(message, attempt, settlement, now)
         ending = Ending(
@@ -199,7 +200,7 @@ class Outbox:
         except LongarcError as error:
             return Attempt(Outcome.PERMANENT, str(error))
         except Exception as error:  # a template of the company's own, a library: one message must not stop the others
-            return Attempt(Outcome.PERMANENT, _unexpected(error))
+            return Attempt(Outcome.PERMANENT, unforeseen(error))
 
     def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
         """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
@@ -314,10 +315,12 @@ class Outbox:
         there: Event | None,
         placed: Placed | None,
     ) -> Attempt:
-        """`there` is the event as it stands, when an earlier attempt may have changed it already."""
+        """`there` is the event as it stands, when an earlier attempt may have changed it already: then its time is the
+        new one, or its version when the time stays."""
         if placed is None or placed.gone:
             return STALE
-        if there is None or there.span != draft.span:
+        same = placed.written == draft.span and there is not None and there.ref.etag == placed.ref.etag
+        if there is None or there.span != draft.span or same:
             if message.start and placed.span.start != message.start:
                 return STALE
             there = provider.update(placed.ref, draft)
@@ -389,16 +392,17 @@ def _was_sent(mailer: Mailer, key: str) -> bool | None:
         return None
 
 
-def _unexpected(error: Exception) -> str:
-    """What went wrong and where, without the error's own text: that may hold what two people said."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-
-
 def _answered(settlement: Settlement, placed: Placed | None) -> Settlement:
     """Plan again at once when an invitation was declined the moment it arrived (an out-of-office does that), or when
     somebody moved the event before we heard that it was made."""
     if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
+        return replace(settlement, replan=True)
+    return settlement
+
+
+def _told_next(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
+    """Plan again at once when a new time stands on the calendar of which the manager has to hear."""
+    if settlement.progress is Progress.DONE and isinstance(subject, Session) and notices.tells_new_time(subject):
         return replace(settlement, replan=True)
     return settlement
 

@@ -7,13 +7,14 @@ counts as taken for the next.
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
 from worker.domain.model import (
     Address,
+    Ended,
     FreeBusy,
     Need,
     PairState,
@@ -25,7 +26,7 @@ from worker.domain.model import (
     What,
 )
 from worker.domain.planner import plan
-from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient
+from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, unforeseen
 from worker.providers.base import CalendarProvider
 from worker.store import Store
 
@@ -37,7 +38,8 @@ BATCH = 200
 PEOPLE_PER_REQUEST = 20
 #: How often a pair may ask within one sweep: what is seen may lead to another question.
 MORE_LOOKS = 10
-RETRY_REFUSED = timedelta(hours=1)
+#: A pair whose plan was refused, or failed, is planned again after so long.
+RETRY = timedelta(hours=1)
 
 #: The people of each calendar service, given addresses.
 ByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
@@ -76,8 +78,10 @@ class Sweep:
         try:
             loaded = self._store.plans.load(pairs, now)
             plans = self.decide(loaded.states, now)
-            refused = self._guard(plans, now)
-            later = [Plan(pair=pair, due_at=now + RETRY_REFUSED) for pair in sorted(refused)]
+            refused = self._guard(
+                plans, {state.pair.id for state in loaded.states if state.pair.ended is Ended.NO}, now
+            )
+            later = [Plan(pair=pair, due_at=now + RETRY) for pair in sorted(refused)]
             plans = [p for p in plans if p.pair not in refused] + later
             self._store.plans.commit(plans, loaded.wakes, holder, now)
         except LeaseLost:
@@ -98,7 +102,7 @@ class Sweep:
 
     def decide(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
         """Plan these pairs one after the other, reading free/busy for all of them at once."""
-        first = {state.pair.id: plan(now, state, None, self._policy) for state in states}
+        first = {state.pair.id: self._plan(now, state, None) for state in states}
         asking = [state for state in states if first[state.pair.id].needs]
         if not asking:
             return list(first.values())
@@ -118,7 +122,7 @@ class Sweep:
         for _ in range(MORE_LOOKS):
             if needs.giving:
                 state = replace(state, taken=taken.of(state))
-            made = plan(now, state, seen, self._policy)
+            made = self._plan(now, state, seen)
             if made.needs is None:
                 return made
             # what was seen made more of the calendars matter: read that, for this pair alone
@@ -126,7 +130,17 @@ class Sweep:
             before = [Need((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
             seen = _both(seen, self._see([needs, *before], now))
         log.error("planning %s does not come to an end", state.pair.id, extra={"action": "plan_open"})
-        return Plan(pair=state.pair.id, due_at=now + RETRY_REFUSED)
+        return Plan(pair=state.pair.id, due_at=now + RETRY)
+
+    def _plan(self, now: datetime, state: PairState, seen: Seen | None) -> Plan:
+        """One pair that can't be planned keeps no other from being planned; the operator is told of it."""
+        try:
+            return plan(now, state, seen, self._policy)
+        except Exception as error:  # nobody foresaw it, so nobody knows its kind
+            words = f"Planning {state.pair.id} failed: {unforeseen(error)}. It is tried again in an hour."
+            log.error("%s", words, extra={"action": "plan_failed"})
+            self._store.outbox.alert(f"plan:{state.pair.id}:{now:%Y-%m-%d}", words, now, self._operator)
+            return Plan(pair=state.pair.id, due_at=now + RETRY)
 
     def look(self, need: Need) -> Seen:
         """What somebody who picks a time by hand has to know of two calendars."""
@@ -172,9 +186,12 @@ class Sweep:
 
     # --- guarding ---
 
-    def _guard(self, plans: Sequence[Plan], now: datetime) -> set[str]:
-        """The pairs whose plans are not carried out: more cancels at once than the policy allows."""
-        cancels = {p.pair: _cancels(p) for p in plans}
+    def _guard(self, plans: Sequence[Plan], going_on: Set[str], now: datetime) -> set[str]:
+        """The pairs whose plans are not carried out: more cancels at once than the policy allows.
+
+        Of pairs that ended it was asked when the people file was taken over.
+        """
+        cancels = {p.pair: _cancels(p) for p in plans if p.pair in going_on}
         total = sum(cancels.values())
         if total <= self._policy.max_cancels:
             return set()

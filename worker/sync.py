@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from worker.clock import Clock
 from worker.domain.model import Address, Answer, Changes, Cursor, Event, Placed, Span
-from worker.errors import AuthRevoked, ProviderError, Refused, Transient
+from worker.errors import AuthRevoked, ProviderError, Refused, Transient, unforeseen
 from worker.providers.base import CalendarProvider
 from worker.store import Store
 from worker.store.calendars import Known, Look, Reading
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 BACK, AHEAD = timedelta(days=2), timedelta(days=200)
 LEASE = timedelta(minutes=10)
 AFTER_FAILURE = timedelta(minutes=5)
+AFTER_PUZZLE = timedelta(hours=1)
 SOON = timedelta(minutes=1)
 SUSPENDED = timedelta(hours=1)
 #: A calendar on which so many of our events stood, and which now shows none, is not believed.
@@ -80,6 +81,8 @@ class Sync:
             log.warning("sync refused", extra={"action": "sync_refused", "calendar": look.address})
             self._store.outbox.alert(f"empty:{look.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
             self._store.calendars.postpone(look, holder, now + self._every)
+        except Exception as error:  # nobody foresaw it: one calendar must not keep the others from being read
+            self._puzzling(look, holder, error, now)
         else:
             self._store.calendars.postpone(look, holder, now + (min(SOON, self._every) if early else self._every))
 
@@ -100,6 +103,12 @@ class Sync:
             words = f"The calendar of {look.address} can't be read: {error}"
             self._store.outbox.alert(f"sync:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
         self._store.calendars.postpone(look, holder, now + wait)
+
+    def _puzzling(self, look: Look, holder: str, error: Exception, now: datetime) -> None:
+        words = f"The calendar of {look.address} could not be read: {unforeseen(error)}. It is tried again in an hour."
+        log.error("%s", words, extra={"action": "sync_failed", "calendar": look.address})
+        self._store.outbox.alert(f"sync:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
+        self._store.calendars.postpone(look, holder, now + AFTER_PUZZLE)
 
     def _revoked(self, look: Look, holder: str, error: AuthRevoked, now: datetime) -> None:
         """A revoked grant pauses the person and tells the operator once."""

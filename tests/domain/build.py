@@ -349,6 +349,12 @@ class Story:
 
     def tick(self) -> Plan:
         """Plan, write it down, perform it; and see that nothing is left to do. The first plan of them."""
+        first = self._round()
+        if self._to_be_told():
+            self._round()
+        return first
+
+    def _round(self) -> Plan:
         first = self._once()
         for _ in range(10):
             if self.due is None or self.due > self.now:
@@ -358,6 +364,13 @@ class Story:
         self._perform()
         return first
 
+    def _to_be_told(self) -> bool:
+        """Whether a new time stands now of which the manager has to hear: then it is planned again at once."""
+        timed = [s for s in self.state.sessions if notices.tells_new_time(s)]
+        new = [s for s in timed if (placed := self.placed(s)) and placed.span == s.span]
+        told = {(m.subject, m.number) for m in self.state.messages if m.name == "deferral_notice"}
+        return any((s.id, s.count) not in told for s in new)
+
     def _perform(self) -> None:
         """Have the effects, and see that nothing follows from them that nobody would look at soon."""
         before = self.state
@@ -365,6 +378,8 @@ class Story:
         settled = [now for was, now in zip(before.messages, self.state.messages, strict=True) if was != now]
         if any(m.progress in (Progress.DEAD, Progress.DROPPED) and m.what is not What.MAIL for m in settled):
             self.due = self.now  # whatever could not be done is planned again
+        if self._to_be_told():
+            self.due = self.now
         after = self.plan()
         soon = self.due is not None and self.due <= self.now + SOON
         assert soon or nothing(after), f"planned again after the effects: {after}"

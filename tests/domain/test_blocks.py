@@ -1,5 +1,6 @@
 """The manager's commitments on the manager's own calendar (T-8, R-19)."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -411,3 +412,28 @@ def test_planning_blocks_twice_changes_nothing() -> None:
     """T-8."""
     story = owing()
     assert nothing(story.tick())
+
+
+def test_a_block_that_the_calendar_refuses_to_change_is_not_asked_for_at_once() -> None:
+    """T-8: after five minutes, then twenty, and ever more seldom."""
+    story = owing()
+    story.refuses = True
+    revise(story, date(2026, 9, 25))
+    story.until(story.now + HOUR)
+    assert 2 <= len([m for m in story.state.messages if m.what is What.UPDATE]) <= 3
+
+
+def test_a_note_for_the_day_stays_where_the_calendar_s_own_zone_puts_it() -> None:
+    """T-8: a service goes by the calendar's zone, which may not be the people file's."""
+    story = Story(state=state_of(with_contract(), commitments=(commitment_of(DUE),)))
+    full(story, EVE)
+    full(story, DUE)
+    story.tick()
+    one = story.commitment()
+    placed = story.placed(one)
+    assert one.all_day and placed is not None
+    there = Span(placed.span.start + 6 * HOUR, placed.span.end + 6 * HOUR)
+    story.state = replace(
+        story.state, placed={**story.state.placed, one.key: replace(placed, span=there, written=there, sequence=1)}
+    )
+    assert nothing(story.plan())

@@ -1,5 +1,6 @@
 """Which mail is due when, and whether it still holds when it leaves (T-5, T-6, T-7; R-11, R-12, R-15, R-17, R-20)."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -27,14 +28,18 @@ from worker.domain import acts, notices
 from worker.domain.acts import Dated
 from worker.domain.model import (
     Kind,
+    Meeting,
     Owner,
     Person,
+    Progress,
+    Review,
+    Span,
     Standing,
     State,
     Topic,
     Trigger,
 )
-from worker.domain.notices import brief_at, late, note_at, prompt_at, remind_at, reminders
+from worker.domain.notices import NOTE_LEAST, brief_at, late, note_at, prompt_at, remind_at, reminders
 from worker.domain.worktime import add_working_days, is_working_day, spells, today
 
 START = utc(2026, 9, 28, 8)
@@ -91,6 +96,12 @@ def test_the_note_before_a_review_is_due_at_eight_on_the_day() -> None:
     assert note_at(dana, utc(2026, 9, 27, 22)) == utc(2026, 9, 27, 19)
 
 
+def test_the_note_before_an_early_review_is_due_on_the_working_day_before() -> None:
+    """T-9, R-7: eight o'clock is too late for a 1:1 at eight; on a Monday it comes on Friday."""
+    assert note_at(DANA, utc(2026, 9, 28, 6)) == utc(2026, 9, 25, 6)
+    assert note_at(DANA, utc(2026, 9, 28, 6, 30)) == utc(2026, 9, 28, 6)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([(zone, country) for zone, country, *_ in CLOCKS]),
@@ -105,7 +116,9 @@ def test_mails_ahead_are_at_a_round_hour_of_a_working_day(where: tuple[str, str]
     for at, clock, before in ((prompt_at(who, start), "09:00", 3), (brief_at(who, start), "09:00", 1)):
         assert local(at, who).endswith(clock)
         assert add_working_days(who, today(who.zone, at), before) == _on_or_after(who, day)
-    assert local(note_at(who, start), who) == f"{day:%a %Y-%m-%d} 08:00"
+    note = note_at(who, start)
+    assert local(note, who).endswith("08:00") and start - note >= NOTE_LEAST
+    assert today(who.zone, note) == day or local(start, who)[-5:] < "08:30"
 
 
 def _on_or_after(who: Person, day: date) -> date:
@@ -241,7 +254,7 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
     story.until(utc(2026, 10, 20))
     assert [(m.number, local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
         (1, "Tue 2026-09-29 09:00"),
-        (2, "Wed 2026-09-30 09:15"),
+        (2, "Wed 2026-09-30 09:00"),
         (3, "Thu 2026-10-01 10:00"),
         (4, "Fri 2026-10-02 10:00"),
         (5, "Mon 2026-10-05 10:00"),
@@ -399,3 +412,45 @@ def test_a_new_date_is_a_new_mail() -> None:
     story.say(lambda p: acts.record(p, p.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(minutes=10)])
+def test_the_last_reminder_leaves_though_the_sweep_comes_late(late: timedelta) -> None:
+    """T-7, R-15: a Tuesday's session that ends at one in the afternoon; two hours before the deadline people work."""
+    session = session_of(utc(2026, 9, 29, 9, 45))
+    story = Story(state=state_of(session), now=session.span.end)
+    while story.now < session.span.end + 48 * HOUR:
+        story.tick()
+        assert story.due is not None
+        story.now = max(story.due, story.now) + late
+    sent = [(m.number, session.span.end + 48 * HOUR - m.snapshot_at) for m in story.mails("contract_reminder")]
+    assert [number for number, _ in sent if number < 3] == [1, 2]
+    assert all(left >= 2 * HOUR for number, left in sent if number < 3)
+
+
+def test_a_review_that_goes_to_next_weeks_1on1_has_a_note_on_its_own_day() -> None:
+    """T-9, R-7: the one of that morning spoke of a 1:1 that was cancelled since."""
+    near, far = utc(2026, 10, 27, 13), utc(2026, 11, 3, 13)
+    review = session_of(near, kind=Kind.REVIEW, minutes=25, sequence=0, id="r1")
+    meetings = tuple(Meeting(pair=pair_of().id, span=Span(at, at + HOUR / 2)) for at in (near, far))
+    pair = pair_of(review=Review.IN_1ON1)
+    state = replace(state_of(review, placed={}), pair=pair, meetings=meetings)
+    story = Story(state=state, now=near - 5 * HOUR)
+    story.tick()
+    assert len(story.mails("review_note")) == 1
+    story.state = replace(story.state, meetings=meetings[1:])
+    story.until(far)
+    assert [m.start for m in story.mails("review_note")] == [near, far]
+
+
+def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
+    """R-23: nobody is left without having been told who can read what."""
+    story = booked()
+    story.state = replace(
+        story.state,
+        messages=tuple(
+            replace(m, progress=Progress.DROPPED) if m.name == "introduction" else m for m in story.state.messages
+        ),
+    )
+    story.at(story.now + HOUR)
+    assert {m.to for m in story.mails("introduction")} == {DANA.email, SAM.email}

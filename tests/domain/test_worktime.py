@@ -1,5 +1,6 @@
 """Hours, wall clocks, holidays and working days (DESIGN section 6), in zones of every awkward kind."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.domain.model import Person, Span
+from worker.domain.model import Person, Span, WorkingHours
 from worker.domain.worktime import (
     add_working_days,
     holiday,
@@ -268,10 +269,15 @@ def test_shared_working_days_are_days_of_all() -> None:
     assert shared_working_day((dana, sam), date(2027, 6, 7), 2) == date(2027, 6, 16)
 
 
-def test_looking_for_a_day_nobody_shares_ends() -> None:
+def test_of_two_who_share_no_day_the_first_ones_days_count() -> None:
+    """So that there is a window to look in, and a reason to tell why nothing fits there."""
     dana, sam = person("Mon 09:00-17:00"), person("Tue 09:00-17:00")
+    assert shared_working_day((dana, sam), date(2027, 6, 7), 1) == date(2027, 6, 14)
+
+
+def test_looking_for_a_working_day_ends() -> None:
     with pytest.raises(ValueError, match="no working day in the 400 days"):
-        shared_working_day((dana, sam), date(2027, 6, 7), 1)
+        add_working_days(replace(person("Mon 09:00-17:00"), hours=WorkingHours(((),) * 7)), date(2027, 6, 7), 1)
 
 
 # --- moments ---

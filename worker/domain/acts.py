@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from worker.domain import blocks, cadence, deferrals, placing
+from worker.domain import blocks, cadence, deferrals, invitations, placing
 from worker.domain.model import (
     Cause,
     Commitment,
@@ -53,6 +53,7 @@ def not_held(p: Planning, session: Session) -> None:
         off = p.put(p.sessions[review.id], state=State.CANCELLED, start=None, end=None, unplaceable=None)
         p.decide_session(off, "The conversation it follows did not take place.")
     deferrals.defer(p, session, Cause.NOT_HELD)
+    invitations.invite(p)
 
 
 def held(p: Planning, session: Session, end: datetime | None = None) -> None:
@@ -75,6 +76,7 @@ def held(p: Planning, session: Session, end: datetime | None = None) -> None:
         warned_at=None,
     )
     p.decide_session(done, "Somebody said that it took place.")
+    invitations.invite(p)
 
 
 def ask(p: Planning, session: Session, wish: Span | None) -> None:
@@ -171,6 +173,7 @@ def _plan_anew(p: Planning, sessions: Sequence[Session], why: str) -> None:
         placing.take_off_calendar(p, session)
         off = p.put(p.sessions[session.id], state=State.CANCELLED, start=None, end=None, options=(), unplaceable=None)
         p.decide_session(off, why)
+    invitations.invite(p)
 
 
 def check_in(p: Planning) -> Session:

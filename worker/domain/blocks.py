@@ -4,14 +4,17 @@ from datetime import date, timedelta
 
 from worker.domain.model import Commitment, FreeBusy, Owner, Person, Placed, Span, What
 from worker.domain.placing import without
-from worker.domain.planning import Planning
+from worker.domain.planning import SOON, Planning
 from worker.domain.slots import solo
 from worker.domain.worktime import add_working_days, today, wall
 
 
 def put_on_calendar(p: Planning) -> None:
     """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
-    mine = [c for c in p.commitments.values() if c.owner is Owner.MANAGER and not p.in_flight(c.id)]
+    everything = [c for c in p.commitments.values() if c.owner is Owner.MANAGER]
+    mine = [c for c in everything if not p.in_flight(c.id)]
+    if any(not c.open and c.block for c in everything if c not in mine):
+        p.wake(p.now + SOON)  # it ended while its block was being made
     for commitment in mine:
         placed = p.state.placed.get(commitment.key)
         if placed is not None and not placed.gone and commitment.open:
@@ -38,8 +41,22 @@ def _observe(p: Planning, commitment: Commitment, placed: Placed) -> None:
         p.acknowledge(placed)
         p.keep(commitment, block=placed.span, by_hand=True)
         p.decide("commitment", "The manager moved it on the calendar; respected.", commitment.session)
-    elif commitment.block and commitment.block != placed.span:
-        _write(p, commitment, commitment.block, all_day=commitment.all_day)  # our change never reached the calendar
+    elif commitment.block and commitment.block != placed.span and not _as_noted(commitment, placed):
+        _write_again(p, commitment, commitment.block)
+
+
+def _as_noted(commitment: Commitment, placed: Placed) -> bool:
+    """Whether it is our note for a whole day, which a service puts where that day is in the calendar's own zone."""
+    return commitment.all_day and placed.sequence == commitment.sequence
+
+
+def _write_again(p: Planning, commitment: Commitment, block: Span) -> None:
+    """Our change never reached the calendar. One that refuses is not asked again at once."""
+    blocked = p.refused_until(commitment.id)
+    if blocked and p.now < blocked:
+        p.wake(blocked)
+    else:
+        _write(p, commitment, block, all_day=commitment.all_day)
 
 
 def _dismissed(p: Planning, commitment: Commitment) -> None:

@@ -19,7 +19,7 @@ from worker.domain.model import (
     State,
     What,
 )
-from worker.domain.planning import DAILY, HALF_DAILY, Planning, last_look
+from worker.domain.planning import DAILY, HALF_DAILY, SOON, Planning, last_look
 from worker.domain.reviews import inside
 from worker.domain.worktime import holiday, spells, today
 
@@ -42,15 +42,23 @@ IN_WORDS = {
 def observe(p: Planning, but: Collection[str] = ()) -> None:
     """Compare each booked session with its event, and defer, accept or warn; those sessions aside."""
     for session in [s for s in p.sessions.values() if s.booked and s.id not in but]:
-        if p.in_flight(session.id) or inside(p, session):
-            continue  # what we see may be older than what we decided; or there is no event to see
+        if inside(p, session):
+            continue  # there is no event to see
         placed = p.state.placed.get(session.key)
-        if placed is None:
+        if p.in_flight(session.id):  # what we see may be older than what we decided
+            if look_due(p, session) or (placed is not None and _tells(placed)):
+                p.wake(p.now + SOON)
+        elif placed is None:
             _lost(p, session)
         elif p.now < session.span.end or placed.gone:
             _compare(p, session, placed)
         elif placed.span != placed.written:
             _moved(p, session, placed)
+
+
+def _tells(placed: Placed) -> bool:
+    """Whether a calendar tells something of an event that has to be answered."""
+    return placed.gone or placed.span != placed.written or Answer.DECLINED in placed.answers.values()
 
 
 def _lost(p: Planning, session: Session) -> None:
@@ -138,7 +146,7 @@ def _clash(p: Planning, session: Session) -> None:
     if left <= LAST_HOURS:
         return
     if not look_due(p, session):
-        p.wake(_next_look(p, session))
+        p.wake(next_look(p, session))
         return
     show, whose = _over(p, session)
     if whose is None:
@@ -159,7 +167,7 @@ def _no_clash(p: Planning, session: Session) -> None:
     if session.warned_at is not None:
         session = p.put(session, warned_at=None)
         p.decide("warning", "The time is free again; the session stays.", session.id, cause=Cause.BOOKED_OVER.value)
-    p.wake(_next_look(p, session))
+    p.wake(next_look(p, session))
 
 
 def _warn(p: Planning, session: Session, whose: Address) -> None:
@@ -225,7 +233,8 @@ def look_due(p: Planning, session: Session) -> bool:
     return any(looked < instant <= p.now for instant in looks(session) + warned)
 
 
-def _next_look(p: Planning, session: Session) -> datetime:
+def next_look(p: Planning, session: Session) -> datetime:
+    """When this session's calendars are looked at next; its start when they are no more."""
     warned = (session.warned_at + WARNING,) if session.warned_at else ()
     return min((instant for instant in looks(session) + warned if instant > p.now), default=session.span.start)
 

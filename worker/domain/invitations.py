@@ -5,7 +5,7 @@ elsewhere would never hear of a time. So that person gets a mail with a calendar
 changed or taken back, and answers it in any calendar program.
 """
 
-from worker.domain.model import Message, Session, State
+from worker.domain.model import Message, Session
 from worker.domain.planning import SOON, Planning
 from worker.domain.reviews import inside
 
@@ -21,7 +21,7 @@ def invite(p: Planning) -> None:
         if session.booked and session.span.start > p.now:
             if not inside(p, session):
                 _tell(p, session, told)
-        elif told and session.state in (State.OWED, State.DEFERRED, State.CANCELLED):
+        elif told and not session.booked:
             _take_back(p, session, told)
 
 

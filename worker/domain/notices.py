@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 from worker.domain import invitations
+from worker.domain.deferrals import next_look
 from worker.domain.model import (
     Commitment,
     Kind,
@@ -31,10 +32,12 @@ PROMPT_DAYS, BRIEF_DAYS = 3, 1
 PROMPT_LEAST = timedelta(hours=4)
 BRIEF_LEAST = timedelta(hours=1)
 NOTE_LEAST = timedelta(minutes=15)
-#: A session that moved by more than this after its prompt went out gets another.
-MOVED_FAR = timedelta(days=14)
+#: A session that moved by more than this after its prompt or brief went out gets another; after its note, by this.
+MOVED_FAR, NOTE_REACH = timedelta(days=14), timedelta(hours=12)
 CONTRACT_HOURS = timedelta(hours=48)
 REMIND_BEFORE = timedelta(hours=2)
+#: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
+SLACK = timedelta(minutes=15)
 LATE_MAILS = 3
 
 
@@ -54,7 +57,7 @@ def _introduction(p: Planning) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands."""
     if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
         for person in p.people:
-            if not any(m.name == "introduction" and m.to == person.email for m in p.messages):
+            if not any(m.to == person.email for m in p.sent("introduction", p.pair.id)):
                 p.mail("introduction", p.pair.id, person.email)
 
 
@@ -78,13 +81,18 @@ def brief_at(manager: Person, start: datetime) -> datetime:
 
 
 def note_at(manager: Person, start: datetime) -> datetime:
-    """T-9: 08:00 in the manager's zone on the day itself."""
-    return wall(manager.zone, today(manager.zone, start), EIGHT)
+    """T-9: 08:00 in the manager's zone on the day itself; on the working day before when it begins too early."""
+    day = today(manager.zone, start)
+    instant = wall(manager.zone, day, EIGHT)
+    return instant if instant + NOTE_LEAST + SLACK <= start else day_before(manager, start, BRIEF_DAYS, EIGHT)
 
 
 def _ahead(p: Planning, session: Session) -> None:
     start = session.span.start
     p.wake(session.span.end)
+    if not inside(p, session):
+        p.wake(next_look(p, session))
+        _new_time(p, session)
     if session.kind is Kind.CAREER:
         _once(p, session, "reflection_prompt", p.report, prompt_at(p.report, start), PROMPT_LEAST)
         _once(p, session, "brief", p.manager, brief_at(p.manager, start), BRIEF_LEAST)
@@ -92,10 +100,26 @@ def _ahead(p: Planning, session: Session) -> None:
         _once(p, session, "review_note", p.manager, note_at(p.manager, start), NOTE_LEAST)
 
 
+def _new_time(p: Planning, session: Session) -> None:
+    """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
+    told = p.sent("deferral_notice", session.id)
+    if not tells_new_time(session) or any(m.number == session.count for m in told):
+        return
+    placed = p.placed(session.key)
+    if placed is not None and placed.span == session.span and not p.in_flight(session.id):
+        p.mail("deferral_notice", session.id, p.manager.email, start=session.start, number=session.count)
+
+
+def tells_new_time(session: Session) -> bool:
+    """Whether it has a time we gave it after it had lost one. A person who chose a time knows it."""
+    return session.booked and session.count > 0 and not session.by_hand
+
+
 def _once(p: Planning, session: Session, name: str, to: Person, due: datetime, least: timedelta) -> None:
-    """Once per session, and again only when it moved far after the mail went out."""
+    """Once per session, and again only when it moved far after the mail went out; a note is for one day."""
     start = session.span.start
-    if any(m.start and abs(start - m.start) <= MOVED_FAR for m in p.sent(name, session.id)):
+    far = NOTE_REACH if name == "review_note" else MOVED_FAR
+    if any(m.start and abs(start - m.start) <= far for m in p.sent(name, session.id)):
         return
     if p.now < due:
         p.wake(due)
@@ -123,7 +147,7 @@ def reminders(manager: Person, held_at: datetime) -> tuple[datetime, ...]:
 
     Fewer when the 48 hours hold less working time than that, as after a late session on a Friday.
     """
-    last = held_at + CONTRACT_HOURS - REMIND_BEFORE
+    last = held_at + CONTRACT_HOURS - REMIND_BEFORE - SLACK
     second = last_working_moment(manager, held_at + timedelta(hours=1), last)
     if second is None:
         return ()

@@ -206,10 +206,8 @@ def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search
     show_on_calendar(p, new)
     p.decide_session(new, (*slot.reasons, *_length(session, slot)), key=new.key)
     count = count_in_cycle(p, new)
-    if new.count and not [m for m in p.sent("deferral_notice", new.id) if m.number == new.count]:
-        p.mail("deferral_notice", new.id, p.manager.email, start=new.start, number=new.count)
-        if count >= CHOOSE_FROM:
-            p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
+    if new.count and count >= CHOOSE_FROM and not any(m.number == new.count for m in p.sent("deferral_notice", new.id)):
+        p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
 
 
 def _length(session: Session, slot: Slot) -> Iterator[Reason]:

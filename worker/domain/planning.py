@@ -245,7 +245,7 @@ class Planning:
 
     def write_event(self, what: What, subject: str, event: str, sequence: int) -> None:
         """Decide to create, update or cancel an event on the manager's calendar."""
-        suffix = f":{sequence}" if what is What.UPDATE else ""
+        suffix = "" if what is What.CANCEL else f":{sequence}"
         again = sum(m.event == event and m.what is What.CANCEL for m in self.messages)
         if what is What.CANCEL and again:
             suffix = f":{again + 1}"  # the calendar would not give it up

@@ -263,13 +263,16 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
 
 def shared_working_day(people: Sequence[Person], day: date, count: int) -> date:
-    """As `add_working_days`, counting only days on which all of them work."""
+    """As `add_working_days`, counting only days on which all of them work; if there are none, the first one's days."""
     return _shared_working_day(tuple(people), day, count)
 
 
 @lru_cache(maxsize=16384)
 def _shared_working_day(people: tuple[Person, ...], day: date, count: int) -> date:
-    return _step(lambda at: all(is_working_day(person, at) for person in people), day, count)
+    try:
+        return _step(lambda at: all(is_working_day(person, at) for person in people), day, count)
+    except ValueError:
+        return add_working_days(people[0], day, count)
 
 
 def _step(works: Callable[[date], bool], day: date, count: int) -> date:
