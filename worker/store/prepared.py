@@ -5,13 +5,17 @@ around each single call is left out: SQLite answers most of our questions in fiv
 thirty more. Whatever is asked seldom is executed by SQLAlchemy itself.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.types import TypeEngine
+
+log = logging.getLogger(__name__)
 
 Convert = Callable[[Any], Any]
 Statement = Select[Any] | Insert | Update | Delete
@@ -59,9 +63,7 @@ class Prepared:
 
     def rows(self, connection: Connection, **given: Any) -> list[dict[str, Any]]:
         """All rows, by the names of their columns."""
-        compiled = self._for(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(compiled.text, compiled.values(given))
+        compiled, cursor = self._perform(connection, given)
         named = partial(zip, compiled.names)
         return [dict(named(compiled.row(values))) for values in cursor.fetchall()]
 
@@ -72,9 +74,7 @@ class Prepared:
 
     def tuples(self, connection: Connection, **given: Any) -> list[Sequence[Any]]:
         """All rows, as they are ordered in the statement."""
-        compiled = self._for(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(compiled.text, compiled.values(given))
+        compiled, cursor = self._perform(connection, given)
         return [compiled.row(values) for values in cursor.fetchall()]
 
     def column(self, connection: Connection, **given: Any) -> list[Any]:
@@ -90,16 +90,21 @@ class Prepared:
 
     def run(self, connection: Connection, **given: Any) -> int:
         """Perform it; how many rows it was about."""
-        compiled = self._for(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(compiled.text, compiled.values(given))
+        _, cursor = self._perform(connection, given)
         return int(cursor.rowcount)
 
     def run_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Perform it once with each of these."""
         compiled = self._for(connection)
+        log.debug("%s", compiled.text)
+        connection.connection.cursor().executemany(compiled.text, [compiled.values(row) for row in rows])
+
+    def _perform(self, connection: Connection, given: Mapping[str, Any]) -> tuple[_Compiled, DBAPICursor]:
+        compiled = self._for(connection)
+        log.debug("%s", compiled.text)  # and never a value
         cursor = connection.connection.cursor()
-        cursor.executemany(compiled.text, [compiled.values(row) for row in rows])
+        cursor.execute(compiled.text, compiled.values(given))
+        return compiled, cursor
 
     # --- compiling ---
 

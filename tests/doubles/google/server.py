@@ -215,7 +215,11 @@ class Google:
             def _break(self, how: str) -> None:
                 self.close_connection = True
                 if how == "html":
-                    self._send(200, b"<html>A proxy says good morning.</html>", {"Content-Type": "text/html"})
+                    self._send(
+                        200,
+                        b"<html>A proxy says good morning.</html>",
+                        {"Content-Type": "text/html", "Connection": "close"},
+                    )
                 elif how == "cut":
                     self._send(200, b'{"items": [{"id": "hal', {}, length=4000)
                 elif how == "hang":  # until whoever asks gives up
