@@ -23,9 +23,6 @@ from worker.errors import WrongKey
 from worker.providers.base import Finding
 from worker.settings import load
 
-# what they share is made once: they stay together on one core
-pytestmark = pytest.mark.xdist_group("checks")
-
 PEOPLE = f"email,name,manager,time_zone,country\n{DANA},Dana,,Europe/Berlin,DE\n{SAM},Sam,{DANA},Europe/Berlin,DE\n"
 IN_MEMORY = PEOPLE.replace("country", "country,calendar,mail").replace(",DE\n", ",DE,memory,memory\n")
 ENV = {"LONGARC_KEY": KEY}

@@ -3,16 +3,12 @@
 import re
 from pathlib import Path
 
-import pytest
 from cryptography.fernet import Fernet
 
 from tests.desks import SECRET, Desk, contract_file, fresh_desk, just_held, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
 from tests.worlds import DAY, KEY, SAM
 from worker.clock import utcnow
 from worker.domain.model import State
-
-# what they share is made once: they stay together on one core
-pytestmark = pytest.mark.xdist_group("contracts")
 
 # --- contracts ---
 

@@ -19,9 +19,6 @@ from worker.coverage import ALL, LEAST, OTHERS, Coverage, Group, Quarter, covera
 from worker.domain.model import Kind, Owner, Session
 from worker.store import Store, tables
 
-# what they share is made once: they stay together on one core
-pytestmark = pytest.mark.xdist_group("coverage")
-
 QUARTER = Quarter(2026, 4)
 AFTER = datetime(2026, 12, 30, 12, tzinfo=UTC)
 

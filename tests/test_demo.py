@@ -30,9 +30,6 @@ from worker.providers.base import CALENDARS, MAILERS
 from worker.seal import Seal
 from worker.store import Store
 
-# what they share is made once: they stay together on one core
-pytestmark = pytest.mark.xdist_group("demo")
-
 WEEKS = 12
 END = cast.START + timedelta(weeks=WEEKS)
 Line = Mapping[str, Any]

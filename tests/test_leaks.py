@@ -40,9 +40,6 @@ from worker.providers.memory import MemoryCalendar
 from worker.simulate import told
 from worker.store import tables
 
-# what they share is made once: they stay together on one core
-pytestmark = pytest.mark.xdist_group("leaks")
-
 #: By where each is planted. No word of them is in any template or in the program.
 WORDS = {
     "theirs": "zephyrine",

@@ -629,7 +629,7 @@ def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
     session = booked(office)
     office.calendar.remove(DANA, session.key)
     office.calendar.fail = Fails(Unavailable, "create")
-    office.run(19 * HOUR)
+    office.run(2 * HOUR)
     assert office.mails("deferral_notice") == []
     office.calendar.fail = None
     office.run(2 * HOUR)

@@ -17,9 +17,6 @@ from sqlalchemy import select
 from tests.worlds import new_store
 from worker.store import Store, tables
 
-# they take the ports that `run --embedded` takes by itself: one after the other
-pytestmark = pytest.mark.xdist_group("run")
-
 ROOT = Path(__file__).resolve().parent.parent
 #: Stopping takes no longer than this, in seconds; a tenth of it is usual.
 SOON = 20.0

@@ -14,7 +14,6 @@ from worker.domain.model import Owner, Standing, State
 from worker.links import Links, Pass, Purpose
 
 pytestmark = [
-    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: install Debian's package `chromium`"),
 ]
 

@@ -12,8 +12,6 @@ from worker.domain.model import Contract, Promise, ReviewPoint, Standing, State
 from worker.errors import Refused
 from worker.links import Purpose
 
-pytestmark = pytest.mark.xdist_group("pages")
-
 
 def test_it_is_written_seen_and_sent(room: Room) -> None:
     """R-14, R-15: four parts; what was previewed is what both receive."""

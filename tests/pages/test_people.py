@@ -12,8 +12,6 @@ from worker.domain.model import Format, Owner, Standing, State, Trigger
 from worker.links import Purpose
 from worker.pages.team import person_id
 
-pytestmark = pytest.mark.xdist_group("pages")
-
 SAMS = f"/team/person/{person_id(f'{DANA}>{SAM}')}"
 
 

@@ -18,8 +18,6 @@ from worker.pages.guards import LARGEST, POLICY
 from worker.pages.team import person_id
 from worker.pages.visits import COOKIE
 
-pytestmark = pytest.mark.xdist_group("pages")
-
 Who = tuple[str, Purpose, str]
 
 

@@ -17,7 +17,6 @@ from tests.worlds import DAY, KEY, SAM, contract, texts
 from worker.links import Purpose
 from worker.pages.serving import PortTaken, Serving
 
-pytestmark = pytest.mark.xdist_group("pages")
 __all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
 
 
