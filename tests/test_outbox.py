@@ -9,11 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from tests.worlds import (
     DANA,
     DAY,
     HOUR,
+    KIM,
     MINUTE,
     OPERATOR,
     SAM,
@@ -31,6 +33,7 @@ from tests.worlds import (
 )
 from worker.domain.model import Cause, Changes, Event, Kind, Message, Owner, Progress, Session, Span, State
 from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Unavailable
+from worker.store import tables
 
 LEASE = timedelta(minutes=5)
 
@@ -636,3 +639,25 @@ def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
     (event,) = office.events()
     (notice,) = office.messages("deferral_notice")
     assert (notice.start, notice.progress) == (event.span.start, Progress.DONE)
+
+
+def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url: str) -> None:
+    """A damaged row, or a wrong key: the operator hears of it, and nothing is lost when the key is right again."""
+    office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
+    office.tick()
+    held = office.session(pair_id=f"{DANA}>{SAM}")
+    office.run_to(held.span.end)
+    office.worker.acts.record(held.id, contract(office.clock()))
+    broken = tables.contract.c.session == held.id
+    with office.store.database.write() as connection:
+        sealed = connection.execute(select(tables.contract.c.sealed).where(broken)).scalar_one()
+        connection.execute(update(tables.contract).where(broken).values(sealed=b"nothing"))
+    office.worker.acts.check_in(f"{DANA}>{KIM}")
+    office.tick()
+    assert {m.progress for m in office.messages("contract_summary")} == {Progress.WAITING}
+    assert office.session(Kind.CHECKIN).key in {event.key for event in office.events()}
+    with office.store.database.write() as connection:
+        connection.execute(update(tables.contract).where(broken).values(sealed=sealed))
+    office.run(2 * HOUR)
+    assert len(office.mails("contract_summary")) == 2
+    office.close()

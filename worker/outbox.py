@@ -72,6 +72,7 @@ class Known:
     at: datetime
     states: Mapping[str, PairState]
     material: Material
+    unread: str = ""  #: why it could not be read
 
 
 class Outbox:
@@ -106,12 +107,23 @@ class Outbox:
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
         if not claimed:
             return 0
-        known = self._read(claimed)
+        known = self._known(claimed)
+        if known.unread:  # what can't be opened for one of them keeps no other from leaving
+            for one in claimed:
+                self._some([one], self._known([one]), holder)
+            return len(claimed)
         for n in range(0, len(claimed), self._together):
             if self._clock() - known.at > CURRENT:
-                known = self._read(claimed[n:])
+                known = self._known(claimed[n:])
             self._some(claimed[n : n + self._together], known, holder)
         return len(claimed)
+
+    def _known(self, claimed: Sequence[Claimed]) -> Known:
+        try:
+            return self._read(claimed)
+        except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
+            why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
+            return Known(self._clock(), {}, Material(), why)
 
     def _read(self, claimed: Sequence[Claimed]) -> Known:
         now = self._clock()
@@ -148,20 +160,19 @@ class Outbox:
 
     def _some(self, some: Sequence[Claimed], known: Known, holder: str) -> None:
         ours = self._store.outbox.begin([one.message.key for one in some], holder, self._clock() + LEASE)
-        endings = [
-            self._one(one, known.states.get(one.message.pair), known.material)
-            for one in some
-            if one.message.key in ours
-        ]
+        endings = [self._one(one, known) for one in some if one.message.key in ours]
         now = self._clock()
         self._store.outbox.settle([ending for ending, _ in endings], holder, now)
         unlike = sorted({ending.message.calendar for ending, attempt in endings if attempt.reread})
         if unlike:
             self._store.calendars.distrust(unlike, now)
 
-    def _one(self, one: Claimed, state: PairState | None, material: Material) -> tuple[Ending, Attempt]:
-        message = replace(one.message, attempts=one.message.attempts + 1)
-        attempt = self._try(message, state, material, lost=one.lost)
+    def _one(self, one: Claimed, known: Known) -> tuple[Ending, Attempt]:
+        message, state = replace(one.message, attempts=one.message.attempts + 1), known.states.get(one.message.pair)
+        if known.unread:
+            attempt = Attempt(Outcome.TRANSIENT, known.unread)
+        else:
+            attempt = self._try(message, state, known.material, lost=one.lost)
         now = self._clock()
         settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
         if message.what in (What.CREATE, What.UPDATE):
