@@ -378,6 +378,12 @@ class Company(RuleBasedStateMachine):
         return "" if session is None or _holds(message, session, self.now) else f"{session.state} {session.start}"
 
     @invariant()
+    def nothing_happens_that_nobody_foresaw(self) -> None:
+        """What goes wrong with one pair or calendar stops no other: here it has to be told."""
+        told = [words for _, words in self.world.worker.store.outbox.alerts(self.now - 4000 * DAY)]
+        assert [words for words in told if words.startswith("Planning ") or "could not be read" in words] == []
+
+    @invariant()
     def every_mail_was_true(self) -> None:
         assert self.post.untrue == []
 

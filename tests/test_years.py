@@ -24,10 +24,12 @@ def live(size: int, days: int, behave: str, seed: int) -> str:
 
 
 def violations(ledger: str, size: int, days: int) -> list[str]:
+    """What was broken; where all services work, the operator is not needed either."""
     persons, pairs = company(size, START.date())
-    lines = (json.loads(line) for line in ledger.splitlines())
-    found = audit(lines, persons, pairs, start=START, end=START + timedelta(days=days))
-    return [f"{v.rule} {v.at:%Y-%m-%d %H:%M} {v.pair}: {v.what}" for v in found]
+    lines = [json.loads(line) for line in ledger.splitlines()]
+    found = audit(iter(lines), persons, pairs, start=START, end=START + timedelta(days=days))
+    needed = [f"{line['at']} the operator was needed" for line in lines if line.get("message") == "operator_alert"]
+    return [f"{v.rule} {v.at:%Y-%m-%d %H:%M} {v.pair}: {v.what}" for v in found] + needed
 
 
 @pytest.mark.parametrize(("behave", "seed"), [("calm", 1), ("busy", 2), ("hostile", 3)])

@@ -24,8 +24,6 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 #: A file of SQLite's own that ends with its connection, and is in memory as far as the cache goes.
 SCRATCH = "file:"
 SCRATCH_URL = f"sqlite:///{SCRATCH}?uri=true"
-#: How much of a SQLite database each connection keeps in memory, in KiB.
-CACHE = 16 * 1024
 #: How long a writer waits for another before it gives up, in seconds.
 PATIENCE = 30
 
@@ -146,7 +144,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
         with suppress(DriverError):  # it stays with the file: while another process sets it, this one need not
             if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # it ends with its connection
                 cursor.execute("PRAGMA journal_mode=MEMORY")
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE}"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
