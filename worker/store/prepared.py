@@ -8,7 +8,6 @@ thirty more. Whatever is asked seldom is executed by SQLAlchemy itself.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
@@ -35,20 +34,15 @@ class _Compiled:
     fixed: dict[str, Any]  #: what stands in the statement itself
     given: dict[str, Convert]  #: how what comes with each call goes in
     names: tuple[str, ...]
-    read: tuple[tuple[int, Convert], ...]  #: how columns come out, by their place; the others come as they are
+    read: tuple[Convert | None, ...]  #: how each column comes out; None: as it is
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         convert = self.given
         return self.fixed | {name: convert[name](value) if name in convert else value for name, value in given.items()}
 
-    def row(self, values: Sequence[Any]) -> Sequence[Any]:
-        if not self.read:
-            return values
-        row = list(values)
-        for place, convert in self.read:
-            if row[place] is not None:
-                row[place] = convert(row[place])
-        return row
+    def row(self, values: Sequence[Any]) -> list[Any]:
+        pairs = zip(self.read, values, strict=True)
+        return [value if convert is None or value is None else convert(value) for convert, value in pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +58,7 @@ class Prepared:
     def rows(self, connection: Connection, **given: Any) -> list[dict[str, Any]]:
         """All rows, by the names of their columns."""
         compiled, cursor = self._perform(connection, given)
-        named = partial(zip, compiled.names)
-        return [dict(named(compiled.row(values))) for values in cursor.fetchall()]
+        return [dict(zip(compiled.names, compiled.row(values), strict=True)) for values in cursor.fetchall()]
 
     def first(self, connection: Connection, **given: Any) -> dict[str, Any] | None:
         """The first row, if there is one."""
@@ -125,13 +118,12 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: Dialect) -> 
     by_call = {name for name, bind in binds.items() if bind.required} | set(columns)
     fixed = {name: (ways.get(name) or _same)(value) for name, value in preset.items() if name not in by_call}
     listed = list(statement.exported_columns)
-    ways_out = [(place, _way_out(column.type, dialect)) for place, column in enumerate(listed)]
     return _Compiled(
         text=str(compiled),
         fixed=fixed,
         given={name: way for name in by_call if (way := ways.get(name))},
         names=tuple(str(column.key) for column in listed),
-        read=tuple((place, way) for place, way in ways_out if way),
+        read=tuple(_way_out(column.type, dialect) for column in listed),
     )
 
 

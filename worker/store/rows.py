@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from worker.domain.model import (
     Answer,
@@ -39,6 +40,8 @@ from worker.domain.worktime import hours_text, parse_hours
 from worker.store import tables
 from worker.store.prepared import Row
 
+E = TypeVar("E", bound=StrEnum)
+
 _m = tables.message.c
 #: What `message` reads; the table has more columns, which only the outbox asks for.
 MESSAGE = (
@@ -57,6 +60,17 @@ MESSAGE = (
     _m.snapshot_at,
     _m.attempts,
 )
+
+
+def _by_value(kind: type[E]) -> dict[str, E]:
+    """Its members by what is stored of them: asking the enumeration itself takes much longer."""
+    return {str(member.value): member for member in kind}
+
+
+_FORMAT, _REVIEW = _by_value(Format), _by_value(Review)
+_KIND, _TOPIC, _STATE, _CAUSE = _by_value(Kind), _by_value(Topic), _by_value(State), _by_value(Cause)
+_OWNER, _STANDING = _by_value(Owner), _by_value(Standing)
+_WHAT, _PROGRESS = _by_value(What), _by_value(Progress)
 
 
 def seconds(instant: datetime) -> int:
@@ -134,8 +148,8 @@ def pair(row: Row) -> Pair:
         start=row["start"],
         every=Every(row["weeks"], row["months"]),
         minutes=row["minutes"],
-        format=Format(row["format"]),
-        review=Review(row["review"]),
+        format=_FORMAT[row["format"]],
+        review=_REVIEW[row["review"]],
         transition_until=row["transition_until"],
         prefer=Preference(weekday=row["weekday"], minute=row["minute"]),
         trust=row["trust"],
@@ -181,11 +195,11 @@ def session(row: Row) -> Session:
     return Session(
         id=row["id"],
         pair=row["pair"],
-        kind=Kind(row["kind"]),
-        topic=Topic(row["topic"]),
+        kind=_KIND[row["kind"]],
+        topic=_TOPIC[row["topic"]],
         cycle=row["cycle"],
         adhoc=row["adhoc"],
-        state=State(row["state"]),
+        state=_STATE[row["state"]],
         minutes=row["minutes"],
         earliest=row["earliest"],
         target=row["target"],
@@ -239,7 +253,7 @@ def deferral(row: Row) -> Deferral:
         session=row["session"],
         number=row["number"],
         at=row["at"],
-        cause=Cause(row["cause"]),
+        cause=_CAUSE[row["cause"]],
         who=row["who"],
         was=span(row["was_start"], row["was_end"]),
     )
@@ -262,10 +276,10 @@ def commitment(row: Row) -> Commitment:
         id=row["id"],
         pair=row["pair"],
         session=row["session"],
-        owner=Owner(row["owner"]),
+        owner=_OWNER[row["owner"]],
         due=row["due"],
         recorded_at=row["recorded_at"],
-        standing=Standing(row["standing"]),
+        standing=_STANDING[row["standing"]],
         closed_at=row["closed_at"],
         block=span(row["block_start"], row["block_end"]),
         all_day=row["all_day"],
@@ -299,7 +313,7 @@ def commitment_row(commitment: Commitment) -> dict[str, Any]:
 def message(row: Row) -> Message:
     return Message(
         key=row["key"],
-        what=What(row["what"]),
+        what=_WHAT[row["what"]],
         name=row["name"],
         pair=row["pair"],
         subject=row["subject"],
@@ -308,7 +322,7 @@ def message(row: Row) -> Message:
         to=row["to"],
         number=row["number"],
         start=row["start"],
-        progress=Progress(row["progress"]),
+        progress=_PROGRESS[row["progress"]],
         due_at=row["due_at"] or row["snapshot_at"],
         snapshot_at=row["snapshot_at"],
         attempts=row["attempts"],
