@@ -1,7 +1,7 @@
 """The connection to the database, and the one object that the rest of the program asks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import OperationalError as DriverError
@@ -42,6 +42,8 @@ class Database:
         # the same pool of connections; how a transaction begins is said once, not with each
         self._reader = self.engine if self.lite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         self._inserts: dict[tuple[str, ...], Prepared] = {}
+        # what ends with its connection has one, which stays open
+        self._only = self.engine.connect() if isinstance(self.engine.pool, StaticPool) else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -59,7 +61,9 @@ class Database:
                 _begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
-    def _connect(self, engine: Engine) -> Connection:
+    def _connect(self, engine: Engine) -> AbstractContextManager[Connection]:
+        if self._only is not None:
+            return nullcontext(self._only)
         try:
             return engine.connect()
         except OperationalError as error:
@@ -108,6 +112,8 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
+        if self._only is not None:
+            self._only.close()
         self.engine.dispose()
 
 
