@@ -5,7 +5,6 @@ follows from the company alone, and never from how many cores there are.
 """
 
 import heapq
-import json
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Protocol
 
 from worker.domain.model import Address, Pair
 
@@ -59,8 +58,8 @@ def _teams(pairs: Pairs) -> list[list[str]]:
     return list(found.values())
 
 
-def lived(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]) -> Iterator[dict[str, Any]]:
-    """What happened in all of them, in order of time; what happened at one instant, part after part.
+def lived(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]) -> Iterator[str]:
+    """The lines of what happened in all of them, in order of time; what happened at one instant, part after part.
 
     The first part is lived in this process, each other in one of its own. Raises what any of them raised.
     """
@@ -78,8 +77,7 @@ def lived(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]
             for other in others:
                 other.result()
         told = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
-        for line in heapq.merge(*told, key=_instant):
-            yield json.loads(line)
+        yield from heapq.merge(*told, key=_instant)
 
 
 @contextmanager

@@ -75,13 +75,25 @@ class Ledger:
     tally: Tally | None = None
 
     def write(self, line: Line) -> None:
+        self._count(line)
+        if self.out is not None:
+            self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def copy(self, text: str) -> None:
+        """Take over a line of another ledger, its end included."""
+        if self.keep or self.tally is not None:
+            self._count(json.loads(text))
+        else:
+            self.count += 1
+        if self.out is not None:
+            self.out.write(text)
+
+    def _count(self, line: Line) -> None:
         self.count += 1
         if self.tally is not None:
             self.tally.add(line)
         if self.keep:
             self.lines.append(line)
-        if self.out is not None:
-            self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 class World:
@@ -317,8 +329,8 @@ def _live(
     if len(parts) == 1:
         _live_here(run, settings, persons, pairs, ledger, progress)
     else:
-        for line in apart.lived(parts, partial(_live_part, run, settings, persons), progress):
-            ledger.write(line)
+        for text in apart.lived(parts, partial(_live_part, run, settings, persons), progress):
+            ledger.copy(text)
     return ledger.count
 
 

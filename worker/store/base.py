@@ -1,5 +1,6 @@
 """The connection to the database, and the one object that the rest of the program asks."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
@@ -136,11 +137,17 @@ def _engine(url: str, lite: bool) -> Engine:
         url,
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
         paramstyle="named",  # as `prepared` gives values
+        json_deserializer=_loaded,
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
         **({"poolclass": StaticPool} if alone else {}),
     )
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _loaded(text: str) -> Any:
+    """Most of what is kept as JSON is empty."""
+    return {} if text == "{}" else [] if text == "[]" else json.loads(text)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

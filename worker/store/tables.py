@@ -7,6 +7,7 @@ pairs of such seconds. Columns named `sealed` hold ciphertext only.
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -54,6 +55,7 @@ def _seconds(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
 
 
+@lru_cache(maxsize=16384)  # the same few come back all day
 def _instant(value: int | None) -> datetime | None:
     return None if value is None else datetime.fromtimestamp(value, UTC)
 
