@@ -217,15 +217,15 @@ def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
     assert store.plans.load([PAIR], START).states[0].looked_at == START
 
 
-#: The daily look at calendars that is a week later, or the last before it.
-WEEKLY = last_look(START + 7 * DAY, DAY)
+#: The daily look at calendars that is a fortnight later, or the last before it.
+FORTNIGHTLY = last_look(START + 14 * DAY, DAY)
 
 
-def test_every_pair_is_looked_at_once_a_week_however_little_there_is_to_wait_for(store: Store) -> None:
+def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wait_for(store: Store) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
     wakes = store.plans.load([PAIR, OTHER], START).wakes
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER, due_at=START + 90 * DAY)], wakes, "one", START)
-    assert store.next_due().pair == WEEKLY
+    assert store.next_due().pair == FORTNIGHTLY
 
 
 def test_a_wake_never_puts_a_pair_off(store: Store) -> None:
@@ -389,7 +389,7 @@ def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
     store.plans.release("one")
     store.people.apply(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
-    assert store.next_due().pair == WEEKLY
+    assert store.next_due().pair == FORTNIGHTLY
     store.people.apply(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
     assert store.plans.claim(START + MINUTE, "one", UNTIL, 10) == [PAIR]
 

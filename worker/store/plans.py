@@ -21,7 +21,7 @@ from worker.store.prepared import Prepared
 from worker.store.tables import at, commitment, deferral, event, message, one_of, pair, person, session
 
 #: However little there is to wait for, every pair is looked at this often.
-AT_LEAST = timedelta(days=7)
+AT_LEAST = timedelta(days=14)
 
 _PEOPLE = one_of(person.c.email, "people")
 _WHO = (pair.c.id, pair.c.manager, pair.c.report)
