@@ -334,6 +334,8 @@ def test_a_pair_that_can_t_be_planned_keeps_no_other_waiting() -> None:
     persons = people(DANA, SAM, KIM, "lee@corp.example")
     odd = pair(start=date(9999, 12, 1))
     office = Office(persons=persons, listed=pairs(odd, pair(KIM, "lee@corp.example")))
+    assert [made.pair for made in office.worker.sweep.preview() if made.problem] == [odd.id]
+    assert office.messages() == [], "a dry run writes nothing"
     office.run(5 * HOUR)
     assert office.session(pair_id=f"{KIM}>lee@corp.example").booked
     (alert,) = office.mails("operator_alert")

@@ -78,12 +78,12 @@ class Sweep:
         try:
             loaded = self._store.plans.load(pairs, now)
             plans = self.decide(loaded.states, now)
-            refused = self._guard(
-                plans, {state.pair.id for state in loaded.states if state.pair.ended is Ended.NO}, now
-            )
+            going_on = {state.pair.id for state in loaded.states if state.pair.ended is Ended.NO}
+            refused = self._guard(plans, going_on, now)
             later = [Plan(pair=pair, due_at=now + RETRY) for pair in sorted(refused)]
             plans = [p for p in plans if p.pair not in refused] + later
             self._store.plans.commit(plans, loaded.wakes, holder, now)
+            self._tell_failed(plans, now)
         except LeaseLost:
             self._store.plans.release(holder)
             log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
@@ -129,18 +129,14 @@ class Sweep:
             needs = made.needs
             before = [Need((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
             seen = _both(seen, self._see([needs, *before], now))
-        log.error("planning %s does not come to an end", state.pair.id, extra={"action": "plan_open"})
-        return Plan(pair=state.pair.id, due_at=now + RETRY)
+        return _failed(state, "it does not come to an end", now)
 
     def _plan(self, now: datetime, state: PairState, seen: Seen | None) -> Plan:
-        """One pair that can't be planned keeps no other from being planned; the operator is told of it."""
+        """One pair that can't be planned keeps no other from being planned."""
         try:
             return plan(now, state, seen, self._policy)
         except Exception as error:  # nobody foresaw it, so nobody knows its kind
-            words = f"Planning {state.pair.id} failed: {unforeseen(error)}. It is tried again in an hour."
-            log.error("%s", words, extra={"action": "plan_failed"})
-            self._store.outbox.alert(f"plan:{state.pair.id}:{now:%Y-%m-%d}", words, now, self._operator)
-            return Plan(pair=state.pair.id, due_at=now + RETRY)
+            return _failed(state, unforeseen(error), now)
 
     def look(self, need: Need) -> Seen:
         """What somebody who picks a time by hand has to know of two calendars."""
@@ -186,6 +182,11 @@ class Sweep:
 
     # --- guarding ---
 
+    def _tell_failed(self, plans: Sequence[Plan], now: datetime) -> None:
+        for made in plans:
+            if made.problem:
+                self._store.outbox.alert(f"plan:{made.pair}:{now:%Y-%m-%d}", made.problem, now, self._operator)
+
     def _guard(self, plans: Sequence[Plan], going_on: Set[str], now: datetime) -> set[str]:
         """The pairs whose plans are not carried out: more cancels at once than the policy allows.
 
@@ -209,6 +210,12 @@ def _cancels(made: Plan) -> int:
     """How many conversations a plan takes off the calendar; the manager's own blocks come and go."""
     sessions = {s.id for s in made.sessions}
     return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
+
+
+def _failed(state: PairState, why: str, now: datetime) -> Plan:
+    words = f"Planning {state.pair.id} failed: {why}. It is tried again in an hour."
+    log.error("%s", words, extra={"action": "plan_failed"})
+    return Plan(pair=state.pair.id, due_at=now + RETRY, problem=words)
 
 
 class _TakenTime:

@@ -173,6 +173,7 @@ class Plan:
     acknowledged: Mapping[str, Span] = field(default_factory=dict)  #: hand moves accepted, by event key
     needs: Need | None = None
     looked: bool = False  #: true when free/busy was used for it
+    problem: str = ""  #: why nothing could be planned, in words without content
 
     @property
     def empty(self) -> bool:
