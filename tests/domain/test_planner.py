@@ -390,3 +390,14 @@ def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
     assert story.next.span == was.span
     story.until(was.span.end)
     assert story.session(was.id).held_at == was.span.end
+
+
+def test_what_took_place_before_the_pair_was_paused_took_place() -> None:
+    """R-22: the pause came within the minute after its end, before anybody had looked."""
+    story = booked()
+    was = story.next
+    story.until(was.span.end - MINUTE)
+    story.now = was.span.end + MINUTE / 2
+    story.change(paused=True)
+    story.tick()
+    assert story.session(was.id).held_at == was.span.end

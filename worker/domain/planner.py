@@ -28,6 +28,7 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
     p = Planning(now, state, seen, policy)
     take_off_again(p)
     if not p.pair.active:
+        pass_time(p)  # what took place before took place
         stand_down(p)
         return p.plan()
     deferrals.observe(p, but=wishes.consider(p))
