@@ -13,7 +13,7 @@ from itertools import chain, count
 
 from tests import audit_rules as rules
 from tests.audit_known import Block, Line, Sent, Talk, Violation, instant, span_of, why_is_known
-from tests.audit_rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, MOVED_FAR, OWED, TICK
+from tests.audit_rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, OWED, TICK
 from worker.domain.model import Address, Pair, Person, Review, Span
 from worker.domain.worktime import add_working_days, today, wall
 
@@ -200,8 +200,7 @@ class Auditor:
                 self._later(due + TICK, partial(self._prepared, name, talk, span.start, turn))
 
     def _prepared(self, name: str, talk: Talk, start: datetime, turn: int) -> None:
-        told = any(sent.start and abs(start - sent.start) <= MOVED_FAR for sent in talk.mails[name])
-        if talk.booked and talk.turn == turn and not told:
+        if talk.booked and talk.turn == turn and not rules.told_of(name, talk, start):
             self._flag(AHEAD[name][0], talk.pair, f"no {name} went out for {talk.id} at {start}")
 
     def _owed(self, talk: Talk, line: Line) -> None:

@@ -33,6 +33,8 @@ GAP = timedelta(minutes=15)
 CONTRACT = timedelta(hours=48)
 LAST_HOURS = timedelta(hours=4)
 MOVED_FAR = timedelta(days=14)
+#: A note at 08:00 is for the 1:1 of that day: another day is another note.
+ANOTHER_DAY = timedelta(hours=12)
 
 LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
 OWED = ("owed", "deferred")
@@ -245,8 +247,10 @@ def ahead_at(name: str, people: People, start: datetime) -> datetime:
 
 @lru_cache(maxsize=4096)
 def _ahead_at(person: Person, start: datetime, days: int, minute: int) -> datetime:
-    day = today(person.zone, start)
-    return wall(person.zone, add_working_days(person, day, -days) if days else day, minute)
+    same = wall(person.zone, today(person.zone, start), minute)
+    if days == 0 and start - same >= 2 * GAP:
+        return same
+    return wall(person.zone, add_working_days(person, today(person.zone, start), -max(days, 1)), minute)
 
 
 def ahead(name: str, talk: Talk, people: People, now: datetime) -> Iterator[Fault]:
@@ -259,9 +263,14 @@ def ahead(name: str, talk: Talk, people: People, now: datetime) -> Iterator[Faul
         yield rule, f"{name} for {talk.id} went out at {now}; {max(due, since)} was right"
     if name == "reflection_prompt" and start - now < LAST_HOURS:
         yield rule, f"{name} for {talk.id} went out with less than four hours left"
-    told = [sent.start for sent in talk.mails[name] if sent.start]
-    if told and abs(start - told[-1]) <= MOVED_FAR:
-        yield rule, f"{name} for {talk.id} went out once more, though it moved by 14 days at most"
+    if told_of(name, talk, start):
+        yield rule, f"{name} for {talk.id} went out once more, though it did not move far"
+
+
+def told_of(name: str, talk: Talk, start: datetime) -> bool:
+    """Whether a mail that went out for this session is good for a session at this time."""
+    far = ANOTHER_DAY if name == "review_note" else MOVED_FAR
+    return any(sent.start and abs(start - sent.start) <= far for sent in talk.mails[name])
 
 
 def untrue(name: str, talk: Talk, line: Line, now: datetime) -> str:
