@@ -46,6 +46,7 @@ WORDS = (
 TRICKY = st.sampled_from(
     ("none", "- none", "None.", "# x", "## Their commitments", "<!-- x", "-->", "---", "\\none", "\\", "support: y")
 ) | st.sampled_from(("- a by 2027-01-01", "a by 2027-01-01", "2027-01: x", "* b", "#", "by", "success:"))
+TRICKY |= st.sampled_from(("a <!-- b --> c", "\\<!-- x", "x\\\\<!-- y", "<!", "a -->", "<!--", "<!---->"))
 TEXT = WORDS | TRICKY
 DAYS = st.dates()
 PROMISES = st.builds(Promise, text=TEXT, due=DAYS, support=st.just("") | TEXT, success=st.just("") | TEXT)
@@ -130,6 +131,39 @@ def test_notes_and_rulers_are_not_read() -> None:
     assert without_lines(parse(noted, "c.md")) == without_lines(parse(FULL, "c.md"))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("And when?", "And when? <!-- to myself: ZEBRA -->"),
+        ("And when?", "And <!-- ZEBRA --> when?<!-- ZEBRA again -->"),
+        ("And when?", "And when? <!-- ZEBRA\nand ## ZEBRA\n- ZEBRA --> <!-- and\nZEBRA -->"),
+        ("design review by", "design <!-- ZEBRA --> review by"),
+        ("2027-02-15\n", "2027-02-15 <!-- ZEBRA -->\n"),
+        ("2027-02-15\n", "<!-- ZEBRA\nby 2027-01-01\n--> 2027-02-15\n"),
+        ("the platform team", "<!-- ZEBRA, or --> the platform team"),
+        ("## The open question", "<!-- ## ZEBRA\n## ZEBRA --> ## The open question <!-- ZEBRA -->"),
+        ("how the review", "how <!-- `<!-- ZEBRA` --> the review"),
+        ("led calmly", "led <!-- ZEBRA\n\n--> calmly"),
+    ],
+)
+def test_r23_a_note_is_not_read_wherever_it_stands(old: str, new: str) -> None:
+    assert old in FULL
+    noted = parse(FULL.replace(old, new, 1), "c.md")
+    assert without_lines(noted) == without_lines(parse(FULL, "c.md"))
+    assert "ZEBRA" not in write(noted)
+
+
+def test_what_follows_notes_of_several_lines_keeps_its_line_number() -> None:
+    text = FULL.replace("And when?", "And <!-- a\nb\nc --> when?").replace("- The outage was led calmly", "-")
+    assert only(text).startswith("c.md:23: ")
+
+
+def test_a_note_can_be_shown_as_words() -> None:
+    contract = parse(FULL.replace("And when?", r"Why \<!-- x"), "c.md")
+    assert contract.question.endswith("Why <!-- x")
+    assert r"Why \<!-- x" in write(contract)
+
+
 def test_r14_a_part_is_empty_only_when_it_says_so() -> None:
     empty = "\n".join(f"## {part}\n- none" for part in Part)
     assert parse(empty, "c.md") == Contract()
@@ -176,6 +210,8 @@ def test_whatever_is_given_only_problems_are_raised(text: str) -> None:
         ("  - success: one", "  - support: one", 6, "`support:` stands here again"),
         ("  - success: one", "  - one", 6, "a list inside a list"),
         ("And when?", "<!-- And when?", 18, "never closed"),
+        ("And when?", "And when? <!-- not yet", 18, "never closed"),
+        ("team\n", "team <!-- not yet\n", 5, "never closed"),
         ("And when?", "And\x07 when?", 18, "a control character"),
         ("And when?", "And\u2028 when?", 18, "a control character"),
         ("And when?", "x" * 2001, 18, "longer than 2,000 characters"),
@@ -223,7 +259,7 @@ def test_r23_no_problem_repeats_what_was_written() -> None:
 
 
 def test_an_unfilled_template_says_what_is_still_to_be_written() -> None:
-    text = template("Dana Oyelaran", "Sam --> Weiß", date(2027, 1, 15))
+    text = template("Dana <!-- Oyelaran", "Sam --> Weiß", date(2027, 1, 15))
     assert "by 2027-02-12" in text
     found = problems(text)
     assert [text.splitlines()[int(line.split(":")[1]) - 1] for line in found] == ["-", "-", "-", "## The open question"]
@@ -309,6 +345,14 @@ def test_a_german_form_names_what_it_takes_and_says_what_is_missing() -> None:
         *["Nothing is written here. Fill the line, or delete it; an empty part says `- none`."] * 3,
         "Nothing stands under `## Die offene Frage`. Write die Frage, or `- nichts` if that is what you agreed.",
     ]
+
+
+def test_r23_a_note_in_a_german_file_is_not_read_wherever_it_stands() -> None:
+    noted = GERMAN.replace("leiten bis", "leiten <!-- ob er\n  das kann? --> bis").replace(
+        "reicht", "reicht <!-- ZEBRA -->"
+    )
+    noted = noted.replace("bis 29.01.2027", "bis 29.01.2027 <!-- ZEBRA -->")
+    assert without_lines(parse(noted, "c.md")) == without_lines(parse(GERMAN, "c.md"))
 
 
 def test_every_heading_of_every_language_opens_one_part() -> None:

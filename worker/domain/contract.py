@@ -42,6 +42,9 @@ _UNDERS = {
 _UNDER = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_UNDERS)})\s*:\s*(.*)", re.IGNORECASE)
 _DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_DOTTED}))\)?[.!]?", re.IGNORECASE)
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
+#: What opens a note, with the backslashes that make plain text of it; what a text with notes is made of.
+_OPENS = re.compile(r"\\*<!--")
+_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
 _RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
 _NONE = re.compile(rf"(?:[-*+•]\s+)?(?:{'|'.join(form.none for form in FORMS.values())}|keine)\.?", re.IGNORECASE)
 
@@ -139,8 +142,9 @@ def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
     meant: set[Part] = set()
     current: list[_Line] | None = None
     outside = 0
-    form = _language(lines)
-    for line in _spoken(lines, note):
+    spoken = list(_spoken(lines, note))
+    form = _language(line.text for line in spoken)
+    for line in spoken:
         heading = _heading(line.text)
         if heading is None:
             if current is None and not outside:
@@ -189,20 +193,34 @@ def _open(
 
 def _spoken(lines: Sequence[str], note: _Note) -> Iterator[_Line]:
     """The lines that say something: no blank ones, no rulers, no `<!-- notes -->`."""
-    opened = 0
-    for number, raw in enumerate(lines, 1):
-        text = " ".join(raw.split())
-        if opened or text.startswith("<!--"):
-            opened = opened or number
-            _, closing, text = text.partition("-->")
-            if not closing:
-                continue
-            opened, text = 0, text.strip()
+    for number, said in _without_notes(lines, note).items():
+        text = " ".join(said.split())
         if text and not _RULE.fullmatch(text):
-            wide = raw.expandtabs(4)
+            wide = lines[number - 1].expandtabs(4)
             yield _Line(number, text, len(wide) - len(wide.lstrip()))
+
+
+def _without_notes(lines: Sequence[str], note: _Note) -> Mapping[int, str]:
+    """The lines by number, without what stands between `<!--` and `-->`: notes are the manager's own (R-23).
+
+    What follows a note of several lines goes on the line in which the note opened, if something stood before it there.
+    """
+    said: dict[int, str] = {}
+    number = at = 1  # where we read, and the line that the words go to
+    opened = 0
+    for piece in _PIECES.split("\n".join(lines)):
+        if piece == "\n":
+            number += 1
+            at = at if opened else number
+        elif piece == "<!--":
+            opened = opened or number
+        elif piece == "-->" and opened:
+            at, opened = at if said.get(at, "").strip() else number, 0
+        elif not opened:
+            said[at] = said.get(at, "") + _OPENS.sub(lambda found: found[0].removeprefix("\\"), piece)
     if opened:
         note(opened, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
+    return said
 
 
 def _plain(text: str) -> str:
@@ -359,8 +377,8 @@ def _unescape(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """A backslash before what would otherwise be read as a heading, a note, a ruler or `none`."""
-    special = text.startswith(("\\", "#", "<!--")) or _NONE.fullmatch(text) or _RULE.fullmatch(text)
+    """A backslash before what would otherwise be read as a heading, a ruler or `none`."""
+    special = text.startswith(("\\", "#")) or _NONE.fullmatch(text) or _RULE.fullmatch(text)
     return f"\\{text}" if special else text
 
 
@@ -376,7 +394,8 @@ def write(contract: Contract, title: str = "", locale: str = "en") -> str:
     if contract.progress:
         parts[Part.PROGRESS] = _listed((f"- {_escape(line)}" for line in contract.progress), form)
     head = [f"# {_one_line(title)}"] if title else []
-    return "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
+    text = "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
+    return _OPENS.sub(r"\\\g<0>", text)  # what was said is no note
 
 
 def _promise_lines(promise: Promise, form: Form) -> Iterator[str]:
@@ -403,7 +422,7 @@ def _one_line(text: str) -> str:
 
 def template(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
     """A file to fill in. Read before it is filled, it says line by line what is still to be written."""
-    manager, report = (_one_line(name).replace("-->", "") for name in (manager_name, report_name))
+    manager, report = (re.sub("<!--|-->", "", _one_line(name)) for name in (manager_name, report_name))
     soon = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
     dates = {"day": today, "soon": soon, "soon_here": f"{soon:%d.%m.%Y}", "month": soon.isoformat()[:7]}
     return form_for(locale).blank.format(manager=manager, report=report, **dates)
