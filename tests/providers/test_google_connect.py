@@ -138,6 +138,40 @@ def test_a_token_sealed_with_another_key_says_so(section: dict[str, Any]) -> Non
         google.calendar({**section, "keys": [new_key()]}).find(DANA, "s1.1")
 
 
+@pytest.mark.parametrize("left", ["another key", "junk"])
+def test_connecting_again_takes_the_place_of_a_grant_that_nobody_can_open(section: dict[str, Any], left: str) -> None:
+    _, file = connect({**section, "keys": [new_key()]}, DANA, browser(), wait=10)
+    if left == "junk":
+        Path(file).write_bytes(b"garbage")
+    connect(section, DANA, browser(), wait=10)
+    assert google.calendar(section).find(DANA, "s1.1") is None
+
+
+def test_a_folder_where_the_grant_belongs_is_said_before_the_browser_is_asked(section: dict[str, Any]) -> None:
+    (Path(section["token_folder"]) / f"{DANA}.sealed").mkdir(parents=True)
+    asked: list[str] = []
+    with pytest.raises(Refused, match="is a folder"):
+        connect(section, DANA, asked.append, wait=10)
+    Path(section["token_folder"]).rename(Path(section["token_folder"]).with_name("other"))
+    Path(section["token_folder"]).touch()
+    with pytest.raises(Refused, match="token_folder"):
+        connect(section, DANA, asked.append, wait=10)
+    assert asked == []
+
+
+def test_rotation_goes_on_past_a_grant_that_no_key_opens(fresh: Desk, tmp_path: Path) -> None:
+    """Each that can't be opened is told, and those behind it are sealed anew all the same."""
+    folder, new = tmp_path / "tokens", new_key()
+    for person, key in (("amy@example.org", new_key()), (DANA, KEY)):
+        TokenFolder(folder, [key]).save(person, f"token of {person}")
+    fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.google]\ntoken_folder = "{folder}"\n')
+    fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
+    fresh.told("people", "--apply")
+    said = fresh.refused("rotate")
+    assert "amy@example.org" in said and "1 piece sealed anew" in said and "not needed" not in said
+    assert TokenFolder(folder, [new]).load(DANA) == f"token of {DANA}"
+
+
 def test_the_command_connects_and_rotation_takes_the_token_along(
     fresh: Desk, double: Google, section: dict[str, Any]
 ) -> None:

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 
+from tests.desks import Desk, fresh_desk  # noqa: F401 -- a fixture
 from tests.doubles.graph import CLIENT, Double, Fault, section
 from tests.doubles.graph.login import TENANT, Application, Denied, certificate, keep
+from tests.worlds import KEY
 from worker.cli import main
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers import graphauth, graphchecks, outlook
@@ -268,6 +270,23 @@ def test_another_key_or_a_broken_file_is_told_apart_from_no_grant(own: dict[str,
     assert "account_file" in refused({**own, "account_file": str(blocked / "account")})
 
 
+@pytest.mark.parametrize("left", ["another key", "junk"])
+def test_signing_in_again_takes_the_place_of_a_grant_that_nobody_can_open(own: dict[str, Any], left: str) -> None:
+    signed_in({**own, "seal": Seal([new_key()])})
+    if left == "junk":
+        Path(own["account_file"]).write_bytes(b"garbage")
+    assert "another key" in refused(own)
+    signed_in(own)
+    assert graphauth.Account(own).token(fresh=True)
+
+
+def test_a_folder_where_the_grant_belongs_is_said_before_anybody_signs_in(own: dict[str, Any], double: Double) -> None:
+    Path(own["account_file"]).mkdir(parents=True)
+    with pytest.raises(AuthRevoked, match="is a folder"):
+        signed_in(own)
+    assert double.login.devices == {}
+
+
 def test_an_account_works_on_its_own_calendar(own: dict[str, Any], double: Double) -> None:
     """As `me`; others only by free/busy, through it."""
     from tests.doubles.graph import Hands
@@ -307,6 +326,23 @@ def test_the_command_signs_in(own: dict[str, Any], double: Double, tmp_path: Pat
     assert "enter the code" in done.output and "has signed in" in done.output
     kept = {**own, "account_file": str(tmp_path / "var" / "outlook-account"), "seal": Seal([key]), "tenant": TENANT}
     assert graphauth.Account(kept).token()
+
+
+def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
+    own: dict[str, Any], double: Double, fresh: Desk
+) -> None:
+    """Afterwards the new key alone opens it; what no key opens is told, and the old keys are not called needless."""
+    file, new = fresh.folder / "grant", new_key()
+    signed_in({**own, "account_file": str(file), "seal": Seal([KEY])})
+    fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.outlook]\naccount_file = "{file}"\n')
+    fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
+    fresh.told("people", "--apply")
+    assert "1 piece sealed anew. Keys behind the first are not needed" in fresh.told("rotate")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert graphauth.Account({**own, "account_file": str(file), "seal": Seal([new])}).token(fresh=True)
+    fresh.env["LONGARC_KEY"] = f"{new_key()},{KEY}"
+    said = fresh.refused("rotate")
+    assert f"The grant in {file} was sealed with another key" in said and "not needed" not in said
 
 
 def test_the_command_says_what_is_missing(own: dict[str, Any], double: Double, tmp_path: Path) -> None:

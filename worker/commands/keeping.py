@@ -1,17 +1,18 @@
 """What an operator does now and then: `check`, `people`, `key`, `rotate`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Command, Failed
+from worker.commands.base import Command, Failed, in_words
 from worker.commands.naming import json_option
 from worker.commands.opening import opened, quiet_logging, settings, settings_path, store_of
 from worker.commands.terminal import count, emit, line
-from worker.errors import Refused
+from worker.errors import LongarcError, Refused
 
 if TYPE_CHECKING:
     from worker.providers.base import Finding
@@ -122,17 +123,33 @@ def rotate() -> None:
     everywhere; run this; then take the old one out.
     """
     with opened(seals=True) as worker:
-        pieces = worker.store.content.renew() + _renew_tokens(worker.settings)
-    line(f"{count(pieces, 'piece')} sealed anew. Keys behind the first are not needed any more.", "green")
+        pieces, lost = worker.store.content.renew(), list[str]()
+        for renew in _grants(worker.settings):
+            try:
+                renew()
+            except (LongarcError, OSError) as error:
+                lost.append(in_words(error))
+            else:
+                pieces += 1
+    sealed = f"{count(pieces, 'piece')} sealed anew."
+    if lost:
+        remedy = "Mend that and run this again; the keys behind the first may be needed until then."
+        raise Failed("\n".join([*lost, f"{sealed} {remedy}"]))
+    line(f"{sealed} Keys behind the first are not needed any more.", "green")
 
 
-def _renew_tokens(found: "Settings") -> int:
-    """Seal anew what connected accounts left; how many that were."""
-    folders = {one.token_folder for one in (found.calendars.google, found.mailers.google)}
-    present = [folder for folder in folders if folder.is_dir()]
-    if not present:
-        return 0
-    from worker.providers.googleauth import TokenFolder
-
+def _grants(found: "Settings") -> Iterator[Callable[[], None]]:
+    """What seals anew each grant that a connected account left."""
     keys = [key.get_secret_value() for key in found.keys]
-    return sum(TokenFolder(folder, keys).renew() for folder in present)
+    for folder in {one.token_folder for one in (found.calendars.google, found.mailers.google)}:
+        if folder.is_dir():
+            from worker.providers.googleauth import TokenFolder
+
+            tokens = TokenFolder(folder, keys)
+            yield from (partial(tokens.renew, person) for person in tokens.people())
+    file = found.calendars.outlook.account_file
+    if file.exists():
+        from worker.providers.graphauth import Kept
+        from worker.seal import Seal
+
+        yield Kept(file, Seal(keys)).renew

@@ -22,7 +22,7 @@ import requests
 
 from worker.clock import Clock
 from worker.domain.model import Address
-from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Unavailable, WrongKey
+from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Refused, Unavailable, WrongKey
 from worker.seal import Seal
 
 _SCOPE = "https://www.googleapis.com/auth/"
@@ -313,8 +313,19 @@ class TokenFolder:
         except OSError as error:
             raise AuthRevoked(f"{path} can't be read: {error.strerror}.") from error
         except WrongKey as error:
-            words = f"{path} was sealed with another LONGARC_KEY: run `longarc connect google {person}` again."
-            raise AuthRevoked(words) from error
+            words = f"{path} was sealed with another LONGARC_KEY: give that one too, or run"
+            raise AuthRevoked(f"{words} `longarc connect google {person}` again.") from error
+
+    def make_ready(self, person: Address) -> None:
+        """Raises Refused when that person's could not be kept: to be told before anybody is asked for it."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"Nothing can be kept in {self._folder}: {error.strerror}. Mend `token_folder`.") from error
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise Refused(f"Nothing can be kept in {self._folder}: let Longarc write to it, or mend `token_folder`.")
+        if self._path(person).is_dir():
+            raise Refused(f"Nothing can be kept in {self._path(person)}: it is a folder. Take it away.")
 
     def save(self, person: Address, refresh_token: str) -> Path:
         """Write it whole or not at all. Raises OSError, WrongKey."""
@@ -331,12 +342,9 @@ class TokenFolder:
                 raise
         return self._path(person)
 
-    def renew(self) -> int:
-        """Seal them anew with the first key; how many there are. Raises AuthRevoked, OSError."""
-        people = self.people()
-        for person in people:
-            self.save(person, self.load(person))
-        return len(people)
+    def renew(self, person: Address) -> None:
+        """Seal that person's anew with the first key. Raises AuthRevoked, OSError."""
+        self.save(person, self.load(person))
 
     def _path(self, person: Address) -> Path:
         return self._folder / f"{quote(person, safe='@+')}.sealed"

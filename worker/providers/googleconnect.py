@@ -45,6 +45,8 @@ def connect(
         )
     if not section.get("keys"):
         raise Refused("There is no LONGARC_KEY to seal the token with. Make one with `longarc key`.")
+    folder = TokenFolder(Path(str(section.get("token_folder") or "var/google")), section["keys"])
+    folder.make_ready(person)
     proof, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     with _Landing() as landing:
         show(_address(section, client_id, person, landing.uri, proof, state))
@@ -62,7 +64,6 @@ def connect(
         raise Refused(
             "Google gave no lasting grant. Take Longarc out at myaccount.google.com/connections, then try again."
         )
-    folder = TokenFolder(Path(str(section.get("token_folder") or "var/google")), section["keys"])
     return account, str(folder.save(account, token))
 
 

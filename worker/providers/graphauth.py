@@ -137,10 +137,9 @@ class Account:
     def __init__(self, section: Mapping[str, Any]) -> None:
         self.own: Address = str(section["account"]).casefold()
         self._section = section
-        self._file = Path(str(section["account_file"]))
         if "seal" not in section:
             raise AuthRevoked("Without LONGARC_KEY nothing can be kept of an account. Make one with `longarc key`.")
-        self._seal: Seal = section["seal"]
+        self._kept = Kept(Path(str(section["account_file"])), section["seal"])
         self._lock = Lock()
         names = (*DELEGATED, *((EXACTLY_ONCE,) if section.get("exactly_once") else ()))
         self._scopes = [f"{_root(section)}/{name}" for name in names]
@@ -155,7 +154,7 @@ class Account:
 
     def sign_in_by_device(self, show: Callable[[str], None]) -> None:
         """Sign in on any device, by the code that `show` is given words about. Waits for it. Raises AuthRevoked."""
-        with self._lock, _reaching(self._section), self._client() as client:
+        with self._lock, _reaching(self._section), self._client(anew=True) as client:
             flow = client.initiate_device_flow(self._scopes)
             if "user_code" not in flow:
                 _token(flow, self.own)
@@ -164,7 +163,7 @@ class Account:
 
     def sign_in_by_browser(self) -> None:
         """Sign in with the browser of this machine. Waits for it. Raises AuthRevoked."""
-        with self._lock, _reaching(self._section), self._client() as client:
+        with self._lock, _reaching(self._section), self._client(anew=True) as client:
             self._welcome(client.acquire_token_interactive(self._scopes, login_hint=self.own, timeout=300))
 
     def _welcome(self, found: Mapping[str, Any]) -> None:
@@ -174,54 +173,72 @@ class Account:
             raise AuthRevoked(f"{who or 'Somebody else'} signed in, not {self.own}. Nothing was kept.")
 
     @contextmanager
-    def _client(self) -> Iterator[Any]:
+    def _client(self, *, anew: bool = False) -> Iterator[Any]:
         """A client with what is kept of the account; what changed is kept when all went well. One at a time, whatever
-        the process: a refresh token may be good for one use only."""
-        with _alone(self._file):
+        the process: a refresh token may be good for one use only. `anew` asks for nothing of what was kept before:
+        whoever signs in needs no key that fits it."""
+        with self._kept.alone():
             cache = _msal.SerializableTokenCache()
-            cache.deserialize(self._read())
+            if not anew:
+                cache.deserialize(self._kept.read())
             yield _msal.PublicClientApplication(token_cache=cache, **_where(self._section))
             if cache.has_state_changed:
-                _write(self._file, self._seal.close(cache.serialize()))
+                self._kept.write(cache.serialize())
 
-    def _read(self) -> str:
+
+class Kept:
+    """What MSAL keeps of an account, in a file: sealed, for its owner's eyes alone."""
+
+    def __init__(self, file: Path, seal: Seal) -> None:
+        self._file = file
+        self._seal = seal
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else reads or writes it meanwhile. Raises AuthRevoked where nothing can be kept."""
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._file.with_name(f"{self._file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            words = f"Nothing can be kept in {self._file.parent}: {error.strerror}. Mend `account_file`."
+            raise AuthRevoked(words) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if self._file.is_dir():
+                raise AuthRevoked(f"Nothing can be kept in {self._file}: it is a folder. Mend `account_file`.")
+            yield
+        finally:
+            os.close(handle)
+
+    def read(self) -> str:
+        """What there is, `{}` when there is nothing yet. Raises AuthRevoked."""
         try:
             return self._seal.open(self._file.read_bytes())
         except FileNotFoundError:
             return "{}"
         except OSError as error:
-            raise AuthRevoked(f"What is kept of {self.own} can't be read: {self._file}: {error.strerror}.") from error
+            raise AuthRevoked(f"The grant in {self._file} can't be read: {error.strerror}.") from error
         except WrongKey as error:
-            words = f"What is kept of {self.own} in {self._file} was sealed with another key"
+            words = f"The grant in {self._file} was sealed with another key"
             raise AuthRevoked(f"{words}; give that one too in LONGARC_KEY, or sign in again. {_CONNECT}") from error
 
+    def write(self, text: str) -> None:
+        """Whole or not at all, sealed with the first key."""
+        draft = self._file.with_name(f".{self._file.name}.{uuid4().hex}")
+        try:
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as out:
+                out.write(self._seal.close(text))
+                out.flush()
+                os.fsync(out.fileno())
+            draft.replace(self._file)
+        finally:
+            draft.unlink(missing_ok=True)
 
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise AuthRevoked(f"Nothing can be kept in {file.parent}: {error.strerror}. Mend `account_file`.") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all, for the owner's eyes alone."""
-    draft = file.with_name(f".{file.name}.{uuid4().hex}")
-    try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    def renew(self) -> None:
+        """Seal it anew with the first key. Raises AuthRevoked."""
+        with self.alone():
+            self.write(self.read())
 
 
 # --- what both have -------------------------------------------------------------------------------------------------
