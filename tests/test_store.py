@@ -407,6 +407,19 @@ def test_a_new_time_zone_reaches_the_planner(store: Store) -> None:
     assert store.plans.load([PAIR], START).states[0].report.zone == "America/New_York"
 
 
+@pytest.mark.parametrize(("who", "woken"), [(SAM, [PAIR]), (DANA, [PAIR, OTHER])])
+def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
+    store: Store, who: str, woken: list[str]
+) -> None:
+    store.plans.claim(START, "one", UNTIL, 10)
+    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
+    store.people.apply(
+        {**people(DANA, SAM, KIM), who: person(who, zone="Asia/Tokyo")}, pairs(pair(), pair(DANA, KIM)), START + MINUTE
+    )
+    assert sorted(store.plans.claim(START + MINUTE, "one", UNTIL, 10)) == sorted(woken)
+
+
 def test_people_pauses_outlast_the_people_file(store: Store) -> None:
     store.people.rest(PAIR, rests=True, now=START)
     store.people.apply(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + DAY)

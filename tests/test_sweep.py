@@ -413,3 +413,16 @@ def test_a_promise_kept_while_its_block_was_being_made_leaves_no_block() -> None
     office.run(5 * MINUTE)
     assert not [event for event in office.events() if (event.key or "").startswith("p")]
     office.close()
+
+
+def test_t4_working_hours_that_are_mended_give_a_time_at_once(database_url: str) -> None:
+    nights = {**people(DANA), SAM: person(SAM, hours=parse_hours("Mon-Fri 19:00-23:00"))}
+    office = Office(database_url, nights)
+    office.tick()
+    assert not office.session().booked
+    office.run(2 * DAY)
+    office.persons[SAM] = person(SAM)
+    office.apply()
+    office.tick()
+    assert office.session().booked
+    office.close()

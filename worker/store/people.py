@@ -1,6 +1,6 @@
 """People and pairs: what the people file says, and what became of those it no longer names."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -96,8 +96,8 @@ class PeopleRows:
     def apply(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], now: datetime) -> None:
         """Make the people file's word ours. Whoever it no longer names has left; pairs it no longer has are ended."""
         with self._database.write() as connection:
-            self._persons(connection, persons, now)
-            self._pairs(connection, persons, pairs, now)
+            changed = self._persons(connection, persons, now)
+            self._pairs(connection, persons, pairs, now, changed)
             self._calendars(connection, {one.manager for one in pairs.values()}, now)
 
     def _calendars(self, connection: Connection, organizers: Collection[Address], now: datetime) -> None:
@@ -108,17 +108,24 @@ class PeopleRows:
         for chunk in _chunks(sorted(one for one, due in read.items() if due and one not in organizers)):
             connection.execute(update(calendar).where(calendar.c.address.in_(chunk)).values(due_at=None))
 
-    def _persons(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> None:
+    def _persons(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
+        """Write the people; of whom something else is said than before."""
+        old = {row["email"]: row for row in connection.execute(select(person)).mappings()}
         # in one order whoever writes: two that wait for each other's rows would wait for ever
         listed = [{**rows.person_row(persons[email]), "left_at": None} for email in sorted(persons)]
         self._database.upsert(connection, person, listed)
-        there = connection.execute(select(person.c.email).where(person.c.left_at.is_(None))).scalars().all()
-        gone = [email for email in there if email not in persons]
+        gone = [email for email, row in old.items() if row["left_at"] is None and email not in persons]
         for chunk in _chunks(gone):
             connection.execute(update(person).where(person.c.email.in_(chunk)).values(left_at=now))
+        return {row["email"] for row in listed if row["email"] in old and _differs(old[row["email"]], row)}
 
     def _pairs(
-        self, connection: Connection, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], now: datetime
+        self,
+        connection: Connection,
+        persons: Mapping[Address, Person],
+        pairs: Mapping[str, Pair],
+        now: datetime,
+        changed: Set[Address],
     ) -> None:
         old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
         written: list[dict[str, Any]] = []
@@ -126,15 +133,16 @@ class PeopleRows:
             new = rows.pair_row(one)
             if one.id not in old:
                 written.append({**new, "first_seen": one.first_seen, "due_at": now})
-            elif any(old[one.id][name] != value for name, value in new.items()):
+            elif _differs(old[one.id], new) or {one.manager, one.report} & changed:
                 written.append({**new, "first_seen": old[one.id]["first_seen"], "due_at": now})
         for row in old.values():
             if row["id"] not in pairs and row["ended"] == Ended.NO.value:
                 ended = replace(rows.pair(row), ended=_why_ended(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
         self._database.upsert(connection, pair, sorted(written, key=lambda row: str(row["id"])))
-        for chunk in _chunks([row["id"] for row in written]):
-            connection.execute(update(pair).where(pair.c.id.in_(chunk)).values(wakes=pair.c.wakes + 1))
+        for chunk in _chunks([row["id"] for row in written]):  # what was no time for them may be one now: look again
+            woken = update(pair).where(pair.c.id.in_(chunk))
+            connection.execute(woken.values(wakes=pair.c.wakes + 1, looked_at=None))
 
     def rest(self, pair_id: str, *, rests: bool, now: datetime) -> None:
         """Pause a pair by hand, or resume it."""
@@ -192,6 +200,10 @@ class PeopleRows:
         """Note a fact about this installation."""
         with self._database.write() as connection:
             self._database.upsert(connection, fact, [{"name": name, "value": value}])
+
+
+def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return any(old[name] != value for name, value in new.items())
 
 
 def _why_ended(row: RowMapping, persons: Mapping[Address, Person]) -> Ended:
