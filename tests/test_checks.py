@@ -13,7 +13,6 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from tests.worlds import DANA, KEY, SAM, START, Office, contract, new_store, people
-from worker.bootstrap import read_people
 from worker.checks import findings
 from worker.cli import main
 from worker.clock import utcnow
@@ -21,6 +20,7 @@ from worker.commands.embedding import House
 from worker.embedded import Embedded
 from worker.errors import WrongKey
 from worker.providers.base import Finding
+from worker.roster import read_people
 from worker.settings import load
 
 PEOPLE = f"email,name,manager,time_zone,country\n{DANA},Dana,,Europe/Berlin,DE\n{SAM},Sam,{DANA},Europe/Berlin,DE\n"

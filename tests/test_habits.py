@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.graph import Double, section
-from tests.worlds import START, settings
+from tests.worlds import DAY, START, settings
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.worktime import parse_hours
@@ -59,6 +59,33 @@ def test_a_mailbox_is_asked_once(worker: Worker, double: Double) -> None:
     people = took_over(worker, f"{DANA},Dana D.,,,DE,,outlook,memory")
     assert (people[DANA].name, people[DANA].zone) == ("Dana D.", "Asia/Tokyo")
     assert double.counts["GET mailboxSettings"] == 1
+
+
+def test_a_mailbox_is_asked_again_once_a_week(worker: Worker, double: Double) -> None:
+    """Somebody moves, or works other hours: the next conversations go by that, though the file is the same."""
+    double.world.person(DANA, "Asia/Tokyo")
+    took_over(worker, f"{DANA},Dana,,,DE,Mon-Thu 10:00-16:00,outlook,memory")
+    double.world.person(DANA).settings["timeZone"] = "Europe/Berlin"
+    changed = [_a_day_later(worker) for _ in range(14)]
+    person = worker.store.people.all()[DANA]
+    assert (person.zone, person.hours) == ("Europe/Berlin", parse_hours("Mon-Thu 10:00-16:00"))
+    assert (sum(changed), double.counts["GET mailboxSettings"]) == (1, 3)
+
+
+def test_a_mailbox_that_can_t_be_asked_again_said_what_it_said_before(worker: Worker, double: Double) -> None:
+    double.world.person(DANA, "Asia/Tokyo")
+    took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
+    double.world.mailboxes.pop(DANA)
+    assert not any(_a_day_later(worker) for _ in range(7))
+    assert worker.store.people.all()[DANA].zone == "Asia/Tokyo"
+    assert not worker.store.outbox.counts()
+
+
+def _a_day_later(worker: Worker) -> bool:
+    clock = worker.clock
+    assert isinstance(clock, SteppedClock)
+    clock.move_to(clock() + DAY)
+    return worker.import_people()
 
 
 @pytest.mark.parametrize("said", [{"timeZone": "", "workingHours": {}}, {"timeZone": "tzone://Microsoft/Custom"}, None])

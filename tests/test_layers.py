@@ -30,7 +30,7 @@ LAYERS = (
         "settings",
         "store",
     },
-    {"acts", "embedded", "gate", "outbox", "sweep", "sync"},
+    {"acts", "embedded", "gate", "outbox", "roster", "sweep", "sync"},
     {"bootstrap"},
     {"behaviour", "checks", "pages", "simulate", "tasks"},
     {"commands", "demo"},

@@ -7,23 +7,22 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from worker import people as people_file
 from worker.acts import Acts
 from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Pair, Person
 from worker.drafts import Drafts
 from worker.emails import Emails
-from worker.errors import LongarcError, Problems, ProviderError
+from worker.errors import Problems
 from worker.gate import SharedGate
 from worker.outbox import Outbox
 from worker.providers import base
 from worker.providers.base import CalendarProvider, Mailer
 from worker.providers.gate import Gate
+from worker.roster import PEOPLE, Roster
 from worker.seal import Seal
 from worker.settings import Settings
 from worker.store import Store
@@ -149,6 +148,7 @@ class Worker:
     sweep: Sweep
     outbox: Outbox
     acts: Acts
+    roster: Roster
     holder: str
 
     def tick(self) -> Due:
@@ -170,7 +170,7 @@ class Worker:
 
     def import_people(self, *, force: bool = False) -> bool:
         """Take over the people file if it changed. True when it did. Raises Problems, or Refused by the guard."""
-        return import_people(self, force=force)
+        return self.roster.take_over(force=force)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -215,6 +215,7 @@ def build(
         sweep=Sweep(store, services.by_service, clock, policy, operator),
         outbox=Outbox(store, services.calendar_of, services.mailer, emails, drafts, clock, operator, together),
         acts=Acts(store, clock, policy, holder),
+        roster=Roster(settings, store, services.calendar, clock),
         holder=holder,
     )
 
@@ -237,7 +238,7 @@ class _People:
     def __call__(self) -> dict[Address, Person]:
         now = self._clock()
         if self._checked is None or now - self._checked >= self.EVERY:
-            digest = self._store.people.fact("people")
+            digest = self._store.people.fact(PEOPLE)
             if digest is None or digest != self._digest:
                 self._known = self._store.people.everybody()
             self._digest, self._checked = digest, now
@@ -246,81 +247,6 @@ class _People:
     def forget(self) -> None:
         """Read them again at the next question."""
         self._checked = self._digest = None
-
-
-def import_people(worker: Worker, *, force: bool = False) -> bool:
-    """See `Worker.import_people`."""
-    from hashlib import sha256
-
-    from worker.errors import Refused
-
-    settings, store, now = worker.settings, worker.store, worker.clock()
-    path = Path(settings.people)
-    try:
-        digest = sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
-    if digest == store.people.fact("people"):
-        return False
-    people = _filled(worker, read_people(settings, now))
-    difference = store.people.difference(people.persons, people.pairs)
-    if difference.cancels > settings.policy.max_cancels and not force:
-        raise Refused(
-            f"{path.name} no longer names {len(difference.left)} people; {difference.cancels} events would be "
-            f"cancelled, more than the {settings.policy.max_cancels} allowed at once. Nothing was changed. "
-            "If it is right, run `longarc people --apply --force`."
-        )
-    store.people.apply(people.persons, people.pairs, now)
-    store.people.note("people", digest)
-    log.info("%s people, %s pairs", len(people.persons), len(people.pairs), extra={"action": "people_imported"})
-    return True
-
-
-def _filled(worker: Worker, people: people_file.People) -> people_file.People:
-    """What the file leaves to people's calendars to say. Each is asked once, when somebody is new; whoever can't be
-    asked works at the usual hours, in UTC when no zone is known, and the operator is told."""
-    if not people.unsaid:
-        return people
-    known, persons, missing = worker.store.people.all(), dict(people.persons), []
-    for address, columns in people.unsaid.items():
-        person, old = persons[address], known.get(address)
-        habits = base.Habits(old.zone, old.hours) if old else _habits(worker, person)
-        zone = habits.zone if "time_zone" in columns else person.zone
-        hours = habits.hours if "working_hours" in columns else person.hours
-        persons[address] = replace(person, zone=zone or person.zone, hours=hours or person.hours)
-        missing += [address] if zone is None else []
-    if missing:
-        words = f"No time zone is known of {', '.join(missing[:20])}: UTC holds. Write theirs into the people file."
-        now = worker.clock()
-        worker.store.outbox.alert(f"zones:{now:%Y-%m-%d}", words, now, worker.settings.operator)
-    return replace(people, persons=persons)
-
-
-def _habits(worker: Worker, person: Person) -> base.Habits:
-    try:
-        tell = getattr(worker.services.calendar(person.calendar), "habits", None)
-        found: base.Habits = tell(person.email) if tell else base.Habits()
-    except ProviderError as error:
-        log.warning("%s", error, extra={"action": "habits_unread", "calendar": person.email})
-        return base.Habits()
-    return found
-
-
-def read_people(settings: Settings, now: datetime) -> people_file.People:
-    """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
-    try:
-        return people_file.load(
-            settings.people,
-            today=now.date(),
-            calendars=(*base.CALENDARS, people_file.NO_CALENDAR),
-            mailers=tuple(base.MAILERS),
-            default_every=settings.rules.default_every,
-            default_minutes=settings.rules.default_minutes,
-            default_locale=settings.locale,
-            telling=base.TELLING,
-        )
-    except OSError as error:
-        raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from error
 
 
 # --- logging ---
@@ -357,4 +283,4 @@ def set_up_logging(level: str = "INFO", style: str = "text") -> None:
     logging.getLogger("googleapiclient").setLevel("ERROR")  # it repeats whole answers when it warns
 
 
-__all__ = ["Problems", "Services", "Worker", "build", "import_people", "read_people", "set_up_logging"]
+__all__ = ["Problems", "Services", "Worker", "build", "set_up_logging"]

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from worker.bootstrap import Services, read_people
+from worker.bootstrap import Services
 from worker.domain.model import Address, Person, Span
 from worker.emails import Emails
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey
 from worker.people import NO_CALENDAR, People
 from worker.providers.base import Finding
+from worker.roster import read_people
 from worker.seal import Seal, new_key
 from worker.settings import Settings, load
 from worker.store import Store

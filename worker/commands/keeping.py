@@ -70,7 +70,8 @@ def people(applies: bool, force: bool) -> None:
     """Show what the people file would change, and with --apply change it."""
     if force and not applies:
         raise click.UsageError("--force goes with --apply.")
-    from worker.bootstrap import build, read_people
+    from worker.bootstrap import build
+    from worker.roster import read_people
 
     found = settings()
     quiet_logging(found)

@@ -39,7 +39,7 @@ def simulate(people: Path, calendars: Path | None, start: date, days: int, seed:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from worker.bootstrap import read_people
+    from worker.roster import read_people
     from worker.simulate import Run, run
 
     found = settings()

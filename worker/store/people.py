@@ -202,7 +202,7 @@ class PeopleRows:
             self._database.upsert(connection, fact, [{"name": name, "value": value}])
 
 
-def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _differs(old: RowMapping, new: Mapping[str, Any]) -> bool:
     return any(old[name] != value for name, value in new.items())
 
 
