@@ -27,7 +27,7 @@ from worker.words import Languages, Words, fold, line
 __all__ = ["LINKS", "MESSAGES", "Emails", "Envelopes", "Kept", "Letter"]
 
 #: Mails that only the reader may see a word of: an answer must not carry them to the other one by itself.
-_ALONE = frozenset({"brief", "operator_alert"})
+_ALONE = frozenset({"brief", "fresh_link", "operator_alert"})
 
 #: Never inside a quoted-printable text, where `=` is followed by digits or by the end of the line.
 _BOUNDARY = "=_longarc_="

@@ -22,6 +22,7 @@ MESSAGES = (
     "commitment_due",
     "review_note",
     "pair_ended",
+    "fresh_link",
     "operator_alert",
 )
 

@@ -178,6 +178,7 @@ def _around(manager: Letter, report: Letter) -> Iterator[Letter]:
                 pair=replace(PAIR, ended=ended),
             )
         yield replace(each, name="pair_ended", session=None)
+        yield replace(each, name="fresh_link", session=None, contract=None)
 
 
 def _preparing(manager: Letter, report: Letter) -> Iterator[Letter]:

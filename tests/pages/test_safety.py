@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.pages.rooms import ALEX, BASE, LEE, SECRETS, Lived, Room, fill, hidden, send, text
-from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, START
+from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, START, texts
 from worker.errors import LongarcError
 from worker.links import BadLink, Links, Pass, Purpose
 from worker.pages.app import make_app
@@ -120,7 +120,7 @@ def test_every_address_there_is_has_been_tried(room: Room) -> None:
         for one in visitors(room)
         for method, where in pages_of(room, one)
     }
-    open_to_all = {"front", "healthy", "asset", "enter"}
+    open_to_all = {"front", "healthy", "asset", "enter", "renew"}
     there = {
         (rule.endpoint, method)
         for rule in room.app.url_map.iter_rules()
@@ -225,6 +225,46 @@ def test_a_link_ends(room: Room) -> None:
     assert "no longer valid" in text(answer)
     assert room.browser().get(room.link(OPERATOR, Purpose.STATUS, age=HOUR)).status_code == 410
     assert room.browser().get(room.link(SAM, Purpose.ME, age=-DAY)).status_code == 410  # from the future
+
+
+@pytest.mark.parametrize(
+    ("who", "purpose", "page"),
+    [(SAM, Purpose.ME, "/me"), (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.CONTRACT, "/team")],
+)
+def test_an_old_link_asks_for_a_new_one_which_its_owner_alone_gets(
+    room: Room, who: str, purpose: Purpose, page: str
+) -> None:
+    about = room.held().id if purpose is Purpose.CONTRACT else ""
+    old = room.link(who, purpose, about, age=60 * DAY)
+    room.office.tick()
+    before = len(room.office.mails())
+    answer = room.browser().get(old)
+    assert (answer.status_code, f'action="{old}"' in answer.text) == (410, True)
+    for _ in range(3):  # once an hour is enough, however often somebody presses
+        assert room.browser().post(old).status_code == 202
+    room.office.tick()
+    (mail,) = room.office.mails()[before:]
+    assert (mail["To"].addresses[0].addr_spec, mail["Reply-To"]) == (who, None)
+    fresh = re.search(rf"{BASE}(/in/\S+)", texts([mail]))
+    assert fresh is not None
+    assert room.browser().get(fresh[1]).headers["Location"] == page
+    room.office.clock.advance(HOUR)
+    assert room.browser().post(old).status_code == 202
+    room.office.tick()
+    assert len(room.office.mails()) == before + 2
+
+
+def test_nothing_but_an_old_link_of_ours_asks_for_a_new_one(room: Room) -> None:
+    before = room.everything()
+    for way, expected in (
+        (room.link(SAM, Purpose.ME), 303),  # which opens the page still
+        (room.link(OPERATOR, Purpose.STATUS, age=DAY), 303),
+        (room.link("eve@corp.example", Purpose.ME, age=60 * DAY), 404),
+        ("/in/nonsense", 404),
+    ):
+        assert room.browser().post(way).status_code == expected
+    assert "Send me a new link" not in text(room.browser().get(room.link(OPERATOR, Purpose.STATUS, age=DAY)))
+    assert room.everything() == before
 
 
 def test_a_visit_ends(room: Room) -> None:

@@ -54,6 +54,7 @@ _MAILS = {
     "review_note": "At eight on the day of the review.",
     "operator_alert": "Something needs the operator.",
     "pair_ended": "The two are no pair any more.",
+    "fresh_link": "An old link was followed, and a new one asked for.",
 }
 
 #: A preparation sent so shortly before was not sent at its usual hour.

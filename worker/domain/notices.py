@@ -233,7 +233,7 @@ def holds(
 ) -> bool:
     """Whether a mail that was decided is still true now that it is about to leave. What isn't true is dropped."""
     name = message.name
-    if name in ("operator_alert", "pair_ended"):
+    if name in ("operator_alert", "pair_ended", "fresh_link"):
         return True
     if name == "contract_summary":
         return True  # a contract once recorded is never withdrawn, whoever left since

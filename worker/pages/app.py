@@ -7,7 +7,7 @@ from worker.links import Purpose
 from worker.pages import contract, me, status, team, times
 from worker.pages.guards import install
 from worker.pages.site import STATIC, Site, site
-from worker.pages.visits import enter, guard
+from worker.pages.visits import enter, guard, renew
 
 #: Files of ours change their address when they change.
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -22,6 +22,7 @@ def make_app(worker: Worker) -> Flask:
     app.add_url_rule("/healthy", "healthy", healthy)
     app.add_url_rule("/asset/<name>", "asset", asset)
     app.add_url_rule("/in/<token>", "enter", enter)
+    app.add_url_rule("/in/<token>", "renew", renew, methods=["POST"])
     for purpose, pages in (
         (Purpose.CONTRACT, contract.blueprint()),
         (Purpose.TIME, times.blueprint()),

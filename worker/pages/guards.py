@@ -65,6 +65,8 @@ def _failed(error: Exception, site: Site) -> Response:
     """Every error as a page. What nobody foresaw is logged by its kind and place: its text may hold what was said."""
     if isinstance(error, HTTPException):
         code = error.code or 500
+        if code == 429:
+            return site.too_many()
         return site.notice(ERRORS.get(code, "not_found" if code < 500 else "broken"), code)
     if isinstance(error, UnknownName):
         return site.notice("not_found", 404)

@@ -33,6 +33,10 @@ NOTICES = {
         N_("This link is no longer valid"),
         N_("Links end after a while, or when you ask for it. The next mail about your conversations brings a new one."),
     ),
+    "renewed": (
+        N_("A new link is on its way"),
+        N_("It comes by mail within minutes, to the address that the old one was sent to."),
+    ),
     "refused": (N_("That could not be done"), N_("Nothing was changed.")),
     "busy": (
         N_("One moment"),

@@ -115,11 +115,11 @@ class Site:
         html = self._environments[words.tag].get_template(f"{name}.html.j2").render({**shared, **values})
         return Response(html, status, content_type="text/html; charset=utf-8", headers={"Content-Language": words.tag})
 
-    def notice(self, name: str, status: int, detail: str = "") -> Response:
-        """A page that says one thing. `detail` is a sentence of an error of ours."""
+    def notice(self, name: str, status: int, detail: str = "", renewal: str = "") -> Response:
+        """A page that says one thing. `detail`: words of an error of ours; `renewal`: where to ask for a new link."""
         title, text = NOTICES[name]
         words = self.words()
-        values = {"title": words.gettext(title), "text": words.gettext(text), "detail": detail}
+        values = {"title": words.gettext(title), "text": words.gettext(text), "detail": detail, "renewal": renewal}
         return self.page("notice", words, values, status)
 
     def too_many(self) -> Response:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flask import Blueprint, Response, g, request, url_for
-from werkzeug.exceptions import Forbidden, Gone, NotFound
+from werkzeug.exceptions import Forbidden, NotFound, TooManyRequests
 
-from worker.domain.model import Address, Person
+from worker.domain.model import Address, Message, Pair, Person, What
 from worker.links import BadLink, Pass, Purpose
 from worker.pages.site import go, site
 
@@ -51,17 +51,10 @@ def visit() -> Visit:
 
 def enter(token: str) -> Response:
     """Change a link into a visit, and go where it leads."""
-    here = site()
-    try:
-        given = here.links.read(token)
-    except BadLink:
-        if not here.limits.allow(f"guess {request.remote_addr}", GUESSES):
-            return here.too_many()
-        raise NotFound from None
-    if not _holds(given, OPERATORS if given.purpose is Purpose.STATUS else here.settings.pages.link_lifetime):
-        raise Gone
-    if _person(given) is None:
-        raise NotFound
+    here, given = site(), _read(token)
+    if not _lasts(given):
+        renewal = url_for("renew", token=token) if _pair(given) else ""
+        return here.notice("gone", 410, renewal=renewal)
     answer = go(_home(given))
     lasts = here.settings.pages.visit
     answer.set_cookie(
@@ -74,6 +67,55 @@ def enter(token: str) -> Response:
         samesite="Lax",
     )
     return answer
+
+
+def renew(token: str) -> Response:
+    """Send a new link to the one whom an old one was given, once an hour at most; nobody else gets it."""
+    here, given = site(), _read(token)
+    pair = _pair(given)
+    if _lasts(given) or pair is None:
+        return go(url_for("enter", token=token))
+    now = here.now()
+    mail = Message(
+        key=f"fresh_link:{given.who}:{pair.id}:{now:%Y-%m-%dT%H}",
+        what=What.MAIL,
+        pair=pair.id,
+        subject=pair.id,
+        due_at=now,
+        snapshot_at=now,
+        name="fresh_link",
+        to=given.who,
+    )
+    here.store.outbox.add(mail)
+    return here.notice("renewed", 202)
+
+
+def _read(token: str) -> Pass:
+    """What a link says, of somebody who is still here."""
+    here = site()
+    try:
+        given = here.links.read(token)
+    except BadLink:
+        if not here.limits.allow(f"guess {request.remote_addr}", GUESSES):
+            raise TooManyRequests from None
+        raise NotFound from None
+    if _person(given) is None:
+        raise NotFound
+    return given
+
+
+def _lasts(given: Pass) -> bool:
+    """Whether a link still opens anything."""
+    return _holds(given, OPERATORS if given.purpose is Purpose.STATUS else site().settings.pages.link_lifetime)
+
+
+def _pair(given: Pass) -> Pair | None:
+    """A pair in which the one it was given to has a page: the report's own, or the manager's with all that is there."""
+    if given.purpose is Purpose.STATUS:
+        return None
+    people = site().store.people
+    found = people.reporting(given.who) if given.purpose is Purpose.ME else people.managed_by(given.who)
+    return found[0] if found else None
 
 
 def leave() -> Response:

@@ -173,20 +173,23 @@ class OutboxRows:
         if not operator:
             log.error("%s", words, extra={"action": "operator_alert", "key": key})
             return
-        row = rows.message_row(
-            Message(
-                key=f"operator_alert:{key}",
-                what=What.MAIL,
-                pair="",
-                subject="operator",
-                due_at=now,
-                snapshot_at=now,
-                name="operator_alert",
-                to=operator,
-            )
+        alert = Message(
+            key=f"operator_alert:{key}",
+            what=What.MAIL,
+            pair="",
+            subject="operator",
+            due_at=now,
+            snapshot_at=now,
+            name="operator_alert",
+            to=operator,
         )
+        self.add(alert, words=words)
+
+    def add(self, one: Message, **fields: str) -> None:
+        """Have a mail sent that no plan decided. Of one key there is one."""
         with self._database.write() as connection:
-            self._database.insert_new(connection, message, [{**row, "fields": {"words": words}}], ["key"])
+            row = {**rows.message_row(one), "fields": fields}
+            self._database.insert_new(connection, message, [row], ["key"])
 
     def alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """What the operator was told since then, newest first. The words hold no content of a conversation."""
