@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from tests.worlds import (
     DANA,
@@ -502,6 +503,13 @@ def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -
             store.next_due()
         assert "Hyacinth" not in str(caught.value)
         store.close()
+
+
+def test_an_error_of_the_database_shows_no_value(store: Store) -> None:
+    """R-23: errors are logged."""
+    with pytest.raises(SQLAlchemyError) as raised, store.database.write() as connection:
+        connection.execute(select(tables.person.c.email).where(text("nonsense = :it")), {"it": "sentinel"})
+    assert "nonsense" in str(raised.value) and "sentinel" not in str(raised.value)
 
 
 def test_instants_come_back_as_they_were_to_the_second_and_in_utc(store: Store) -> None:

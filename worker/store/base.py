@@ -129,13 +129,15 @@ def scripts() -> "Config":
 
 def _engine(url: str, lite: bool) -> Engine:
     if not lite:
-        return create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        ours = make_url(url).set(drivername="postgresql+psycopg")
+        return create_engine(ours, pool_pre_ping=True, hide_parameters=True)
     alone = make_url(url).database in (None, "", ":memory:", SCRATCH)
     if not alone:
         Path(str(make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
+        hide_parameters=True,
         paramstyle="named",  # as `prepared` gives values
         json_deserializer=_loaded,
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
