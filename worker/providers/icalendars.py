@@ -5,7 +5,10 @@ Read are times, states and addresses, never a title or a text. Where the standar
 - an opaque all-day event means that nobody is there: it counts as `away`, as does out of office;
 - our own event counts as busy, whether it was answered or not, unless its owner declined it;
 - an all-day or floating time is taken in the zone of the calendar's owner, one of our own in the zone it was
-  written with.
+  written with;
+- a time before 1900 or after 2200, which some write for "always", counts as that bound;
+- a series that happens more than once an hour, day and night, can't be read: nobody's time is like that, and following
+  it would take for ever.
 """
 
 from collections.abc import Iterable
@@ -13,6 +16,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
+from math import prod
 from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -47,6 +51,12 @@ _SHOWS = {"FREE": None, "TENTATIVE": Show.TENTATIVE, "OOF": Show.AWAY, "WORKINGE
 UTC_ZONE = ZoneInfo("UTC")
 #: What the libraries raise over times that make no sense.
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+#: How often a series may happen a day, unless it ends after so many times.
+_OFTEN, _FEW = 24, 1000
+_A_DAY = {"HOURLY": 24, "MINUTELY": 24 * 60, "SECONDLY": 24 * 60 * 60}
+#: What multiplies the times of a rule, by how often it happens; of all others, all three.
+_FINER = {"HOURLY": ("BYMINUTE", "BYSECOND"), "MINUTELY": ("BYSECOND",), "SECONDLY": ()}
 _MARGIN = timedelta(hours=26)  #: how far a local day can lie from the UTC day of the same name
 
 
@@ -156,6 +166,8 @@ def _events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | No
 
 
 def _occurrences(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span) -> list[Event]:
+    for event in calendar.walk("VEVENT"):
+        _refuse_often(event.get("RRULE", []))
     wide = (window.start - _MARGIN, window.end + _MARGIN)
     found = []
     for part in recurring_ical_events.of(calendar, components=["VEVENT"]).between(*wide):
@@ -164,6 +176,18 @@ def _occurrences(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span
         one = EventRef(ref.calendar, f"{ref.id}#{stamp}", ref.etag)
         found.append(_event(part, one, zone, series=ref.id))
     return sorted((event for event in found if _inside(event.span, window)), key=lambda event: event.span)
+
+
+def _refuse_often(rules: Any) -> None:
+    """Raise ValueError for a rule that never gets anywhere, or happens all the time."""
+    for rule in rules if isinstance(rules, list) else [rules]:
+        often, interval = str(rule.get("FREQ", [""])[0]).upper(), int(rule.get("INTERVAL", [1])[0])
+        if interval < 1:
+            raise ValueError("an interval that leads nowhere")
+        times = prod(len(rule.get(name, [0])) for name in _FINER.get(often, ("BYHOUR", "BYMINUTE", "BYSECOND")))
+        count = int(rule.get("COUNT", [_FEW + 1])[0])
+        if _A_DAY.get(often, 1) * times > _OFTEN * interval and count > _FEW:
+            raise ValueError("more often than anybody's time")
 
 
 def _inside(span: Span, window: Span) -> bool:
@@ -241,6 +265,8 @@ def _is_day(value: date | datetime) -> bool:
 
 
 def _instant(value: date | datetime, zone: ZoneInfo) -> datetime:
+    if not _FIRST.year <= value.year < _LAST.year:
+        return _FIRST if value.year < _FIRST.year else _LAST
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
