@@ -365,6 +365,21 @@ def test_a_mail_lost_in_a_crash_is_not_sent_twice(office: Office, forgetful: boo
     assert len(lost) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
 
 
+@pytest.mark.parametrize(("forgetful", "known"), [(False, Progress.DONE), (True, Progress.UNCERTAIN)])
+def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
+    office: Office, forgetful: bool, known: Progress
+) -> None:
+    """What is dropped was never sent: the record says what reached people, or that nobody knows."""
+    office.mailer.forgetful = forgetful
+    dies_after(office, "send")
+    assert len(office.mails("introduction")) == 1
+    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert len(office.mails("introduction")) == 1
+    assert {m.progress for m in office.messages("introduction")} == {known, Progress.DROPPED}
+
+
 # --- events of which nobody heard ---
 
 

@@ -81,6 +81,14 @@ class Emails:
         _fill(message, fold(text.render(names)), html.render(names))
         return message
 
+    def envelope(self, letter: Letter) -> EmailMessage:
+        """From whom, to whom and which one, with nothing inside."""
+        message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
+        message["From"] = _spelled(self._writer(letter), self._sender)
+        message["To"] = _spelled(line(letter.to.name), letter.to.email)
+        message["Message-ID"] = self._id(letter.key)
+        return message
+
     def check(self) -> list[Problem]:
         """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
         problems = [] if self._overrides is None else [*misplaced(self._overrides), *untranslated(self._overrides)]
@@ -126,14 +134,10 @@ class Emails:
 
 
 class Envelopes(Emails):
-    """Mails that nobody will open, as in a simulation: from whom, to whom and which one, with nothing inside."""
+    """Mails that nobody will open, as in a simulation: the envelopes alone."""
 
     def render(self, letter: Letter) -> EmailMessage:
-        message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
-        message["From"] = _spelled(self._writer(letter), self._sender)
-        message["To"] = _spelled(line(letter.to.name), letter.to.email)
-        message["Message-ID"] = self._id(letter.key)
-        return message
+        return self.envelope(letter)
 
 
 def _in_their_voice(letter: Letter) -> bool:

@@ -35,6 +35,7 @@ from worker.domain.model import (
 from worker.drafts import RECENTLY, Drafts, Material, speaks_of_promises
 from worker.emails import Emails
 from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
+from worker.letters import Letter
 from worker.providers.base import CalendarProvider, Mailer
 from worker.store import Store
 from worker.store.outbox import Claimed, Ending
@@ -238,32 +239,38 @@ class Outbox:
     # --- mails ---
 
     def _mail(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+        """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
         now = self._clock()
-        if state is not None and not _mail_holds(message, state, now):
-            return STALE
-        name = state.manager.mail if state is not None else self._drafts.operator().mail
-        mailer = self._mailers(name)
-        email = self._written(message, state, material)
-        fields = {
-            "message": message.name,
-            "to": message.to,
-            "from": str(email["From"]),
-            "message_id": str(email["Message-ID"]),
-            "number": message.number or None,
-            **_fields(_subject(message, state)),
-        }
-        if message.name == "commitment_due" and message.start:
-            fields["due"] = message.start.date()
+        holds = state is None or _mail_holds(message, state, now)
+        mailer = self._mailers((state.manager if state is not None else self._drafts.operator()).mail)
+        letter = self._drafts.letter(message, state, material, now)
+        fields = self._told(message, state, letter)
         if lost or message.attempts > 1:
             sent = mailer.was_sent(message.key)
             if sent:
                 return Attempt(Outcome.DONE, fields=fields)
-            if sent is None and lost and not _again(message):
+            if sent is None and lost and not (holds and _again(message)):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
-        return self._send(mailer, email, message.key, fields)
+        if not holds:
+            return STALE
+        return self._send(mailer, self._written(message, state, letter), message.key, fields)
 
-    def _written(self, message: Message, state: PairState | None, material: Material) -> EmailMessage:
-        email = self._emails.render(self._drafts.letter(message, state, material, self._clock()))
+    def _told(self, message: Message, state: PairState | None, letter: Letter) -> dict[str, Any]:
+        """What the history keeps of a mail."""
+        envelope = self._emails.envelope(letter)
+        due = {"due": message.start.date()} if message.name == "commitment_due" and message.start else {}
+        return {
+            "message": message.name,
+            "to": message.to,
+            "from": envelope["From"],
+            "message_id": envelope["Message-ID"],
+            "number": message.number or None,
+            **_fields(_subject(message, state)),
+            **due,
+        }
+
+    def _written(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
+        email = self._emails.render(letter)
         session = _subject(message, state)
         if state is not None and message.name in invitations.METHODS and isinstance(session, Session):
             draft = self._drafts.invited_event(state, session, message)
