@@ -212,7 +212,11 @@ def test_a_secret_never_shows_when_settings_are_printed(tmp_path: Path) -> None:
         ('[event]\napi_token = "hidden"', "longarc.toml:2: event.api_token", "in the environment; the example file"),
         ('[secrets]\nx = "hidden"', "longarc.toml:1: secrets", "A secret does not belong in this file."),
         ('database = "postgresql://a:hidden@db/x"', "longarc.toml:1: database", "LONGARC_DATABASE_URL or"),
+        ('database = "postgresql://a:hidden/2@db/x"', "longarc.toml:1: database", "LONGARC_DATABASE_URL or"),
+        ('database = "postgresql://db/x?password=hidden"', "longarc.toml:1: database", "LONGARC_DATABASE_URL or"),
+        ('database = "postgresql://db/x?a=b&ssl%70assword=hidden"', "longarc.toml:1: database", "LONGARC_DATABASE"),
         ('queue = "redis://:hidden@cache"', "longarc.toml:1: queue", "LONGARC_QUEUE_URL or"),
+        ('queue = "redis://cache/?password=hidden"', "longarc.toml:1: queue", "LONGARC_QUEUE_URL or"),
         (
             '[calendars.caldav]\nurl = "https://a:hidden@dav/{email}"',
             "longarc.toml:2: calendars.caldav.url",
@@ -239,6 +243,32 @@ def test_a_secret_given_twice_or_not_readable_is_a_problem(tmp_path: Path) -> No
     assert found[0] == "LONGARC_KEY: Both LONGARC_KEY and LONGARC_KEY_FILE are set. Set one of them."
     assert all("can't be read" in line for line in found[1:])
     assert [line.split(":")[0] for line in found[1:]] == ["LONGARC_SMTP_PASSWORD_FILE", "LONGARC_CALDAV_PASSWORD_FILE"]
+
+
+def test_what_the_environment_says_is_blamed_on_it_and_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hidden")
+    (tmp_path / "url").write_text("postgresql://a:hid@den@db/x\n")
+    files = {"LONGARC_KEY_FILE": str(tmp_path / "key"), "LONGARC_DATABASE_URL_FILE": str(tmp_path / "url")}
+    found = problems(tmp_path, 'database = "sqlite:///x.db"', LONGARC_QUEUE_URL="redis://:hidden@a:b", **files)
+    assert sorted(line.partition(".")[0] for line in found) == [
+        "LONGARC_DATABASE_URL_FILE: There is more than one `@` in this address",
+        "LONGARC_KEY_FILE: Key 1 of 1 is not 32 bytes in URL-safe base64",
+        "LONGARC_QUEUE_URL: There is no such port",
+    ]
+    assert not any(part in line for line in found for part in ("hid@", "den@", "hidden"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////var/lib/longarc/a%20b.db",
+        "postgresql:///longarc?host=/run/postgresql",
+        "postgresql+psycopg://a:p%40ss@[::1]:5432/x?sslmode=require",
+        "postgresql://db.example.com:5432/x",
+    ],
+)
+def test_the_address_of_a_database_is_kept_as_it_is_given(url: str) -> None:
+    assert load(None, {"LONGARC_DATABASE_URL": url}).database == url
 
 
 @pytest.mark.parametrize("key", ["short", KEY[:-2], "ä" * 44, KEY + KEY], ids=["short", "cut", "signs", "twice"])
@@ -296,8 +326,31 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('queue = "http://x"', "1: queue: This is not an address"),
         ('base_url = "longarc.example.com"', "1: base_url: This is not an address"),
         ('base_url = "https://["', "1: base_url: This is not an address"),
+        ('base_url = "https://:8030/"', "1: base_url: There is no server of such a name."),
+        ('base_url = "https://a example/"', "1: base_url: There is no server of such a name."),
+        ('base_url = "https://a.example:80300"', "1: base_url: There is no such port."),
+        ('base_url = "https://dana@a.example"', "1: base_url: There is a user name in this address."),
+        ('base_url = "https://a.example/?x=1"', "1: base_url: There is a sign in this address"),
+        ("base_url = 'https://a.example/<b>\"'", "1: base_url: There is a sign in this address"),
+        ('queue = "redis://cache:none/0"', "1: queue: There is no such port. Write a number from 1 to 65535"),
+        ('queue = "redis:///0"', "1: queue: There is no server of such a name."),
+        ('database = "postgresql://"', "1: database: This is not an address"),
+        ('database = "postgresql://db:x/longarc"', "1: database: There is no such port."),
+        ('database = "postgresql://db:99999/longarc"', "1: database: There is no such port."),
+        ('database = "postgresql://a%00@db/longarc"', "1: database: There is a control character in this address."),
+        ('database = "sqlite:"', "1: database: This is not an address"),
+        ('database = "sqlite://longarc.db"', "1: database: This is not the path of a SQLite file."),
+        ('database = "sqlite:///longarc.db?mode=ro"', "1: database: This is not the path of a SQLite file."),
+        ('database = "sqlite:///~nobody/longarc.db"', "1: database: This is not the path of a SQLite file."),
+        ('database = "sqlite://"', "1: database: This database is in memory: all that is kept there is gone"),
+        ('database = " sqlite:///:memory:"', "1: database: This database is in memory"),
+        ('[calendars.caldav]\nurl = "https://{host}/{email}"', "2: calendars.caldav.url: This address is not one for"),
+        ('[calendars.caldav]\nurl = "https:///{email}"', "2: calendars.caldav.url: There is no server of such a name."),
+        ('[calendars.caldav]\nurl = "https://d:x/{email}"', "2: calendars.caldav.url: There is no such port."),
+        ('[calendars.google]\nendpoint = "https://d:0/"', "2: calendars.google.endpoint: There is no such port."),
         ('locale = "klingon"', "1: locale: `klingon` is not a known language."),
         ('people = ""', "1: people: The path is empty."),
+        ('people = "~nobody-here/p.csv"', "1: people: `~nobody-here` is nobody on this machine. Write the whole path."),
         (
             '[calendars.caldav]\nurl = "https://dav.example.com/"',
             "2: calendars.caldav.url: This address is not one for each",

@@ -497,9 +497,16 @@ def test_a_wrong_key_says_so_and_shows_nothing(database_url: str) -> None:
 
 def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for url in (f"sqlite:///{tmp_path / 'folder'}", "postgresql://longarc:Hyacinth@127.0.0.1:1/longarc"):
+    (tmp_path / "no.db").write_text("this is not a database, however long one looks at it" * 99)
+    for url in (
+        f"sqlite:///{tmp_path / 'folder'}",
+        f"sqlite:///{tmp_path / 'no.db'}",
+        "postgresql://longarc:Hyacinth@127.0.0.1:1/longarc",
+        "postgresql://127.0.0.1:1/longarc?password=Hyacinth",
+        "postgresql://127.0.0.1:1/longarc?nonsense=Hyacinth",
+    ):
         store = new_store(url)
-        with pytest.raises(DatabaseUnreachable) as caught:
+        with pytest.raises(DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$") as caught:
             store.next_due()
         assert "Hyacinth" not in str(caught.value)
         store.close()

@@ -21,7 +21,7 @@ from worker.roster import read_people
 from worker.seal import Seal, new_key
 from worker.settings import Settings, load
 from worker.store import Store
-from worker.store.base import DatabaseUnreachable
+from worker.store.base import DatabaseUnreachable, shown
 from worker.store.figures import Figures
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     from sqlalchemy import make_url
 
     url = make_url(settings.database)
-    where = url.render_as_string(hide_password=True)
+    where = shown(url)
     key = _key(settings)
     yield key
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():

@@ -4,13 +4,13 @@ A value that can't be used raises `Unfit`; where it stands is added by whoever r
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
@@ -18,6 +18,12 @@ from worker.domain.model import Address, Every
 from worker.values import MINUTES, Unfit, one_of, parse_address, parse_every, shown
 
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
+_PLACE = re.compile(r"\{([^{}]*)\}")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+#: What comes before a query: signs that mean nothing in a page either.
+_BEGINNING = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
+#: What the address of a database may begin with.
+_DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
 
 
@@ -84,25 +90,76 @@ def _wording(*names: str) -> PlainValidator:
 
 
 def url(*schemes: str) -> Callable[[str], str]:
-    """Reads an address of one of these kinds."""
+    """Reads an address of one of these kinds, of a server that there can be. None of it is shown when it is wrong: it
+    may hold a secret."""
 
     def read(text: str) -> str:
         try:
             parts = urlsplit(text)
-            known = (
-                "://" in text and parts.scheme in schemes and bool(parts.netloc or parts.path or text == "sqlite://")
-            )
+            known = "://" in text and parts.scheme in schemes
         except ValueError:
             known = False
         if not known:
-            raise Unfit("This is not an address that can be used.", f"Begin it with {_either(schemes)}.")
+            raise _no_address(schemes)
+        host = parts.hostname or ""
+        if not (_HOST.fullmatch(host) or ":" in host):  # a number in brackets has colons
+            raise Unfit("There is no server of such a name.", "Write its name behind `://`, as `example.com`.")
+        _refuse_port(lambda: parts.port)
         return text
 
     return read
 
 
-def _either(schemes: tuple[str, ...]) -> str:
-    return " or ".join(f"`{scheme}://`" for scheme in schemes)
+def _no_address(schemes: Sequence[str]) -> Unfit:
+    either = " or ".join(f"`{scheme}://`" for scheme in schemes)
+    return Unfit("This is not an address that can be used.", f"Begin it with {either}.")
+
+
+def _refuse_port(port: Callable[[], int | None]) -> None:
+    try:
+        number = port()
+        known = number is None or 0 < number < 65536
+    except ValueError:
+        known = False
+    if not known:
+        raise Unfit("There is no such port.", "Write a number from 1 to 65535 behind the colon, or leave both out.")
+
+
+def parse_database(text: str) -> str:
+    """A SQLite file, or the address of a PostgreSQL, of which nothing is shown. Raises Unfit."""
+    scheme, _, rest = text.partition("://")
+    if scheme not in _DATABASES or (scheme != "sqlite" and not rest):
+        raise _no_address(_DATABASES)
+    if scheme == "sqlite":
+        if "?" in rest or not f"{rest}/".startswith("/") or rest.startswith("/~"):  # which would be a folder named ~
+            remedy = "Write a path behind `sqlite:///`, and nothing else: `sqlite:///var/longarc.db`."
+            raise Unfit("This is not the path of a SQLite file.", remedy)
+        return text
+    if "\0" in unquote(rest):
+        raise Unfit("There is a control character in this address.", "Write a `%` in it as `%25`.")
+    if rest.count("@") > 1:
+        raise Unfit("There is more than one `@` in this address.", "Write one that belongs to the password as `%40`.")
+    from sqlalchemy import make_url
+
+    _refuse_port(lambda: make_url(text).port)
+    return text
+
+
+def in_memory(database: str) -> bool:
+    """Whether what is kept in that database is gone with the process."""
+    scheme, _, rest = database.partition("://")
+    return scheme == "sqlite" and (rest in ("", "/", "/:memory:") or rest.startswith("/file:"))
+
+
+def parse_base_url(text: str) -> str:
+    """Where the pages begin. It stands in every mail, with more behind it. Raises Unfit."""
+    parts = urlsplit(url("https", "http")(text))
+    if "@" in parts.netloc:
+        raise Unfit("There is a user name in this address.", "Take it out: this address stands in every mail.")
+    if not _BEGINNING.fullmatch(text):
+        what = "There is a sign in this address that can't be in the beginning of one."
+        raise Unfit(what, "Write it as `https://longarc.example.com`, or with a path behind that.")
+    return text.rstrip("/")
 
 
 def _folder_url(text: str) -> str:
@@ -111,8 +168,8 @@ def _folder_url(text: str) -> str:
 
 
 def _caldav_url(text: str) -> str:
-    url("https", "http")(text)
-    places = re.findall(r"\{([^{}]*)\}", text)
+    url("https", "http")(_PLACE.sub("x", text))
+    places = _PLACE.findall(text)
     if not places or set(places) - {"email", "user"}:
         remedy = "Put `{email}` or `{user}` where the person's name goes."
         raise Unfit("This address is not one for each person.", remedy)
@@ -138,7 +195,11 @@ def read_path(value: object, info: ValidationInfo) -> Path:
     text = str(value) if isinstance(value, Path) else _text(value)
     if not text:
         raise Unfit("The path is empty.", "Write the path, or leave the key out.")
-    return Path((info.context or {}).get("folder", Path()), Path(text).expanduser())
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise Unfit(f"`{shown(Path(text).parts[0])}` is nobody on this machine.", "Write the whole path.") from None
+    return Path((info.context or {}).get("folder", Path()), path)
 
 
 def _reminders(value: object) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -30,7 +30,10 @@ from worker.sections import (
     Sync,
     Text,
     as_text,
+    in_memory,
     or_nothing,
+    parse_base_url,
+    parse_database,
     url,
 )
 from worker.values import Unfit, nearest, parse_address, parse_locale
@@ -46,7 +49,10 @@ KEY = "LONGARC_KEY"
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
-_SECRET = re.compile(r"(?:.*[_-])?(?:passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
+)
+_USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # a port is no password
 _FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
 _TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
@@ -61,15 +67,13 @@ _WRONG = {
 class Settings(Section):
     """Everything the operator decides. Addresses that may hold a password don't show when it is printed."""
 
-    database: Annotated[str, as_text(url("sqlite", "postgresql", "postgresql+psycopg")), Field(repr=False)] = (
-        "sqlite:///var/longarc.db"
-    )
+    database: Annotated[str, as_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
     queue: Annotated[str, or_nothing(url("redis", "rediss")), Field(repr=False)] = ""
     company: Text = ""
     operator: Annotated[Address, or_nothing(parse_address)] = ""
     locale: Annotated[str, as_text(parse_locale)] = "en"
-    base_url: Annotated[str, or_nothing(lambda text: url("https", "http")(text).rstrip("/"))] = ""
+    base_url: Annotated[str, or_nothing(parse_base_url)] = ""
     templates: PathText | None = None
     rules: Rules = Rules()
     event: EventWords = EventWords()
@@ -161,6 +165,8 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
         _refuse_password(given.get(name), (name,), variable, source)
         if value := _variable(variable, env, source):
             given[name] = value
+            source.elsewhere[name] = _said_by(variable, env)
+    _refuse_passing(given, source)
     address = ("calendars", "caldav", "url")
     _refuse_password(_within(given, *address), address, PASSWORDS["caldav"], source)
     given["keys"] = _keys(env, source)
@@ -183,6 +189,7 @@ class _Source:
         self.name = name
         self.given: dict[str, Any] = {}
         self.problems: list[Problem] = []
+        self.elsewhere: dict[str, str] = {}  #: the variables that were heard instead of the file
         self.lines = dict(_key_lines(text))
         try:
             self.given = tomllib.loads(text)
@@ -211,6 +218,8 @@ class _Source:
         self.problems.append(Problem(self.where(key), what, remedy))
 
     def where(self, key: tuple[str, ...]) -> str:
+        if key[0] in self.elsewhere:
+            return self.elsewhere[key[0]]
         line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
         return f"{self.name}:{line}: {'.'.join(key)}" if line else f"{self.name}: {'.'.join(key)}"
 
@@ -260,12 +269,21 @@ def _elsewhere(variable: str) -> str:
 
 def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _Source) -> None:
     """An address in the file may not carry a password."""
-    try:
-        holds = isinstance(value, str) and urlsplit(value).password
-    except ValueError:
-        return  # no address at all; that is said elsewhere
-    if holds:
+    if isinstance(value, str) and _holds_password(value):
         source.note(key, "There is a password in this address.", _elsewhere(variable))
+
+
+def _holds_password(address: str) -> bool:
+    """Before an `@`, also one that should have been written otherwise, or by its name behind a `?`."""
+    named = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
+    return bool(_USERINFO.match(address)) or any(_SECRET.fullmatch(unquote_plus(name)) for name in named)
+
+
+def _refuse_passing(given: Mapping[str, Any], source: _Source) -> None:
+    """What is kept in memory would be gone with each command."""
+    if isinstance(given.get("database"), str) and in_memory(given["database"].strip()):
+        what = "This database is in memory: all that is kept there is gone when the program ends."
+        source.note(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
 
 
 def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
@@ -284,12 +302,18 @@ def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
         return ""
 
 
+def _said_by(name: str, env: Mapping[str, str]) -> str:
+    """The variable that was heard: this one, or the one that names a file."""
+    return name if env.get(name) else f"{name}_FILE"
+
+
 def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
     keys = [key for key in re.split(r"[\s,]+", _variable(KEY, env, source)) if key]
     for number, key in enumerate(keys, 1):
         if not _FERNET.fullmatch(key):
             what = f"Key {number} of {len(keys)} is not 32 bytes in URL-safe base64."
-            source.problems.append(Problem(KEY, what, "Make one with `longarc key`; part several by commas."))
+            remedy = "Make one with `longarc key`; part several by commas."
+            source.problems.append(Problem(_said_by(KEY, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
 
 

@@ -170,13 +170,13 @@ def _welcome(worker: "Worker", servers: "Embedded") -> None:
 
 
 def _what_runs(worker: "Worker", workers: int) -> str:
-    from sqlalchemy import make_url
+    from worker.store.base import shown
 
-    database = make_url(worker.settings.database).render_as_string(hide_password=True)
     pairs = sum(pair.active for pair in worker.store.people.pairs().values())
     people = count(len(worker.store.people.all()), "person", "people")
+    where = shown(worker.settings.database)
     return (
-        f"Longarc runs: {count(workers, 'worker')} for {people} in {count(pairs, 'active pair')}, on {database}. "
+        f"Longarc runs: {count(workers, 'worker')} for {people} in {count(pairs, 'active pair')}, on {where}. "
         "Ctrl-C finishes what is in flight and stops."
     )
 

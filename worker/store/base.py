@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlite3 import OperationalError as DriverError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from worker.errors import LongarcError
@@ -67,9 +67,8 @@ class Database:
             return nullcontext(self._only)
         try:
             return engine.connect()
-        except OperationalError as error:
-            where = self.url.render_as_string(hide_password=True)
-            raise DatabaseUnreachable(f"The database {where} can't be reached: {_first_line(error)}") from error
+        except DBAPIError as error:
+            raise DatabaseUnreachable(f"The database {shown(self.url)} can't be reached: {_reason(error)}") from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert the rows, or change those columns of the rows that are there already."""
@@ -172,8 +171,14 @@ def _begin(connection: Connection, statement: str) -> None:
         raise OperationalError(statement, None, error) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).strip().splitlines()[0]
+def shown(address: str | URL) -> str:
+    """The address of a database as anybody may read it: without its password, wherever that stands."""
+    return make_url(address).set(query={}).render_as_string(hide_password=True)
+
+
+def _reason(error: Exception) -> str:
+    lines = str(getattr(error, "orig", error)).strip().splitlines()
+    return lines[0].rstrip(".") + "." if lines else "no reason is given."
 
 
 class Due(NamedTuple):
