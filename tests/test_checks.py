@@ -212,13 +212,42 @@ def test_opening_tells_which_kind_of_thing_is_shut_and_nothing_in_it(used: Path,
     store.close()
 
 
-def test_a_database_of_another_version_is_found(used: Path, tmp_path: Path) -> None:
-    store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
+def alter(folder: Path, statement: str) -> None:
+    """Change the database of that folder."""
+    store = new_store(f"sqlite:///{folder / 'longarc.db'}")
     with store.database.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        connection.execute(text(statement))
     store.close()
-    assert "is at version 0000" in the_only(wrong(used))
-    assert "at version 0000" in CliRunner(env=ENV).invoke(main, ["status", "--config", str(used)]).output
+
+
+def test_an_older_database_is_found_and_its_key_is_tried_all_the_same(used: Path, tmp_path: Path) -> None:
+    alter(tmp_path, "UPDATE alembic_version SET version_num = '0001'")
+    alter(tmp_path, "DROP TABLE sketch")
+    assert "is at version 0001" in the_only(wrong(used))
+    said = CliRunner(env=ENV).invoke(main, ["status", "--config", str(used)]).output
+    assert "at version 0001" in said
+    assert "`longarc run` brings an older one up to date" in said
+    other = CliRunner(env={"LONGARC_KEY": Fernet.generate_key().decode()})
+    assert "A sealed contract can't be opened" in other.invoke(main, ["run", "--config", str(used)]).output
+
+
+@pytest.mark.parametrize(
+    ("statement", "at"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "9999"),
+        ("INSERT INTO alembic_version VALUES ('0001')", "0001 and 0003"),
+    ],
+    ids=["newer", "two"],
+)
+def test_a_version_that_nothing_leads_to_or_from_is_one_clear_line(
+    used: Path, tmp_path: Path, statement: str, at: str
+) -> None:
+    alter(tmp_path, statement)
+    assert f"is at version {at}, of which" in the_only(wrong(used))
+    for words in (["status"], ["plan"], ["run"], ["serve"], ["people", "--apply"]):
+        result = CliRunner(env=ENV).invoke(main, [*words, "--config", str(used)])
+        assert (result.exit_code, len(result.output.splitlines())) == (1, 1), result.output
+        assert result.output.startswith(f"longarc: The database is at version {at}, of which this program knows")
 
 
 def test_a_database_out_of_reach_is_found_without_its_password(used: Path) -> None:

@@ -124,6 +124,22 @@ def test_r23_an_operator_without_the_key_sees_how_it_goes_and_opens_nothing(desk
         assert desk.rows() == before
 
 
+def test_what_would_seal_with_another_key_is_refused_before_anything_begins(desk: Desk) -> None:
+    """Beside what is stored it would lay what the first key can't open."""
+    session = just_held(desk)
+    desk.told("contract", "record", session, contract_file(desk), "--yes")
+    before, files = desk.rows(), sorted(desk.folder.iterdir())
+    desk.env["LONGARC_KEY"] = Fernet.generate_key().decode()
+    asked = ("talk", SAM, "--trigger", "doubt")
+    for words in (("run",), ("serve",), ("rotate",), asked, ("contract", "show", session)):
+        said = desk.refused(*words)
+        assert said.splitlines() == [said]
+        assert said.startswith("longarc: A sealed contract can't be opened with the keys given. Add the key")
+    assert (desk.rows(), sorted(desk.folder.iterdir())) == (before, files)
+    desk.env["LONGARC_KEY"] += f",{KEY}"
+    desk.told(*asked)
+
+
 def test_keys_are_changed_without_losing_a_word(desk: Desk) -> None:
     session, new = just_held(desk), desk.told("key").strip()
     desk.told("contract", "record", session, contract_file(desk), "--yes")

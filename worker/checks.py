@@ -95,7 +95,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         if version is None:
             yield Finding(f"The database {where} is empty; the first `longarc run` fills it", True)
         elif version != head:
-            remedy = "Start `longarc run` once: it brings an older database up to date, never a newer one back."
+            remedy = "Start `longarc run` once: it brings an older database up to date."
             yield Finding(f"The database {where} is at version {version}, this program at {head}", False, remedy)
         else:
             yield Finding(f"The database {where} is there and up to date", True)
@@ -103,6 +103,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
                 yield _opens(store, settings)
     except DatabaseUnreachable as error:
         yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
+    except LongarcError as error:
+        yield Finding("The database can be used", False, str(error))
     finally:
         store.close()
 

@@ -72,6 +72,7 @@ def people(applies: bool, force: bool) -> None:
         raise click.UsageError("--force goes with --apply.")
     from worker.bootstrap import build
     from worker.roster import read_people
+    from worker.store.figures import Figures
 
     found = settings()
     quiet_logging(found)
@@ -82,6 +83,7 @@ def people(applies: bool, force: bool) -> None:
         return
     worker = build(found, store=store_of(found, seals=False))
     try:
+        Figures(worker.store.database).schema()  # says in clear words when there is no using it
         worker.store.migrate()
         changed = worker.import_people(force=force)
     finally:

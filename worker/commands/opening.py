@@ -39,8 +39,8 @@ def settings() -> "Settings":
 def opened(*, seals: bool = False) -> Iterator["Worker"]:
     """The worker of these settings, on a database that is there and up to date.
 
-    With `seals`, the command writes or opens what people said to each other and needs the key. Without, any key will
-    do: an operator can look after everything without being able to open what is sealed.
+    With `seals`, the command writes or opens what people said to each other and needs the key it was sealed with.
+    Without, any key will do: an operator can look after everything without being able to open what is sealed.
     """
     from worker.bootstrap import build
 
@@ -50,6 +50,8 @@ def opened(*, seals: bool = False) -> Iterator["Worker"]:
     worker = build(found, utcnow, store=store_of(found, seals=seals))
     try:
         refuse_unready(worker.store)
+        if seals:
+            refuse_other_key(worker.store, found)
         yield worker
     finally:
         worker.close()
@@ -92,6 +94,14 @@ def refuse_unready(store: "Store") -> None:
         raise LongarcError(
             f"The database is at version {now}, this program at {head}. `longarc run` brings an older one up to date."
         )
+
+
+def refuse_other_key(store: "Store", found: "Settings") -> None:
+    """Raises WrongKey when what is stored was sealed with keys that we don't have: we would add what nobody can read
+    together with the rest."""
+    from worker.checks import opens_all
+
+    opens_all(store, found, limit=1)
 
 
 def quiet_logging(found: "Settings") -> None:

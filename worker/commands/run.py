@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.commands.base import Command, given
-from worker.commands.opening import settings, settings_path, store_of
+from worker.commands.opening import refuse_other_key, settings, settings_path, store_of
 from worker.commands.terminal import count, line, row, show, table
 from worker.errors import LongarcError, Problems
 
@@ -105,7 +105,8 @@ def _begin() -> "Worker":
     found = settings()
     set_up_logging(found.log.level, found.log.format)
     with closing(store_of(found, seals=True)) as store:
-        Figures(store.database).schema()  # says in clear words when there is no reaching it, before Huey tries
+        Figures(store.database).schema()  # says in clear words when there is no using it, before Huey tries
+        refuse_other_key(store, found)
     from worker import tasks
 
     worker = tasks.worker()

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, inspect, or_, select
 
 from worker.domain.model import Address, Commitment, Kind, Person, Progress, Session, State
+from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.base import Database, scripts
 from worker.store.tables import commitment, contract, deferral, message, person, session, sketch
@@ -19,13 +20,21 @@ class Figures:
         self._database = database
 
     def schema(self) -> tuple[str | None, str | None]:
-        """The version the database is at, None when it has no tables; and the one this program is made for."""
+        """The version the database is at, None when it has no tables; and the one this program is made for. Raises
+        LongarcError when no migration leads from the one to the other."""
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
-        head = ScriptDirectory.from_config(scripts()).get_current_head()
+        migrations = ScriptDirectory.from_config(scripts())
+        head, known = migrations.get_current_head(), {one.revision for one in migrations.walk_revisions()}
         with self._database.read() as connection:
-            return MigrationContext.configure(connection).get_current_revision(), head
+            now = MigrationContext.configure(connection).get_current_heads()
+        if len(now) > 1 or not known.issuperset(now):
+            raise LongarcError(
+                f"The database is at version {' and '.join(sorted(now))}, of which this program knows nothing; it is "
+                f"made for {head}. Run the newer program, or name another database."
+            )
+        return next(iter(now), None), head
 
     def everybody(self) -> dict[Address, Person]:
         """Everybody there ever was in the people file."""
@@ -92,10 +101,11 @@ class Figures:
     # --- what is sealed ---
 
     def sealed(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
-        """The sealed pieces as they are stored, by table; so many of each, or all."""
+        """The sealed pieces as they are stored, by table; so many of each, or all. An older database has fewer."""
         found: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
-            for table in (contract, commitment, session, sketch):
+            there = inspect(connection).get_table_names()
+            for table in (one for one in (contract, commitment, session, sketch) if one.name in there):
                 query = select(table.c.sealed).where(table.c.sealed.is_not(None)).limit(limit)
                 found[table.name] = list(connection.execute(query).scalars())
         return found
