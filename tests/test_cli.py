@@ -3,14 +3,18 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+import psycopg
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from tests.desks import (  # noqa: F401 -- fixtures
     BERLIN,
@@ -27,7 +31,7 @@ from tests.desks import (  # noqa: F401 -- fixtures
     logging_stays,
     wall,
 )
-from tests.worlds import DANA, DAY, HOUR, KIM, SAM
+from tests.worlds import DANA, DAY, HOUR, KIM, SAM, new_store
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import in_words
@@ -152,6 +156,24 @@ def test_r23_an_error_nobody_foresaw_does_not_repeat_what_was_said() -> None:
     assert in_words(ValueError(SECRET)).startswith("longarc: an error that nobody foresaw (ValueError)")
     assert SECRET not in in_words(KeyError(SECRET))
     assert in_words(LongarcError("That is so.")) == "longarc: That is so."
+
+
+def test_r23_of_what_a_database_says_only_the_reason_is_shown(tmp_path: Path) -> None:
+    store = new_store(f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(OperationalError) as raised, store.database.write() as connection:
+        connection.execute(text("SELECT :said FROM nowhere"), {"said": SECRET})
+    assert SECRET not in str(raised.value), "not in a traceback either"
+    assert in_words(raised.value) == "longarc: the database can't be used: no such table: nowhere."
+    store.close()
+    for error in (
+        sqlite3.OperationalError("attempt to write a readonly database"),
+        psycopg.errors.AdminShutdown(f"attempt to write a readonly database\nLINE 1: {SECRET}"),
+        psycopg.errors.ReadOnlySqlTransaction(f"attempt to write a readonly database\nDETAIL: {SECRET}"),
+    ):
+        assert in_words(error) == "longarc: the database can't be used: attempt to write a readonly database."
+    for other in (psycopg.errors.InvalidTextRepresentation(f"no number: {SECRET}"), sqlite3.IntegrityError(SECRET)):
+        assert "nobody foresaw" in in_words(other)
+        assert SECRET not in in_words(other)
 
 
 # --- how things are named ---

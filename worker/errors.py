@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+#: The drivers of databases, and those of their errors whose first line never holds a value.
+_DRIVERS = {"sqlite3", "psycopg"}
+_TOLD, _BROKEN = {"OperationalError", "InternalError", "InsufficientPrivilege"}, "DatabaseError"
+
 
 class LongarcError(Exception):
     """Something went wrong in Longarc."""
@@ -108,3 +112,24 @@ def unforeseen(error: Exception) -> str:
     """What kind of error it is and where it came up, without its text: that may hold what two people said."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
+def reason(error: Exception) -> str:
+    """An error as it may be shown: ours in its words, one of the machine's by its reason, any other by its kind."""
+    if isinstance(error, LongarcError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or type(error).__name__}: {error.strerror}."
+    driver = getattr(error, "orig", None) or error
+    kinds = {kind.__name__ for kind in type(driver).__mro__}
+    if type(driver).__module__.partition(".")[0] in _DRIVERS and (kinds & _TOLD or type(driver).__name__ == _BROKEN):
+        return f"the database can't be used: {first_line(driver)}"
+    return (
+        f"an error that nobody foresaw ({type(error).__name__}). Run it again with --debug to see where it comes from."
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What a driver says, without the lines behind it: a database repeats values there."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

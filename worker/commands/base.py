@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from worker.errors import LongarcError, Problems
+from worker.errors import Problems, reason
 
 
 @dataclass(slots=True)
@@ -120,14 +120,5 @@ def telling(told: Given, work: Callable[[], Any]) -> Any:
 
 
 def in_words(error: Exception) -> str:
-    """An error as it may be shown: ours in its words, one of the machine's by its reason, any other by its kind."""
-    if isinstance(error, Problems):
-        return str(error)
-    if isinstance(error, LongarcError):
-        return f"longarc: {error}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"longarc: {error.filename or type(error).__name__}: {error.strerror}."
-    kind, cause = type(error).__name__, getattr(error, "orig", None)
-    if kind in ("OperationalError", "DatabaseError") and cause is not None:  # the driver's own words, never a value
-        return f"longarc: the database can't be used: {str(cause).strip().splitlines()[0]}."
-    return f"longarc: an error that nobody foresaw ({kind}). Run it again with --debug to see where it comes from."
+    """What went wrong, as standard error tells it."""
+    return str(error) if isinstance(error, Problems) else f"longarc: {reason(error)}"

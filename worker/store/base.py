@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
-from worker.errors import LongarcError
+from worker.errors import LongarcError, first_line
 from worker.seal import Seal
 from worker.store import tables
 from worker.store.prepared import Prepared
@@ -68,7 +68,8 @@ class Database:
         try:
             return engine.connect()
         except DBAPIError as error:
-            raise DatabaseUnreachable(f"The database {shown(self.url)} can't be reached: {_reason(error)}") from error
+            why = first_line(error.orig or error)
+            raise DatabaseUnreachable(f"The database {shown(self.url)} can't be reached: {why}") from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert the rows, or change those columns of the rows that are there already."""
@@ -128,15 +129,15 @@ def scripts() -> "Config":
 
 def _engine(url: str, lite: bool) -> Engine:
     if not lite:
-        ours = make_url(url).set(drivername="postgresql+psycopg")
-        return create_engine(ours, pool_pre_ping=True, hide_parameters=True)
+        server = make_url(url).set(drivername="postgresql+psycopg")
+        return create_engine(server, pool_pre_ping=True, hide_parameters=True)
     alone = make_url(url).database in (None, "", ":memory:", SCRATCH)
     if not alone:
-        Path(str(make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(str(make_url(url).database)))
     engine = create_engine(
         url,
+        hide_parameters=True,  # what people said is in no error
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
-        hide_parameters=True,
         paramstyle="named",  # as `prepared` gives values
         json_deserializer=_loaded,
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
@@ -144,6 +145,14 @@ def _engine(url: str, lite: bool) -> Engine:
     )
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"The folder {file.parent} of the database can't be made: {error.strerror}."
+        raise DatabaseUnreachable(what) from error
 
 
 def _loaded(text: str) -> Any:
@@ -174,11 +183,6 @@ def _begin(connection: Connection, statement: str) -> None:
 def shown(address: str | URL) -> str:
     """The address of a database as anybody may read it: without its password, wherever that stands."""
     return make_url(address).set(query={}).render_as_string(hide_password=True)
-
-
-def _reason(error: Exception) -> str:
-    lines = str(getattr(error, "orig", error)).strip().splitlines()
-    return lines[0].rstrip(".") + "." if lines else "no reason is given."
 
 
 class Due(NamedTuple):
