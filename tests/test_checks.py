@@ -250,6 +250,47 @@ def test_a_version_that_nothing_leads_to_or_from_is_one_clear_line(
         assert result.output.startswith(f"longarc: The database is at version {at}, of which this program knows")
 
 
+@pytest.mark.parametrize("path", ["people.csv/longarc.db", "folder", "people.csv"])
+def test_a_database_that_can_t_be_written_is_one_clear_line(tmp_path: Path, path: str) -> None:
+    config = lay_out(tmp_path, IN_MEMORY)
+    config.write_text(config.read_text().replace("longarc.db", path))
+    (tmp_path / "folder").mkdir()
+    before = (tmp_path / "people.csv").read_text()
+    said = the_only(wrong(config))
+    assert path in said
+    for words in (["run"], ["people", "--apply"]):
+        result = CliRunner(env=ENV).invoke(main, [*words, "--config", str(config)])
+        assert (result.exit_code, len(result.output.splitlines())) == (1, 1), result.output
+        assert result.output.startswith("longarc: The ")
+        assert " database " in result.output
+    assert (tmp_path / "people.csv").read_text() == before
+
+
+@pytest.mark.parametrize("queue", ["127.0.0.1:9", "127.0.0.1:9/?socket_timeout=soon", "127.0.0.1:9/?nonsense=1"])
+def test_a_queue_that_does_not_answer_is_found_before_anything_is_written(tmp_path: Path, queue: str) -> None:
+    config = lay_out(tmp_path, IN_MEMORY)
+    before = sorted(tmp_path.iterdir())
+    found = look(config, LONGARC_QUEUE_URL=f"redis://longarc:hunter2@{queue}")
+    assert [one.what for one in found if not one.ok] == ["The queue can be used"]
+    assert len(found) > 5, "the rest is looked at all the same"
+    env = {**ENV, "LONGARC_QUEUE_URL": f"redis://longarc:hunter2@{queue}"}
+    result = CliRunner(env=env).invoke(main, ["run", "--config", str(config)])
+    assert (result.exit_code, len(result.output.splitlines())) == (1, 1), result.output
+    for said in (result.output, str(found)):
+        assert "The queue can't be used: " in said
+        assert "hunter2" not in said
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_whatever_ends_a_part_is_told_and_the_others_are_looked_at(used: Path, tmp_path: Path) -> None:
+    alter(tmp_path, "ALTER TABLE contract RENAME COLUMN sealed TO lost")
+    found = look(used, LONGARC_QUEUE_URL="redis://127.0.0.1:9")
+    failed = [(one.what, one.remedy) for one in found if not one.ok]
+    assert failed[0] == ("The database can be used", "the database can't be used: no such column: contract.sealed.")
+    assert [what for what, _ in failed[1:]] == ["The queue can be used"]
+    assert found[-1].what == "ops@corp.example is told when something needs a person"
+
+
 def test_a_database_out_of_reach_is_found_without_its_password(used: Path) -> None:
     url = "postgresql://longarc:hunter2@127.0.0.1:9/longarc"
     said = the_only(wrong(used, LONGARC_DATABASE_URL=url))

@@ -5,7 +5,8 @@ A check never stops at the first thing that is wrong, only where nothing more ca
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from worker.bootstrap import Services
 from worker.domain.model import Address, Person, Span
 from worker.emails import Emails
-from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey
+from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, first_line, reason
 from worker.people import NO_CALENDAR, People
 from worker.providers.base import Finding
 from worker.roster import read_people
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Of each calendar service the time of so many reports is read, over so long.
 REPORTS, AHEAD = 5, timedelta(days=14)
+#: How long the queue is waited for, in seconds.
+PATIENCE = 10
 
 
 def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
@@ -41,24 +44,40 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     yield Finding(
         "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
     )
-    yield from _database(settings)
+    yield from _trying("The database can be used", _database(settings))
+    yield from _trying("The queue can be used", _queue(settings))
+    people = yield from _people(settings, now)
+    yield from _trying("The mails can be written", _templates(settings, people.persons.values()))
+    yield from _pages(settings)
+    everybody = dict(people.persons)  # the same each time: services are made anew for other people
+    services = Services(settings, lambda: everybody, pairs=people.pairs.values)
+    yield from _trying("Calendars can be used", _calendars(services, people))
+    yield from _trying("People's time can be read", _free_busy(services, people, now))
+    yield from _trying("Mail can go out", _mail(services, settings, people.persons.values()))
+
+
+def _trying(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of a part; whatever ends it is one of them, and the other parts are looked at all the same."""
+    try:
+        yield from part
+    except Problems as problems:
+        yield from map(_failed, problems.problems)
+    except Exception as error:
+        yield Finding(what, False, reason(error))
+
+
+def _people(settings: Settings, now: datetime) -> Generator[Finding, None, People]:
+    """The people to look at the rest with; nobody when their file can't be used."""
     people = People({}, {})
     try:
         people = read_people(settings, now)
-        yield Finding(
-            f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs", True
-        )
+        told = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
+        yield Finding(told, True)
     except Problems as problems:
         yield from map(_failed, problems.problems)
     except LongarcError as error:
         yield Finding("The people file can be read", False, str(error))
-    yield from _templates(settings, people.persons.values())
-    yield from _pages(settings)
-    everybody = dict(people.persons)  # the same each time: services are made anew for other people
-    services = Services(settings, lambda: everybody, pairs=people.pairs.values)
-    yield from _calendars(services, people)
-    yield from _free_busy(services, people, now)
-    yield from _mail(services, settings, people.persons.values())
+    return people
 
 
 def _pages(settings: Settings) -> Iterator[Finding]:
@@ -86,8 +105,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
     where = shown(url)
     key = _key(settings)
     yield key
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-        yield _new_database(Path(url.database))
+    refuse_unwritable(settings.database)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        yield Finding(f"There is no database {url.database} yet; the first `longarc run` makes it", True)
         return
     store = Store(settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [new_key()]))
     try:
@@ -103,18 +123,23 @@ def _database(settings: Settings) -> Iterator[Finding]:
                 yield _opens(store, settings)
     except DatabaseUnreachable as error:
         yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
-    except LongarcError as error:
-        yield Finding("The database can be used", False, str(error))
     finally:
         store.close()
 
 
-def _new_database(file: Path) -> Finding:
-    """A SQLite file that isn't there yet: whether it can be made."""
-    place = next(path for path in (file, *file.absolute().parents) if path.exists())
-    ok = os.access(place, os.W_OK)
-    remedy = "" if ok else f"Let Longarc write to {place}, or change `database` in the settings."
-    return Finding(f"There is no database {file} yet; the first `longarc run` makes it", ok, remedy)
+def refuse_unwritable(database: str) -> None:
+    """Raises LongarcError when a SQLite file can't be written, or made. Its journal lies beside it."""
+    from sqlalchemy import make_url
+
+    url = make_url(database)
+    if url.get_backend_name() != "sqlite":
+        return
+    file = Path(str(url.database))
+    folder = next(path for path in file.absolute().parents if path.exists())
+    for place in (folder, file) if file.exists() else (folder,):
+        if not os.access(place, os.W_OK) or place.is_dir() != (place == folder):
+            remedy = f"Let Longarc write to {place}, or name another file as `database` in the settings."
+            raise LongarcError(f"The database {file} can't be written. {remedy}")
 
 
 def _key(settings: Settings) -> Finding:
@@ -154,7 +179,27 @@ def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int
     return count
 
 
-# --- templates, calendars, mail ---
+# --- the queue, templates, calendars, mail ---
+
+
+def _queue(settings: Settings) -> Iterator[Finding]:
+    if settings.queue:
+        reach_queue(settings.queue)
+        yield Finding("The queue answers", True)
+
+
+def reach_queue(url: str) -> None:
+    """Raises LongarcError when no Redis answers there."""
+    try:
+        from redis import Redis
+
+        with closing(Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)) as queue:
+            queue.ping()
+    except ImportError:
+        raise LongarcError("A queue on Redis needs one package more: `pip install longarc[redis]`.") from None
+    except Exception as error:  # a server that isn't there, or whatever it can't make of the address
+        remedy = "Start it, or mend `queue` in the settings (LONGARC_QUEUE_URL)."
+        raise LongarcError(f"The queue can't be used: {first_line(error)} {remedy}") from error
 
 
 def _templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
@@ -187,8 +232,8 @@ def _calendars(services: Services, people: People) -> Iterator[Finding]:
         except Problems as problems:
             yield from map(_failed, problems.problems)
             return
-        except LongarcError as error:
-            yield Finding(f"The calendar of {organizer} can be used", False, str(error))
+        except Exception as error:
+            yield Finding(f"The calendar of {organizer} can be used", False, reason(error))
 
 
 def _free_busy(services: Services, people: People, now: datetime) -> Iterator[Finding]:
@@ -222,8 +267,8 @@ def _mail(services: Services, settings: Settings, persons: Collection[Person]) -
         try:
             check = getattr(services.mailer(name), "check", None)
             yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
-        except LongarcError as error:
-            yield Finding(f"Mail can go out by {name}", False, str(error))
+        except Exception as error:
+            yield Finding(f"Mail can go out by {name}", False, reason(error))
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", True)
     else:

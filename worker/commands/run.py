@@ -100,10 +100,14 @@ def _use_settings() -> None:
 def _begin() -> "Worker":
     """This process's worker, with the people taken over. Raises what is wrong, before anything runs."""
     from worker.bootstrap import set_up_logging
+    from worker.checks import reach_queue, refuse_unwritable
     from worker.store.figures import Figures
 
     found = settings()
     set_up_logging(found.log.level, found.log.format)
+    refuse_unwritable(found.database)
+    if found.queue:
+        reach_queue(found.queue)
     with closing(store_of(found, seals=True)) as store:
         Figures(store.database).schema()  # says in clear words when there is no using it, before Huey tries
         refuse_other_key(store, found)
@@ -117,10 +121,7 @@ def _begin() -> "Worker":
             raise
         # those known so far are looked after; each tick tries again and tells the operator
         click.echo(f"{error}\nThe people known so far stay in force.", err=True)
-    try:
-        tasks.tick()  # the first minute begins now
-    except Exception as error:  # whatever a queue of any kind raises when it isn't there
-        raise LongarcError(f"The queue can't be used: {str(error).rstrip('.')}.") from error
+    tasks.tick()  # the first minute begins now
     return worker
 
 
