@@ -88,6 +88,53 @@ def test_as_a_module_and_as_a_command_it_ends_with_the_same_codes(fresh: Desk) -
     assert (code("key"), code("status"), code("defer", "c1", "--at", "soon")) == (0, 1, 2)
 
 
+def outside(desk: Desk, words: str, *, into: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a shell, with what it says going there."""
+    line = f'"{sys.executable}" -m worker {words} {into}'
+    env = {**os.environ, **desk.env, "LONGARC_CONFIG": str(desk.folder / "longarc.toml"), **env}
+    return subprocess.run(line, shell=True, cwd=ROOT, env=env, capture_output=True, check=False)  # noqa: S602 -- ours
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "run --help", "sessions"])
+def test_where_nothing_more_can_be_written_is_one_clear_line(desk: Desk, words: str) -> None:
+    done = outside(desk, words, into=">/dev/full")
+    assert (done.returncode, done.stderr.decode()) == (1, "longarc: No space left on device.\n")
+
+
+@pytest.mark.parametrize("words", ["--help", "sessions"])
+def test_whoever_reads_no_further_is_told_nothing(desk: Desk, words: str) -> None:
+    assert outside(desk, words, into="| true").stderr == b""
+
+
+def test_a_terminal_without_our_signs_is_told_them_by_number(desk: Desk) -> None:
+    narrow = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    desk.write("people.csv", PEOPLE.replace(",Dana,", ",Łucja,"))
+    desk.told("people", "--apply")
+    done = outside(desk, f"contract template {desk.booked().id}", **narrow)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"# \\u0141ucja and Sam, ")
+    assert b"\n\\u2713 The key opens" in outside(desk, "check", **narrow).stdout
+    desk.told("defer", desk.booked().id)
+    assert "\u0141ucja" in str(json.loads(outside(desk, "plan --json", **narrow).stdout))
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_bytes_that_are_no_text_are_misuse(desk: Desk, locale: str) -> None:
+    plain = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for number, words in ((2, "why"), (6, f"talk {SAM} --trigger doubt --reason")):
+        done = outside(desk, rf"{words} $(printf 'x\351')", **plain)
+        said = f"Error: Argument {number} is no text in UTF-8. Write it again.\n"
+        assert (done.returncode, done.stderr.decode()) == (2, said)
+
+
+def test_what_is_typed_and_no_text_is_one_clear_line(desk: Desk) -> None:
+    latin = desk.folder / "latin.txt"
+    latin.write_bytes(b"f\xfcr mich")
+    done = outside(desk, f"talk {SAM} --trigger doubt --reason -", into=f"< '{latin}'")
+    said = "longarc: What was given by standard input is no text in UTF-8.\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+
+
 @pytest.mark.parametrize(
     "words",
     [

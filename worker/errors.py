@@ -119,7 +119,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, LongarcError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or type(error).__name__}: {error.strerror}."
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     driver = getattr(error, "orig", None) or error
     kinds = {kind.__name__ for kind in type(driver).__mro__}
     if type(driver).__module__.partition(".")[0] in _DRIVERS and (kinds & _TOLD or type(driver).__name__ == _BROKEN):

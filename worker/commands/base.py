@@ -4,13 +4,15 @@ An error of ours is shown in its own words. Of any other only the kind is shown,
 people said to each other; `--debug` shows it whole.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, cast
 
 import click
 
-from worker.errors import Problems, reason
+from worker.errors import LongarcError, Problems, reason
 
 
 @dataclass(slots=True)
@@ -92,6 +94,18 @@ class Longarc(Group):
             for command in commands:
                 self.add_command(command)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(sys.stdout, TextIOWrapper):  # what a terminal has no sign for is told by its number
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        refuse_no_text(args)
+        made = telling(Given(), lambda: super(Longarc, self).make_context(info_name, args, parent, **extra))
+        return cast(click.Context, made)
+
     def invoke(self, ctx: click.Context) -> Any:
         return telling(ctx.ensure_object(Given), lambda: super(Longarc, self).invoke(ctx))
 
@@ -103,6 +117,21 @@ class Longarc(Group):
         for title, commands in self._chapters.items():
             with formatter.section(title):
                 formatter.write_dl([(f"{one.name:<{width}}", one.get_short_help_str(limit=90)) for one in commands])
+
+
+def refuse_no_text(args: Sequence[str]) -> None:
+    """Raises UsageError for an argument of bytes that stand for no text here: no file and no mail could hold it."""
+    for number, one in enumerate(args, 1):
+        if any("\ud800" <= sign <= "\udfff" for sign in one):
+            raise click.UsageError(f"Argument {number} is no text in UTF-8. Write it again.")
+
+
+def typed() -> str:
+    """All of standard input. Raises LongarcError when it is no text."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise LongarcError("What was given by standard input is no text in UTF-8.") from None
 
 
 def telling(told: Given, work: Callable[[], Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Failed, Group
+from worker.commands.base import Failed, Group, typed
 from worker.commands.naming import Day, json_option, manager_of, pair_named, session_argument, session_named
 from worker.commands.opening import local, opened
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
@@ -244,7 +244,7 @@ def change(commitment_id: str, text: str, due: date | None, reason: str) -> None
     """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
     if not text and due is None:
         raise click.UsageError("Say what changes: --text, --due or both.")
-    text = sys.stdin.read() if text == "-" else text
+    text = typed() if text == "-" else text
     with opened(seals=True) as worker:
         worker.acts.change(commitment_id, text=" ".join(text.split()), due=due, reason=reason)
     line(f"{commitment_id} is changed; both get the new revision by mail.")

@@ -1,6 +1,5 @@
 """What a manager or a report says to the program: talk soon, another time, it took place, it did not, rest."""
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Command
+from worker.commands.base import Command, typed
 from worker.commands.naming import (
     at_option,
     instant_there,
@@ -44,7 +43,7 @@ def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, c
     """
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
-    reason = sys.stdin.read().strip() if reason == "-" else reason
+    reason = typed().strip() if reason == "-" else reason
     with opened(seals=not check_in) as worker:
         named = pair_named(worker.store, pair)
         if trigger is None:
