@@ -19,7 +19,7 @@ from worker.values import MINUTES, Unfit, one_of, parse_address, parse_every, sh
 
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
 _PLACE = re.compile(r"\{([^{}]*)\}")
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
 #: What comes before a query: signs that mean nothing in a page either.
 _BEGINNING = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
 #: What the address of a database may begin with.
@@ -73,10 +73,12 @@ def _lasting(low: str, high: str) -> PlainValidator:
     return as_text(read)
 
 
-def _wording(*names: str) -> PlainValidator:
+def _wording(*names: str, needed: bool = False) -> PlainValidator:
     """Text with places for these names."""
 
     def read(text: str) -> str:
+        if needed and not text:
+            raise Unfit("This text is empty.", "Write some words, or leave the key out.")
         places = ", ".join(f"`{{{name}}}`" for name in names)
         try:
             parts = [(name, spec, how) for _, name, spec, how in Formatter().parse(text) if name is not None]
@@ -219,7 +221,10 @@ def _default_minutes(value: object, info: ValidationInfo) -> int:
 def _domain(value: object, info: ValidationInfo) -> str:
     """Where our Message-IDs live: by itself that of the sender."""
     given = _text(value).casefold()
-    return parse_address(f"id@{given}").partition("@")[2] if given else info.data.get("sender", "").partition("@")[2]
+    try:
+        return parse_address(f"id@{given}" if given else info.data.get("sender", "id@localhost")).partition("@")[2]
+    except Unfit:
+        raise Unfit(f"`{shown(given)}` is not a domain.", "Write it as `example.com`, or leave the key out.") from None
 
 
 def _level(text: str) -> str:
@@ -229,6 +234,7 @@ def _level(text: str) -> str:
 Text = Annotated[str, PlainValidator(_text)]
 PathText = Annotated[Path, PlainValidator(read_path)]
 _Names = Annotated[str, _wording("manager", "report")]
+_Title = Annotated[str, _wording("manager", "report", needed=True)]
 _Every = Annotated[Every, as_text(parse_every)]
 _Timeout = Annotated[timedelta, _lasting("1 second", "10 minutes")]
 
@@ -261,10 +267,10 @@ class Rules(Section):
 class EventWords(Section):
     """What our events say. Neutral: anybody who sees the calendar may read it (R-23)."""
 
-    subject: _Names = "Career conversation: {manager} and {report}"
-    review_subject: _Names = "Contract review: {manager} and {report}"
-    checkin_subject: _Names = "Check-in: {manager} and {report}"
-    commitment_subject: _Names = "A promise to {report}"
+    subject: _Title = "Career conversation: {manager} and {report}"
+    review_subject: _Title = "Contract review: {manager} and {report}"
+    checkin_subject: _Title = "Check-in: {manager} and {report}"
+    commitment_subject: _Title = "A promise to {report}"
     body: _Names = "Time kept for {manager} and {report}. What is said stays between the two of you."
     video: bool = False
     reminders: Annotated[tuple[int, ...], PlainValidator(_reminders)] = (15,)
