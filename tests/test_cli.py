@@ -261,7 +261,10 @@ def test_sessions_are_listed_in_the_managers_time(desk: Desk) -> None:
     assert told[session.id]["start"] == f"{session.start:%Y-%m-%dT%H:%M:%SZ}"
     assert {one["pair"] for one in told.values()} == {PAIR}
     assert {one["pair"] for one in desk.json("sessions", "--person", KIM)} == {f"{DANA}>{KIM}"}
-    assert desk.json("sessions", "--person", "nobody@corp.example") == []
+    assert f"Did you mean {KIM}?" in desk.refused("sessions", "--person", "kimm@corp.example")
+    assert desk.refused("sessions", "--person", "nope", "--json").startswith(
+        "longarc: Nobody in the people file is nope."
+    )
 
 
 def test_why_tells_the_story_in_order(desk: Desk) -> None:

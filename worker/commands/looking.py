@@ -8,7 +8,14 @@ import click
 
 from worker.clock import utcnow
 from worker.commands.base import Command
-from worker.commands.naming import json_option, manager_of, pair_named, session_argument, session_named
+from worker.commands.naming import (
+    json_option,
+    manager_of,
+    pair_named,
+    person_named,
+    session_argument,
+    session_named,
+)
 from worker.commands.opening import opened
 from worker.commands.terminal import count, emit, line, row, show, table, when
 
@@ -135,10 +142,11 @@ def sessions(pair: str | None, person: str | None, everything: bool, as_json: bo
     with opened() as worker:
         figures = Figures(worker.store.database)
         people = figures.everybody()
+        mine = person_named(people, person) if person else ""
         pair_id = pair_named(worker.store, pair).id if pair else ""
         found = worker.store.register.sessions(pair_id) if everything or pair_id else figures.recent(utcnow() - LATELY)
-    if person:
-        found = [session for session in found if person.casefold() in session.pair.split(">")]
+    if mine:
+        found = [session for session in found if mine in session.pair.split(">")]
     if not everything:
         found = [session for session in found if _lately(session)]
     if as_json:

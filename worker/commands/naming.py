@@ -1,7 +1,7 @@
 """How a command names a pair, a session, a time and a day; and how these are found in the database."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import click
 from worker.errors import Refused, UnknownName
 
 if TYPE_CHECKING:
-    from worker.domain.model import Pair, Person, Session
+    from worker.domain.model import Address, Pair, Person, Session
     from worker.store import Store
 
 #: PAIR as an argument: one word or two.
@@ -79,8 +79,6 @@ _ALL_PAIRS = "`longarc sessions` shows whose sessions there are."
 
 
 def _which(one: str, pairs: "Sequence[Pair]") -> str:
-    from worker.values import nearest
-
     managed = [pair for pair in pairs if pair.manager == one]
     if managed:
         reports = ", ".join(sorted(pair.report for pair in managed)[:5])
@@ -88,8 +86,22 @@ def _which(one: str, pairs: "Sequence[Pair]") -> str:
     theirs = [pair.id for pair in pairs if pair.report == one]
     if theirs:
         return f"{one} is in more than one pair: {', '.join(theirs)}. Name one of them."
-    near = nearest(one, {pair.report for pair in pairs}, 0.8)
+    return _nobody(one, {pair.report for pair in pairs})
+
+
+def _nobody(one: str, known: "Collection[Address]") -> str:
+    from worker.values import nearest
+
+    near = nearest(one, known, 0.8)
     return f"Nobody in the people file is {one}. " + (f"Did you mean {near}?" if near else _ALL_PAIRS)
+
+
+def person_named(people: "Collection[Address]", address: str) -> "Address":
+    """That person, as the address is written here. Raises UnknownName when nobody ever had it."""
+    person = address.strip().casefold()
+    if person not in people:
+        raise UnknownName(_nobody(person, people))
+    return person
 
 
 def session_named(store: "Store", session_id: str) -> "Session":
