@@ -179,6 +179,15 @@ def test_everything_wrong_with_the_settings_is_told_at_once(fresh: Desk) -> None
     assert "Did you mean `people`?" in said[0]
 
 
+def test_servers_of_our_own_need_ports_before_anything_is_written(fresh: Desk) -> None:
+    (fresh.folder / "own").mkdir()
+    fresh.write("own/longarc.toml", f'database = "{fresh.url}"\n')
+    said = fresh.refused("run", "--embedded", str(fresh.folder / "own"))
+    assert said.splitlines() == [said]
+    assert said.startswith(f"longarc: {fresh.folder / 'own' / 'longarc.toml'} names no port for the calendars")
+    assert not (fresh.folder / "longarc.db").exists()
+
+
 def test_without_a_database_a_command_says_so_and_makes_none(fresh: Desk) -> None:
     for words in (("status",), ("why", "c1"), ("talk", SAM, "--trigger", "doubt"), ("people",)):
         said = fresh.refused(*words)

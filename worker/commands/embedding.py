@@ -119,19 +119,25 @@ class House:
         if not (env.get("LONGARC_KEY") or env.get("LONGARC_KEY_FILE")):
             env["LONGARC_KEY_FILE"] = str(self.key)
 
+    def ports(self, settings: "Settings") -> tuple[int, int]:
+        """Where the settings have the calendars and mail. Raises LongarcError when they don't say."""
+        calendars, mail = urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port
+        if not (calendars and mail):
+            what = "names no port for the calendars (calendars.caldav.url) or for mail (mailers.smtp.port)."
+            raise LongarcError(f"{self.config} {what} Write both, or take the file away: it is then written anew.")
+        return calendars, mail
+
     @contextmanager
     def serve(self, settings: "Settings", people: "Collection[Person]") -> "Iterator[Embedded]":
         """The servers, at the ports that the settings name."""
         from worker.embedded import Embedded
 
-        ports = (urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port)
-        if not all(ports):
-            raise LongarcError(f"{self.config} names no port for the calendars (caldav.url) or for mail (smtp.port).")
+        calendars, mail = self.ports(settings)
         for noisy in ("mail.log", "waitress"):  # they tell of each connection
             logging.getLogger(noisy).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
         self._kept.close()
-        with Embedded(self.folder, list(zones), int(ports[0] or 0), int(ports[1]), zones=zones) as servers:
+        with Embedded(self.folder, list(zones), calendars, mail, zones=zones) as servers:
             yield servers
 
 

@@ -51,6 +51,8 @@ def run(workers: int, embedded: Path | None) -> None:
         stop = stack.enter_context(stopping())
         house = _house(embedded) if embedded else None
         _use_settings()
+        if house:
+            house.ports(settings())  # before anything is written
         worker = _begin()
         servers = stack.enter_context(house.serve(settings(), worker.store.people.all().values())) if house else None
         if servers and house:
