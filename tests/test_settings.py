@@ -340,6 +340,10 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('database = "postgresql://db:x/longarc"', "1: database: There is no such port."),
         ('database = "postgresql://db:99999/longarc"', "1: database: There is no such port."),
         ('database = "postgresql://a%00@db/longarc"', "1: database: There is a control character in this address."),
+        (
+            'database = "postgresql:///x?host=db&port=y"',
+            "1: database: What stands behind the `?` in this address can't",
+        ),
         ('database = "sqlite:"', "1: database: This is not an address"),
         ('database = "sqlite://longarc.db"', "1: database: This is not the path of a SQLite file."),
         ('database = "sqlite:///longarc.db?mode=ro"', "1: database: This is not the path of a SQLite file."),

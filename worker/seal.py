@@ -23,8 +23,8 @@ class Seal:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise WrongKey(
-                "LONGARC_KEY must hold keys of 32 bytes in URL-safe base64, parted by commas. "
-                "Make one with `longarc key`."
+                "LONGARC_KEY must hold keys of 32 bytes in URL-safe base64, parted by commas, or LONGARC_KEY_FILE name "
+                "a file that does. Make one with `longarc key`."
             ) from error
 
     def close(self, text: str) -> bytes:

@@ -142,8 +142,14 @@ def parse_database(text: str) -> str:
     if rest.count("@") > 1:
         raise Unfit("There is more than one `@` in this address.", "Write one that belongs to the password as `%40`.")
     from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
 
     _refuse_port(lambda: make_url(text).port)
+    server = make_url(text).set(drivername="postgresql+psycopg")
+    try:
+        server.get_dialect()().create_connect_args(server)
+    except ArgumentError:
+        raise Unfit("What stands behind the `?` in this address can't be used.", "Mend or remove it.") from None
     return text
 
 
