@@ -231,6 +231,12 @@ def test_an_older_database_is_found_and_its_key_is_tried_all_the_same(used: Path
     assert "A sealed contract can't be opened" in other.invoke(main, ["run", "--config", str(used)]).output
 
 
+def test_a_database_that_is_not_whole_is_found(used: Path, tmp_path: Path) -> None:
+    alter(tmp_path, "DROP TABLE contract")
+    said = the_only(wrong(used))
+    assert said.endswith("longarc.db lacks contract Put it back whole, as it was kept last.")
+
+
 @pytest.mark.parametrize(
     ("statement", "at"),
     [

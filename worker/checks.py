@@ -117,6 +117,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
         elif version != head:
             remedy = "Start `longarc run` once: it brings an older database up to date."
             yield Finding(f"The database {where} is at version {version}, this program at {head}", False, remedy)
+        elif missing := Figures(store.database).missing():
+            remedy = "Put it back whole, as it was kept last."
+            yield Finding(f"The database {where} lacks {', '.join(missing)}", False, remedy)
         else:
             yield Finding(f"The database {where} is there and up to date", True)
             if key.ok:

@@ -10,7 +10,7 @@ from worker.domain.model import Address, Commitment, Kind, Person, Progress, Ses
 from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.base import Database, scripts
-from worker.store.tables import commitment, contract, deferral, message, person, session, sketch
+from worker.store.tables import commitment, contract, deferral, message, metadata, person, session, sketch
 
 
 class Figures:
@@ -35,6 +35,11 @@ class Figures:
                 f"made for {head}. Run the newer program, or name another database."
             )
         return next(iter(now), None), head
+
+    def missing(self) -> list[str]:
+        """The tables that the database lacks."""
+        with self._database.read() as connection:
+            return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
 
     def everybody(self) -> dict[Address, Person]:
         """Everybody there ever was in the people file."""
