@@ -180,14 +180,19 @@ def _occurrences(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span
 
 def _refuse_often(rules: Any) -> None:
     """Raise ValueError for a rule that never gets anywhere, or happens all the time."""
-    for rule in rules if isinstance(rules, list) else [rules]:
-        often, interval = str(rule.get("FREQ", [""])[0]).upper(), int(rule.get("INTERVAL", [1])[0])
+    for rule in _listed(rules):
+        parts = {name.upper(): _listed(value) for name, value in rule.items()}
+        often, interval = str(parts.get("FREQ", [""])[0]).upper(), int(parts.get("INTERVAL", [1])[0])
         if interval < 1:
             raise ValueError("an interval that leads nowhere")
-        times = prod(len(rule.get(name, [0])) for name in _FINER.get(often, ("BYHOUR", "BYMINUTE", "BYSECOND")))
-        count = int(rule.get("COUNT", [_FEW + 1])[0])
+        times = prod(len(parts.get(name, [0])) for name in _FINER.get(often, ("BYHOUR", "BYMINUTE", "BYSECOND")))
+        count = int(parts.get("COUNT", [_FEW + 1])[0])
         if _A_DAY.get(often, 1) * times > _OFTEN * interval and count > _FEW:
             raise ValueError("more often than anybody's time")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _inside(span: Span, window: Span) -> bool:
@@ -242,8 +247,7 @@ def _state(event: Any) -> str:
 
 
 def _attendees(event: Any) -> list[Any]:
-    value = event.get("ATTENDEE", [])
-    return value if isinstance(value, list) else [value]
+    return _listed(event.get("ATTENDEE", []))
 
 
 def _address(value: Any) -> Address:
