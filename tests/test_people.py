@@ -170,6 +170,8 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("start", "15.02.2027", "`15.02.2027` is not a date. Write it as year-month-day: `2027-02-15`."),
         ("start", "20270215", "is not a date"),
         ("transition_until", "2027-02-30", "`2027-02-30` is not a date."),
+        ("transition_until", "9999-12-31", "`9999-12-31` is too long ago or too far ahead."),
+        ("start", "0001-01-01", "`0001-01-01` is too long ago or too far ahead. Look at the year again."),
         ("every", "often", "`often` is not a rhythm."),
         ("every", "3 weeks", "`3 weeks` is too short or too long."),
         ("every", "13 months", "is too short or too long"),

@@ -19,6 +19,8 @@ from worker.domain.worktime import known_country, parse_hours
 #: Lengths a career session may be given (T-1), in minutes.
 MINUTES = range(60, 91)
 MAX_NAME = 200
+#: The years that anybody means: further away, clocks know no rules, and calendars come to an end.
+YEARS = range(2000, 2100)
 
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -144,13 +146,16 @@ def parse_minutes(text: str) -> int:
 
 
 def parse_date(text: str) -> date:
-    """A day. Raises Unfit."""
+    """A day of these years. Raises Unfit."""
     try:
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
-        pass
-    raise Unfit(f"`{shown(text)}` is not a date.", "Write it as year-month-day: `2027-02-15`.")
+        day = None
+    if day is None:
+        raise Unfit(f"`{shown(text)}` is not a date.", "Write it as year-month-day: `2027-02-15`.")
+    if day.year not in YEARS:
+        raise Unfit(f"`{shown(text)}` is too long ago or too far ahead.", "Look at the year again.")
+    return day
 
 
 def parse_boolean(text: str) -> bool:
