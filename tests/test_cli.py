@@ -493,7 +493,7 @@ END:VCALENDAR
 def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> None:
     folder = fresh.folder / "calendars"
     folder.mkdir()
-    (folder / "Sam@corp.example.ics").write_text(ICS)
+    (folder / "Sam@corp.example.ICS").write_text(ICS)
     ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
     booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
     first = min(line["start"] for line in booked if line["pair"] == PAIR)
@@ -505,6 +505,8 @@ def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> N
     assert len(said) == 2
     assert KIM in said[0]
     assert "Nobody of that address" in said[1]
+    (fresh.folder / "none").mkdir()
+    assert "There is no .ics file in it" in fresh.refused("simulate", *words, "--calendars", str(fresh.folder / "none"))
     assert not (fresh.folder / "bad").exists()
 
 

@@ -225,7 +225,11 @@ def load_calendars(
     problems: list[Problem] = []
     there: Placements = {}
     count = 0
-    for file in sorted(folder.glob("*.ics")):
+    files = sorted(file for file in folder.iterdir() if file.suffix.casefold() == ".ics")
+    if not files:
+        remedy = "Name each after its owner: `<email>.ics`."
+        problems.append(Problem(str(folder), "There is no .ics file in it.", remedy))
+    for file in files:
         owner = file.stem.casefold()
         if owner not in known and owner in elsewhere:
             continue
