@@ -33,6 +33,7 @@ from worker.domain.model import (
     Value,
 )
 from worker.emails import MESSAGES, Emails, Kept, Letter
+from worker.errors import Problems
 from worker.samples import (
     BEFORE,
     CONTRACT,
@@ -47,6 +48,7 @@ from worker.samples import (
     SESSION,
     letters,
 )
+from worker.templates import PARTS
 
 ENGLISH = Emails(sender="longarc@example.com", domain="example.com")
 SAMPLES = list(letters())
@@ -757,19 +759,38 @@ def test_a_template_that_is_nowhere_is_named(overrides: Path) -> None:
     assert "house.txt.j2" in problem.what
 
 
-def test_an_empty_subject_is_found(overrides: Path) -> None:
-    (overrides / "operator_alert" / "subject.txt.j2").write_text("\n")
+@pytest.mark.parametrize("part", PARTS)
+def test_a_mail_with_nothing_in_it_is_found_and_never_made(overrides: Path, part: str) -> None:
+    (overrides / "operator_alert" / part).write_text(" \n")
+    emails = with_overrides(overrides)
+    (problem,) = emails.check()
+    assert problem.where == f"operator_alert/{part}"
+    with pytest.raises(Problems, match="gives nothing"):
+        emails.render(next(letter for letter in letters() if letter.name == "operator_alert"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["operator_alert/body.txt.j2", "operator_alert/body.html.j2", "_style.css", "locale/de/LC_MESSAGES/longarc.po"],
+)
+def test_what_is_no_utf_8_is_told_by_its_line(overrides: Path, name: str) -> None:
+    path = overrides / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("# one\n# Gruß\n".encode("latin-1"))
     (problem,) = with_overrides(overrides).check()
-    assert problem.where == "operator_alert/subject.txt.j2"
+    assert str(problem) == f"{path}:2: This line is not UTF-8. Save the file as UTF-8."
 
 
 def test_a_file_that_no_mail_uses_is_found(overrides: Path) -> None:
-    (overrides / "operator_alert" / "body.html").write_text("ignored: not a template")
+    (overrides / "operator_alert" / "body.html").write_text("half a name")
+    (overrides / "operator_alert" / "notes.txt").write_text("ignored: nobody could mean it for a mail")
     (overrides / "operator_alert" / "_piece.j2").write_text("a piece of theirs")
     (overrides / "operator-alert").mkdir()
     (overrides / "operator-alert" / "body.txt.j2").write_text("misspelt")
-    (problem,) = with_overrides(overrides).check()
-    assert problem.where == str(overrides / "operator-alert" / "body.txt.j2")
+    assert [problem.where for problem in with_overrides(overrides).check()] == [
+        str(overrides / "operator-alert" / "body.txt.j2"),
+        str(overrides / "operator_alert" / "body.html"),
+    ]
 
 
 def test_a_folder_that_is_not_there_is_found(tmp_path: Path) -> None:

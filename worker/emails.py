@@ -6,6 +6,7 @@ pair form a thread, under a root that nobody sends. Headers and bodies are encod
 """
 
 from binascii import b2a_qp
+from collections.abc import Sequence
 from email.headerregistry import Address, BaseHeader, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import compat32, default
@@ -17,9 +18,9 @@ from pathlib import Path
 from jinja2 import Environment, Template
 
 from worker.domain.model import Person
-from worker.errors import Problem
+from worker.errors import Problem, Problems
 from worker.letters import LINKS, MESSAGES, Kept, Letter
-from worker.proof import misplaced, mistakes, untranslated
+from worker.proof import misplaced, misspelt, mistakes, untranslated
 from worker.reading import Reading
 from worker.templates import PARTS, StyledLoader, environment, folder
 from worker.words import Languages, Words, fold, line
@@ -73,12 +74,14 @@ class Emails:
         names = Reading(letter, words).names()
         names["product"] = self._product
         names["subject"] = line(subject.render(names))
+        bodies = text.render(names), html.render(names)
+        _refuse_empty(letter, (names["subject"], *bodies))
         message = EmailMessage(_POLICY)
         self._address(message, letter)
         self._label(message, letter)
         message["Subject"] = _header("Subject", names["subject"])
         message["Content-Language"] = _header("Content-Language", words.tag)
-        _fill(message, fold(text.render(names)), html.render(names))
+        _fill(message, fold(bodies[0]), bodies[1])
         return message
 
     def envelope(self, letter: Letter) -> EmailMessage:
@@ -91,7 +94,7 @@ class Emails:
 
     def check(self) -> list[Problem]:
         """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
-        problems = [] if self._overrides is None else [*misplaced(self._overrides), *untranslated(self._overrides)]
+        problems = [] if self._overrides is None else _unusable(self._overrides)
         return problems or mistakes(self.render, self._languages.tags())
 
     def speaks(self, locale: str) -> bool:
@@ -138,6 +141,19 @@ class Envelopes(Emails):
 
     def render(self, letter: Letter) -> EmailMessage:
         return self.envelope(letter)
+
+
+def _unusable(overrides: Path) -> list[Problem]:
+    """What is wrong with a company's own files before anything is made of them."""
+    return misspelt(overrides) or [*misplaced(overrides), *untranslated(overrides)]
+
+
+def _refuse_empty(letter: Letter, parts: Sequence[str]) -> None:
+    """A mail with nothing in it is never sent. Raises Problems."""
+    empty = [name for name, said in zip(PARTS, parts, strict=True) if not said.strip()]
+    if empty:
+        remedy = "Write some text, or delete the file: then ours is used."
+        raise Problems([Problem(f"{letter.name}/{name}", "This template gives nothing.", remedy) for name in empty])
 
 
 def _in_their_voice(letter: Letter) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from babel.messages.pofile import PoFileError
 from jinja2 import TemplateNotFound, TemplateSyntaxError
 
-from worker.errors import Problem
+from worker.errors import Problem, Problems
 from worker.letters import MESSAGES, Letter
 from worker.samples import letters
 from worker.templates import PARTS
@@ -26,12 +26,11 @@ def mistakes(render: Callable[[Letter], EmailMessage], languages: Iterable[str])
     for language in languages:
         for letter in letters(language):
             try:
-                message = render(letter)
+                render(letter)
+            except Problems as problems:
+                found |= dict.fromkeys(problems.problems)
             except Exception as error:  # a template may fail in any way; here it becomes words
                 found[_mistake(letter, error)] = None
-            else:
-                if not message["Subject"]:
-                    found[Problem(f"{letter.name}/{PARTS[0]}", "gives no subject.", "Write one line of text.")] = None
     return list(found)
 
 
@@ -43,15 +42,40 @@ def misplaced(overrides: Path) -> list[Problem]:
     remedy = f"Name it <message>/<part>, with a part of {', '.join(PARTS)}; a piece of your own begins with `_`."
     return [
         Problem(str(path), "is used by no mail.", remedy)
-        for path in sorted(overrides.rglob("*.j2"))
-        if not path.name.startswith("_") and path.relative_to(overrides).as_posix() not in known
+        for path in sorted(overrides.rglob("*"))
+        if _meant_for_a_mail(path) and path.relative_to(overrides).as_posix() not in known
     ]
+
+
+def _meant_for_a_mail(path: Path) -> bool:
+    """A template, or a part whose ending was forgotten; pieces of the company's own aside."""
+    return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
+
+
+def misspelt(overrides: Path) -> list[Problem]:
+    """Lines that are no UTF-8, in anything that is read."""
+    paths = (path for path in sorted(overrides.rglob("*")) if path.suffix in (".j2", ".css", ".po") and path.is_file())
+    found = ((path, _not_text(path.read_bytes())) for path in paths)
+    return [
+        Problem(f"{path}:{number}", "This line is not UTF-8.", "Save the file as UTF-8.")
+        for path, number in found
+        if number
+    ]
+
+
+def _not_text(content: bytes) -> int:
+    """The first line that is no UTF-8; 0 when all are."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content[: error.start].count(b"\n") + 1
+    return 0
 
 
 def untranslated(overrides: Path) -> list[Problem]:
     """Lines of catalogues that can't be read, and translations that can't be filled in as the sentence is."""
     remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
-    paths = sorted(overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po"))
+    paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po") if path.is_file())
     found = [(path, number, what) for path in paths for number, what in (*_unreadable(path), *_unfillable(path))]
     return [Problem(f"{path}:{number}", f"{what}.", remedy) for path, number, what in found]
 
