@@ -25,8 +25,10 @@ from worker import people, settings
 from worker.demo import cast, run
 from worker.demo.contracts import Contracts
 from worker.domain.model import Owner, Standing
+from worker.emails import Emails
 from worker.errors import LongarcError
 from worker.providers.base import CALENDARS, MAILERS
+from worker.samples import KEPT, letters
 from worker.seal import Seal
 from worker.store import Store
 
@@ -346,6 +348,23 @@ def test_a_browser_shows_it_without_complaint(
     view.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
+
+
+def test_no_word_sticks_out_of_a_mail_on_a_phone(browser: Any) -> None:
+    """An address from the web in a promise, a name of eighty letters: the mail stays as wide as the screen."""
+    emails = Emails(sender="longarc@x.example", domain="x.example")
+    view = browser.new_page(viewport={"width": 375, "height": 700})
+    wide: list[str] = []
+    for letter in letters():
+        named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
+        kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in KEPT)
+        body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))
+        assert body is not None
+        view.set_content(body.get_content())
+        if view.evaluate("document.documentElement.scrollWidth") > 375:
+            wide.append(letter.key)
+    view.close()
+    assert wide == []
 
 
 # --- where it goes ----------------------------------------------------------------------------------------------------
