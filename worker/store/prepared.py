@@ -34,15 +34,21 @@ class _Compiled:
     fixed: dict[str, Any]  #: what stands in the statement itself
     given: dict[str, Convert]  #: how what comes with each call goes in
     names: tuple[str, ...]
-    read: tuple[Convert | None, ...]  #: how each column comes out; None: as it is
+    read: tuple[tuple[int, Convert], ...]  #: how columns come out that don't come out as they are
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        convert = self.given
-        return self.fixed | {name: convert[name](value) if name in convert else value for name, value in given.items()}
+        values = {**self.fixed, **given}
+        for name, convert in self.given.items():
+            if name in given:
+                values[name] = convert(given[name])
+        return values
 
     def row(self, values: Sequence[Any]) -> list[Any]:
-        pairs = zip(self.read, values, strict=True)
-        return [value if convert is None or value is None else convert(value) for convert, value in pairs]
+        row = list(values)
+        for number, convert in self.read:
+            if row[number] is not None:
+                row[number] = convert(row[number])
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ def _compile(statement: Statement, columns: Sequence[str], dialect: Dialect) -> 
         fixed=fixed,
         given={name: way for name in by_call if (way := ways.get(name))},
         names=tuple(str(column.key) for column in listed),
-        read=tuple(_way_out(column.type, dialect) for column in listed),
+        read=tuple((number, way) for number, column in enumerate(listed) if (way := _way_out(column.type, dialect))),
     )
 
 
