@@ -387,10 +387,22 @@ def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
     assert desk.session(session.id).start == starts[1]
 
 
-@pytest.mark.parametrize(("at", "why"), [("2020-01-06 10:00", "past"), ("2030-03-31 02:30", "clocks")])
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [("2020-01-06 10:00", "past"), ("2030-03-31 02:30", "clocks"), ("2099-01-05 10:00", "is too far ahead. Give one")],
+)
 def test_defer_refuses_what_cannot_be(desk: Desk, at: str, why: str) -> None:
     session = desk.booked()
     assert why in desk.refused("defer", session.id, "--at", at)
+    assert desk.session(session.id) == session
+
+
+@pytest.mark.parametrize("year", ["0001", "1969", "2100", "9999"])
+def test_a_time_of_no_year_that_anybody_means_is_misused(desk: Desk, year: str) -> None:
+    session = desk.booked()
+    for words in (("held", session.id), ("defer", session.id)):
+        assert "the years 2000 to 2099" in desk.refused(*words, "--at", f"{year}-01-01 10:00", code=2)
+    assert "that long ago" in desk.refused("held", session.id, "--at", "2020-01-06 10:00")
     assert desk.session(session.id) == session
 
 

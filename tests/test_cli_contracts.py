@@ -108,6 +108,19 @@ def test_commitments_are_followed(desk: Desk) -> None:
     assert desk.told("commitment", "list").strip() == "There are none."
 
 
+def test_a_date_far_away_is_told_and_changes_nothing(desk: Desk) -> None:
+    session = just_held(desk)
+    said = desk.refused("contract", "record", session, contract_file(desk, days=36_000), "--yes")
+    assert said.count("too long ago or too far ahead. Write one from") == 3
+    desk.told("contract", "record", session, contract_file(desk), "--yes")
+    one, before = desk.json("commitment", "list")[0]["commitment"], desk.rows()
+    for due in ("2016-12-01", "2062-12-01"):
+        said = desk.refused("commitment", "change", one, "--due", due)
+        assert f"{due} is too long ago or too far ahead. Give one from" in said
+    assert "the years 2000 to 2099" in desk.refused("commitment", "change", one, "--due", "0001-01-01", code=2)
+    assert desk.rows() == before
+
+
 # --- keys ---
 
 

@@ -31,6 +31,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import Planning
+from worker.domain.promises import days_for
 from worker.domain.revisions import carry
 from worker.errors import LeaseLost, Refused, UnknownName
 from worker.store import Store
@@ -170,6 +171,9 @@ class Acts:
     def change(self, commitment_id: str, *, text: str = "", due: date | None = None, reason: str = "") -> None:
         """A commitment gets other words or another date; both hear of it, in a new revision."""
         commitment, promise = self._commitment(commitment_id)
+        days = days_for(self._clock().date(), [commitment.due])
+        if due and due not in days:
+            raise Refused(f"{due} is too long ago or too far ahead. Give one {days}.")
         new = replace(promise, text=text or promise.text, due=due or promise.due)
         self._revise(commitment, promise, new, Standing.CHANGED, reason)
 

@@ -176,6 +176,11 @@ def test_a_session_that_was_owed_may_have_been_held_all_the_same() -> None:
     assert story.session(owed.id).unplaceable is None
 
 
+@pytest.mark.parametrize("end", [utc(1, 1, 2, 10), utc(1969, 1, 2, 10), NOW - 367 * DAY])
+def test_nobody_says_that_it_was_held_more_than_a_year_ago(end: datetime) -> None:
+    assert "that long ago" in refused(session_of(None), acts.held, end)
+
+
 def test_held_later_than_planned_re_anchors_the_rhythm() -> None:
     """T-3, T-11: the next one moves when it no longer lies in its window, and that is no deferral."""
     story = at_end()

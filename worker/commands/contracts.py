@@ -23,6 +23,7 @@ from worker.errors import LongarcError, Problem, Problems, UnknownName
 if TYPE_CHECKING:
     from worker.bootstrap import Worker
     from worker.domain.model import Commitment, Contract, Promise, Session
+    from worker.domain.promises import Days
 
 #: A contract is short; nobody means a file larger than this, in bytes.
 LARGEST = 1_000_000
@@ -64,12 +65,16 @@ def record(session: str, file: str, yes: bool) -> None:
     Everything wrong with the file is told at once. Each commitment that is vague, or promises what others decide, is
     asked about. Nothing is recorded before you say so. The summary then leaves for both.
     """
+    from worker.domain.promises import days_for, days_of
+
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
         leader = manager_of(worker.store, found.pair)
         zone = leader.zone
-        agreed = _read(file)
-        _ask(agreed, _shown_name(file), local(utcnow(), zone).date(), leader.locale)
+        today = local(utcnow(), zone).date()
+        before = worker.store.content.revisions(session)
+        agreed = _read(file, days_for(today, days_of(before[-1].contract) if before else ()))
+        _ask(agreed, _shown_name(file), today, leader.locale)
         if not (yes or _confirmed(file)):
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         number = worker.acts.record(session, agreed)
@@ -79,12 +84,12 @@ def record(session: str, file: str, yes: bool) -> None:
     line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, zone)}")
 
 
-def _read(file: str) -> "Contract":
+def _read(file: str, days: "Days") -> "Contract":
     from worker.domain.contract import parse
 
     try:
         raw = sys.stdin.buffer.read(LARGEST) if file == "-" else Path(file).read_bytes()[:LARGEST]
-        return parse(raw.decode("utf-8-sig"), _shown_name(file))
+        return parse(raw.decode("utf-8-sig"), _shown_name(file), days)
     except OSError as error:
         raise LongarcError(f"{file} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError:

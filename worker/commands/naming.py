@@ -19,6 +19,8 @@ pair_argument = click.argument("pair", nargs=-1, required=True, metavar="PAIR")
 session_argument = click.argument("session", metavar="SESSION")
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
+#: The years that anybody means; further away clocks know no rules, and dates come to an end.
+YEARS = range(2000, 2100)
 _WALL = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}):(\d{2})")
 
 
@@ -30,9 +32,9 @@ class WallTime(click.ParamType[datetime]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         found = _WALL.fullmatch(value.strip())
         with suppress(ValueError):
-            if found:
+            if found and int(found[1][:4]) in YEARS:
                 return datetime.fromisoformat(f"{found[1]}T{found[2]:0>2}:{found[3]}")
-        return self.fail('This is no time. Write it as "2027-03-02 10:00".', param, ctx)
+        return self.fail('This is no time of the years 2000 to 2099. Write it as "2027-03-02 10:00".', param, ctx)
 
 
 class Day(click.ParamType[date]):
@@ -41,10 +43,11 @@ class Day(click.ParamType[date]):
     name = "day"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        try:
-            return date.fromisoformat(value.strip())
-        except ValueError:
-            self.fail("This is no day. Write it as 2027-03-02.", param, ctx)
+        with suppress(ValueError):
+            found = date.fromisoformat(value.strip())
+            if found.year in YEARS:
+                return found
+        return self.fail("This is no day of the years 2000 to 2099. Write it as 2027-03-02.", param, ctx)
 
 
 at_option = click.option("--at", type=WallTime(), metavar="TIME", help='As "2027-03-02 10:00", where the manager is.')

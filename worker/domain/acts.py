@@ -23,6 +23,7 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import Planning
+from worker.domain.promises import LATE
 from worker.domain.worktime import shared_working_day, today, wall
 from worker.errors import Refused
 
@@ -30,6 +31,8 @@ from worker.errors import Refused
 WITHIN, WITHIN_LEAVING = 5, 2
 #: What is nearer than this stays as it is when a pair chooses to have it otherwise: the prompt may be out.
 NEAR = timedelta(days=7)
+#: Nobody knows what they will do later than that.
+AHEAD = timedelta(days=370)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ def held(p: Planning, session: Session, end: datetime | None = None) -> None:
     """It took place, at its time or at another one."""
     if session.state is State.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
+    if end and end < p.now - LATE:
+        raise Refused(f"Session {session.id} can't have ended that long ago. Look at the year of --at again.")
     end = end or session.end
     if end is None or end > p.now:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
@@ -97,6 +102,8 @@ def _another_time(p: Planning, session: Session) -> None:
 def _book_wish(p: Planning, session: Session, wish: Span) -> None:
     if wish.start <= p.now:
         raise Refused("The new time lies in the past. Give one that is still to come.")
+    if wish.start > p.now + AHEAD:
+        raise Refused(f"The new time is too far ahead. Give one before {p.now + AHEAD:%Y-%m-%d}.")
     if wish.minutes < p.policy.min_by_hand and session.kind is Kind.CAREER:
         raise Refused(
             f"{wish.minutes} minutes are too few for this conversation. Give at least {p.policy.min_by_hand}."

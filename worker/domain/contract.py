@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from worker.domain.forms import ENGLISH, FORMS, Form, Part, form_for
 from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.promises import Days
 from worker.domain.revisions import carry, compare
 from worker.errors import Problem, Problems
 
@@ -80,8 +81,9 @@ class _Item:
         return _unescape(self.fields["text"])
 
 
-def parse(text: str, file: str) -> Contract:
-    """Read a contract. Raises Problems with everything that is wrong; `file` only says where."""
+def parse(text: str, file: str, days: Days | None = None) -> Contract:
+    """Read a contract that names none but these days. Raises Problems with everything that is wrong; `file` only says
+    where."""
     problems: list[Problem] = []
 
     def note(line: int, what: str, remedy: str) -> None:
@@ -98,9 +100,18 @@ def parse(text: str, file: str) -> Contract:
         question=_question(sections, note),
         progress=tuple(item.text for item in _items(Part.PROGRESS, sections, note) if _filled(item, note)),
     )
+    if days:
+        _note_far(contract, days, note)
     if problems:
         raise Problems(sorted(problems, key=_line_of))
     return contract
+
+
+def _note_far(contract: Contract, days: Days, note: _Note) -> None:
+    promised = [(one.line, one.due) for one in (*contract.report, *contract.manager)]
+    for line, day in (*promised, *((one.line, one.month) for one in contract.reviews)):
+        if day and day not in days:
+            note(line, "This date is too long ago or too far ahead.", f"Write one {days}.")
 
 
 def _line_of(problem: Problem) -> int:

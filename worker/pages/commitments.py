@@ -7,6 +7,7 @@ from datetime import date
 from flask import Response, abort, request, url_for
 
 from worker.domain.model import Owner, Standing
+from worker.domain.promises import days_for
 from worker.letters import Kept
 from worker.pages.forms import LONGEST_SENT, day_of
 from worker.pages.site import go, site
@@ -45,10 +46,16 @@ def ended(commitment_id: str, deed: str, endpoint: str, **values: str) -> Respon
         acts.close(commitment_id, Standing.LET_GO, reason)
     elif deed == "change":
         text, due = line(request.form.get("text", ""))[:LONGEST_SENT], day_of(request.form.get("due", ""))
-        if text and due:
+        if text and due and _near(commitment_id, due):
             acts.change(commitment_id, text=text, due=due, reason=reason)
         else:
             said = {"wrong": commitment_id, "_anchor": commitment_id}
     else:
         abort(404)
     return go(url_for(endpoint, **values, **said))  # type: ignore[arg-type]
+
+
+def _near(commitment_id: str, due: date) -> bool:
+    """Whether a promise may get that day: it is not too far away, or it is the one it has."""
+    one = site().store.register.commitment(commitment_id)
+    return due in days_for(site().now().date(), [one.due] if one else ())

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
-from worker.domain.promises import question
+from worker.domain.promises import days_for, days_of, question
 from worker.domain.wording import N_
 from worker.domain.worktime import today
 from worker.drafts import Material
@@ -162,6 +162,12 @@ def _beside(matter: Matter) -> dict[str, Any]:
     return {"last": latest, "last_standing": standing}
 
 
+def _contract(matter: Matter, form: Form) -> tuple[Contract, list[Wrong]]:
+    """What the form makes, and all that is wrong with it today."""
+    known = days_of(matter.revisions[-1].contract) if matter.revisions else ()
+    return form.contract(days_for(today(matter.state.manager.zone, site().now()), known))
+
+
 def _asked(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
     """R-16: what is asked of each promise, by the line of the form it stands in. An empty date is no question yet."""
     contract, _ = form.contract()
@@ -206,7 +212,7 @@ def _kept_at() -> str:
 
 def _next(matter: Matter, form: Form, version: int, do: str) -> Response:
     if do == "preview":
-        _, wrong = form.contract()
+        _, wrong = _contract(matter, form)
         if wrong:
             return _form(matter, form, version, wrong=wrong)
         return go(url_for(".preview", session=matter.session.id))
@@ -243,7 +249,7 @@ def preview(session: str) -> Response:
     if sketch is None or not matter.over:
         return go(url_for(".write", session=session))
     form = Form.kept(sketch.fields)
-    contract, wrong = form.contract()
+    contract, wrong = _contract(matter, form)
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
     reading = site().reading(site().letter(visit().person, matter.state, matter.session))
@@ -316,7 +322,7 @@ def send(session: str) -> Response:
     form = Form.kept(sketch.fields)
     if form.after != len(matter.revisions):
         return _overtaken(matter, form, sketch.version)
-    contract, wrong = form.contract()
+    contract, wrong = _contract(matter, form)
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
     here.worker.acts.record(session, contract, after=form.after)

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.promises import Days
 from worker.domain.wording import N_
 from worker.words import line
 
@@ -25,6 +26,8 @@ LISTS: Mapping[str, tuple[str, ...]] = {
 MOST_LINES, LONGEST = 100, 2000
 #: What can be sent.
 MOST_SENT, LONGEST_SENT = 30, 600
+
+FAR = N_("That is too long ago or too far ahead. Look at the year again.")
 
 _NAME = re.compile(rf"({'|'.join(LISTS)})-(\d{{1,3}})-([a-z]+)")
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})(?:-\d{1,2})?")
@@ -96,14 +99,14 @@ class Form:
         """Whether anything was written."""
         return bool(self.question) or any(any(one.values()) for lines in self.lists.values() for one in lines)
 
-    def contract(self) -> tuple[Contract, list[Wrong]]:
-        """The contract, and everything that has to be mended before it is one. Its promises know by their `line` in
-        which line of the form they stand: `place_of` tells."""
+    def contract(self, days: Days | None = None) -> tuple[Contract, list[Wrong]]:
+        """The contract, and everything that has to be mended before it is one that names none but these days. Its
+        promises know by their `line` in which line of the form they stand: `place_of` tells."""
         wrong: list[Wrong] = []
         made = Contract(
-            report=tuple(self._promises("report", wrong)),
-            manager=tuple(self._promises("manager", wrong)),
-            reviews=tuple(self._reviews(wrong)),
+            report=tuple(self._promises("report", wrong, days)),
+            manager=tuple(self._promises("manager", wrong, days)),
+            reviews=tuple(self._reviews(wrong, days)),
             question=self.question,
             progress=tuple(one["text"] for _, one in self._lines("progress", wrong)),
         )
@@ -122,7 +125,7 @@ class Form:
                 wrong += [Wrong(f"{name}-{number}-{part}", too_long) for part in long]
                 yield number, one
 
-    def _promises(self, name: str, wrong: list[Wrong]) -> Iterator[Promise]:
+    def _promises(self, name: str, wrong: list[Wrong], days: Days | None) -> Iterator[Promise]:
         for number, one in self._lines(name, wrong):
             due = day_of(one["due"])
             if not one["text"]:
@@ -130,17 +133,21 @@ class Form:
             if due is None:
                 what = N_("There is no such day. Write it as 2027-02-15.") if one["due"] else N_("Say by which day.")
                 wrong.append(Wrong(f"{name}-{number}-due", what))
+            elif days and due not in days:
+                wrong.append(Wrong(f"{name}-{number}-due", FAR))
             if one["text"]:
                 support, success = one["support"], one["success"]
                 yield Promise(text=one["text"], due=due, support=support, success=success, line=_line(name, number))
 
-    def _reviews(self, wrong: list[Wrong]) -> Iterator[ReviewPoint]:
+    def _reviews(self, wrong: list[Wrong], days: Days | None) -> Iterator[ReviewPoint]:
         for number, one in self._lines("reviews", wrong):
             month = _month(one["month"])
             if not one["text"]:
                 wrong.append(Wrong(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
             if month is None:
                 wrong.append(Wrong(f"reviews-{number}-month", N_("Say in which month, as 2027-02.")))
+            elif days and month not in days:
+                wrong.append(Wrong(f"reviews-{number}-month", FAR))
             if month and one["text"]:
                 yield ReviewPoint(month=month, text=one["text"])
 

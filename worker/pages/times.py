@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain import proposing
+from worker.domain.acts import AHEAD
 from worker.domain.model import PairState, Session, Span
 from worker.domain.planning import Planning
 from worker.domain.worktime import today, wall
@@ -23,8 +24,6 @@ from worker.phrases import sentences
 #: What a session may last when a person says how long, in minutes.
 LENGTHS = (45, 60, 75, 90)
 LONGEST = 120
-#: Nobody knows what they will do later than that.
-AHEAD = timedelta(days=370)
 
 
 @dataclass(frozen=True, slots=True)
