@@ -131,7 +131,7 @@ def test_what_is_typed_and_no_text_is_one_clear_line(desk: Desk) -> None:
     latin = desk.folder / "latin.txt"
     latin.write_bytes(b"f\xfcr mich")
     done = outside(desk, f"talk {SAM} --trigger doubt --reason -", into=f"< '{latin}'")
-    said = "longarc: What was given by standard input is no text in UTF-8.\n"
+    said = "standard input: This is not UTF-8 text. Save it as UTF-8.\n"
     assert (done.returncode, done.stderr.decode()) == (1, said)
 
 

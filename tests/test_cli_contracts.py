@@ -1,14 +1,20 @@
 """`longarc contract`, `commitment` and the keys: written whole or not at all, and seen by the two alone."""
 
+import os
 import re
+import sys
 from pathlib import Path
+from threading import Thread
 
+import pytest
 from cryptography.fernet import Fernet
 
 from tests.desks import SECRET, Desk, contract_file, fresh_desk, just_held, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
 from tests.worlds import DAY, KEY, SAM
 from worker.clock import utcnow
+from worker.commands import naming
 from worker.domain.model import State
+from worker.errors import LongarcError
 
 # --- contracts ---
 
@@ -72,6 +78,34 @@ def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
     assert "can't be read: Is a directory" in desk.refused("contract", "record", session, str(desk.folder))
 
 
+def test_what_has_no_end_or_no_beginning_is_one_clear_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = just_held(desk)
+    monkeypatch.setattr(naming, "PATIENCE", 0.01)
+    os.mkfifo(desk.folder / "pipe")
+    assert "a pipe that nobody writes to" in desk.refused("contract", "record", session, str(desk.folder / "pipe"))
+    large = desk.write("large.md", "\n" * (naming.LARGEST + 1))
+    for endless in ("/dev/zero", large):
+        assert desk.refused("contract", "record", session, endless, "--yes") == (
+            f"{endless}: This is larger than 1,000,000 bytes. Keep what matters."
+        )
+    assert "standard input: This is larger" in desk.refused(
+        "contract", "record", session, "-", "--yes", given="\n" * (naming.LARGEST + 1)
+    )
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(LongarcError, match="Standard input is closed"):
+        naming.text_of("-")
+
+
+def test_a_pipe_that_is_written_to_is_read_to_its_end(desk: Desk) -> None:
+    """As a shell makes one: `longarc contract record c1 <(command)`."""
+    os.mkfifo(pipe := desk.folder / "pipe")
+    text = Path(contract_file(desk)).read_text()
+    writer = Thread(target=pipe.write_text, args=[text])
+    writer.start()
+    assert naming.text_of(str(pipe)) == text
+    writer.join()
+
+
 def test_r18_a_shown_contract_is_the_next_revision_to_be(desk: Desk) -> None:
     session = just_held(desk)
     desk.told("contract", "record", session, contract_file(desk), "--yes")
@@ -106,6 +140,28 @@ def test_commitments_are_followed(desk: Desk) -> None:
     assert "ended already, as done" in desk.refused("commitment", "done", mine["commitment"])
     assert {one["standing"] for one in desk.json("commitment", "list", "--all")} == {"done", "let_go"}
     assert desk.told("commitment", "list").strip() == "There are none."
+
+
+def test_what_a_commitment_becomes_is_one_clean_line(desk: Desk) -> None:
+    """As long as one in a contract file may be, without what nobody sees; emoji and names from the right stay whole."""
+    desk.told("contract", "record", just_held(desk), contract_file(desk), "--yes")
+    one, before = desk.json("commitment", "list")[0]["commitment"], desk.rows()
+    for text, why in (("", "--text is empty"), (" \n\u200b", "--text is empty"), ("x" * 2001, "longer than 2,000")):
+        for words in (("--text", text), ("--text", "-")):
+            assert why in desk.refused("commitment", "change", one, *words, given=text, code=2)
+    assert "longer than 2,000" in desk.refused("talk", SAM, "--trigger", "doubt", "--reason", "x" * 2001, code=2)
+    assert desk.rows() == before
+    desk.told("commitment", "change", one, "--text", "Ask\n\u202eAna \x1b[31m\u2068(👩\u200d💻, \u200fרות)\ufeff")
+    told = {c["commitment"]: c["text"] for c in desk.json("commitment", "list", "--pair", SAM, "--words")}
+    assert told[one] == "Ask Ana [31m(👩\u200d💻, \u200fרות)"
+
+
+def test_r14_signs_that_nobody_sees_are_not_read(desk: Desk) -> None:
+    """They come along with what is copied from a chat, and would turn around the words after them."""
+    session, file = just_held(desk), Path(contract_file(desk))
+    unseen = file.read_text().replace("## The", "## \u200bThe").replace("Draft", "\u202eDraft\u2066 \ufeff")
+    desk.told("contract", "record", session, desk.write("unseen.md", unseen), "--yes")
+    assert "- Draft one page on direction by" in desk.told("contract", "show", session)
 
 
 def test_a_date_far_away_is_told_and_changes_nothing(desk: Desk) -> None:

@@ -11,6 +11,8 @@ from babel.messages.pofile import PoFileError
 from worker.words import Languages, fold, line
 
 ROOT = Path(__file__).parent.parent
+#: A family, a word of Persian, and marks for text from the right: joined and directed by signs that are needed.
+NEEDED = "👨\u200d👩\u200d👧 می\u200cخواهم \u200eA\u200f \u061c1"
 NOON = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 
 
@@ -121,3 +123,9 @@ def test_the_template_of_catalogues_is_up_to_date(tmp_path: Path) -> None:
     subprocess.run([*pybabel, *options], cwd=ROOT, check=True, capture_output=True)
     kept = (ROOT / "templates" / "locale" / "longarc.pot").read_text("utf-8")
     assert found.read_text("utf-8") == kept, "run `make messages`"
+
+
+def test_a_line_has_nothing_that_nobody_sees_but_what_its_language_needs() -> None:
+    unseen = "".join(map(chr, (*range(32), *range(127, 160), 0x200B, 0xFEFF, *range(0x202A, 0x202F))))
+    assert line(f"a{unseen}\u2066\u2067\u2068\u2069b \u2028 c") == "a b c"
+    assert line(NEEDED) == NEEDED

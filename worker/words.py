@@ -26,14 +26,22 @@ ENGLISH = Locale("en")
 
 #: Typographic spaces that dates come with; a no-break space says the same and every mail program knows it.
 _SPACES = {0x202F: "\u00a0", 0x2009: " "}
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
+#: What nobody sees, though it turns other words around or hides a word from whoever looks for it. The joiners of emoji
+#: and the marks that languages written from the right need are not among them.
+_UNSEEN = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
 _BULLET = re.compile(r" *(?:- )?")
 _GAPS = re.compile(r"\n{3,}")
 
 
+def visible(text: str) -> str:
+    """What a person wrote, without the signs that come along with a copied text and that nobody sees."""
+    return text.translate(_UNSEEN)
+
+
 def line(text: str) -> str:
     """What a person wrote, as one line: no breaks that could pass for structure, no control characters."""
-    return " ".join(text.translate(_CONTROL).split())
+    return " ".join(visible(text).translate(_CONTROL).split())
 
 
 def fold(text: str, width: int = WIDTH) -> str:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import click
 
-from worker.errors import LongarcError, Problems, reason
+from worker.errors import Problems, reason
 
 
 @dataclass(slots=True)
@@ -124,14 +124,6 @@ def refuse_no_text(args: Sequence[str]) -> None:
     for number, one in enumerate(args, 1):
         if any("\ud800" <= sign <= "\udfff" for sign in one):
             raise click.UsageError(f"Argument {number} is no text in UTF-8. Write it again.")
-
-
-def typed() -> str:
-    """All of standard input. Raises LongarcError when it is no text."""
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise LongarcError("What was given by standard input is no text in UTF-8.") from None
 
 
 def telling(told: Given, work: Callable[[], Any]) -> Any:

@@ -7,26 +7,31 @@ else: errors name lines, never words.
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Failed, Group, typed
-from worker.commands.naming import Day, json_option, manager_of, pair_named, session_argument, session_named
+from worker.commands.base import Failed, Group
+from worker.commands.naming import (
+    Day,
+    Said,
+    json_option,
+    manager_of,
+    pair_named,
+    session_argument,
+    session_named,
+    shown_name,
+    text_of,
+)
 from worker.commands.opening import local, opened
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
 from worker.domain.forms import FORMS
-from worker.errors import LongarcError, Problem, Problems, UnknownName
+from worker.errors import UnknownName
 
 if TYPE_CHECKING:
     from worker.bootstrap import Worker
     from worker.domain.model import Commitment, Contract, Promise, Session
-    from worker.domain.promises import Days
-
-#: A contract is short; nobody means a file larger than this, in bytes.
-LARGEST = 1_000_000
 
 
 @click.group("contract", cls=Group, short_help="Write down what the two agreed on: template, record, show.")
@@ -65,6 +70,7 @@ def record(session: str, file: str, yes: bool) -> None:
     Everything wrong with the file is told at once. Each commitment that is vague, or promises what others decide, is
     asked about. Nothing is recorded before you say so. The summary then leaves for both.
     """
+    from worker.domain.contract import parse
     from worker.domain.promises import days_for, days_of
 
     with opened(seals=True) as worker:
@@ -73,8 +79,9 @@ def record(session: str, file: str, yes: bool) -> None:
         zone = leader.zone
         today = local(utcnow(), zone).date()
         before = worker.store.content.revisions(session)
-        agreed = _read(file, days_for(today, days_of(before[-1].contract) if before else ()))
-        _ask(agreed, _shown_name(file), today, leader.locale)
+        days = days_for(today, days_of(before[-1].contract) if before else ())
+        agreed = parse(text_of(file), shown_name(file), days)
+        _ask(agreed, shown_name(file), today, leader.locale)
         if not (yes or _confirmed(file)):
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         number = worker.acts.record(session, agreed)
@@ -82,22 +89,6 @@ def record(session: str, file: str, yes: bool) -> None:
     revision = "" if number == 1 else f" as revision {number}"
     line(f"Recorded{revision}: {count(len(agreed.manager) + len(agreed.report), 'commitment')}.", "green")
     line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, zone)}")
-
-
-def _read(file: str, days: "Days") -> "Contract":
-    from worker.domain.contract import parse
-
-    try:
-        raw = sys.stdin.buffer.read(LARGEST) if file == "-" else Path(file).read_bytes()[:LARGEST]
-        return parse(raw.decode("utf-8-sig"), _shown_name(file), days)
-    except OSError as error:
-        raise LongarcError(f"{file} can't be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise Problems([Problem(_shown_name(file), "This is not UTF-8 text.", "Save the file as UTF-8.")]) from None
-
-
-def _shown_name(file: str) -> str:
-    return "standard input" if file == "-" else file
 
 
 def _ask(agreed: "Contract", file: str, today: date, locale: str) -> None:
@@ -115,8 +106,8 @@ def _ask(agreed: "Contract", file: str, today: date, locale: str) -> None:
 
 
 def _confirmed(file: str) -> bool:
-    if file == "-":
-        return False  # standard input has been read to its end: nobody is there to answer
+    if file == "-" or sys.stdin is None:
+        return False  # standard input has been read to its end, or is closed: nobody is there to answer
     try:
         return click.confirm("Record it as it is?", default=False)
     except click.Abort:
@@ -242,22 +233,23 @@ def done(commitment_id: str) -> None:
 
 @commitment.command("change", short_help="Other words, or another date; both hear of it.")
 @_id
-@click.option("--text", metavar="TEXT", default="", help="What is promised now; `-` reads it from standard input.")
+@click.option("--text", type=Said(), metavar="TEXT", help="What is promised now; `-` reads it from standard input.")
 @click.option("--due", type=Day(), metavar="DAY", help="By when, as 2027-03-02.")
-@click.option("--reason", metavar="TEXT", default="", help="Why; kept sealed.")
-def change(commitment_id: str, text: str, due: date | None, reason: str) -> None:
+@click.option("--reason", type=Said(), metavar="TEXT", default="", help="Why; kept sealed.")
+def change(commitment_id: str, text: str | None, due: date | None, reason: str) -> None:
     """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
-    if not text and due is None:
+    if text is None and due is None:
         raise click.UsageError("Say what changes: --text, --due or both.")
-    text = typed() if text == "-" else text
+    if text == "":
+        raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with opened(seals=True) as worker:
-        worker.acts.change(commitment_id, text=" ".join(text.split()), due=due, reason=reason)
+        worker.acts.change(commitment_id, text=text or "", due=due, reason=reason)
     line(f"{commitment_id} is changed; both get the new revision by mail.")
 
 
 @commitment.command("let-go", short_help="It is no longer promised; both hear of it.")
 @_id
-@click.option("--reason", metavar="TEXT", default="", help="Why; kept sealed.")
+@click.option("--reason", type=Said(), metavar="TEXT", default="", help="Why; kept sealed.")
 def let_go(commitment_id: str, reason: str) -> None:
     """Let a commitment go: what mattered then may not matter now."""
     from worker.domain.model import Standing

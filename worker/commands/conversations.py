@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Command, typed
+from worker.commands.base import Command
 from worker.commands.naming import (
+    Said,
     at_option,
     instant_there,
     manager_of,
@@ -33,7 +34,9 @@ SOON = "within a minute, while `longarc run` is running"
 @click.command("talk", cls=Command, short_help="Ask for a conversation within days, or for a check-in.")
 @pair_argument
 @click.option("--trigger", type=click.Choice(TRIGGERS), help="What it is about. Only the manager ever reads it.")
-@click.option("--reason", metavar="TEXT", default="", help="In your own words; `-` reads them from standard input.")
+@click.option(
+    "--reason", type=Said(), metavar="TEXT", default="", help="In your own words; `-` reads them from standard input."
+)
 @click.option("--at-once", is_flag=True, help="Within two working days, whatever it is about.")
 @click.option("--check-in", is_flag=True, help="An informal check-in of some minutes instead.")
 def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, check_in: bool) -> None:
@@ -43,7 +46,6 @@ def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, c
     """
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
-    reason = typed().strip() if reason == "-" else reason
     with opened(seals=not check_in) as worker:
         named = pair_named(worker.store, pair)
         if trigger is None:

@@ -1,6 +1,11 @@
-"""How a command names a pair, a session, a time and a day; and how these are found in the database."""
+"""How a command names a pair, a session, a time and a day, and how these are found in the database; and how it is
+given words: on its line, in a file, or by standard input."""
 
+import os
 import re
+import select
+import stat
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.errors import Refused, UnknownName
+from worker.errors import LongarcError, Problem, Problems, Refused, UnknownName
 
 if TYPE_CHECKING:
     from worker.domain.model import Address, Pair, Person, Session
@@ -21,6 +26,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For machines
 
 #: The years that anybody means; further away clocks know no rules, and dates come to an end.
 YEARS = range(2000, 2100)
+#: People write little; nobody means a file larger than this, in bytes.
+LARGEST = 1_000_000
+#: How long somebody who feeds a pipe may take to begin. Seconds.
+PATIENCE = 5
 _WALL = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}):(\d{2})")
 
 
@@ -48,6 +57,57 @@ class Day(click.ParamType[date]):
             if found.year in YEARS:
                 return found
         return self.fail("This is no day of the years 2000 to 2099. Write it as 2027-03-02.", param, ctx)
+
+
+class Said(click.ParamType[str]):
+    """What somebody says, as one line; `-` reads it from standard input."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from worker.domain.contract import MAX_LINE
+        from worker.words import line
+
+        found = line(text_of(value) if value == "-" else value)
+        if len(found) > MAX_LINE:
+            self.fail(f"This is longer than {MAX_LINE:,} characters. Shorten it.", param, ctx)
+        return found
+
+
+def text_of(file: str) -> str:
+    """What stands in a text file, or comes by standard input (`-`). Raises LongarcError, whatever lies there."""
+    from worker.words import visible
+
+    try:
+        found = _input() if file == "-" else _contents(file)
+        if len(found) > LARGEST:
+            what, remedy = f"This is larger than {LARGEST:,} bytes.", "Keep what matters."
+            raise Problems([Problem(shown_name(file), what, remedy)])
+        return visible(found.decode("utf-8-sig"))
+    except OSError as error:
+        raise LongarcError(f"{shown_name(file)} can't be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Problems([Problem(shown_name(file), "This is not UTF-8 text.", "Save it as UTF-8.")]) from None
+
+
+def shown_name(file: str) -> str:
+    """What a problem calls that file."""
+    return "standard input" if file == "-" else file
+
+
+def _input() -> bytes:
+    if sys.stdin is None:
+        raise LongarcError("Standard input is closed. Pipe the text in.")
+    return sys.stdin.buffer.read(LARGEST + 1)
+
+
+def _contents(file: str) -> bytes:
+    """The beginning of a file of any kind. A pipe opens before anybody writes to it, and is left when nobody does."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
+        if stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode) and not select.select([opened], [], [], PATIENCE)[0]:
+            raise LongarcError(f"{file} is a pipe that nobody writes to. Give a file, or `-` for standard input.")
+        os.set_blocking(opened.fileno(), True)
+        return opened.read(LARGEST + 1)
 
 
 at_option = click.option("--at", type=WallTime(), metavar="TIME", help='As "2027-03-02 10:00", where the manager is.')
