@@ -1,5 +1,6 @@
 """`longarc contract`, `commitment` and the keys: written whole or not at all, and seen by the two alone."""
 
+import json
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from worker.clock import utcnow
 from worker.commands import naming
 from worker.domain.model import State
 from worker.errors import LongarcError
+from worker.seal import Seal
 
 # --- contracts ---
 
@@ -115,6 +117,26 @@ def test_r18_a_shown_contract_is_the_next_revision_to_be(desk: Desk) -> None:
     assert "What next?" in desk.told("contract", "show", session, "--revision", "1")
     assert "none of number 3" in desk.refused("contract", "show", session, "--revision", "3")
     assert len(desk.json("commitment", "list")) == 2  # the same two go on
+
+
+def test_r18_what_says_the_same_is_said_and_is_no_new_revision(desk: Desk) -> None:
+    session, file = just_held(desk), contract_file(desk)
+    desk.told("contract", "record", session, file, "--yes")
+    one, before = desk.json("commitment", "list", "--pair", SAM, "--words")[0], desk.rows()
+    assert "recorded already" in desk.told("contract", "record", session, file, "--yes")
+    assert "just so already" in desk.told("commitment", "change", one["commitment"], "--due", one["due"])
+    same = ("--text", f" {one['text']}\n", "--due", one["due"])
+    assert "just so already" in desk.told("commitment", "change", one["commitment"], *same)
+    after = desk.rows()
+    assert all(after[name] == before[name] for name in ("contract", "commitment", "message"))
+
+
+def test_why_a_commitment_changes_is_kept_sealed(desk: Desk) -> None:
+    desk.told("contract", "record", just_held(desk), contract_file(desk), "--yes")
+    one = desk.json("commitment", "list")[0]["commitment"]
+    desk.told("commitment", "change", one, "--text", "Ask Ana", "--reason", SECRET)
+    (sealed,) = (row.sealed for row in desk.rows()["commitment"] if row.id == one)
+    assert json.loads(Seal([KEY]).open(sealed))["reason"] == SECRET
 
 
 def test_a_template_says_what_is_still_to_be_written(desk: Desk) -> None:

@@ -249,8 +249,10 @@ class Company(RuleBasedStateMachine):
         if one:
 
             def act() -> None:
+                known = len(self.world.worker.store.content.revisions(one.id))
                 revision = self.world.worker.acts.record(one.id, contract(self.now, days=days))
-                self.recorded[one.id, revision] = self.now
+                if revision > known:  # else it says the same
+                    self.recorded[one.id, revision] = self.now
 
             self._says(act)
 

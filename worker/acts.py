@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -32,7 +32,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import Planning
 from worker.domain.promises import days_for
-from worker.domain.revisions import carry
+from worker.domain.revisions import carry, compare
 from worker.errors import LeaseLost, Refused, UnknownName
 from worker.store import Store
 
@@ -122,21 +122,28 @@ class Acts:
 
     # --- contract ---
 
-    def record(self, session_id: str, contract: Contract, after: int | None = None) -> int:
+    def record(
+        self, session_id: str, contract: Contract, after: int | None = None, reasons: Mapping[str, str] | None = None
+    ) -> int:
         """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick.
 
-        With `after`, what was being written on its page is recorded, and done with: only when the newest revision is
-        the one it was begun on (0: there was none).
+        What says the same as the newest revision is that revision: nobody is written to again. With `after`, what was
+        being written on its page is recorded, and done with: only when the newest revision is the one it was begun on
+        (0: there was none). With `reasons`, why some of the commitments change, by their ids.
         """
         revisions = self._store.content.revisions(session_id)
-        number = len(revisions) + 1
+        same = bool(revisions) and not compare(revisions[-1].contract, contract)
+        number = len(revisions) + (not same)
         known = self._promises(session_id)
         old = [(c, promise) for c, promise in known if c.open]
         done = {(c.owner, promise.text, promise.due) for c, promise in known if c.standing is Standing.DONE}
 
         def act(p: Planning, session: Session) -> Callable[[Connection], None]:
-            if after not in (None, number - 1) or len(self._store.content.revisions(session_id)) != number - 1:
+            content = self._store.content
+            if after not in (None, len(revisions)) or len(content.revisions(session_id)) != len(revisions):
                 raise Refused("Another revision of this contract was recorded meanwhile. Look at it first.")
+            if same:
+                return lambda connection: content.drop_sketch(connection, session_id) if after is not None else None
             identified = _identified(session.id, number, old, contract)
             ids = {c.id for c, _ in old}
             # What was done stays in the contract, and stays done.
@@ -148,10 +155,9 @@ class Acts:
             acts.record(p, session, [dated for dated, _ in promises], number)
 
             def write(connection: Connection) -> None:
-                content = self._store.content
                 content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
                 for dated, promise in promises:
-                    content.seal_promise(connection, dated.id, promise)
+                    content.seal_promise(connection, dated.id, promise, (reasons or {}).get(dated.id, ""))
                 if after is not None:
                     content.drop_sketch(connection, session_id)
 
@@ -168,14 +174,16 @@ class Acts:
         else:
             self._revise(commitment, promise, None, standing, reason)
 
-    def change(self, commitment_id: str, *, text: str = "", due: date | None = None, reason: str = "") -> None:
-        """A commitment gets other words or another date; both hear of it, in a new revision."""
+    def change(self, commitment_id: str, *, text: str = "", due: date | None = None, reason: str = "") -> bool:
+        """A commitment gets other words or another date; both hear of it, in a new revision. False when it is
+        promised just so already."""
         commitment, promise = self._commitment(commitment_id)
         days = days_for(self._clock().date(), [commitment.due])
         if due and due not in days:
             raise Refused(f"{due} is too long ago or too far ahead. Give one {days}.")
         new = replace(promise, text=text or promise.text, due=due or promise.due)
         self._revise(commitment, promise, new, Standing.CHANGED, reason)
+        return new != promise
 
     def _end(self, commitment: Commitment, promise: Promise, standing: Standing, reason: str) -> None:
         def act(p: Planning) -> Callable[[Connection], None]:
@@ -194,7 +202,7 @@ class Acts:
         contract = _with_promise(revisions[-1].contract, commitment.owner, promise, new)
         if new is None:
             self._end(commitment, promise, standing, reason)
-        self.record(commitment.session, contract)
+        self.record(commitment.session, contract, reasons={commitment.id: reason})
 
     def _commitment(self, commitment_id: str) -> tuple[Commitment, Promise]:
         found = self._store.register.commitment(commitment_id)

@@ -11,6 +11,7 @@ from tests.worlds import DANA, KIM, SAM, texts
 from worker.domain.model import Contract, Promise, ReviewPoint, Standing, State
 from worker.errors import Refused
 from worker.links import Purpose
+from worker.pages.forms import Form
 
 
 def test_it_is_written_seen_and_sent(room: Room) -> None:
@@ -177,6 +178,24 @@ def test_changing_it_makes_a_revision_with_its_difference_shown(room: Room) -> N
         assert "What the newest version changed" in text(told) and "New for Sam: Lead the review" in text(told)
     room.office.tick()
     assert "Lead the review" in texts(room.office.mails("contract_summary"))
+
+
+def test_r18_what_says_the_same_is_no_new_revision(room: Room) -> None:
+    """Neither the contract sent again as it was, nor a commitment changed into itself: nobody gets a mail for it."""
+    session, one = room.agreed(), room.commitment("report")
+    client, page = room.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
+    (recorded,) = room.office.store.content.revisions(session.id)
+    form = Form.of(recorded.contract, 1)
+    version = room.office.store.content.keep_sketch(session.id, form.keep(), room.office.clock())
+    sent = send(client, f"{page}/preview", f"{page}/send", version=str(version))
+    promise = recorded.contract.report[0]
+    changed = send(client, page, f"{page}/commitment/{one}/change", text=promise.text, due=f"{promise.due}")
+    for answer in (sent, changed):
+        assert "Nothing was changed, and nobody gets a mail." in text(client.get(answer.headers["Location"]))
+    assert room.office.store.content.revisions(session.id) == [recorded]
+    assert room.office.store.content.sketch(session.id) is None
+    room.office.tick()
+    assert len(room.office.mails("contract_summary")) == 0
 
 
 def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(room: Room) -> None:

@@ -86,6 +86,9 @@ def record(session: str, file: str, yes: bool) -> None:
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         number = worker.acts.record(session, agreed)
         again = session_named(worker.store, session)
+    if number == len(before):
+        line("This contract is recorded already, just so. Nothing was changed, and nobody gets a mail.")
+        return
     revision = "" if number == 1 else f" as revision {number}"
     line(f"Recorded{revision}: {count(len(agreed.manager) + len(agreed.report), 'commitment')}.", "green")
     line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, zone)}")
@@ -243,8 +246,11 @@ def change(commitment_id: str, text: str | None, due: date | None, reason: str) 
     if text == "":
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with opened(seals=True) as worker:
-        worker.acts.change(commitment_id, text=text or "", due=due, reason=reason)
-    line(f"{commitment_id} is changed; both get the new revision by mail.")
+        changed = worker.acts.change(commitment_id, text=text or "", due=due, reason=reason)
+    if changed:
+        line(f"{commitment_id} is changed; both get the new revision by mail.")
+    else:
+        line(f"{commitment_id} is promised just so already. Nothing was changed, and nobody gets a mail.")
 
 
 @commitment.command("let-go", short_help="It is no longer promised; both hear of it.")

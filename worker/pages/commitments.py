@@ -47,7 +47,7 @@ def ended(commitment_id: str, deed: str, endpoint: str, **values: str) -> Respon
     elif deed == "change":
         text, due = line(request.form.get("text", ""))[:LONGEST_SENT], day_of(request.form.get("due", ""))
         if text and due and _near(commitment_id, due):
-            acts.change(commitment_id, text=text, due=due, reason=reason)
+            said = said if acts.change(commitment_id, text=text, due=due, reason=reason) else {"said": "same"}
         else:
             said = {"wrong": commitment_id, "_anchor": commitment_id}
     else:

@@ -325,8 +325,8 @@ def send(session: str) -> Response:
     contract, wrong = _contract(matter, form)
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
-    here.worker.acts.record(session, contract, after=form.after)
-    return go(url_for(".show", session=session, said="sent"))
+    number = here.worker.acts.record(session, contract, after=form.after)
+    return go(url_for(".show", session=session, said="sent" if number > form.after else "same"))
 
 
 def _overtaken(matter: Matter, form: Form, version: int) -> Response:

@@ -9,6 +9,7 @@ SAID = {
     "sent": N_("Recorded. Both of you get it by mail within minutes."),
     "done": N_("Done. Well kept."),
     "changed": N_("Changed. Both of you get the new version by mail."),
+    "same": N_("It says so already. Nothing was changed, and nobody gets a mail."),
     "let-go": N_("Let go. Both of you get the new version by mail."),
     "not-met": N_("Noted. The conversation is owed and gets a new time by itself."),
     "met": N_("Noted. It took place."),
