@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 from threading import Thread
+from unicodedata import normalize
 
 import pytest
 from cryptography.fernet import Fernet
@@ -184,6 +185,15 @@ def test_r14_signs_that_nobody_sees_are_not_read(desk: Desk) -> None:
     unseen = file.read_text().replace("## The", "## \u200bThe").replace("Draft", "\u202eDraft\u2066 \ufeff")
     desk.told("contract", "record", session, desk.write("unseen.md", unseen), "--yes")
     assert "- Draft one page on direction by" in desk.told("contract", "show", session)
+
+
+def test_letters_whose_dots_stand_apart_are_read_as_letters(desk: Desk) -> None:
+    """As a Mac writes them."""
+    german = desk.told("contract", "template", "--language", "de").replace("\n-\n", "\n- nichts\n")
+    text = normalize("NFD", german.replace("noch keine Antwort. -->", "noch keine Antwort. -->\nWohin für Ána?"))
+    session = just_held(desk)
+    desk.told("contract", "record", session, desk.write("apart.md", text), "--yes")
+    assert "Wohin für Ána?" in desk.told("contract", "show", session)
 
 
 def test_a_date_far_away_is_told_and_changes_nothing(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -35,8 +36,9 @@ _GAPS = re.compile(r"\n{3,}")
 
 
 def visible(text: str) -> str:
-    """What a person wrote, without the signs that come along with a copied text and that nobody sees."""
-    return text.translate(_UNSEEN)
+    """What a person wrote, as it looks: letters and their dots are one sign, and what comes along with a copied text
+    though nobody sees it is left out."""
+    return normalize("NFC", text.translate(_UNSEEN))
 
 
 def line(text: str) -> str:

@@ -113,6 +113,7 @@ def test_r14_the_four_parts_are_read() -> None:
         lambda text: text.replace("\n", "   \t\n"),
         lambda text: text.replace("## ", "### ").replace("question\n", "question: ##\n"),
         lambda text: text.replace("## ", "##"),
+        lambda text: text.replace("## Their commitments", "##\u00a0**Their\u00a0commitments:**"),
         lambda text: text.replace("- ", "•\u00a0"),
         lambda text: text.replace("by 2027-02-15", "(by 2027\u201102\u201115)."),
         lambda text: text.replace("  - ", "\t"),
@@ -198,7 +199,6 @@ def test_whatever_is_given_only_problems_are_raised(text: str) -> None:
         ("## The open question", "## Their commitments", 17, "is not a list item"),
         ("## The open question", "## The open qestion", 16, "Did you mean `## The open question`?"),
         (" by 2027-01-29", "", 11, "This commitment has no date."),
-        (" by 2027-01-29", " by 29.01.2027", 11, "This commitment has no date."),
         ("2027-01-29", "2027-02-30", 11, "There is no such day."),
         ("* Introduce Sam to the head of platform by", "* by", 11, "says when, but not what"),
         ("* Introduce", "Introduce", 11, "not a list item. Begin it with `- `"),
@@ -242,6 +242,31 @@ def test_days_near_enough_and_those_agreed_before_are_read() -> None:
         assert parse(FULL.replace("2027-0", f"{year}-0"), "c.md", days_for(today))
     old = FULL.replace("2027-03-01", "2024-03-01")
     assert parse(old, "c.md", days_for(today, days_of(parse(old, "c.md"))))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["by 13.03.2027", "by 2027/3/13", "by 13/03/2027", "by 03/13/2027", "by 13 March 2027", "by March 13th, 2027.",
+     "by 13. März 2027", "due 2027-03-13", "(by: 13 Mar 2027)", "2027-03-13"],
+)  # fmt: skip
+def test_a_day_written_in_another_way_is_told_as_it_should_be(written: str) -> None:
+    assert only(FULL.replace("by 2027-01-29", written)) == (
+        "c.md:11: The day of this commitment is written in another way. End the line with `by 2027-03-13`."
+    )
+
+
+@pytest.mark.parametrize("written", ["by 03/04/2027", "by 3-4-2027", "by 4.03/2027"])
+def test_a_day_that_can_be_read_in_two_ways_is_not_guessed(written: str) -> None:
+    assert only(FULL.replace("by 2027-01-29", written)) == (
+        "c.md:11: The day of this commitment can be read in two ways. End the line with the day, as in `by 2027-02-15`."
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ["by 31/31/2027", "by 13 May", "by 1 Marble 2027", "by ² ³ 2027", "by 27-03-01", "2027"]
+)
+def test_what_is_no_day_is_not_taken_for_one(written: str) -> None:
+    assert "This commitment has no date." in only(FULL.replace("by 2027-01-29", written))
 
 
 def test_a_heading_meant_is_not_reported_missing_as_well() -> None:
@@ -339,7 +364,11 @@ def test_a_german_file_says_the_same() -> None:
         ("## Die offene Frage", "## Die offenen Fragen", "Did you mean `## Die offene Frage`?"),
         ("## Meine Zusagen", "## Geschenke", "`## Zusagen deines Gegenübers`, `## Zusagen der Führungskraft`"),
         (" bis 29.01.2027", " bis 31.02.2027", "There is no such day."),
-        (" bis 29.01.2027", " am 29.01.2027", "This commitment has no date."),
+        (" bis 29.01.2027", " demnächst", "This commitment has no date. End the line with the day, as in `bis 2027-"),
+        (" bis 29.01.2027", " am 29.01.2027", "written in another way. End the line with `bis 2027-01-29`."),
+        (" bis 29.01.2027", " bis 3. März 2027", "written in another way. End the line with `bis 2027-03-03`."),
+        ("* Ich stelle Sam der Plattformleitung vor bis", "* bis", "Write what will be done before `bis`."),
+        ("  - Erfolg:", "  - Und:", "Only `Unterstützung:` and `Erfolg:` go under a commitment."),
         ("- 2027-02: wie", "- im Februar: wie", "Write `- 2027-02: was`."),
         ("  - Erfolg:", "  - Unterstützung:", "`unterstützung:` stands here again."),
         ("\nnichts\n", "\n", "Write die Frage, or `- nichts` if that is what you agreed."),
@@ -362,7 +391,7 @@ def test_a_german_form_names_what_it_takes_and_says_what_is_missing() -> None:
     assert "# Dana Berg und Sam, 2027-01-15" in empty.replace("  ", " ")
     assert "2027-02-12 oder 12.02.2027" in empty
     assert [line.partition(": ")[2] for line in problems(empty)] == [
-        *["Nothing is written here. Fill the line, or delete it; an empty part says `- none`."] * 3,
+        *["Nothing is written here. Fill the line, or delete it; an empty part says `- nichts`."] * 3,
         "Nothing stands under `## Die offene Frage`. Write die Frage, or `- nichts` if that is what you agreed.",
     ]
 

@@ -70,6 +70,7 @@ class _Item:
 
     line: int
     indent: int
+    form: Form
     fields: dict[str, str]
     last: str = "text"
 
@@ -273,7 +274,7 @@ def _items(part: Part, sections: dict[Part, _Section], note: _Note) -> list[_Ite
             continue
         match = _ITEM.fullmatch(line.text)
         if match:
-            items.append(_Item(line.number, line.indent, {"text": match[1] or ""}))
+            items.append(_Item(line.number, line.indent, section.form, {"text": match[1] or ""}))
         elif not lost:
             note(
                 line.number, "This line is not a list item.", f"Begin it with `- `, as in {section.form.example(part)}."
@@ -309,7 +310,8 @@ def _hangs(part: Part, item: _Item, line: _Line, note: _Note) -> bool:
             note(line.number, f"`{under[1].lower()}:` stands here again.", "Say it once for each commitment.")
         item.fields[name], item.last = under[2], name
     elif deeper and marked:
-        note(line.number, "This line is a list inside a list.", "Only `support:` and `success:` go under a commitment.")
+        remedy = f"Only `{item.form.support}:` and `{item.form.success}:` go under a commitment."
+        note(line.number, "This line is a list inside a list.", remedy)
     elif deeper:
         item.go_on(line.text)
     return bool(under) or deeper
@@ -317,7 +319,8 @@ def _hangs(part: Part, item: _Item, line: _Line, note: _Note) -> bool:
 
 def _filled(item: _Item, note: _Note) -> bool:
     if not item.text:
-        note(item.line, "Nothing is written here.", "Fill the line, or delete it; an empty part says `- none`.")
+        remedy = f"Fill the line, or delete it; an empty part says `- {item.form.none}`."
+        note(item.line, "Nothing is written here.", remedy)
     return bool(item.text)
 
 
@@ -332,11 +335,11 @@ def _promises(part: Part, sections: dict[Part, _Section], note: _Note) -> tuple[
 def _promise(item: _Item, note: _Note) -> Promise | None:
     match = _DUE.fullmatch(item.fields["text"])
     if match is None:
-        note(item.line, "This commitment has no date.", "End the line with the day, as in `by 2027-02-15`.")
+        note(item.line, *_undated(item))
         return None
     text = _unescape((match[1] or "").rstrip(" ,;"))
     if not text:
-        note(item.line, "This commitment says when, but not what.", "Write what will be done before `by`.")
+        note(item.line, "This commitment says when, but not what.", f"Write what will be done before `{item.form.by}`.")
         return None
     numbers = [number for number in match.groups()[1:] if number]
     due = _day(*(numbers if len(numbers[0]) == 4 else reversed(numbers)))
@@ -347,18 +350,53 @@ def _promise(item: _Item, note: _Note) -> Promise | None:
     return Promise(text=text, due=due, line=item.line, **under)
 
 
+def _undated(item: _Item) -> tuple[str, str]:
+    """What to say of a commitment that ends with no day, or with one that is written in another way."""
+    meant, by = set(_meant(item.fields["text"])), item.form.by
+    if len(meant) == 1:
+        return "The day of this commitment is written in another way.", f"End the line with `{by} {meant.pop()}`."
+    what = "The day of this commitment can be read in two ways." if meant else "This commitment has no date."
+    return what, f"End the line with the day, as in `{by} 2027-02-15`."
+
+
+def _meant(text: str) -> Iterator[date]:
+    """The days that the end of a text may mean: year, day or month first, and the month by its name."""
+    words = re.findall(r"[^\W_]+", text.casefold())[-3:]
+    numbers = [_number(word) for word in words]
+    if len(words) < 3 or not all(numbers):
+        return
+    first, second, third = numbers
+    if first >= 1000:
+        orders = [(first, second, third)]
+    elif words[0].isalpha():
+        orders = [(third, first, second)]
+    elif words[1].isalpha() or re.search(_DOTTED + r"\W*$", text):
+        orders = [(third, second, first)]
+    else:
+        orders = [(third, second, first), (third, first, second)]
+    yield from (found for year, *rest in orders if year >= 1000 and (found := _day(year, *rest)))
+
+
+def _number(word: str) -> int:
+    """The number in `1st`, `01` or `january`; 0 when there is none."""
+    found = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th)?", word)
+    if found or len(word) < 3:
+        return int(found[1]) if found else 0
+    months = (one for form in FORMS.values() for one in enumerate(form.months.split(), 1))
+    return next((number for number, name in months if name.startswith(word)), 0)
+
+
 def _reviews(sections: dict[Part, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
-    form = sections[Part.REVIEWS].form if Part.REVIEWS in sections else ENGLISH
-    found = (_review(item, form, note) for item in _items(Part.REVIEWS, sections, note) if _filled(item, note))
+    found = (_review(item, note) for item in _items(Part.REVIEWS, sections, note) if _filled(item, note))
     return tuple(point for point in found if point)
 
 
-def _review(item: _Item, form: Form, note: _Note) -> ReviewPoint | None:
+def _review(item: _Item, note: _Note) -> ReviewPoint | None:
     match = _MONTH.fullmatch(item.fields["text"])
     if match is None:
-        note(item.line, "This line does not begin with a month.", f"Write {form.example(Part.REVIEWS)}.")
+        note(item.line, "This line does not begin with a month.", f"Write {item.form.example(Part.REVIEWS)}.")
         return None
-    month = _day(match[1], match[2], "1")
+    month = _day(match[1], match[2], 1)
     if month is None:
         note(item.line, "There is no such month.", "Write the month as year-month: `2027-02`.")
     elif not match[3]:
@@ -373,7 +411,7 @@ def _question(sections: dict[Part, _Section], note: _Note) -> str:
     return "\n".join(_unescape(line.text) for line in section.lines)
 
 
-def _day(year: str, month: str, day: str) -> date | None:
+def _day(year: str | int, month: str | int, day: str | int) -> date | None:
     try:
         return date(int(year), int(month), int(day))
     except ValueError:

@@ -38,6 +38,7 @@ class Form:
     none: str
     support: str
     success: str
+    months: str
     what: str  #: stands for a text in an example
     the_question: str
     blank: str  #: the file to fill in
@@ -68,6 +69,7 @@ ENGLISH = Form(
     none="none",
     support="support",
     success="success",
+    months="january february march april may june july august september october november december",
     what="what",
     the_question="the question",
     blank="""\
@@ -129,6 +131,7 @@ GERMAN = Form(
     none="nichts",
     support="Unterstützung",
     success="Erfolg",
+    months="januar februar märz april mai juni juli august september oktober november dezember",
     what="was",
     the_question="die Frage",
     blank="""\
