@@ -237,6 +237,16 @@ def test_a_commitment_is_done_changed_or_let_go(room: Room, deed: str, standing:
     assert client.get(answer.headers["Location"]).status_code == 200
 
 
+def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(room: Room) -> None:
+    session, one, long = room.agreed().id, room.commitment("report"), "Ask " + "and ask " * 240
+    room.office.worker.acts.change(one, text=long.strip())
+    client, where = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}"
+    for text_, kept in ((long, long.strip()), (long * 2, long.strip())):
+        send(client, where, f"{where}/commitment/{one}/change", text=text_, due="2026-12-24")
+        (promise,) = room.office.store.content.revisions(session)[-1].contract.report
+        assert (promise.text, promise.due) == (kept, date(2026, 12, 24))
+
+
 @pytest.mark.parametrize("due", ["soon", "2062-12-01", "2016-12-01"])
 def test_a_change_without_a_day_of_these_years_is_told_beside_the_field(room: Room, due: str) -> None:
     session, one = room.agreed().id, room.commitment("report")

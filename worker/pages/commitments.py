@@ -9,7 +9,7 @@ from flask import Response, abort, request, url_for
 from worker.domain.model import Owner, Standing
 from worker.domain.promises import days_for
 from worker.letters import Kept
-from worker.pages.forms import LONGEST_SENT, day_of
+from worker.pages.forms import LONGEST, LONGEST_SENT, day_of
 from worker.pages.site import go, site
 from worker.reading import Line, Reading
 from worker.words import line
@@ -45,8 +45,8 @@ def ended(commitment_id: str, deed: str, endpoint: str, **values: str) -> Respon
     elif deed == "let-go":
         acts.close(commitment_id, Standing.LET_GO, reason)
     elif deed == "change":
-        text, due = line(request.form.get("text", ""))[:LONGEST_SENT], day_of(request.form.get("due", ""))
-        if text and due and _near(commitment_id, due):
+        text, due = line(request.form.get("text", "")), day_of(request.form.get("due", ""))
+        if 0 < len(text) <= LONGEST and due and _near(commitment_id, due):
             said = said if acts.change(commitment_id, text=text, due=due, reason=reason) else {"said": "same"}
         else:
             said = {"wrong": commitment_id, "_anchor": commitment_id}
