@@ -132,12 +132,17 @@ def test_r18_what_says_the_same_is_said_and_is_no_new_revision(desk: Desk) -> No
     assert all(after[name] == before[name] for name in ("contract", "commitment", "message"))
 
 
-def test_why_a_commitment_changes_is_kept_sealed(desk: Desk) -> None:
+def test_r18_a_commitment_stays_itself_whatever_it_becomes_and_why_is_kept_sealed(desk: Desk) -> None:
     desk.told("contract", "record", just_held(desk), contract_file(desk), "--yes")
-    one = desk.json("commitment", "list")[0]["commitment"]
-    desk.told("commitment", "change", one, "--text", "Ask Ana", "--reason", SECRET)
-    (sealed,) = (row.sealed for row in desk.rows()["commitment"] if row.id == one)
-    assert json.loads(Seal([KEY]).open(sealed))["reason"] == SECRET
+    ones = [one["commitment"] for one in desk.json("commitment", "list")]
+    for one, days in zip(ones, (40, 50), strict=True):
+        due = f"{utcnow() + days * DAY:%Y-%m-%d}"
+        desk.told("commitment", "change", one, "--text", "Ask Ana", "--due", due, "--reason", SECRET)
+        (row,) = (row for row in desk.rows()["commitment"] if row.id == one)
+        assert (row.standing, f"{row.due:%Y-%m-%d}") == ("open", due)
+        told = json.loads(Seal([KEY]).open(row.sealed))
+        assert (told["text"], told["reason"]) == ("Ask Ana", SECRET)
+    assert len(desk.rows()["commitment"]) == 2
 
 
 def test_a_template_says_what_is_still_to_be_written(desk: Desk) -> None:

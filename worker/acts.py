@@ -42,6 +42,8 @@ LEASE = timedelta(minutes=1)
 #: A sweep may have the two in its hands: how often, and how long between, an act asks again. Seconds.
 TRIES, PAUSE = 100, 0.1
 
+#: What becomes of commitments, by their ids, and why.
+_Changes = Mapping[str, tuple[Promise, str]]
 #: Changes the working copy of a pair; returns what has to be written with it, if anything.
 Act = Callable[[Planning], Callable[[Connection], None] | None]
 
@@ -122,15 +124,16 @@ class Acts:
 
     # --- contract ---
 
-    def record(
-        self, session_id: str, contract: Contract, after: int | None = None, reasons: Mapping[str, str] | None = None
-    ) -> int:
+    def record(self, session_id: str, contract: Contract, after: int | None = None) -> int:
         """Record a contract, or a new revision of it; returns the revision. The summary leaves with the next tick.
 
         What says the same as the newest revision is that revision: nobody is written to again. With `after`, what was
         being written on its page is recorded, and done with: only when the newest revision is the one it was begun on
-        (0: there was none). With `reasons`, why some of the commitments change, by their ids.
+        (0: there was none).
         """
+        return self._record(session_id, contract, after, {})
+
+    def _record(self, session_id: str, contract: Contract, after: int | None, changes: _Changes) -> int:
         revisions = self._store.content.revisions(session_id)
         same = bool(revisions) and not compare(revisions[-1].contract, contract)
         number = len(revisions) + (not same)
@@ -144,7 +147,7 @@ class Acts:
                 raise Refused("Another revision of this contract was recorded meanwhile. Look at it first.")
             if same:
                 return lambda connection: content.drop_sketch(connection, session_id) if after is not None else None
-            identified = _identified(session.id, number, old, contract)
+            identified = _identified(session.id, number, old, contract, changes)
             ids = {c.id for c, _ in old}
             # What was done stays in the contract, and stays done.
             promises = [
@@ -157,7 +160,7 @@ class Acts:
             def write(connection: Connection) -> None:
                 content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
                 for dated, promise in promises:
-                    content.seal_promise(connection, dated.id, promise, (reasons or {}).get(dated.id, ""))
+                    content.seal_promise(connection, dated.id, promise, changes.get(dated.id, (promise, ""))[1])
                 if after is not None:
                     content.drop_sketch(connection, session_id)
 
@@ -202,7 +205,7 @@ class Acts:
         contract = _with_promise(revisions[-1].contract, commitment.owner, promise, new)
         if new is None:
             self._end(commitment, promise, standing, reason)
-        self.record(commitment.session, contract, reasons={commitment.id: reason})
+        self._record(commitment.session, contract, None, {commitment.id: (new, reason)} if new else {})
 
     def _commitment(self, commitment_id: str) -> tuple[Commitment, Promise]:
         found = self._store.register.commitment(commitment_id)
@@ -259,13 +262,17 @@ class Acts:
 
 
 def _identified(
-    session_id: str, revision: int, old: Sequence[tuple[Commitment, Promise]], contract: Contract
+    session_id: str,
+    revision: int,
+    old: Sequence[tuple[Commitment, Promise]],
+    contract: Contract,
+    changes: _Changes,
 ) -> list[tuple[Dated, Promise]]:
     """Each promise with the id of the commitment it continues, or with a new one."""
     found: list[tuple[Dated, Promise]] = []
     for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
-        before = [(c.id, promise) for c, promise in old if c.owner is owner]
-        words = {one: promise.text for one, promise in before}
+        words = {c.id: promise.text for c, promise in old if c.owner is owner}
+        before = [(c.id, changes.get(c.id, (promise, ""))[0]) for c, promise in old if c.owner is owner]
         for n, (promise, known) in enumerate(zip(promises, carry(before, promises), strict=True)):
             if promise.due is None:
                 raise Refused("A commitment has no date. Give every commitment one: `by 2027-02-15`.")
