@@ -42,8 +42,8 @@ LEASE = timedelta(minutes=1)
 #: A sweep may have the two in its hands: how often, and how long between, an act asks again. Seconds.
 TRIES, PAUSE = 100, 0.1
 
-#: What becomes of commitments, by their ids, and why.
-_Changes = Mapping[str, tuple[Promise, str]]
+#: What becomes of commitments, by their ids (None: they are let go), and why.
+_Changes = Mapping[str, tuple[Promise | None, str]]
 #: Changes the working copy of a pair; returns what has to be written with it, if anything.
 Act = Callable[[Planning], Callable[[Connection], None] | None]
 
@@ -135,10 +135,12 @@ class Acts:
 
     def _record(self, session_id: str, contract: Contract, after: int | None, changes: _Changes) -> int:
         revisions = self._store.content.revisions(session_id)
-        same = bool(revisions) and not compare(revisions[-1].contract, contract)
+        let_go = {one for one, (becomes, _) in changes.items() if becomes is None}
+        same = bool(revisions) and not let_go and not compare(revisions[-1].contract, contract)
         number = len(revisions) + (not same)
         known = self._promises(session_id)
-        old = [(c, promise) for c, promise in known if c.open]
+        gone = [(c, promise) for c, promise in known if c.id in let_go]
+        old = [(c, promise) for c, promise in known if c.open and c.id not in let_go]
         done = {(c.owner, promise.text, promise.due) for c, promise in known if c.standing is Standing.DONE}
 
         def act(p: Planning, session: Session) -> Callable[[Connection], None]:
@@ -155,12 +157,15 @@ class Acts:
                 for dated, promise in identified
                 if dated.id in ids or (dated.owner, promise.text, promise.due) not in done
             ]
+            for c, _ in gone:
+                acts.close(p, p.commitments.get(c.id, c), Standing.LET_GO)
             acts.record(p, session, [dated for dated, _ in promises], number)
 
             def write(connection: Connection) -> None:
                 content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
-                for dated, promise in promises:
-                    content.seal_promise(connection, dated.id, promise, changes.get(dated.id, (promise, ""))[1])
+                words = [(c.id, promise) for c, promise in gone] + [(dated.id, promise) for dated, promise in promises]
+                for one, promise in words:
+                    content.seal_promise(connection, one, promise, changes.get(one, (None, ""))[1])
                 if after is not None:
                     content.drop_sketch(connection, session_id)
 
@@ -172,10 +177,15 @@ class Acts:
     def close(self, commitment_id: str, standing: Standing, reason: str = "") -> None:
         """A commitment is done, or let go; of the latter both hear, in a new revision (R-18)."""
         commitment, promise = self._commitment(commitment_id)
-        if standing is Standing.DONE:
-            self._end(commitment, promise, standing, reason)
-        else:
-            self._revise(commitment, promise, None, standing, reason)
+        if standing is not Standing.DONE:
+            self._revise(commitment, promise, None, reason)
+            return
+
+        def act(p: Planning) -> Callable[[Connection], None]:
+            acts.close(p, p.commitments.get(commitment.id, commitment), standing)
+            return lambda connection: self._store.content.seal_promise(connection, commitment.id, promise, reason)
+
+        self._on_pair(commitment.pair, act)
 
     def change(self, commitment_id: str, *, text: str = "", due: date | None = None, reason: str = "") -> bool:
         """A commitment gets other words or another date; both hear of it, in a new revision. False when it is
@@ -185,27 +195,16 @@ class Acts:
         if due and due not in days:
             raise Refused(f"{due} is too long ago or too far ahead. Give one {days}.")
         new = replace(promise, text=text or promise.text, due=due or promise.due)
-        self._revise(commitment, promise, new, Standing.CHANGED, reason)
+        self._revise(commitment, promise, new, reason)
         return new != promise
 
-    def _end(self, commitment: Commitment, promise: Promise, standing: Standing, reason: str) -> None:
-        def act(p: Planning) -> Callable[[Connection], None]:
-            acts.close(p, p.commitments.get(commitment.id, commitment), standing)
-            return lambda connection: self._store.content.seal_promise(connection, commitment.id, promise, reason)
-
-        self._on_pair(commitment.pair, act)
-
-    def _revise(
-        self, commitment: Commitment, promise: Promise, new: Promise | None, standing: Standing, reason: str
-    ) -> None:
+    def _revise(self, commitment: Commitment, promise: Promise, new: Promise | None, reason: str) -> None:
         """Write the contract anew with one promise changed or taken out."""
         if not commitment.open:
             raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
         revisions = self._store.content.revisions(commitment.session)
         contract = _with_promise(revisions[-1].contract, commitment.owner, promise, new)
-        if new is None:
-            self._end(commitment, promise, standing, reason)
-        self._record(commitment.session, contract, None, {commitment.id: (new, reason)} if new else {})
+        self._record(commitment.session, contract, None, {commitment.id: (new, reason)})
 
     def _commitment(self, commitment_id: str) -> tuple[Commitment, Promise]:
         found = self._store.register.commitment(commitment_id)
@@ -272,7 +271,7 @@ def _identified(
     found: list[tuple[Dated, Promise]] = []
     for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
         words = {c.id: promise.text for c, promise in old if c.owner is owner}
-        before = [(c.id, changes.get(c.id, (promise, ""))[0]) for c, promise in old if c.owner is owner]
+        before = [(c.id, changes.get(c.id, (None, ""))[0] or promise) for c, promise in old if c.owner is owner]
         for n, (promise, known) in enumerate(zip(promises, carry(before, promises), strict=True)):
             if promise.due is None:
                 raise Refused("A commitment has no date. Give every commitment one: `by 2027-02-15`.")

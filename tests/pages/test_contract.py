@@ -1,6 +1,7 @@
 """Writing a contract down: kept while it is written, seen before it is sent, changed when things change."""
 
 import re
+import sqlite3
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -235,6 +236,16 @@ def test_a_commitment_is_done_changed_or_let_go(room: Room, deed: str, standing:
     assert found.standing == standing
     assert (found.due == date(2026, 12, 24)) == (deed == "change")
     assert client.get(answer.headers["Location"]).status_code == 200
+
+
+def test_a_commitment_is_let_go_in_the_contract_and_on_the_list_or_in_neither(room: Room) -> None:
+    """When the new revision can't be written, nothing is."""
+    one, before = room.commitment("report"), room.everything()
+    with room.office.store.database.write() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON contract BEGIN SELECT RAISE(ABORT, ''); END")
+    with pytest.raises(sqlite3.IntegrityError):
+        room.office.worker.acts.close(one, Standing.LET_GO)
+    assert room.everything() == before
 
 
 def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(room: Room) -> None:
