@@ -7,6 +7,9 @@ demo moves through a quarter without patching anything.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+#: The years that anybody means: further away, clocks know no rules, and dates come to an end.
+YEARS = range(2000, 2100)
+
 #: Returns the current instant, aware, in UTC.
 Clock = Callable[[], datetime]
 

@@ -13,14 +13,13 @@ from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 
+from worker.clock import YEARS
 from worker.domain.model import Address, Every, Preference, WorkingHours
 from worker.domain.worktime import known_country, parse_hours
 
 #: Lengths a career session may be given (T-1), in minutes.
 MINUTES = range(60, 91)
 MAX_NAME = 200
-#: The years that anybody means: further away, clocks know no rules, and calendars come to an end.
-YEARS = range(2000, 2100)
 
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.clock import YEARS
 from worker.errors import LongarcError, Problem, Problems, Refused, UnknownName
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ pair_argument = click.argument("pair", nargs=-1, required=True, metavar="PAIR")
 session_argument = click.argument("session", metavar="SESSION")
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
-#: The years that anybody means; further away clocks know no rules, and dates come to an end.
-YEARS = range(2000, 2100)
 #: People write little; nobody means a file larger than this, in bytes.
 LARGEST = 1_000_000
 #: How long somebody who feeds a pipe may take to begin. Seconds.
