@@ -73,7 +73,7 @@ class Boundaries:
 class Life:
     """One process, from its start to its end."""
 
-    def __init__(self, command: dict[str, Any], tell: Callable[[str], None], warm: Office) -> None:
+    def __init__(self, command: dict[str, Any], tell: Callable[[str], None]) -> None:
         self._command = command
         self._tell = tell
         self.clock = SteppedClock(datetime.fromisoformat(command["at"]))
@@ -84,7 +84,6 @@ class Life:
             mail={"from": "longarc@corp.example", "operator_by": command["mailer"]},
         )
         self.worker = build(known, self.clock)
-        self.worker.outbox._emails = warm.worker.emails  # its templates are compiled
         if not Path(make_url(known.database).database or "").exists():
             self.worker.store.migrate()
         Boundaries(tell, command.get("kill")).around(self.worker, command["calendar"])
@@ -151,17 +150,17 @@ class Life:
         return next((s for s in found if s.kind is Kind.CAREER and s.state is state), None)
 
 
-def live(command: dict[str, Any], warm: Office) -> None:
+def live(command: dict[str, Any]) -> None:
     """Do what is asked, telling of it in a file: what was told outlives a kill."""
     told = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def tell(line: str) -> None:
         os.write(told, f"{line}\n".encode())
 
-    Life(command, tell, warm).live()
+    Life(command, tell).live()
 
 
-def warm_up() -> Office:
+def warm_up() -> None:
     """Import, read and compile whatever that is done to on first use, so that not every process has to."""
     for name in (*base.CALENDARS, *base.MAILERS):
         base.load({**base.CALENDARS, **base.MAILERS}, name)
@@ -172,18 +171,17 @@ def warm_up() -> Office:
     office.worker.acts.record(held.id, contract(office.clock()))
     office.tick()
     office.close()
-    return office
 
 
 def main() -> None:
-    warm = warm_up()
+    warm_up()
     for line in sys.stdin:
         command = json.loads(line)
         child = os.fork()
         if not child:
             code = 1
             try:
-                live(command, warm)
+                live(command)
                 code = 0
             except Exception:
                 traceback.print_exc()

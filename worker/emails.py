@@ -15,15 +15,13 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from jinja2 import Environment, Template
-
 from worker.domain.model import Person
 from worker.errors import Problem, Problems
 from worker.letters import LINKS, MESSAGES, Kept, Letter
 from worker.proof import misplaced, misspelt, mistakes, untranslated
 from worker.reading import Reading
-from worker.templates import PARTS, StyledLoader, environment, folder
-from worker.words import Languages, Words, fold, line
+from worker.templates import PARTS, MailTemplates, ours
+from worker.words import fold, line
 
 __all__ = ["LINKS", "MESSAGES", "Emails", "Envelopes", "Kept", "Letter"]
 
@@ -51,26 +49,24 @@ _POLICY = default.clone(header_factory=_registry)
 
 
 class Emails:
-    """Renders letters. Templates and catalogues are read when first needed and kept.
+    """Renders letters.
 
     `overrides` is a folder laid out like `templates/emails`, of which a company writes only what it wants to be
     different; `overrides/locale` may hold catalogues of its own.
     """
 
     def __init__(self, *, sender: str, domain: str, overrides: Path | None = None, product: str = "Longarc") -> None:
-        ours = folder()
         self._sender = sender
         self._domain = domain
         self._product = product
         self._overrides = overrides
-        self._loader = StyledLoader(*([overrides] if overrides else []), ours / "emails")
-        self._languages = Languages([*([overrides / "locale"] if overrides else []), ours / "locale"])
-        self._environments: dict[str, tuple[Environment, Environment]] = {}
+        self._templates = MailTemplates(overrides) if overrides else ours()
+        self._languages = self._templates.languages
 
     def render(self, letter: Letter) -> EmailMessage:
         """The mail, ready to be handed to a mailer. Raises jinja2's TemplateError when a template is wrong."""
         words = self._languages.words(letter.to.locale)
-        subject, text, html = self._templates(letter.name, words)
+        subject, text, html = self._templates.of(letter.name, words)
         names = Reading(letter, words).names()
         names["product"] = self._product
         names["subject"] = line(subject.render(names))
@@ -100,16 +96,6 @@ class Emails:
     def speaks(self, locale: str) -> bool:
         """Whether somebody with that locale is written to in their language; in English otherwise."""
         return self._languages.speaks(locale)
-
-    def _templates(self, name: str, words: Words) -> tuple[Template, Template, Template]:
-        if words.tag not in self._environments:
-            self._environments[words.tag] = (
-                environment(self._loader, words, html=False),
-                environment(self._loader, words, html=True),
-            )
-        text, html = self._environments[words.tag]
-        subject, plain, rich = (f"{name}/{part}" for part in PARTS)
-        return text.get_template(subject), text.get_template(plain), html.get_template(rich)
 
     def _address(self, message: EmailMessage, letter: Letter) -> None:
         """Who writes, who reads, and whom an answer reaches."""

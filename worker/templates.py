@@ -17,12 +17,13 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    Template,
     TemplateNotFound,
     select_autoescape,
 )
 from markupsafe import Markup
 
-from worker.words import Words
+from worker.words import Languages, Words
 
 #: What makes a mail, in a folder of the message's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
@@ -75,6 +76,31 @@ class StyledLoader(BaseLoader):
         return css_inline.CSSInliner(
             inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css
         )
+
+
+class MailTemplates:
+    """The templates and catalogues of mails, each read when it is first needed, and kept."""
+
+    def __init__(self, overrides: Path | None = None) -> None:
+        first = (overrides,) if overrides else ()
+        self.languages = Languages([one / "locale" for one in (*first, folder())])
+        self._loader = StyledLoader(*first, folder() / "emails")
+        self._environments: dict[str, tuple[Environment, Environment]] = {}
+
+    def of(self, name: str, words: Words) -> tuple[Template, Template, Template]:
+        """The three of that message, in the order of PARTS."""
+        if words.tag not in self._environments:
+            plain, rich = (environment(self._loader, words, html=html) for html in (False, True))
+            self._environments[words.tag] = plain, rich
+        text, html = self._environments[words.tag]
+        subject, body, page = (f"{name}/{part}" for part in PARTS)
+        return text.get_template(subject), text.get_template(body), html.get_template(page)
+
+
+@lru_cache(1)
+def ours() -> MailTemplates:
+    """Those that come with us. They don't change, so a process reads them once."""
+    return MailTemplates()
 
 
 def environment(loader: BaseLoader, words: Words, *, html: bool) -> Environment:
