@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from tests.worlds import Office, contract, pair, pairs, person, settings
+from tests.worlds import Office, contract, new_store, pair, pairs, person, settings
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Kind, Session, State
@@ -164,6 +164,9 @@ def warm_up() -> None:
     """Import, read and compile whatever that is done to on first use, so that not every process has to."""
     for name in (*base.CALENDARS, *base.MAILERS):
         base.load({**base.CALENDARS, **base.MAILERS}, name)
+    store = new_store("sqlite://")
+    store.migrate()
+    store.close()
     office = Office()
     office.tick()
     held = office.hold()
