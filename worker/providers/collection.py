@@ -18,6 +18,7 @@ from worker.domain.model import Address, Event, EventRef, Span
 from worker.errors import InvalidResponse
 from worker.providers import icalendars
 from worker.providers.dav import CS, C, D, Dav, DeadToken, Entry, Multistatus, child, document, element
+from worker.providers.salvage import salvage
 
 log = logging.getLogger(__name__)
 
@@ -108,12 +109,12 @@ class Collection:
     # --- many resources ---------------------------------------------------------------------------------------------
 
     def query(self, start: datetime, end: datetime | None) -> list[Resource]:
-        """Everything that lies, at least in part, between the two. Raises InvalidResponse when one can't be read."""
+        """Everything that can be read and lies, at least in part, between the two."""
         bounds = {"start": _stamp(start)} | ({"end": _stamp(end)} if end else {})
         events = element("C:comp-filter", element("C:time-range", **bounds), name="VEVENT")
         content = _wanted(read=True) + element("C:filter", element("C:comp-filter", events, name="VCALENDAR"))
         answer = self._dav.report(self._url, document("C:calendar-query", content), depth=1)
-        return [self._resource(entry) for entry in answer.entries if entry.text(f"{C}calendar-data")]
+        return self._readable(answer.entries)
 
     def multiget(self, names: Names[str]) -> list[Resource]:
         """Those of the named resources that exist and can be read."""
@@ -186,7 +187,7 @@ class Collection:
         return found
 
     def _resource(self, entry: Entry) -> Resource:
-        calendar = icalendars.parse(entry.text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
+        calendar = salvage(entry.text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
         return Resource(entry.name, entry.text(f"{D}getetag"), calendar)
 
     # --- proving ----------------------------------------------------------------------------------------------------

@@ -7,27 +7,32 @@ Read are times, states and addresses, never a title or a text. Where the standar
 - an all-day or floating time is taken in the zone of the calendar's owner, one of our own in the zone it was
   written with;
 - a time before 1900 or after 2200, which some write for "always", counts as that bound;
-- a series that happens more than once an hour, day and night, can't be read: nobody's time is like that, and following
-  it would take for ever.
+- a series that can't be followed (`worker.providers.series` says when), or an event that makes no sense, is logged by
+  a fingerprint of its UID and counts for the start and the end that it names itself, if it does; the rest of the
+  calendar is read all the same.
 """
 
+import logging
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
-from math import prod
 from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import recurring_ical_events
 from icalendar import Alarm, Calendar
 from icalendar import Event as VEvent
 from icalendar.prop import vCalAddress, vText
 
 from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
 from worker.errors import InvalidResponse
+from worker.providers import series
+from worker.providers.series import listed
+
+log = logging.getLogger(__name__)
 
 KEY = "X-LONGARC-KEY"  #: our tag
 ZONE = "X-LONGARC-ZONE"  #: the zone our all-day event was meant in
@@ -50,13 +55,9 @@ _ANSWERS = {
 _SHOWS = {"FREE": None, "TENTATIVE": Show.TENTATIVE, "OOF": Show.AWAY, "WORKINGELSEWHERE": None}
 UTC_ZONE = ZoneInfo("UTC")
 #: What the libraries raise over times that make no sense.
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-#: How often a series may happen a day, unless it ends after so many times.
-_OFTEN, _FEW = 24, 1000
-_A_DAY = {"HOURLY": 24, "MINUTELY": 24 * 60, "SECONDLY": 24 * 60 * 60}
-#: What multiplies the times of a rule, by how often it happens; of all others, all three.
-_FINER = {"HOURLY": ("BYMINUTE", "BYSECOND"), "MINUTELY": ("BYSECOND",), "SECONDLY": ()}
+UNREAD = {"action": "event_unreadable"}  #: goes along with a line of the log
 _MARGIN = timedelta(hours=26)  #: how far a local day can lie from the UTC day of the same name
 
 
@@ -90,7 +91,7 @@ def parse(text: str | bytes, where: str) -> Calendar:
     """The calendar object in `text`. Raises InvalidResponse, naming `where` it came from."""
     try:
         calendar = Calendar.from_ical(text)
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise InvalidResponse(f"{where} is not a readable calendar object.") from error
     if not isinstance(calendar, Calendar):
         raise InvalidResponse(f"{where} is not a calendar object.")
@@ -100,12 +101,15 @@ def parse(text: str | bytes, where: str) -> Calendar:
 def zone_of(calendar: Calendar) -> ZoneInfo | None:
     """The zone a calendar object names for its owner (a VTIMEZONE, or X-WR-TIMEZONE), if we know it."""
     names = [str(part.get("TZID", "")) for part in calendar.walk("VTIMEZONE")]
-    for name in [str(calendar.get("X-WR-TIMEZONE", "")), *names]:
-        try:
-            return ZoneInfo(name.removeprefix("/"))
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
-    return None
+    known = (_known_zone(name) for name in [str(calendar.get("X-WR-TIMEZONE", "")), *names])
+    return next((zone for zone in known if zone), None)
+
+
+def _known_zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name.removeprefix("/"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def main_event(calendar: Calendar) -> Any | None:
@@ -126,9 +130,12 @@ def key_of(event: Any) -> str | None:
 
 def span_of(event: Any, zone: ZoneInfo) -> Span:
     """When it is; local and all-day times are taken in `zone`."""
-    if ZONE in event:
-        zone = ZoneInfo(str(event[ZONE]))
-    start, end = _instant(event.start, zone), _instant(event.end, zone)
+    zone = _known_zone(str(event.get(ZONE, ""))) or zone
+    start = _instant(event.start, zone)
+    try:
+        end = _instant(event.end, zone)
+    except OverflowError:  # it lasts longer than there are years
+        end = _LAST
     return Span(start, max(start, end))
 
 
@@ -136,17 +143,15 @@ def events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | Non
     """What the object holds, as the owner of `ref.calendar` sees it.
 
     A series gives its occurrences inside `window`, each under an id of its own; a single event is given wherever it
-    lies when `window` is None, else only inside it. In a whole calendar, of many UIDs, these are the ids. Raises
-    InvalidResponse.
+    lies when `window` is None, else only inside it. In a whole calendar, of many UIDs, these are the ids. What can't
+    be read is left out; raises InvalidResponse for it when `window` is None, since then it is one event that is asked
+    for.
     """
-    try:
-        parts = _by_uid(calendar)
-        if len(parts) < 2:
-            return _events(calendar, ref, zone, window)
-        refs = {name: EventRef(ref.calendar, name, ref.etag) for name in parts}
-        return [event for name, part in parts.items() for event in _events(part, refs[name], zone, window)]
-    except _UNREADABLE as error:
-        raise InvalidResponse(f"{ref.calendar}: the event {ref.id} has times that can't be read.") from error
+    parts = _by_uid(calendar)
+    if len(parts) < 2:
+        return _events(calendar, ref, zone, window)
+    refs = {name: EventRef(ref.calendar, name, ref.etag) for name in parts}
+    return [event for name, part in parts.items() for event in _events(part, refs[name], zone, window)]
 
 
 def _by_uid(calendar: Calendar) -> dict[str, Calendar]:
@@ -157,42 +162,42 @@ def _by_uid(calendar: Calendar) -> dict[str, Calendar]:
 
 
 def _events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | None) -> list[Event]:
-    if not recurs(calendar):
-        found = [_event(event, ref, zone, series=None) for event in calendar.walk("VEVENT")]
-        return [event for event in found if window is None or _inside(event.span, window)]
+    parts, one_of_many = calendar.walk("VEVENT"), recurs(calendar)
     if window is None:
-        raise ValueError("a series has no end: a window is needed")
-    return _occurrences(calendar, ref, zone, window)
-
-
-def _occurrences(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span) -> list[Event]:
-    for event in calendar.walk("VEVENT"):
-        _refuse_often(event.get("RRULE", []))
-    wide = (window.start - _MARGIN, window.end + _MARGIN)
+        try:
+            if one_of_many:
+                raise ValueError("a series has no end: a window is needed")
+            return [_event(part, ref, zone, series=None) for part in parts]
+        except _UNREADABLE as error:
+            raise InvalidResponse(f"{ref.calendar}: the event {_mark(ref)} has times that can't be read.") from error
+    try:
+        if one_of_many:
+            parts = series.occurrences(calendar, window.start - _MARGIN, window.end + _MARGIN)
+    except _UNREADABLE:
+        _warn(ref)
+    read = _occurrence if one_of_many else partial(_event, series=None)
     found = []
-    for part in recurring_ical_events.of(calendar, components=["VEVENT"]).between(*wide):
-        original = part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else part.start
-        stamp = f"{original:%Y%m%d}" if _is_day(original) else f"{_instant(original, zone):%Y%m%dT%H%M%SZ}"
-        one = EventRef(ref.calendar, f"{ref.id}#{stamp}", ref.etag)
-        found.append(_event(part, one, zone, series=ref.id))
+    for part in parts:
+        try:
+            found.append(read(part, ref, zone))
+        except _UNREADABLE:
+            _warn(ref)
     return sorted((event for event in found if _inside(event.span, window)), key=lambda event: event.span)
 
 
-def _refuse_often(rules: Any) -> None:
-    """Raise ValueError for a rule that never gets anywhere, or happens all the time."""
-    for rule in _listed(rules):
-        parts = {name.upper(): _listed(value) for name, value in rule.items()}
-        often, interval = str(parts.get("FREQ", [""])[0]).upper(), int(parts.get("INTERVAL", [1])[0])
-        if interval < 1:
-            raise ValueError("an interval that leads nowhere")
-        times = prod(len(parts.get(name, [0])) for name in _FINER.get(often, ("BYHOUR", "BYMINUTE", "BYSECOND")))
-        count = int(parts.get("COUNT", [_FEW + 1])[0])
-        if _A_DAY.get(often, 1) * times > _OFTEN * interval and count > _FEW:
-            raise ValueError("more often than anybody's time")
+def _occurrence(part: Any, ref: EventRef, zone: ZoneInfo) -> Event:
+    original = part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else part.start
+    stamp = f"{original:%Y%m%d}" if _is_day(original) else f"{_instant(original, zone):%Y%m%dT%H%M%SZ}"
+    return _event(part, EventRef(ref.calendar, f"{ref.id}#{stamp}", ref.etag), zone, series=ref.id)
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _mark(ref: EventRef) -> str:
+    """Tells events apart without a word that somebody may have written."""
+    return sha256(ref.id.encode()).hexdigest()[:12]
+
+
+def _warn(ref: EventRef) -> None:
+    log.warning("%s: the event %s has times that can't be read", ref.calendar, _mark(ref), extra=UNREAD)
 
 
 def _inside(span: Span, window: Span) -> bool:
@@ -247,7 +252,7 @@ def _state(event: Any) -> str:
 
 
 def _attendees(event: Any) -> list[Any]:
-    return _listed(event.get("ATTENDEE", []))
+    return listed(event.get("ATTENDEE", []))
 
 
 def _address(value: Any) -> Address:
