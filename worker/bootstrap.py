@@ -275,6 +275,7 @@ def set_up_logging(level: str = "INFO", style: str = "text") -> None:
     stream = logging.StreamHandler(sys.stderr)
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     stream.setFormatter(JsonLines() if style == "json" else plain)
+    stream.addFilter(lambda record: record.name != "root")  # no words of ours: a library logs whole answers there
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())

@@ -1,14 +1,19 @@
 """The CalDAV provider keeps every promise on a real server, and says in one line what stands in its way."""
 
+import gzip
 import json
+import logging
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +24,7 @@ from icalendar import Calendar
 
 from tests.providers.conftest import CalDavHands, Watched
 from tests.providers.contract import WINDOW, CalendarContract, at, days, draft, span
+from worker.bootstrap import set_up_logging
 from worker.domain.model import Answer, EventRef, Guest, Show, Span
 from worker.embedded import Embedded
 from worker.errors import (
@@ -595,6 +601,136 @@ def test_a_server_that_takes_and_never_answers_leaves_a_write_uncertain(silent: 
         assert caught.value.uncertain and "\n" not in str(caught.value)
         waiting.join()
         held[0].close()
+
+
+@contextmanager
+def endless(first: bytes, piece: bytes, pause: float) -> Iterator[str]:
+    """A server whose answers begin so and never end; where it listens."""
+    over = Event()
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            try:
+                self.wfile.write(first)
+                while not over.wait(pause):
+                    self.wfile.write(piece)
+            except OSError:
+                pass  # whoever asked has gone
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    for method in ("PROPFIND", "REPORT", "PUT"):
+        setattr(Endless, f"do_{method}", Endless.do_GET)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as served:
+        Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_address[1]}/{{email}}/"
+        over.set()
+        served.shutdown()
+
+
+HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("first", [b"HTTP/1.1 207 Mul", HEAD + b"X-More: ", HEAD + b"\r\n<"])
+def test_an_answer_that_drips_is_waited_for_so_long_and_no_longer(first: bytes) -> None:
+    with endless(first, b"a", 0.01) as url:
+        provider = base.load(base.CALENDARS, "caldav")({"url": url, "timeout": 0.1})
+        with pytest.raises(Unavailable, match=r"did not end its answer within 0\.6 seconds"):
+            provider.changes("dana@example.org", None, WINDOW)
+        with pytest.raises(Unavailable) as caught:
+            provider.create("dana@example.org", draft("dana@example.org"))
+        assert caught.value.uncertain
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", [b" " * 1_000_000, gzip.compress(b" " * 30_000_000)])
+def test_an_answer_without_end_is_read_so_far_and_no_further(piece: bytes) -> None:
+    packed = b"Content-Encoding: gzip\r\n" if piece[:1] != b" " else b""
+    with endless(HEAD + packed + b"\r\n", piece, 0) as url:
+        provider = base.load(base.CALENDARS, "caldav")({"url": url, "timeout": 5})
+        with pytest.raises(InvalidResponse, match=r"with more than 32 MB; check caldav\.url"):
+            provider.changes("dana@example.org", None, WINDOW)
+
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "aaaaaaaaaa">%s]>
+<D:multistatus xmlns:D="DAV:"><D:sync-token>&a30;</D:sync-token></D:multistatus>""" % b"".join(
+    b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 31)
+)
+FILE = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]>
+<D:multistatus xmlns:D="DAV:"><D:sync-token>&f;</D:sync-token></D:multistatus>"""
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("content", [BOMB, FILE, b"<a>" * 1_000_000, HTML])
+def test_xml_that_is_meant_to_harm_is_read_as_nothing(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, content: bytes
+) -> None:
+    dana, sam = hands.person(), hands.person()
+    harm = ("207 Multi-Status", [("Content-Type", "text/xml")], content)
+    watched.before = lambda environ: harm if dana in environ["PATH_INFO"] else None
+    found = provider.free_busy([dana, sam], WINDOW)
+    assert found[sam].known and not found[dana].busy
+    assert "root:" not in found[dana].reason
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answers("429 Too Many Requests", b"", ("Retry-After", "9" * 30)),
+        answers("200 OK", b"\xff\xfe\xfd", ("Content-Type", "text/calendar")),
+        answers("404 Not Found", b"\xff\xfe\xfd", ("Content-Type", "text/plain")),
+    ],
+)
+def test_whatever_a_server_says_only_errors_of_ours_are_raised(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, answer: Any
+) -> None:
+    watched.before = answer
+    with pytest.raises(ProviderError):
+        provider.changes(hands.person(), None, WINDOW)
+    with suppress(ProviderError):
+        provider.find(hands.person(), "a-key")
+
+
+@pytest.mark.timeout(60)
+def test_changes_that_never_come_to_an_end_are_a_full_pass(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+) -> None:
+    dana, number = hands.person(), count()
+    hands.add(dana, span(5, 9))
+    cursor = provider.changes(dana, None, WINDOW).cursor
+
+    def more(environ: dict[str, Any]) -> Any:
+        if environ["REQUEST_METHOD"] != "REPORT" or b"sync-collection" not in (body := environ["wsgi.input"].read()):
+            environ["wsgi.input"] = BytesIO(body) if environ["REQUEST_METHOD"] == "REPORT" else environ["wsgi.input"]
+            return None
+        rest = "<D:response><D:href>/</D:href><D:status>HTTP/1.1 507 More</D:status></D:response>"
+        token = f"<D:sync-token>t{next(number)}</D:sync-token>"
+        content = f'<D:multistatus xmlns:D="DAV:">{rest}{token}</D:multistatus>'.encode()
+        return "207 Multi-Status", [("Content-Type", "text/xml")], content
+
+    watched.before = more
+    found = provider.changes(dana, cursor, WINDOW)
+    assert found.full and [event.span for event in found.events] == [span(5, 9)]
+
+
+def test_no_answer_that_could_not_be_read_is_logged(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    dana = hands.person()
+    watched.before = answers("207 Multi-Status", b"<broken>Secret plans", ("Content-Type", "text/xml"))
+    try:
+        set_up_logging()
+        with pytest.raises(InvalidResponse):
+            provider.changes(dana, None, WINDOW)
+    finally:
+        root.handlers[:], level = before
+        root.setLevel(level)
+    assert "Secret" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["not a url/{email}", "ftp://example.org/{email}/", "http://nowhere.invalid/{email}/"])

@@ -23,6 +23,7 @@ from worker.providers.salvage import salvage
 log = logging.getLogger(__name__)
 
 _CHUNK = 100  #: resources asked for at once
+_ROUNDS = 1000  #: how often we ask for the rest of what changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +160,16 @@ class Collection:
 
     def _since_token(self, token: str, *, read: bool) -> Since:
         entries: dict[str, Entry] = {}
-        truncated = True
-        while truncated:
+        for _ in range(_ROUNDS):
             level = element("D:sync-level", "1")
             body = document("D:sync-collection", element("D:sync-token", token) + level + _wanted(read=read))
             answer = self._dav.report(self._url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
-            truncated = answer.truncated and answer.token != token
-            token = answer.token or token
+            more, token = answer.truncated and answer.token != token, answer.token or token
+            if not more:
+                break
+        else:
+            raise DeadToken(f"{self._url} never comes to an end of what changed.")
         changed = [entry for entry in entries.values() if entry.status != 404]
         resources = self._readable(changed) if read else []
         unread = {entry.name for entry in changed} - {resource.name for resource in resources}

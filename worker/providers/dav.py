@@ -5,9 +5,12 @@ The library's client brings the connection, the log-in negotiation and the parsi
 and events are left aside: they repeat requests, and they don't send the preconditions that we rely on.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
@@ -38,6 +41,9 @@ _NO_ADDRESS = (
     requests.exceptions.InvalidSchema,
 )
 _UNSENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "Connection refused", "Failed to resolve")
+_WHOLE = 6  #: how many times the time it may be silent an answer may take
+_SIZE = 32 * 1024 * 1024  #: of an answer, unpacked
+_LONGEST_PAUSE = 24 * 60 * 60.0
 
 
 class DeadToken(InvalidResponse):
@@ -78,6 +84,49 @@ def document(tag: str, content: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
 
 
+class _TooSlow(requests.exceptions.Timeout):
+    """The answer was begun, and never ended."""
+
+
+class _TooLarge(Exception):
+    """The answer is larger than a calendar is."""
+
+
+class _Bounded(requests.Session):
+    """Takes an answer whole, within a time and a size. The library bounds no more than the silence between two bytes,
+    so that a server could go on for ever; whoever waits is let go here, and what is still coming is dropped."""
+
+    def request(self, *args: Any, timeout: Any, **others: Any) -> Any:  # type: ignore[override]  # as it is called
+        taken: Future[Any] = Future()
+        over = Event()
+
+        def take() -> None:
+            try:
+                taken.set_result(self._take(over, *args, timeout=timeout, **others))
+            except BaseException as error:  # raised where it is waited for
+                taken.set_exception(error)
+
+        Thread(target=take, daemon=True).start()
+        try:
+            return taken.result(_WHOLE * timeout)
+        except TimeoutError:
+            if taken.done():
+                raise
+            over.set()
+            raise _TooSlow from None
+
+    def _take(self, over: Event, *args: Any, **others: Any) -> Any:
+        answer: Any = super().request(*args, **others | {"stream": True})
+        content = bytearray()
+        for piece in answer.iter_content(-1):
+            content += piece
+            if over.is_set() or len(content) > _SIZE:
+                answer.close()
+                raise _TooLarge
+        answer._content = bytes(content)  # where the library looks for what was read
+        return answer
+
+
 class Dav:
     """A log-in on a WebDAV server. Raises only ProviderErrors, each one line that says what to do."""
 
@@ -90,6 +139,8 @@ class Dav:
             enable_rfc6764=False,
             rate_limit_handle=False,
         )
+        self._client.session.close()
+        self._client.session = _Bounded()
         self._timeout = timeout
 
     def close(self) -> None:
@@ -98,7 +149,10 @@ class Dav:
     def get(self, url: str) -> tuple[str, str]:
         """A resource's text and etag."""
         answer = self._send("GET", url)
-        return answer.raw, str(answer.headers.get("ETag", ""))
+        try:
+            return str(answer.raw), str(answer.headers.get("ETag", ""))
+        except UnicodeDecodeError:
+            raise InvalidResponse(f"{url} answered with something that is not text.") from None
 
     def put(self, url: str, text: str, *, etag: str | None) -> str:
         """Store a resource: a new one when `etag` is None, else in place of that version. Its etag afterwards, empty
@@ -126,7 +180,7 @@ class Dav:
         except Exception as error:  # the library raises errors of four families; all of them end here
             raise translate(error, method, url, self._timeout) from error
         if answer.status >= 300:
-            raise refusal(answer.status, method, url, answer.raw)
+            raise refusal(answer.status, method, url, _said(answer))
         return answer
 
     def _multistatus(self, url: str, answer: Any) -> Multistatus:
@@ -142,6 +196,14 @@ class Dav:
         )
 
 
+def _said(answer: Any) -> str:
+    """What came along with a refusal, if it is text."""
+    try:
+        return str(answer.raw)
+    except UnicodeDecodeError:
+        return ""
+
+
 def _entry(response: Any, own: str) -> Entry:
     path = (response.findtext(f"{D}href") or "").strip().rstrip("/")
     found: dict[str, Any] = {}
@@ -154,7 +216,7 @@ def _entry(response: Any, own: str) -> Entry:
 
 def _code(status: str | None) -> int:
     words = (status or "").split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 200
+    return int(words[1]) if len(words) > 1 and re.fullmatch("[0-9]{3}", words[1]) else 200
 
 
 def child(collection: str, name: str) -> str:
@@ -170,12 +232,14 @@ def translate(error: Exception, method: str, url: str, timeout: float) -> Provid
     uncertain = method in _WRITES
     if isinstance(error, dav_error.RateLimitError):
         wait = error.retry_after_seconds
-        pause = timedelta(seconds=max(0.0, wait)) if wait is not None else None
+        pause = timedelta(seconds=min(max(0.0, wait), _LONGEST_PAUSE)) if wait is not None else None
         return RateLimited("The calendar server asks to slow down.", retry_after=pause)
     if isinstance(error, dav_error.AuthorizationError):
         return refusal(error.status or 403, method, url, "".join(error.preconditions))
     if isinstance(error, NotImplementedError):
         return AuthRevoked("The calendar server offers no way to log in that we know (basic, digest).")
+    if isinstance(error, _TooLarge):
+        return InvalidResponse(f"{url} answered with more than {_SIZE >> 20} MB; check caldav.url.")
     if isinstance(error, requests.exceptions.RequestException | OSError):
         return _unreached(error, url, timeout, uncertain)
     if isinstance(error, SyntaxError):  # what the XML parser raises
@@ -191,6 +255,8 @@ def _unreached(error: Exception, url: str, timeout: float, uncertain: bool) -> P
     said = f"{type(error).__name__} {error!r} {error}"
     if any(sign in said for sign in _UNSENT):
         return Unavailable(f"Nothing answers at {url}; check caldav.url and that the server runs.")
+    if isinstance(error, _TooSlow):
+        return Unavailable(f"{url} did not end its answer within {_WHOLE * timeout:g} seconds.", uncertain=uncertain)
     if isinstance(error, requests.exceptions.Timeout):
         return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=uncertain)
     return Unavailable(f"The connection to {url} broke.", uncertain=uncertain)
