@@ -308,6 +308,8 @@ def _decoded(path: Path, report: _Report) -> str:
     remedy = "Save it as UTF-8 (in Excel: `CSV UTF-8`)."
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         report.note(1, "", "The file is written in UTF-16.", remedy)
+    elif content.startswith(b"PK\3\4"):
+        report.note(1, "", "This is a workbook, not a CSV file.", remedy)
     elif b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
         report.note(line, "", "There is a zero byte: this is no CSV file, or one in UTF-16.", remedy)
@@ -340,6 +342,9 @@ def _rows(text: str, report: _Report) -> Iterator[_Row]:
                 width = len(cells)
                 if report.problems:
                     return
+            elif stray := _stray(cells, reader.dialect.delimiter):
+                what = f"This row is separated by {_SIGNS[stray]}, the header by {_SIGNS[reader.dialect.delimiter]}."
+                report.note(at, "", what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[width:]):
                 what = f"There are {len(cells)} cells under a header of {width}."
                 report.note(at, "", what, "Put quotes around a cell that holds the separator.")
@@ -347,23 +352,46 @@ def _rows(text: str, report: _Report) -> Iterator[_Row]:
                 yield _Row(
                     at, {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()}, report
                 )
-    except csv.Error:
-        remedy = "Close every quote, and write a quote inside quotes twice."
-        report.note(line + skipped, "", "The quotes in this row, or the size of a cell, make it unreadable.", remedy)
+    except csv.Error as error:
+        report.note(line + skipped, "", *_broken(str(error)))
     if columns is None and not report.problems:
         report.note(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
+
+
+_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+def _stray(cells: Sequence[str], delimiter: str) -> str:
+    """The separator of a row that hasn't that of the header; empty when it has."""
+    if any(cell.strip() for cell in cells[1:]):
+        return ""
+    return next((sign for sign in _SIGNS if sign != delimiter and cells[0].count(sign) > 2), "")
+
+
+def _broken(said: str) -> tuple[str, str]:
+    """What the reader of CSV means, and what to write instead."""
+    if "unexpected end" in said:
+        return "A quote is opened in this row and never closed.", "Close it, and write a quote inside quotes twice."
+    if "field larger" in said:
+        what = f"A cell that begins in this row is longer than {csv.field_size_limit():,} characters."
+        return what, "Close the quote before it, or shorten it."
+    return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
 
 
 def _delimiter(text: str) -> str:
     """The separator that finds most known columns in the first line that says something."""
     header = next((line for line in io.StringIO(text) if line.strip()), "").replace('"', "").casefold()
-    return max(",;\t", key=lambda sign: len({name.strip() for name in header.split(sign)} & set(COLUMNS)))
+    return max(_SIGNS, key=lambda sign: len({name.strip() for name in header.split(sign)} & set(COLUMNS)))
 
 
 def _columns(header: Sequence[str], line: int, report: _Report) -> dict[int, str]:
     """Where each known column stands. Other columns are ignored, unless they look like a slip of the pen."""
     names = [" ".join(cell.split()).casefold() for cell in header]
     columns: dict[int, str] = {}
+    if len(names) == 1 and names[0] not in COLUMNS:
+        what = f"`{shown(names[0])}` is no header: nothing separates the columns."
+        report.note(line, "", what, f"Write {','.join(REQUIRED)}, with commas, semicolons or tabs.")
+        return columns
     for index, name in enumerate(names):
         if name in COLUMNS and name in columns.values():
             report.note(line, name, "This column is there twice.", "Keep one of them.")

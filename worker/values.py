@@ -153,7 +153,7 @@ def parse_date(text: str) -> date:
     if day is None:
         raise Unfit(f"`{shown(text)}` is not a date.", "Write it as year-month-day: `2027-02-15`.")
     if day.year not in YEARS:
-        raise Unfit(f"`{shown(text)}` is too long ago or too far ahead.", "Look at the year again.")
+        raise Unfit(f"`{shown(text)}` is too far away.", f"Write a year from `{YEARS[0]}` to `{YEARS[-1]}`.")
     return day
 
 
