@@ -505,7 +505,7 @@ END:VCALENDAR
 def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> None:
     folder = fresh.folder / "calendars"
     folder.mkdir()
-    (folder / "Sam@corp.example.ICS").write_text(ICS)
+    (folder / "Sam@corp.example.ics").write_text(ICS)
     ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
     booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
     first = min(line["start"] for line in booked if line["pair"] == PAIR)
@@ -517,9 +517,55 @@ def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> N
     assert len(said) == 2
     assert KIM in said[0]
     assert "Nobody of that address" in said[1]
-    (fresh.folder / "none").mkdir()
-    assert "There is no .ics file in it" in fresh.refused("simulate", *words, "--calendars", str(fresh.folder / "none"))
     assert not (fresh.folder / "bad").exists()
+
+
+def test_simulate_refuses_at_once_what_it_can_t_read_or_write(fresh: Desk) -> None:
+    empty, taken, here = (fresh.folder / name for name in ("empty", "taken", "calendars"))
+    for folder in (empty, taken / "ledger.jsonl", taken / "summary.txt", here):
+        folder.mkdir(parents=True)
+    (here / f"{KIM.upper()}.ICS").write_text("no calendar at all")
+    words = ("simulate", "--people", str(fresh.folder / "people.csv"), "--from", "2026-03-02", "--days", "45")
+    new = str(fresh.folder / "new")
+    said = fresh.refused(*words, "--calendars", str(empty), "--out", new)
+    assert said.strip().endswith(
+        "empty: No file here ends in `.ics`. Name each calendar as its owner: `name@example.com.ics`."
+    )
+    assert f"{KIM.upper()}.ICS: It can't be read" in fresh.refused(*words, "--calendars", str(here), "--out", new)
+    assert not Path(new).exists()
+    assert len(fresh.refused(*words, "--out", str(taken)).splitlines()) == 2
+    same = fresh.refused(*words, "--calendars", str(here), "--out", f"{here}/../calendars")
+    assert "The calendars are in this folder. Name another folder with --out." in same
+    assert [file.name for file in here.iterdir()] == [f"{KIM.upper()}.ICS"]
+    for year in ("0001", "9999"):
+        assert "no day of our days" in fresh.refused(*words, "--from", f"{year}-12-31", "--out", new, code=2)
+
+
+def test_simulate_keeps_what_it_found_until_the_new_is_whole(fresh: Desk) -> None:
+    ledger, summary, _ = simulated(fresh, "out")
+    out, calendars = fresh.folder / "out", fresh.folder / "calendars"
+    calendars.mkdir()
+    (calendars / f"{KIM}.ics").write_text("no calendar at all")
+    people = str(fresh.folder / "people.csv")
+    words = ("--people", people, "--from", "2026-03-02", "--out", str(out), "--calendars", str(calendars))
+    fresh.refused("simulate", *words)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == {"ledger.jsonl": ledger, "summary.txt": summary}
+
+
+def test_simulate_reads_the_rest_of_a_calendar_in_which_something_makes_no_sense(fresh: Desk) -> None:
+    """An event that never ends, one that is none, and one each second: none of them hides the meeting they are in."""
+    folder = fresh.folder / "calendars"
+    folder.mkdir()
+    always = "BEGIN:VEVENT\nUID:a\nDTSTART:00010101T000000Z\nDTEND:{}\nTRANSP:{}\n{}END:VEVENT\n"
+    more = always.format("99991231T235959Z", "TRANSPARENT", "") + always.format(
+        "00010101T000001Z", "OPAQUE", "nothing\n"
+    )
+    more += always.format("00010101T000001Z", "OPAQUE", "RRULE:FREQ=SECONDLY\n").replace("UID:a", "UID:b")
+    broken = ICS.replace("BEGIN:VEVENT", f"nothing\n{more}BEGIN:VEVENT", 1)
+    (folder / "Sam@corp.example.ICS").write_text(broken)
+    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
+    booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
+    assert min(line["start"] for line in booked if line["pair"] == PAIR) >= "2026-03-22"
 
 
 def test_the_start_is_measured_against_click_alone(monkeypatch: pytest.MonkeyPatch) -> None:

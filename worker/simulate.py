@@ -227,8 +227,8 @@ def load_calendars(
     count = 0
     files = sorted(file for file in folder.iterdir() if file.suffix.casefold() == ".ics")
     if not files:
-        remedy = "Name each after its owner: `<email>.ics`."
-        problems.append(Problem(str(folder), "There is no .ics file in it.", remedy))
+        remedy = "Name each calendar as its owner: `name@example.com.ics`."
+        raise Problems([Problem(str(folder), "No file here ends in `.ics`.", remedy)])
     for file in files:
         owner = file.stem.casefold()
         if owner not in known and owner in elsewhere:
@@ -250,8 +250,9 @@ def load_calendars(
 def _read(file: Path, owner: Address, window: Span) -> Iterator[Event]:
     """What takes time in a file, as its owner sees it."""
     from worker.providers import icalendars
+    from worker.providers.salvage import salvage
 
-    parsed = icalendars.parse(file.read_bytes(), file.name)
+    parsed = salvage(file.read_text(encoding="utf-8-sig", errors="replace"), file.name)
     zone = icalendars.zone_of(parsed) or icalendars.UTC_ZONE
     main = icalendars.main_event(parsed)
     name = str(main.get("UID", file.name)) if main is not None else file.name
@@ -304,20 +305,38 @@ def run(
 ) -> Tally:
     """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
     same bytes. Raises Problems for calendars that can't be used."""
+    ledger, summary = out / "ledger.jsonl", out / "summary.txt"
+    _refuse_places(run, out, (ledger, summary))
     tally, there = Tally(), out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    draft = out / "ledger.jsonl.part"
+    drafts = [path.with_name(f"{path.name}.part") for path in (ledger, summary)]
     try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
+        with drafts[0].open("w", encoding="utf-8", newline="\n") as file:
             _live(run, settings, persons, pairs, Ledger(out=file, keep=False, tally=tally), progress)
-        draft.replace(out / "ledger.jsonl")
+        drafts[1].write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
+        drafts[0].replace(ledger)
+        drafts[1].replace(summary)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
         if not there:
             out.rmdir()
         raise
-    (out / "summary.txt").write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
     return tally
+
+
+def _refuse_places(run: Run, out: Path, files: Iterable[Path]) -> None:
+    """Raise Problems where the result can't be put, before anything is lived through for it."""
+    problems = [
+        Problem(str(path), "There is a folder of that name.", "Take it away, or name another folder with --out.")
+        for file in files
+        for path in (file, file.with_name(f"{file.name}.part"))
+        if path.is_dir()
+    ]
+    if run.calendars is not None and run.calendars.resolve() == out.resolve():
+        problems.append(Problem(str(out), "The calendars are in this folder.", "Name another folder with --out."))
+    if problems:
+        raise Problems(problems)
 
 
 def _live(
