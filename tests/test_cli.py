@@ -538,7 +538,7 @@ def test_simulate_refuses_at_once_what_it_can_t_read_or_write(fresh: Desk) -> No
     assert "The calendars are in this folder. Name another folder with --out." in same
     assert [file.name for file in here.iterdir()] == [f"{KIM.upper()}.ICS"]
     for year in ("0001", "9999"):
-        assert "no day of our days" in fresh.refused(*words, "--from", f"{year}-12-31", "--out", new, code=2)
+        assert "years 2000 to 2099" in fresh.refused(*words, "--from", f"{year}-12-31", "--out", new, code=2)
 
 
 def test_simulate_keeps_what_it_found_until_the_new_is_whole(fresh: Desk) -> None:

@@ -1,19 +1,17 @@
 """The CalDAV provider keeps every promise on a real server, and says in one line what stands in its way."""
 
-import gzip
 import json
 import logging
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -601,57 +599,6 @@ def test_a_server_that_takes_and_never_answers_leaves_a_write_uncertain(silent: 
         assert caught.value.uncertain and "\n" not in str(caught.value)
         waiting.join()
         held[0].close()
-
-
-@contextmanager
-def endless(first: bytes, piece: bytes, pause: float) -> Iterator[str]:
-    """A server whose answers begin so and never end; where it listens."""
-    over = Event()
-
-    class Endless(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            try:
-                self.wfile.write(first)
-                while not over.wait(pause):
-                    self.wfile.write(piece)
-            except OSError:
-                pass  # whoever asked has gone
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    for method in ("PROPFIND", "REPORT", "PUT"):
-        setattr(Endless, f"do_{method}", Endless.do_GET)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as served:
-        Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_address[1]}/{{email}}/"
-        over.set()
-        served.shutdown()
-
-
-HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
-
-
-@pytest.mark.timeout(30)
-@pytest.mark.parametrize("first", [b"HTTP/1.1 207 Mul", HEAD + b"X-More: ", HEAD + b"\r\n<"])
-def test_an_answer_that_drips_is_waited_for_so_long_and_no_longer(first: bytes) -> None:
-    with endless(first, b"a", 0.01) as url:
-        provider = base.load(base.CALENDARS, "caldav")({"url": url, "timeout": 0.1})
-        with pytest.raises(Unavailable, match=r"did not end its answer within 0\.6 seconds"):
-            provider.changes("dana@example.org", None, WINDOW)
-        with pytest.raises(Unavailable) as caught:
-            provider.create("dana@example.org", draft("dana@example.org"))
-        assert caught.value.uncertain
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("piece", [b" " * 1_000_000, gzip.compress(b" " * 30_000_000)])
-def test_an_answer_without_end_is_read_so_far_and_no_further(piece: bytes) -> None:
-    packed = b"Content-Encoding: gzip\r\n" if piece[:1] != b" " else b""
-    with endless(HEAD + packed + b"\r\n", piece, 0) as url:
-        provider = base.load(base.CALENDARS, "caldav")({"url": url, "timeout": 5})
-        with pytest.raises(InvalidResponse, match=r"with more than 32 MB; check caldav\.url"):
-            provider.changes("dana@example.org", None, WINDOW)
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "aaaaaaaaaa">%s]>

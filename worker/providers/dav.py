@@ -7,10 +7,8 @@ and events are left aside: they repeat requests, and they don't send the precond
 
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
-from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
@@ -41,8 +39,7 @@ _NO_ADDRESS = (
     requests.exceptions.InvalidSchema,
 )
 _UNSENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "Connection refused", "Failed to resolve")
-_WHOLE = 6  #: how many times the time it may be silent an answer may take
-_SIZE = 32 * 1024 * 1024  #: of an answer, unpacked
+#: However long a server asks us to wait, in seconds.
 _LONGEST_PAUSE = 24 * 60 * 60.0
 
 
@@ -84,49 +81,6 @@ def document(tag: str, content: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
 
 
-class _TooSlow(requests.exceptions.Timeout):
-    """The answer was begun, and never ended."""
-
-
-class _TooLarge(Exception):
-    """The answer is larger than a calendar is."""
-
-
-class _Bounded(requests.Session):
-    """Takes an answer whole, within a time and a size. The library bounds no more than the silence between two bytes,
-    so that a server could go on for ever; whoever waits is let go here, and what is still coming is dropped."""
-
-    def request(self, *args: Any, timeout: Any, **others: Any) -> Any:  # type: ignore[override]  # as it is called
-        taken: Future[Any] = Future()
-        over = Event()
-
-        def take() -> None:
-            try:
-                taken.set_result(self._take(over, *args, timeout=timeout, **others))
-            except BaseException as error:  # raised where it is waited for
-                taken.set_exception(error)
-
-        Thread(target=take, daemon=True).start()
-        try:
-            return taken.result(_WHOLE * timeout)
-        except TimeoutError:
-            if taken.done():
-                raise
-            over.set()
-            raise _TooSlow from None
-
-    def _take(self, over: Event, *args: Any, **others: Any) -> Any:
-        answer: Any = super().request(*args, **others | {"stream": True})
-        content = bytearray()
-        for piece in answer.iter_content(-1):
-            content += piece
-            if over.is_set() or len(content) > _SIZE:
-                answer.close()
-                raise _TooLarge
-        answer._content = bytes(content)  # where the library looks for what was read
-        return answer
-
-
 class Dav:
     """A log-in on a WebDAV server. Raises only ProviderErrors, each one line that says what to do."""
 
@@ -139,8 +93,6 @@ class Dav:
             enable_rfc6764=False,
             rate_limit_handle=False,
         )
-        self._client.session.close()
-        self._client.session = _Bounded()
         self._timeout = timeout
 
     def close(self) -> None:
@@ -238,8 +190,6 @@ def translate(error: Exception, method: str, url: str, timeout: float) -> Provid
         return refusal(error.status or 403, method, url, "".join(error.preconditions))
     if isinstance(error, NotImplementedError):
         return AuthRevoked("The calendar server offers no way to log in that we know (basic, digest).")
-    if isinstance(error, _TooLarge):
-        return InvalidResponse(f"{url} answered with more than {_SIZE >> 20} MB; check caldav.url.")
     if isinstance(error, requests.exceptions.RequestException | OSError):
         return _unreached(error, url, timeout, uncertain)
     if isinstance(error, SyntaxError):  # what the XML parser raises
@@ -255,8 +205,6 @@ def _unreached(error: Exception, url: str, timeout: float, uncertain: bool) -> P
     said = f"{type(error).__name__} {error!r} {error}"
     if any(sign in said for sign in _UNSENT):
         return Unavailable(f"Nothing answers at {url}; check caldav.url and that the server runs.")
-    if isinstance(error, _TooSlow):
-        return Unavailable(f"{url} did not end its answer within {_WHOLE * timeout:g} seconds.", uncertain=uncertain)
     if isinstance(error, requests.exceptions.Timeout):
         return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=uncertain)
     return Unavailable(f"The connection to {url} broke.", uncertain=uncertain)
