@@ -48,13 +48,14 @@ from worker.samples import (
     SESSION,
     letters,
 )
-from worker.templates import PARTS
+from worker.templates import PARTS, folder
 
 ENGLISH = Emails(sender="longarc@example.com", domain="example.com")
 SAMPLES = list(letters())
 TO_MANAGER = Letter(
     name="brief", key="k", to=DANA, now=NOW, manager=DANA, report=SAM, pair=PAIR, session=SESSION, contract=CONTRACT
 )
+ALERT = next(letter for letter in SAMPLES if letter.name == "operator_alert")
 TO_REPORT = replace(TO_MANAGER, name="reflection_prompt", to=SAM)
 
 
@@ -760,13 +761,102 @@ def test_a_template_that_is_nowhere_is_named(overrides: Path) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_mail_with_nothing_in_it_is_found_and_never_made(overrides: Path, part: str) -> None:
-    (overrides / "operator_alert" / part).write_text(" \n")
+@pytest.mark.parametrize("source", [" \n", "\u200b\ufeff", "<!-- <p>no</p> --><style>p { margin: 0 }</style><p> </p>"])
+def test_a_mail_with_nothing_in_it_is_found_and_never_made(overrides: Path, part: str, source: str) -> None:
+    path = overrides / "operator_alert" / part
+    path.write_text(source if "html" in part or "<" not in source else "")
     emails = with_overrides(overrides)
     (problem,) = emails.check()
-    assert problem.where == f"operator_alert/{part}"
+    assert problem.where == str(path)
     with pytest.raises(Problems, match="gives nothing"):
-        emails.render(next(letter for letter in letters() if letter.name == "operator_alert"))
+        emails.render(ALERT)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("source", ["x" * 999_999 + "{{ product }}", "{% for n in range(10 ** 12) %}x{% endfor %}"])
+def test_a_mail_without_end_is_found_and_never_made(overrides: Path, part: str, source: str) -> None:
+    (overrides / "operator_alert" / part).write_text(source)
+    emails = with_overrides(overrides)
+    (problem,) = emails.check()
+    assert problem.where.startswith(str(overrides / "operator_alert" / part))
+    with pytest.raises((Problems, OverflowError)):
+        emails.render(ALERT)
+
+
+@pytest.mark.parametrize(
+    "way", ["{% include name %}", "{% extends name %}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"]
+)
+def test_a_template_that_comes_back_to_itself_is_found(overrides: Path, way: str) -> None:
+    path = overrides / "operator_alert" / "body.txt.j2"
+    path.write_text(way.replace("name", "'operator_alert/body.txt.j2'"))
+    (problem,) = with_overrides(overrides).check()
+    assert str(problem).startswith(f"{path}:1: This template comes back to itself.")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ cycler.__init__.__globals__.os.getcwd() }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ product.__class__ }}",
+        "{% include '../../../etc/hostname' %}",
+        "{% include '/etc/hostname' %}",
+    ],
+)
+def test_a_template_reaches_nothing_but_what_its_mail_speaks_of(overrides: Path, source: str) -> None:
+    path = overrides / "operator_alert" / "body.txt.j2"
+    path.write_text(f"One\n{source}\n")
+    (problem,) = with_overrides(overrides).check()
+    assert problem.where == f"{path}:2"
+    assert "unsafe" in problem.what or "there is no template" in problem.what
+
+
+def test_all_that_is_wrong_with_a_mail_is_told_at_once(overrides: Path) -> None:
+    folder = overrides / "operator_alert"
+    for part, source in zip(PARTS, ("{% if", "", "\n{{ nobody }}"), strict=True):
+        (folder / part).write_text(source)
+    assert [problem.where for problem in with_overrides(overrides).check()] == [
+        f"{folder / PARTS[0]}:1",
+        f"{folder / PARTS[1]}",
+        f"{folder / PARTS[2]}:2",
+    ]
+
+
+@pytest.mark.parametrize("target", ["body.txt.j2", "/nowhere/body.txt.j2", "."])
+def test_what_is_no_file_where_one_should_be_is_found(overrides: Path, target: str) -> None:
+    path = overrides / "operator_alert" / "body.txt.j2"
+    path.symlink_to(target)
+    (problem,) = with_overrides(overrides).check()
+    assert (problem.where, problem.what) == (str(path), "is no file.")
+
+
+def wrong_styles() -> Iterator[tuple[str, int]]:
+    yield "p { color: red }\n\n</style><script>alert(1)</script>", 3
+    yield "p { color: red; }\nli { font-family: '</style>'; }", 2
+    yield "/* one\n two */\np { color: red", 3
+    yield "p { color red; }", 1
+    yield "p { color: ; }", 1
+    yield "p { margin: 0 } }", 1
+    yield "p { margin: 0 }\n@import url(http://elsewhere.example/x.css);", 2
+
+
+@pytest.mark.parametrize(("style", "number"), list(wrong_styles()))
+def test_a_stylesheet_that_is_none_is_found_by_its_line(overrides: Path, style: str, number: int) -> None:
+    (overrides / "_style.css").write_text(style)
+    (problem,) = with_overrides(overrides).check()
+    assert problem.where == f"{overrides / '_style.css'}:{number}"
+
+
+def test_any_rule_that_fits_into_a_tag_is_one(overrides: Path) -> None:
+    rules = "\n".join(
+        (
+            (folder() / "emails" / "_style.css").read_text(),
+            'p, ul > li:first-child { background: URL(data:image/png;base64,AA==); font: 1px "A; {B}" !important }',
+            "h2{}",
+        )
+    )
+    (overrides / "_style.css").write_text(rules)
+    assert with_overrides(overrides).check() == []
 
 
 @pytest.mark.parametrize(
@@ -812,6 +902,18 @@ def test_a_catalogue_that_cannot_be_read_is_found(overrides: Path) -> None:
     path.write_text('msgid "Why"\nmsgstr "Pourquoi\n\nmsgid "When"\nmeans "Quand"\n')
     problems = with_overrides(overrides).check()
     assert {problem.where for problem in problems} == {f"{path}:2", f"{path}:5"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Content-Type: text/plain; charset=none", "PO-Revision-Date: soon", "Plural-Forms: nplurals=2; plural=m();"],
+)
+def test_a_catalogue_whose_header_says_nothing_is_found(overrides: Path, header: str) -> None:
+    path = write_catalogue(overrides / "locale", "fr")
+    path.write_text(f'msgid ""\nmsgstr "{header}\\n"\n\nmsgid "Why"\nmsgstr "Pourquoi"\n')
+    (problem,) = with_overrides(overrides).check()
+    assert problem.where == f"{path}:1"
+    assert "header" in problem.what
 
 
 def test_people_of_any_zone_can_be_written_to() -> None:

@@ -224,16 +224,24 @@ def test_a_revoked_grant_for_mail_rests_nobodys_calendar(office: Office) -> None
     assert len(office.mails("operator_alert")) == 1
 
 
-def test_a_broken_template_stops_only_its_own_mail(tmp_path: Path, database_url: str) -> None:
-    """And what goes wrong inside a template is not told in its own words: they may hold content."""
-    (tmp_path / "introduction").mkdir()
-    (tmp_path / "introduction" / "body.txt.j2").write_text("{{ ['Hyacinth'].missing.other }}")
+@pytest.mark.parametrize("source", ["{{ ['Hyacinth'].missing.other }}", "{% if", "\u200b", "{{ 'x' * 1000001 }}"])
+def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
+    tmp_path: Path, database_url: str, source: str
+) -> None:
+    """Even if it is the operator's own mail; what goes wrong in a template is not told in words that hold content."""
+    for name in ("introduction", "operator_alert"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "body.txt.j2").write_text(source)
     office = Office(database_url, known=settings(database_url, templates=str(tmp_path)))
     office.tick()
-    assert {m.progress for m in office.messages("introduction")} == {Progress.DEAD}
+    assert {m.progress for m in office.messages("introduction")} == {Progress.DONE}
+    assert all("Dana" in texts([mail]) for mail in office.mails("introduction"))
     assert len(office.events()) == 1
-    alerts = office.mails("operator_alert")
-    assert len(alerts) == 2 and "Hyacinth" not in texts(alerts)
+    for _ in range(3):
+        office.tick()
+    assert len(office.messages("operator_alert")) == len(alerts := office.mails("operator_alert")) == 2
+    assert all(f"mail {name}" in texts(alerts) for name in ("introduction", "operator_alert"))
+    assert "Hyacinth" not in texts(alerts)
     held = office.hold()
     office.worker.acts.record(held.id, contract(office.clock()))
     office.tick()

@@ -5,8 +5,9 @@ pair form a thread, under a root that nobody sends. Headers and bodies are encod
 `EmailMessage` offers for it take longer than everything else together.
 """
 
+import re
 from binascii import b2a_qp
-from collections.abc import Sequence
+from collections.abc import Mapping
 from email.headerregistry import Address, BaseHeader, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import compat32, default
@@ -15,18 +16,23 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
+from jinja2 import Template
+
 from worker.domain.model import Person
 from worker.errors import Problem, Problems
 from worker.letters import LINKS, MESSAGES, Kept, Letter
-from worker.proof import misplaced, misspelt, mistakes, untranslated
+from worker.proof import LARGEST, misplaced, misspelt, mistakes, unstyled, untranslated
 from worker.reading import Reading
 from worker.templates import PARTS, MailTemplates, ours
-from worker.words import fold, line
+from worker.words import Words, fold, line, visible
 
 __all__ = ["LINKS", "MESSAGES", "Emails", "Envelopes", "Kept", "Letter"]
 
 #: Mails that only the reader may see a word of: an answer must not carry them to the other one by itself.
 _ALONE = frozenset({"brief", "fresh_link", "operator_alert"})
+
+#: In HTML, whatever a reader doesn't see.
+_TAGS = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
 
 #: Never inside a quoted-printable text, where `=` is followed by digits or by the end of the line.
 _BOUNDARY = "=_longarc_="
@@ -64,14 +70,19 @@ class Emails:
         self._languages = self._templates.languages
 
     def render(self, letter: Letter) -> EmailMessage:
-        """The mail, ready to be handed to a mailer. Raises jinja2's TemplateError when a template is wrong."""
-        words = self._languages.words(letter.to.locale)
-        subject, text, html = self._templates.of(letter.name, words)
-        names = Reading(letter, words).names()
-        names["product"] = self._product
-        names["subject"] = line(subject.render(names))
-        bodies = text.render(names), html.render(names)
-        _refuse_empty(letter, (names["subject"], *bodies))
+        """The mail, ready to be handed to a mailer. A template that is wrong may raise anything."""
+        return self._made(letter, self._templates)
+
+    def plain(self, letter: Letter) -> EmailMessage | None:
+        """The same mail as it comes from us; None when nobody wrote another, so that there is nothing to go back to."""
+        return self._made(letter, ours()) if self._overrides else None
+
+    def _made(self, letter: Letter, templates: MailTemplates) -> EmailMessage:
+        words = templates.languages.words(letter.to.locale)
+        names = self._names(letter, words)
+        subject, text, html = (templates.of(letter.name, part, words) for part in PARTS)
+        names["subject"] = line(_said(subject, names))
+        bodies = _said(text, names), _said(html, names)
         message = EmailMessage(_POLICY)
         self._address(message, letter)
         self._label(message, letter)
@@ -79,6 +90,9 @@ class Emails:
         message["Content-Language"] = _header("Content-Language", words.tag)
         _fill(message, fold(bodies[0]), bodies[1])
         return message
+
+    def _names(self, letter: Letter, words: Words) -> dict[str, object]:
+        return {**Reading(letter, words).names(), "product": self._product}
 
     def envelope(self, letter: Letter) -> EmailMessage:
         """From whom, to whom and which one, with nothing inside."""
@@ -91,7 +105,12 @@ class Emails:
     def check(self) -> list[Problem]:
         """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
         problems = [] if self._overrides is None else _unusable(self._overrides)
-        return problems or mistakes(self.render, self._languages.tags())
+        return problems or mistakes(self.render, self._part, self._languages.tags())
+
+    def _part(self, letter: Letter, part: str) -> None:
+        """One of PARTS by itself, of which nothing is kept: only whether it can be made."""
+        words = self._languages.words(letter.to.locale)
+        _said(self._templates.of(letter.name, part, words), {**self._names(letter, words), "subject": letter.name})
 
     def speaks(self, locale: str) -> bool:
         """Whether somebody with that locale is written to in their language; in English otherwise."""
@@ -131,15 +150,20 @@ class Envelopes(Emails):
 
 def _unusable(overrides: Path) -> list[Problem]:
     """What is wrong with a company's own files before anything is made of them."""
-    return misspelt(overrides) or [*misplaced(overrides), *untranslated(overrides)]
+    return misspelt(overrides) or [*misplaced(overrides), *unstyled(overrides), *untranslated(overrides)]
 
 
-def _refuse_empty(letter: Letter, parts: Sequence[str]) -> None:
-    """A mail with nothing in it is never sent. Raises Problems."""
-    empty = [name for name, said in zip(PARTS, parts, strict=True) if not said.strip()]
-    if empty:
-        remedy = "Write some text, or delete the file: then ours is used."
-        raise Problems([Problem(f"{letter.name}/{name}", "This template gives nothing.", remedy) for name in empty])
+def _said(template: Template, names: Mapping[str, object]) -> str:
+    """What a template makes of them. A mail with nothing in it, or with no end, is never sent. Raises Problems."""
+    said = template.render(names)
+    seen = _TAGS.sub("", said) if str(template.name).endswith(".html.j2") else said
+    if not visible(seen).strip():
+        what, remedy = "This template gives nothing.", "Write some text, or delete the file: then ours is used."
+    elif len(said) > LARGEST:
+        what, remedy = f"This template gives more than {LARGEST:,} characters.", "Keep what a reader needs."
+    else:
+        return said
+    raise Problems([Problem(str(template.filename), what, remedy)])
 
 
 def _in_their_voice(letter: Letter) -> bool:

@@ -270,12 +270,26 @@ class Outbox:
         }
 
     def _written(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
-        email = self._emails.render(letter)
+        email = self._worded(letter)
         session = _subject(message, state)
         if state is not None and message.name in invitations.METHODS and isinstance(session, Session):
             draft = self._drafts.invited_event(state, session, message)
             invitations.attach(email, message.name, draft, self._clock())
         return email
+
+    def _worded(self, letter: Letter) -> EmailMessage:
+        """A company's own template that fails keeps no mail back: that one says it our way, and the operator hears."""
+        try:
+            return self._emails.render(letter)
+        except Exception as error:
+            email = self._emails.plain(letter)
+            if email is None:
+                raise
+            why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
+            words = f"Your own template of the mail {letter.name} can't be used, ours took its place: {why}"
+            now = self._clock()
+            self._store.outbox.alert(f"template:{letter.name}:{now:%Y-%m-%d}", words, now, self._operator)
+            return email
 
     def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
         try:

@@ -4,6 +4,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 
 from babel.messages.pofile import PoFileError
@@ -12,26 +13,41 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 from worker.errors import Problem, Problems
 from worker.letters import MESSAGES, Letter
 from worker.samples import letters
-from worker.templates import PARTS
-from worker.words import DOMAIN, catalogue
+from worker.templates import PARTS, STYLE
+from worker.words import DOMAIN, catalogue, read
 
+#: Nothing that belongs to a mail is longer, be it a file or what it makes.
+LARGEST = 1_000_000
 _NAME = re.compile(r"%\((\w+)\)s")
 #: A comment, or a string in quotes, with or without its keyword.
 _ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
+#: A rule of a stylesheet, which may be half a line or several of them, once comments and strings are blank.
+_RULE = re.compile(r"\s*[^{}@;<>\s][^{}@;<]*\{(\s*[\w-]+\s*:\s*[^:;{}<\s][^:;{}<]*(;|(?=\})))*[\s;]*\}\s*")
+_ASIDE = re.compile(r"""/\*.*?\*/|"[^"<\n]*"|'[^'<\n]*'|\([^()<]*\)""", re.DOTALL)
 
 
-def mistakes(render: Callable[[Letter], EmailMessage], languages: Iterable[str]) -> list[Problem]:
+def mistakes(
+    render: Callable[[Letter], EmailMessage], part: Callable[[Letter, str], None], languages: Iterable[str]
+) -> list[Problem]:
     """What goes wrong when every sample letter is rendered in each of the languages; each thing once."""
     found: dict[Problem, None] = {}
     for language in languages:
         for letter in letters(language):
-            try:
-                render(letter)
-            except Problems as problems:
-                found |= dict.fromkeys(problems.problems)
-            except Exception as error:  # a template may fail in any way; here it becomes words
-                found[_mistake(letter, error)] = None
+            whole = _wrong(letter, partial(render, letter))
+            if whole:  # each part by itself, because the first that fails hides the others
+                apart = [problem for name in PARTS for problem in _wrong(letter, partial(part, letter, name))]
+                found |= dict.fromkeys(apart or whole)
     return list(found)
+
+
+def _wrong(letter: Letter, attempt: Callable[[], object]) -> list[Problem]:
+    try:
+        attempt()
+    except Problems as problems:
+        return list(problems.problems)
+    except Exception as error:  # a template may fail in any way; here it becomes words
+        return [_mistake(letter, error)]
+    return []
 
 
 def misplaced(overrides: Path) -> list[Problem]:
@@ -53,14 +69,25 @@ def _meant_for_a_mail(path: Path) -> bool:
 
 
 def misspelt(overrides: Path) -> list[Problem]:
-    """Lines that are no UTF-8, in anything that is read."""
-    paths = (path for path in sorted(overrides.rglob("*")) if path.suffix in (".j2", ".css", ".po") and path.is_file())
-    found = ((path, _not_text(path.read_bytes())) for path in paths)
-    return [
-        Problem(f"{path}:{number}", "This line is not UTF-8.", "Save the file as UTF-8.")
-        for path, number in found
-        if number
-    ]
+    """What can't be read as text, of all that is read."""
+    paths = sorted(path for path in overrides.rglob("*") if path.suffix in (".j2", ".css", ".po"))
+    return [problem for path in paths if (problem := _illegible(path))]
+
+
+def _illegible(path: Path) -> Problem | None:
+    if not path.is_file():  # a folder, or a link to nowhere or in a circle: passed over when mails are made
+        return Problem(str(path), "is no file.", "Put the file itself there, or take this away: then ours is used.")
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+    except OSError as error:
+        return Problem(
+            str(path), f"can't be read: {error.strerror}.", "Give the worker's account the right to read it."
+        )
+    if len(content) > LARGEST:
+        return Problem(str(path), f"is larger than {LARGEST:,} bytes.", "Keep what a mail needs.")
+    number = _not_text(content)
+    return Problem(f"{path}:{number}", "This line is not UTF-8.", "Save the file as UTF-8.") if number else None
 
 
 def _not_text(content: bytes) -> int:
@@ -70,6 +97,25 @@ def _not_text(content: bytes) -> int:
     except UnicodeDecodeError as error:
         return content[: error.start].count(b"\n") + 1
     return 0
+
+
+def unstyled(overrides: Path) -> list[Problem]:
+    """Where the stylesheet stops being one: what comes there is lost without a word, or stands in every mail."""
+    path = overrides / STYLE
+    if not path.is_file():
+        return []
+    # Line breaks stay, so that lines keep their numbers.
+    rest = _ASIDE.sub(
+        lambda found: re.sub(r"[^\n]", " " if found[0].startswith("/") else "x", found[0]), path.read_text("utf-8")
+    )
+    end = 0
+    while found := _RULE.match(rest, end):
+        end = found.end()
+    if not rest[end:].strip():
+        return []
+    number = rest[: end + len(rest[end:]) - len(rest[end:].lstrip())].count("\n") + 1
+    remedy = "Write selector { property: value; }. Rules that can't stand in a tag, as @media, belong in a layout."
+    return [Problem(f"{path}:{number}", "Here begins what is no rule of style.", remedy)]
 
 
 def untranslated(overrides: Path) -> list[Problem]:
@@ -88,9 +134,13 @@ def _unreadable(path: Path) -> Iterator[tuple[int, str]]:
 
 def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
     try:
+        read(path)
         messages = [message for message in catalogue(path) if message.id]
     except PoFileError as error:
         yield error.lineno + 1, str(error)
+        return
+    except (LookupError, ValueError) as error:  # a charset, a date, a plural form that there is none of
+        yield 1, f"The header can't be understood ({error}); write it as in ours"
         return
     for message in messages:
         ours = message.id if isinstance(message.id, str) else " ".join(message.id)
@@ -104,11 +154,14 @@ def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
 
 def _mistake(letter: Letter, error: Exception) -> Problem:
     if isinstance(error, TemplateSyntaxError):
-        return Problem(f"{error.filename}:{error.lineno}", f"{error.message}", "Mend the template there.")
-    if isinstance(error, TemplateNotFound):
-        return Problem(letter.name, f"there is no template {error}.", "Check the name after `extends` or `include`.")
+        return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Mend the template there.")
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.endswith(".j2")]
     where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else letter.name
-    return Problem(
-        where, f"{type(error).__name__}: {error}.", "Use only names that our own template of this mail uses."
-    )
+    if isinstance(error, TemplateNotFound):
+        return Problem(where, f"there is no template {error}.", "Check the name after `extends` or `include`.")
+    if isinstance(error, RecursionError):
+        return Problem(where, "This template comes back to itself.", "Take out what includes or calls itself.")
+    if isinstance(error, OverflowError | MemoryError):
+        return Problem(where, "This template makes more than fits.", "Keep what a reader needs.")
+    what = f"{type(error).__name__}: {str(error).rstrip('.')}."
+    return Problem(where, what, "Use only names that our own template of this mail uses.")

@@ -21,6 +21,7 @@ from jinja2 import (
     TemplateNotFound,
     select_autoescape,
 )
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from worker.words import Languages, Words
@@ -85,16 +86,17 @@ class MailTemplates:
         first = (overrides,) if overrides else ()
         self.languages = Languages([one / "locale" for one in (*first, folder())])
         self._loader = StyledLoader(*first, folder() / "emails")
+        # What others wrote reaches nothing but what a mail may speak of, and counts no further than a mail could need.
+        self._kind = ImmutableSandboxedEnvironment if overrides else Environment
         self._environments: dict[str, tuple[Environment, Environment]] = {}
 
-    def of(self, name: str, words: Words) -> tuple[Template, Template, Template]:
-        """The three of that message, in the order of PARTS."""
+    def of(self, name: str, part: str, words: Words) -> Template:
+        """One of the PARTS of that message."""
         if words.tag not in self._environments:
-            plain, rich = (environment(self._loader, words, html=html) for html in (False, True))
+            plain, rich = (environment(self._loader, words, html=html, kind=self._kind) for html in (False, True))
             self._environments[words.tag] = plain, rich
         text, html = self._environments[words.tag]
-        subject, body, page = (f"{name}/{part}" for part in PARTS)
-        return text.get_template(subject), text.get_template(body), html.get_template(page)
+        return (html if part.endswith(".html.j2") else text).get_template(f"{name}/{part}")
 
 
 @lru_cache(1)
@@ -103,9 +105,9 @@ def ours() -> MailTemplates:
     return MailTemplates()
 
 
-def environment(loader: BaseLoader, words: Words, *, html: bool) -> Environment:
+def environment(loader: BaseLoader, words: Words, *, html: bool, kind: type[Environment] = Environment) -> Environment:
     """Templates that speak one language. A name that doesn't exist is an error, never an empty place in a mail."""
-    made = Environment(
+    made = kind(
         loader=loader,
         extensions=["jinja2.ext.i18n"],
         autoescape=select_autoescape(("html.j2",), default=html),
