@@ -48,7 +48,7 @@ from worker.samples import (
     SESSION,
     letters,
 )
-from worker.templates import PARTS, folder
+from worker.templates import PARTS
 
 ENGLISH = Emails(sender="longarc@example.com", domain="example.com")
 SAMPLES = list(letters())
@@ -828,35 +828,6 @@ def test_what_is_no_file_where_one_should_be_is_found(overrides: Path, target: s
     path.symlink_to(target)
     (problem,) = with_overrides(overrides).check()
     assert (problem.where, problem.what) == (str(path), "is no file.")
-
-
-def wrong_styles() -> Iterator[tuple[str, int]]:
-    yield "p { color: red }\n\n</style><script>alert(1)</script>", 3
-    yield "p { color: red; }\nli { font-family: '</style>'; }", 2
-    yield "/* one\n two */\np { color: red", 3
-    yield "p { color red; }", 1
-    yield "p { color: ; }", 1
-    yield "p { margin: 0 } }", 1
-    yield "p { margin: 0 }\n@import url(http://elsewhere.example/x.css);", 2
-
-
-@pytest.mark.parametrize(("style", "number"), list(wrong_styles()))
-def test_a_stylesheet_that_is_none_is_found_by_its_line(overrides: Path, style: str, number: int) -> None:
-    (overrides / "_style.css").write_text(style)
-    (problem,) = with_overrides(overrides).check()
-    assert problem.where == f"{overrides / '_style.css'}:{number}"
-
-
-def test_any_rule_that_fits_into_a_tag_is_one(overrides: Path) -> None:
-    rules = "\n".join(
-        (
-            (folder() / "emails" / "_style.css").read_text(),
-            'p, ul > li:first-child { background: URL(data:image/png;base64,AA==); font: 1px "A; {B}" !important }',
-            "h2{}",
-        )
-    )
-    (overrides / "_style.css").write_text(rules)
-    assert with_overrides(overrides).check() == []
 
 
 @pytest.mark.parametrize(

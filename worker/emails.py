@@ -21,7 +21,7 @@ from jinja2 import Template
 from worker.domain.model import Person
 from worker.errors import Problem, Problems
 from worker.letters import LINKS, MESSAGES, Kept, Letter
-from worker.proof import LARGEST, misplaced, misspelt, mistakes, unstyled, untranslated
+from worker.proof import LARGEST, misplaced, misspelt, mistakes, untranslated
 from worker.reading import Reading
 from worker.templates import PARTS, MailTemplates, ours
 from worker.words import Words, fold, line, visible
@@ -150,7 +150,7 @@ class Envelopes(Emails):
 
 def _unusable(overrides: Path) -> list[Problem]:
     """What is wrong with a company's own files before anything is made of them."""
-    return misspelt(overrides) or [*misplaced(overrides), *unstyled(overrides), *untranslated(overrides)]
+    return misspelt(overrides) or [*misplaced(overrides), *untranslated(overrides)]
 
 
 def _said(template: Template, names: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 from worker.errors import Problem, Problems
 from worker.letters import MESSAGES, Letter
 from worker.samples import letters
-from worker.templates import PARTS, STYLE
+from worker.templates import PARTS
 from worker.words import DOMAIN, catalogue, read
 
 #: Nothing that belongs to a mail is longer, be it a file or what it makes.
@@ -21,9 +21,6 @@ LARGEST = 1_000_000
 _NAME = re.compile(r"%\((\w+)\)s")
 #: A comment, or a string in quotes, with or without its keyword.
 _ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
-#: A rule of a stylesheet, which may be half a line or several of them, once comments and strings are blank.
-_RULE = re.compile(r"\s*[^{}@;<>\s][^{}@;<]*\{(\s*[\w-]+\s*:\s*[^:;{}<\s][^:;{}<]*(;|(?=\})))*[\s;]*\}\s*")
-_ASIDE = re.compile(r"""/\*.*?\*/|"[^"<\n]*"|'[^'<\n]*'|\([^()<]*\)""", re.DOTALL)
 
 
 def mistakes(
@@ -97,25 +94,6 @@ def _not_text(content: bytes) -> int:
     except UnicodeDecodeError as error:
         return content[: error.start].count(b"\n") + 1
     return 0
-
-
-def unstyled(overrides: Path) -> list[Problem]:
-    """Where the stylesheet stops being one: what comes there is lost without a word, or stands in every mail."""
-    path = overrides / STYLE
-    if not path.is_file():
-        return []
-    # Line breaks stay, so that lines keep their numbers.
-    rest = _ASIDE.sub(
-        lambda found: re.sub(r"[^\n]", " " if found[0].startswith("/") else "x", found[0]), path.read_text("utf-8")
-    )
-    end = 0
-    while found := _RULE.match(rest, end):
-        end = found.end()
-    if not rest[end:].strip():
-        return []
-    number = rest[: end + len(rest[end:]) - len(rest[end:].lstrip())].count("\n") + 1
-    remedy = "Write selector { property: value; }. Rules that can't stand in a tag, as @media, belong in a layout."
-    return [Problem(f"{path}:{number}", "Here begins what is no rule of style.", remedy)]
 
 
 def untranslated(overrides: Path) -> list[Problem]:
