@@ -1,7 +1,7 @@
 """Measure everything, print it, and keep the table in `bench/README.md`."""
 
 import argparse
-import platform
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,23 +25,20 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help=f"measure only these: {known}")
     parser.add_argument("--days", type=int, default=364, help="how long the simulated companies live; a year by itself")
     options = parser.parse_args()
-    wanted = options.parts
-    lines = [
-        "# Measurements",
-        "",
-        "What `make bench` printed when it last ran. Counts and ratios say more than times: machines differ.",
-        f"Python {platform.python_version()}, {platform.machine()}, two cores shared with other work.",
-    ]
     parts = [*PARTS, ("year", "Simulating a company", lambda: year.measure(options.days))]
     for name, title, measure in parts:
-        if wanted and name not in wanted:
-            continue
-        rows = measure()
-        table = [f"| {what} | {got} |" for what, got in rows]
-        lines += ["", f"## {title}", "", "| what | result |", "|---|---|", *table]
-        print("\n".join(lines[-len(rows) - 4 :]), flush=True)
-    if not wanted:
-        README.write_text("\n".join(lines) + "\n")
+        if not options.parts or name in options.parts:
+            table = "".join(f"| {what} | {got} |\n" for what, got in [("what", "result"), *measure()])
+            table = table.replace("| what | result |\n", "| what | result |\n|---|---|\n", 1)
+            print(f"\n## {title}\n\n{table}", end="", flush=True)
+            README.write_text(kept(README.read_text("utf-8"), title, table), "utf-8")
+
+
+def kept(text: str, title: str, table: str) -> str:
+    """The page with that table under that title, in place of the one there; what is said about it stays."""
+    old = re.compile(rf"^(## {re.escape(title)}\n(?:(?!##|\|).*\n)*)(?:\|.*\n)+", re.MULTILINE)
+    new, found = old.subn(lambda section: section[1] + table, text)
+    return new if found else f"{text.rstrip()}\n\n## {title}\n\n{table}"
 
 
 if __name__ == "__main__":
