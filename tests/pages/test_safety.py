@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.pages.rooms import ALEX, BASE, LEE, SECRETS, Lived, Room, fill, hidden, send, text
+from tests.test_words import write_catalogue
 from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, START, texts
 from worker.errors import LongarcError
 from worker.links import BadLink, Links, Pass, Purpose
@@ -417,7 +418,39 @@ def test_an_error_that_nobody_foresaw_tells_its_kind_alone(
     assert "RuntimeError at" in caplog.text
 
 
+def test_an_error_that_no_page_can_tell_is_told_by_nobody_else(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server and the framework would log the address, and with it the link."""
+    link = room.link(SAM, Purpose.ME, age=60 * DAY)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("hyacinthine")
+
+    monkeypatch.setattr(room.app.extensions["longarc"], "page", breaks)
+    answer = room.browser().get(link)
+    assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (500, b"", POLICY)
+    assert "RuntimeError at" in caplog.text
+    assert link.rpartition("/")[2] not in caplog.text and "hyacinthine" not in caplog.text
+
+
+def test_a_catalogue_that_cannot_be_read_leaves_the_pages_in_our_words(lived_room: Lived, tmp_path: Path) -> None:
+    own = write_catalogue(tmp_path / "own" / "locale", "de", ("Why", "Weshalb"))
+    own.write_text('msgid "Why"\nmeans "Weshalb"\n')
+    room = Room.of(lived_room, tmp_path, templates=str(tmp_path / "own"))
+    answer = room.browser().get("/", headers={"Accept-Language": "de-AT, en"})
+    assert (answer.status_code, answer.headers["Content-Language"]) == (200, "de")
+    room.office.close()
+
+
 # --- bounds ---
+
+
+def test_languages_that_somebody_makes_up_are_not_remembered(room: Room) -> None:
+    client, site = room.browser(), room.app.extensions["longarc"]
+    for n in range(20):
+        assert client.get("/", headers={"Accept-Language": f"de-{n}x, en-{n}"}).headers["Content-Language"] == "de"
+    assert len(site._languages._known) <= 2
 
 
 def test_what_is_too_large_is_refused(room: Room) -> None:

@@ -62,7 +62,15 @@ def _sealed(answer: Response, site: Site) -> Response:
 
 
 def _failed(error: Exception, site: Site) -> Response:
-    """Every error as a page. What nobody foresaw is logged by its kind and place: its text may hold what was said."""
+    """Every error as a page, or as nothing at all: whoever else hears of one logs its address, which may be a link."""
+    try:
+        return _told(error, site)
+    except Exception as worse:
+        _log(worse)
+        return Response(status=500)
+
+
+def _told(error: Exception, site: Site) -> Response:
     if isinstance(error, HTTPException):
         code = error.code or 500
         if code == 429:
@@ -75,6 +83,12 @@ def _failed(error: Exception, site: Site) -> Response:
         return site.notice("busy", 503)
     if isinstance(error, Refused | Problems):
         return site.notice("refused", 409, str(error))
+    _log(error)
+    return site.notice("broken", 500)
+
+
+def _log(error: Exception) -> None:
+    """What nobody foresaw is logged by its kind and place: its text may hold what was said."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next((one for one in reversed(frames) if one.filename.endswith(".j2")), frames[-1])
     said = str(error) if isinstance(error, LongarcError) else ""
@@ -82,4 +96,3 @@ def _failed(error: Exception, site: Site) -> Response:
         "a page failed: %s at %s:%s %s", type(error).__name__, Path(where.filename).name, where.lineno, said,
         extra={"action": "page_failed"},
     )  # fmt: skip
-    return site.notice("broken", 500)

@@ -1,6 +1,7 @@
 """What every page needs: the worker, the links, the words of its reader, and how a page is written."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -22,8 +23,10 @@ from worker.pages.sayings import NOTICES, SAID
 from worker.reading import Reading
 from worker.settings import Settings
 from worker.store import Store
-from worker.templates import environment, folder
+from worker.templates import environment, folder, ours
 from worker.words import Languages, Words
+
+log = logging.getLogger(__name__)
 
 PRODUCT = "Longarc"
 STATIC = {"pages.css": "text/css", "pages.js": "text/javascript", "pages.svg": "image/svg+xml"}
@@ -47,6 +50,7 @@ class Site:
         self._folder = folder() / "pages"
         overrides = [settings.templates / "locale"] if settings.templates else []
         self._languages = Languages([*overrides, folder() / "locale"])
+        self._words: dict[str, Words] = {}
         self._environments: dict[str, Environment] = {}
 
     @property
@@ -64,15 +68,26 @@ class Site:
 
     def words(self, locale: str = "") -> Words:
         """The reader's language; of somebody unknown, what their browser asks for."""
-        return self._languages.words(locale or self._asked_for())
+        wish = locale or self._asked_for()
+        if wish not in self._words:
+            self._words[wish] = self._spoken(wish)
+        return self._words[wish]
+
+    def _spoken(self, wish: str) -> Words:
+        try:
+            return self._languages.words(wish)
+        except Exception as error:  # a catalogue of the company's own may be wrong in any way
+            log.error("The catalogue for %s can't be read (%s): see `longarc check`.", wish, type(error).__name__)
+            return ours().languages.words(wish)
 
     def _asked_for(self) -> str:
-        """The first of the browser's languages that there is; of somebody who came by a link, their own."""
+        """The first of the browser's languages that there is, of which nobody can make up more; of somebody who came
+        by a link, their own."""
         if "visit" in g:
             return str(g.visit.person.locale)
         known = self._languages.tags()
-        wishes = [wish for wish in request.accept_languages.values() if wish.partition("-")[0] in known]
-        return wishes[0] if wishes else self.settings.locale
+        wishes = (wish.partition("-")[0] for wish in request.accept_languages.values())
+        return next((wish for wish in wishes if wish in known), self.settings.locale)
 
     def reading(self, letter: Letter) -> Reading:
         """What a letter speaks of, in its reader's words; a page is read like one."""
