@@ -347,6 +347,7 @@ def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[i
 # --- the proofs ---
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("work", WORK)
 def test_killed_at_each_boundary_it_comes_to_the_same_end(
     child: Child, servers: Servers, tmp_path: Path, work: str
