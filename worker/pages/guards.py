@@ -32,7 +32,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-ERRORS = {403: "forbidden", 404: "not_found", 405: "not_found", 410: "gone", 413: "too_large"}
+ERRORS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
 
 
 def install(app: Flask, site: Site) -> None:
