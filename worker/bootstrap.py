@@ -20,7 +20,7 @@ from worker.errors import Problems
 from worker.gate import SharedGate
 from worker.outbox import Outbox
 from worker.providers import base
-from worker.providers.base import CalendarProvider, Mailer
+from worker.providers.base import CalendarProvider, Mailer, Notify
 from worker.providers.gate import Gate
 from worker.roster import PEOPLE, Roster
 from worker.seal import Seal
@@ -43,14 +43,16 @@ class Services:
         read_again: Callable[[], None] = lambda: None,
         pairs: Callable[[], Collection[Pair]] = tuple,
         gate: Gate | None = None,
+        notices: Notify | None = None,
     ) -> None:
         """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `gate`: what
-        limits requests across processes."""
+        limits requests across processes. `notices`: how a service tells the operator something."""
         self._settings = settings
         self._people = people
         self._read_again = read_again
         self._pairs = pairs
         self._gate = gate
+        self._notices = notices
         self._given: dict[str, CalendarProvider] = {}
         self._made: dict[str, CalendarProvider] = {}
         self._made_for: dict[Address, Person] = {}
@@ -88,9 +90,10 @@ class Services:
         return self._mailers[name]
 
     def _means(self) -> dict[str, Any]:
-        """What is not a setting: what seals tokens, and what limits requests."""
+        """What is not a setting: what seals tokens, what limits requests, and how the operator is told."""
         keys = [key.get_secret_value() for key in self._settings.keys]
-        return ({"seal": Seal(keys)} if keys else {}) | ({"gate": self._gate} if self._gate else {})
+        means = {"seal": Seal(keys) if keys else None, "gate": self._gate, "notices": self._notices}
+        return {name: one for name, one in means.items() if one is not None}
 
     def calendar_of(self, address: Address) -> CalendarProvider | None:
         """The service that holds a person's calendar; None when it can't be read."""
@@ -194,7 +197,11 @@ def build(
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = _People(store, clock)
     gate = SharedGate(store, clock)
-    services = Services(settings, cache, cache.forget, lambda: store.people.pairs().values(), gate)
+
+    def notify(cause: str, words: str) -> None:
+        store.outbox.alert(f"notice:{cause}", words, clock(), settings.operator)
+
+    services = Services(settings, cache, cache.forget, lambda: store.people.pairs().values(), gate, notify)
     emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
     policy, operator = settings.policy, settings.operator

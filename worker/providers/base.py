@@ -79,6 +79,17 @@ class Mailer(Protocol):
         """Whether the message of that key went out; None when this service can't know."""
 
 
+#: Tells the operator what a service does otherwise than the settings ask: the cause, once told not told again, and a
+#: sentence for people. A section of the settings carries it as `notices`.
+Notify = Callable[[str, str], None]
+
+
+def notify_of(section: Mapping[str, Any]) -> Notify:
+    """How to tell the operator; does nothing when the section names no way."""
+    notify: Notify = section.get("notices") or (lambda cause, words: None)
+    return notify
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
     """What a calendar says of its owner: the zone and the hours; None is what it doesn't say, or nobody understands."""
