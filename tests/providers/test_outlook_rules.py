@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.doubles.graph import Double, Fault, Hands, section
-from tests.doubles.graph.schema import Schema, Unknown, place
+from tests.doubles.graph.schema import Schema, Unknown
 from tests.providers.contract import DAY, WINDOW, at, draft, letter, span
 from worker.clock import SteppedClock
 from worker.domain.model import Answer, Busy, Event, EventRef, FreeBusy, Show, Span
@@ -834,12 +834,8 @@ EVENT = {
     "start": {"dateTime": "2027-03-09T10:00:00", "timeZone": "UTC"},
     "end": {"dateTime": "2027-03-09T11:00:00", "timeZone": "UTC"},
 }
-needs_schema = pytest.mark.skipif(
-    place() is None, reason="no metadata of the service: name a file of its form in GRAPH_SCHEMA"
-)
 
 
-@needs_schema
 @pytest.mark.parametrize(
     "change",
     [
@@ -856,14 +852,13 @@ def test_what_the_metadata_does_not_know_is_refused(double: Double, hands: Hands
     assert answer.status_code == 400, answer.text
 
 
-@needs_schema
 def test_a_parameter_that_no_action_has_is_refused(double: Double, hands: Hands) -> None:
     dana = hands.person()
     made = asked(double, "POST", f"users/{dana}/events", json=EVENT).json()
     answer = asked(double, "POST", f"users/{dana}/events/{made['id']}/cancel", json={"message": "x"})
     assert answer.status_code == 400
     with pytest.raises(Unknown):
-        Schema(place()).action("cancel", "message", {})
+        Schema().action("cancel", "message", {})
 
 
 @pytest.mark.parametrize(

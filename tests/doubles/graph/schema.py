@@ -1,17 +1,17 @@
 """Requests against the service's own metadata: a name, a type or a word that Microsoft Graph doesn't know is refused.
 
-The metadata is a file of the form of `graph-schema.json`, named by `GRAPH_SCHEMA`, else beside the repository.
+`metadata.json` is the part of the published metadata (CSDL) that calendars, mail, mailbox settings and
+subscriptions need.
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-_BESIDE = Path(__file__).resolve().parents[4] / "shared" / "graph-schema.json"
+_FILE = Path(__file__).with_name("metadata.json")
 _NUMBERS = {"Edm.Int16", "Edm.Int32", "Edm.Int64", "Edm.Double", "Edm.Decimal", "Edm.Single"}
 _FORMS = {
     "Edm.DateTimeOffset": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,12})?)?(Z|[+-]\d\d:\d\d)"),
@@ -25,36 +25,26 @@ class Unknown(ValueError):
     """Something the metadata doesn't know; the words say what."""
 
 
-def place() -> Path | None:
-    """Where the metadata is, if anywhere."""
-    named = os.environ.get("GRAPH_SCHEMA", "")
-    found = Path(named) if named else _BESIDE
-    return found if found.is_file() else None
-
-
 @cache
-def _metadata(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def _metadata() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return content
 
 
 class Schema:
-    """What may be said to the service. Without metadata, everything."""
+    """What may be said to the service."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._known = _metadata(path) if path else {}
-        self.enums: Mapping[str, list[str]] = self._known.get("enums", {})
+    def __init__(self) -> None:
+        self._known = _metadata()
+        self.enums: Mapping[str, list[str]] = self._known["enums"]
 
     def entity(self, kind: str, given: Any) -> None:
         """Raises Unknown when this can't be an entity or a value of that type."""
-        if self._known:
-            self._typed(kind, given, kind)
+        self._typed(kind, given, kind)
 
     def action(self, name: str, on: str, given: Mapping[str, Any]) -> None:
         """Raises Unknown when the action doesn't exist there, or has no such parameter. Their names may be in any
         case."""
-        if not self._known:
-            return
         signature = next((one for one in self._known["actions"].get(name, ()) if one["on"] == on), None)
         if signature is None:
             raise Unknown(f"There is no action {name} on {on}.")

@@ -58,9 +58,9 @@ class Broken(Exception):
 class Double:
     """Microsoft Graph and its log-in service on this machine, from `with` to its end."""
 
-    def __init__(self, port: int = 0, *, delay: float = 0.0, schema_file: Path | None = None) -> None:
+    def __init__(self, port: int = 0, *, delay: float = 0.0) -> None:
         self.world = World()
-        self.schema = schema.Schema(schema_file or schema.place())
+        self.schema = schema.Schema()
         self.login = Login()
         self.delay = delay
         self.faults: list[Fault] = []
