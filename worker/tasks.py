@@ -14,11 +14,14 @@ from pathlib import Path
 from threading import Event
 
 from huey.api import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
+from huey.storage import PostgresStorage
 from sqlalchemy import make_url
 
 from worker import settings as settings_file
 from worker.bootstrap import Worker, build
 from worker.errors import LongarcError, Problems
+from worker.store import Store
+from worker.store.base import PATIENCE
 
 NAME = "longarc"
 #: Set when this process was asked to stop: what is in somebody's hands is finished, nothing more is begun.
@@ -32,10 +35,20 @@ def make_huey(settings: settings_file.Settings) -> Huey:
     url = make_url(settings.database)
     if url.get_backend_name() == "postgresql":
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        return PostgresHuey(NAME, dsn=plain, results=False)
+        return PostgresHuey(NAME, dsn=plain, results=False, create_tables=False)
     file = Path(url.database or "longarc.db")
     file.parent.mkdir(parents=True, exist_ok=True)
-    return SqliteHuey(NAME, filename=str(file.with_suffix(".queue.db")), results=False)
+    return SqliteHuey(NAME, filename=str(file.with_suffix(".queue.db")), results=False, timeout=PATIENCE)
+
+
+def create_queue_tables(queue: Huey, store: Store) -> None:
+    """Make the queue's own tables in PostgreSQL, one process at a time; in the other places the queue does so itself.
+
+    The statements of the queue collide when several processes run them at once on an empty database.
+    """
+    if isinstance(queue.storage, PostgresStorage):
+        with store.database.lock_schema():
+            queue.storage.initialize_schema()
 
 
 def _settings() -> settings_file.Settings:
@@ -58,6 +71,7 @@ def worker() -> Worker:
 def _made() -> Worker:
     made = build(_settings())
     made.store.migrate()
+    create_queue_tables(huey, made.store)
     return made
 
 

@@ -100,14 +100,20 @@ class Database:
         changes = {name: insert.excluded[name] for name in columns if name not in key}
         return Prepared(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
 
+    @contextmanager
+    def lock_schema(self) -> Iterator[Connection]:
+        """A transaction in which no other process of ours makes or changes tables."""
+        with self.write() as connection:
+            if not self.lite:  # PostgreSQL's IF NOT EXISTS doesn't keep two that make one table from colliding
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
+            yield connection
+
     def migrate(self) -> None:
         """Bring the schema up to date. Safe to call from many processes at once."""
         from alembic import command
 
         config = scripts()
-        with self.write() as connection:
-            if not self.lite:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
+        with self.lock_schema() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
