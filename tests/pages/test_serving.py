@@ -1,11 +1,13 @@
 """The pages as they are served: alone, behind a proxy, below a path; the links in mails, and their commands."""
 
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.desks import Desk, fresh_desk, lived_at_desk, lived_database, logging
 from tests.pages.rooms import BASE, Lived, Room
 from tests.worlds import DAY, KEY, SAM, contract, texts
 from worker.links import Purpose
+from worker.pages.connections import MOST, Connections
 from worker.pages.serving import PortTaken, Serving
 
 __all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
@@ -80,6 +83,68 @@ def test_a_port_that_is_taken_is_named(served: tuple[Room, Serving]) -> None:
 
 def test_whatever_watches_it_is_answered(served: tuple[Room, Serving]) -> None:
     assert ask(served[1].port, "/talks/healthy")[::2] == (200, "well\n")
+
+
+# --- connections that say little ---
+
+
+@pytest.fixture
+def _many_files() -> Iterator[None]:
+    """Our clients alone open more files than a process may on most machines."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_many_files")
+def test_it_is_answered_under_eleven_hundred_connections_that_never_finish_a_request(
+    served: tuple[Room, Serving],
+) -> None:
+    _, serving = served
+    with ExitStack() as lines:
+        for number in range(1, 1101):
+            line = lines.enter_context(socket.create_connection(("127.0.0.1", serving.port), timeout=10))
+            line.sendall(b"GET /talks/healthy HTTP/1.1\r\nHost: x\r\n")
+            if number % 100 == 0:
+                assert ask(serving.port, "/talks/healthy")[0] == 200
+        assert ask(serving.port, "/talks/healthy")[::2] == (200, "well\n")
+        assert len(serving._server.active_channels) <= MOST
+
+
+class Channel:
+    """What waitress keeps of a connection."""
+
+    def __init__(self, request: object = None, *, answering: bool = False) -> None:
+        self.request = request
+        self.requests = [object()] if answering else []
+        self.total_outbufs_len = 0
+        self.closed = False
+
+    def handle_close(self) -> None:
+        self.closed = True
+
+
+def test_beyond_the_number_the_oldest_that_waits_is_closed() -> None:
+    channels = {n: Channel(answering=n == 0) for n in range(5)}
+    Connections(channels, most=3, clock=lambda: 0.0).close_waiting()
+    assert [n for n, one in channels.items() if one.closed] == [1, 2]
+
+
+def test_a_request_that_comes_byte_by_byte_is_closed_when_its_time_is_over() -> None:
+    """However often a byte arrives. One that begins anew on the same connection has its own time."""
+    now, begun = [0.0], Channel(request := object())
+    served, idle = Channel(object()), Channel()
+    connections = Connections({1: begun, 2: served, 3: idle}, whole=30, clock=lambda: now[0])
+    for second in range(1, 31):
+        now[0] = float(second)
+        served.request = object()
+        connections.close_waiting()
+    assert not begun.closed and begun.request is request
+    now[0] = 31.0
+    connections.close_waiting()
+    assert [one.closed for one in (begun, served, idle)] == [True, False, False]
 
 
 # --- commands ---

@@ -88,6 +88,8 @@ def ask(p: Planning, session: Session, wish: Span | None) -> None:
     """Another time is asked for: one of ours, or the one wished for. Choosing a time held for it is no deferral."""
     if session.closed or session.state is State.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
+    if session.booked and session.span == wish and wish not in session.options:
+        return  # it has that time already: a second press
     if wish is None or wish not in session.options:
         _another_time(p, session)
     if wish is not None:

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
 from worker.domain.promises import days_for, days_of, question
+from worker.domain.revisions import compare
 from worker.domain.wording import N_
 from worker.domain.worktime import today
 from worker.drafts import Material
@@ -194,7 +195,7 @@ def keep(session: str) -> Response:
         return _discard(session)
     form = Form.typed(request.form)
     form.change(do)
-    seen = int(request.form.get("version", "0")) if request.form.get("version", "0").isdigit() else 0
+    seen = forms.number_of(request.form.get("version", "")) or 0
     quietly = "application/json" in request.headers.get("Accept", "")
     try:
         version = site().store.content.keep_sketch(session, form.keep(), site().now(), over=seen)
@@ -315,8 +316,9 @@ def send(session: str) -> Response:
     """Record what was previewed. Pressed twice, it is recorded once."""
     matter, here = _matter(session), site()
     sketch = here.store.content.sketch(session)
-    if sketch is None:
-        return go(url_for(".show", session=session, said="sent" if matter.revisions else None))
+    if sketch is None:  # it was sent already, perhaps since `matter` was read
+        recorded = matter.revisions or here.store.content.revisions(session)
+        return go(url_for(".show", session=session, said="sent" if recorded else None))
     if request.form.get("version") != str(sketch.version):
         raise Refused(here.words(visit().person.locale).gettext(CHANGED_ELSEWHERE))
     form = Form.kept(sketch.fields)
@@ -325,8 +327,19 @@ def send(session: str) -> Response:
     contract, wrong = _contract(matter, form)
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
-    number = here.worker.acts.record(session, contract, after=form.after)
+    try:
+        number = here.worker.acts.record(session, contract, after=form.after)
+    except Refused:
+        if not _is_recorded(session, contract):
+            raise
+        number = form.after + 1  # by the other of two presses
     return go(url_for(".show", session=session, said="sent" if number > form.after else "same"))
+
+
+def _is_recorded(session_id: str, contract: Contract) -> bool:
+    """Whether the newest revision says just this."""
+    revisions = site().store.content.revisions(session_id)
+    return bool(revisions) and not compare(revisions[-1].contract, contract)
 
 
 def _overtaken(matter: Matter, form: Form, version: int) -> Response:

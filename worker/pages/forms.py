@@ -7,7 +7,7 @@ Fields are kept as they were typed, so that a draft survives half a date. A fiel
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from worker.domain.model import Contract, Promise, ReviewPoint
@@ -29,8 +29,9 @@ MOST_SENT, LONGEST_SENT = 30, 600
 
 FAR = N_("That is too long ago or too far ahead. Look at the year again.")
 
-_NAME = re.compile(rf"({'|'.join(LISTS)})-(\d{{1,3}})-([a-z]+)")
-_MONTH = re.compile(r"(\d{4})-(\d{1,2})(?:-\d{1,2})?")
+_NAME = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,3}})-([a-z]+)")
+_DIGITS = re.compile(r"[0-9]+")
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-[0-9]{1,2})?")
 
 Line = dict[str, str]
 
@@ -59,7 +60,7 @@ class Form:
             found = _NAME.fullmatch(name)
             if found and found[3] in LISTS[found[1]]:
                 lines[found[1]].setdefault(int(found[2]), {})[found[3]] = line(value[:LONGEST])
-        made = cls(question=_lines(given.get("question", "")), after=_number(given.get("after", "")))
+        made = cls(question=_lines(given.get("question", "")), after=number_of(given.get("after", "")) or 0)
         for name, numbered in lines.items():
             made.lists[name] = [_whole(name, one) for _, one in sorted(numbered.items())][:MOST_LINES]
         return made
@@ -92,8 +93,9 @@ class Form:
             return
         if deed == "add" and len(self.lists[name]) < MOST_LINES:
             self.lists[name].append(_whole(name, {}))
-        if deed == "drop" and _number(number) < len(self.lists[name]):
-            del self.lists[name][_number(number)]
+        position = number_of(number)
+        if deed == "drop" and position is not None and position < len(self.lists[name]):
+            del self.lists[name][position]
 
     def filled(self) -> bool:
         """Whether anything was written."""
@@ -175,17 +177,31 @@ def _lines(text: str) -> str:
     return "\n".join(cleaned for one in text[:LONGEST].splitlines() if (cleaned := line(one)))
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+def number_of(text: str, digits: int = 6) -> int | None:
+    """A whole number as a browser sends it; None unless it is at most so many ASCII digits.
+
+    Every number of a request is read here: `int` also takes signs, underscores, spaces and the digits of any script,
+    and raises on digits that are none and on thousands of them.
+    """
+    return int(text) if _DIGITS.fullmatch(text) and len(text) <= digits else None
 
 
 def day_of(text: str) -> date | None:
-    """A day as a browser sends it; None when it is none."""
+    """A day as a browser sends it; None when it is none of this century."""
     try:
-        found = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
-    return found if 2000 <= found.year < 2100 else None
+    return day if 2000 <= day.year < 2100 else None
+
+
+def instant_of(text: str) -> datetime | None:
+    """An instant as our own forms carry it; None when it is none of this century, or has no zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo is not None and 2000 <= instant.year < 2100 else None
 
 
 def _month(text: str) -> date | None:

@@ -44,6 +44,8 @@ def install(app: Flask, site: Site) -> None:
 
 
 def _limited(site: Site) -> Response | None:
+    if "\0" in request.path:  # no address of ours has one, and PostgreSQL takes none
+        return site.notice("not_found", 404)
     if not site.limits.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * TOGETHER):
         return site.too_many()
     return None

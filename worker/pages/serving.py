@@ -19,11 +19,12 @@ from waitress.server import create_server
 from worker.bootstrap import Worker
 from worker.errors import LongarcError
 from worker.pages.app import make_app
+from worker.pages.connections import IDLE, MOST, Connections
 from worker.pages.guards import LARGEST
 
 THREADS = 8
-#: Beyond so many, connections wait to be taken.
-MOST_CONNECTIONS = 1000
+#: waitress must never stop accepting by itself: whoever comes last would wait for those who send nothing.
+ROOM = 2 * MOST
 
 
 class PortTaken(LongarcError):
@@ -45,13 +46,15 @@ class Serving:
             app,
             sockets=[self._listening],
             threads=THREADS,
-            connection_limit=MOST_CONNECTIONS,
+            connection_limit=ROOM,
+            channel_timeout=IDLE,
             ident="",
             url_prefix=urlsplit(settings.base_url).path,
             max_request_body_size=2 * LARGEST,
             max_request_header_size=32 * 1024,
             **_believing(settings.pages.proxy),
         )
+        self._connections = Connections(self._server.active_channels)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="longarc-pages")
 
@@ -66,7 +69,10 @@ class Serving:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._server.asyncore.loop(timeout=30, map=self._server._map, count=1)
+            # `select` ends at file number 1,024; a second is how often what waits is looked at
+            patience = 1 if self._server.active_channels else 30
+            self._server.asyncore.loop(timeout=patience, map=self._server._map, count=1, use_poll=True)
+            self._connections.close_waiting()
         self._server.task_dispatcher.shutdown()
         for channel in list(self._server._map.values()):
             with suppress(OSError):

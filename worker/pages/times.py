@@ -4,7 +4,7 @@ Looking at calendars changes nothing; taking a time goes through `worker.acts`, 
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from worker.domain.model import PairState, Session, Span
 from worker.domain.planning import Planning
 from worker.domain.worktime import today, wall
 from worker.errors import Refused
-from worker.pages.forms import day_of
+from worker.pages.forms import day_of, instant_of, number_of
 from worker.pages.site import go, site
 from worker.pages.visits import visit
 from worker.phrases import sentences
@@ -104,14 +104,15 @@ def _pick(session: Session, state: PairState) -> Pick:
 
 def _minute(text: str) -> int | None:
     hour, _, minute = text.partition(":")
-    if not (hour.isascii() and hour.isdigit() and minute[:2].isascii() and minute[:2].isdigit()):
+    hours, minutes = number_of(hour, 2), number_of(minute[:2], 2)
+    if hours is None or minutes is None or hours > 23 or minutes > 59:
         return None
-    found = int(hour) * 60 + int(minute[:2])
-    return found if int(hour) < 24 and int(minute[:2]) < 60 else None
+    return hours * 60 + minutes
 
 
 def _length(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and 10 <= int(text) <= LONGEST else None
+    minutes = number_of(text, 3)
+    return minutes if minutes is not None and 10 <= minutes <= LONGEST else None
 
 
 def take(session: str) -> Response:
@@ -122,11 +123,10 @@ def take(session: str) -> Response:
 
 
 def _wanted(start: str, end: str) -> Span:
-    try:
-        first, last = (datetime.fromisoformat(text) for text in (start, end))
-        wanted = Span(first, last)
-    except (ValueError, TypeError) as error:
-        raise Refused("Choose a time first.") from error
+    first, last = instant_of(start), instant_of(end)
+    if first is None or last is None or last < first:
+        raise Refused("Choose a time first.")
+    wanted = Span(first, last)
     if not 10 <= wanted.minutes <= LONGEST or first > site().now() + AHEAD:
         raise Refused("Choose a time of the coming year, no longer than two hours.")
     return wanted
