@@ -15,6 +15,7 @@ from tests.doubles.google.company import GoogleCompany
 from worker.behaviour import CALM, Crowd
 from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.providers import googleevents
+from worker.providers.identities import KnownIdentities
 from worker.providers.memory import MemoryCalendar
 from worker.settings import Settings
 from worker.simulate import World, simulated_settings
@@ -62,7 +63,7 @@ class Counting(GoogleCompany):
         if not self.stands(calendar, key):
             return None
         item = self._hands.get(calendar, googleevents.event_id(key))
-        return googleevents.event(item, calendar, self.google.calendars.shelves[calendar].zone)
+        return googleevents.event(item, calendar, self.google.calendars.shelves[calendar].zone, KnownIdentities())
 
     @property
     def requests(self) -> int:

@@ -1,5 +1,6 @@
 """One sweep: how much is asked of calendars, how hours are given away, and what stops it before it writes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -13,6 +14,7 @@ from tests.worlds import (
     KIM,
     MINUTE,
     SAM,
+    SERVICE,
     START,
     WEEK,
     Counts,
@@ -33,6 +35,7 @@ from worker.domain.model import (
     Cause,
     Event,
     EventDraft,
+    FreeBusy,
     Kind,
     Owner,
     Person,
@@ -45,6 +48,7 @@ from worker.domain.model import (
 from worker.domain.wording import words
 from worker.domain.worktime import parse_hours
 from worker.errors import AuthRevoked, Forbidden, Unavailable
+from worker.providers.memory import MemoryCalendar
 
 BUFFER = 15 * MINUTE
 
@@ -152,6 +156,35 @@ def test_an_outage_tells_nobody_that_there_is_no_time(office: Office) -> None:
     office.calendar.fail = None
     office.run(10 * MINUTE)
     assert [event.span for event in office.events()] == [office.session().span]
+
+
+class Patchy(MemoryCalendar):
+    """A service that can't read the time of some people just now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: set[Address] = set()
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        later = FreeBusy(known=False, reason="asked too often", temporary=True)
+        return dict(super().free_busy(people, window)) | {who: later for who in people if who in self.waiting}
+
+
+def test_who_cannot_be_read_just_now_holds_up_no_other_pair(office: Office) -> None:
+    """T-2: their pair waits and nobody hears that there is no time; the others of the same request are booked."""
+    patchy = Patchy()
+    office.calendar = patchy
+    office.worker.services.use(calendars={SERVICE: patchy})
+    office.persons.update(people(KIM))
+    office.pairs.update(pairs(pair(DANA, KIM)))
+    office.apply()
+    patchy.waiting = {SAM}
+    office.run(HOUR)
+    assert [session.pair for session in office.store.register.sessions() if session.booked] == [f"{DANA}>{KIM}"]
+    assert not office.mails("unplaceable")
+    patchy.waiting = set()
+    office.run(10 * MINUTE)
+    assert len(office.events()) == 2
 
 
 def test_an_outage_is_asked_about_every_five_minutes_not_all_the_time(office: Office) -> None:

@@ -77,6 +77,7 @@ class Services:
             section = self._settings.calendar_section(name)
             section["local"] = [p.email for p in people]
             section["zones"] = {p.email: p.zone for p in people}
+            section["video"] = self._settings.event.video
             section["organizers"] = Organizing(self._pairs, {p.email for p in people})
             section.update(self._means())
             self._made[name] = base.load(base.CALENDARS, name)(section)

@@ -173,7 +173,9 @@ class Sweep:
         unavailable: set[Address],
     ) -> None:
         try:
-            found.update(provider.free_busy(emails, window))
+            answers = provider.free_busy(emails, window)
+            unavailable.update(who for who, one in answers.items() if one.temporary)
+            found.update({who: one for who, one in answers.items() if not one.temporary})
         except (Transient, AuthRevoked) as error:
             log.warning("free/busy failed: %s", error, extra={"action": "free_busy_failed"})
             unavailable.update(emails)

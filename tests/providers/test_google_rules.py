@@ -23,7 +23,6 @@ from worker.errors import (
     Permanent,
     ProviderError,
     RateLimited,
-    Transient,
     Unavailable,
 )
 from worker.providers import gmail, google, googleevents
@@ -177,6 +176,43 @@ def test_1_3_a_meet_link_is_asked_for_with_its_version(provider: GoogleCalendar,
     assert hands.get(dana, moved.ref.id)["hangoutLink"] == link
 
 
+@pytest.fixture(name="told")
+def notices() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture(name="telling")
+def provider_that_tells(section: dict[str, Any], told: list[tuple[str, str]]) -> Iterator[GoogleCalendar]:
+    calendar = google.calendar({**section, "notices": lambda cause, words: told.append((cause, words))})
+    yield calendar
+    calendar.close()
+
+
+def test_1_12_where_meet_is_not_offered_it_is_booked_without(
+    double: Google, telling: GoogleCalendar, hands: GoogleHands, told: list[tuple[str, str]]
+) -> None:
+    """The conversation matters more than its link; the operator hears of it, by one cause for the whole company."""
+    double.plan.add(INSERT, "invalid", status=400, message="Invalid conference type value.", times=1)
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam, video=True)
+    event = telling.create(dana, wanted)
+    assert event.answers == {sam: Answer.NEEDS_ACTION} and "hangoutLink" not in hands.get(dana, event.ref.id)
+    double.plan.add(PATCH, "invalid", status=400, message="Invalid conference type value.", times=1)
+    moved = telling.update(event.ref, replace(wanted, span=span(11, 10)))
+    assert moved.span == span(11, 10)
+    assert {cause for cause, _ in told} == {"google-meet"}
+    assert dana in told[0][1] and "admin.google.com" in told[0][1] and "\n" not in told[0][1]
+
+
+def test_another_refusal_of_an_event_is_none_of_its_link(
+    double: Google, telling: GoogleCalendar, hands: GoogleHands, told: list[tuple[str, str]]
+) -> None:
+    double.plan.add(INSERT, "invalid", status=400, message="Invalid value for description.")
+    with pytest.raises(Forbidden):
+        telling.create(dana := hands.person(), draft(dana, video=True))
+    assert methods(double) == [INSERT] and told == []
+
+
 def test_1_3_a_guest_away_declines_at_once(provider: GoogleCalendar, hands: GoogleHands) -> None:
     """The answer is in what the insert gives back."""
     dana, sam = hands.person(), hands.person()
@@ -249,6 +285,36 @@ def test_a_room_that_people_added_stays(provider: GoogleCalendar, hands: GoogleH
     moved = provider.update(seen.ref, replace(wanted, span=span(11, 13)))
     assert [one["email"] for one in hands.get(dana, moved.ref.id)["attendees"]] == [sam, "room4@example.org"]
     assert moved.answers == {sam: Answer.NEEDS_ACTION}
+
+
+def test_guests_that_people_added_stay_as_they_were_added(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """R-9: neither a change of words nor a move drops anybody, tells anybody that they are uninvited, or loses what
+    people wrote about a guest."""
+    dana, sam, kim = hands.person(), hands.person(), hands.person()
+    event = provider.create(dana, wanted := draft(dana, sam))
+    added = {"email": kim, "optional": True, "comment": "Maybe late", "additionalGuests": 2, "displayName": "Kim K."}
+    coach = {"email": "coach@elsewhere.example", "responseStatus": "accepted", "optional": True}
+    hands.patch(dana, event.ref.id, attendees=[{"email": sam, "comment": "Looking forward"}, added, coach])
+    for change in ({"subject": "Talk"}, {"subject": "Talk", "span": span(11, 13)}):
+        seen = provider.find(dana, wanted.key)
+        assert seen is not None
+        changed = provider.update(seen.ref, replace(wanted, **change))
+        guests = {one["email"]: one for one in hands.get(dana, changed.ref.id)["attendees"]}
+        assert guests[kim].items() >= added.items()
+        assert guests[sam]["comment"] == "Looking forward" and guests[coach["email"]]["optional"] is True
+    assert set(changed.answers.values()) == {Answer.NEEDS_ACTION}, "who was asked anew is everybody"
+    assert not [notice for notice in double.calendars.notices if notice.what == "cancellation"]
+
+
+def test_an_update_that_changes_no_guest_writes_none(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    dana, sam = hands.person(), hands.person()
+    event = provider.create(dana, wanted := draft(dana, sam))
+    provider.update(event.ref, replace(wanted, subject="Talk"))
+    assert ["attendees" in call.body for call in calls(double, PATCH)] == [False]
 
 
 # --- what changed (1.6) ---------------------------------------------------------------------------------------------
@@ -413,13 +479,27 @@ def test_one_who_cannot_be_read_is_no_obstacle_to_the_others(
     assert "suspended" in found[suspended].reason
 
 
-def test_one_who_cannot_be_read_just_now_is_asked_again_with_all(
+@pytest.mark.parametrize("reason", ["backendError", "userRateLimitExceeded"])
+def test_who_cannot_be_read_just_now_waits_alone(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands, reason: str
+) -> None:
+    """T-2: unknown for now, and never free; everybody else in the batch is read."""
+    people = [hands.person() for _ in range(3)]
+    hands.add(people[0], span(5, 14))
+    double.plan.add(LIST, reason, who=people[2])
+    found = provider.free_busy(people, WINDOW)
+    assert [(found[who].known, found[who].temporary) for who in people] == [(True, False), (True, False), (False, True)]
+    assert [busy.span for busy in found[people[0]].busy] == [span(5, 14)]
+    assert provider.free_busy(people, WINDOW)[people[2]].known
+
+
+def test_who_is_unknown_for_good_is_not_waited_for(
     double: Google, provider: GoogleCalendar, hands: GoogleHands
 ) -> None:
-    people = [hands.person() for _ in range(3)]
-    double.plan.add(LIST, "backendError", who=people[2])
-    with pytest.raises(Transient):
-        provider.free_busy(people, WINDOW)
+    double.plan.add(LIST, "forbidden")
+    person = hands.person()
+    found = provider.free_busy([person], WINDOW)[person]
+    assert not found.known and not found.temporary
 
 
 def test_a_token_that_died_inside_a_batch_is_renewed(
@@ -498,9 +578,39 @@ def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
     provider = google.calendar(alone)
     provider.create(dana, draft(dana, sam))
     double.tokens.revoke(dana)
-    with pytest.raises(Unavailable, match="can't be told"):
-        provider.free_busy([dana, sam], WINDOW)
-    assert not provider.free_busy([dana], WINDOW)[dana].known
+    found = provider.free_busy([dana, sam], WINDOW)
+    assert not found[dana].known and not found[sam].known
+    assert found[sam].temporary and "can't be told" in found[sam].reason
+
+
+# --- whose quota (1.12) ---------------------------------------------------------------------------------------------
+
+
+def test_1_12_every_request_says_whose_quota_is_used(
+    double: Google, provider: GoogleCalendar, mailer: GmailMailer, hands: GoogleHands
+) -> None:
+    """Parts of a batch, too; by a hash of at most forty letters that tells nobody who it is."""
+    dana, sam = hands.person(), hands.person()
+    event = provider.create(dana, wanted := draft(dana, sam))
+    moved = provider.update(event.ref, replace(wanted, span=span(11, 13)))
+    provider.changes(dana, provider.changes(dana, None, WINDOW).cursor, WINDOW)
+    provider.free_busy([dana, sam], WINDOW)
+    provider.cancel(moved.ref)
+    mailer.send(letter("kim@example.org"), "m1")
+    users = {(asked.who, asked.call.query["quotaUser"]) for asked in double.asked if asked.call}
+    assert len(users) == len({who for who, _ in users}) == 3, "one for each person"
+    assert all(0 < len(user) <= 40 and "@" not in user for _, user in users)
+
+
+def test_1_12_what_names_a_person_for_the_quota_cannot_be_guessed(
+    double: Google, section: dict[str, Any], hands: GoogleHands
+) -> None:
+    """It is hashed with the company's own key, and alike in all processes that have it."""
+    dana = hands.person()
+    for keys in ([KEY], [KEY], ["another"], []):
+        google.calendar({**section, "keys": keys}).find(dana, "s1.1")
+    first, same, other, bare = (call.query["quotaUser"] for call in calls(double, GET))
+    assert first == same and len({first, other, bare}) == 3
 
 
 # --- throttling and faults (1.12) -----------------------------------------------------------------------------------
@@ -853,6 +963,17 @@ def test_a_check_says_which_api_to_enable_where(
     one = gmail.mailer({**section, **double.mail_section, "sender": "dana@example.org"})
     [failed] = [found for found in one.check() if not found.ok]
     assert "library/gmail.googleapis.com" in failed.remedy
+
+
+def test_a_check_says_that_somebody_has_no_google_calendar(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """A finding of its own: it is neither the scope nor the API that lacks."""
+    dana = hands.person()
+    double.plan.add("calendar.", "notACalendarUser", message="The user must be signed up for Google Calendar.")
+    [failed] = [one for one in provider.check(dana) if not one.ok]
+    assert failed.what == f"{dana} has a Google Calendar"
+    assert "Apps > Google Workspace > Calendar" in failed.remedy and dana in failed.remedy
 
 
 def test_a_check_of_mail_sends_none(double: Google, section: dict[str, Any]) -> None:

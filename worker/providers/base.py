@@ -3,7 +3,8 @@
 **Promises of a calendar** (each is a test in `tests/providers/contract.py`):
 
 - Unknown is never free: a person whose time can't be read comes back as `FreeBusy(known=False, reason=...)`; every
-  person asked for is in the answer. A single event that makes no sense hides no other: it counts for the span it names.
+  person asked for is in the answer. Whose time can't be read just now comes back with `temporary=True`, and keeps no
+  other person's from being read. A single event that makes no sense hides no other: it counts for the span it names.
 - Creating twice with one key gives one event, whoever else tries at the same time, and returns it both times.
 - A write with a stale etag raises `Conflict` and changes nothing.
 - Cancelling what is gone succeeds. An event that was cancelled is never brought back by `create` with the same key:

@@ -15,7 +15,7 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, Permanent
 from worker.providers.base import Finding
-from worker.providers.googleauth import SEND, access, timeout_of
+from worker.providers.googleauth import SEND, access, quota_key_of, timeout_of
 from worker.providers.googlewire import GMAIL_ENDPOINT, Pace, Wires
 
 #: What one message costs of the units that a person and a project have in a minute.
@@ -41,6 +41,7 @@ def make(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
         pace=pace,
         timeout=timeout_of(section),
         clock=clock,
+        quota_key=quota_key_of(section),
     )
     return GmailMailer(wires, str(section.get("sender") or ""), clock)
 

@@ -11,7 +11,7 @@ own event follows from the manager's calendar, and what is booked over it shows 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from worker.clock import Clock, utcnow
 from worker.domain.model import (
     Address,
-    Answer,
     Busy,
     Changes,
     Cursor,
@@ -27,14 +26,15 @@ from worker.domain.model import (
     EventDraft,
     EventRef,
     FreeBusy,
-    Show,
     Span,
 )
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, ProviderError, Transient, Unavailable
 from worker.providers import googleevents as translate
-from worker.providers.base import Finding
-from worker.providers.googleauth import OWN, READ, TIMES, access, timeout_of
-from worker.providers.googlewire import CALENDAR_ENDPOINT, Gone, Pace, Stale, Wires, if_match
+from worker.providers.base import Finding, Notify, notify_of
+from worker.providers.googleauth import OWN, READ, TIMES, access, quota_key_of, timeout_of
+from worker.providers.googletimes import clipped, shown_time, with_ours
+from worker.providers.googlewire import CALENDAR_ENDPOINT, Gone, NoConference, Pace, Stale, Wires, if_match
+from worker.providers.identities import Identities, KnownIdentities
 
 _PAGE = 2500
 _UTC = ZoneInfo("UTC")
@@ -42,9 +42,13 @@ _UTC = ZoneInfo("UTC")
 _FARTHEST = timedelta(days=60)
 #: Just after it was made an event is not found everywhere at once.
 SETTLES = timedelta(minutes=2)
+_NO_MEET = (
+    "Google offers no Meet link to {0}, so this person's conversations are booked without one. Switch Google Meet on "
+    "for them in admin.google.com (Apps > Google Workspace > Google Meet), or set `video = false` under [event]; "
+    "`longarc check` says for whom else it is off."
+)
 _WHOLE = f"nextPageToken,nextSyncToken,timeZone,items({translate.FIELDS})"
 _TIMES = f"nextPageToken,timeZone,items({translate.TIMES})"
-_FULL_EVENT = f"{translate.FIELDS},summary,description,visibility,hangoutLink"
 
 
 def calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
@@ -53,7 +57,8 @@ def calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
     `service_account`: the key file of a service account with domain-wide delegation; without it `token_folder`,
     `client_id` and `password` (its secret), `keys` (what the tokens are sealed with). `endpoint`, `token_endpoint`:
     where to ask. `zones`: a zone by address, for whole days of a calendar that doesn't say its own. `timeout`:
-    seconds. `per_person`, `per_project`: requests a minute.
+    seconds. `per_person`, `per_project`: requests a minute. `identities`: who an address belongs to. `notices`: how
+    to tell the operator something. `video`: whether events ask for a Meet link.
     """
     return make(section, utcnow)
 
@@ -69,8 +74,16 @@ def make(section: Mapping[str, Any], clock: Clock) -> "GoogleCalendar":
         pace=pace,
         timeout=timeout_of(section),
         clock=clock,
+        quota_key=quota_key_of(section),
     )
-    return GoogleCalendar(wires, zones=section.get("zones"), clock=clock)
+    return GoogleCalendar(
+        wires,
+        zones=section.get("zones"),
+        clock=clock,
+        identities=section.get("identities"),
+        notify=notify_of(section),
+        video=bool(section.get("video", True)),
+    )
 
 
 class GoogleCalendar:
@@ -78,8 +91,20 @@ class GoogleCalendar:
 
     people_per_request = 50
 
-    def __init__(self, wires: Wires, *, zones: Mapping[Address, str] | None = None, clock: Clock = utcnow) -> None:
+    def __init__(
+        self,
+        wires: Wires,
+        *,
+        zones: Mapping[Address, str] | None = None,
+        clock: Clock = utcnow,
+        identities: Identities | None = None,
+        notify: Notify = lambda cause, words: None,
+        video: bool = True,
+    ) -> None:
         self._wires = wires
+        self._identities = identities or KnownIdentities()
+        self._notify = notify
+        self._video = video
         self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
         self._clock = clock
         self._homes: dict[Address, ZoneInfo] = {}
@@ -92,6 +117,9 @@ class GoogleCalendar:
     @property
     def _events(self) -> Any:
         return self._wires.api.events()
+
+    def _event(self, item: Mapping[str, Any], calendar: Address, zone: ZoneInfo) -> Event:
+        return translate.event(item, calendar, zone, self._identities)
 
     # --- what changed -----------------------------------------------------------------------------------------------
 
@@ -110,7 +138,7 @@ class GoogleCalendar:
         single = [item for item in items if not _of_series(item)]
         # A deleted event is told by its id alone: nobody can see then whether it was a single one.
         gone = [str(item["id"]) for item in single if translate.cancelled(item) and item["id"] not in series]
-        events = [translate.event(item, calendar, zone) for item in single if not translate.cancelled(item)]
+        events = [self._event(item, calendar, zone) for item in single if not translate.cancelled(item)]
         for name, found in self._occurrences(calendar, list(series), window, zone):
             events += found
             gone += [] if found else [name]
@@ -122,12 +150,12 @@ class GoogleCalendar:
             items, zone, following = self._list(calendar, OWN, _WHOLE, **since)
         except Stale as error:  # it was asked without a token: asking again would never end
             raise InvalidResponse(f"{calendar}: Google has no beginning for this calendar.") from error
-        events = [translate.event(i, calendar, zone) for i in items if not _of_series(i) and not translate.cancelled(i)]
+        events = [self._event(i, calendar, zone) for i in items if not _of_series(i) and not translate.cancelled(i)]
         listed = [one for one in events if one.key or _inside(one.span, window)]
         if any(item.get("recurrence") for item in items):
             within = {"timeMin": _stamp(window.start), "timeMax": _stamp(window.end), "singleEvents": True}
             expanded, _, _ = self._list(calendar, OWN, _WHOLE, **within)
-            found = [translate.event(i, calendar, zone) for i in expanded if i.get("recurringEventId")]
+            found = [self._event(i, calendar, zone) for i in expanded if i.get("recurringEventId")]
             listed += [one for one in found if not one.cancelled and _inside(one.span, window)]
         return Changes(tuple(listed), (), _closed(following), full=True)
 
@@ -163,7 +191,7 @@ class GoogleCalendar:
                     raise answer
                 yield name, []
             else:
-                found = [translate.event(item, calendar, zone) for item in _items(answer, calendar) if _timed(item)]
+                found = [self._event(item, calendar, zone) for item in _items(answer, calendar) if _timed(item)]
                 yield name, [one for one in found if not one.cancelled and _inside(one.span, window)]
 
     # --- whose time is taken ----------------------------------------------------------------------------------------
@@ -175,21 +203,35 @@ class GoogleCalendar:
             events, found = self._read_each(wanted, window, READ, translate.TIMES)
         else:
             events, found = self._read_each(connected, window, OWN, translate.FIELDS)
-            others = [who for who in wanted if who not in connected]
-            _refuse_guessing(found, wanted, others)
-            ours = [event for who in events for event in events[who] if event.key and event.organizer == who]
-            for n in range(0, len(others), self.people_per_request):
-                found |= self._ask(others[n : n + self.people_per_request], list(events), ours, window)
+            found |= self._read_others([who for who in wanted if who not in connected], wanted, events, found, window)
         for who in events:
             busy = [Busy(event.span, event.show, event.key) for event in events[who] if event.show]
-            found[who] = FreeBusy(_clipped(busy, window))
+            found[who] = FreeBusy(clipped(busy, window))
         return {who: found[who] for who in wanted}
+
+    def _read_others(
+        self,
+        others: Sequence[Address],
+        wanted: Sequence[Address],
+        events: Mapping[Address, list[Event]],
+        failed: Mapping[Address, FreeBusy],
+        window: Span,
+    ) -> dict[Address, FreeBusy]:
+        """What the connected managers are shown of the others. Without a manager's own calendar our events can't be
+        told apart in it, and nobody guesses."""
+        if lacking := next((failed[who] for who in wanted if who in failed), None):
+            reason = f"What is ours in others' time can't be told: {lacking.reason}"
+            return dict.fromkeys(others, FreeBusy(known=False, reason=reason, temporary=True))
+        ours = [event for who in events for event in events[who] if event.key and event.organizer == who]
+        found: dict[Address, FreeBusy] = {}
+        for n in range(0, len(others), self.people_per_request):
+            found |= self._ask(others[n : n + self.people_per_request], list(events), ours, window)
+        return found
 
     def _read_each(
         self, people: Sequence[Address], window: Span, scope: str, fields: str
     ) -> tuple[dict[Address, list[Event]], dict[Address, FreeBusy]]:
-        """What stands on each calendar inside the window, read as its owner, and whose can't be read and why. Raises
-        Transient."""
+        """What stands on each calendar inside the window, read as its owner, and whose can't be read and why."""
         found: dict[Address, list[Event]] = {}
         failed: dict[Address, FreeBusy] = {}
         pages: dict[Address, str | None] = dict.fromkeys(people)
@@ -198,12 +240,10 @@ class GoogleCalendar:
             answers = dict(zip(pages, self._wires.together(wanted), strict=True))
             pages = {}
             for who, answer in answers.items():
-                if isinstance(answer, Transient):
-                    raise answer
                 try:
                     events, page = self._page(answer, who)
                 except ProviderError as error:
-                    failed[who] = FreeBusy(known=False, reason=str(error))
+                    failed[who] = FreeBusy(known=False, reason=str(error), temporary=isinstance(error, Transient))
                     continue
                 found.setdefault(who, []).extend(events)
                 if page:
@@ -215,7 +255,7 @@ class GoogleCalendar:
         if isinstance(answer, ProviderError):
             raise answer
         items, zone = _items(answer, calendar), self._zone(answer, calendar)
-        return [translate.event(item, calendar, zone) for item in items if _timed(item)], answer.get("nextPageToken")
+        return [self._event(item, calendar, zone) for item in items if _timed(item)], answer.get("nextPageToken")
 
     def _within(self, window: Span, page: str | None, fields: str) -> Any:
         return self._events.list(
@@ -237,7 +277,7 @@ class GoogleCalendar:
         left = list(others)
         for asker in askers:
             for who, busy in self._query(asker, left, window).items():
-                found[who] = _our_part(busy, who, ours, window)
+                found[who] = with_ours(busy, who, ours, window)
             left = [who for who in left if not found[who].known]
             if not left:
                 break
@@ -252,9 +292,10 @@ class GoogleCalendar:
             body = {"timeMin": _stamp(start), "timeMax": _stamp(end), "items": [{"id": who} for who in others]}
             request = self._wires.api.freebusy().query(body=body, fields="calendars")
             answer = self._wires.do(asker, TIMES, request)
-            calendars = answer.get("calendars") if isinstance(answer, dict) else None
+            calendars = answer.get("calendars") or {}
+            named = {self._identities.primary(name): one for name, one in calendars.items()}
             for who in others:
-                told = _told(who, (calendars or {}).get(who))
+                told = shown_time(who, named.get(who))
                 known = found.get(who, FreeBusy())
                 both = FreeBusy((*known.busy, *told.busy))
                 found[who] = both if told.known and known.known else (known if not known.known else told)
@@ -278,12 +319,12 @@ class GoogleCalendar:
             return None
         if translate.cancelled(item) or not translate.may_change(item):
             return None
-        return translate.event(item, calendar, zone)
+        return self._event(item, calendar, zone)
 
     def _get(self, calendar: Address, name: str) -> tuple[dict[str, Any], ZoneInfo]:
         """Raises NotFound, or Unavailable when it was made a moment ago."""
         try:
-            request = self._events.get(calendarId="primary", eventId=name, fields=_FULL_EVENT)
+            request = self._events.get(calendarId="primary", eventId=name, fields=translate.WHOLE)
             item = self._wires.do(calendar, OWN, request, what=f"{calendar}: {translate.key_in(name) or name}")
         except NotFound:
             if self._clock() - self._made.get(name, datetime.min.replace(tzinfo=_UTC)) < SETTLES:
@@ -302,20 +343,51 @@ class GoogleCalendar:
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         name = translate.event_id(draft.key)
-        request = self._events.insert(
-            calendarId="primary",
-            body=translate.compose(draft),
-            sendUpdates="all",
-            conferenceDataVersion=1 if draft.video else 0,
-            fields=_FULL_EVENT,
-        )
         try:
-            item = self._wires.do(calendar, OWN, request)
+            item = self._write(calendar, translate.compose(draft), self._events.insert)
         except Conflict:
             return self._taken(calendar, name, draft)
         self._made = {one: at for one, at in self._made.items() if self._clock() - at < SETTLES}
         self._made[name] = self._clock()
-        return translate.event(item, calendar, self._place(draft))
+        return self._written(item, calendar, draft)
+
+    def _write(
+        self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path: str
+    ) -> dict[str, Any]:
+        """Write the event, and give it as it is then. Where Meet is not offered it is written without a link."""
+        link = "conferenceData" in body
+        request = method(
+            calendarId="primary",
+            body=body,
+            sendUpdates="all",
+            conferenceDataVersion=1 if link else 0,
+            fields=translate.WHOLE,
+            **path,
+        )
+        try:
+            item: dict[str, Any] = self._wires.do(calendar, OWN, if_match(request, etag) if etag else request)
+        except NoConference:
+            if not link:
+                raise
+            self._notify("google-meet", _NO_MEET.format(calendar))
+            plain = {name: value for name, value in body.items() if name != "conferenceData"}
+            return self._write(calendar, plain, method, etag, **path)
+        return item
+
+    def _written(self, item: Mapping[str, Any], calendar: Address, draft: EventDraft) -> Event:
+        """The answer to our own write. It names the only guest as Google knows them: that form is kept."""
+        guests = translate.guests(item)
+        if len(guests) == len(draft.guests) == 1:
+            self._learn(draft.guests[0].email, guests[0])
+        organizer = item.get("organizer") or {}
+        if organizer.get("self") is True:
+            self._learn(calendar, organizer)
+        return self._event(item, calendar, self._place(draft))
+
+    def _learn(self, person: Address, part: Mapping[str, Any]) -> None:
+        form = str(part.get("email") or "")
+        if form and self._identities.primary(form) != person:
+            self._identities.learn(person, form)
 
     def _taken(self, calendar: Address, name: str, draft: EventDraft) -> Event:
         """The id is in use: by our own event of an earlier attempt, by a cancelled one, or by somebody else's."""
@@ -327,7 +399,9 @@ class GoogleCalendar:
             raise Conflict(f"{calendar}: the event {draft.key} was cancelled, and its id is not used again.")
         if not translate.may_change(item):
             raise Conflict(f"{calendar}: the id of {draft.key} is taken by an event that Longarc did not put there.")
-        return translate.event(item, calendar, self._place(draft))
+        if translate.is_untouched(item):
+            return self._written(item, calendar, draft)
+        return self._event(item, calendar, self._place(draft))
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         item = self._ours(ref)
@@ -335,22 +409,16 @@ class GoogleCalendar:
         if translate.cancelled(item):
             raise Conflict(f"{ref.calendar}: the event was cancelled.")
         if str(item.get("etag")) != ref.etag:
-            if not translate.written_from(item, draft, place):
+            if not translate.written_from(item, draft, place, self._identities):
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-            return translate.event(item, ref.calendar, place)  # an earlier attempt of this update got through
-        body, link = translate.amend(item, draft, place), draft.video and "hangoutLink" not in item
-        if link:
+            return self._event(item, ref.calendar, place)  # an earlier attempt of this update got through
+        body = translate.amend(item, draft, place, self._identities)
+        if draft.video and "hangoutLink" not in item:
             body["conferenceData"] = translate.conference(draft)
-        request = self._events.patch(
-            calendarId="primary",
-            eventId=ref.id,
-            body=body,
-            sendUpdates="all",
-            conferenceDataVersion=1 if link else 0,
-            fields=_FULL_EVENT,
-        )
-        changed = self._wires.do(ref.calendar, OWN, if_match(request, ref.etag))
-        return translate.event(changed, ref.calendar, place)
+        changed = self._write(ref.calendar, body, self._events.patch, ref.etag, eventId=ref.id)
+        if "attendees" in body:
+            return self._written(changed, ref.calendar, draft)
+        return self._event(changed, ref.calendar, place)
 
     def cancel(self, ref: EventRef) -> None:
         try:
@@ -387,66 +455,7 @@ class GoogleCalendar:
     def check(self, person: Address) -> list[Finding]:
         from worker.providers.googlechecks import calendar_findings
 
-        return calendar_findings(self._wires, person, self._clock())
-
-
-def _refuse_guessing(failed: Mapping[Address, FreeBusy], wanted: Sequence[Address], others: Sequence[Address]) -> None:
-    """Without a manager's own calendar our events can't be told apart in what others show. Raises Unavailable."""
-    for who in wanted if others else ():
-        if who in failed:
-            raise Unavailable(f"What is ours in others' time can't be told: {failed[who].reason}")
-
-
-def _told(who: Address, answer: Any) -> FreeBusy:
-    """What free/busy says of one person; an error is never free."""
-    if not isinstance(answer, Mapping) or answer.get("errors"):
-        reasons = ", ".join(str(one.get("reason")) for one in (answer or {}).get("errors", ())) or "nothing was said"
-        return FreeBusy(known=False, reason=f"Google does not show when {who} is busy ({reasons}): not shared with us.")
-    try:
-        return FreeBusy(tuple(Busy(Span(_parsed(one["start"]), _parsed(one["end"]))) for one in answer["busy"]))
-    except (KeyError, TypeError, ValueError):
-        return FreeBusy(known=False, reason=f"What Google says of {who}'s time can't be read.")
-
-
-def _our_part(seen: FreeBusy, who: Address, ours: Sequence[Event], window: Span) -> FreeBusy:
-    """The same, with our own events told apart."""
-    if not seen.known:
-        return seen
-    own = [(e.span, e.key) for e in ours if e.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
-    blocks = [busy.span for busy in seen.busy]
-    known = [Busy(part, Show.BUSY, key) for span, key in own for block in blocks for part in _common(span, block)]
-    rest = [part for block in blocks for part in _without(block, [span for span, _ in own])]
-    return FreeBusy(_clipped([*known, *(Busy(part) for part in rest)], window))
-
-
-def _common(one: Span, other: Span) -> list[Span]:
-    return [Span(max(one.start, other.start), min(one.end, other.end))] if one.overlaps(other) else []
-
-
-def _without(block: Span, taken: Iterable[Span]) -> list[Span]:
-    """What of a block is left over."""
-    left = [block]
-    for span in taken:
-        left = [
-            part
-            for one in left
-            for part in (
-                [Span(one.start, max(one.start, span.start)), Span(min(one.end, span.end), one.end)]
-                if one.overlaps(span)
-                else [one]
-            )
-            if part.start < part.end
-        ]
-    return left
-
-
-def _clipped(busy: Iterable[Busy], window: Span) -> tuple[Busy, ...]:
-    found = [
-        Busy(Span(max(one.span.start, window.start), min(one.span.end, window.end)), one.show, one.key)
-        for one in busy
-        if one.span.overlaps(window)
-    ]
-    return tuple(sorted(found, key=lambda one: (one.span, one.show, one.key or "")))
+        return calendar_findings(self._wires, person, self._clock(), video=self._video)
 
 
 def _inside(span: Span, window: Span) -> bool:
@@ -471,10 +480,6 @@ def _items(answer: Any, calendar: Address) -> list[dict[str, Any]]:
 
 def _stamp(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _parsed(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(_UTC)
 
 
 def _opened(cursor: Cursor | None) -> str:

@@ -30,6 +30,7 @@ OWN = f"{_SCOPE}calendar.events.owned"  #: write our events on a manager's own c
 READ = f"{_SCOPE}calendar.events.readonly"  #: acting as a person: when that person is busy, and how
 TIMES = f"{_SCOPE}calendar.events.freebusy"  #: acting as a manager: when others are busy
 SEND = f"{_SCOPE}gmail.send"
+CALENDARS = f"{_SCOPE}calendar.calendars.readonly"  #: for `check` alone, where it is granted: whether Meet is offered
 #: What one manager's own account is asked for, all of it at once.
 ACCOUNT_SCOPES = (OWN, TIMES, SEND)
 
@@ -367,6 +368,11 @@ def access(section: Mapping[str, Any], clock: Clock) -> Access:
         endpoint,
         clock,
     )
+
+
+def quota_key_of(section: Mapping[str, Any]) -> str:
+    """What people's addresses are hashed with where they say whose quota is used: the same in every process."""
+    return next(iter(section.get("keys") or ()), "")
 
 
 def timeout_of(section: Mapping[str, Any]) -> float:

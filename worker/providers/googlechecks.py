@@ -11,18 +11,26 @@ from typing import Any
 from worker.domain.model import Address
 from worker.errors import ProviderError
 from worker.providers.base import Finding
-from worker.providers.googleauth import OWN, READ, SEND, TIMES, Delegation
-from worker.providers.googlewire import Wires
+from worker.providers.googleauth import CALENDARS, OWN, READ, SEND, TIMES, Delegation
+from worker.providers.googlewire import NoCalendar, Wires
 
 _WEEK = timedelta(days=7)
 _SWITCH_ON = (
     "Open console.cloud.google.com/apis/library/{api}.googleapis.com, choose the project {project}, press Enable, "
     "and wait a few minutes."
 )
+_NO_CALENDAR = (
+    "In admin.google.com open Apps > Google Workspace > Calendar and switch it on for {0}, or give the account a "
+    "license that has it; then {0} opens calendar.google.com once. A report without one has `none` in the people file."
+)
+_NO_MEET = (
+    "In admin.google.com open Apps > Google Workspace > Google Meet and switch it on for {0}, or set `video = false` "
+    "under [event]. Until then {0}'s conversations are booked without a link."
+)
 
 
-def calendar_findings(wires: Wires, person: Address, now: datetime) -> list[Finding]:
-    """Everything that booking for this person needs."""
+def calendar_findings(wires: Wires, person: Address, now: datetime, *, video: bool) -> list[Finding]:
+    """Everything that booking for this person needs; with `video` a Meet link, too."""
     events = wires.api.events()
     since, until = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (now, now + _WEEK))
     own = events.list(calendarId="primary", maxResults=1, fields="timeZone")
@@ -41,7 +49,21 @@ def calendar_findings(wires: Wires, person: Address, now: datetime) -> list[Find
         asked, scope = wires.api.freebusy().query(body=body, fields="calendars"), TIMES
     if found[-1].ok:
         found += _calls(wires, person, scope, "calendar-json", f"{person} can be asked for free and busy", asked)
-    return found
+    return [*found, *(_meet(wires, person) if video else ())]
+
+
+def _meet(wires: Wires, person: Address) -> list[Finding]:
+    """Whether this person's events may have a Meet link. It takes a scope that nothing else needs; without it nothing
+    is known, and nothing is wrong."""
+    request = wires.api.calendars().get(calendarId="primary", fields="conferenceProperties")
+    try:
+        calendar = wires.do(person, CALENDARS, request)
+    except ProviderError:
+        what = f"Whether Google Meet is offered to {person} is not known; with {CALENDARS} granted it is looked up here"
+        return [Finding(what, True)]
+    offered = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
+    what, is_offered = f"Google Meet is offered to {person}", "hangoutsMeet" in offered
+    return [Finding(what, is_offered, "" if is_offered else _NO_MEET.format(person))]
 
 
 def mail_findings(wires: Wires, sender: Address) -> list[Finding]:
@@ -97,6 +119,11 @@ def _calls(
     except ProviderError as error:
         if "switched on in this project" in str(error):
             return [Finding(switched, False, _SWITCH_ON.format(api=api, project=_project(wires)))]
+        if isinstance(error, NoCalendar):
+            return [
+                Finding(switched, True),
+                Finding(f"{person} has a Google Calendar", False, _NO_CALENDAR.format(person)),
+            ]
         if not fine(error):
             return [Finding(switched, True), Finding(what, False, str(error))]
     return [Finding(switched, True), Finding(what, True)]

@@ -2,7 +2,11 @@
 
 An event of ours has an id made of its key, so that creating it twice is one event, and so that a guest's copy, which
 has the same id but none of the organizer's private properties, still shows whose event it is. On the organizer's
-calendar the key stands in one private property, too; only what carries it is ours to change.
+calendar the key stands in one private property, too; only what carries it is ours to change. Outside the organizer's
+domain a copy may have another id; its iCalUID is made of the first one.
+
+Google names people by any of their addresses. `self` says who the calendar's owner is; everybody else is known by the
+set of their addresses.
 
 How things count: transparent, declined, cancelled and working location are free; out of office and opaque whole days
 are `away`; focus time is busy; tentative, and an invitation not answered yet, are tentative. Our own event is busy
@@ -12,17 +16,23 @@ unless its owner declined it.
 from base64 import b32hexdecode, b32hexencode
 from binascii import Error as NotEncoded
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
 from worker.errors import InvalidResponse, Permanent
+from worker.providers.identities import Identities
 
 PROPERTY = "longarcKey"
 _PREFIX = "longarc"
 _LONGEST_ID = 1024
+_UID_ENDS = "@google.com"
+#: So soon after it was made nobody has changed an event.
+_UNTOUCHED = timedelta(seconds=5)
+#: What of a guest is written back as it was read.
+_WRITABLE = ("email", "displayName", "optional", "resource", "comment", "additionalGuests", "responseStatus")
 _REMINDERS = 5  #: more than that Google does not take
 _ANSWERS = {
     "accepted": Answer.ACCEPTED,
@@ -35,15 +45,22 @@ _FREE = frozenset({"workingLocation", "birthday"})
 
 Item = Mapping[str, Any]
 
-#: What is asked of an event, and nothing else: never a title, a text or a place.
-FIELDS = (
-    "id,status,etag,start,end,transparency,eventType,recurringEventId,recurrence,organizer(email,self),"
-    f"attendees(email,self,organizer,resource,responseStatus),extendedProperties/private/{PROPERTY}"
+_EVENT = (
+    "id,iCalUID,status,etag,start,end,transparency,eventType,recurringEventId,recurrence,organizer(email,self),"
+    f"extendedProperties/private/{PROPERTY}"
 )
+_GUEST = "email,self,organizer,resource,responseStatus"
+#: What is asked of an event, and nothing else: never a title, a text or a place.
+FIELDS = f"{_EVENT},attendees({_GUEST})"
 #: Of somebody who is only asked when they have time: nobody else's address either.
 TIMES = (
-    "id,status,start,end,transparency,eventType,organizer/self,attendees(self,responseStatus),"
+    "id,iCalUID,status,start,end,transparency,eventType,organizer/self,attendees(self,responseStatus),"
     f"extendedProperties/private/{PROPERTY}"
+)
+#: Of our own event, before it is changed: all that people may have put there, so that it can stay.
+WHOLE = (
+    f"{_EVENT},created,updated,summary,description,visibility,hangoutLink,"
+    f"attendees({_GUEST},displayName,optional,comment,additionalGuests)"
 )
 
 
@@ -72,10 +89,15 @@ def key_in(name: str) -> str | None:
 
 def key_of(item: Item) -> str | None:
     """Our key, when the event is ours. On the organizer's calendar the tag has to be there; on a guest's it can't."""
-    key = key_in(str(item.get("id", "")))
+    key = _key_named(item)
     if key is None or not _flag(item.get("organizer"), "self"):
         return key
     return key if tag_of(item) == key else None
+
+
+def _key_named(item: Item) -> str | None:
+    """The key in the event's id, or in the iCalUID that all copies of it share."""
+    return key_in(str(item.get("id", ""))) or key_in(str(item.get("iCalUID", "")).removesuffix(_UID_ENDS))
 
 
 def tag_of(item: Item) -> str | None:
@@ -93,18 +115,17 @@ def may_change(item: Item) -> bool:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def event(item: Item, calendar: Address, zone: ZoneInfo) -> Event:
+def event(item: Item, calendar: Address, zone: ZoneInfo, identities: Identities) -> Event:
     """The event, as the owner of that calendar sees it; whole days are taken in `zone`. Raises InvalidResponse."""
     try:
-        organizer = str((item.get("organizer") or {}).get("email", "")).lower()
         return Event(
             ref=EventRef(calendar, str(item["id"]), str(item.get("etag", ""))),
             span=span(item, zone),
             key=key_of(item),
             series=item.get("recurringEventId"),
             all_day="date" in item["start"],
-            organizer=organizer,
-            answers=answers(item, organizer),
+            organizer=person(item.get("organizer") or {}, calendar, identities),
+            answers=answers(item, calendar, identities),
             cancelled=cancelled(item),
             show=show(item),
         )
@@ -131,14 +152,40 @@ def _instant(at: Item, zone: ZoneInfo) -> datetime:
     return found.astimezone(UTC)
 
 
-def answers(item: Item, organizer: Address) -> dict[Address, Answer]:
+def person(part: Item, calendar: Address, identities: Identities) -> Address:
+    """Who an organizer or a guest is, by their primary address: the calendar's owner where Google says `self`."""
+    if _flag(part, "self"):
+        return calendar
+    email = str(part.get("email", ""))
+    return identities.primary(email) if email else ""
+
+
+def guests(item: Item) -> list[Item]:
+    """Everybody invited, the organizer and rooms aside."""
+    organizer = str((item.get("organizer") or {}).get("email", "")).casefold()
+    return [
+        guest
+        for guest in item.get("attendees") or ()
+        if guest.get("email") and not _flag(guest, "organizer") and not _flag(guest, "resource")
+        if str(guest["email"]).casefold() != organizer
+    ]
+
+
+def answers(item: Item, calendar: Address, identities: Identities) -> dict[Address, Answer]:
     """Everybody invited, the organizer and rooms aside, and what they said."""
-    found = {}
-    for guest in item.get("attendees") or ():
-        email = str(guest.get("email", "")).lower()
-        if email and email != organizer and not _flag(guest, "organizer") and not _flag(guest, "resource"):
-            found[email] = _ANSWERS.get(guest.get("responseStatus", ""), Answer.NEEDS_ACTION)
-    return found
+    return {
+        person(guest, calendar, identities): _ANSWERS.get(guest.get("responseStatus", ""), Answer.NEEDS_ACTION)
+        for guest in guests(item)
+    }
+
+
+def is_untouched(item: Item) -> bool:
+    """True for an event that is as it was made: nobody has changed it since."""
+    try:
+        made, changed = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
+    except (KeyError, TypeError, ValueError):
+        return False
+    return changed - made < _UNTOUCHED
 
 
 def show(item: Item) -> Show | None:
@@ -150,7 +197,7 @@ def show(item: Item) -> Show | None:
     said = _ANSWERS.get(mine.get("responseStatus", "accepted"), Answer.NEEDS_ACTION)
     if said is Answer.DECLINED:
         return None
-    if key_in(str(item.get("id", ""))) is not None:
+    if _key_named(item) is not None:
         return Show.BUSY
     if item.get("status") == "tentative" or said is not Answer.ACCEPTED:
         return Show.TENTATIVE
@@ -176,7 +223,7 @@ def compose(draft: EventDraft) -> dict[str, Any]:
         "status": "confirmed",
         "eventType": "default",
         **_fields(draft),
-        "attendees": [_invited(guest, Answer.NEEDS_ACTION) for guest in draft.guests],
+        "attendees": [_invited(guest) for guest in draft.guests],
     }
     if draft.video:
         body["conferenceData"] = conference(draft)
@@ -189,18 +236,25 @@ def conference(draft: EventDraft) -> dict[str, Any]:
     return {"createRequest": {"requestId": wish, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
 
 
-def amend(item: Item, draft: EventDraft, zone: ZoneInfo) -> dict[str, Any]:
+def amend(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> dict[str, Any]:
     """What to change of our event so that it is what the draft says. When the time changes everybody is asked anew;
-    else answers stay. A room that somebody added stays."""
-    moved = not stands(item, draft, zone)
-    organizer = str((item.get("organizer") or {}).get("email", "")).lower()
-    known = {} if moved else answers(item, organizer)
-    rooms = [dict(guest) for guest in item.get("attendees") or () if _flag(guest, "resource")]
-    invited = [_invited(guest, known.get(guest.email, Answer.NEEDS_ACTION)) for guest in draft.guests]
-    kept = [{name: room[name] for name in ("email", "resource", "responseStatus") if name in room} for room in rooms]
+    else answers stay, and the guests are not written at all. Whom people added stays, as they added them."""
     fields = _fields(draft)
-    times = {name: _instead(fields[name]) for name in ("start", "end")}
-    return {**fields, **times, "attendees": [*invited, *kept]}
+    body = {**fields, **{name: _instead(fields[name]) for name in ("start", "end")}}
+    moved = not stands(item, draft, zone)
+    known = answers(item, draft.organizer.email, identities)
+    missing = [_invited(guest) for guest in draft.guests if guest.email not in known]
+    if moved or missing:  # Google takes the whole list in place of the one before
+        body["attendees"] = [*(_kept(guest, ask=moved) for guest in item.get("attendees") or ()), *missing]
+    return body
+
+
+def _kept(guest: Item, *, ask: bool) -> dict[str, Any]:
+    """A guest as it was read; with `ask` a person's answer is void."""
+    kept = {name: guest[name] for name in _WRITABLE if name in guest}
+    if ask and not _flag(guest, "resource") and not _flag(guest, "organizer"):
+        kept["responseStatus"] = _SAID[Answer.NEEDS_ACTION]
+    return kept
 
 
 def stands(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
@@ -211,12 +265,12 @@ def stands(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
         return False
 
 
-def written_from(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
+def written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> bool:
     """True when it is what that draft makes of it already."""
     wanted = _fields(draft)
     same = item.get("summary") == wanted["summary"] and item.get("transparency", "opaque") == wanted["transparency"]
-    organizer = str((item.get("organizer") or {}).get("email", "")).lower()
-    return same and stands(item, draft, zone) and answers(item, organizer).keys() == {g.email for g in draft.guests}
+    invited = answers(item, draft.organizer.email, identities).keys()
+    return same and stands(item, draft, zone) and {guest.email for guest in draft.guests} <= invited
 
 
 def _fields(draft: EventDraft) -> dict[str, Any]:
@@ -241,11 +295,11 @@ def _instead(when: Mapping[str, str]) -> dict[str, str | None]:
     return dict.fromkeys(("date", "dateTime", "timeZone")) | dict(when)
 
 
-def _invited(guest: Guest, answer: Answer) -> dict[str, Any]:
+def _invited(guest: Guest) -> dict[str, Any]:
     return {
         "email": guest.email,
         "displayName": " ".join(guest.name.split()),
-        "responseStatus": _SAID[answer],
+        "responseStatus": _SAID[Answer.NEEDS_ACTION],
     }
 
 

@@ -4,8 +4,10 @@ The client library composes and checks the requests, from the description of the
 transport is left aside, because that repeats a request whose connection broke, and a write must not be repeated by
 anybody who can't look first. What can go wrong becomes one of our errors here, with what to do about it.
 
-Pacing never sleeps: a request that would go over the rate is not sent and raises `RateLimited` with the time to wait;
-the outbox and the next sync come back by themselves.
+Every request names the person it is made for, as a hash in `quotaUser`: without it Google counts what a service
+account asks for a whole company as one user's. Pacing counts for each person, too. It never sleeps: a request that
+would go over the rate is not sent and raises `RateLimited` with the time to wait; the outbox and the next sync come
+back by themselves.
 """
 
 import json
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
 from threading import Lock, local
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +55,7 @@ _RATE = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXC
 _LONG = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
 _OFF = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _SCOPES = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
+_QUOTA_USER = "quotaUser"
 _WHEN = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
 
 
@@ -61,6 +65,14 @@ class Gone(NotFound):
 
 class Stale(Permanent):
     """The sync token is not good any more."""
+
+
+class NoConference(Permanent):
+    """This person's calendar offers no Meet link."""
+
+
+class NoCalendar(Forbidden):
+    """This person has no Google Calendar."""
 
 
 # --- how fast -------------------------------------------------------------------------------------------------------
@@ -153,9 +165,20 @@ class Wires:
     """The connections to one API, and the requests that go over them. Raises only ProviderErrors."""
 
     def __init__(
-        self, api: str, version: str, endpoint: str, access: Access, *, pace: Pace, timeout: float, clock: Clock
+        self,
+        api: str,
+        version: str,
+        endpoint: str,
+        access: Access,
+        *,
+        pace: Pace,
+        timeout: float,
+        clock: Clock,
+        quota_key: str = "",
     ) -> None:
+        """`quota_key`: what people's addresses are hashed with where they say whose quota is used."""
         self.access = access
+        self._quota_key = quota_key.encode()[: blake2b.MAX_KEY_SIZE]
         self._api, self._version = api, version
         self._endpoint = endpoint
         self._pace = pace
@@ -177,7 +200,13 @@ class Wires:
     def do(self, person: Address, scope: str, request: Any, *, units: int = 1, what: str = "") -> Any:
         """Send one request as that person, and give what it answers. `what` names the thing asked for, for people."""
         self._pace.spend(person, units)
+        self._charge(request, person)
         return self._execute(request, Wire(self, person, scope), what or person)
+
+    def _charge(self, request: Any, person: Address) -> None:
+        """Have the request counted against that person's quota; without it the service account's is used for all."""
+        hashed = blake2b(person.encode(), key=self._quota_key, digest_size=20).hexdigest()  # 40 letters, as allowed
+        request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={hashed}"
 
     def _execute(self, request: Any, wire: Wire, what: str) -> Any:
         write = request.method in _WRITES and "freeBusy" not in request.uri
@@ -203,6 +232,7 @@ class Wires:
             try:
                 self._pace.spend(person)
                 self.access.token(person, scope)  # so that whoever has none is no obstacle to the others
+                self._charge(request, person)
                 request.http = wire
                 ready.append((str(number), wire, request))
             except ProviderError as error:
@@ -353,6 +383,10 @@ def _by_status(told: Told, what: str) -> ProviderError:
         return Stale(f"{what}: the sync token is not good any more.")
     if told.status == 400 and told.reason == "failedPrecondition":
         return Forbidden(f"{what}: this account has no such service: switch Gmail on for it in the admin console.")
+    if told.status == 400 and "conference type" in told.message.lower():
+        return NoConference(f"{what}: Google offers no Meet link here.")
+    if told.reason == "notACalendarUser":
+        return NoCalendar(f"{what}: this account has no Google Calendar.")
     if told.reason in _OFF:
         return Forbidden(f"{what}: the API is not switched on in this project. {told.message}")
     if told.reason in _SCOPES:
@@ -372,4 +406,4 @@ def _asked_in_words(message: str, clock: Clock) -> timedelta | None:
         return None
 
 
-__all__ = ["Gone", "Pace", "Stale", "Transient", "Wires", "if_match"]
+__all__ = ["Gone", "NoCalendar", "NoConference", "Pace", "Stale", "Transient", "Wires", "if_match"]

@@ -15,6 +15,7 @@ REASONS = {
     "accessNotConfigured": (403, "usageLimits"),
     "forbidden": (403, "global"),
     "forbiddenForNonOrganizer": (403, "calendar"),
+    "notACalendarUser": (403, "calendar"),
     "forbiddenForServiceAccounts": (403, "calendar"),
     "insufficientPermissions": (403, "global"),
     "domainPolicy": (403, "global"),

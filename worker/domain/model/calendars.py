@@ -31,6 +31,7 @@ class FreeBusy:
     busy: tuple[Busy, ...] = ()
     known: bool = True
     reason: str = ""  #: why it isn't known, in words
+    temporary: bool = False  #: it isn't known just now; asked again later it may be
 
 
 class Answer(StrEnum):
