@@ -89,21 +89,58 @@ def test_as_a_module_and_as_a_command_it_ends_with_the_same_codes(fresh: Desk) -
 
 
 def outside(desk: Desk, words: str, *, into: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
-    """The command in a shell, with what it says going there."""
+    """The command in a shell, with what it says going there. Nothing that this machine sets for Python is passed on."""
     line = f'"{sys.executable}" -m worker {words} {into}'
-    env = {**os.environ, **desk.env, "LONGARC_CONFIG": str(desk.folder / "longarc.toml"), **env}
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env = {**bare, **desk.env, "LONGARC_CONFIG": str(desk.folder / "longarc.toml"), **env}
     return subprocess.run(line, shell=True, cwd=ROOT, env=env, capture_output=True, check=False)  # noqa: S602 -- ours
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "run --help", "sessions"])
-def test_where_nothing_more_can_be_written_is_one_clear_line(desk: Desk, words: str) -> None:
-    done = outside(desk, words, into=">/dev/full")
+#: Buffered, as on a bare machine, and as CI and container images set it.
+buffering = pytest.mark.parametrize("buffering", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+
+
+@buffering
+@pytest.mark.parametrize("words", ["--help", "--version", "run --help", "sessions", "key", "status --json"])
+def test_where_nothing_more_can_be_written_is_one_clear_line(desk: Desk, words: str, buffering: dict[str, str]) -> None:
+    done = outside(desk, words, into=">/dev/full", **buffering)
     assert (done.returncode, done.stderr.decode()) == (1, "longarc: No space left on device.\n")
 
 
-@pytest.mark.parametrize("words", ["--help", "sessions"])
-def test_whoever_reads_no_further_is_told_nothing(desk: Desk, words: str) -> None:
-    assert outside(desk, words, into="| true").stderr == b""
+@buffering
+@pytest.mark.parametrize(("words", "code"), [("key", 0), ("status", 0), ("why nothing", 1), ("nonsense", 2)])
+@pytest.mark.parametrize("into", ["2>/dev/full", "2>&-"])
+def test_where_no_error_can_be_told_the_exit_code_still_does(
+    desk: Desk, words: str, code: int, into: str, buffering: dict[str, str]
+) -> None:
+    assert outside(desk, words, into=into, **buffering).returncode == code
+
+
+def test_where_nothing_at_all_can_be_written_the_exit_code_tells(desk: Desk) -> None:
+    assert outside(desk, "sessions", into=">/dev/full 2>/dev/full").returncode == 1
+
+
+@pytest.mark.parametrize("words", ["key", f"talk {SAM} --trigger doubt"])
+def test_a_closed_output_is_refused_before_anything_is_done(desk: Desk, words: str) -> None:
+    before = desk.rows()
+    done = outside(desk, words, into=">&-")
+    said = "longarc: standard output is closed. Send it to a file or to /dev/null.\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+    assert desk.rows() == before
+
+
+def test_no_file_of_ours_takes_the_number_of_a_closed_stream() -> None:
+    """What a library writes to standard error would land in it."""
+    opens = "import os; from worker.commands.streams import open_missing; open_missing(); print(os.open('.', 0))"
+    line = f'"{sys.executable}" -c "{opens}" <&- 2>&-'
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    assert int(done.stdout) > 2
+
+
+@buffering
+@pytest.mark.parametrize("words", ["--help", "sessions", "key"])
+def test_whoever_reads_no_further_is_told_nothing(desk: Desk, words: str, buffering: dict[str, str]) -> None:
+    assert outside(desk, words, into="| true", **buffering).stderr == b""
 
 
 def test_a_terminal_without_our_signs_is_told_them_by_number(desk: Desk) -> None:

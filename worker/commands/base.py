@@ -6,13 +6,18 @@ people said to each other; `--debug` shows it whole.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from typing import Any, cast
 
 import click
 
+from worker.commands import streams
 from worker.errors import Problems, reason
+
+STOPPED = "Stopped; nothing more was done."
 
 
 @dataclass(slots=True)
@@ -94,17 +99,38 @@ class Longarc(Group):
             for command in commands:
                 self.add_command(command)
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         if isinstance(sys.stdout, TextIOWrapper):  # what a terminal has no sign for is told by its number
             sys.stdout.reconfigure(errors="backslashreplace")
-        return super().main(*args, **kwargs)
+        run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        streams.open_missing()
+        say = partial(click.echo, err=True)
+        try:
+            code = exit_code(run)
+        except Exception:  # with --debug alone; the interpreter shows it
+            streams.finish(1, say)
+            raise
+        sys.exit(streams.finish(code, say))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         refuse_no_text(args)
-        made = telling(Given(), lambda: super(Longarc, self).make_context(info_name, args, parent, **extra))
-        return cast(click.Context, made)
+
+        def begin() -> click.Context:
+            streams.refuse_closed()
+            return super(Longarc, self).make_context(info_name, args, parent, **extra)
+
+        return cast(click.Context, telling(Given(), begin))
 
     def invoke(self, ctx: click.Context) -> Any:
         return telling(ctx.ensure_object(Given), lambda: super(Longarc, self).invoke(ctx))
@@ -126,6 +152,23 @@ def refuse_no_text(args: Sequence[str]) -> None:
             raise click.UsageError(f"Argument {number} is no text in UTF-8. Write it again.")
 
 
+def exit_code(run: Callable[[], Any]) -> int:
+    """How the command ended, with what went wrong said on standard error where that takes it."""
+    error: click.ClickException
+    try:
+        result = run()
+        return result if isinstance(result, int) else 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except click.Abort:
+        error = Failed(STOPPED)
+    except click.ClickException as failure:
+        error = failure
+    with suppress(OSError):
+        error.show()
+    return error.exit_code
+
+
 def telling(told: Given, work: Callable[[], Any]) -> Any:
     """Do the work; what goes wrong becomes lines on standard error and exit code 1."""
     try:
@@ -133,7 +176,7 @@ def telling(told: Given, work: Callable[[], Any]) -> Any:
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
         raise
     except click.Abort:
-        raise Failed("Stopped; nothing more was done.") from None
+        raise Failed(STOPPED) from None
     except Exception as error:
         if told.debug:
             raise
