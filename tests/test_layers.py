@@ -3,10 +3,15 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from itertools import chain
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
@@ -192,6 +197,60 @@ def test_only_the_tasks_do_something_when_they_are_imported() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+#: A second HTTP stack, and a client that takes the place of urllib3 when it is installed beside it.
+SECOND_STACK = {"caldav", "niquests", "urllib3-future", "qh3", "jh2", "wassima"}
+#: Imports every module and prints those of the second stack that came along.
+STACKS = """
+import sys, importlib
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+print(sorted(set(sys.argv[1].split(",")) & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_the_product_needs_one_http_stack() -> None:
+    """Nothing that is installed with it, whatever extra is taken, brings a second one; that is for development."""
+    assert not SECOND_STACK & installed_with("longarc", {"embedded", "redis"})
+    assert "caldav" in installed_with("longarc", {"dev"})
+
+
+def test_no_module_imports_the_second_stack() -> None:
+    quiet = [m for m in modules() if m != "worker.migrations.env" and not m.startswith("worker.migrations.versions")]
+    asked = [sys.executable, "-B", "-c", STACKS, "caldav,niquests,urllib3_future", *quiet]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def installed_with(name: str, extras: set[str]) -> set[str]:
+    """What pip installs along with a package, as the packages themselves say."""
+    known: dict[str, set[str]] = {}
+    waiting = [(name, extras)]
+    while waiting:
+        name, extras = waiting.pop()
+        if extras <= known.get(name, set()) and name in known:
+            continue
+        known.setdefault(name, set()).update(extras)
+        for line in needs(name):
+            need = Requirement(line)
+            wanted = {"", *known[name]}
+            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in wanted):
+                waiting.append((canonicalize_name(need.name), set(need.extras)))
+    return set(known)
+
+
+def needs(name: str) -> list[str]:
+    if name == "longarc":  # as the checkout says now, not as it did when it was installed
+        project = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+        extras = project["optional-dependencies"]
+        more = [f'{need} ; extra == "{extra}"' for extra, listed in extras.items() for need in listed]
+        return [*project["dependencies"], *more]
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []  # for another system
 
 
 def test_every_layer_is_there() -> None:

@@ -79,7 +79,7 @@ class Along:
 
     def provider(self, clock: Clock) -> CalendarProvider:
         url = self._servers.caldav_url
-        return CalDavCalendar(Dav(url, None, None, TIMEOUT), url, attendee_copies=True, clock=clock)
+        return CalDavCalendar(Dav(None, None, TIMEOUT), url, attendee_copies=True, clock=clock)
 
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {}

@@ -41,7 +41,6 @@ def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     except (LookupError, ValueError) as error:
         raise NotFound(f"caldav.url is {url!r}; only {{email}} and {{user}} may stand in braces.") from error
     dav = Dav(
-        url,
         section.get("username"),
         section.get("password"),
         float(section.get("timeout") or _TIMEOUT),
