@@ -35,7 +35,7 @@ from tests.worlds import DANA, DAY, HOUR, KIM, SAM, new_store
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import in_words
-from worker.domain.model import Kind, State, Trigger
+from worker.domain.model import FormSource, Kind, KnownForm, State, Trigger
 from worker.errors import LongarcError
 from worker.store import tables
 
@@ -311,6 +311,18 @@ def test_sessions_are_listed_in_the_managers_time(desk: Desk) -> None:
     assert desk.refused("sessions", "--person", "nope", "--json").startswith(
         "longarc: Nobody in the people file is nope."
     )
+
+
+def test_a_person_may_be_named_by_an_alias(desk: Desk) -> None:
+    store = desk.store()
+    persons, listed = store.people.all(), {k: p for k, p in store.people.pairs().items() if not p.ended}
+    forms = [KnownForm("s.okafor@corp.example", SAM, FormSource.PEOPLE_FILE), KnownForm("77", DANA, FormSource.LEARNED)]
+    store.people.apply(persons, listed, utcnow(), forms)
+    store.close()
+    wanted = desk.json("sessions", "--pair", SAM)
+    assert wanted and desk.json("sessions", "--pair", "S.Okafor@corp.example") == wanted
+    assert desk.json("sessions", "--pair", "77 > s.okafor@corp.example") == wanted
+    assert desk.json("sessions", "--person", "s.okafor@corp.example") == desk.json("sessions", "--person", SAM)
 
 
 def test_why_tells_the_story_in_order(desk: Desk) -> None:

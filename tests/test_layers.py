@@ -35,7 +35,7 @@ LAYERS = (
         "settings",
         "store",
     },
-    {"acts", "embedded", "gate", "outbox", "roster", "sweep", "sync"},
+    {"acts", "embedded", "gate", "identities", "outbox", "roster", "sweep", "sync"},
     {"bootstrap"},
     {"behaviour", "checks", "pages", "simulate", "tasks"},
     {"commands", "demo"},
@@ -138,7 +138,8 @@ def test_no_vendor_is_known_where_things_are_decided_and_performed() -> None:
     """Only what is asked of any calendar or mail service."""
     for module in ("worker.sweep", "worker.outbox", "worker.sync", "worker.acts", "worker.bootstrap"):
         vendors = {name for name in ours(module) if part(name) == "providers"}
-        assert vendors <= {"worker.providers", "worker.providers.base", "worker.providers.gate"}, module
+        known = {"worker.providers", *(f"worker.providers.{name}" for name in ("base", "gate", "identities"))}
+        assert vendors <= known, module
 
 
 def test_nobody_but_the_clock_asks_what_time_it_is() -> None:

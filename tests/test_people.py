@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.domain.model import Every, Format, Pair, Preference, Review
+from worker.domain.model import Every, Format, FormSource, Pair, Preference, Review
 from worker.domain.worktime import parse_hours
 from worker.errors import Problem, Problems
 from worker.people import COLUMNS, MAX_PROBLEMS, REQUIRED, People, load
@@ -185,6 +185,10 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("prefer", "someday", "is not a day and a time"),
         ("trust", "maybe", "`maybe` is neither yes nor no."),
         ("paused", "ja", "`ja` is neither yes nor no."),
+        ("aliases", "b.o@x.org bo", "`bo` is not an e-mail address."),
+        ("aliases", "b.o@x.org; ana@x.org", "`ana@x.org` belongs to `ana@x.org` in line 2 already. Keep it in the row"),
+        ("directory_id", "bo jones", "`bo jones` is not an id of a directory."),
+        ("directory_id", "bo@x.org", "`bo@x.org` is not an id of a directory."),
     ],
 )
 def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, column: str, value: str, says: str) -> None:
@@ -212,6 +216,36 @@ def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, exp
 )
 def test_t3_a_preference_is_a_day_a_time_or_both(tmp_path: Path, text: str, expected: Preference) -> None:
     assert read(tmp_path, table(ANA, BO | {"prefer": text})).pairs["ana@x.org>bo@x.org"].prefer == expected
+
+
+def test_other_addresses_and_the_directory_s_id_are_read(tmp_path: Path) -> None:
+    bo = BO | {"aliases": "B.Jones@x.org; bo@old.x.org,bo@x.org  b.jones@x.org", "directory_id": "0F1E-77"}
+    forms = read(tmp_path, table(ANA, bo)).forms
+    assert [(one.form, one.person, one.source) for one in forms] == [
+        ("b.jones@x.org", "bo@x.org", FormSource.PEOPLE_FILE),
+        ("bo@old.x.org", "bo@x.org", FormSource.PEOPLE_FILE),
+        ("0f1e-77", "bo@x.org", FormSource.DIRECTORY),
+    ]
+
+
+def test_an_address_belongs_to_one_person_in_the_whole_file(tmp_path: Path) -> None:
+    """Whichever row comes first, and all clashes at once."""
+    ana = ANA | {"aliases": "bo@x.org a@x.org", "directory_id": "7"}
+    cy = BO | {"email": "cy@x.org", "aliases": "a@x.org", "directory_id": "7"}
+    assert [str(problem) for problem in problems(tmp_path, table(ana, BO, cy))] == [
+        f"people.csv:line {line}, {column}: `{form}` belongs to `{owner}` in line {there} already. "
+        "Keep it in the row of one person."
+        for line, column, form, owner, there in (
+            (2, "aliases", "bo@x.org", "bo@x.org", 3),
+            (4, "aliases", "a@x.org", "ana@x.org", 2),
+            (4, "directory_id", "7", "ana@x.org", 2),
+        )
+    ]
+
+
+def test_a_manager_may_be_named_by_an_alias(tmp_path: Path) -> None:
+    people = read(tmp_path, table(BO | {"manager": "a.silva@x.org"}, ANA | {"aliases": "a.silva@x.org"}))
+    assert list(people.pairs) == ["ana@x.org>bo@x.org"]
 
 
 def test_managers_in_a_circle_are_named_once(tmp_path: Path) -> None:
@@ -304,7 +338,7 @@ def test_a_company_of_fifty_thousand_is_read(tmp_path: Path) -> None:
 WILD = st.binary(max_size=300) | st.text(max_size=200).map(str.encode)
 CELLS = st.sampled_from(["", "ana@x.org", "bo@x.org", "Europe/Berlin", "DE", "Tue 10:00", "60", '"', "\n", "yes", "é"])
 CELL = CELLS | st.text(max_size=12)
-SHEETS = st.lists(st.lists(CELL, min_size=3, max_size=19).map(",".join), max_size=6).map("\n".join)
+SHEETS = st.lists(st.lists(CELL, min_size=3, max_size=21).map(",".join), max_size=6).map("\n".join)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])

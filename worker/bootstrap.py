@@ -18,10 +18,12 @@ from worker.drafts import Drafts
 from worker.emails import Emails
 from worker.errors import Problems
 from worker.gate import SharedGate
+from worker.identities import StoredIdentities
 from worker.outbox import Outbox
 from worker.providers import base
 from worker.providers.base import CalendarProvider, Mailer, Notify
 from worker.providers.gate import Gate
+from worker.providers.identities import Identities, KnownIdentities
 from worker.roster import PEOPLE, Roster
 from worker.seal import Seal
 from worker.settings import Settings
@@ -44,15 +46,18 @@ class Services:
         pairs: Callable[[], Collection[Pair]] = tuple,
         gate: Gate | None = None,
         notices: Notify | None = None,
+        identities: Identities | None = None,
     ) -> None:
         """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `gate`: what
-        limits requests across processes. `notices`: how a service tells the operator something."""
+        limits requests across processes. `notices`: how a service tells the operator something. `identities`: who an
+        address belongs to; without it every address is somebody's primary address."""
         self._settings = settings
         self._people = people
         self._read_again = read_again
         self._pairs = pairs
         self._gate = gate
         self._notices = notices
+        self._identities = identities or KnownIdentities()
         self._given: dict[str, CalendarProvider] = {}
         self._made: dict[str, CalendarProvider] = {}
         self._made_for: dict[Address, Person] = {}
@@ -78,6 +83,7 @@ class Services:
             section["local"] = [p.email for p in people]
             section["zones"] = {p.email: p.zone for p in people}
             section["video"] = self._settings.event.video
+            section["identities"] = self._identities
             section["organizers"] = Organizing(self._pairs, {p.email for p in people})
             section.update(self._means())
             self._made[name] = base.load(base.CALENDARS, name)(section)
@@ -202,7 +208,10 @@ def build(
     def notify(cause: str, words: str) -> None:
         store.outbox.alert(f"notice:{cause}", words, clock(), settings.operator)
 
-    services = Services(settings, cache, cache.forget, lambda: store.people.pairs().values(), gate, notify)
+    identities = StoredIdentities(store, clock)
+    services = Services(
+        settings, cache, cache.forget, lambda: store.people.pairs().values(), gate, notify, identities=identities
+    )
     emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
     policy, operator = settings.policy, settings.operator
@@ -216,12 +225,15 @@ def build(
             store,
             services.calendar_of,
             clock,
+            identities,
             every=settings.sync.every,
             full_every=settings.sync.full_every,
             operator=operator,
         ),
         sweep=Sweep(store, services.by_service, clock, policy, operator),
-        outbox=Outbox(store, services.calendar_of, services.mailer, emails, drafts, clock, operator, together),
+        outbox=Outbox(
+            store, services.calendar_of, services.mailer, emails, drafts, clock, operator, identities, together
+        ),
         acts=Acts(store, clock, policy, holder),
         roster=Roster(settings, store, services.calendar, clock),
         holder=holder,

@@ -16,6 +16,7 @@ from worker.bootstrap import Services
 from worker.domain.model import Address, Person, Span
 from worker.emails import Emails
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, first_line, reason
+from worker.identities import listed_identities
 from worker.people import NO_CALENDAR, People
 from worker.providers.base import Finding
 from worker.roster import read_people
@@ -50,7 +51,8 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     yield from _trying("The mails can be written", _templates(settings, people.persons.values()))
     yield from _pages(settings)
     everybody = dict(people.persons)  # the same each time: services are made anew for other people
-    services = Services(settings, lambda: everybody, pairs=people.pairs.values)
+    identities = listed_identities(everybody, people.forms)
+    services = Services(settings, lambda: everybody, pairs=people.pairs.values, identities=identities)
     yield from _trying("Calendars can be used", _calendars(services, people))
     yield from _trying("People's time can be read", _free_busy(services, people, now))
     yield from _trying("Mail can go out", _mail(services, settings, people.persons.values()))

@@ -35,8 +35,10 @@ from worker.domain.model import (
 from worker.drafts import RECENTLY, Drafts, Material, speaks_of_promises
 from worker.emails import Emails
 from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
+from worker.identities import learn_from_write, resolve_event
 from worker.letters import Letter
 from worker.providers.base import CalendarProvider, Mailer
+from worker.providers.identities import Identities
 from worker.store import Store
 from worker.store.outbox import Claimed, Ending
 
@@ -88,6 +90,7 @@ class Outbox:
         drafts: Drafts,
         clock: Clock,
         operator: str,
+        identities: Identities,
         together: int = 1,
     ) -> None:
         """`together`: how many are noted as begun before the first of them is performed, and settled after the last.
@@ -100,6 +103,7 @@ class Outbox:
         self._drafts = drafts
         self._clock = clock
         self._operator = operator
+        self._identities = identities
 
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Perform up to `limit` due messages; how many that were."""
@@ -331,9 +335,9 @@ class Outbox:
     ) -> Attempt:
         """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
         if there is not None:
-            placed = _placed(there, draft)
+            placed = self._placed(there, draft)
         elif planner.fresh(message, self._clock()):
-            placed = _placed(provider.create(message.calendar, draft), draft)
+            placed = self._placed(provider.create(message.calendar, draft), draft)
         else:
             return STALE
         return Attempt(Outcome.DONE, placed=placed, fields=_fields(subject))
@@ -356,7 +360,13 @@ class Outbox:
             if message.start and placed.span.start != message.start:
                 return STALE
             there = provider.update(placed.ref, draft)
-        return Attempt(Outcome.DONE, placed=_placed(there, draft), over=placed.ref.etag, fields=_fields(subject))
+        return Attempt(Outcome.DONE, placed=self._placed(there, draft), over=placed.ref.etag, fields=_fields(subject))
+
+    def _placed(self, event: Event, draft: EventDraft) -> Placed:
+        """The event as the service says it stands, its guests under their primary addresses."""
+        if len(draft.guests) == 1:
+            learn_from_write(event, draft.guests[0].email, self._identities)
+        return _placed(resolve_event(event, self._identities), draft)
 
     def _draft(self, state: PairState, subject: Session | Commitment, material: Material) -> EventDraft:
         if isinstance(subject, Session):

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from worker.domain.model import Address, Every, Format, Pair, Person, Review
+from worker.domain.model import Address, Every, Format, FormSource, KnownForm, Pair, Person, Review
 from worker.domain.worktime import parse_hours
 from worker.errors import Problem, Problems
 from worker.values import (
@@ -22,9 +22,11 @@ from worker.values import (
     nearest,
     one_of,
     parse_address,
+    parse_addresses,
     parse_boolean,
     parse_country,
     parse_date,
+    parse_directory_id,
     parse_every,
     parse_locale,
     parse_minutes,
@@ -38,7 +40,7 @@ from worker.values import (
 REQUIRED = ("email", "name", "manager", "time_zone", "country")
 OPTIONAL = (
     *("working_hours", "locale", "calendar", "mail", "start", "every", "minutes", "format", "review"),
-    *("transition_until", "prefer", "trust", "paused"),
+    *("transition_until", "prefer", "trust", "paused", "aliases", "directory_id"),
 )
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
@@ -62,6 +64,8 @@ class People:
     pairs: Mapping[str, Pair]
     #: who lacks a time zone or working hours here, and has a calendar that may tell them: which of the two columns
     unsaid: Mapping[Address, frozenset[str]] = field(default_factory=dict)
+    #: the other forms that name these people, each naming one person
+    forms: Sequence[KnownForm] = ()
 
 
 def load(
@@ -183,11 +187,17 @@ class _Known:
 
     rows: dict[Address, _Row] = field(default_factory=dict)
     managers: dict[Address, Address] = field(default_factory=dict)
+    forms: dict[str, KnownForm] = field(default_factory=dict)
+
+    def primary(self, address: Address) -> Address:
+        """The primary address of the person whom one of these rows lists under `address`."""
+        listed = self.forms.get(address)
+        return listed.person if listed and address not in self.rows else address
 
 
 def _people(rows: Sequence[_Row], accepted: _Accepted, defaults: _Defaults, report: _Report) -> People:
     persons: dict[Address, Person] = {}
-    pairs: dict[str, Pair] = {}
+    listed: list[Pair] = []
     unsaid: dict[Address, frozenset[str]] = {}
     known = _Known()
     for row in rows:
@@ -199,14 +209,40 @@ def _people(rows: Sequence[_Row], accepted: _Accepted, defaults: _Defaults, repo
             row.note("email", f"`{person.email}` stands in line {known.rows[person.email].line} already.", _ONE_ROW)
             continue
         known.rows[person.email] = row
-        if pair.manager:
-            known.managers[person.email] = pair.manager
-            pairs[pair.id] = pair
         persons[person.email] = person
+        listed.append(pair)
         if empty := _untold(row, accepted):
             unsaid[person.email] = empty
+    for email, row in known.rows.items():
+        _collect_forms(email, row, known)
+    pairs = {pair.id: pair for pair in _resolve_managers(listed, known)}
     _check_managers(known)
-    return People(persons, pairs, unsaid)
+    return People(persons, pairs, unsaid, tuple(known.forms.values()))
+
+
+def _collect_forms(email: Address, row: _Row, known: _Known) -> None:
+    """Note what else this person is called. A form names one person: a second one is a problem of the later row."""
+    no_names: tuple[str, ...] = ()
+    for column, source, names in (
+        ("aliases", FormSource.PEOPLE_FILE, row.read("aliases", parse_addresses, no_names)),
+        ("directory_id", FormSource.DIRECTORY, row.read("directory_id", parse_directory_id, no_names)),
+    ):
+        for form in names:
+            owner = form if form in known.rows else known.forms[form].person if form in known.forms else email
+            if owner != email:
+                what = f"`{form}` belongs to `{owner}` in line {known.rows[owner].line} already."
+                row.note(column, what, "Keep it in the row of one person.")
+            elif form != email:
+                known.forms[form] = KnownForm(form, email, source)
+
+
+def _resolve_managers(listed: Sequence[Pair], known: _Known) -> Iterator[Pair]:
+    """The pairs of those who have a manager, who may be named by an alias."""
+    for pair in listed:
+        if pair.manager:
+            manager = known.primary(pair.manager)
+            known.managers[pair.report] = manager
+            yield replace(pair, manager=manager)
 
 
 def _untold(row: _Row, accepted: _Accepted) -> frozenset[str]:

@@ -52,7 +52,7 @@ class Roster:
             return False
         if not force:
             self._guard(read)
-        people.apply(read.persons, read.pairs, now)
+        people.apply(read.persons, read.pairs, now, read.forms)
         people.note(PEOPLE, f"{digest} {now.isoformat()}")
         log.info("%s people, %s pairs", len(read.persons), len(read.pairs), extra={"action": "people_imported"})
         return True

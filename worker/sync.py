@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from worker.clock import Clock
 from worker.domain.model import Address, Answer, Changes, Cursor, Event, Placed, Span
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, unforeseen
+from worker.identities import learn_from_reading, resolve_changes
 from worker.providers.base import CalendarProvider
+from worker.providers.identities import Identities
 from worker.store import Store
 from worker.store.calendars import Known, Look, Reading
 
@@ -40,6 +42,7 @@ class Sync:
         store: Store,
         calendar_of: CalendarOf,
         clock: Clock,
+        identities: Identities,
         *,
         every: timedelta,
         full_every: timedelta,
@@ -48,6 +51,7 @@ class Sync:
         self._store = store
         self._calendar_of = calendar_of
         self._clock = clock
+        self._identities = identities
         self._every = every
         self._full_every = full_every
         self._operator = operator
@@ -90,11 +94,22 @@ class Sync:
         """Read it from that cursor on and write down what it told; true when it has to tell it once more."""
         known = self._store.calendars.known(look.address, now)
         changes = provider.changes(look.address, cursor, window(now))
+        self._learn(changes, known)
+        changes = resolve_changes(changes, self._identities)
         reading = read(changes, known, look.address, now, distrusted=look.cursor is None)
         size = len(changes.events) if changes.full else None
         upto = cursor if reading.early else changes.cursor
         self._store.calendars.save(look, holder, reading, upto, size=size, now=now)
         return reading.early
+
+    def _learn(self, changes: Changes, known: Known) -> None:
+        """Keep the forms by which this calendar names the reports who are invited to our events."""
+        invited = {pair: report for report, pair in known.reports.items()}
+        for event in changes.events:
+            before = known.placed.get(event.key or "")
+            report = invited.get(known.pairs[before.key]) if before else None
+            if before and report:
+                learn_from_reading(event, report, before, self._identities)
 
     def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
         log.warning("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})

@@ -60,6 +60,18 @@ def parse_address(text: str) -> Address:
     return address
 
 
+def parse_addresses(text: str) -> tuple[Address, ...]:
+    """Several e-mail addresses, parted by blanks, semicolons or commas, each once. Raises Unfit."""
+    return tuple(dict.fromkeys(parse_address(one) for one in re.split(r"[\s;,]+", text) if one))
+
+
+def parse_directory_id(text: str) -> tuple[str, ...]:
+    """The id by which a directory knows a person, in lower case, alone. Raises Unfit."""
+    if " " in text or "@" in text or len(text) > MAX_NAME:
+        raise Unfit(f"`{shown(text)}` is not an id of a directory.", "Write the object id, without blanks, or nothing.")
+    return (text.casefold(),)
+
+
 def parse_every(text: str) -> Every:
     """A rhythm between four weeks and twelve months: `13 weeks`, `6 months`, `quarter`. Raises Unfit."""
     plain = " ".join(text.casefold().split())

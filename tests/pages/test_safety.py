@@ -228,6 +228,15 @@ def test_a_link_ends(room: Room) -> None:
     assert room.browser().get(room.link(SAM, Purpose.ME, age=-DAY)).status_code == 410  # from the future
 
 
+def test_a_link_that_was_sent_to_a_former_address_opens_the_owners_page(room: Room) -> None:
+    """A primary address becomes an alias when somebody changes their name."""
+    room.office.store.forms.learn("s.maiden@corp.example", SAM)
+    wanted = text(room.visitor(SAM, Purpose.ME).get("/me"))
+    assert text(room.visitor("s.maiden@corp.example", Purpose.ME).get("/me")) == wanted
+    room.office.store.people.revoke(SAM, room.office.clock())
+    assert room.browser().get(room.link("s.maiden@corp.example", Purpose.ME)).status_code == 410
+
+
 @pytest.mark.parametrize(
     ("who", "purpose", "page"),
     [(SAM, Purpose.ME, "/me"), (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.CONTRACT, "/team")],

@@ -192,6 +192,11 @@ def test_links_are_revoked_by_command(desk: Desk) -> None:
     assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
     assert "Nobody in the people file" in desk.refused("revoke", "nobody@corp.example")
     desk.refused("revoke", code=2)
+    store = desk.store()
+    store.forms.learn("s.okafor@corp.example", SAM)
+    store.close()
+    desk.told("revoke", "s.okafor@corp.example")
+    assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
     desk.refused("revoke", SAM, "--everybody", code=2)
 
 

@@ -142,7 +142,7 @@ def sessions(pair: str | None, person: str | None, everything: bool, as_json: bo
     with opened() as worker:
         figures = Figures(worker.store.database)
         people = figures.everybody()
-        mine = person_named(people, person) if person else ""
+        mine = person_named(worker.store, people, person) if person else ""
         pair_id = pair_named(worker.store, pair).id if pair else ""
         found = worker.store.register.sessions(pair_id) if everything or pair_id else figures.recent(utcnow() - LATELY)
     if mine:

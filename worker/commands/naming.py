@@ -113,9 +113,9 @@ at_option = click.option("--at", type=WallTime(), metavar="TIME", help='As "2027
 
 
 def pair_named(store: "Store", words: str | Sequence[str]) -> "Pair":
-    """The pair of `manager>report`, `manager report`, or of the report alone. Raises UnknownName."""
+    """The pair of `manager>report`, `manager report`, or of the report alone. Aliases will do. Raises UnknownName."""
     text = words if isinstance(words, str) else " ".join(words)
-    people = [part.casefold() for part in re.split(r"[\s>]+", text) if part]
+    people = [primary_address(store, part) for part in re.split(r"[\s>]+", text) if part]
     if not 1 <= len(people) <= 2:
         raise click.UsageError("Name a pair as `manager>report`, by address, or by the report's address alone.")
     pairs = store.people.pairs()
@@ -158,9 +158,17 @@ def _nobody(one: str, known: "Collection[Address]") -> str:
     return f"Nobody in the people file is {one}. " + (f"Did you mean {near}?" if near else _ALL_PAIRS)
 
 
-def person_named(people: "Collection[Address]", address: str) -> "Address":
-    """That person, as the address is written here. Raises UnknownName when nobody ever had it."""
-    person = address.strip().casefold()
+def primary_address(store: "Store", address: str) -> "Address":
+    """The primary address of the person who has this one; the address in lower case when nobody has."""
+    from worker.providers.identities import normalize
+
+    form = normalize(address)
+    return store.forms.owner(form) or form
+
+
+def person_named(store: "Store", people: "Collection[Address]", address: str) -> "Address":
+    """The primary address of that person; an alias will do. Raises UnknownName when nobody ever had it."""
+    person = primary_address(store, address)
     if person not in people:
         raise UnknownName(_nobody(person, people))
     return person

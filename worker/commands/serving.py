@@ -4,6 +4,7 @@ import click
 
 from worker.clock import utcnow
 from worker.commands.base import Command
+from worker.commands.naming import primary_address
 from worker.commands.opening import opened, settings
 from worker.commands.run import stopping
 from worker.commands.terminal import line
@@ -35,7 +36,7 @@ def revoke(person: str | None, everybody: bool) -> None:
     from worker.store.people import EVERYBODY
 
     with opened() as worker:
-        who = EVERYBODY if person is None else person.strip().casefold()
+        who = EVERYBODY if person is None else primary_address(worker.store, person)
         if who not in (EVERYBODY, worker.settings.operator) and worker.store.people.person(who) is None:
             raise UnknownName(f"Nobody in the people file is {who}.")
         worker.store.people.revoke(who, utcnow())

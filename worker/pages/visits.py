@@ -94,7 +94,7 @@ def _read(token: str) -> Pass:
     """What a link says, of somebody who is still here."""
     here = site()
     try:
-        given = here.links.read(token)
+        given = _of_primary(here.links.read(token))
     except BadLink:
         if not here.limits.allow(f"guess {request.remote_addr}", GUESSES):
             raise TooManyRequests from None
@@ -160,7 +160,7 @@ def guard(pages: Blueprint, purpose: Purpose) -> None:
 def _visiting(purpose: Purpose) -> Visit | None:
     here, cookie = site(), request.cookies.get(COOKIE, "")
     try:
-        given = here.links.read(cookie, "visit")
+        given = _of_primary(here.links.read(cookie, "visit"))
     except BadLink:
         return None
     asked = (request.view_args or {}).get("session", "") if given.about else ""
@@ -176,6 +176,13 @@ def _holds(given: Pass, lifetime: timedelta) -> bool:
         return False
     revoked = here.store.people.revoked(given.who)
     return revoked is None or given.issued > revoked
+
+
+def _of_primary(given: Pass) -> Pass:
+    """The same pass for the address that its owner has now: what was sent before a change of name still opens."""
+    if given.purpose is Purpose.STATUS:
+        return given
+    return replace(given, who=site().store.forms.owner(given.who) or given.who)
 
 
 def _person(given: Pass) -> Person | None:

@@ -57,6 +57,7 @@ class _Entry:
     all_day: bool = False
     series: str | None = None
     answers: dict[Address, Answer] = field(default_factory=dict)
+    shown_as: Mapping[Address, str] = field(default_factory=dict)
     version: int = 1
     sequence: int = 0
     views: dict[Address, Event] | None = None  #: as handed out since it was last touched
@@ -94,10 +95,13 @@ class _Entry:
             key=self.key,
             series=self.series,
             all_day=self.all_day,
-            organizer=self.organizer if self.answers else "",
-            answers=dict(self.answers),
+            organizer=self._name(self.organizer) if self.answers else "",
+            answers={self._name(guest): answer for guest, answer in self.answers.items()},
             show=self._shown_to(owner),
         )
+
+    def _name(self, person: Address) -> str:
+        return self.shown_as.get(person, person)
 
     def _shown_to(self, owner: Address) -> Show | None:
         answer = self.answers.get(owner, Answer.ACCEPTED)
@@ -163,10 +167,12 @@ class MemoryCalendar:
     """A CalendarProvider in this process, and the people who use its calendars.
 
     With `people`, only they have a calendar; otherwise everybody has. `fail` may be set to make operations fail.
+    `shown_as` may be filled with the form by which events that are handed out name a person, as real services do.
     """
 
     def __init__(self, people: Iterable[Address] | None = None) -> None:
         self.fail: Fault | None = None
+        self.shown_as: dict[Address, str] = {}
         self._people = None if people is None else set(people)
         self._unreadable: dict[Address, str] = {}
         self._shelves: dict[Address, _Shelf] = {}
@@ -234,7 +240,7 @@ class MemoryCalendar:
         return entry.seen_by(calendar)
 
     def _make(self, calendar: Address, draft: EventDraft) -> _Entry:
-        entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key)
+        entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key, shown_as=self.shown_as)
         self._keys[calendar, draft.key] = self._alive[draft.key] = entry.id
         self._write(entry, draft)
         return entry
@@ -301,6 +307,7 @@ class MemoryCalendar:
         if owner != address:
             answers.setdefault(address, Answer.NEEDS_ACTION)
         entry = _Entry(self._new_id(), owner, span, show=show, all_day=all_day, series=series, answers=answers)
+        entry.shown_as = self.shown_as
         self._put_up(entry, by_hand=True)
         return entry.id
 

@@ -218,6 +218,7 @@ class Store:
     def __init__(self, url: str, seal: Seal) -> None:
         from worker.store.calendars import Calendars
         from worker.store.content import Content
+        from worker.store.forms import FormRows
         from worker.store.gates import Gates
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
@@ -226,6 +227,7 @@ class Store:
 
         self.database = Database(url)
         self.people = PeopleRows(self.database)
+        self.forms = FormRows(self.database)
         self.plans = Plans(self.database)
         self.outbox = OutboxRows(self.database)
         self.calendars = Calendars(self.database)

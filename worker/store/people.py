@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
 
-from worker.domain.model import Address, Ended, Pair, Person, State
+from worker.domain.model import Address, Ended, KnownForm, Pair, Person, State
 from worker.store import rows, tables
 from worker.store.base import Database
+from worker.store.forms import replace_listed, stamp
 from worker.store.prepared import Prepared
 
 person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
@@ -93,10 +94,18 @@ class PeopleRows:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def apply(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], now: datetime) -> None:
+    def apply(
+        self,
+        persons: Mapping[Address, Person],
+        pairs: Mapping[str, Pair],
+        now: datetime,
+        forms: Collection[KnownForm] = (),
+    ) -> None:
         """Make the people file's word ours. Whoever it no longer names has left; pairs it no longer has are ended."""
         with self._database.write() as connection:
             changed = self._persons(connection, persons, now)
+            replace_listed(self._database, connection, persons.keys(), forms)
+            stamp(self._database, connection)
             self._pairs(connection, persons, pairs, now, changed)
             self._calendars(connection, {one.manager for one in pairs.values()}, now)
 

@@ -91,6 +91,15 @@ person = Table(
     Column("suspended_until", Instant, index=True),
 )
 
+#: What else a person is called: aliases, the id in the company's directory, and what calendar services say.
+person_form = Table(
+    "person_form",
+    metadata,
+    Column("form", String, primary_key=True),  # normalized; names one person
+    Column("person", String, ForeignKey("person.email"), nullable=False, index=True),
+    Column("source", String, nullable=False),
+)
+
 pair = Table(
     "pair",
     metadata,

@@ -6,7 +6,7 @@ are only ever stored sealed.
 """
 
 from worker.domain.model.calendars import Answer, Busy, Changes, Event, EventDraft, EventRef, FreeBusy, Guest, Show
-from worker.domain.model.people import Ended, Format, Pair, Person, Preference, Review
+from worker.domain.model.people import Ended, Format, FormSource, KnownForm, Pair, Person, Preference, Review
 from worker.domain.model.plans import (
     LIVE,
     Decision,
@@ -47,10 +47,12 @@ __all__ = [
     "EventDraft",
     "EventRef",
     "Every",
+    "FormSource",
     "Format",
     "FreeBusy",
     "Guest",
     "Kind",
+    "KnownForm",
     "Meeting",
     "Message",
     "Need",

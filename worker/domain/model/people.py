@@ -21,6 +21,24 @@ class Person:
     mail: str = "smtp"  #: mailer's name
 
 
+class FormSource(StrEnum):
+    """Where it is known from that a form names a person."""
+
+    PEOPLE_FILE = "people_file"  #: an alias that the people file lists
+    DIRECTORY = "directory"  #: the id that a directory gives
+    LEARNED = "learned"  #: how a calendar service named the guest of an event of ours
+
+
+@dataclass(frozen=True, slots=True)
+class KnownForm:
+    """One more form that names a person: an alias, the id of a directory, an X500 string. Lower case, no blanks
+    around it."""
+
+    form: str
+    person: Address  #: the primary address
+    source: FormSource
+
+
 class Format(StrEnum):
     """R-4: one session with three phases, or a series of three sessions."""
 
