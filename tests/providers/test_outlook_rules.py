@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.doubles.graph import Double, Fault, Hands, section
 from tests.doubles.graph.schema import Schema, Unknown
@@ -170,6 +173,55 @@ def test_a_teams_link_is_asked_for_and_survives_a_change_of_words(
     assert item.join_link in item.properties["body"]["content"]
     assert "Gespr" not in item.properties["body"]["content"]
     assert "joinBlockLost" not in item.properties
+
+
+def test_the_operator_hears_that_teams_is_not_available(double: Double, hands: Hands) -> None:
+    """The service makes the event without a word."""
+    double.calendars.teams = "missing"
+    notices: list[tuple[str, str]] = []
+    heard = section(double, organizers=hands.organizers, notices=lambda *told: notices.append(told))
+    provider = outlook.calendar(heard)
+    dana, sam = hands.person(), hands.person()
+    provider.create(dana, draft(dana, sam))
+    assert notices == []
+    provider.create(dana, draft(dana, sam, video=True, span=span(11, 9)))
+    [(cause, words)] = notices
+    assert cause == f"teams:{dana}" and dana in words and "teams = false" in words
+    [quiet] = [outlook.calendar({**heard, "teams": False})]
+    quiet.create(dana, draft(dana, sam, video=True, span=span(12, 9)))
+    assert len(notices) == 1
+
+
+def test_a_teams_meeting_that_is_ready_later_is_no_conflict(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
+    """The service renews the version of the event by itself; a change by people is a conflict all the same."""
+    double.calendars.teams = "later"
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam, video=True)
+    event = provider.create(dana, wanted)
+    hands.provision(dana, wanted.key)
+    moved = provider.update(event.ref, replace(wanted, span=span(11, 9)))
+    assert moved.span == span(11, 9)
+    assert hands.own(dana, wanted.key).join_link
+    hands.provision(dana, wanted.key)
+    provider.update(moved.ref, replace(wanted, span=span(11, 9), subject="Other words"))
+    hands.move(dana, wanted.key, span(12, 9))
+    with pytest.raises(Conflict):
+        provider.update(moved.ref, replace(wanted, span=span(15, 9)))
+    with pytest.raises(Conflict):
+        provider.cancel(moved.ref)
+
+
+def test_an_etag_kept_by_an_earlier_version_is_compared_as_it_is(provider: OutlookCalendar, hands: Hands) -> None:
+    dana = hands.person()
+    wanted = draft(dana)
+    event = provider.create(dana, wanted)
+    plain = replace(event.ref, etag=graphevents.service_etag(event.ref.etag))
+    moved = provider.update(plain, replace(wanted, span=span(11, 9)))
+    assert moved.span == span(11, 9)
+    with pytest.raises(Conflict):
+        provider.update(plain, replace(wanted, span=span(12, 9)))
 
 
 def test_where_the_way_in_can_not_be_told_the_old_words_stay() -> None:
@@ -338,6 +390,60 @@ def test_a_quiet_calendar_costs_one_request(provider: OutlookCalendar, double: D
     assert sum(double.counts.values()) == 1
 
 
+def test_our_events_are_found_where_the_mailbox_is_too_large_to_be_searched(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
+    """Nothing that is looked at again and again asks for our property: on a large mailbox that is never answered."""
+    double.calendars.unindexed = True
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    event = provider.create(dana, wanted)
+    cursor = provider.changes(dana, None, WINDOW).cursor
+    hands.move(dana, wanted.key, Span(at(9, 10) + 90 * DAY, at(9, 11) + 90 * DAY))
+    [moved] = provider.changes(dana, cursor, WINDOW).events
+    assert (moved.key, moved.ref.id) == (wanted.key, event.ref.id)
+    [moved] = provider.changes(dana, None, WINDOW).events
+    assert moved.key == wanted.key
+    double.counts.clear()
+    for _ in range(2):
+        found = provider.find(dana, wanted.key)
+        assert found is not None and found.ref.id == event.ref.id
+    assert double.counts["GET events"] == 3  # one in vain, and from then on none
+
+
+def test_a_change_of_ours_is_told_apart_by_its_transaction_id(
+    provider: OutlookCalendar, double: Double, hands: Hands
+) -> None:
+    """One request for what changed, and one for the event of ours in it; none for what other programs made."""
+    double.calendars.unindexed = True
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    provider.create(dana, wanted)
+    cursor = provider.changes(dana, None, WINDOW).cursor
+    hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
+    for n in range(10):
+        name = hands.add(dana, span(12, 8 + n))
+        double.world.mailboxes[dana].items[name].transaction = f"localevent:{n}"
+    double.counts.clear()
+    changes = provider.changes(dana, cursor, WINDOW)
+    assert sorted(event.key or "" for event in changes.events) == [""] * 10 + [wanted.key]
+    assert double.counts == {"GET calendarView/delta": 1, "GET events/{id}": 1}
+
+
+def test_very_many_changes_are_read_as_a_whole(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
+    double.calendars.unindexed = True
+    dana = hands.person()
+    wanted = draft(dana)
+    provider.create(dana, wanted)
+    cursor = provider.changes(dana, None, WINDOW).cursor
+    for n in range(30):
+        hands.add(dana, Span(at(12, 8) + n * DAY / 24, at(12, 9) + n * DAY / 24))
+    double.counts.clear()
+    changes = provider.changes(dana, cursor, WINDOW)
+    assert changes.full and len(changes.events) == 31
+    assert sum(double.counts.values()) <= 5
+
+
 # --- free and busy --------------------------------------------------------------------------------------------------
 
 
@@ -357,7 +463,7 @@ def test_free_busy_is_asked_for_twenty_people_and_less_than_62_days_at_a_time(
 def test_what_runs_over_the_edge_of_a_request_counts_once(provider: OutlookCalendar, hands: Hands) -> None:
     person = hands.person()
     window = Span(at(1, 0), at(1, 0) + 100 * DAY)
-    edge = window.start + graphschedule.STRETCH
+    edge = next(iter(graphschedule.stretches(window))).end
     hands.add(person, Span(edge - timedelta(hours=5), edge + timedelta(hours=5)))
     assert len(provider.free_busy([person], window)[person].busy) == 1
 
@@ -367,6 +473,41 @@ def test_two_of_the_same_time_are_two(provider: OutlookCalendar, hands: Hands) -
     for _ in range(2):
         hands.add(person, span(5, 14))
     assert len(provider.free_busy([person], WINDOW)[person].busy) == 2
+
+
+@given(
+    st.timedeltas(timedelta(0), timedelta(days=700)).map(lambda passed: at(1, 0) + passed),
+    st.timedeltas(timedelta(0), timedelta(days=700)),
+)
+@example(at(1, 0), timedelta(days=61, hours=5))
+@example(at(1, 0), timedelta(days=62))
+@example(at(1, 0), timedelta(minutes=3))
+@example(at(1, 0), timedelta(0))
+@example(at(1, 0, 1).replace(microsecond=5), timedelta(days=61))
+def test_a_window_of_any_length_is_cut_evenly_into_what_the_service_allows(start: datetime, length: timedelta) -> None:
+    """T-2: a stretch that is refused would make twenty people unknown."""
+    window = Span(start, start + length)
+    parts = list(graphschedule.stretches(window))
+    assert parts[0].start <= window.start and window.end <= parts[-1].end
+    assert all(one.end == other.start for one, other in pairwise(parts))
+    lengths = [part.end - part.start for part in parts]
+    assert max(lengths) - min(lengths) <= timedelta(seconds=1)
+    for part, taken in zip(parts, lengths, strict=True):
+        assert timedelta(minutes=5) <= taken < timedelta(days=62)
+        interval = graphschedule.interval(part)
+        assert 5 <= interval <= 1440 and timedelta(minutes=interval) <= taken
+        assert part.start.microsecond == part.end.microsecond == 0
+
+
+@pytest.mark.parametrize("length", [timedelta(days=61, hours=5), timedelta(hours=3), timedelta(minutes=2), 122 * DAY])
+def test_free_busy_is_told_for_a_window_of_any_length(
+    provider: OutlookCalendar, hands: Hands, length: timedelta
+) -> None:
+    sam = hands.person()
+    window = Span(at(9, 9), at(9, 9) + length)
+    hands.add(sam, Span(window.end - timedelta(minutes=1), window.end + timedelta(hours=1)))
+    [busy] = provider.free_busy([sam], window)[sam].busy
+    assert busy.span == Span(window.end - timedelta(minutes=1), window.end)
 
 
 def test_an_error_for_one_person_is_unknown_for_that_one(
@@ -747,7 +888,7 @@ def test_out_of_order_is_transient_and_never_repeated_by_itself(
     double.counts.clear()
     double.faults.append(Fault(method, "events", status))
     attempts: dict[str, Callable[[], object]] = {
-        "GET": lambda: provider.find(dana, wanted.key),
+        "GET": lambda: provider.update(event.ref, replace(wanted, span=span(11, 9))),
         "POST": lambda: provider.cancel(event.ref),
         "PATCH": lambda: provider.update(event.ref, replace(wanted, span=span(11, 9))),
     }
@@ -885,7 +1026,7 @@ def test_views_rounds_and_batches_have_their_bounds(double: Double, hands: Hands
     for path in (
         f"users/{dana}/calendarView",
         f"users/{dana}/calendarView/delta?{bounds}&$select=id",
-        f"users/{dana}/events?$filter=startswith(subject,'x')",
+        f"users/{dana}/events?$filter=transactionId eq 'x'",
         f"users/{dana}/events?$select=nothing",
         f"me/events?{bounds}",
     ):

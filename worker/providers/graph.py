@@ -30,6 +30,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.providers.gate import Gate
+from worker.providers.identities import Identities, KnownIdentities
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,18 @@ _MANY = "many mailboxes"
 
 _ON_PREMISES = "Give the person an Exchange Online licence, or write `none` as the calendar in the people file."
 _POLICY = "Add {who} to the group that the app's access is limited to, and wait up to two hours."
+_UNKNOWN = (
+    "is not known in this tenant by that address. Mend the address in the people file; where the sign-in name (user "
+    "principal name) is another than the address, write it there under `aliases`."
+)
+#: Codes by which the service says that nobody has that name.
+_NOBODY = frozenset({"request_resourcenotfound", "errorinvaliduser"})
 #: Codes that mean one thing, whatever the status: what to say and what to do.
 _MEANING: Mapping[str, tuple[type[ProviderError], str]] = {
     "mailboxnotenabledforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_ON_PREMISES}"),
     "mailboxnotsupportedforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_ON_PREMISES}"),
     "errornonexistentmailbox": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_ON_PREMISES}"),
-    "request_resourcenotfound": (NotFound, "{who} is not known in this tenant. Mend the address in the people file."),
     "erroritemnotfound": (NotFound, "{who}: it is gone."),
-    "errorinvaliduser": (NotFound, "{who} is not known in this tenant. Mend the address in the people file."),
     "errorsendasdenied": (
         Forbidden,
         "{who}: the app may not send as the sender; give it Send As, or mend `mail.from`.",
@@ -67,6 +72,14 @@ _LOST_STATE = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequire
 
 class DeadToken(ProviderError):
     """What was kept of the last round is not known any more: a new round has to begin."""
+
+
+class TooSlow(Unavailable):
+    """The service did not answer in time."""
+
+
+class UnknownUser(NotFound):
+    """Nobody in the tenant has that id or sign-in name."""
 
 
 class Duplicate(ProviderError):
@@ -103,7 +116,18 @@ class Session(requests.Session):
 class Graph:
     """Requests to Graph on behalf of somebody's mailbox."""
 
-    def __init__(self, endpoint: str, tokens: Tokens, gate: Gate, *, timeout: float = 30.0, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        tokens: Tokens,
+        gate: Gate,
+        *,
+        timeout: float = 30.0,
+        ca_file: str = "",
+        identities: Identities | None = None,
+    ) -> None:
+        self.identities: Identities = identities or KnownIdentities()
+        self._names: dict[Address, str] = {}  #: by which id or sign-in name somebody was reached
         self._endpoint = endpoint.rstrip("/")
         self._tokens = tokens
         self._gate = gate
@@ -114,7 +138,7 @@ class Graph:
     @property
     def own(self) -> Address:
         """Whose account it is; empty when an app acts for many."""
-        return self._tokens.own
+        return self.identities.primary(self._tokens.own) if self._tokens.own else ""
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -128,7 +152,7 @@ class Graph:
 
     def get(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Json:
         """A GET below that person's mailbox; keywords become `$keyword`, those with capitals stay as they are."""
-        return self._json(self._send("GET", who, self._url(who, path, query), prefer=prefer), who)
+        return self._json(self._reach("GET", who, path, query, prefer=prefer), who)
 
     def all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
         """Every entry of a list, however many pages it takes."""
@@ -150,12 +174,12 @@ class Graph:
 
     def post(self, who: Address, path: str, body: Json, *, prefer: str = "", writes: bool = True) -> Json:
         """A POST; what comes back, or nothing. `writes=False` for a question that is asked by POST."""
-        answer = self._send("POST", who, self._url(who, path), json=body, prefer=prefer, writes=writes)
+        answer = self._reach("POST", who, path, json=body, prefer=prefer, writes=writes)
         return self._made(answer, who, writes=writes)
 
     def post_mime(self, who: Address, path: str, content: bytes) -> Json:
         """A POST of a message in MIME, in base64 already."""
-        answer = self._send("POST", who, self._url(who, path), data=content, kind="text/plain", writes=True)
+        answer = self._reach("POST", who, path, data=content, kind="text/plain", writes=True)
         return self._made(answer, who, writes=True)
 
     def _made(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
@@ -166,12 +190,12 @@ class Graph:
 
     def patch(self, who: Address, path: str, body: Json, *, etag: str = "") -> Json:
         """A PATCH of the version that `etag` names. Raises Conflict."""
-        answer = self._send("PATCH", who, self._url(who, path), json=body, etag=etag, writes=True)
+        answer = self._reach("PATCH", who, path, json=body, etag=etag, writes=True)
         return self._json(answer, who, writes=True)
 
     def delete(self, who: Address, path: str, *, etag: str = "") -> None:
         """Raises Conflict, NotFound."""
-        self._send("DELETE", who, self._url(who, path), etag=etag, writes=True)
+        self._reach("DELETE", who, path, etag=etag, writes=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
         """The same GET below each of these mailboxes, twenty in one request; each has its own outcome."""
@@ -184,13 +208,18 @@ class Graph:
                 ):  # always in one order, so that two that need the same don't wait for each other
                     rooms.enter_context(self._gate.through(who))
                 found |= self._batch(some, path, query)
+        for who in [who for who, outcome in found.items() if isinstance(outcome, UnknownUser)]:
+            try:  # they may be reached by another of their names
+                found[who] = self._json(self._reach("GET", who, path, query), who)
+            except ProviderError as error:
+                found[who] = error
         return found
 
     def _batch(
         self, some: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
     ) -> dict[Address, Json | ProviderError]:
         each = {"method": "GET", "headers": {"Prefer": PREFER}}
-        items = [{"id": who, "url": self._path(who, path, query), **each} for who in some]
+        items = [{"id": who, "url": self._path(self._known_as(who)[0], path, query), **each} for who in some]
         token = f"Bearer {self._tokens.token(fresh=fresh)}"
         headers = {"Authorization": token, "Accept": "application/json", "client-request-id": str(uuid.uuid4())}
         answer = self._call("POST", f"{self._endpoint}/$batch", headers, {"json": {"requests": items}}, writes=False)
@@ -216,11 +245,45 @@ class Graph:
             return error
         return body
 
-    def _url(self, who: Address, path: str, query: Mapping[str, object] | None = None) -> str:
-        return self._endpoint + self._path(who, path, query or {})
+    def _reach(
+        self, method: str, who: Address, path: str, query: Mapping[str, object] | None = None, **given: Any
+    ) -> requests.Response:
+        """The answer of that person's mailbox, asked by the first of their names that the service knows.
 
-    def _path(self, who: Address, path: str, query: Mapping[str, object]) -> str:
-        mailbox = "me" if self._tokens.own == who else f"users/{quote(who, safe='@')}"
+        The service finds people by their id or their sign-in name. An address is such a name for most, not for all.
+        """
+        *others, last = self._known_as(who)
+        for name in others:
+            try:
+                return self._named(who, name, method, path, query, **given)
+            except UnknownUser:
+                continue
+        return self._named(who, last, method, path, query, **given)
+
+    def _named(
+        self,
+        who: Address,
+        name: str,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None,
+        **given: Any,
+    ) -> requests.Response:
+        url = self._endpoint + self._path(name, path, query or {})
+        answer = self._send(method, who, url, **given)
+        self._names[who] = name
+        return answer
+
+    def _known_as(self, who: Address) -> list[str]:
+        """By what to ask for this person, the surest first; never empty."""
+        if self._tokens.own and self.own == who:
+            return ["me"]
+        if known := self._names.get(who) or self.identities.directory_id(who):
+            return [known]
+        return [who, *sorted(form for form in self.identities.forms(who) if form != who and _is_address(form))]
+
+    def _path(self, name: str, path: str, query: Mapping[str, object]) -> str:
+        mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
         given = {name if name != name.lower() else f"${name}": str(value) for name, value in query.items()}
         asked = "&".join(f"{quote(name, safe='$')}={quote(value, safe=_PLAIN)}" for name, value in given.items())
         return f"/{mailbox}/{path}" + (f"?{asked}" if asked else "")
@@ -270,7 +333,7 @@ class Graph:
         except requests.exceptions.ConnectTimeout as error:
             raise Unavailable(f"{place} can't be reached.") from error
         except requests.exceptions.Timeout as error:
-            raise Unavailable(f"{place} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
+            raise TooSlow(f"{place} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
         except requests.exceptions.ConnectionError as error:
             words = f"{place} can't be reached, or broke off; check outlook.endpoint."
             raise Unavailable(words, uncertain=writes and not _never_connected(error)) from error
@@ -309,12 +372,15 @@ class Graph:
             raise RateLimited(f"{who}: the service asked to slow down.", retry_after=wait)
         if status >= 500 or status == 408:
             words = f"{who}: the service is out of order for now ({status}{f', {said}' if said else ''})."
-            raise Unavailable(words, retry_after=_retry_after(headers), uncertain=writes)
+            kind = TooSlow if status == 504 else Unavailable
+            raise kind(words, retry_after=_retry_after(headers), uncertain=writes)
         raise refusal(status, code, said, who)
 
 
 def refusal(status: int, code: str, said: str, who: Address) -> ProviderError:
     """A refusal for good, in words that say what to do."""
+    if code in _NOBODY:
+        return UnknownUser(f"{who} {_UNKNOWN}")
     if code in _MEANING:
         kind, words = _MEANING[code]
         return kind(words.format(who=who))
@@ -327,6 +393,10 @@ def refusal(status: int, code: str, said: str, who: Address) -> ProviderError:
     if status in (409, 412):
         return Conflict(f"{who}: it was changed since it was last read.")
     return Permanent(f"{who}: the service refused this: {status} {said or code}")
+
+
+def _is_address(form: str) -> bool:
+    return "@" in form and not any(one in form for one in "/ ")
 
 
 def _remedy(code: str, said: str) -> str:
@@ -369,4 +439,15 @@ def _values(page: Json, who: Address) -> list[Json]:
     return found
 
 
-__all__ = ["DeadToken", "Duplicate", "Graph", "Json", "Session", "Tokens", "problem_of", "refusal"]
+__all__ = [
+    "DeadToken",
+    "Duplicate",
+    "Graph",
+    "Json",
+    "Session",
+    "Tokens",
+    "TooSlow",
+    "UnknownUser",
+    "problem_of",
+    "refusal",
+]

@@ -2,27 +2,31 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from worker.clock import utcnow
 from worker.domain.model import Address, Span
 from worker.errors import ProviderError
 from worker.providers import graphevents, graphschedule
 from worker.providers.base import Finding
-from worker.providers.graph import Graph
+from worker.providers.graph import Graph, UnknownUser
 
 _CONSENT = "Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see README)."
+_SCOPE = 'Give the app the role "Application Calendars.Read" for the reports as well (see README).'
+#: So many reports are named, and their own mailboxes tried.
+_PROBES = 3
 #: What an app must not be able to do to everybody.
 _WIDE = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "MailboxSettings.Read")
 
 
-def calendar(graph: Graph, person: Address, *, teams: bool) -> list[Finding]:
-    """What is needed to work for an organizer."""
-    return list(_calendar(graph, person, teams))
+def calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
+    """What is needed to work for an organizer, and for the reports whose time is asked for through that mailbox."""
+    return list(_calendar(graph, person, teams, reports))
 
 
-def _calendar(graph: Graph, person: Address, teams: bool) -> Iterator[Finding]:
+def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Address]) -> Iterator[Finding]:
     what = "Microsoft 365 lets Longarc in" + (f" as {graph.own}" if graph.own else " as an app")
     granted: list[str] = []
     try:
@@ -33,6 +37,9 @@ def _calendar(graph: Graph, person: Address, teams: bool) -> Iterator[Finding]:
     yield Finding(what, True)
     try:
         found = graph.get(person, "calendar", select="id,canEdit,allowedOnlineMeetingProviders")
+    except UnknownUser as error:
+        yield Finding(f"{person} is known to Microsoft 365 by that address", False, str(error))
+        return
     except ProviderError as error:
         yield Finding(f"{person}'s calendar can be read (Calendars.ReadWrite)", False, str(error))
         return
@@ -52,9 +59,10 @@ def _calendar(graph: Graph, person: Address, teams: bool) -> Iterator[Finding]:
     )
     yield _tried(
         f"Our events on {person}'s calendar can be told apart",
-        lambda: graph.get(person, "events", filter=graphevents.all_mine(), select="id", top=1),
+        lambda: graph.get(person, "events", select="id", expand=graphevents.EXPAND, top=1),
     )
     yield _free_busy(graph, person)
+    yield from _reports(graph, person, reports[: graphschedule.PEOPLE])
     yield from _reach(graph, granted)
 
 
@@ -74,6 +82,37 @@ def _free_busy(graph: Graph, person: Address) -> Finding:
     except ProviderError as error:
         return Finding(what, False, str(error))
     return Finding(what, found.known, "" if found.known else f"{found.reason} {_CONSENT}")
+
+
+def _reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
+    """Whether the time of reports is told through the mailbox of their manager.
+
+    What a scope of RBAC for Applications lets be seen of people outside of it differs between tenants, so it is tried.
+    """
+    if not reports:
+        return
+    outside = [] if graph.own else _outside(graph, reports[:_PROBES])
+    what = f"{person}'s mailbox tells when {', '.join(reports[:_PROBES])}"
+    what += f" and {len(reports) - _PROBES} more reports are free" if len(reports) > _PROBES else " can be met"
+    if outside:
+        what += f" ({', '.join(outside)} outside the app's scope)"
+    now = utcnow()
+    try:
+        told = graphschedule.read(graph, reports, Span(now, now + timedelta(days=1)), [person])
+    except ProviderError as error:
+        yield Finding(what, False, str(error))
+        return
+    silent = [who for who in reports if not told[who].known]
+    if not silent:
+        yield Finding(what, True)
+        return
+    reason = told[silent[0]].reason
+    yield Finding(what, False, f"Nothing is told of {', '.join(silent)}. {reason} {_SCOPE}")
+
+
+def _outside(graph: Graph, people: Sequence[Address]) -> list[Address]:
+    """Those of them whose own mailbox the app is kept out of."""
+    return [who for who in people if not _tried("", partial(graph.get, who, "calendar", select="id")).ok]
 
 
 def _reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:

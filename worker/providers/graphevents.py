@@ -6,16 +6,21 @@ Of other people's events only times, answers and how they count are asked for, n
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Show, Span
+from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
 from worker.errors import InvalidResponse
 from worker.providers import graphzones
 from worker.providers.graph import Json
+from worker.providers.identities import normalize
+
+#: Turns what the service calls somebody into that person's address.
+Naming = Callable[[str], Address]
 
 #: Where our key stands on an event or a mail: the one property of ours.
 PROPERTY = "String {6f1b1c5e-3d0b-4c86-9b0e-2f1a6c0f9d11} Name LongarcKey"
@@ -27,6 +32,8 @@ SELECT = (
     "id,iCalUId,changeKey,createdDateTime,type,seriesMasterId,start,end,isAllDay,isCancelled,isOrganizer,showAs,"
     "organizer,attendees,responseStatus"
 )
+#: How each of our transaction ids begins.
+TRANSACTION = "longarc-"
 LIMIT = 500  #: guests an event may have
 
 _SHOWN: Mapping[str, Show | None] = {
@@ -48,20 +55,16 @@ _JOIN_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 def mine(key: str) -> str:
     """A filter for what carries that key."""
-    return _any(f"ep/value eq '{_quoted(MARK + key)}'")
-
-
-def all_mine() -> str:
-    """A filter for everything that carries a key of ours."""
-    return _any(f"startswith(ep/value, '{MARK}')")
-
-
-def _any(what: str) -> str:
-    return f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and {what})"
+    return f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{_quoted(MARK + key)}')"
 
 
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
+
+
+def begins_after(instant: datetime) -> str:
+    """A filter for what begins then or later."""
+    return f"start/dateTime ge '{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
 
 
 def tag(key: str) -> list[Json]:
@@ -81,18 +84,18 @@ def key_of(item: Json) -> str | None:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None) -> Event:
+def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, primary: Naming = normalize) -> Event:
     """An event of that person's calendar. Raises InvalidResponse when it can't be understood."""
     try:
         all_day = bool(item.get("isAllDay"))
         span = Span(*(_whole_day if all_day else _moment)(item["start"], item["end"], zone))
-        answers = {who: answer for who, answer, _ in _guests(item)}
-        organizer = _address(item.get("organizer"))
+        answers = {who: answer for who, answer, _ in _guests(item, primary)}
+        organizer = owner if item.get("isOrganizer") else primary(form_of(item.get("organizer")))
         if owner in answers and owner != organizer:  # a guest's copy knows only its owner's answer, and keeps it apart
             answers[owner] = _ANSWERS.get(_response(item), answers[owner])
         answers.pop(organizer, None)
         known = key or key_of(item)
-        return Event(
+        seen = Event(
             ref=EventRef(owner, str(item["id"]), etag_of(item)),
             span=span,
             key=known,
@@ -100,10 +103,11 @@ def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None) ->
             all_day=all_day,
             organizer=organizer,
             answers=answers,
-            proposed={who: found for who, _, one in _guests(item) if (found := _proposed(one))},
+            proposed={who: found for who, _, one in _guests(item, primary) if (found := _proposed(one))},
             cancelled=bool(item.get("isCancelled")),
             show=_show(item, known),
         )
+        return replace(seen, ref=replace(seen.ref, etag=f"{seen.ref.etag}#{_digest(seen)}"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidResponse(f"{owner}: an event that can't be understood ({type(error).__name__}).") from error
 
@@ -111,6 +115,33 @@ def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None) ->
 def etag_of(item: Json) -> str:
     """The version, in the form that `If-Match` wants."""
     return str(item.get("@odata.etag") or f'W/"{item["changeKey"]}"')
+
+
+def is_same_version(etag: str, there: Event) -> bool:
+    """Whether nobody changed the event since it had that etag.
+
+    The service renews its own version also for what nobody did, such as a Teams link that is ready a little later. So
+    the etag that we keep holds a digest of what people change as well, and that decides.
+    """
+    _, mark, digest = etag.rpartition("#")
+    if not mark:  # kept before there was a digest
+        return etag == service_etag(there.ref.etag)
+    return digest == there.ref.etag.rpartition("#")[2]
+
+
+def service_etag(etag: str) -> str:
+    """What the service knows of an etag that we keep."""
+    return etag.rpartition("#")[0] or etag
+
+
+def _digest(seen: Event) -> str:
+    """What people change of an event, in short. Answers count without their names, which the service changes."""
+    told = (
+        *(f"{seen.span.start:%F %T} {seen.span.end:%F %T}", seen.all_day, seen.cancelled, seen.show),
+        *sorted(answer.value for answer in seen.answers.values()),
+        *sorted(f"{wish.start:%F %T} {wish.end:%F %T}" for wish in seen.proposed.values()),
+    )
+    return sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def span_of(item: Json) -> Span:
@@ -164,15 +195,23 @@ def shown(status: str) -> Show | None:
     return _SHOWN.get(status.casefold(), Show.BUSY)
 
 
-def _address(recipient: Any) -> Address:
-    return str(((recipient or {}).get("emailAddress") or {}).get("address") or "").casefold()
+def form_of(recipient: Any) -> str:
+    """What the service calls somebody: an address, an X500 string, or a mere name; empty when it says nobody."""
+    told = (recipient or {}).get("emailAddress") or {}
+    return str(told.get("address") or told.get("name") or "")
 
 
-def _guests(item: Json) -> Iterable[tuple[Address, Answer, Json]]:
-    for one in item.get("attendees") or ():
-        if str(one.get("type") or "").casefold() != "resource" and (who := _address(one)):
-            told = str((one.get("status") or {}).get("response") or "").casefold()
-            yield who, _ANSWERS.get(told, Answer.NEEDS_ACTION), one
+def _guests(item: Json, primary: Naming) -> Iterable[tuple[Address, Answer, Json]]:
+    for one in _people(item):
+        told = str((one.get("status") or {}).get("response") or "").casefold()
+        if told != "organizer":
+            yield primary(form_of(one)), _ANSWERS.get(told, Answer.NEEDS_ACTION), one
+
+
+def _people(item: Json) -> list[Json]:
+    """Everybody invited, the rooms aside."""
+    listed = item.get("attendees") or ()
+    return [one for one in listed if str(one.get("type") or "").casefold() != "resource" and form_of(one)]
 
 
 def _proposed(guest: Json) -> Span | None:
@@ -187,8 +226,12 @@ def _proposed(guest: Json) -> Span | None:
     return span if span.start.year not in _NO_TIME and span.minutes else None
 
 
-def organizer_of(item: Json) -> Address:
-    return _address(item.get("organizer"))
+def only_guest(item: Json) -> tuple[str, str] | None:
+    """What the service calls the one person invited, and that person's name; None when there are more or none."""
+    listed = _people(item)
+    if len(listed) != 1:
+        return None
+    return form_of(listed[0]), str((listed[0].get("emailAddress") or {}).get("name") or "")
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -196,7 +239,7 @@ def organizer_of(item: Json) -> Address:
 
 def transaction(key: str) -> str:
     """The same for each attempt to make the event of that key, and never for another."""
-    return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
+    return f"{TRANSACTION}{sha256(key.encode()).hexdigest()[:40]}"
 
 
 def composed(draft: EventDraft, *, teams: bool) -> Json:
@@ -205,7 +248,7 @@ def composed(draft: EventDraft, *, teams: bool) -> Json:
         **_times(draft),
         "subject": draft.subject,
         "body": {"contentType": "html", "content": as_html(draft.body)},
-        "attendees": _attendees(draft),
+        "attendees": _attendees(draft.guests),
         **_manners(draft),
         "sensitivity": "private",
         "allowNewTimeProposals": True,
@@ -218,9 +261,9 @@ def composed(draft: EventDraft, *, teams: bool) -> Json:
     return made
 
 
-def amended(item: Json, draft: EventDraft, there: Event) -> Json:
+def amended(item: Json, draft: EventDraft, there: Event, *, primary: Naming = normalize) -> Json:
     """What is patched to make the event at `item` what the draft says: nothing more, since each change of a guest or a
-    time is told to everybody."""
+    time is told to everybody. Guests whom people added stay."""
     changed: Json = {}
     if (there.span, there.all_day) != (draft.span, draft.all_day):
         changed |= _times(draft)
@@ -228,8 +271,8 @@ def amended(item: Json, draft: EventDraft, there: Event) -> Json:
         changed["subject"] = draft.subject
     if (body := _rewritten(item, draft)) is not None:
         changed["body"] = {"contentType": "html", "content": body}
-    if set(there.answers) != {guest.email for guest in draft.guests}:
-        changed["attendees"] = _kept(item, draft)
+    if lacking := _lacking(item, draft, there):
+        changed["attendees"] = [*_standing(item, primary), *_attendees(lacking)]
     return changed | {name: value for name, value in _manners(draft).items() if item.get(name) != value}
 
 
@@ -262,16 +305,27 @@ def _manners(draft: EventDraft) -> Json:
     return made | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
 
 
-def _attendees(draft: EventDraft) -> list[Json]:
-    return [
-        {"emailAddress": {"address": guest.email, "name": guest.name}, "type": "required"} for guest in draft.guests
-    ]
+def _attendees(guests: Iterable[Guest]) -> list[Json]:
+    return [{"emailAddress": {"address": guest.email, "name": guest.name}, "type": "required"} for guest in guests]
 
 
-def _kept(item: Json, draft: EventDraft) -> list[Json]:
-    """The guests of the draft, and the rooms that people added: the list is replaced whole."""
-    rooms = [one for one in item.get("attendees") or () if str(one.get("type")).casefold() == "resource"]
-    return _attendees(draft) + [{"emailAddress": one["emailAddress"], "type": "resource"} for one in rooms]
+def _lacking(item: Json, draft: EventDraft, there: Event) -> list[Guest]:
+    """The guests of the draft who are not invited yet. An event for one guest with one guest on it lacks nobody: the
+    service may call that guest by a name that nobody knows, and to write the list would invite the same person anew."""
+    lacking = [guest for guest in draft.guests if guest.email not in there.answers]
+    return [] if len(draft.guests) == 1 and only_guest(item) else lacking
+
+
+def _standing(item: Json, primary: Naming) -> list[Json]:
+    """Everybody and every room on the event, as the service calls them: the list is replaced whole."""
+    standing = []
+    for one in item.get("attendees") or ():
+        told = dict(one.get("emailAddress") or {})
+        known = primary(form_of(one))
+        if "@" not in form_of(one) and "@" in known:  # a bare name can be read, but not written
+            told["address"] = known
+        standing.append({"emailAddress": told, "type": one.get("type") or "required"})
+    return standing
 
 
 def as_html(text: str) -> str:

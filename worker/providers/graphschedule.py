@@ -1,4 +1,4 @@
-"""Free/busy of people by `getSchedule`: twenty at a time, in stretches of less than 62 days.
+"""Free/busy of people by `getSchedule`: twenty at a time, in equal stretches of less than 62 days.
 
 It tells times and how they count, nothing more. Whoever can't be read there is unknown, with the reason.
 """
@@ -13,7 +13,12 @@ from worker.providers import graphevents
 from worker.providers.graph import Graph, Json
 
 PEOPLE = 20
-STRETCH = timedelta(days=61)
+#: The longest and the shortest stretch that is asked about. The service allows less than 62 days, and refuses a stretch
+#: that is shorter than its interval.
+STRETCH, SHORTEST = timedelta(days=61), timedelta(minutes=5)
+#: The longest interval that the service cuts a stretch into, in minutes.
+_INTERVAL = 1440
+_SECOND = timedelta(seconds=1)
 #: So many mailboxes are tried to ask through, when they can't be asked.
 _TRIES = 3
 
@@ -46,12 +51,18 @@ def _some(graph: Graph, people: Sequence[Address], window: Span, through: Sequen
 
 
 def stretches(window: Span) -> Iterator[Span]:
-    """The window, cut into what one request may span."""
-    start = window.start
-    while start < window.end:
-        end = min(start + STRETCH, window.end)
-        yield Span(start, end)
-        start = end
+    """The window in equal parts, each what one request may span, from whole second to whole second. A window that is
+    shorter than the shortest stretch is widened."""
+    start = window.start.replace(microsecond=0)
+    seconds = max(-((start - window.end) // _SECOND), SHORTEST // _SECOND)
+    parts = -(-seconds // (STRETCH // _SECOND))
+    edges = [start + timedelta(seconds=seconds * n // parts) for n in range(parts + 1)]
+    yield from map(Span, edges, edges[1:])
+
+
+def interval(stretch: Span) -> int:
+    """Into how many minutes each the service is to cut a stretch: never more than the stretch has."""
+    return min(stretch.minutes, _INTERVAL)
 
 
 def _ask(graph: Graph, mailbox: Address, people: Sequence[Address], stretch: Span) -> Mapping[Address, Json]:
@@ -59,12 +70,14 @@ def _ask(graph: Graph, mailbox: Address, people: Sequence[Address], stretch: Spa
         "schedules": list(people),
         "startTime": graphevents.utc_time(stretch.start),
         "endTime": graphevents.utc_time(stretch.end),
-        "availabilityViewInterval": 1440,  # it is not looked at: it tells less than the items do
+        # what is told by it is not looked at: the items tell more
+        "availabilityViewInterval": interval(stretch),
     }
     told = graph.post(mailbox, "calendar/getSchedule", asked, writes=False).get("value")
     if not isinstance(told, list):
         raise InvalidResponse(f"{mailbox}: the service answered free/busy without any.")
-    return {str(one.get("scheduleId") or "").casefold(): one for one in told if isinstance(one, dict)}
+    primary = graph.identities.primary
+    return {primary(str(one.get("scheduleId") or "")): one for one in told if isinstance(one, dict)}
 
 
 def _joined(parts: Iterable[Json | None], window: Span) -> FreeBusy:

@@ -4,6 +4,13 @@ Our key is in one property of ours on the organizer's event. A guest's copy does
 by its `iCalUId`, which all copies share, or, where only times are told, by the time it has. `organizers` says who may
 have invited somebody, so that this costs one request and not one for each person there is.
 
+Nothing is looked for by that property where there is another way: it is not indexed, and on a large mailbox such a
+question is never answered. What changed is told with the `transactionId` that we gave it; what is ahead is listed by
+its start.
+
+The service may call a person by another address than the one invited, by an X500 string or by a bare name. `identities`
+turns each of them into the person's address, and learns those that an event of ours shows.
+
 The time of those who organize is read from their calendars, that of everybody else by `getSchedule` through an
 organizer's mailbox: so an app needs access to organizers alone.
 """
@@ -11,25 +18,38 @@ organizer's mailbox: so an app needs access to organizers alone.
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from worker.clock import utcnow
 from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, Permanent, ProviderError, Unavailable
 from worker.providers import graphauth, graphchecks, graphdelta, graphevents, graphmail, graphschedule
 from worker.providers.base import Finding, Habits
 from worker.providers.gate import Gate, LocalGate
-from worker.providers.graph import DeadToken, Duplicate, Graph, Json
+from worker.providers.graph import DeadToken, Duplicate, Graph, Json, TooSlow
 from worker.providers.graphmailbox import Mailboxes
+from worker.providers.identities import KnownIdentities
 
 log = logging.getLogger(__name__)
 
+#: Who hears of what an operator should know, once for each cause: the cause, and the words.
+Notices = Callable[[str, str], None]
 #: Who may have invited a person to one of our events.
 Organizers = Callable[[Address], Collection[Address]]
 
 _PAGE = 500
 _WHOLE = f"{graphevents.SELECT},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
+_NO_TEAMS = (
+    "Microsoft 365 made an event of {who} without the Teams meeting that was asked for: Teams is not available to this "
+    "person. Give the person Teams, or write `teams = false` under [calendars.outlook]."
+)
 _COMMENT = "This time is free again."
+#: So many changes are looked up one by one; where there are more, a full pass costs less.
+_EACH = 20
+#: How far back an event of ours is looked for in a mailbox that is too large to be searched.
+_BACK = timedelta(days=400)
 
 
 def calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
@@ -37,14 +57,17 @@ def calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
 
     `endpoint`, `authority`, `tenant`, `client_id` and what goes with them: see `graphauth.tokens`. `teams`: whether
     events with video get a Teams link. `organizers`: who may have invited somebody. `gate`: what limits requests
-    across processes. `zones`: a zone by address, which goes before what mailboxes say. `timeout`: seconds. `ca_file`:
-    certificates to trust.
+    across processes. `identities`: who an address belongs to. `notices`: hears what an operator should know. `local`:
+    everybody whose calendar is here. `zones`: a zone by address, which goes before what mailboxes say. `timeout`:
+    seconds. `ca_file`: certificates to trust.
     """
     return OutlookCalendar(
         connection(section),
         organizers=section.get("organizers") or (lambda _: ()),
         zones=dict(section.get("zones") or {}),
         teams=bool(section.get("teams", True)),
+        notices=section.get("notices") or (lambda _cause, _words: None),
+        local=section.get("local") or (),
     )
 
 
@@ -65,6 +88,7 @@ def connection(section: Mapping[str, Any]) -> Graph:
         gate,
         timeout=float(section.get("timeout") or 30),
         ca_file=str(section.get("ca_file") or ""),
+        identities=section.get("identities") or KnownIdentities(),
     )
 
 
@@ -89,8 +113,14 @@ class OutlookCalendar:
         organizers: Organizers = lambda _: (),
         zones: Mapping[Address, str] | None = None,
         teams: bool = True,
+        notices: Notices = lambda _cause, _words: None,
+        local: Collection[Address] = (),
     ) -> None:
         self._graph = graph
+        self._identities = graph.identities
+        self._notices = notices
+        self._local = local
+        self._unsearchable: set[Address] = set()  #: mailboxes that are too large to be searched by our property
         self._organizers = organizers
         self._teams = teams
         self.mailboxes = Mailboxes(graph, zones or {})
@@ -113,8 +143,16 @@ class OutlookCalendar:
         through = [who for who, view in views.items() if isinstance(view, list)]
         told = graphschedule.read(self._graph, [who for who in asked if who not in views], window, through)
         for who, free_busy in told.items():
-            seen[who] = graphschedule.recognized(free_busy, who, [one.event for one in ours], window)
+            events = [self._for_guest(one.event, who, inviting[who]) for one in ours]
+            seen[who] = graphschedule.recognized(free_busy, who, events, window)
         return {who: seen[who] for who in asked}
+
+    def _for_guest(self, event: Event, who: Address, inviting: Collection[Address]) -> Event:
+        """The event, with `who` for its one guest where that one goes by a name that nobody here has."""
+        unnamed = len(event.answers) == 1 and not {who, *self._local} & event.answers.keys()
+        if not (unnamed and self._local and event.organizer in inviting):
+            return event
+        return replace(event, answers=dict.fromkeys([who], *event.answers.values()))
 
     def _views(self, people: Sequence[Address], window: Span) -> dict[Address, _View]:
         """What is on these calendars in that window; of many of them the first pages in one request."""
@@ -147,7 +185,18 @@ class OutlookCalendar:
             yield self._seen(who, item)
 
     def _seen(self, who: Address, item: Json) -> _Seen:
-        return _Seen(graphevents.event(item, who, self.mailboxes.zone(who)), str(item.get("iCalUId") or item["id"]))
+        return _Seen(self._event(item, who), str(item.get("iCalUId") or item["id"]))
+
+    def _event(self, item: Json, who: Address, key: str | None = None) -> Event:
+        """The event, everybody on it by their addresses."""
+        if item.get("isOrganizer"):
+            self._learn(who, graphevents.form_of(item.get("organizer")))
+        return graphevents.event(item, who, self.mailboxes.zone(who), key, primary=self._identities.primary)
+
+    def _learn(self, person: Address, form: str) -> None:
+        """Keep one more name by which the service calls that person."""
+        if form and self._identities.primary(form) != person:
+            self._identities.learn(person, form)
 
     # --- what changed -----------------------------------------------------------------------------------------------
 
@@ -155,35 +204,47 @@ class OutlookCalendar:
         at = graphdelta.opened(cursor)
         if at is not None and at.covers(window):
             try:
-                return self._since(calendar, graphdelta.follow(self._graph, calendar, at), window)
+                told = graphdelta.follow(self._graph, calendar, at)
             except DeadToken:
                 log.info("a new round begins", extra={"action": "graph_round", "calendar": calendar})
+            else:
+                if (changes := self._since(calendar, told, window)) is not None:
+                    return changes
         return self._everything(calendar, window)
 
     def _everything(self, calendar: Address, window: Span) -> Changes:
-        """The plain view and our events wherever they are; the new round begins first, so that nothing gets lost in
-        between."""
+        """The plain view and our events behind it; the new round begins first, so that nothing gets lost in between."""
         try:
             cursor = graphdelta.begin(self._graph, calendar, window).cursor
         except DeadToken as error:
             raise Unavailable(f"{calendar}: the service forgets what it has just told.") from error
         listed = {seen.event.ref.id: seen for seen in self._inside(calendar, window)}
-        listed |= {seen.event.ref.id: seen for seen in self._ours(calendar) if seen.event.span.end > window.start}
+        listed |= {seen.event.ref.id: seen for seen in self._ours_after(calendar, window.end)}
         return Changes(self._named(calendar, listed.values()), (), cursor, full=True)
 
-    def _since(self, calendar: Address, told: graphdelta.Told, window: Span) -> Changes:
+    def _since(self, calendar: Address, told: graphdelta.Told, window: Span) -> Changes | None:
+        """What a round told; None when so much was told that to list everything costs less."""
         series = {str(item.get("seriesMasterId") or "") for item in told.items} - {""}
         series |= {str(item["id"]) for item in told.items if item.get("type") == "seriesMaster"}
         singles = [item for item in told.items if not item.get("seriesMasterId") and item["id"] not in series]
-        ours = {seen.event.ref.id: seen for seen in self._ours(calendar)} if singles or told.removed else {}
-        listed = [ours.get(str(item["id"])) or self._seen(calendar, item) for item in singles]
-        listed += [ours[one] for one in sorted(told.removed) if one in ours]  # moved out of the window
-        gone = [one for one in sorted(told.removed) if one not in ours]
+        asked = [str(item["id"]) for item in singles if _may_be_ours(item)] + sorted(told.removed)
+        if len(asked) > _EACH:
+            return None
+        found = {one: self._look(calendar, one) for one in asked}
+        ours = {one: seen for one, seen in found.items() if seen and (seen.event.key or one not in told.removed)}
+        gone = sorted(found.keys() - ours.keys())
+        listed = [*ours.values()]  # also those that were moved out of the window
+        listed += [self._seen(calendar, item) for item in singles if item["id"] not in found]
         for master in sorted(series - told.removed):
-            found = self._occurrences(calendar, master, window)
-            listed += found
-            gone += [] if found else [master]
+            occurrences = self._occurrences(calendar, master, window)
+            listed += occurrences
+            gone += [] if occurrences else [master]
         return Changes(self._named(calendar, listed), tuple(gone), told.round.cursor, full=False)
+
+    def _look(self, calendar: Address, event_id: str) -> _Seen | None:
+        """The event of that id with its key; None when it is gone."""
+        item = self._read(calendar, event_id)
+        return self._seen(calendar, item) if item else None
 
     def _occurrences(self, calendar: Address, master: str, window: Span) -> list[_Seen]:
         """A series inside the window; nothing when it is gone."""
@@ -193,20 +254,34 @@ class OutlookCalendar:
         except NotFound:
             return []
 
-    def _ours(self, calendar: Address) -> Iterator[_Seen]:
-        """Every event of ours there, whenever it is."""
-        return self._listed(calendar, "events", filter=graphevents.all_mine())
+    def _ours_after(self, calendar: Address, instant: datetime) -> Iterator[_Seen]:
+        """Every event of ours that begins then or later."""
+        listed = self._listed(calendar, "events", filter=graphevents.begins_after(instant))
+        return (seen for seen in listed if seen.event.key)
 
     def _named(self, calendar: Address, listed: Collection[_Seen]) -> tuple[Event, ...]:
-        """The events, those with their key that another organizer invited the owner to for us."""
-        theirs = {seen.event.organizer for seen in listed if seen.event.key is None and seen.event.series is None}
+        """The events, those with their key that another organizer invited the owner to for us.
+
+        The copies that one organizer's event has are known by what they have in common, not by what the service calls
+        the organizer.
+        """
+        theirs = [seen for seen in listed if not (seen.event.key or seen.event.series)]
+        theirs = [seen for seen in theirs if seen.event.organizer not in ("", calendar)]
         keys: dict[str, str] = {}
-        for organizer in sorted(theirs & set(self._organizers(calendar)) - {calendar}):
+        for organizer in sorted(set(self._organizers(calendar)) - {calendar}):
+            copies = [seen for seen in theirs if seen.event.organizer in (organizer, *self._unknown(seen.event))]
+            if not copies:
+                continue
+            around = Span(min(one.event.span.start for one in copies), max(one.event.span.end for one in copies))
             try:
-                keys |= {seen.uid: seen.event.key for seen in self._ours(organizer) if seen.event.key}
+                keys |= {seen.uid: seen.event.key for seen in self._inside(organizer, around) if seen.event.key}
             except (NotFound, Forbidden) as error:
                 log.warning("an organizer can't be asked: %s", error, extra={"action": "organizer_unreadable"})
         return tuple(replace(seen.event, key=seen.event.key or keys.get(seen.uid)) for seen in listed)
+
+    def _unknown(self, event: Event) -> set[str]:
+        """The organizer, when nobody here is known by that name."""
+        return {event.organizer} - set(self._local)
 
     # --- our events -------------------------------------------------------------------------------------------------
 
@@ -216,17 +291,19 @@ class OutlookCalendar:
 
     def _found(self, calendar: Address, key: str) -> list[Event]:
         """The event of that key; several, the oldest first, when the service let more than one come to be."""
-        items = self._graph.all(
-            calendar,
-            "events",
-            filter=graphevents.mine(key),
-            top=_PAGE,
-            select=graphevents.SELECT,
-            expand=graphevents.EXPAND,
-        )
-        oldest_first = sorted(items, key=lambda one: str(one.get("createdDateTime")))
-        events = [self._seen(calendar, item).event for item in oldest_first]
+        items = sorted(self._search(calendar, key), key=lambda one: str(one.get("createdDateTime")))
+        events = [self._event(item, calendar) for item in items]
         return [one for one in events if one.key == key and not one.cancelled]
+
+    def _search(self, calendar: Address, key: str) -> list[Json]:
+        """What may be the event of that key. A mailbox that is too large to be searched is listed instead, from then
+        on at once."""
+        if calendar not in self._unsearchable:
+            try:
+                return list(self._graph.all(calendar, "events", filter=graphevents.mine(key), **_asked()))
+            except TooSlow:
+                self._unsearchable.add(calendar)
+        return list(self._graph.all(calendar, "events", filter=graphevents.begins_after(utcnow() - _BACK), **_asked()))
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         if len(draft.guests) > graphevents.LIMIT:
@@ -240,7 +317,20 @@ class OutlookCalendar:
             if found is None:
                 raise
             return found
-        return graphevents.event(made, calendar, self.mailboxes.zone(calendar), draft.key)
+        self._meet(draft, made, fresh=True)
+        if self._teams and draft.video and made.get("isOnlineMeeting") is False:
+            self._notices(f"teams:{calendar}", _NO_TEAMS.format(who=calendar))
+        return self._event(made, calendar, draft.key)
+
+    def _meet(self, draft: EventDraft, item: Json, *, fresh: bool) -> None:
+        """Learn what the service calls the one guest of an event of ours. On one that is not fresh people may have put
+        somebody else: there a form counts only when it is no address, or goes with the guest's name."""
+        seen = graphevents.only_guest(item)
+        if len(draft.guests) != 1 or seen is None:
+            return
+        [guest], (form, name) = draft.guests, seen
+        if fresh or "@" not in form or name.casefold() == guest.name.casefold():
+            self._learn(guest.email, form)
 
     def _made_before(self, calendar: Address, key: str, taken: Duplicate) -> Event:
         """The event that has this key already. Raises Conflict when it was cancelled."""
@@ -266,26 +356,27 @@ class OutlookCalendar:
         item = self._own(ref)
         if item is None:
             raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
-        there = self._seen(ref.calendar, item).event
-        changed = graphevents.amended(item, draft, there)
-        if there.ref.etag != ref.etag and changed:
-            raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+        self._meet(draft, item, fresh=False)
+        there = self._event(item, ref.calendar)
+        changed = graphevents.amended(item, draft, there, primary=self._identities.primary)
         if not changed:  # it is that already; an earlier attempt got through
             return there
-        made = self._graph.patch(ref.calendar, _path(ref.id), changed, etag=ref.etag)
-        return graphevents.event(made, ref.calendar, self.mailboxes.zone(ref.calendar), there.key)
+        if not graphevents.is_same_version(ref.etag, there):
+            raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+        made = self._graph.patch(ref.calendar, _path(ref.id), changed, etag=graphevents.etag_of(item))
+        return self._event(made, ref.calendar, there.key)
 
     def cancel(self, ref: EventRef) -> None:
         item = self._own(ref)
         if item is None:
             return
-        if ref.etag and graphevents.etag_of(item) != ref.etag:
+        if ref.etag and not graphevents.is_same_version(ref.etag, self._event(item, ref.calendar)):
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         try:
             if item.get("attendees"):
                 self._graph.post(ref.calendar, f"{_path(ref.id)}/cancel", {"comment": _COMMENT})
             else:
-                self._graph.delete(ref.calendar, _path(ref.id), etag=ref.etag)
+                self._graph.delete(ref.calendar, _path(ref.id), etag=graphevents.etag_of(item) if ref.etag else "")
         except NotFound:
             return
 
@@ -313,7 +404,8 @@ class OutlookCalendar:
     # --- proving ----------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
-        return graphchecks.calendar(self._graph, person, teams=self._teams)
+        reports = sorted(who for who in self._local if who != person and person in self._organizers(who))
+        return graphchecks.calendar(self._graph, person, teams=self._teams, reports=reports)
 
 
 def _busy(view: _View, ours: Collection[_Seen], window: Span) -> FreeBusy:
@@ -331,6 +423,13 @@ def _busy(view: _View, ours: Collection[_Seen], window: Span) -> FreeBusy:
 
 def _clipped(span: Span, window: Span) -> Span:
     return Span(max(span.start, window.start), min(span.end, window.end))
+
+
+def _may_be_ours(item: Json) -> bool:
+    """Whether an entry of a round may be an event of ours: it has a transaction id of ours, or has none and is the
+    owner's own."""
+    transaction = str(item.get("transactionId") or "")
+    return transaction.startswith(graphevents.TRANSACTION) if transaction else item.get("isOrganizer") is not False
 
 
 def _asked() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.doubles.graph.calendars import provision
 from tests.doubles.graph.login import TENANT, Application
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item, Json, Mailbox
@@ -108,6 +109,12 @@ class Hands:
         self.world.moved(item)
         item.mailbox.touch(item)
         self.world.deliver(item, anew=True)
+
+    def provision(self, address: Address, key: str) -> None:
+        """The service makes the Teams meeting of our event, or renews it: the event has another version then."""
+        item = self.own(address, key)
+        provision(item)
+        item.mailbox.touch(item)
 
     def delete(self, address: Address, key: str) -> None:
         item = self._copy(address, key)

@@ -10,7 +10,7 @@ from email.parser import BytesParser
 from email.policy import SMTP
 from typing import Any
 
-from tests.doubles.graph import odata
+from tests.doubles.graph import odata, query
 from tests.doubles.graph.calendars import Answer, Calendars, Request
 from tests.doubles.graph.odata import held_by, told_id
 from tests.doubles.graph.state import Json, Letter, Mailbox, Refusal, World
@@ -66,12 +66,14 @@ class Mails:
         clause = request.query.get("$filter", "")
         if "$orderby" in request.query and clause:
             raise Refusal(400, "InefficientFilter", "The restriction or sort order is too complex for this operation.")
-        found = [
-            one
-            for one in request.mailbox.letters
-            if (one.draft or not self.slow) and (not clause or odata.chosen(one.extended, clause, one.internet_id))
-        ]
-        top = int(request.query.get("$top", "10"))
+        fits = query.filtered(clause, query.MESSAGE_FIELDS)
+
+        def row(letter: Letter) -> query.Row:
+            return query.Row(odata.message(letter, request.prefers), letter.extended)
+
+        found = [one for one in request.mailbox.letters if (one.draft or not self.slow) and fits(row(one))]
+        found = query.ordered(found, request.query.get("$orderby", ""), query.MESSAGE_FIELDS, row)
+        top = query.number(request.query, "$top", request.prefers.page, 1)
         return Answer(200, {"value": [self._told(one, request) for one in found[:top]]})
 
     def read(self, request: Request) -> Answer:
@@ -79,8 +81,8 @@ class Mails:
 
     @staticmethod
     def _told(letter: Letter, request: Request) -> Json:
-        told = odata.selected(odata.message(letter, request.prefers), request.query.get("$select", ""), odata.MESSAGE)
-        return told | odata.expanded(letter.extended, request.query.get("$expand", ""))
+        told = query.selected(odata.message(letter, request.prefers), request.query.get("$select", ""), odata.MESSAGE)
+        return told | query.expanded(letter.extended, request.query.get("$expand", ""))
 
     def _go(self, mailbox: Mailbox, content: bytes) -> None:
         message = _read(content)

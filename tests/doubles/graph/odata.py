@@ -1,82 +1,12 @@
-"""The part of OData that Microsoft Graph has for events and messages: what a query may hold, and what comes of it."""
+"""How Microsoft Graph tells of events and messages, and in which zone."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from tests.doubles.graph.query import bad
 from tests.doubles.graph.state import Item, Json, Letter, Mailbox, Refusal
 from worker.providers import graphzones
-
-_NAME = r"(String \{[0-9a-fA-F-]{36}\} Name [^']+)"
-_VALUE = r"'((?:[^']|'')*)'"
-_ANY = re.compile(
-    rf"singleValueExtendedProperties/Any\(\s*(\w+):\s*\1/id eq '{_NAME}' and "
-    rf"(?:\1/value (eq|ne) {_VALUE}|(startswith|contains)\(\1/value,\s*{_VALUE}\))\s*\)",
-    re.IGNORECASE,
-)
-_EXPAND = re.compile(rf"singleValueExtendedProperties\(\$filter=id eq '{_NAME}'\)")
-_INTERNET_ID = re.compile(rf"internetMessageId eq {_VALUE}")
-EXTENDED_ID = re.compile(_NAME)
-
-
-def parsed(query: str) -> dict[str, str]:
-    """A query by name. A plus is a plus: spaces are `%20`."""
-    found: dict[str, str] = {}
-    for part in query.split("&") if query else ():
-        name, _, value = part.partition("=")
-        if "+" in value and "$filter" in unquote(name):
-            raise Refusal(400, "BadRequest", "Invalid filter clause: write spaces as %20.")
-        found[unquote(name)] = unquote(value)
-    return found
-
-
-def bad(message: str) -> Refusal:
-    return Refusal(400, "RequestBroker--ParseUri", message)
-
-
-def chosen(extended: dict[str, str], clause: str, internet_id: str = "") -> bool:
-    """Whether something with these properties fits the filter. The name's case counts, the value's doesn't."""
-    if found := _INTERNET_ID.fullmatch(clause):
-        return bool(internet_id) and found[1].replace("''", "'") == internet_id
-    found = _ANY.fullmatch(clause)
-    if not found:
-        raise bad(f"Invalid filter clause: {clause}")
-    value = extended.get(found[2])
-    if value is None:
-        return False
-    wanted = (found[4] if found[3] else found[6]).replace("''", "'").casefold()
-    how = (found[3] or found[5]).casefold()
-    have = value.casefold()
-    return {
-        "eq": have == wanted,
-        "ne": have != wanted,
-        "startswith": have.startswith(wanted),
-        "contains": wanted in have,
-    }[how]
-
-
-def expanded(extended: dict[str, str], clause: str) -> Json:
-    """What `$expand` adds."""
-    if not clause:
-        return {}
-    found = _EXPAND.fullmatch(clause)
-    if not found:
-        raise bad(f"Invalid expand clause: {clause}")
-    value = extended.get(found[1])
-    return {"singleValueExtendedProperties": [{"id": found[1], "value": value}]} if value is not None else {}
-
-
-def selected(whole: Json, clause: str, known: set[str]) -> Json:
-    if not clause:
-        return whole
-    names = clause.split(",")
-    for name in names:
-        if name not in known:
-            raise bad(f"Could not find a property named '{name}'.")
-    return {name: value for name, value in whole.items() if name in names or name in ("id", "@odata.etag")}
-
 
 # --- how things are told --------------------------------------------------------------------------------------------
 
@@ -133,8 +63,8 @@ def event(item: Item, prefers: Prefers) -> Json:
         "isAllDay": item.days is not None,
         "isCancelled": item.cancelled,
         "isOrganizer": item.is_organizer,
-        "organizer": {"emailAddress": {"name": item.organizer, "address": item.organizer}},
-        "attendees": [_attendee(one, prefers) for one in item.attendees],
+        "organizer": {"emailAddress": {"name": item.organizer, "address": item.world.shown(item.organizer)}},
+        "attendees": [_attendee(one, item, prefers) for one in item.attendees],
         "responseStatus": {"response": item.response, "time": "0001-01-01T00:00:00Z"},
         **_times(item, prefers),
         **_properties(item),
@@ -159,11 +89,12 @@ def _properties(item: Item) -> Json:
     return found
 
 
-def _attendee(one: Json, prefers: Prefers) -> Json:
+def _attendee(one: Json, item: Item, prefers: Prefers) -> Json:
+    box = item.world.mailboxes.get(one["address"])
     shown: Json = {
         "type": one["type"],
         "status": {"response": one["response"], "time": "0001-01-01T00:00:00Z"},
-        "emailAddress": {"name": one["name"], "address": one["shown"]},
+        "emailAddress": {"name": one["name"], "address": box.shown if box and box.shown else one["shown"]},
     }
     if one.get("proposed"):
         shown["proposedNewTime"] = {side: stamp(one["proposed"][side], prefers) for side in ("start", "end")}

@@ -19,7 +19,8 @@ from tests.doubles.graph import login, schema
 from tests.doubles.graph.calendars import Answer, Calendars, Request
 from tests.doubles.graph.login import Login
 from tests.doubles.graph.mail import Mails
-from tests.doubles.graph.odata import Prefers, parsed
+from tests.doubles.graph.odata import Prefers
+from tests.doubles.graph.query import parsed
 from tests.doubles.graph.state import Json, Refusal, World
 
 AT_ONCE = 4
@@ -119,6 +120,7 @@ class Double:
         ):
             known.clear()
         self.calendars.duplicate_status, self.calendars.dead_status, self.calendars.guards_replays = 400, 410, True
+        self.calendars.unindexed, self.calendars.teams = False, "offered"
         self.mails.slow, self.delay, self.batch_answer = False, 0.0, b""
         self.mails.unknown.clear()
         self.login.forget()
@@ -218,12 +220,15 @@ class Double:
         if name in self.on_premises:
             words = "The mailbox is either inactive, soft-deleted, or is hosted on-premise."
             raise Refusal(404, "MailboxNotEnabledForRESTAPI", words)
-        if name not in self.world.mailboxes:
+        mailbox = self.world.named(name)
+        if mailbox is None:
+            if name in self.world.mailboxes:  # the address of somebody whose sign-in name is another
+                raise Refusal(404, "ErrorInvalidUser", f"The requested user '{name}' is invalid.")
             raise Refusal(404, "Request_ResourceNotFound", f"Resource '{name}' does not exist.")
-        if name in self.blocked:
+        if mailbox.address in self.blocked:
             words = "[RAOP] : Blocked by tenant configured AppOnly AccessPolicy settings."
             raise Refusal(403, "ErrorAccessDenied", words)
-        return self.world.mailboxes[name]
+        return mailbox
 
     def _route(self, request: Request, rights: tuple[str, ...]) -> Answer:
         """The right operation, if the token allows it."""

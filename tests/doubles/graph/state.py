@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from itertools import count
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from tests.doubles.calendarmail import CalendarMail
@@ -66,6 +67,10 @@ class Item:
         return f"ck{self.created}v{self.version}"
 
     @property
+    def world(self) -> "World":
+        return self.mailbox.world
+
+    @property
     def is_organizer(self) -> bool:
         return self.mailbox.address == self.organizer
 
@@ -103,6 +108,7 @@ class Mailbox:
     """Somebody's mailbox. `tick` grows with each change of it."""
 
     address: str
+    world: "World"
     zone: str = "UTC"  #: IANA, for what floats
     settings: Json = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
@@ -112,6 +118,14 @@ class Mailbox:
     inbox: list[bytes] = field(default_factory=list)
     tick: int = 0
     forgotten: int = 0  #: delta tokens up to here are dead
+    sign_in: str = ""  #: the user principal name, where it is another than the address
+    directory_id: str = field(default_factory=lambda: str(uuid4()))
+    shown: str = ""  #: how the service tells of the owner, where it is another form than the address
+
+    @property
+    def name(self) -> str:
+        """By what the mailbox is asked for."""
+        return self.sign_in or self.address
 
     def touch(self, item: Item) -> None:
         """Note that it changed; with an occurrence its whole series."""
@@ -155,7 +169,28 @@ class World:
 
     def person(self, address: str, zone: str = "UTC") -> Mailbox:
         address = address.casefold()
-        return self.mailboxes.setdefault(address, Mailbox(address, zone))
+        return self.mailboxes.setdefault(address, Mailbox(address, self, zone))
+
+    def named(self, name: str) -> Mailbox | None:
+        """The mailbox of that id or sign-in name."""
+        name = name.casefold()
+        known = self.mailboxes.get(name)
+        if known is not None and known.name == name:
+            return known
+        return next((one for one in self.mailboxes.values() if name in (one.directory_id, one.name)), None)
+
+    def whose(self, form: str) -> Mailbox | None:
+        """The mailbox that mail to this form reaches: by its address, its sign-in name, or what the service shows."""
+        form = form.casefold()
+        known = self.mailboxes.get(form)
+        if known is not None:
+            return known
+        return next((one for one in self.mailboxes.values() if form in (one.name, one.shown.casefold())), None)
+
+    def shown(self, address: str) -> str:
+        """How the service tells of this person."""
+        mailbox = self.mailboxes.get(address)
+        return mailbox.shown if mailbox and mailbox.shown else address
 
     # --- meetings ---------------------------------------------------------------------------------------------------
 

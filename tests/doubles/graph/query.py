@@ -1,0 +1,251 @@
+"""Query options of OData, as far as Microsoft Graph has them for events and messages: each is honoured or refused."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from tests.doubles.graph.state import Json, Refusal
+
+_PROPERTY = r"(String \{[0-9a-fA-F-]{36}\} Name [^']+)"
+EXTENDED_ID = re.compile(_PROPERTY)
+_EXPAND = re.compile(rf"singleValueExtendedProperties\(\$filter=id eq '{_PROPERTY}'\)")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<sign>[():,])|(?P<word>[\w@./-]+(?::\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?))"
+)
+_OPTIONS = {
+    *("$select", "$filter", "$orderby", "$count", "$top", "$skip", "$expand", "$format", "$search"),
+    *("$skiptoken", "$deltatoken"),
+}
+#: What events can be chosen and ordered by.
+EVENT_FIELDS = {
+    *("id", "iCalUId", "subject", "start/dateTime", "end/dateTime", "isAllDay", "isCancelled", "isOrganizer", "type"),
+    *("showAs", "sensitivity", "importance", "createdDateTime", "lastModifiedDateTime", "hasAttachments"),
+    *("seriesMasterId", "isOnlineMeeting", "organizer/emailAddress/address"),
+}
+MESSAGE_FIELDS = {"internetMessageId", "isDraft", "subject", "id"}
+_LARGEST = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a clause is asked about: an entry as it is told, and its extended properties."""
+
+    told: Json
+    extended: Mapping[str, str]
+
+
+Clause = Callable[[Row], Any]
+
+
+def parsed(query: str) -> dict[str, str]:
+    """A query by name; a plus is a blank. Raises Refusal for an option that there isn't."""
+    options: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        name = unquote(name.replace("+", " "))
+        if "+" in value and "singleValueExtendedProperties" in unquote(value):
+            raise bad("Invalid filter clause: write spaces as %20.")
+        if name.startswith("$") and name.casefold() not in _OPTIONS:
+            raise bad(f"The query parameter '{name}' is not supported.")
+        options[name.casefold() if name.startswith("$") else name] = unquote(value.replace("+", " "))
+    return options
+
+
+def bad(message: str) -> Refusal:
+    return Refusal(400, "RequestBroker--ParseUri", message)
+
+
+def number(query: Mapping[str, str], name: str, default: int, lowest: int, highest: int = _LARGEST) -> int:
+    """The value of `$top` or `$skip`."""
+    text = query.get(name, str(default))
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+        raise bad(f"Invalid value '{text}' for {name} query option found.")
+    return int(text)
+
+
+def counts(query: Mapping[str, str]) -> bool:
+    """Whether the number of entries is asked for."""
+    text = query.get("$count", "false").casefold()
+    if text not in ("true", "false"):
+        raise bad(f"Invalid value '{text}' for $count query option found.")
+    return text == "true"
+
+
+def selected(whole: Json, clause: str, known: set[str]) -> Json:
+    if not clause:
+        return whole
+    names = [name.strip() for name in clause.split(",")]
+    for name in names:
+        if name not in known:
+            raise bad(f"Could not find a property named '{name}'.")
+    return {name: value for name, value in whole.items() if name in names or name in ("id", "@odata.etag")}
+
+
+def expanded(extended: Mapping[str, str], clause: str) -> Json:
+    """What `$expand` adds."""
+    if not clause:
+        return {}
+    match = _EXPAND.fullmatch(clause)
+    if not match:
+        raise bad(f"Invalid expand clause: {clause}")
+    value = extended.get(match[1])
+    return {"singleValueExtendedProperties": [{"id": match[1], "value": value}]} if value is not None else {}
+
+
+def ordered(rows: Sequence[Any], clause: str, fields: set[str], row_of: Callable[[Any], Row]) -> list[Any]:
+    """The entries in the order that `$orderby` names."""
+    result = list(rows)
+    for part in reversed([one.split() for one in clause.split(",")] if clause else []):
+        if len(part) not in (1, 2) or part[0] not in fields or part[1:] not in ([], ["asc"], ["desc"]):
+            raise bad(f"Invalid orderby clause: {clause}")
+        result.sort(key=lambda one: _comparable(_value(row_of(one).told, part[0])), reverse=part[1:] == ["desc"])
+    return result
+
+
+def filtered(clause: str, fields: set[str]) -> Clause:
+    """Whether an entry fits `$filter`. Raises Refusal for a clause that the service doesn't know."""
+    return _Parser(clause, fields).whole() if clause else lambda row: True
+
+
+class _Parser:
+    """Reads a clause: comparisons, functions of texts, `and`, `or`, `not`, brackets, and our `Any`."""
+
+    def __init__(self, clause: str, fields: set[str]) -> None:
+        self._clause, self._fields = clause, fields
+        self._tokens: list[str] = []
+        at = 0
+        while at < len(clause.rstrip()):
+            match = _TOKEN.match(clause, at)
+            if not match:
+                raise self._bad()
+            self._tokens.append(match[0].strip())
+            at = match.end()
+
+    def whole(self) -> Clause:
+        clause = self._either()
+        if self._tokens:
+            raise self._bad()
+        return clause
+
+    def _bad(self) -> Refusal:
+        return bad(f"Invalid filter clause: {self._clause}")
+
+    def _take(self, *wanted: str) -> str:
+        if not self._tokens or (wanted and self._tokens[0].casefold() not in wanted):
+            raise self._bad()
+        return self._tokens.pop(0)
+
+    def _next(self, *wanted: str) -> bool:
+        if self._tokens and self._tokens[0].casefold() in wanted:
+            self._tokens.pop(0)
+            return True
+        return False
+
+    def _either(self) -> Clause:
+        some = [self._both()]
+        while self._next("or"):
+            some.append(self._both())
+        return lambda row: any(one(row) for one in some)
+
+    def _both(self) -> Clause:
+        some = [self._one()]
+        while self._next("and"):
+            some.append(self._one())
+        return lambda row: all(one(row) for one in some)
+
+    def _one(self) -> Clause:
+        if self._next("not"):
+            inner = self._one()
+            return lambda row: not inner(row)
+        if self._next("("):
+            inner = self._either()
+            self._take(")")
+            return inner
+        word = self._take()
+        if word.casefold() == "singlevalueextendedproperties/any":
+            return self._any()
+        if word.casefold() in ("startswith", "contains"):
+            self._take("(")
+            field = self._field(self._take())
+            self._take(",")
+            text = self._literal(self._take())
+            self._take(")")
+            return lambda row: _compared(word.casefold(), field(row), text)
+        field = self._field(word)
+        how = self._take("eq", "ne", "gt", "ge", "lt", "le").casefold()
+        value = self._literal(self._take())
+        return lambda row: _compared(how, field(row), value)
+
+    def _field(self, word: str) -> Clause:
+        if word not in self._fields:
+            raise self._bad()
+        return lambda row: _value(row.told, word)
+
+    def _literal(self, word: str) -> Any:
+        if word.startswith("'"):
+            return word[1:-1].replace("''", "'")
+        if word in ("true", "false", "null"):
+            return {"true": True, "false": False, "null": None}[word]
+        if re.fullmatch(r"\d{4}-\d\d-\d\d(T\S+)?", word) or re.fullmatch(r"-?\d+", word):
+            return word
+        raise self._bad()
+
+    def _any(self) -> Clause:
+        """`Any(ep: ep/id eq '…' and ep/value eq '…')`, or a function of the value. The name's case counts, the value's
+        doesn't."""
+        self._take("(")
+        name = self._take()
+        self._take(":")
+        self._take(f"{name}/id".casefold())
+        self._take("eq")
+        wanted = self._literal(self._take())
+        self._take("and")
+        if not EXTENDED_ID.fullmatch(str(wanted)):
+            raise self._bad()
+        if (how := self._take("startswith", "contains", f"{name}/value".casefold()).casefold()).endswith("/value"):
+            how, text = self._take("eq", "ne").casefold(), self._literal(self._take())
+        else:
+            self._take("(")
+            self._take(f"{name}/value".casefold())
+            self._take(",")
+            text = self._literal(self._take())
+            self._take(")")
+        self._take(")")
+
+        def fits(row: Row) -> bool:
+            value = row.extended.get(str(wanted))
+            return value is not None and _compared(how, value.casefold(), str(text).casefold())
+
+        return fits
+
+
+def _value(told: Json, path: str) -> Any:
+    value: Any = told
+    for name in path.split("/"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _comparable(value: Any) -> Any:
+    return (value is not None, value if isinstance(value, bool) else str(value or "").casefold())
+
+
+def _compared(how: str, value: Any, wanted: Any) -> bool:
+    if how in ("startswith", "contains"):
+        text, part = str(value or "").casefold(), str(wanted).casefold()
+        return text.startswith(part) if how == "startswith" else part in text
+    if how in ("eq", "ne"):
+        same = _comparable(value) == _comparable(wanted)
+        return same if how == "eq" else not same
+    if value is None or wanted is None or isinstance(wanted, bool):
+        return False
+    one, other = _comparable(value), _comparable(_even(str(value), str(wanted)))
+    return bool({"gt": one > other, "ge": one >= other, "lt": one < other, "le": one <= other}[how])
+
+
+def _even(value: str, wanted: str) -> str:
+    """A time in as many digits as the one it is compared with."""
+    wanted = wanted.removesuffix("Z")
+    return wanted + ".0000000" if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", wanted) and "." in value else wanted
