@@ -37,7 +37,7 @@ LAYERS = (
     },
     {"acts", "embedded", "gate", "identities", "outbox", "roster", "sweep", "sync"},
     {"bootstrap"},
-    {"behaviour", "checks", "pages", "simulate", "tasks"},
+    {"behaviour", "checks", "machine_checks", "pages", "simulate", "tasks"},
     {"commands", "demo"},
     {"cli", "__main__", "migrations"},
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from worker import machine_checks
 from worker.bootstrap import Services
 from worker.domain.model import Address, Person, Span
 from worker.emails import Emails
@@ -45,6 +46,8 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     yield Finding(
         "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
     )
+    yield from machine_checks.user(os.geteuid())
+    yield machine_checks.time_zones(now.date(), machine_checks.zone_release())
     yield from _trying("The database can be used", _database(settings))
     yield from _trying("The queue can be used", _queue(settings))
     people = yield from _people(settings, now)

@@ -28,7 +28,7 @@ SHOWN = 40
 def check(as_json: bool) -> None:
     """Try everything that is needed, changing nothing: settings, database, key, people, mails, calendars, mail servers.
 
-    Exit code 1 when anything is not well.
+    Exit code 1 when anything is not well. What works and should be changed all the same is a warning.
     """
     import logging
 
@@ -40,23 +40,25 @@ def check(as_json: bool) -> None:
         for finding in findings(settings_path(), os.environ, utcnow()):
             found.append(finding)
             if not as_json:
-                _show(finding, sum(one.ok for one in found))
+                _show(finding, sum(one.ok and not one.remedy for one in found))
     finally:
         logging.disable(logging.NOTSET)
     failed = sum(not finding.ok for finding in found)
+    warnings = sum(finding.ok and bool(finding.remedy) for finding in found)
+    hidden = len(found) - failed - warnings - SHOWN
     if as_json:
         emit([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in found])
-    elif len(found) - failed > SHOWN:
-        line(f"  … and {len(found) - failed - SHOWN:,} more are well", "dim")
+    elif hidden > 0:
+        line(f"  … and {hidden:,} more are well", "dim")
     if failed:
         raise Failed(f"{count(failed, 'thing')} of {len(found):,} {'is' if failed == 1 else 'are'} not well.")
     if not as_json:
-        line(f"All {len(found):,} are well.", "green")
+        line(f"All {len(found):,} are well" + (f", with {count(warnings, 'warning')}." if warnings else "."), "green")
 
 
 def _show(finding: "Finding", well: int) -> None:
-    if not finding.ok:
-        line(f"✗ {finding.what}", "red")
+    if not finding.ok or finding.remedy:
+        line(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
         if finding.remedy:
             line(f"  → {finding.remedy}")
     elif well <= SHOWN:

@@ -34,7 +34,8 @@ from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, Eve
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a check looked at: whether it is well, and when not, what to do about it."""
+    """One thing a check looked at: whether it is well, and when not, what to do about it. One that is well and has a
+    remedy all the same is a warning: it works, and should be changed."""
 
     what: str
     ok: bool
