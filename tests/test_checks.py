@@ -172,7 +172,7 @@ def test_a_service_that_nobody_set_up_is_told_once(tmp_path: Path) -> None:
 def test_a_manager_without_a_calendar_is_found(tmp_path: Path) -> None:
     listed = IN_MEMORY.replace("Dana,,Europe/Berlin,DE,memory", "Dana,,Europe/Berlin,DE,none")
     config = lay_out(tmp_path, listed)
-    assert f"{DANA} manages somebody and has no calendar" in the_only(wrong(config))
+    assert f"line 2, calendar: `{DANA}` manages somebody" in the_only(wrong(config))
 
 
 # --- the database and the key ---

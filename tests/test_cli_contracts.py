@@ -27,7 +27,7 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
     told = desk.told("contract", "record", session, contract_file(desk), given="y\n")
     assert "Recorded: 2 commitments" in told
     assert "The summary leaves for both within five minutes" in told
-    assert "Its 48 hours end " in told
+    assert "The time for it ends " in told
     assert desk.session(session).state is State.CONTRACTED
     shown = desk.told("contract", "show", session)
     assert f"- Introduce Sam to {SECRET} by " in shown
@@ -37,7 +37,7 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
 
 def test_r15_a_late_contract_is_said_to_be_late(desk: Desk) -> None:
     late = next(one for one in desk.sessions() if one.state is State.UNFINISHED)
-    assert "Its 48 hours ended " in desk.told("contract", "record", late.id, contract_file(desk), "--yes")
+    assert "The time for it ended " in desk.told("contract", "record", late.id, contract_file(desk), "--yes")
 
 
 def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(desk: Desk) -> None:

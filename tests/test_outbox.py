@@ -27,12 +27,13 @@ from tests.worlds import (
     pair,
     pairs,
     people,
+    person,
     settings,
     span,
     texts,
 )
-from worker.domain.model import Cause, Changes, Event, Kind, Message, Owner, Progress, Session, Span, State
-from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Unavailable
+from worker.domain.model import NO_CALENDAR, Cause, Changes, Event, Kind, Message, Owner, Progress, Session, Span, State
+from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Refused, Unavailable
 from worker.store import tables
 
 LEASE = timedelta(minutes=5)
@@ -272,15 +273,15 @@ def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
 def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:
     session = booked(office)
     office.run_to(session.span.start)
-    office.mailer.fail = Fails(Unavailable, "send")
     held = office.hold()
+    office.mailer.fail = Fails(Unavailable, "send")
     office.run(30 * HOUR)
     assert [m.progress for m in office.messages("contract_reminder")] == [Progress.WAITING]
     office.worker.acts.record(held.id, contract(office.clock()))
     office.mailer.fail = None
     office.run(2 * HOUR)
     assert [m.progress for m in office.messages("contract_reminder")] == [Progress.DROPPED]
-    assert not office.mails("contract_reminder") and not office.mails("contract_request")
+    assert not office.mails("contract_reminder")
     assert len(office.mails("contract_summary")) == 2
 
 
@@ -614,12 +615,39 @@ def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: 
     office.worker = office.another("fresh")
     office.run(DAY)
     assert office.events() == []
-    assert not office.mails("operator_alert")
-    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"]
+    assert not office.mails("operator_alert") and not office.mails("pair_ended")
+    office.run(2 * HOUR)
+    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"], "T-17: at nine the next day"
     asked: list[str] = []
     office.calendar.fail = asked.append
     office.run(3 * DAY)
     assert asked == [], "a calendar of nobody's is read no more"
+
+
+def test_nobody_is_told_of_an_end_that_was_a_slip_of_the_file(office: Office) -> None:
+    """T-17: the next export names the manager again."""
+    booked(office)
+    everybody, listed = office.persons, office.pairs
+    office.persons, office.pairs = people(SAM), {}
+    office.apply()
+    office.run(HOUR)
+    office.persons, office.pairs = everybody, listed
+    office.apply()
+    office.run(3 * DAY)
+    assert not office.mails("pair_ended")
+
+
+def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> None:
+    """As an older people file might have it: what was decided is dropped, and nothing becomes a dead letter."""
+    office.calendar.fail = Fails(Unavailable, "create")
+    office.tick()
+    office.persons = people(SAM) | {DANA: person(DANA, calendar=NO_CALENDAR)}
+    office.apply()
+    office.run(3 * WEEK)
+    assert {m.progress for m in office.messages("event.create")} <= {Progress.DROPPED}
+    assert not office.mails("operator_alert")
+    with pytest.raises(Refused, match=f"{DANA} has no calendar"):
+        office.worker.acts.check_in(f"{DANA}>{SAM}")
 
 
 def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:

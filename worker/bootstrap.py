@@ -105,7 +105,7 @@ class Services:
     def calendar_of(self, address: Address) -> CalendarProvider | None:
         """The service that holds a person's calendar; None when it can't be read."""
         person = self._person(address)
-        if person is None or person.calendar == "none":
+        if person is None or not person.has_calendar:
             return None
         return self.calendar(person.calendar)
 
@@ -114,7 +114,7 @@ class Services:
         found: dict[str, tuple[CalendarProvider, list[Address]]] = {}
         for address in addresses:
             person = self._person(address)
-            if person is not None and person.calendar != "none":
+            if person is not None and person.has_calendar:
                 name = person.calendar
                 found.setdefault(name, (self.calendar(name), []))[1].append(address)
         return found

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from worker import machine_checks
 from worker.bootstrap import Services
-from worker.domain.model import Address, Person, Span
+from worker.domain.model import NO_CALENDAR, Address, Person, Span
 from worker.emails import Emails
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, first_line, reason
 from worker.identities import listed_identities
-from worker.people import NO_CALENDAR, People
+from worker.people import People
 from worker.providers.base import Finding
 from worker.roster import read_people
 from worker.seal import Seal, new_key
@@ -129,10 +129,23 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"The database {where} is there and up to date", True)
             if key.ok:
                 yield _opens(store, settings)
+            yield from _without_calendar(store)
     except DatabaseUnreachable as error:
         yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
     finally:
         store.close()
+
+
+def _without_calendar(store: Store) -> Iterator[Finding]:
+    """The managers in force whose calendar is `none`: people files of earlier versions might say so."""
+    people = store.people.all()
+    managers = {pair.manager for pair in store.people.pairs().values() if pair.active}
+    named = sorted(one for one in managers if one in people and not people[one].has_calendar)
+    if named:
+        more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
+        remedy = "Name their calendar in the people file: an event needs one to stand on, and `none` is for reports."
+        what = f"Nothing can be booked for {', '.join(named[:5])}{more}: a manager without a calendar"
+        yield Finding(what, False, remedy)
 
 
 def refuse_unwritable(database: str) -> None:
@@ -231,10 +244,6 @@ def _calendars(services: Services, people: People) -> Iterator[Finding]:
     """Each organizer's calendar, by the service it is with."""
     for organizer in sorted({pair.manager for pair in people.pairs.values()}):
         name = people.persons[organizer].calendar
-        if name == NO_CALENDAR:
-            remedy = "Give this manager a calendar in the people file: an event needs one to stand on."
-            yield Finding(f"{organizer} manages somebody and has no calendar", False, remedy)
-            continue
         try:
             yield from services.calendar(name).check(organizer)
         except Problems as problems:

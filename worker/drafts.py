@@ -150,7 +150,7 @@ class Drafts:
             "unfinished": _unfinished(state, session),
         }
         if session.held_at:
-            parts["deadline"] = notices.deadline(session)
+            parts["deadline"] = notices.deadline(state.manager, session)
         if session.id in material.reasons:
             parts["trigger"] = material.reasons.get(session.id, "")
             parts["asked_by_report"] = session.id in material.asked_by_report

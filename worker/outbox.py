@@ -20,6 +20,7 @@ from worker.domain.model import (
     Address,
     Answer,
     Commitment,
+    Ended,
     Event,
     EventDraft,
     Message,
@@ -309,8 +310,8 @@ class Outbox:
 
     def _event(self, message: Message, state: PairState | None, material: Material) -> Attempt:
         provider = self._calendar_of(message.calendar)
-        if state is None or provider is None:
-            return Attempt(Outcome.PERMANENT, f"No calendar service is set up for {message.calendar}.")
+        if state is None or provider is None:  # a manager whose calendar is `none`: there is nowhere to write it
+            return Attempt(Outcome.STALE, f"There is no calendar of {message.calendar} to write to.")
         if message.what is What.CANCEL:
             return self._cancel(message, state, provider)
         subject = _subject(message, state)
@@ -410,6 +411,8 @@ def _wanted(message: Message, subject: Session | Commitment) -> bool:
 
 def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:
     session = next((s for s in state.sessions if s.id == message.subject), None)
+    if message.name == "pair_ended" and state.pair.ended is Ended.NO:
+        return False  # they are a pair again
     return notices.holds(message, session, state.commitments, state.pair.active, now)
 
 

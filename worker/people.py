@@ -7,6 +7,7 @@ will do. What can't be used is reported all at once, each with the line and the 
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from worker.domain.model import Address, Every, Format, FormSource, KnownForm, Pair, Person, Review
+from worker.domain.model import NO_CALENDAR, Address, Every, Format, FormSource, KnownForm, Pair, Person, Review
 from worker.domain.worktime import parse_hours
 from worker.errors import Problem, Problems
 from worker.values import (
@@ -44,8 +45,6 @@ OPTIONAL = (
 )
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
-#: A calendar that can't be read: working hours count as free, answers come by mail alone.
-NO_CALENDAR = "none"
 OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
 #: More problems than this are only counted.
 MAX_PROBLEMS = 200
@@ -216,7 +215,7 @@ def _people(rows: Sequence[_Row], accepted: _Accepted, defaults: _Defaults, repo
     for email, row in known.rows.items():
         _collect_forms(email, row, known)
     pairs = {pair.id: pair for pair in _resolve_managers(listed, known)}
-    _check_managers(known)
+    _check_managers(known, persons)
     return People(persons, pairs, unsaid, tuple(known.forms.values()))
 
 
@@ -292,7 +291,13 @@ def _pair(row: _Row, report: Address, default: Pair) -> Pair:
     )
 
 
-def _check_managers(known: _Known) -> None:
+def _check_managers(known: _Known, persons: Mapping[Address, Person]) -> None:
+    reports = Counter(known.managers.values())
+    for manager, count in reports.items():
+        if manager in persons and not persons[manager].has_calendar:
+            many = "somebody" if count == 1 else f"{count:,} people"
+            what = f"`{manager}` manages {many}, and conversations need a calendar to stand on."
+            known.rows[manager].note("calendar", what, "Name this manager's calendar: `none` is for reports.")
     for email, manager in known.managers.items():
         row = known.rows[email]
         if manager == email:

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from worker import people as people_file
 from worker.clock import Clock
-from worker.domain.model import Address, Person
+from worker.domain.model import NO_CALENDAR, Address, Person
 from worker.errors import LongarcError, ProviderError, Refused
 from worker.providers import base
 from worker.providers.base import CalendarProvider
@@ -133,7 +133,7 @@ def read_people(settings: Settings, now: datetime) -> people_file.People:
         return people_file.load(
             settings.people,
             today=now.date(),
-            calendars=(*base.CALENDARS, people_file.NO_CALENDAR),
+            calendars=(*base.CALENDARS, NO_CALENDAR),
             mailers=tuple(base.MAILERS),
             default_every=settings.rules.default_every,
             default_minutes=settings.rules.default_minutes,

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from worker import apart
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Address, Answer, Event, EventRef, Pair, Person, Span
+from worker.domain.model import NO_CALENDAR, Address, Answer, Event, EventRef, Pair, Person, Span
 from worker.emails import Emails, Envelopes
 from worker.errors import Problem, Problems, ProviderError
 from worker.providers.memory import MemoryCalendar, MemoryMailer
@@ -164,7 +164,7 @@ class World:
 
 
 def _simulated(person: Person) -> str:
-    return "none" if person.calendar == "none" else SERVICE
+    return SERVICE if person.has_calendar else NO_CALENDAR
 
 
 def _worker(settings: Settings, clock: SteppedClock, writes: type[Emails]) -> Worker:

@@ -23,6 +23,7 @@ from tests.domain.build import (
     pair_of,
     placed_of,
     session_of,
+    shared_days,
     state_of,
     utc,
 )
@@ -71,6 +72,29 @@ def test_a_declined_session_gets_another_time_at_once(who: Person) -> None:
     assert story.next.booked
     assert story.next.span != was.span
     assert [p.span for p in story.standing()] == [story.next.span]
+
+
+@pytest.mark.parametrize("weeks", [1, 3, 8])
+def test_who_asks_for_another_time_gets_a_later_one(weeks: int) -> None:
+    """T-10: near the time that was given up, never before it."""
+    start = NOW + weeks * 7 * DAY + 2 * HOUR
+    story = Story(state=state_of(session_of(start, by_hand=True)))
+    story.tick()
+    story.say(lambda p: acts.ask(p, p.sessions["c1"], None))
+    moved = story.session("c1")
+    assert moved.booked and moved.count == 1
+    assert moved.span.start > start
+    assert shared_days(start, moved.span.start) <= 10
+
+
+def test_asked_for_again_and_declined_in_between_it_is_found_soon() -> None:
+    """T-10: only who asks gives a start up; a decline is made good soon."""
+    start = NOW + 56 * DAY + 2 * HOUR
+    story = Story(state=state_of(session_of(start, by_hand=True)))
+    story.tick()
+    story.say(lambda p: acts.ask(p, p.sessions["c1"], None))
+    story.decline(story.session("c1"))
+    assert story.session("c1").span.start < start
 
 
 def test_the_history_tells_of_a_deferral_in_words() -> None:

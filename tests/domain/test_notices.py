@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -236,7 +237,7 @@ def test_the_contract_is_asked_for_at_the_session_s_end() -> None:
     story = held()
     assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
     assert story.session("c1").state is State.HELD
-    assert notices.deadline(story.session("c1")) == story.now + 48 * HOUR
+    assert notices.deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
 
 
 def test_it_is_asked_for_only_where_a_contract_closes_the_session() -> None:
@@ -279,7 +280,8 @@ def test_once_the_contract_is_there_nobody_is_reminded() -> None:
     ("start", "expected"),
     [
         (utc(2026, 9, 25, 13, 45), []),  # a Friday, over at 17:00: the 48 hours hold no working time
-        (utc(2026, 9, 25, 8), [(1, "Fri 2026-09-25 12:15"), (2, "Fri 2026-09-25 17:00")]),
+        (utc(2026, 9, 25, 8), [(2, "Fri 2026-09-25 17:00")]),  # over at 11:15: two are four hours apart, or one
+        (utc(2026, 9, 25, 5, 30), [(1, "Fri 2026-09-25 12:45"), (2, "Fri 2026-09-25 17:00")]),
         (utc(2026, 9, 24, 8), [(1, "Fri 2026-09-25 09:00"), (2, "Fri 2026-09-25 17:00")]),
         (utc(2026, 9, 27, 18), [(1, "Mon 2026-09-28 15:15"), (2, "Tue 2026-09-29 17:00")]),  # a Sunday, put by hand
     ],
@@ -310,7 +312,7 @@ def test_a_program_that_slept_does_not_catch_up_on_reminders() -> None:
 def test_a_program_that_slept_over_the_deadline_does_not_speak_as_if_it_were_to_come() -> None:
     """T-7: the second reminder is due until two hours before the deadline, the first late mail not yet."""
     story = held()
-    story.now = notices.deadline(story.session("c1")) - HOUR
+    story.now = notices.deadline(DANA, story.session("c1")) - HOUR
     story.tick()
     assert story.mails("contract_reminder") == []
 
@@ -338,14 +340,15 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
     """T-7: for anybody, for any end; the last at least two hours before the deadline."""
     dana = person("Dana", *where, hours=hours)
     end = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    found = reminders(dana, end)
+    found = reminders(dana, end, end + 48 * HOUR)
     assert len(found) <= 2
     assert list(found) == sorted(set(found))
     for at in found:
         day = today(dana.zone, at)
         assert any(span.start <= at <= span.end for n in (0, 1) for span in spells(dana, day - n * DAY))
-        assert end + HOUR <= at <= end + 46 * HOUR
-    afterwards = late(dana, end)
+        assert end + 4 * HOUR <= at <= end + 46 * HOUR
+    assert all(second - first >= 4 * HOUR for first, second in pairwise(found))
+    afterwards = late(dana, end + 48 * HOUR)
     assert [local(at, dana)[-5:] for at in afterwards] == ["10:00"] * 4
     assert all(is_working_day(dana, today(dana.zone, at)) for at in afterwards)
     assert afterwards[0] > end + 48 * HOUR - DAY
@@ -356,7 +359,61 @@ def test_with_eight_hours_of_work_a_day_there_are_always_two() -> None:
     """T-7: from Monday to Thursday."""
     for quarter in range(4 * 96):
         end = utc(2026, 9, 7) + quarter * 15 * MINUTE
-        assert len(reminders(DANA, end)) == 2, end
+        assert len(reminders(DANA, end, end + 48 * HOUR)) == 2, end
+
+
+@pytest.mark.parametrize(
+    ("recorded", "until", "expected"),
+    [
+        # 26 minutes before the 48 hours end
+        (utc(2026, 9, 30, 8, 49), "Thu 2026-10-01 10:49", [(2, "Wed 2026-09-30 17:00")]),
+        (utc(2026, 10, 2, 14), "Mon 2026-10-05 16:00", [(1, "Mon 2026-10-05 09:00"), (2, "Mon 2026-10-05 13:45")]),
+        (utc(2026, 9, 28, 16), "Wed 2026-09-30 11:15", [(1, "Tue 2026-09-29 12:00"), (2, "Wed 2026-09-30 09:00")]),
+    ],
+)
+def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
+    recorded: datetime, until: str, expected: list[tuple[int, str]]
+) -> None:
+    """T-7: a Monday's session over at 11:15; the deadline is the later of 48 hours and one working day."""
+    session = session_of(START, by_hand=True)
+    story = Story(state=state_of(session), now=START)
+    story.tick()
+    story.now = recorded
+    story.say(lambda p: acts.held(p, p.sessions["c1"], session.span.end))
+    story.tick()
+    by = notices.deadline(DANA, story.session("c1"))
+    assert local(by, DANA) == until
+    assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded]
+    story.until(by)
+    mails = [m for m in story.mails("contract_reminder") if m.number < 3]
+    assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded, *(m.snapshot_at for m in mails)]))
+    assert all(by - m.snapshot_at >= 2 * HOUR for m in mails)
+    assert [local(m.snapshot_at, DANA) for m in mails][-1] == expected[-1][1]
+
+
+def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> None:
+    """T-7: a program that slept over the end says so a day after; nobody is asked and reminded in one minute."""
+    session = session_of(START, by_hand=True)
+    story = Story(state=state_of(session), now=START)
+    story.tick()
+    story.now = session.span.end + 47 * HOUR
+    story.tick()
+    assert (len(story.mails("contract_request")), story.mails("contract_reminder")) == (1, [])
+    assert notices.deadline(DANA, story.session("c1")) == story.now + 24 * HOUR
+    story.until(story.now + 24 * HOUR)
+    assert [m.number for m in story.mails("contract_reminder")] != []
+
+
+def test_a_request_that_could_not_leave_is_not_followed_by_a_reminder_at_once() -> None:
+    """T-7: while mail is out of order, request and reminder do not pile up to leave together."""
+    story = held()
+    waiting = story.mails("contract_request")[0]
+    story.state = replace(story.state, messages=(replace(waiting, progress=Progress.WAITING),))
+    first, second = reminders(DANA, story.now, story.now + 48 * HOUR)
+    story.now = first
+    later = story.plan()
+    assert not [m for m in later.messages if m.name == "contract_reminder"]
+    assert later.due_at == first + 4 * HOUR < second
 
 
 # --- commitments ---

@@ -100,7 +100,7 @@ def test_it_says_when_it_wants_to_look_again() -> None:
     assert NOW < story.due <= story.next.span.start
     story.until(story.next.span.end)
     assert story.due is not None
-    assert story.due <= notices.deadline(story.of_kind(Kind.CAREER)[0])
+    assert story.due <= notices.deadline(DANA, story.of_kind(Kind.CAREER)[0])
 
 
 def test_a_pair_with_nothing_to_wait_for_sleeps() -> None:
@@ -190,9 +190,14 @@ def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: d
     ],
 )
 def test_whoever_is_still_there_is_told_once_that_it_ended(why: Ended, told: list[str]) -> None:
-    """R-24."""
+    """R-24, T-17: not before the next day."""
     story = booked()
     story.change(ended=why)
+    assert story.mails("pair_ended") == []
+    story.now += 2 * HOUR
+    story.tick()
+    assert story.mails("pair_ended") == []
+    story.now += DAY + HOUR
     story.tick()
     assert [m.to for m in story.mails("pair_ended")] == told
 
@@ -247,10 +252,11 @@ def test_a_second_ending_is_told_again() -> None:
     """R-24: a pair that came back in between."""
     story = booked()
     story.change(ended=Ended.CHANGED)
-    story.at(NOW + DAY)
-    story.change(ended=Ended.NO)
     story.at(NOW + 2 * DAY)
+    story.change(ended=Ended.NO)
+    story.at(NOW + 3 * DAY)
     story.change(ended=Ended.CHANGED)
+    story.at(NOW + 5 * DAY)
     assert len(story.mails("pair_ended")) == 4
 
 

@@ -6,7 +6,7 @@ else: errors name lines, never words.
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +31,7 @@ from worker.errors import UnknownName
 
 if TYPE_CHECKING:
     from worker.bootstrap import Worker
-    from worker.domain.model import Commitment, Contract, Promise, Session
+    from worker.domain.model import Commitment, Contract, Person, Promise, Session
 
 
 @click.group("contract", cls=Group, short_help="Write down what the two agreed on: template, record, show.")
@@ -76,8 +76,7 @@ def record(session: str, file: str, yes: bool) -> None:
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
         leader = manager_of(worker.store, found.pair)
-        zone = leader.zone
-        today = local(utcnow(), zone).date()
+        today = local(utcnow(), leader.zone).date()
         before = worker.store.content.revisions(session)
         days = days_for(today, days_of(before[-1].contract) if before else ())
         agreed = parse(text_of(file), shown_name(file), days)
@@ -91,7 +90,7 @@ def record(session: str, file: str, yes: bool) -> None:
         return
     revision = "" if number == 1 else f" as revision {number}"
     line(f"Recorded{revision}: {count(len(agreed.manager) + len(agreed.report), 'commitment')}.", "green")
-    line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, zone)}")
+    line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, leader)}")
 
 
 def _ask(agreed: "Contract", file: str, today: date, locale: str) -> None:
@@ -118,12 +117,14 @@ def _confirmed(file: str) -> bool:
         return False
 
 
-def _in_time(session: "Session", zone: str) -> str:
-    """R-15: whether that is within the 48 hours."""
+def _in_time(session: "Session", manager: "Person") -> str:
+    """R-15: whether that is before the deadline."""
+    from worker.domain.notices import deadline
+
     if session.held_at is None:
         return ""
-    deadline = session.held_at + timedelta(hours=48)
-    return ("Its 48 hours end" if utcnow() <= deadline else "Its 48 hours ended") + f" {when(deadline, zone)}."
+    by = deadline(manager, session)
+    return f"The time for it {'ends' if utcnow() <= by else 'ended'} {when(by, manager.zone)}."
 
 
 def _names(worker: "Worker", session: "Session") -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from worker.domain import blocks, cadence, deferrals, invitations, placing
+from worker.domain import blocks, cadence, deferrals, invitations, notices, placing
 from worker.domain.model import (
     Cause,
     Commitment,
@@ -70,16 +70,8 @@ def held(p: Planning, session: Session, end: datetime | None = None) -> None:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
     if session.booked and session.span.end > p.now:
         placing.take_off_calendar(p, session)
-    done = p.put(
-        p.sessions.get(session.id, session),  # one of long ago isn't among them
-        state=State.HELD,
-        start=end - timedelta(minutes=session.minutes),
-        end=end,
-        held_at=end,
-        options=(),
-        unplaceable=None,
-        warned_at=None,
-    )
+    known = p.sessions.get(session.id, session)  # one of long ago isn't among them
+    done = notices.hold(p, known, end, start=end - timedelta(minutes=session.minutes), end=end)
     p.decide_session(done, "Somebody said that it took place.")
     invitations.invite(p)
 
@@ -101,7 +93,14 @@ def _another_time(p: Planning, session: Session) -> None:
         deferrals.defer(p, session, Cause.ASKED)
 
 
+def _refuse_without_calendar(p: Planning) -> None:
+    if not p.manager.has_calendar:
+        remedy = "Name one in the people file: an event needs it to stand on."
+        raise Refused(f"{p.manager.email} has no calendar. {remedy}")
+
+
 def _book_wish(p: Planning, session: Session, wish: Span) -> None:
+    _refuse_without_calendar(p)
     if wish.start <= p.now:
         raise Refused("The new time lies in the past. Give one that is still to come.")
     if wish.start > p.now + AHEAD:
@@ -195,6 +194,7 @@ def check_in(p: Planning) -> Session:
 def _soon(p: Planning, kind: Kind, minutes: int, days: int) -> Session:
     if not p.pair.active:
         raise Refused("This pair is paused or has ended. Resume it first.")
+    _refuse_without_calendar(p)
     if any((s.adhoc or kind is Kind.CHECKIN) and (s.owed or s.booked) for s in p.of_kind(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
     zone = p.manager.zone
@@ -215,10 +215,9 @@ def record(p: Planning, session: Session, promises: Sequence[Dated], revision: i
     was = session.state
     recorded = p.put(session, state=State.CONTRACTED, unplaceable=None, options=(), warned_at=None)
     _take_over(p, session, promises)
-    end = recorded.held_at
-    late = bool(end and p.now > end + timedelta(hours=48))
+    late = p.now > notices.deadline(p.manager, recorded)
     if was is not State.CONTRACTED:
-        reason = "The contract was recorded" + (", after its 48 hours." if late else ", within its 48 hours.")
+        reason = "The contract was recorded" + (", after its deadline." if late else ", before its deadline.")
         p.decide_session(recorded, reason, late=late or None)
     else:
         p.decide("contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision)

@@ -115,7 +115,7 @@ class Grid:
 
 def readable(person: Person) -> bool:
     """False for somebody whose calendar nobody can read."""
-    return person.calendar != "none"
+    return person.has_calendar
 
 
 def known(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from worker.domain import invitations
 from worker.domain.deferrals import next_look
@@ -35,6 +36,8 @@ NOTE_LEAST = timedelta(minutes=15)
 #: A session that moved by more than this after its prompt or brief went out gets another; after its note, by this.
 MOVED_FAR, NOTE_REACH = timedelta(days=14), timedelta(hours=12)
 CONTRACT_HOURS = timedelta(hours=48)
+#: So far apart are the mails that ask for one contract, up to the deadline.
+APART = timedelta(hours=4)
 REMIND_BEFORE = timedelta(hours=2)
 #: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
 SLACK = timedelta(minutes=15)
@@ -133,33 +136,55 @@ def _once(p: Planning, session: Session, name: str, to: Person, due: datetime, l
 # --- after a session ---
 
 
-def deadline(session: Session) -> datetime:
-    """T-7, R-15: 48 hours after the end."""
+def hold(p: Planning, session: Session, held_at: datetime, **fields: datetime) -> Session:
+    """The session as one that took place and ended then. T-7: when that is recorded only later is kept."""
+    noted_at = p.now if p.now > held_at + SLACK else None
+    if session.held_at == held_at:
+        noted_at = session.noted_at  # said once more
+    return p.put(
+        session,
+        state=State.HELD,
+        held_at=held_at,
+        noted_at=noted_at,
+        options=(),
+        unplaceable=None,
+        warned_at=None,
+        **fields,
+    )
+
+
+def deadline(manager: Person, session: Session) -> datetime:
+    """T-7, R-15: 48 hours after the end; one working day after it was recorded as held, where that is later."""
     end = session.held_at or session.end
     if end is None:
         raise ValueError(f"session {session.id} has not been held")
-    return end + CONTRACT_HOURS
+    if session.noted_at is None:
+        return end + CONTRACT_HOURS
+    local = session.noted_at.astimezone(ZoneInfo(manager.zone))
+    day = add_working_days(manager, local.date(), 1)
+    return max(end + CONTRACT_HOURS, wall(manager.zone, day, 60 * local.hour + local.minute))
 
 
 @lru_cache(maxsize=1 << 12)
-def reminders(manager: Person, held_at: datetime) -> tuple[datetime, ...]:
-    """T-7: up to two instants inside the manager's working hours, the last at least two hours before the deadline.
+def reminders(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
+    """T-7: up to two instants inside the manager's working hours, four hours apart and four after the contract was
+    asked for, the last at least two hours before the deadline.
 
-    Fewer when the 48 hours hold less working time than that, as after a late session on a Friday.
+    Fewer when there is less working time until then, as after a late session on a Friday.
     """
-    last = held_at + CONTRACT_HOURS - REMIND_BEFORE - SLACK
-    second = last_working_moment(manager, held_at + timedelta(hours=1), last)
+    second = last_working_moment(manager, asked_at + APART, by - REMIND_BEFORE - SLACK)
     if second is None:
         return ()
-    first = next_working_moment(manager, held_at + timedelta(hours=18), second - timedelta(hours=1))
-    first = first or next_working_moment(manager, held_at + timedelta(hours=1), second - timedelta(hours=1))
+    until = second - APART + SLACK / 15
+    first = next_working_moment(manager, asked_at + timedelta(hours=18), until)
+    first = first or next_working_moment(manager, asked_at + APART, until)
     return (first, second) if first else (second,)
 
 
 @lru_cache(maxsize=1 << 12)
-def late(manager: Person, held_at: datetime) -> tuple[datetime, ...]:
+def late(manager: Person, by: datetime) -> tuple[datetime, ...]:
     """T-7: after the deadline one mail each working day for three days, at 10:00; the fourth instant ends it."""
-    day = today(manager.zone, held_at + CONTRACT_HOURS)
+    day = today(manager.zone, by)
     return tuple(wall(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(LATE_MAILS + 1))
 
 
@@ -169,20 +194,45 @@ def _contract(p: Planning, session: Session) -> None:
         return
     if not _sent_for(p, "contract_request", session, 0):
         p.mail("contract_request", session.id, p.manager.email, start=held)
-    before, after = reminders(p.manager, held), late(p.manager, held)
+    by = deadline(p.manager, session)
+    before, after = reminders(p.manager, max(held, session.noted_at or held), by), late(p.manager, by)
     instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
     for n, (number, instant) in enumerate(instants):
         if p.now < instant:
             p.wake(instant)
             return
         following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
-        on_time = p.now < following and (number > 2 or p.now <= deadline(session) - REMIND_BEFORE)
-        if on_time and not _sent_for(p, "contract_reminder", session, number):
-            p.mail("contract_reminder", session.id, p.manager.email, start=held, number=number)
+        if p.now >= following or _sent_for(p, "contract_reminder", session, number):
+            continue
+        leaves = p.now if number > 2 else _reminds_at(p, session, instant, by)
+        if leaves is None:
+            continue
+        if p.now < leaves:
+            p.wake(leaves)
+            return
+        p.mail("contract_reminder", session.id, p.manager.email, start=held, number=number)
     if p.now >= after[-1]:
         _unfinished(p, session)
     else:
         p.wake(after[-1])
+
+
+def _reminds_at(p: Planning, session: Session, instant: datetime, by: datetime) -> datetime | None:
+    """When a reminder that was due at that instant may leave, from now on; None when the deadline is too near.
+
+    It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
+    """
+    asked = [m for name in ("contract_request", "contract_reminder") for m in p.sent(name, session.id)]
+    before = max(p.now if m.live else m.snapshot_at for m in asked if m.start == session.held_at)
+    earliest = max(p.now, before + APART)
+    if p.now <= earliest <= instant + SLACK:
+        return earliest
+    return next_working_moment(p.manager, earliest, by - REMIND_BEFORE)
+
+
+def next_morning(person: Person, now: datetime) -> datetime:
+    """09:00 in the person's zone on the next working day (T-17)."""
+    return wall(person.zone, add_working_days(person, today(person.zone, now), 1), NINE)
 
 
 def _unfinished(p: Planning, session: Session) -> None:

@@ -9,6 +9,7 @@ from worker.domain import anchors, cadence
 from worker.domain.deferrals import count_in_cycle
 from worker.domain.model import (
     Address,
+    Cause,
     FreeBusy,
     Kind,
     Preference,
@@ -121,14 +122,25 @@ def _regular(p: Planning, session: Session) -> Iterator[Try]:
 
 
 def _deferred(p: Planning, session: Session) -> Iterator[Try]:
-    """T-10: two to ten working days from now; then twenty; then the shortest allowed; each day anew."""
-    earliest = _day_start(p, LEAD_DAYS, p.now)
-    near, far = _day_end(p, 10, p.now), _day_end(p, 20, p.now)
+    """T-10: two to ten working days from now; then twenty; then the shortest allowed; each day anew.
+
+    Who asks for another time wants a later one: then it all counts from the start that was given up.
+    """
+    begin = max(p.now, _given_up(p, session) or p.now)
+    earliest = max(_day_start(p, LEAD_DAYS, p.now), begin)
+    near, far = _day_end(p, 10, begin), _day_end(p, 20, begin)
     yield Try(session.minutes, Span(earliest, near))
     yield Try(session.minutes, Span(earliest, far))
     floor = p.policy.min_minutes
     if session.kind is Kind.CAREER and session.minutes > floor:
         yield Try(floor, Span(earliest, far))
+
+
+def _given_up(p: Planning, session: Session) -> datetime | None:
+    """The start that somebody gave up by asking for another time; None when it lost its time otherwise."""
+    mine = [d for d in (*p.state.deferrals, *p.new_deferrals) if d.session == session.id]
+    last = max(mine, key=lambda deferral: deferral.number, default=None)
+    return last.was.start if last and last.was and last.cause is Cause.ASKED else None
 
 
 def _adhoc(p: Planning, session: Session) -> Iterator[Try]:

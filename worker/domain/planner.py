@@ -12,6 +12,7 @@ from worker.domain.model import (
     Message,
     Outcome,
     PairState,
+    Person,
     Plan,
     Policy,
     Progress,
@@ -20,7 +21,7 @@ from worker.domain.model import (
     State,
     What,
 )
-from worker.domain.planning import Planning
+from worker.domain.planning import DAILY, Planning
 
 
 def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> Plan:
@@ -30,6 +31,10 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
     if not p.pair.active:
         pass_time(p)  # what took place before took place
         stand_down(p)
+        return p.plan()
+    if not p.manager.has_calendar:  # nothing can stand anywhere until the people file names one
+        pass_time(p)
+        p.wake(p.now + DAILY)
         return p.plan()
     deferrals.observe(p, but=wishes.consider(p))
     if p.asks:
@@ -59,7 +64,7 @@ def pass_time(p: Planning) -> None:
             p.decide_session(stands, "The calendar never took the new time; people see the old one, and it stands.")
             p.wake(p.now)
         elif placed or reviews.inside(p, session):
-            held = p.put(session, state=State.HELD, held_at=end, unplaceable=None, options=(), warned_at=None)
+            held = notices.hold(p, session, end)
             p.decide_session(held, "Its end has passed; taken as held unless somebody says otherwise.")
 
 
@@ -107,9 +112,9 @@ def stand_down(p: Planning) -> None:
             p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)
         p.keep(commitment, block=None, generation=commitment.generation + 1)
     cycle = max((s.cycle for s in p.sessions.values()), default=0)
-    for email in _to_be_told(p):
-        if not any(m.to == email and m.number == cycle for m in p.sent("pair_ended", p.pair.id)):
-            p.mail("pair_ended", p.pair.id, email, number=cycle)
+    for person in _to_be_told(p):
+        if not any(m.to == person.email and m.number == cycle for m in p.sent("pair_ended", p.pair.id)):
+            p.mail("pair_ended", p.pair.id, person.email, number=cycle, due_at=notices.next_morning(person, p.now))
 
 
 def take_off_again(p: Planning) -> None:
@@ -128,8 +133,8 @@ def take_off_again(p: Planning) -> None:
             p.write_event(What.CANCEL, mine[-1].subject, key, placed.sequence)
 
 
-def _to_be_told(p: Planning) -> tuple[str, ...]:
-    manager, report = p.addresses
+def _to_be_told(p: Planning) -> tuple[Person, ...]:
+    manager, report = p.people
     return {
         Ended.NO: (),
         Ended.BOTH_LEFT: (),

@@ -144,11 +144,11 @@ class Planning:
 
         `giving`: that time may be given away, so that what other pairs have taken of it has to be known as well.
         """
-        readable = tuple(p.email for p in people if p.calendar != "none")
+        readable = tuple(p.email for p in people if p.has_calendar)
         if self.seen is None or (giving and self.state.taken is None):
             self._need(readable, window, giving=giving)
             return None
-        known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if p.calendar == "none"}
+        known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if not p.has_calendar}
         for email in readable:
             if email in self.seen.unavailable:
                 self.wake(self.now + LATER)

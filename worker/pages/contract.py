@@ -7,13 +7,13 @@ what both will receive.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
+from worker.domain.notices import deadline
 from worker.domain.promises import days_for, days_of, question
 from worker.domain.revisions import compare
 from worker.domain.wording import N_
@@ -105,7 +105,7 @@ def _page(name: str, matter: Matter, values: Mapping[str, Any], status: int = 20
         "changes": _changes(reading, matter),
         "standing": {owner.value: shown(reading, mine, owner) for owner in Owner},
         "wrong": request.args.get("wrong", ""),
-        "deadline": matter.session.held_at + timedelta(hours=48) if matter.session.held_at else None,
+        "deadline": deadline(matter.state.manager, matter.session) if matter.session.held_at else None,
     }
     return here.page(name, reading.words, {**known, **values}, status)
 

@@ -214,6 +214,7 @@ def session(row: Row) -> Session:
         deferred_at=row["deferred_at"],
         warned_at=row["warned_at"],
         held_at=row["held_at"],
+        noted_at=row["noted_at"],
         unplaceable=why(row["unplaceable"]) if row["unplaceable"] else None,
         options=tuple(Span(instant(a), instant(b)) for a, b in row["options"]),
     )
@@ -243,6 +244,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "deferred_at": session.deferred_at,
         "warned_at": session.warned_at,
         "held_at": session.held_at,
+        "noted_at": session.noted_at,
         "unplaceable": why_text(session.unplaceable) if session.unplaceable else None,
         "options": [[seconds(s.start), seconds(s.end)] for s in session.options],
     }

@@ -152,6 +152,7 @@ session = Table(
     Column("deferred_at", Instant),
     Column("warned_at", Instant),
     Column("held_at", Instant),
+    Column("noted_at", Instant),  # when it was recorded as held, where that was not at its end
     Column("unplaceable", String),
     Column("options", JSON, nullable=False),
     Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
@@ -279,6 +280,9 @@ calendar = Table(
     Column("due_at", Instant, index=True),
     Column("full_at", Instant),
     Column("size", Integer, nullable=False, default=0),  # events the last full pass saw
+    Column("failing_since", Instant),  # since then no attempt to read it succeeded
+    Column("failures", Integer, nullable=False, default=0, server_default="0"),  # so many attempts
+    Column("problem", String),  # why the last one failed, without content
     Column("holder", String),
     Column("held_until", Instant),
 )
@@ -292,6 +296,18 @@ meeting = Table(
     Column("pair", String, nullable=False, index=True),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
+)
+
+#: The processes that work: each says every few seconds that it lives.
+worker = Table(
+    "worker",
+    metadata,
+    Column("holder", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("version", String, nullable=False),
 )
 
 #: Whose requests to a mailbox are under way, each in one of its rooms; room 0 says until when nobody may come in.

@@ -6,7 +6,17 @@ are only ever stored sealed.
 """
 
 from worker.domain.model.calendars import Answer, Busy, Changes, Event, EventDraft, EventRef, FreeBusy, Guest, Show
-from worker.domain.model.people import Ended, Format, FormSource, KnownForm, Pair, Person, Preference, Review
+from worker.domain.model.people import (
+    NO_CALENDAR,
+    Ended,
+    Format,
+    FormSource,
+    KnownForm,
+    Pair,
+    Person,
+    Preference,
+    Review,
+)
 from worker.domain.model.plans import (
     LIVE,
     Decision,
@@ -31,6 +41,7 @@ from worker.domain.model.time import QUARTER, Address, Cursor, Every, Span, Spel
 
 __all__ = [
     "LIVE",
+    "NO_CALENDAR",
     "QUARTER",
     "Address",
     "Answer",

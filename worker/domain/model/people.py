@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from worker.domain.model.time import Address, Every, WorkingHours
 
+#: In place of a provider's name: a calendar that can't be read. Working hours count as free, answers come by mail.
+NO_CALENDAR = "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
@@ -19,6 +22,11 @@ class Person:
     locale: str = "en"
     calendar: str = "caldav"  #: provider's name, or `none`
     mail: str = "smtp"  #: mailer's name
+
+    @property
+    def has_calendar(self) -> bool:
+        """Whether there is a calendar that can be read and written."""
+        return self.calendar != NO_CALENDAR
 
 
 class FormSource(StrEnum):

@@ -89,6 +89,7 @@ class Session:
     deferred_at: datetime | None = None
     warned_at: datetime | None = None  #: when the clash over the present time was told
     held_at: datetime | None = None  #: end of the conversation that took place
+    noted_at: datetime | None = None  #: when that was recorded, where it was not at its end (T-7)
     unplaceable: Why | None = None  #: why no time exists; a person has been told
     options: tuple[Span, ...] = ()  #: times held for the manager to choose from (T-12)
 
