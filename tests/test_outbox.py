@@ -712,3 +712,19 @@ def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url
     office.run(2 * HOUR)
     assert len(office.mails("contract_summary")) == 2
     office.close()
+
+
+def test_what_a_mail_answers_lies_in_the_readers_mailbox(office: Office) -> None:
+    """Mail programs thread by References: it names a mail that the same reader got before."""
+    office.tick()
+    office.hold()
+    office.run(3 * DAY)
+    sent: dict[str, set[str]] = {}
+    answers = 0
+    for mail in office.mails():
+        inbox = sent.setdefault(str(mail["To"]), set())
+        if mail["References"]:
+            assert mail["References"] == mail["In-Reply-To"] and mail["References"] in inbox
+            answers += 1
+        inbox.add(str(mail["Message-ID"]))
+    assert answers >= 4 and len(sent) == 2

@@ -17,6 +17,7 @@ from worker.domain.model import (
     Owner,
     PairState,
     Person,
+    Progress,
     Promise,
     Session,
     Span,
@@ -126,6 +127,7 @@ class Drafts:
             manager=state.manager,
             report=state.report,
             pair=state.pair,
+            thread=_thread(message, state),
             session=session or _next_session(state, now),
             commitments=commitments,
             links=self._ways(message, state, material.agreed.get(state.pair.id, ""), commitments, now),
@@ -195,6 +197,12 @@ class Drafts:
             calendar="none",
             mail=self._settings.mail.operator_by,
         )
+
+
+def _thread(message: Message, state: PairState) -> str:
+    """The key of the introduction that this reader got: the later mails about the pair answer it."""
+    begun = (m for m in state.messages if m.name == "introduction" and m.to == message.to and m.key != message.key)
+    return next((m.key for m in begun if m.progress is Progress.DONE), "")
 
 
 def _ways_of_report() -> dict[str, tuple[Purpose, str]]:

@@ -1,7 +1,7 @@
 """Turns a letter into a mail: three templates in the reader's language, and headers that are safe and stable.
 
-The Message-ID follows from the outbox key alone, so that the same mail sent twice is the same mail. The mails of one
-pair form a thread, under a root that nobody sends. Headers and bodies are encoded here because the ways that
+The Message-ID follows from the outbox key alone, so that the same mail sent twice is the same mail. The mails about one
+pair form a thread under the introduction that the reader got. Headers and bodies are encoded here because the ways that
 `EmailMessage` offers for it take longer than everything else together.
 """
 
@@ -131,9 +131,9 @@ class Emails:
         """When, which one, in which thread, and that no machine should answer."""
         message["Date"] = _registry("Date", format_datetime(letter.now))
         message["Message-ID"] = _registry("Message-ID", self._id(letter.key))
-        if letter.pair:
+        if letter.thread:
             for name in ("In-Reply-To", "References"):
-                message[name] = _header(name, self._id(f"pair {letter.pair.id}"))
+                message[name] = _header(name, self._id(letter.thread))
         message["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
         message["X-Auto-Response-Suppress"] = _header("X-Auto-Response-Suppress", "All")
 

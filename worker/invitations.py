@@ -12,9 +12,14 @@ METHODS = {INVITATION: "REQUEST", WITHDRAWAL: "CANCEL"}
 
 
 def attach(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
-    """Put the event beside the text of the mail of that name, where calendar programs look for it."""
-    method = METHODS[name]
+    """Put the event beside the text of the mail of that name, where calendar programs look for it.
+
+    The calendar object says that the mail's sender acts for the organizer, when the two differ (RFC 6047, 2.2.1). It
+    is encoded as base64: its lines stay as they are, and no server has to carry more than 7 bits.
+    """
+    method, sender = METHODS[name], email["From"].addresses[0].addr_spec
     part = EmailMessage()
-    part.set_content(icalendars.invitation(draft, now, method), subtype="calendar", params={"method": method})
+    text = icalendars.invitation(draft, now, method, sender)
+    part.set_content(text, subtype="calendar", cte="base64", params={"method": method})
     del part["MIME-Version"]  # the mail says it
     email.attach(part)

@@ -49,6 +49,7 @@ class Letter:
     manager: Person | None = None
     report: Person | None = None
     pair: Pair | None = None
+    thread: str = ""  #: the outbox key of the mail that began the reader's thread about this pair; empty when none went
     session: Session | None = None
     contract: Contract | None = None  #: summary: the new one; elsewhere: the one in force
     revision: int = 1

@@ -7,7 +7,6 @@ those. What we do know is whether the message had been handed over when somethin
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from email import policy
 from email.message import EmailMessage
 from typing import Any
 
@@ -17,6 +16,7 @@ from worker.errors import AuthRevoked, InvalidResponse, Permanent
 from worker.providers.base import Finding
 from worker.providers.googleauth import SEND, access, quota_key_of, timeout_of
 from worker.providers.googlewire import GMAIL_ENDPOINT, Pace, Wires
+from worker.providers.wire import to_bytes
 
 #: What one message costs of the units that a person and a project have in a minute.
 _UNITS = 100
@@ -91,7 +91,7 @@ def _content(message: EmailMessage) -> bytes:
     try:
         if not _addresses(message, "To", "Cc", "Bcc"):
             raise Permanent("The message needs a recipient.")
-        content: bytes = message.as_bytes(policy=policy.SMTP)
+        content = to_bytes(message)
     except (ValueError, AttributeError, LookupError) as error:
         raise Permanent("The message can't be sent as it is: a header of it can't be written.") from error
     if len(content) > _LARGEST:

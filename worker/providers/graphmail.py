@@ -5,7 +5,6 @@ With `Mail.ReadWrite` besides it goes by a draft that carries our key, so that i
 """
 
 import base64
-from email import policy
 from email.message import EmailMessage
 from threading import Lock
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from worker.errors import NotFound, Permanent, Unavailable
 from worker.providers import graphchecks, graphevents
 from worker.providers.base import Finding
 from worker.providers.graph import Graph, Json
+from worker.providers.wire import to_bytes
 
 #: What a request may hold, in bytes of base64.
 LARGEST = 4_000_000
@@ -99,7 +99,7 @@ def _wire(message: EmailMessage) -> tuple[Address, bytes]:
         sender = str(message["From"].addresses[0].addr_spec).casefold()
         if not any(header.addresses for name in ("To", "Cc", "Bcc") for header in message.get_all(name, [])):
             raise ValueError("it needs a recipient")
-        content = base64.b64encode(message.as_bytes(policy=policy.SMTP))
+        content = base64.b64encode(to_bytes(message))
     except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise Permanent(f"The message can't be sent as it is: {' '.join(str(error).split())[:200]}") from error
     if len(content) > LARGEST:

@@ -301,14 +301,16 @@ def compose(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
     return calendar
 
 
-def invitation(draft: EventDraft, now: datetime, method: str) -> str:
-    """What goes by mail to somebody whom no server tells: a REQUEST, or a CANCEL of one (RFC 5546). What is ours alone
-    is left out of it, and reminders are the reader's own affair."""
+def invitation(draft: EventDraft, now: datetime, method: str, sender: Address) -> str:
+    """What goes by mail from `sender` to somebody whom no server tells: a REQUEST, or a CANCEL of one (RFC 5546). What
+    is ours alone is left out of it, and reminders are the reader's own affair."""
     calendar = compose(replace(draft, reminders=()), now, we_schedule=False)
     calendar.add("method", method)
     event: Any = main_event(calendar)
     for name in (KEY, ZONE, DRAFT):
         event.pop(name, None)
+    if sender != draft.organizer.email:
+        event["organizer"].params["SENT-BY"] = f"mailto:{sender}"
     if method == "CANCEL":
         event["status"] = vText("CANCELLED")
     return text_of(calendar)

@@ -8,7 +8,6 @@ sending it twice one message, and lets `was_sent` know.
 import os
 from collections.abc import Mapping
 from email.message import EmailMessage
-from email.policy import SMTP
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from uuid import uuid4
 
 from worker.errors import Forbidden, Permanent, Transient, Unavailable
 from worker.providers.base import Finding
+from worker.providers.wire import to_bytes
 
 
 def mailer(section: Mapping[str, Any]) -> "MaildirMailer":
@@ -33,7 +33,7 @@ class MaildirMailer:
         if self.was_sent(key):
             return
         try:
-            deliver(self._folder, message.as_bytes(policy=SMTP), _name(key))
+            deliver(self._folder, to_bytes(message), _name(key))
         except ValueError as error:
             raise Permanent(f"The message can't be written: {error}") from error
         except OSError as error:

@@ -10,12 +10,12 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy
-from email import policy
 from email.message import EmailMessage
 from typing import Any
 
 from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable
 from worker.providers.base import Finding
+from worker.providers.wire import to_bytes
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _TIMEOUT = 20.0
@@ -144,7 +144,7 @@ def _envelope(message: EmailMessage) -> tuple[str, list[str], bytes]:
             raise ValueError("it needs a recipient, and addresses in ASCII")
         hidden = copy(message)
         del hidden["Bcc"]
-        return sender, recipients, hidden.as_bytes(policy=policy.SMTP)
+        return sender, recipients, to_bytes(hidden)
     except (ValueError, IndexError, AttributeError) as error:
         raise Permanent(f"The message can't be sent as it is: {_line(error)}") from error
 
