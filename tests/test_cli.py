@@ -500,7 +500,7 @@ def test_people_who_would_take_much_away_need_force(desk: Desk) -> None:
     desk.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
     desk.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
     before = desk.rows()
-    assert "--apply --force" in desk.refused("people")
+    assert "longarc people --accept" in desk.refused("people")
     assert "Nothing was changed" in desk.refused("people", "--apply")
     assert desk.rows() == before
     desk.told("people", "--apply", "--force")

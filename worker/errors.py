@@ -49,6 +49,17 @@ class Refused(LongarcError):
     """A guard stopped this before anything was written."""
 
 
+class RosterHeld(Refused):
+    """The people file would end many pairs at once: a person has to say whether that is right (T-17).
+
+    `digest` names the content of the file.
+    """
+
+    def __init__(self, message: str, digest: str) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
 class LeaseLost(LongarcError):
     """Somebody else holds the lease now; nothing was written."""
 

@@ -372,7 +372,7 @@ def _rows(text: str, report: _Report) -> Iterator[_Row]:
         skipped, text = 1, text.partition("\n")[2]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     columns: dict[int, str] | None = None
-    line = 1
+    line, shortest = 1, 0
     try:
         for cells in reader:
             at, line = line + skipped, reader.line_num + 1
@@ -389,7 +389,10 @@ def _rows(text: str, report: _Report) -> Iterator[_Row]:
             elif any(cell.strip() for cell in cells[width:]):
                 what = f"There are {len(cells)} cells under a header of {width}."
                 report.note(at, "", what, "Put quotes around a cell that holds the separator.")
+            elif len(cells) < shortest and _ends_in(text, reader.line_num):
+                report.note(at, "", "The file ends in the middle of this row.", "Have it exported again, to its end.")
             else:
+                shortest = min(shortest or width, len(cells))
                 yield _Row(
                     at, {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()}, report
                 )
@@ -397,6 +400,11 @@ def _rows(text: str, report: _Report) -> Iterator[_Row]:
         report.note(line + skipped, "", *_broken(str(error)))
     if columns is None and not report.problems:
         report.note(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
+
+
+def _ends_in(text: str, line: int) -> bool:
+    """Whether the text ends in that line without ending the line, as an export does that was cut off."""
+    return not text.endswith("\n") and line > text.count("\n")
 
 
 _SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs"}

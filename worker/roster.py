@@ -11,11 +11,12 @@ from zlib import crc32
 from worker import people as people_file
 from worker.clock import Clock
 from worker.domain.model import NO_CALENDAR, Address, Person
-from worker.errors import LongarcError, ProviderError, Refused
+from worker.errors import LongarcError, ProviderError, RosterHeld
 from worker.providers import base
 from worker.providers.base import CalendarProvider
 from worker.settings import Settings
 from worker.store import Store
+from worker.store.people import Difference
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +35,13 @@ class Roster:
         self._store = store
         self._calendar = calendar
         self._clock = clock
+        self._held: RosterHeld | None = None  #: why the file as it is now was not taken over
 
     def take_over(self, *, force: bool = False) -> bool:
         """Take over the people file if it changed, and what calendars say otherwise now. True when anything changed.
 
-        Raises Problems; Refused when it would cancel many events and nobody said `force`; LongarcError when it can't
-        be opened.
+        Raises Problems; RosterHeld when it would end many pairs or cancel many events and nobody said `force` (T-17);
+        LongarcError when it can't be opened. A file that is being written is left for the next time.
         """
         people, now = self._store.people, self._clock()
         digest = self._digest()
@@ -47,13 +49,19 @@ class Roster:
         turn = self._turn(now, same)
         if same and not turn:
             return False
+        if not (same or force) and self._held is not None and self._held.digest == digest:
+            raise self._held
         read = self._filled(read_people(self._settings, now), turn)
+        if self._digest() != digest:
+            log.info("the people file is being written", extra={"action": "people_unread"})
+            return False
         if same and read.persons == people.all():
             return False
         if not force:
-            self._guard(read)
+            self._guard(read, digest)
         people.apply(read.persons, read.pairs, now, read.forms)
         people.note(PEOPLE, f"{digest} {now.isoformat()}")
+        self._held = None
         log.info("%s people, %s pairs", len(read.persons), len(read.pairs), extra={"action": "people_imported"})
         return True
 
@@ -64,14 +72,14 @@ class Roster:
         except OSError as error:
             raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
 
-    def _guard(self, read: people_file.People) -> None:
-        difference, most = self._store.people.difference(read.persons, read.pairs), self._settings.policy.max_cancels
-        if difference.cancels > most:
-            raise Refused(
-                f"{Path(self._settings.people).name} no longer names {len(difference.left)} people; "
-                f"{difference.cancels} events would be cancelled, more than the {most} allowed at once. "
-                "Nothing was changed. If it is right, run `longarc people --apply --force`."
-            )
+    def _guard(self, read: people_file.People, digest: str) -> None:
+        difference = self._store.people.difference(read.persons, read.pairs)
+        why = objection(difference, self._settings.policy.max_cancels)
+        if why:
+            name = Path(self._settings.people).name
+            remedy = "Nothing was changed. If the file is right, run `longarc people --accept`; if not, mend it."
+            self._held = RosterHeld(f"{name} no longer names {len(difference.left):,} people. {why} {remedy}", digest)
+            raise self._held
 
     # --- what calendars say ---
 
@@ -115,6 +123,15 @@ class Roster:
             log.warning("%s", error, extra={"action": "habits_unread", "calendar": person.email})
             return base.Habits()
         return found
+
+
+def objection(difference: Difference, most: int) -> str:
+    """Why a person has to say that this is right before it is taken over; empty when it needs none (T-17)."""
+    if difference.ends_many:
+        return f"{len(difference.ended):,} of {difference.pairs:,} pairs would end, more than a tenth."
+    if difference.cancels > most:
+        return f"{difference.cancels:,} events would be cancelled, more than the {most:,} allowed at once."
+    return ""
 
 
 def _living(person: Person, columns: Set[str], habits: base.Habits, old: Person | None) -> Person:

@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 
 from worker import settings as settings_file
 from worker.bootstrap import Worker, build
-from worker.errors import LongarcError, Problems
+from worker.errors import LongarcError, Problems, RosterHeld
 from worker.store import Store
 from worker.store.base import PATIENCE
 
@@ -93,6 +93,8 @@ def tick() -> None:
     mine = worker()
     try:
         mine.import_people()
+    except RosterHeld as held:  # the operator is asked once
+        mine.store.outbox.alert(f"people:{held.digest}", str(held), mine.clock(), mine.settings.operator)
     except (Problems, LongarcError) as error:
         now = mine.clock()
         mine.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, mine.settings.operator)

@@ -67,9 +67,13 @@ def _show(finding: "Finding", well: int) -> None:
 
 @click.command("people", cls=Command, short_help="What the people file would change; with --apply, change it.")
 @click.option("--apply", "applies", is_flag=True, help="Take it over. `longarc run` does so by itself each minute.")
-@click.option("--force", is_flag=True, help="With --apply: even if many events are cancelled by it.")
-def people(applies: bool, force: bool) -> None:
-    """Show what the people file would change, and with --apply change it."""
+@click.option("--accept", is_flag=True, help="Take it over even if many pairs end or many events are cancelled by it.")
+@click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
+def people(applies: bool, accept: bool, force: bool) -> None:
+    """Show what the people file would change, and with --apply change it.
+
+    A file by which more than a tenth of the pairs would end, and more than one, is held until somebody says --accept.
+    """
     if force and not applies:
         raise click.UsageError("--force goes with --apply.")
     from worker.bootstrap import build
@@ -79,7 +83,7 @@ def people(applies: bool, force: bool) -> None:
     found = settings()
     quiet_logging(found)
     listed = read_people(found, utcnow())
-    if not applies:
+    if not (applies or accept):
         with opened() as worker:
             _show_difference(worker.store.people.difference(listed.persons, listed.pairs), found.policy.max_cancels)
         return
@@ -87,7 +91,7 @@ def people(applies: bool, force: bool) -> None:
     try:
         Figures(worker.store.database).schema()  # says in clear words when there is no using it
         worker.store.migrate()
-        changed = worker.import_people(force=force)
+        changed = worker.import_people(force=force or accept)
     finally:
         worker.close()
     told = f"{count(len(listed.persons), 'person', 'people')} in {count(len(listed.pairs), 'pair')}"
@@ -108,8 +112,10 @@ def _show_difference(told: "Difference", allowed: int) -> None:
     if not any(who for who, _, _ in changes):
         line("Nobody joins or leaves, and the pairs stay as they are.")
     line(f"{count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
-    if told.cancels > allowed:
-        raise Refused(f"That is more than the {allowed} allowed at once (rules.max_cancels): it takes --apply --force.")
+    from worker.roster import objection
+
+    if why := objection(told, allowed):
+        raise Refused(f"{why} It takes `longarc people --accept`.")
 
 
 @click.command("key", cls=Command, short_help="Print a fresh key for LONGARC_KEY.")

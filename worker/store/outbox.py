@@ -117,6 +117,7 @@ class OutboxRows:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._logged: set[str] = set()  #: alerts that the log was told, where there is no operator
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Claimed]:
         """Take due messages into our hands. Of the changes of one event only the oldest: they go out in order."""
@@ -171,7 +172,9 @@ class OutboxRows:
         With no operator set, the log is told, and `longarc status` shows what is in trouble.
         """
         if not operator:
-            log.error("%s", words, extra={"action": "operator_alert", "key": key})
+            if key not in self._logged:
+                log.error("%s", words, extra={"action": "operator_alert", "key": key})
+            self._logged.add(key)
             return
         alert = Message(
             key=f"operator_alert:{key}",

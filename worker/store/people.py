@@ -26,13 +26,20 @@ _SUSPENDED = Prepared(select(person.c.email, person.c.suspended_until).where(per
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a people file would change: addresses and pairs, and how many events would be cancelled."""
+    """What a people file would change: addresses and pairs, and how many events would be cancelled. `pairs` is how many
+    go on now."""
 
     joined: tuple[Address, ...]
     left: tuple[Address, ...]
     begun: tuple[str, ...]
     ended: tuple[str, ...]
     cancels: int
+    pairs: int
+
+    @property
+    def ends_many(self) -> bool:
+        """T-17: more than a tenth of the pairs, and more than one."""
+        return len(self.ended) > max(1, self.pairs / 10)
 
 
 class PeopleRows:
@@ -87,6 +94,7 @@ class PeopleRows:
             begun=tuple(sorted(pairs.keys() - old_pairs.keys())),
             ended=ended,
             cancels=self._booked(ended),
+            pairs=len(old_pairs),
         )
 
     def _booked(self, pairs: Collection[str]) -> int:
