@@ -78,7 +78,7 @@ class Between:
                 shelf.entries[name].cancelled = True
                 self._google._touch(shelf.entries[name])
             return
-        entry = shelf.entries.setdefault(name, Entry(name, mail.organizer, {}))
+        entry = shelf.entries.setdefault(name, Entry(name, mail.organizer, {}, uid=mail.uid))
         times = {"start": mail.start, "end": mail.end}
         stamps = {side: {"dateTime": at.isoformat(), "timeZone": "UTC"} for side, at in times.items()}
         entry.told, entry.cancelled = {"summary": "Invitation", **stamps}, False

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.providers.contract import CalendarContract, MailerContract
+from tests.providers.contract import WINDOW, CalendarContract, Hands, MailerContract, draft, span
 from tests.worlds import KEY
-from worker.domain.model import Address
+from worker.domain.model import Address, Answer
 from worker.providers import gmail, google
+from worker.providers.base import CalendarProvider
 from worker.providers.gmail import GmailMailer
 from worker.providers.google import GoogleCalendar
 from worker.providers.googleauth import ACCOUNT_SCOPES, OWN, READ, SEND, TokenFolder
+from worker.providers.identities import KnownIdentities
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,61 @@ class TestDelegated(CalendarContract):
 
     guests_can_move = False
     hand_moves_ask_anew = False
+
+
+class TestAliasesOfThePeopleFile(CalendarContract):
+    """Google shows everybody under another address than the one they are invited by; the people file knows both."""
+
+    guests_can_move = False
+    hand_moves_ask_anew = False
+
+    @pytest.fixture
+    def identities(self) -> KnownIdentities:
+        return KnownIdentities()
+
+    @pytest.fixture
+    def hands(self, double: Google, identities: KnownIdentities) -> GoogleHands:
+        return Aliased(double, identities)
+
+    @pytest.fixture
+    def provider(self, section: dict[str, Any], identities: KnownIdentities) -> Iterator[GoogleCalendar]:
+        calendar = google.calendar({**section, "identities": identities})
+        yield calendar
+        calendar.close()
+
+
+class Aliased(GoogleHands):
+    """People whose other addresses are known from the beginning."""
+
+    def __init__(self, double: Google, identities: KnownIdentities) -> None:
+        super().__init__(double.calendars, aliased=True)
+        self._identities = identities
+
+    def person(self, zone: str = "UTC") -> Address:
+        address = super().person(zone)
+        self._identities.learn(address, self.shown_as(address))
+        return address
+
+
+class TestAliasesThatNobodyTold(CalendarContract):
+    """The same, and nobody says so: the form is learned from the answer to our own invitation."""
+
+    guests_can_move = False
+    hand_moves_ask_anew = False
+
+    @pytest.fixture
+    def hands(self, double: Google) -> GoogleHands:
+        return GoogleHands(double.calendars, aliased=True)
+
+    def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
+        """T-9: a meeting of others is with whoever Google says, until an invitation of ours tells who that is."""
+        dana, sam = hands.person(), hands.person()
+        hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
+        [event] = provider.changes(dana, None, WINDOW).events
+        assert (event.organizer, list(event.answers.values())) == (dana, [Answer.ACCEPTED])
+        provider.create(dana, draft(dana, sam, span=span(9, 10)))
+        answers = {one.key: dict(one.answers) for one in provider.changes(dana, None, WINDOW).events}
+        assert answers[None] == {sam: Answer.ACCEPTED}
 
 
 class Connecting(GoogleHands):

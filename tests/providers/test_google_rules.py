@@ -28,7 +28,7 @@ from worker.errors import (
 from worker.providers import gmail, google, googleevents
 from worker.providers.gmail import GmailMailer
 from worker.providers.google import GoogleCalendar
-from worker.providers.googleauth import ACCOUNT_SCOPES, OWN, READ, SEND, TokenFolder
+from worker.providers.googleauth import ACCOUNT_SCOPES, CALENDARS, OWN, READ, SEND, TokenFolder
 
 LIST, INSERT, PATCH, DELETE, GET = (f"calendar.events.{one}" for one in ("list", "insert", "patch", "delete", "get"))
 QUERY, SENDING = "calendar.freebusy.query", "gmail.users.messages.send"
@@ -192,16 +192,34 @@ def test_1_12_where_meet_is_not_offered_it_is_booked_without(
     double: Google, telling: GoogleCalendar, hands: GoogleHands, told: list[tuple[str, str]]
 ) -> None:
     """The conversation matters more than its link; the operator hears of it, by one cause for the whole company."""
-    double.plan.add(INSERT, "invalid", status=400, message="Invalid conference type value.", times=1)
     dana, sam = hands.person(), hands.person()
+    double.calendars.without_meet.add(dana)
     wanted = draft(dana, sam, video=True)
     event = telling.create(dana, wanted)
     assert event.answers == {sam: Answer.NEEDS_ACTION} and "hangoutLink" not in hands.get(dana, event.ref.id)
-    double.plan.add(PATCH, "invalid", status=400, message="Invalid conference type value.", times=1)
     moved = telling.update(event.ref, replace(wanted, span=span(11, 10)))
     assert moved.span == span(11, 10)
     assert {cause for cause, _ in told} == {"google-meet"}
     assert dana in told[0][1] and "admin.google.com" in told[0][1] and "\n" not in told[0][1]
+
+
+def test_1_3_a_meet_link_that_is_still_being_made_is_left_alone(
+    double: Google, telling: GoogleCalendar, hands: GoogleHands, told: list[tuple[str, str]]
+) -> None:
+    """It comes later and moves the version; a change meanwhile neither asks for a second one nor loses it."""
+    double.calendars.meet_takes_time = True
+    dana = hands.person()
+    event = telling.create(dana, wanted := draft(dana, video=True))
+    assert "hangoutLink" not in hands.get(dana, event.ref.id)
+    moved = telling.update(event.ref, replace(wanted, span=span(11, 10)))
+    double.calendars.finish_meet()
+    link = hands.get(dana, event.ref.id)["hangoutLink"]
+    with pytest.raises(Conflict):
+        telling.update(moved.ref, replace(wanted, span=span(12, 10)))
+    seen = telling.find(dana, wanted.key)
+    assert seen is not None and seen.ref.etag != moved.ref.etag
+    telling.update(seen.ref, replace(wanted, span=span(12, 10)))
+    assert hands.get(dana, event.ref.id)["hangoutLink"] == link and told == []
 
 
 def test_another_refusal_of_an_event_is_none_of_its_link(
@@ -315,6 +333,64 @@ def test_an_update_that_changes_no_guest_writes_none(
     event = provider.create(dana, wanted := draft(dana, sam))
     provider.update(event.ref, replace(wanted, subject="Talk"))
     assert ["attendees" in call.body for call in calls(double, PATCH)] == [False]
+
+
+# --- who somebody is ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="aliased")
+def hands_of_aliases(double: Google) -> GoogleHands:
+    return GoogleHands(double.calendars, aliased=True)
+
+
+def test_an_update_uninvites_nobody_whom_google_calls_otherwise(
+    double: Google, section: dict[str, Any], aliased: GoogleHands
+) -> None:
+    """Not even by a process that knows nothing of their other name: the answer stays while the time does, nobody is
+    told of a cancellation, and the name is learned with the next invitation."""
+    dana, sam = aliased.person(), aliased.person()
+    event = google.calendar(section).create(dana, wanted := draft(dana, sam))
+    aliased.answer(dana, sam, wanted.key, Answer.ACCEPTED)
+    later = google.calendar(section)  # another process, which has learned nothing
+    seen = later.find(dana, wanted.key)
+    assert seen is not None and seen.ref.id == event.ref.id
+    renamed = later.update(seen.ref, replace(wanted, subject="Talk"))
+    assert list(renamed.answers.values()) == [Answer.ACCEPTED]
+    moved = later.update(renamed.ref, replace(wanted, span=span(11, 13)))
+    assert moved.answers == {sam: Answer.NEEDS_ACTION}
+    assert [notice.what for notice in double.calendars.notices if notice.to == sam][:1] == ["invitation"]
+    assert "cancellation" not in {notice.what for notice in double.calendars.notices}
+    assert [one["email"] for one in aliased.get(dana, event.ref.id)["attendees"]] == [aliased.shown_as(sam)]
+
+
+def test_another_guest_is_not_taken_for_ours(provider: GoogleCalendar, hands: GoogleHands) -> None:
+    """The manager put somebody else in our guest's place: that is no other name of our guest."""
+    dana, sam = hands.person(), hands.person()
+    event = provider.create(dana, wanted := draft(dana, sam))
+    hands.patch(dana, event.ref.id, attendees=[{"email": "max@elsewhere.example"}])
+    seen = provider.find(dana, wanted.key)
+    assert seen is not None
+    moved = provider.update(seen.ref, replace(wanted, span=span(11, 13)))
+    assert set(moved.answers) == {sam, "max@elsewhere.example"}
+
+
+def test_our_event_is_told_apart_in_free_busy_of_whoever_google_calls_otherwise(
+    double: Google, alone: dict[str, Any], aliased: GoogleHands
+) -> None:
+    dana, sam = aliased.person(), aliased.person()
+    connect(double, alone, dana)
+    provider = google.calendar(alone)
+    wanted = draft(dana, sam)
+    provider.create(dana, wanted)
+    assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [wanted.key]
+
+
+def test_a_copy_of_our_event_under_another_id_is_known_by_its_ical_uid() -> None:
+    name = googleevents.event_id("s7.1")
+    copy = {"id": "_abc123", "iCalUID": f"{name}@google.com", "organizer": {"email": "dana@corp.example"}}
+    assert googleevents.key_of(copy) == "s7.1"
+    assert googleevents.show({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is Show.BUSY
+    assert googleevents.key_of({**copy, "organizer": {"self": True}}) is None, "whoever organizes it, it is not ours"
 
 
 # --- what changed (1.6) ---------------------------------------------------------------------------------------------
@@ -611,6 +687,30 @@ def test_1_12_what_names_a_person_for_the_quota_cannot_be_guessed(
         google.calendar({**section, "keys": keys}).find(dana, "s1.1")
     first, same, other, bare = (call.query["quotaUser"] for call in calls(double, GET))
     assert first == same and len({first, other, bare}) == 3
+
+
+def test_1_12_a_company_does_not_share_the_quota_of_one_user(
+    double: Google, provider: GoogleCalendar, hands: GoogleHands
+) -> None:
+    """As many people as one user may have requests: each is asked with a quota of their own."""
+    double.quota.per_user = 20
+    people = [hands.person() for _ in range(30)]
+    found = provider.free_busy(people, WINDOW)
+    assert all(one.known for one in found.values())
+    assert {len(times) for user, times in double.quota.used.items() if user} == {1}
+
+
+def test_1_12_what_google_counts_and_what_is_paced_is_the_same(
+    double: Google, section: dict[str, Any], hands: GoogleHands
+) -> None:
+    """Below the limit of one person nobody is refused, and above it Google is not even asked."""
+    double.quota.per_user = 10
+    provider = google.calendar({**section, "per_person": 10})
+    dana, kim = hands.person(), hands.person()
+    for person in [dana, kim] * 10:
+        provider.find(person, "s1.1")
+    with pytest.raises(RateLimited, match="Enough was asked"):
+        provider.find(dana, "s1.1")
 
 
 # --- throttling and faults (1.12) -----------------------------------------------------------------------------------
@@ -970,10 +1070,24 @@ def test_a_check_says_that_somebody_has_no_google_calendar(
 ) -> None:
     """A finding of its own: it is neither the scope nor the API that lacks."""
     dana = hands.person()
-    double.plan.add("calendar.", "notACalendarUser", message="The user must be signed up for Google Calendar.")
+    double.calendars.without_calendar.add(dana)
     [failed] = [one for one in provider.check(dana) if not one.ok]
     assert failed.what == f"{dana} has a Google Calendar"
     assert "Apps > Google Workspace > Calendar" in failed.remedy and dana in failed.remedy
+
+
+def test_a_check_looks_whether_meet_is_offered(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
+    """Where the scope for it is granted; else nothing is known, which is no fault. Without video nobody asks."""
+    dana, kim = hands.person(), hands.person()
+    double.calendars.without_meet.add(kim)
+    provider = google.calendar(section)
+    [unknown] = [one for one in provider.check(kim) if "Meet" in one.what]
+    assert unknown.ok and CALENDARS in unknown.what
+    double.tokens.granted |= {CALENDARS}
+    assert all(one.ok for one in provider.check(dana))
+    [failed] = [one for one in provider.check(kim) if not one.ok]
+    assert failed.what == f"Google Meet is offered to {kim}" and "Google Meet" in failed.remedy
+    assert all(one.ok for one in google.calendar({**section, "video": False}).check(kim))
 
 
 def test_a_check_of_mail_sends_none(double: Google, section: dict[str, Any]) -> None:

@@ -157,10 +157,7 @@ class GoogleDesk:
         raise LookupError(f"{self.owner} finds no {title!r} at {span.start}")
 
     def _items(self) -> Iterator[dict[str, Any]]:
-        shelf = self._double.calendars.shelves[self.owner]
-        for entry in shelf.entries.values():
-            if entry.stands_with(self.owner):
-                yield entry.shown(self.owner)
+        yield from self._double.calendars.shown_to(self.owner)
 
     # --- for whoever wants to look at it ----------------------------------------------------------------------------
 

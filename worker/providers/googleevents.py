@@ -238,21 +238,20 @@ def conference(draft: EventDraft) -> dict[str, Any]:
 
 def amend(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> dict[str, Any]:
     """What to change of our event so that it is what the draft says. When the time changes everybody is asked anew;
-    else answers stay, and the guests are not written at all. Whom people added stays, as they added them."""
+    else the guests are not written at all, and their answers stay. Whom people added stays, as they added them."""
     fields = _fields(draft)
     body = {**fields, **{name: _instead(fields[name]) for name in ("start", "end")}}
-    moved = not stands(item, draft, zone)
-    known = answers(item, draft.organizer.email, identities)
-    missing = [_invited(guest) for guest in draft.guests if guest.email not in known]
-    if moved or missing:  # Google takes the whole list in place of the one before
-        body["attendees"] = [*(_kept(guest, ask=moved) for guest in item.get("attendees") or ()), *missing]
+    if not stands(item, draft, zone):  # Google takes the whole list in place of the one before
+        known = answers(item, draft.organizer.email, identities)
+        missing = [_invited(guest) for guest in draft.guests if guest.email not in known]
+        body["attendees"] = [*map(_asked_anew, item.get("attendees") or ()), *missing]
     return body
 
 
-def _kept(guest: Item, *, ask: bool) -> dict[str, Any]:
-    """A guest as it was read; with `ask` a person's answer is void."""
+def _asked_anew(guest: Item) -> dict[str, Any]:
+    """A guest as it was read, but a person's answer, which is void."""
     kept = {name: guest[name] for name in _WRITABLE if name in guest}
-    if ask and not _flag(guest, "resource") and not _flag(guest, "organizer"):
+    if not _flag(guest, "resource") and not _flag(guest, "organizer"):
         kept["responseStatus"] = _SAID[Answer.NEEDS_ACTION]
     return kept
 

@@ -3,40 +3,36 @@
 import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.doubles.google.entries import Entry, Span, refuse_unfit
+from tests.doubles.google.conferences import completed, conference_wanted
+from tests.doubles.google.directory import about_calendar, about_settings, in_list
+from tests.doubles.google.entries import Entry, View
+from tests.doubles.google.fitness import refuse_unfit
+from tests.doubles.google.freebusy import free_busy
+from tests.doubles.google.listing import SAME, begins_sync, is_wanted, refuse_question
 from tests.doubles.google.schema import Call, Refusal, bad
+from tests.doubles.google.shelves import Shelf
+from tests.doubles.google.zones import zone_named
+from worker.clock import Clock, utcnow
 
 EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-#: What can't stand beside a sync token.
-FORBIDDEN = (
-    "iCalUID",
-    "orderBy",
-    "privateExtendedProperty",
-    "q",
-    "sharedExtendedProperty",
-    "timeMin",
-    "timeMax",
-    "updatedMin",
+SHARED = (
+    "summary",
+    "description",
+    "start",
+    "end",
+    "location",
+    "recurrence",
+    "visibility",
+    "guestsCanModify",
+    "conferenceData",
 )
-#: How far free/busy may be asked for at once.
-FARTHEST = timedelta(days=62)
-SHARED = ("summary", "description", "start", "end", "location", "recurrence", "visibility", "guestsCanModify")
-
-
-@dataclass(slots=True)
-class Shelf:
-    """One person's calendar."""
-
-    owner: str
-    zone: ZoneInfo
-    entries: dict[str, Entry] = field(default_factory=dict)
-    touched: dict[str, tuple[int, Entry]] = field(default_factory=dict)
-    hidden: bool = False  #: not even free and busy is shown to others
+#: What everybody has for themselves on their copy.
+OWN = ("reminders", "colorId", "transparency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +52,36 @@ class Mark:
     calendar: str
     tick: int
     since: datetime | None
-    given: dict[str, str]
+    given: dict[str, Any]
 
 
 class Calendars:
     """Everybody's calendars. `do` is what the API is asked; the rest is what people do with their own programs."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = utcnow) -> None:
         self.shelves: dict[str, Shelf] = {}
         self.notices: list[Notice] = []
         self.suspended: set[str] = set()
+        self.without_calendar: set[str] = set()  #: accounts for which Google Calendar is off
+        self.without_meet: set[str] = set()
+        self.meet_takes_time = False  #: links are made later, by `finish_meet`
         self.page_size = 2500
         self.empty_pages = False  #: every page but the last one is empty
+        self._clock = clock
+        self._shown_as: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
         self._tick = 0
         self._marks: dict[str, Mark] = {}
         self._pages: dict[str, tuple[list[Any], str]] = {}
 
     # --- people -----------------------------------------------------------------------------------------------------
 
-    def add_person(self, email: str, zone: str = "UTC") -> None:
+    def add_person(self, email: str, zone: str = "UTC", *, shown_as: str = "") -> None:
+        """`shown_as`: the account's first address; whatever else it is written to under comes back as this one."""
         self.shelves.setdefault(email, Shelf(email, ZoneInfo(zone)))
+        if shown_as:
+            self._shown_as[email] = shown_as
+            self._owners[shown_as.lower()] = email
 
     def active(self, email: str) -> bool:
         """Whether that person is in the domain and not suspended."""
@@ -85,27 +91,61 @@ class Calendars:
         """Every sync token given out for this calendar is dead."""
         self._marks = {name: mark for name, mark in self._marks.items() if mark.calendar != calendar}
 
+    def shown_to(self, owner: str) -> list[dict[str, Any]]:
+        """Everything on that person's calendar, series unexpanded, as its owner sees it."""
+        shelf = self.shelves[owner]
+        view = View(owner, shelf.zone, self.name)
+        return [entry.shown(view) for entry in list(shelf.entries.values()) if entry.stands_with(owner)]
+
+    def finish_meet(self) -> None:
+        """Every link that was still being made is there."""
+        for entry in {id(one): one for shelf in self.shelves.values() for one in shelf.entries.values()}.values():
+            if (entry.conference.get("createRequest") or {}).get("status") == {"statusCode": "pending"}:
+                entry.conference = completed(entry.conference, entry.id)
+                self._touch(entry)
+
+    def _key(self, address: str) -> str:
+        """Whose address it is."""
+        return self._owners.get(address.lower(), address.lower())
+
+    def name(self, key: str) -> str:
+        """The address by which a person is shown."""
+        return self._shown_as.get(key, key)
+
     # --- the API ----------------------------------------------------------------------------------------------------
 
     def do(self, who: str, call: Call, *, service_account: bool = False) -> Any:
         """Raises Refusal."""
+        if who in self.without_calendar:
+            message = "The user must be signed up for Google Calendar."
+            raise Refusal(403, "notACalendarUser", message, domain="calendar")
+        _, kind, method = call.method.split(".", 2)
         if call.method == "calendar.freebusy.query":
-            return self._free_busy(who, call.body)
-        calendar = call.path["calendarId"]
-        shelf = self._shelf(who, who if calendar == "primary" else calendar)
+            return free_busy(call.body, lambda name: self._asked_about(who, name))
+        if kind == "settings":
+            return about_settings(call, str(self.shelves[who].zone))
+        if call.method == "calendar.calendarList.list":
+            return {"kind": "calendar#calendarList", "etag": '"1"', "items": [in_list(self._about(self.shelves[who]))]}
+        calendar = call.path.get("calendarId", "primary")
+        shelf = self._shelf(who, who if calendar == "primary" else self._key(calendar))
+        if call.method in ("calendar.calendars.get", "calendar.calendarList.get"):
+            return self._about(shelf) if kind == "calendars" else in_list(self._about(shelf))
         acts: dict[str, Callable[[], Any]] = {
             "list": lambda: self._list(shelf, call),
-            "get": lambda: self._entry(shelf, call.path["eventId"]).shown(shelf.owner),
+            "get": lambda: self._get(shelf, call),
             "instances": lambda: self._instances(shelf, call),
             "insert": lambda: self._insert(shelf, call, service_account),
             "patch": lambda: self._patch(shelf, call),
             "update": lambda: self._patch(shelf, call, whole=True),
             "delete": lambda: self._delete(shelf, call),
         }
-        act = acts.get(call.method.rpartition(".")[2])
-        if act is None or not call.method.startswith("calendar.events."):
+        act = acts.get(method)
+        if act is None or kind != "events":
             raise Refusal(501, "notImplemented", f"The double does not know {call.method}.")
         return act()
+
+    def _about(self, shelf: Shelf) -> dict[str, Any]:
+        return about_calendar(self.name(shelf.owner), str(shelf.zone), meet=shelf.owner not in self.without_meet)
 
     def _shelf(self, who: str, calendar: str) -> Shelf:
         shelf = self.shelves.get(calendar)
@@ -113,21 +153,32 @@ class Calendars:
             raise Refusal(404, "notFound", "Not Found")
         return shelf
 
-    def _entry(self, shelf: Shelf, name: str) -> Entry:
-        found = shelf.entries.get(name)
-        if found is None and "_" in name:
-            found = self._occurrence(shelf, name)
-        if found is None:
-            raise Refusal(404, "notFound", "Not Found")
-        return found
-
-    def _occurrence(self, shelf: Shelf, name: str) -> Entry | None:
-        series = shelf.entries.get(name.rpartition("_")[0])
-        if series is None or not series.recurs:
+    def _asked_about(self, who: str, calendar: str) -> Shelf | None:
+        """The calendar of which somebody asks for free and busy, when they may."""
+        shelf = self.shelves.get(who if calendar == "primary" else self._key(calendar))
+        if shelf is None or (shelf.hidden and who != shelf.owner) or shelf.owner in self.without_calendar:
             return None
-        if name in series.exceptions:
-            return series.exceptions[name]
-        return next((one for one in series.occurrences(EVER, shelf.zone) if one.id == name), None)
+        return shelf
+
+    def _view(self, shelf: Shelf, call: Call) -> View:
+        """How the answer shows events. Raises Refusal for a zone that does not exist."""
+        zone = zone_named(call.query.get("timeZone"), shelf.zone, "timeZone")
+        return View(shelf.owner, zone, self.name, int(call.query.get("maxAttendees", 0)))
+
+    def _entry(self, shelf: Shelf, name: str) -> Entry:
+        entry = shelf.entries.get(name)
+        if entry is None and "_" in name:
+            series = shelf.entries.get(name.rpartition("_")[0])
+            entry = series.occurrence_named(name, shelf.zone) if series is not None and series.recurs else None
+        if entry is None:
+            raise Refusal(404, "notFound", "Not Found")
+        return entry
+
+    def _get(self, shelf: Shelf, call: Call) -> dict[str, Any]:
+        entry = self._entry(shelf, call.path["eventId"])
+        if call.none_match and call.none_match in ("*", entry.etag):
+            raise Refusal(304, "notModified", "Not Modified")
+        return entry.shown(self._view(shelf, call))
 
     # --- writing ---
 
@@ -136,69 +187,93 @@ class Calendars:
         if service_account and told.get("attendees"):
             message = "Service accounts cannot invite attendees without Domain-Wide Delegation of Authority."
             raise Refusal(403, "forbiddenForServiceAccounts", message, domain="calendar")
-        refuse_unfit(told)
+        refuse_unfit(told, shelf.zone)
         name = told.pop("id", None) or secrets.token_hex(13)
         if name in shelf.entries:
             raise Refusal(409, "duplicate", "The requested identifier already exists.")
-        entry = Entry(name, shelf.owner, {})
+        now = self._clock()
+        entry = Entry(name, shelf.owner, {}, uid=told.pop("iCalUID", ""), created=now, updated=now)
         self._write(entry, shelf, told, call, "invitation")
-        return entry.shown(shelf.owner)
+        return entry.shown(self._view(shelf, call))
 
     def _patch(self, shelf: Shelf, call: Call, *, whole: bool = False) -> dict[str, Any]:
         entry = self._entry(shelf, call.path["eventId"])
-        if call.etag and call.etag not in ("*", entry.etag):
-            raise Refusal(412, "conditionNotMet", "Precondition Failed", location=("header", "If-Match"))
+        self._refuse_stale(entry, call)
         if not entry.stands_with(shelf.owner):
             raise Refusal(403, "forbidden", "Forbidden")
+        view = self._view(shelf, call)
         if entry.organizer != shelf.owner:
-            return self._answered_by(entry, shelf, call.body)
-        current = {} if whole else deepcopy(entry.told)
-        told = merged(current, call.body)
-        if not whole and "attendees" not in call.body and entry.guests:
-            told["attendees"] = list(entry.guests.values())
+            return self._changed_by_guest(entry, view, call)
+        body = {name: value for name, value in call.body.items() if name not in ("id", "iCalUID")}
+        told = merged({} if whole else deepcopy(entry.told), body)
+        if entry.guests and (body.get("attendeesOmitted") or (not whole and "attendees" not in body)):
+            told["attendees"] = [{**guest, "email": one} for one, guest in entry.guests.items()]
         if told.get("status") == "cancelled":
             return self._cancelled(entry, shelf, call)
-        refuse_unfit(told)
-        self._write(entry, shelf, told, call, "update")
-        return entry.shown(shelf.owner)
+        refuse_unfit(told, shelf.zone)
+        self._write(entry, shelf, told, call, "update", whole=whole)
+        return entry.shown(view)
 
-    def _answered_by(self, entry: Entry, shelf: Shelf, told: dict[str, Any]) -> dict[str, Any]:
-        if any(name in told for name in SHARED):
-            raise Refusal(
-                403,
-                "forbiddenForNonOrganizer",
-                "Shared properties can only be changed by the organizer.",
-                domain="calendar",
-            )
-        mine = next((one for one in told.get("attendees") or () if one["email"].lower() == shelf.owner), None)
-        if mine:
-            entry.guests[shelf.owner]["responseStatus"] = mine["responseStatus"]
+    @staticmethod
+    def _refuse_stale(entry: Entry, call: Call) -> None:
+        if call.etag and call.etag not in ("*", entry.etag):
+            raise Refusal(412, "conditionNotMet", "Precondition Failed", location=("header", "If-Match"))
+
+    def _changed_by_guest(self, entry: Entry, view: View, call: Call) -> dict[str, Any]:
+        """What a guest may change on their copy: the answer, and what is their own."""
+        who, told, shown = view.who, call.body, entry.shown(view)
+        if any(name in told and told[name] != shown.get(name) for name in SHARED):
+            message = "Shared properties can only be changed by the organizer."
+            raise Refusal(403, "forbiddenForNonOrganizer", message, domain="calendar")
+        mine: dict[str, Any] = next((one for one in told.get("attendees") or () if self._key(one["email"]) == who), {})
+        said: dict[str, Any] = {
+            name: mine[name] for name in ("responseStatus", "comment", "additionalGuests") if name in mine
+        }
+        entry.guests[who] = {**entry.guests[who], **said}
+        entry.own[who] = {**entry.own.get(who, {}), **{name: told[name] for name in OWN if name in told}}
+        private = (told.get("extendedProperties") or {}).get("private") or {}
+        entry.private[who] = merged(entry.private.get(who, {}), private)
+        self._keep_exception(entry, who)
         self._touch(entry)
-        return entry.shown(shelf.owner)
+        return entry.shown(view)
 
-    def _write(self, entry: Entry, shelf: Shelf, told: dict[str, Any], call: Call, what: str) -> None:
+    def _write(
+        self, entry: Entry, shelf: Shelf, told: dict[str, Any], call: Call, what: str, *, whole: bool = False
+    ) -> None:
         before = {who: dict(one) for who, one in entry.guests.items()}
         moved = bool(entry.told) and (entry.told.get("start"), entry.told.get("end")) != (told["start"], told["end"])
-        private = (told.pop("extendedProperties", None) or {}).get("private")
-        if private is not None:
-            entry.private[shelf.owner] = {**entry.private.get(shelf.owner, {}), **private}
-        guests = {one["email"].lower(): dict(one) for one in told.pop("attendees", None) or ()}
-        for email, one in guests.items():
-            one["email"] = email
+        if call.query.get("conferenceDataVersion") == 1 and "conferenceData" in call.body:
+            options = {"offered": shelf.owner not in self.without_meet, "pending": self.meet_takes_time}
+            entry.conference = conference_wanted(call.body, entry.conference, entry.id, **options)
+        guests = {self._key(one["email"]): dict(one) for one in told.pop("attendees", None) or ()}
+        for key, one in guests.items():
+            one["email"] = key
             one.setdefault("responseStatus", "needsAction")
-        conference = told.pop("conferenceData", None)
-        if conference and call.query.get("conferenceDataVersion") == 1:
-            told["conferenceData"] = conference
-            told["hangoutLink"] = f"https://meet.google.com/{entry.id[-12:]}"
-        entry.told, entry.guests = told, guests
+        self._keep_own(entry, shelf.owner, told, call.body, whole=whole)
+        entry.told = {name: value for name, value in told.items() if name not in ("conferenceData", "attendeesOmitted")}
+        entry.guests = guests
         if moved:
             entry.hidden.clear()
+            entry.sequence += 1
         self._place(entry, shelf, gone=before.keys() - guests.keys())
         for email in guests:
             if email not in before or moved:
                 self._decline_when_away(entry, email)
         self._touch(entry, *before)
-        self._notify(entry, call, what, before.keys() | guests.keys() if what == "update" else guests)
+        self._notify(entry, call, "cancellation", [who for who in before if who not in guests])
+        self._notify(entry, call, "invitation", [who for who in guests if who not in before])
+        if what == "update":
+            self._notify(entry, call, "update", [who for who in guests if who in before])
+
+    @staticmethod
+    def _keep_own(entry: Entry, who: str, told: dict[str, Any], body: dict[str, Any], *, whole: bool) -> None:
+        """Take the organizer's reminders, colour and private properties out of what all share."""
+        told.pop("extendedProperties", None)
+        properties = body.get("extendedProperties") or {}
+        entry.private[who] = merged({} if whole else entry.private.get(who, {}), properties.get("private") or {})
+        entry.shared = merged({} if whole else entry.shared, properties.get("shared") or {})
+        own = {} if whole else entry.own.get(who, {})
+        entry.own[who] = {**own, **{name: told.pop(name) for name in ("reminders", "colorId") if name in told}}
 
     def _place(self, entry: Entry, shelf: Shelf, gone: Iterable[str]) -> None:
         if entry.series:
@@ -211,6 +286,11 @@ class Calendars:
             if who in self.shelves and self.shelves[who].entries.get(entry.id) is entry:
                 self.shelves[who].touched[entry.id] = (self._tick + 1, entry)
                 del self.shelves[who].entries[entry.id]
+
+    def _keep_exception(self, entry: Entry, who: str) -> None:
+        """A guest changed one occurrence: it is no longer as its series has it."""
+        if entry.series:
+            self.shelves[who].entries[entry.series].exceptions[entry.id] = entry
 
     def _decline_when_away(self, entry: Entry, email: str) -> None:
         """Out of office with auto-decline answers before anybody else can."""
@@ -230,11 +310,11 @@ class Calendars:
         entry = self._entry(shelf, call.path["eventId"])
         if not entry.stands_with(shelf.owner):
             raise Refusal(410, "deleted", "Resource has been deleted")
-        if call.etag and call.etag not in ("*", entry.etag):
-            raise Refusal(412, "conditionNotMet", "Precondition Failed", location=("header", "If-Match"))
+        self._refuse_stale(entry, call)
         if entry.organizer != shelf.owner:
             entry.hidden.add(shelf.owner)
             entry.guests[shelf.owner]["responseStatus"] = "declined"
+            self._keep_exception(entry, shelf.owner)
             self._touch(entry)
             return
         self._cancelled(entry, shelf, call)
@@ -245,11 +325,11 @@ class Calendars:
             shelf.entries[entry.series].exceptions[entry.id] = entry
         self._touch(entry)
         self._notify(entry, call, "cancellation", entry.guests)
-        return entry.tombstone()
+        return entry.tombstone(self._view(shelf, call))
 
     def _touch(self, entry: Entry, *also: str) -> None:
         self._tick += 1
-        entry.tick = self._tick
+        entry.tick, entry.updated = self._tick, self._clock()
         for who in {*entry.holders(), *also}:
             shelf = self.shelves.get(who)
             if shelf and (entry.series or shelf.entries.get(entry.id) is entry):
@@ -257,35 +337,29 @@ class Calendars:
                 shelf.touched[entry.id] = (self._tick, entry)
 
     def _notify(self, entry: Entry, call: Call, what: str, guests: Iterable[str]) -> None:
-        wanted = str(call.query.get("sendUpdates", ""))
-        told = {"all": True, "externalOnly": False}.get(wanted, False)
-        for email in guests:
-            external = email not in self.shelves
-            if email != entry.organizer and (told or (wanted == "externalOnly" and external)):
-                self.notices.append(Notice(what, email, entry.id, wanted))
+        wanted = str(call.query.get("sendUpdates") or ("all" if call.query.get("sendNotifications") else ""))
+        for key in guests:
+            external = key not in self.shelves
+            if key != entry.organizer and (wanted == "all" or (wanted == "externalOnly" and external)):
+                self.notices.append(Notice(what, key, entry.id, wanted))
 
     # --- reading ---
 
     def _list(self, shelf: Shelf, call: Call) -> dict[str, Any]:
-        asked = call.query
+        asked, view = call.query, self._view(shelf, call)
         if "pageToken" in asked:
-            return self._page(shelf, asked)
-        if asked.get("orderBy") == "startTime" and not asked.get("singleEvents"):
-            raise bad("The requested ordering is not available for the particular query.", "badRequest", "orderBy")
-        start, end = asked.get("timeMin"), asked.get("timeMax")
-        if start and end and end <= start:
-            raise bad("The specified time range is empty.", "timeRangeEmpty", "timeMax")
-        items = self._since(shelf, call) if "syncToken" in asked else self._everything(shelf, call)
+            return self._page(shelf, view, asked)
+        refuse_question(asked, self._clock())
+        items = self._since(shelf, view, call) if "syncToken" in asked else self._everything(shelf, view, call)
         mark = ""
-        if not asked.get("orderBy") and not asked.get("q"):
+        if begins_sync(asked):
             mark = secrets.token_urlsafe(12)
-            since = self._marks[asked["syncToken"]].since if "syncToken" in asked else start
-            kept = {"singleEvents": str(asked.get("singleEvents", False))}
-            self._marks[mark] = Mark(shelf.owner, self._tick, since, kept)
-        return self._page(shelf, asked, items, mark)
+            since = self._marks[asked["syncToken"]].since if "syncToken" in asked else asked.get("timeMin")
+            self._marks[mark] = Mark(shelf.owner, self._tick, since, {name: asked.get(name) for name in SAME})
+        return self._page(shelf, view, asked, items, mark)
 
     def _page(
-        self, shelf: Shelf, asked: dict[str, Any], items: list[Any] | None = None, mark: str = ""
+        self, shelf: Shelf, view: View, asked: dict[str, Any], items: list[Any] | None = None, mark: str = ""
     ) -> dict[str, Any]:
         if items is None:
             token = asked["pageToken"]
@@ -295,8 +369,9 @@ class Calendars:
         size = min(int(asked.get("maxResults", 250)), self.page_size)
         answer: dict[str, Any] = {
             "kind": "calendar#events",
-            "summary": shelf.owner,
-            "timeZone": str(shelf.zone),
+            "summary": self.name(shelf.owner),
+            "updated": f"{self._clock():%Y-%m-%dT%H:%M:%S}.000Z",
+            "timeZone": str(view.zone),
             "accessRole": "owner",
             "defaultReminders": [],
             "etag": f'"p{self._tick}"',
@@ -312,133 +387,74 @@ class Calendars:
             answer["nextSyncToken"] = mark
         return answer
 
-    def _since(self, shelf: Shelf, call: Call) -> list[Any]:
+    def _since(self, shelf: Shelf, view: View, call: Call) -> list[Any]:
         asked = call.query
-        present = [name for name in FORBIDDEN if name in asked]
-        if present or asked.get("showDeleted") is False:
-            name = present[0] if present else "showDeleted"
-            raise bad(f"Sync token cannot be used with other query restrictions ({name}).", "badRequest", name)
         mark = self._marks.get(asked["syncToken"])
         if mark is None or mark.calendar != shelf.owner:
             message = "Sync token is no longer valid, a full sync is required."
             where = ("parameter", "syncToken")
             raise Refusal(410, "fullSyncRequired", message, domain="calendar", location=where)
-        if mark.given["singleEvents"] != str(asked.get("singleEvents", False)):
-            raise bad("The parameters are not those of the first request.", "badRequest", "singleEvents")
+        for name in SAME:
+            if (mark.given[name] or False) != (asked.get(name) or False):
+                raise bad("The parameters are not those of the first request.", "badRequest", name)
         changed = [(tick, entry) for tick, entry in shelf.touched.values() if tick > mark.tick]
-        found = []
+        items: list[Any] = []
         for _, entry in sorted(changed, key=lambda one: one[0]):
             alive = entry.stands_with(shelf.owner) and (entry.series or shelf.entries.get(entry.id) is entry)
             if alive and mark.since and not entry.recurs and entry.span(shelf.zone)[1] <= mark.since:
                 continue
-            found.append(entry.shown(shelf.owner) if alive else entry.tombstone())
-        return found
+            items += self._told_again(entry, shelf, view, asked) if alive else [entry.tombstone(view)]
+        return items
 
-    def _everything(self, shelf: Shelf, call: Call) -> list[Any]:
+    def _told_again(self, entry: Entry, shelf: Shelf, view: View, asked: dict[str, Any]) -> list[Any]:
+        """An event that changed; a series by its occurrences, where single events were asked for."""
+        if not is_wanted(entry, view, {name: asked[name] for name in SAME if name in asked}):
+            return []
+        if not (entry.recurs and asked.get("singleEvents")):
+            return [entry.shown(view)]
+        soon = (EVER[0], self._clock() + timedelta(days=730))
+        return [one.shown(view) for one in entry.occurrences(soon, shelf.zone)]
+
+    def _everything(self, shelf: Shelf, view: View, call: Call) -> list[Any]:
         asked = call.query
         window = (asked.get("timeMin") or EVER[0], asked.get("timeMax") or EVER[1])
-        single = asked.get("singleEvents", False)
-        found: list[Entry] = []
-        for entry in shelf.entries.values():
-            found += self._seen(shelf, entry, window, single=single)
-        wanted = [entry for entry in found if _matches(entry, shelf.owner, asked)]
+        single, deleted = asked.get("singleEvents", False), asked.get("showDeleted", False) or "updatedMin" in asked
+        entries: list[Entry] = []
+        for entry in list(shelf.entries.values()):
+            entries += shelf.seen(entry, window, single=single, deleted=deleted)
+        wanted = [entry for entry in entries if is_wanted(entry, view, asked)]
         if asked.get("orderBy") == "startTime":
             wanted.sort(key=lambda entry: entry.span(shelf.zone)[0])
-        return [entry.shown(shelf.owner) for entry in wanted]
-
-    @staticmethod
-    def _seen(shelf: Shelf, entry: Entry, window: Span, *, single: bool) -> list[Entry]:
-        """An event or its occurrences, as far as they lie in the window and are alive; without expanding, cancelled
-        exceptions are shown as well."""
-        if not entry.stands_with(shelf.owner):
-            return []
-        if not entry.recurs:
-            start, end = entry.span(shelf.zone)
-            return [entry] if end > window[0] and start < window[1] else []
-        within = list(entry.occurrences(window, shelf.zone))
-        if single:
-            return [one for one in within if not one.cancelled]
-        return [entry, *(one for one in within if one.id in entry.exceptions)] if within else []
+        elif asked.get("orderBy") == "updated":
+            wanted.sort(key=lambda entry: (entry.updated, entry.tick))
+        return [entry.shown(view) for entry in wanted]
 
     def _instances(self, shelf: Shelf, call: Call) -> dict[str, Any]:
-        entry = self._entry(shelf, call.path["eventId"])
+        entry, view, asked = self._entry(shelf, call.path["eventId"]), self._view(shelf, call), call.query
+        if "pageToken" in asked:
+            return self._page(shelf, view, asked)
         if not entry.stands_with(shelf.owner):
             raise Refusal(410, "deleted", "Resource has been deleted")
         if not entry.recurs:
             raise bad("This event does not recur.")
-        window = (call.query.get("timeMin") or EVER[0], call.query.get("timeMax") or EVER[1])
-        found = [one.shown(shelf.owner) for one in entry.occurrences(window, shelf.zone) if not one.cancelled]
-        return self._page(shelf, call.query, found)
-
-    # --- free and busy ---
-
-    def _free_busy(self, who: str, told: dict[str, Any]) -> dict[str, Any]:
-        for name in ("timeMin", "timeMax"):
-            if name not in told:
-                raise bad(f"Missing {name} parameter.", "required", name)
-        start, end = (datetime.fromisoformat(told[name]) for name in ("timeMin", "timeMax"))
-        if end <= start:
+        window = (asked.get("timeMin") or EVER[0], asked.get("timeMax") or EVER[1])
+        if window[1] <= window[0]:
             raise bad("The specified time range is empty.", "timeRangeEmpty", "timeMax")
-        if end - start > FARTHEST:
-            raise bad("The requested time range is too long.", "timeRangeTooLong", "timeMax")
-        items = [one["id"] for one in told.get("items") or ()]
-        found = {}
-        for number, one in enumerate(items):
-            if number >= 50:
-                found[one] = _failed("tooManyCalendarsRequested")
-            else:
-                found[one] = self._busy_of(who, one, (start.astimezone(UTC), end.astimezone(UTC)))
-        return {"kind": "calendar#freeBusy", "timeMin": told["timeMin"], "timeMax": told["timeMax"], "calendars": found}
-
-    def _busy_of(self, who: str, calendar: str, window: Span) -> dict[str, Any]:
-        shelf = self.shelves.get(calendar)
-        if shelf is None or (shelf.hidden and who != calendar):
-            return _failed("notFound")
-        blocks: list[list[datetime]] = []
-        for start, end in sorted(self._taken(shelf, window)):
-            if blocks and start <= blocks[-1][1]:
-                blocks[-1][1] = max(blocks[-1][1], end)
-            else:
-                blocks.append([start, end])
-        return {"busy": [{"start": _stamp(start), "end": _stamp(end)} for start, end in blocks]}
-
-    def _taken(self, shelf: Shelf, window: Span) -> Iterable[Span]:
-        for entry in shelf.entries.values():
-            for one in self._seen(shelf, entry, window, single=True):
-                mine = one.guests.get(shelf.owner, {}).get("responseStatus", "accepted")
-                kind = one.told.get("eventType", "default")
-                if one.told.get("transparency") == "transparent" or mine == "declined" or kind == "workingLocation":
-                    continue
-                start, end = one.span(shelf.zone)
-                yield max(start, window[0]), min(end, window[1])
+        listed = list(shelf.seen(entry, window, single=True, deleted=asked.get("showDeleted", False)))
+        if original := asked.get("originalStart"):
+            listed = [one for one in listed if one.began_at(original, shelf.zone)]
+        return self._page(shelf, view, asked, [one.shown(view) for one in listed])
 
 
 def merged(current: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     """What a PATCH makes of it: objects are merged, lists replaced, null removes."""
-    found = dict(current)
+    whole = dict(current)
     for name, value in told.items():
         if value is None:
-            found.pop(name, None)
+            whole.pop(name, None)
         elif isinstance(value, dict):
-            below = found.get(name)
-            found[name] = merged(below if isinstance(below, dict) else {}, value)
+            below = whole.get(name)
+            whole[name] = merged(below if isinstance(below, dict) else {}, value)
         else:
-            found[name] = value
-    return found
-
-
-def _matches(entry: Entry, owner: str, asked: dict[str, Any]) -> bool:
-    wanted = [one.partition("=") for one in asked.get("privateExtendedProperty", ())]
-    private = entry.private.get(owner, {})
-    return all(private.get(name) == value for name, _, value in wanted) and asked.get("iCalUID", "") in (
-        "",
-        f"{entry.id}@google.com",
-    )
-
-
-def _failed(reason: str) -> dict[str, Any]:
-    return {"errors": [{"domain": "global", "reason": reason}], "busy": []}
-
-
-def _stamp(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+            whole[name] = value
+    return whole

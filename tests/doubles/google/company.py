@@ -35,6 +35,7 @@ class GoogleCompany(Served[google.GoogleCalendar]):
         for person in people.values():
             self.google.calendars.add_person(person.email, person.zone)
         self.google.delay = delay
+        self.google.quota.per_user = self.google.quota.per_project = 10**8  # in simulated time a minute holds a day
         self._hands = GoogleHands(self.google.calendars)
         self._folder = TemporaryDirectory()
         key = Path(self._folder.name, "key.json")

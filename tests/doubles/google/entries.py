@@ -1,20 +1,31 @@
 """What stands on calendars: events with their guests' copies, and recurring ones with their exceptions."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
-
-from tests.doubles.google.schema import bad
+from tests.doubles.google.recurrence import rules_of
+from tests.doubles.google.schema import instant
+from tests.doubles.google.zones import instant_of, zone_named
 
 Span = tuple[datetime, datetime]
 _DAY = timedelta(days=1)
-_ID = re.compile(r"[0-9a-v]{5,1024}")
+#: How far a single occurrence may have been moved away from its series.
+_REACH = 60 * _DAY
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How an answer shows events: to whom, in which zone, each person by which address, and so many guests at most."""
+
+    who: str
+    zone: ZoneInfo
+    names: Callable[[str], str] = lambda key: key
+    most_guests: int = 0
 
 
 @dataclass(slots=True)
@@ -23,19 +34,31 @@ class Entry:
 
     id: str
     organizer: str
-    told: dict[str, Any]  #: what was written, without guests and private properties
+    told: dict[str, Any]  #: what all who see it share, without guests
     guests: dict[str, dict[str, Any]] = field(default_factory=dict)
     private: dict[str, dict[str, str]] = field(default_factory=dict)  #: by calendar
     hidden: set[str] = field(default_factory=set)  #: guests who deleted their copy
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  #: reminders and the like, by calendar
+    shared: dict[str, str] = field(default_factory=dict)
+    conference: dict[str, Any] = field(default_factory=dict)
     cancelled: bool = False
     tick: int = 0
     exceptions: dict[str, "Entry"] = field(default_factory=dict)  #: by the id of the occurrence
     series: str = ""
     original: dict[str, str] = field(default_factory=dict)
+    uid: str = ""
+    created: datetime = _EPOCH
+    updated: datetime = _EPOCH
+    sequence: int = 0
 
     @property
     def recurs(self) -> bool:
         return bool(self.told.get("recurrence"))
+
+    @property
+    def ical_uid(self) -> str:
+        """The name that all copies and all occurrences share."""
+        return self.uid or f"{self.series or self.id}@google.com"
 
     def holders(self) -> list[str]:
         """On whose calendars it stands, or stood."""
@@ -47,79 +70,156 @@ class Entry:
     def span(self, zone: ZoneInfo) -> Span:
         return instant_of(self.told["start"], zone), instant_of(self.told["end"], zone)
 
+    def began_at(self, text: str, zone: ZoneInfo) -> bool:
+        """Whether this occurrence was there, before anybody moved it. Raises Refusal."""
+        if "date" in self.original:
+            return text == self.original["date"]
+        return instant(text, "originalStart") == instant_of(self.original, zone)
+
+    def blocks(self, who: str) -> bool:
+        """Whether it takes that person's time."""
+        kind = self.told.get("eventType", "default")
+        answer = self.guests.get(who, {}).get("responseStatus", "accepted")
+        shown = self.own.get(who, {}).get("transparency", self.told.get("transparency"))
+        return shown != "transparent" and answer != "declined" and kind not in ("workingLocation", "birthday")
+
     # --- as a calendar shows it ---
 
-    def shown(self, who: str) -> dict[str, Any]:
+    def shown(self, view: View) -> dict[str, Any]:
         """The whole of it, without what is as it always is."""
+        who = view.who
         if not self.stands_with(who):
-            return self.tombstone()
-        found = {name: deepcopy(value) for name, value in self.told.items() if value not in (None, [], {})}
-        found = {name: value for name, value in found.items() if _DEFAULTS.get(name, ...) != value}
-        found |= {
+            return self.tombstone(view)
+        given = {**self.told, **self.own.get(who, {})}
+        shown = {name: deepcopy(value) for name, value in given.items() if value not in (None, [], {})}
+        shown = {name: value for name, value in shown.items() if _DEFAULTS.get(name, ...) != value}
+        shown |= self._always(view)
+        if self.guests:
+            shown |= self._guests(view)
+        properties = {"private": self.private.get(who), "shared": self.shared}
+        if kept := {name: dict(values) for name, values in properties.items() if values}:
+            shown["extendedProperties"] = kept
+        if self.conference:
+            shown["conferenceData"] = deepcopy(self.conference)
+        if link := next((one["uri"] for one in self.conference.get("entryPoints", ())), ""):
+            shown["hangoutLink"] = link
+        return shown | self._place(view)
+
+    def _always(self, view: View) -> dict[str, Any]:
+        whose = {"email": view.names(self.organizer)} | ({"self": True} if view.who == self.organizer else {})
+        return {
             "kind": "calendar#event",
             "id": self.id,
             "etag": self.etag,
-            "status": found.get("status", "confirmed"),
+            "status": self.told.get("status") or "confirmed",
+            "htmlLink": f"https://www.google.com/calendar/event?eid={self.id}",
+            "created": f"{self.created:%Y-%m-%dT%H:%M:%S}.000Z",
+            "updated": f"{self.updated:%Y-%m-%dT%H:%M:%S}.{self.updated.microsecond // 1000:03d}Z",
+            "creator": dict(whose),
+            "organizer": whose,
+            "iCalUID": self.ical_uid,
+            "sequence": self.sequence,
+            "eventType": self.told.get("eventType") or "default",
+            "reminders": self.own.get(view.who, {}).get("reminders") or {"useDefault": True},
+            "start": _shown_time(self.told["start"], view.zone),
+            "end": _shown_time(self.told["end"], view.zone),
         }
-        found["organizer"] = {"email": self.organizer} | ({"self": True} if who == self.organizer else {})
-        if self.guests:
-            found["attendees"] = [self._guest(one, who) for one in self.guests]
-        properties = {"private": self.private[who]} if self.private.get(who) else {}
-        if properties:
-            found["extendedProperties"] = properties
-        if self.series:
-            found |= {"recurringEventId": self.series, "originalStartTime": self.original}
-        return found
 
-    def _guest(self, email: str, who: str) -> dict[str, Any]:
-        flags = {"self": email == who, "organizer": email == self.organizer}
-        return {**self.guests[email], **{name: True for name, is_so in flags.items() if is_so}}
+    def _guests(self, view: View) -> dict[str, Any]:
+        listed = list(self.guests)
+        if view.most_guests and len(listed) > view.most_guests:
+            mine = [self._guest(one, view) for one in listed if one == view.who]
+            return {"attendees": mine, "attendeesOmitted": True}
+        return {"attendees": [self._guest(one, view) for one in listed]}
+
+    def _guest(self, key: str, view: View) -> dict[str, Any]:
+        flags = {"self": key == view.who, "organizer": key == self.organizer}
+        return {**self.guests[key], "email": view.names(key), **{name: True for name, is_so in flags.items() if is_so}}
+
+    def _place(self, view: View) -> dict[str, Any]:
+        """Where it stands in its series."""
+        if not self.series:
+            return {}
+        return {"recurringEventId": self.series, "originalStartTime": _shown_time(self.original, view.zone)}
 
     @property
     def etag(self) -> str:
         return f'"{self.tick * 1000}"'
 
-    def tombstone(self) -> dict[str, Any]:
+    def tombstone(self, view: View) -> dict[str, Any]:
         """All that is promised of what was deleted."""
-        found: dict[str, Any] = {"kind": "calendar#event", "id": self.id, "status": "cancelled", "etag": self.etag}
-        if self.series:
-            found |= {"recurringEventId": self.series, "originalStartTime": self.original}
-        return found
+        known = {"kind": "calendar#event", "id": self.id, "status": "cancelled", "etag": self.etag}
+        return known | self._place(view)
 
     # --- occurrences ---
 
     def occurrences(self, window: Span, zone: ZoneInfo) -> Iterator["Entry"]:
         """Where a recurring event takes place inside the window, exceptions included, cancelled ones too."""
+        base, home, whole_days = self._base(zone)
         start, end = self.span(zone)
-        lines = "\n".join(self.told["recurrence"])
-        whole_days = "date" in self.told["start"]
-        home = UTC if whole_days else _zone(self.told["start"].get("timeZone"), zone)
-        base = datetime.combine(date.fromisoformat(self.told["start"]["date"]), time(), UTC) if whole_days else start
-        rule = rrulestr(lines, dtstart=base.astimezone(home), forceset=True)
-        reach = end - start + 60 * _DAY
-        for found in rule.between(window[0].astimezone(home) - reach, window[1].astimezone(home) + 60 * _DAY, inc=True):
-            local = found.replace(tzinfo=None).replace(tzinfo=home)
-            one = self.occurrence(local, end - start, whole_days)
+        rules = rules_of(tuple(self.told["recurrence"]), base, whole_days)
+        for moment in rules.xafter(window[0] - (end - start) - _REACH, inc=True):
+            if moment > window[1] + _REACH:
+                return
+            one = self._occurrence(moment.replace(tzinfo=home), end - start, whole_days)
             first, last = one.span(zone)
             if first < window[1] and last > window[0]:
                 yield one
 
-    def occurrence(self, local: datetime, length: timedelta, whole_days: bool) -> "Entry":
+    def occurrence_named(self, name: str, zone: ZoneInfo) -> "Entry | None":
+        """The occurrence of that id; None when the series has none there."""
+        if name in self.exceptions:
+            return self.exceptions[name]
+        base, home, whole_days = self._base(zone)
+        form = "%Y%m%d" if whole_days else "%Y%m%dT%H%M%SZ"
+        try:
+            moment = datetime.strptime(name.rpartition("_")[2], form).replace(tzinfo=UTC).astimezone(home)
+        except ValueError:
+            return None
+        start, end = self.span(zone)
+        rules = rules_of(tuple(self.told["recurrence"]), base, whole_days)
+        if rules.after(moment - timedelta(seconds=1)) != moment:
+            return None
+        return self._occurrence(moment, end - start, whole_days)
+
+    def _base(self, zone: ZoneInfo) -> tuple[datetime, Any, bool]:
+        """The first occurrence, the zone in which the rule counts, and whether whole days are meant."""
+        if "date" in self.told["start"]:
+            return datetime.combine(date.fromisoformat(self.told["start"]["date"]), time(), UTC), UTC, True
+        home = zone_named(self.told["start"].get("timeZone"), zone)
+        return instant_of(self.told["start"], zone).astimezone(home), home, False
+
+    def _occurrence(self, local: datetime, length: timedelta, whole_days: bool) -> "Entry":
         stamp = f"{local:%Y%m%d}" if whole_days else f"{local.astimezone(UTC):%Y%m%dT%H%M%SZ}"
         name = f"{self.id}_{stamp}"
         if name in self.exceptions:
             return self.exceptions[name]
-        made = Entry(name, self.organizer, deepcopy(self.told), self.guests, self.private, self.hidden, tick=self.tick)
-        made.told.pop("recurrence")
-        made.series = self.id
+        told = {key: value for key, value in self.told.items() if key != "recurrence"}
         if whole_days:
             days = date.fromisoformat(self.told["end"]["date"]) - date.fromisoformat(self.told["start"]["date"])
-            made.told |= {"start": {"date": f"{local:%Y-%m-%d}"}, "end": {"date": f"{local + days:%Y-%m-%d}"}}
+            told |= {"start": {"date": f"{local:%Y-%m-%d}"}, "end": {"date": f"{local + days:%Y-%m-%d}"}}
         else:
-            first, last = local.astimezone(UTC), local.astimezone(UTC) + length
-            made.told |= {"start": {"dateTime": first.isoformat()}, "end": {"dateTime": last.isoformat()}}
-        made.original = dict(made.told["start"])
-        return made
+            first, zone = local.astimezone(UTC), self.told["start"].get("timeZone")
+            ends = {"start": first, "end": first + length}
+            told |= {side: {"dateTime": at.isoformat(), "timeZone": zone} for side, at in ends.items()}
+        return Entry(
+            name,
+            self.organizer,
+            told,
+            {who: dict(guest) for who, guest in self.guests.items()},
+            {who: dict(properties) for who, properties in self.private.items()},
+            set(self.hidden),
+            {who: dict(own) for who, own in self.own.items()},
+            self.shared,
+            self.conference,
+            tick=self.tick,
+            series=self.id,
+            original=dict(told["start"]),
+            uid=self.ical_uid,
+            created=self.created,
+            updated=self.updated,
+            sequence=self.sequence,
+        )
 
 
 #: What is left out of an answer when it says nothing new.
@@ -132,77 +232,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def instant_of(at: dict[str, Any], zone: ZoneInfo) -> datetime:
-    """The instant meant by a start or an end; whole days lie in the calendar's zone."""
+def _shown_time(at: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """A start or an end as answers have it: in that zone, with its offset."""
     if "date" in at:
-        return datetime.combine(date.fromisoformat(at["date"]), time(), zone).astimezone(UTC)
-    found = datetime.fromisoformat(at["dateTime"])
-    return (found if found.tzinfo else found.replace(tzinfo=_zone(at.get("timeZone"), zone))).astimezone(UTC)
-
-
-def _zone(name: str | None, otherwise: ZoneInfo) -> ZoneInfo:
-    try:
-        return ZoneInfo(name) if name else otherwise
-    except (ZoneInfoNotFoundError, ValueError):
-        raise bad("Invalid time zone definition for start time.") from None
-
-
-# --- what may be written --------------------------------------------------------------------------------------------
-
-
-def refuse_unfit(told: dict[str, Any]) -> None:
-    """Raises Refusal for what the service would not take."""
-    if "id" in told and not _ID.fullmatch(str(told["id"])):
-        raise bad("Invalid resource id value.")
-    if told.get("id") and told.get("iCalUID"):
-        raise bad("Only one of id and iCalUID may be given.")
-    for name in ("start", "end"):
-        _refuse_time(told.get(name), name, recurs=bool(told.get("recurrence")))
-    if ("date" in told["start"]) != ("date" in told["end"]):
-        raise bad("Start and end times must either both be date or both be dateTime.")
-    if instant_of(told["end"], ZoneInfo("UTC")) <= instant_of(told["start"], ZoneInfo("UTC")):
-        raise bad("The specified time range is empty.", "timeRangeEmpty")
-    _refuse_reminders(told.get("reminders") or {})
-    _refuse_kind(told)
-    if any(line.startswith(("DTSTART", "DTEND")) for line in told.get("recurrence") or ()):
-        raise bad("Invalid recurrence rule.")
-
-
-def _refuse_time(at: Any, name: str, *, recurs: bool) -> None:
-    if not at:
-        raise bad(f"Missing {name} time.", "required")
-    kinds = [kind for kind in ("date", "dateTime") if at.get(kind)]
-    if len(kinds) != 1:
-        raise bad(f"Invalid {name} time.")
-    if kinds == ["dateTime"]:
-        if datetime.fromisoformat(at["dateTime"]).tzinfo is None and not at.get("timeZone"):
-            raise bad(f"Missing time zone definition for {name} time.", "required")
-        if recurs and not at.get("timeZone"):
-            raise bad(f"Missing time zone definition for {name} time.", "required")
-        _zone(at.get("timeZone"), ZoneInfo("UTC"))
-
-
-def _refuse_reminders(told: dict[str, Any]) -> None:
-    overrides = told.get("overrides") or []
-    if overrides and told.get("useDefault"):
-        raise bad("Cannot specify both default reminders and overrides at the same time.", "cannotUseDefaultReminders")
-    if len(overrides) > 5:
-        raise bad("Too many reminders.")
-    for one in overrides:
-        if one.get("method") not in ("email", "popup") or not 0 <= one.get("minutes", -1) <= 40320:
-            raise bad("Invalid reminder.")
-
-
-def _refuse_kind(told: dict[str, Any]) -> None:
-    kind = told.get("eventType", "default")
-    if kind == "fromGmail":
-        raise bad("This event type can't be created.")
-    if kind in ("outOfOffice", "focusTime") and "date" in told["start"]:
-        raise bad("An out of office or focus time event must be a timed event.")
-    if kind == "outOfOffice" and told.get("description"):
-        raise bad("An out of office event must not have a description.")
-    properties = (told.get("extendedProperties") or {}).get("private") or {}
-    if any(len(name) > 44 or len(str(value)) > 1024 for name, value in properties.items()):
-        raise bad("The extended property is too long.")
-    if not all(re.fullmatch(r"[^@\s]+@[^@\s]+", str(one.get("email", ""))) for one in told.get("attendees") or ()):
-        raise bad("Invalid attendee email.")
+        return {"date": at["date"]}
+    local = instant_of(at, zone).astimezone(zone)
+    return {"dateTime": local.isoformat().replace("+00:00", "Z"), "timeZone": at.get("timeZone") or str(zone)}

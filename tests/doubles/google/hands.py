@@ -20,15 +20,20 @@ _SAID = {
 
 
 class GoogleHands:
-    """Everybody with a calendar on the double."""
+    """Everybody with a calendar on the double. `aliased`: Google shows everybody under another address than ours."""
 
-    def __init__(self, calendars: Calendars) -> None:
+    def __init__(self, calendars: Calendars, *, aliased: bool = False) -> None:
         self._calendars = calendars
+        self._aliased = aliased
 
     def person(self, zone: str = "UTC") -> Address:
         address = f"g{next(_NUMBERS)}@example.org"
-        self._calendars.add_person(address, zone)
+        self._calendars.add_person(address, zone, shown_as=f"First.{address}" if self._aliased else "")
         return address
+
+    def shown_as(self, address: Address) -> str:
+        """The address by which Google shows that person."""
+        return self._calendars.name(address)
 
     def stranger(self) -> Address:
         return f"stranger{next(_NUMBERS)}@example.org"

@@ -31,17 +31,21 @@ class Refusal(Exception):
         location: tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         gone: str = "",
+        inner_message: str = "",
+        details: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.headers = dict(headers or {})
-        inner: dict[str, Any] = {"domain": domain, "reason": reason, "message": message}
+        inner: dict[str, Any] = {"domain": domain, "reason": reason, "message": inner_message or message}
         if location:
             inner |= {"locationType": location[0], "location": location[1]}
         self.body: dict[str, Any] = {"error": {"errors": [inner], "code": status, "message": message}}
         if gone:
             self.body["error"]["status"] = gone
+        if details:
+            self.body["error"]["details"] = details
 
 
 def bad(message: str, reason: str = "invalid", where: str = "") -> Refusal:
@@ -60,6 +64,7 @@ class Call:
     etag: str = ""
     fields: str = ""
     given: dict[str, str] = field(default_factory=dict)  #: the query as it was written
+    none_match: str = ""
 
 
 @cache
@@ -91,11 +96,39 @@ def recognise(verb: str, path: str) -> tuple[dict[str, Any], dict[str, str], str
     """The method meant, its path's values, and the API. Raises Refusal."""
     from urllib.parse import unquote
 
+    elsewhere = set()
     for known, pattern, method, name in _routes():
         matched = pattern.fullmatch(path)
         if known == verb and matched:
             return method, {key: unquote(value) for key, value in matched.groupdict().items()}, name
+        elsewhere |= {known} if matched else set()
+    if elsewhere:
+        headers = {"Allow": ", ".join(sorted(elsewhere))}
+        raise Refusal(405, "httpMethodNotAllowed", "Method Not Allowed", headers=headers)
     raise Refusal(404, "notFound", "Not Found")
+
+
+def lacks_scope(method: Mapping[str, Any], api: str) -> Refusal:
+    """The refusal of a token that lacks every scope of the method."""
+    header = (
+        f'Bearer realm="https://accounts.google.com/", error="insufficient_scope", scope="{" ".join(method["scopes"])}"'
+    )
+    service = {"calendar.v3": "calendar-json.googleapis.com", "gmail.v1": "gmail.googleapis.com"}[api]
+    detail = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "domain": "googleapis.com",
+        "metadata": {"service": service, "method": method["id"]},
+    }
+    return Refusal(
+        403,
+        "insufficientPermissions",
+        "Request had insufficient authentication scopes.",
+        headers={"WWW-Authenticate": header},
+        gone="PERMISSION_DENIED",
+        inner_message="Insufficient Permission",
+        details=[detail],
+    )
 
 
 def checked(
@@ -104,8 +137,7 @@ def checked(
     """The request, if it may be made with these scopes. Raises Refusal."""
     method, values, api = recognise(verb, path)
     if not scopes & set(method["scopes"]):
-        message = "Request had insufficient authentication scopes."
-        raise Refusal(403, "insufficientPermissions", message, gone="PERMISSION_DENIED")
+        raise lacks_scope(method, api)
     document = _document(api)
     known = {**document["parameters"], **method.get("parameters", {})}
     asked = {name: _parameter(name, given, known) for name, given in query.items()}
@@ -131,6 +163,7 @@ def checked(
         headers.get("if-match", ""),
         fields,
         {name: given[0] for name, given in query.items()},
+        headers.get("if-none-match", ""),
     )
 
 
@@ -182,33 +215,35 @@ def _scalar(name: str, text: str, what: Mapping[str, Any]) -> Any:
 
 
 def instant(text: str, name: str) -> datetime:
-    """An RFC 3339 instant with an offset. Raises Refusal."""
+    """An RFC 3339 instant with an offset; what is finer than a second is ignored. Raises Refusal."""
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper()) if _INSTANT.fullmatch(text) else None
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None or "T" not in text:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         raise bad(f"Invalid value for {name}: a date-time with an offset is needed.", "badRequest", name)
-    return found
+    return moment.replace(microsecond=0)
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
 
-#: Fields whose description says read-only, but which this API takes without complaint when they come back unchanged.
-_ECHOED = frozenset({"kind", "etag"})
+#: What RFC 3339 allows, and nothing of what ISO 8601 allows beside it; the offset may be left out beside a zone.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_READ_ONLY = re.compile(r"\bread-only\b", re.IGNORECASE)
 
 
 def _object(told: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str) -> None:
     if not isinstance(told, dict):
         raise bad(f"Invalid value at '{at}': an object is needed.", "badRequest")
-    for name, value in told.items():
+    for name, value in list(told.items()):
         here = f"{at}.{name}".lstrip(".")
         what = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
         if what is None:
             raise bad(f'Invalid JSON payload received. Unknown name "{here}": Cannot find field.', "badRequest")
-        if re.search(r"\bread-only\b", str(what.get("description", "")), re.IGNORECASE) and name not in _ECHOED:
-            raise bad(f"'{here}' is read-only.", "badRequest")
-        if value is not None:
+        if _READ_ONLY.search(str(what.get("description", ""))) or name in ("kind", "etag"):
+            del told[name]  # the service takes no notice of what only it can say
+        elif value is not None:
             _value(value, what, schemas, here)
 
 
@@ -241,14 +276,21 @@ def _text(value: Any, what: Mapping[str, Any], at: str) -> None:
         raise wrong
     try:
         if what.get("format") == "date-time":
-            datetime.fromisoformat(value)
+            _refuse_other(value, _INSTANT)
+            datetime.fromisoformat(value.upper())
         elif what.get("format") == "date":
+            _refuse_other(value, _DAY)
             date.fromisoformat(value)
     except ValueError:
         raise wrong from None
     known = re.findall(r'^- "(\w+)" - ', str(what.get("description", "")), re.MULTILINE)
     if known and "Possible values are" in what["description"] and value not in known:
         raise wrong
+
+
+def _refuse_other(text: str, form: re.Pattern[str]) -> None:
+    if not form.fullmatch(text):
+        raise ValueError(text)
 
 
 # --- the fields mask ------------------------------------------------------------------------------------------------

@@ -11,12 +11,14 @@ from email.message import Message
 from email.parser import BytesParser, Parser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import RLock, Thread
+from traceback import format_exc
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.doubles.google.calendars import Calendars
 from tests.doubles.google.faults import Broken, Plan
 from tests.doubles.google.gmail import Post
+from tests.doubles.google.quota import Quota
 from tests.doubles.google.schema import Call, Refusal, checked, mask, recognise, selected
 from tests.doubles.google.tokens import TokenRefusal, Tokens
 from worker.clock import Clock, utcnow
@@ -55,7 +57,9 @@ class Google:
     def __init__(self, port: int = 0, *, clock: Clock = utcnow, delay: float = 0.0) -> None:
         self._server = _Server((_HOST, port), self._visit())
         self.url = f"http://{_HOST}:{self._server.server_address[1]}"
-        self.calendars = Calendars()
+        self.calendars = Calendars(clock)
+        self.quota = Quota(clock)
+        self.crashes: list[str] = []  #: what the double itself could not handle
         self.post = Post()
         self.tokens = Tokens(f"{self.url}/token", clock, self.calendars.active)
         self.plan = Plan()
@@ -96,24 +100,38 @@ class Google:
     # --- answering --------------------------------------------------------------------------------------------------
 
     def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises Broken."""
-        parts = urlsplit(target)
-        query = parse_qs(parts.query, keep_blank_values=True)
+        """What goes back, whatever came. Raises Broken."""
         try:
-            if parts.path == "/token" and verb == "POST":
-                self.plan.strike("token", "", after=False)
-                form = {name: one[0] for name, one in parse_qs(body.decode()).items()}
-                return Answer(200, self.tokens.exchange(form))
-            if parts.path == "/o/oauth2/v2/auth":
-                where = self.tokens.page({name: one[0] for name, one in query.items()})
-                return Answer(302, b"", {"Location": where})
-            if parts.path.startswith("/batch/") and verb == "POST":
-                return self._batch(parts.path, headers, body)
-            return self._one(verb, parts.path, query, headers, body, inside=False)
+            return self._answer(verb, target, headers, body)
         except TokenRefusal as refusal:
             return Answer(refusal.status, refusal.body)
         except Refusal as refusal:
-            return Answer(refusal.status, refusal.body, refusal.headers)
+            return refused(refusal)
+        except Broken:
+            raise
+        except Exception:
+            self.crashes.append(format_exc())
+            return refused(Refusal(500, "backendError", "Backend Error"))
+
+    def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Raises Broken, Refusal, TokenRefusal."""
+        try:
+            parts = urlsplit(target)
+            query = parse_qs(parts.query, keep_blank_values=True, errors="strict")
+        except ValueError:
+            raise Refusal(400, "badRequest", "Bad Request") from None
+        if parts.path == "/token" and verb == "POST":
+            self.plan.strike("token", "", after=False)
+            form = {name: one[0] for name, one in parse_qs(body.decode(errors="replace")).items()}
+            return Answer(200, self.tokens.exchange(form))
+        if parts.path == "/o/oauth2/v2/auth" and verb == "GET":
+            where = self.tokens.page({name: one[0] for name, one in query.items()})
+            return Answer(302, b"", {"Location": where})
+        if parts.path.startswith("/batch/") and verb == "POST":
+            return self._batch(parts.path, headers, body)
+        if verb == "POST" and headers.get("x-http-method-override") == "GET":  # a question too long for an address
+            query, verb, body = parse_qs(body.decode(errors="replace"), keep_blank_values=True), "GET", b""
+        return self._one(verb, parts.path, query, headers, body, inside=False)
 
     def _one(
         self,
@@ -126,12 +144,16 @@ class Google:
         inside: bool,
     ) -> Answer:
         """One request to an API. Raises Refusal, Broken."""
-        method, _, _ = recognise(verb, path)
+        method, _, api = recognise(verb, path)
         grant = self.tokens.holder(headers.get("authorization", ""))
         who = grant.who if grant else ""
         self.asked.append(Asked(method["id"], who, inside=inside))
         if grant is None:
             raise Refusal(401, "authError", "Invalid Credentials", location=("header", "Authorization"))
+        if api == "calendar.v3":
+            user = (query.get("quotaUser") or [headers.get("x-goog-quota-user", "")])[0]
+            with self._lock:
+                self.quota.charge(grant.account or grant.who, user)
         call = checked(verb, path, query, body, headers, grant.scopes)
         self.asked[-1] = Asked(call.method, who, call, inside)
         self.plan.strike(call.method, who, after=False)
@@ -142,7 +164,8 @@ class Google:
                 told = self.calendars.do(who, call, service_account=grant.service_account)
             shown = selected(told, mask(call.fields)) if call.fields and told is not None else told
         self.plan.strike(call.method, who, after=True)
-        return Answer(204 if shown is None else 200, shown)
+        etag = told.get("etag") if isinstance(told, dict) else None
+        return Answer(204 if shown is None else 200, shown, {"ETag": etag} if etag else None)
 
     def _batch(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if not re.fullmatch(r"/batch/(calendar/v3|gmail/v1)", path):
@@ -159,23 +182,28 @@ class Google:
         return Answer(200, content, {"Content-Type": f"multipart/mixed; boundary={boundary}"})
 
     def _inner(self, part: "Message[str, str]") -> str:
-        text = str(part.get_payload())
-        first, _, rest = text.partition("\n")
-        verb, target, _ = first.split()
-        inner = Parser().parsestr(rest)
-        headers = {name.lower(): value for name, value in inner.items()}
-        url = urlsplit(target)
         try:
-            content = str(inner.get_payload()).encode()
-            query = parse_qs(url.query, keep_blank_values=True)
-            answer = self._one(verb, url.path, query, headers, content, inside=True)
+            answer = self._inside(str(part.get_payload()))
         except Refusal as refusal:
-            answer = Answer(refusal.status, refusal.body, refusal.headers)
+            answer = refused(refusal)
         name = str(part["Content-ID"]).replace("<", "<response-", 1)
         told = {"Content-Type": "application/json; charset=UTF-8", **(answer.headers or {})}
         listed = "".join(f"{key}: {value}\r\n" for key, value in told.items())
         head = f"Content-Type: application/http\r\nContent-ID: {name}\r\n\r\n"
         return f"{head}HTTP/1.1 {answer.status} Said\r\n{listed}\r\n{answer.content.decode()}"
+
+    def _inside(self, text: str) -> Answer:
+        """What the request in one part of a batch is answered. Raises Refusal, Broken."""
+        first, _, rest = text.partition("\n")
+        inner = Parser().parsestr(rest)
+        headers = {name.lower(): value for name, value in inner.items()}
+        try:
+            verb, target, *_ = first.split()
+            url = urlsplit(target)
+        except ValueError:
+            raise Refusal(400, "badRequest", "Failed to parse batch request") from None
+        query = parse_qs(url.query, keep_blank_values=True)
+        return self._one(verb, url.path, query, headers, str(inner.get_payload()).encode(), inside=True)
 
     # --- HTTP -------------------------------------------------------------------------------------------------------
 
@@ -190,8 +218,12 @@ class Google:
             disable_nagle_algorithm = True
 
             def _do(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                length = headers.get("content-length", "0")
+                if "transfer-encoding" in headers or not length.isdecimal():
+                    self.send_error(411)
+                    return
+                body = self.rfile.read(int(length))
                 if google.delay:
                     time.sleep(google.delay)
                 try:
@@ -202,14 +234,24 @@ class Google:
                 self._send(answer.status, answer.content, answer.headers or {})
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815  # the library's names
+            do_HEAD = do_OPTIONS = do_TRACE = _do  # noqa: N815
+
+            def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+                """What can't be read as a request is answered as everything else is."""
+                self.close_connection = True
+                reason = message or {411: "Length Required"}.get(code, "Bad Request")
+                answer = refused(Refusal(int(code), "badRequest", reason))
+                self._send(answer.status, answer.content, {"Connection": "close"})
 
             def _send(self, status: int, content: bytes, headers: Mapping[str, str], length: int | None = None) -> None:
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json; charset=UTF-8", **headers}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content) if length is None else length))
+                if status not in (204, 304):
+                    self.send_header("Content-Length", str(len(content) if length is None else length))
                 self.end_headers()
-                self.wfile.write(content)
+                if self.command != "HEAD" and status not in (204, 304):
+                    self.wfile.write(content)
                 self.wfile.flush()
 
             def _break(self, how: str) -> None:
@@ -233,6 +275,11 @@ class Google:
                 """Quiet."""
 
         return Visit
+
+
+def refused(refusal: Refusal) -> Answer:
+    """The answer that an error is."""
+    return Answer(refusal.status, refusal.body, refusal.headers)
 
 
 class _Server(ThreadingHTTPServer):

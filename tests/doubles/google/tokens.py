@@ -18,6 +18,8 @@ from google.auth import jwt
 from worker.clock import Clock
 
 LIFE = timedelta(hours=1)
+#: For this audience Google's own library signs, wherever it sends what it signed.
+TOKEN_AUDIENCE = "https://oauth2.googleapis.com/token"
 
 
 @cache
@@ -47,6 +49,7 @@ class Grant:
     scopes: set[str]
     until: datetime
     service_account: bool = False
+    account: str = ""  #: the service account that acts for that person
 
 
 @dataclass(slots=True)
@@ -147,11 +150,13 @@ class Tokens:
             raise TokenRefusal(400, "invalid_grant", "Invalid grant: account not found") from None
         except ValueError:
             raise TokenRefusal(400, "invalid_grant", "Invalid JWT Signature.") from None
+        if not {"iat", "exp", "aud", "iss"} <= claims.keys():
+            raise TokenRefusal(400, "invalid_grant", "Invalid JWT: a claim is missing")
         issued, ends, now = claims["iat"], claims["exp"], self.clock().timestamp()
         if ends - issued > 3600 or abs(now - issued) > 300:
             words = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
             raise TokenRefusal(400, "invalid_grant", words)
-        if claims["aud"] != self.url or claims["iss"] != self._accounts[header["kid"]]:
+        if claims["aud"] not in (self.url, TOKEN_AUDIENCE) or claims["iss"] != self._accounts[header["kid"]]:
             raise TokenRefusal(400, "invalid_grant", "Invalid JWT: wrong audience or issuer")
         scopes, who = set(str(claims.get("scope", "")).split()), claims.get("sub")
         if who is None:
@@ -164,7 +169,7 @@ class Tokens:
             raise TokenRefusal(401, "unauthorized_client", words)
         if not self.active(who):
             raise TokenRefusal(400, "invalid_grant", "Invalid email or User ID")
-        return self._given(who, scopes)
+        return self._given(who, scopes, account=str(claims["iss"]))
 
     @staticmethod
     def _verify(text: str, key: bytes) -> None:
@@ -195,9 +200,9 @@ class Tokens:
         lasting = {"refresh_token": self.refresh_token(code.who, code.scopes), "id_token": ".".join(parts)}
         return {**self._given(code.who, code.scopes), **lasting}
 
-    def _given(self, who: str, scopes: set[str], *, service_account: bool = False) -> dict[str, Any]:
+    def _given(self, who: str, scopes: set[str], *, service_account: bool = False, account: str = "") -> dict[str, Any]:
         token = f"ya29.{secrets.token_urlsafe(24)}"
-        self._alive[token] = Grant(who, set(scopes), self.clock() + self.lives, service_account)
+        self._alive[token] = Grant(who, set(scopes), self.clock() + self.lives, service_account, account)
         seconds = int(self.lives.total_seconds())
         return {"access_token": token, "expires_in": seconds, "token_type": "Bearer", "scope": " ".join(sorted(scopes))}
 

@@ -1,0 +1,84 @@
+"""What an event's recurrence lines mean, and which of them are refused.
+
+A rule that makes no sense is refused when it is written, so that no later list stumbles over it.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rruleset, rrulestr
+
+from tests.doubles.google.schema import bad
+
+_FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_MOMENT = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?")
+
+
+def refuse_rules(lines: Sequence[str], base: datetime, whole_days: bool) -> None:
+    """Raises Refusal for lines that nobody can follow, and for a rule by which nothing ever takes place."""
+    try:
+        first = next(iter(rules_of(tuple(lines), base, whole_days)), None)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
+        first = None
+    if first is None:
+        raise bad("Invalid recurrence rule.")
+
+
+@lru_cache(maxsize=512)
+def rules_of(lines: tuple[str, ...], base: datetime, whole_days: bool) -> Any:
+    """The set of moments that these lines name. Raises ValueError and its like for what can't be followed."""
+    make: Any = rruleset  # the library has no types
+    rules = make()
+    names = set()
+    for line in lines:
+        head, colon, value = line.strip().partition(":")
+        name, *parameters = head.upper().split(";")
+        if not colon or name not in ("RRULE", "EXRULE", "RDATE", "EXDATE"):
+            raise ValueError(line)
+        names.add(name)
+        if name in ("RRULE", "EXRULE"):
+            getattr(rules, name.lower())(rrulestr(_rule(value.upper(), base), dtstart=base))
+        else:
+            for one in value.split(","):
+                getattr(rules, name.lower())(_moment(one, head, parameters, base, whole_days))
+    if "RRULE" not in names:
+        rules.rdate(base)
+    return rules
+
+
+def _rule(text: str, base: datetime) -> str:
+    """The rule with its end in UTC, as the library wants it. Raises ValueError."""
+    parts = dict(part.split("=", 1) for part in text.rstrip(";").split(";"))
+    if parts.get("FREQ") not in _FREQUENCIES or {"COUNT", "UNTIL"} <= parts.keys():
+        raise ValueError(text)
+    for name in ("COUNT", "INTERVAL"):
+        if name in parts and not 1 <= int(parts[name]) <= 10_000:
+            raise ValueError(text)
+    if "UNTIL" in parts:
+        matched = _MOMENT.fullmatch(parts["UNTIL"])
+        if matched is None:
+            raise ValueError(text)
+        day, clock, utc = matched.groups()
+        zone = UTC if utc else base.tzinfo
+        until = datetime.strptime(f"{day}T{clock or '235959'}", "%Y%m%dT%H%M%S").replace(tzinfo=zone)
+        parts["UNTIL"] = f"{until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _moment(text: str, head: str, parameters: Sequence[str], base: datetime, whole_days: bool) -> datetime:
+    """One moment of an RDATE or EXDATE. Raises ValueError for a day among times, and the other way round."""
+    matched = _MOMENT.fullmatch(text.strip().upper())
+    if matched is None:
+        raise ValueError(text)
+    day, clock, utc = matched.groups()
+    if (clock is None) is not whole_days:
+        raise ValueError(text)
+    zone: Any = base.tzinfo
+    if any(one.startswith("TZID=") for one in parameters):
+        zone = ZoneInfo(re.split("tzid=", head, flags=re.IGNORECASE)[1].split(";")[0])
+    local = datetime.strptime(f"{day}T{clock or '000000'}", "%Y%m%dT%H%M%S").replace(tzinfo=UTC if utc else zone)
+    return local.astimezone(base.tzinfo)
