@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.doubles.graph import odata, query
+from tests.doubles.graph import odata, query, series
 from tests.doubles.graph.odata import Prefers, event, held_by, told_id
 from tests.doubles.graph.schema import Schema, Unknown
 from tests.doubles.graph.state import JOIN, Item, Json, Mailbox, Refusal, World
@@ -68,17 +68,19 @@ class Calendars:
             self.schema.entity(kind, given)
         except Unknown as error:
             raise Refusal(400, "RequestBodyRead", str(error)) from None
-        if not isinstance(given, dict):
-            raise Refusal(400, "RequestBodyRead", "An object was expected.")
-        return given
+        canonical: Json = self.schema.canonical(kind, given)
+        return canonical
 
     def parameters(self, name: str, on: str, given: Any) -> Json:
         """An action's parameters, by their names in lower case."""
+        given = {} if given is None else given
+        if not isinstance(given, dict):
+            raise Refusal(400, "RequestBodyRead", "An object was expected.")
         try:
-            self.schema.action(name, on, given or {})
+            self.schema.action(name, on, given)
         except Unknown as error:
             raise Refusal(400, "RequestBodyRead", str(error)) from None
-        return {one.casefold(): value for one, value in (given or {}).items()}
+        return {one.casefold(): value for one, value in given.items()}
 
     # --- lists and views --------------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class Calendars:
 
     def instances(self, request: Request) -> Answer:
         master = held_by(request.mailbox, request.path[1])
-        if not master.is_master:
+        if not isinstance(master, Item) or not master.is_master:
             raise Refusal(400, "ErrorInvalidRequest", "The event is not a series.")
         start, end = odata.window(request.query)
         return self._page(request, [one for one in request.mailbox.inside(start, end) if one.master is master])
@@ -207,13 +209,28 @@ class Calendars:
         item.transaction = transaction
         item.properties = {**_DEFAULTS, **_plain(given)}
         item.attendees = [_guest(one, self.world) for one in given.get("attendees") or ()]
+        if item.properties.get("recurrence"):
+            series.check(item.properties["recurrence"], item.start.astimezone(_zone(given["start"])).date())
         if len(item.attendees) > 500:
             raise Refusal(400, "ErrorInvalidRequest", "Too many attendees.")
         self._extend(item, given)
         self._put_online(item, given)
         request.mailbox.add(item)
+        if item.properties.get("recurrence"):
+            series.expand(item)
         self.world.deliver(item, anew=True)
+        self._copy_series(item)
         return Answer(201, event(item, request.prefers))
+
+    def _copy_series(self, item: Item) -> None:
+        """Give the guests of a series its occurrences."""
+        if not item.is_master:
+            return
+        for box in self.world.mailboxes.values():
+            copy = box.of_uid(item.uid)
+            if copy is not None and copy is not item:
+                copy.properties["recurrence"] = item.properties["recurrence"]
+                series.expand(copy)
 
     def _replay(self, request: Request, transaction: str, given: Json) -> Answer | None:
         known = next((one for one in request.mailbox.items.values() if one.transaction == transaction), None)
@@ -239,8 +256,12 @@ class Calendars:
             raise Refusal(400, "ErrorInvalidRequest", "The property 'transactionId' can't be changed.")
         if (_MOVING & given.keys() or "attendees" in given) and not item.is_organizer:
             raise Refusal(403, "ErrorAccessDenied", "Only the organizer may change this.")
+        plain = _plain(given)
+        if plain.get("recurrence") and (item.master is None):
+            series.check(plain["recurrence"], item.start.astimezone(ZoneInfo(item.mailbox.zone)).date())
         moved = self._move(item, given)
-        item.properties |= _plain(given)
+        item.properties |= plain
+        item.exception = item.master is not None
         if item.join_link and "body" in given and item.join_link not in given["body"].get("content", ""):
             item.properties["joinBlockLost"] = True  # the link in the text is gone for good
         self._extend(item, given)
@@ -248,8 +269,11 @@ class Calendars:
         if "attendees" in given:
             self._invite(item, given["attendees"] or [])
         request.mailbox.touch(item)
-        if item.is_organizer and item.attendees:
+        if item.master is None and item.properties.get("recurrence"):
+            series.expand(item)
+        if item.is_organizer and item.attendees and item.master is None:
             self.world.deliver(item, anew=moved)
+            self._copy_series(item)
         return Answer(200, event(item, request.prefers))
 
     def _move(self, item: Item, given: Json) -> bool:
@@ -296,7 +320,7 @@ class Calendars:
         proposed = given.get("proposednewtime")
         if proposed and not (item.properties.get("allowNewTimeProposals", True) and given.get("sendresponse", True)):
             raise Refusal(400, "ErrorInvalidRequest", "New times can't be proposed for this meeting.")
-        slot = {side: _moment(proposed[side]) for side in ("start", "end")} if proposed else None
+        slot = {side: moment(proposed.get(side)) for side in ("start", "end")} if proposed else None
         names = {"accept": "accepted", "decline": "declined", "tentativelyAccept": "tentativelyAccepted"}
         self.world.respond(item, names[action], slot)
 
@@ -311,11 +335,11 @@ class Calendars:
             start, end = given["start"], given["end"]
         except KeyError as error:
             raise Refusal(400, "ErrorPropertyValidationFailure", f"{error} is required.") from None
-        first, last = _moment(start), _moment(end)
+        first, last = moment(start), moment(end)
         days = None
         if given.get("isAllDay"):
             local = [datetime.fromisoformat(one["dateTime"][:19]) for one in (start, end)]
-            if any(one.time() != datetime.min.time() for one in local) or start["timeZone"] != end["timeZone"]:
+            if any(one.time() != datetime.min.time() for one in local) or start.get("timeZone") != end.get("timeZone"):
                 words = "The Event.Start property for an all-day event needs to be set to midnight."
                 raise Refusal(400, "ErrorInvalidRequest", words)
             days = (local[0].date(), local[1].date())
@@ -338,65 +362,6 @@ class Calendars:
         elif self.teams == "offered":
             provision(item)
 
-    # --- free/busy and the rest -------------------------------------------------------------------------------------
-
-    def schedule(self, request: Request, blind: set[str]) -> Answer:
-        given = self.parameters("getSchedule", "calendar", request.body)
-        people = given.get("schedules") or []
-        if not 1 <= len(people) <= 20:
-            raise Refusal(400, "ErrorInvalidParameter", "The number of schedules is out of range: at most 20.")
-        start, end = _moment(given["starttime"]), _moment(given["endtime"])
-        if not timedelta() < end - start < timedelta(days=62):
-            raise Refusal(400, "ErrorInvalidTimeInterval", "The requested time duration is too long: under 62 days.")
-        minutes = given.get("availabilityviewinterval", 30)
-        if not isinstance(minutes, int):
-            raise Refusal(500, "ErrorInternalServerError", "An internal server error occurred.")
-        if not 5 <= minutes <= 1440 or timedelta(minutes=minutes) > end - start:
-            words = "The interval has to be from 5 to 1440 minutes, and not longer than the time window."
-            raise Refusal(400, "ErrorInvalidMergedFreeBusyInterval", words)
-        told = [self._schedule_of(one, start, end, request.prefers, blind) for one in people]
-        return Answer(200, {"value": told})
-
-    def _schedule_of(self, who: str, start: datetime, end: datetime, prefers: Prefers, blind: set[str]) -> Json:
-        mailbox = self.world.whose(who)
-        if mailbox is None or mailbox.address in blind:
-            words = "Unable to resolve e-mail address to an Active Directory object."
-            error = {"message": f"{words} Address: {who}", "responseCode": "ErrorMailRecipientNotFound"}
-            return {"scheduleId": who, "scheduleItems": [], "availabilityView": "", "error": error}
-        items = [self._schedule_item(one, prefers) for one in mailbox.inside(start, end) if not one.cancelled]
-        return {"scheduleId": who, "availabilityView": "", "scheduleItems": items}
-
-    @staticmethod
-    def _schedule_item(item: Item, prefers: Prefers) -> Json:
-        private = item.properties.get("sensitivity") in ("private", "confidential")
-        told: Json = {
-            "status": item.properties.get("showAs", "busy"),
-            "isPrivate": private,
-            "start": odata.stamp(item.start, prefers),
-            "end": odata.stamp(item.end, prefers),
-        }
-        return told if private else {**told, "subject": item.properties.get("subject", "")}
-
-    def calendar(self, request: Request) -> Answer:
-        whole: Json = {
-            "id": f"cal-{request.mailbox.address}",
-            "canEdit": True,
-            "allowedOnlineMeetingProviders": ["teamsForBusiness"],
-        }
-        return Answer(200, whole)
-
-    @staticmethod
-    def settings(request: Request) -> Answer:
-        zone = request.mailbox.zone
-        name = graphzones.windows(zone, datetime(2027, 1, 1, tzinfo=UTC))
-        working = {
-            "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
-            "startTime": "08:30:00.0000000",
-            "endTime": "17:00:00.0000000",
-            "timeZone": {"name": name},
-        }
-        return Answer(200, {"timeZone": name, "workingHours": working, **request.mailbox.settings})
-
 
 def provision(item: Item) -> None:
     """Make the Teams meeting of an event."""
@@ -413,13 +378,18 @@ def _plain(given: Json) -> Json:
         raise Refusal(400, "ErrorInvalidPropertySet", f"The property '{sorted(refused)[0]}' is read-only.")
     apart = {*_MOVING, "attendees", "singleValueExtendedProperties", "transactionId"}
     kept = {name: value for name, value in given.items() if name not in apart}
-    if "body" in kept and kept["body"].get("contentType") not in ("html", "text"):
+    if "body" in kept and (kept["body"] or {}).get("contentType") not in ("html", "text"):
         raise Refusal(400, "ErrorInvalidRequest", "The body has no contentType.")
+    if "body" in kept:
+        kept["body"] = {**kept["body"], "content": str(kept["body"].get("content") or "")}
+    for name, default in _DEFAULTS.items():
+        if name in kept and kept[name] is None:
+            kept[name] = default
     return kept
 
 
 def _guest(one: Json, world: World) -> Json:
-    address = str((one.get("emailAddress") or {}).get("address") or "")
+    address = str(((one or {}).get("emailAddress") or {}).get("address") or "")
     mailbox = world.whose(address) if address.startswith("/") else None
     if "@" not in address and mailbox is None:
         raise Refusal(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
@@ -430,18 +400,25 @@ def _guest(one: Json, world: World) -> Json:
     return {"address": address.casefold(), "shown": address, "name": name, "type": kind, "response": "none"}
 
 
-def _moment(given: Json) -> datetime:
+def moment(given: Any) -> datetime:
     """An instant that a request names: no offset, and a zone that the service knows."""
     if not isinstance(given, dict) or not isinstance(given.get("dateTime"), str):
         raise Refusal(400, "ErrorInvalidRequest", "A time is missing.")
     name = str(given.get("timeZone") or "UTC")
     known = graphzones.iana(name)
-    if known is None or (name == known and name != "UTC"):  # of IANA's names only a few are known: we use none
+    if known is None:
         raise Refusal(400, "TimeZoneNotSupportedException", odata.unknown_zone(name))
     text = given["dateTime"]
     if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?", text):
         raise Refusal(400, "ErrorInvalidRequest", f"The time '{text}' carries an offset or is not one.")
-    return datetime.fromisoformat(text[:19]).replace(tzinfo=ZoneInfo(known)).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(text[:19]).replace(tzinfo=ZoneInfo(known)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refusal(400, "ErrorInvalidRequest", f"The time '{text}' is not one.") from None
+
+
+def _zone(given: Json) -> ZoneInfo:
+    return ZoneInfo(graphzones.iana(str(given.get("timeZone") or "UTC")) or "UTC")
 
 
 def _as_given(item: Item, side: str) -> Json:

@@ -15,6 +15,8 @@ from tests.doubles.graph.calendars import Answer, Calendars, Request
 from tests.doubles.graph.odata import held_by, told_id
 from tests.doubles.graph.state import Json, Letter, Mailbox, Refusal, World
 
+#: What a request may hold, and the headers that a message in JSON may have.
+_LARGEST, _HEADERS = 4 * 1024 * 1024, 5
 _HEADER = re.compile(r"[xX]-")
 
 
@@ -108,6 +110,8 @@ def _is_mime(request: Request) -> bool:
 
 
 def _mime(body: Any) -> bytes:
+    if isinstance(body, bytes) and len(body) > _LARGEST:
+        raise Refusal(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
     try:
         if not isinstance(body, bytes):
             raise ValueError
@@ -127,13 +131,21 @@ def _letter(content: bytes, *, draft: bool) -> Letter:
 
 def _from_json(given: Json) -> bytes:
     message = EmailMessage(policy=SMTP)
-    for header in given.get("internetMessageHeaders") or ():
+    headers = given.get("internetMessageHeaders") or ()
+    if len(headers) > _HEADERS:
+        words = f"The maximum number of internet message headers is {_HEADERS}."
+        raise Refusal(400, "InvalidInternetMessageHeaderCollection", words)
+    for header in headers:
         if not _HEADER.match(str(header.get("name"))):
             words = f"The internet message header name '{header.get('name')}' should start with 'x-' or 'X-'."
             raise Refusal(400, "InvalidInternetMessageHeader", words)
         message[header["name"]] = header.get("value") or ""
-    recipients = [one["emailAddress"]["address"] for one in given.get("toRecipients") or ()]
-    message["To"] = ", ".join(recipients)
+    for name, title in (("toRecipients", "To"), ("ccRecipients", "Cc"), ("bccRecipients", "Bcc")):
+        people = [str(((one or {}).get("emailAddress") or {}).get("address") or "") for one in given.get(name) or ()]
+        if not all("@" in one for one in people):
+            raise Refusal(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
+        if people:
+            message[title] = ", ".join(people)
     message["Subject"] = given.get("subject") or ""
     message.set_content(str((given.get("body") or {}).get("content") or ""))
     return message.as_bytes()

@@ -1,5 +1,6 @@
 """How Microsoft Graph tells of events and messages, and in which zone."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,6 +26,9 @@ class Prefers:
         self.zone_name, self.zone = zone, ZoneInfo(known)
         self.immutable = 'IdType="ImmutableId"' in self.given
         size = next((one.partition("=")[2] for one in self.given if one.startswith("odata.maxpagesize")), "10")
+        if not re.fullmatch("[0-9]{1,4}", size) or not 1 <= int(size) <= 1000:  # a wish that can't be met is none
+            self.given = [one for one in self.given if not one.startswith("odata.maxpagesize")]
+            size = "10"
         self.page = int(size)
 
     @property
@@ -37,11 +41,27 @@ def unknown_zone(name: str) -> str:
     return f"{words} '{name}'."
 
 
+#: What an event has besides what was given, as long as nobody gave it.
+_EMPTY: Json = {
+    "bodyPreview": "",
+    "categories": [],
+    "hasAttachments": False,
+    "hideAttendees": False,
+    "isDraft": False,
+    "location": {"displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {}},
+    "locations": [],
+    "onlineMeeting": None,
+    "onlineMeetingProvider": "unknown",
+    "onlineMeetingUrl": None,
+    "recurrence": None,
+    "seriesMasterId": None,
+}
 EVENT = {
-    *("id", "iCalUId", "changeKey", "createdDateTime", "type", "seriesMasterId", "start", "end", "isAllDay"),
-    *("isCancelled", "isOrganizer", "showAs", "organizer", "attendees", "responseStatus", "subject", "body"),
-    *("isOnlineMeeting", "isReminderOn", "reminderMinutesBeforeStart", "sensitivity", "transactionId", "onlineMeeting"),
-    *("onlineMeetingProvider", "allowNewTimeProposals", "responseRequested", "importance", "hideAttendees"),
+    *("id", "iCalUId", "changeKey", "createdDateTime", "lastModifiedDateTime", "type", "start", "end", "isAllDay"),
+    *("isCancelled", "isOrganizer", "showAs", "organizer", "attendees", "responseStatus", "subject", "body", "webLink"),
+    *("isOnlineMeeting", "isReminderOn", "reminderMinutesBeforeStart", "sensitivity", "transactionId"),
+    *("allowNewTimeProposals", "responseRequested", "importance", "originalStart", "originalStartTimeZone"),
+    *("originalEndTimeZone", "cancelledOccurrences", *_EMPTY),
 }
 MESSAGE = {"id", "isDraft", "internetMessageId", "subject", "changeKey"}
 
@@ -54,11 +74,16 @@ def told_id(item_id: str, prefers: Prefers) -> str:
 def event(item: Item, prefers: Prefers) -> Json:
     """An event whole, its extended property aside."""
     whole: Json = {
+        **_EMPTY,
         "@odata.etag": item.etag,
         "id": told_id(item.id, prefers),
         "iCalUId": item.uid,
         "changeKey": item.change_key,
         "createdDateTime": f"2027-01-01T00:00:00.{item.created:07d}Z",
+        "lastModifiedDateTime": f"2027-01-01T00:00:00.{item.version:07d}Z",
+        "originalStartTimeZone": prefers.zone_name,
+        "originalEndTimeZone": prefers.zone_name,
+        "webLink": f"https://outlook.example/?itemid={item.id}",
         "type": item.kind,
         "isAllDay": item.days is not None,
         "isCancelled": item.cancelled,
@@ -71,6 +96,8 @@ def event(item: Item, prefers: Prefers) -> Json:
     }
     if item.master is not None:
         whole["seriesMasterId"] = told_id(item.master.id, prefers)
+    if whole["body"].get("contentType"):
+        whole["bodyPreview"] = re.sub(r"<[^>]*>|\s+", " ", whole["body"]["content"]).strip()[:255]
     if item.transaction:
         whole["transactionId"] = item.transaction
     return whole
@@ -123,17 +150,20 @@ def message(letter: Letter, prefers: Prefers) -> Json:
 def instant(text: str) -> datetime:
     """A parameter of a view: an offset counts, without one it is UTC."""
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise bad(f"The value '{text}' is not a date.") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def window(query: dict[str, str]) -> tuple[datetime, datetime]:
     try:
-        return instant(query["startDateTime"]), instant(query["endDateTime"])
+        start, end = instant(query["startDateTime"]), instant(query["endDateTime"])
     except KeyError as error:
         raise Refusal(400, "ErrorInvalidParameter", f"This request requires the parameter {error}.") from None
+    if end < start:
+        raise Refusal(400, "ErrorInvalidParameter", "The end of the view is before its start.")
+    return start, end
 
 
 def held_by(mailbox: Mailbox, item_id: str) -> Any:

@@ -85,13 +85,28 @@ class Schema:
         if value is None or (kind.startswith("Edm.") and self._simple(kind, value)):
             return
         if kind in self.enums:
-            if value not in self.enums[kind]:
+            if _spelled(value, self.enums[kind]) is None:
                 raise Unknown(f"'{value}' is not a value of '{kind}' ({where}).")
             return
         if kind in self._known["types"]:
             self._typed(kind, value, where)
             return
         raise Unknown(f"The value of '{where}' is not a {kind}.")
+
+    def canonical(self, kind: str, given: Any) -> Any:
+        """The same with each word of an enumeration as the metadata spells it: the service ignores its case."""
+        if kind.endswith("[]"):
+            return [self.canonical(kind[:-2], one) for one in given or ()]
+        if kind in self.enums:
+            return _spelled(given, self.enums[kind])
+        if kind not in self._known["types"] or not isinstance(given, dict):
+            return given
+        members = self._members(kind)
+        changed = dict(given)
+        for name in given.keys() & members.keys():
+            member = members[name]
+            changed[name] = self.canonical(member["type"] + ("[]" if member.get("collection") else ""), given[name])
+        return changed
 
     @staticmethod
     def _simple(kind: str, value: Any) -> bool:
@@ -101,3 +116,8 @@ class Schema:
             return isinstance(value, int | float) and not isinstance(value, bool)
         form = _FORMS.get(kind)
         return isinstance(value, str) and (form is None or bool(form.fullmatch(value)))
+
+
+def _spelled(value: Any, words: list[str]) -> str | None:
+    """The word as it is spelled; None when it is none of these."""
+    return next((word for word in words if isinstance(value, str) and word.casefold() == value.casefold()), None)

@@ -21,6 +21,7 @@ from tests.doubles.graph.login import Login
 from tests.doubles.graph.mail import Mails
 from tests.doubles.graph.odata import Prefers
 from tests.doubles.graph.query import parsed
+from tests.doubles.graph.schedules import Schedules
 from tests.doubles.graph.state import Json, Refusal, World
 
 AT_ONCE = 4
@@ -92,6 +93,7 @@ class Double:
             self.endpoint = f"http://127.0.0.1:{graph.server_port}/v1.0"
             self.authority = self.login.base = f"https://127.0.0.1:{entry.server_port}"
             self.calendars = Calendars(self.world, self.schema, self.endpoint)
+            self.schedules = Schedules(self.world, self.calendars)
             self.mails = Mails(self.world, self.calendars)
             for server in (graph, entry):
                 threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -133,6 +135,7 @@ class Double:
         try:
             body = self._body(headers, content)
             if path == "/v1.0/$batch":
+                self._who(headers)
                 self.counts["batch"] += 1
                 if self.batch_answer:
                     return Answer(200), Fault("", "", 200, body=self.batch_answer)
@@ -142,6 +145,9 @@ class Double:
             return _refused(refusal), None
         except Broken as broken:
             return Answer(broken.fault.status), broken.fault
+        except Exception as error:  # what the double doesn't understand is answered too: nobody is hung up on
+            words = f"An internal server error occurred ({type(error).__name__})."
+            return _refused(Refusal(500, "ErrorInternalServerError", words)), None
 
     @staticmethod
     def _body(headers: dict[str, str], content: bytes) -> Any:
@@ -154,9 +160,7 @@ class Double:
 
     def _one(self, method: str, target: str, headers: dict[str, str], body: Any) -> Answer:
         parts = urlsplit(target)
-        path = [unquote(part) for part in parts.path.removeprefix("/v1.0/").split("/")]
-        who = self._who(headers)
-        name, rest = (who, path[1:]) if path[0] == "me" else (path[1].casefold(), path[2:])
+        name, rest = self._place(parts.path, headers)
         prefers = Prefers(headers.get("prefer", ""))
         with self._turn(name):
             if self.delay:
@@ -169,12 +173,24 @@ class Double:
                 if fault := self._fault(method, parts.path, after=False):
                     raise Broken(fault)
                 mailbox = self._mailbox(name)
-                request = Request(method, mailbox, rest, parsed(parts.query), headers, body, prefers)
+                request = Request(method, mailbox, _plain(rest, mailbox), parsed(parts.query), headers, body, prefers)
                 answer = self._route(request, self._rights(headers))
                 if fault := self._fault(method, parts.path, after=True):
                     raise Broken(fault)
-        answer.headers.setdefault("Preference-Applied", prefers.applied)
+        if prefers.applied:
+            answer.headers.setdefault("Preference-Applied", prefers.applied)
         return answer
+
+    def _place(self, path: str, headers: dict[str, str]) -> tuple[str, list[str]]:
+        """Whose mailbox a path leads to, and what is asked for there."""
+        first, *rest = [unquote(part) for part in path.removeprefix("/v1.0/").split("/")]
+        who = self._who(headers)
+        known = path.startswith("/v1.0/")
+        if known and first.casefold() == "me":
+            return who, rest
+        if known and first.casefold() == "users" and rest and rest[0]:
+            return rest[0].casefold(), rest[1:]
+        raise Refusal(400, "BadRequest", f"Resource not found for the segment '{first}'.")
 
     def _fault(self, method: str, path: str, *, after: bool) -> Fault | None:
         found = next((one for one in self.faults if one.after == after and one.fits(method, path)), None)
@@ -233,7 +249,7 @@ class Double:
     def _route(self, request: Request, rights: tuple[str, ...]) -> Answer:
         """The right operation, if the token allows it."""
         shape, method, calendars, mails = _shape(request.path), request.method, self.calendars, self.mails
-        last = request.path[-1]
+        last, schedules = (request.path or [""])[-1], self.schedules
         table: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
             ("GET", "events"): (_CALENDARS, calendars.listed),
             ("POST", "events"): (_CALENDARS, calendars.create),
@@ -243,9 +259,11 @@ class Double:
             ("GET", "events/{id}/instances"): (_CALENDARS, calendars.instances),
             ("GET", "calendarView"): (_CALENDARS, calendars.view),
             ("GET", "calendarView/delta"): (_CALENDARS, calendars.delta),
-            ("GET", "calendar"): (_FREE_BUSY, calendars.calendar),
-            ("POST", "calendar/getSchedule"): (_FREE_BUSY, lambda one: calendars.schedule(one, self.blind)),
-            ("GET", "mailboxSettings"): (("MailboxSettings.Read",), calendars.settings),
+            ("GET", "calendar"): (_FREE_BUSY, schedules.calendar),
+            ("POST", "calendar/getSchedule"): (_FREE_BUSY, lambda one: schedules.schedule(one, self.blind)),
+            ("GET", "mailboxSettings"): (("MailboxSettings.Read",), schedules.settings),
+            ("GET", "calendars"): (_FREE_BUSY, schedules.calendars),
+            ("GET", ""): (("User.Read.All", "User.Read"), schedules.user),
             ("POST", "sendMail"): (("Mail.Send",), mails.send_mail),
             ("GET", "messages"): (("Mail.ReadWrite",), mails.listed),
             ("POST", "messages"): (("Mail.ReadWrite",), mails.create),
@@ -255,6 +273,8 @@ class Double:
         }
         for action in _ACTIONS:
             table["POST", f"events/{{id}}/{action}"] = (_CALENDARS, lambda one: calendars.act(one, last))
+        if (method, shape) not in table and any(one == shape for _, one in table):
+            raise Refusal(405, "Request_BadRequest", f"The method {method} is not allowed here.")
         if (method, shape) not in table:
             raise Refusal(400, "BadRequest", f"Resource not found for the segment '{last}'.")
         needed, operation = table[method, shape]
@@ -265,46 +285,72 @@ class Double:
     # --- many at once -----------------------------------------------------------------------------------------------
 
     def _batch(self, headers: dict[str, str], body: Any) -> Answer:
-        items = (body or {}).get("requests")
-        if not isinstance(items, list) or not 1 <= len(items) <= 20:
+        steps = body.get("requests") if isinstance(body, dict) else None
+        if not isinstance(steps, list) or not 1 <= len(steps) <= 20:
             raise Refusal(400, "BadRequest", "Number of batch request steps exceeds the maximum value of 20.")
-        if len({one.get("id") for one in items}) != len(items):
+        if not all(isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"] for one in steps):
+            raise Refusal(400, "BadRequest", "Every batch request step needs an id.")
+        if len({one["id"] for one in steps}) != len(steps):
             raise Refusal(400, "BadRequest", "Request Ids have to be unique in a batch.")
         answers: dict[str, Json] = {}
-        lock = threading.Lock()
-        common = {"authorization": headers.get("authorization", "")}
+        after = {one["id"]: one.get("dependsOn") for one in steps if one.get("dependsOn")}
 
-        def perform(item: Json) -> None:
-            own = {name.casefold(): value for name, value in (item.get("headers") or {}).items()}
-            if item.get("body") is not None and "content-type" not in own:
-                done = _refused(Refusal(400, "BadRequest", "A body needs a Content-Type."))
-            else:
-                target = "/v1.0/" + str(item["url"]).lstrip("/")
-                content = json.dumps(item["body"]).encode() if item.get("body") is not None else b""
-                done, fault = self.answer(item["method"], target, {**common, **own}, content)
-                done = replace(done, status=fault.status, headers=dict(fault.headers)) if fault else done
-            with lock:
-                answers[item["id"]] = {
-                    "id": item["id"],
-                    "status": done.status,
-                    "headers": done.headers,
-                    "body": done.body,
-                }
+        def perform(step: Json) -> None:
+            done = self._step(step, headers.get("authorization", ""))
+            parts = {"status": done.status, "headers": done.headers, "body": done.body}
+            with self._lock:
+                answers[step["id"]] = {"id": step["id"], **parts}
 
-        done: set[str] = set()
-        for item in [one for one in items if one.get("dependsOn")]:
-            done.add(item["id"])
-        workers = [threading.Thread(target=perform, args=(one,)) for one in items if one["id"] not in done]
+        workers = [threading.Thread(target=perform, args=(one,)) for one in steps if one["id"] not in after]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        for item in [one for one in items if one["id"] in done]:
-            if any(answers.get(one, {"status": 424})["status"] >= 400 for one in item["dependsOn"]):
-                answers[item["id"]] = {"id": item["id"], "status": 424, "headers": {}, "body": None}
+        for step in [one for one in steps if one["id"] in after]:
+            before = after[step["id"]]
+            names = before if isinstance(before, list) else [before]
+            if any(answers.get(str(one), {"status": 424})["status"] >= 400 for one in names):
+                answers[step["id"]] = {"id": step["id"], "status": 424, "headers": {}, "body": None}
             else:
-                perform(item)
+                perform(step)
         return Answer(200, {"responses": list(reversed(answers.values()))})  # in any order but that of the questions
+
+    def _step(self, step: Json, authorization: str) -> Answer:
+        """What comes of one step of a batch."""
+        method, url, given = step.get("method"), step.get("url"), step.get("headers") or {}
+        if not isinstance(method, str) or not isinstance(url, str) or not isinstance(given, dict):
+            return _refused(Refusal(400, "BadRequest", "A batch request step needs a method and a url."))
+        own = {str(name).casefold(): str(value) for name, value in given.items()}
+        if unquote(url).strip("/").casefold().startswith("$batch") or urlsplit(url).netloc:
+            return _refused(Refusal(400, "BadRequest", "A batch can't hold a batch, nor lead elsewhere."))
+        if step.get("body") is not None and "content-type" not in own:
+            return _refused(Refusal(400, "BadRequest", "A body needs a Content-Type."))
+        content = json.dumps(step["body"]).encode() if step.get("body") is not None else b""
+        target = "/v1.0/" + url.lstrip("/")
+        done, fault = self.answer(method.upper(), target, {"authorization": authorization, **own}, content)
+        return replace(done, status=fault.status, headers=dict(fault.headers)) if fault else done
+
+
+#: Segments as they are spelled here; the service ignores their case.
+_SEGMENTS = {
+    name.casefold(): name
+    for name in (
+        *("events", "calendar", "calendars", "calendarView", "instances", "delta", "getSchedule", "mailboxSettings"),
+        *("sendMail", "messages", "send", *_ACTIONS),
+    )
+}
+
+
+def _plain(rest: list[str], mailbox: Any) -> list[str]:
+    """A path in the one form that is looked up: functions without brackets and namespace, and without the calendar,
+    since a mailbox has one."""
+    names = [part.removeprefix("microsoft.graph.").removesuffix("()") for part in rest if part]
+    names = [_SEGMENTS.get(name.casefold(), name) for name in names]
+    if names[:1] == ["calendars"] and len(names) > 1:
+        if names[1] != mailbox.calendar_id:
+            raise Refusal(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+        names = ["calendar", *names[2:]]
+    return names[1:] if names[:1] == ["calendar"] and names[1:2] in (["events"], ["calendarView"]) else names
 
 
 def _shape(rest: list[str]) -> str:
@@ -343,7 +389,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
     def content(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            return self._chunks()
+        length = self.headers.get("Content-Length") or "0"
+        return self.rfile.read(int(length)) if length.isdecimal() else b""
+
+    def _chunks(self) -> bytes:
+        content = b""
+        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
 
     def reply(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
         self.send_response(status)
@@ -351,7 +408,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) + (100 if cut else 0)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         self.wfile.flush()
         if cut:
             self.close_connection = True
@@ -367,6 +425,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         self.served("DELETE")
+
+    def do_PUT(self) -> None:
+        self.served("PUT")
+
+    def do_HEAD(self) -> None:
+        self.served("HEAD")
+
+    def do_OPTIONS(self) -> None:
+        self.served("OPTIONS")
 
     def served(self, method: str) -> None:
         raise NotImplementedError

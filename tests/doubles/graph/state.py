@@ -123,6 +123,10 @@ class Mailbox:
     shown: str = ""  #: how the service tells of the owner, where it is another form than the address
 
     @property
+    def calendar_id(self) -> str:
+        return f"AAMkCAL-{self.directory_id}="
+
+    @property
     def name(self) -> str:
         """By what the mailbox is asked for."""
         return self.sign_in or self.address

@@ -1,0 +1,388 @@
+"""The stand-in for Microsoft Graph refuses what Graph refuses, understands what Graph understands, and answers whatever
+it is asked."""
+
+import base64
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.doubles.graph import Double, section
+from worker.providers import graphauth
+
+DANA, SAM = "dana@example.org", "sam@example.org"
+EVENT: dict[str, Any] = {
+    "subject": "x",
+    "start": {"dateTime": "2027-03-09T10:00:00", "timeZone": "UTC"},
+    "end": {"dateTime": "2027-03-09T11:00:00", "timeZone": "UTC"},
+}
+MARCH = "startDateTime=2027-03-01T00:00:00Z&endDateTime=2027-04-01T00:00:00Z"
+ME = f"users/{DANA}"
+ASKED: dict[str, Any] = {"schedules": [DANA], "startTime": EVENT["start"], "endTime": EVENT["end"]}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Double]:
+    with Double() as running:
+        yield running
+
+
+@pytest.fixture
+def double(service: Double) -> Iterator[Double]:
+    service.forget()
+    for person in (DANA, SAM):
+        service.world.person(person)
+    yield service
+    service.forget()
+
+
+@pytest.fixture
+def ask(double: Double) -> Any:
+    token = graphauth.tokens(section(double)).token()
+
+    def asked(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        sent = {"Authorization": f"Bearer {token}", **headers}
+        answer = requests.request(method, f"{double.endpoint}/{path}", json=body, headers=sent, timeout=10)
+        return answer.status_code, answer.json() if answer.content else {}
+
+    return asked
+
+
+def code(answer: tuple[int, Any]) -> tuple[int, str]:
+    return answer[0], answer[1]["error"]["code"]
+
+
+# --- whatever it is asked ---------------------------------------------------------------------------------------------
+
+_WORDS = st.sampled_from(
+    [
+        *(
+            "users",
+            "me",
+            DANA,
+            "events",
+            "calendarView",
+            "delta",
+            "delta()",
+            "calendar",
+            "calendars",
+            "$batch",
+            "messages",
+        ),
+        *(
+            "getSchedule",
+            "mailboxSettings",
+            "sendMail",
+            "subscriptions",
+            "instances",
+            "cancel",
+            "x",
+            "",
+            "%00",
+            "..",
+            "'",
+        ),
+    ]
+)
+_PATHS = st.sampled_from(
+    [f"{ME}/{path}" for path in ("events", "calendarView", "calendarView/delta", "calendar/getSchedule", "sendMail")]
+    + [f"{ME}/messages", "$batch"]
+)
+_QUERIES = st.sampled_from(
+    [
+        *("", "$top=abc", "$top=-1", "$top=0", "$skip=x", "$filter=(", "$filter=subject eq", "$filter='", "$orderby=;"),
+        *("$select=,", "$count=maybe", "$expand=instances", MARCH, "startDateTime=x&endDateTime=", "$deltatoken=1"),
+        *("$skiptoken=", "$search=x", "$nothing=1", "a&b&=&"),
+    ]
+)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(EVENT["start"]) | st.just(DANA)
+_NAMES = st.sampled_from(
+    [
+        *("subject", "start", "end", "dateTime", "timeZone", "attendees", "emailAddress", "address", "body", "message"),
+        *("content", "recurrence", "pattern", "range", "schedules", "startTime", "endTime", "requests", "id", "method"),
+        *("url", "headers", "toRecipients", "internetMessageHeaders", "isAllDay", "type", "proposedNewTime"),
+    ]
+)
+_BODIES = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4), max_leaves=8
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["GET", "POST", "PATCH", "DELETE", "PUT"]),
+    path=_PATHS | st.lists(_WORDS, max_size=5).map("/".join),
+    query=_QUERIES,
+    body=_BODIES | st.dictionaries(_NAMES, _BODIES, max_size=3).map(lambda given: {**EVENT, **given}),
+    prefer=st.sampled_from(["", "odata.maxpagesize=x", 'outlook.timezone="', ",,=", "odata.maxpagesize"]),
+)
+def test_every_request_is_answered(ask: Any, method: str, path: str, query: str, body: Any, prefer: str) -> None:
+    """No client is hung up on, and each refusal has a code."""
+    status, told = ask(method, f"{quote(path)}?{quote(query, safe='$=&')}", body, Prefer=prefer)
+    assert 200 <= status < 500, told
+    if status >= 400:
+        assert told["error"]["code"] and told["error"]["message"]
+
+
+def test_a_path_that_is_none_and_a_body_in_pieces_are_answered(double: Double) -> None:
+    place = urlsplit(double.endpoint)
+    for method, target, headers, body in [
+        ("GET", "/", {}, None),
+        ("GET", "/beta/me", {}, None),
+        ("POST", "/v1.0/$batch", {"Content-Length": "x"}, None),
+        ("POST", "/v1.0/me/events", {"Content-Type": "application/json"}, iter([b"{", b"}"])),
+        ("OPTIONS", "/v1.0/me", {}, None),
+    ]:
+        line = http.client.HTTPConnection(str(place.hostname), place.port, timeout=5)
+        line.request(method, target, body=body, headers=headers, encode_chunked=body is not None)
+        answer = line.getresponse()
+        assert answer.status in (400, 401) and json.loads(answer.read())["error"]["code"]
+        line.close()
+
+
+@pytest.mark.parametrize("path", [ME, "users/nobody@example.org", "subscriptions", "users", "users/"])
+def test_what_is_not_offered_is_refused(ask: Any, path: str) -> None:
+    assert 400 <= ask("GET", path)[0] < 500
+
+
+# --- what it refuses --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"availabilityViewInterval": 1440}, "ErrorInvalidMergedFreeBusyInterval"),
+        ({"availabilityViewInterval": 61}, "ErrorInvalidMergedFreeBusyInterval"),
+        ({"availabilityViewInterval": 4}, "ErrorInvalidMergedFreeBusyInterval"),
+        ({"startTime": None}, "ErrorInvalidRequest"),
+        ({"endTime": EVENT["start"]}, "ErrorInvalidTimeInterval"),
+        ({"schedules": []}, "ErrorInvalidParameter"),
+        ({"schedules": [DANA] * 21}, "ErrorInvalidParameter"),
+        ({"interval": 5}, "RequestBodyRead"),
+    ],
+)
+def test_free_busy_has_its_bounds(ask: Any, change: dict[str, Any], expected: str) -> None:
+    assert code(ask("POST", f"{ME}/calendar/getSchedule", {**ASKED, **change})) == (400, expected)
+
+
+def test_free_busy_without_a_start_is_refused(ask: Any) -> None:
+    asked = {name: value for name, value in ASKED.items() if name != "startTime"}
+    assert code(ask("POST", f"{ME}/calendar/getSchedule", asked)) == (400, "ErrorInvalidParameter")
+    assert ask("POST", f"{ME}/calendar/getSchedule", {**ASKED, "availabilityViewInterval": 60})[0] == 200
+
+
+def test_a_view_that_ends_before_it_starts_is_refused(ask: Any) -> None:
+    backwards = "startDateTime=2027-04-01T00:00:00Z&endDateTime=2027-03-01T00:00:00Z"
+    for path in ("calendarView", "calendarView/delta", "calendarView/delta()"):
+        assert ask("GET", f"{ME}/{path}?{backwards}")[0] == 400
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(
+            "$top=abc",
+            "$top=0",
+            "$top=1001",
+            "$skip=-1",
+            "$select=colour",
+            "$orderby=colour",
+            "$orderby=start/dateTime up",
+        ),
+        *("$filter=colour eq 'x'", "$filter=subject eq", "$filter=subject is 'x'", "$count=maybe", "$search=x"),
+        "$expand=attachments",
+    ],
+)
+def test_an_option_that_can_not_be_honoured_is_refused(ask: Any, option: str) -> None:
+    assert ask("GET", f"{ME}/events?{option}")[0] == 400
+
+
+def test_a_message_has_five_headers_of_its_own_at_most(ask: Any, double: Double) -> None:
+    def message(count: int) -> dict[str, Any]:
+        headers = [{"name": f"X-Own-{n}", "value": "y"} for n in range(count)]
+        return {
+            "message": {
+                "subject": "x",
+                "toRecipients": [{"emailAddress": {"address": SAM}}],
+                "internetMessageHeaders": headers,
+            }
+        }
+
+    assert ask("POST", f"{ME}/sendMail", message(5))[0] == 202
+    assert ask("POST", f"{ME}/sendMail", message(6))[0] == 400
+    assert len(double.mails.outbox) == 1
+
+
+def test_a_message_in_mime_is_of_four_megabytes_at_most(ask: Any, double: Double) -> None:
+    token = graphauth.tokens(section(double)).token()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
+    large = base64.b64encode(f"From: {DANA}\r\nTo: {SAM}\r\n\r\n{'x' * 4_000_000}".encode())
+    answer = requests.post(f"{double.endpoint}/{ME}/sendMail", data=large, headers=headers, timeout=30)
+    assert answer.status_code == 413
+
+
+def test_a_batch_holds_no_batch_and_answers_a_step_without_a_method_at_once(ask: Any) -> None:
+    steps = [
+        {"id": "1", "url": f"/{ME}/events"},
+        {"id": "2", "method": "POST", "url": "/$batch", "headers": {"Content-Type": "application/json"}, "body": {}},
+        {"id": "3", "method": "GET", "url": f"/{ME}/events"},
+        {"id": "4", "method": "GET"},
+        {"id": "5", "method": "GET", "url": "https://elsewhere.example/x"},
+    ]
+    status, told = ask("POST", "$batch", {"requests": steps})
+    assert status == 200
+    outcomes = {one["id"]: one["status"] for one in told["responses"]}
+    assert outcomes == {"1": 400, "2": 400, "3": 200, "4": 400, "5": 400}
+    for requests_ in ([{"method": "GET"}], ["x"], [], {"id": "1"}, None):
+        assert ask("POST", "$batch", {"requests": requests_})[0] == 400
+
+
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        {},
+        {"pattern": {"type": "daily", "interval": 0}, "range": {"type": "noEnd", "startDate": "2027-03-09"}},
+        {"pattern": {"type": "weekly", "interval": 1}, "range": {"type": "noEnd", "startDate": "2027-03-09"}},
+        {"pattern": {"type": "daily", "interval": 1}, "range": {"type": "numbered", "startDate": "2027-03-09"}},
+        {"pattern": {"type": "daily", "interval": 1}, "range": {"type": "noEnd", "startDate": "2027-03-08"}},
+    ],
+)
+def test_a_recurrence_that_makes_no_sense_is_refused_and_leaves_nothing(ask: Any, recurrence: Any) -> None:
+    assert ask("POST", f"{ME}/events", {**EVENT, "recurrence": recurrence or {"pattern": None}})[0] == 400
+    assert ask("GET", f"{ME}/events")[1]["value"] == []
+
+
+# --- what it understands ----------------------------------------------------------------------------------------------
+
+
+def test_zones_by_their_iana_names_and_words_in_any_case_are_understood(ask: Any) -> None:
+    times = {side: {**EVENT[side], "timeZone": "Europe/Berlin"} for side in ("start", "end")}
+    words = {"showAs": "OOF", "sensitivity": "Private", "body": {"contentType": "HTML", "content": "x"}}
+    status, told = ask("POST", f"{ME}/events", {**EVENT, **times, **words}, Prefer='outlook.timezone="Europe/Berlin"')
+    assert status == 201
+    assert (told["start"]["dateTime"], told["start"]["timeZone"]) == ("2027-03-09T10:00:00.0000000", "Europe/Berlin")
+    assert (told["showAs"], told["sensitivity"], told["body"]["contentType"]) == ("oof", "private", "html")
+    [told] = ask("GET", f"{ME}/calendarView?{MARCH}")[1]["value"]
+    assert told["start"]["dateTime"] == "2027-03-09T09:00:00.0000000"
+
+
+@pytest.fixture
+def three(ask: Any) -> list[str]:
+    """Three events, an hour after each other, the last one named first in the alphabet."""
+    made = []
+    for n, name in enumerate(("b one", "c two", "a three")):
+        times = {side: {"dateTime": f"2027-03-09T{10 + n + more}:00:00", "timeZone": "UTC"} for side, more in SIDES}
+        made.append(ask("POST", f"{ME}/events", {**EVENT, **times, "subject": name})[1]["id"])
+    return made
+
+
+SIDES = (("start", 0), ("end", 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("$orderby=subject", ["a three", "b one", "c two"]),
+        ("$orderby=start/dateTime desc", ["a three", "c two", "b one"]),
+        ("$filter=startswith(subject,'b')", ["b one"]),
+        ("$filter=contains(subject, 't') and not (subject eq 'c two')", ["a three"]),
+        ("$filter=start/dateTime ge '2027-03-09T11:00:00'&$orderby=start/dateTime", ["c two", "a three"]),
+        ("$filter=start/dateTime%20lt%20'2027-03-09T11:00:00Z' or subject eq 'a three'", ["b one", "a three"]),
+        ("$filter=isAllDay+eq+false&$top=2", ["b one", "c two"]),
+        ("$skip=2", ["a three"]),
+    ],
+)
+def test_lists_are_chosen_ordered_and_cut_as_asked(
+    ask: Any, three: list[str], options: str, expected: list[str]
+) -> None:
+    for path in ("events", "calendar/events", f"calendarView?{MARCH}&"):
+        joint = "" if path.endswith("&") else "?"
+        told = ask("GET", f"{ME}/{path}{joint}{options}")[1]
+        assert [one["subject"] for one in told["value"]] == expected
+
+
+def test_entries_are_counted_and_shown_in_part_and_by_pages(ask: Any, three: list[str], double: Double) -> None:
+    told = ask("GET", f"{ME}/events?$count=true&$select=subject", Prefer="odata.maxpagesize=2")[1]
+    assert told["@odata.count"] == 3 and len(told["value"]) == 2
+    assert all(set(one) == {"@odata.etag", "id", "subject"} for one in told["value"])
+    rest = ask("GET", told["@odata.nextLink"].removeprefix(f"{double.endpoint}/"), Prefer="odata.maxpagesize=2")[1]
+    assert len(rest["value"]) == 1 and "@odata.nextLink" not in rest
+
+
+def test_the_calendar_of_a_mailbox_is_reached_in_each_way(ask: Any, three: list[str]) -> None:
+    [calendar] = ask("GET", f"{ME}/calendars")[1]["value"]
+    assert calendar["isDefaultCalendar"] and calendar["owner"]["address"] == DANA
+    for path in ("calendar", f"calendars/{calendar['id']}"):
+        assert ask("GET", f"{ME}/{path}")[1]["id"] == calendar["id"]
+        assert ask("GET", f"{ME}/{path}/events/{three[0]}")[1]["subject"] == "b one"
+        assert len(ask("GET", f"{ME}/{path}/calendarView?{MARCH}")[1]["value"]) == 3
+        assert len(ask("GET", f"{ME}/{path}/calendarView/delta()?{MARCH}")[1]["value"]) == 4  # one comes twice
+        status, made = ask("POST", f"{ME}/{path}/events", EVENT)
+        assert status == 201 and ask("DELETE", f"{ME}/{path}/events/{made['id']}")[0] == 204
+    assert code(ask("GET", f"{ME}/calendars/none/events")) == (404, "ErrorItemNotFound")
+
+
+def test_free_busy_tells_the_view_and_the_hours(ask: Any) -> None:
+    for shown in ("busy", "tentative", "free"):
+        ask("POST", f"{ME}/events", {**EVENT, "showAs": shown})
+    window = {**ASKED, "startTime": {"dateTime": "2027-03-09T09:00:00", "timeZone": "UTC"}}
+    window["endTime"] = {"dateTime": "2027-03-09T12:15:00", "timeZone": "UTC"}
+    [told] = ask("POST", f"{ME}/calendar/getSchedule", {**window, "availabilityViewInterval": 30})[1]["value"]
+    assert told["availabilityView"] == "0022000"
+    assert told["workingHours"]["daysOfWeek"][0] == "monday" and len(told["scheduleItems"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "range_", "expected"),
+    [
+        ({"type": "daily", "interval": 2}, {"type": "numbered", "numberOfOccurrences": 3}, [9, 11, 13]),
+        (
+            {"type": "Weekly", "interval": 1, "daysOfWeek": ["Tuesday", "friday"]},
+            {"type": "endDate", "endDate": "2027-03-19"},
+            [9, 12, 16, 19],
+        ),
+        ({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 9}, {"type": "noEnd"}, [9]),
+        (
+            {"type": "relativeMonthly", "interval": 1, "daysOfWeek": ["tuesday"], "index": "second"},
+            {"type": "noEnd"},
+            [9],
+        ),
+    ],
+)
+def test_a_series_is_told_by_its_occurrences(
+    ask: Any, pattern: dict[str, Any], range_: dict[str, Any], expected: list[int]
+) -> None:
+    recurrence = {"pattern": pattern, "range": {"startDate": "2027-03-09", **range_}}
+    guests = [{"emailAddress": {"address": SAM}}]
+    made = ask("POST", f"{ME}/events", {**EVENT, "recurrence": recurrence, "attendees": guests})[1]
+    assert made["type"] == "seriesMaster"
+    assert made["recurrence"]["pattern"]["type"].casefold() == pattern["type"].casefold()
+    for person in (DANA, SAM):
+        told = ask("GET", f"users/{person}/calendarView?{MARCH}&$orderby=start/dateTime")[1]["value"]
+        assert [int(one["start"]["dateTime"][8:10]) for one in told] == expected
+        assert {one["type"] for one in told} == {"occurrence"}
+    instances = ask("GET", f"{ME}/events/{made['id']}/instances?{MARCH}")[1]["value"]
+    assert [one["seriesMasterId"] for one in instances] == [made["id"]] * len(expected)
+    ask("DELETE", f"{ME}/events/{instances[0]['id']}")
+    assert len(ask("GET", f"{ME}/events/{made['id']}/instances?{MARCH}")[1]["value"]) == len(expected) - 1
+    ask("DELETE", f"{ME}/events/{made['id']}")
+    for person in (DANA, SAM):
+        assert ask("GET", f"users/{person}/calendarView?{MARCH}")[1]["value"] == []
+
+
+def test_the_owner_of_a_mailbox_is_told_to_whoever_may_ask(ask: Any, double: Double) -> None:
+    assert code(ask("GET", ME)) == (403, "ErrorAccessDenied")
+    known = double.login.applications[section(double)["client_id"]]
+    known.rights = (*known.rights, "User.Read.All")
+    token = graphauth.tokens(section(double)).token()
+    box = double.world.mailboxes[DANA]
+    box.sign_in = "d.example@corp.example.org"
+    told = ask("GET", f"users/{box.directory_id}", Authorization=f"Bearer {token}")[1]
+    assert (told["mail"], told["userPrincipalName"], told["id"]) == (DANA, box.sign_in, box.directory_id)
+    assert code(ask("GET", ME, Authorization=f"Bearer {token}")) == (404, "ErrorInvalidUser")
