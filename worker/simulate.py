@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
 
 from worker import apart
 from worker.bootstrap import Worker, build
@@ -210,18 +211,18 @@ def year(
 
 def load_calendars(
     folder: Path,
-    people: Iterable[Address],
+    persons: Mapping[Address, Person],
     calendar: MemoryCalendar,
     window: Span,
     *,
     elsewhere: Collection[Address] = (),
 ) -> int:
-    """Put each `<email>.ics` of the folder on that person's calendar; how many events that were.
+    """Put each `<email>.ics` of the folder on that person's calendar; how many events that were. Whole days and times
+    without a zone are taken in the person's own.
 
     A meeting that lies in the files of several people is put there once. Raises Problems for files that can't be read
     and for files of people who aren't in the people file. Those of people who are `elsewhere` are passed over.
     """
-    known = set(people)
     problems: list[Problem] = []
     there: Placements = {}
     count = 0
@@ -231,13 +232,13 @@ def load_calendars(
         raise Problems([Problem(str(folder), "No file here ends in `.ics`.", remedy)])
     for file in files:
         owner = file.stem.casefold()
-        if owner not in known and owner in elsewhere:
+        if owner not in persons and owner in elsewhere:
             continue
-        if owner not in known:
+        if owner not in persons:
             problems.append(Problem(str(file), "Nobody of that address is in the people file.", "Rename or remove it."))
             continue
         try:
-            for event in _read(file, owner, window):
+            for event in _read(file, persons[owner], window):
                 count += _put(event, owner, calendar, there)
         except (ValueError, LookupError, OSError, ProviderError) as error:
             what = error.strerror if isinstance(error, OSError) else error
@@ -247,18 +248,21 @@ def load_calendars(
     return count
 
 
-def _read(file: Path, owner: Address, window: Span) -> Iterator[Event]:
-    """What takes time in a file, as its owner sees it."""
-    from worker.providers import icalendars
-    from worker.providers.salvage import salvage
+def _read(file: Path, owner: Person, window: Span) -> Iterator[Event]:
+    """What takes time in a file, as its owner sees it; what can't be read takes all the time that it may take."""
+    from worker.providers import icalparser
+    from worker.providers.icalreader import read_calendar
 
-    parsed = salvage(file.read_text(encoding="utf-8-sig", errors="replace"), file.name)
-    zone = icalendars.zone_of(parsed) or icalendars.UTC_ZONE
-    main = icalendars.main_event(parsed)
-    name = str(main.get("UID", file.name)) if main is not None else file.name
-    for event in icalendars.events(parsed, EventRef(owner, name, ""), zone, window):
+    parsed = icalparser.parse(icalparser.decode(file.read_bytes()), file.name)
+    first = next((str(event["UID"]) for event in parsed.walk("VEVENT") if "UID" in event), file.name)
+    reading = read_calendar(parsed, EventRef(owner.email, first, ""), ZoneInfo(owner.zone), window)
+    for event in reading.events:
         if event.show is not None and not event.cancelled:
             yield event
+    for span, mark in reading.unknown:
+        if span.overlaps(window):
+            shown = Span(max(span.start, window.start), min(span.end, window.end))
+            yield Event(ref=EventRef(owner.email, f"{file.name} {mark}", ""), span=shown)
 
 
 def _put(event: Event, owner: Address, calendar: MemoryCalendar, there: Placements) -> bool:

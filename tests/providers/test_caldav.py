@@ -35,8 +35,10 @@ from worker.errors import (
     RateLimited,
     Unavailable,
 )
-from worker.providers import base, icalendars
+from worker.providers import base, icalendars, icalparser
 from worker.providers.caldav import CalDavCalendar
+from worker.providers.icalreader import read_calendar, single_event
+from worker.providers.icalzones import zone_of
 
 
 def open_calendar(server: Embedded, **changed: Any) -> CalDavCalendar:
@@ -395,8 +397,8 @@ def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
     """Through the text of RFC 5545 and back, in every zone and on both sides of a change of the clocks."""
     text = icalendars.text_of(icalendars.compose(wanted, at(1, 0), we_schedule=True))
     assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
-    calendar = icalendars.parse(text, "here")
-    [event] = icalendars.events(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"), None)
+    calendar = icalparser.parse(text, "here")
+    event = single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
     assert (event.key, event.span, event.all_day) == (wanted.key, wanted.span, wanted.all_day)
     assert event.show is (Show.BUSY if wanted.blocks else None)
     assert event.answers == {"sam@example.org": Answer.NEEDS_ACTION}
@@ -455,24 +457,53 @@ def test_a_series_keeps_its_wall_clock_over_a_change_of_the_clocks(
 @pytest.mark.parametrize(
     ("was", "becomes", "busy"),
     [
-        (b"DTSTART:20270305T090000Z", b"DTSTART:not-a-time", 1),
-        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRRULE:FREQ=SECONDLY", 2),
         (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nno line at all", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nEXDATE:", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nDURATION:PT30M", 2),
         (b"DTEND:20270305T100000Z", b"DTEND:99991231T235959Z", 2),
-        (b"BEGIN:VEVENT", b"BEGIN:NOTHING", 0),
+        (b"DTEND:20270305T100000Z", b"DTEND:later", 2),
+        (b"DTSTART:20270305T090000Z", b"DTSTART:20270305T110000Z", 2),
+        (b"END:VEVENT\r\nEND:VCALENDAR", b"END:VCALENDAR", 2),
     ],
 )
-def test_an_event_that_makes_no_sense_hides_no_other(
+def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
     provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, busy: int
 ) -> None:
-    """It counts for the span that it names itself, if it does."""
     dana = hands.person()
     hands.add(dana, span(5, 9))
     hands.add(dana, span(6, 9))
     watched.rewrite = lambda content: content.replace(was, becomes)
-    found = provider.free_busy([dana], WINDOW)[dana]
-    assert found.known and len(found.busy) == busy
+    shown = provider.free_busy([dana], WINDOW)[dana]
+    assert shown.known and len(shown.busy) == busy
+    assert any(one.span.overlaps(span(5, 9, 120)) for one in shown.busy)
     assert len(provider.changes(dana, None, WINDOW).events) == busy
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "events"),
+    [
+        (b"DTSTART:20270305T090000Z", b"DTSTART:not-a-time", 1),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRRULE:FREQ=SECONDLY", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRRULE:FREQ=WEEKLY;BYDAY MO", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRDATE:tomorrow", 2),
+        (b"BEGIN:VEVENT", b"BEGIN:NOTHING", 0),
+        (b"BEGIN:V", b"NOTHING:V", 0),
+        (b"calendar-data>", b"other-data>", 0),
+    ],
+)
+def test_time_that_cannot_be_read_is_unknown(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, events: int
+) -> None:
+    """T-2: never known and free. The reason says which event by a fingerprint, and what to do."""
+    dana = hands.person()
+    hands.add(dana, span(5, 9))
+    hands.add(dana, span(6, 9))
+    watched.rewrite = lambda content: content.replace(was, becomes)
+    shown = provider.free_busy([dana], WINDOW)[dana]
+    assert not shown.known
+    assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", shown.reason)
+    if b"calendar-data" not in was:
+        assert len(provider.changes(dana, None, WINDOW).events) == events
 
 
 def test_a_whole_calendar_is_read_by_uid() -> None:
@@ -493,10 +524,10 @@ DTSTART;VALUE=DATE:20270309
 END:VEVENT
 END:VCALENDAR
 """
-    calendar = icalendars.parse(text, "file")
-    zone = icalendars.zone_of(calendar)
+    calendar = icalparser.parse(text, "file")
+    zone = zone_of(calendar)
     assert zone is not None
-    found = icalendars.events(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW)
+    found = read_calendar(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW).events
     assert [(event.ref.id.partition("#")[0], event.series, event.span) for event in found] == [
         ("weekly", "weekly", span(8, 8, 30)),
         ("weekly", "weekly", span(15, 8, 30)),

@@ -17,8 +17,9 @@ from worker.demo import cast
 from worker.demo.desk import PROGRAM, Entry, compose
 from worker.domain.model import Address, EventRef, Span
 from worker.errors import LongarcError
-from worker.providers import icalendars, outlook
+from worker.providers import icalendars, icalparser, outlook
 from worker.providers.base import CalendarProvider, Mailer
+from worker.providers.icalreader import read_calendar
 
 if TYPE_CHECKING:
     from tests.doubles.graph import Double
@@ -97,7 +98,7 @@ class OutlookDesk:
         return str(calendar.to_ical(), "utf-8")
 
     def receive(self, text: str) -> None:
-        parsed = icalendars.parse(text, "an invitation")
+        parsed = icalparser.parse(text, "an invitation")
         begun: Any = icalendars.main_event(parsed)
         start = begun.start if isinstance(begun.start, datetime) else datetime.combine(begun.start, datetime.min.time())
         self._take(parsed, start.replace(tzinfo=ZoneInfo(self._mailbox.zone)) if start.tzinfo is None else start)
@@ -107,7 +108,7 @@ class OutlookDesk:
         main: Any = icalendars.main_event(calendar)
         name = str(main.get("UID"))
         ref, zone = EventRef(self._mailbox.address, name, ""), ZoneInfo(self._mailbox.zone)
-        events = icalendars.events(calendar, ref, zone, Span(now - timedelta(days=30), now + LONG))
+        events = read_calendar(calendar, ref, zone, Span(now - timedelta(days=30), now + LONG)).events
         recurs = icalendars.recurs(calendar)
         master = self._put(name, main, events[0], None) if recurs and events else None
         if master is not None:

@@ -25,6 +25,10 @@ from worker.providers.copies import Copies, Tracked
 from worker.providers.dav import Dav
 
 _TIMEOUT = 20.0
+_UNREAD = (
+    "The calendar of {person} holds something that can't be read, so that nobody knows what time it takes ({marks}). "
+    "Open the event in a calendar program and save it again, or delete it."
+)
 
 
 def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
@@ -94,15 +98,19 @@ class CalDavCalendar:
     def _free_busy(self, person: Address, window: Span) -> FreeBusy:
         collection = self.collection(person)
         try:
-            found = [
-                Busy(Span(max(event.span.start, window.start), min(event.span.end, window.end)), event.show, event.key)
-                for resource in collection.query(window.start, window.end)
-                for event in collection.events(resource, window)
-                if event.show is not None and event.span.overlaps(window)
-            ]
+            readings = [collection.read(one, window) for one in collection.query(window.start, window.end)]
         except Permanent as error:
             return FreeBusy(known=False, reason=str(error))
-        return FreeBusy(tuple(sorted(found, key=lambda busy: (busy.span, busy.show, busy.key or ""))))
+        unread = sorted({mark for reading in readings for mark in reading.unread_in(window)})
+        if unread:
+            return FreeBusy(known=False, reason=_UNREAD.format(person=person, marks=", ".join(unread)))
+        busy = [
+            Busy(Span(max(event.span.start, window.start), min(event.span.end, window.end)), event.show, event.key)
+            for reading in readings
+            for event in reading.events
+            if event.show is not None and event.span.overlaps(window)
+        ]
+        return FreeBusy(tuple(sorted(busy, key=lambda one: (one.span, one.show, one.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
         collection = self.collection(calendar)

@@ -7,18 +7,20 @@ all etags; the mark that is handed out says which. When nothing changed, that is
 import logging
 from collections.abc import Collection as Names
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 from icalendar import Calendar
 
 from worker.domain.model import Address, Event, EventRef, Span
 from worker.errors import InvalidResponse
-from worker.providers import icalendars
+from worker.providers import icalendars, icalparser
 from worker.providers.dav import CS, C, D, Dav, DeadToken, Entry, Multistatus, child, document, element
-from worker.providers.salvage import salvage
+from worker.providers.icalreader import UNREAD, Reading, read_calendar, single_event
+from worker.providers.icaltimes import has_local_times
+from worker.providers.icalzones import zone_of
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +51,12 @@ class Since:
 class Collection:
     """A calendar collection. Raises only ProviderErrors."""
 
-    def __init__(self, dav: Dav, owner: Address, url: str, zone: ZoneInfo | None) -> None:
+    def __init__(self, dav: Dav, owner: Address, url: str, zone: tzinfo | None) -> None:
         self._dav = dav
         self.owner = owner
         self._url = url
         self._configured = zone
-        self._zone: ZoneInfo | None = None
+        self._zone: tzinfo | None = None
 
     # --- single resources -------------------------------------------------------------------------------------------
 
@@ -62,7 +64,7 @@ class Collection:
         """Raises NotFound."""
         url = child(self._url, name)
         text, etag = self._dav.get(url)
-        return Resource(name, etag, icalendars.parse(text, url))
+        return Resource(name, etag, icalparser.parse(text, url))
 
     def put(self, name: str, calendar: Calendar, *, etag: str | None) -> Resource:
         """Store it, as a new resource when `etag` is None. Raises Conflict."""
@@ -75,28 +77,29 @@ class Collection:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def events(self, resource: Resource, window: Span | None) -> list[Event]:
-        """What it holds, as this calendar's owner sees it. Raises InvalidResponse."""
-        zone = self.zone if icalendars.has_local_times(resource.calendar) else icalendars.UTC_ZONE
-        return icalendars.events(resource.calendar, EventRef(self.owner, resource.name, resource.etag), zone, window)
+    def read(self, resource: Resource, window: Span | None) -> Reading:
+        """What it holds, as this calendar's owner sees it. Raises InvalidResponse for a series without a window."""
+        return read_calendar(resource.calendar, self._ref(resource), self._zone_for(resource), window)
 
     def single(self, resource: Resource) -> Event:
         """The one event it holds. Raises InvalidResponse when it holds anything else."""
-        found = self.events(resource, None)
-        if len(found) != 1:
-            raise InvalidResponse(f"{self.owner}: {resource.name} holds no single event.")
-        return found[0]
+        return single_event(resource.calendar, self._ref(resource), self._zone_for(resource))
 
     def readable(self, resource: Resource, window: Span) -> tuple[Event, ...]:
         """A series inside the window, a single event wherever it is now; nothing when it can't be read."""
-        try:
-            return tuple(self.events(resource, window if icalendars.recurs(resource.calendar) else None))
-        except InvalidResponse as error:
-            log.warning("an event was left out: %s", error, extra={"action": "event_unreadable"})
-            return ()
+        reading = self.read(resource, window if icalendars.recurs(resource.calendar) else None)
+        return tuple(reading.events)
+
+    def _ref(self, resource: Resource) -> EventRef:
+        return EventRef(self.owner, resource.name, resource.etag)
+
+    def _zone_for(self, resource: Resource) -> tzinfo:
+        """The owner's zone, which is asked for only when a time needs it."""
+        needed = any(map(has_local_times, resource.calendar.walk("VEVENT")))
+        return self.zone if needed else icalendars.UTC_ZONE
 
     @property
-    def zone(self) -> ZoneInfo:
+    def zone(self) -> tzinfo:
         """The zone its owner lives in: as the calendar names it, else as the settings do, else UTC."""
         if self._zone is None:
             self._learn(self._dav.propfind(self._url, ["C:calendar-timezone"], depth=0))
@@ -104,27 +107,30 @@ class Collection:
 
     def _learn(self, answer: Multistatus) -> None:
         text = next((entry.text(f"{C}calendar-timezone") for entry in answer.entries), "")
-        named = icalendars.zone_of(icalendars.parse(text, self._url)) if text.strip() else None
+        named = None
+        with suppress(InvalidResponse):
+            named = zone_of(icalparser.parse(text, self._url)) if text.strip() else None
         self._zone = named or self._configured or icalendars.UTC_ZONE
 
     # --- many resources ---------------------------------------------------------------------------------------------
 
     def query(self, start: datetime, end: datetime | None) -> list[Resource]:
-        """Everything that can be read and lies, at least in part, between the two."""
+        """Everything that lies, at least in part, between the two. What the server does not show the content of is
+        there too, as something that can't be read."""
         bounds = {"start": _stamp(start)} | ({"end": _stamp(end)} if end else {})
         events = element("C:comp-filter", element("C:time-range", **bounds), name="VEVENT")
         content = _wanted(read=True) + element("C:filter", element("C:comp-filter", events, name="VCALENDAR"))
         answer = self._dav.report(self._url, document("C:calendar-query", content), depth=1)
-        return self._readable(answer.entries)
+        return [self._resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
 
     def multiget(self, names: Names[str]) -> list[Resource]:
-        """Those of the named resources that exist and can be read."""
+        """Those of the named resources that exist."""
         wanted, found = sorted(names), []
         for first in range(0, len(wanted), _CHUNK):
             path = self._url.split("://", 1)[-1].partition("/")[2]
             hrefs = "".join(element("D:href", child(f"/{path}", name)) for name in wanted[first : first + _CHUNK])
             body = document("C:calendar-multiget", _wanted(read=True) + hrefs)
-            found += self._readable(self._dav.report(self._url, body, depth=1).entries)
+            found += self._resources(self._dav.report(self._url, body, depth=1).entries)
         return found
 
     def since(self, mark: str, start: datetime, *, read: bool = True) -> Since:
@@ -171,26 +177,23 @@ class Collection:
         else:
             raise DeadToken(f"{self._url} never comes to an end of what changed.")
         changed = [entry for entry in entries.values() if entry.status != 404]
-        resources = self._readable(changed) if read else []
+        resources = self._resources(changed) if read else []
         unread = {entry.name for entry in changed} - {resource.name for resource in resources}
         if read and unread:  # not every server sends the objects along with their names
             resources += self.multiget(unread)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
         return Since(tuple(resources), frozenset(entry.name for entry in changed), gone, f"sync:{token}", full=False)
 
-    def _readable(self, entries: Iterable[Entry]) -> list[Resource]:
-        found = []
-        for entry in entries:
-            if not entry.text(f"{C}calendar-data"):
-                continue
-            try:
-                found.append(self._resource(entry))
-            except InvalidResponse as error:
-                log.warning("an event was left out: %s", error, extra={"action": "event_unreadable"})
-        return found
+    def _resources(self, entries: Iterable[Entry]) -> list[Resource]:
+        """Those of which the server sends the content."""
+        return [self._resource(entry) for entry in entries if entry.text(f"{C}calendar-data")]
 
     def _resource(self, entry: Entry) -> Resource:
-        calendar = salvage(entry.text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
+        try:
+            calendar = icalparser.parse(entry.text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
+        except InvalidResponse as error:
+            log.warning("%s", error, extra=UNREAD)
+            calendar = icalparser.lost_calendar()
         return Resource(entry.name, entry.text(f"{D}getetag"), calendar)
 
     # --- proving ----------------------------------------------------------------------------------------------------

@@ -1,38 +1,33 @@
-"""iCalendar (RFC 5545) on one side, our nouns on the other: the only place that knows both.
+"""Events in iCalendar (RFC 5545) on one side, our nouns on the other: what an event says, and how ours are written.
 
 Read are times, states and addresses, never a title or a text. Where the standard leaves room, this is what we do:
 
 - an opaque all-day event means that nobody is there: it counts as `away`, as does out of office;
 - our own event counts as busy, whether it was answered or not, unless its owner declined it;
-- an all-day or floating time is taken in the zone of the calendar's owner, one of our own in the zone it was
-  written with;
-- a time before 1900 or after 2200, which some write for "always", counts as that bound;
-- a series that can't be followed (`worker.providers.series` says when), or an event that makes no sense, is logged by
-  a fingerprint of its UID and counts for the start and the end that it names itself, if it does; the rest of the
-  calendar is read all the same.
+- who delegated an invitation does not come: for them it takes no time, for the others it is a decline;
+- a property that says two different things says nothing.
+
+Whole calendars are read by `worker.providers.icalreader`, times by `worker.providers.icaltimes`.
 """
 
-import logging
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
+from datetime import datetime, timedelta, tzinfo
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Calendar
 from icalendar import Event as VEvent
-from icalendar.prop import vCalAddress, vText
+from icalendar.prop import vBroken, vCalAddress, vText
 
-from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
+from worker.domain.model import Address, Answer, EventDraft, Guest, Show, Span
 from worker.errors import InvalidResponse
-from worker.providers import series
-from worker.providers.series import listed
-
-log = logging.getLogger(__name__)
+from worker.providers.icalparser import listed
+from worker.providers.icaltimes import read_times
+from worker.providers.icalzones import zone_named
 
 KEY = "X-LONGARC-KEY"  #: our tag
 ZONE = "X-LONGARC-ZONE"  #: the zone our all-day event was meant in
@@ -51,14 +46,11 @@ _ANSWERS = {
     "ACCEPTED": Answer.ACCEPTED,
     "DECLINED": Answer.DECLINED,
     "TENTATIVE": Answer.TENTATIVE,
+    "DELEGATED": Answer.DECLINED,  # somebody else goes, whose own line says what they answered
 }
+_NOT_THERE = ("DECLINED", "DELEGATED")
 _SHOWS = {"FREE": None, "TENTATIVE": Show.TENTATIVE, "OOF": Show.AWAY, "WORKINGELSEWHERE": None}
 UTC_ZONE = ZoneInfo("UTC")
-#: What the libraries raise over times that make no sense.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-UNREAD = {"action": "event_unreadable"}  #: goes along with a line of the log
-_MARGIN = timedelta(hours=26)  #: how far a local day can lie from the UTC day of the same name
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
@@ -84,32 +76,7 @@ def fingerprint(draft: EventDraft) -> str:
     return sha256(repr(draft).encode()).hexdigest()[:24]
 
 
-# --- reading --------------------------------------------------------------------------------------------------------
-
-
-def parse(text: str | bytes, where: str) -> Calendar:
-    """The calendar object in `text`. Raises InvalidResponse, naming `where` it came from."""
-    try:
-        calendar = Calendar.from_ical(text)
-    except _UNREADABLE as error:
-        raise InvalidResponse(f"{where} is not a readable calendar object.") from error
-    if not isinstance(calendar, Calendar):
-        raise InvalidResponse(f"{where} is not a calendar object.")
-    return calendar
-
-
-def zone_of(calendar: Calendar) -> ZoneInfo | None:
-    """The zone a calendar object names for its owner (a VTIMEZONE, or X-WR-TIMEZONE), if we know it."""
-    names = [str(part.get("TZID", "")) for part in calendar.walk("VTIMEZONE")]
-    known = (_known_zone(name) for name in [str(calendar.get("X-WR-TIMEZONE", "")), *names])
-    return next((zone for zone in known if zone), None)
-
-
-def _known_zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name.removeprefix("/"))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
+# --- what an event says ---------------------------------------------------------------------------------------------
 
 
 def main_event(calendar: Calendar) -> Any | None:
@@ -128,95 +95,19 @@ def key_of(event: Any) -> str | None:
     return str(event[KEY]) if KEY in event else None
 
 
-def span_of(event: Any, zone: ZoneInfo) -> Span:
-    """When it is; local and all-day times are taken in `zone`."""
-    zone = _known_zone(str(event.get(ZONE, ""))) or zone
-    start = _instant(event.start, zone)
-    try:
-        end = _instant(event.end, zone)
-    except OverflowError:  # it lasts longer than there are years
-        end = _LAST
-    return Span(start, max(start, end))
+def span_of(event: Any, zone: tzinfo) -> Span:
+    """When it is; local and all-day times are taken in `zone`, our own in the zone it was written with."""
+    return read_times(event, own_zone(event) or zone).span
 
 
-def events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | None) -> list[Event]:
-    """What the object holds, as the owner of `ref.calendar` sees it.
-
-    A series gives its occurrences inside `window`, each under an id of its own; a single event is given wherever it
-    lies when `window` is None, else only inside it. In a whole calendar, of many UIDs, these are the ids. What can't
-    be read is left out; raises InvalidResponse for it when `window` is None, since then it is one event that is asked
-    for.
-    """
-    parts = _by_uid(calendar)
-    if len(parts) < 2:
-        return _events(calendar, ref, zone, window)
-    refs = {name: EventRef(ref.calendar, name, ref.etag) for name in parts}
-    return [event for name, part in parts.items() for event in _events(part, refs[name], zone, window)]
+def own_zone(event: Any) -> tzinfo | None:
+    """The zone in which our all-day event was meant."""
+    return zone_named(str(event.get(ZONE, "")), guess=False)
 
 
-def _by_uid(calendar: Calendar) -> dict[str, Calendar]:
-    parts: dict[str, Calendar] = {}
-    for event in calendar.walk("VEVENT"):
-        parts.setdefault(str(event.get("UID", "")), Calendar()).add_component(event)
-    return parts
-
-
-def _events(calendar: Calendar, ref: EventRef, zone: ZoneInfo, window: Span | None) -> list[Event]:
-    parts, one_of_many = calendar.walk("VEVENT"), recurs(calendar)
-    if window is None:
-        try:
-            if one_of_many:
-                raise ValueError("a series has no end: a window is needed")
-            return [_event(part, ref, zone, series=None) for part in parts]
-        except _UNREADABLE as error:
-            raise InvalidResponse(f"{ref.calendar}: the event {_mark(ref)} has times that can't be read.") from error
-    try:
-        if one_of_many:
-            parts = series.occurrences(calendar, window.start - _MARGIN, window.end + _MARGIN)
-    except _UNREADABLE:
-        _warn(ref)
-    read = _occurrence if one_of_many else partial(_event, series=None)
-    found = []
-    for part in parts:
-        try:
-            found.append(read(part, ref, zone))
-        except _UNREADABLE:
-            _warn(ref)
-    return sorted((event for event in found if _inside(event.span, window)), key=lambda event: event.span)
-
-
-def _occurrence(part: Any, ref: EventRef, zone: ZoneInfo) -> Event:
-    original = part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else part.start
-    stamp = f"{original:%Y%m%d}" if _is_day(original) else f"{_instant(original, zone):%Y%m%dT%H%M%SZ}"
-    return _event(part, EventRef(ref.calendar, f"{ref.id}#{stamp}", ref.etag), zone, series=ref.id)
-
-
-def _mark(ref: EventRef) -> str:
-    """Tells events apart without a word that somebody may have written."""
-    return sha256(ref.id.encode()).hexdigest()[:12]
-
-
-def _warn(ref: EventRef) -> None:
-    log.warning("%s: the event %s has times that can't be read", ref.calendar, _mark(ref), extra=UNREAD)
-
-
-def _inside(span: Span, window: Span) -> bool:
-    return span.overlaps(window) or window.start <= span.start < window.end
-
-
-def _event(event: Any, ref: EventRef, zone: ZoneInfo, series: str | None) -> Event:
-    organizer = _address(event.get("ORGANIZER"))
-    return Event(
-        ref=ref,
-        span=span_of(event, zone),
-        key=key_of(event),
-        series=series,
-        all_day=_is_day(event.start),
-        organizer=organizer,
-        answers=answers(event),
-        cancelled=_state(event) == "CANCELLED",
-        show=_show(event, ref.calendar),
-    )
+def organizer_of(event: Any) -> Address:
+    """Who invites; empty when nobody does."""
+    return _address(event.get("ORGANIZER"))
 
 
 def answers(event: Any) -> dict[Address, Answer]:
@@ -230,25 +121,38 @@ def answers(event: Any) -> dict[Address, Answer]:
     return found
 
 
-def _show(event: Any, owner: Address) -> Show | None:
-    mine = next((who for who in _attendees(event) if _address(who) == owner), None)
-    answer = _parameter(mine, "PARTSTAT") if mine is not None else "ACCEPTED"
-    if _state(event) == "CANCELLED" or answer == "DECLINED":
+def show_of(event: Any, owner: Address) -> Show | None:
+    """How an event counts for the owner of the calendar it is on; None when it takes no time."""
+    said = [_parameter(who, "PARTSTAT") for who in _attendees(event) if _address(who) == owner] or ["ACCEPTED"]
+    if is_cancelled(event) or all(answer in _NOT_THERE for answer in said):
         return None
-    if str(event.get("TRANSP", "OPAQUE")).upper() == "TRANSPARENT":
+    if _word(event, "TRANSP") == "TRANSPARENT":
         return None
     if KEY in event:
         return Show.BUSY
-    said = str(event.get(BUSY_STATUS, "")).upper()
-    if said in _SHOWS:
-        return _SHOWS[said]
-    if _state(event) == "TENTATIVE" or answer not in ("ACCEPTED", "DELEGATED"):
+    busy = _word(event, BUSY_STATUS)
+    if busy in _SHOWS:
+        return _SHOWS[busy]
+    if _word(event, "STATUS") == "TENTATIVE" or "ACCEPTED" not in said:
         return Show.TENTATIVE
-    return Show.AWAY if _is_day(event.start) else Show.BUSY
+    return Show.AWAY if is_all_day(event) else Show.BUSY
 
 
-def _state(event: Any) -> str:
-    return str(event.get("STATUS", "")).upper()
+def is_cancelled(event: Any) -> bool:
+    """True when the event does not happen."""
+    return _word(event, "STATUS") == "CANCELLED"
+
+
+def is_all_day(event: Any) -> bool:
+    """True when its start is a date."""
+    starts = [prop for prop in listed(event.get("DTSTART", [])) if not isinstance(prop, vBroken)]
+    return bool(starts) and not any(isinstance(prop.dt, datetime) for prop in starts)
+
+
+def _word(event: Any, name: str) -> str:
+    """What a property says; empty when it says two different things."""
+    words = {str(value).strip().upper() for value in listed(event.get(name, []))}
+    return words.pop() if len(words) == 1 else ""
 
 
 def _attendees(event: Any) -> list[Any]:
@@ -267,18 +171,6 @@ def _parameter(value: Any, name: str) -> str:
     parameters = getattr(value, "params", {})
     default = "NEEDS-ACTION" if name == "PARTSTAT" else ""
     return str(parameters.get(name, default)).upper()
-
-
-def _is_day(value: date | datetime) -> bool:
-    return not isinstance(value, datetime)
-
-
-def _instant(value: date | datetime, zone: ZoneInfo) -> datetime:
-    if not _FIRST.year <= value.year < _LAST.year:
-        return _FIRST if value.year < _FIRST.year else _LAST
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -322,7 +214,7 @@ def amend(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: 
     event = main_event(calendar)
     if event is None:
         raise InvalidResponse("the event to be changed holds nothing")
-    moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or _is_day(event.start) != draft.all_day
+    moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
     sequence = max(int(event.get("SEQUENCE", 0)) + moved, draft.sequence)
     _fill(event, draft, now, sequence, {} if moved else answers(event), we_schedule)
     return moved
@@ -390,7 +282,7 @@ def _alarm(minutes: int) -> Alarm:
 def written_from(calendar: Calendar, draft: EventDraft) -> bool:
     """True when our event is what that draft made of it, and nobody moved it since."""
     event: Any = main_event(calendar)
-    same = str(event.get(DRAFT, "")) == fingerprint(draft) and _state(event) != "CANCELLED"
+    same = str(event.get(DRAFT, "")) == fingerprint(draft) and not is_cancelled(event)
     return same and span_of(event, ZoneInfo(draft.zone)) == draft.span
 
 
@@ -398,15 +290,6 @@ def may_change(calendar: Calendar) -> bool:
     """True for an event that we put on its organizer's calendar; not for a guest's copy of it."""
     event = main_event(calendar)
     return event is not None and KEY in event and COPY not in event
-
-
-def has_local_times(calendar: Calendar) -> bool:
-    """True when a zone is needed to say when it is."""
-    parts: list[Any] = calendar.walk("VEVENT")
-    try:
-        return any(_is_day(event.start) or event.start.tzinfo is None for event in parts)
-    except _UNREADABLE:
-        return False
 
 
 # --- copies in guests' calendars ------------------------------------------------------------------------------------
@@ -465,7 +348,7 @@ def copy_is_of(copy: Calendar, span: Span) -> bool:
 def answer_in_copy(copy: Calendar, guest: Address, span: Span) -> Answer:
     """What the guest did with the copy. Who moved it, or struck it out, won't be there: that is a decline."""
     event = main_event(copy)
-    if event is None or _state(event) == "CANCELLED":
+    if event is None or is_cancelled(event):
         return Answer.DECLINED
     if copy_is_of(copy, span) and span_of(event, UTC_ZONE) != span:
         return Answer.DECLINED
@@ -478,7 +361,7 @@ def _stamp(span: Span) -> str:
 
 def is_struck_out(calendar: Calendar) -> bool:
     """True when the event is cancelled."""
-    return _state(main_event(calendar)) == "CANCELLED"
+    return is_cancelled(main_event(calendar))
 
 
 def strike_out(calendar: Calendar, now: datetime) -> None:
