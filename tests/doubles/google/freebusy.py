@@ -17,6 +17,7 @@ _MOST = {"groupExpansionMax": 100, "calendarExpansionMax": 50}
 
 def free_busy(told: Mapping[str, Any], shelf_of: Callable[[str], Shelf | None]) -> dict[str, Any]:
     """What is answered; `shelf_of` gives a calendar by its name, when it may be looked at. Raises Refusal."""
+    told = {name: value for name, value in told.items() if value is not None}
     start, end = _window(told)
     zone = zone_named(told.get("timeZone"), ZoneInfo("UTC"), "timeZone")
     shown: dict[str, Any] = {}
