@@ -610,12 +610,26 @@ def test_simulate_reads_the_rest_of_a_calendar_in_which_something_makes_no_sense
     more = always.format("99991231T235959Z", "TRANSPARENT", "") + always.format(
         "00010101T000001Z", "OPAQUE", "nothing\n"
     )
-    more += always.format("00010101T000001Z", "OPAQUE", "RRULE:FREQ=SECONDLY\n").replace("UID:a", "UID:b")
+    more += always.format("00010101T000001Z", "OPAQUE", "RRULE:FREQ=SECONDLY;UNTIL=20200101T000000Z\n").replace(
+        "UID:a", "UID:b"
+    )
     broken = ICS.replace("BEGIN:VEVENT", f"nothing\n{more}BEGIN:VEVENT", 1)
     (folder / "Sam@corp.example.ICS").write_text(broken)
     ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
     booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
     assert min(line["start"] for line in booked if line["pair"] == PAIR) >= "2026-03-22"
+
+
+@pytest.mark.parametrize("line", ["RRULE:FREQ=SECONDLY", "RRULE:FREQ=SOMETIMES", "RDATE:tomorrow"])
+def test_simulate_books_nothing_over_a_series_that_cannot_be_followed(fresh: Desk, line: str) -> None:
+    folder = fresh.folder / "calendars"
+    folder.mkdir()
+    series = f"BEGIN:VEVENT\nUID:b\nDTSTART:20260101T000001Z\nDURATION:PT1S\n{line}\nEND:VEVENT\n"
+    (folder / "Sam@corp.example.ics").write_text(ICS.replace("BEGIN:VEVENT", f"{series}BEGIN:VEVENT", 1))
+    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
+    lines = list(map(json.loads, ledger.splitlines()))
+    assert not [one for one in lines if one.get("state") == "booked" and one.get("pair") == PAIR]
+    assert [one for one in lines if one.get("state") == "booked"]
 
 
 def test_the_start_is_measured_against_click_alone(monkeypatch: pytest.MonkeyPatch) -> None:

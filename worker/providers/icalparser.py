@@ -62,7 +62,7 @@ def parse(text: str, where: str) -> Calendar:
     lines = [_line(line) for line in _content_lines(text)]
     parser = _Parser(lines, ComponentFactory(), TypesFactory.instance())
     calendars = [component for component in parser.parse() if isinstance(component, Calendar)]
-    if not calendars:
+    if not any(calendar.subcomponents or not calendar.errors for calendar in calendars):
         raise InvalidResponse(f"{where} is not a readable calendar object.")
     for calendar in calendars:
         _attach_zones(calendar)
@@ -130,8 +130,7 @@ class _Parser(ComponentIcalParser):
         for line in self._content_lines_iterator:
             self._take(line)
         for component in self._stack:
-            if component.name == "VEVENT":
-                component.errors.append((CUT_OFF, "the text ends here"))
+            component.errors.append((CUT_OFF, "the text ends here"))
         self._close(len(self._stack))
 
     def prepare_components(self) -> None:
