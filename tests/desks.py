@@ -25,6 +25,12 @@ BERLIN = ZoneInfo("Europe/Berlin")
 PAIR = f"{DANA}>{SAM}"
 #: Words that nobody but the two may ever read.
 SECRET = "Ruth in the Oslo office"
+#: Commands that open or change what the two wrote down say for whom, and why.
+WHY = "She is travelling and asked by telephone"
+BEHALF = ("--on-behalf-of", DANA, "--reason", WHY)
+RECORD, SHOW = (("contract", name, *BEHALF) for name in ("record", "show"))
+DONE, CHANGE, LET_GO = (("commitment", name, *BEHALF) for name in ("done", "change", "let-go"))
+LIST_WORDS = ("commitment", "list", "--words", *BEHALF)
 
 PEOPLE = f"""\
 email,name,manager,time_zone,country,calendar,mail

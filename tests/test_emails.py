@@ -19,6 +19,8 @@ import pytest
 from tests.test_words import write_catalogue
 from worker.domain.contract import parse
 from worker.domain.model import (
+    Access,
+    AccessRecord,
     Cause,
     Contract,
     Deferral,
@@ -620,10 +622,34 @@ def test_the_introduction_says_who_can_read_what_to_both() -> None:
     """R-23, R-24, R-4"""
     for to, other in ((DANA, "Sam"), (SAM, "Dana")):
         mail = read(replace(TO_MANAGER, name="introduction", to=to))
-        assert mail.says(f"can be read by two people: you and {other}")
+        assert mail.says(f"Longarc shows it to you and {other} alone")
+        assert mail.says("Whoever runs the server holds the key and could open it")
         assert mail.says("no scores and no rankings")
         assert mail.says("once a quarter: 75 minutes")
         assert mail.says("three shorter ones is up to")
+
+
+def test_the_introduction_says_where_the_words_of_a_promise_stand() -> None:
+    """The setting `event.commitment_text`: both hear who else may read them."""
+    for to in (DANA, SAM):
+        introduction = replace(TO_MANAGER, name="introduction", to=to)
+        assert read(replace(introduction, commitment_text="text")).says("who administers the calendars, may read them")
+        for other in ("link", "none"):
+            assert read(replace(introduction, commitment_text=other)).says("do not stand on the calendar")
+
+
+def test_both_are_told_what_a_command_did_for_whom_and_why() -> None:
+    accesses = tuple(
+        AccessRecord(pair=PAIR.id, at=NOW, access=one, on_behalf_of=SAM.email, reason="By\ntelephone")
+        for one in (Access.SHOW_CONTRACT, Access.LET_GO)
+    )
+    told = replace(TO_MANAGER, name="content_accessed", session=None, contract=None, accesses=accesses)
+    for to, whom in ((DANA, "Sam"), (SAM, "you")):
+        mail = read(replace(told, to=to))
+        for words in ("The contract was shown", "A promise was let go"):
+            assert mail.says(f"{words}, for {whom}.")
+        assert mail.says("Reason given: By telephone")
+    assert read(replace(told, to=replace(SAM, locale="de"))).says("Die Vereinbarung wurde für dich angezeigt.")
 
 
 def test_a_warning_says_until_when_the_time_must_be_free_again() -> None:

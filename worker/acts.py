@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -18,9 +18,13 @@ from worker.clock import Clock
 from worker.domain import acts, cadence
 from worker.domain.acts import Dated
 from worker.domain.model import (
+    Access,
+    AccessRecord,
+    Address,
     Commitment,
     Contract,
     Format,
+    Message,
     Owner,
     PairState,
     Policy,
@@ -29,12 +33,14 @@ from worker.domain.model import (
     Span,
     Standing,
     Trigger,
+    What,
 )
+from worker.domain.notices import TOGETHER
 from worker.domain.planning import Planning
 from worker.domain.promises import days_for
 from worker.domain.revisions import carry, compare
 from worker.errors import LeaseLost, Refused, UnknownName
-from worker.store import Store
+from worker.store import Store, history
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +212,10 @@ class Acts:
         contract = _with_promise(revisions[-1].contract, commitment.owner, promise, new)
         self._record(commitment.session, contract, None, {commitment.id: (new, reason)})
 
+    def pair_of_commitment(self, commitment_id: str) -> str:
+        """The pair a commitment belongs to. Raises UnknownName."""
+        return self._commitment(commitment_id)[0].pair
+
     def _commitment(self, commitment_id: str) -> tuple[Commitment, Promise]:
         found = self._store.register.commitment(commitment_id)
         if found is None:
@@ -218,6 +228,23 @@ class Acts:
         found = self._store.register.commitments_of(session_id)
         words = self._store.content.promises([c.id for c in found])
         return [(c, words[c.id]) for c in found if c.id in words]
+
+    # --- what commands do with it ---
+
+    def tell_access(self, pair_id: str, access: Access, on_behalf_of: Address, reason: str) -> None:
+        """Note that a command showed or changed what the two wrote down, and have both told by mail the same day.
+
+        Several within a quarter of an hour are told in one mail. The reason is sealed; the history does not hold it.
+        """
+        now = self._clock()
+        since = now - (now - datetime.min.replace(tzinfo=UTC)) % TOGETHER
+        record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=on_behalf_of, reason=reason)
+        words = f"`longarc {access}` opened what the two wrote down, for {on_behalf_of}. Both are told by mail."
+        mails = [_access_mail(pair_id, who, now, since) for who in pair_id.split(">")]
+        with self._store.database.write() as connection:
+            self._store.content.seal_access(connection, record)
+            history.record(connection, [(now, "access", pair_id, "", words, {"command": access.value})])
+            self._store.outbox.add_within(connection, mails)
 
     # --- how ---
 
@@ -258,6 +285,21 @@ class Acts:
         except BaseException:
             self._store.plans.release(holder)
             raise
+
+
+def _access_mail(pair_id: str, to: Address, now: datetime, since: datetime) -> Message:
+    """The mail that tells one of the two of every access in the quarter of an hour since then; due at its end."""
+    return Message(
+        key=f"content_accessed:{pair_id}:{to}:{since:%Y-%m-%dT%H:%M}",
+        what=What.MAIL,
+        pair=pair_id,
+        subject=pair_id,
+        due_at=since + TOGETHER,
+        snapshot_at=now,
+        start=since,
+        name="content_accessed",
+        to=to,
+    )
 
 
 def _identified(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from worker.domain import deferrals, notices
 from worker.domain.invitations import INVITATION, WITHDRAWAL
 from worker.domain.model import (
+    AccessRecord,
     Commitment,
     Contract,
     Ended,
@@ -44,6 +45,7 @@ class Material:
     ended: Mapping[str, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
     agreed: Mapping[str, str] = field(default_factory=dict)  #: the session of the contract in force, by pair
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
+    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
     words: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
     reasons: Mapping[str, str] = field(
         default_factory=dict
@@ -83,10 +85,11 @@ class Drafts:
         )
 
     def commitment_event(self, state: PairState, commitment: Commitment, promise: Promise | None) -> EventDraft:
-        """T-8: the manager's own private block. The title is neutral; the words stand inside, for the manager alone."""
+        """T-8: the manager's own private block. The title is neutral; what stands inside is a setting, since delegates
+        and those who administer the calendars may be able to read it."""
         if commitment.block is None:
             raise ValueError(f"commitment {commitment.id} has no block")
-        body = promise.text if promise else ""
+        body = self._commitment_text(commitment, promise)
         return EventDraft(
             key=commitment.key,
             subject=self._event.commitment_subject.format(manager=state.manager.name, report=state.report.name),
@@ -99,6 +102,12 @@ class Drafts:
             reminders=() if commitment.all_day else tuple(self._event.reminders[:1]),
             sequence=commitment.sequence,
         )
+
+    def _commitment_text(self, commitment: Commitment, promise: Promise | None) -> str:
+        """The words of a promise, the address of its page (which opens for its owner alone), or nothing."""
+        if self._event.commitment_text == "link":
+            return f"{self._settings.base_url}/team/contract/{commitment.session}"
+        return promise.text if promise and self._event.commitment_text == "text" else ""
 
     def invited_event(self, state: PairState, session: Session, message: Message) -> EventDraft:
         """What an invitation by mail carries: the event as that mail tells of it, the numbers counted by its mails."""
@@ -132,6 +141,8 @@ class Drafts:
             commitments=commitments,
             links=self._ways(message, state, material.agreed.get(state.pair.id, ""), commitments, now),
             learning=self._settings.mail.learning,
+            commitment_text=self._event.commitment_text,
+            accesses=tuple(material.accesses.get(message.key, ())),
             due=message.start.date() if message.name == "commitment_due" and message.start else None,
             **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
         )

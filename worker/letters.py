@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from worker.domain.model import Commitment, Contract, Deferral, Pair, Person, Promise, Session, Span, Why
+from worker.domain.model import AccessRecord, Commitment, Contract, Deferral, Pair, Person, Promise, Session, Span, Why
 
 MESSAGES = (
     "introduction",
@@ -23,6 +23,7 @@ MESSAGES = (
     "review_note",
     "pair_ended",
     "fresh_link",
+    "content_accessed",
     "operator_alert",
 )
 
@@ -70,4 +71,6 @@ class Letter:
     due: date | None = None  #: commitment_due
     trigger: str = ""  #: brief: why one of the two asked to talk, `kind` or `kind: words` (R-6)
     asked_by_report: bool = False  #: brief: the report asked, not the manager
+    commitment_text: str = ""  #: introduction: what the events of promises hold: `text`, `link` or `none`
+    accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
     links: Mapping[str, str] = field(default_factory=dict)  #: purpose (one of LINKS) -> URL

@@ -31,6 +31,7 @@ from worker.domain.model import (
     Progress,
     Session,
     Settlement,
+    Span,
     What,
 )
 from worker.drafts import RECENTLY, Drafts, Material, speaks_of_promises
@@ -152,11 +153,16 @@ class Outbox:
         briefs = [m.subject for m in mails if m.name == "brief" and _adhoc(states[m.pair], m.subject)]
         reasons = {s: told for s in briefs if (told := content.trigger(s))}
         latest = content.latest(pairs) if pairs else {}
+        accessed = {m.key: (m.pair, m.start) for m in mails if m.name == "content_accessed" and m.start}
         return Material(
             contracts={p: r.contract for p, r in latest.items()},
             agreed={p: r.session for p, r in latest.items()},
             asked_by_report={s for s in reasons if content.asked_by(s) is Owner.REPORT},
             revisions={s: [r.contract for r in content.revisions(s)] for s in summaries},
+            accesses={
+                key: content.accesses([pair], Span(start, start + notices.TOGETHER))
+                for key, (pair, start) in accessed.items()
+            },
             promises=content.promises(wanted) if wanted else {},
             ended=ended,
             reasons={s: f"{kind.value}: {words}" if words else kind.value for s, (kind, words) in reasons.items()},

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from worker.domain import wording
-from worker.domain.model import Cause, Kind, Trigger, Why
+from worker.domain.model import Access, Cause, Kind, Trigger, Why
 from worker.domain.promises import QUESTIONS, Question
 from worker.domain.wording import N_
 from worker.words import Words
@@ -68,6 +68,29 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.STALLED: N_("a promotion that was talked about and stands still"),
     Trigger.CHANGE: N_("a new role or a new team"),
     Trigger.MILESTONE: N_("a milestone just passed"),
+}
+
+
+#: What a command did with what two people wrote down, to the one it was done for and to the other one.
+ACCESSES: Mapping[Access, tuple[str, str]] = {
+    Access.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
+    Access.RECORD_CONTRACT: (
+        N_("The contract was written down, for you."),
+        N_("The contract was written down, for %(who)s."),
+    ),
+    Access.LIST_COMMITMENTS: (
+        N_("What the two of you promised was shown, for you."),
+        N_("What the two of you promised was shown, for %(who)s."),
+    ),
+    Access.MARK_DONE: (
+        N_("A promise was marked as done, for you."),
+        N_("A promise was marked as done, for %(who)s."),
+    ),
+    Access.CHANGE_COMMITMENT: (
+        N_("A promise was changed, for you."),
+        N_("A promise was changed, for %(who)s."),
+    ),
+    Access.LET_GO: (N_("A promise was let go, for you."), N_("A promise was let go, for %(who)s.")),
 }
 
 

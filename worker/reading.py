@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from worker.domain.forms import form_for
 from worker.domain.model import (
+    AccessRecord,
     Address,
     Commitment,
     Contract,
@@ -27,8 +28,9 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.revisions import Difference, compare
+from worker.domain.wording import N_
 from worker.letters import Letter
-from worker.phrases import CAUSES, TALKS, TRIGGERS, told
+from worker.phrases import ACCESSES, CAUSES, TALKS, TRIGGERS, told
 from worker.words import Words, days_between, line
 
 #: Languages that put the family name first: there the whole name is the polite one.
@@ -134,6 +136,21 @@ class Reading:
             if person is not None and address and person.email == address:
                 return first_name(person)
         return ""
+
+    # --- what commands did ---
+
+    def access_lines(self) -> list[Line]:
+        """What commands showed or changed, each with its time and the reason given."""
+        return [self._access_line(one) for one in self.letter.accesses]
+
+    def _access_line(self, one: AccessRecord) -> Line:
+        for_reader, for_other = ACCESSES[one.access]
+        if one.on_behalf_of == self.letter.to.email:
+            what = self.gettext(for_reader)
+        else:
+            what = self.gettext(for_other, who=self.called(one.on_behalf_of) or one.on_behalf_of)
+        when = f"{self.day(one.at)}, {self.hour(one.at)}"
+        return Line(text=f"{when}: {what}", note=self.gettext(N_("Reason given: %(reason)s"), reason=line(one.reason)))
 
     # --- what was agreed ---
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from worker.domain.model import (
+    Access,
+    AccessRecord,
     Cause,
     Commitment,
     Contract,
@@ -102,6 +104,17 @@ KEPT = (
     _kept(4, Owner.REPORT, _SKETCH, Standing.DONE, NOW - 8 * _DAY),
     _kept(5, Owner.REPORT, _SHADOW, Standing.OPEN),
 )
+#: Each thing that a command does, for one of the two or the other.
+ACCESSES = tuple(
+    AccessRecord(
+        pair=PAIR.id,
+        at=NOW - timedelta(minutes=3 * (len(Access) - number)),
+        access=access,
+        on_behalf_of=(DANA, SAM)[number % 2].email,
+        reason="Sam is travelling, can't open the page, and asked for it by telephone.",
+    )
+    for number, access in enumerate(Access)
+)
 _CAUSES = (Cause.DECLINED, Cause.OUT_OF_OFFICE, Cause.BOOKED_OVER)
 DEFERRALS = tuple(
     Deferral(
@@ -169,7 +182,8 @@ def letters(locale: str = "en") -> Iterator[Letter]:
 def _around(manager: Letter, report: Letter) -> Iterator[Letter]:
     for each in (manager, report):
         yield replace(each, name="introduction")
-        yield replace(each, name="introduction", session=None)
+        yield replace(each, name="introduction", session=None, commitment_text="text")
+        yield replace(each, name="introduction", commitment_text="link")
         for ended in (Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.CHANGED):
             yield replace(
                 each,
@@ -179,6 +193,8 @@ def _around(manager: Letter, report: Letter) -> Iterator[Letter]:
             )
         yield replace(each, name="pair_ended", session=None)
         yield replace(each, name="fresh_link", session=None, contract=None)
+        yield replace(each, name="content_accessed", session=None, contract=None, accesses=ACCESSES)
+        yield replace(each, name="content_accessed", session=None, contract=None, accesses=ACCESSES[:1], links={})
 
 
 def _preparing(manager: Letter, report: Letter) -> Iterator[Letter]:

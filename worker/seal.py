@@ -9,6 +9,10 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from worker.errors import WrongKey
 
+#: Sealed texts are as long as this or a double of it, in bytes.
+STEP = 1024
+_NO_KEY = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
+
 
 def new_key() -> str:
     """A fresh key, as text."""
@@ -38,9 +42,37 @@ class Seal:
         except InvalidToken:
             raise WrongKey from None
 
+    def close_padded(self, text: str) -> bytes:
+        """JSON or other text that may end in spaces, sealed so that its length tells little."""
+        return self.close(text + " " * (_padded_length(len(text.encode())) - len(text.encode())))
+
     def renew(self, sealed: bytes) -> bytes:
         """The same, sealed with the first key."""
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
             raise WrongKey from None
+
+
+class NoSeal(Seal):
+    """In place of keys that are not there: what needs none goes on, and nothing is sealed or opened."""
+
+    def __init__(self) -> None:
+        super().__init__([new_key()])
+
+    def close(self, text: str) -> bytes:
+        raise WrongKey(_NO_KEY)
+
+    def open(self, sealed: bytes) -> str:
+        raise WrongKey(_NO_KEY)
+
+    def renew(self, sealed: bytes) -> bytes:
+        raise WrongKey(_NO_KEY)
+
+
+def _padded_length(length: int) -> int:
+    """The next step of length, in bytes: 1,024 and its doubles, of which most texts need only the first."""
+    step = STEP
+    while step < length:
+        step *= 2
+    return step

@@ -271,12 +271,14 @@ class Rules(Section):
 
 
 class EventWords(Section):
-    """What our events say. Neutral: anybody who sees the calendar may read it (R-23)."""
+    """What our events say. Neutral: anybody who sees the calendar may read it (R-23). `commitment_text`: what stands
+    inside the private event of a promise; its words, the address of its page, or nothing."""
 
     subject: _Title = "Career conversation: {manager} and {report}"
     review_subject: _Title = "Contract review: {manager} and {report}"
     checkin_subject: _Title = "Check-in: {manager} and {report}"
     commitment_subject: _Title = "A promise to {report}"
+    commitment_text: Annotated[str, as_text(one_of(("text", "link", "none")))] = "text"
     body: _Names = "Time kept for {manager} and {report}. What is said stays between the two of you."
     video: bool = False
     reminders: Annotated[tuple[int, ...], PlainValidator(_reminders)] = (15,)

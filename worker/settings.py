@@ -167,6 +167,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
             given[name] = value
             source.elsewhere[name] = _said_by(variable, env)
     _refuse_passing(given, source)
+    _refuse_link_without_pages(given, source)
     address = ("calendars", "caldav", "url")
     _refuse_password(_within(given, *address), address, PASSWORDS["caldav"], source)
     given["keys"] = _keys(env, source)
@@ -180,6 +181,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     if source.problems:
         raise Problems(sorted(source.problems, key=source.order))
     return settings
+
+
+def _refuse_link_without_pages(given: Mapping[str, Any], source: "_Source") -> None:
+    key = ("event", "commitment_text")
+    if _within(given, *key) == "link" and not given.get("base_url"):
+        source.note(key, "There are no pages to lead to.", "Set `base_url`, or write `text` or `none`.")
 
 
 class _Source:

@@ -87,6 +87,7 @@ CASES = [
     (mail("introduction", None), GONE, True),
     (mail("pair_ended", None), GONE, True),
     (mail("fresh_link", None), GONE, True),
+    (mail("content_accessed", None), GONE, True),
     (mail("operator_alert", None), GONE, True),
 ]
 NOON = utc(2026, 9, 26, 12)
@@ -110,7 +111,7 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     """R-24: only that it ended, what was recorded, and what the operator must know."""
     message = mail(name, END if name.startswith("contract") else START)
     session = HELD if name.startswith("contract") else BOOKED
-    expected = name in ("operator_alert", "pair_ended", "contract_summary", "fresh_link")
+    expected = name in ("operator_alert", "pair_ended", "contract_summary", "fresh_link", "content_accessed")
     assert holds(message, session, (), False, NOON) is expected
 
 
@@ -136,6 +137,6 @@ def test_every_name_of_a_mail_is_covered_here() -> None:
     named = {
         *("introduction", "reflection_prompt", "brief", "contract_request", "contract_reminder", "contract_summary"),
         *("deferral_notice", "booked_over_warning", "unplaceable", "short_session", "commitment_due", "review_note"),
-        *("operator_alert", "pair_ended", "fresh_link"),
+        *("operator_alert", "pair_ended", "fresh_link", "content_accessed"),
     }
     assert {m.name for m, *_ in CASES} | {"commitment_due"} == named

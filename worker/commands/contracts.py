@@ -1,7 +1,8 @@
 """`longarc contract` and `longarc commitment`: what two people agreed on, written down and followed.
 
 What they agreed on is printed by `contract show` and `commitment list --words` alone, to standard output, and nowhere
-else: errors name lines, never words.
+else: errors name lines, never words. Every command that shows or changes it asks for whom and why, leaves a line in the
+history, and has both people told by mail.
 """
 
 import sys
@@ -31,7 +32,28 @@ from worker.errors import UnknownName
 
 if TYPE_CHECKING:
     from worker.bootstrap import Worker
-    from worker.domain.model import Commitment, Contract, Person, Promise, Session
+    from worker.domain.model import Address, Commitment, Contract, Person, Promise, Session
+
+
+_BEHALF_HELP = "For which of the two: their address. Both are told by mail."
+_REASON_HELP = "Why; kept sealed, and told to both by mail."
+_behalf = click.option("--on-behalf-of", "person", metavar="PERSON", help=_BEHALF_HELP)
+_reason = click.option("--reason", type=Said(), metavar="TEXT", default="", help=_REASON_HELP)
+
+
+def _asked_by(pair_id: str, person: str | None, reason: str) -> "tuple[Address, str]":
+    """For which of the two a command opens or changes what they wrote down, and why. Raises UsageError when either is
+    not said, UnknownName when it is neither of them."""
+    if not person or not reason.strip():
+        raise click.UsageError(
+            "This opens or changes what two people wrote down. Say for which of them, and why: "
+            '--on-behalf-of PERSON --reason "...". Both are told by mail.'
+        )
+    people = pair_id.split(">")
+    address = person.strip().casefold()
+    if address not in people:
+        raise UnknownName(f"{address} is neither of the two. Give {people[0]} or {people[1]} to --on-behalf-of.")
+    return address, reason.strip()
 
 
 @click.group("contract", cls=Group, short_help="Write down what the two agreed on: template, record, show.")
@@ -64,17 +86,21 @@ def template(session: str | None, language: str | None) -> None:
 @session_argument
 @click.argument("file", metavar="FILE")
 @click.option("--yes", is_flag=True, help="Record it without asking; the questions are shown all the same.")
-def record(session: str, file: str, yes: bool) -> None:
+@_behalf
+@_reason
+def record(session: str, file: str, yes: bool, person: str | None, reason: str) -> None:
     """Record the contract of SESSION from FILE (`-` for standard input), or a new revision of it.
 
     Everything wrong with the file is told at once. Each commitment that is vague, or promises what others decide, is
     asked about. Nothing is recorded before you say so. The summary then leaves for both.
     """
     from worker.domain.contract import parse
+    from worker.domain.model import Access
     from worker.domain.promises import days_for, days_of
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
+        who, why = _asked_by(found.pair, person, reason)
         leader = manager_of(worker.store, found.pair)
         today = local(utcnow(), leader.zone).date()
         before = worker.store.content.revisions(session)
@@ -84,6 +110,8 @@ def record(session: str, file: str, yes: bool) -> None:
         if not (yes or _confirmed(file)):
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
         number = worker.acts.record(session, agreed)
+        if number > len(before):
+            worker.acts.tell_access(found.pair, Access.RECORD_CONTRACT, who, why)
         again = session_named(worker.store, session)
     if number == len(before):
         line("This contract is recorded already, just so. Nothing was changed, and nobody gets a mail.")
@@ -138,16 +166,20 @@ def _names(worker: "Worker", session: "Session") -> tuple[str, str]:
 @contract.command("show", short_help="The contract, opened: for the two it belongs to.")
 @session_argument
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="An earlier revision; else the newest.")
-def show_(session: str, revision: int | None) -> None:
+@_behalf
+@_reason
+def show_(session: str, revision: int | None, person: str | None, reason: str) -> None:
     """Open the contract of SESSION and print it.
 
-    It is for the two people it belongs to, and nobody else. The output is a contract file: changed, it can be recorded
-    as the next revision.
+    It is for the two people it belongs to, and nobody else: both are told by mail. The output is a contract file:
+    changed, it can be recorded as the next revision.
     """
     from worker.domain.contract import title, write
+    from worker.domain.model import Access
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
+        who, why = _asked_by(found.pair, person, reason)
         recorded = worker.store.content.revisions(session)
         if not recorded:
             raise UnknownName(f"Session {session} has no contract. Record one: longarc contract record {session} FILE")
@@ -158,6 +190,7 @@ def show_(session: str, revision: int | None) -> None:
         manager, report = _names(worker, found)
         leader = manager_of(worker.store, found.pair)
         there = local(chosen.recorded_at, leader.zone).date()
+        worker.acts.tell_access(found.pair, Access.SHOW_CONTRACT, who, why)
     head = title(manager, report, there, number, leader.locale)
     click.echo(write(chosen.contract, head, leader.locale), nl=False)
 
@@ -174,14 +207,21 @@ def commitment() -> None:
 @click.option("--pair", metavar="PAIR", help="Of this pair: `manager>report`, or the report alone.")
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
 @click.option("--words", is_flag=True, help="Open their words too: for the two of the pair. Needs --pair.")
+@_behalf
+@_reason
 @json_option
-def list_(pair: str | None, everything: bool, words: bool, as_json: bool) -> None:
-    """List commitments by due date: who owes, by when, how it stands."""
+def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person: str | None, reason: str) -> None:
+    """List commitments by due date: who owes, by when, how it stands. With --words, both are told by mail."""
+    from worker.domain.model import Access
+
     if words and not pair:
         raise click.UsageError("--words opens what two people said: name them with --pair.")
     with opened(seals=words) as worker:
         pair_id = pair_named(worker.store, pair).id if pair else ""
+        who, why = _asked_by(pair_id, person, reason) if words else ("", "")
         found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
+        if words:
+            worker.acts.tell_access(pair_id, Access.LIST_COMMITMENTS, who, why)
         told = worker.store.content.promises([c.id for c in found]) if words else {}
     if as_json:
         emit([_commitment_json(one, told.get(one.id)) for one in found])
@@ -226,12 +266,17 @@ _id = click.argument("commitment_id", metavar="ID")
 
 @commitment.command("done", short_help="It was kept.")
 @_id
-def done(commitment_id: str) -> None:
+@_behalf
+@_reason
+def done(commitment_id: str, person: str | None, reason: str) -> None:
     """Say that a commitment was kept; its time on the calendar goes."""
-    from worker.domain.model import Standing
+    from worker.domain.model import Access, Standing
 
     with opened(seals=True) as worker:
+        pair_id = worker.acts.pair_of_commitment(commitment_id)
+        who, why = _asked_by(pair_id, person, reason)
         worker.acts.close(commitment_id, Standing.DONE)
+        worker.acts.tell_access(pair_id, Access.MARK_DONE, who, why)
     line(f"{commitment_id} is done.", "green")
 
 
@@ -239,15 +284,22 @@ def done(commitment_id: str) -> None:
 @_id
 @click.option("--text", type=Said(), metavar="TEXT", help="What is promised now; `-` reads it from standard input.")
 @click.option("--due", type=Day(), metavar="DAY", help="By when, as 2027-03-02.")
-@click.option("--reason", type=Said(), metavar="TEXT", default="", help="Why; kept sealed.")
-def change(commitment_id: str, text: str | None, due: date | None, reason: str) -> None:
+@_behalf
+@_reason
+def change(commitment_id: str, text: str | None, due: date | None, person: str | None, reason: str) -> None:
     """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
+    from worker.domain.model import Access
+
     if text is None and due is None:
         raise click.UsageError("Say what changes: --text, --due or both.")
     if text == "":
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with opened(seals=True) as worker:
-        changed = worker.acts.change(commitment_id, text=text or "", due=due, reason=reason)
+        pair_id = worker.acts.pair_of_commitment(commitment_id)
+        who, why = _asked_by(pair_id, person, reason)
+        changed = worker.acts.change(commitment_id, text=text or "", due=due, reason=why)
+        if changed:
+            worker.acts.tell_access(pair_id, Access.CHANGE_COMMITMENT, who, why)
     if changed:
         line(f"{commitment_id} is changed; both get the new revision by mail.")
     else:
@@ -256,11 +308,15 @@ def change(commitment_id: str, text: str | None, due: date | None, reason: str) 
 
 @commitment.command("let-go", short_help="It is no longer promised; both hear of it.")
 @_id
-@click.option("--reason", type=Said(), metavar="TEXT", default="", help="Why; kept sealed.")
-def let_go(commitment_id: str, reason: str) -> None:
+@_behalf
+@_reason
+def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     """Let a commitment go: what mattered then may not matter now."""
-    from worker.domain.model import Standing
+    from worker.domain.model import Access, Standing
 
     with opened(seals=True) as worker:
-        worker.acts.close(commitment_id, Standing.LET_GO, reason)
+        pair_id = worker.acts.pair_of_commitment(commitment_id)
+        who, why = _asked_by(pair_id, person, reason)
+        worker.acts.close(commitment_id, Standing.LET_GO, why)
+        worker.acts.tell_access(pair_id, Access.LET_GO, who, why)
     line(f"{commitment_id} is let go; both get the new revision by mail.")

@@ -174,7 +174,7 @@ def _show_sessions(found: "Sequence[Session]", people: "Mapping[Address, Person]
 
 def _kind(session: "Session") -> str:
     topic = "" if session.topic == "all" else f": {session.topic.value}"
-    return f"{session.kind.value}{topic}" + (", asked for" if session.adhoc else "")
+    return f"{session.kind.value}{topic}"
 
 
 def _state(session: "Session") -> str:
@@ -190,7 +190,6 @@ def _session_json(session: "Session") -> dict[str, Any]:
         "pair": session.pair,
         "kind": session.kind.value,
         "topic": session.topic.value,
-        "asked_for": session.adhoc,
         "state": session.state.value,
         "start": session.start,
         "end": session.end,

@@ -40,7 +40,7 @@ def opened(*, seals: bool = False) -> Iterator["Worker"]:
     """The worker of these settings, on a database that is there and up to date.
 
     With `seals`, the command writes or opens what people said to each other and needs the key it was sealed with.
-    Without, any key will do: an operator can look after everything without being able to open what is sealed.
+    Without, none is needed: an operator can look after everything without being able to open what is sealed.
     """
     from worker.bootstrap import build
 
@@ -59,11 +59,11 @@ def opened(*, seals: bool = False) -> Iterator["Worker"]:
 
 def store_of(found: "Settings", *, seals: bool) -> "Store":
     """The database of these settings. Raises WrongKey when `seals` and there is no key."""
-    from worker.seal import Seal, new_key
+    from worker.seal import NoSeal, Seal
     from worker.store import Store
 
     keys = [key.get_secret_value() for key in found.keys]
-    return Store(found.database, Seal(keys if keys or seals else [new_key()]))
+    return Store(found.database, Seal(keys) if keys or seals else NoSeal())
 
 
 def is_absent(database: str) -> bool:

@@ -55,6 +55,7 @@ _MAILS = {
     "operator_alert": "Something needs the operator.",
     "pair_ended": "The two are no pair any more.",
     "fresh_link": "An old link was followed, and a new one asked for.",
+    "content_accessed": "A command opened what the two wrote down; both are told.",
 }
 
 #: A preparation sent so shortly before was not sent at its usual hour.

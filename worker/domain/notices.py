@@ -42,6 +42,8 @@ REMIND_BEFORE = timedelta(hours=2)
 #: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
 SLACK = timedelta(minutes=15)
 LATE_MAILS = 3
+#: What commands did with what a pair wrote down, within so long, is told in one mail.
+TOGETHER = timedelta(minutes=15)
 
 
 def announce(p: Planning) -> None:
@@ -283,7 +285,7 @@ def holds(
 ) -> bool:
     """Whether a mail that was decided is still true now that it is about to leave. What isn't true is dropped."""
     name = message.name
-    if name in ("operator_alert", "pair_ended", "fresh_link"):
+    if name in ("operator_alert", "pair_ended", "fresh_link", "content_accessed"):
         return True
     if name == "contract_summary":
         return True  # a contract once recorded is never withdrawn, whoever left since

@@ -36,6 +36,10 @@ LEAD_HOURS = timedelta(hours=4, minutes=15)
 CHOOSE_FROM = 3
 
 
+#: What the history says of an ad hoc conversation: more would tell how soon it has to be, and with it why.
+_TIME_FOUND, _NO_TIME = "A time was found for it.", "No time for it exists just now."
+
+
 @dataclass(frozen=True, slots=True)
 class Try:
     """One attempt at a place: how long, where, and whether the quarter hours around it must be free."""
@@ -216,7 +220,7 @@ def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search
         options=tuple(s.span for s in slots) if len(slots) > 1 else (),
     )
     show_on_calendar(p, new)
-    p.decide_session(new, (*slot.reasons, *_length(session, slot)), key=new.key)
+    p.decide_session(new, _TIME_FOUND if session.adhoc else (*slot.reasons, *_length(session, slot)), key=new.key)
     count = count_in_cycle(p, new)
     if new.count and count >= CHOOSE_FROM and not any(m.number == new.count for m in p.sent("deferral_notice", new.id)):
         p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
@@ -247,7 +251,8 @@ def _unplaceable(p: Planning, session: Session, why: Why) -> None:
     told = p.put(session, unplaceable=why)
     known = _told_with_another(p, told) or (not new and _told(p, told))
     if new:
-        p.decide("unplaceable", why, session.id, kind=session.kind.value, count=session.count)
+        reason = _NO_TIME if session.adhoc else why
+        p.decide("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
     if not known:
         p.mail("unplaceable", session.id, p.manager.email, number=session.count)
     if new:

@@ -23,7 +23,10 @@ def file(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Response:
     told = {
         "written_at": here.now(),
         "about": _person(person),
-        "read_by": "The contract and the commitments: the two of the pair. The rest: them and whoever runs Longarc.",
+        "read_by": (
+            "The contract and the commitments are shown to the two of the pair alone; whoever runs the server could "
+            "open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
+        ),
         "pairs": [_pair(here, person, pair, manages=manages) for pair in pairs],
     }
     text = json.dumps(told, indent=2, ensure_ascii=False, default=_plain)

@@ -108,14 +108,27 @@ class Database:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the schema up to date. Safe to call from many processes at once."""
+    def migrate(self, seal: Seal | None = None) -> None:
+        """Bring the schema up to date. Safe to call from many processes at once.
+
+        Migrations that seal what stood in the clear use `seal`, and raise WrongKey without one. Afterwards SQLite
+        writes its file anew, so that what was sealed is in none of its free pages.
+        """
         from alembic import command
 
         config = scripts()
         with self.lock_schema() as connection:
-            config.attributes["connection"] = connection
+            config.attributes.update(connection=connection, seal=seal)
             command.upgrade(config, "head")
+        if config.attributes.get("vacuum") and self.lite:
+            self._vacuum()
+
+    def _vacuum(self) -> None:
+        with self._connect(self.engine) as connection:
+            driver: Any = connection.connection.dbapi_connection
+            with suppress(DriverError):  # somebody else reads or writes: deleted rows were overwritten all the same
+                driver.execute("VACUUM")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -225,15 +238,16 @@ class Store:
         from worker.store.plans import Plans
         from worker.store.register import Register
 
+        self._seal = seal
         self.database = Database(url)
         self.people = PeopleRows(self.database)
         self.forms = FormRows(self.database)
-        self.plans = Plans(self.database)
         self.outbox = OutboxRows(self.database)
         self.calendars = Calendars(self.database)
         self.content = Content(self.database, seal)
+        self.plans = Plans(self.database, self.content)
         self.gates = Gates(self.database)
-        self.register = Register(self.database)
+        self.register = Register(self.database, self.content)
 
     def next_due(self) -> "Due":
         """When the next calendar, pair and message are due: one question to three indexes, however much there is."""
@@ -241,8 +255,8 @@ class Store:
             return Due(*_NEXT.tuples(connection)[0])
 
     def migrate(self) -> None:
-        """Bring the schema up to date."""
-        self.database.migrate()
+        """Bring the schema up to date, and seal what an older version left in the clear. Raises WrongKey."""
+        self.database.migrate(self._seal)
 
     def create(self) -> None:
         """Make the tables as they are now, without the migrations' history: for simulations and tests."""

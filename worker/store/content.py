@@ -1,4 +1,4 @@
-"""What two people said to each other, and only sealed: contracts, promises, why a talk was asked for."""
+"""What two people said to each other, and only sealed: contracts, promises, why and how soon a talk was asked for."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -6,17 +6,32 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, select, update
 
-from worker.domain.model import Contract, Owner, Promise, ReviewPoint, Trigger
+from worker.domain.model import (
+    Access,
+    AccessRecord,
+    Contract,
+    Owner,
+    Promise,
+    ReviewPoint,
+    Session,
+    Span,
+    Trigger,
+)
 from worker.errors import Refused
-from worker.seal import Seal
-from worker.store import tables
+from worker.seal import NoSeal, Seal
+from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.prepared import Prepared, Row
 from worker.store.tables import one_of
 
 contract, commitment, session, sketch = tables.contract, tables.commitment, tables.session, tables.sketch
+access = tables.access
+#: Every column that holds ciphertext.
+SEALED_COLUMNS = (
+    contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, sketch.c.sealed, access.c.sealed,
+)  # fmt: skip
 
 _KEEP = Prepared(contract.insert())
 _REVISIONS = Prepared(select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision))
@@ -28,6 +43,11 @@ _LATEST = Prepared(
 _PROMISES = Prepared(select(commitment.c.id, commitment.c.sealed).where(one_of(commitment.c.id, "commitments")))
 _TRIGGER = Prepared(select(session.c.sealed).where(session.c.id == bindparam("one")))
 _SEAL_PROMISE = Prepared(update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new")))
+_ACCESSES = Prepared(
+    select(access)
+    .where(one_of(access.c.pair, "pairs"), access.c.at >= tables.at("start"), access.c.at < tables.at("end"))
+    .order_by(access.c.at, access.c.id)
+)
 _SEAL_TRIGGER = Prepared(update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new")))
 
 
@@ -64,19 +84,19 @@ class Content:
     ) -> None:
         """Keep a revision."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
-        sealed = self._seal.close(json.dumps(_contract_out(new)))
+        sealed = self._seal.close_padded(json.dumps(_contract_out(new)))
         _KEEP.run(connection, **row, sealed=sealed)
 
     def seal_promise(self, connection: Connection, commitment_id: str, promise: Promise, reason: str = "") -> None:
         """Keep the words of a commitment, and the reason for which it ended."""
-        sealed = self._seal.close(json.dumps({**_promise_out(promise), "reason": reason}))
+        sealed = self._seal.close_padded(json.dumps({**_promise_out(promise), "reason": reason}))
         _SEAL_PROMISE.run(connection, one=commitment_id, new=sealed)
 
     def seal_trigger(
         self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
     ) -> None:
         """Keep why a talk was asked for, and which of the two asked; only the manager ever reads it."""
-        sealed = self._seal.close(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
+        sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
         _SEAL_TRIGGER.run(connection, one=session_id, new=sealed)
 
     def keep_sketch(self, session_id: str, fields: Mapping[str, Any], now: datetime, over: int | None = None) -> int:
@@ -84,7 +104,7 @@ class Content:
 
         With `over`, only when the version kept so far is that one. Raises Refused when somebody kept another since.
         """
-        sealed = self._seal.close(json.dumps(fields))
+        sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
             if not self._database.lite:  # two that keep the first one at once: one after the other
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
@@ -95,11 +115,47 @@ class Content:
             self._database.upsert(connection, sketch, [row])
         return kept + 1
 
+    def seal_access(self, connection: Connection, record: AccessRecord) -> None:
+        """Keep that a command showed or changed what two people wrote down."""
+        row = {"at": record.at, "pair": record.pair, "what": record.access.value, "on_behalf_of": record.on_behalf_of}
+        connection.execute(access.insert(), {**row, "sealed": self._seal.close_padded(json.dumps(record.reason))})
+
+    def seal_plan(self, session_: Session) -> bytes | None:
+        """How soon an ad hoc conversation has to be and why there is no time for it, sealed; None of any other.
+
+        A closed one needs neither any more. Raises WrongKey when there is no key.
+        """
+        if not session_.adhoc or session_.closed:
+            return None
+        return self._seal.close_padded(json.dumps(rows.hidden_plan(session_)))
+
     def drop_sketch(self, connection: Connection, session_id: str) -> None:
         """What was being written is written, or no longer wanted."""
         connection.execute(delete(sketch).where(sketch.c.session == session_id))
 
     # --- reading ---
+
+    def open_plan(self, sealed: bytes) -> Mapping[str, Any]:
+        """What `seal_plan` sealed; nothing where there is no key. Raises WrongKey when none of the keys fits."""
+        if isinstance(self._seal, NoSeal):
+            return {}
+        plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
+        return plan
+
+    def accesses(self, pairs: Collection[str], during: Span) -> list[AccessRecord]:
+        """What commands showed or changed of these pairs in that stretch of time, oldest first."""
+        with self._database.read() as connection:
+            found = _ACCESSES.rows(connection, pairs=list(pairs), start=during.start, end=during.end)
+        return [
+            AccessRecord(
+                pair=row["pair"],
+                at=row["at"],
+                access=Access(row["what"]),
+                on_behalf_of=row["on_behalf_of"],
+                reason=json.loads(self._seal.open(row["sealed"])),
+            )
+            for row in found
+        ]
 
     def sketch(self, session_id: str) -> Sketch | None:
         """What is being written as the contract of a session."""
@@ -145,18 +201,9 @@ class Content:
         return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
     def renew(self) -> int:
-        """Seal everything with the first key. How many pieces that were."""
-        count = 0
+        """Seal everything with the first key, padded. Returns how many pieces that were."""
         with self._database.write() as connection:
-            for table in (contract, commitment, session, sketch):
-                key = list(table.primary_key)
-                found = connection.execute(select(*key, table.c.sealed).where(table.c.sealed.is_not(None))).all()
-                for row in found:
-                    same = [column == value for column, value in zip(key, row[:-1], strict=True)]
-                    change = update(table).where(*same).values(sealed=bindparam("again"))
-                    connection.execute(change, {"again": self._seal.renew(row[-1])})
-                    count += 1
-        return count
+            return sum(reseal(connection, column, self._seal) for column in SEALED_COLUMNS)
 
     def _recorded(self, row: Row) -> Recorded:
         told = json.loads(self._seal.open(row["sealed"]))
@@ -166,6 +213,18 @@ class Content:
             recorded_at=row["recorded_at"],
             contract=_contract_in(told),
         )
+
+
+def reseal(connection: Connection, column: Column[Any], seal: Seal) -> int:
+    """Seal a column anew with the first key, each piece padded. Returns how many pieces that were."""
+    table = column.table
+    key = list(table.primary_key)
+    found = connection.execute(select(*key, column).where(column.is_not(None))).all()
+    for row in found:
+        same = [one == value for one, value in zip(key, row[:-1], strict=True)]
+        change = update(table).where(*same).values({column.name: bindparam("again")})
+        connection.execute(change, {"again": seal.close_padded(seal.open(row[-1]).rstrip(" "))})
+    return len(found)
 
 
 def _promise_out(promise: Promise) -> dict[str, Any]:

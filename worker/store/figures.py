@@ -10,7 +10,8 @@ from worker.domain.model import Address, Commitment, Kind, Person, Progress, Ses
 from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.base import Database, scripts
-from worker.store.tables import commitment, contract, deferral, message, metadata, person, session, sketch
+from worker.store.content import SEALED_COLUMNS
+from worker.store.tables import commitment, contract, deferral, message, metadata, person, session
 
 
 class Figures:
@@ -106,14 +107,18 @@ class Figures:
     # --- what is sealed ---
 
     def sealed(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
-        """The sealed pieces as they are stored, by table; so many of each, or all. An older database has fewer."""
-        found: dict[str, list[bytes]] = {}
+        """The sealed pieces as they are stored, by table; so many of each column, or all. An older database
+        has fewer."""
+        pieces: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
-            there = inspect(connection).get_table_names()
-            for table in (one for one in (contract, commitment, session, sketch) if one.name in there):
-                query = select(table.c.sealed).where(table.c.sealed.is_not(None)).limit(limit)
-                found[table.name] = list(connection.execute(query).scalars())
-        return found
+            inspector = inspect(connection)
+            tables_there = inspector.get_table_names()
+            for column in (one for one in SEALED_COLUMNS if one.table.name in tables_there):
+                name = column.table.name
+                if column.name in {one["name"] for one in inspector.get_columns(name)}:
+                    query = select(column).where(column.is_not(None)).limit(limit)
+                    pieces.setdefault(name, []).extend(connection.execute(query).scalars())
+        return pieces
 
     def _sessions(self, query: Any) -> list[Session]:
         with self._database.read() as connection:

@@ -4,7 +4,7 @@ It is the busiest code of the program: the statements are built once, and each a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -153,14 +153,18 @@ class _Batch:
     meetings: Mapping[str, list[Meeting]] = field(default_factory=_lists)
 
 
-def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
-    """All that planning these pairs needs; those that aren't known are left out."""
+#: Opens what is sealed of how soon a conversation has to be.
+OpenPlan = Callable[[bytes], Mapping[str, Any]]
+
+
+def load(connection: Connection, pairs: Sequence[str], now: datetime, open_plan: OpenPlan) -> Loaded:
+    """All that planning these pairs needs; those that aren't known are left out. Raises WrongKey."""
     ids = list(pairs)
     found = {row["id"]: row for row in _PAIRS.rows(connection, pairs=ids)}
     people = sorted({row[who] for row in found.values() for who in ("manager", "report")})
     batch = _Batch()
     batch.people = {row["email"]: rows.person(row) for row in _PEOPLE.rows(connection, people=people)}
-    subjects = _sessions_and_commitments(connection, batch, ids, now)
+    subjects = _sessions_and_commitments(connection, batch, ids, now, open_plan)
     _effects(connection, batch, ids, subjects, now)
     inside = [row["id"] for row in found.values() if row["review"] == Review.IN_1ON1.value]
     for row in _MEETINGS.rows(connection, pairs=inside, now=now) if inside else ():
@@ -170,12 +174,14 @@ def load(connection: Connection, pairs: Sequence[str], now: datetime) -> Loaded:
     return Loaded(states, {row["id"]: row["wakes"] for row in ordered})
 
 
-def _sessions_and_commitments(connection: Connection, batch: _Batch, pairs: list[str], now: datetime) -> dict[str, str]:
+def _sessions_and_commitments(
+    connection: Connection, batch: _Batch, pairs: list[str], now: datetime, open_plan: OpenPlan
+) -> dict[str, str]:
     """Reads them into the batch; returns whose each of them is, and of each pair itself."""
     owner = {pair_id: pair_id for pair_id in pairs}
     counted: dict[str, str] = {}
     for row in _SESSIONS.rows(connection, pairs=pairs):
-        batch.sessions[row["pair"]].append(rows.session(row))
+        batch.sessions[row["pair"]].append(rows.session(row, open_plan))
         if not row["closed"]:
             owner[row["id"]] = row["pair"]
         if row["count"]:

@@ -194,6 +194,10 @@ class OutboxRows:
             row = {**rows.message_row(one), "fields": fields}
             self._database.insert_new(connection, message, [row], ["key"])
 
+    def add_within(self, connection: Connection, some: Sequence[Message]) -> None:
+        """The same for several, within a transaction that is under way."""
+        self._database.insert_new(connection, message, [rows.message_row(one) for one in some], ["key"])
+
     def alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """What the operator was told since then, newest first. The words hold no content of a conversation."""
         told = and_(message.c.name == "operator_alert", message.c.snapshot_at >= since)

@@ -15,6 +15,7 @@ from worker.domain.planning import DAILY, last_look
 from worker.errors import LeaseLost
 from worker.store import rows
 from worker.store.base import Database
+from worker.store.content import Content
 from worker.store.history import record
 from worker.store.loading import Loaded, load, taken_of
 from worker.store.prepared import Prepared
@@ -70,8 +71,9 @@ _NEWEST = Prepared(
 class Plans:
     """The sweep's side of the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, content: Content) -> None:
         self._database = database
+        self._content = content
 
     # --- which ---
 
@@ -117,7 +119,7 @@ class Plans:
     def load(self, pairs: Sequence[str], now: datetime) -> Loaded:
         """All that planning these pairs needs, as of one moment."""
         with self._database.read() as connection:
-            return load(connection, pairs, now)
+            return load(connection, pairs, now, self._content.open_plan)
 
     def taken(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
         """The time of these people that any pair has taken, from now on."""
@@ -144,7 +146,8 @@ class Plans:
             self._still_held(connection, listed, holder, now)
             _lock(connection, listed)
             upsert, new = self._database.upsert, self._database.insert_new
-            upsert(connection, session, [rows.session_row(s) for plan in plans for s in plan.sessions])
+            seal = self._content.seal_plan
+            upsert(connection, session, [rows.session_row(s, seal(s)) for plan in plans for s in plan.sessions])
             new(
                 connection,
                 deferral,

@@ -1,9 +1,9 @@
 """Rows to values and back. Reading is by name and by hand: it is the busiest code of a sweep."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -191,7 +191,13 @@ def pair_row(pair: Pair) -> dict[str, Any]:
     }
 
 
-def session(row: Row) -> Session:
+def session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
+    """A session; without `open_plan` an ad hoc one says what the columns say in place of what is sealed."""
+    sealed = row["sealed_plan"]
+    return with_plan(_session(row), open_plan(sealed)) if sealed and open_plan else _session(row)
+
+
+def _session(row: Row) -> Session:
     return Session(
         id=row["id"],
         pair=row["pair"],
@@ -220,7 +226,40 @@ def session(row: Row) -> Session:
     )
 
 
-def session_row(session: Session) -> dict[str, Any]:
+#: What the columns of an ad hoc conversation say in place of the time within which it has to be.
+AD_HOC_WINDOW = timedelta(days=7)
+#: What they say when there is no time for it.
+NO_TIME = json.dumps([["verbatim", {"words": "No time for it exists just now."}]])
+
+
+def hidden_plan(session: Session) -> dict[str, Any]:
+    """What would tell why an ad hoc conversation was asked for: it is stored sealed."""
+    return {
+        "urgent": session.urgent,
+        "latest": seconds(session.latest),
+        "unplaceable": why_text(session.unplaceable) if session.unplaceable else None,
+    }
+
+
+def with_plan(session: Session, plan: Mapping[str, Any]) -> Session:
+    """The session with what `hidden_plan` took out of it."""
+    if not plan:
+        return session
+    reasons = why(plan["unplaceable"]) if plan["unplaceable"] else None
+    return replace(session, urgent=plan["urgent"], latest=instant(plan["latest"]), unplaceable=reasons)
+
+
+def session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
+    """Its columns; of an ad hoc conversation they say nothing that follows from why it was asked for."""
+    row = {**_session_row(session), "sealed_plan": sealed_plan}
+    if session.adhoc:
+        row["urgent"] = False
+        row["latest"] = session.earliest + AD_HOC_WINDOW
+        row["unplaceable"] = NO_TIME if session.unplaceable else None
+    return row
+
+
+def _session_row(session: Session) -> dict[str, Any]:
     return {
         "id": session.id,
         "pair": session.pair,

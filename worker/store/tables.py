@@ -1,7 +1,7 @@
 """What is kept. One schema for SQLite and PostgreSQL; the migrations in `worker/migrations` lead up to it.
 
 Instants are whole seconds since 1970 in UTC: exact, ordered, and the same in both databases. Spans inside JSON are
-pairs of such seconds. Columns named `sealed` hold ciphertext only.
+pairs of such seconds. Columns named `sealed` and `sealed_plan` hold ciphertext only.
 """
 
 import json
@@ -147,7 +147,7 @@ session = Table(
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("by_hand", Boolean, nullable=False),
-    Column("urgent", Boolean, nullable=False),
+    Column("urgent", Boolean, nullable=False),  # always false: how soon an ad hoc conversation has to be is sealed
     Column("count", Integer, nullable=False),
     Column("deferred_at", Instant),
     Column("warned_at", Instant),
@@ -156,6 +156,7 @@ session = Table(
     Column("unplaceable", String),
     Column("options", JSON, nullable=False),
     Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
+    Column("sealed_plan", LargeBinary),  # of an ad hoc one: how soon it has to be, and why there is no time for it
     Index("ix_session_pair_closed", "pair", "closed", "cycle"),
 )
 
@@ -270,6 +271,19 @@ history = Table(
     Column("session", String, nullable=False, index=True),
     Column("reason", String, nullable=False),
     Column("fields", JSON, nullable=False),
+)
+
+#: Commands that showed or changed what two people wrote down, on behalf of one of them.
+access = Table(
+    "access",
+    metadata,
+    Column("id", Counter, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("pair", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("on_behalf_of", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the reason given
+    Index("ix_access_pair_at", "pair", "at"),
 )
 
 calendar = Table(

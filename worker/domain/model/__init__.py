@@ -34,7 +34,16 @@ from worker.domain.model.plans import (
     Taken,
     What,
 )
-from worker.domain.model.promises import Commitment, Contract, Owner, Promise, ReviewPoint, Standing
+from worker.domain.model.promises import (
+    Access,
+    AccessRecord,
+    Commitment,
+    Contract,
+    Owner,
+    Promise,
+    ReviewPoint,
+    Standing,
+)
 from worker.domain.model.reasons import Reason, Value, Why
 from worker.domain.model.sessions import Cause, Deferral, Kind, Session, State, Topic, Trigger
 from worker.domain.model.time import QUARTER, Address, Cursor, Every, Span, Spells, WorkingHours
@@ -43,6 +52,8 @@ __all__ = [
     "LIVE",
     "NO_CALENDAR",
     "QUARTER",
+    "Access",
+    "AccessRecord",
     "Address",
     "Answer",
     "Busy",

@@ -52,6 +52,28 @@ class Contract:
     progress: tuple[str, ...] = ()
 
 
+class Access(StrEnum):
+    """What a command did with what two people wrote down."""
+
+    SHOW_CONTRACT = "contract show"
+    RECORD_CONTRACT = "contract record"
+    LIST_COMMITMENTS = "commitment list"
+    MARK_DONE = "commitment done"
+    CHANGE_COMMITMENT = "commitment change"
+    LET_GO = "commitment let-go"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRecord:
+    """That a command showed or changed what two people wrote down: both are told. The reason is stored sealed."""
+
+    pair: str
+    at: datetime
+    access: Access
+    on_behalf_of: str  #: the address of one of the two
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
     """The dates and the standing of a promise; its words are sealed elsewhere, under the same id."""
