@@ -306,6 +306,16 @@ def test_a_rule_is_followed_as_it_is_written(ask: Asking, event: dict[str, Any],
     assert len(ask.listed("?singleEvents=true")) == count
 
 
+def test_the_same_rule_at_the_same_instant_goes_by_its_own_zone(ask: Asking) -> None:
+    """Over the end of March, when the clocks go forward in one of them."""
+    rule = {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=4"]}
+    for zone, hour in (("Europe/Berlin", 10), ("UTC", 9)):
+        assert ask("POST", EVENTS, {**at(hour, zone=zone), **rule, "summary": zone}).status_code == 200
+    items = ask("GET", f"{EVENTS}?singleEvents=true&orderBy=startTime").json()["items"]
+    last = {one["summary"]: one["start"]["dateTime"] for one in items}
+    assert last == {"Europe/Berlin": "2027-03-30T08:00:00Z", "UTC": "2027-03-30T09:00:00Z"}
+
+
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ A rule that makes no sense is refused when it is written, so that no later list 
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,9 +28,15 @@ def refuse_rules(lines: Sequence[str], base: datetime, whole_days: bool) -> None
         raise bad("Invalid recurrence rule.")
 
 
-@lru_cache(maxsize=512)
 def rules_of(lines: tuple[str, ...], base: datetime, whole_days: bool) -> Any:
     """The set of moments that these lines name. Raises ValueError and its like for what can't be followed."""
+    return _kept_rules(lines, base.replace(tzinfo=None), base.tzinfo, whole_days)
+
+
+@lru_cache(maxsize=512)
+def _kept_rules(lines: tuple[str, ...], local: datetime, zone: tzinfo, whole_days: bool) -> Any:
+    """The same; the zone is a part of its name, since one instant is equal to itself in every zone."""
+    base = local.replace(tzinfo=zone)
     make: Any = rruleset  # the library has no types
     rules = make()
     names = set()
