@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from tests.doubles.graph.state import Json, Refusal
 
-_PROPERTY = r"(String \{[0-9a-fA-F-]{36}\} Name [^']+)"
+_KINDS = "String|Boolean|Integer|Double|Short|Long|SystemTime|Binary|CLSID"
+_PROPERTY = rf"((?:{_KINDS}) (?:\{{[0-9a-fA-F-]{{36}}\}} (?:Name [^']+|Id 0x[0-9A-Fa-f]+)|0x[0-9A-Fa-f]+))"
 EXTENDED_ID = re.compile(_PROPERTY)
 _EXPAND = re.compile(rf"singleValueExtendedProperties\(\$filter=id eq '{_PROPERTY}'\)")
 _TOKEN = re.compile(

@@ -13,6 +13,7 @@ from typing import Any
 
 _FILE = Path(__file__).with_name("metadata.json")
 _NUMBERS = {"Edm.Int16", "Edm.Int32", "Edm.Int64", "Edm.Double", "Edm.Decimal", "Edm.Single"}
+_BOOLEANS = {"true": True, "false": False}
 _FORMS = {
     "Edm.DateTimeOffset": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,12})?)?(Z|[+-]\d\d:\d\d)"),
     "Edm.Date": re.compile(r"\d{4}-\d\d-\d\d"),
@@ -99,6 +100,8 @@ class Schema:
             return [self.canonical(kind[:-2], one) for one in given or ()]
         if kind in self.enums:
             return _spelled(given, self.enums[kind])
+        if kind == "Edm.Boolean":
+            return given if isinstance(given, bool | None) else _BOOLEANS[given]
         if kind not in self._known["types"] or not isinstance(given, dict):
             return given
         members = self._members(kind)
@@ -110,8 +113,8 @@ class Schema:
 
     @staticmethod
     def _simple(kind: str, value: Any) -> bool:
-        if kind == "Edm.Boolean":
-            return isinstance(value, bool)
+        if kind == "Edm.Boolean":  # python-o365 writes it as a text, and is understood
+            return isinstance(value, bool) or (isinstance(value, str) and value in _BOOLEANS)
         if kind in _NUMBERS:
             return isinstance(value, int | float) and not isinstance(value, bool)
         form = _FORMS.get(kind)
