@@ -19,12 +19,29 @@ from tests.desks import (
     lived_database,
     logging_stays,
 )
-from tests.worlds import DANA, DAY, KIM, MINUTE, SAM, START, Office, pair, pairs, people, texts
-from worker.domain.model import Access, Ended
+from tests.test_leaks import Watched
+from tests.worlds import (
+    DANA,
+    DAY,
+    KIM,
+    MINUTE,
+    SAM,
+    SERVICE,
+    START,
+    Office,
+    contract,
+    pair,
+    pairs,
+    people,
+    settings,
+    texts,
+)
+from worker.domain.model import Access, Ended, Kind
 
 __all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
 
 PAIR = f"{DANA}>{SAM}"
+BASE = "https://longarc.corp.example"
 
 
 @pytest.fixture(name="office")
@@ -72,6 +89,32 @@ def test_they_are_told_when_their_conversations_have_ended(office: Office) -> No
     office.worker.acts.tell_access(PAIR, Access.SHOW_CONTRACT, SAM, "A question about what was agreed")
     office.run(timedelta(minutes=20))
     assert len(office.mails("content_accessed")) == 2
+
+
+# --- what stands on the calendar ---
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [("text", "Introduce Sam to the platform group"), ("link", f"{BASE}/team/contract/"), ("none", "")],
+)
+def test_the_event_of_a_promise_holds_what_the_setting_says(kept: str, shown: str) -> None:
+    """T-8. The address of a page holds no link that would open it for whoever reads the event."""
+    known = settings("sqlite://", base_url=BASE, event={"commitment_text": kept})
+    office, calendar = Office("sqlite://", people(DANA, SAM), pairs(pair()), known=known), Watched()
+    office.worker.services.use(calendars={SERVICE: calendar})
+    office.calendar = calendar
+    office.tick()
+    session = office.session(Kind.CAREER, PAIR)
+    office.run_to(session.span.end)
+    office.worker.acts.record(session.id, contract(office.clock()))
+    office.run(timedelta(minutes=5))
+    (body,) = {draft.body for _, draft in calendar.drafts if not draft.guests}
+    assert body.rpartition("\n\n")[0] == (shown + session.id if kept == "link" else shown)
+    assert "/in/" not in body
+    introduction = texts(office.mails("introduction"))
+    assert ("stand inside that private event" in " ".join(introduction.split())) is (kept == "text")
+    office.close()
 
 
 # --- the commands ---

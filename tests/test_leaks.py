@@ -18,12 +18,13 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from tests.conftest import migrate
 from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, Fails, Office, pair, pairs, people, settings, texts
 from worker.bootstrap import JsonLines
 from worker.domain.model import (
+    Access,
     Contract,
     EventDraft,
     EventRef,
@@ -56,6 +57,7 @@ WORDS = {
     "closing": "candytufts",
     "letting_go": "toadflaxes",
     "trigger": "monkshoods",
+    "access": "foxgloves",
 }
 SENTINELS = tuple(WORDS.values())
 #: The blocks on the manager's own calendar show the manager's own promises.
@@ -159,6 +161,7 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.run(5 * DAY)
     acts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
     acts.close(let_go.id, Standing.LET_GO, f"Because of {WORDS['letting_go']}")
+    acts.tell_access(pair_id, Access.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}")
     office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
@@ -284,7 +287,7 @@ def test_no_row_holds_a_word(lived: Lived) -> None:
 
 def test_history_and_ledger_hold_no_word(lived: Lived) -> None:
     lines = lived.office.history()
-    assert {"mail", "session", "commitment", "contract", "event.create"} <= {line["what"] for line in lines}
+    assert {"mail", "session", "commitment", "contract", "access", "event.create"} <= {line["what"] for line in lines}
     assert hidden_in(repr([(line, told(line)) for line in lines]).encode()) == set()
 
 
@@ -328,6 +331,26 @@ def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> 
         draft.subject for calendar, draft in lived.calendar.drafts if draft.guests and draft.guests[0].email == SAM
     }
     assert len({subject for subject in subjects if subject.startswith("Career")}) == 1
+
+
+def test_why_a_command_opened_content_is_read_by_the_two_alone(lived: Lived) -> None:
+    readers = {to(mail) for _, mail in lived.office.mailer.sent if WORDS["access"] in readable(mail)}
+    assert readers == {DANA, SAM}
+
+
+def test_nothing_in_the_clear_tells_why_or_how_soon_a_talk_was_asked_for(lived: Lived) -> None:
+    """R-6: no row, history line or outbox row names a reason; all windows of asked-for talks are alike."""
+    with lived.office.store.database.read() as connection:
+        sessions = connection.execute(select(tables.session).where(tables.session.c.adhoc)).mappings().all()
+        rows = [
+            tuple(value for value in row if not isinstance(value, bytes))
+            for name in ("session", "history", "message", "fact", "access")
+            for row in connection.execute(select(tables.metadata.tables[name]))
+        ]
+    assert {(row["urgent"], row["latest"] - row["earliest"]) for row in sessions} == {(False, 7 * DAY)}
+    clear = repr(rows).lower()
+    for trigger in Trigger:
+        assert trigger.value not in clear, trigger
 
 
 def test_the_operator_hears_of_trouble_and_of_nothing_else(lived: Lived) -> None:

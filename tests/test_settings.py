@@ -312,6 +312,14 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('[event]\nsubject = "{report"', "2: event.subject: The braces in this text don't match."),
         ('[event]\nsubject = " "', "2: event.subject: This text is empty. Write some words, or leave the key out."),
         ('[event]\ncommitment_subject = ""', "2: event.commitment_subject: This text is empty."),
+        (
+            '[event]\ncommitment_text = "words"',
+            "2: event.commitment_text: `words` is not one of `text`, `link`",
+        ),
+        (
+            '[event]\ncommitment_text = "link"',
+            "2: event.commitment_text: There are no pages to lead to.",
+        ),
         ('[event]\nvideo = "yes"', "2: event.video: This is neither yes nor no. Write `true` or `false`"),
         ("[event]\nreminders = 15", "2: event.reminders: This is not a list of minutes."),
         ("[event]\nreminders = [true]", "2: event.reminders: This is not a list of minutes."),

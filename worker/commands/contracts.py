@@ -20,6 +20,7 @@ from worker.commands.naming import (
     json_option,
     manager_of,
     pair_named,
+    primary_address,
     session_argument,
     session_named,
     shown_name,
@@ -33,6 +34,7 @@ from worker.errors import UnknownName
 if TYPE_CHECKING:
     from worker.bootstrap import Worker
     from worker.domain.model import Address, Commitment, Contract, Person, Promise, Session
+    from worker.store import Store
 
 
 _BEHALF_HELP = "For which of the two: their address. Both are told by mail."
@@ -41,7 +43,7 @@ _behalf = click.option("--on-behalf-of", "person", metavar="PERSON", help=_BEHAL
 _reason = click.option("--reason", type=Said(), metavar="TEXT", default="", help=_REASON_HELP)
 
 
-def _asked_by(pair_id: str, person: str | None, reason: str) -> "tuple[Address, str]":
+def _asked_by(store: "Store", pair_id: str, person: str | None, reason: str) -> "tuple[Address, str]":
     """For which of the two a command opens or changes what they wrote down, and why. Raises UsageError when either is
     not said, UnknownName when it is neither of them."""
     if not person or not reason.strip():
@@ -50,7 +52,7 @@ def _asked_by(pair_id: str, person: str | None, reason: str) -> "tuple[Address, 
             '--on-behalf-of PERSON --reason "...". Both are told by mail.'
         )
     people = pair_id.split(">")
-    address = person.strip().casefold()
+    address = primary_address(store, person)
     if address not in people:
         raise UnknownName(f"{address} is neither of the two. Give {people[0]} or {people[1]} to --on-behalf-of.")
     return address, reason.strip()
@@ -100,7 +102,7 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
-        who, why = _asked_by(found.pair, person, reason)
+        who, why = _asked_by(worker.store, found.pair, person, reason)
         leader = manager_of(worker.store, found.pair)
         today = local(utcnow(), leader.zone).date()
         before = worker.store.content.revisions(session)
@@ -179,7 +181,7 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
-        who, why = _asked_by(found.pair, person, reason)
+        who, why = _asked_by(worker.store, found.pair, person, reason)
         recorded = worker.store.content.revisions(session)
         if not recorded:
             raise UnknownName(f"Session {session} has no contract. Record one: longarc contract record {session} FILE")
@@ -218,7 +220,7 @@ def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person
         raise click.UsageError("--words opens what two people said: name them with --pair.")
     with opened(seals=words) as worker:
         pair_id = pair_named(worker.store, pair).id if pair else ""
-        who, why = _asked_by(pair_id, person, reason) if words else ("", "")
+        who, why = _asked_by(worker.store, pair_id, person, reason) if words else ("", "")
         found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
         if words:
             worker.acts.tell_access(pair_id, Access.LIST_COMMITMENTS, who, why)
@@ -274,7 +276,7 @@ def done(commitment_id: str, person: str | None, reason: str) -> None:
 
     with opened(seals=True) as worker:
         pair_id = worker.acts.pair_of_commitment(commitment_id)
-        who, why = _asked_by(pair_id, person, reason)
+        who, why = _asked_by(worker.store, pair_id, person, reason)
         worker.acts.close(commitment_id, Standing.DONE)
         worker.acts.tell_access(pair_id, Access.MARK_DONE, who, why)
     line(f"{commitment_id} is done.", "green")
@@ -296,7 +298,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with opened(seals=True) as worker:
         pair_id = worker.acts.pair_of_commitment(commitment_id)
-        who, why = _asked_by(pair_id, person, reason)
+        who, why = _asked_by(worker.store, pair_id, person, reason)
         changed = worker.acts.change(commitment_id, text=text or "", due=due, reason=why)
         if changed:
             worker.acts.tell_access(pair_id, Access.CHANGE_COMMITMENT, who, why)
@@ -316,7 +318,7 @@ def let_go(commitment_id: str, person: str | None, reason: str) -> None:
 
     with opened(seals=True) as worker:
         pair_id = worker.acts.pair_of_commitment(commitment_id)
-        who, why = _asked_by(pair_id, person, reason)
+        who, why = _asked_by(worker.store, pair_id, person, reason)
         worker.acts.close(commitment_id, Standing.LET_GO, why)
         worker.acts.tell_access(pair_id, Access.LET_GO, who, why)
     line(f"{commitment_id} is let go; both get the new revision by mail.")
