@@ -2,7 +2,7 @@
 
 Where a file says too much, too little or nonsense, the reading that takes more time is the one that counts:
 
-- of several starts the first, of several ends the last; of DTEND beside DURATION what lasts longer;
+- of several starts all, and what lies between; of several ends the last; of DTEND beside DURATION what lasts longer;
 - an end that can't be read, beside a start that can: until the midnight after;
 - an end before its start: from the end on, for a day when the two are less than a day apart (who wrote it may have
   meant the day after, or have mixed the two up), else up to the start; for whole days both of them;
@@ -15,7 +15,7 @@ Days and weeks of a DURATION are days by the clock on the wall, hours are hours 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
@@ -86,9 +86,12 @@ def read_times(event: Any, zone: tzinfo) -> Times:
     own = (start.tzinfo if isinstance(start, datetime) else None) or zone
     wall = start.replace(tzinfo=None) if isinstance(start, datetime) else start
     lead, endings = timedelta(), []
-    for one_lead, ending in _endings(event, wall, own, zone, [*ends, *starts[1:]]):
+    for one_lead, ending in _endings(event, wall, own, zone, ends):
         lead = max(lead, one_lead)
         endings.append(ending)
+    if len(starts) > 1:  # it may be at each of them
+        spread = max(instant(one, zone) for one in starts) - instant(start, zone)
+        endings += [replace(ending, exact=ending.exact + spread) for ending in endings]
     return Times(wall, own, tuple(endings), lead)
 
 

@@ -261,7 +261,7 @@ def _rules(line: Any, clock: _Clock) -> Iterator[Parts]:
         raise ValueError("a rule that can't be read")
     parts = {name.upper(): listed(value) for name, value in line.items()}
     for name, value in _HARMLESS.items():
-        if name in parts and str(parts.pop(name)[0]).upper() != value:
+        if name in parts and _text(parts.pop(name)[0]) != value:
             raise ValueError("a part of a rule that we don't know")
     if parts.keys() - _KNOWN or _often(parts) not in (*_SECONDS, "YEARLY"):
         raise ValueError("a part of a rule that we don't know")
@@ -273,6 +273,10 @@ def _rules(line: Any, clock: _Clock) -> Iterator[Parts]:
         yield {name: value for name, value in parts.items() if name != "COUNT"}
         parts.pop("UNTIL")
     yield parts
+
+
+def _text(value: Any) -> str:
+    return str(getattr(value, "value", value)).upper()
 
 
 def _day(value: date | datetime) -> date:
