@@ -19,7 +19,7 @@ WORKER = ROOT / "worker"
 LAYERS = (
     {"errors"},
     {"domain"},
-    {"apart", "clock", "letters", "links", "phrases", "seal", "tally", "templates", "values", "words"},
+    {"apart", "clock", "letters", "links", "phrases", "private_files", "seal", "tally", "templates", "values", "words"},
     {
         "coverage",
         "drafts",

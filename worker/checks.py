@@ -48,6 +48,7 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     )
     yield from machine_checks.user(os.geteuid())
     yield machine_checks.time_zones(now.date(), machine_checks.zone_release())
+    yield from machine_checks.readable_files(settings, env)
     yield from _trying("The database can be used", _database(settings))
     yield from _trying("The queue can be used", _queue(settings))
     people = yield from _people(settings, now)

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Timezone
 
+from worker import private_files
 from worker.domain.model import Address
 from worker.errors import LongarcError
 from worker.providers import maildir
@@ -95,19 +96,22 @@ class Embedded:
 
     def _configuration(self) -> dict[str, dict[str, str]]:
         calendars = self._folder / "calendars"
-        calendars.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(calendars)
         username, password = self._login
         auth = {"type": "none", "delay": "0"}
         if username:
             users = self._folder / "users"
-            users.touch(mode=0o600)
-            users.write_text(f"{username}:{password}\n", encoding="utf-8")
+            private_files.write(users, f"{username}:{password}\n".encode())
             auth = {"type": "htpasswd", "htpasswd_filename": str(users), "htpasswd_encryption": "plain", "delay": "0"}
         return {
             "auth": auth,
             "rights": {"type": "authenticated"},
             "server": {"delay_on_error": "0"},
-            "storage": {"filesystem_folder": str(calendars), "_filesystem_fsync": "False"},
+            "storage": {
+                "filesystem_folder": str(calendars),
+                "folder_umask": "0077",
+                "_filesystem_fsync": "False",
+            },
             "web": {"type": "none"},
             "logging": {"level": "error"},
         }
@@ -115,7 +119,7 @@ class Embedded:
     # --- mail -------------------------------------------------------------------------------------------------------
 
     def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
-        self.mail_folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(self.mail_folder)
         listening = _listen(self._ports[1])
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
@@ -162,13 +166,13 @@ class _Postbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sources = folder / "eml"
-        self._sources.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(self._sources)
         self._count = sum(1 for _ in self._sources.iterdir())
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
         self._count += 1
         name = f"{self._count:06d}"
-        (self._sources / f"{name}.eml").write_bytes(envelope.original_content)
+        private_files.write(self._sources / f"{name}.eml", envelope.original_content)
         for recipient in dict.fromkeys(address.lower() for address in envelope.rcpt_tos):
             maildir.deliver(mailbox(self._folder / "mail", recipient), envelope.original_content, name)
         return "250 taken"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
-from worker import apart
+from worker import apart, private_files
 from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import NO_CALENDAR, Address, Answer, Event, EventRef, Pair, Person, Span
@@ -312,9 +312,11 @@ def run(
     ledger, summary = out / "ledger.jsonl", out / "summary.txt"
     _refuse_places(run, out, (ledger, summary))
     tally, there = Tally(), out.exists()
-    out.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(out)
     drafts = [path.with_name(f"{path.name}.part") for path in (ledger, summary)]
     try:
+        for draft in drafts:
+            private_files.create(draft)
         with drafts[0].open("w", encoding="utf-8", newline="\n") as file:
             _live(run, settings, persons, pairs, Ledger(out=file, keep=False, tally=tally), progress)
         drafts[1].write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")

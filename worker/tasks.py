@@ -17,6 +17,7 @@ from huey.api import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from huey.storage import PostgresStorage
 from sqlalchemy import make_url
 
+from worker import private_files
 from worker import settings as settings_file
 from worker.bootstrap import Worker, build
 from worker.errors import LongarcError, Problems, RosterHeld
@@ -37,8 +38,10 @@ def make_huey(settings: settings_file.Settings) -> Huey:
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
         return PostgresHuey(NAME, dsn=plain, results=False, create_tables=False)
     file = Path(url.database or "longarc.db")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return SqliteHuey(NAME, filename=str(file.with_suffix(".queue.db")), results=False, timeout=PATIENCE)
+    queue = file.with_suffix(".queue.db")
+    private_files.make_folder(queue.parent)
+    private_files.create(queue)
+    return SqliteHuey(NAME, filename=str(queue), results=False, timeout=PATIENCE)
 
 
 def create_queue_tables(queue: Huey, store: Store) -> None:

@@ -16,6 +16,7 @@ import click
 
 from worker.commands import streams
 from worker.errors import Problems, reason
+from worker.private_files import owner_only
 
 STOPPED = "Stopped; nothing more was done."
 
@@ -115,7 +116,8 @@ class Longarc(Group):
         streams.open_missing()
         say = partial(click.echo, err=True)
         try:
-            code = exit_code(run)
+            with owner_only():
+                code = exit_code(run)
         except Exception:  # with --debug alone; the interpreter shows it
             streams.finish(1, say)
             raise

@@ -6,7 +6,6 @@ a calendar program that was subscribed keeps working.
 
 import json
 import logging
-import os
 import socket
 from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from worker import private_files
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -73,17 +73,15 @@ class House:
 
     def furnish(self) -> None:
         """Write what is not there yet: settings for free ports, a key only its owner may read, an example of people."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(self.folder)
         if not self.key.exists():
             from worker.seal import new_key
 
-            descriptor = os.open(self.key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(new_key() + "\n")
+            private_files.write_new(self.key, f"{new_key()}\n".encode("ascii"))
         if not (self.folder / PEOPLE).exists():
-            (self.folder / PEOPLE).write_bytes(example("people.example.csv"))
+            private_files.write(self.folder / PEOPLE, example("people.example.csv"))
         if not self.config.exists():
-            self.config.write_text(self._settings(), encoding="utf-8")
+            private_files.write(self.config, self._settings().encode("utf-8"))
 
     def _settings(self) -> str:
         from sqlalchemy import URL

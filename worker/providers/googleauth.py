@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 import requests
 
+from worker import private_files
 from worker.clock import Clock
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Refused, Unavailable, WrongKey
@@ -320,7 +320,7 @@ class TokenFolder:
     def make_ready(self, person: Address) -> None:
         """Raises Refused when that person's could not be kept: to be told before anybody is asked for it."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_files.make_folder(self._folder)
         except OSError as error:
             raise Refused(f"Nothing can be kept in {self._folder}: {error.strerror}. Mend `token_folder`.") from error
         if not os.access(self._folder, os.W_OK | os.X_OK):
@@ -330,17 +330,8 @@ class TokenFolder:
 
     def save(self, person: Address, refresh_token: str) -> Path:
         """Write it whole or not at all. Raises OSError, WrongKey."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sealed = Seal(self._keys).close(refresh_token)
-        with NamedTemporaryFile(dir=self._folder, prefix=".new-", delete=False) as file:  # made with mode 0600
-            try:
-                file.write(sealed)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(self._path(person))
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        private_files.make_folder(self._folder)
+        private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
         return self._path(person)
 
     def renew(self, person: Address) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import msal
 import requests
@@ -20,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from msal.exceptions import MsalError
 
+from worker import private_files
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, LongarcError, ProviderError, Unavailable, WrongKey
 from worker.providers.graph import Session, Tokens
@@ -197,8 +197,9 @@ class Kept:
     def alone(self) -> Iterator[None]:
         """Nobody else reads or writes it meanwhile. Raises AuthRevoked where nothing can be kept."""
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._file.with_name(f"{self._file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            private_files.make_folder(self._file.parent)
+            lock = self._file.with_name(f"{self._file.name}.lock")
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, private_files.FILE)
         except OSError as error:
             words = f"Nothing can be kept in {self._file.parent}: {error.strerror}. Mend `account_file`."
             raise AuthRevoked(words) from error
@@ -224,16 +225,7 @@ class Kept:
 
     def write(self, text: str) -> None:
         """Whole or not at all, sealed with the first key."""
-        draft = self._file.with_name(f".{self._file.name}.{uuid4().hex}")
-        try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as out:
-                out.write(self._seal.close(text))
-                out.flush()
-                os.fsync(out.fileno())
-            draft.replace(self._file)
-        finally:
-            draft.unlink(missing_ok=True)
+        private_files.write(self._file, self._seal.close(text))
 
     def renew(self) -> None:
         """Seal it anew with the first key. Raises AuthRevoked."""

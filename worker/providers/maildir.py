@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from worker import private_files
 from worker.errors import Forbidden, Permanent, Transient, Unavailable
 from worker.providers.base import Finding
 from worker.providers.wire import to_bytes
@@ -56,10 +57,10 @@ class MaildirMailer:
 def deliver(folder: Path, content: bytes, name: str = "") -> Path:
     """Put a message into the Maildir at `folder`, whole or not at all; under the same name it replaces itself."""
     for part in ("tmp", "new", "cur"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(folder / part)
     draft = folder / "tmp" / uuid4().hex
     try:
-        draft.write_bytes(content)
+        private_files.write_new(draft, content)
         return draft.rename(folder / "new" / (name or uuid4().hex))
     finally:
         draft.unlink(missing_ok=True)

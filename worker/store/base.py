@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
+from worker import private_files
 from worker.errors import LongarcError, first_line
 from worker.seal import Seal
 from worker.store import tables
@@ -162,16 +163,24 @@ def _engine(url: str, lite: bool) -> Engine:
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
         **({"poolclass": StaticPool} if alone else {}),
     )
+    if not alone:
+        event.listen(engine, "do_connect", _create_file)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
 def _make_folder(file: Path) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(file.parent)
     except OSError as error:
         what = f"The folder {file.parent} of the database can't be made: {error.strerror}."
         raise DatabaseUnreachable(what) from error
+
+
+def _create_file(dialect: object, record: object, given: Sequence[Any], named: object) -> None:
+    """SQLite would make it with the mode that the umask leaves; where it can't be made, SQLite says so."""
+    with suppress(OSError):
+        private_files.create(Path(given[0]))
 
 
 def _loaded(text: str) -> Any:

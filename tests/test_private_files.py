@@ -1,0 +1,144 @@
+"""What the program writes is for its owner alone, whatever the umask: files 0600, folders 0700."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from tests.desks import Desk, fresh_desk  # noqa: F401 -- a fixture
+from tests.worlds import new_store
+from worker import private_files
+from worker.commands.embedding import House
+from worker.embedded import Embedded, mailbox
+from worker.providers.googleauth import TokenFolder
+from worker.providers.graphauth import Kept
+from worker.providers.maildir import MaildirMailer, deliver
+from worker.seal import Seal
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = Fernet.generate_key().decode()
+
+
+@pytest.fixture(autouse=True, params=[0o000, 0o022], ids=["umask 000", "umask 022"])
+def open_handed(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """What in the folder others than its owner may read, write or enter."""
+    modes = {path.relative_to(folder): stat.S_IMODE(path.lstat().st_mode) for path in folder.rglob("*")}
+    assert modes
+    return [f"{path} {mode:o}" for path, mode in modes.items() if mode & 0o077]
+
+
+def test_the_database_and_its_journals(tmp_path: Path) -> None:
+    store = new_store(f"sqlite:///{tmp_path / 'var' / 'deep' / 'longarc.db'}")
+    store.migrate()
+    assert (tmp_path / "var" / "deep" / "longarc.db-wal").exists()
+    assert open_to_others(tmp_path) == []
+    store.close()
+
+
+def test_a_maildir(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["To"] = "sam@corp.example"
+    MaildirMailer(tmp_path / "out" / "mail").send(message, "m1")
+    deliver(tmp_path / "in", b"To: sam@corp.example\r\n\r\n")
+    assert open_to_others(tmp_path) == []
+
+
+def test_grants(tmp_path: Path) -> None:
+    TokenFolder(tmp_path / "var" / "google", [KEY]).save("dana@corp.example", "token")
+    kept = Kept(tmp_path / "grants" / "outlook", Seal([KEY]))
+    with kept.alone():
+        kept.write("{}")
+    assert open_to_others(tmp_path) == []
+
+
+def test_a_folder_to_try_it_in_and_its_servers(tmp_path: Path) -> None:
+    House(tmp_path / "var").furnish()
+    with Embedded(tmp_path / "var", ["dana@corp.example"], username="longarc", password="guess") as servers:
+        deliver(mailbox(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
+    calendars = {path for path in tmp_path.rglob("*") if "calendars" in path.parts}
+    assert calendars
+    others = [one for one in open_to_others(tmp_path) if not one.startswith("var/calendars/")]
+    assert others == []  # the calendar server's own files lie in a folder that nobody else enters
+
+
+def test_an_existing_file_is_replaced_whole_and_becomes_private(tmp_path: Path) -> None:
+    (tmp_path / "grant").write_bytes(b"old")
+    private_files.write(tmp_path / "grant", b"new")
+    assert (tmp_path / "grant").read_bytes() == b"new"
+    assert open_to_others(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["grant"]
+    with pytest.raises(FileExistsError):
+        private_files.write_new(tmp_path / "grant", b"other")
+
+
+def test_a_file_where_a_folder_belongs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "var").write_bytes(b"")
+    with pytest.raises(OSError, match="var"):
+        private_files.make_folder(tmp_path / "var" / "mail")
+
+
+def test_folders_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(0o755)
+    before = (tmp_path / "shared").stat().st_mode
+    private_files.make_folder(tmp_path / "shared" / "ours")
+    assert (tmp_path / "shared").stat().st_mode == before
+
+
+def outside(*words: str) -> subprocess.CompletedProcess[str]:
+    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    command = [sys.executable, "-m", "worker", *words]
+    return subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
+
+
+def test_everything_that_a_command_leaves(tmp_path: Path) -> None:
+    """Libraries' files too: the umask of a command is its own."""
+    people = ROOT / "config" / "people.example.csv"
+    out = tmp_path / "deep" / "result"
+    done = outside("simulate", "--from", "2027-01-04", "--days", "14", "--people", str(people), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert open_to_others(tmp_path) == []
+
+
+def test_the_queue_of_a_consumer(desk_settings: Path) -> None:
+    """Started as `huey_consumer worker.tasks.huey`, without a command of ours around it."""
+    code = "from worker import tasks; tasks.worker().store.migrate(); tasks.tick()"
+    env = {"LONGARC_CONFIG": str(desk_settings), "LONGARC_KEY": KEY, "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"longarc.db", "longarc.queue.db"} <= {path.name for path in (desk_settings.parent / "var").iterdir()}
+    assert open_to_others(desk_settings.parent / "var") == []
+
+
+@pytest.fixture
+def desk_settings(tmp_path: Path) -> Path:
+    (tmp_path / "longarc.toml").write_text(f'database = "sqlite:///{tmp_path / "var" / "longarc.db"}"\n')
+    (tmp_path / "people.csv").write_text("email,name,manager,time_zone,country\n")
+    return tmp_path / "longarc.toml"
+
+
+def test_check_warns_of_a_key_and_a_database_that_others_can_read(fresh: Desk) -> None:
+    key = fresh.folder / "key"
+    key.write_text(KEY)
+    key.chmod(0o644)
+    fresh.told("people", "--apply")
+    (fresh.folder / "longarc.db").chmod(0o640)
+    fresh.env = {**fresh.env, "LONGARC_KEY": "", "LONGARC_KEY_FILE": str(key)}
+    [warning] = [one for one in fresh.json("check") if one["what"].startswith("Others")]
+    assert warning["ok"]
+    assert warning["remedy"] == f"chmod go= {key} {fresh.folder / 'longarc.db'}"
+    assert f"! {warning['what']}" in fresh.run("check").output
+    key.chmod(0o600)
+    (fresh.folder / "longarc.db").chmod(0o600)
+    assert not [one for one in fresh.json("check") if one["what"].startswith("Others")]

@@ -1,0 +1,55 @@
+"""Files that nobody but their owner may read (0600), in folders of the same kind (0700), whatever the umask.
+
+Whatever this program writes goes through here. What libraries write by themselves (the calendar server's files) is
+covered by the umask that a command runs with.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+FILE, FOLDER = 0o600, 0o700
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """Whatever is made meanwhile, by libraries too, is for its owner alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it that are missing. Those that are there stay as they are. Raises OSError."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(FOLDER, exist_ok=True)  # another process may make it at the same time
+    folder.mkdir(FOLDER, exist_ok=True)  # raises where a file is in its place
+
+
+def create(file: Path) -> None:
+    """Make an empty file unless there is one. SQLite gives its journals the mode of the file that it opens. Raises
+    OSError."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE))
+
+
+def write_new(file: Path, content: bytes) -> None:
+    """Write a file that isn't there yet; it is on the disk then. Raises FileExistsError, OSError."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all, in place of the one there. Raises OSError."""
+    draft = file.with_name(f".{uuid4().hex}.part")
+    try:
+        write_new(draft, content)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
