@@ -25,6 +25,7 @@ from worker.bootstrap import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Kind, Session, State
 from worker.providers import base
+from worker.providers.dav import Dav
 
 #: What stands between a decision and its effect, given the calendar in use: each is a boundary before it and one after.
 WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
@@ -39,6 +40,14 @@ WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
     "cancel": lambda w, calendar: (w.services.calendar(calendar), "cancel"),
     "send": lambda w, _: (w.services.mailer(w.settings.mail.operator_by), "send"),
 }
+#: On CalDAV an effect takes several steps: each is a boundary wherever it comes.
+STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
+    "step.put": lambda _: (Dav, "put"),
+    "step.delete": lambda _: (Dav, "delete"),
+    "step.intend": lambda w: (w.store.copies, "intend_copy"),
+    "step.confirm": lambda w: (w.store.copies, "confirm_copy"),
+    "step.forget": lambda w: (w.store.copies, "forget_copies"),
+}
 
 
 class Boundaries:
@@ -49,8 +58,10 @@ class Boundaries:
         self._left = kill
 
     def around(self, worker: Worker, calendar: str) -> None:
-        for label, where in WRAPPED.items():
-            owner, name = where(worker, calendar)
+        places = {label: where(worker, calendar) for label, where in WRAPPED.items()}
+        if calendar == "caldav":
+            places |= {label: where(worker) for label, where in STEPS.items()}
+        for label, (owner, name) in places.items():
             setattr(owner, name, self._wrapped(getattr(owner, name), label))
 
     def _wrapped(self, real: Callable[..., Any], label: str) -> Callable[..., Any]:

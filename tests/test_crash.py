@@ -340,7 +340,8 @@ def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[i
     for number, name in enumerate(boundaries):
         if not FULL and isinstance(servers, Googles | Outlooks) and not name.startswith(CALLS):
             continue
-        if FULL or (boundaries.index(name) == number and (work == "create" or not name.startswith(COMMON))):
+        is_first = boundaries.index(name) == number and (work == "create" or not name.startswith(COMMON))
+        if FULL or is_first or name.startswith("step."):
             yield number
 
 

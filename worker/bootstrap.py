@@ -29,6 +29,7 @@ from worker.seal import Seal
 from worker.settings import Settings
 from worker.store import Store
 from worker.store.base import Due
+from worker.store.copies import Copies
 from worker.sweep import Sweep
 from worker.sync import Sync
 
@@ -47,10 +48,12 @@ class Services:
         gate: Gate | None = None,
         notices: Notify | None = None,
         identities: Identities | None = None,
+        copies: Copies | None = None,
     ) -> None:
         """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `gate`: what
         limits requests across processes. `notices`: how a service tells the operator something. `identities`: who an
-        address belongs to; without it every address is somebody's primary address."""
+        address belongs to; without it every address is somebody's primary address. `copies`: what was copied into
+        whose calendar."""
         self._settings = settings
         self._people = people
         self._read_again = read_again
@@ -58,6 +61,7 @@ class Services:
         self._gate = gate
         self._notices = notices
         self._identities = identities or KnownIdentities()
+        self._copies = copies
         self._given: dict[str, CalendarProvider] = {}
         self._made: dict[str, CalendarProvider] = {}
         self._made_for: dict[Address, Person] = {}
@@ -84,8 +88,9 @@ class Services:
             section["zones"] = {p.email: p.zone for p in people}
             section["video"] = self._settings.event.video
             section["identities"] = self._identities
-            section["organizers"] = Organizing(self._pairs, {p.email for p in people})
-            section.update(self._means())
+            organizing = Organizing(self._pairs, {p.email for p in people})
+            section["organizers"], section["guests"] = organizing, organizing.guests
+            section.update(self._means(), **({"copies": self._copies} if self._copies else {}))
             self._made[name] = base.load(base.CALENDARS, name)(section)
         return self._made[name]
 
@@ -134,6 +139,10 @@ class Organizing:
     def __init__(self, pairs: Callable[[], Collection[Pair]], local: Collection[Address]) -> None:
         self._pairs, self._local = pairs, local
         self._known: dict[Address, set[Address]] | None = None
+
+    def guests(self, organizer: Address) -> Collection[Address]:
+        """Who has a calendar here and may have been invited by that organizer."""
+        return {pair.report for pair in self._pairs() if pair.manager == organizer and pair.report in self._local}
 
     def __call__(self, person: Address) -> Collection[Address]:
         if self._known is None:
@@ -210,7 +219,14 @@ def build(
 
     identities = StoredIdentities(store, clock)
     services = Services(
-        settings, cache, cache.forget, lambda: store.people.pairs().values(), gate, notify, identities=identities
+        settings,
+        cache,
+        cache.forget,
+        lambda: store.people.pairs().values(),
+        gate,
+        notify,
+        identities=identities,
+        copies=store.copies,
     )
     emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)

@@ -341,9 +341,9 @@ class Outbox:
         there: Event | None,
     ) -> Attempt:
         """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
-        if there is not None:
+        if there is not None and there.is_delivered:
             placed = self._placed(there, draft)
-        elif planner.fresh(message, self._clock()):
+        elif there is not None or planner.fresh(message, self._clock()):
             placed = self._placed(provider.create(message.calendar, draft), draft)
         else:
             return STALE
@@ -363,7 +363,7 @@ class Outbox:
         if placed is None or placed.gone:
             return STALE
         same = placed.written == draft.span and there is not None and there.ref.etag == placed.ref.etag
-        if there is None or there.span != draft.span or same:
+        if there is None or there.span != draft.span or same or not there.is_delivered:
             if message.start and placed.span.start != message.start:
                 return STALE
             there = provider.update(placed.ref, draft)

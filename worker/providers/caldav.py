@@ -9,7 +9,7 @@ do what such a server would do: see `worker.providers.copies`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,9 @@ from worker.providers import icalendars
 from worker.providers.base import Finding
 from worker.providers.collection import Collection, Resource
 from worker.providers.copies import Copies, Tracked
+from worker.providers.copyrecords import CopyRecords, KnownCopies
 from worker.providers.dav import Dav
+from worker.providers.identities import Identities, KnownIdentities
 
 _TIMEOUT = 20.0
 _UNREAD = (
@@ -37,7 +39,8 @@ def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     `url`: where a person's calendar is, with `{email}` or `{user}` (the part before the @) in it. `username`,
     `password`: the log-in. `attendee_copies`: the server delivers no invitations, we do. `local`: addresses that have
     a calendar on this server (all are tried when it isn't given). `zones`: a zone by address, for calendars that
-    don't name their own. `timeout`: seconds.
+    don't name their own. `timeout`: seconds. `copies`: what was copied to whom (CopyRecords). `guests`: whom an
+    organizer may have invited. `identities`: who an address belongs to.
     """
     url = str(section["url"])
     try:
@@ -56,6 +59,9 @@ def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
         attendee_copies=bool(section.get("attendee_copies", False)),
         local=None if local is None else frozenset(local),
         zones=dict(section.get("zones") or {}),
+        records=section.get("copies"),
+        guests=section.get("guests"),
+        identities=section.get("identities"),
     )
 
 
@@ -70,6 +76,9 @@ class CalDavCalendar:
         attendee_copies: bool = False,
         local: frozenset[Address] | None = None,
         zones: Mapping[Address, str] | None = None,
+        records: CopyRecords | None = None,
+        guests: Callable[[Address], Iterable[Address]] | None = None,
+        identities: Identities | None = None,
         clock: Clock = utcnow,
     ) -> None:
         self._dav = dav
@@ -77,7 +86,9 @@ class CalDavCalendar:
         self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
         self._clock = clock
         self._collections: dict[Address, Collection] = {}
-        self._copies = Copies(self.collection, local) if attendee_copies else None
+        self._identities = identities or KnownIdentities()
+        guests = guests or (lambda _: ())
+        self._copies = Copies(self.collection, local, records or KnownCopies(), guests) if attendee_copies else None
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -87,7 +98,7 @@ class CalDavCalendar:
         """The calendar of that person, wherever the template says it is."""
         if person not in self._collections:
             url = self._url.format(email=quote(person, safe="@"), user=quote(person.partition("@")[0]))
-            self._collections[person] = Collection(self._dav, person, url, self._zones.get(person))
+            self._collections[person] = Collection(self._dav, person, url, self._zones.get(person), self._identities)
         return self._collections[person]
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -127,7 +138,7 @@ class CalDavCalendar:
         since = collection.since(mark, window.start)
         resources = {resource.name: resource for resource in since.changed}
         if self._copies:
-            tracked, stirred = self._copies.follow(collection, tracked, since)
+            tracked, stirred = self._copies.follow(collection, tracked, since, window.start)
             resources |= {resource.name: resource for resource in collection.multiget(stirred - resources.keys())}
         events = {name: collection.readable(resource, window) for name, resource in resources.items()}
         if self._copies:
@@ -154,14 +165,13 @@ class CalDavCalendar:
         name = icalendars.resource(draft.key)
         fresh = icalendars.compose(draft, self._now(), we_schedule=self._copies is not None)
         try:
-            return self._deliver(collection, collection.put(name, fresh, etag=None), anew=True)
+            resource, is_new = collection.put(name, fresh, etag=None), True
         except Conflict:
-            resource = collection.get(name)
+            resource, is_new = collection.get(name), False
             event = collection.single(resource)
             if event.cancelled or event.key != draft.key:
                 raise
-        self._deliver(collection, resource, anew=False)  # in case that an earlier attempt did not come this far
-        return self._own(collection, collection.get(name))
+        return self._deliver(collection, resource, anew=is_new)  # an earlier attempt may not have come this far
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         collection, resource = self._ours(ref)
@@ -169,34 +179,32 @@ class CalDavCalendar:
             if not icalendars.written_from(resource.calendar, draft):
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
             return self._deliver(collection, resource, anew=False)  # an earlier attempt of this update got through
-        event: Any = icalendars.main_event(resource.calendar)
-        uninvited = icalendars.copied_to(event) - {guest.email for guest in draft.guests}
         moved = icalendars.amend(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-        if self._copies:
-            self._copies.remove(uninvited, resource.name)
         return self._deliver(collection, resource, anew=moved)
 
     def cancel(self, ref: EventRef) -> None:
         try:
             collection, resource = self._ours(ref)
-        except NotFound:
+        except NotFound:  # somebody deleted it by hand; its copies may be there all the same
+            if self._copies:
+                self._copies.withdraw(self.collection(ref.calendar), _name(ref))
             return
         cancelled = collection.single(resource).cancelled
         if ref.etag and resource.etag != ref.etag and not cancelled:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-        guests = icalendars.copied_to(icalendars.main_event(resource.calendar))
-        if self._copies and guests:
-            if not cancelled:  # from here on it is cancelled, whatever happens to us before the copies are gone
+        if self._copies:
+            if icalendars.answers(icalendars.main_event(resource.calendar)) and not cancelled:
+                # from here on it is cancelled, whatever happens to us before the copies are gone
                 icalendars.strike_out(resource.calendar, self._now())
                 resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-            self._copies.remove(guests, resource.name)
+            self._copies.withdraw(collection, resource.name, resource)
         collection.delete(resource.name, resource.etag)
 
     def _ours(self, ref: EventRef) -> tuple[Collection, Resource]:
         """The stored event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
         collection = self.collection(ref.calendar)
-        resource = collection.get(ref.id.partition("#")[0])
+        resource = collection.get(_name(ref))
         if not icalendars.may_change(resource.calendar):
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return collection, resource
@@ -204,7 +212,7 @@ class CalDavCalendar:
     def _deliver(self, collection: Collection, resource: Resource, *, anew: bool) -> Event:
         """Bring what was written to the guests; `anew` when all of them are asked for the first time, or again."""
         if self._copies:
-            resource = self._copies.deliver(collection, resource, anew=anew)
+            self._copies.deliver(collection, resource, anew=anew)
         return collection.single(resource) if anew else self._own(collection, resource)
 
     def _now(self) -> datetime:
@@ -232,6 +240,11 @@ class CalDavCalendar:
             remedy = "" if writable else f"Share {person}'s calendar with caldav.username, with the right to write."
             findings.append(Finding(f"Longarc may write to {person}'s calendar", writable, remedy))
         return findings
+
+
+def _name(ref: EventRef) -> str:
+    """The stored name of an event, or of the series it belongs to."""
+    return ref.id.partition("#")[0]
 
 
 def _open(cursor: Cursor | None) -> tuple[str, Tracked]:

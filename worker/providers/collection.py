@@ -6,13 +6,15 @@ all etags; the mark that is handed out says which. When nothing changed, that is
 
 import logging
 from collections.abc import Collection as Names
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
+from typing import Any
 
 from icalendar import Calendar
+from icalendar.prop import vCalAddress
 
 from worker.domain.model import Address, Event, EventRef, Span
 from worker.errors import InvalidResponse
@@ -21,6 +23,7 @@ from worker.providers.dav import CS, C, D, Dav, DeadToken, Entry, Multistatus, c
 from worker.providers.icalreader import UNREAD, Reading, read_calendar, single_event
 from worker.providers.icaltimes import has_local_times
 from worker.providers.icalzones import zone_of
+from worker.providers.identities import Identities, KnownIdentities, normalize
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +54,12 @@ class Since:
 class Collection:
     """A calendar collection. Raises only ProviderErrors."""
 
-    def __init__(self, dav: Dav, owner: Address, url: str, zone: tzinfo | None) -> None:
+    def __init__(
+        self, dav: Dav, owner: Address, url: str, zone: tzinfo | None, identities: Identities | None = None
+    ) -> None:
+        """`zone`: that of the owner, where the calendar names none. `identities`: who is meant by an address."""
         self._dav = dav
+        self._identities = identities or KnownIdentities()
         self.owner = owner
         self._url = url
         self._configured = zone
@@ -64,7 +71,7 @@ class Collection:
         """Raises NotFound."""
         url = child(self._url, name)
         text, etag = self._dav.get(url)
-        return Resource(name, etag, icalparser.parse(text, url))
+        return Resource(name, etag, self._name_people(icalparser.parse(text, url)))
 
     def put(self, name: str, calendar: Calendar, *, etag: str | None) -> Resource:
         """Store it, as a new resource when `etag` is None. Raises Conflict."""
@@ -125,13 +132,28 @@ class Collection:
 
     def multiget(self, names: Names[str]) -> list[Resource]:
         """Those of the named resources that exist."""
-        wanted, found = sorted(names), []
-        for first in range(0, len(wanted), _CHUNK):
-            path = self._url.split("://", 1)[-1].partition("/")[2]
-            hrefs = "".join(element("D:href", child(f"/{path}", name)) for name in wanted[first : first + _CHUNK])
+        found = []
+        for hrefs in self._hrefs(names):
             body = document("C:calendar-multiget", _wanted(read=True) + hrefs)
             found += self._resources(self._dav.report(self._url, body, depth=1).entries)
         return found
+
+    def missing(self, names: Names[str]) -> set[str]:
+        """Those of the named resources of which the server says that they don't exist."""
+        absent: set[str] = set()
+        for hrefs in self._hrefs(names):
+            body = document("C:calendar-multiget", _wanted(read=False) + hrefs)
+            entries = self._dav.report(self._url, body, depth=1).entries
+            absent |= {entry.name for entry in entries if entry.status in (404, 410)}
+        return absent & set(names)
+
+    def _hrefs(self, names: Names[str]) -> Iterator[str]:
+        """The addresses of these resources, in pieces that are asked for at once."""
+        wanted = sorted(names)
+        path = self._url.split("://", 1)[-1].partition("/")[2]
+        for first in range(0, len(wanted), _CHUNK):
+            chunk = wanted[first : first + _CHUNK]
+            yield "".join(element("D:href", child(f"/{path}", name)) for name in chunk)
 
     def since(self, mark: str, start: datetime, *, read: bool = True) -> Since:
         """What changed since `mark`; everything that ends after `start` when the mark is dead, empty or says no more
@@ -194,7 +216,27 @@ class Collection:
         except InvalidResponse as error:
             log.warning("%s", error, extra=UNREAD)
             calendar = icalparser.lost_calendar()
-        return Resource(entry.name, entry.text(f"{D}getetag"), calendar)
+        return Resource(entry.name, entry.text(f"{D}getetag"), self._name_people(calendar))
+
+    def _name_people(self, calendar: Calendar) -> Calendar:
+        """The object with everybody named by their primary address, by whatever form a program named them."""
+        for event in calendar.walk("VEVENT"):
+            for name in ("ORGANIZER", "ATTENDEE"):
+                if name in event:
+                    values = [self._name_person(value) for value in icalparser.listed(event[name])]
+                    event[name] = values if len(values) > 1 else values[0]
+        return calendar
+
+    def _name_person(self, value: Any) -> Any:
+        """The calendar user by the primary address of the person; unchanged when nobody is known by it."""
+        parameters = getattr(value, "params", {})
+        for form in (str(value), str(parameters.get("EMAIL", ""))):
+            primary = self._identities.primary(form)
+            if form and primary != normalize(form):
+                user = vCalAddress(f"mailto:{primary}")
+                user.params.update({name: text for name, text in parameters.items() if name != "EMAIL"})
+                return user
+        return value
 
     # --- proving ----------------------------------------------------------------------------------------------------
 

@@ -240,6 +240,7 @@ class Store:
     def __init__(self, url: str, seal: Seal) -> None:
         from worker.store.calendars import Calendars
         from worker.store.content import Content
+        from worker.store.copies import Copies
         from worker.store.forms import FormRows
         from worker.store.gates import Gates
         from worker.store.outbox import OutboxRows
@@ -256,6 +257,7 @@ class Store:
         self.content = Content(self.database, seal)
         self.plans = Plans(self.database, self.content)
         self.gates = Gates(self.database)
+        self.copies = Copies(self.database)
         self.register = Register(self.database, self.content)
 
     def next_due(self) -> "Due":

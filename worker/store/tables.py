@@ -324,6 +324,16 @@ worker = Table(
     Column("version", String, nullable=False),
 )
 
+#: The guests in whose calendars we put a copy of an organizer's event, or were about to.
+attendee_copy = Table(
+    "attendee_copy",
+    metadata,
+    Column("calendar", String, primary_key=True),  # the organizer's
+    Column("id", String, primary_key=True),  # of the event there, and of its copy
+    Column("guest", String, primary_key=True),
+    Column("placed", Boolean, nullable=False),
+)
+
 #: Whose requests to a mailbox are under way, each in one of its rooms; room 0 says until when nobody may come in.
 gate = Table(
     "gate",

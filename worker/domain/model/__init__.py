@@ -5,7 +5,18 @@ instant. Nothing in here holds a word that was spoken in a conversation, except 
 are only ever stored sealed.
 """
 
-from worker.domain.model.calendars import Answer, Busy, Changes, Event, EventDraft, EventRef, FreeBusy, Guest, Show
+from worker.domain.model.calendars import (
+    Answer,
+    Busy,
+    Changes,
+    CopyRecord,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Guest,
+    Show,
+)
 from worker.domain.model.people import (
     NO_CALENDAR,
     Ended,
@@ -61,6 +72,7 @@ __all__ = [
     "Changes",
     "Commitment",
     "Contract",
+    "CopyRecord",
     "Cursor",
     "Decision",
     "Deferral",

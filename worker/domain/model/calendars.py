@@ -64,6 +64,16 @@ class Event:
     proposed: Mapping[Address, Span] = field(default_factory=dict)  #: another time, by who proposed it with an answer
     cancelled: bool = False
     show: Show | None = Show.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
+    is_delivered: bool = True  #: False while a guest has not got what we deliver ourselves
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRecord:
+    """A guest's copy of an organizer's event: it may lie there, and with `is_placed` it did."""
+
+    name: str  #: of the event, and of its copy
+    guest: Address
+    is_placed: bool
 
 
 @dataclass(frozen=True, slots=True)
