@@ -215,7 +215,8 @@ def build(
     gate = SharedGate(store, clock)
 
     def notify(cause: str, words: str) -> None:
-        store.outbox.alert(f"notice:{cause}", words, clock(), settings.operator)
+        kind = f"notice:{cause.partition(':')[0]}"
+        store.outbox.alert(f"notice:{cause}", words, clock(), settings.operator, kind)
 
     identities = StoredIdentities(store, clock)
     services = Services(

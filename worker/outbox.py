@@ -245,7 +245,8 @@ class Outbox:
         if settlement.tell_operator and message.name != "operator_alert":
             what = f"the mail {message.name}" if message.what is What.MAIL else message.what.value
             words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
-            self._store.outbox.alert(f"{message.key}:{settlement.progress.value}", words, now, self._operator)
+            key, cause = f"{message.key}:{settlement.progress.value}", message.what.value
+            self._store.outbox.alert(key, words, now, self._operator, cause)
 
     # --- mails ---
 
@@ -299,7 +300,8 @@ class Outbox:
             why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
             words = f"Your own template of the mail {letter.name} can't be used, ours took its place: {why}"
             now = self._clock()
-            self._store.outbox.alert(f"template:{letter.name}:{now:%Y-%m-%d}", words, now, self._operator)
+            cause = f"template:{letter.name}"
+            self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", words, now, self._operator, cause)
             return email
 
     def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:

@@ -88,7 +88,7 @@ class Reading:
                 "trigger": self._trigger(),
                 "moves_at": self._warned_at() + timedelta(days=1),
                 "learning": line(letter.learning),
-                "reason": line(letter.reason or told(letter.why, words, letter.to.zone, self.today)),
+                "reason": _paragraphs(letter.reason) or line(told(letter.why, words, letter.to.zone, self.today)),
             }
         )
 
@@ -289,6 +289,11 @@ class Reading:
     def ahead(self, days: int) -> date:
         """The date so many days from today, for an example."""
         return self.today + timedelta(days=days)
+
+
+def _paragraphs(text: str) -> str:
+    """The text with each of its paragraphs on one line."""
+    return "\n\n".join(line(part) for part in text.split("\n\n"))
 
 
 _FIELDS = tuple(one.name for one in fields(Letter))

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 
 from worker.domain.model import LIVE, Message, Placed, Progress, Settlement, What
 from worker.store import rows, tables
+from worker.store.alerts import raise_alert
 from worker.store.base import Database
 from worker.store.history import record
 from worker.store.plans import wake
@@ -166,27 +167,20 @@ class OutboxRows:
         self._database.upsert(connection, event, written)
         return seen_since
 
-    def alert(self, key: str, words: str, now: datetime, operator: str) -> None:
-        """Tell the operator something, once by that key. The words hold no content of a conversation.
+    def alert(self, key: str, words: str, now: datetime, operator: str, cause: str = "") -> None:
+        """Tell the operator something, once by that key; of one cause at most once an hour, with a count of the others.
 
-        With no operator set, the log is told, and `longarc status` shows what is in trouble.
+        `cause` is what stands before the first colon of the key unless it is given. The words hold no content of a
+        conversation. With no operator set, the log is told, and `longarc status` shows what is in trouble.
         """
         if not operator:
             if key not in self._logged:
                 log.error("%s", words, extra={"action": "operator_alert", "key": key})
             self._logged.add(key)
             return
-        alert = Message(
-            key=f"operator_alert:{key}",
-            what=What.MAIL,
-            pair="",
-            subject="operator",
-            due_at=now,
-            snapshot_at=now,
-            name="operator_alert",
-            to=operator,
-        )
-        self.add(alert, words=words)
+        cause = cause or key.partition(":")[0]
+        with self._database.write() as connection:
+            raise_alert(self._database, connection, key=key, cause=cause, words=words, now=now, operator=operator)
 
     def add(self, one: Message, **fields: str) -> None:
         """Have a mail sent that no plan decided. Of one key there is one."""
@@ -201,9 +195,10 @@ class OutboxRows:
     def alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """What the operator was told since then, newest first. The words hold no content of a conversation."""
         told = and_(message.c.name == "operator_alert", message.c.snapshot_at >= since)
-        query = select(message.c.snapshot_at, message.c.fields).where(told).order_by(message.c.id.desc()).limit(50)
-        with self._database.read() as connection:
-            return [(row[0], row[1]["words"]) for row in connection.execute(query)]
+        query = select(message.c.snapshot_at, message.c.fields).where(told).order_by(message.c.id.desc()).limit(100)
+        with self._database.read() as connection:  # what only counts others is left out
+            each = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
+        return each[:50]
 
     def counts(self) -> dict[str, int]:
         """How many messages stand where."""

@@ -1,0 +1,94 @@
+"""What the operator is told: one mail for a cause and hour, however much goes wrong.
+
+The first alert of a cause goes out at once. What follows within the hour is kept as rows that are not sent, and one
+mail at the end of the hour counts and lists it. While a cause goes on, that mail begins the next hour.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from worker.domain.model import Message, Progress, What
+from worker.store import rows
+from worker.store.base import Database
+from worker.store.tables import message
+
+NAME = "operator_alert"
+SUBJECT = "operator"
+#: A number that nothing else of ours locks in PostgreSQL.
+_LOCK = 7251891
+#: How long one mail speaks for a cause.
+SPELL = timedelta(hours=1)
+#: How many different lines a mail about several alerts shows.
+LISTED = 10
+
+
+def raise_alert(
+    database: Database, connection: Connection, *, key: str, cause: str, words: str, now: datetime, operator: str
+) -> None:
+    """Tell the operator once by that key: at once, or with others of the same cause."""
+    if not database.lite:  # one at a time: two that see no mail for the cause would both send one
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    known = select(message.c.id).where(message.c.key == f"{NAME}:{key}")
+    if connection.execute(known).first():
+        return
+    last = _last_mail(connection, cause, now)
+    alert = _message(f"{NAME}:{key}", now, operator)
+    fields = {"words": words, "cause": cause}
+    if last is None:
+        _insert(database, connection, alert, {**fields, "mailed": True})
+        return
+    _insert(database, connection, alert, {**fields, "mailed": False}, dropped=True)
+    if last["snapshot_at"] > now:  # the mail that will count them waits already
+        _add_to_count(connection, last, words)
+        return
+    due = last["snapshot_at"] + SPELL
+    count = _message(f"{NAME}:more:{cause}:{due:%Y-%m-%dT%H:%M:%S}", due, operator)
+    _insert(database, connection, count, {"cause": cause, "mailed": True, **_counted([words])})
+
+
+def _last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:
+    """The mail that speaks for the cause at this moment: sent within the hour, or waiting to count the others."""
+    query = (
+        select(message.c.id, message.c.snapshot_at, message.c.progress, message.c.fields)
+        .where(message.c.subject == SUBJECT, message.c.name == NAME, message.c.snapshot_at > now - SPELL)
+        .order_by(message.c.snapshot_at.desc(), message.c.id.desc())
+        .with_for_update()  # its fields are written anew
+    )
+    for row in connection.execute(query).mappings():
+        fields = row["fields"]
+        waits = row["snapshot_at"] <= now or row["progress"] == Progress.WAITING.value
+        if fields.get("cause") == cause and fields.get("mailed") and waits:
+            return dict(row)
+    return None
+
+
+def _add_to_count(connection: Connection, count: Mapping[str, Any], words: str) -> None:
+    fields = {**count["fields"], **_counted([*count["fields"]["listed"], words])}
+    connection.execute(update(message).where(message.c.id == count["id"]).values(fields=fields))
+
+
+def _counted(listed: Sequence[str]) -> dict[str, Any]:
+    """The words of a mail about several alerts, and what they are made of."""
+    kinds = Counter(listed)
+    lines = [words if times == 1 else f"{times} times: {words}" for words, times in kinds.most_common(LISTED)]
+    rest = len(kinds) - len(lines)
+    head = f"In the last hour {len(listed):,} more of the same kind {'was' if len(listed) == 1 else 'were'} noticed:"
+    more = [f"And {rest:,} others."] if rest else []
+    return {"words": "\n\n".join([head, *lines, *more]), "listed": list(listed)}
+
+
+def _message(key: str, at: datetime, operator: str) -> Message:
+    return Message(key=key, what=What.MAIL, pair="", subject=SUBJECT, due_at=at, snapshot_at=at, name=NAME, to=operator)
+
+
+def _insert(
+    database: Database, connection: Connection, alert: Message, fields: Mapping[str, Any], *, dropped: bool = False
+) -> None:
+    row = {**rows.message_row(alert), "fields": dict(fields)}
+    if dropped:
+        row.update(progress=Progress.DROPPED.value, due_at=None)
+    database.insert_new(connection, message, [row], ["key"])
