@@ -19,7 +19,7 @@ from worker.emails import Emails
 from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, first_line, reason
 from worker.identities import listed_identities
 from worker.people import People
-from worker.providers.base import Finding
+from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.roster import read_people
 from worker.seal import Seal, new_key
 from worker.settings import Settings, load
@@ -281,13 +281,33 @@ def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime)
 
 def _mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
     names = {person.mail for person in persons} | ({settings.mail.operator_by} if settings.operator else set())
+    usable: dict[str, Mailer] = {}
     for name in sorted(names):
         try:
-            check = getattr(services.mailer(name), "check", None)
+            usable[name] = services.mailer(name)
+            check = getattr(usable[name], "check", None)
             yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
         except Exception as error:
             yield Finding(f"Mail can go out by {name}", False, reason(error))
+    yield from _content_of_mails(usable, settings, persons)
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", True)
     else:
         yield Finding("Nobody is told when something needs a person: `operator` is not set, so only the log is", True)
+
+
+def _content_of_mails(
+    usable: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
+) -> Iterator[Finding]:
+    """What mails hold, whose mailbox they leave from, and where copies stay."""
+    held = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
+    yield Finding(f"Mails hold {held} of contracts, promises and reasons (mail.content)", True)
+    for name, mailer in sorted(usable.items()):
+        if copies := copies_kept(mailer):
+            yield Finding(copies, True)
+        senders = [person.email for person in persons if person.mail == name]
+        unable = [sender for sender in senders if not can_send_as(mailer, sender)]
+        if settings.mail.send_as == "manager" and unable:
+            what = f"Mails by {name} leave from a manager's own mailbox (mail.send_as), {unable[0]}'s among them"
+            remedy = 'Use Gmail with delegation or Microsoft 365 as an app, or write `send_as = "service"`.'
+            yield Finding(what, False, remedy)

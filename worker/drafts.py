@@ -8,6 +8,7 @@ from worker.domain import deferrals, notices
 from worker.domain.invitations import INVITATION, WITHDRAWAL
 from worker.domain.model import (
     AccessRecord,
+    Address,
     Commitment,
     Contract,
     Ended,
@@ -27,7 +28,7 @@ from worker.domain.model import (
 from worker.domain.placing import same_cause
 from worker.domain.planning import Planning
 from worker.domain.worktime import parse_hours
-from worker.letters import Kept, Letter
+from worker.letters import WITH_CONTENT, Kept, Letter
 from worker.links import Pass, Purpose, links_of
 from worker.settings import Settings
 
@@ -128,7 +129,7 @@ class Drafts:
         reader = state.manager if message.to == state.manager.email else state.report
         parts = self._of_session(message, state, session, material, now) if session else {}
         commitments = self._commitments(message, state, material, now)
-        return Letter(
+        letter = Letter(
             name=message.name,
             key=message.key,
             to=reader,
@@ -146,6 +147,12 @@ class Drafts:
             due=message.start.date() if message.name == "commitment_due" and message.start else None,
             **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
         )
+        return _without_content(letter) if self._settings.mail.content == "link" else letter
+
+    def author(self, message: Message, state: PairState) -> Address:
+        """Whose mailbox the mail is to be sent from: the manager's, when the company wants it so; empty otherwise."""
+        as_manager = self._settings.mail.send_as == "manager" and message.name in _OF_MANAGER
+        return state.manager.email if as_manager else ""
 
     def _of_session(
         self, message: Message, state: PairState, session: Session, material: Material, now: datetime
@@ -208,6 +215,18 @@ class Drafts:
             calendar="none",
             mail=self._settings.mail.operator_by,
         )
+
+
+#: Mails that leave from the manager's mailbox where the company wants it so: what the manager says to the report, and
+#: all that holds content, so that its copy lies with one of the two.
+_OF_MANAGER = WITH_CONTENT | {"reflection_prompt"}
+
+
+def _without_content(letter: Letter) -> Letter:
+    """The letter with nothing of what the two said to each other."""
+    if letter.name not in WITH_CONTENT:
+        return letter
+    return replace(letter, by_link=True, contract=None, previous=None, commitments=())
 
 
 def _thread(message: Message, state: PairState) -> str:

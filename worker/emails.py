@@ -97,7 +97,7 @@ class Emails:
     def envelope(self, letter: Letter) -> EmailMessage:
         """From whom, to whom and which one, with nothing inside."""
         message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
-        message["From"] = _spelled(self._writer(letter), self._sender)
+        message["From"] = _spelled(self._writer(letter), letter.sender or self._sender)
         message["To"] = _spelled(line(letter.to.name), letter.to.email)
         message["Message-ID"] = self._id(letter.key)
         return message
@@ -118,10 +118,10 @@ class Emails:
 
     def _address(self, message: EmailMessage, letter: Letter) -> None:
         """Who writes, who reads, and whom an answer reaches."""
-        message["From"] = _mailbox("From", self._writer(letter), self._sender)
+        message["From"] = _mailbox("From", self._writer(letter), letter.sender or self._sender)
         message["To"] = _mailbox("To", line(letter.to.name), letter.to.email)
         other = _other(letter)
-        if other and letter.name not in _ALONE:
+        if other and letter.name not in _ALONE and other.email != letter.sender:
             message["Reply-To"] = _mailbox("Reply-To", line(other.name), other.email)
 
     def _writer(self, letter: Letter) -> str:

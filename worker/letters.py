@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from worker.domain.model import AccessRecord, Commitment, Contract, Deferral, Pair, Person, Promise, Session, Span, Why
+from worker.domain.model import (
+    AccessRecord,
+    Address,
+    Commitment,
+    Contract,
+    Deferral,
+    Pair,
+    Person,
+    Promise,
+    Session,
+    Span,
+    Why,
+)
 
 MESSAGES = (
     "introduction",
@@ -26,6 +38,9 @@ MESSAGES = (
     "content_accessed",
     "operator_alert",
 )
+
+#: Mails that show what two people said to each other: promises, contracts, reasons.
+WITH_CONTENT = frozenset({"brief", "contract_summary", "commitment_due", "review_note"})
 
 #: What a page may be for; every mail reads well without.
 LINKS = ("contract", "choose", "commitment", "settings")
@@ -73,4 +88,6 @@ class Letter:
     asked_by_report: bool = False  #: brief: the report asked, not the manager
     commitment_text: str = ""  #: introduction: what the events of promises hold: `text`, `link` or `none`
     accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
+    by_link: bool = False  #: the mail says nothing of what the two said to each other: that stands where `links` lead
+    sender: Address = ""  #: whose mailbox it is sent from; empty for that of the settings
     links: Mapping[str, str] = field(default_factory=dict)  #: purpose (one of LINKS) -> URL

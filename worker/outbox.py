@@ -39,7 +39,7 @@ from worker.emails import Emails
 from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
 from worker.identities import learn_from_write, resolve_event
 from worker.letters import Letter
-from worker.providers.base import CalendarProvider, Mailer
+from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
 from worker.store import Store
 from worker.store.outbox import Claimed, Ending
@@ -256,6 +256,9 @@ class Outbox:
         holds = state is None or _mail_holds(message, state, now)
         mailer = self._mailers((state.manager if state is not None else self._drafts.operator()).mail)
         letter = self._drafts.letter(message, state, material, now)
+        author = self._drafts.author(message, state) if state is not None else ""
+        if author and can_send_as(mailer, author):
+            letter = replace(letter, sender=author)
         fields = self._told(message, state, letter)
         if lost or message.attempts > 1:
             sent = mailer.was_sent(message.key)

@@ -272,7 +272,7 @@ class Reading:
 
     def _trigger(self) -> Line | None:
         """Why the manager asked for the conversation, and their own words about it."""
-        if not self.letter.trigger:
+        if not self.letter.trigger or self.letter.by_link:
             return None
         kind, _, words = self.letter.trigger.partition(":")
         if kind not in set(Trigger):

@@ -27,7 +27,7 @@ from worker.domain.model import (
     Trigger,
     WorkingHours,
 )
-from worker.letters import LINKS, Kept, Letter
+from worker.letters import LINKS, WITH_CONTENT, Kept, Letter
 
 NOW = datetime(2026, 11, 3, 16, 20, tzinfo=UTC)
 _START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
@@ -176,7 +176,14 @@ def letters(locale: str = "en") -> Iterator[Letter]:
     for number, letter in enumerate(made):
         named = replace(letter, key=f"sample-{number}-{letter.name}")
         yield named
-        yield replace(named, key=f"{named.key}-linked", links={one: f"https://longarc.example/{one}" for one in LINKS})
+        linked = replace(
+            named, key=f"{named.key}-linked", links={one: f"https://longarc.example/{one}" for one in LINKS}
+        )
+        yield linked
+        if named.name in WITH_CONTENT:
+            yield replace(
+                linked, key=f"{named.key}-by-link", by_link=True, contract=None, previous=None, commitments=()
+            )
 
 
 def _around(manager: Letter, report: Letter) -> Iterator[Letter]:

@@ -384,12 +384,14 @@ class Mailers(Section):
 
 
 class Mail(Section):
-    """Who our mail comes from, and a line about a leader's own learning (R-25)."""
+    """Who our mail comes from, what it holds, and a line about a leader's own learning (R-25)."""
 
     sender: Annotated[Address, as_text(parse_address), Field(alias="from")] = "longarc@localhost"
     domain: Annotated[str, PlainValidator(_domain), Field(validate_default=True)] = ""
     operator_by: Annotated[str, as_text(one_of(tuple(Mailers.model_fields)))] = "smtp"
     learning: Text = ""
+    send_as: Annotated[str, as_text(one_of(("service", "manager")))] = "service"
+    content: Annotated[str, as_text(one_of(("full", "link")))] = "full"
 
 
 class Sync(Section):

@@ -134,7 +134,10 @@ class Settings(Section):
         that doesn't exist, Problems when it can't be reached with what is set."""
         section = self._plain(self.mailers, name)
         if name == "outlook":
-            section = {**self.calendar_section(name), **section, "sender": self.mail.sender}
+            sent = {"sender": self.mail.sender, "as_author": self.mail.send_as == "manager"}
+            section = {**self.calendar_section(name), **section, **sent}
+        elif name == "google":
+            section["service"] = self.mail.sender
         return section
 
     def _plain(self, services: Section, name: str) -> dict[str, Any]:
@@ -183,10 +186,14 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     return settings
 
 
+#: Settings that may say `link`, and what else they may say.
+_LINKED = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
+
+
 def _refuse_link_without_pages(given: Mapping[str, Any], source: "_Source") -> None:
-    key = ("event", "commitment_text")
-    if _within(given, *key) == "link" and not given.get("base_url"):
-        source.note(key, "There are no pages to lead to.", "Set `base_url`, or write `text` or `none`.")
+    for key, others in _LINKED.items():
+        if _within(given, *key) == "link" and not given.get("base_url"):
+            source.note(key, "There are no pages to lead to.", f"Set `base_url`, or write {others}.")
 
 
 class _Source:

@@ -966,6 +966,20 @@ def test_2_mail_goes_out_as_the_account_that_its_from_names(
     assert "longarc@example.org" in str(double.post.sent[1][1]["From"])
 
 
+def test_2_a_manager_s_mail_leaves_from_the_manager_s_account(double: Google, section: dict[str, Any]) -> None:
+    """Also where another account sends what comes from the service."""
+    double.calendars.add_person("longarc@example.org")
+    double.calendars.add_person("dana@example.org")
+    known = {"sender": "longarc@example.org", "service": "no-reply@example.org"}
+    one = gmail.mailer({**section, **double.mail_section, **known})
+    one.send(letter("sam@example.org"), "m1")
+    ours = letter("sam@example.org")
+    ours.replace_header("From", "Longarc <no-reply@example.org>")
+    one.send(ours, "m2")
+    assert [who for who, _ in double.post.sent] == ["dana@example.org", "longarc@example.org"]
+    assert one.can_send_as("dana@example.org")
+
+
 def test_2_the_message_id_is_googles_and_so_nothing_is_known_afterwards(double: Google, mailer: GmailMailer) -> None:
     message = letter("sam@example.org")
     mailer.send(message, "m1")

@@ -731,6 +731,25 @@ def arrived(double: Double) -> list[EmailMessage]:
     return [message for to, message in double.mails.outbox if to == "sam@example.org"]
 
 
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_a_manager_s_mail_leaves_from_the_manager_s_mailbox(double: Double, exactly_once: bool) -> None:
+    for address in ("dana@example.org", "longarc@example.org"):
+        double.world.person(address)
+    known = {"sender": "longarc@example.org", "as_author": True, "exactly_once": exactly_once}
+    given = section(double, **known)
+    application = double.login.applications[given["client_id"]]
+    application.rights = (*application.rights, "Mail.ReadWrite")
+    mailer = outlook.mailer(given)
+    assert mailer.can_send_as("dana@example.org")
+    mailer.send(letter("sam@example.org"), "m1")
+    [got] = arrived(double)
+    assert str(got["From"].addresses[0].addr_spec) == "dana@example.org"
+    assert mailer.was_sent("m1") is (True if exactly_once else None)
+    assert mailer.was_sent("m2") is None, "nobody knows from whose mailbox"
+    boxes = {name for _, url, _ in double.seen for name in ("dana", "longarc") if f"/users/{name}" in url}
+    assert boxes == {"dana"}
+
+
 def test_headers_survive_since_it_goes_as_mime(plain: Any, double: Double) -> None:
     message = letter("sam@example.org")
     message["Auto-Submitted"] = "auto-generated"

@@ -92,6 +92,18 @@ def notify_of(section: Mapping[str, Any]) -> Notify:
     return notify
 
 
+def can_send_as(mailer: Mailer, address: Address) -> bool:
+    """Whether mail can leave from that person's own mailbox. A mailer that has no `can_send_as` has one mailbox."""
+    asks = getattr(mailer, "can_send_as", None)
+    return bool(asks and asks(address))
+
+
+def copies_kept(mailer: Mailer) -> str:
+    """Where a copy of each mail stays besides the reader's mailbox, in words; empty when the mailer does not say."""
+    tells = getattr(mailer, "copies_kept", None)
+    return str(tells()) if tells else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
     """What a calendar says of its owner: the zone and the hours; None is what it doesn't say, or nobody understands."""

@@ -25,8 +25,9 @@ _LARGEST = 25 * 1024 * 1024
 
 def mailer(section: Mapping[str, Any]) -> "GmailMailer":
     """The mailer as its section of the settings describes it: the same keys as for the calendar, and `sender`, the
-    account that sends everything (else each mail is sent as the account that its From names). `per_person` and
-    `per_project` are units a minute, of which a message costs 100."""
+    account that sends what comes from `service`, the address of our own mails (without `service`, everything). Any
+    other mail is sent as the account that its From names. `per_person` and `per_project` are units a minute, of which a
+    message costs 100."""
     return make(section, utcnow)
 
 
@@ -43,15 +44,16 @@ def make(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
         clock=clock,
         quota_key=quota_key_of(section),
     )
-    return GmailMailer(wires, str(section.get("sender") or ""), clock)
+    return GmailMailer(wires, str(section.get("sender") or ""), clock, str(section.get("service") or ""))
 
 
 class GmailMailer:
     """A Mailer that hands messages to Gmail."""
 
-    def __init__(self, wires: Wires, sender: Address, clock: Clock) -> None:
+    def __init__(self, wires: Wires, sender: Address, clock: Clock, service: Address = "") -> None:
         self._wires = wires
         self._sender = sender
+        self._service = service
         self._clock = clock
 
     def close(self) -> None:
@@ -68,13 +70,23 @@ class GmailMailer:
 
     def _account(self, message: EmailMessage) -> Address:
         """Who sends. Raises Permanent, AuthRevoked."""
-        sender = self._sender or next((one.addr_spec.lower() for one in _addresses(message, "From")), "")
+        author = next((one.addr_spec.lower() for one in _addresses(message, "From")), "")
+        sender = self._sender if self._sender and author in (self._service or author, "") else author
         if not sender:
             raise Permanent("The message names nobody who sends it.")
         connected = self._wires.access.connected()
         if connected is not None and sender not in connected:
             raise AuthRevoked(f"{sender} has not connected a Google account: run `longarc connect google {sender}`.")
         return sender
+
+    def can_send_as(self, address: Address) -> bool:
+        """Whether mail can leave from that account: any of the domain under delegation, else those connected."""
+        connected = self._wires.access.connected()
+        return connected is None or address in connected
+
+    def copies_kept(self) -> str:
+        """Where Gmail keeps a copy of each mail."""
+        return "Gmail keeps a copy of each mail in Sent of the account it is sent from"
 
     def was_sent(self, key: str) -> bool | None:
         return None

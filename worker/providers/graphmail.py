@@ -30,20 +30,28 @@ def mode(*, exactly_once: bool) -> str:
 class GraphMailer:
     """A Mailer that sends from one mailbox."""
 
-    def __init__(self, graph: Graph, mailbox: Address = "", *, exactly_once: bool = False) -> None:
-        """`mailbox`: where mail goes out from and is looked up; an own account sends from its own."""
+    def __init__(
+        self, graph: Graph, mailbox: Address = "", *, exactly_once: bool = False, as_author: bool = False
+    ) -> None:
+        """`mailbox`: where mail goes out from and is looked up; an own account sends from its own. `as_author`: a mail
+        whose From names another leaves from that one's mailbox."""
+        self._as_author = as_author
         self._graph = graph
         self._mailbox = graph.own or mailbox
+        self._service = mailbox
         self.exactly_once = exactly_once
         self._lock = Lock()
+        self._senders: dict[str, Address] = {}  #: by key, the mailbox that a message was sent from
         self._flying: set[str] = set()  #: keys whose message left, but was not seen to arrive anywhere
 
     def send(self, message: EmailMessage, key: str) -> None:
-        sender, content = _wire(message)
-        sender = self._mailbox or sender
+        author, content = _wire(message)
+        sender = self._sender_of(author)
         if not self.exactly_once:
             self._graph.post_mime(sender, "sendMail", content)
             return
+        with self._lock:
+            self._senders[key] = sender
         found = self._find(sender, key)
         if found is not None and not found.get("isDraft"):
             return
@@ -56,6 +64,21 @@ class GraphMailer:
         except Unavailable:
             self._unsure(key)
             raise
+
+    def _sender_of(self, author: Address) -> Address:
+        """The mailbox that a message of this author leaves from: the author's own when it is neither an own account
+        nor the service's mailbox that sends."""
+        if self._graph.own or author == self._service:
+            return self._mailbox or author
+        return author if self._as_author else self._mailbox or author
+
+    def can_send_as(self, address: Address) -> bool:
+        """Whether mail can leave from that mailbox: an app may, as far as its rights reach; an own account has one."""
+        return address == self._graph.own if self._graph.own else self._as_author
+
+    def copies_kept(self) -> str:
+        """Where Microsoft 365 keeps a copy of each mail."""
+        return "Microsoft 365 keeps a copy of each mail in Sent Items of the mailbox it is sent from"
 
     def _draft(self, sender: Address, content: bytes, key: str) -> str:
         """A draft that carries our key. One that lacks it, because we were stopped in between, is never sent."""
@@ -71,7 +94,11 @@ class GraphMailer:
     def was_sent(self, key: str) -> bool | None:
         if not self.exactly_once:
             return None
-        found = self._find(self._mailbox, key)
+        with self._lock:
+            sender = self._senders.get(key, "" if self._as_author else self._mailbox)
+        if not sender:  # sent by another process, from a mailbox that the key does not tell
+            return None
+        found = self._find(sender, key)
         with self._lock:
             if found is not None:
                 self._flying.discard(key)

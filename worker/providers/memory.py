@@ -41,8 +41,8 @@ def calendar(section: Mapping[str, Any]) -> "MemoryCalendar":
 
 
 def mailer(section: Mapping[str, Any]) -> "MemoryMailer":
-    """An empty mailer; `forgetful` makes it one that can't tell what it sent."""
-    return MemoryMailer(forgetful=bool(section.get("forgetful", False)))
+    """An empty mailer; `forgetful` makes it one that can't tell what it sent, `anybody` one that sends as anybody."""
+    return MemoryMailer(forgetful=bool(section.get("forgetful", False)), anybody=bool(section.get("anybody", False)))
 
 
 @dataclass(slots=True, eq=False)
@@ -452,9 +452,10 @@ def _clipped(busy: Busy, window: Span) -> Busy:
 class MemoryMailer:
     """A Mailer that keeps what it sends. `fail` may be set to make it fail; `forgetful` ones can't tell what went."""
 
-    def __init__(self, *, forgetful: bool = False) -> None:
+    def __init__(self, *, forgetful: bool = False, anybody: bool = False) -> None:
         self.fail: Fault | None = None
         self.forgetful = forgetful
+        self._anybody = anybody
         self.sent: list[tuple[str, EmailMessage]] = []
         self._keys: set[str] = set()
 
@@ -470,6 +471,10 @@ class MemoryMailer:
         if self.fail:
             self.fail("was_sent")
         return None if self.forgetful else key in self._keys
+
+    def can_send_as(self, address: Address) -> bool:
+        """Whether mail can leave from that person's mailbox."""
+        return self._anybody
 
     def check(self) -> list[Finding]:
         """Always well."""

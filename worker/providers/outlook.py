@@ -72,10 +72,13 @@ def calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
 
 
 def mailer(section: Mapping[str, Any]) -> "graphmail.GraphMailer":
-    """The mailer, by the same connection. `sender`: whose mailbox mail goes out from. `exactly_once`: see
-    `graphmail`."""
+    """The mailer, by the same connection. `sender`: whose mailbox mail goes out from. `exactly_once`, `as_author`:
+    see `graphmail`."""
     return graphmail.GraphMailer(
-        connection(section), str(section.get("sender") or ""), exactly_once=bool(section.get("exactly_once", False))
+        connection(section),
+        str(section.get("sender") or ""),
+        exactly_once=bool(section.get("exactly_once", False)),
+        as_author=bool(section.get("as_author", False)),
     )
 
 
