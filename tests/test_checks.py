@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
+from tests.doubles.google import Google
 from tests.worlds import DANA, KEY, SAM, START, Office, contract, new_store, people
 from worker.checks import findings
 from worker.cli import main
@@ -22,6 +23,7 @@ from worker.commands.embedding import House
 from worker.embedded import Embedded
 from worker.errors import WrongKey
 from worker.providers.base import Finding
+from worker.providers.googleauth import OWN, READ
 from worker.roster import read_people
 from worker.settings import load
 from worker.store.base import scripts
@@ -175,6 +177,24 @@ def test_a_manager_without_a_calendar_is_found(tmp_path: Path) -> None:
     listed = IN_MEMORY.replace("Dana,,Europe/Berlin,DE,memory", "Dana,,Europe/Berlin,DE,none")
     config = lay_out(tmp_path, listed)
     assert f"line 2, calendar: `{DANA}` manages somebody" in the_only(wrong(config))
+
+
+def test_time_that_cannot_be_read_just_now_is_not_called_shut(tmp_path: Path) -> None:
+    """Nobody is told to share a calendar that Google only asks to leave alone for a while."""
+    with Google() as google:
+        google.tokens.granted = {OWN, READ}
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(google.tokens.service_account()))
+        for who in (DANA, SAM):
+            google.calendars.add_person(who)
+        google.plan.add("calendar.events.list", "userRateLimitExceeded", who=SAM)
+        lines = ["endpoint", "token_endpoint"]
+        toml = "\n".join(["[calendars.google]", *(f'{one} = "{google.section[one]}"' for one in lines)])
+        listed = IN_MEMORY.replace("DE,memory", "DE,google")
+        config = lay_out(tmp_path, listed, f'{toml}\nservice_account = "{key}"\n')
+        said = the_only(wrong(config))
+        assert f"The time of {SAM} can be read" in said and "again in a few minutes" in said
+        assert "none" not in said and "Share" not in said
 
 
 # --- the database and the key ---

@@ -1,16 +1,21 @@
 """What a service notices reaches the operator, once."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.worlds import DAY, START, Office
+from tests.doubles.google import Google
+from tests.worlds import DANA, DAY, KIM, SAM, START, Office, pair, pairs, person, settings
 from worker.providers import base
 from worker.providers.base import notify_of
+from worker.providers.googleauth import OWN, READ
 from worker.providers.memory import MemoryCalendar
 
+MAX = "max@corp.example"
 _SECTIONS: list[Mapping[str, Any]] = []
 
 
@@ -42,3 +47,24 @@ def test_operator_hears_of_a_cause_once_however_often_it_is_noticed(office: Offi
 
 def test_a_service_that_is_told_of_no_operator_tells_nobody() -> None:
     notify_of({})("meet", "Meet is not offered.")
+
+
+def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_once(tmp_path: Path) -> None:
+    """The whole program on the stand-in for Google: two conversations of two managers, no link, one alert."""
+    with Google() as google:
+        google.tokens.granted = {OWN, READ}
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(google.tokens.service_account()))
+        where = {"endpoint": google.section["endpoint"], "token_endpoint": google.section["token_endpoint"]}
+        known = settings(calendars={"google": {**where, "service_account": key}}, event={"video": True})
+        persons = {who: person(who, calendar="google") for who in (DANA, SAM, KIM, MAX)}
+        for who in persons:
+            google.calendars.add_person(who, "Europe/Berlin")
+        google.calendars.without_meet = set(persons)
+        office = Office(persons=persons, listed=pairs(pair(DANA, SAM), pair(KIM, MAX)), known=known)
+        office.tick()
+        titles = [event for who in (DANA, KIM) for event in google.calendars.shown_to(who)]
+        assert len(titles) == 2 and not any("hangoutLink" in event for event in titles)
+        alerts = [words for _, words in office.store.outbox.alerts(START - DAY)]
+        assert len(alerts) == 1 and "Meet" in alerts[0]
+        office.close()

@@ -275,7 +275,9 @@ def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime)
         yield Finding(f"The time of {', '.join(some)} can be read", False, str(error))
         return
     for report, found in seen.items():
-        remedy = "" if found.known else f"{found.reason} Share this calendar, or write `none` in the people file."
+        shut = "Share this calendar, or write `none` in the people file."
+        advice = "Run this again in a few minutes; the worker tries again by itself." if found.temporary else shut
+        remedy = "" if found.known else f"{found.reason} {advice}"
         yield Finding(f"The time of {report} can be read", found.known, remedy.strip())
 
 
