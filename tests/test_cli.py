@@ -72,7 +72,7 @@ def test_every_command_explains_itself_and_takes_the_settings(words: tuple[str, 
 
 def test_the_commands_of_the_design_are_there() -> None:
     named = "run check plan status why coverage sessions contract commitment talk defer held not-held pause resume"
-    assert set(f"{named} people simulate key rotate demo connect serve revoke".split()) == set(main.commands)
+    assert set(f"{named} people simulate key rotate demo connect serve revoke example".split()) == set(main.commands)
     assert {"template", "record", "show"} == set(main.commands["contract"].commands)  # type: ignore[attr-defined]
     listed = set(main.commands["commitment"].commands)  # type: ignore[attr-defined]
     assert listed == {"list", "done", "change", "let-go"}

@@ -66,3 +66,36 @@ def test_the_migrations_travel_along(installed: Path, tmp_path: Path) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "made.db").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("settings", "longarc.example.toml"), ("people", "people.example.csv"), ("service", "longarc.service")],
+)
+def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, source: str) -> None:
+    """Written where one wants them, and never over a file of somebody's own."""
+    text = (ROOT / "config" / source).read_text(encoding="utf-8")
+    assert run(installed, tmp_path, "example", name).stdout == text
+    written = run(installed, tmp_path, "example", name, "mine")
+    assert written.returncode == 0, written.stderr
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == text
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "mine").write_text("my own")
+    refused = run(installed, tmp_path, "example", name, "mine")
+    said = "mine is there already. Name another file, or say --force to replace it."
+    assert (refused.returncode, refused.stderr.strip()) == (1, f"longarc: {said}")
+    assert (tmp_path / "mine").read_text() == "my own"
+    assert run(installed, tmp_path, "example", name, "mine", "--force").returncode == 0
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == text
+
+
+def test_readme_installs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    """What it tells to type after the installation works there, and nothing is promised of a package index."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "pip install longarc\n" not in readme
+    steps = readme.partition("## Running it for a company")[2].split("```")[1].splitlines()
+    examples = [step.partition("#")[0].split()[1:] for step in steps if step.startswith("longarc example ")]
+    assert [words[1] for words in examples] == ["settings", "people"]
+    for words in examples:
+        assert run(installed, tmp_path, *words).returncode == 0
+    assert "longarc.toml" in run(installed, tmp_path, "check").stdout

@@ -218,7 +218,7 @@ def reach_queue(url: str) -> None:
         with closing(Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)) as queue:
             queue.ping()
     except ImportError:
-        raise LongarcError("A queue on Redis needs one package more: `pip install longarc[redis]`.") from None
+        raise LongarcError("A queue on Redis needs one package more: `pip install redis`.") from None
     except Exception as error:  # a server that isn't there, or whatever it can't make of the address
         remedy = "Start it, or mend `queue` in the settings (LONGARC_QUEUE_URL)."
         raise LongarcError(f"The queue can't be used: {first_line(error)} {remedy}") from error

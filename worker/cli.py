@@ -8,6 +8,7 @@ from worker.commands.connecting import connect
 from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, held, not_held, pause, resume, talk
 from worker.commands.coverage import coverage
+from worker.commands.examples import example
 from worker.commands.keeping import check, key, people, rotate
 from worker.commands.looking import sessions, status, why
 from worker.commands.plan import plan
@@ -16,7 +17,7 @@ from worker.commands.serving import revoke, serve
 from worker.commands.trying import demo, simulate
 
 CHAPTERS: dict[str, list[click.Command]] = {
-    "Try it": [demo, simulate],
+    "Try it": [demo, simulate, example],
     "Run it": [run, serve, check, plan, status],
     "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
     "What was agreed": [contract, commitment],

@@ -38,7 +38,7 @@ def zone_release() -> str:
 def user(effective_id: int) -> Iterator[Finding]:
     """A warning for root, who needs no leave to read anything."""
     if effective_id == 0:
-        remedy = "Run it as a user of its own, as config/longarc.service does."
+        remedy = "Run it as a user of its own, as `longarc example service` does."
         yield Finding("Longarc runs as root", True, remedy)
 
 

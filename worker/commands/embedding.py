@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from worker import private_files
+from worker.commands.examples import FILES, read_example
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class House:
 
             private_files.write_new(self.key, f"{new_key()}\n".encode("ascii"))
         if not (self.folder / PEOPLE).exists():
-            private_files.write(self.folder / PEOPLE, example("people.example.csv"))
+            private_files.write(self.folder / PEOPLE, read_example(FILES["people"]))
         if not self.config.exists():
             private_files.write(self.config, self._settings().encode("utf-8"))
 
@@ -137,15 +138,6 @@ class House:
         self._kept.close()
         with Embedded(self.folder, list(zones), calendars, mail, zones=zones) as servers:
             yield servers
-
-
-def example(name: str) -> bytes:
-    """A file that comes with Longarc: inside the installed package, else beside it in a checkout."""
-    here = Path(__file__).resolve().parents[1]
-    found = next((f for f in (here / "_config" / name, here.parent / "config" / name) if f.is_file()), None)
-    if found is None:
-        raise LongarcError(f"{name} is missing from this installation.")
-    return found.read_bytes()
 
 
 def addresses(servers: "Embedded", people: "Collection[Address]") -> Iterator[tuple[str, str, str]]:
