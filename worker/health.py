@@ -3,23 +3,31 @@
 Nothing sealed is opened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.domain.model import Session
+from worker.domain.model import Address, Person, Session
 from worker.domain.wording import words
 from worker.store import Store
 from worker.store.figures import Figures
+from worker.store.heartbeats import Heartbeat
 
 #: A calendar that was due to be read longer ago is behind.
 BEHIND = timedelta(minutes=15)
+#: A worker that was seen so lately lives.
+LIVES = timedelta(minutes=2)
 
 
 def status(store: Store, now: datetime) -> dict[str, Any]:
     """What is read, what waits, what is owed, what needs a person: counts, addresses and ids."""
     figures = Figures(store.database)
     pairs = list(store.people.pairs().values())
+    people = store.people.everybody()
+    calendars = store.calendars.health()
+    again = figures.planned_again()
+    hindered = {one["address"] for one in calendars if one["failing_since"]} | set(store.people.suspended())
     owed = figures.owed()
     return {
         "at": now,
@@ -29,7 +37,9 @@ def status(store: Store, now: datetime) -> dict[str, Any]:
             "paused": sum(pair.paused and not pair.ended for pair in pairs),
             "ended": sum(bool(pair.ended) for pair in pairs),
         },
-        "calendars": _calendars(store.calendars.health(), now),
+        "workers": [_worker(one, now) for one in store.heartbeats.all()],
+        "calendars": _calendars(calendars, now),
+        "unreachable": [_unreachable(one, people) for one in calendars if one["failing_since"]],
         "suspended": [{"person": who, "until": until} for who, until in sorted(store.people.suspended().items())],
         "sessions": figures.states(),
         "outbox": store.outbox.counts(),
@@ -37,8 +47,16 @@ def status(store: Store, now: datetime) -> dict[str, Any]:
             {"what": what, "message": name, "count": number, "since": since}
             for what, name, number, since in figures.waiting(now)
         ],
+        "tried_again": [
+            {"what": what, "message": name, "count": number, "again": at, "why": why}
+            for what, name, number, at, why in figures.tried_again()
+        ],
         "troubled": [_trouble(message) for message in store.outbox.troubled()],
-        "owed": [_owed(session) for session in owed if not session.unplaceable],
+        "owed": [
+            {**_owed(session), "waits_for": _hindrance(session, hindered), "again": again.get(session.pair)}
+            for session in owed
+            if not session.unplaceable
+        ],
         "unplaceable": [
             {**_owed(session), "reason": words(session.unplaceable)} for session in owed if session.unplaceable
         ],
@@ -50,7 +68,30 @@ def _calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, 
         "read": sum(one["full_at"] is not None for one in health),
         "never_read": sorted(one["address"] for one in health if one["full_at"] is None),
         "behind": sorted(one["address"] for one in health if one["due_at"] and one["due_at"] < now - BEHIND),
+        "unreachable": sorted(one["address"] for one in health if one["failing_since"]),
     }
+
+
+def _worker(heartbeat: Heartbeat, now: datetime) -> dict[str, Any]:
+    return {**asdict(heartbeat), "lives": now - heartbeat.seen_at <= LIVES}
+
+
+def _unreachable(calendar: Mapping[str, Any], people: Mapping[Address, Person]) -> dict[str, Any]:
+    who = calendar["address"]
+    return {
+        "person": who,
+        "service": people[who].calendar if who in people else "",
+        "since": calendar["failing_since"],
+        "failures": calendar["failures"],
+        "why": calendar["problem"],
+        "again": calendar["due_at"],
+    }
+
+
+def _hindrance(session: Session, hindered: Collection[Address]) -> str:
+    """What a session without a time waits for; empty when the next sweep may find one."""
+    blocked = [who for who in session.pair.split(">") if who in hindered]
+    return f"the calendar of {blocked[0]} can't be read" if blocked else ""
 
 
 def _trouble(message: Mapping[str, Any]) -> dict[str, Any]:

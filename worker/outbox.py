@@ -42,6 +42,7 @@ from worker.letters import Letter
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
 from worker.store import Store
+from worker.store.base import database_outage
 from worker.store.outbox import Claimed, Ending
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ class Outbox:
         try:
             return self._read(claimed)
         except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
+            if database_outage(error):
+                raise
             why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
             return Known(self._clock(), {}, Material(), why)
 
@@ -223,6 +226,8 @@ class Outbox:
         except LongarcError as error:
             return Attempt(Outcome.PERMANENT, str(error))
         except Exception as error:  # a template of the company's own, a library: one message must not stop the others
+            if why := database_outage(error):
+                return Attempt(Outcome.TRANSIENT, why)  # ours, and no reason to give up what is to be done
             return Attempt(Outcome.PERMANENT, unforeseen(error))
 
     def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
@@ -235,7 +240,10 @@ class Outbox:
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
 
     def _tell(self, message: Message, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
-        log.info(
+        log.log(
+            logging.DEBUG
+            if settlement.progress is Progress.WAITING
+            else logging.INFO,  # tries are counted, not told each
             "%s %s: %s",
             message.what.value,
             message.name or message.event,
@@ -310,7 +318,11 @@ class Outbox:
     def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
         try:
             mailer.send(email, key)
-        except Transient as error:
+        except Exception as error:
+            if why := database_outage(error):  # asked for by the limiter, before or after the mail was handed over
+                error = Transient(why, uncertain=True)
+            if not isinstance(error, Transient):
+                raise
             sent = _was_sent(mailer, key) if error.uncertain else False
             if not sent:
                 outcome = Outcome.UNCERTAIN if sent is None else Outcome.TRANSIENT

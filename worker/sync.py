@@ -17,6 +17,7 @@ from worker.identities import learn_from_reading, resolve_changes
 from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
 from worker.store import Store
+from worker.store.base import database_outage
 from worker.store.calendars import Known, Look, Reading
 
 log = logging.getLogger(__name__)
@@ -84,8 +85,10 @@ class Sync:
         except Refused as error:
             log.warning("sync refused", extra={"action": "sync_refused", "calendar": look.address})
             self._store.outbox.alert(f"empty:{look.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
-            self._store.calendars.postpone(look, holder, now + self._every)
+            self._store.calendars.fail(look, holder, now + self._every, str(error), now)
         except Exception as error:  # nobody foresaw it: one calendar must not keep the others from being read
+            if database_outage(error):
+                raise
             self._puzzling(look, holder, error, now)
         else:
             self._store.calendars.postpone(look, holder, now + (min(SOON, self._every) if early else self._every))
@@ -112,18 +115,19 @@ class Sync:
                 learn_from_reading(event, report, before, self._identities)
 
     def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
-        log.warning("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})
+        # of an outage each failure is counted, and the outage is told as one (`outages`)
+        log.debug("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})
         wait = error.retry_after if isinstance(error, Transient) and error.retry_after else AFTER_FAILURE
         if not isinstance(error, Transient):
             words = f"The calendar of {look.address} can't be read: {error}"
             self._store.outbox.alert(f"sync:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
-        self._store.calendars.postpone(look, holder, now + wait)
+        self._store.calendars.fail(look, holder, now + wait, str(error), now)
 
     def _puzzling(self, look: Look, holder: str, error: Exception, now: datetime) -> None:
         words = f"The calendar of {look.address} could not be read: {unforeseen(error)}. It is tried again in an hour."
         log.error("%s", words, extra={"action": "sync_failed", "calendar": look.address})
         self._store.outbox.alert(f"sync:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
-        self._store.calendars.postpone(look, holder, now + AFTER_PUZZLE)
+        self._store.calendars.fail(look, holder, now + AFTER_PUZZLE, unforeseen(error), now)
 
     def _revoked(self, look: Look, holder: str, error: AuthRevoked, now: datetime) -> None:
         """A revoked grant pauses the person and tells the operator once."""
@@ -132,7 +136,7 @@ class Sync:
                 f"The grant to act for {look.address} is gone: {error} Nothing is booked for this person until then."
             )
             self._store.outbox.alert(f"revoked:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
-        self._store.calendars.postpone(look, holder, now + SUSPENDED)
+        self._store.calendars.fail(look, holder, now + SUSPENDED, str(error), now)
 
 
 def window(now: datetime) -> Span:

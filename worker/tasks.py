@@ -20,13 +20,17 @@ from sqlalchemy import make_url
 from worker import private_files
 from worker import settings as settings_file
 from worker.bootstrap import Worker, build
+from worker.clock import utcnow
 from worker.errors import LongarcError, Problems, RosterHeld
+from worker.outages import DATABASE, QUEUE, Outages
 from worker.store import Store
-from worker.store.base import PATIENCE
+from worker.store.base import PATIENCE, DatabaseUnreachable, database_outage
 
 NAME = "longarc"
 #: Set when this process was asked to stop: what is in somebody's hands is finished, nothing more is begun.
 stopping = Event()
+#: What can't be reached just now, as far as this process knows.
+outages = Outages()
 
 
 def make_huey(settings: settings_file.Settings) -> Huey:
@@ -90,14 +94,40 @@ def at_once(given: Worker) -> Iterator[None]:
         huey.immediate = before
 
 
+@contextmanager
+def watched(name: str) -> Iterator[None]:
+    """Counts what is out of reach instead of letting Huey tell each failure; the next minute tries again."""
+    task = f"The task {name}"
+    outages.end(QUEUE, utcnow())
+    try:
+        yield
+    except Exception as error:
+        if why := database_outage(error):
+            outages.fail(DATABASE, why, utcnow())
+        elif isinstance(error, LongarcError):
+            outages.fail(task, str(error), utcnow())
+        else:
+            raise
+    else:
+        outages.end(DATABASE, utcnow())
+        outages.end(task, utcnow())
+
+
 @huey.periodic_task(crontab())
 def tick() -> None:
     """Each minute: take over the people file if it changed, and wake whoever has something to do."""
-    mine = worker()
+    with watched("tick"):
+        _tick(worker())
+
+
+def _tick(mine: Worker) -> None:
+    outages.compare(mine.store.calendars.failing(), mine.clock())
     try:
         mine.import_people()
     except RosterHeld as held:  # the operator is asked once
         mine.store.outbox.alert(f"people:{held.digest}", str(held), mine.clock(), mine.settings.operator)
+    except DatabaseUnreachable:
+        raise
     except (Problems, LongarcError) as error:
         now = mine.clock()
         mine.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, mine.settings.operator)
@@ -110,28 +140,31 @@ def tick() -> None:
 @huey.task()
 def sync() -> None:
     """Read calendars that are due, then plan what follows from it."""
-    mine = worker()
-    while not stopping.is_set() and mine.sync.run(mine.holder):
-        pass
-    _follow(mine)
+    with watched("sync"):
+        mine = worker()
+        while not stopping.is_set() and mine.sync.run(mine.holder):
+            pass
+        _follow(mine)
 
 
 @huey.task()
 def sweep() -> None:
     """Plan pairs that are due, then perform what was decided."""
-    mine = worker()
-    while not stopping.is_set() and mine.sweep.run(mine.holder):
-        pass
-    _follow(mine)
+    with watched("sweep"):
+        mine = worker()
+        while not stopping.is_set() and mine.sweep.run(mine.holder):
+            pass
+        _follow(mine)
 
 
 @huey.task()
 def deliver() -> None:
     """Perform messages that are due."""
-    mine = worker()
-    while not stopping.is_set() and mine.outbox.run(mine.holder):
-        pass
-    _follow(mine)
+    with watched("deliver"):
+        mine = worker()
+        while not stopping.is_set() and mine.outbox.run(mine.holder):
+            pass
+        _follow(mine)
 
 
 def _follow(mine: Worker) -> None:

@@ -20,6 +20,8 @@ from worker.commands.opening import opened
 from worker.commands.terminal import count, emit, line, row, show, table, when
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from worker.domain.model import Address, Person, Session
     from worker.settings import Settings
     from worker.store import Store
@@ -71,9 +73,11 @@ def _show_status(told: dict[str, Any]) -> None:
     shown.show_header = False
     resting = "".join(f", {pairs[name]:,} {name}" for name in ("paused", "ended") if pairs[name])
     row(shown, "People", f"{told['people']:,} people, {count(pairs['active'], 'active pair')}{resting}")
+    _show_workers(shown, told["workers"])
     row(shown, "Calendars", f"{calendars['read']:,} read{_list('never read', calendars['never_read'])}")
     if calendars["behind"]:
         row(shown, "", _list("behind", calendars["behind"])[2:] + ". Is `longarc run` running?", style="yellow")
+    _show_unreachable(shown, told["unreachable"])
     for name, words in told["mail"].items():
         row(shown, "Mail", f"by {name}" + (f", {words}" if words else ""))
     for one in told["suspended"]:
@@ -87,15 +91,37 @@ def _show_status(told: dict[str, Any]) -> None:
     for one in told["due"]:
         name = one["message"] or one["what"]
         row(shown, "", f"{one['count']:,} {name} due since {when(one['since'], 'UTC')} UTC", style="yellow")
+    for one in told["tried_again"]:
+        what = f"{one['count']:,} {one['message'] or one['what']} tried again at {when(one['again'], 'UTC')} UTC"
+        row(shown, "", f"{what}: {one['why']}", style="yellow")
     show(shown)
     _show_troubled(told["troubled"])
     _show_owed("Without a time", told["owed"] + told["unplaceable"])
-    well = not (told["troubled"] or told["unplaceable"] or told["suspended"] or calendars["behind"])
+    wrong = ("troubled", "unplaceable", "suspended", "unreachable")
+    well = not (any(told[name] for name in wrong) or calendars["behind"])
     line("Nothing needs a person." if well else "What is named above needs a person.", "green" if well else "yellow")
 
 
-def _counted(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in sorted(numbers.items()))
+def _show_workers(shown: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
+    """Who works, and who was heard of within the last day and did not stop in order."""
+    living = [one for one in workers if one["lives"]]
+    named = ", ".join(f"{one['host']} ({one['pid']}, {one['version']})" for one in living[:5])
+    row(shown, "Workers", f"{len(living):,} at work: {named}" if living else "None at work. Start `longarc run`.")
+    for one in [one for one in workers if not one["lives"]][:5]:
+        last = f"{one['host']} ({one['pid']}): not heard of since {when(one['seen_at'], 'UTC')} UTC"
+        row(shown, "", last, style="yellow")
+
+
+def _show_unreachable(shown: "Table", unreachable: Sequence[Mapping[str, Any]]) -> None:
+    """Which calendars can't be read, since when and why, and when each is tried again: one line for each reason."""
+    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in unreachable:
+        alike.setdefault((one["service"], one["why"]), []).append(one)
+    for (service, why), some in list(alike.items())[:SHOWN]:
+        since, again = min(one["since"] for one in some), min(one["again"] for one in some)
+        who = some[0]["person"] + (f" and {len(some) - 1:,} more" if len(some) > 1 else "")
+        row(shown, "", f"{who}: not read since {when(since, 'UTC')} UTC ({service}): {why}", style="red")
+        row(shown, "", f"tried {max(one['failures'] for one in some):,} times, again at {when(again, 'UTC')} UTC")
 
 
 def _list(what: str, addresses: Sequence[str]) -> str:
@@ -120,7 +146,7 @@ def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
         return
     shown = table(title, [("Session", "id"), "Pair", "Kind", "Since", "Deferrals", "Why there is no time yet"])
     for one in owed[:SHOWN]:
-        why = one.get("reason") or "looked for with the next sweep"
+        why = one.get("reason") or one.get("waits_for") or "looked for with the next sweep"
         row(shown, one["session"], one["pair"], one["kind"], f"{one['target']:%Y-%m-%d}", one["deferrals"], why)
     show(shown)
     if len(owed) > SHOWN:

@@ -4,17 +4,21 @@ SIGINT and SIGTERM mean the same: begin nothing new, finish what is in flight, g
 cuts off is found again by its lease.
 """
 
+import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker import __version__
+from worker.clock import utcnow
 from worker.commands.base import Command, given
 from worker.commands.opening import refuse_other_key, settings, settings_path, store_of
 from worker.commands.terminal import count, line, row, show, table
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from worker.bootstrap import Worker
     from worker.commands.embedding import House
     from worker.embedded import Embedded
+    from worker.outages import Outages
 
 #: How many people's addresses are printed.
 SHOWN = 20
@@ -131,6 +136,7 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
     from huey.consumer import Consumer
 
     from worker import tasks
+    from worker.outages import OutageFilter
 
     class Ours(Consumer):
         """Leaves the signals to us: of the two, Huey would let only one finish what is in flight."""
@@ -140,17 +146,53 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
 
     make: Any = Ours  # Huey has no types
     consumer = make(tasks.huey, workers=workers, periodic=True, max_delay=2.0)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OutageFilter(tasks.outages, utcnow))
     consumer.start()
+    pulse = Pulse(worker, tasks.outages)
+    pulse.beat()
     looked = monotonic()
     while not stop.wait(0.2):
         if monotonic() - looked >= LOOK:
             looked = monotonic()
             consumer.check_worker_health()
+            pulse.beat()
             if servers:
                 _welcome(worker, servers)
     tasks.stopping.set()
     consumer.stop(graceful=True)
+    pulse.end()
     worker.close()
+
+
+class Pulse:
+    """Says of this process that it lives; `longarc status` reads it."""
+
+    def __init__(self, worker: "Worker", outages: "Outages") -> None:
+        self._store, self._holder, self._outages = worker.store, worker.holder, outages
+        self._started_at = utcnow()
+
+    def beat(self) -> None:
+        from worker.store.heartbeats import Heartbeat
+
+        now = utcnow()
+        heartbeat = Heartbeat(self._holder, gethostname(), os.getpid(), self._started_at, now, __version__)
+        self._note(lambda: self._store.heartbeats.beat(heartbeat))
+
+    def end(self) -> None:
+        self._note(lambda: self._store.heartbeats.end(self._holder))
+
+    def _note(self, write: Callable[[], None]) -> None:
+        from worker.outages import DATABASE
+        from worker.store.base import database_outage
+
+        try:
+            write()
+        except Exception as error:
+            why = database_outage(error)
+            if not why:
+                raise
+            self._outages.fail(DATABASE, why, utcnow())
 
 
 def _serve_pages(worker: "Worker", stack: ExitStack) -> None:

@@ -34,6 +34,21 @@ class DatabaseUnreachable(LongarcError):
     """The database can't be reached."""
 
 
+#: What drivers raise when the database is gone, is going, or can't be written.
+_OUTAGES = {"OperationalError", "InterfaceError"}
+
+
+def database_outage(error: BaseException) -> str:
+    """Why the database can't be used, as its driver says it; empty when the error is of another kind."""
+    if isinstance(error, DatabaseUnreachable):
+        return first_line(error)
+    driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    kinds = {kind.__name__ for kind in type(driver).__mro__}
+    known = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGES
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return first_line(Exception(str(driver))) if known or lost else ""
+
+
 class Database:
     """An engine and its two kinds of transactions."""
 
@@ -243,6 +258,7 @@ class Store:
         from worker.store.copies import Copies
         from worker.store.forms import FormRows
         from worker.store.gates import Gates
+        from worker.store.heartbeats import Heartbeats
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
@@ -258,6 +274,7 @@ class Store:
         self.plans = Plans(self.database, self.content)
         self.gates = Gates(self.database)
         self.copies = Copies(self.database)
+        self.heartbeats = Heartbeats(self.database)
         self.register = Register(self.database, self.content)
 
     def next_due(self) -> "Due":

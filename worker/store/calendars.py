@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Span, State, What
 from worker.store import rows, tables
@@ -35,9 +35,28 @@ _TAKE = Prepared(
 )
 _MINE = and_(calendar.c.address == bindparam("one"), calendar.c.holder == bindparam("me"))
 _GIVE_BACK = Prepared(update(calendar).where(_MINE).values(due_at=at("due"), holder=None, held_until=None))
-_READ_TO = Prepared(update(calendar).where(_MINE).values(cursor=bindparam("upto")))
+_FAIL = Prepared(
+    update(calendar)
+    .where(_MINE)
+    .values(
+        due_at=at("due"),
+        holder=None,
+        held_until=None,
+        failing_since=func.coalesce(calendar.c.failing_since, at("now")),
+        failures=calendar.c.failures + 1,
+        problem=bindparam("why"),
+    )
+)
+_WELL: dict[str, Any] = {"failing_since": None, "failures": 0, "problem": None}
+_READ_TO = Prepared(update(calendar).where(_MINE).values(cursor=bindparam("upto"), **_WELL))
 _READ_WHOLE = Prepared(
-    update(calendar).where(_MINE).values(cursor=bindparam("upto"), full_at=at("now"), size=bindparam("events"))
+    update(calendar).where(_MINE).values(cursor=bindparam("upto"), full_at=at("now"), size=bindparam("events"), **_WELL)
+)
+_FAILING = Prepared(
+    select(person.c.calendar, func.count(), func.max(calendar.c.failures), func.min(calendar.c.problem))
+    .join(person, person.c.email == calendar.c.address)
+    .where(calendar.c.failing_since.is_not(None), calendar.c.due_at.is_not(None))
+    .group_by(person.c.calendar)
 )
 _SOON = Prepared(
     update(calendar)
@@ -94,6 +113,15 @@ class Look:
     cursor: Cursor | None
     full_at: datetime | None
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """What of one calendar service can't be read: how many calendars, how often the worst was tried, and why."""
+
+    calendars: int
+    failures: int
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +230,16 @@ class Calendars:
         with self._database.write() as connection:
             _GIVE_BACK.run(connection, one=look.address, me=holder, due=due)
 
+    def fail(self, look: Look, holder: str, due: datetime, problem: str, now: datetime) -> None:
+        """It could not be read: note why, without content, and since when, and have it read again then."""
+        with self._database.write() as connection:
+            _FAIL.run(connection, one=look.address, me=holder, due=due, why=problem, now=now)
+
+    def failing(self) -> dict[str, Unreachable]:
+        """What can't be read now, by calendar service."""
+        with self._database.read() as connection:
+            return {name: Unreachable(*rest) for name, *rest in _FAILING.tuples(connection)}
+
     def distrust(self, addresses: Collection[Address], now: datetime) -> None:
         """These are not what we thought: have them read whole, at the next tick."""
         theirs = calendar.c.address.in_(list(addresses))
@@ -216,8 +254,9 @@ class Calendars:
             return [Meeting(pair=row["pair"], span=Span(row["start"], row["end"])) for row in found]
 
     def health(self) -> list[Mapping[str, Any]]:
-        """For each calendar, when it is due and when it was last read whole."""
-        columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at)
+        """For each calendar, when it is due and when it was last read whole; since when and why it can't be read."""
+        failing = (calendar.c.failing_since, calendar.c.failures, calendar.c.problem)
+        columns = (calendar.c.address, calendar.c.due_at, calendar.c.full_at, *failing)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
 

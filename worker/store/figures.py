@@ -11,7 +11,7 @@ from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.base import Database, scripts
 from worker.store.content import SEALED_COLUMNS
-from worker.store.tables import commitment, contract, deferral, message, metadata, person, session
+from worker.store.tables import commitment, contract, deferral, message, metadata, pair, person, session
 
 
 class Figures:
@@ -75,6 +75,27 @@ class Figures:
         query = select(*columns).where(due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+    def tried_again(self) -> list[tuple[str, str, int, datetime, str]]:
+        """The messages that failed and wait for another try: what, which mail, how many, when the first is tried, and
+        why one of them failed."""
+        columns = (
+            message.c.what,
+            message.c.name,
+            func.count(),
+            func.min(message.c.due_at),
+            func.max(message.c.problem),
+        )
+        failed = and_(message.c.progress == Progress.WAITING.value, message.c.attempts > 0)
+        query = select(*columns).where(failed).group_by(message.c.what, message.c.name).order_by(*columns[:2])
+        with self._database.read() as connection:
+            return [(row[0], row[1], row[2], row[3], row[4] or "") for row in connection.execute(query)]
+
+    def planned_again(self) -> dict[str, datetime]:
+        """When each pair is planned next."""
+        query = select(pair.c.id, pair.c.due_at).where(pair.c.due_at.is_not(None))
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     # --- a stretch of time ---
 
