@@ -122,6 +122,24 @@ def test_a_calendar_that_is_not_there_is_found(servers: Embedded, tmp_path: Path
     assert "The time of ghost@corp.example can be read" in said
 
 
+def test_every_report_is_tried_and_who_is_not_is_said(
+    servers: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading, and writing where copies are put there; the seventh report of one manager as well as the first."""
+    reports = [f"sam{number}@corp.example" for number in range(7)]
+    for report in reports:
+        servers.add_person(report)
+    config = on(servers, tmp_path)
+    listed = [f"{report},Sam,{DANA},Europe/Berlin,DE\n" for report in reports]
+    (tmp_path / "people.csv").write_text(PEOPLE.partition(SAM)[0] + "".join(listed))
+    said = {one.what for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD)}
+    for report in reports:
+        assert {f"The time of {report} can be read", f"Longarc may write to {report}'s calendar"} <= said
+    monkeypatch.setattr("worker.checks.REPORTS", 6)
+    left_out = [one for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD) if one.what.startswith("Not tried")]
+    assert [one.what for one in left_out] == [f"Not tried: the calendars of {reports[6]}"]
+
+
 # --- settings, people, templates ---
 
 

@@ -72,7 +72,8 @@ def test_every_command_explains_itself_and_takes_the_settings(words: tuple[str, 
 
 def test_the_commands_of_the_design_are_there() -> None:
     named = "run check plan status why coverage sessions contract commitment talk defer held not-held pause resume"
-    assert set(f"{named} people simulate key rotate demo connect serve revoke example".split()) == set(main.commands)
+    more = "people simulate key rotate demo connect serve revoke example retry"
+    assert set(f"{named} {more}".split()) == set(main.commands)
     assert {"template", "record", "show"} == set(main.commands["contract"].commands)  # type: ignore[attr-defined]
     listed = set(main.commands["commitment"].commands)  # type: ignore[attr-defined]
     assert listed == {"list", "done", "change", "let-go"}
@@ -462,6 +463,21 @@ def test_held_and_not_held(desk: Desk) -> None:
     assert "future" in desk.refused("held", desk.sessions()[-1].id, "--at", wall(utcnow() + 9 * DAY))
     desk.told("not-held", session)
     assert desk.session(session).state is State.DEFERRED
+
+
+def test_retry_lifts_a_suspension(desk: Desk) -> None:
+    desk.booked()
+    store = desk.store()
+    for person in (DANA, KIM):
+        store.people.suspend(person, utcnow() + HOUR)
+    assert f"longarc retry {DANA}" in " ".join(desk.told("status").split())
+    assert "access was not suspended" not in desk.told("retry", DANA)
+    assert set(store.people.suspended()) == {KIM}
+    assert "access was not suspended" in desk.told("retry", DANA)
+    desk.told("retry", "--all")
+    assert not store.people.suspended()
+    store.close()
+    desk.refused("retry", "nobody@corp.example")
 
 
 def test_pause_and_resume(desk: Desk) -> None:

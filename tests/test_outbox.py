@@ -204,6 +204,18 @@ def test_a_revoked_grant_rests_that_person_and_is_told_once(office: Office) -> N
     assert len(office.mails("operator_alert")) == 2, "a second time is news again"
 
 
+def test_a_suspension_that_is_lifted_by_hand_costs_no_time(office: Office) -> None:
+    """The event waits for nothing more: it stands with the next tick."""
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
+    office.tick()
+    assert set(office.store.people.suspended()) == {DANA} and not office.events()
+    assert office.store.calendars.try_again(DANA, office.clock())
+    office.tick()
+    assert not office.store.people.suspended()
+    assert [event.span for event in office.events()] == [office.session().span]
+    assert not office.store.calendars.try_again(DANA, office.clock()), "there is none any more"
+
+
 def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Office) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
     office.tick()

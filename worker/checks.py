@@ -5,7 +5,7 @@ A check never stops at the first thing that is wrong, only where nothing more ca
 
 import os
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,12 +26,13 @@ from worker.settings import Settings, load
 from worker.store import Store
 from worker.store.base import DatabaseUnreachable, shown
 from worker.store.figures import Figures
+from worker.sweep import PEOPLE_PER_REQUEST
 
 if TYPE_CHECKING:
     from worker.providers.base import CalendarProvider
 
 #: Of each calendar service the time of so many reports is read, over so long.
-REPORTS, AHEAD = 5, timedelta(days=14)
+REPORTS, AHEAD = 200, timedelta(days=14)
 #: How long the queue is waited for, in seconds.
 PATIENCE = 10
 
@@ -255,17 +256,27 @@ def _calendars(services: Services, people: People) -> Iterator[Finding]:
 
 
 def _free_busy(services: Services, people: People, now: datetime) -> Iterator[Finding]:
-    """The time of a few reports of each service: read as a sweep reads it."""
+    """The time of the reports of each service, read as a sweep reads it; who was left out is said."""
     reports = sorted({pair.report for pair in people.pairs.values()})
     try:
         by_service = services.by_service(reports)
     except LongarcError:
         return  # said already, for the managers
     for provider, known in by_service.values():
-        yield from _few(provider, known[:REPORTS], now)
+        size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
+        for first in range(0, min(len(known), REPORTS), size):
+            yield from _few(provider, known[first : min(first + size, REPORTS)], now)
+        yield from _left_out(known[REPORTS:])
     unread = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
     if unread:
         yield Finding(f"{len(unread):,} of the reports have no calendar that can be read: they answer by mail", True)
+
+
+def _left_out(reports: Sequence[Address]) -> Iterator[Finding]:
+    if reports:
+        named = ", ".join(reports[:5]) + (f" and {len(reports) - 5:,} more" if len(reports) > 5 else "")
+        remedy = "`longarc status` shows whose calendar can't be read once the program runs."
+        yield Finding(f"Not tried: the calendars of {named}", True, remedy)
 
 
 def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime) -> Iterator[Finding]:
@@ -279,6 +290,13 @@ def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime)
         advice = "Run this again in a few minutes; the worker tries again by itself." if found.temporary else shut
         remedy = "" if found.known else f"{found.reason} {advice}"
         yield Finding(f"The time of {report} can be read", found.known, remedy.strip())
+        if found.known:
+            yield from getattr(provider, "check_guest", _no_findings)(report)
+
+
+def _no_findings(_: Address) -> Sequence[Finding]:
+    """Of services that invite by themselves: nothing more is needed of a guest's calendar."""
+    return ()
 
 
 def _mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, held, not_held, pause, resume, talk
 from worker.commands.coverage import coverage
 from worker.commands.examples import example
-from worker.commands.keeping import check, key, people, rotate
+from worker.commands.keeping import check, key, people, retry, rotate
 from worker.commands.looking import sessions, status, why
 from worker.commands.plan import plan
 from worker.commands.run import run
@@ -18,7 +18,7 @@ from worker.commands.trying import demo, simulate
 
 CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [demo, simulate, example],
-    "Run it": [run, serve, check, plan, status],
+    "Run it": [run, serve, check, plan, status, retry],
     "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
     "What was agreed": [contract, commitment],
     "The company": [people, coverage, key, rotate, connect, revoke],

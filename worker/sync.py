@@ -133,7 +133,8 @@ class Sync:
         """A revoked grant pauses the person and tells the operator once."""
         if self._store.people.suspend(look.address, now + SUSPENDED):
             words = (
-                f"The grant to act for {look.address} is gone: {error} Nothing is booked for this person until then."
+                f"The grant to act for {look.address} is gone: {error} Nothing is booked for this person until then. "
+                f"It is tried again in an hour; once it is mended, `longarc retry {look.address}` tries it at once."
             )
             self._store.outbox.alert(f"revoked:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
         self._store.calendars.fail(look, holder, now + SUSPENDED, str(error), now)

@@ -9,7 +9,7 @@ import click
 
 from worker.clock import utcnow
 from worker.commands.base import Command, Failed, in_words
-from worker.commands.naming import json_option
+from worker.commands.naming import json_option, person_named
 from worker.commands.opening import opened, quiet_logging, settings, settings_path, store_of
 from worker.commands.terminal import count, emit, line
 from worker.errors import LongarcError, Refused
@@ -63,6 +63,24 @@ def _show(finding: "Finding", well: int) -> None:
             line(f"  → {finding.remedy}")
     elif well <= SHOWN:
         line(f"✓ {finding.what}", "green")
+
+
+@click.command("retry", cls=Command, short_help="Try the calendar of somebody whose access failed again at once.")
+@click.argument("addresses", nargs=-1, metavar="ADDRESS...")
+@click.option("--all", "everybody", is_flag=True, help="Of everybody whose access failed.")
+def retry(addresses: Sequence[str], everybody: bool) -> None:
+    """Try again at once, once access was mended: a refused log-in or a revoked grant rests for an hour by itself."""
+    if everybody == bool(addresses):
+        raise click.UsageError("Name somebody, or say --all.")
+    with opened() as worker:
+        known = worker.store.people.everybody()
+        named = [person_named(worker.store, known, one) for one in addresses]
+        for person in named or sorted(worker.store.people.suspended()):
+            was_suspended = worker.store.calendars.try_again(person, utcnow())
+            before = "" if was_suspended else " (access was not suspended)"
+            line(f"{person} is tried again within a minute, while `longarc run` is running{before}.")
+        if everybody and not worker.store.people.suspended():
+            line("Nobody is suspended any more.", "dim")
 
 
 @click.command("people", cls=Command, short_help="What the people file would change; with --apply, change it.")

@@ -82,6 +82,7 @@ def _show_status(told: dict[str, Any]) -> None:
         row(shown, "Mail", f"by {name}" + (f", {words}" if words else ""))
     for one in told["suspended"]:
         row(shown, "", f"{one['person']}: no access; tried again at {when(one['until'], 'UTC')} UTC", style="red")
+        row(shown, "", f"Once it is mended, `longarc retry {one['person']}` tries it at once.")
     row(
         shown,
         "Sessions",

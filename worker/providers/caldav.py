@@ -234,12 +234,24 @@ class CalDavCalendar:
                 "" if is_calendar else "The address leads elsewhere; check the path in caldav.url.",
             ),
         ]
-        if writable is None:
-            findings.append(Finding(f"The server does not say who may write to {person}'s calendar", ok=True))
-        else:
-            remedy = "" if writable else f"Share {person}'s calendar with caldav.username, with the right to write."
-            findings.append(Finding(f"Longarc may write to {person}'s calendar", writable, remedy))
-        return findings
+        return [*findings, _may_write(person, writable)]
+
+    def check_guest(self, person: Address) -> list[Finding]:
+        """What is needed to invite this person: where copies are ours to put, the right to write."""
+        if not self._copies:
+            return []
+        try:
+            _, writable = self.collection(person).describe()
+        except ProviderError as error:
+            return [Finding(f"{person} can be invited", ok=False, remedy=str(error))]
+        return [_may_write(person, writable)]
+
+
+def _may_write(person: Address, writable: bool | None) -> Finding:
+    if writable is None:
+        return Finding(f"The server does not say who may write to {person}'s calendar", ok=True)
+    remedy = "" if writable else f"Share {person}'s calendar with caldav.username, with the right to write."
+    return Finding(f"Longarc may write to {person}'s calendar", writable, remedy)
 
 
 def _name(ref: EventRef) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
-from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Span, State, What
+from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Progress, Span, State, What
 from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.plans import wake
@@ -94,6 +94,18 @@ _WORKS = Prepared(
     .where(person.c.email == bindparam("one"), person.c.suspended_until.is_not(None))
     .values(suspended_until=None)
 )
+#: What waited because of a person's grant: pairs, and effects that were tried before.
+_OF_PERSON = select(pair.c.id).where(or_(pair.c.manager == bindparam("one"), pair.c.report == bindparam("one")))
+_RETRY = Prepared(
+    update(message)
+    .where(
+        message.c.calendar == bindparam("one"),
+        message.c.progress == Progress.WAITING.value,
+        message.c.attempts > 0,
+        message.c.due_at > at("now"),
+    )
+    .values(due_at=at("now"))
+)
 _FORGET_ALL = Prepared(delete(meeting).where(meeting.c.calendar == bindparam("one")))
 _FORGET = Prepared(
     delete(meeting).where(
@@ -173,6 +185,17 @@ class Calendars:
             ids = _OF_REPORTS.column(connection, addresses=these)
             if ids:
                 wake(connection, ids, now, look=True)
+
+    def try_again(self, address: Address, now: datetime) -> bool:
+        """Lift a person's suspension; what waited for it is due at the next tick. True when there was one."""
+        with self._database.write() as connection:
+            was_suspended = _WORKS.run(connection, one=address) > 0
+            _SOON.run(connection, addresses=[address], now=now)
+            _RETRY.run(connection, one=address, now=now)
+            ids = [row[0] for row in connection.execute(_OF_PERSON.where(pair.c.ended == ""), {"one": address})]
+            if ids:
+                wake(connection, sorted(ids), now, look=True)
+        return was_suspended
 
     def known(self, address: Address, now: datetime) -> Known:
         """What we know of this calendar."""
