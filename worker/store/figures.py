@@ -134,11 +134,14 @@ class Figures:
         with self._database.read() as connection:
             inspector = inspect(connection)
             tables_there = inspector.get_table_names()
-            for column in (one for one in SEALED_COLUMNS if one.table.name in tables_there):
-                name = column.table.name
-                if column.name in {one["name"] for one in inspector.get_columns(name)}:
+            newer = session.c.sealed_plan
+            known = (
+                {one["name"] for one in inspector.get_columns(session.name)} if session.name in tables_there else set()
+            )
+            for column in SEALED_COLUMNS:
+                if column.table.name in tables_there and (column is not newer or newer.name in known):
                     query = select(column).where(column.is_not(None)).limit(limit)
-                    pieces.setdefault(name, []).extend(connection.execute(query).scalars())
+                    pieces.setdefault(column.table.name, []).extend(connection.execute(query).scalars())
         return pieces
 
     def _sessions(self, query: Any) -> list[Session]:
