@@ -242,6 +242,13 @@ def test_published_free_busy_times_are_taken() -> None:
     assert broken.unread_in(WINDOW)
 
 
+@pytest.mark.parametrize("excluded", ["EXDATE:20270119T090000Z", "EXDATE;VALUE=DATE:20270119"])
+def test_an_occurrence_taken_away_stays_away_when_a_change_of_it_is_left_behind(excluded: str) -> None:
+    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:20270119T090000Z", "DTSTART:20270120T090000Z")
+    reading = read(*WEEKLY, excluded, *moved, "DURATION:PT1H")
+    assert taken(reading) == ["12 09:00-12 10:00", "26 09:00-26 10:00"]
+
+
 def test_a_change_from_one_occurrence_on_moves_all_that_follow() -> None:
     moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270119T090000Z")
     reading = read(*WEEKLY, *moved, "DTSTART:20270119T110000Z", "DURATION:PT2H")

@@ -83,6 +83,8 @@ def expand(master: Part, changed: Sequence[Part], window: Span) -> list[Occurren
     """The occurrences of a series around the window, those that were changed as they are now. Raises ValueError for a
     series that is refused, and whatever the libraries raise over rules that make no sense."""
     clock = _Clock(master.times)
+    gone = {day for day in map(clock.wall, _moments(master.event, "EXDATE")) if not isinstance(day, datetime)}
+    changed = [part for part in changed if _day(clock.start_on(part.event["RECURRENCE-ID"].dt)) not in gone]
     periods = _periods(master, clock)
     calendar = Calendar()
     calendar.add_component(_core(master, clock, window, periods))
