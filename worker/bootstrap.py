@@ -87,7 +87,6 @@ class Services:
             section["local"] = [p.email for p in people]
             section["zones"] = {p.email: p.zone for p in people}
             section["video"] = self._settings.event.video
-            section["identities"] = self._identities
             organizing = Organizing(self._pairs, {p.email for p in people})
             section["organizers"], section["guests"] = organizing, organizing.guests
             section.update(self._means(), **({"copies": self._copies} if self._copies else {}))
@@ -102,9 +101,10 @@ class Services:
         return self._mailers[name]
 
     def _means(self) -> dict[str, Any]:
-        """What is not a setting: what seals tokens, what limits requests, and how the operator is told."""
+        """What is not a setting: what seals tokens, what limits requests, how the operator is told, who somebody is."""
         keys = [key.get_secret_value() for key in self._settings.keys]
-        means = {"seal": Seal(keys) if keys else None, "gate": self._gate, "notices": self._notices}
+        means: dict[str, Any] = {"seal": Seal(keys) if keys else None, "gate": self._gate, "notices": self._notices}
+        means["identities"] = self._identities
         return {name: one for name, one in means.items() if one is not None}
 
     def calendar_of(self, address: Address) -> CalendarProvider | None:

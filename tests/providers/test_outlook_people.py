@@ -8,7 +8,7 @@ import pytest
 
 from tests.doubles.graph import Double, Hands, section
 from tests.doubles.graph.state import Item
-from tests.providers.contract import WINDOW, CalendarContract, draft, span
+from tests.providers.contract import WINDOW, CalendarContract, draft, letter, span
 from worker.domain.model import Address, Answer, Span
 from worker.errors import NotFound
 from worker.providers import outlook
@@ -174,6 +174,38 @@ def test_a_mailbox_is_reached_by_the_id_in_the_directory(double: Double) -> None
     event = provider.create(dana, draft(dana))
     assert event.organizer == dana
     assert all(box.directory_id in path for _, path, _ in double.seen)
+
+
+def test_a_sign_in_name_that_changes_is_looked_for_again(double: Double) -> None:
+    hands = Hands(double)
+    dana = hands.person()
+    box = double.world.mailboxes[dana]
+    known = KnownIdentities({dana: ["old@corp.example.org", "new@corp.example.org"]}, {dana: "not-of-this-tenant"})
+    provider = outlook.calendar(section(double, identities=known))
+    for name in ("old@corp.example.org", "new@corp.example.org"):
+        box.sign_in = name
+        assert provider.find(dana, "s0.1") is None
+
+
+def test_mail_goes_out_from_a_mailbox_with_another_sign_in_name(double: Double) -> None:
+    box = double.world.person("dana@example.org")
+    box.sign_in = "d.example@corp.example.org"
+    known = KnownIdentities({box.address: [box.sign_in]})
+    outlook.mailer(section(double, sender=box.address, identities=known)).send(letter("sam@example.org"), "k")
+    assert [to for to, _ in double.mails.outbox] == ["sam@example.org"]
+
+
+def test_a_guest_who_is_listed_by_two_names_has_the_answer_that_was_given(
+    provider: OutlookCalendar, double: Double, hands: Hands, identities: KnownIdentities
+) -> None:
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    provider.create(dana, wanted)
+    hands.answer(dana, sam, wanted.key, Answer.DECLINED)
+    identities.learn(sam, "sam.again@example.org")
+    hands.own(dana, wanted.key).attendees.append(guest("sam.again@example.org"))
+    event = provider.find(dana, wanted.key)
+    assert event is not None and event.answers == {sam: Answer.DECLINED}
 
 
 def test_who_signs_in_by_another_name_is_refused_with_the_remedy(double: Double) -> None:

@@ -51,7 +51,8 @@ _ON_PREMISES = "Give the person an Exchange Online licence, or write `none` as t
 _POLICY = "Add {who} to the group that the app's access is limited to, and wait up to two hours."
 _UNKNOWN = (
     "is not known in this tenant by that address. Mend the address in the people file; where the sign-in name (user "
-    "principal name) is another than the address, write it there under `aliases`."
+    "principal name) is another than the address, write it there under `aliases`, or the person's id under "
+    "`directory_id`."
 )
 #: Codes by which the service says that nobody has that name.
 _NOBODY = frozenset({"request_resourcenotfound", "errorinvaliduser"})
@@ -278,9 +279,9 @@ class Graph:
         """By what to ask for this person, the surest first; never empty."""
         if self._tokens.own and self.own == who:
             return ["me"]
-        if known := self._names.get(who) or self.identities.directory_id(who):
-            return [known]
-        return [who, *sorted(form for form in self.identities.forms(who) if form != who and _is_address(form))]
+        surest = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
+        others = sorted(form for form in self.identities.forms(who) if _is_address(form))
+        return [name for name in dict.fromkeys([*surest, *others]) if name]
 
     def _path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"

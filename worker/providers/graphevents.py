@@ -89,7 +89,10 @@ def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *,
     try:
         all_day = bool(item.get("isAllDay"))
         span = Span(*(_whole_day if all_day else _moment)(item["start"], item["end"], zone))
-        answers = {who: answer for who, answer, _ in _guests(item, primary)}
+        answers: dict[Address, Answer] = {}
+        for who, answer, _ in _guests(item, primary):
+            if answers.get(who, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:  # one person may be listed by two names
+                answers[who] = answer
         organizer = owner if item.get("isOrganizer") else primary(form_of(item.get("organizer")))
         if owner in answers and owner != organizer:  # a guest's copy knows only its owner's answer, and keeps it apart
             answers[owner] = _ANSWERS.get(_response(item), answers[owner])
