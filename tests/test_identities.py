@@ -1,14 +1,17 @@
 """Who somebody is: one person by any of their addresses, in every process, whatever a calendar service calls them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from tests.worlds import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Office, pair, pairs, people, span
+from tests.worlds import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Office, contract, pair, pairs, people, span
 from worker.clock import SteppedClock
 from worker.domain.model import Answer, FormSource, KnownForm, Review
 from worker.identities import StoredIdentities, listed_identities
+from worker.store import tables
 
 ALIAS = "s.okafor@corp.example"
 X500 = "/o=exchangelabs/ou=exchange administrative group/cn=recipients/cn=4f1-sam"
@@ -163,3 +166,58 @@ def test_1on1s_are_known_by_any_address(database_url: str) -> None:
     starts = [one.span.start - day for one in office.store.calendars.meetings(f"{DANA}>{SAM}")]
     assert starts == [0 * DAY, DAY, WEEK, WEEK + DAY]
     office.close()
+
+
+# --- a change of name ---
+
+
+def named_still(office: Office, address: str) -> set[str]:
+    """The columns in which an address stands."""
+    with office.store.database.read() as connection:
+        return {
+            f"{table.name}.{column}"
+            for table in tables.metadata.sorted_tables
+            for row in connection.execute(select(table)).mappings()
+            for column, value in row.items()
+            if address in str(value)
+        } - {"history.fields", "message.key", "person_form.form", "message.fields"}
+
+
+@pytest.mark.parametrize("who", [SAM, DANA])
+def test_whoever_takes_another_name_is_the_same_person_in_the_same_pair(database_url: str, who: str) -> None:
+    """The former primary address is listed as an alias; nothing is cancelled, booked or introduced anew."""
+    office = Office(database_url)
+    office.tick()
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.run(DAY)
+    before, mails, events = office.session(), len(office.messages("introduction")), office.messages("event.cancel")
+    new = who.replace("@", ".moreau@")
+    office.persons = {replace(one, email=new).email if e == who else e: one for e, one in office.persons.items()}
+    office.persons[new] = replace(office.persons[new], email=new)
+    pair_id = f"{DANA}>{SAM}".replace(who, new)
+    manager, _, report = pair_id.partition(">")
+    office.pairs = pairs(pair(manager, report))
+    difference = office.store.people.difference(office.persons, office.pairs, [listed(who, new)])
+    assert (difference.joined, difference.left, difference.begun, difference.ended) == ((), (), (), ())
+    apply(office, listed(who, new))
+    assert [one.id for one in office.store.people.pairs().values()] == [pair_id]
+    again = office.store.register.session(before.id)
+    assert again is not None and (again.pair, again.start, again.key) == (pair_id, before.start, before.key)
+    assert office.store.content.latest([pair_id])[pair_id].session == held.id
+    assert StoredIdentities(office.store, office.clock).primary(who) == new
+    assert set(office.store.people.everybody()) == set(office.persons)
+    assert len(office.messages("introduction")) == mails and office.messages("event.cancel") == events
+    placed = office.placed(before.key)
+    assert named_still(office, who) == set(), "only what is told of the past names the person as then"
+    assert placed is not None and placed.ref.calendar == manager and set(placed.answers) <= {report}
+    office.close()
+
+
+def test_two_people_stay_two_people(office: Office) -> None:
+    """Somebody new whose alias is another's primary address that is still in the file takes nobody's place."""
+    apply(office, listed())
+    office.persons |= people(KIM)
+    apply(office, listed())
+    assert {SAM, KIM} <= set(office.store.people.all())
+    assert list(office.store.people.pairs()) == [f"{DANA}>{SAM}"]

@@ -73,7 +73,7 @@ class Roster:
             raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
 
     def _guard(self, read: people_file.People, digest: str) -> None:
-        difference = self._store.people.difference(read.persons, read.pairs)
+        difference = self._store.people.difference(read.persons, read.pairs, read.forms)
         why = objection(difference, self._settings.policy.max_cancels)
         if why:
             name = Path(self._settings.people).name

@@ -103,7 +103,9 @@ def people(applies: bool, accept: bool, force: bool) -> None:
     listed = read_people(found, utcnow())
     if not (applies or accept):
         with opened() as worker:
-            _show_difference(worker.store.people.difference(listed.persons, listed.pairs), found.policy.max_cancels)
+            _show_difference(
+                worker.store.people.difference(listed.persons, listed.pairs, listed.forms), found.policy.max_cancels
+            )
         return
     worker = build(found, store=store_of(found, seals=False))
     try:

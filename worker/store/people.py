@@ -12,6 +12,7 @@ from worker.store import rows, tables
 from worker.store.base import Database
 from worker.store.forms import replace_listed, stamp
 from worker.store.prepared import Prepared
+from worker.store.renames import find_renames, rename_people
 
 person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
 
@@ -84,17 +85,23 @@ class PeopleRows:
         with self._database.read() as connection:
             return [rows.pair(row) for row in connection.execute(query).mappings()]
 
-    def difference(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair]) -> Difference:
-        """What `apply` would do with this people file."""
-        old_people, old_pairs = self.all(), {k: v for k, v in self.pairs().items() if v.ended is Ended.NO}
-        ended = tuple(sorted(old_pairs.keys() - pairs.keys()))
+    def difference(
+        self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], forms: Collection[KnownForm] = ()
+    ) -> Difference:
+        """What `apply` would do with this people file. Who has another primary address now neither joins nor leaves."""
+        with self._database.read() as connection:
+            renames = find_renames(connection, persons, forms)
+        old_people = {renames.get(email, email) for email in self.all()}
+        alive = [one for one in self.pairs().values() if one.ended is Ended.NO]
+        names = {f"{renames.get(p.manager, p.manager)}>{renames.get(p.report, p.report)}": p.id for p in alive}
+        ended = tuple(sorted(old for new, old in names.items() if new not in pairs))
         return Difference(
-            joined=tuple(sorted(persons.keys() - old_people.keys())),
-            left=tuple(sorted(old_people.keys() - persons.keys())),
-            begun=tuple(sorted(pairs.keys() - old_pairs.keys())),
+            joined=tuple(sorted(persons.keys() - old_people)),
+            left=tuple(sorted(old_people - persons.keys())),
+            begun=tuple(sorted(pairs.keys() - names.keys())),
             ended=ended,
             cancels=self._booked(ended),
-            pairs=len(old_pairs),
+            pairs=len(names),
         )
 
     def _booked(self, pairs: Collection[str]) -> int:
@@ -111,6 +118,7 @@ class PeopleRows:
     ) -> None:
         """Make the people file's word ours. Whoever it no longer names has left; pairs it no longer has are ended."""
         with self._database.write() as connection:
+            rename_people(self._database, connection, find_renames(connection, persons, forms))
             changed = self._persons(connection, persons, now)
             replace_listed(self._database, connection, persons.keys(), forms)
             stamp(self._database, connection)
