@@ -2,8 +2,6 @@
 
 import json
 import re
-import zoneinfo
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,18 +24,6 @@ CASES = Path(__file__).parent / "ical_cases"
 EXPECTED: dict[str, Any] = json.loads((CASES / "expected.json").read_text())
 JANUARY = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC))
 OWNER = "owner@field.example"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def pinned_zones() -> Iterator[None]:
-    """The zones of the tzdata package, whose rules the right values follow, instead of the machine's."""
-    zoneinfo.reset_tzpath(to=())
-    ZoneInfo.clear_cache()
-    yield
-    zoneinfo.reset_tzpath()
-    ZoneInfo.clear_cache()
-
-
 each_case = pytest.mark.parametrize("name", sorted(EXPECTED))
 
 
