@@ -21,7 +21,7 @@ SAMS = f"/team/person/{person_id(f'{DANA}>{SAM}')}"
 def test_the_reports_page_says_what_stands(room: Room) -> None:
     page = text(room.visitor(SAM, Purpose.ME).get("/me"))
     for told in ("You and Dana", "Draft one page on direction", SECRETS[SAM], "What would make this the right place",
-                 "career conversation", "Dana and you can read them, and nobody else"):  # fmt: skip
+                 "career conversation", "shown to Dana and you alone"):  # fmt: skip
         assert told in page, told
     assert SECRETS[KIM] not in page
 
