@@ -6,7 +6,6 @@ It is played once for all of these tests, twelve weeks of it: everything that pe
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +20,7 @@ import pytest
 import vobject  # type: ignore[import-untyped]  # it has no types
 
 from tests.audit import audit, report
+from tests.browser import find_chromium
 from worker import people, settings
 from worker.demo import cast, run
 from worker.demo.contracts import Contracts
@@ -309,9 +309,7 @@ def test_words_of_people_are_only_words(played: Played) -> None:
     assert 'srcdoc="&lt;!DOCTYPE html&gt;' in text
 
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+CHROMIUM = find_chromium()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ just been held, and the mail that asks for its contract lies in the manager's ma
 """
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser import find_chromium
 from tests.pages.rooms import ALEX, LEE
 from tests.worlds import DANA, KIM, OPERATOR, SAM, START, contract, new_store, pair, pairs, person, settings
 from worker.bootstrap import Worker, build
@@ -27,9 +27,7 @@ from worker.embedded import Embedded, mailbox
 from worker.pages.serving import Serving
 from worker.providers import maildir
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+CHROMIUM = find_chromium()
 #: The browser is told where this is; no other machine is asked.
 BASE = "http://longarc.test"
 NOAH = "noah@corp.example"

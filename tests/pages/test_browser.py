@@ -14,7 +14,7 @@ from worker.domain.model import Owner, Standing, State
 from worker.links import Links, Pass, Purpose
 
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: install Debian's package `chromium`"),
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none"),
 ]
 
 
