@@ -2,10 +2,9 @@
 
     python -m tests.crash_child
 
-reads one command a line, and for each forks a process of its own that does the work and dies: by itself, or by SIGKILL
-in the middle of it. So everything is imported once, and each death is a real one. Nothing of the program knows of it:
-what is to be interrupted is wrapped here, from outside.
-"""
+reads one command a line, or a list of them to be done at once, and for each forks a process of its own that does the
+work and dies: by itself, or by SIGKILL in the middle of it. So everything is imported once, and each death is a real
+one. Nothing of the program knows of it: what is to be interrupted is wrapped here, from outside."""
 
 import json
 import os
@@ -187,22 +186,28 @@ def warm_up() -> None:
     office.close()
 
 
+def start(command: dict[str, Any]) -> int:
+    """Fork a process that does what is asked and dies; its number."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            live(command)
+            code = 0
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(code)  # nothing of the process that forked it is to be cleaned up here
+    return child
+
+
 def main() -> None:
     warm_up()
     for line in sys.stdin:
-        command = json.loads(line)
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                live(command)
-                code = 0
-            except Exception:
-                traceback.print_exc()
-            finally:
-                os._exit(code)  # nothing of the process that forked it is to be cleaned up here
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        asked = json.loads(line)
+        children = [start(command) for command in (asked if isinstance(asked, list) else [asked])]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        sys.stdout.write(" ".join(map(str, codes)) + "\n")
         sys.stdout.flush()
 
 

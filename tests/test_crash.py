@@ -62,12 +62,16 @@ class Child:
 
     def do(self, command: dict[str, Any], patience: float = 60) -> int:
         """Have it done; the exit code, negative for a signal."""
+        return self.do_together([command], patience)[0]
+
+    def do_together(self, commands: Sequence[dict[str, Any]], patience: float = 60) -> list[int]:
+        """Have these done at once, each by a process of its own; the exit codes."""
         assert self._running.stdin and self._running.stdout
-        self._running.stdin.write(json.dumps(command) + "\n")
+        self._running.stdin.write(json.dumps(commands) + "\n")
         self._running.stdin.flush()
         ready, _, _ = select.select([self._running.stdout], [], [], patience)
         assert ready, "the process did not end"
-        return int(self._running.stdout.readline())
+        return [int(code) for code in self._running.stdout.readline().split()]
 
     def close(self) -> None:
         assert self._running.stdin and self._running.stdout
