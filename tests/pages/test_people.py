@@ -48,7 +48,8 @@ def test_a_report_may_talk_sooner_and_only_the_manager_reads_why(room: Room) -> 
     assert "Asked for." in text(client.get(answer.headers["Location"]))
     talk = next(one for one in room.sessions() if one.adhoc)
     assert room.office.store.content.trigger(talk.id) == (Trigger.DOUBT, "Somebody wrote to me from <Oslo>")
-    assert talk.urgent
+    opened = room.office.store.register.session(talk.id)
+    assert opened is not None and opened.urgent
     room.office.tick()
     room.office.run(4 * DAY)
     briefs = [mail for mail in room.office.mails("brief") if "Oslo" in texts([mail])]
@@ -140,7 +141,9 @@ def test_a_manager_asks_to_talk_soon(room: Room) -> None:
     client = room.visitor(DANA, Purpose.TEAM)
     send(client, SAMS, f"{SAMS}/talk", trigger="leaving", reason="quillwort")
     talk = next(one for one in room.sessions() if one.adhoc)
-    assert talk.urgent and room.office.store.content.asked_by(talk.id) is Owner.MANAGER
+    opened = room.office.store.register.session(talk.id)
+    assert opened is not None and opened.urgent
+    assert room.office.store.content.asked_by(talk.id) is Owner.MANAGER
     assert send(client, SAMS, f"{SAMS}/talk", trigger="boredom").status_code == 422
     room.office.run(4 * DAY)
     assert "Why you asked for it" in texts(room.office.mails("brief"))
