@@ -240,16 +240,10 @@ class Outbox:
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
 
     def _tell(self, message: Message, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
-        log.log(
-            logging.DEBUG
-            if settlement.progress is Progress.WAITING
-            else logging.INFO,  # tries are counted, not told each
-            "%s %s: %s",
-            message.what.value,
-            message.name or message.event,
-            settlement.progress.value,
-            extra={"action": message.what.value, "key": message.key, "problem": attempt.problem},
-        )
+        level = logging.DEBUG if settlement.progress is Progress.WAITING else logging.INFO  # tries are counted
+        told = (message.what.value, message.name or message.event, settlement.progress.value)
+        extra = {"action": message.what.value, "key": message.key, "problem": attempt.problem}
+        log.log(level, "%s %s: %s", *told, extra=extra)
         if settlement.tell_operator and message.name != "operator_alert":
             what = f"the mail {message.name}" if message.what is What.MAIL else message.what.value
             words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
