@@ -364,7 +364,7 @@ def test_json_lists_every_finding(used: Path) -> None:
 
 
 def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
-    house = House(tmp_path / 'it\'s "here" %20')
+    house = House(tmp_path / 'it\'s "here" %20', first_ports=(0, 0, 0))
     house.furnish()
     assert house.key.stat().st_mode & 0o777 == 0o600
     env: dict[str, str] = {}

@@ -1,10 +1,9 @@
-"""The servers that come with Longarc: quickly there, really working, cleanly gone."""
+"""The servers that come with Longarc: really working, cleanly gone."""
 
 import smtplib
 import socket
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -29,17 +28,14 @@ DRAFT = EventDraft(
 )  # fmt: skip
 
 
-def test_it_starts_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_it_starts_for_many_people_and_leaves_nothing_behind(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    begun = time.monotonic()
     with Embedded(tmp_path, [f"p{number}@example.org" for number in range(50)]) as servers:
-        took = time.monotonic() - begun
         ports = (int(servers.caldav_url.split(":")[2].partition("/")[0]), servers.smtp_port)
         # A connection is left open, as a program that crashed would leave it.
         held = HTTPConnection("127.0.0.1", ports[0], timeout=5)
         held.request("PROPFIND", "/p7@example.org/calendar/", headers={"Depth": "0"})
         assert held.getresponse().status == 207
-    assert took < 2  # a second here, and as much again for a busy machine
     assert set(threading.enumerate()) - before == set()
     for port in ports:
         with socket.socket() as free:

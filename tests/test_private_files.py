@@ -64,7 +64,9 @@ def test_grants(tmp_path: Path) -> None:
 
 
 def test_a_folder_to_try_it_in_and_its_servers(tmp_path: Path) -> None:
-    House(tmp_path / "var").furnish()
+    house = House(tmp_path / "var", first_ports=(0, 0, 0))
+    house.furnish()
+    house.release_ports()
     with Embedded(tmp_path / "var", ["dana@corp.example"], username="longarc", password="guess") as servers:
         deliver(mailbox(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
     calendars = {path for path in tmp_path.rglob("*") if "calendars" in path.parts}

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.worlds import new_store
+from worker.commands.embedding import House
 from worker.store import Store, tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,6 +76,13 @@ def running(*words: str, **env: str) -> Iterator[Running]:
         made.kill()
 
 
+def choose_ports(folder: Path) -> None:
+    """Furnish the folder with ports that no other Longarc on this machine looks for."""
+    house = House(folder, first_ports=(0, 0, 0))
+    house.furnish()
+    house.release_ports()
+
+
 def store_in(folder: Path) -> Store:
     return new_store(f"sqlite:///{folder / 'longarc.db'}", (folder / "key").read_text().strip())
 
@@ -102,6 +110,7 @@ def mails(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
 def test_it_stops_with_what_is_in_flight_finished(tmp_path: Path, number: int) -> None:
+    choose_ports(tmp_path)
     with running("--embedded", str(tmp_path)) as one:
         said = one.until("Longarc runs: ")
         assert "2 workers for 8 people in 6 active pairs" in said
@@ -119,6 +128,7 @@ def test_it_stops_with_what_is_in_flight_finished(tmp_path: Path, number: int) -
 
 
 def test_it_goes_on_where_it_stopped_and_two_share_the_work(tmp_path: Path) -> None:
+    choose_ports(tmp_path)
     with running("--embedded", str(tmp_path)) as one:
         first = one.until(r"example\.com/calendar/")
         one.until("event.create .*: done")

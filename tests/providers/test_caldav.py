@@ -21,7 +21,16 @@ from hypothesis import strategies as st
 from icalendar import Calendar
 
 from tests.providers.conftest import CalDavHands, Watched
-from tests.providers.contract import WINDOW, CalendarContract, at, days, draft, span
+from tests.providers.contract import (
+    WINDOW,
+    CalendarContract,
+    GuestDeletionContract,
+    GuestMoveContract,
+    at,
+    days,
+    draft,
+    span,
+)
 from worker.bootstrap import set_up_logging
 from worker.domain.model import Answer, EventRef, Guest, Show, Span
 from worker.embedded import Embedded
@@ -69,7 +78,7 @@ def hands(server: Embedded) -> Iterator[CalDavHands]:
     made.close()
 
 
-class TestWithCopies(CalendarContract):
+class TestWithCopies(CalendarContract, GuestDeletionContract, GuestMoveContract):
     """Radicale delivers no invitations, so that we do."""
 
     remembers_cancelled = False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.google import Google, GoogleHands
-from tests.providers.contract import WINDOW, CalendarContract, Hands, MailerContract, draft, span
+from tests.providers.contract import WINDOW, CalendarContract, GuestDeletionContract, Hands, MailerContract, draft, span
 from tests.worlds import KEY
 from worker.domain.model import Address, Answer
 from worker.providers import gmail, google
@@ -53,17 +53,15 @@ def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
     calendar.close()
 
 
-class TestDelegated(CalendarContract):
+class TestDelegated(CalendarContract, GuestDeletionContract):
     """A service account that acts as everybody."""
 
-    guests_can_move = False
     hand_moves_ask_anew = False
 
 
-class TestAliasesOfThePeopleFile(CalendarContract):
+class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
     """Google shows everybody under another address than the one they are invited by; the people file knows both."""
 
-    guests_can_move = False
     hand_moves_ask_anew = False
 
     @pytest.fixture
@@ -94,10 +92,9 @@ class Aliased(GoogleHands):
         return address
 
 
-class TestAliasesThatNobodyTold(CalendarContract):
+class TestAliasesThatNobodyTold(CalendarContract, GuestDeletionContract):
     """The same, and nobody says so: the form is learned from the answer to our own invitation."""
 
-    guests_can_move = False
     hand_moves_ask_anew = False
 
     @pytest.fixture
@@ -143,10 +140,9 @@ def own_account(double: Google, tmp_path: Path) -> dict[str, Any]:
     return {**double.section, **folder, "client_id": client, "password": secret}
 
 
-class TestConnected(CalendarContract):
+class TestConnected(CalendarContract, GuestDeletionContract):
     """Each person's own account."""
 
-    guests_can_move = False
     hand_moves_ask_anew = False
 
     @pytest.fixture

@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.providers.contract import WINDOW, CalendarContract, MailerContract, at, draft, letter, span
+from tests.providers.contract import (
+    WINDOW,
+    CalendarContract,
+    GuestDeletionContract,
+    GuestMoveContract,
+    MailerContract,
+    at,
+    draft,
+    letter,
+    span,
+)
 from worker.domain.model import Address, Answer, Show, Span
 from worker.errors import Conflict, Unavailable
 from worker.providers import base
@@ -90,7 +100,7 @@ def hands(provider: MemoryCalendar) -> MemoryHands:
     return MemoryHands(provider)
 
 
-class TestMemoryCalendar(CalendarContract):
+class TestMemoryCalendar(CalendarContract, GuestDeletionContract, GuestMoveContract):
     """All promises, all powers."""
 
 

@@ -42,16 +42,12 @@ class TestOutlookCalendar(CalendarContract):
     """Everything a calendar promises. Who organizes nothing is read by getSchedule."""
 
     remembers_cancelled = False  # what becomes of a transaction id after its event is gone, nobody promises
-    tells_guest_deletes = False
-    guests_can_move = False
 
 
 class TestOutlookOrganizers(CalendarContract):
     """The same, where everybody organizes something: their time is read from their calendars."""
 
     remembers_cancelled = False
-    tells_guest_deletes = False
-    guests_can_move = False
 
     @pytest.fixture
     def provider(self, double: Double, hands: Hands) -> Iterator[OutlookCalendar]:

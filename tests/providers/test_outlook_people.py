@@ -80,8 +80,6 @@ class TestOutlookNames(CalendarContract):
     """Everything a calendar promises, where nobody is called by the address that was invited."""
 
     remembers_cancelled = False
-    tells_guest_deletes = False
-    guests_can_move = False
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 CONFIG, PEOPLE, KEY = "longarc.toml", "people.csv", "key"
-#: The first ports that are tried; then those after them.
-CALDAV_PORT, SMTP_PORT, PAGES_PORT, TRIED = 5232, 2525, 8030, 50
+#: The first ports that are tried for calendars, mail and pages; then those after them.
+FIRST_PORTS, TRIED = (5232, 2525, 8030), 50
 _HOST = "127.0.0.1"
 
 _SETTINGS = """\
@@ -61,6 +61,8 @@ class House:
     """A folder that everything is in."""
 
     folder: Path
+    #: Where the search for free ports begins: calendars, mail, pages. 0 takes any free port.
+    first_ports: tuple[int, int, int] = FIRST_PORTS
     #: Keeps the ports that were just chosen from everybody else until the servers take them.
     _kept: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
 
@@ -88,18 +90,19 @@ class House:
         from sqlalchemy import URL
 
         database = URL.create("sqlite", database=str(self.folder / "longarc.db"))
+        caldav, smtp, pages = (self._keep_free(port) for port in self.first_ports)
         return _SETTINGS.format(
             config=self.config,
             key=self.key,
             database=json.dumps(database.render_as_string(), ensure_ascii=False),
-            caldav=self._keep_free(CALDAV_PORT),
-            smtp=self._keep_free(SMTP_PORT),
-            pages=self._keep_free(PAGES_PORT),
+            caldav=caldav,
+            smtp=smtp,
+            pages=pages,
         )
 
     def _keep_free(self, first: int) -> int:
         """A port that nobody listens on, the first one if possible."""
-        for port in range(first, first + TRIED):
+        for port in range(first, first + TRIED) if first else [0]:
             trying = socket.socket()
             trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -109,8 +112,12 @@ class House:
                 trying.close()
                 continue
             self._kept.callback(trying.close)
-            return port
+            return int(trying.getsockname()[1])
         raise LongarcError(f"No port from {first} to {first + TRIED - 1} is free. Write one into the settings.")
+
+    def release_ports(self) -> None:
+        """Leave the ports that were just chosen to the servers."""
+        self._kept.close()
 
     def take_in(self, env: MutableMapping[str, str]) -> None:
         """Have this process, and whatever it starts, use these settings and this key."""
@@ -135,7 +142,7 @@ class House:
         for noisy in ("mail.log", "waitress"):  # they tell of each connection
             logging.getLogger(noisy).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
-        self._kept.close()
+        self.release_ports()
         with Embedded(self.folder, list(zones), calendars, mail, zones=zones) as servers:
             yield servers
 
