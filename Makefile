@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
 
-.PHONY: setup demo run test lint proof bench messages clean
+.PHONY: setup demo run test lint proof bench constraints messages clean
 
 setup: .venv/.ready
 
@@ -32,6 +32,9 @@ proof: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+constraints: setup
+	$(BIN)/python -m tools.release_files
 
 messages: setup
 	$(BIN)/pybabel extract -F config/babel.cfg -k N_ -k NN_:1,2 --no-location --omit-header -o templates/locale/longarc.pot .

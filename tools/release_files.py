@@ -1,0 +1,100 @@
+"""What a release needs to know of its dependencies: `constraints-hashes.txt` and `docs/licences.md`.
+
+Both name what Longarc installs for its users (with the extras `embedded` and `redis`, and all that these need), for
+every platform and Python, at the versions of `constraints.txt`. `make constraints` writes them.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = ("embedded", "redis")
+CONSTRAINTS, HASHES, LICENCES = "constraints.txt", "constraints-hashes.txt", "docs/licences.md"
+
+_HASHES_HEAD = """\
+# Written by `make constraints` from pyproject.toml and constraints.txt. For a release:
+#   pip install --require-hashes -r constraints-hashes.txt
+"""
+_LICENCES_HEAD = """\
+# Licences of what Longarc installs
+
+Written by `make constraints`: each package that Longarc needs to run, with the extras `embedded` and `redis`, and the
+licence that the package itself states.
+
+| package | version | licence |
+|---|---|---|
+"""
+_CLASSIFIER = "License ::"
+_MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
+
+
+def lock_with_hashes() -> str:
+    """The pinned runtime dependencies, each with the hashes of all files of its version, without any address."""
+    wanted = ["pip", "compile", "pyproject.toml", "--constraint", CONSTRAINTS, "--universal", "--generate-hashes"]
+    quiet = ["--quiet", "--no-config", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    return _HASHES_HEAD + _run_uv(*wanted, *quiet, *(f"--extra={extra}" for extra in EXTRAS))
+
+
+def list_licences(lock: str) -> str:
+    """A table of the packages in the lock with the licence that each states. Installs them to read it."""
+    with tempfile.TemporaryDirectory() as folder:
+        everywhere = Path(folder, "lock.txt")
+        # Without markers: what only another platform or Python needs has a licence as well.
+        everywhere.write_text("".join(f"{_without_marker(line)}\n" for line in lock.splitlines()), encoding="utf-8")
+        target = Path(folder, "packages")
+        install = ["pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes"]
+        _run_uv(*install, "--target", str(target), "--requirements", str(everywhere))
+        return _LICENCES_HEAD + "".join(_rows(distributions(path=[str(target)])))
+
+
+def _rows(packages: Iterable[Distribution]) -> list[str]:
+    return sorted(f"| {canonicalize_name(one.name)} | {one.version} | {read_licence(one)} |\n" for one in packages)
+
+
+def read_licence(package: Distribution) -> str:
+    """The licence that a package states: as an expression, in its classifiers, in a line, or by the text of a file."""
+
+    def read_all(field: str) -> list[str]:
+        return package.metadata.get_all(field) or []
+
+    paths = [one.split(" :: ") for one in read_all("Classifier") if one.startswith(_CLASSIFIER)]
+    classifiers = "; ".join(path[-1] for path in paths if path[-1] != "OSI Approved")
+    first_lines = [one.strip().splitlines()[0] for one in read_all("License") if one.strip()]
+    candidates = [*read_all("License-Expression"), classifiers, *first_lines, _recognize_text(package), "not stated"]
+    return next(filter(None, candidates))
+
+
+def _recognize_text(package: Distribution) -> str:
+    """MIT where a licence file of the package holds that licence's text, or empty."""
+    files = [one for one in package.files or [] if "license" in one.name.lower()]
+    return "MIT (by its text)" if any(_MIT_TEXT in " ".join(one.read_text().split()) for one in files) else ""
+
+
+def _without_marker(line: str) -> str:
+    requirement, semicolon, _ = line.partition(" ; ")
+    return f"{requirement} \\" if semicolon else line
+
+
+def _run_uv(*words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "uv", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"uv {words[0]} {words[1]} failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def main() -> None:
+    """Write both files."""
+    lock = lock_with_hashes()
+    (ROOT / HASHES).write_text(lock, encoding="utf-8")
+    (ROOT / LICENCES).write_text(list_licences(lock), encoding="utf-8")
+    sys.stdout.write(f"Wrote {HASHES} and {LICENCES}.\n")
+
+
+if __name__ == "__main__":
+    main()
