@@ -64,8 +64,8 @@ def test_a_service_out_of_order_is_told_by_what_the_database_knows(caplog: LogCa
     """Whichever process found it out: each tells the same."""
     outages = Outages()
     for attempts in range(1, 60):
-        outages.compare({"caldav": Unreachable(60, attempts, "It can't be reached.")}, START + attempts * MINUTE)
-    outages.compare({}, START + 60 * MINUTE)
+        outages.compare({"caldav": Unreachable(60, attempts, "It can't be reached.")}, {}, START + attempts * MINUTE)
+    outages.compare({}, {}, START + 60 * MINUTE)
     begun = "The calendar service caldav is out of order: 60 calendars can't be read. It can't be reached."
     assert lines(caplog) == [
         f"{begun} It is tried again until it works.",
@@ -101,6 +101,35 @@ def test_a_mail_that_could_not_leave_says_why_and_when_it_is_tried_again(office:
     (one,) = status(office.store, office.clock())["tried_again"]
     assert (one["message"], one["count"], one["why"]) == ("introduction", 2, "The mail server does not answer.")
     assert one["again"] > office.clock()
+
+
+def test_an_outage_of_mail_is_one_line_at_its_start_and_one_at_its_end(
+    office: Office, caplog: LogCaptureFixture
+) -> None:
+    """While one of the mails is in somebody's hands it is not over."""
+    outages = Outages()
+
+    def compare(count: int) -> None:
+        unsent = office.store.outbox.unsent("memory")
+        assert sum(one.mails for one in unsent.values()) == count
+        outages.compare({}, unsent, office.clock())
+
+    office.mailer.fail = Fails(lambda: Unavailable("The mail server does not answer."), "send")
+    office.tick()
+    office.store.outbox.alert("calendar", "The calendar refused a write.", office.clock(), "ops@corp.example")
+    office.tick()
+    compare(3)
+    office.clock.move_to(office.clock() + 5 * MINUTE)
+    office.store.outbox.claim(office.clock(), "another", office.clock() + MINUTE, 50)
+    compare(3)
+    office.mailer.fail = None
+    office.run(HOUR)
+    compare(0)
+    why = "3 mails could not leave. The mail server does not answer."
+    assert lines(caplog) == [
+        f"Sending mail by memory is out of order: {why} It is tried again until it works.",
+        "Sending mail by memory works again, after 65 minutes and 1 failed attempts.",
+    ]
 
 
 def test_a_database_that_goes_in_the_middle_makes_no_dead_letter(database_url: str, monkeypatch: MonkeyPatch) -> None:

@@ -13,11 +13,12 @@ from worker.clock import Clock
 from worker.errors import first_line
 from worker.store.base import database_outage
 from worker.store.calendars import Unreachable
+from worker.store.outbox import Unsent
 
 log = logging.getLogger(__name__)
 
 DATABASE, QUEUE = "The database", "The queue"
-_SERVICE = "The calendar service "
+_CALENDARS, _MAIL = "The calendar service ", "Sending mail by "
 EVERY = timedelta(hours=1)
 
 
@@ -60,14 +61,19 @@ class Outages:
             told = (what, minutes, outage.count)
             log.warning("%s works again, after %d minutes and %d failed attempts.", *told, extra=_ENDS)
 
-    def compare(self, unreachable: Mapping[str, Unreachable], now: datetime) -> None:
+    def compare(self, unreachable: Mapping[str, Unreachable], unsent: Mapping[str, Unsent], now: datetime) -> None:
         """Bring what is told of services in line with what the database knows, whichever process found it out."""
-        known = {f"{_SERVICE}{name}": one for name, one in unreachable.items()}
-        for what, one in known.items():
-            people = "1 calendar" if one.calendars == 1 else f"{one.calendars:,} calendars"
-            self.fail(what, f"{people} can't be read. {first_line(Exception(one.problem))}", now, one.failures)
+        known: dict[str, tuple[str, str, int]] = {}
+        for name, one in unreachable.items():
+            calendars = "1 calendar" if one.calendars == 1 else f"{one.calendars:,} calendars"
+            known[_CALENDARS + name] = f"{calendars} can't be read.", one.problem, one.failures
+        for name, mail in unsent.items():
+            mails = "1 mail" if mail.mails == 1 else f"{mail.mails:,} mails"
+            known[_MAIL + name] = f"{mails} could not leave.", mail.problem, mail.attempts
+        for what, (stopped, problem, failures) in known.items():
+            self.fail(what, f"{stopped} {first_line(Exception(problem))}", now, failures)
         for what in list(self._lasting):
-            if what.startswith(_SERVICE) and what not in known:
+            if what.startswith((_CALENDARS, _MAIL)) and what not in known:
                 self.end(what, now)
 
 

@@ -121,7 +121,8 @@ def tick() -> None:
 
 
 def _tick(mine: Worker) -> None:
-    outages.compare(mine.store.calendars.failing(), mine.clock())
+    unsent = mine.store.outbox.unsent(mine.settings.mail.operator_by)
+    outages.compare(mine.store.calendars.failing(), unsent, mine.clock())
     try:
         mine.import_people()
     except RosterHeld as held:  # the operator is asked once

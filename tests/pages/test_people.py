@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.pages.rooms import ALEX, LEE, SECRETS, Room, fill, send, text
-from tests.worlds import DANA, DAY, HOUR, KIM, SAM, WEEK, span, texts
+from tests.worlds import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
 from worker.domain.model import Format, Owner, Standing, State, Trigger
+from worker.errors import Unavailable
 from worker.links import Purpose
 from worker.pages.team import person_id
+from worker.store.heartbeats import Heartbeat
 
 SAMS = f"/team/person/{person_id(f'{DANA}>{SAM}')}"
 
@@ -296,6 +298,21 @@ def test_the_operator_sees_whether_it_works_and_groups_of_five(room: Room) -> No
     assert "4 pairs are in smaller groups and counted nowhere" in page
     for name in (*SECRETS.values(), "Sam", "Kim", "zephyrine", ">"):
         assert name not in page, name
+
+
+def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: Room) -> None:
+    office = room.office
+    assert "None is at work" in text(room.operator().get("/status"))
+    office.calendar.fail = Fails(lambda: Unavailable("It does not answer."), "changes")
+    office.run(DAY)
+    now = office.clock()
+    for host, seen_at in (("one.corp.example", now), ("two.corp.example", now - 10 * MINUTE)):
+        office.store.heartbeats.beat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
+    page = text(room.operator().get("/status"))
+    assert "at work 1" in page and "None is at work" not in page
+    assert "two.corp.example (4711): not heard of since" in page
+    assert f"{DANA}: not read since" in page and "It does not answer." in page
+    assert "Nothing needs a person" not in page
 
 
 def test_nothing_but_the_operators_page_is_reached_from_it(room: Room) -> None:

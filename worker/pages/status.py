@@ -1,6 +1,7 @@
 """The operator's page: whether it works, and coverage in groups. No pair, no person's conversations, no contract.
 
-What stands here are counts, the addresses of calendars that can't be read, and what the operator was told by mail.
+What stands here are counts, the machines of the workers, the addresses of calendars that can't be read, and what the
+operator was told by mail.
 """
 
 from collections import Counter
@@ -36,6 +37,8 @@ def show() -> Response:
         "to": visit().person,
         "token": visit().token,
         "health": health,
+        "living": [one for one in health["workers"] if one["lives"]],
+        "silent": [one for one in health["workers"] if not one["lives"]],
         "troubled": _counted(health["troubled"]),
         "owed": len(health["owed"]),
         "unplaceable": len(health["unplaceable"]),

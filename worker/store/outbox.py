@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 #: Reading the calendar wakes the pair by itself when it tells anything; else it is planned again after so long.
 AFTER_READING = timedelta(minutes=5)
 
-message, event = tables.message, tables.event
+message, event, pair, person = tables.message, tables.event, tables.pair, tables.person
 
 _earlier = message.alias("earlier")
 #: Of the changes of one event only the oldest is ever in somebody's hands.
@@ -88,6 +88,24 @@ _ONLY_OURS = Prepared(
         sequence=bindparam("revision"),
     )
 )
+_MAILER: Any = func.coalesce(person.c.mail, bindparam("operator_by"))
+_UNSENT = Prepared(
+    select(_MAILER.label("mailer"), func.count(), func.max(message.c.attempts), func.min(message.c.problem))
+    .select_from(
+        message.outerjoin(pair, pair.c.id == message.c.pair).outerjoin(person, person.c.email == pair.c.manager)
+    )
+    .where(message.c.due_at.is_not(None), message.c.what == What.MAIL.value, message.c.problem.is_not(None))
+    .group_by("mailer")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Of one mail service: how many mails failed and are tried again, how often the worst was tried, and why."""
+
+    mails: int
+    attempts: int
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +223,11 @@ class OutboxRows:
         query = select(message.c.progress, func.count()).group_by(message.c.progress)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    def unsent(self, operator_by: str) -> dict[str, Unsent]:
+        """The mails that failed and are tried again, by mail service; `operator_by` is the one of the operator."""
+        with self._database.read() as connection:
+            return {name: Unsent(*rest) for name, *rest in _UNSENT.tuples(connection, operator_by=operator_by)}
 
     def troubled(self) -> list[Mapping[str, Any]]:
         """Messages a human should know of: uncertain, refused, or tried again and again."""
