@@ -463,6 +463,7 @@ def test_held_and_not_held(desk: Desk) -> None:
     assert "future" in desk.refused("held", desk.sessions()[-1].id, "--at", wall(utcnow() + 9 * DAY))
     desk.told("not-held", session)
     assert desk.session(session).state is State.DEFERRED
+    assert "recorded already" in desk.told("not-held", session)
 
 
 def test_retry_lifts_a_suspension(desk: Desk) -> None:

@@ -259,6 +259,16 @@ def test_what_would_seal_with_another_key_is_refused_before_anything_begins(desk
     desk.told(*asked)
 
 
+def test_with_another_key_a_talk_that_was_asked_for_is_one_clear_line_away(desk: Desk) -> None:
+    """What plans a talk soon opens how soon it has to be: whoever gave another key hears which one to add."""
+    desk.told("talk", SAM, "--trigger", "doubt")
+    desk.env["LONGARC_KEY"] = Fernet.generate_key().decode()
+    said = desk.refused("plan")
+    assert said.splitlines() == [said] and "can't be opened with the keys given. Add the key" in said
+    desk.env["LONGARC_KEY"] += f",{KEY}"
+    desk.told("plan")
+
+
 def test_keys_are_changed_without_losing_a_word(desk: Desk) -> None:
     session, new = just_held(desk), desk.told("key").strip()
     desk.told(*RECORD, session, contract_file(desk), "--yes")

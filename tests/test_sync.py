@@ -1,6 +1,8 @@
 """Reading calendars: what people did there becomes rows, and what can't be believed changes nothing."""
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -169,6 +171,40 @@ def test_a_calendar_that_reads_empty_is_refused_and_told_once(database_url: str)
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and manager in texts([alert])
     office.close()
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_an_event_of_ours_that_can_t_be_read_keeps_its_place_and_is_told(office: Office, is_full: bool) -> None:
+    """It was not deleted: nothing is owed and no second event is made. The operator hears of it once a day."""
+    session = booked(office)
+    key, stood = session.key, office.placed(session.key)
+    assert stood is not None
+    office.worker.services.use(calendars={SERVICE: Unreadable(office.calendar, key, is_full)})
+    for _ in range(3):
+        office.store.calendars.hint([DANA], office.clock())
+        office.run(HOUR)
+    assert office.placed(key) == stood and office.session() == session
+    (alert,) = office.mails("operator_alert")
+    told = " ".join(texts([alert]).split())
+    assert f"{DANA} holds events of ours that can't be read any more ({stood.span.start:%Y-%m-%d %H:%M} UTC)" in told
+
+
+class Unreadable:
+    """A calendar on which one event of ours is there and can't be read."""
+
+    def __init__(self, calendar: MemoryCalendar, key: str, is_full: bool) -> None:
+        self._calendar = calendar
+        self._key = key
+        self._is_full = is_full
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._calendar, name)
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        told = self._calendar.changes(calendar, None if self._is_full else cursor, window)
+        event = self._calendar.find(calendar, self._key)
+        unread = (event.ref.id,) if event else ()
+        return replace(told, events=tuple(one for one in told.events if one.key != self._key), unread=unread)
 
 
 def test_a_dead_cursor_loses_nothing(office: Office) -> None:

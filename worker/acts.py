@@ -65,9 +65,18 @@ class Acts:
 
     # --- sessions ---
 
-    def not_held(self, session_id: str) -> None:
-        """It did not take place; it is owed."""
-        self._on_session(session_id, acts.not_held)
+    def not_held(self, session_id: str) -> bool:
+        """It did not take place; it is owed. False when that is recorded already, and nothing else happens."""
+        repeated: list[str] = []
+
+        def act(p: Planning, session: Session) -> None:
+            if acts.is_missed(p, session):
+                repeated.append(session.id)
+            else:
+                acts.not_held(p, session)
+
+        self._on_session(session_id, act)
+        return not repeated
 
     def held(self, session_id: str, end: datetime | None = None) -> None:
         """It took place; `end` when it was not at its time."""

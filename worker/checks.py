@@ -21,7 +21,7 @@ from worker.identities import listed_identities
 from worker.people import People
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.roster import read_people
-from worker.seal import Seal, new_key
+from worker.seal import OTHER_KEY, Seal, new_key
 from worker.settings import Settings, load
 from worker.store import Store
 from worker.store.base import DatabaseUnreachable, shown
@@ -194,10 +194,7 @@ def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int
             try:
                 seal.open(piece)
             except WrongKey:
-                raise WrongKey(
-                    f"A sealed {kind} can't be opened with the keys given. "
-                    "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
-                ) from None
+                raise WrongKey(f"A sealed {kind} can't be opened with the keys given. {OTHER_KEY}") from None
             count += 1
     return count
 

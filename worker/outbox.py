@@ -44,6 +44,7 @@ from worker.providers.identities import Identities
 from worker.store import Store
 from worker.store.base import database_outage
 from worker.store.outbox import Claimed, Ending
+from worker.suspensions import SUSPENDED, describe_revoked
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,6 @@ LEASE = timedelta(minutes=5)
 BATCH = 50
 #: What was read for a batch is read again after this long: performing takes time, and mails have to be true.
 CURRENT = timedelta(seconds=15)
-SUSPENDED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +236,7 @@ class Outbox:
         now = self._clock()
         if message.what is What.MAIL or self._store.people.suspend(who, now + SUSPENDED):
             words = f"The grant to act for {who} is gone: {error}"
+            words = words if message.what is What.MAIL else describe_revoked(who, error)
             self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
 

@@ -11,6 +11,9 @@ from worker.errors import WrongKey
 
 #: Sealed texts are as long as this or a double of it, in bytes.
 STEP = 1024
+#: What to do when something was sealed with a key that we don't have.
+OTHER_KEY = "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
+_CLOSED = f"Something sealed can't be opened with the keys given. {OTHER_KEY}"
 _NO_KEY = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
 
 
@@ -40,7 +43,7 @@ class Seal:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise WrongKey from None
+            raise WrongKey(_CLOSED) from None
 
     def close_padded(self, text: str) -> bytes:
         """JSON or other text that may end in spaces, sealed so that its length tells little."""
@@ -51,7 +54,7 @@ class Seal:
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
-            raise WrongKey from None
+            raise WrongKey(_CLOSED) from None
 
 
 class NoSeal(Seal):

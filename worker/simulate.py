@@ -6,7 +6,7 @@ byte.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,8 +35,6 @@ SERVICE = "memory"
 TOLD = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
 
 Line = dict[str, Any]
-#: Whose calendars an occurrence (its UID, its start) has been put on.
-Placements = dict[tuple[str, datetime], set[Address]]
 
 
 class Humans(Protocol):
@@ -220,12 +218,12 @@ def load_calendars(
     """Put each `<email>.ics` of the folder on that person's calendar; how many events that were. Whole days and times
     without a zone are taken in the person's own.
 
-    A meeting that lies in the files of several people is put there once. Raises Problems for files that can't be read
+    A meeting that lies in the files of several people is put there once, and counts for each of them as their own file
+    says. Raises Problems for files that can't be read
     and for files of people who aren't in the people file. Those of people who are `elsewhere` are passed over.
     """
     problems: list[Problem] = []
-    there: Placements = {}
-    count = 0
+    exports: dict[Address, _Export] = {}
     files = sorted(file for file in folder.iterdir() if file.suffix.casefold() == ".ics")
     if not files:
         remedy = "Name each calendar as its owner: `name@example.com.ics`."
@@ -238,41 +236,73 @@ def load_calendars(
             problems.append(Problem(str(file), "Nobody of that address is in the people file.", "Rename or remove it."))
             continue
         try:
-            for event in _read(file, persons[owner], window):
-                count += _put(event, owner, calendar, there)
+            _read(file, persons[owner], window, exports.setdefault(owner, _Export()))
         except (ValueError, LookupError, OSError, ProviderError) as error:
             what = error.strerror if isinstance(error, OSError) else error
             problems.append(Problem(str(file), f"It can't be read: {what}", "Export it again as iCalendar (RFC 5545)."))
     if problems:
         raise Problems(problems)
-    return count
+    meetings: dict[tuple[str, datetime], dict[Address, Event]] = {}
+    for owner, export in exports.items():
+        for event in export.events:
+            meetings.setdefault((_uid(event), event.span.start), {}).setdefault(owner, event)
+    for (uid, _), held in meetings.items():
+        _put(held, {who for who, export in exports.items() if uid in export.uids}, calendar)
+    return len(meetings)
 
 
-def _read(file: Path, owner: Person, window: Span) -> Iterator[Event]:
-    """What takes time in a file, as its owner sees it; what can't be read takes all the time that it may take."""
+@dataclass(slots=True)
+class _Export:
+    """What somebody's own file tells: what takes time, and the UIDs of all that it holds."""
+
+    events: list[Event] = field(default_factory=list)
+    uids: set[str] = field(default_factory=set)
+
+
+def _read(file: Path, owner: Person, window: Span, export: _Export) -> None:
+    """Add what a file holds, as its owner sees it; what can't be read takes all the time that it may take."""
     from worker.providers import icalparser
     from worker.providers.icalreader import read_calendar
 
     parsed = icalparser.parse(icalparser.decode(file.read_bytes()), file.name)
-    first = next((str(event["UID"]) for event in parsed.walk("VEVENT") if "UID" in event), file.name)
+    uids = [str(event["UID"]).strip() for event in parsed.walk("VEVENT") if "UID" in event]
+    export.uids.update(uids)
+    first = next(iter(uids), file.name)
     reading = read_calendar(parsed, EventRef(owner.email, first, ""), ZoneInfo(owner.zone), window)
-    for event in reading.events:
-        if event.show is not None and not event.cancelled:
-            yield event
+    export.events += [event for event in reading.events if event.show is not None and not event.cancelled]
     for span, mark in reading.unknown:
         if span.overlaps(window):
             shown = Span(max(span.start, window.start), min(span.end, window.end))
-            yield Event(ref=EventRef(owner.email, f"{file.name} {mark}", ""), span=shown)
+            export.events.append(Event(ref=EventRef(owner.email, f"{file.name} {mark}", ""), span=shown))
 
 
-def _put(event: Event, owner: Address, calendar: MemoryCalendar, there: Placements) -> bool:
-    """Put it on the calendars of all whom it names; False when another's file has brought it already."""
-    seen = there.setdefault((event.series or event.ref.id, event.span.start), set())
-    if owner in seen:
-        return False
-    organizer = event.organizer or owner
-    answers = dict(event.answers) if owner in (organizer, *event.answers) else {**event.answers, owner: Answer.ACCEPTED}
-    seen |= {organizer, *answers}
+def _uid(event: Event) -> str:
+    """What a meeting is called in every file."""
+    return event.series or event.ref.id
+
+
+def _put(held: Mapping[Address, Event], knowing: Collection[Address], calendar: MemoryCalendar) -> None:
+    """Put a meeting on the calendars of all whom it names.
+
+    `held`: the meeting as those see it for whom it takes time, each by their own file; for the others who are `knowing`
+    it takes none, since their own files hold it otherwise. Of anybody else the organizer's file is believed; without
+    that, nobody counts as away whom one of them expects.
+    """
+    owner = next((who for who, event in held.items() if event.organizer == who), "")
+    sources = [held[owner]] if owner else [*held.values()]
+    owner = owner or next(iter(held))
+    event = held[owner]
+    answers: dict[Address, Answer] = {}
+    for source in sources:
+        for who, answer in source.answers.items():
+            if answers.get(who, Answer.DECLINED) is Answer.DECLINED:
+                answers[who] = answer
+    answers |= {who: one.answers.get(who, Answer.ACCEPTED) for who, one in held.items()}
+    named, organizer = {*answers, event.organizer}, event.organizer or owner
+    answers |= {who: Answer.DECLINED for who in knowing if who in named and who not in held}
+    if answers.get(organizer) is Answer.DECLINED:
+        organizer = owner
+    answers.pop(organizer, None)
     calendar.add(
         owner,
         event.span,
@@ -282,7 +312,6 @@ def _put(event: Event, owner: Address, calendar: MemoryCalendar, there: Placemen
         organizer=organizer,
         attendees=answers,
     )
-    return True
 
 
 # --- a whole run ---

@@ -176,6 +176,8 @@ class Sweep:
             answers = provider.free_busy(emails, window)
             unavailable.update(who for who, one in answers.items() if one.temporary)
             found.update({who: one for who, one in answers.items() if not one.temporary})
+            for why in sorted({one.reason for one in answers.values() if one.temporary}):
+                log.warning("free/busy failed: %s", why, extra={"action": "free_busy_failed"})
         except (Transient, AuthRevoked) as error:
             log.warning("free/busy failed: %s", error, extra={"action": "free_busy_failed"})
             unavailable.update(emails)

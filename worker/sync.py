@@ -19,6 +19,7 @@ from worker.providers.identities import Identities
 from worker.store import Store
 from worker.store.base import database_outage
 from worker.store.calendars import Known, Look, Reading
+from worker.suspensions import SUSPENDED, describe_revoked
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,6 @@ LEASE = timedelta(minutes=10)
 AFTER_FAILURE = timedelta(minutes=5)
 AFTER_PUZZLE = timedelta(hours=1)
 SOON = timedelta(minutes=1)
-SUSPENDED = timedelta(hours=1)
 #: A calendar on which so many of our events stood, and which now shows none, is not believed.
 SUSPICIOUS = 5
 
@@ -100,6 +100,7 @@ class Sync:
         self._learn(changes, known)
         changes = resolve_changes(changes, self._identities)
         reading = read(changes, known, look.address, now, distrusted=look.cursor is None)
+        self._tell_unread(look, changes, known, now)
         size = len(changes.events) if changes.full else None
         upto = cursor if reading.early else changes.cursor
         self._store.calendars.save(look, holder, reading, upto, size=size, now=now)
@@ -113,6 +114,17 @@ class Sync:
             report = invited.get(known.pairs[before.key]) if before else None
             if before and report:
                 learn_from_reading(event, report, before, self._identities)
+
+    def _tell_unread(self, look: Look, changes: Changes, known: Known, now: datetime) -> None:
+        """Tell the operator, once a day, that events of ours can't be read any more."""
+        unread = sorted(old.span.start for old in known.placed.values() if old.ref.id in changes.unread)
+        if unread:
+            when = ", ".join(f"{start:%Y-%m-%d %H:%M} UTC" for start in unread)
+            words = (
+                f"The calendar of {look.address} holds events of ours that can't be read any more ({when}). They are "
+                "taken to stand as they did. Open them in a calendar program and save them again, or delete them."
+            )
+            self._store.outbox.alert(f"unread:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
 
     def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
         # of an outage each failure is counted, and the outage is told as one (`outages`)
@@ -132,10 +144,7 @@ class Sync:
     def _revoked(self, look: Look, holder: str, error: AuthRevoked, now: datetime) -> None:
         """A revoked grant pauses the person and tells the operator once."""
         if self._store.people.suspend(look.address, now + SUSPENDED):
-            words = (
-                f"The grant to act for {look.address} is gone: {error} Nothing is booked for this person until then. "
-                f"It is tried again in an hour; once it is mended, `longarc retry {look.address}` tries it at once."
-            )
+            words = describe_revoked(look.address, error)
             self._store.outbox.alert(f"revoked:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
         self._store.calendars.fail(look, holder, now + SUSPENDED, str(error), now)
 
@@ -169,7 +178,7 @@ def read(changes: Changes, known: Known, organizer: Address, now: datetime, *, d
     moved = [(new, known.placed[new.key]) for new, _ in placed]
     wake = {known.pairs[new.key] for new, old in moved if distrusted or _matters(new, old)}
     meetings = [(event, known.reports[who]) for event, who in _one_on_ones(changes, organizer, known)]
-    voided = {event.series for event in changes.events if event.series} | vanished
+    voided = ({event.series for event in changes.events if event.series} | vanished) - set(changes.unread)
     return Reading(
         placed=placed,
         wake=wake | {pair for _, pair in meetings},
@@ -188,6 +197,8 @@ def _stray(event: Event, known: Known, organizer: Address, now: datetime) -> boo
 
 
 def _as_seen(old: Placed, event: Event | None, changes: Changes, vanished: set[str], inside: Span) -> Placed:
+    if old.ref.id in changes.unread:
+        return old  # it is there, nobody can tell how
     if event is not None:
         return replace(
             old,

@@ -280,6 +280,20 @@ def test_we_did_not_meet(room: Room) -> None:
     assert "When you have met" in text(client.get(f"/contract/{session}"))
 
 
+def test_we_did_not_meet_pressed_twice_says_that_it_is_recorded(room: Room) -> None:
+    """R-8: before the program has found another time, and after."""
+    client, page = room.writer()
+    session, count = room.held().id, room.held().count
+    token = hidden(client.get(page), "token")
+    client.post(f"/contract/{session}/not-met", data={"token": token})
+    for _ in range(2):
+        answer = client.post(f"/contract/{session}/not-met", data={"token": token})
+        assert "That is recorded already: you did not meet." in text(client.get(answer.headers["Location"]))
+        room.office.tick()
+    found = room.office.store.register.session(session)
+    assert found is not None and found.booked and found.count == count + 1
+
+
 def test_before_it_took_place_there_is_nothing_to_write(room: Room) -> None:
     session = room.coming().id
     client = room.visitor(DANA, Purpose.CONTRACT, session)

@@ -181,6 +181,8 @@ def test_we_met_already_and_we_did_not_meet(room: Room) -> None:
     send(client, SAMS, f"{SAMS}/session/{held.id}/not-met")
     found = room.office.store.register.session(held.id)
     assert found is not None and found.state is State.DEFERRED
+    again = send(client, SAMS, f"{SAMS}/session/{held.id}/not-met")
+    assert "That is recorded already: you did not meet." in client.get(again.headers["Location"]).get_data(as_text=True)
     send(client, SAMS, f"{SAMS}/session/{held.id}/met")
     found = room.office.store.register.session(held.id)
     assert found is not None and found.state is State.HELD

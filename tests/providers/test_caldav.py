@@ -515,6 +515,36 @@ def test_time_that_cannot_be_read_is_unknown(
         assert len(provider.changes(dana, None, WINDOW).events) == events
 
 
+@pytest.mark.parametrize("is_full", [True, False])
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b"DTSTART", b"DTSTART;X-WHEN=soon:sometime\r\nX-START"),
+        (b"BEGIN:VEVENT", b"BEGIN:NOTHING"),
+        (b"BEGIN:V", b"NOTHING:V"),
+    ],
+)
+def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, is_full: bool
+) -> None:
+    """T-2: neither gone nor free. Its copy stays, and it is an event like others once it can be read again."""
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    event = provider.create(dana, wanted)
+    cursor = None if is_full else provider.changes(dana, None, WINDOW).cursor
+    hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
+    watched.rewrite = lambda content: content.replace(was, becomes)
+    told = provider.changes(dana, cursor, WINDOW)
+    assert (told.unread, told.gone, told.full) == ((event.ref.id,), (), is_full)
+    assert not provider.free_busy([dana], WINDOW)[dana].known
+    watched.clear()
+    hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
+    again = provider.changes(dana, told.cursor, WINDOW)
+    assert [(one.key, one.answers) for one in again.events] == [(wanted.key, {sam: Answer.NEEDS_ACTION})]
+    assert (again.unread, again.gone) == ((), ())
+    hands.text(sam, event.ref.id)
+
+
 def test_a_whole_calendar_is_read_by_uid() -> None:
     """A file that a person exported: each series keeps to itself, single events are none."""
     text = """BEGIN:VCALENDAR

@@ -148,15 +148,35 @@ def test_an_update_whose_copy_failed_is_completed(server: Embedded, hands: CalDa
     assert [busy.span for busy in calendar.free_busy([sam], WINDOW)[sam].busy] == [moved.span]
 
 
-def test_a_copy_that_can_not_be_read_is_no_refusal(server: Embedded, hands: CalDavHands, watched: Watched) -> None:
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("X-LONGARC-COPY:", "END:NOTHING\r\nX:"),
+        ("DTSTART", "DTSTART;X-WHEN=soon:sometime\r\nX-START"),
+        ("VEVENT", "NONE"),
+    ],
+)
+def test_a_copy_that_can_not_be_read_is_no_refusal(
+    server: Embedded, hands: CalDavHands, watched: Watched, was: str, becomes: str
+) -> None:
     """A program that wrote nonsense over it says neither yes nor no."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
     calendar.create(dana, wanted)
-    watched.rewrite = lambda content: content.replace(b"X-LONGARC-COPY:", b"END:NOTHING\r\nX:")
+
+    def spoil(environ: dict[str, Any]) -> None:
+        """Only the guest's calendar answers so."""
+        spoilt = (
+            (lambda content: content.replace(was.encode(), becomes.encode())) if sam in environ["PATH_INFO"] else None
+        )
+        watched.rewrite = spoilt
+
+    watched.before = spoil
     found = calendar.find(dana, wanted.key)
     assert found is not None and found.answers == {sam: Answer.NEEDS_ACTION}
+    [told] = calendar.changes(dana, None, WINDOW).events
+    assert told.answers == {sam: Answer.NEEDS_ACTION}
 
 
 # --- a copy too many --------------------------------------------------------------------------------------------------

@@ -580,14 +580,28 @@ def test_many_organizers_are_read_in_one_request_each_with_its_own_outcome(doubl
     assert max(double.peak.values()) == 1
 
 
-def test_one_of_many_that_is_throttled_says_how_long(double: Double, hands: Hands) -> None:
+@pytest.mark.parametrize(("status", "code"), [(429, "ApplicationThrottled"), (503, "ServiceUnavailable")])
+def test_one_of_many_that_can_t_be_read_now_waits_alone(double: Double, hands: Hands, status: int, code: str) -> None:
     """It comes inside of an answer that is well."""
     provider, people = teams(double, hands, 3)
-    double.faults.append(Fault("GET", people[1], 429, "ApplicationThrottled", headers=(("Retry-After", "40"),)))
-    with pytest.raises(RateLimited) as caught:
-        provider.free_busy(people, WINDOW)
-    assert caught.value.retry_after is not None and caught.value.retry_after <= timedelta(seconds=40)
-    assert people[1] in str(caught.value)
+    double.faults.append(Fault("GET", people[1], status, code, headers=(("Retry-After", "40"),)))
+    found = provider.free_busy(people, WINDOW)
+    assert [(found[who].known, found[who].temporary, len(found[who].busy)) for who in people] == [
+        (True, False, 1), (False, True, 0), (True, False, 1),
+    ]  # fmt: skip
+    assert people[1] in found[people[1]].reason
+
+
+def test_a_guest_of_whoever_can_t_be_read_now_waits_too(double: Double, hands: Hands) -> None:
+    """Without the organizer's calendar our own event in the guest's time would be taken for somebody else's."""
+    dana, kim, sam, lee = (hands.person() for _ in range(4))
+    managed = {sam: [dana], lee: [kim], dana: [dana], kim: [kim]}
+    provider = outlook.calendar(section(double, organizers=lambda who: managed[who]))
+    events = [provider.create(one, draft(one, guest)) for one, guest in ((dana, sam), (kim, lee))]
+    double.faults.append(Fault("GET", dana, 503, "ServiceUnavailable"))
+    found = provider.free_busy([sam, lee], WINDOW)
+    assert (found[sam].known, found[sam].temporary) == (False, True)
+    assert [busy.key for busy in found[lee].busy] == [events[1].key]
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"responses": [{"id": 1}]}', b'{"responses": 1}'])

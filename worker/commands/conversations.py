@@ -112,8 +112,11 @@ def not_held(session: str) -> None:
     """Say that a conversation did not take place: it is owed, and gets a new time soon."""
     with opened() as worker:
         session_named(worker.store, session)
-        worker.acts.not_held(session)
-    line(f"{session} is owed; it gets another time {SOON}.")
+        is_new = worker.acts.not_held(session)
+    if is_new:
+        line(f"{session} is owed; it gets another time {SOON}.")
+    else:
+        line(f"It is recorded already that {session} did not take place. Nothing was changed.")
 
 
 @click.command("pause", cls=Command, short_help="Let a pair rest: what is ahead is taken off the calendar.")

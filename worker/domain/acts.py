@@ -45,6 +45,14 @@ class Dated:
     reworded: bool = False  #: it continues one, in other words
 
 
+def is_missed(p: Planning, session: Session) -> bool:
+    """True when it is recorded already that it did not take place, and it has had no other time since."""
+    if session.start is not None and session.start <= p.now:
+        return False
+    lost = [one for one in p.state.deferrals if one.session == session.id]
+    return bool(lost) and max(lost, key=lambda one: one.number).cause is Cause.NOT_HELD
+
+
 def not_held(p: Planning, session: Session) -> None:
     """It did not take place: it is owed, soon (T-10)."""
     if session.start is None or session.start > p.now:

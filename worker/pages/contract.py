@@ -358,8 +358,8 @@ def _overtaken(matter: Matter, form: Form, version: int) -> Response:
 def not_met(session: str) -> Response:
     """It did not take place: it is owed."""
     matter = _matter(session)
-    site().worker.acts.not_held(matter.session.id)
-    return go(url_for(".show", session=session, said="not-met"))
+    is_new = site().worker.acts.not_held(matter.session.id)
+    return go(url_for(".show", session=session, said="not-met" if is_new else "not-met-before"))
 
 
 def commitment_ends(session: str, commitment: str, deed: str) -> Response:

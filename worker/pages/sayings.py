@@ -12,6 +12,7 @@ SAID = {
     "same": N_("It says so already. Nothing was changed, and nobody gets a mail."),
     "let-go": N_("Let go. Both of you get the new version by mail."),
     "not-met": N_("Noted. The conversation is owed and gets a new time by itself."),
+    "not-met-before": N_("That is recorded already: you did not meet. Nothing else was changed."),
     "met": N_("Noted. It took place."),
     "moved": N_("Taken. Both calendars show it within a minute."),
     "talk": N_("Asked for. It gets a time within minutes, on both calendars."),

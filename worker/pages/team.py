@@ -190,8 +190,8 @@ def took_place(person: str, about: str, deed: str) -> Response:
         abort(404)
     if deed == "met":
         acts.held(session.id, site().now())
-    else:
-        acts.not_held(session.id)
+    elif not acts.not_held(session.id):
+        deed = "not-met-before"
     return go(url_for(".person_page", person=person, said=deed))
 
 

@@ -140,15 +140,20 @@ class CalDavCalendar:
         if self._copies:
             tracked, stirred = self._copies.follow(collection, tracked, since, window.start)
             resources |= {resource.name: resource for resource in collection.multiget(stirred - resources.keys())}
-        events = {name: collection.readable(resource, window) for name, resource in resources.items()}
+        events: dict[str, tuple[Event, ...]] = {}
+        unread: set[str] = set()
+        for name, resource in resources.items():
+            events[name], is_read = collection.read_anywhere(resource, window)
+            unread |= set() if is_read else {name}
         if self._copies:
             answered = self._copies.answered(collection, resources.values())
             events |= {name: (event,) for name, event in answered.items()}
         return Changes(
             events=tuple(event for found in events.values() for event in found),
-            gone=() if since.full else (*since.gone, *(name for name, found in events.items() if not found)),
+            gone=() if since.full else (*since.gone, *(name for name in events.keys() - unread if not events[name])),
             cursor=_close(since.mark, tracked),
             full=since.full,
+            unread=tuple(sorted(unread)),
         )
 
     def _own(self, collection: Collection, resource: Resource) -> Event:

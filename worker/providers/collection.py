@@ -92,10 +92,12 @@ class Collection:
         """The one event it holds. Raises InvalidResponse when it holds anything else."""
         return single_event(resource.calendar, self._ref(resource), self._zone_for(resource))
 
-    def readable(self, resource: Resource, window: Span) -> tuple[Event, ...]:
-        """A series inside the window, a single event wherever it is now; nothing when it can't be read."""
-        reading = self.read(resource, window if icalendars.recurs(resource.calendar) else None)
-        return tuple(reading.events)
+    def read_anywhere(self, resource: Resource, window: Span) -> tuple[tuple[Event, ...], bool]:
+        """A series inside the window, a single event wherever it is now; and whether all of it could be read. Only of
+        a series may nothing be inside the window."""
+        recurs = icalendars.recurs(resource.calendar)
+        reading = self.read(resource, window if recurs else None)
+        return tuple(reading.events), not reading.unknown and (recurs or bool(reading.events))
 
     def _ref(self, resource: Resource) -> EventRef:
         return EventRef(self.owner, resource.name, resource.etag)

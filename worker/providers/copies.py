@@ -189,13 +189,13 @@ class Copies:
 
         What to remember, and the names of the organizer's events whose copies changed.
         """
-        ours = {resource.name: resource for resource in since.changed if icalendars.may_change(resource.calendar)}
+        ours = _followed(since.changed)
         known = self._known_of(organizer, ours.values(), tracked)
         if since.full:
             self._find_copies(organizer, known, start)
         self._remove_orphans(organizer, known, tracked, since)
         pending = {name for name, guests in known.items() if not all(guests.values())} - ours.keys()
-        ours |= {resource.name: resource for resource in organizer.multiget(pending)}
+        ours |= _followed(organizer.multiget(pending))
         stale = self._find_stale(known, ours)
         for name, resource in ours.items():
             self._carry(organizer, known.setdefault(name, {}), resource, start, is_stale=name in stale)
@@ -266,6 +266,16 @@ class Copies:
         except (NotFound, Forbidden):
             return mark, set()
         return since.mark, None if since.full else set(since.names) | set(since.gone)
+
+
+def _followed(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """Our events among these, by name. What nobody can tell the time of is left as it is, and so are its copies."""
+    ours = {}
+    for resource in resources:
+        with suppress(InvalidResponse):
+            if icalendars.may_change(resource.calendar) and _span(resource):
+                ours[resource.name] = resource
+    return ours
 
 
 def _put_new(collection: Collection, name: str, calendar: Any) -> bool:

@@ -26,7 +26,7 @@ from icalendar.prop import vBroken, vCalAddress, vText
 from worker.domain.model import Address, Answer, EventDraft, Guest, Show, Span
 from worker.errors import InvalidResponse
 from worker.providers.icalparser import listed
-from worker.providers.icaltimes import read_times
+from worker.providers.icaltimes import NoStart, read_times
 from worker.providers.icalzones import zone_named
 
 KEY = "X-LONGARC-KEY"  #: our tag
@@ -96,8 +96,12 @@ def key_of(event: Any) -> str | None:
 
 
 def span_of(event: Any, zone: tzinfo) -> Span:
-    """When it is; local and all-day times are taken in `zone`, our own in the zone it was written with."""
-    return read_times(event, own_zone(event) or zone).span
+    """When it is; local and all-day times are taken in `zone`, our own in the zone it was written with. Raises
+    InvalidResponse when it does not say."""
+    try:
+        return read_times(event, own_zone(event) or zone).span
+    except NoStart as error:
+        raise InvalidResponse("an event of ours does not say any more when it starts") from error
 
 
 def own_zone(event: Any) -> tzinfo | None:
@@ -346,11 +350,16 @@ def copy_is_of(copy: Calendar, span: Span) -> bool:
 
 
 def answer_in_copy(copy: Calendar, guest: Address, span: Span) -> Answer:
-    """What the guest did with the copy. Who moved it, or struck it out, won't be there: that is a decline."""
+    """What the guest did with the copy. Who moved it, or struck it out, won't be there: that is a decline. A copy that
+    can't be read is no answer."""
     event = main_event(copy)
-    if event is None or is_cancelled(event):
-        return Answer.DECLINED
-    if copy_is_of(copy, span) and span_of(event, UTC_ZONE) != span:
+    if event is None:
+        return Answer.NEEDS_ACTION
+    try:
+        is_moved = copy_is_of(copy, span) and span_of(event, UTC_ZONE) != span
+    except InvalidResponse:
+        return Answer.NEEDS_ACTION
+    if is_moved or is_cancelled(event):
         return Answer.DECLINED
     return answers(event).get(guest, Answer.NEEDS_ACTION)
 

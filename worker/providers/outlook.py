@@ -24,7 +24,16 @@ from urllib.parse import quote
 
 from worker.clock import utcnow
 from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
-from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, Permanent, ProviderError, Unavailable
+from worker.errors import (
+    Conflict,
+    Forbidden,
+    InvalidResponse,
+    NotFound,
+    Permanent,
+    ProviderError,
+    Transient,
+    Unavailable,
+)
 from worker.providers import graphauth, graphchecks, graphdelta, graphevents, graphmail, graphschedule
 from worker.providers.base import Finding, Habits
 from worker.providers.gate import Gate, LocalGate
@@ -103,7 +112,7 @@ class _Seen:
     uid: str
 
 
-_View = list[_Seen] | Permanent  #: what is on a calendar, or why it can't be read for good
+_View = list[_Seen] | Permanent | Transient  #: what is on a calendar, or why it can't be read, for good or just now
 
 
 class OutlookCalendar:
@@ -143,8 +152,9 @@ class OutlookCalendar:
         views = self._views(sorted(organizing), window)
         ours = [seen for view in views.values() if isinstance(view, list) for seen in view if seen.event.key]
         seen = {who: _busy(views[who], ours, window) for who in asked if who in views}
+        seen |= {who: waiting for who in asked if (waiting := _wait(who, inviting[who], views))}
         through = [who for who, view in views.items() if isinstance(view, list)]
-        told = graphschedule.read(self._graph, [who for who in asked if who not in views], window, through)
+        told = graphschedule.read(self._graph, [who for who in asked if who not in seen], window, through)
         for who, free_busy in told.items():
             events = [self._for_guest(one.event, who, inviting[who]) for one in ours]
             seen[who] = graphschedule.recognized(free_busy, who, events, window)
@@ -163,7 +173,14 @@ class OutlookCalendar:
         if len(people) == 1:
             return {who: self._view(who, self._graph.all(who, "calendarView", **given)) for who in people}
         pages = self._graph.get_each(people, "calendarView", **given)
-        return {who: self._view(who, self._rest(who, pages[who])) for who in people}
+        return {who: self._view_now(who, pages[who]) for who in people}
+
+    def _view_now(self, who: Address, page: Json | ProviderError) -> _View:
+        """One of many calendars; when it can't be read just now, that is its own affair."""
+        try:
+            return self._view(who, self._rest(who, page))
+        except Transient as error:
+            return error
 
     def _rest(self, who: Address, page: Json | ProviderError) -> Iterator[Json]:
         """Raises what came instead of the page."""
@@ -414,7 +431,7 @@ class OutlookCalendar:
 def _busy(view: _View, ours: Collection[_Seen], window: Span) -> FreeBusy:
     """An organizer's time, our events in it known by their key or by what copies have in common."""
     if not isinstance(view, list):
-        return FreeBusy(known=False, reason=str(view))
+        return FreeBusy(known=False, reason=str(view), temporary=isinstance(view, Transient))
     keys = {seen.uid: seen.event.key for seen in ours}
     found = [
         Busy(_clipped(seen.event.span, window), seen.event.show, seen.event.key or keys.get(seen.uid))
@@ -422,6 +439,13 @@ def _busy(view: _View, ours: Collection[_Seen], window: Span) -> FreeBusy:
         if seen.event.show is not None and not seen.event.cancelled and seen.event.span.overlaps(window)
     ]
     return FreeBusy(tuple(sorted(found, key=lambda busy: (busy.span, busy.show, busy.key or ""))))
+
+
+def _wait(who: Address, inviting: Collection[Address], views: Mapping[Address, _View]) -> FreeBusy | None:
+    """Unknown for now, when a calendar can't be read just now without which nobody can tell what of this person's time
+    is ours; None when there is none such."""
+    lacking = next((views[one] for one in (who, *sorted(inviting)) if isinstance(views.get(one), Transient)), None)
+    return FreeBusy(known=False, reason=str(lacking), temporary=True) if lacking else None
 
 
 def _clipped(span: Span, window: Span) -> Span:

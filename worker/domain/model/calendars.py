@@ -108,10 +108,12 @@ class Changes:
 
     An event that belongs to a series stands for the whole series: whatever was known of that series and isn't
     listed is gone. `gone` holds ids of events or of series. When `full`, everything inside the window is listed and
-    what isn't listed is gone.
+    what isn't listed is gone. `unread` holds ids of what is there and can't be read: it is not gone, whatever is
+    listed of it.
     """
 
     events: tuple[Event, ...]
     gone: tuple[str, ...]
     cursor: Cursor
     full: bool
+    unread: tuple[str, ...] = ()
