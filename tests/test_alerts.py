@@ -79,6 +79,25 @@ def test_while_a_cause_goes_on_it_is_told_each_hour_and_afterwards_at_once_again
     assert len(office.mails("operator_alert")) == 5 and "Once more." in texts(office.mails("operator_alert")[-1:])
 
 
+def test_clocks_that_differ_keep_no_alert_back(office: Office) -> None:
+    """An alert from a machine whose clock is ahead waits, is a count that left early, or is hours away."""
+    tell(office.store, "sync:ahead", "By a clock that is ahead.", 2)
+    tell(office.store, "sync:right", "By a clock that is right.")
+    office.clock.move_to(START + 63 * MINUTE)
+    office.tick()
+    assert len(office.mails("operator_alert")) == 2, "the alert and the count"
+    tell(office.store, "sync:behind", "By a clock that is behind.", 60)
+    office.run(HOUR)
+    tell(office.store, "people:away", "By a clock that is hours ahead.", 600)
+    tell(office.store, "people:now", "In the hour that it is.", 123)
+    office.run(MINUTE)
+    told = texts(office.mails("operator_alert"))
+    for clock in ("is ahead", "is right", "is behind"):
+        assert told.count(f"By a clock that {clock}.") >= 1, clock
+    assert "In the hour that it is." in told
+    assert "hours ahead" not in told
+
+
 def test_many_processes_raise_one_alert(database_url: str) -> None:
     office = Office(database_url)
     office.tick()

@@ -42,28 +42,41 @@ def raise_alert(
         _insert(database, connection, alert, {**fields, "mailed": True})
         return
     _insert(database, connection, alert, {**fields, "mailed": False}, dropped=True)
-    if last["snapshot_at"] > now:  # the mail that will count them waits already
+    if _is_growing(last, now):
         _add_to_count(connection, last, words)
         return
     due = last["snapshot_at"] + SPELL
-    count = _message(f"{NAME}:more:{cause}:{due:%Y-%m-%dT%H:%M:%S}", due, operator)
+    count = _message(f"{NAME}:more:{key}", due, operator)
     _insert(database, connection, count, {"cause": cause, "mailed": True, **_counted([words])})
 
 
 def _last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:
-    """The mail that speaks for the cause at this moment: sent within the hour, or waiting to count the others."""
+    """The mail that speaks for the cause at this moment: within an hour of it, before or after.
+
+    Clocks differ: an alert may come from a machine whose clock is ahead. By how much does not matter: what is further
+    ahead speaks for its own hour.
+    """
     query = (
         select(message.c.id, message.c.snapshot_at, message.c.progress, message.c.fields)
-        .where(message.c.subject == SUBJECT, message.c.name == NAME, message.c.snapshot_at > now - SPELL)
+        .where(
+            message.c.subject == SUBJECT,
+            message.c.name == NAME,
+            message.c.snapshot_at > now - SPELL,
+            message.c.snapshot_at <= now + SPELL,
+        )
         .order_by(message.c.snapshot_at.desc(), message.c.id.desc())
         .with_for_update()  # its fields are written anew
     )
     for row in connection.execute(query).mappings():
-        fields = row["fields"]
-        waits = row["snapshot_at"] <= now or row["progress"] == Progress.WAITING.value
-        if fields.get("cause") == cause and fields.get("mailed") and waits:
+        if row["fields"].get("cause") == cause and row["fields"].get("mailed"):
             return dict(row)
     return None
+
+
+def _is_growing(mail: Mapping[str, Any], now: datetime) -> bool:
+    """Whether it counts alerts, and is in nobody's hands before its hour is over."""
+    waits = mail["progress"] == Progress.WAITING.value and mail["snapshot_at"] > now
+    return waits and "listed" in mail["fields"]
 
 
 def _add_to_count(connection: Connection, count: Mapping[str, Any], words: str) -> None:
