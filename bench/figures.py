@@ -1,0 +1,165 @@
+"""Figures of the code itself: sizes, complexity, types, docstrings, cycles and names. `make figures` prints them."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCT = ROOT / "worker"
+#: Participles that do not end in -ed and have served as function names.
+IRREGULAR = frozenset(
+    {"begun", "bound", "brought", "built", "chosen", "done", "drawn", "felt", "forgotten", "found", "given", "gone"}
+    | {"grown", "heard", "held", "hung", "kept", "known", "led", "left", "lost", "made", "meant", "met", "paid", "said"}
+    | {"seen", "sent", "shown", "sold", "spent", "spoken", "taken", "taught", "thought", "told", "understood", "won"}
+    | {"worn", "written"}
+)
+#: Verbs that end in -ed.
+VERBS = frozenset({"embed", "exceed", "feed", "need", "proceed", "seed", "speed"})
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module of the product: its dotted name, its number of lines and its syntax tree."""
+
+    name: str
+    lines: int
+    tree: ast.Module
+
+    def functions(self) -> Iterator[Function]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield node
+
+    def classes(self) -> Iterator[ast.ClassDef]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.ClassDef):
+                yield node
+
+
+def read_modules(folder: Path = PRODUCT) -> list[Module]:
+    """Every module below a folder, migrations aside: those are never changed again."""
+    modules = []
+    for path in (one for one in sorted(folder.rglob("*.py")) if "versions" not in one.parts):
+        text = path.read_text(encoding="utf-8")
+        name = ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__")
+        modules.append(Module(name, len(text.splitlines()), ast.parse(text)))
+    return modules
+
+
+def count_lines(function: Function) -> int:
+    """The lines of a function's body, its docstring aside."""
+    body = function.body
+    if ast.get_docstring(function) is not None:
+        body = body[1:]
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def is_typed(function: Function) -> bool:
+    """Whether every parameter and the result have a type."""
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg))]
+    return function.returns is not None and all(
+        one.annotation is not None for one in named if one.arg not in ("self", "cls")
+    )
+
+
+def is_bare_participle(name: str) -> bool:
+    """Whether a function is named by one participle: `told`, `_found`, `cancelled`."""
+    word = name.strip("_")
+    return "_" not in word and word not in VERBS and (word in IRREGULAR or word.endswith("ed"))
+
+
+def list_public(modules: Sequence[Module]) -> Iterator[ast.ClassDef | Function]:
+    """Public classes, functions and methods."""
+    for module in modules:
+        for node in module.tree.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                yield node
+                if isinstance(node, ast.ClassDef):
+                    yield from (
+                        one for one in node.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")
+                    )
+
+
+def find_cycles(modules: Sequence[Module]) -> list[list[str]]:
+    """Groups of modules that import each other at the top of the file, each sorted by name."""
+    names = {module.name for module in modules}
+    arrows: dict[str, set[str]] = {module.name: set(_imports(module, names)) for module in modules}
+    reach: dict[str, set[str]] = {}
+    for start in arrows:
+        seen, waiting = set[str](), [start]
+        while waiting:
+            for following in arrows[waiting.pop()] - seen:
+                seen.add(following)
+                waiting.append(following)
+        reach[start] = seen
+    groups = {tuple(sorted(b for b in reach[a] if a in reach[b])) for a in arrows if a in reach[a]}
+    return [list(group) for group in sorted(groups)]
+
+
+def _imports(module: Module, names: set[str]) -> Iterator[str]:
+    for node in module.tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{one.name}" for one in node.names} & names
+            yield from inner or ({node.module} & names)
+        elif isinstance(node, ast.Import):
+            yield from {one.name for one in node.names} & names
+
+
+def measure_complexity() -> list[int]:
+    """The complexity of every function, as ruff counts it (McCabe)."""
+    command = [sys.executable, "-m", "ruff", "check", "--select", "C901", "--config", "lint.mccabe.max-complexity=0"]
+    command += ["--output-format", "json", "--exit-zero", "--no-cache", str(PRODUCT)]
+    findings = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return [int(re.search(r"\((\d+) >", one["message"])[1]) for one in findings]  # type: ignore[index]
+
+
+def measure() -> list[tuple[str, str]]:
+    """Each figure with its value, in the order of the table in `bench/README.md`."""
+    modules = read_modules()
+    functions = [(module, one) for module in modules for one in module.functions()]
+    lengths, sizes = [count_lines(one) for _, one in functions], [module.lines for module in modules]
+    complexity = measure_complexity()
+    public = list(list_public(modules))
+    described = sum(ast.get_docstring(one) is not None for one in public)
+    participles = [f"{module.name}.{one.name}" for module, one in functions if is_bare_participle(one.name)]
+    cycles = find_cycles(modules)
+    return [
+        ("modules", f"{len(modules)}; median {median(sizes):.0f} lines, longest {max(sizes)}"),
+        ("lines of Python in the product", f"{sum(sizes):,}"),
+        ("functions", f"{len(functions)}; median {median(lengths):.0f} lines, longest {max(lengths)}"),
+        (
+            "complexity",
+            f"highest {max(complexity)}; over 10: {sum(one > 10 for one in complexity) / len(complexity):.1%}",
+        ),
+        ("functions with all types", f"{sum(is_typed(one) for _, one in functions) / len(functions):.1%}"),
+        ("public names with a docstring", f"{described / len(public):.1%}"),
+        ("import cycles", str(len(cycles)) + "".join(f"; {' <-> '.join(one)}" for one in cycles)),
+        ("functions named by a bare participle", str(len(participles))),
+        ("class names used more than once", _repeated(one.name for module in modules for one in module.classes())),
+        ("module names used more than once", _repeated(module.name.rpartition(".")[2] for module in modules)),
+    ]
+
+
+def _repeated(names: Iterator[str]) -> str:
+    counts = Counter(names)
+    again = sorted(name for name, count in counts.items() if count > 1)
+    return f"{len(again)}" + (f": {', '.join(again)}" if again else "")
+
+
+def main() -> None:
+    for name, value in measure():
+        print(f"{name + ':':42} {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Writes the reference pages that follow from the code: settings, people file, and every mail as it looks.
+
+mkdocs runs it through the plugin gen-files. `tests/test_docs.py` calls the functions to hold the pages to the code.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from worker.emails import Emails
+from worker.samples import letters
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "config" / "longarc.example.toml"
+_KEY = re.compile(r"#(\w+) = (.*)")
+_SECTION = re.compile(r"#?\[([\w.]+)\]")
+
+
+def list_settings(text: str) -> Iterator[tuple[str, str, str, str]]:
+    """Each key of the example settings: its section (empty at the top), name, default as written, and meaning."""
+    section, meaning = "", []
+    for line in text.splitlines():
+        if heading := _SECTION.fullmatch(line.strip()):
+            section, meaning = heading[1], []
+        elif key := _KEY.fullmatch(line):
+            yield section, key[1], key[2], " ".join(meaning)
+            meaning = []
+        elif line.startswith("# "):
+            meaning.append(line.removeprefix("# ").strip())
+        else:
+            meaning = []
+
+
+def write_settings() -> str:
+    """The page about settings: a table for each section, from the example file that a test holds to the models."""
+    parts = [
+        "# Settings\n",
+        "One TOML file: `longarc.toml`, or the one that `--config` or `LONGARC_CONFIG` names. Every key has a default.",
+        "`longarc check` reports every problem at once, with file, line and remedy. Secrets come from the environment,",
+        "each as `NAME` or as `NAME_FILE`: see the top of the example file that `longarc example settings` writes.\n",
+    ]
+    for section, keys in groupby(list_settings(EXAMPLE.read_text(encoding="utf-8")), key=lambda one: one[0]):
+        parts.append(f"\n## {f'`[{section}]`' if section else 'Top level'}\n")
+        parts.append("| key | default | meaning |\n|---|---|---|")
+        parts += [f"| `{name}` | `{_cell(default)}` | {_cell(meaning)} |" for _, name, default, meaning in keys]
+    return "\n".join(parts) + "\n"
+
+
+def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
+    """One mail of each kind and reader: its name, its subject, and its HTML body."""
+    mails = Emails(sender="longarc@example.com", domain="example.com")
+    seen = set()
+    for letter in letters(locale):
+        reader = "manager" if letter.manager and letter.to.email == letter.manager.email else "report"
+        name = letter.name if letter.name == "operator_alert" else f"{letter.name}-{reader}"
+        message = mails.render(letter)
+        body = message.get_body(("html",))
+        if name in seen or body is None:
+            continue
+        seen.add(name)
+        yield name, str(message["Subject"]), body.get_content()
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def write_all() -> None:
+    """Write the generated pages where mkdocs finds them."""
+    import mkdocs_gen_files
+
+    with mkdocs_gen_files.open("reference/settings.md", "w") as page:
+        page.write(write_settings())
+    shown = [
+        "# Mails\n",
+        "One mail of each kind and reader, filled with people who do not exist: English, then German.\n",
+    ]
+    for locale, title in (("en", "English"), ("de", "German")):
+        shown.append(f"\n## {title}\n")
+        for name, subject, html in write_mails(locale):
+            with mkdocs_gen_files.open(f"reference/mails/{locale}-{name}.html", "w") as page:
+                page.write(html)
+            shown.append(f"### {subject}\n\n`{name}`\n")
+            frame = 'loading="lazy" style="width: 100%; height: 34rem; border: 1px solid #8886; border-radius: 4px"'
+            shown.append(f'<iframe src="{locale}-{name}.html" title="{_attribute(subject)}" {frame}></iframe>\n')
+    with mkdocs_gen_files.open("reference/mails.md", "w") as page:
+        page.write("\n".join(shown))
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;")
+
+
+if __name__ == "<run_path>":
+    write_all()
