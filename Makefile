@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
 
-.PHONY: setup demo run test lint proof bench constraints messages clean
+.PHONY: setup demo run test lint proof bench constraints docs figures messages clean
 
 setup: .venv/.ready
 
@@ -35,6 +35,12 @@ bench: setup
 
 constraints: setup
 	$(BIN)/python -m tools.release_files
+# The documentation site, in build/site; a broken link or a page out of step fails.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --strict
+
+figures: setup
+	$(BIN)/python -m bench.figures
 
 messages: setup
 	$(BIN)/pybabel extract -F config/babel.cfg -k N_ -k NN_:1,2 --no-location --omit-header -o templates/locale/longarc.pot .
