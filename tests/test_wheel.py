@@ -93,8 +93,8 @@ def test_readme_installs_from_an_empty_folder(installed: Path, tmp_path: Path) -
     """What it tells to type after the installation works there, and nothing is promised of a package index."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pip install longarc\n" not in readme
-    steps = readme.partition("## Running it for a company")[2].split("```")[1].splitlines()
-    examples = [step.partition("#")[0].split()[1:] for step in steps if step.startswith("longarc example ")]
+    steps = readme.partition("## Install")[2].split("```")[1].splitlines()
+    examples = [step.partition("#")[0].split()[1:] for step in steps if "longarc example " in step]
     assert [words[1] for words in examples] == ["settings", "people"]
     for words in examples:
         assert run(installed, tmp_path, *words).returncode == 0
