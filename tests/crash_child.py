@@ -8,7 +8,9 @@ one. Nothing of the program knows of it: what is to be interrupted is wrapped he
 
 import json
 import os
+import random
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -20,11 +22,14 @@ from typing import Any
 from sqlalchemy import make_url
 
 from tests.worlds import Office, contract, new_store, pair, pairs, person, settings
-from worker.bootstrap import Worker, build
+from worker.bootstrap import Worker, build, set_up_logging
 from worker.clock import SteppedClock
-from worker.domain.model import Kind, Session, State
+from worker.domain.model import Access, Kind, Session, State
+from worker.errors import LeaseLost
+from worker.outages import DATABASE, Outages
 from worker.providers import base
 from worker.providers.dav import Dav
+from worker.store.base import database_outage
 
 #: What stands between a decision and its effect, given the calendar in use: each is a boundary before it and one after.
 WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
@@ -49,12 +54,19 @@ STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
 }
 
 
-class Boundaries:
-    """Tells of each boundary as it is passed, and kills the process at the one it was told to."""
+#: The last line of a process that found its database out of reach, and could do nothing else than end.
+OUT_OF_REACH = "database out of reach: "
+#: Of what people do, so much at one instant.
+ACTS = 8
 
-    def __init__(self, tell: Callable[[str], None], kill: int | None) -> None:
+
+class Boundaries:
+    """Tells of each boundary as it is passed. At one the process is killed, at one the database server is restarted."""
+
+    def __init__(self, tell: Callable[[str], None], kill: int | None, restart: dict[str, Any] | None) -> None:
         self._tell = tell
         self._left = kill
+        self._restart = restart
 
     def around(self, worker: Worker, calendar: str) -> None:
         places = {label: where(worker, calendar) for label, where in WRAPPED.items()}
@@ -74,6 +86,12 @@ class Boundaries:
 
     def _pass(self, boundary: str) -> None:
         self._tell(f"boundary {boundary}")
+        if self._restart is not None:
+            self._restart["after"] -= 1
+            if self._restart["after"] < 0:
+                restart, self._restart = self._restart, None
+                subprocess.run(restart["command"], user=restart["user"], stdout=subprocess.DEVNULL, check=True)
+                self._tell("restarted")
         if self._left is not None:
             self._left -= 1
             if self._left < 0:
@@ -96,7 +114,7 @@ class Life:
         self.worker = build(known, self.clock)
         if not Path(make_url(known.database).database or "").exists():
             self.worker.store.migrate()
-        Boundaries(tell, command.get("kill")).around(self.worker, command["calendar"])
+        Boundaries(tell, command.get("kill"), command.get("restart")).around(self.worker, command["calendar"])
 
     def live(self) -> None:
         for step, *given in self._command["steps"]:
@@ -118,6 +136,39 @@ class Life:
 
     def _tick(self) -> None:
         self.worker.tick()
+
+    def _tick_through(self) -> None:
+        """As `longarc run` does it: a database that goes in the middle is told as an outage, and waited for."""
+        try:
+            self.worker.tick()
+        except Exception as error:
+            if not (why := database_outage(error)):
+                raise
+            Outages().fail(DATABASE, why, self.clock())
+            self._tell("waited for the database")
+
+    def _act(self, seed: int) -> None:
+        """What people do by `longarc contract record` and `longarc defer`, as far as nobody plans just now."""
+        dice = random.Random(seed)
+        mine = [s for s in self.worker.store.register.sessions() if s.kind is Kind.CAREER]
+        held = [s for s in mine if s.state is State.HELD]
+        ahead = [s for s in mine if s.state is State.BOOKED and s.count == 0 and s.span.start > self.clock()]
+        doing = [(self._agree, s) for s in held] + [(self._ask, s) for s in ahead if dice.random() < 0.1]
+        dice.shuffle(doing)
+        for act, session in doing[:ACTS]:
+            try:
+                act(session)
+            except LeaseLost:  # they are told to try again in a moment
+                return
+            self._tell(f"acted {act.__name__}")
+
+    def _agree(self, session: Session) -> None:
+        manager = session.pair.partition(">")[0]
+        self.worker.acts.record(session.id, contract(self.clock()))
+        self.worker.acts.tell_access(session.pair, Access.RECORD_CONTRACT, manager, "They agreed on it today.")
+
+    def _ask(self, session: Session) -> None:
+        self.worker.acts.defer(session.id)
 
     def _run(self, until: str) -> None:
         """Let time pass, from one due instant to the next."""
@@ -192,10 +243,16 @@ def start(command: dict[str, Any]) -> int:
     if not child:
         code = 1
         try:
+            if "errors" in command:
+                os.dup2(os.open(command["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+                set_up_logging()
             live(command)
             code = 0
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            if why := database_outage(error):
+                sys.stderr.write(f"{OUT_OF_REACH}{why}\n")
+            else:
+                traceback.print_exc()
         finally:
             os._exit(code)  # nothing of the process that forked it is to be cleaned up here
     return child
