@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, select
 
-from tests.worlds import DANA, DAY, HOUR, SAM, Office, contract
+from tests.worlds import DANA, DAY, HOUR, SAM, SERVICE, Office, contract
 from worker.store import calendars, content, loading, outbox, people, plans, register, tables
 from worker.store.prepared import Prepared
 
@@ -40,9 +40,19 @@ def values(office: Office) -> dict[str, Any]:
             "commitments": list(connection.execute(select(tables.commitment.c.id)).scalars()),
         }
     pair = f"{DANA}>{SAM}"
-    instants = dict.fromkeys(("now", "since", "lately"), office.clock() - 60 * DAY)
+    instants = dict.fromkeys(("now", "since", "lately", "start"), office.clock() - 60 * DAY)
     lists = {"pairs": [pair], "people": [DANA, SAM], "others": [SAM], "addresses": [DANA, SAM]}
-    return {**names, **instants, **lists, "subjects": [pair, *names["sessions"]], "limit": 50, "me": "", "after": 0}
+    return {
+        **names,
+        **instants,
+        "end": office.clock(),
+        "operator_by": SERVICE,
+        **lists,
+        "subjects": [pair, *names["sessions"]],
+        "limit": 50,
+        "me": "",
+        "after": 0,
+    }
 
 
 #: Whose one name stands for one of these.

@@ -115,7 +115,8 @@ def as_it_was(url: str, today: Path, old: Session) -> None:
     shutil.copy(today, url.removeprefix("sqlite:///"))
     store, seal = new_store(url), Seal([KEY])
     with store.database.write() as connection:
-        connection.execute(text("DROP TABLE access"))
+        for table in ("access", "attendee_copy"):
+            connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE session DROP COLUMN sealed_plan"))
         connection.execute(
             text("UPDATE session SET urgent = 1, latest = :latest, sealed = :sealed WHERE id = :id"),

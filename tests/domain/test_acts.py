@@ -406,7 +406,7 @@ def test_lateness_is_recorded(hours: int, late: bool | None) -> None:
     record(story)
     told = next(d for d in story.told if d.fields.get("state") == "contracted")
     assert told.fields.get("late") is late
-    assert ("after its 48 hours" in told.reason) is bool(late)
+    assert ("after its deadline" in told.reason) is bool(late)
 
 
 def test_a_contract_is_a_live_document() -> None:

@@ -33,7 +33,7 @@ from tests.worlds import (
     person,
 )
 from tests.worlds import settings as known_settings
-from worker.domain.model import Kind, Session, Standing
+from worker.domain.model import Kind, Session, Span, Standing
 from worker.links import Pass, Purpose
 from worker.pages.app import make_app
 from worker.providers.memory import MemoryCalendar
@@ -41,6 +41,8 @@ from worker.settings import Settings
 from worker.store import tables
 
 LEE, ALEX = "lee@corp.example", "alex@corp.example"
+#: When Dana and Sam talk again.
+SOON = START + 5 * WEEK + 2 * DAY + 7 * HOUR
 BASE = "https://longarc.corp.example"
 PEOPLE = {
     one.email: one
@@ -72,8 +74,8 @@ class Lived:
 
 
 def live(file: Path) -> Lived:
-    """A month of it: each pair has a contract; Sam's manager kept a promise, has put the next conversation off, and
-    has just had one whose contract is still to come."""
+    """A month of it: each pair has a contract; Sam's manager kept a promise, has asked for another time, a near one,
+    and has just had that conversation, whose contract is still to come."""
     url = f"sqlite:///{file}"
     office = Office(url, PEOPLE, PAIRS, known=settings(url))
     office.run_to(START + 4 * WEEK)
@@ -83,7 +85,7 @@ def live(file: Path) -> Lived:
     office.run(DAY)
     kept = next(c for c in office.store.register.commitments(f"{DANA}>{SAM}") if c.owner == "manager")
     office.worker.acts.close(kept.id, Standing.DONE)
-    office.worker.acts.defer(_booked(office).id)
+    office.worker.acts.defer(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
     office.tick()
     office.run_to(_booked(office).span.end + HOUR)
     office.close()

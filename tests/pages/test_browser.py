@@ -94,7 +94,7 @@ def test_from_the_mail_to_the_calendar(here: Street, report: str, size: dict[str
         assert here.session(report).state is State.CONTRACTED
         keep(page, here, report)
     with here.looking(size, java_script_enabled=script) as page:
-        page.goto(here.link(report, "Only the two of us can read this"))
+        page.goto(here.link(report, "This goes to the two of us alone"))
         expect(page.get_by_role("heading", name="You and Dana")).to_be_visible()
         page.get_by_role("button", name="Done").first.click()
         expect(page.get_by_text("Done. Well kept.")).to_be_visible()

@@ -332,7 +332,7 @@ def test_pages_speak_the_readers_language_with_its_dates(room: Room) -> None:
     room.office.apply()
     page = room.visitor(DANA, Purpose.TEAM).get("/team")
     assert 'lang="de"' in page.get_data(as_text=True) and page.headers["Content-Language"] == "de"
-    assert "Was du schuldest" in text(page) and "Nächstes: Mittwoch, 6. Januar 2027, 10:00" in text(page)
+    assert "Was du schuldest" in text(page) and "Nächstes: Mittwoch, 13. Januar 2027, 10:00" in text(page)
     client, form = room.writer()
     fill(client, form, "keep", **{"manager-0-text": "Bald eine Beförderung besorgen"})
     assert "bald“ lässt offen" in text(client.get(form)).lower()
