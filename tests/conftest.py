@@ -3,6 +3,7 @@
 Each test gets a database of its own, a copy of one whose schema was brought up once by the migrations.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ settings.register_profile("untimed", deadline=None)  # how fast a machine is pro
 settings.load_profile("untimed")
 
 _NUMBERS = count(1)
+
+
+@pytest.fixture(autouse=True)
+def usual_log_level() -> None:
+    """Commands set the level of their own process; each test begins with the usual one, whatever ran before."""
+    logging.disable(logging.NOTSET)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 class Postgres:
