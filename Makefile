@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
 
-.PHONY: setup demo run test lint proof bench constraints docs figures messages clean
+.PHONY: setup demo run check test lint proof bench constraints docs figures messages clean
 
 setup: .venv/.ready
 
@@ -23,6 +23,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Under a minute: lint, types, the rules of time and the unit tests.
+check: lint
+	$(BIN)/pytest -n auto tests/domain tests/test_layers.py tests/test_assertions.py tests/test_words.py tests/test_docs.py \
+		tests/test_settings.py tests/test_people.py tests/test_playbook.py
 
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -45,8 +45,11 @@ def test_operator_hears_of_a_cause_once_however_often_it_is_noticed(office: Offi
     assert alerts == ["Meet is not offered to kim@corp.example.", "Meet is not offered to dana@corp.example."]
 
 
-def test_a_service_that_is_told_of_no_operator_tells_nobody() -> None:
-    notify_of({})("meet", "Meet is not offered.")
+def test_a_service_without_an_operator_has_nobody_to_notify() -> None:
+    heard: list[tuple[str, str]] = []
+    notify_of({"notices": lambda cause, words: heard.append((cause, words))})("meet", "Meet is not offered.")
+    notify_of({})("teams", "Teams is not offered.")
+    assert heard == [("meet", "Meet is not offered.")]
 
 
 def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_once(tmp_path: Path) -> None:

@@ -208,73 +208,7 @@ class Google:
     # --- HTTP -------------------------------------------------------------------------------------------------------
 
     def _visit(self) -> type[BaseHTTPRequestHandler]:
-        google = self
-
-        class Visit(BaseHTTPRequestHandler):
-            """One connection."""
-
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-            disable_nagle_algorithm = True
-
-            def _do(self) -> None:
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                length = headers.get("content-length", "0")
-                if "transfer-encoding" in headers or not length.isdecimal():
-                    self.send_error(411)
-                    return
-                body = self.rfile.read(int(length))
-                if google.delay:
-                    time.sleep(google.delay)
-                try:
-                    answer = google.answer(self.command, self.path, headers, body)
-                except Broken as broken:
-                    self._break(broken.how)
-                    return
-                self._send(answer.status, answer.content, answer.headers or {})
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815  # the library's names
-            do_HEAD = do_OPTIONS = do_TRACE = _do  # noqa: N815
-
-            def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-                """What can't be read as a request is answered as everything else is."""
-                self.close_connection = True
-                reason = message or {411: "Length Required"}.get(code, "Bad Request")
-                answer = refused(Refusal(int(code), "badRequest", reason))
-                self._send(answer.status, answer.content, {"Connection": "close"})
-
-            def _send(self, status: int, content: bytes, headers: Mapping[str, str], length: int | None = None) -> None:
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json; charset=UTF-8", **headers}.items():
-                    self.send_header(name, value)
-                if status not in (204, 304):
-                    self.send_header("Content-Length", str(len(content) if length is None else length))
-                self.end_headers()
-                if self.command != "HEAD" and status not in (204, 304):
-                    self.wfile.write(content)
-                self.wfile.flush()
-
-            def _break(self, how: str) -> None:
-                self.close_connection = True
-                if how == "html":
-                    self._send(
-                        200,
-                        b"<html>A proxy says good morning.</html>",
-                        {"Content-Type": "text/html", "Connection": "close"},
-                    )
-                elif how == "cut":
-                    self._send(200, b'{"items": [{"id": "hal', {}, length=4000)
-                elif how == "hang":  # until whoever asks gives up
-                    self.connection.settimeout(30)
-                    with suppress(OSError):
-                        self.connection.recv(1)
-                else:
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        return Visit
+        return type("Visit", (Visit,), {"google": self})
 
 
 def refused(refusal: Refusal) -> Answer:
@@ -296,3 +230,70 @@ class _Server(ThreadingHTTPServer):
 
 
 Deliver = Callable[[str, bytes], None]
+
+
+class Visit(BaseHTTPRequestHandler):
+    """One connection."""
+
+    google: "Google"
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def _do(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers or not length.isdecimal():
+            self.send_error(411)
+            return
+        body = self.rfile.read(int(length))
+        if self.google.delay:
+            time.sleep(self.google.delay)
+        try:
+            answer = self.google.answer(self.command, self.path, headers, body)
+        except Broken as broken:
+            self._break(broken.how)
+            return
+        self._send(answer.status, answer.content, answer.headers or {})
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815  # the library's names
+    do_HEAD = do_OPTIONS = do_TRACE = _do  # noqa: N815
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What can't be read as a request is answered as everything else is."""
+        self.close_connection = True
+        reason = message or {411: "Length Required"}.get(code, "Bad Request")
+        answer = refused(Refusal(int(code), "badRequest", reason))
+        self._send(answer.status, answer.content, {"Connection": "close"})
+
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str], length: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json; charset=UTF-8", **headers}.items():
+            self.send_header(name, value)
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(len(content) if length is None else length))
+        self.end_headers()
+        if self.command != "HEAD" and status not in (204, 304):
+            self.wfile.write(content)
+        self.wfile.flush()
+
+    def _break(self, how: str) -> None:
+        self.close_connection = True
+        if how == "html":
+            self._send(
+                200,
+                b"<html>A proxy says good morning.</html>",
+                {"Content-Type": "text/html", "Connection": "close"},
+            )
+        elif how == "cut":
+            self._send(200, b'{"items": [{"id": "hal', {}, length=4000)
+        elif how == "hang":  # until whoever asks gives up
+            self.connection.settimeout(30)
+            with suppress(OSError):
+                self.connection.recv(1)
+        else:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
