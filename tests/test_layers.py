@@ -35,7 +35,7 @@ LAYERS = (
         "settings",
         "store",
     },
-    {"acts", "embedded", "gate", "outages", "identities", "outbox", "roster", "sweep", "sync"},
+    {"acts", "embedded", "gate", "identities", "outages", "outbox", "roster", "suspensions", "sweep", "sync"},
     {"bootstrap"},
     {"behaviour", "checks", "machine_checks", "pages", "simulate", "tasks"},
     {"commands", "demo"},

@@ -15,7 +15,7 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser import find_chromium
 from tests.pages.rooms import ALEX, LEE
@@ -102,6 +102,7 @@ class Street:
         """Somebody's browser, with a mind of its own. Fails on what a page's script or policy complains of."""
         context: BrowserContext = self.browser.new_context(viewport=size or DESKTOP, **how)  # type: ignore[arg-type]
         context.set_default_timeout(30_000)  # a page takes a moment where much else is going on
+        expect.set_options(timeout=30_000)
         page, complaints = context.new_page(), []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)
