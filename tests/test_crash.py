@@ -8,10 +8,12 @@ import json
 import os
 import random
 import select
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -36,6 +38,8 @@ from worker.store import Store, rows, tables
 
 KILLED = -9
 FULL = os.environ.get("LONGARC_PROOF") == "full"
+#: Hundreds of processes live and die here, one after the other: a busy machine needs its time for them.
+pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 #: What is done until the kill: before, to get there, and then the work in which it is killed.
 WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
     "create": ([["people"]], [["tick"]]),
@@ -52,12 +56,17 @@ class Child:
     """Starts processes that do what they are told, and tells how each ended."""
 
     def __init__(self) -> None:
-        self._running = subprocess.Popen(
+        self._running = self._start()
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.crash_child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parent.parent,
+            start_new_session=True,
         )
 
     def do(self, command: dict[str, Any], patience: float = 60) -> int:
@@ -66,12 +75,29 @@ class Child:
 
     def do_together(self, commands: Sequence[dict[str, Any]], patience: float = 60) -> list[int]:
         """Have these done at once, each by a process of its own; the exit codes."""
+        try:
+            return self._ask(commands, patience)
+        except BaseException:  # an answer that comes late must not be taken for that of the next command
+            self._start_anew()
+            raise
+
+    def _ask(self, commands: Sequence[dict[str, Any]], patience: float) -> list[int]:
         assert self._running.stdin and self._running.stdout
         self._running.stdin.write(json.dumps(commands) + "\n")
         self._running.stdin.flush()
         ready, _, _ = select.select([self._running.stdout], [], [], patience)
         assert ready, "the process did not end"
         return [int(code) for code in self._running.stdout.readline().split()]
+
+    def _start_anew(self) -> None:
+        """End the process and those it forked, and start another."""
+        assert self._running.stdin and self._running.stdout
+        os.killpg(self._running.pid, signal.SIGKILL)
+        self._running.wait(30)
+        self._running.stdout.close()
+        with suppress(BrokenPipeError):
+            self._running.stdin.close()
+        self._running = self._start()
 
     def close(self) -> None:
         assert self._running.stdin and self._running.stdout
@@ -239,21 +265,24 @@ class Story:
         """A process does these steps, or is killed at that boundary."""
         log = self.folder / "told"
         before = len(log.read_text().splitlines()) if log.exists() else 0
-        command = {
+        code = self.child.do(self.describe_work(steps, kill))
+        self.told = log.read_text().splitlines()[before:]
+        for line in self.told:
+            if line.startswith("at "):
+                self.at = max(self.at, datetime.fromisoformat(line[3:]))
+        return code
+
+    def describe_work(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> dict[str, Any]:
+        """What a process is told that is to do these steps."""
+        return {
             "database": f"sqlite:///{self.folder / 'longarc.db'}",
             **self.servers.sections,
             "pairs": self.pairs,
             "at": self.at.isoformat(),
             "steps": steps,
             "kill": kill,
-            "log": str(log),
+            "log": str(self.folder / "told"),
         }
-        code = self.child.do(command)
-        self.told = log.read_text().splitlines()[before:]
-        for line in self.told:
-            if line.startswith("at "):
-                self.at = max(self.at, datetime.fromisoformat(line[3:]))
-        return code
 
     @property
     def boundaries(self) -> list[str]:
@@ -327,6 +356,7 @@ def check_mails(story: Story) -> None:
     assert by_kind[Progress.DONE] <= len(sent) <= sum(by_kind.values())
     assert max(sent.values(), default=1) <= 2 and repeated <= summaries
     alerts = {m.key for m in story.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
+    alerts = {key for key in alerts if not key.startswith("operator_alert:more:")}  # a mail that counts the others
     assert len(alerts) == by_kind[Progress.UNCERTAIN], "a human is told"
     assert not alerts or lost_alerts or story.mails(OPERATOR)
 
@@ -345,11 +375,21 @@ def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[i
         if not FULL and isinstance(servers, Googles | Outlooks) and not name.startswith(CALLS):
             continue
         is_first = boundaries.index(name) == number and (work == "create" or not name.startswith(COMMON))
-        if FULL or is_first or name.startswith("step."):
+        # What a contract puts on calendars takes the same steps as the creation that is gone through whole.
+        if FULL or is_first or (name.startswith("step.") and work != "mail"):
             yield number
 
 
 # --- the proofs ---
+
+
+def test_answer_that_comes_late_is_not_taken_for_that_of_the_next_process(
+    child: Child, ours: Ours, tmp_path: Path
+) -> None:
+    late = Story(child, ours, tmp_path / "late", "late")
+    with pytest.raises(AssertionError, match="did not end"):
+        child.do(late.describe_work([["people"], ["tick"]], kill=0), patience=0)
+    assert Story(child, ours, tmp_path / "next", "next").live([["people"]]) == 0
 
 
 @pytest.mark.proof

@@ -32,6 +32,9 @@ from worker.samples import KEPT, letters
 from worker.seal import Seal
 from worker.store import Store
 
+#: The story is played as a whole: a busy machine needs its time for it.
+pytestmark = pytest.mark.timeout(600)
+
 WEEKS = 12
 END = cast.START + timedelta(weeks=WEEKS)
 Line = Mapping[str, Any]
@@ -39,7 +42,7 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Played:
-    """A demo that was played."""
+    """A demo that was played, and the seconds of the processor that it took with its servers."""
 
     out: Path
     lines: Sequence[Line]
@@ -60,9 +63,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LONGARC_DATABASE_URL", f"sqlite:///{elsewhere}")
         patch.setenv("LONGARC_KEY", "not a key at all")
-        before, begun = dict(os.environ), time.monotonic()
+        before, begun = dict(os.environ), time.process_time()
         run(out, progress=steps.append, weeks=WEEKS)
-        took = time.monotonic() - begun
+        took = time.process_time() - begun
         assert dict(os.environ) == before
         assert not elsewhere.exists()
     lines = [json.loads(text) for text in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
