@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from sqlalchemy import select, update
 
 from tests.worlds import (
     DANA,
@@ -47,8 +48,9 @@ from worker.domain.model import (
 )
 from worker.domain.wording import words
 from worker.domain.worktime import parse_hours
-from worker.errors import AuthRevoked, Forbidden, Unavailable
+from worker.errors import AuthRevoked, Forbidden, Unavailable, WrongKey
 from worker.providers.memory import MemoryCalendar
+from worker.store import tables
 
 BUFFER = 15 * MINUTE
 
@@ -458,4 +460,33 @@ def test_t4_working_hours_that_are_mended_give_a_time_at_once(database_url: str)
     office.apply()
     office.tick()
     assert office.session().booked
+    office.close()
+
+
+# --- what can't be read ---
+
+
+def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(database_url: str) -> None:
+    """T-14: how soon a conversation has to be is sealed; damaged, it stops its own pair, and the operator is told."""
+    office = Office(
+        database_url,
+        people(DANA, SAM, KIM),
+        pairs(pair(), pair(report=KIM)),
+        known=settings(database_url, operator="ops@corp.example"),
+    )
+    office.run(DAY + 3 * HOUR)
+    office.worker.acts.talk(f"{DANA}>{SAM}", Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT)
+    with office.store.database.write() as connection:
+        damaged = tables.session.c.sealed_plan.is_not(None)
+        assert connection.execute(update(tables.session).where(damaged).values(sealed_plan=b"damaged")).rowcount == 1
+    office.store.plans.wake([f"{DANA}>{SAM}", f"{DANA}>{KIM}"], office.clock(), look=True)
+    assert office.worker.sweep.run("one") == 2
+    assert office.worker.sweep.run("one") == 0, "neither is due again at once"
+    with office.store.database.read() as connection:
+        due = {row[0]: row[1] for row in connection.execute(select(tables.pair.c.id, tables.pair.c.due_at))}
+    assert due[f"{DANA}>{SAM}"] == office.clock() + HOUR
+    assert due[f"{DANA}>{KIM}"] > office.clock() + HOUR
+    assert any(f"{DANA}>{SAM}" in words for _, words in office.store.outbox.alerts(START))
+    with pytest.raises(WrongKey):
+        office.store.plans.load([f"{DANA}>{SAM}"], office.clock())
     office.close()

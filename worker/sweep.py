@@ -76,8 +76,9 @@ class Sweep:
 
     def _sweep(self, pairs: Sequence[str], holder: str, now: datetime) -> None:
         try:
-            loaded = self._store.plans.load(pairs, now)
+            loaded = self._store.plans.load_readable(pairs, now)
             plans = self.decide(loaded.states, now)
+            plans += [_failed(pair, why, now) for pair, why in loaded.unread.items()]
             going_on = {state.pair.id for state in loaded.states if state.pair.ended is Ended.NO}
             refused = self._guard(plans, going_on, now)
             later = [Plan(pair=pair, due_at=now + RETRY) for pair in sorted(refused)]
@@ -129,14 +130,14 @@ class Sweep:
             needs = made.needs
             before = [Need((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
             seen = _both(seen, self._see([needs, *before], now))
-        return _failed(state, "it does not come to an end", now)
+        return _failed(state.pair.id, "it does not come to an end", now)
 
     def _plan(self, now: datetime, state: PairState, seen: Seen | None) -> Plan:
         """One pair that can't be planned keeps no other from being planned."""
         try:
             return plan(now, state, seen, self._policy)
         except Exception as error:  # nobody foresaw it, so nobody knows its kind
-            return _failed(state, unforeseen(error), now)
+            return _failed(state.pair.id, unforeseen(error), now)
 
     def look(self, need: Need) -> Seen:
         """What somebody who picks a time by hand has to know of two calendars."""
@@ -216,10 +217,10 @@ def _cancels(made: Plan) -> int:
     return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
 
 
-def _failed(state: PairState, why: str, now: datetime) -> Plan:
-    words = f"Planning {state.pair.id} failed: {why}. It is tried again in an hour."
+def _failed(pair: str, why: str, now: datetime) -> Plan:
+    words = f"Planning {pair} failed: {why.rstrip('.')}. It is tried again in an hour."
     log.error("%s", words, extra={"action": "plan_failed"})
-    return Plan(pair=state.pair.id, due_at=now + RETRY, problem=words)
+    return Plan(pair=pair, due_at=now + RETRY, problem=words)
 
 
 class _TakenTime:

@@ -31,6 +31,7 @@ from worker.domain.model import (
     Taken,
     What,
 )
+from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.prepared import Prepared, Row
 from worker.store.tables import (
@@ -134,6 +135,7 @@ class Loaded:
 
     states: tuple[PairState, ...]
     wakes: Mapping[str, int]
+    unread: Mapping[str, str] = field(default_factory=dict)  #: why some of them could not be read, by pair
 
 
 def _lists() -> dict[str, list[Any]]:
@@ -151,6 +153,7 @@ class _Batch:
     messages: Mapping[str, list[Message]] = field(default_factory=_lists)
     placed: Mapping[str, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
     meetings: Mapping[str, list[Meeting]] = field(default_factory=_lists)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 #: Opens what is sealed of how soon a conversation has to be.
@@ -158,7 +161,8 @@ OpenPlan = Callable[[bytes], Mapping[str, Any]]
 
 
 def load(connection: Connection, pairs: Sequence[str], now: datetime, open_plan: OpenPlan) -> Loaded:
-    """All that planning these pairs needs; those that aren't known are left out. Raises WrongKey."""
+    """All that planning these pairs needs; those that aren't known are left out, and those of which something sealed
+    can't be opened are `unread`."""
     ids = list(pairs)
     found = {row["id"]: row for row in _PAIRS.rows(connection, pairs=ids)}
     people = sorted({row[who] for row in found.values() for who in ("manager", "report")})
@@ -170,8 +174,8 @@ def load(connection: Connection, pairs: Sequence[str], now: datetime, open_plan:
     for row in _MEETINGS.rows(connection, pairs=inside, now=now) if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
-    states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered)
-    return Loaded(states, {row["id"]: row["wakes"] for row in ordered})
+    states = tuple(_state(rows.pair(row), row["looked_at"], batch) for row in ordered if row["id"] not in batch.unread)
+    return Loaded(states, {row["id"]: row["wakes"] for row in ordered}, batch.unread)
 
 
 def _sessions_and_commitments(
@@ -181,7 +185,10 @@ def _sessions_and_commitments(
     owner = {pair_id: pair_id for pair_id in pairs}
     counted: dict[str, str] = {}
     for row in _SESSIONS.rows(connection, pairs=pairs):
-        batch.sessions[row["pair"]].append(rows.session(row, open_plan))
+        try:
+            batch.sessions[row["pair"]].append(rows.session(row, open_plan))
+        except WrongKey as error:
+            batch.unread[row["pair"]] = str(error)
         if not row["closed"]:
             owner[row["id"]] = row["pair"]
         if row["count"]:

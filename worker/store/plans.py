@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from worker.domain.model import Address, Kind, Plan, Session, Taken
 from worker.domain.planning import DAILY, last_look
-from worker.errors import LeaseLost
+from worker.errors import LeaseLost, WrongKey
 from worker.store import rows
 from worker.store.base import Database
 from worker.store.content import Content
@@ -117,7 +117,14 @@ class Plans:
     # --- what is known ---
 
     def load(self, pairs: Sequence[str], now: datetime) -> Loaded:
-        """All that planning these pairs needs, as of one moment."""
+        """All that planning these pairs needs, as of one moment. Raises WrongKey."""
+        loaded = self.load_readable(pairs, now)
+        if loaded.unread:
+            raise WrongKey(next(iter(loaded.unread.values())))
+        return loaded
+
+    def load_readable(self, pairs: Sequence[str], now: datetime) -> Loaded:
+        """The same, where one pair that can't be read keeps no other from being planned."""
         with self._database.read() as connection:
             return load(connection, pairs, now, self._content.open_plan)
 
