@@ -7,6 +7,7 @@ from itertools import pairwise
 from tests.worlds import DAY, HOUR, MINUTE, START, Fails, Office, company, texts
 from worker.errors import Forbidden, Permanent
 from worker.store import Store
+from worker.store.alerts import KEPT
 
 
 def bad_day(office: Office) -> None:
@@ -62,6 +63,19 @@ def test_what_follows_within_the_hour_is_counted_in_one_mail(office: Office) -> 
     assert "In the last hour 19 more of the same kind were noticed:" in said
     assert "18 times: The calendar of b can't be read." in said and "The calendar of c is full." in said
     assert len(office.store.outbox.alerts(START)) == 21, "the operator's page lists each"
+
+
+def test_a_mail_about_very_many_alerts_stays_short(office: Office) -> None:
+    """However many differ: each is counted, the most frequent are named, and what is kept of them has an end."""
+    tell(office.store, "plan:first", "Planning the first pair failed.")
+    for n in range(250):
+        tell(office.store, f"plan:{n}", f"Planning pair {n} failed.")
+        if n < 2:
+            tell(office.store, f"plan:{n}:again", "Planning pair 0 failed.")
+    [count] = [fields for fields in fields_of(office) if "listed" in fields]
+    assert "252 more of the same kind were noticed" in count["words"]
+    assert "3 times: Planning pair 0 failed." in count["words"] and "And 240 others." in count["words"]
+    assert len(count["listed"]) <= KEPT
 
 
 def test_while_a_cause_goes_on_it_is_told_each_hour_and_afterwards_at_once_again(office: Office) -> None:

@@ -5,7 +5,7 @@ mail at the end of the hour counts and lists it. While a cause goes on, that mai
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,8 +22,8 @@ SUBJECT = "operator"
 _LOCK = 7251891
 #: How long one mail speaks for a cause.
 SPELL = timedelta(hours=1)
-#: How many different lines a mail about several alerts shows.
-LISTED = 10
+#: How many different lines a mail about several alerts shows, and how many are kept to find the most frequent.
+LISTED, KEPT = 10, 100
 
 
 def raise_alert(
@@ -47,7 +47,7 @@ def raise_alert(
         return
     due = last["snapshot_at"] + SPELL
     count = _message(f"{NAME}:more:{key}", due, operator)
-    _insert(database, connection, count, {"cause": cause, "mailed": True, **_counted([words])})
+    _insert(database, connection, count, {"cause": cause, "mailed": True, **_counted(Counter(), 1, words)})
 
 
 def _last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:
@@ -61,6 +61,7 @@ def _last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str
         .where(
             message.c.subject == SUBJECT,
             message.c.name == NAME,
+            message.c.progress != Progress.DROPPED.value,  # those that only count, of which a bad hour has thousands
             message.c.snapshot_at > now - SPELL,
             message.c.snapshot_at <= now + SPELL,
         )
@@ -80,18 +81,22 @@ def _is_growing(mail: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _add_to_count(connection: Connection, count: Mapping[str, Any], words: str) -> None:
-    fields = {**count["fields"], **_counted([*count["fields"]["listed"], words])}
+    kept = count["fields"]["listed"]
+    total = count["fields"].get("total", len(kept)) + 1
+    fields = {**count["fields"], **_counted(Counter(kept), total, words)}
     connection.execute(update(message).where(message.c.id == count["id"]).values(fields=fields))
 
 
-def _counted(listed: Sequence[str]) -> dict[str, Any]:
-    """The words of a mail about several alerts, and what they are made of."""
-    kinds = Counter(listed)
-    lines = [words if times == 1 else f"{times} times: {words}" for words, times in kinds.most_common(LISTED)]
-    rest = len(kinds) - len(lines)
-    head = f"In the last hour {len(listed):,} more of the same kind {'was' if len(listed) == 1 else 'were'} noticed:"
+def _counted(kept: Counter[str], total: int, words: str) -> dict[str, Any]:
+    """The words of a mail about so many alerts, these the last of them, and what they are made of."""
+    if words in kept or len(kept) < KEPT:
+        kept[words] += 1
+    shown = kept.most_common(LISTED)
+    lines = [line if times == 1 else f"{times} times: {line}" for line, times in shown]
+    rest = total - sum(times for _, times in shown)
+    head = f"In the last hour {total:,} more of the same kind {'was' if total == 1 else 'were'} noticed:"
     more = [f"And {rest:,} others."] if rest else []
-    return {"words": "\n\n".join([head, *lines, *more]), "listed": list(listed)}
+    return {"words": "\n\n".join([head, *lines, *more]), "listed": dict(kept), "total": total}
 
 
 def _message(key: str, at: datetime, operator: str) -> Message:
