@@ -28,7 +28,8 @@ from tests.worlds import (
     texts,
 )
 from worker.domain.model import Address, Answer, Changes, Cursor, Kind, Review, Session, Show, Span
-from worker.errors import NotFound, RateLimited, Unavailable
+from worker.errors import AuthRevoked, NotFound, RateLimited, Unavailable
+from worker.providers.base import CalendarProvider
 from worker.providers.memory import MemoryCalendar
 
 
@@ -280,6 +281,26 @@ def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(dat
     told = " ".join(texts(office.mails("operator_alert")).split())
     assert f"The calendar of {DANA} could not be read: ValueError at test_sync.py" in told
     assert "nobody may read" not in told
+    office.close()
+
+
+def test_a_service_that_can_t_be_opened_for_one_keeps_no_other_from_being_read(database_url: str) -> None:
+    """Its settings may have lost their grant since: that is that person's trouble alone."""
+    listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
+    office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
+    office.tick()
+    find = office.worker.sync._calendar_of
+
+    def find_or_refuse(address: Address) -> CalendarProvider | None:
+        if address == DANA:
+            raise AuthRevoked("The certificate is gone.")
+        return find(address)
+
+    office.worker.sync._calendar_of = find_or_refuse
+    office.decline(office.session(pair_id=f"{KIM}>eve@corp.example"))
+    office.run(DAY)
+    assert deferrals(office) == [("declined", "eve@corp.example")]
+    assert any("The certificate is gone." in texts([mail]) for mail in office.mails("operator_alert"))
     office.close()
 
 

@@ -67,12 +67,12 @@ class Sync:
         return len(looks)
 
     def _one(self, look: Look, holder: str, now: datetime) -> None:
-        provider = self._calendar_of(look.address)
-        if provider is None:
-            self._store.calendars.postpone(look, holder, now + self._full_every)
-            return
         stale = look.full_at is None or now - look.full_at >= self._full_every
         try:
+            provider = self._calendar_of(look.address)
+            if provider is None:
+                self._store.calendars.postpone(look, holder, now + self._full_every)
+                return
             early = False
             if look.cursor is not None:
                 early = self._read(look, provider, look.cursor, holder, now)

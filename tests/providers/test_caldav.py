@@ -634,6 +634,23 @@ def test_a_server_out_of_order_is_not_a_person_out_of_reach(
     watched.before = answers("503 Service Unavailable")
     with pytest.raises(Unavailable):
         provider.free_busy([dana], WINDOW)
+    with pytest.raises(Unavailable):
+        provider.free_busy([dana, hands.person(), hands.person()], WINDOW)
+
+
+def test_one_person_who_cannot_be_read_now_waits_alone(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched
+) -> None:
+    """T-2: unknown for now, and no reason to keep the others waiting."""
+    sam, dana, kim = hands.person(), hands.person(), hands.person()
+    watched.before = lambda environ: ("500 Oh", [], b"") if dana in environ["PATH_INFO"] else None
+    times = provider.free_busy([sam, dana, kim], WINDOW)
+    assert [(times[who].known, times[who].temporary) for who in (sam, dana, kim)] == [
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+    assert times[dana].reason
 
 
 def test_where_nothing_listens_nothing_is_uncertain() -> None:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
-from worker.errors import Conflict, Forbidden, NotFound, Permanent, ProviderError
+from worker.errors import Conflict, Forbidden, NotFound, Permanent, ProviderError, Transient
 from worker.providers import icalendars
 from worker.providers.base import Finding
 from worker.providers.collection import Collection, Resource
@@ -104,7 +104,21 @@ class CalDavCalendar:
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        return {person: self._free_busy(person, window) for person in people}
+        """Who can't be read just now waits alone. Two in a row are an outage, which nobody waits through for each
+        person: raises Transient."""
+        times: dict[Address, FreeBusy] = {}
+        failures = 0
+        for person in people:
+            try:
+                times[person] = self._free_busy(person, window)
+            except Transient as error:
+                failures += 1
+                if failures == 2 or len(people) == 1:
+                    raise
+                times[person] = FreeBusy(known=False, reason=str(error), temporary=True)
+            else:
+                failures = 0
+        return times
 
     def _free_busy(self, person: Address, window: Span) -> FreeBusy:
         collection = self.collection(person)
