@@ -10,11 +10,11 @@ setup: .venv/.ready
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m tests.browser
+	$(BIN)/python -m tests.support.browser
 	touch $@
 
 demo: setup
-	$(BIN)/longarc demo --out demo --provider $(PROVIDER)
+	$(BIN)/python -m examples.northlight --out demo --provider $(PROVIDER)
 
 run: setup
 	$(BIN)/longarc run --embedded var
@@ -26,8 +26,7 @@ lint: setup
 
 # Under a minute: lint, types, the rules of time and the unit tests.
 check: lint
-	$(BIN)/pytest -n auto tests/domain tests/test_layers.py tests/test_assertions.py tests/test_words.py tests/test_docs.py \
-		tests/test_settings.py tests/test_people.py tests/test_playbook.py
+	$(BIN)/pytest -n auto tests/domain tests/i18n tests/repository tests/settings
 
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bench.company import company
-from worker.behaviour import CALM, Crowd
 from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.providers.memory import MemoryCalendar
-from worker.settings import Settings
-from worker.simulate import World, simulated_settings
+from worker.settings.load import Settings
+from worker.simulation.people import CALM, Crowd
+from worker.simulation.world import World, simulated_settings
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
 PAIRS, DAYS = 60, 91

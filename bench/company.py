@@ -3,7 +3,7 @@
 from datetime import date
 
 from worker.domain.model import Address, Format, Pair, Person
-from worker.domain.worktime import parse_hours
+from worker.domain.time.worktime import parse_hours
 
 ZONES = (
     ("Europe/Berlin", "DE"),

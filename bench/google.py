@@ -12,13 +12,13 @@ from math import ceil
 
 from bench.company import TEAM, company
 from tests.doubles.google.company import GoogleCompany
-from worker.behaviour import CALM, Crowd
 from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
-from worker.providers import googleevents
+from worker.providers.google import events
 from worker.providers.identities import KnownIdentities
 from worker.providers.memory import MemoryCalendar
-from worker.settings import Settings
-from worker.simulate import World, simulated_settings
+from worker.settings.load import Settings
+from worker.simulation.people import CALM, Crowd
+from worker.simulation.world import World, simulated_settings
 from worker.store.tables import calendar as looked_at
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
@@ -62,8 +62,8 @@ class Counting(GoogleCompany):
     def find(self, calendar: Address, key: str) -> Event | None:
         if not self.stands(calendar, key):
             return None
-        item = self._hands.get(calendar, googleevents.event_id(key))
-        return googleevents.event(item, calendar, self.google.calendars.shelves[calendar].zone, KnownIdentities())
+        item = self._hands.get(calendar, events.event_id(key))
+        return events.event(item, calendar, self.google.calendars.shelves[calendar].zone, KnownIdentities())
 
     @property
     def requests(self) -> int:

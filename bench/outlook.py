@@ -13,18 +13,19 @@ from tempfile import TemporaryDirectory
 from bench.company import company
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office
-from worker.behaviour import CALM, Crowd
-from worker.bootstrap import Organizing, Worker, build
+from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Pair, Span
+from worker.engine.services import Organizing
 from worker.gate import SharedGate
-from worker.providers import graphschedule
-from worker.providers.gate import AT_ONCE
-from worker.providers.outlook import Organizers
+from worker.providers.limiter import AT_ONCE
+from worker.providers.outlook import schedule
+from worker.providers.outlook.calendar import Organizers
 from worker.seal import Seal, new_key
-from worker.settings import Settings
-from worker.simulate import World, simulated_settings
-from worker.store import Store
+from worker.settings.load import Settings
+from worker.simulation.people import CALM, Crowd
+from worker.simulation.world import World, simulated_settings
+from worker.store.store import Store
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
 DELAY = 0.030
@@ -41,9 +42,9 @@ class Counting(Office):
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         organizing = {who for who in people if who.startswith("manager")}
-        stretches = len(list(graphschedule.stretches(window)))
+        stretches = len(list(schedule.stretches(window)))
         others = len(people) - len(organizing)
-        self.least += len(organizing) + ceil(others / graphschedule.PEOPLE) * stretches
+        self.least += len(organizing) + ceil(others / schedule.PEOPLE) * stretches
         self.script += 2 * len(people)  # the default calendar, then its events
         return super().free_busy(people, window)
 

@@ -17,15 +17,15 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from bench.company import TEAM, company
-from worker.bootstrap import Worker, build
+from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Contract, Kind, Promise, Session
 from worker.links import Links, Pass, Purpose
-from worker.pages.serving import Serving
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
-from worker.settings import Settings
-from worker.store import Store
+from worker.settings.load import Settings
+from worker.store.store import Store
+from worker.web.server import Serving
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 MANAGERS, CLIENTS, ROUNDS = 200, 8, 400

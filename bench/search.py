@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import portion
 
-from worker.domain.availability import Grid, ones, starts
 from worker.domain.model import QUARTER, Busy, FreeBusy, Person, Preference, Span
-from worker.domain.slots import Search, rank
-from worker.domain.worktime import parse_hours, working_spans
+from worker.domain.time.availability import Grid, ones, starts
+from worker.domain.time.slots import Search, rank
+from worker.domain.time.worktime import parse_hours, working_spans
 
 #: Comes without types.
 library: Any = portion

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import update
 
 from bench.company import company
-from worker.bootstrap import build
+from worker.app import build
 from worker.clock import SteppedClock
 from worker.seal import Seal, new_key
-from worker.settings import Settings
-from worker.store import Store
+from worker.settings.load import Settings
+from worker.store.store import Store
 from worker.store.tables import calendar, pair
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 from bench.company import company
-from worker import apart, simulate
+from worker.simulation import partition, run
 
 START = datetime(2027, 1, 4, 6, tzinfo=UTC)
 
@@ -31,8 +31,8 @@ def one(size: int, days: int) -> tuple[float, int, int]:
     """Seconds, megabytes at the most (of all its processes together), lines of the ledger."""
     persons, pairs = company(size, START.date())
     start = time.perf_counter()
-    lines = simulate.year(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
+    lines = run.year(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
     taken = time.perf_counter() - start
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return taken, (own + (len(apart.parts(pairs)) - 1) * largest) // unit, lines
+    return taken, (own + (len(partition.parts(pairs)) - 1) * largest) // unit, lines

@@ -1,6 +1,7 @@
 """Writes the reference pages that follow from the code: settings, people file, and every mail as it looks.
 
-mkdocs runs it through the plugin gen-files. `tests/test_docs.py` calls the functions to hold the pages to the code.
+mkdocs runs it through the plugin gen-files. `tests/repository/test_docs.py` calls the functions to hold the pages to
+the code.
 """
 
 import re
@@ -8,8 +9,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from worker.emails import Emails
-from worker.samples import letters
+from worker.mail.render import Emails
+from worker.mail.samples import letters
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "config" / "longarc.example.toml"

@@ -18,7 +18,7 @@ from worker.domain.model import EventDraft, Guest, Span
 from worker.embedded import Embedded
 from worker.errors import LongarcError
 from worker.providers import maildir
-from worker.providers.caldav import calendar
+from worker.providers.caldav.calendar import calendar
 
 DANA, SAM = "dana@example.org", "sam@example.org"
 NOON = datetime(2027, 3, 9, 12, tzinfo=UTC)

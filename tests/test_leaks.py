@@ -21,8 +21,23 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.conftest import migrate
-from tests.worlds import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, Fails, Office, pair, pairs, people, settings, texts
-from worker.bootstrap import JsonLines
+from tests.support import ROOT
+from tests.support.companies import (
+    DANA,
+    DAY,
+    HOUR,
+    KEY,
+    KIM,
+    OPERATOR,
+    SAM,
+    Fails,
+    Office,
+    pair,
+    pairs,
+    people,
+    settings,
+    texts,
+)
 from worker.domain.model import (
     Access,
     Contract,
@@ -37,8 +52,9 @@ from worker.domain.model import (
 )
 from worker.domain.model import Event as CalendarEvent
 from worker.errors import Forbidden, Refused, UnknownName, WrongKey
+from worker.logs import JsonLines
 from worker.providers.memory import MemoryCalendar
-from worker.simulate import told
+from worker.simulation.world import told
 from worker.store import tables
 
 #: By where each is planted. No word of them is in any template or in the program.
@@ -215,8 +231,7 @@ def queue(folder: Path) -> None:
     )
     environment = {"LONGARC_CONFIG": str(config), "LONGARC_KEY": KEY, "PATH": ""}
     command = [sys.executable, "-c", script]
-    root = Path(__file__).parent.parent
-    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert int(done.stdout.split()[-1]) >= 3, "they wait in the queue, where they can be read"
     (folder / "queue.err").write_text(done.stderr)
 

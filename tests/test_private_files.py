@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.desks import Desk, fresh_desk  # noqa: F401 -- a fixture
-from tests.worlds import new_store
+from tests.support import ROOT
+from tests.support.companies import new_store
+from tests.support.terminal import Desk, fresh_desk  # noqa: F401 -- a fixture
 from worker import private_files
-from worker.commands.embedding import House
+from worker.commands.embedded import House
 from worker.embedded import Embedded, mailbox
-from worker.providers.googleauth import TokenFolder
-from worker.providers.graphauth import Kept
+from worker.providers.google.auth import TokenFolder
 from worker.providers.maildir import MaildirMailer, deliver
+from worker.providers.outlook.auth import Kept
 from worker.seal import Seal
 
-ROOT = Path(__file__).resolve().parent.parent
 KEY = Fernet.generate_key().decode()
 
 

@@ -9,20 +9,20 @@ from zoneinfo import TZPATH, ZoneInfo
 
 import pytest
 
-from worker.machine_checks import time_zones, user, zone_release
+from tests.support import ROOT
+from worker.ops.machine_checks import time_zones, user, zone_release
 
-ROOT = Path(__file__).resolve().parent.parent
 #: What is started by hand or by others; each must put the pinned zones before the machine's.
 ENTRIES = (
     "worker.cli",
     "worker.__main__",
     "worker.tasks",
-    "worker.migrations.versions",
+    "worker.store.migrations.versions",
     "tests.conftest",
     "tests.doubles.google.__main__",
     "tests.doubles.graph.__main__",
-    "tests.audit",
-    "tests.crash_child",
+    "tests.support.audit.auditor",
+    "tests.support.crash_child",
     "bench.__main__",
 )
 

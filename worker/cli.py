@@ -4,20 +4,20 @@ import click
 
 from worker import __version__
 from worker.commands.base import Longarc
-from worker.commands.connecting import connect
+from worker.commands.connect import connect
 from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, held, not_held, pause, resume, talk
 from worker.commands.coverage import coverage
-from worker.commands.examples import example
-from worker.commands.keeping import check, key, people, retry, rotate
-from worker.commands.looking import sessions, status, why
+from worker.commands.example import example
+from worker.commands.maintenance import check, key, people, retry, rotate
 from worker.commands.plan import plan
 from worker.commands.run import run
-from worker.commands.serving import revoke, serve
-from worker.commands.trying import demo, simulate
+from worker.commands.serve import revoke, serve
+from worker.commands.simulate import simulate
+from worker.commands.status import sessions, status, why
 
 CHAPTERS: dict[str, list[click.Command]] = {
-    "Try it": [demo, simulate, example],
+    "Try it": [simulate, example],
     "Run it": [run, serve, check, plan, status, retry],
     "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
     "What was agreed": [contract, commitment],

@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from worker.clock import Clock
 from worker.errors import RateLimited
-from worker.providers.gate import AT_ONCE, PATIENCE, LocalGate
-from worker.store import Store
+from worker.providers.limiter import AT_ONCE, PATIENCE, LocalGate
+from worker.store.store import Store
 
 #: Longer than requests take: a room whose holder died comes free by itself, soon enough to go on.
 LEASE = timedelta(minutes=2)

@@ -18,13 +18,13 @@ from huey.storage import PostgresStorage
 from sqlalchemy import make_url
 
 from worker import private_files
-from worker import settings as settings_file
-from worker.bootstrap import Worker, build
+from worker.app import Worker, build
 from worker.clock import utcnow
+from worker.engine.outages import DATABASE, QUEUE, Outages
 from worker.errors import LongarcError, Problems, RosterHeld
-from worker.outages import DATABASE, QUEUE, Outages
-from worker.store import Store
-from worker.store.base import PATIENCE, DatabaseUnreachable, database_outage
+from worker.settings import load as settings_file
+from worker.store.database import PATIENCE, DatabaseUnreachable, database_outage
+from worker.store.store import Store
 
 NAME = "longarc"
 #: Set when this process was asked to stop: what is in somebody's hands is finished, nothing more is begun.

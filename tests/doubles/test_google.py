@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests.desks import ROOT, Desk, fresh_desk  # noqa: F401 -- a fixture
 from tests.doubles.google import Google
-from tests.worlds import DANA, SAM
-from worker.providers.googleauth import OWN, READ, SEND, TIMES
+from tests.support import ROOT
+from tests.support.companies import DANA, SAM
+from tests.support.terminal import Desk, fresh_desk  # noqa: F401 -- a fixture
+from worker.providers.google.auth import OWN, READ, SEND, TIMES
 
 WHEN = {"start": {"dateTime": "2027-03-09T10:00:00Z"}, "end": {"dateTime": "2027-03-09T11:00:00Z"}}
 EVENTS = "/calendar/v3/calendars/primary/events"

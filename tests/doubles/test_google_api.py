@@ -11,9 +11,9 @@ import requests
 
 from tests.doubles.google import Google
 from tests.doubles.google.hands import GoogleHands
-from tests.worlds import DANA, SAM
+from tests.support.companies import DANA, SAM
 from worker.clock import SteppedClock, utcnow
-from worker.providers.googleauth import OWN, READ, TIMES
+from worker.providers.google.auth import OWN, READ, TIMES
 
 DAY = {"start": {"date": "2027-03-09"}, "end": {"date": "2027-03-10"}}
 EVENTS = "/calendar/v3/calendars/primary/events"

@@ -33,7 +33,7 @@ from googleapiclient.http import BatchHttpRequest
 
 from tests.doubles.google import Google
 from tests.doubles.google.hands import GoogleHands
-from tests.worlds import DANA, SAM
+from tests.support.companies import DANA, SAM
 
 CALENDAR = "https://www.googleapis.com/auth/calendar"
 SEND = "https://www.googleapis.com/auth/gmail.send"

@@ -13,7 +13,7 @@ from O365.utils.token import MemoryTokenBackend
 from tests.doubles.graph import CLIENT, Double, Hands, section
 from tests.doubles.graph.login import TENANT
 from worker.domain.model import Show, Span
-from worker.providers import graphauth
+from worker.providers.outlook import auth
 
 DANA, SAM = "dana@example.org", "sam@example.org"
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -49,7 +49,7 @@ def account(double: Double) -> Account:
             "token_endpoint": f"{double.authority}/{TENANT}/oauth2/v2.0/token",
             "grant_type": "client_credentials",
             "response": {
-                "access_token": graphauth.tokens(section(double)).token(),
+                "access_token": auth.tokens(section(double)).token(),
                 "expires_in": 3600,
                 "token_type": "Bearer",
             },

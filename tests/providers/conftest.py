@@ -13,11 +13,9 @@ import requests
 
 from worker.domain.model import Address, Answer, Show, Span
 from worker.embedded import Embedded
-from worker.providers import icalendars
+from worker.providers.ical import events
 
 _NUMBERS = count(1)
-
-pytest.register_assert_rewrite("tests.providers.contract")
 
 
 class Watched:
@@ -120,7 +118,7 @@ class CalDavHands:
         self.edit(address, key, lambda text: re.sub(r"DTEND:\w+", end, re.sub(r"DTSTART:\w+", start, text)))
 
     def delete(self, address: Address, key: str) -> None:
-        self.remove(address, icalendars.resource(key))
+        self.remove(address, events.resource(key))
 
     def remove(self, address: Address, name: str) -> None:
         self._session.delete(self.url(address, name), timeout=10).raise_for_status()
@@ -161,7 +159,7 @@ class CalDavHands:
 
     def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:
         """What a calendar program does with our event: reads it, changes something, writes it back."""
-        name = icalendars.resource(key)
+        name = events.resource(key)
         unfolded = re.sub(r"\r?\n[ \t]", "", self.text(address, name))
         self.put(address, name, change(unfolded))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.contract import MailerContract, letter
+from tests.support.provider_contract import MailerContract, letter
 from worker.domain.model import Address
 from worker.errors import Forbidden
 from worker.providers import base, maildir

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.providers.contract import (
+from tests.support.provider_contract import (
     WINDOW,
     CalendarContract,
     GuestDeletionContract,

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.providers.contract import MailerContract, letter
+from tests.support.provider_contract import MailerContract, letter
 from worker.clock import utcnow
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable

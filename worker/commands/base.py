@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import click
 
-from worker.commands import streams
+from worker.commands import output
 from worker.errors import Problems, reason
 from worker.private_files import owner_only
 
@@ -113,15 +113,15 @@ class Longarc(Group):
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
-        streams.open_missing()
+        output.open_missing()
         say = partial(click.echo, err=True)
         try:
             with owner_only():
                 code = exit_code(run)
         except Exception:  # with --debug alone; the interpreter shows it
-            streams.finish(1, say)
+            output.finish(1, say)
             raise
-        sys.exit(streams.finish(code, say))
+        sys.exit(output.finish(code, say))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -129,7 +129,7 @@ class Longarc(Group):
         refuse_no_text(args)
 
         def begin() -> click.Context:
-            streams.refuse_closed()
+            output.refuse_closed()
             return super(Longarc, self).make_context(info_name, args, parent, **extra)
 
         return cast(click.Context, telling(Given(), begin))

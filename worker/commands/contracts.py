@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Failed, Group
-from worker.commands.naming import (
+from worker.commands.arguments import (
     Day,
     Said,
     json_option,
@@ -26,15 +25,16 @@ from worker.commands.naming import (
     shown_name,
     text_of,
 )
-from worker.commands.opening import local, opened
+from worker.commands.base import Failed, Group
+from worker.commands.context import local, opened
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
-from worker.domain.forms import FORMS
+from worker.domain.contract.languages import FORMS
 from worker.errors import UnknownName
 
 if TYPE_CHECKING:
-    from worker.bootstrap import Worker
+    from worker.app import Worker
     from worker.domain.model import Address, Commitment, Contract, Person, Promise, Session
-    from worker.store import Store
+    from worker.store.store import Store
 
 
 _BEHALF_HELP = "For which of the two: their address. Both are told by mail."
@@ -71,7 +71,7 @@ def template(session: str | None, language: str | None) -> None:
 
     It is in the manager's language where Longarc has it (English, German). A file may be written in any of them.
     """
-    from worker.domain.contract import template as blank
+    from worker.domain.contract.markdown import template as blank
 
     if session is None:
         click.echo(blank("Manager", "Report", utcnow().date(), language or "en"), nl=False)
@@ -96,9 +96,9 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
     Everything wrong with the file is told at once. Each commitment that is vague, or promises what others decide, is
     asked about. Nothing is recorded before you say so. The summary then leaves for both.
     """
-    from worker.domain.contract import parse
+    from worker.domain.contract.lint import days_for, days_of
+    from worker.domain.contract.markdown import parse
     from worker.domain.model import Access
-    from worker.domain.promises import days_for, days_of
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
@@ -125,7 +125,7 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
 
 def _ask(agreed: "Contract", file: str, today: date, locale: str) -> None:
     """R-16: what each promise leaves open, by its line, with a better wording of the kind."""
-    from worker.domain.promises import question
+    from worker.domain.contract.lint import question
 
     asked = question(agreed, today, locale)
     if not asked:
@@ -149,7 +149,7 @@ def _confirmed(file: str) -> bool:
 
 def _in_time(session: "Session", manager: "Person") -> str:
     """R-15: whether that is before the deadline."""
-    from worker.domain.notices import deadline
+    from worker.domain.planning.notices import deadline
 
     if session.held_at is None:
         return ""
@@ -158,7 +158,7 @@ def _in_time(session: "Session", manager: "Person") -> str:
 
 
 def _names(worker: "Worker", session: "Session") -> tuple[str, str]:
-    from worker.store.figures import Figures
+    from worker.store.statistics import Figures
 
     people = Figures(worker.store.database).everybody()
     manager, _, report = session.pair.partition(">")
@@ -176,7 +176,7 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
     It is for the two people it belongs to, and nobody else: both are told by mail. The output is a contract file:
     changed, it can be recorded as the next revision.
     """
-    from worker.domain.contract import title, write
+    from worker.domain.contract.markdown import title, write
     from worker.domain.model import Access
 
     with opened(seals=True) as worker:

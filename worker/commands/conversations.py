@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.clock import utcnow
-from worker.commands.base import Command
-from worker.commands.naming import (
+from worker.commands.arguments import (
     Said,
     at_option,
     instant_there,
@@ -18,13 +17,14 @@ from worker.commands.naming import (
     session_argument,
     session_named,
 )
-from worker.commands.opening import opened
+from worker.commands.base import Command
+from worker.commands.context import opened
 from worker.commands.terminal import count, line, when
 from worker.errors import Refused
 
 if TYPE_CHECKING:
     from worker.domain.model import Session, Span
-    from worker.store import Store
+    from worker.store.store import Store
 
 TRIGGERS = ("leaving", "doubt", "motivation", "stalled", "change", "milestone")
 #: What is decided here reaches calendars and mail through the running program.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.clock import utcnow
+from worker.commands.arguments import json_option
 from worker.commands.base import Command
-from worker.commands.naming import json_option
-from worker.commands.opening import opened
+from worker.commands.context import opened
 from worker.commands.terminal import count, emit, line, row, show, table
 
 if TYPE_CHECKING:
-    from worker.coverage import Coverage, Group, Quarter
+    from worker.ops.coverage import Coverage, Group, Quarter
 
 COLUMNS: tuple[str | tuple[str, str], ...] = (
     "Group",
@@ -34,7 +34,7 @@ def coverage(quarter: str | None, by: str, as_json: bool) -> None:
     Groups have five pairs or more. Smaller ones are counted together, or not at all when even together they are fewer
     than five. Nothing is shown about one person, and nothing of what anybody said is looked at.
     """
-    from worker.coverage import coverage as counted
+    from worker.ops.coverage import coverage as counted
 
     now = utcnow()
     with opened() as worker:
@@ -46,7 +46,7 @@ def coverage(quarter: str | None, by: str, as_json: bool) -> None:
 
 
 def _quarter(text: str | None) -> "Quarter":
-    from worker.coverage import Quarter, quarter_of
+    from worker.ops.coverage import Quarter, quarter_of
 
     if text is None:
         return quarter_of(utcnow().date())

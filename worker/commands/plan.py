@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.clock import utcnow
-from worker.commands import opening
+from worker.commands import context
+from worker.commands.arguments import json_option
 from worker.commands.base import Command, Failed
-from worker.commands.naming import json_option
 from worker.commands.terminal import count, emit, line, row, show, table, when
 
 if TYPE_CHECKING:
-    from worker.bootstrap import Worker
+    from worker.app import Worker
     from worker.domain.model import Decision, Message, Person, Plan
 
 
@@ -40,21 +40,21 @@ def plan(as_json: bool) -> None:
 @contextmanager
 def _worker() -> "Iterator[Worker]":
     """The worker on its database; on one in memory that holds the people file while there is none."""
-    from worker.bootstrap import build
-    from worker.store.figures import Figures
+    from worker.app import build
+    from worker.store.statistics import Figures
 
-    found = opening.settings()
-    opening.quiet_logging(found)
-    if not opening.is_absent(found.database):
-        store = opening.store_of(found, seals=False)
+    found = context.settings()
+    context.quiet_logging(found)
+    if not context.is_absent(found.database):
+        store = context.store_of(found, seals=False)
         if Figures(store.database).schema()[0] is not None:
             store.close()
-            with opening.opened() as worker:
+            with context.opened() as worker:
                 yield worker
             return
         store.close()
     found = found.model_copy(update={"database": "sqlite://"})
-    worker = build(found, utcnow, store=opening.store_of(found, seals=False))
+    worker = build(found, utcnow, store=context.store_of(found, seals=False))
     try:
         worker.store.create()
         worker.import_people()
@@ -76,7 +76,7 @@ class _Warnings(logging.Handler):
 
 @contextmanager
 def _heeding() -> Iterator[dict[str, None]]:
-    sweeps = logging.getLogger("worker.sweep")
+    sweeps = logging.getLogger("worker.engine.sweep")
     before = (sweeps.level, sweeps.propagate)
     kept = _Warnings()
     sweeps.addHandler(kept)
@@ -93,7 +93,7 @@ def _heeding() -> Iterator[dict[str, None]]:
 
 
 def _show(plans: "Sequence[Plan]", worker: "Worker") -> None:
-    from worker.store.figures import Figures
+    from worker.store.statistics import Figures
 
     people = Figures(worker.store.database).everybody()
     shown = table("What would happen now", ["When", "What", "Why"])

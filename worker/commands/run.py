@@ -20,15 +20,15 @@ import click
 from worker import __version__
 from worker.clock import utcnow
 from worker.commands.base import Command, given
-from worker.commands.opening import refuse_other_key, settings, settings_path, store_of
+from worker.commands.context import refuse_other_key, settings, settings_path, store_of
 from worker.commands.terminal import count, line, row, show, table
 from worker.errors import LongarcError, Problems
 
 if TYPE_CHECKING:
-    from worker.bootstrap import Worker
-    from worker.commands.embedding import House
+    from worker.app import Worker
+    from worker.commands.embedded import House
     from worker.embedded import Embedded
-    from worker.outages import Outages
+    from worker.engine.outages import Outages
 
 #: How many people's addresses are printed.
 SHOWN = 20
@@ -88,7 +88,7 @@ def stopping() -> Iterator[threading.Event]:
 
 
 def _house(folder: Path) -> "House":
-    from worker.commands.embedding import House
+    from worker.commands.embedded import House
 
     house = House(folder.resolve())
     house.furnish()
@@ -106,9 +106,9 @@ def _use_settings() -> None:
 
 def _begin() -> "Worker":
     """This process's worker, with the people taken over. Raises what is wrong, before anything runs."""
-    from worker.bootstrap import set_up_logging
-    from worker.checks import reach_queue, refuse_unwritable
-    from worker.store.figures import Figures
+    from worker.logs import set_up_logging
+    from worker.ops.checks import reach_queue, refuse_unwritable
+    from worker.store.statistics import Figures
 
     found = settings()
     set_up_logging(found.log.level, found.log.format)
@@ -136,7 +136,7 @@ def _consume(worker: "Worker", workers: int, stop: threading.Event, servers: "Em
     from huey.consumer import Consumer
 
     from worker import tasks
-    from worker.outages import OutageFilter
+    from worker.engine.outages import OutageFilter
 
     class Ours(Consumer):
         """Leaves the signals to us: of the two, Huey would let only one finish what is in flight."""
@@ -183,8 +183,8 @@ class Pulse:
         self._note(lambda: self._store.heartbeats.end(self._holder))
 
     def _note(self, write: Callable[[], None]) -> None:
-        from worker.outages import DATABASE
-        from worker.store.base import database_outage
+        from worker.engine.outages import DATABASE
+        from worker.store.database import database_outage
 
         try:
             write()
@@ -196,7 +196,7 @@ class Pulse:
 
 
 def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
-    from worker.pages.serving import PortTaken, Serving
+    from worker.web.server import PortTaken, Serving
 
     try:
         pages = stack.enter_context(Serving(worker))
@@ -216,7 +216,7 @@ def _welcome(worker: "Worker", servers: "Embedded") -> None:
 
 
 def _what_runs(worker: "Worker", workers: int) -> str:
-    from worker.store.base import shown
+    from worker.store.database import shown
 
     pairs = sum(pair.active for pair in worker.store.people.pairs().values())
     people = count(len(worker.store.people.all()), "person", "people")
@@ -228,7 +228,7 @@ def _what_runs(worker: "Worker", workers: int) -> str:
 
 
 def _show_addresses(worker: "Worker", servers: "Embedded", house: "House") -> None:
-    from worker.commands.embedding import addresses
+    from worker.commands.embedded import addresses
 
     people = sorted(one.email for one in worker.store.people.all().values() if one.calendar == "caldav")
     shown = table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])

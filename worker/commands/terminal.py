@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.commands.base import printable
-from worker.commands.opening import local
+from worker.commands.context import local
 
 if TYPE_CHECKING:
     from rich.console import Console

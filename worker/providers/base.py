@@ -1,6 +1,6 @@
 """What the worker asks of a calendar and of a mail service, and what it may rely on.
 
-**Promises of a calendar** (each is a test in `tests/providers/contract.py`):
+**Promises of a calendar** (each is a test in `tests/support/provider_contract.py`):
 
 - Unknown is never free: a person whose time can't be read comes back as `FreeBusy(known=False, reason=...)`; every
   person asked for is in the answer. Whose time can't be read just now comes back with `temporary=True`, and keeps no
@@ -119,16 +119,16 @@ TELLING = frozenset({"outlook"})
 #: A factory takes its own section of the settings, a mapping of plain values, secrets already read.
 CALENDARS = {
     "memory": "worker.providers.memory:calendar",
-    "caldav": "worker.providers.caldav:calendar",
-    "google": "worker.providers.google:calendar",
-    "outlook": "worker.providers.outlook:calendar",
+    "caldav": "worker.providers.caldav.calendar:calendar",
+    "google": "worker.providers.google.calendar:calendar",
+    "outlook": "worker.providers.outlook.calendar:calendar",
 }
 MAILERS = {
     "memory": "worker.providers.memory:mailer",
     "smtp": "worker.providers.smtp:mailer",
-    "google": "worker.providers.gmail:mailer",
+    "google": "worker.providers.google.mail:mailer",
     "maildir": "worker.providers.maildir:mailer",
-    "outlook": "worker.providers.outlook:mailer",
+    "outlook": "worker.providers.outlook.calendar:mailer",
 }
 
 

@@ -4,6 +4,6 @@
 program ask for: `people`, `plans` (the sweep), `outbox`, `calendars` (the sync), `content` (what is sealed).
 """
 
-from worker.store.base import Store
+from worker.store.store import Store
 
 __all__ = ["Store"]

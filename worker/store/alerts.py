@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from worker.domain.model import Message, Progress, What
 from worker.store import rows
-from worker.store.base import Database
+from worker.store.database import Database
 from worker.store.tables import message
 
 NAME = "operator_alert"

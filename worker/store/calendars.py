@@ -9,10 +9,10 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Progress, Span, State, What
 from worker.store import rows, tables
-from worker.store.base import Database
+from worker.store.database import Database
+from worker.store.orphans import take_in
 from worker.store.plans import wake
-from worker.store.prepared import Prepared
-from worker.store.strays import take_in
+from worker.store.statements import Prepared
 from worker.store.tables import at, one_of
 
 calendar, event, meeting, pair, session = tables.calendar, tables.event, tables.meeting, tables.pair, tables.session

@@ -22,8 +22,8 @@ from worker.domain.model import (
 from worker.errors import Refused
 from worker.seal import NoSeal, Seal
 from worker.store import rows, tables
-from worker.store.base import Database
-from worker.store.prepared import Prepared, Row
+from worker.store.database import Database
+from worker.store.statements import Prepared, Row
 from worker.store.tables import one_of
 
 contract, commitment, session, sketch = tables.contract, tables.commitment, tables.session, tables.sketch

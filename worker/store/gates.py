@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from worker.store.base import Database
+from worker.store.database import Database
 from worker.store.tables import gate
 
 #: Not a room, but the sign on the door.

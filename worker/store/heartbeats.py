@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
-from worker.store.base import Database
+from worker.store.database import Database
 from worker.store.tables import worker
 
 #: A process that said nothing for so long is forgotten.

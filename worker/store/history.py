@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from worker.store.prepared import Prepared
+from worker.store.statements import Prepared
 from worker.store.tables import history
 
 #: at, what, pair, session, reason, fields

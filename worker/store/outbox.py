@@ -16,10 +16,10 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 from worker.domain.model import LIVE, Message, Placed, Progress, Settlement, What
 from worker.store import rows, tables
 from worker.store.alerts import raise_alert
-from worker.store.base import Database
+from worker.store.database import Database
 from worker.store.history import record
 from worker.store.plans import wake
-from worker.store.prepared import Prepared
+from worker.store.statements import Prepared
 from worker.store.tables import among, at, one_of
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, s
 
 from worker.domain.model import Address, Ended, KnownForm, Pair, Person, State
 from worker.store import rows, tables
-from worker.store.base import Database
-from worker.store.forms import replace_listed, stamp
-from worker.store.prepared import Prepared
+from worker.store.database import Database
+from worker.store.person_names import replace_listed, stamp
 from worker.store.renames import find_renames, rename_people
+from worker.store.statements import Prepared
 
 person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
 

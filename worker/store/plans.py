@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from worker.domain.model import Address, Kind, Plan, Session, Taken
-from worker.domain.planning import DAILY, last_look
+from worker.domain.planning.plan_builder import DAILY, last_look
 from worker.errors import LeaseLost, WrongKey
 from worker.store import rows
-from worker.store.base import Database
 from worker.store.content import Content
+from worker.store.database import Database
 from worker.store.history import record
-from worker.store.loading import Loaded, load, taken_of
-from worker.store.prepared import Prepared
+from worker.store.pair_state import Loaded, load, taken_of
+from worker.store.statements import Prepared
 from worker.store.tables import at, commitment, deferral, event, message, one_of, pair, person, session
 
 #: However little there is to wait for, every pair is looked at this often.

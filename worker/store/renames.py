@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, delete, select, update
 
 from worker.domain.model import Address, KnownForm
-from worker.store.base import Database
+from worker.store.database import Database
 from worker.store.tables import (
     access,
     attendee_copy,

@@ -36,9 +36,9 @@ from worker.domain.model import (
     What,
     Why,
 )
-from worker.domain.worktime import hours_text, parse_hours
+from worker.domain.time.worktime import hours_text, parse_hours
 from worker.store import tables
-from worker.store.prepared import Row
+from worker.store.statements import Row
 
 E = TypeVar("E", bound=StrEnum)
 

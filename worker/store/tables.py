@@ -1,4 +1,4 @@
-"""What is kept. One schema for SQLite and PostgreSQL; the migrations in `worker/migrations` lead up to it.
+"""What is kept. One schema for SQLite and PostgreSQL; the migrations in `worker/store/migrations` lead up to it.
 
 Instants are whole seconds since 1970 in UTC: exact, ordered, and the same in both databases. Spans inside JSON are
 pairs of such seconds. Columns named `sealed` and `sealed_plan` hold ciphertext only.

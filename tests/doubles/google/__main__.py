@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.doubles.google.server import Google
 from worker.embedded import mailbox
 from worker.providers import maildir
-from worker.providers.googleauth import OWN, READ, SEND
+from worker.providers.google.auth import OWN, READ, SEND
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ from worker.domain.model import (
     Show,
     Span,
 )
-from worker.providers import google
-from worker.providers.googleauth import OWN, READ
-from worker.providers.googleevents import event_id
+from worker.providers.google import calendar as google
+from worker.providers.google.auth import OWN, READ
+from worker.providers.google.events import event_id
 
 
 class GoogleCompany(Served[google.GoogleCalendar]):

@@ -8,7 +8,7 @@ from typing import Any
 from tests.doubles.google.calendars import Calendars
 from tests.doubles.google.schema import Call
 from worker.domain.model import Address, Answer, Show, Span
-from worker.providers import googleevents
+from worker.providers.google import events
 
 _NUMBERS = count(1)
 _SAID = {
@@ -77,13 +77,13 @@ class GoogleHands:
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
         said = [{"email": guest, "responseStatus": _SAID[answer]}]
-        self.patch(guest, googleevents.event_id(key), attendees=said, attendeesOmitted=True)
+        self.patch(guest, events.event_id(key), attendees=said, attendeesOmitted=True)
 
     def move(self, address: Address, key: str, span: Span) -> None:
-        self.patch(address, googleevents.event_id(key), **times(span))
+        self.patch(address, events.event_id(key), **times(span))
 
     def delete(self, address: Address, key: str) -> None:
-        self.remove(address, googleevents.event_id(key))
+        self.remove(address, events.event_id(key))
 
     def kill(self, calendar: Address, cursor: str) -> str:
         self._calendars.expire(calendar)

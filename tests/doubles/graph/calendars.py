@@ -11,7 +11,7 @@ from tests.doubles.graph import odata, query, series
 from tests.doubles.graph.odata import Prefers, event, held_by, told_id
 from tests.doubles.graph.schema import Schema, Unknown
 from tests.doubles.graph.state import JOIN, Item, Json, Mailbox, Refusal, World
-from worker.providers import graphzones
+from worker.providers import windows_zones
 
 _LINKS = count(1)
 _READ_ONLY = {"id", "iCalUId", "changeKey", "createdDateTime", "type", "isOrganizer", "organizer", "webLink", "uid"}
@@ -405,7 +405,7 @@ def moment(given: Any) -> datetime:
     if not isinstance(given, dict) or not isinstance(given.get("dateTime"), str):
         raise Refusal(400, "ErrorInvalidRequest", "A time is missing.")
     name = str(given.get("timeZone") or "UTC")
-    known = graphzones.iana(name)
+    known = windows_zones.iana(name)
     if known is None:
         raise Refusal(400, "TimeZoneNotSupportedException", odata.unknown_zone(name))
     text = given["dateTime"]
@@ -418,13 +418,13 @@ def moment(given: Any) -> datetime:
 
 
 def _zone(given: Json) -> ZoneInfo:
-    return ZoneInfo(graphzones.iana(str(given.get("timeZone") or "UTC")) or "UTC")
+    return ZoneInfo(windows_zones.iana(str(given.get("timeZone") or "UTC")) or "UTC")
 
 
 def _as_given(item: Item, side: str) -> Json:
     if item.days:
         day = item.days[0 if side == "start" else 1]
-        name = graphzones.windows(item.mailbox.zone, item.start)
+        name = windows_zones.windows(item.mailbox.zone, item.start)
         return {"dateTime": f"{day:%Y-%m-%d}T00:00:00", "timeZone": name}
     instant = item.start if side == "start" else item.end
     return {"dateTime": f"{instant:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tests.doubles.graph.query import bad
 from tests.doubles.graph.state import Item, Json, Letter, Mailbox, Refusal
-from worker.providers import graphzones
+from worker.providers import windows_zones
 
 # --- how things are told --------------------------------------------------------------------------------------------
 
@@ -20,7 +20,7 @@ class Prefers:
         zone = next(
             (one.partition("=")[2].strip('"') for one in self.given if one.startswith("outlook.timezone")), "UTC"
         )
-        known = graphzones.iana(zone)
+        known = windows_zones.iana(zone)
         if known is None:
             raise Refusal(400, "TimeZoneNotSupportedException", unknown_zone(zone))
         self.zone_name, self.zone = zone, ZoneInfo(known)

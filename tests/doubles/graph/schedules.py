@@ -6,7 +6,7 @@ from tests.doubles.graph import odata, query
 from tests.doubles.graph.calendars import Answer, Calendars, Request, moment
 from tests.doubles.graph.odata import Prefers
 from tests.doubles.graph.state import Item, Json, Mailbox, Refusal, World
-from worker.providers import graphzones
+from worker.providers import windows_zones
 
 _DIGITS = {"free": 0, "workingElsewhere": 4, "tentative": 1, "busy": 2, "oof": 3, "unknown": 2}
 _CALENDAR = {
@@ -107,7 +107,7 @@ def calendar_of(box: Mailbox) -> Json:
 
 def settings_of(box: Mailbox) -> Json:
     """The zone and the hours of a mailbox."""
-    name = graphzones.windows(box.zone, datetime(2027, 1, 1, tzinfo=UTC))
+    name = windows_zones.windows(box.zone, datetime(2027, 1, 1, tzinfo=UTC))
     working = {
         "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
         "startTime": "08:30:00.0000000",

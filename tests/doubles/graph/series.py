@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from dateutil import rrule
 
 from tests.doubles.graph.state import Item, Json, Refusal
-from worker.providers import graphzones
+from worker.providers import windows_zones
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NUMBERS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
@@ -86,7 +86,7 @@ def _day(text: str) -> date:
 def _starts(master: Item, recurrence: Json) -> list[datetime]:
     """When the occurrences begin: at the same time of day where the series lives."""
     pattern, span = recurrence["pattern"], recurrence["range"]
-    zone = ZoneInfo(graphzones.iana(str(span.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
+    zone = ZoneInfo(windows_zones.iana(str(span.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
     first = master.start.astimezone(zone).replace(tzinfo=None)
     given: dict[str, Any] = {"interval": int(pattern["interval"]), "dtstart": first}
     kind = str(pattern["type"])

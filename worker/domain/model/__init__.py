@@ -17,6 +17,16 @@ from worker.domain.model.calendars import (
     Guest,
     Show,
 )
+from worker.domain.model.contracts import (
+    Access,
+    AccessRecord,
+    Commitment,
+    Contract,
+    Owner,
+    Promise,
+    ReviewPoint,
+    Standing,
+)
 from worker.domain.model.people import (
     NO_CALENDAR,
     Ended,
@@ -44,16 +54,6 @@ from worker.domain.model.plans import (
     Settlement,
     Taken,
     What,
-)
-from worker.domain.model.promises import (
-    Access,
-    AccessRecord,
-    Commitment,
-    Contract,
-    Owner,
-    Promise,
-    ReviewPoint,
-    Standing,
 )
 from worker.domain.model.reasons import Reason, Value, Why
 from worker.domain.model.sessions import Cause, Deferral, Kind, Session, State, Topic, Trigger

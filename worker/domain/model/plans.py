@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from worker.domain.model.calendars import Answer, EventRef, FreeBusy
+from worker.domain.model.contracts import Commitment
 from worker.domain.model.people import Pair, Person
-from worker.domain.model.promises import Commitment
 from worker.domain.model.sessions import Deferral, Kind, Session
 from worker.domain.model.time import Address, Every, Span
 

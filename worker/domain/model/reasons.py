@@ -10,7 +10,7 @@ Value = str | int | date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing to be said: which sentence (`worker.domain.wording` has them), and what goes into it."""
+    """One thing to be said: which sentence (`worker.domain.reason_texts` has them), and what goes into it."""
 
     code: str
     values: Mapping[str, Value] = field(default_factory=dict, hash=False)

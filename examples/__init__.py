@@ -1,0 +1,1 @@
+"""Examples: companies to try Longarc with."""

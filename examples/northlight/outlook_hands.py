@@ -1,0 +1,179 @@
+"""The demo on Microsoft 365: a double takes its place, everything else is as it is for a company.
+
+The double is part of the tests, and so of a checkout of Longarc, not of what is installed.
+"""
+
+import json
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar, Event
+
+from examples.northlight import people
+from examples.northlight.caldav_hands import PROGRAM, Entry, compose
+from worker.clock import Clock
+from worker.domain.model import Address, EventRef, Span
+from worker.errors import LongarcError
+from worker.providers.base import CalendarProvider, Mailer
+from worker.providers.ical import events as icalendars
+from worker.providers.ical import parser
+from worker.providers.ical.reader import read_calendar
+from worker.providers.outlook import calendar as outlook
+
+if TYPE_CHECKING:
+    from tests.doubles.graph import Double
+    from tests.doubles.graph.state import Item, Mailbox
+
+SENDER = "longarc@northlight.example"
+#: How far recurring entries go.
+LONG = timedelta(days=300)
+_ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentativelyAccepted"}
+
+
+class OnOutlook:
+    """The double, with everybody's mailbox on it, and an app that may act for them."""
+
+    calendars = mails = "outlook"
+    real = "Microsoft's own library for its log-in, a double of Microsoft 365 that is as strict as its documentation"
+    keeper = "the double of Microsoft 365"
+
+    def __init__(self, work: Path) -> None:
+        try:
+            from tests.doubles import graph
+        except ModuleNotFoundError:
+            raise LongarcError(
+                "The demo on Microsoft 365 needs a checkout of Longarc: the double is one of its tests' parts. "
+                "Get the source, and run `make demo PROVIDER=outlook` there."
+            ) from None
+        self._graph = graph
+        self.taken = work / "mails"
+        self._count = 0
+        self._double: Double
+
+    def open(self, stack: ExitStack) -> None:
+        self._double = stack.enter_context(self._graph.Double())
+        for row in people.FIRST:
+            self.arrive(row["email"])
+        self._double.world.person(SENDER)
+        self._double.mails.take = self._take
+        self.taken.mkdir()
+
+    def _take(self, content: bytes) -> None:
+        self._count += 1
+        (self.taken / f"{self._count:06d}.eml").write_bytes(content)
+
+    def settings(self) -> str:
+        given = self._graph.section(self._double)
+        keys = ("endpoint", "authority", "tenant", "client_id", "ca_file")
+        return "\n".join(["[calendars.outlook]", *(f"{key} = {json.dumps(given[key])}" for key in keys), ""])
+
+    def provider(self, clock: Clock) -> CalendarProvider:
+        hands = self._graph.Hands(self._double)
+        return outlook.calendar(self._graph.section(self._double, organizers=hands.organizers))
+
+    def mailers(self, clock: Clock) -> dict[str, Mailer]:
+        return {"outlook": outlook.mailer(self._graph.section(self._double, sender=SENDER))}
+
+    def arrive(self, person: Address) -> None:
+        self._double.world.person(person, people.ZONES[person])
+
+    def desk(self, person: Address) -> "OutlookDesk":
+        return OutlookDesk(self._double, self._double.world.mailboxes[person])
+
+
+class OutlookDesk:
+    """One person in Outlook."""
+
+    def __init__(self, double: "Double", mailbox: "Mailbox") -> None:
+        self._double = double
+        self._mailbox = mailbox
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def add(self, entry: Entry, now: datetime) -> str:
+        calendar = compose(entry, self._mailbox.address, ZoneInfo(self._mailbox.zone), now)
+        self._take(calendar, now)
+        return str(calendar.to_ical(), "utf-8")
+
+    def receive(self, text: str) -> None:
+        parsed = parser.parse(text, "an invitation")
+        begun: Any = icalendars.main_event(parsed)
+        start = begun.start if isinstance(begun.start, datetime) else datetime.combine(begun.start, datetime.min.time())
+        self._take(parsed, start.replace(tzinfo=ZoneInfo(self._mailbox.zone)) if start.tzinfo is None else start)
+
+    def _take(self, calendar: Calendar, now: datetime) -> None:
+        """Put each occurrence there, under one series when there are several."""
+        main: Any = icalendars.main_event(calendar)
+        name = str(main.get("UID"))
+        ref, zone = EventRef(self._mailbox.address, name, ""), ZoneInfo(self._mailbox.zone)
+        events = read_calendar(calendar, ref, zone, Span(now - timedelta(days=30), now + LONG)).events
+        recurs = icalendars.recurs(calendar)
+        master = self._put(name, main, events[0], None) if recurs and events else None
+        if master is not None:
+            master.is_master = True
+        for event in events:
+            self._put(name, main, event, master)
+
+    def _put(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
+        organizer = event.organizer or self._mailbox.address
+        shown = "oof" if event.show and event.show.value == "away" else "busy" if event.show else "free"
+        from tests.doubles.graph.state import Item
+
+        item = Item(self._mailbox, name, organizer, event.span.start, event.span.end)
+        if event.all_day:
+            days = [one.astimezone(ZoneInfo(self._mailbox.zone)).date() for one in (event.span.start, event.span.end)]
+            item.put_at(item.start, item.end, (days[0], days[1]))
+        item.properties = {"subject": str(main.get("SUMMARY")), "showAs": shown, "sensitivity": "normal"}
+        item.properties["body"] = {"contentType": "html", "content": ""}
+        item.attendees = [
+            {"address": one, "shown": one, "name": one, "type": "required", "response": "accepted"}
+            for one in event.answers
+        ]
+        item.response = "organizer" if organizer == self._mailbox.address else "accepted"
+        item.master = master
+        self._mailbox.add(item)
+        return item
+
+    def answer(self, title: str, span: Span, answer: str) -> None:
+        self._double.world.respond(self._found(title, span), _ANSWERS[answer])
+
+    def move(self, title: str, span: Span, to: Span) -> None:
+        item = self._found(title, span)
+        item.put_at(to.start, to.end, None)
+        self._double.world.moved(item)
+        self._mailbox.touch(item)
+        self._double.world.deliver(item, anew=True)
+
+    def delete(self, title: str, span: Span) -> None:
+        """Press the delete key; a guest answers when asked whether to."""
+        item = self._found(title, span)
+        if item.is_organizer:
+            self._double.world.cancel(item)
+        else:
+            self._double.world.respond(item, "declined")
+
+    def _found(self, title: str, span: Span) -> "Item":
+        for item in self._mailbox.items.values():
+            if title in str(item.properties.get("subject")) and item.start == span.start and not item.is_master:
+                return item
+        raise LookupError(f"{self._mailbox.address} finds no {title!r} at {span.start}")
+
+    def export(self) -> str:
+        whole = Calendar()
+        whole.add("prodid", PROGRAM)
+        whole.add("version", "2.0")
+        for item in sorted(self._mailbox.items.values(), key=lambda one: (one.start, one.created)):
+            if item.is_master:
+                continue
+            event = Event()
+            event.add("uid", f"{item.uid}-{item.start:%Y%m%dT%H%M%SZ}")
+            event.add("dtstamp", item.start)
+            event.add("dtstart", item.days[0] if item.days else item.start)
+            event.add("dtend", item.days[1] if item.days else item.end)
+            event.add("summary", item.properties.get("subject"))
+            whole.add_component(event)
+        return str(whole.to_ical(), "utf-8")

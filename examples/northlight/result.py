@@ -1,0 +1,50 @@
+"""What is left of a run when the servers are gone: the ledger, the mails, and how everything stands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from examples.northlight import people
+from examples.northlight.mailbox import Letter
+from examples.northlight.stage import Stage
+from worker.domain.model import Address, Commitment, Pair, Person, Promise, Session
+from worker.simulation.world import Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """All that the page speaks of."""
+
+    end: datetime
+    ledger: Sequence[Line]
+    letters: Sequence[Letter]
+    sessions: Sequence[Session]
+    commitments: Sequence[Commitment]
+    promises: Mapping[str, Promise]  #: the words of the commitments, opened with the demo's own key
+    persons: Mapping[Address, Person]
+    pairs: Mapping[str, Pair]
+    real: str  #: what of the servers was real, in words
+    keeper: str  #: who gave the calendars out, in words
+
+    @property
+    def late(self) -> set[str]:
+        """The sessions whose contract came after its 48 hours."""
+        return {line["session"] for line in self.ledger if line["what"] == "session" and line.get("late")}
+
+
+def collect(stage: Stage, letters: Sequence[Letter]) -> Result:
+    """Read it from the stage, before it is left."""
+    store = stage.worker.store
+    commitments, persons, pairs = store.register.commitments(), store.people.all(), store.people.pairs()
+    return Result(
+        end=stage.clock(),
+        ledger=stage.ledger,
+        letters=letters,
+        sessions=store.register.sessions(),
+        commitments=commitments,
+        promises=store.content.promises([one.id for one in commitments]),
+        persons={email: persons[email] for email in people.NAMES if email in persons},
+        pairs={one: pairs[one] for one in people.PAIRS if one in pairs},
+        real=stage.house.real,
+        keeper=stage.house.keeper,
+    )

@@ -1,0 +1,653 @@
+"""The command `longarc`: what it does to the database, what it says, and that bad input ends in a clear line."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import psycopg
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+
+from tests.support import ROOT
+from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, new_store
+from tests.support.terminal import (
+    BERLIN,
+    PAIR,
+    PEOPLE,
+    SECRET,
+    Desk,
+    just_held,
+    wall,
+)
+from worker.cli import main
+from worker.clock import utcnow
+from worker.commands.base import in_words
+from worker.domain.model import FormSource, Kind, KnownForm, State, Trigger
+from worker.errors import LongarcError
+from worker.store import tables
+
+# --- the command itself ---
+
+
+def commands(group: click.Group = main, *before: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*before, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *before, name)
+
+
+def test_help_imports_nothing_that_help_does_not_need() -> None:
+    listed = "; print(*{name.partition('.')[0] for name in sys.modules})"
+    asks = "import sys, click, worker.cli\ntry: worker.cli.main(['--help'])\nexcept SystemExit: print()"
+
+    def modules(code: str) -> set[str]:
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        return set(done.stdout.splitlines()[-1].split())
+
+    ours = modules(asks + "\n" + listed.lstrip("; "))
+    before = modules("import sys, click" + listed)
+    others = {name for name in ours - before if name not in sys.stdlib_module_names}
+    assert {name for name in others if not name.startswith("_sysconfigdata")} == {"worker"}  # zoneinfo's, of Python
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_explains_itself_and_takes_the_settings(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "--config FILE" in result.output
+
+
+def test_the_commands_of_the_design_are_there() -> None:
+    named = "run check plan status why coverage sessions contract commitment talk defer held not-held pause resume"
+    more = "people simulate key rotate connect serve revoke example retry"
+    assert set(f"{named} {more}".split()) == set(main.commands)
+    assert {"template", "record", "show"} == set(main.commands["contract"].commands)  # type: ignore[attr-defined]
+    listed = set(main.commands["commitment"].commands)  # type: ignore[attr-defined]
+    assert listed == {"list", "done", "change", "let-go"}
+
+
+def test_as_a_module_and_as_a_command_it_ends_with_the_same_codes(fresh: Desk) -> None:
+    def code(*words: str) -> int:
+        env = {**os.environ, "LONGARC_CONFIG": str(fresh.folder / "longarc.toml")}
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *words], cwd=ROOT, env=env, capture_output=True, check=False
+        )
+        return done.returncode
+
+    assert (code("key"), code("status"), code("defer", "c1", "--at", "soon")) == (0, 1, 2)
+
+
+def outside(desk: Desk, words: str, *, into: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a shell, with what it says going there. Nothing that this machine sets for Python is passed on."""
+    line = f'"{sys.executable}" -m worker {words} {into}'
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env = {**bare, **desk.env, "LONGARC_CONFIG": str(desk.folder / "longarc.toml"), **env}
+    return subprocess.run(line, shell=True, cwd=ROOT, env=env, capture_output=True, check=False)  # noqa: S602 -- ours
+
+
+#: Buffered, as on a bare machine, and as CI and container images set it.
+buffering = pytest.mark.parametrize("buffering", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+
+
+@buffering
+@pytest.mark.parametrize("words", ["--help", "--version", "run --help", "sessions", "key", "status --json"])
+def test_where_nothing_more_can_be_written_is_one_clear_line(desk: Desk, words: str, buffering: dict[str, str]) -> None:
+    done = outside(desk, words, into=">/dev/full", **buffering)
+    assert (done.returncode, done.stderr.decode()) == (1, "longarc: No space left on device.\n")
+
+
+@buffering
+@pytest.mark.parametrize(("words", "code"), [("key", 0), ("status", 0), ("why nothing", 1), ("nonsense", 2)])
+@pytest.mark.parametrize("into", ["2>/dev/full", "2>&-"])
+def test_where_no_error_can_be_told_the_exit_code_still_does(
+    desk: Desk, words: str, code: int, into: str, buffering: dict[str, str]
+) -> None:
+    assert outside(desk, words, into=into, **buffering).returncode == code
+
+
+def test_where_nothing_at_all_can_be_written_the_exit_code_tells(desk: Desk) -> None:
+    assert outside(desk, "sessions", into=">/dev/full 2>/dev/full").returncode == 1
+
+
+@pytest.mark.parametrize("words", ["key", f"talk {SAM} --trigger doubt"])
+def test_a_closed_output_is_refused_before_anything_is_done(desk: Desk, words: str) -> None:
+    before = desk.rows()
+    done = outside(desk, words, into=">&-")
+    said = "longarc: standard output is closed. Send it to a file or to /dev/null.\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+    assert desk.rows() == before
+
+
+def test_no_file_of_ours_takes_the_number_of_a_closed_stream() -> None:
+    """What a library writes to standard error would land in it."""
+    opens = "import os; from worker.commands.output import open_missing; open_missing(); print(os.open('.', 0))"
+    line = f'"{sys.executable}" -c "{opens}" <&- 2>&-'
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    assert int(done.stdout) > 2
+
+
+@buffering
+@pytest.mark.parametrize("words", ["--help", "sessions", "key"])
+def test_whoever_reads_no_further_is_told_nothing(desk: Desk, words: str, buffering: dict[str, str]) -> None:
+    assert outside(desk, words, into="| true", **buffering).stderr == b""
+
+
+def test_a_terminal_without_our_signs_is_told_them_by_number(desk: Desk) -> None:
+    narrow = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    desk.write("people.csv", PEOPLE.replace(",Dana,", ",Łucja,"))
+    desk.told("people", "--apply")
+    done = outside(desk, f"contract template {desk.booked().id}", **narrow)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"# \\u0141ucja and Sam, ")
+    assert b"\n\\u2713 The key opens" in outside(desk, "check", **narrow).stdout
+    desk.told("defer", desk.booked().id)
+    assert "\u0141ucja" in str(json.loads(outside(desk, "plan --json", **narrow).stdout))
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_bytes_that_are_no_text_are_misuse(desk: Desk, locale: str) -> None:
+    plain = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for number, words in ((2, "why"), (6, f"talk {SAM} --trigger doubt --reason")):
+        done = outside(desk, rf"{words} $(printf 'x\351')", **plain)
+        said = f"Error: Argument {number} is no text in UTF-8. Write it again.\n"
+        assert (done.returncode, done.stderr.decode()) == (2, said)
+
+
+def test_what_is_typed_and_no_text_is_one_clear_line(desk: Desk) -> None:
+    latin = desk.folder / "latin.txt"
+    latin.write_bytes(b"f\xfcr mich")
+    done = outside(desk, f"talk {SAM} --trigger doubt --reason -", into=f"< '{latin}'")
+    said = "standard input: This is not UTF-8 text. Save it as UTF-8.\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("why",),
+        ("defer", "c1", "--at", "tomorrow"),
+        ("defer", "c1", "--at", "2027-02-30 10:00"),
+        ("defer", "c1", "--minutes", "60"),
+        ("defer", "c1", "--at", "2027-03-01 10:00", "--option", "1"),
+        ("talk", SAM),
+        ("talk", SAM, "--trigger", "boredom"),
+        ("talk", SAM, "--check-in", "--trigger", "doubt"),
+        ("people", "--force"),
+        ("commitment", "change", "p1"),
+        ("commitment", "list", "--words"),
+        ("coverage", "--quarter", "summer"),
+        ("pause", "a@x.com", "b@x.com", "c@x.com"),
+        ("run", "--embedded", "x", "--config", "y"),
+        ("simulate", "--people", "nowhere.csv", "--from", "2027-01-01", "--out", "x"),
+    ],
+    ids=" ".join,
+)
+def test_misuse_ends_with_2_and_a_word_on_what_is_right(desk: Desk, words: tuple[str, ...]) -> None:
+    assert "Error: " in desk.refused(*words, code=2)
+
+
+def test_settings_are_named_before_or_after_the_command_or_lie_where_you_are(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(desk.folder / "longarc.toml")
+    runner = CliRunner(env={"LONGARC_CONFIG": None})
+    monkeypatch.chdir(desk.folder)
+    for words in (["--config", config, "status"], ["status", "--config", config], ["status"]):
+        assert runner.invoke(main, words).exit_code == 0, words
+    assert "nowhere.toml" in desk.refused("status", "--config", "nowhere.toml")
+
+
+def test_everything_wrong_with_the_settings_is_told_at_once(fresh: Desk) -> None:
+    fresh.write("longarc.toml", 'peeple = "x"\n[rules]\nahead = 9\n[smtp]\n')
+    said = fresh.refused("status").splitlines()
+    assert [line.partition(": ")[0] for line in said] == ["longarc.toml:1", "longarc.toml:3", "longarc.toml:4"]
+    assert "Did you mean `people`?" in said[0]
+
+
+def test_servers_of_our_own_need_ports_before_anything_is_written(fresh: Desk) -> None:
+    (fresh.folder / "own").mkdir()
+    fresh.write("own/longarc.toml", f'database = "{fresh.url}"\n')
+    said = fresh.refused("run", "--embedded", str(fresh.folder / "own"))
+    assert said.splitlines() == [said]
+    assert said.startswith(f"longarc: {fresh.folder / 'own' / 'longarc.toml'} names no port for the calendars")
+    assert not (fresh.folder / "longarc.db").exists()
+
+
+def test_without_a_database_a_command_says_so_and_makes_none(fresh: Desk) -> None:
+    for words in (("status",), ("why", "c1"), ("talk", SAM, "--trigger", "doubt"), ("people",)):
+        said = fresh.refused(*words)
+        assert said.splitlines() == [said]
+        assert "There is no database yet" in said
+    assert not (fresh.folder / "longarc.db").exists()
+
+
+def test_a_database_that_is_none_or_out_of_reach_is_one_clear_line(fresh: Desk) -> None:
+    fresh.write("longarc.db", "this is not a database, however long one looks at it" * 99)
+    said = fresh.refused("status")
+    assert said.splitlines() == [said]
+    assert "database" in said
+    fresh.env["LONGARC_DATABASE_URL"] = "postgresql://longarc:hunter2@127.0.0.1:9/longarc"
+    for command in ("status", "run"):
+        said = fresh.refused(command)
+        assert "can't be reached" in said.splitlines()[0]
+        assert "hunter2" not in said
+
+
+def test_r23_an_error_nobody_foresaw_does_not_repeat_what_was_said() -> None:
+    assert in_words(ValueError(SECRET)).startswith("longarc: an error that nobody foresaw (ValueError)")
+    assert SECRET not in in_words(KeyError(SECRET))
+    assert in_words(LongarcError("That is so.")) == "longarc: That is so."
+
+
+def test_r23_of_what_a_database_says_only_the_reason_is_shown(tmp_path: Path) -> None:
+    store = new_store(f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(OperationalError) as raised, store.database.write() as connection:
+        connection.execute(text("SELECT :said FROM nowhere"), {"said": SECRET})
+    assert SECRET not in str(raised.value), "not in a traceback either"
+    assert in_words(raised.value) == "longarc: the database can't be used: no such table: nowhere."
+    store.close()
+    for error in (
+        sqlite3.OperationalError("attempt to write a readonly database"),
+        psycopg.errors.AdminShutdown(f"attempt to write a readonly database\nLINE 1: {SECRET}"),
+        psycopg.errors.ReadOnlySqlTransaction(f"attempt to write a readonly database\nDETAIL: {SECRET}"),
+    ):
+        assert in_words(error) == "longarc: the database can't be used: attempt to write a readonly database."
+    for other in (psycopg.errors.InvalidTextRepresentation(f"no number: {SECRET}"), sqlite3.IntegrityError(SECRET)):
+        assert "nobody foresaw" in in_words(other)
+        assert SECRET not in in_words(other)
+
+
+# --- how things are named ---
+
+
+@pytest.mark.parametrize("words", [[PAIR], [DANA, SAM], [SAM], [SAM.upper()], [f"{DANA} > {SAM}"]], ids=" ".join)
+def test_a_pair_is_named_in_any_of_three_ways(desk: Desk, words: list[str]) -> None:
+    assert desk.told("pause", *words).startswith(f"{PAIR} rests")
+
+
+def test_whoever_is_not_known_is_told_with_who_may_be_meant(desk: Desk) -> None:
+    assert f"Did you mean {SAM}?" in desk.refused("pause", "samm@corp.example")
+    assert f"Did you mean {PAIR}?" in desk.refused("pause", DANA, "samm@corp.example")
+    assert "Name the report" in desk.refused("pause", DANA)
+    for words in (("why",), ("defer",), ("held",), ("not-held",), ("contract", "show"), ("contract", "template")):
+        said = desk.refused(*words, "c0unknown")
+        assert said == "longarc: There is no session c0unknown. `longarc sessions` lists those there are."
+    assert "There is no commitment p0" in desk.refused("commitment", "done", "p0")
+
+
+def test_names_are_never_read_as_markup_or_control(desk: Desk) -> None:
+    desk.write("people.csv", PEOPLE.replace(",Sam,", ",[red]Sam[/red],"))
+    desk.told("people", "--apply")
+    assert "[red]Sam[/red]" in desk.told("contract", "template", desk.booked().id)
+    desk.refused("why", "c\x1b[31m")
+    assert "\x1b" not in desk.run("why", "c\x1b[31m").output
+
+
+# --- looking ---
+
+
+def test_sessions_are_listed_in_the_managers_time(desk: Desk) -> None:
+    session = desk.booked()
+    there = session.span.start.astimezone(BERLIN)
+    line = next(line for line in desk.told("sessions").splitlines() if session.id in line)
+    assert f"{there:%a} {there.day} {there:%b %Y %H:%M}" in line
+    told = {one["session"]: one for one in desk.json("sessions", "--pair", SAM)}
+    assert told[session.id]["start"] == f"{session.start:%Y-%m-%dT%H:%M:%SZ}"
+    assert {one["pair"] for one in told.values()} == {PAIR}
+    assert {one["pair"] for one in desk.json("sessions", "--person", KIM)} == {f"{DANA}>{KIM}"}
+    assert f"Did you mean {KIM}?" in desk.refused("sessions", "--person", "kimm@corp.example")
+    assert desk.refused("sessions", "--person", "nope", "--json").startswith(
+        "longarc: Nobody in the people file is nope."
+    )
+
+
+def test_a_person_may_be_named_by_an_alias(desk: Desk) -> None:
+    store = desk.store()
+    persons, listed = store.people.all(), {k: p for k, p in store.people.pairs().items() if not p.ended}
+    forms = [KnownForm("s.okafor@corp.example", SAM, FormSource.PEOPLE_FILE), KnownForm("77", DANA, FormSource.LEARNED)]
+    store.people.apply(persons, listed, utcnow(), forms)
+    store.close()
+    wanted = desk.json("sessions", "--pair", SAM)
+    assert wanted and desk.json("sessions", "--pair", "S.Okafor@corp.example") == wanted
+    assert desk.json("sessions", "--pair", "77 > s.okafor@corp.example") == wanted
+    assert desk.json("sessions", "--person", "s.okafor@corp.example") == desk.json("sessions", "--person", SAM)
+
+
+def test_why_tells_the_story_in_order(desk: Desk) -> None:
+    held = next(one for one in desk.sessions() if one.held_at)
+    story = desk.json("why", held.id)
+    assert [one["at"] for one in story] == sorted(one["at"] for one in story)
+    states = [one["state"] for one in story if one["what"] == "session"]
+    assert states == ["booked", "held", "unfinished"]
+    told = desk.told("why", held.id)
+    assert told.index("on the calendar") < told.index("mail to the manager: brief") < told.index("taken as held")
+    assert "Europe/Berlin" in told
+
+
+def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
+    assert "Nothing needs a person." in desk.told("status")
+    store = desk.store()
+    with store.database.write() as connection:
+        first = select(tables.message.c.key).where(tables.message.c.name == "brief").limit(1).scalar_subquery()
+        change = tables.message.update().where(tables.message.c.key == first)
+        connection.execute(change.values(progress="uncertain", problem="the line broke"))
+        owed = tables.session.update().where(tables.session.c.id == desk.booked().id)
+        connection.execute(owed.values(state="owed", start=None, end=None, unplaceable="Dana is never there."))
+    store.people.suspend(DANA, utcnow() + HOUR)
+    store.close()
+    told = desk.json("status")
+    assert [(one["progress"], one["name"]) for one in told["troubled"]] == [("uncertain", "brief")]
+    assert [one["reason"] for one in told["unplaceable"]] == ["Dana is never there."]
+    assert [one["person"] for one in told["suspended"]] == [DANA]
+    words = desk.told("status")
+    for wanted in ("the line broke", "Dana is never there.", f"{DANA}: no access", "needs a person"):
+        assert wanted in words
+
+
+# --- plan ---
+
+
+def test_plan_shows_the_first_run_before_there_is_anything(fresh: Desk) -> None:
+    told = fresh.told("plan")
+    assert "2 to book, 0 to move, 0 to take off, 4 mails to send, for 2 pairs. Nothing was written" in told
+    assert "Dana and Kim" in told
+    assert "target" in told  # the reason
+    assert not (fresh.folder / "longarc.db").exists()
+
+
+def test_plan_writes_nothing(desk: Desk) -> None:
+    desk.told("pause", SAM)
+    before = desk.rows()
+    (made,) = desk.json("plan")
+    assert made["pair"] == PAIR
+    assert {one["what"] for one in made["messages"]} >= {"event.cancel"}
+    assert desk.rows() == before
+
+
+def test_plan_says_which_service_it_could_not_ask(fresh: Desk) -> None:
+    fresh.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
+    toml = (fresh.folder / "longarc.toml").read_text()
+    fresh.write("longarc.toml", toml + '[calendars.caldav]\nurl = "http://127.0.0.1:9/{email}/"\n')
+    assert "Nothing answers at http://127.0.0.1:9/" in fresh.refused("plan")
+
+
+# --- what people say ---
+
+
+def test_talk_keeps_the_reason_sealed(desk: Desk) -> None:
+    """R-6: why is never written where anyone but the manager can read it."""
+    said = desk.told("talk", SAM, "--trigger", "leaving", "--reason", "-", given=SECRET)
+    session = said.partition(":")[0]
+    found = desk.session(session)
+    assert (found.adhoc, found.urgent, found.state) == (True, True, State.OWED)
+    assert SECRET not in said
+    store = desk.store()
+    assert store.content.trigger(session) == (Trigger.LEAVING, SECRET)
+    store.close()
+    everything = b"".join(path.read_bytes() for path in desk.folder.glob("longarc.db*"))
+    assert SECRET.encode() not in everything
+    assert b"leaving" not in everything
+
+
+def test_a_check_in_needs_no_reason(desk: Desk) -> None:
+    session = desk.told("talk", DANA, SAM, "--check-in").partition(":")[0]
+    assert desk.session(session).kind is Kind.CHECKIN
+
+
+def test_defer_takes_a_time_of_the_managers_clock(desk: Desk) -> None:
+    session = desk.booked()
+    wish = (utcnow() + 30 * DAY).astimezone(BERLIN).replace(hour=10, minute=0, second=0)
+    told = desk.told("defer", session.id, "--at", f"{wish:%Y-%m-%d %H:%M}", "--minutes", "60")
+    assert f"{wish:%H:%M}, 60 minutes (Europe/Berlin)" in told
+    moved = desk.session(session.id)
+    assert (moved.start, moved.span.minutes, moved.by_hand) == (wish, 60, True)
+
+
+def test_defer_without_a_time_leaves_it_to_us(desk: Desk) -> None:
+    session = desk.booked().id
+    desk.told("defer", session)
+    assert (desk.session(session).state, desk.session(session).count) == (State.DEFERRED, 1)
+
+
+def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
+    session = desk.booked()
+    assert "no times are held" in desk.refused("defer", session.id, "--option", "1")
+    starts = [session.span.start + n * DAY for n in (1, 2, 3)]
+    held = [(int(one.timestamp()), int((one + HOUR).timestamp())) for one in starts]
+    store = desk.store()
+    with store.database.write() as connection:
+        connection.execute(tables.session.update().where(tables.session.c.id == session.id).values(options=held))
+    store.close()
+    assert "3 times are held" in desk.refused("defer", session.id, "--option", "4")
+    assert "longarc defer" in desk.told("why", session.id)
+    desk.told("defer", session.id, "--option", "2")
+    assert desk.session(session.id).start == starts[1]
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [("2020-01-06 10:00", "past"), ("2030-03-31 02:30", "clocks"), ("2099-01-05 10:00", "is too far ahead. Give one")],
+)
+def test_defer_refuses_what_cannot_be(desk: Desk, at: str, why: str) -> None:
+    session = desk.booked()
+    assert why in desk.refused("defer", session.id, "--at", at)
+    assert desk.session(session.id) == session
+
+
+@pytest.mark.parametrize("year", ["0001", "1969", "2100", "9999"])
+def test_a_time_of_no_year_that_anybody_means_is_misused(desk: Desk, year: str) -> None:
+    session = desk.booked()
+    for words in (("held", session.id), ("defer", session.id)):
+        assert "the years 2000 to 2099" in desk.refused(*words, "--at", f"{year}-01-01 10:00", code=2)
+    assert "that long ago" in desk.refused("held", session.id, "--at", "2020-01-06 10:00")
+    assert desk.session(session.id) == session
+
+
+def test_held_and_not_held(desk: Desk) -> None:
+    session = just_held(desk)
+    assert desk.session(session).state is State.HELD
+    assert "future" in desk.refused("held", desk.sessions()[-1].id, "--at", wall(utcnow() + 9 * DAY))
+    desk.told("not-held", session)
+    assert desk.session(session).state is State.DEFERRED
+    assert "recorded already" in desk.told("not-held", session)
+
+
+def test_retry_lifts_a_suspension(desk: Desk) -> None:
+    desk.booked()
+    store = desk.store()
+    for person in (DANA, KIM):
+        store.people.suspend(person, utcnow() + HOUR)
+    assert f"longarc retry {DANA}" in " ".join(desk.told("status").split())
+    assert "access was not suspended" not in desk.told("retry", DANA)
+    assert set(store.people.suspended()) == {KIM}
+    assert "access was not suspended" in desk.told("retry", DANA)
+    desk.told("retry", "--all")
+    assert not store.people.suspended()
+    store.close()
+    desk.refused("retry", "nobody@corp.example")
+
+
+def test_pause_and_resume(desk: Desk) -> None:
+    def active() -> bool:
+        store = desk.store()
+        found = store.people.pairs()[PAIR].active
+        store.close()
+        return found
+
+    desk.told("pause", SAM)
+    assert not active()
+    desk.told("resume", SAM)
+    assert active()
+
+
+# --- people ---
+
+
+def test_people_shows_and_applies_what_the_file_changes(desk: Desk) -> None:
+    desk.write(
+        "people.csv", "\n".join(PEOPLE.splitlines()[:-1]) + f"\nlee@corp.example,Lee,{DANA},UTC,DE,memory,memory\n"
+    )
+    before = desk.rows()
+    told = desk.told("people")
+    for wanted in ("1 person joins: lee@corp.example", f"1 person leaves: {KIM}", f"1 pair ends: {DANA}>{KIM}"):
+        assert wanted in told
+    assert re.search(r"[1-9] events? would be cancelled", told)
+    assert desk.rows() == before
+    assert "taken over" in desk.told("people", "--apply")
+    assert "nothing has changed" in desk.told("people", "--apply")
+    assert "Nobody joins or leaves" in desk.told("people")
+
+
+def test_people_who_would_take_much_away_need_force(desk: Desk) -> None:
+    toml = (desk.folder / "longarc.toml").read_text()
+    desk.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
+    desk.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
+    before = desk.rows()
+    assert "longarc people --accept" in desk.refused("people")
+    assert "Nothing was changed" in desk.refused("people", "--apply")
+    assert desk.rows() == before
+    desk.told("people", "--apply", "--force")
+    assert "1 people, 0 active pairs" in desk.told("status")
+
+
+def test_people_begins_an_empty_company(fresh: Desk) -> None:
+    assert "3 people in 2 pairs: taken over" in fresh.told("people", "--apply")
+    fresh.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
+    assert len(fresh.refused("people", "--apply").splitlines()) == 3
+    assert "3 people, 2 active pairs" in fresh.told("status")
+
+
+# --- simulate ---
+
+
+def simulated(desk: Desk, name: str, *more: str) -> tuple[bytes, bytes, str]:
+    out = desk.folder / name
+    people = str(desk.folder / "people.csv")
+    words = ("simulate", "--people", people, "--from", "2026-03-02", "--days", "45", "--out", str(out))
+    told = desk.told(*words, *more)
+    assert sorted(path.name for path in out.iterdir()) == ["ledger.jsonl", "summary.txt"]
+    return (out / "ledger.jsonl").read_bytes(), (out / "summary.txt").read_bytes(), told
+
+
+def test_simulate_gives_the_same_bytes_for_the_same_seed(fresh: Desk) -> None:
+    one = simulated(fresh, "one", "--people-behave", "busy", "--seed", "7")
+    assert simulated(fresh, "two", "--people-behave", "busy", "--seed", "7")[:2] == one[:2]
+    assert simulated(fresh, "three", "--people-behave", "busy", "--seed", "8")[0] != one[0]
+    lines = [json.loads(line) for line in one[0].splitlines()]
+    assert {"event.create", "mail", "session"} <= {line["what"] for line in lines}
+    assert "Pairs that met" in one[2]
+    assert b"2 of 2" in one[1]
+
+
+ICS = """\
+BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//test//
+BEGIN:VEVENT
+UID:weekly-one
+DTSTART:20260302T080000Z
+DTEND:20260302T160000Z
+RRULE:FREQ=DAILY;COUNT=20
+ORGANIZER:mailto:dana@corp.example
+ATTENDEE;PARTSTAT=ACCEPTED:mailto:sam@corp.example
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> None:
+    folder = fresh.folder / "calendars"
+    folder.mkdir()
+    (folder / "Sam@corp.example.ics").write_text(ICS)
+    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
+    booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
+    first = min(line["start"] for line in booked if line["pair"] == PAIR)
+    assert first >= "2026-03-22"  # all day, every day until then, both of them are in that meeting
+    (folder / "stranger@corp.example.ics").write_text(ICS)
+    (folder / f"{KIM}.ics").write_text("BEGIN:VCALENDAR\nnothing that makes sense")
+    words = ("--people", str(fresh.folder / "people.csv"), "--from", "2026-03-02", "--out", str(fresh.folder / "bad"))
+    said = fresh.refused("simulate", *words, "--calendars", str(folder)).splitlines()
+    assert len(said) == 2
+    assert KIM in said[0]
+    assert "Nobody of that address" in said[1]
+    assert not (fresh.folder / "bad").exists()
+
+
+def test_simulate_refuses_at_once_what_it_can_t_read_or_write(fresh: Desk) -> None:
+    empty, taken, here = (fresh.folder / name for name in ("empty", "taken", "calendars"))
+    for folder in (empty, taken / "ledger.jsonl", taken / "summary.txt", here):
+        folder.mkdir(parents=True)
+    (here / f"{KIM.upper()}.ICS").write_text("no calendar at all")
+    words = ("simulate", "--people", str(fresh.folder / "people.csv"), "--from", "2026-03-02", "--days", "45")
+    new = str(fresh.folder / "new")
+    said = fresh.refused(*words, "--calendars", str(empty), "--out", new)
+    assert said.strip().endswith(
+        "empty: No file here ends in `.ics`. Name each calendar as its owner: `name@example.com.ics`."
+    )
+    assert f"{KIM.upper()}.ICS: It can't be read" in fresh.refused(*words, "--calendars", str(here), "--out", new)
+    assert not Path(new).exists()
+    assert len(fresh.refused(*words, "--out", str(taken)).splitlines()) == 2
+    same = fresh.refused(*words, "--calendars", str(here), "--out", f"{here}/../calendars")
+    assert "The calendars are in this folder. Name another folder with --out." in same
+    assert [file.name for file in here.iterdir()] == [f"{KIM.upper()}.ICS"]
+    for year in ("0001", "9999"):
+        assert "years 2000 to 2099" in fresh.refused(*words, "--from", f"{year}-12-31", "--out", new, code=2)
+
+
+def test_simulate_keeps_what_it_found_until_the_new_is_whole(fresh: Desk) -> None:
+    ledger, summary, _ = simulated(fresh, "out")
+    out, calendars = fresh.folder / "out", fresh.folder / "calendars"
+    calendars.mkdir()
+    (calendars / f"{KIM}.ics").write_text("no calendar at all")
+    people = str(fresh.folder / "people.csv")
+    words = ("--people", people, "--from", "2026-03-02", "--out", str(out), "--calendars", str(calendars))
+    fresh.refused("simulate", *words)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == {"ledger.jsonl": ledger, "summary.txt": summary}
+
+
+def test_simulate_reads_the_rest_of_a_calendar_in_which_something_makes_no_sense(fresh: Desk) -> None:
+    """An event that never ends, one that is none, and one each second: none of them hides the meeting they are in."""
+    folder = fresh.folder / "calendars"
+    folder.mkdir()
+    always = "BEGIN:VEVENT\nUID:a\nDTSTART:00010101T000000Z\nDTEND:{}\nTRANSP:{}\n{}END:VEVENT\n"
+    more = always.format("99991231T235959Z", "TRANSPARENT", "") + always.format(
+        "00010101T000001Z", "OPAQUE", "nothing\n"
+    )
+    more += always.format("00010101T000001Z", "OPAQUE", "RRULE:FREQ=SECONDLY;UNTIL=20200101T000000Z\n").replace(
+        "UID:a", "UID:b"
+    )
+    broken = ICS.replace("BEGIN:VEVENT", f"nothing\n{more}BEGIN:VEVENT", 1)
+    (folder / "Sam@corp.example.ICS").write_text(broken)
+    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
+    booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
+    assert min(line["start"] for line in booked if line["pair"] == PAIR) >= "2026-03-22"
+
+
+@pytest.mark.parametrize("line", ["RRULE:FREQ=SECONDLY", "RRULE:FREQ=SOMETIMES", "RDATE:tomorrow"])
+def test_simulate_books_nothing_over_a_series_that_cannot_be_followed(fresh: Desk, line: str) -> None:
+    folder = fresh.folder / "calendars"
+    folder.mkdir()
+    series = f"BEGIN:VEVENT\nUID:b\nDTSTART:20260101T000001Z\nDURATION:PT1S\n{line}\nEND:VEVENT\n"
+    (folder / "Sam@corp.example.ics").write_text(ICS.replace("BEGIN:VEVENT", f"{series}BEGIN:VEVENT", 1))
+    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
+    lines = list(map(json.loads, ledger.splitlines()))
+    assert not [one for one in lines if one.get("state") == "booked" and one.get("pair") == PAIR]
+    assert [one for one in lines if one.get("state") == "booked"]
+
+
+def test_the_start_is_measured_against_click_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import startup
+
+    monkeypatch.setattr(startup, "RUNS", 1)
+    told = dict(startup.measure())
+    assert told["`python -c 'import click'`"].endswith("(1.00 times click alone)")
+    assert set(told) == set(startup.COMMANDS)

@@ -1,0 +1,274 @@
+"""`longarc contract`, `commitment` and the keys: written whole or not at all, and seen by the two alone."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from threading import Thread
+from unicodedata import normalize
+
+import pytest
+from cryptography.fernet import Fernet
+
+from tests.support.companies import DAY, KEY, SAM
+from tests.support.terminal import (
+    CHANGE,
+    DONE,
+    LET_GO,
+    LIST_WORDS,
+    RECORD,
+    SECRET,
+    SHOW,
+    Desk,
+    contract_file,
+    just_held,
+)
+from worker.clock import utcnow
+from worker.commands import arguments
+from worker.domain.model import State
+from worker.errors import LongarcError
+from worker.seal import Seal
+
+# --- contracts ---
+
+
+def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
+    session = just_held(desk)
+    told = desk.told(*RECORD, session, contract_file(desk), given="y\n")
+    assert "Recorded: 2 commitments" in told
+    assert "The summary leaves for both within five minutes" in told
+    assert "The time for it ends " in told
+    assert desk.session(session).state is State.CONTRACTED
+    shown = desk.told(*SHOW, session)
+    assert f"- Introduce Sam to {SECRET} by " in shown
+    assert SECRET not in told + desk.told("why", session) + desk.told("status") + desk.told("commitment", "list")
+    assert SECRET.encode() not in b"".join(path.read_bytes() for path in desk.folder.glob("longarc.db*"))
+
+
+def test_r15_a_late_contract_is_said_to_be_late(desk: Desk) -> None:
+    late = next(one for one in desk.sessions() if one.state is State.UNFINISHED)
+    assert "The time for it ended " in desk.told(*RECORD, late.id, contract_file(desk), "--yes")
+
+
+def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(desk: Desk) -> None:
+    session, file = just_held(desk), contract_file(desk, f"Get Sam a promotion, says {SECRET},")
+    result = desk.run(*RECORD, session, file, given="n\n")
+    assert result.exit_code == 1
+    assert f"{file}:4, your own commitment: It promises an outcome that others decide." in result.stdout
+    assert "I can advocate" in result.stdout
+    assert SECRET not in result.output
+    assert desk.session(session).state is State.HELD
+    assert "Nothing was recorded" in desk.refused(*RECORD, session, file, given="")
+    desk.told(*RECORD, session, file, "--yes")
+    assert desk.session(session).state is State.CONTRACTED
+
+
+def test_a_contract_with_problems_tells_them_all_and_writes_nothing(desk: Desk) -> None:
+    session = just_held(desk)
+    before = desk.rows()
+    file = desk.write("bad.md", f"## Their commitments\n- {SECRET}\n## Manager's commitments\n- x by 2027-02-30\n")
+    said = desk.refused(*RECORD, session, file, "--yes")
+    assert [line.partition(": ")[0] for line in said.splitlines()][:2] == [f"{file}:2", f"{file}:4"]
+    assert len(said.splitlines()) >= 4  # and two headings are missing
+    assert desk.rows() == before
+
+
+def test_a_contract_comes_by_standard_input_with_yes_alone(desk: Desk) -> None:
+    session, text = just_held(desk), Path(contract_file(desk)).read_text()
+    assert "Nothing was recorded" in desk.refused(*RECORD, session, "-", given=text)
+    assert "standard input:2" in desk.refused(*RECORD, session, "-", "--yes", given="## Their commitments\n- x")
+    desk.told(*RECORD, session, "-", "--yes", given=text)
+    assert desk.session(session).state is State.CONTRACTED
+
+
+def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
+    session = just_held(desk)
+    (desk.folder / "image.md").write_bytes(b"\x89PNG\xff\xfe")
+    assert "This is not UTF-8 text." in desk.refused(*RECORD, session, str(desk.folder / "image.md"))
+    assert "can't be read: No such file" in desk.refused(*RECORD, session, "nowhere.md")
+    assert "can't be read: Is a directory" in desk.refused(*RECORD, session, str(desk.folder))
+
+
+def test_what_has_no_end_or_no_beginning_is_one_clear_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = just_held(desk)
+    monkeypatch.setattr(arguments, "PATIENCE", 0.01)
+    os.mkfifo(desk.folder / "pipe")
+    assert "a pipe that nobody writes to" in desk.refused(*RECORD, session, str(desk.folder / "pipe"))
+    large = desk.write("large.md", "\n" * (arguments.LARGEST + 1))
+    for endless in ("/dev/zero", large):
+        assert desk.refused(*RECORD, session, endless, "--yes") == (
+            f"{endless}: This is larger than 1,000,000 bytes. Keep what matters."
+        )
+    assert "standard input: This is larger" in desk.refused(
+        *RECORD, session, "-", "--yes", given="\n" * (arguments.LARGEST + 1)
+    )
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(LongarcError, match="Standard input is closed"):
+        arguments.text_of("-")
+
+
+def test_a_pipe_that_is_written_to_is_read_to_its_end(desk: Desk) -> None:
+    """As a shell makes one: `longarc contract record c1 <(command)`."""
+    os.mkfifo(pipe := desk.folder / "pipe")
+    text = Path(contract_file(desk)).read_text()
+    writer = Thread(target=pipe.write_text, args=[text])
+    writer.start()
+    assert arguments.text_of(str(pipe)) == text
+    writer.join()
+
+
+def test_r18_a_shown_contract_is_the_next_revision_to_be(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    file = desk.write("next.md", desk.told(*SHOW, session).replace("What next?", "And then?"))
+    assert "as revision 2" in desk.told(*RECORD, session, file, "--yes")
+    assert "And then?" in desk.told(*SHOW, session)
+    assert "What next?" in desk.told(*SHOW, session, "--revision", "1")
+    assert "none of number 3" in desk.refused(*SHOW, session, "--revision", "3")
+    assert len(desk.json("commitment", "list")) == 2  # the same two go on
+
+
+def test_r18_what_says_the_same_is_said_and_is_no_new_revision(desk: Desk) -> None:
+    session, file = just_held(desk), contract_file(desk)
+    desk.told(*RECORD, session, file, "--yes")
+    one, before = desk.json(*LIST_WORDS, "--pair", SAM)[0], desk.rows()
+    assert "recorded already" in desk.told(*RECORD, session, file, "--yes")
+    assert "just so already" in desk.told(*CHANGE, one["commitment"], "--due", one["due"])
+    same = ("--text", f" {one['text']}\n", "--due", one["due"])
+    assert "just so already" in desk.told(*CHANGE, one["commitment"], *same)
+    after = desk.rows()
+    assert all(after[name] == before[name] for name in ("contract", "commitment", "message", "access"))
+
+
+def test_r18_a_commitment_stays_itself_whatever_it_becomes_and_why_is_kept_sealed(desk: Desk) -> None:
+    desk.told(*RECORD, just_held(desk), contract_file(desk), "--yes")
+    ones = [one["commitment"] for one in desk.json("commitment", "list")]
+    for one, days in zip(ones, (40, 50), strict=True):
+        due = f"{utcnow() + days * DAY:%Y-%m-%d}"
+        desk.told(*CHANGE, one, "--text", "Ask Ana", "--due", due, "--reason", SECRET)
+        (row,) = (row for row in desk.rows()["commitment"] if row.id == one)
+        assert (row.standing, f"{row.due:%Y-%m-%d}") == ("open", due)
+        told = json.loads(Seal([KEY]).open(row.sealed))
+        assert (told["text"], told["reason"]) == ("Ask Ana", SECRET)
+    assert len(desk.rows()["commitment"]) == 2
+
+
+def test_a_template_says_what_is_still_to_be_written(desk: Desk) -> None:
+    session = just_held(desk)
+    blank = desk.told("contract", "template", session)
+    assert blank.startswith("# Dana and Sam, ")
+    assert desk.told("contract", "template").startswith("# Manager and Report, ")
+    said = desk.refused(*RECORD, session, desk.write("blank.md", blank), "--yes")
+    assert all(re.match(r".*blank\.md:\d+: ", line) for line in said.splitlines())
+
+
+def test_commitments_are_followed(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    mine, theirs = sorted(desk.json("commitment", "list", "--pair", SAM), key=lambda one: str(one["owner"]))
+    due = f"{utcnow() + 40 * DAY:%Y-%m-%d}"
+    desk.told(*CHANGE, mine["commitment"], "--due", due, "--reason", SECRET)
+    desk.told(*LET_GO, theirs["commitment"], "--reason", SECRET)
+    (left,) = desk.json("commitment", "list")
+    assert (left["commitment"], left["due"]) == (mine["commitment"], due)
+    assert SECRET in desk.told(*LIST_WORDS, "--pair", SAM)
+    desk.told(*DONE, mine["commitment"])
+    assert "ended already, as done" in desk.refused(*DONE, mine["commitment"])
+    assert {one["standing"] for one in desk.json("commitment", "list", "--all")} == {"done", "let_go"}
+    assert desk.told("commitment", "list").strip() == "There are none."
+
+
+def test_what_a_commitment_becomes_is_one_clean_line(desk: Desk) -> None:
+    """As long as one in a contract file may be, without what nobody sees; emoji and names from the right stay whole."""
+    desk.told(*RECORD, just_held(desk), contract_file(desk), "--yes")
+    one, before = desk.json("commitment", "list")[0]["commitment"], desk.rows()
+    for text, why in (("", "--text is empty"), (" \n\u200b", "--text is empty"), ("x" * 2001, "longer than 2,000")):
+        for words in (("--text", text), ("--text", "-")):
+            assert why in desk.refused(*CHANGE, one, *words, given=text, code=2)
+    assert "longer than 2,000" in desk.refused("talk", SAM, "--trigger", "doubt", "--reason", "x" * 2001, code=2)
+    assert desk.rows() == before
+    desk.told(*CHANGE, one, "--text", "Ask\n\u202eAna \x1b[31m\u2068(👩\u200d💻, \u200fרות)\ufeff")
+    told = {c["commitment"]: c["text"] for c in desk.json(*LIST_WORDS, "--pair", SAM)}
+    assert told[one] == "Ask Ana [31m(👩\u200d💻, \u200fרות)"
+
+
+def test_r14_signs_that_nobody_sees_are_not_read(desk: Desk) -> None:
+    """They come along with what is copied from a chat, and would turn around the words after them."""
+    session, file = just_held(desk), Path(contract_file(desk))
+    unseen = file.read_text().replace("## The", "## \u200bThe").replace("Draft", "\u202eDraft\u2066 \ufeff")
+    desk.told(*RECORD, session, desk.write("unseen.md", unseen), "--yes")
+    assert "- Draft one page on direction by" in desk.told(*SHOW, session)
+
+
+def test_letters_whose_dots_stand_apart_are_read_as_letters(desk: Desk) -> None:
+    """As a Mac writes them."""
+    german = desk.told("contract", "template", "--language", "de").replace("\n-\n", "\n- nichts\n")
+    text = normalize("NFD", german.replace("noch keine Antwort. -->", "noch keine Antwort. -->\nWohin für Ána?"))
+    session = just_held(desk)
+    desk.told(*RECORD, session, desk.write("apart.md", text), "--yes")
+    assert "Wohin für Ána?" in desk.told(*SHOW, session)
+
+
+def test_a_date_far_away_is_told_and_changes_nothing(desk: Desk) -> None:
+    session = just_held(desk)
+    said = desk.refused(*RECORD, session, contract_file(desk, days=36_000), "--yes")
+    assert said.count("too long ago or too far ahead. Write one from") == 3
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    one, before = desk.json("commitment", "list")[0]["commitment"], desk.rows()
+    for due in ("2016-12-01", "2062-12-01"):
+        said = desk.refused(*CHANGE, one, "--due", due)
+        assert f"{due} is too long ago or too far ahead. Give one from" in said
+    assert "the years 2000 to 2099" in desk.refused(*CHANGE, one, "--due", "0001-01-01", code=2)
+    assert desk.rows() == before
+
+
+# --- keys ---
+
+
+def test_r23_an_operator_without_the_key_sees_how_it_goes_and_opens_nothing(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    for key in ("", Fernet.generate_key().decode()):
+        desk.env["LONGARC_KEY"] = key
+        for words in (("status",), ("sessions",), ("why", session), ("coverage",), ("plan",), ("commitment", "list")):
+            desk.told(*words)
+        assert "key" in desk.refused(*SHOW, session)
+        before = desk.rows()
+        assert "key" in desk.refused(*RECORD, session, contract_file(desk), "--yes")
+        assert desk.rows() == before
+
+
+def test_what_would_seal_with_another_key_is_refused_before_anything_begins(desk: Desk) -> None:
+    """Beside what is stored it would lay what the first key can't open."""
+    session = just_held(desk)
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    before, files = desk.rows(), sorted(desk.folder.iterdir())
+    desk.env["LONGARC_KEY"] = Fernet.generate_key().decode()
+    asked = ("talk", SAM, "--trigger", "doubt")
+    for words in (("run",), ("serve",), ("rotate",), asked, (*SHOW, session)):
+        said = desk.refused(*words)
+        assert said.splitlines() == [said]
+        assert said.startswith("longarc: A sealed contract can't be opened with the keys given. Add the key")
+    assert (desk.rows(), sorted(desk.folder.iterdir())) == (before, files)
+    desk.env["LONGARC_KEY"] += f",{KEY}"
+    desk.told(*asked)
+
+
+def test_with_another_key_a_talk_that_was_asked_for_is_one_clear_line_away(desk: Desk) -> None:
+    """What plans a talk soon opens how soon it has to be: whoever gave another key hears which one to add."""
+    desk.told("talk", SAM, "--trigger", "doubt")
+    desk.env["LONGARC_KEY"] = Fernet.generate_key().decode()
+    said = desk.refused("plan")
+    assert said.splitlines() == [said] and "can't be opened with the keys given. Add the key" in said
+    desk.env["LONGARC_KEY"] += f",{KEY}"
+    desk.told("plan")
+
+
+def test_keys_are_changed_without_losing_a_word(desk: Desk) -> None:
+    session, new = just_held(desk), desk.told("key").strip()
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    desk.env["LONGARC_KEY"] = f"{new},{KEY}"
+    assert "4 pieces" in desk.told("rotate")  # a contract, two promises, and why it was recorded by command
+    desk.env["LONGARC_KEY"] = new
+    assert SECRET in desk.told(*SHOW, session)

@@ -1,0 +1,308 @@
+"""R-16 and R-21: what is asked of a promise before it is sent, and what is urgent."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.domain.contract.lint import Question, question, urgent
+from worker.domain.model import Contract, Owner, Promise
+from worker.i18n import reasons
+from worker.i18n.language import Languages
+from worker.mail.templates import folder
+
+TODAY = date(2027, 1, 15)
+DUE = date(2027, 3, 1)
+
+GOOD = """\
+Introduce Sam to the head of platform
+I will introduce Sam to two staff engineers
+Set up a shadowing day with the incident team
+Ask Ana whether she will mentor Sam
+Advocate for Sam's promotion in the March committee
+Write Sam's promotion case and show it to Sam
+Talk to my manager about Sam's progression
+Find out what the salary band for staff is and tell Sam
+Ask for headcount in the spring plan
+Nominate Sam for the architecture forum
+Give Sam feedback on written proposals, twice
+Let Sam lead the billing design review
+Put Sam forward to run the quarterly demo
+Connect Sam with a mentor outside our department
+Bring Sam's storage work to the directors' meeting
+Promote Sam's work in the platform forum
+Promote the guild to the whole team
+向平台负责人介绍小山
+Raise Sam's profile: a talk at the guild in February
+Raise the promotion timeline with my manager
+Read the draft of the RFC and comment on every section
+Run the retrospective for the outage
+Publish the on-call guide
+Finish the distributed systems course
+Present the cost study to the finance team
+Shepherd the storage RFC through review
+Pair with Mei on two incidents
+Decide between the staff and the manager track
+Sam will write a one-page career story
+We will meet the design lead together
+Review the role description for staff engineer with Sam
+Discuss the title question with HR and report back
+Prepare three questions for the director
+Send the notes of the talk as soon as the video is online
+Hand over the release rota to Jonas
+Kickstart the reading group with four people
+Mentor a new joiner through the first month
+Ship the retry queue to production
+Try-out sessions: book two with the data team
+Be a role model in code review: leave a reason with each comment
+Take the question of the pay review to the panel and say what I hear
+Die Ergebnisse der Umfrage im Team vorstellen
+Escalate the tooling budget to Ana
+Get Sam onto the interview panel
+Secure a seat for Sam at the leadership course
+Raise with Ana that Sam's title does not match the work
+Sponsor Sam in the spring talent review
+Block two hours a week for Sam's certificate
+Make Sam the owner of the incident review
+Get Sam's promotion packet read by two directors
+Unblock the country rollout before the retry""".splitlines()
+
+BAD_FOR_BOTH = """\
+Look into a mentor
+Talk soon
+I will try to find a project
+Try public speaking
+Think about the staff track
+Explore leadership
+Consider a course
+At some point introduce Sam to Ana
+Eventually lead a project
+Work on communication
+Sam will work on presence
+Be more visible
+More visibility
+Better communication with the team
+Improved confidence
+Mentoring
+Feedback
+The architecture forum
+A stretch assignment
+Participation in the guild
+Python course
+Check in regularly
+See if there is budget for a course
+Maybe write a blog post
+Write a talk when possible
+Look\u2019s fine, but let's touch base
+Get better at estimating
+Send the notes as soon as possible
+Hope for an opening
+Keep learning
+Be a better listener
+I'd like to get into design
+Keep an eye on openings""".splitlines()
+
+BEYOND = """\
+Promote Sam to senior engineer
+Promote Sam.
+Make Sam a senior
+Fight for a raise
+Push through the promotion
+I will promote Sam
+Get Sam promoted
+Sam will be promoted in spring
+I will get you the promotion
+A promotion to staff
+Give Sam a pay rise
+Raise Sam's salary by ten per cent
+Secure a bonus for the launch
+Make sure the salary goes up
+Give Sam the title of principal
+Offer Sam the role of team lead
+Create a position for Sam
+Get headcount for a second designer
+I guarantee a place on the new team
+Sort out the pay raise
+Deliver Sam's promotion""".splitlines()
+
+
+GOOD_GERMAN = """\
+Ich stelle Sam bei Priya vor
+Sam bei Priya vorstellen und beim ersten Treffen dabei sein
+Den Beförderungsantrag schreiben und Sam zeigen
+Mich im März-Komitee für Sams Beförderung einsetzen
+Ich spreche mit Jordan darüber, was der Schritt zur Staff-Stelle braucht
+Mit meiner Chefin über Sams Gehalt sprechen und berichten, was ich höre
+Das Gehaltsband für Senior heraussuchen und erklären
+Ich setze mich dafür ein, dass Sam die Rolle bekommt, und berichte
+Zwei Architektur-Reviews begleiten und aufschreiben, was entschieden wurde
+Zwei Versuche mit dem neuen Werkzeug auswerten
+Versuche auswerten
+Die Ergebnisse der Umfrage im Team vorstellen
+Leite das Review für den Abrechnungsdienst
+Mentoring finden
+Ich gebe Sam Rückmeldung zu ihrer Rolle im Projekt
+Stelle Sam der Bereichsleitung vor
+Ich stelle Sam vor und gebe die Notizen weiter
+Jeden zweiten Dienstag mit Mei zwei Vorfälle durchgehen
+Sam leitet das Abrechnungs-Review
+Sam wird die Demo im Quartal halten
+Wir treffen die Design-Leitung gemeinsam
+Sobald das Video online ist, schicke ich die Notizen
+Die langfristige Planung im Leitungskreis vorstellen
+Anna nach Budget für die Konferenz fragen
+Kurs abschließen
+Ich lade dich zur Runde der Staff-Engineers ein
+Alle zwei Wochen eine Stunde für das Zertifikat blocken
+Die Titelfrage mit der Personalabteilung klären
+Introduce Sam to the head of platform
+Write Sam's promotion case and show it to Sam""".splitlines()
+
+BAD_GERMAN = """\
+Ich schaue mal, ob es Budget gibt: mal schauen
+Ich kümmere mich bald darum
+Bei Gelegenheit Priya ansprechen
+Ich versuche, einen Mentor zu finden
+Sam wird versuchen, öfter zu präsentieren
+Zeitnah ein Treffen ansetzen
+An der Kommunikation arbeiten
+Ich arbeite an meiner Sichtbarkeit
+Mehr Sichtbarkeit
+Bessere Kommunikation mit dem Team
+Irgendwann ein Projekt leiten
+Wenn möglich einen Vortrag halten
+Mir Gedanken machen, wie es weitergeht
+Das Thema im Auge behalten
+Ich möchte ins Design
+Regelmäßig Rückmeldung geben
+Vielleicht einen Blogartikel schreiben
+Mentoring
+Eine Mentorin
+Die Architekturrunde
+Teilnahme an der Gilde
+Vorstellung bei Priya
+Look into a mentor
+Talk soon""".splitlines()
+
+BEYOND_GERMAN = """\
+Ich befördere Sam zum Senior Engineer
+Sam wird im Frühjahr befördert
+Ich sorge dafür, dass Sam befördert wird
+Die Gehaltserhöhung durchsetzen
+Ich verspreche dir die Beförderung
+Ich garantiere einen Platz im neuen Team
+Mehr Gehalt ab April
+Einen Bonus für den Launch organisieren
+Ich mache Sam zur Teamleiterin
+Sam zum Staff Engineer ernennen
+Sam bekommt die Stelle im Plattform-Team
+Ich sichere dir die Rolle
+Eine Planstelle für Sam schaffen
+Promote Sam to senior engineer""".splitlines()
+
+
+def asked(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[Question, ...]:
+    promise = (Promise(text=text, due=due, line=7),)
+    contract = Contract(manager=promise) if owner is Owner.MANAGER else Contract(report=promise)
+    return question(contract, TODAY, locale)
+
+
+@pytest.mark.parametrize("text", GOOD)
+@pytest.mark.parametrize("owner", Owner)
+def test_r16_a_good_commitment_is_not_questioned(text: str, owner: Owner) -> None:
+    assert asked(text, owner) == ()
+
+
+@pytest.mark.parametrize("text", BAD_FOR_BOTH)
+@pytest.mark.parametrize("owner", Owner)
+def test_r16_vague_words_and_missing_verbs_are_questioned(text: str, owner: Owner) -> None:
+    (found,) = asked(text, owner)
+    assert (found.line, found.owner) == (7, owner)
+    assert found.what.startswith(("`", "It names a thing"))
+    assert found.better
+
+
+@pytest.mark.parametrize("text", BEYOND)
+def test_r16_an_outcome_that_others_decide_is_questioned(text: str) -> None:
+    (found,) = [one for one in asked(text, Owner.MANAGER) if "others decide" in one.what]
+    assert "I can advocate" in found.better
+    assert "the outcome is not mine" in found.better
+
+
+@pytest.mark.parametrize("text", GOOD_GERMAN)
+@pytest.mark.parametrize("owner", Owner)
+def test_r16_a_good_commitment_in_german_is_not_questioned(text: str, owner: Owner) -> None:
+    assert asked(text, owner, locale="de-CH") == ()
+
+
+@pytest.mark.parametrize("text", BAD_GERMAN)
+@pytest.mark.parametrize("owner", Owner)
+def test_r16_vague_words_and_missing_verbs_are_questioned_in_german(text: str, owner: Owner) -> None:
+    (found,) = asked(text, owner, locale="de")
+    assert found.code in ("vague", "thing")
+    assert found.word in text.lower()
+
+
+@pytest.mark.parametrize("text", BEYOND_GERMAN)
+def test_r16_an_outcome_that_others_decide_is_questioned_in_german(text: str) -> None:
+    assert "outcome" in [one.code for one in asked(text, Owner.MANAGER, locale="de")]
+
+
+def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
+    assert asked("Die Runde bald leiten", Owner.MANAGER, locale="fr") == ()
+    assert asked("Die Runde bald leiten", Owner.MANAGER, locale="de_AT") != ()
+
+
+def test_what_is_asked_is_asked_in_the_readers_language() -> None:
+    german = Languages([folder() / "locale"]).words("de")
+    (found,) = asked("Bald reden", Owner.MANAGER, locale="de")
+    what, better = reasons.asked(found, german)
+    assert "„bald“" in what
+    assert what != found.what and better != found.better
+
+
+def test_r16_a_report_may_hope_for_an_outcome() -> None:
+    assert asked("Get the promotion", Owner.REPORT) == ()
+
+
+@pytest.mark.parametrize(
+    ("due", "says"),
+    [
+        (None, "It has no date."),
+        (TODAY - timedelta(days=1), "Its date has passed."),
+        (date(2028, 1, 16), "It is due more than a year from now."),
+    ],
+)
+def test_r16_the_date_is_questioned(due: date | None, says: str) -> None:
+    assert [one.what for one in asked("Introduce Sam to Ana", Owner.REPORT, due)] == [says]
+
+
+@pytest.mark.parametrize("due", [TODAY, date(2028, 1, 15)])
+def test_r16_today_and_a_year_from_today_are_fine(due: date) -> None:
+    assert asked("Introduce Sam to Ana", Owner.REPORT, due) == ()
+
+
+def test_questions_come_in_the_order_of_the_lines() -> None:
+    contract = Contract(
+        report=(Promise(text="Try Rust", due=None, line=9),),
+        manager=(Promise(text="Promise a promotion soon", due=DUE, line=4),),
+    )
+    found = question(contract, TODAY)
+    assert [one.line for one in found] == [4, 4, 9, 9]
+    assert [one.owner for one in found] == [Owner.MANAGER] * 2 + [Owner.REPORT] * 2
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=80), st.none() | st.dates(), st.dates())
+def test_r23_a_question_repeats_nothing_but_our_own_words(text: str, due: date | None, today: date) -> None:
+    known = {one.what for case in BAD_FOR_BOTH + BEYOND for one in asked(case, Owner.MANAGER)}
+    promise = Promise(text=f"zebra {text} soon", due=due, line=1)
+    for one in question(Contract(manager=(promise,)), today):
+        assert "zebra" not in one.what + one.better
+        assert one.what in known or one.what.startswith(("`", "It"))
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])
+def test_r21_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
+    assert urgent(TODAY + timedelta(days=days), TODAY) is expected

@@ -1,0 +1,121 @@
+"""Conversations that can't wait for the rhythm (R-6, R-7; T-14)."""
+
+from datetime import date
+
+import pytest
+
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, Story, booked, fill, gaps, pair_of, shared_days, utc
+from worker.domain.model import (
+    Kind,
+    Preference,
+    Span,
+    Trigger,
+)
+from worker.domain.planning import actions
+
+
+def soon(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
+    story.tick()
+    story.say(lambda p: actions.talk(p, trigger))
+    return story
+
+
+def adhoc_span(story: Story) -> Span:
+    return next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).span
+
+
+def test_an_ad_hoc_conversation_is_within_five_working_days() -> None:
+    """T-14, R-6: as early as it goes, and not within four hours."""
+    story = soon(Story())
+    assert shared_days(NOW, adhoc_span(story).start) == 0
+    assert adhoc_span(story).start >= NOW + 4 * HOUR
+
+
+def test_an_ad_hoc_conversation_is_shortened_before_it_is_put_off() -> None:
+    """T-14, T-1: within the five working days 60 minutes will do."""
+    story = Story()
+    gaps(story, 90, days=8)
+    soon(story)
+    assert adhoc_span(story).minutes == 60
+    assert shared_days(NOW, adhoc_span(story).start) <= 5
+
+
+@pytest.mark.parametrize(("trigger", "days", "within"), [(Trigger.DOUBT, 9, 10), (Trigger.LEAVING, 4, 5)])
+def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Trigger, days: int, within: int) -> None:
+    """T-14, R-8: a person hears of it first; the next day it is put as early as it goes."""
+    story = Story()
+    fill(story, SAM, date(2026, 9, 7), days)
+    soon(story, trigger)
+    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    assert len(story.mails("unplaceable")) == 1
+    story.until(NOW + DAY)
+    assert within - 5 <= shared_days(NOW, adhoc_span(story).start) <= within
+
+
+def test_when_leaving_is_signalled_it_is_within_two() -> None:
+    """T-14: whatever the pair prefers."""
+    story = Story(pair_of(prefer=Preference(weekday=4, minute=15 * 60)))
+    soon(story, Trigger.LEAVING)
+    assert shared_days(NOW, adhoc_span(story).start) <= 2
+
+
+def test_any_trigger_can_be_as_urgent_as_leaving() -> None:
+    """R-6: so that the urgency gives no reason away."""
+    story = booked()
+    story.say(lambda p: actions.talk(p, Trigger.MILESTONE, at_once=True))
+    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert adhoc.urgent
+    assert shared_days(NOW, adhoc.span.start) <= 2
+
+
+def test_buffers_yield_before_the_date_does() -> None:
+    """T-14: 60 minutes between two meetings are enough when it is urgent."""
+    story = Story()
+    gaps(story, 60, days=10)
+    soon(story, Trigger.LEAVING)
+    span = adhoc_span(story)
+    assert span.minutes == 60
+    assert (span.start.hour, shared_days(NOW, span.start)) == (11, 0)
+
+
+def test_buffers_do_not_yield_when_it_is_not_urgent() -> None:
+    """T-14, T-2."""
+    story = Story()
+    gaps(story, 60, days=30)
+    soon(story)
+    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+
+
+def test_the_most_urgent_is_placed_first() -> None:
+    """T-14: of one free hour in two weeks, leaving gets it, not the regular session."""
+    story = Story(pair_of(start=date(2026, 1, 1)))
+    fill(story, SAM, date(2026, 9, 7), 2)
+    start = utc(2026, 9, 9, 11)
+    story.calendars.book(SAM, utc(2026, 9, 9), start)
+    story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
+    fill(story, SAM, date(2026, 9, 10), 60)
+    story.calendars.unavailable = {DANA.email}
+    story.say(lambda p: actions.talk(p, Trigger.LEAVING))
+    story.calendars.unavailable = set()
+    story.until(NOW + 5 * MINUTE)
+    found = {s.adhoc: s for s in story.of_kind(Kind.CAREER)}
+    assert found[True].booked
+    assert found[False].unplaceable
+
+
+def test_a_later_date_is_not_taken_before_anybody_was_told() -> None:
+    """T-14, R-8: also when the calendars are read for the first time."""
+    story = Story()
+    fill(story, SAM, date(2026, 9, 7), 9)
+    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
+    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    assert len(story.mails("unplaceable")) == 1
+
+
+def test_a_check_in_is_short_and_soon() -> None:
+    """R-7: 15 minutes, on request."""
+    story = booked()
+    story.say(actions.check_in)
+    (check_in,) = story.of_kind(Kind.CHECKIN)
+    assert check_in.span.minutes == 15
+    assert shared_days(NOW, check_in.span.start) <= 5

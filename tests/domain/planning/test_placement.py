@@ -1,0 +1,529 @@
+"""Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-15)."""
+
+from datetime import UTC, date, datetime, time
+from itertools import pairwise
+
+import pytest
+
+from tests.support.pairs import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SAM,
+    WEEK,
+    Story,
+    booked,
+    decide,
+    fill,
+    gaps,
+    nothing,
+    pair_of,
+    person,
+    session_of,
+    shared_days,
+    state_of,
+    utc,
+)
+from worker.domain.model import (
+    Answer,
+    Format,
+    FreeBusy,
+    Kind,
+    Need,
+    Person,
+    Policy,
+    Preference,
+    Progress,
+    Seen,
+    Span,
+    State,
+    Taken,
+    Topic,
+    Trigger,
+    What,
+)
+from worker.domain.planning import actions
+from worker.domain.planning.planner import plan
+from worker.domain.reason_texts import words
+from worker.domain.time.worktime import shared_working_day
+
+TWO = (DANA, SAM)
+
+
+# --- asking ---
+
+
+def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
+    """Without free/busy a plan is only a question: whose, and from now to the end of the window."""
+    story = Story()
+    made = plan(NOW, story.state, None, Policy())
+    assert made.needs is not None
+    assert set(made.needs.people) == {DANA.email, SAM.email}
+    assert made.needs.window.start == NOW
+    assert made.needs.window.end == utc(2026, 9, 28, 12) + WEEK  # three weeks to the target, a third of that after
+    assert made.empty
+    assert not made.looked
+
+
+def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
+    """Working hours count as free, and the reason says so."""
+    story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
+    made = plan(NOW, story.state, None, Policy())
+    assert made.needs == Need((DANA.email,), made.needs.window if made.needs else Span(NOW, NOW), giving=True)
+    story.tick()
+    assert "Sam's calendar can't be read" in story.told[0].reason
+
+
+def test_a_look_that_is_too_short_is_asked_for_again() -> None:
+    """The second pass: what was read covers less than what is needed."""
+    state = state_of(taken={DANA.email: (), SAM.email: ()})
+    short = Span(NOW, NOW + DAY)
+    free = FreeBusy()
+    seen = Seen(windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free})
+    made = plan(NOW, state, seen, Policy())
+    assert made.needs is not None
+    assert made.needs.window.end > short.end
+
+
+@pytest.mark.parametrize("who", TWO, ids=lambda one: one.name)
+def test_somebody_who_can_t_be_asked_just_now_is_asked_again_soon(who: Person) -> None:
+    """T-4: no reason to tell anybody anything."""
+    story = Story()
+    story.calendars.unavailable = {who.email}
+    made = story.tick()
+    assert (made.messages, made.decisions) == ((), ())
+    assert story.due == NOW + 5 * MINUTE
+    assert story.state.looked_at is None
+    story.calendars.unavailable = set()
+    story.until(NOW + 5 * MINUTE)
+    assert story.next.booked
+
+
+def test_unknown_availability_is_never_free() -> None:
+    """T-2, T-4: whoever's calendar can't be read at all makes the session unplaceable, with the reason told."""
+    story = Story()
+    story.calendars.unknown[SAM.email] = "no access"
+    story.tick()
+    assert "Sam's calendar is unknown (no access)" in words(story.next.unplaceable or ())
+    assert [m.to for m in story.mails("unplaceable")] == [DANA.email]
+
+
+# --- T-1: lengths ---
+
+
+def test_a_session_has_the_length_the_pair_wishes() -> None:
+    """T-1, R-1: 75 minutes, or what the people file says."""
+    assert booked().next.span.minutes == 75
+    assert booked(Story(pair_of(minutes=90))).next.span.minutes == 90
+
+
+@pytest.mark.parametrize(("free", "expected"), [(105, 75), (100, 60), (90, 60), (89, 0)])
+def test_a_session_is_shortened_by_15_minutes_at_a_time_down_to_60(free: int, expected: int) -> None:
+    """T-1, T-2: 15 minutes stay free on each side, and nothing is ever under 60."""
+    story = Story()
+    gaps(story, free)
+    story.tick()
+    found = story.next.span.minutes if story.next.booked else 0
+    assert found == expected
+    if expected == 60:
+        assert "60 minutes, because no 75 fit" in story.told[0].reason
+
+
+def test_a_90_minute_session_tries_75_before_60() -> None:
+    """T-1."""
+    story = Story(pair_of(minutes=90))
+    gaps(story, 105)
+    story.tick()
+    assert story.next.span.minutes == 75
+
+
+def test_the_full_length_later_in_the_window_beats_a_shorter_one_at_the_target() -> None:
+    """T-1: it is shortened only when it doesn't fit."""
+    story = Story()
+    gaps(story, 90, days=22)  # up to and with the target day
+    story.tick()
+    assert story.next.span.minutes == 75
+    assert story.next.span.start >= utc(2026, 9, 29)
+
+
+# --- T-2, T-3 ---
+
+
+def test_a_regular_session_is_not_put_closer_than_two_working_days() -> None:
+    """People need to see it coming: overdue on a Monday, it stands on Wednesday at the earliest."""
+    story = booked(Story(pair_of(start=date(2026, 1, 1))))
+    assert story.next.span.start.date() == date(2026, 9, 9)
+
+
+def test_the_time_of_other_pairs_counts_as_busy() -> None:
+    """T-2: what is decided elsewhere and not yet on the calendar; and one career session a day of the manager's."""
+    story = booked()
+    first = story.next.span
+    other = Story()
+    other.calendars.taken = {DANA.email: (Taken(first, "c9", Kind.CAREER, "other"),)}
+    booked(other)
+    assert other.next.span.start.date() != first.start.date()
+    review = Story()
+    review.calendars.taken = {DANA.email: (Taken(first, "r9", Kind.REVIEW, "other"),)}
+    booked(review)
+    assert review.next.span.start.date() == first.start.date()
+    assert not review.next.span.overlaps(Span(first.start - 15 * MINUTE, first.end + 15 * MINUTE))
+
+
+def test_the_pair_s_own_sessions_count_as_taken() -> None:
+    """T-2, T-14: an ad hoc conversation does not land on the day of the regular one."""
+    story = booked()
+    story.until(story.next.span.start - 3 * DAY)
+    regular = story.next
+    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
+    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert adhoc.booked
+    assert adhoc.span.start.date() != regular.span.start.date()
+
+
+def test_a_conversation_held_this_morning_counts_for_the_day() -> None:
+    """T-2: one career session a day of the manager's, whether with the same report or with another."""
+    story = booked()
+    held = story.next.span
+    story.until(held.end)
+    story.tick()
+    story.say(lambda p: actions.talk(p, Trigger.LEAVING))
+    again = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    assert again.span.start.date() > held.start.date()
+    other = Story(now=held.end)
+    other.calendars.taken = {DANA.email: (Taken(held, "c9", Kind.CAREER, "other"),)}
+    other.tick()
+    other.say(lambda p: actions.talk(p, Trigger.LEAVING))
+    assert all(s.span.start.date() > held.start.date() for s in other.of_kind(Kind.CAREER))
+
+
+def test_the_pair_s_preference_is_weighed() -> None:
+    """T-3: in the report's zone."""
+    story = booked(Story(pair_of(prefer=Preference(weekday=1, minute=14 * 60))))
+    assert story.next.span.start == utc(2026, 9, 29, 13)  # Tuesday, 14:00 in London
+
+
+def test_each_slot_says_why_it_won() -> None:
+    """T-3."""
+    story = booked()
+    assert "is the target day" in story.told[0].reason
+    assert story.told[0].session == story.next.id
+
+
+# --- T-4: unplaceable ---
+
+
+def crowded(days: int = 400) -> Story:
+    story = Story()
+    fill(story, SAM, date(2026, 9, 1), days)
+    story.tick()
+    return story
+
+
+def test_when_nothing_fits_a_person_is_told_why_once() -> None:
+    """T-4, R-8: silence is never the outcome."""
+    story = crowded()
+    assert story.next.unplaceable
+    assert story.next.owed
+    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == [(DANA.email, story.next.id)]
+    assert [d.reason for d in story.told if d.what == "unplaceable"] == [words(story.next.unplaceable or ())]
+    story.until(NOW + 5 * DAY)
+    assert len(story.mails("unplaceable")) == 1
+    assert len([d for d in story.told if d.what == "unplaceable"]) == 1
+
+
+def test_what_is_unplaceable_is_tried_again_each_day() -> None:
+    """T-10: at the daily look, and not in between."""
+    story = crowded()
+    assert story.due == NOW + DAY
+    story.calendars.busy.clear()
+    story.at(NOW + 12 * HOUR)
+    assert not story.next.booked
+    story.until(NOW + DAY)
+    assert story.next.booked
+    assert story.next.unplaceable is None
+
+
+def test_a_calendar_that_changed_is_reason_to_try_at_once() -> None:
+    story = crowded()
+    story.now = NOW + HOUR
+    story.clear()
+    assert story.next.booked
+
+
+def test_what_becomes_unplaceable_goes_from_the_calendar() -> None:
+    """T-10: an event that stands where nobody comes helps nobody; a later one is another event."""
+    story = booked()
+    old = story.next
+    fill(story, SAM, date(2026, 9, 1), 200)
+    story.decline(old)
+    assert story.next.id == old.id
+    assert story.next.unplaceable
+    assert story.standing() == []
+    story.now += DAY
+    story.clear()
+    assert story.next.booked
+    assert story.next.key != old.key
+    assert [p.key for p in story.standing()] == [story.next.key]
+
+
+def test_a_reason_that_changes_is_kept_and_not_mailed_again() -> None:
+    story = crowded()
+    first = story.next.unplaceable
+    story.calendars.unknown[DANA.email] = "no access"
+    story.until(NOW + DAY)
+    assert story.next.unplaceable != first
+    assert len(story.mails("unplaceable")) == 1
+
+
+def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
+    """T-4: in between it had a time."""
+    story = crowded()
+    story.now += HOUR
+    story.clear()
+    fill(story, SAM, date(2026, 9, 1), 400)
+    story.decline(story.next)
+    assert story.next.unplaceable
+    assert len(story.mails("unplaceable")) == 2
+
+
+# --- T-10: the windows of a deferred session ---
+
+
+def test_a_deferred_session_is_put_two_to_ten_working_days_ahead() -> None:
+    """T-10, R-8."""
+    story = booked()
+    story.now = NOW + 2 * DAY
+    story.decline(story.next)
+    assert 2 <= shared_days(story.now, story.next.span.start) <= 10
+
+
+@pytest.mark.parametrize(("full", "expected"), [(14, (10, 20)), (10, (2, 10))])
+def test_it_looks_twenty_working_days_ahead_when_ten_are_full(full: int, expected: tuple[int, int]) -> None:
+    """T-10."""
+    story = booked()
+    fill(story, SAM, date(2026, 9, 7), full + 1)
+    story.decline(story.next)
+    low, high = expected
+    assert low < shared_days(NOW, story.next.span.start) <= high
+    assert story.next.span.minutes == 75
+
+
+def test_then_it_is_shortened_to_60() -> None:
+    """T-10, T-1: in twenty working days there is no room for 75 minutes."""
+    story = booked()
+    story.calendars.busy.clear()
+    gaps(story, 90)
+    story.decline(story.next)
+    assert story.next.span.minutes == 60
+    assert "60 minutes" in story.told[-1].reason
+
+
+def test_a_longer_window_comes_before_a_shorter_session() -> None:
+    """T-10: twenty days first, 60 minutes then."""
+    story = booked()
+    gaps(story, 90, days=15)
+    story.decline(story.next)
+    assert story.next.span.minutes == 75
+    assert shared_days(NOW, story.next.span.start) > 10
+
+
+def test_then_it_is_unplaceable_and_the_reason_counts() -> None:
+    """T-10: 60 minutes in twenty days don't exist either."""
+    story = booked()
+    gaps(story, 89)
+    story.decline(story.next)
+    assert story.next.unplaceable
+    assert [m.number for m in story.mails("unplaceable")] == [1]
+
+
+def test_the_time_just_lost_is_not_offered_again() -> None:
+    """R-8: whoever declined Tuesday at ten is not asked to come on Tuesday at ten."""
+    story = Story(pair_of(start=date(2026, 1, 1)))
+    booked(story)
+    seen: list[Span] = []
+    for _ in range(4):
+        seen.append(story.next.span)
+        story.decline(story.next)
+        assert not any(story.next.span.overlaps(lost) for lost in seen)
+
+
+def test_the_same_event_is_moved_when_it_still_exists() -> None:
+    """T-10, R-9: one invitation that changes, not two."""
+    story = booked()
+    before = story.next
+    made = story.decline(before)
+    assert [(m.what, m.event, m.start) for m in made.messages if m.event] == [
+        (What.UPDATE, before.key, before.span.start)
+    ]
+    assert [p.span for p in story.standing()] == [story.next.span]
+
+
+# --- T-15 ---
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3])
+def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
+    """T-15, R-3: each within the window that the one before gives it."""
+    story = booked(Story(policy=Policy(ahead=ahead)))
+    for _ in range(2):
+        coming = [s for s in story.of_kind(Kind.CAREER) if s.booked]
+        assert len(coming) == ahead
+        for earlier, later in pairwise(coming):
+            assert 77 * DAY <= later.span.start - earlier.span.end <= 112 * DAY
+        story.until(coming[0].span.end)
+
+
+def test_two_ahead_stay_where_they_are_when_the_first_is_closed() -> None:
+    """T-15, T-3: the rhythm still counts from what was held, however long that is closed."""
+    story = booked(Story(policy=Policy(ahead=2)))
+    first, second = (s for s in story.of_kind(Kind.CAREER) if s.booked)
+    story.until(first.span.end + 40 * DAY)
+    assert story.session(first.id).state is State.UNFINISHED
+    assert story.session(second.id).span == second.span
+
+
+# --- refusals ---
+
+
+def test_a_calendar_that_refuses_is_asked_again_later_and_later() -> None:
+    """T-4, R-8: after 5 minutes, then 20, then 80, and so on up to a day; each time a new event."""
+    story = Story()
+    story.refuses = True
+    tried: list[datetime] = []
+    keys: set[str] = set()
+    for _ in range(8):
+        while not (made := story.tick()).messages:
+            assert story.due is not None
+            story.now = max(story.due, story.now + MINUTE)
+        keys |= {m.key for m in made.messages if m.what is What.CREATE}
+        tried.append(story.now)
+    waits = [(later - earlier) / MINUTE for earlier, later in pairwise(tried)]
+    assert waits == [5, 20, 80, 320, 1280, 1440, 1440]
+    assert len(keys) == 8
+
+
+def test_once_it_takes_events_again_all_is_well() -> None:
+    """T-4."""
+    story = Story()
+    story.refuses = True
+    story.tick()
+    story.refuses = False
+    story.until(NOW + 10 * MINUTE)
+    assert story.placed(story.next)
+    assert story.next.count == 0  # nobody deferred anything
+
+
+# --- odd states ---
+
+
+def test_an_event_that_never_came_to_be_is_owed_again_and_no_deferral() -> None:
+    """R-8: its message was dropped as too old; it is made anew under another key."""
+    session = session_of(NOW + 3 * WEEK)
+    state = state_of(session, placed={})
+    made = decide(NOW, state, Story().calendars)
+    assert made.deferrals == ()
+    (again,) = made.sessions
+    assert (again.state, again.count, again.generation) == (State.BOOKED, 0, 2)
+    assert [m.what for m in made.messages if m.event] == [What.CREATE]
+
+
+def test_a_window_that_is_nearly_over_is_no_window() -> None:
+    """T-4: what is still owed then belongs into the three weeks to come, as what is overdue does."""
+    given = session_of(None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0)
+    story = Story(pair_of(start=date(2026, 6, 29)), state=state_of(given, pair=pair_of(start=date(2026, 6, 29))))
+    story.tick()
+    assert story.next.booked
+    assert story.next.span.start <= NOW + 3 * WEEK
+
+
+def test_a_window_shorter_than_the_session_is_said_so() -> None:
+    """T-4: an odd hand-made window ends in words, not in an error."""
+    story = Story(report=person("Sam", "Europe/London", "GB", hours="Mon-Fri 23:00-23:45"))
+    story.tick()
+    assert story.next.unplaceable
+
+
+def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
+    """T-4, R-8: Apia and Berlin."""
+    story = Story(report=person("Sam", "Pacific/Apia", "WS"))
+    story.tick()
+    assert "share no working hours" in words(story.next.unplaceable or ())
+
+
+def test_the_earliest_day_counts_days_on_which_both_work() -> None:
+    """T-10: two part-timers who share only Wednesdays."""
+    dana = person("Dana", hours="Mon-Wed 09:00-17:00")
+    sam = person("Sam", "Europe/London", "GB", hours="Wed-Fri 09:00-17:00")
+    story = booked(Story(manager=dana, report=sam))
+    story.now = NOW + DAY
+    story.decline(story.next)
+    expected = shared_working_day((dana, sam), date(2026, 9, 8), 2)
+    assert expected == date(2026, 9, 16)
+    assert story.next.span.start.date() >= expected
+
+
+def test_an_answer_of_tentative_defers_nothing() -> None:
+    """T-10: only a no is a no."""
+    story = booked()
+    assert nothing(story.see(story.next, answers={SAM.email: Answer.TENTATIVE}))
+
+
+def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
+    """R-3: an invitation leaves at the moment it is decided."""
+    made = Story().plan()
+    assert {m.progress for m in made.messages} == {Progress.WAITING}
+    assert {m.due_at for m in made.messages} == {NOW}
+    assert {m.snapshot_at for m in made.messages} == {NOW}
+
+
+# --- T-13: the parts of a series ---
+
+
+def test_a_part_without_room_in_its_days_is_told_of_and_not_put_later() -> None:
+    """T-13, T-4: five to ten working days after the part before; when those are over, as soon as there is room."""
+    story = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
+    story.tick()
+    first, second, _ = story.of_kind(Kind.CAREER)
+    begin = second.earliest
+    end = datetime.combine(shared_working_day((DANA, SAM), first.span.start.date(), 10), time(22), UTC)
+    assert begin <= second.span.start <= end < NOW + 3 * WEEK
+    full = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
+    full.calendars.book(SAM, begin, end)
+    full.tick()
+    told = next(s for s in full.of_kind(Kind.CAREER) if s.topic is Topic.DIRECTION)
+    assert told.unplaceable and not told.booked
+    full.until(end + DAY)
+    late = full.session(told.id)
+    assert late.booked and late.span.start > end
+
+
+def test_three_parts_without_a_time_take_one_mail() -> None:
+    """T-4, T-13: one for each pair and reason; once the part it spoke of has a time, the others are told of anew."""
+    story = Story(pair_of(format=Format.SERIES))
+    story.calendars.unknown[SAM.email] = "no access"
+    story.tick()
+    parts = story.of_kind(Kind.CAREER)
+    assert all(part.unplaceable for part in parts)
+    assert [m.subject for m in story.mails("unplaceable")] == [parts[0].id]
+    assert len([d for d in story.told if d.what == "unplaceable"]) == 3, "the history tells of each"
+    story.until(NOW + 3 * DAY)
+    assert len(story.mails("unplaceable")) == 1
+    story.calendars.unknown.clear()
+    story.calendars.book(SAM, parts[0].latest + 5 * DAY, NOW + 30 * WEEK)
+    story.until(NOW + 4 * DAY)
+    first, *others = story.of_kind(Kind.CAREER)
+    late = [part for part in others if part.unplaceable]
+    assert first.booked and late
+    assert [m.subject for m in story.mails("unplaceable")] == [first.id, late[0].id]
+
+
+def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
+    """T-4, T-14."""
+    story = Story()
+    story.calendars.unknown[SAM.email] = "no access"
+    story.tick()
+    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
+    assert len(story.mails("unplaceable")) == 2

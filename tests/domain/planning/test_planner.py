@@ -1,0 +1,409 @@
+"""The planner as a whole: the same world twice, pairs that rest or end, rhythms that change (R-3, R-5, R-8)."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+
+from tests.support.pairs import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SAM,
+    WEEK,
+    Calendars,
+    Story,
+    applied,
+    booked,
+    causes,
+    commitment_of,
+    decide,
+    nothing,
+    pair_of,
+    performed,
+    person,
+    session_of,
+    state_of,
+    utc,
+)
+from worker.domain.model import (
+    Busy,
+    Ended,
+    Every,
+    Format,
+    Kind,
+    Owner,
+    PairState,
+    Policy,
+    Progress,
+    Show,
+    Span,
+    Standing,
+    State,
+    Trigger,
+    What,
+)
+from worker.domain.planning import actions, notices
+from worker.domain.planning.actions import Dated
+from worker.domain.planning.planner import plan
+from worker.domain.time.slots import Search, why_none
+
+# --- the same world twice ---
+
+
+def test_a_plan_is_made_of_what_was_read_and_of_nothing_else() -> None:
+    """The same state, the same calendars, the same instant: the same plan, ids and all."""
+    state = Story().state
+    assert decide(NOW, state, Calendars()) == decide(NOW, state, Calendars())
+
+
+def test_a_plan_leaves_what_it_was_given_as_it_was() -> None:
+    """Pure: all that changes is in what it returns."""
+    story = booked()
+    before = repr(story.state)
+    story.plan()
+    assert repr(story.state) == before
+
+
+def test_planned_again_before_and_after_its_effects_nothing_changes() -> None:
+    """R-3: and the event that is on its way is not made twice."""
+    state = Story().state
+    made = decide(NOW, state, Calendars())
+    state = applied(state, made, NOW)
+    assert nothing(decide(NOW, state, Calendars()))
+    assert nothing(decide(NOW + MINUTE, state, Calendars()))
+    state = performed(state, NOW)
+    assert nothing(decide(NOW + MINUTE, state, Calendars()))
+
+
+def test_two_ahead_and_a_series_are_right_at_once() -> None:
+    """T-13, T-15: each part counts from the time that the one before was just given, and not from a later plan on."""
+    for policy, form in (
+        (Policy(ahead=2), Format.COMBINED),
+        (Policy(), Format.SERIES),
+        (Policy(ahead=2), Format.SERIES),
+    ):
+        story = Story(pair_of(format=form), policy=policy)
+        story.calendars.book(SAM, utc(2026, 9, 21), utc(2026, 10, 2))  # not at the target
+        story.tick()
+        before = story.of_kind(Kind.CAREER)
+        story.at(NOW + HOUR)
+        assert story.of_kind(Kind.CAREER) == before
+
+
+def test_it_says_when_it_wants_to_look_again() -> None:
+    """The end of the session, its prompt, its brief, its looks, the contract: whatever comes first."""
+    story = booked()
+    assert story.due is not None
+    assert NOW < story.due <= story.next.span.start
+    story.until(story.next.span.end)
+    assert story.due is not None
+    assert story.due <= notices.deadline(DANA, story.of_kind(Kind.CAREER)[0])
+
+
+def test_a_pair_with_nothing_to_wait_for_sleeps() -> None:
+    story = Story(pair_of(paused=True))
+    assert nothing(story.tick())
+    assert story.due is None
+
+
+def eventful() -> Story:
+    """A pair with a commitment, and calendars in which things happen by themselves."""
+    story = Story(state=state_of(session_of(utc(2026, 9, 28, 8)), commitments=(commitment_of(date(2026, 10, 9)),)))
+    story.calendars.book(SAM, utc(2026, 9, 28, 8), utc(2026, 9, 28, 9))
+    story.calendars.book(DANA, utc(2026, 12, 28), utc(2027, 1, 8), Show.AWAY)
+    return story
+
+
+def test_looking_when_it_is_due_misses_nothing() -> None:
+    """T-4 … T-12: a pair that is planned each hour besides decides the same, at the same instants."""
+    due_only, often = eventful(), eventful()
+    end = NOW + 60 * DAY
+    due_only.until(end)
+    while often.now < end:
+        often.at(often.now + 6 * HOUR)
+    assert often.told == due_only.told
+    sent = [[(m.key, m.snapshot_at, m.progress) for m in s.state.messages] for s in (due_only, often)]
+    assert sent[0] == sent[1]
+
+
+def test_a_calendar_that_can_t_be_asked_for_a_day_delays_and_changes_nothing_else() -> None:
+    """T-4, T-10."""
+    story = Story()
+    story.calendars.unavailable = {DANA.email}
+    story.until(NOW + DAY)
+    assert story.told == []
+    story.calendars.unavailable = set()
+    story.until(NOW + DAY + 5 * MINUTE)
+    assert story.next.booked
+
+
+# --- pairs that rest, end, come back ---
+
+
+def lively() -> Story:
+    """A pair with all there is: a session and two reviews to come, a contract, commitments on the calendar."""
+    story = booked(Story(pair_of(format=Format.COMBINED)))
+    story.until(story.next.span.end)
+    first = story.of_kind(Kind.CAREER)[0].id
+    promises = [
+        Dated(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
+        Dated(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
+    ]
+    story.say(lambda p: actions.record(p, p.sessions[first], promises, 1))
+    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
+    return story
+
+
+def to_come(story: Story) -> list[str]:
+    return sorted(p.key for p in story.standing() if p.span.start > story.now)
+
+
+ENDS = [Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.BOTH_LEFT, Ended.CHANGED]
+
+
+@pytest.mark.parametrize("fields", [{"paused": True}, *({"ended": why} for why in ENDS)])
+def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: dict[str, object]) -> None:
+    """R-24: and nothing more is said about it; the history stays."""
+    story = lively()
+    assert len(to_come(story)) == 5
+    before = story.now
+    story.change(**fields)
+    assert to_come(story) == []
+    assert not any(s.owed or s.booked for s in story.state.sessions)
+    reason = "The pair is paused." if fields.get("paused") else "The pair has ended."
+    assert [d.reason for d in story.told].count(reason) == 4
+    story.until(before + 200 * DAY)
+    later = [m.name for m in story.state.messages if m.snapshot_at > before and m.progress is Progress.DONE]
+    assert later == []
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (Ended.REPORT_LEFT, [DANA.email]),
+        (Ended.MANAGER_LEFT, [SAM.email]),
+        (Ended.BOTH_LEFT, []),
+        (Ended.CHANGED, [DANA.email, SAM.email]),
+    ],
+)
+def test_whoever_is_still_there_is_told_once_that_it_ended(why: Ended, told: list[str]) -> None:
+    """R-24, T-17: not before the next day."""
+    story = booked()
+    story.change(ended=why)
+    assert story.mails("pair_ended") == []
+    story.now += 2 * HOUR
+    story.tick()
+    assert story.mails("pair_ended") == []
+    story.now += DAY + HOUR
+    story.tick()
+    assert [m.to for m in story.mails("pair_ended")] == told
+
+
+def test_a_pause_is_nobody_s_mail() -> None:
+    """R-24: the two know it."""
+    story = booked()
+    story.change(paused=True)
+    assert story.mails("pair_ended") == []
+
+
+def test_a_pair_that_comes_back_gets_a_new_session() -> None:
+    """T-4, R-3: counted from what was held; its reviews and blocks come back as well."""
+    story = lively()
+    held = story.of_kind(Kind.CAREER)[0]
+    story.change(paused=True)
+    story.at(story.now + 2 * DAY)
+    story.change(paused=False)
+    assert story.next.booked
+    assert story.next.target.date() == held.span.end.date() + 91 * DAY
+    assert len([s for s in story.of_kind(Kind.REVIEW) if s.booked]) == 2
+    assert story.placed(story.commitment("p1"))
+    assert len(story.mails("introduction")) == 2
+
+
+def test_a_pair_that_comes_back_again_and_again_keeps_its_rhythm() -> None:
+    """T-3, T-4: what was held long ago and is closed still counts."""
+    story = booked()
+    held = story.next
+    story.until(held.span.end + 15 * DAY)
+    for _ in range(3):
+        story.change(paused=True)
+        story.at(story.now + DAY)
+        story.change(paused=False)
+        story.at(story.now + DAY)
+    assert story.session(held.id).closed
+    assert story.next.booked
+    assert story.next.target.date() == held.span.end.date() + 91 * DAY
+
+
+def test_a_pair_that_comes_back_after_a_year_meets_soon() -> None:
+    """T-4: what is long overdue belongs into the next three weeks."""
+    story = booked()
+    story.until(story.next.span.end + DAY)
+    story.change(paused=True)
+    story.at(NOW + 400 * DAY)
+    story.change(paused=False)
+    assert story.now < story.next.span.start <= story.now + 3 * WEEK
+
+
+def test_a_second_ending_is_told_again() -> None:
+    """R-24: a pair that came back in between."""
+    story = booked()
+    story.change(ended=Ended.CHANGED)
+    story.at(NOW + 2 * DAY)
+    story.change(ended=Ended.NO)
+    story.at(NOW + 3 * DAY)
+    story.change(ended=Ended.CHANGED)
+    story.at(NOW + 5 * DAY)
+    assert len(story.mails("pair_ended")) == 4
+
+
+def test_an_event_on_its_way_when_the_pair_rests_goes_as_well() -> None:
+    """T-4: it is cancelled after it is made."""
+    state = Story().state
+    state = applied(state, decide(NOW, state, Calendars()), NOW)
+    state = replace(state, pair=replace(state.pair, paused=True))
+    made = decide(NOW, state, Calendars())
+    assert [m.what for m in made.messages] == [What.CANCEL]
+    settled = performed(applied(state, made, NOW), NOW)
+    assert [p.key for p in settled.placed.values() if not p.gone] == []
+
+
+def test_a_commitment_that_just_ended_leaves_the_calendar_though_the_pair_ends() -> None:
+    """T-8: also what is done goes, whoever left meanwhile."""
+    story = lively()
+    story.calendars.unavailable = {DANA.email}
+    story.state = replace(story.state, pair=replace(story.pair, ended=Ended.REPORT_LEFT))
+    story.say(lambda p: actions.close(p, p.commitments["p1"], Standing.DONE))
+    assert to_come(story) == []
+
+
+# --- the rhythm changes ---
+
+
+def test_a_transition_brings_the_next_session_nearer() -> None:
+    """R-5: from the day the people file says so, and back when it is over."""
+    story = booked()
+    story.until(story.next.span.end + DAY)
+    calm = story.next
+    story.change(transition_until=date(2027, 3, 1))
+    assert story.next.id == calm.id
+    assert story.next.target.date() == date(2026, 11, 9)
+    assert abs(story.next.span.start - story.next.target) < 8 * DAY
+    assert causes(story) == []
+    story.change(transition_until=None)
+    assert story.next.target == calm.target
+
+
+def test_a_transition_ends_by_itself() -> None:
+    """R-5: until a date; the first session that would come after it is a quarter away again."""
+    story = booked(Story(pair_of(transition_until=date(2026, 12, 1))))
+    held: list[datetime] = []
+    for _ in range(3):
+        held.append(story.next.span.end)
+        story.until(story.next.span.end)
+    assert held[1] - held[0] < 60 * DAY
+    assert held[2] - held[1] > 70 * DAY
+
+
+def test_another_rhythm_moves_what_is_booked() -> None:
+    """R-1: half a year instead of a quarter, without a deferral; the event is the same."""
+    story = booked()
+    story.until(story.next.span.end + DAY)
+    key = story.next.key
+    story.change(every=Every(months=6))
+    assert story.next.target.date() == date(2027, 3, 28)
+    assert (story.next.key, story.next.count) == (key, 0)
+
+
+def test_what_is_about_to_begin_stays_where_it_is() -> None:
+    """T-10: inside the last four hours nothing moves by itself."""
+    story = booked()
+    story.at(story.next.span.start - 3 * HOUR)
+    was = story.next.span
+    story.change(start=date(2026, 9, 1))
+    assert story.next.span == was
+
+
+# --- what it asks ---
+
+
+def test_why_there_is_no_time_is_what_the_search_says() -> None:
+    """T-4: the reason kept is that of the last, widest try."""
+    night = person("Sam", "Europe/Berlin", "DE", "Mon-Thu 22:00-06:00")
+    story = Story(report=night)
+    story.tick()
+    session = story.next
+    search = Search(
+        manager=DANA,
+        report=night,
+        window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest),
+        minutes=60,
+        target=session.target,
+        free_busy=Calendars().look(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)}).free_busy,
+    )
+    assert session.unplaceable == why_none(search)
+
+
+def test_first_of_all_it_asks() -> None:
+    """A state that was read without other people's time can't be placed in."""
+    state: PairState = Story().state
+    seen = Calendars().look(state, {DANA.email: Span(NOW, NOW + 60 * DAY), SAM.email: Span(NOW, NOW + 60 * DAY)})
+    assert plan(NOW, state, seen, Policy()).needs is not None
+    assert plan(NOW, replace(state, taken={}), seen, Policy()).needs is None
+
+
+def test_two_needs_of_one_plan_are_one_question() -> None:
+    """A session to be placed and a block: everybody's time, over all of it, asked once."""
+    far = commitment_of(date(2027, 3, 1))
+    made = plan(NOW, state_of(commitments=(far,)), None, Policy())
+    assert made.needs is not None
+    assert set(made.needs.people) == {DANA.email, SAM.email}
+    assert made.needs.window.end == utc(2027, 3, 1, 23)
+
+
+def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:
+    """T-10: the event of the session that moves is free for it, and its old time just isn't offered again."""
+    story = booked()
+    was = story.next.span
+    story.calendars.busy[DANA.email] = [Busy(Span(NOW, was.start)), Busy(Span(was.end + 3 * HOUR, NOW + 90 * DAY))]
+    story.decline(story.next)
+    assert story.next.span.start == was.end
+
+
+def test_a_session_is_held_only_when_its_event_stood_on_the_calendar() -> None:
+    """R-8, R-22: what never was on a calendar was not held."""
+    story = Story()
+    story.refuses = True
+    story.tick()
+    planned = story.session(story.next.id)
+    story.until(planned.target + 10 * DAY)
+    assert story.session(planned.id).state is not State.HELD
+    assert story.session(planned.id).held_at is None
+
+
+def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
+    """R-8, R-22: people see the old time; the new one passes unheld."""
+    story = booked()
+    was = story.next
+    story.refuses = True
+    story.decline(was)
+    assert story.next.span.end < was.span.start
+    story.state = replace(story.state, placed={was.key: replace(story.state.placed[was.key], answers={})})
+    story.until(story.next.span.end)
+    assert story.next.span == was.span
+    story.until(was.span.end)
+    assert story.session(was.id).held_at == was.span.end
+
+
+def test_what_took_place_before_the_pair_was_paused_took_place() -> None:
+    """R-22: the pause came within the minute after its end, before anybody had looked."""
+    story = booked()
+    was = story.next
+    story.until(was.span.end - MINUTE)
+    story.now = was.span.end + MINUTE / 2
+    story.change(paused=True)
+    story.tick()
+    assert story.session(was.id).held_at == was.span.end

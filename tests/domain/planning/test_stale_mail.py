@@ -1,0 +1,131 @@
+"""Whether a mail that was decided is still true when it leaves (T-5, T-6, T-7; R-18, R-20, R-24)."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, commitment_of, message_of, session_of, utc
+from worker.domain.model import (
+    Commitment,
+    Message,
+    Owner,
+    Progress,
+    Reason,
+    Session,
+    Standing,
+    State,
+)
+from worker.domain.planning.notices import due_instant, holds
+
+START = utc(2026, 9, 28, 8)
+END = START + 75 * MINUTE
+BOOKED = session_of(START)
+HELD = replace(BOOKED, state=State.HELD, held_at=END)
+GONE = None
+
+
+def mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Message:
+    return message_of(name, start=start, number=number, to=to, progress=Progress.WAITING)
+
+
+def changed(**fields: object) -> Session:
+    return replace(BOOKED, **fields)  # type: ignore[arg-type]
+
+
+def later(days: int) -> Session:
+    return changed(start=START + days * DAY, end=END + days * DAY)
+
+
+OWED = changed(state=State.OWED, start=None, end=None)
+LOST = changed(state=State.DEFERRED, start=None, end=None, count=1)
+
+#: The mail, the session as it is when the mail would leave, and whether it does.
+CASES = [
+    (mail("reflection_prompt", to=SAM.email), BOOKED, True),
+    (mail("reflection_prompt", to=SAM.email), later(14), True),  # the time is read anew
+    (mail("reflection_prompt", to=SAM.email), later(15), False),
+    (mail("reflection_prompt", to=SAM.email), later(-30), False),  # it has begun
+    (mail("reflection_prompt", to=SAM.email), LOST, False),
+    (mail("reflection_prompt", to=SAM.email), HELD, False),
+    (mail("reflection_prompt", to=SAM.email), GONE, False),
+    (mail("brief"), BOOKED, True),
+    (mail("brief"), changed(state=State.CANCELLED), False),
+    (mail("review_note"), BOOKED, True),
+    (mail("review_note"), OWED, False),
+    (mail("contract_request", END), HELD, True),
+    (mail("contract_request", END), replace(HELD, held_at=END - HOUR), False),
+    (mail("contract_request", END), replace(HELD, state=State.CONTRACTED), False),
+    (mail("contract_reminder", END, 2), HELD, True),
+    (mail("contract_reminder", END, 2), replace(HELD, state=State.UNFINISHED), False),
+    (mail("contract_reminder", END, 2), LOST, False),
+    (mail("contract_summary", END, 1), replace(HELD, state=State.CONTRACTED), True),
+    (mail("contract_summary", END, 1), GONE, True),
+    (mail("unplaceable", None), replace(OWED, unplaceable=(Reason("window_over"),)), True),
+    (mail("unplaceable", None), OWED, False),
+    (mail("unplaceable", None), BOOKED, False),
+    (mail("deferral_notice", START, 1), changed(count=1), True),
+    (mail("deferral_notice", START, 1), changed(count=2), False),
+    (mail("deferral_notice", START, 1), LOST, False),
+    (mail("booked_over_warning"), changed(warned_at=NOW), True),
+    (mail("booked_over_warning"), BOOKED, False),  # the time is free again
+    (mail("booked_over_warning"), replace(later(1), warned_at=NOW), False),
+    (mail("short_session"), BOOKED, True),
+    (mail("short_session"), later(1), False),
+    (mail("short_session"), HELD, False),
+    (mail("introduction", None), GONE, True),
+    (mail("pair_ended", None), GONE, True),
+    (mail("fresh_link", None), GONE, True),
+    (mail("content_accessed", None), GONE, True),
+    (mail("operator_alert", None), GONE, True),
+]
+NOON = utc(2026, 9, 26, 12)
+
+
+@pytest.mark.parametrize(("message", "session", "expected"), CASES)
+def test_a_mail_leaves_only_when_it_is_still_true(message: Message, session: Session | None, expected: bool) -> None:
+    """T-5, T-6, T-7: what isn't true any more is dropped."""
+    assert holds(message, session, (), True, NOON) is expected
+
+
+def test_a_session_that_has_begun_needs_no_preparation() -> None:
+    """T-5, T-6, R-10."""
+    for message in (mail("reflection_prompt"), mail("brief"), mail("short_session"), mail("deferral_notice", number=0)):
+        assert holds(message, BOOKED, (), True, START - MINUTE)
+        assert not holds(message, BOOKED, (), True, START)
+
+
+@pytest.mark.parametrize("name", sorted({m.name for m, *_ in CASES} | {"commitment_due"}))
+def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
+    """R-24: only that it ended, what was recorded, and what the operator must know."""
+    message = mail(name, END if name.startswith("contract") else START)
+    session = HELD if name.startswith("contract") else BOOKED
+    expected = name in ("operator_alert", "pair_ended", "contract_summary", "fresh_link", "content_accessed")
+    assert holds(message, session, (), False, NOON) is expected
+
+
+@pytest.mark.parametrize(
+    ("commitments", "expected"),
+    [
+        ((commitment_of(date(2026, 9, 28)),), True),
+        ((), False),
+        ((commitment_of(date(2026, 9, 28), standing=Standing.DONE),), False),
+        ((commitment_of(date(2026, 9, 29)),), False),
+        ((commitment_of(date(2026, 9, 28), Owner.REPORT),), False),
+        ((commitment_of(date(2026, 9, 29)), commitment_of(date(2026, 9, 28), id="p2")), True),
+    ],
+)
+def test_what_is_due_is_said_only_while_it_is_owed(commitments: tuple[Commitment, ...], expected: bool) -> None:
+    """R-20, R-18."""
+    message = mail("commitment_due", due_instant(date(2026, 9, 28)))
+    assert holds(message, None, commitments, True, NOON) is expected
+
+
+def test_every_name_of_a_mail_is_covered_here() -> None:
+    """DESIGN names the messages; each has a case above."""
+    named = {
+        *("introduction", "reflection_prompt", "brief", "contract_request", "contract_reminder", "contract_summary"),
+        *("deferral_notice", "booked_over_warning", "unplaceable", "short_session", "commitment_due", "review_note"),
+        *("operator_alert", "pair_ended", "fresh_link", "content_accessed"),
+    }
+    assert {m.name for m, *_ in CASES} | {"commitment_due"} == named

@@ -1,0 +1,170 @@
+"""Commands that show or change what two people wrote down: both are told the same day, and the history has no word."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.support.companies import (
+    DANA,
+    DAY,
+    KIM,
+    MINUTE,
+    SAM,
+    SERVICE,
+    START,
+    Office,
+    contract,
+    pair,
+    pairs,
+    people,
+    settings,
+    texts,
+)
+from tests.support.terminal import (
+    BEHALF,
+    RECORD,
+    SECRET,
+    SHOW,
+    WHY,
+    Desk,
+    contract_file,
+    fresh_desk,
+    just_held,
+    lived_at_desk,
+    lived_database,
+    logging_stays,
+)
+from tests.test_leaks import Watched
+from worker.domain.model import Access, Ended, Kind
+
+__all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
+
+PAIR = f"{DANA}>{SAM}"
+BASE = "https://longarc.corp.example"
+
+
+@pytest.fixture(name="office")
+def small_office() -> Iterator[Office]:
+    office = Office("sqlite://", people(DANA, SAM), pairs(pair()), at=START)
+    office.store.create()
+    office.tick()
+    yield office
+    office.close()
+
+
+# --- the mail ---
+
+
+def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office: Office) -> None:
+    office.worker.acts.tell_access(PAIR, Access.SHOW_CONTRACT, SAM, "Sam asked for it by telephone")
+    office.clock.advance(5 * MINUTE)
+    office.worker.acts.tell_access(PAIR, Access.CHANGE_COMMITMENT, DANA, "Dana has no page")
+    office.run(15 * MINUTE)
+    mails = office.mails("content_accessed")
+    assert {mail["To"].addresses[0].addr_spec for mail in mails} == {DANA, SAM}
+    assert len(mails) == 2
+    for words in ("Sam asked for it by telephone", "Dana has no page", "The contract was shown, for"):
+        assert all(words in " ".join(texts([mail]).split()) for mail in mails), words
+    office.worker.acts.tell_access(PAIR, Access.SHOW_CONTRACT, SAM, "Once more")
+    office.run(15 * MINUTE)
+    later = office.mails("content_accessed")[2:]
+    assert len(later) == 2
+    assert all("Once more" in texts([mail]) and "no page" not in texts([mail]) for mail in later)
+
+
+def test_they_are_told_on_the_same_day_however_late_it_is(office: Office) -> None:
+    office.run_to(START.replace(hour=23, minute=44))
+    office.worker.acts.tell_access(PAIR, Access.SHOW_CONTRACT, SAM, "It is late")
+    office.run(15 * MINUTE)
+    assert {mail["Date"].datetime.date() for mail in office.mails("content_accessed")} == {START.date()}
+
+
+def test_they_are_told_when_their_conversations_have_ended(office: Office) -> None:
+    """What they wrote down is still stored, and can still be opened."""
+    del office.pairs[PAIR]
+    office.apply()
+    assert office.store.people.pairs()[PAIR].ended is not Ended.NO
+    office.run(DAY)
+    office.worker.acts.tell_access(PAIR, Access.SHOW_CONTRACT, SAM, "A question about what was agreed")
+    office.run(timedelta(minutes=20))
+    assert len(office.mails("content_accessed")) == 2
+
+
+# --- what stands on the calendar ---
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [("text", "Introduce Sam to the platform group"), ("link", f"{BASE}/team/contract/"), ("none", "")],
+)
+def test_the_event_of_a_promise_holds_what_the_setting_says(kept: str, shown: str) -> None:
+    """T-8. The address of a page holds no link that would open it for whoever reads the event."""
+    known = settings("sqlite://", base_url=BASE, event={"commitment_text": kept})
+    office, calendar = Office("sqlite://", people(DANA, SAM), pairs(pair()), known=known), Watched()
+    office.worker.services.use(calendars={SERVICE: calendar})
+    office.calendar = calendar
+    office.tick()
+    session = office.session(Kind.CAREER, PAIR)
+    office.run_to(session.span.end)
+    office.worker.acts.record(session.id, contract(office.clock()))
+    office.run(timedelta(minutes=5))
+    (body,) = {draft.body for _, draft in calendar.drafts if not draft.guests}
+    assert body.rpartition("\n\n")[0] == (shown + session.id if kept == "link" else shown)
+    assert "/in/" not in body
+    introduction = texts(office.mails("introduction"))
+    assert ("stand inside that private event" in " ".join(introduction.split())) is (kept == "text")
+    office.close()
+
+
+# --- the commands ---
+
+
+def test_commands_that_open_or_change_say_for_whom_and_why(desk: Desk) -> None:
+    """Nothing is shown or changed before, and nobody is told of what did not happen."""
+    session = just_held(desk)
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    (one, *_), before = desk.json("commitment", "list"), desk.rows()
+    commands = (
+        ("contract", "show", session),
+        ("contract", "record", session, contract_file(desk), "--yes"),
+        ("commitment", "list", "--pair", SAM, "--words"),
+        ("commitment", "done", one["commitment"]),
+        ("commitment", "change", one["commitment"], "--text", "Ask Ana"),
+        ("commitment", "let-go", one["commitment"]),
+    )
+    for words in commands:
+        for some in ((), BEHALF[:2], BEHALF[2:], ("--on-behalf-of", DANA, "--reason", "  ")):
+            said = desk.refused(*words, *some, code=2)
+            assert "--on-behalf-of PERSON --reason" in said, (words, some)
+        said = desk.refused(*words, "--on-behalf-of", KIM, "--reason", WHY)
+        assert said == f"longarc: {KIM} is neither of the two. Give {DANA} or {SAM} to --on-behalf-of."
+    assert desk.rows() == before
+
+
+def test_each_access_leaves_a_line_without_content_and_a_mail_for_each(desk: Desk) -> None:
+    session = just_held(desk)
+    desk.told(*RECORD, session, contract_file(desk), "--yes")
+    (one, two), before = desk.json("commitment", "list"), desk.rows()
+    desk.told(*SHOW, session)
+    desk.told("commitment", "list", "--pair", SAM, "--words", "--on-behalf-of", SAM.upper(), "--reason", WHY)
+    desk.told("commitment", "change", one["commitment"], "--text", SECRET, *BEHALF)
+    desk.told("commitment", "done", one["commitment"], *BEHALF)
+    desk.told("commitment", "let-go", two["commitment"], *BEHALF)
+    after = desk.rows()
+    rows = [row for row in after["access"] if row not in before["access"]]
+    assert [(row.what, row.on_behalf_of) for row in rows] == [
+        ("contract show", DANA), ("commitment list", SAM), ("commitment change", DANA),
+        ("commitment done", DANA), ("commitment let-go", DANA),
+    ]  # fmt: skip
+    lines = [row for row in after["history"] if row.what == "access"]
+    assert len(lines) == 6
+    assert WHY not in str(lines) and SECRET not in str(lines)
+    assert {row.to for row in after["message"] if row.name == "content_accessed"} == {DANA, SAM}
+
+
+def test_without_words_the_list_shows_no_content_and_needs_no_reason(desk: Desk) -> None:
+    desk.told(*RECORD, just_held(desk), contract_file(desk), "--yes")
+    before = desk.rows()
+    assert SECRET not in desk.told("commitment", "list")
+    assert desk.rows() == before

@@ -1,0 +1,102 @@
+"""Whose zone and hours the people file leaves out, and whose calendar tells them: asked once, and said when unknown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.graph import Double, section
+from tests.support.companies import DAY, START, settings
+from worker.app import Worker, build
+from worker.clock import SteppedClock
+from worker.domain.time.worktime import parse_hours
+from worker.errors import Problems
+from worker.providers.outlook import calendar
+
+HEAD = "email,name,manager,time_zone,country,working_hours,calendar,mail\n"
+DANA, SAM = "dana@corp.example", "sam@corp.example"
+
+
+@pytest.fixture
+def double() -> Iterator[Double]:
+    with Double() as running:
+        yield running
+
+
+@pytest.fixture
+def worker(double: Double, tmp_path: Path) -> Iterator[Worker]:
+    made = build(
+        settings(f"sqlite:///{tmp_path / 'longarc.db'}", people=str(tmp_path / "people.csv")), SteppedClock(START)
+    )
+    made.store.migrate()
+    made.services.use(calendars={"outlook": calendar.calendar(section(double))})
+    yield made
+    made.close()
+
+
+def took_over(worker: Worker, *rows: str) -> dict[str, Any]:
+    Path(worker.settings.people).write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+    assert worker.import_people()
+    return worker.store.people.all()
+
+
+def test_what_the_file_does_not_say_the_mailbox_says(worker: Worker, double: Double) -> None:
+    double.world.person(DANA, "Asia/Tokyo")
+    double.world.person(SAM, "Europe/Berlin")
+    people = took_over(
+        worker,
+        f"{DANA},Dana,,,DE,,outlook,memory",
+        f"{SAM},Sam,{DANA},Europe/London,GB,Mon-Thu 10:00-16:00,outlook,memory",
+    )
+    assert (people[DANA].zone, people[DANA].hours) == ("Asia/Tokyo", parse_hours("Mon-Fri 08:30-17:00"))
+    assert (people[SAM].zone, people[SAM].hours) == ("Europe/London", parse_hours("Mon-Thu 10:00-16:00"))
+
+
+def test_a_mailbox_is_asked_once(worker: Worker, double: Double) -> None:
+    double.world.person(DANA, "Asia/Tokyo")
+    took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
+    people = took_over(worker, f"{DANA},Dana D.,,,DE,,outlook,memory")
+    assert (people[DANA].name, people[DANA].zone) == ("Dana D.", "Asia/Tokyo")
+    assert double.counts["GET mailboxSettings"] == 1
+
+
+def test_a_mailbox_is_asked_again_once_a_week(worker: Worker, double: Double) -> None:
+    """Somebody moves, or works other hours: the next conversations go by that, though the file is the same."""
+    double.world.person(DANA, "Asia/Tokyo")
+    took_over(worker, f"{DANA},Dana,,,DE,Mon-Thu 10:00-16:00,outlook,memory")
+    double.world.person(DANA).settings["timeZone"] = "Europe/Berlin"
+    changed = [_a_day_later(worker) for _ in range(14)]
+    person = worker.store.people.all()[DANA]
+    assert (person.zone, person.hours) == ("Europe/Berlin", parse_hours("Mon-Thu 10:00-16:00"))
+    assert (sum(changed), double.counts["GET mailboxSettings"]) == (1, 3)
+
+
+def test_a_mailbox_that_can_t_be_asked_again_said_what_it_said_before(worker: Worker, double: Double) -> None:
+    double.world.person(DANA, "Asia/Tokyo")
+    took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
+    double.world.mailboxes.pop(DANA)
+    assert not any(_a_day_later(worker) for _ in range(7))
+    assert worker.store.people.all()[DANA].zone == "Asia/Tokyo"
+    assert not worker.store.outbox.counts()
+
+
+def _a_day_later(worker: Worker) -> bool:
+    clock = worker.clock
+    assert isinstance(clock, SteppedClock)
+    clock.move_to(clock() + DAY)
+    return worker.import_people()
+
+
+@pytest.mark.parametrize("said", [{"timeZone": "", "workingHours": {}}, {"timeZone": "tzone://Microsoft/Custom"}, None])
+def test_where_nobody_knows_the_operator_is_told(worker: Worker, double: Double, said: dict[str, Any] | None) -> None:
+    if said is not None:
+        double.world.person(DANA).settings = {"workingHours": {}, **said}
+    people = took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
+    assert (people[DANA].zone, people[DANA].hours) == ("UTC", parse_hours("Mon-Fri 09:00-17:00"))
+    assert worker.store.outbox.counts() == {"waiting": 1}
+
+
+def test_of_other_calendars_the_file_has_to_say_it(worker: Worker) -> None:
+    with pytest.raises(Problems, match="time zone is missing"):
+        took_over(worker, f"{DANA},Dana,,,DE,,memory,memory")

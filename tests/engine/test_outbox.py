@@ -1,0 +1,755 @@
+"""Effects once decided: performed in order, tried again from rows, dropped when no longer true, never done twice.
+
+Everything runs on both databases with the whole program around it; time is moved, nothing sleeps.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.support.companies import (
+    DANA,
+    DAY,
+    HOUR,
+    KIM,
+    MINUTE,
+    OPERATOR,
+    SAM,
+    START,
+    WEEK,
+    Fails,
+    Office,
+    contract,
+    pair,
+    pairs,
+    people,
+    person,
+    settings,
+    span,
+    texts,
+)
+from worker.domain.model import NO_CALENDAR, Cause, Changes, Event, Kind, Message, Owner, Progress, Session, Span, State
+from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Refused, Unavailable
+from worker.store import tables
+
+LEASE = timedelta(minutes=5)
+
+
+def refused() -> Forbidden:
+    return Forbidden("not on this calendar")
+
+
+def uncertain() -> Unavailable:
+    return Unavailable("timed out", uncertain=True)
+
+
+def only(office: Office, name: str) -> Message:
+    (found,) = office.messages(name)
+    return found
+
+
+def booked(office: Office) -> Session:
+    """Have the first session booked, and its event made."""
+    office.tick()
+    return office.session()
+
+
+def dies_after(office: Office, operation: str) -> None:
+    """The process is gone right after this operation took effect, before it could write that down."""
+
+    def die(seen: str) -> None:
+        if seen == f"{operation}.done":
+            raise SystemExit
+
+    service = office.mailer if operation == "send" else office.calendar
+    service.fail = die
+    with pytest.raises(SystemExit):
+        office.tick()
+    service.fail = None
+
+
+# --- failing and trying again ---
+
+
+def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -> None:
+    office.calendar.fail = Fails(Unavailable, "create", times=2)
+    waits = []
+    for attempt in (1, 2):
+        office.tick()
+        waiting = only(office, "event.create")
+        assert (waiting.progress, waiting.attempts) == (Progress.WAITING, attempt)
+        waits.append(waiting.due_at - office.clock())
+        office.tick()  # not due yet: nothing is tried
+        assert only(office, "event.create").attempts == attempt
+        office.clock.move_to(waiting.due_at)
+    office.tick()
+    assert only(office, "event.create").progress is Progress.DONE
+    assert len(office.events()) == 1
+    assert MINUTE <= waits[0] < 2 * MINUTE <= waits[1] < 3 * MINUTE
+    assert not office.mails("operator_alert")
+
+
+def test_a_service_that_asks_for_time_gets_it(office: Office) -> None:
+    office.calendar.fail = Fails(lambda: RateLimited(retry_after=4 * MINUTE), "create", times=1)
+    office.tick()
+    assert only(office, "event.create").due_at >= START + 4 * MINUTE
+
+
+def test_an_outage_is_told_once_and_ends_with_one_event_and_every_mail(office: Office) -> None:
+    office.calendar.fail = office.mailer.fail = Fails(Unavailable, "create", "send")
+    office.run(3 * HOUR)
+    assert not office.events()
+    assert max(m.attempts for m in office.messages("mail")) >= 6
+    assert Counter(m.name for m in office.messages("operator_alert"))
+    office.calendar.fail = office.mailer.fail = None
+    office.run(2 * HOUR)
+    assert len(office.events()) == 1
+    assert len(office.mails("introduction")) == 2
+    told = Counter(key for key, _ in office.mailer.sent)
+    assert set(told.values()) == {1}
+
+
+def test_what_waited_over_five_minutes_is_planned_again(office: Office) -> None:
+    """T-2: the hour that was free then may be taken by now."""
+    office.calendar.fail = Fails(Unavailable, "create", times=3)
+    office.tick()
+    first = office.session()
+    office.calendar.add(SAM, first.span)
+    office.calendar.changed()
+    office.run(20 * MINUTE)
+    now = office.session()
+    assert now.id == first.id and not now.span.overlaps(first.span)
+    assert [event.span for event in office.events()] == [now.span]
+    assert now.count == 0, "nobody deferred anything"
+
+
+def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> None:
+    office.calendar.fail = Fails(refused, "create", times=2)
+    office.tick()
+    assert only(office, "event.create").progress is Progress.DEAD
+    assert office.session().owed
+    (alert,) = office.mails("operator_alert")
+    assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
+    office.run(4 * MINUTE)
+    assert len(office.messages("event.create")) == 1, "a calendar that refuses is not asked again at once"
+    office.run(HOUR)
+    assert [m.progress for m in office.messages("event.create")] == [Progress.DEAD, Progress.DEAD, Progress.DONE]
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+@pytest.mark.parametrize("why", ["paused", "no time"])
+def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office: Office, why: str) -> None:
+    """T-4: the operator hears of it, and people see it no longer than the calendar is stubborn."""
+    session = booked(office)
+    office.calendar.fail = Fails(refused, "cancel")
+    if why == "paused":
+        office.worker.store.people.rest(session.pair, rests=True, now=office.clock())
+    else:
+        office.calendar.add(SAM, Span(START, START + 30 * WEEK))
+        office.worker.acts.defer(session.id)
+    office.run(3 * DAY)
+    tried = office.messages("event.cancel")
+    assert len(office.events()) == 1
+    assert 4 <= len(tried) <= 8 and {m.progress for m in tried} == {Progress.DEAD}
+    assert "not on this calendar" in texts(office.mails("operator_alert"))
+    office.calendar.fail = None
+    office.run(2 * DAY)
+    assert office.events() == []
+    assert office.messages("event.cancel")[-1].progress is Progress.DONE
+    known = len(office.messages("event.cancel"))
+    office.run(2 * DAY)
+    assert len(office.messages("event.cancel")) == known, "what is gone is gone"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved: bool) -> None:
+    """T-10: the event refuses to move for days, and the same answer stands on it all the while."""
+    session = booked(office)
+    if moved:
+        office.calendar.move(DANA, session.key, span(session.span.start + DAY, 75))
+    office.decline(session)
+    office.calendar.fail = Fails(refused, "update")
+    office.run(4 * DAY)
+    assert office.session().count == 1
+    assert len(office.mails("deferral_notice")) <= 1
+    office.calendar.fail = None
+    office.run(2 * DAY)
+    assert (office.session().count, len(office.mails("deferral_notice"))) == (1, 1)
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
+    office.mailer.fail = Fails(refused, "send", times=1)
+    office.tick()
+    assert Counter(m.progress for m in office.messages("introduction")) == {Progress.DEAD: 1, Progress.DONE: 1}
+    assert len(office.mails("operator_alert")) == 1
+
+
+def test_a_revoked_grant_rests_that_person_and_is_told_once(office: Office) -> None:
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
+    office.run(3 * HOUR)
+    assert set(office.store.people.suspended()) == {DANA}
+    (alert,) = office.mails("operator_alert")
+    assert f"longarc retry {DANA}" in texts([alert])
+    office.calendar.fail = None
+    office.run(2 * HOUR)
+    assert not office.store.people.suspended()
+    assert [event.span for event in office.events()] == [office.session().span]
+    office.run(3 * DAY)
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
+    office.run(2 * DAY)
+    assert len(office.mails("operator_alert")) == 2, "a second time is news again"
+
+
+@pytest.mark.parametrize("operation", ["create", "changes"])
+def test_who_is_told_of_a_revoked_grant_is_told_what_to_do_once_it_is_mended(office: Office, operation: str) -> None:
+    """Whichever part of the program met it first."""
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), operation, times=1)
+    office.run(2 * MINUTE)
+    (alert,) = office.mails("operator_alert")
+    assert f"longarc retry {DANA}" in texts([alert])
+
+
+def test_a_suspension_that_is_lifted_by_hand_costs_no_time(office: Office) -> None:
+    """The event waits for nothing more: it stands with the next tick."""
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
+    office.tick()
+    assert set(office.store.people.suspended()) == {DANA} and not office.events()
+    assert office.store.calendars.try_again(DANA, office.clock())
+    office.tick()
+    assert not office.store.people.suspended()
+    assert [event.span for event in office.events()] == [office.session().span]
+    assert not office.store.calendars.try_again(DANA, office.clock()), "there is none any more"
+
+
+def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Office) -> None:
+    office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
+    office.tick()
+    asked: list[str] = []
+    office.calendar.fail = asked.append
+    office.store.plans.wake(list(office.pairs), office.clock(), look=True)
+    office.run(30 * MINUTE)
+    assert not {"create", "update"} & set(asked)
+    assert office.session().unplaceable is None, "that is no reason to tell anybody anything"
+
+
+def test_a_revoked_grant_for_mail_rests_nobodys_calendar(office: Office) -> None:
+    office.mailer.fail = Fails(lambda: AuthRevoked("log-in refused"), "send", times=3)
+    office.tick()
+    assert not office.store.people.suspended()
+    assert len(office.events()) == 1
+    office.run(2 * HOUR)
+    assert len(office.mails("introduction")) == 2
+    assert len(office.mails("operator_alert")) == 1
+
+
+@pytest.mark.parametrize("source", ["{{ ['Hyacinth'].missing.other }}", "{% if", "\u200b", "{{ 'x' * 1000001 }}"])
+def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
+    tmp_path: Path, database_url: str, source: str
+) -> None:
+    """Even if it is the operator's own mail; what goes wrong in a template is not told in words that hold content."""
+    for name in ("introduction", "operator_alert"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "body.txt.j2").write_text(source)
+    office = Office(database_url, known=settings(database_url, templates=str(tmp_path)))
+    office.tick()
+    assert {m.progress for m in office.messages("introduction")} == {Progress.DONE}
+    assert all("Dana" in texts([mail]) for mail in office.mails("introduction"))
+    assert len(office.events()) == 1
+    for _ in range(3):
+        office.tick()
+    assert len(office.messages("operator_alert")) == len(alerts := office.mails("operator_alert")) == 2
+    assert all(f"mail {name}" in texts(alerts) for name in ("introduction", "operator_alert"))
+    assert "Hyacinth" not in texts(alerts)
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.tick()
+    assert len(office.mails("contract_summary")) == 2
+    office.close()
+
+
+# --- mails that are not true any more, or of which nobody knows ---
+
+
+def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
+    session = booked(office)
+    office.run_to(session.span.start - 6 * DAY)
+    office.mailer.fail = Fails(Unavailable, "send")
+    office.run_to(session.span.start - 3 * DAY + 3 * HOUR)
+    waiting = {m.name for m in office.messages("mail") if m.progress is Progress.WAITING}
+    assert {"brief", "reflection_prompt"} <= waiting
+    office.decline(session)
+    office.tick()
+    office.mailer.fail = None
+    office.run(2 * HOUR)
+    assert len(office.mails("deferral_notice")) == 1
+    gone = {m.name: m.progress for m in office.messages("mail") if m.start == session.start}
+    kept = office.session().span.start - session.span.start <= 14 * DAY  # then it is rendered anew, with the new time
+    assert kept or gone["brief"] is gone["reflection_prompt"] is Progress.DROPPED
+
+
+def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:
+    session = booked(office)
+    office.run_to(session.span.start)
+    held = office.hold()
+    office.mailer.fail = Fails(Unavailable, "send")
+    office.run(30 * HOUR)
+    assert [m.progress for m in office.messages("contract_reminder")] == [Progress.WAITING]
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.mailer.fail = None
+    office.run(2 * HOUR)
+    assert [m.progress for m in office.messages("contract_reminder")] == [Progress.DROPPED]
+    assert not office.mails("contract_reminder")
+    assert len(office.mails("contract_summary")) == 2
+
+
+def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> None:
+    """Handing over the first takes a while, and meanwhile the others are deferred once more by another process."""
+    reports = [f"r{n}@corp.example" for n in range(3)]
+    office = Office(database_url, people(DANA, *reports), pairs(*(pair(DANA, one) for one in reports)))
+    office.tick()
+    other = office.another("other")
+    sessions = [s for s in office.store.register.sessions() if s.kind is Kind.CAREER]
+
+    def all_are_deferred() -> None:
+        for session in sessions:
+            other.acts.defer(session.id)
+        other.sweep.run("other")
+
+    def slowly(operation: str) -> None:
+        if operation == "send":
+            office.mailer.fail = None
+            office.clock.advance(20 * timedelta(seconds=1))
+            all_are_deferred()
+
+    all_are_deferred()
+    office.worker.outbox.run("one")  # the events move
+    office.worker.sweep.run("one")
+    office.mailer.fail = slowly
+    office.worker.outbox.run("one")
+    assert len(office.mails("deferral_notice")) == 1
+    first = [m.progress for m in office.messages("deferral_notice") if m.number == 1]
+    assert Counter(first) == {Progress.DONE: 1, Progress.DROPPED: 2}
+    office.close()
+
+
+def recorded(office: Office) -> Session:
+    booked(office)
+    held = office.hold()
+    office.tick()
+    office.mailer.sent.clear()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    return held
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_summary_of_which_nobody_knows_is_sent_once_more_with_the_same_message_id(office: Office, left: int) -> None:
+    """R-15: better twice than never. After the second time the operator is told."""
+    office.mailer.forgetful = True
+    recorded(office)
+    office.mailer.fail = Fails(uncertain, "send.done", times=left * 2)
+    office.run(HOUR)
+    sent = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
+    assert sorted(sent.values()) == [2, 2]
+    ended = Progress.DONE if left == 1 else Progress.UNCERTAIN
+    assert [m.progress for m in office.messages("contract_summary")] == [ended] * 2
+    told = [m for m in office.messages("operator_alert") if "more:" not in m.key]
+    assert len(told) == (0 if left == 1 else 2)
+    office.run(HOUR)  # the second is counted when the hour of the first is over
+    assert len(office.mails("operator_alert")) == len(told)
+
+
+def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Office) -> None:
+    office.mailer.forgetful = True
+    office.mailer.fail = Fails(uncertain, "send.done", times=1)
+    office.run(DAY)
+    assert Counter(m.progress for m in office.messages("introduction")) == {Progress.UNCERTAIN: 1, Progress.DONE: 1}
+    assert len(office.mails("introduction")) == 2, "none was repeated"
+    assert len(office.mails("operator_alert")) == 1
+    assert [m["key"] for m in office.store.outbox.troubled()] == [
+        m.key for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN
+    ]
+
+
+def test_a_mailer_that_knows_is_asked_when_a_call_times_out(office: Office) -> None:
+    """What went out is done; what did not is sent again. Nobody has to be told."""
+    office.mailer.fail = Fails(uncertain, "send.done", times=1)
+    office.run(HOUR)
+    assert [m.progress for m in office.messages("introduction")] == [Progress.DONE] * 2
+    assert len(office.mails("introduction")) == 2
+    office.mailer.fail = Fails(uncertain, "send", times=1)
+    recorded(office)
+    office.run(HOUR)
+    assert len(office.mails("contract_summary")) == 2
+    assert not office.mails("operator_alert")
+
+
+@pytest.mark.parametrize("forgetful", [True, False])
+def test_a_mail_lost_in_a_crash_is_not_sent_twice(office: Office, forgetful: bool) -> None:
+    office.mailer.forgetful = forgetful
+    dies_after(office, "send")
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert len(office.mails("introduction")) == 2
+    lost = [m for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN]
+    assert len(lost) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
+
+
+@pytest.mark.parametrize(("forgetful", "known"), [(False, Progress.DONE), (True, Progress.UNCERTAIN)])
+def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
+    office: Office, forgetful: bool, known: Progress
+) -> None:
+    """What is dropped was never sent: the record says what reached people, or that nobody knows."""
+    office.mailer.forgetful = forgetful
+    dies_after(office, "send")
+    assert len(office.mails("introduction")) == 1
+    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert len(office.mails("introduction")) == 1
+    assert {m.progress for m in office.messages("introduction")} == {known, Progress.DROPPED}
+
+
+# --- events of which nobody heard ---
+
+
+def test_an_event_made_in_a_crash_is_found_again(office: Office) -> None:
+    """It carries its key: however late it is, it is the one, and no second is made."""
+    dies_after(office, "create")
+    assert len(office.events()) == 1
+    office.clock.advance(HOUR)
+    office.tick()
+    session = office.session()
+    assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
+    assert only(office, "event.create").progress is Progress.DONE
+    assert len(office.history("event.create")) == 1
+
+
+def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(office: Office) -> None:
+    """R-9: the hand that moved it counts, though nobody had written down yet that there was an event."""
+    dies_after(office, "create")
+    session = office.session()
+    wish = span(session.span.start + DAY + HOUR, 75)
+    office.calendar.move(DANA, session.key, wish)
+    office.clock.advance(HOUR)
+    office.tick()
+    assert (office.session().span, office.session().by_hand, office.session().count) == (wish, True, 0)
+    assert [event.span for event in office.events()] == [wish]
+
+
+def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
+    dies_after(office, "create")
+    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert office.events() == []
+    assert not [m for m in office.messages() if m.live]
+
+
+def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) -> None:
+    session = booked(office)
+    office.decline(session)
+    dies_after(office, "update")
+    moved = office.session()
+    assert office.events()[0].span == moved.span != session.span
+    office.store.calendars.hint([DANA], office.clock())
+    office.worker.sync.run("other")  # reads our own change before anybody wrote down that we made it
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    now = office.session()
+    assert (now.span, now.by_hand, now.count) == (moved.span, False, 1)
+    assert only(office, "event.update").progress is Progress.DONE
+    assert [event.span for event in office.events()] == [now.span]
+
+
+def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
+    booked(office)
+    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    dies_after(office, "cancel")
+    office.clock.advance(LEASE)
+    office.run(HOUR)
+    assert office.events() == [] and not [m for m in office.messages() if m.live]
+
+
+@pytest.mark.parametrize("error", [InvalidResponse, Forbidden])
+def test_an_event_made_by_a_call_that_was_refused_is_taken_off(office: Office, error: Callable[[], Forbidden]) -> None:
+    """The service made it, and said that it did not. The next look at the calendar shows it."""
+    office.calendar.fail = Fails(error, "create.done", times=1)
+    office.run(2 * DAY)
+    session = office.session()
+    assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
+    assert session.count == 0
+
+
+def test_two_at_once_make_one_event(office: Office) -> None:
+    """One stalls in its call for longer than its lease; another takes over. Either way there is one, told once."""
+    other = office.another(office.worker.holder)
+
+    def stall(operation: str) -> None:
+        if operation == "create":
+            office.calendar.fail = None
+            office.clock.advance(4 * MINUTE)
+            other.tick()
+            assert not other.store.outbox.claim(office.clock(), "third", office.clock() + LEASE, 10)
+            office.clock.advance(MINUTE)
+            other.tick()
+
+    office.calendar.fail = stall
+    office.tick()
+    office.run(HOUR)
+    assert len(office.events()) == len(office.history("event.create")) == 1
+    assert office.events()[0].span == office.session().span
+
+
+def test_a_thread_that_was_too_slow_does_not_go_on_with_what_another_has_taken_over(office: Office) -> None:
+    """Several tasks of one process are as strange to each other as several machines."""
+    taken: list[str] = []
+
+    def stall(operation: str) -> None:
+        if operation == "send":
+            office.mailer.fail = None
+            office.clock.advance(2 * LEASE)
+            claimed = office.store.outbox.claim(office.clock(), office.worker.holder, office.clock() + LEASE, 10)
+            taken.extend(one.message.key for one in claimed)
+
+    office.worker.sweep.run("one")
+    office.mailer.fail = stall
+    office.worker.outbox.run(office.worker.holder)
+    assert len(taken) == 2
+    assert len(office.mails("introduction")) == 1, "the second was in somebody else's hands by then"
+    assert {m.progress for m in office.messages("introduction")} == {Progress.SENDING, Progress.CLAIMED}
+
+
+# --- people who act while our change is under way ---
+
+
+def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
+    session = booked(office)
+    office.decline(session)
+    office.calendar.fail = Fails(Unavailable, "update", times=1)
+    office.tick()
+    wish = span(session.span.start - DAY + 2 * HOUR, 75)
+    office.calendar.move(DANA, session.key, wish)
+    office.run(30 * MINUTE)
+    assert only(office, "event.update").progress is Progress.DROPPED
+    now = office.session()
+    assert (now.span, now.by_hand, now.count) == (wish, True, 1)
+    assert [event.span for event in office.events()] == [wish]
+
+
+def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
+    """R-9: the service forgot to tell of the move; our own write is refused for it, and then the move counts."""
+    session = booked(office)
+    wish = span(session.span.start - DAY + 2 * HOUR, 75)
+    office.calendar.move(DANA, session.key, wish)
+    office.calendar.changed()
+    real = office.calendar.changes
+
+    def forgetful(calendar: str, cursor: str | None, window: Span) -> Changes:
+        told = real(calendar, cursor, window)
+        return told if told.full else Changes((), (), told.cursor, full=False)
+
+    office.calendar.changes = forgetful  # type: ignore[method-assign]
+    office.worker.acts.defer(session.id)
+    office.tick(hint=False)
+    office.run(HOUR)
+    now = office.session()
+    assert (now.span, now.by_hand) == (wish, True)
+    assert [event.span for event in office.events()] == [wish]
+    assert not office.mails("operator_alert")
+
+
+def meddled(office: Office, operation: str, act: Callable[[Session], None]) -> None:
+    """The service has answered a call of ours; in the very moment before we note it down somebody acts, and another
+    process reads the calendar and is told of it."""
+    other = office.another("other")
+    real = getattr(office.calendar, operation)
+
+    def answered(*given: object) -> Event:
+        answer: Event = real(*given)
+        setattr(office.calendar, operation, real)
+        act(office.session())
+        other.store.calendars.hint([DANA], office.clock())
+        other.tick()
+        return answer
+
+    setattr(office.calendar, operation, answered)
+    office.tick()
+    office.calendar.changed()
+
+
+@pytest.mark.parametrize("operation", ["create", "update"])
+def test_a_hand_move_in_the_moment_between_our_call_and_our_note_of_it_counts(office: Office, operation: str) -> None:
+    """It must not be forgotten: nobody will tell of it again."""
+    if operation == "update":
+        office.decline(booked(office))
+    wishes: list[Span] = []
+
+    def move(session: Session) -> None:
+        wishes.append(span(session.span.start + DAY + HOUR, 75))
+        office.calendar.move(DANA, session.key, wishes[0])
+
+    meddled(office, operation, move)
+    office.run(2 * MINUTE)
+    now = office.session()
+    assert (now.span, now.by_hand) == (wishes[0], True)
+    assert [event.span for event in office.events()] == wishes
+
+
+@pytest.mark.parametrize("operation", ["create", "update"])
+def test_a_deletion_in_that_moment_counts_too(office: Office, operation: str) -> None:
+    if operation == "update":
+        office.decline(booked(office))
+    meddled(office, operation, lambda session: office.calendar.remove(DANA, session.key))
+    office.run(DAY + MINUTE)
+    session = office.session()
+    assert session.count == (2 if operation == "update" else 1)
+    causes = [
+        line["fields"]["cause"] for line in office.history("session") if line["fields"]["state"] == State.DEFERRED
+    ]
+    assert causes[-1] == Cause.DELETED
+    assert [event.span for event in office.events()] == [session.span]
+
+
+def test_an_invitation_declined_the_moment_it_arrives_is_planned_again(office: Office) -> None:
+    """An out-of-office does that: the answer is in what the service returns."""
+
+    def decline(seen: str) -> None:
+        if seen == "create.done":
+            office.calendar.fail = None
+            office.decline(office.session())
+
+    office.calendar.fail = decline
+    office.tick(hint=False)
+    assert office.session().count == 1
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+# --- who left ---
+
+
+def test_what_stands_on_the_calendar_of_a_manager_who_left_is_taken_off(office: Office) -> None:
+    booked(office)
+    office.run(WEEK)
+    office.persons, office.pairs = people(SAM), {}
+    office.apply()
+    office.worker = office.another("fresh")
+    office.run(DAY)
+    assert office.events() == []
+    assert not office.mails("operator_alert") and not office.mails("pair_ended")
+    office.run(2 * HOUR)
+    assert [mail["To"] for mail in office.mails("pair_ended")] == [f"Sam <{SAM}>"], "T-17: at nine the next day"
+    asked: list[str] = []
+    office.calendar.fail = asked.append
+    office.run(3 * DAY)
+    assert asked == [], "a calendar of nobody's is read no more"
+
+
+def test_nobody_is_told_of_an_end_that_was_a_slip_of_the_file(office: Office) -> None:
+    """T-17: the next export names the manager again."""
+    booked(office)
+    everybody, listed = office.persons, office.pairs
+    office.persons, office.pairs = people(SAM), {}
+    office.apply()
+    office.run(HOUR)
+    office.persons, office.pairs = everybody, listed
+    office.apply()
+    office.run(3 * DAY)
+    assert not office.mails("pair_ended")
+
+
+def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> None:
+    """As an older people file might have it: what was decided is dropped, and nothing becomes a dead letter."""
+    office.calendar.fail = Fails(Unavailable, "create")
+    office.tick()
+    office.persons = people(SAM) | {DANA: person(DANA, calendar=NO_CALENDAR)}
+    office.apply()
+    office.run(3 * WEEK)
+    assert {m.progress for m in office.messages("event.create")} <= {Progress.DROPPED}
+    assert not office.mails("operator_alert")
+    with pytest.raises(Refused, match=f"{DANA} has no calendar"):
+        office.worker.acts.check_in(f"{DANA}>{SAM}")
+
+
+def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:
+    """T-8, R-19: its time is the same as before, so only its version tells whether it was written."""
+    booked(office)
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock()))
+    office.tick()
+    promise = next(c for c in office.store.register.commitments(held.pair) if c.owner is Owner.MANAGER)
+    before = office.calendar.find(DANA, promise.key)
+    office.calendar.fail = Fails(Unavailable, "update", times=1)
+    office.worker.acts.change(promise.id, text="Introduce Sam to the design group")
+    office.run(HOUR)
+    after = office.calendar.find(DANA, promise.key)
+    assert before and after and after.ref.etag != before.ref.etag
+    assert only(office, "event.update").attempts == 2
+
+
+@pytest.mark.parametrize("first", ["sweep", "outbox"])
+def test_a_time_that_is_lost_before_its_event_was_made_is_given_anew(office: Office, first: str) -> None:
+    """T-4, R-8: whichever of the two comes round first, the event stands at once."""
+    office.calendar.add(DANA, Span(office.clock(), office.clock() + 10 * DAY))
+    office.worker.sweep.run("one")
+    session = office.session()
+    office.worker.acts.defer(session.id)
+    getattr(office.worker, first).run("two")
+    office.tick()
+    assert [event.span for event in office.events()] == [office.session().span]
+
+
+def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
+    """R-8, R-10: while the calendar is out of reach nobody hears of a time that may still become another."""
+    session = booked(office)
+    office.calendar.remove(DANA, session.key)
+    office.calendar.fail = Fails(Unavailable, "create")
+    office.run(2 * HOUR)
+    assert office.mails("deferral_notice") == []
+    office.calendar.fail = None
+    office.run(2 * HOUR)
+    (event,) = office.events()
+    (notice,) = office.messages("deferral_notice")
+    assert (notice.start, notice.progress) == (event.span.start, Progress.DONE)
+
+
+def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url: str) -> None:
+    """A damaged row, or a wrong key: the operator hears of it, and nothing is lost when the key is right again."""
+    office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
+    office.tick()
+    held = office.session(pair_id=f"{DANA}>{SAM}")
+    office.run_to(held.span.end)
+    office.worker.acts.record(held.id, contract(office.clock()))
+    broken = tables.contract.c.session == held.id
+    with office.store.database.write() as connection:
+        sealed = connection.execute(select(tables.contract.c.sealed).where(broken)).scalar_one()
+        connection.execute(update(tables.contract).where(broken).values(sealed=b"nothing"))
+    office.worker.acts.check_in(f"{DANA}>{KIM}")
+    office.tick()
+    assert {m.progress for m in office.messages("contract_summary")} == {Progress.WAITING}
+    assert office.session(Kind.CHECKIN).key in {event.key for event in office.events()}
+    with office.store.database.write() as connection:
+        connection.execute(update(tables.contract).where(broken).values(sealed=sealed))
+    office.run(2 * HOUR)
+    assert len(office.mails("contract_summary")) == 2
+    office.close()
+
+
+def test_what_a_mail_answers_lies_in_the_readers_mailbox(office: Office) -> None:
+    """Mail programs thread by References: it names a mail that the same reader got before."""
+    office.tick()
+    office.hold()
+    office.run(3 * DAY)
+    sent: dict[str, set[str]] = {}
+    answers = 0
+    for mail in office.mails():
+        inbox = sent.setdefault(str(mail["To"]), set())
+        if mail["References"]:
+            assert mail["References"] == mail["In-Reply-To"] and mail["References"] in inbox
+            answers += 1
+        inbox.add(str(mail["Message-ID"]))
+    assert answers >= 4 and len(sent) == 2

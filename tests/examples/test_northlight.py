@@ -1,0 +1,470 @@
+"""The demo plays the main job on real servers; what it leaves behind is what it says it is.
+
+It is played once for all of these tests, twelve weeks of it: everything that people do in the story happens in them.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import vobject  # type: ignore[import-untyped]  # it has no types
+
+from examples.northlight import people as cast
+from examples.northlight.contracts import Contracts
+from examples.northlight.run import run
+from tests.support import ROOT
+from tests.support.audit.auditor import audit, report
+from tests.support.browser import find_chromium
+from worker.domain.model import Owner, Standing
+from worker.errors import LongarcError
+from worker.mail.render import Emails
+from worker.mail.samples import KEPT, letters
+from worker.providers.base import CALENDARS, MAILERS
+from worker.seal import Seal
+from worker.settings import load, people_file
+from worker.store.store import Store
+
+#: The story is played as a whole: a busy machine needs its time for it.
+pytestmark = pytest.mark.timeout(600)
+
+WEEKS = 12
+END = cast.START + timedelta(weeks=WEEKS)
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A demo that was played, and the seconds of the processor that it took with its servers."""
+
+    out: Path
+    lines: Sequence[Line]
+    steps: Sequence[datetime]
+    took: float
+
+    def told(self, **wanted: object) -> list[Line]:
+        return [line for line in self.lines if all(line.get(name) == value for name, value in wanted.items())]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    import time
+
+    out = tmp_path_factory.mktemp("demo") / "out"
+    elsewhere = out.parent / "the company's.db"
+    steps: list[datetime] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LONGARC_DATABASE_URL", f"sqlite:///{elsewhere}")
+        patch.setenv("LONGARC_KEY", "not a key at all")
+        before, begun = dict(os.environ), time.process_time()
+        run(out, progress=steps.append, weeks=WEEKS)
+        took = time.process_time() - begun
+        assert dict(os.environ) == before
+        assert not elsewhere.exists()
+    lines = [json.loads(text) for text in (out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    yield Played(out, lines, steps, took)
+
+
+@pytest.fixture(scope="module")
+def store(played: Played) -> Iterator[Store]:
+    """The database that the demo leaves for looking around."""
+    work = played.out / "work"
+    found = load.load(work / "longarc.toml", {"LONGARC_KEY_FILE": str(work / "key")})
+    opened = Store(found.database, Seal([key.get_secret_value() for key in found.keys]))
+    yield opened
+    opened.close()
+
+
+# --- what happens -----------------------------------------------------------------------------------------------------
+
+ACTS = {
+    *("decline", "move", "delete", "book_over", "out_of_office", "no_show", "ask", "choose", "talk", "check_in"),
+    *("write_contract", "record_contract", "complete", "change", "let_go", "join", "put_right"),
+}
+CAUSES = {"declined", "deleted", "booked_over", "out_of_office", "not_held", "asked"}
+
+
+def test_everything_that_people_do_is_done(played: Played) -> None:
+    """R-8, R-9: and each way in which a conversation can lose its time is answered with another."""
+    assert {line["act"] for line in played.told(what="human")} == ACTS
+    assert {line["cause"] for line in played.told(what="session", state="deferred")} == CAUSES
+    for lost in played.told(what="session", state="deferred"):
+        later = [
+            line
+            for line in played.told(what="session", session=lost["session"], state="booked")
+            if line["at"] >= lost["at"]
+        ]
+        assert later, lost
+
+
+def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
+    known = people_file.load(
+        played.out / "work" / "people.csv", today=cast.START.date(), calendars=tuple(CALENDARS), mailers=tuple(MAILERS)
+    )
+    late = f"{cast.MARA}>{cast.LIAM}"  # whose row came in the course of the day before
+    pairs = {**known.pairs, late: replace(known.pairs[late], first_seen=date(2026, 11, 24))}
+    found = audit(played.lines, known.persons, pairs, start=cast.START, end=END)
+    assert not found, report(found)
+
+
+def test_nothing_needed_the_operator(played: Played, store: Store) -> None:
+    assert not played.told(what="mail", message="operator_alert")
+    assert set(store.outbox.counts()) <= {"done", "waiting", "dropped"}
+
+
+def test_every_pair_has_its_next_conversation(played: Played, store: Store) -> None:
+    """R-3, T-4"""
+    pairs = store.people.pairs()
+    assert set(pairs) == set(cast.PAIRS)
+    for pair in pairs:
+        ahead = [s for s in store.register.sessions(pair) if s.booked and s.kind == "career" and s.span.start > END]
+        assert ahead, pair
+
+
+def test_what_is_booked_over_moves_a_day_after_the_warning(played: Played) -> None:
+    """T-10"""
+    (warning,) = played.told(message="booked_over_warning")
+    (lost,) = played.told(cause="booked_over", state="deferred")
+    assert instant(lost["at"]) - instant(warning["at"]) == timedelta(days=1)
+
+
+def test_the_third_deferral_asks_the_manager_to_choose(played: Played) -> None:
+    """T-12: of three times held, the one chosen is kept."""
+    (third,) = played.told(message="deferral_notice", number=3)
+    (chosen,) = played.told(act="choose")
+    assert chosen["session"] == third["session"]
+    kept = played.told(what="session", session=third["session"], state="booked")[-1]
+    assert kept["start"] == chosen["start"] != third["start"]
+
+
+def test_a_contract_forgotten_ends_unfinished_and_one_comes_late(played: Played) -> None:
+    """R-15, R-17"""
+    (forgotten,) = played.told(what="session", state="unfinished")
+    reminders = played.told(message="contract_reminder", session=forgotten["session"])
+    assert [line["number"] for line in reminders] == [1, 2, 3, 4, 5]
+    assert len(played.told(what="session", state="contracted", late=True)) == 1
+
+
+def test_who_has_no_hour_in_common_is_told_and_later_booked(played: Played) -> None:
+    """T-4: silence is never the outcome."""
+    (nothing,) = played.told(what="unplaceable")
+    assert played.told(message="unplaceable", session=nothing["session"])[0]["to"] == cast.MARA
+    booked = played.told(what="session", session=nothing["session"], state="booked")
+    (hours,) = played.told(act="put_right")
+    assert booked and booked[0]["at"] >= hours["at"]
+
+
+def test_a_moved_promise_keeps_its_date_and_follows_a_new_one(played: Played) -> None:
+    """T-8: a hand on its time is respected; a new date moves it; what is done goes."""
+    (moved,) = played.told(act="move", kind="commitment")
+    assert not played.told(what="event.update", session=moved["session"])
+    (changed,) = played.told(act="change")
+    follows = played.told(what="event.update", session=changed["session"])
+    assert [line["due"] for line in follows] == [changed["due"]]
+    done = {line["session"] for line in played.told(act="complete", owner="manager")}
+    assert done <= {line["session"] for line in played.told(what="event.cancel", kind="commitment")}
+
+
+def test_what_was_done_stays_done_when_the_contract_changes(store: Store) -> None:
+    """R-18: a new revision begins no promise anew that was kept before."""
+    for session in {c.session for c in store.register.commitments()}:
+        known = store.register.commitments_of(session)
+        words = store.content.promises([c.id for c in known])
+        said = [(c.owner, words[c.id].text) for c in known]
+        assert len(said) == len(set(said)), said
+    kept = [c for c in store.register.commitments() if c.standing is Standing.DONE and c.owner is Owner.MANAGER]
+    assert len(kept) > 5
+
+
+def test_the_reason_for_a_talk_is_told_to_the_manager_alone(played: Played) -> None:
+    """R-6, R-23: not in the ledger, not to the report."""
+    secret = "a competitor has called"
+    assert secret not in (played.out / "ledger.jsonl").read_text(encoding="utf-8")
+    told = {path.parent.name for path in (played.out / "mail").rglob("*.txt") if secret in path.read_text("utf-8")}
+    assert told == {"helen.ashby"}
+    for calendar in (played.out / "calendars").iterdir():
+        assert secret not in calendar.read_text(encoding="utf-8")
+
+
+def test_time_only_passes(played: Played) -> None:
+    assert list(played.steps) == sorted(played.steps)
+    assert played.steps[0] == cast.START and played.steps[-1] <= END
+    assert [line["at"] for line in played.lines] == sorted(line["at"] for line in played.lines)
+
+
+def test_it_does_not_take_long(played: Played) -> None:
+    assert played.took < 90
+
+
+# --- what it leaves ---------------------------------------------------------------------------------------------------
+
+
+def test_every_mail_can_be_read_three_ways(played: Played) -> None:
+    ids = [line["message_id"] for line in played.told(what="mail")]
+    sources = sorted((played.out / "mail").rglob("*.eml"))
+    mails = [message_from_bytes(path.read_bytes(), policy=default) for path in sources]
+    assert sorted(str(mail["Message-ID"]) for mail in mails) == sorted(ids)
+    for path, mail in zip(sources, mails, strict=True):
+        assert not mail.defects
+        assert str(mail["To"].addresses[0].addr_spec).partition("@")[0] == path.parent.name
+        for kind, ending in (("html", ".html"), ("plain", ".txt")):
+            part = mail.get_body((kind,))
+            assert part is not None
+            assert path.with_suffix(ending).read_text("utf-8").splitlines() == part.get_content().splitlines()
+
+
+def test_the_calendars_hold_the_sessions(played: Played, store: Store) -> None:
+    """R-2, R-23: read by another library than the one that wrote them; both have it, and nothing is said in it."""
+    calendars = {who: list(events(played.out / "calendars" / f"{who}.ics")) for who in cast.ZONES}
+    booked = [s for s in store.register.sessions() if s.booked and s.sequence]
+    assert len(booked) > 6
+    for session in booked:
+        manager, _, report_ = session.pair.partition(">")
+        for who in (manager, report_):
+            found = [e for e in calendars[who] if e.dtstart.value == session.start and hasattr(e, "x_longarc_key")]
+            assert [e.x_longarc_key.value for e in found] == [session.key], (who, session)
+            assert found[0].dtend.value == session.end
+            assert found[0].getChildValue("class") == "PRIVATE"
+            assert found[0].summary.value.startswith(("Career conversation: ", "Contract review: "))
+
+
+def test_time_for_promises_stands_with_the_manager_alone(played: Played) -> None:
+    """R-19, R-23"""
+    for who in cast.ZONES:
+        promised = [
+            e for e in events(played.out / "calendars" / f"{who}.ics") if e.summary.value.startswith("A promise")
+        ]
+        assert bool(promised) <= (who in (cast.HELEN, cast.MARA))
+        assert not any(e.contents.get("attendee") for e in promised)
+    assert any(
+        e.summary.value == "A promise to Noah Brandt" for e in events(played.out / "calendars" / f"{cast.MARA}.ics")
+    )
+
+
+def test_other_meetings_are_those_that_were_written(played: Played) -> None:
+    """We touch only what is ours: everybody's own entries are there, each once."""
+    for who, entries in cast.CALENDARS.items():
+        found = [e.summary.value for e in events(played.out / "calendars" / f"{who}.ics")]
+        assert all(found.count(entry.title) == 1 for entry in entries)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a page refers to, what it can be jumped to, and its tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.frames: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        given = dict(attrs)
+        self.links += [str(given[name]) for name in ("href", "src") if given.get(name)]
+        self.ids += [str(given["id"])] if "id" in given else []
+        self.frames += [str(given["srcdoc"])] if tag == "iframe" else []
+        assert tag != "iframe" or "sandbox" in given
+
+
+@pytest.fixture(scope="module")
+def page(played: Played) -> Page:
+    return Page((played.out / "index.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_needs_nothing_from_elsewhere(played: Played, page: Page) -> None:
+    text = (played.out / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"(?:https?:)?//[\w.]+", text)
+    assert not {"script", "link", "img", "object", "embed"} & set(page.tags)
+    assert "url(" not in text and "@import" not in text
+
+
+def test_every_link_leads_somewhere(played: Played, page: Page) -> None:
+    assert len(page.ids) == len(set(page.ids))
+    assert len(page.links) > 300
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids, link
+        else:
+            assert (played.out / unquote(link)).is_file(), link
+
+
+def test_the_page_shows_every_mail_as_it_looks(played: Played, page: Page) -> None:
+    shown = set(page.frames)
+    assert {path.read_text("utf-8") for path in (played.out / "mail").rglob("*.html")} == shown
+
+
+def test_words_of_people_are_only_words(played: Played) -> None:
+    """Whatever stands in a name or a subject is text on the page."""
+    text = (played.out / "index.html").read_text(encoding="utf-8")
+    assert "Mara&#39;s birthday" not in text and "<b>Helen</b> drags" in text
+    assert 'srcdoc="&lt;!DOCTYPE html&gt;' in text
+
+
+CHROMIUM = find_chromium()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium on this machine to look at the page with")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark")])
+def test_a_browser_shows_it_without_complaint(
+    played: Played, browser: Any, width: int, height: int, scheme: str
+) -> None:
+    view = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    said: list[str] = []
+    asked: list[str] = []
+    view.on("console", lambda message: said.append(message.text))
+    view.on("pageerror", lambda error: said.append(str(error)))
+    view.on("request", lambda request: asked.append(request.url))
+    view.goto((played.out / "index.html").as_uri())
+    assert view.locator("svg .mark").count() > 30
+    assert view.locator("#picture svg[role=img]").is_visible()
+    assert view.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out sideways
+    view.locator("label:has(#show-mail)").click()
+    assert view.locator("tr.mail").first.is_visible()
+    view.locator("tr.mail a").first.click()
+    assert view.locator(":target iframe").is_visible()  # it opens what it lies in
+    assert view.frame_locator(":target iframe").locator("body").inner_text().startswith("Hi ")
+    view.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
+
+
+def test_no_word_sticks_out_of_a_mail_on_a_phone(browser: Any) -> None:
+    """An address from the web in a promise, a name of eighty letters: the mail stays as wide as the screen."""
+    emails = Emails(sender="longarc@x.example", domain="x.example")
+    view = browser.new_page(viewport={"width": 375, "height": 700})
+    wide: list[str] = []
+    for letter in {letter.name: letter for letter in letters()}.values():
+        named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
+        kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in KEPT)
+        body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))
+        assert body is not None
+        view.set_content(body.get_content())
+        if view.evaluate("document.documentElement.scrollWidth") > 375:
+            wide.append(letter.key)
+    view.close()
+    assert wide == []
+
+
+# --- where it goes ----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("years of work")
+    with pytest.raises(LongarcError, match="no demo wrote"):
+        run(tmp_path, weeks=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(LongarcError, match="is a file"):
+        run(mine, weeks=0)
+    assert mine.read_text() == "years of work"
+
+
+def test_a_former_demo_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what lies outside stays, even where a link leads there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept.txt").write_text("kept")
+    out = tmp_path / "out"
+    run(out, progress=lambda _: None, weeks=0)
+    assert "Booked: the" in capsys.readouterr().out
+    first = (out / "ledger.jsonl").read_bytes()
+    (out / "mail" / "old.html").write_text("from the last time")
+    (out / "link").symlink_to(outside)
+    run(out, progress=lambda _: None, weeks=0)
+    assert not (out / "mail" / "old.html").exists() and not (out / "link").is_symlink()
+    assert (outside / "kept.txt").exists()
+    assert (out / "index.html").is_file()
+    assert (out / "ledger.jsonl").read_bytes() == first  # the story is the same each time
+
+
+def test_on_microsoft_365_it_is_the_same_story(played: Played, tmp_path: Path) -> None:
+    """Whatever calendars people have: the first weeks are decided and done alike, on the strict double."""
+    run(tmp_path / "demo", "outlook", lambda _: None, weeks=4)
+    end = (cast.START + timedelta(weeks=4)).isoformat()
+    text = (tmp_path / "demo" / "ledger.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [_happened(one) for one in lines] == [_happened(one) for one in played.lines if one["at"] < end]
+    assert "Career conversation" in (tmp_path / "demo" / "calendars" / f"{cast.HELEN}.ics").read_text()
+
+
+def _happened(line: Line) -> tuple[object, ...]:
+    return tuple(line.get(name) for name in ("at", "what", "pair", "session", "state", "start", "act", "message", "to"))
+
+
+def test_a_provider_it_can_not_be_played_on_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(LongarcError, match="caldav"):
+        run(tmp_path / "out", "exchange-2003")
+    assert not (tmp_path / "out").exists()
+
+
+# --- its parts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("today", [date(2026, 9, 21), date(2026, 12, 31), date(2027, 2, 26)])
+def test_only_the_draft_is_questioned(tmp_path: Path, today: date) -> None:
+    """R-16: every other contract of the story passes as it stands, whatever the day."""
+    texts = Contracts(tmp_path)
+    names = sorted(path.stem for path in (ROOT / "examples/northlight/templates/contracts").glob("*.md"))
+    assert len(names) > 8
+    asked = {name: texts.write(name, today)[1] for name in names}
+    assert [name for name, questions in asked.items() if questions] == ["emily-talk-draft"]
+    assert len(asked["emily-talk-draft"]) == 2
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def events(file: Path) -> Iterator[Any]:
+    """The events of a calendar file, as a strict reader sees them."""
+    (calendar,) = vobject.readComponents(file.read_text(encoding="utf-8"), ignoreUnreadable=False)
+    calendar.validate(raiseException=True)
+    yield from calendar.vevent_list
+
+
+@pytest.fixture(scope="module")
+def on_google(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("google") / "out"
+    run(out, "google", progress=lambda _: None, weeks=4)
+    return out
+
+
+def test_it_is_played_on_google_with_the_same_promises(on_google: Path) -> None:
+    """The same story, as far as it goes: calendars and mail over Google's own client library, nothing over SMTP."""
+    lines = [json.loads(line) for line in (on_google / "ledger.jsonl").read_text().splitlines()]
+    assert {"event.create", "mail", "session", "human"} <= {line["what"] for line in lines}
+    mails = [line for line in lines if line["what"] == "mail"]
+    assert len(list((on_google / "mail").rglob("*.eml"))) == len(mails) > 5
+    page = (on_google / "index.html").read_text(encoding="utf-8")
+    assert "stand-in for Google" in page and "SMTP" not in page
+
+
+def test_googles_calendars_are_given_out_as_any_program_reads_them(on_google: Path) -> None:
+    files = sorted((on_google / "calendars").glob("*.ics"))
+    ours = [event for file in files for event in events(file) if event.uid.value.startswith("longarc")]
+    assert len(files) >= 5 and len(ours) > 8

@@ -1,0 +1,130 @@
+"""Every language but English: its catalogue is whole, fits its sentences, and every mail is in that language."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from worker.domain.contract.languages import GERMAN
+from worker.domain.contract.markdown import parse
+from worker.i18n.language import Languages, catalogue
+from worker.mail.check_templates import untranslated
+from worker.mail.context import Letter
+from worker.mail.render import Emails
+from worker.mail.samples import letters
+from worker.mail.templates import folder
+
+LOCALE = folder() / "locale"
+LANGUAGES = sorted(path.parts[-3] for path in LOCALE.glob("*/LC_MESSAGES/longarc.po"))
+NAME = re.compile(r"%\((\w+)\)s")
+EMAILS = Emails(sender="longarc@corp.example", domain="corp.example")
+
+
+def ours() -> Catalog:
+    with (LOCALE / "longarc.pot").open("rb") as source:
+        return read_po(source)
+
+
+def theirs(language: str) -> Catalog:
+    return catalogue(LOCALE / language / "LC_MESSAGES" / "longarc.po")
+
+
+def forms(words: object) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words) if isinstance(words, (tuple, list)) else ()
+
+
+def rendered(letter: Letter) -> tuple[str, str]:
+    """Subject and text as one, wrapped lines joined; and the HTML."""
+    mail = EMAILS.render(letter)
+    parts = mail.get_payload()
+    assert isinstance(parts, list)
+    text, html = (part.get_payload(decode=True).decode() for part in parts)  # type: ignore[union-attr]
+    return " ".join(f"{mail['Subject']}\n{text}".split()), html
+
+
+def test_there_is_german() -> None:
+    assert "de" in LANGUAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_translated(language: str) -> None:
+    """`make messages` adds new sentences to each catalogue; their words are for somebody to write."""
+    known = theirs(language)
+    wanted = {forms(message.id): forms(message.id)[0] for message in ours() if message.id}
+    given = {forms(message.id): message for message in known if message.id}
+    assert not wanted.keys() - given.keys(), "run `make messages`"
+    assert not given.keys() - wanted.keys(), "run `make messages`"
+    empty = [first for key, first in wanted.items() if not all(forms(given[key].string)) or given[key].fuzzy]
+    assert not empty
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_translation_is_filled_in_as_its_sentence_is(language: str) -> None:
+    """The form for one may leave out the count, in either language."""
+    for message in theirs(language):
+        if message.id:
+            wanted, given = forms(message.id), forms(message.string)
+            names = {name for form in wanted for name in NAME.findall(form)}
+            assert len(given) == 1 or len(given) > 1 < len(wanted) + 1
+            for form in given:
+                extra = names ^ set(NAME.findall(form))
+                assert extra <= ({"count"} if len(given) > 1 else set()), form
+                assert form % dict.fromkeys(names, "")
+            assert names == {name for form in given for name in NAME.findall(form)}, given
+
+
+def test_a_catalogue_is_proved_as_a_companys_own_is() -> None:
+    assert untranslated(LOCALE.parent) == []
+
+
+def test_every_mail_is_in_german() -> None:
+    """Not a sentence of English is left, and dates are German ones."""
+    sentences = [form for message in ours() for form in forms(message.id)]
+    pieces = {piece for sentence in sentences for piece in NAME.split(sentence)[::2] if len(piece) > 14}
+    for letter in letters("de"):
+        text, html = rendered(letter)
+        assert '<html lang="de"' in html, letter.key
+        assert not [piece for piece in pieces if piece in text], letter.key
+        assert not re.search(r"\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, |\b\d+:\d\d.[AP]M\b", text), letter.key
+
+
+def test_a_german_date_and_hour() -> None:
+    prompt = next(letter for letter in letters("de") if letter.name == "reflection_prompt")
+    text, _ = rendered(prompt)
+    assert "Am Donnerstag, 5. November um 16:00 Uhr haben wir unser Karrieregespräch" in text
+
+
+def test_why_there_is_no_time_is_told_in_german() -> None:
+    """R-8"""
+    text, _ = rendered(next(letter for letter in letters("de") if letter.name == "unplaceable"))
+    assert "An 12 Tagen haben beide 75 Minuten gemeinsame Arbeitszeit; im Kalender von Dana Whitfield" in text
+    assert "am Dienstag, 10. November, 10:00–11:00 Uhr wären 3 Anfangszeiten frei." in text
+
+
+def test_the_contract_a_german_mail_asks_for_is_one_that_can_be_recorded() -> None:
+    """R-14: the four parts as the mail shows them are read, and the words it explains them with are the right ones."""
+    request = next(letter for letter in letters("de") if letter.name == "contract_request")
+    mail = EMAILS.render(request).get_payload()
+    assert isinstance(mail, list)
+    text = mail[0].get_payload(decode=True).decode()  # type: ignore[union-attr]
+    asked = text[text.index("## ") :].partition("\n\nDann")[0]
+    found = parse(asked, "c.md")
+    assert [len(part) for part in (found.report, found.manager, found.reviews)] == [1, 1, 1]
+    words = " ".join(text.split())
+    for word in (f"„## {GERMAN.progress}“", f"„{GERMAN.support}:“", f"„{GERMAN.success}:“", f"„{GERMAN.none}“"):
+        assert word in words
+
+
+@pytest.mark.parametrize(
+    ("wish", "found"), [("de", True), ("de-AT", True), ("de_CH", True), ("en-GB", True), ("fr", False)]
+)
+def test_who_is_written_to_in_their_language(wish: str, found: bool) -> None:
+    assert Languages([LOCALE]).speaks(wish) is found
+
+
+def test_nothing_else_lies_among_the_catalogues() -> None:
+    """No compiled catalogue: they are read as they are written."""
+    files = {path.name for path in Path(LOCALE).rglob("*") if path.is_file()}
+    assert files == {"longarc.pot", "longarc.po"}

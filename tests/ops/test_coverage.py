@@ -1,0 +1,221 @@
+"""R-22: what good looks like, in groups of five and more, and never about one person."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+from sqlalchemy import Table, update
+
+from tests.support.companies import DAY, HOUR, Office, company, contract, new_store, person, settings
+from worker.cli import main
+from worker.domain.model import Kind, Owner, Session
+from worker.ops.coverage import ALL, LEAST, OTHERS, Coverage, Group, Quarter, coverage, fold, quarter_of
+from worker.store import tables
+from worker.store.store import Store
+
+QUARTER = Quarter(2026, 4)
+AFTER = datetime(2026, 12, 30, 12, tzinfo=UTC)
+
+
+# --- quarters ---
+
+
+@pytest.mark.parametrize(
+    ("day", "name", "first", "last"),
+    [
+        (date(2026, 1, 1), "2026-Q1", date(2026, 1, 1), date(2026, 3, 31)),
+        (date(2028, 2, 29), "2028-Q1", date(2028, 1, 1), date(2028, 3, 31)),
+        (date(2026, 9, 30), "2026-Q3", date(2026, 7, 1), date(2026, 9, 30)),
+        (date(2026, 12, 31), "2026-Q4", date(2026, 10, 1), date(2026, 12, 31)),
+    ],
+)
+def test_a_quarter_is_three_months(day: date, name: str, first: date, last: date) -> None:
+    found = quarter_of(day)
+    assert (str(found), found.first, found.last) == (name, first, last)
+    assert found.end - found.start == (last - first) + timedelta(days=1)
+
+
+# --- groups ---
+
+
+def folded(**sizes: int) -> Coverage:
+    """So many pairs in each group, one of them held in each pair."""
+    group_of = {f"{name}{n}": name for name, size in sizes.items() for n in range(size)}
+    return fold({pair: Group(pair, pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
+
+
+def test_r22_small_groups_are_folded_into_the_others() -> None:
+    told = folded(de=7, fr=3, it=2, us=5)
+    assert [(group.name, group.pairs) for group in told.groups] == [("de", 7), ("us", 5), (OTHERS, 5)]
+    assert told.hidden == 0
+    assert told.total is not None
+    assert (told.total.name, told.total.pairs, told.total.held) == (ALL, 17, 17)
+
+
+def test_r22_others_that_are_too_few_are_counted_nowhere() -> None:
+    told = folded(de=7, fr=3, us=5, it=1)
+    assert [group.name for group in told.groups] == ["de", "us"]
+    assert told.hidden == 4
+    assert told.total is not None
+    assert told.total.pairs == 12  # nothing follows from subtracting
+    assert folded(de=4).groups == ()
+    assert folded(de=4).hidden == 4
+
+
+@effort(max_examples=60, deadline=None)
+@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(1, 9), max_size=8))
+def test_r22_no_group_is_ever_smaller_than_five(sizes: dict[str, int]) -> None:
+    told = folded(**sizes)
+    assert all(group.pairs >= LEAST for group in told.groups)
+    assert sum(group.pairs for group in told.groups) + told.hidden == sum(sizes.values())
+    assert told.hidden < LEAST
+    shown = {group.name for group in told.groups} - {OTHERS}
+    assert shown == {name for name, size in sizes.items() if size >= LEAST}
+
+
+# --- counted on a company that lived through a quarter ---
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path:
+    """Six pairs in Germany, three in France, whose sessions were all held; contracts came in time, late, or never."""
+    file = tmp_path_factory.mktemp("coverage") / "longarc.db"
+    shutil.copy(sqlite_schema, file)
+    persons, listed = company(9)
+    for email in ("r6@corp.example", "r7@corp.example", "r8@corp.example"):
+        persons[email] = person(email, "Europe/Paris", "FR")
+    persons["r0@corp.example"] = person("r0@corp.example", country="DE-BY")  # Germany all the same
+    known = settings(f"sqlite:///{file}", sync={"every": "24 hours", "full_every": "7 days"})
+    office = Office(known.database, persons, listed, at=datetime(2026, 10, 5, 6, tzinfo=UTC), known=known)
+    office.run_to(datetime(2026, 11, 16, 6, tzinfo=UTC))
+    for session in held(office.store)[:4]:
+        office.worker.acts.record(session.id, contract(office.clock()))
+    office.run_to(AFTER)
+    office.close()
+    return file
+
+
+@pytest.fixture
+def store(lived: Path, tmp_path: Path) -> Iterator[Store]:
+    shutil.copy(lived, tmp_path / "longarc.db")
+    made = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
+    yield made
+    made.close()
+
+
+def held(store: Store) -> list[Session]:
+    """The conversations that took place, in order of their pairs."""
+    found = [one for one in store.register.sessions() if one.held_at and one.kind is Kind.CAREER]
+    return sorted(found, key=lambda one: one.pair)
+
+
+def alter(store: Store, table: Table, one: str, **values: object) -> None:
+    """Have a row be otherwise."""
+    with store.database.write() as connection:
+        connection.execute(update(table).where(table.c.id == one).values(**values))
+
+
+def germany(store: Store, quarter: Quarter = QUARTER, now: datetime = AFTER) -> Group:
+    (group,) = coverage(store, quarter, now).groups
+    assert group.name == "DE"
+    return group
+
+
+def test_every_pair_is_held_or_not(store: Store) -> None:
+    told = coverage(store, QUARTER, AFTER)
+    assert [(group.name, group.pairs, group.held) for group in told.groups] == [("DE", 6, 6)]
+    assert (told.hidden, told.total) == (3, None)  # three in France are too few
+    first, second, third = held(store)[:3]
+    later = QUARTER.end + 20 * DAY
+    open_ = {"held_at": None, "closed": False}
+    alter(store, tables.session, first.id, **open_, state="owed", start=None, end=None)
+    alter(store, tables.session, second.id, **open_, state="booked", start=later, end=later + HOUR, target=later)
+    alter(store, tables.session, third.id, **open_, state="booked", start=AFTER + HOUR, end=AFTER + 2 * HOUR)
+    group = germany(store)
+    assert (group.held, group.missing, group.later, group.ahead) == (3, 1, 1, 1)
+
+
+def test_another_quarter_knows_nothing_of_this_one(store: Store) -> None:
+    group = germany(store, Quarter(2026, 3))
+    assert (group.held, group.missing, group.contracts, group.deferrals) == (0, 0, [], 0)
+    assert coverage(store, Quarter(2026, 2), AFTER).groups == ()  # nobody was there yet
+
+
+def test_contracts_within_48_hours_and_days_late(store: Store) -> None:
+    """R-15: of six, three were recorded in time, one too late, and two never."""
+    sessions = held(store)[:6]
+    group = germany(store)
+    assert sorted(group.contracts) == [False] * 6  # all were recorded long after, if at all
+    for one in sessions[:3]:
+        with store.database.write() as connection:
+            at = (one.held_at or AFTER) + 47 * HOUR
+            connection.execute(
+                update(tables.contract).where(tables.contract.c.session == one.id).values(recorded_at=at)
+            )
+    assert sorted(germany(store).contracts) == [False] * 3 + [True] * 3
+    for n, one in enumerate(sessions):
+        assert one.held_at
+        alter(store, tables.session, one.id, target=one.held_at - (2 * n - 4) * DAY)
+    assert sorted(germany(store).days_late) == [0, 0, 0, 2, 4, 6]
+    assert germany(store).late == 1
+
+
+def test_deferrals_of_the_quarter(store: Store) -> None:
+    one = held(store)[0]
+    with store.database.write() as connection:
+        for number, at in enumerate((AFTER, AFTER - 9 * DAY, QUARTER.start - DAY), 1):
+            row = {"session": one.id, "number": number, "at": at, "cause": "declined", "who": ""}
+            connection.execute(tables.deferral.insert().values(**row))
+    assert germany(store).deferrals == 2
+
+
+def test_r20_commitments_kept_on_either_side(store: Store) -> None:
+    """The first four pairs promised something on each side; what has changed or was let go is no broken promise."""
+    mine = {c.pair: c for c in store.register.commitments() if c.owner is Owner.MANAGER}
+    listed = sorted(mine)
+    assert germany(store).promises == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
+    alter(store, tables.commitment, mine[listed[0]].id, standing="done", closed_at=AFTER)
+    alter(store, tables.commitment, mine[listed[1]].id, standing="let_go", closed_at=AFTER)
+    alter(store, tables.commitment, mine[listed[2]].id, due=QUARTER.last + DAY)
+    kept = germany(store).promises
+    assert sorted(kept[Owner.MANAGER]) == [False, True]
+    assert len(kept[Owner.REPORT]) == 4
+
+
+def test_pairs_that_rest_or_have_ended_are_not_counted(store: Store) -> None:
+    alter(store, tables.pair, "m0@corp.example>r0@corp.example", rests=True)
+    assert germany(store).pairs == 5
+    alter(store, tables.pair, "m0@corp.example>r1@corp.example", ended="report_left")
+    told = coverage(store, QUARTER, AFTER)
+    assert [(group.name, group.pairs) for group in told.groups] == [(OTHERS, 7)]  # four and three
+
+
+# --- as it is shown ---
+
+
+def shown(folder: Path, *words: str) -> str:
+    env = {"LONGARC_DATABASE_URL": f"sqlite:///{folder / 'longarc.db'}", "COLUMNS": "160", "LONGARC_CONFIG": None}
+    result = CliRunner(env=env).invoke(main, ["coverage", "--quarter", "2026-Q4", *words])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_r22_nothing_that_is_shown_is_about_one_person(store: Store, tmp_path: Path) -> None:
+    table, told = shown(tmp_path), json.loads(shown(tmp_path, "--json"))
+    for everything in (table, json.dumps(told)):
+        assert "@" not in everything
+        assert not any(name.partition("@")[0].title() in everything.split() for name in store.people.all())
+    assert "3 pairs are in groups of fewer than five, and counted nowhere." in table
+    assert told["pairs_not_shown"] == 3
+    (group,) = told["groups"]
+    assert (group["name"], group["pairs"], group["held"]) == ("DE", 6, 6)
+    assert group["contracts"] == {"due": 6, "within_48_hours": 0}
+    by_zone = json.loads(shown(tmp_path, "--json", "--by", "zone"))
+    assert [one["name"] for one in by_zone["groups"]] == ["Europe/Berlin"]

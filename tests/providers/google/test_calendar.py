@@ -1,0 +1,184 @@
+"""Google's calendars and mail keep the promises, on a double that refuses what Google refuses."""
+
+import json
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.google import Google, GoogleHands
+from tests.support.companies import KEY
+from tests.support.provider_contract import (
+    WINDOW,
+    CalendarContract,
+    GuestDeletionContract,
+    Hands,
+    MailerContract,
+    draft,
+    span,
+)
+from worker.domain.model import Address, Answer
+from worker.providers.base import CalendarProvider
+from worker.providers.google import calendar as google
+from worker.providers.google import mail as gmail
+from worker.providers.google.auth import ACCOUNT_SCOPES, OWN, READ, SEND, TokenFolder
+from worker.providers.google.calendar import GoogleCalendar
+from worker.providers.google.mail import GmailMailer
+from worker.providers.identities import KnownIdentities
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[Google]:
+    with Google() as running:
+        running.tokens.granted = {OWN, READ, SEND}
+        yield running
+
+
+@pytest.fixture(scope="module", name="section")
+def delegated(double: Google, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The settings of a service account with delegation."""
+    file = tmp_path_factory.mktemp("google") / "key.json"
+    file.write_text(json.dumps(double.tokens.service_account()))
+    return {**double.section, "service_account": str(file), "per_person": 10_000, "per_project": 100_000}
+
+
+@pytest.fixture(autouse=True)
+def well(double: Google) -> Iterator[None]:
+    yield
+    double.plan.clear()
+
+
+@pytest.fixture
+def hands(double: Google) -> GoogleHands:
+    return GoogleHands(double.calendars)
+
+
+@pytest.fixture
+def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
+    calendar = google.calendar(section)
+    yield calendar
+    calendar.close()
+
+
+class TestDelegated(CalendarContract, GuestDeletionContract):
+    """A service account that acts as everybody."""
+
+    hand_moves_ask_anew = False
+
+
+class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
+    """Google shows everybody under another address than the one they are invited by; the people file knows both."""
+
+    hand_moves_ask_anew = False
+
+    @pytest.fixture
+    def identities(self) -> KnownIdentities:
+        return KnownIdentities()
+
+    @pytest.fixture
+    def hands(self, double: Google, identities: KnownIdentities) -> GoogleHands:
+        return Aliased(double, identities)
+
+    @pytest.fixture
+    def provider(self, section: dict[str, Any], identities: KnownIdentities) -> Iterator[GoogleCalendar]:
+        calendar = google.calendar({**section, "identities": identities})
+        yield calendar
+        calendar.close()
+
+
+class Aliased(GoogleHands):
+    """People whose other addresses are known from the beginning."""
+
+    def __init__(self, double: Google, identities: KnownIdentities) -> None:
+        super().__init__(double.calendars, aliased=True)
+        self._identities = identities
+
+    def person(self, zone: str = "UTC") -> Address:
+        address = super().person(zone)
+        self._identities.learn(address, self.shown_as(address))
+        return address
+
+
+class TestAliasesThatNobodyTold(CalendarContract, GuestDeletionContract):
+    """The same, and nobody says so: the form is learned from the answer to our own invitation."""
+
+    hand_moves_ask_anew = False
+
+    @pytest.fixture
+    def hands(self, double: Google) -> GoogleHands:
+        return GoogleHands(double.calendars, aliased=True)
+
+    def test_meetings_of_two_show_who_they_are_with(self, provider: CalendarProvider, hands: Hands) -> None:
+        """T-9: a meeting of others is with whoever Google says, until an invitation of ours tells who that is."""
+        dana, sam = hands.person(), hands.person()
+        hands.invite(dana, sam, span(5, 14), Answer.ACCEPTED)
+        [event] = provider.changes(dana, None, WINDOW).events
+        assert (event.organizer, list(event.answers.values())) == (dana, [Answer.ACCEPTED])
+        provider.create(dana, draft(dana, sam, span=span(9, 10)))
+        answers = {one.key: dict(one.answers) for one in provider.changes(dana, None, WINDOW).events}
+        assert answers[None] == {sam: Answer.ACCEPTED}
+
+
+class Connecting(GoogleHands):
+    """People who each connect their own account."""
+
+    def __init__(self, double: Google, folder: TokenFolder) -> None:
+        super().__init__(double.calendars)
+        self._double, self._folder = double, folder
+
+    def person(self, zone: str = "UTC") -> Address:
+        address = super().person(zone)
+        self.connect(address)
+        return address
+
+    def outsider(self, zone: str = "UTC") -> Address:
+        """Somebody with a calendar who has connected nothing."""
+        return super().person(zone)
+
+    def connect(self, address: Address) -> None:
+        self._folder.save(address, self._double.tokens.refresh_token(address, set(ACCOUNT_SCOPES)))
+
+
+@pytest.fixture(name="alone")
+def own_account(double: Google, tmp_path: Path) -> dict[str, Any]:
+    """The settings of managers who connect their own accounts."""
+    client, secret = double.tokens.client
+    folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
+    return {**double.section, **folder, "client_id": client, "password": secret}
+
+
+class TestConnected(CalendarContract, GuestDeletionContract):
+    """Each person's own account."""
+
+    hand_moves_ask_anew = False
+
+    @pytest.fixture
+    def hands(self, double: Google, alone: dict[str, Any]) -> Connecting:
+        return Connecting(double, TokenFolder(Path(alone["token_folder"]), alone["keys"]))
+
+    @pytest.fixture
+    def provider(self, alone: dict[str, Any]) -> Iterator[GoogleCalendar]:
+        calendar = google.calendar(alone)
+        yield calendar
+        calendar.close()
+
+
+class TestGmail(MailerContract):
+    """Gmail gives its own Message-ID, and tells nothing afterwards."""
+
+    knows_what_it_sent = False
+    keeps_message_ids = False
+
+    @pytest.fixture
+    def mailer(self, double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
+        double.calendars.add_person("dana@example.org")
+        made = gmail.mailer({**section, **double.mail_section, "per_person": 100_000})
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def inbox(self, double: Google) -> Callable[[str], list[EmailMessage]]:
+        double.post.sent.clear()
+        return lambda address: [mail for _, mail in double.post.sent if address in str(mail["To"])]

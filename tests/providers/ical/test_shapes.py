@@ -1,0 +1,257 @@
+"""One odd line makes no time free: what it leaves open is taken, or unknown, and everything beside it is read."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from worker.domain.model import Answer, Event, EventRef, Show, Span
+from worker.errors import InvalidResponse
+from worker.providers.ical.parser import decode, parse
+from worker.providers.ical.reader import Reading, read_calendar
+
+BERLIN = ZoneInfo("Europe/Berlin")
+WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 5, 1, tzinfo=UTC))
+OWNER = "sam@x.example"
+EVENT = ("DTSTART:20270112T090000Z", "DTEND:20270112T100000Z")
+WEEKLY = (*EVENT, "RRULE:FREQ=WEEKLY;COUNT=3")
+
+
+def read(*lines: str, head: tuple[str, ...] = (), uid: str = "UID:x") -> Reading:
+    """What is read of a calendar with one event of these lines."""
+    return read_text(
+        "\r\n".join(["BEGIN:VCALENDAR", *head, "BEGIN:VEVENT", uid, *lines, "END:VEVENT", "END:VCALENDAR"])
+    )
+
+
+def read_text(text: str) -> Reading:
+    return read_calendar(parse(text, "file"), EventRef(OWNER, "file", ""), BERLIN, WINDOW)
+
+
+def taken(reading: Reading) -> list[str]:
+    """The stretches taken, as day and time in UTC."""
+    spans = sorted(event.span for event in reading.events if event.show is not None)
+    return [f"{span.start:%d %H:%M}-{span.end:%d %H:%M}" for span in spans]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("DTSTART:20270112T090000Z", "DTEND:20270112T100000Z", "DURATION:PT3H"), ["12 09:00-12 12:00"]),
+        (("DTSTART:20270112T090000Z", "DTEND:20270112T100000Z", "DURATION:PT5M"), ["12 09:00-12 10:00"]),
+        (("DTSTART:20270112T090000Z", "DTEND:soon"), ["12 09:00-13 00:00"]),
+        (("DTSTART;TZID=Europe/Berlin:20270112T090000", "DURATION:long"), ["12 08:00-12 23:00"]),
+        (("DTSTART:20270112T090000Z", "DTEND 20270112T100000Z"), ["12 09:00-12 10:00"]),
+        (("DTSTART:20270112T220000Z", "DTEND:20270112T010000Z"), ["12 01:00-13 01:00"]),
+        (("DTSTART:20270114T090000Z", "DTEND:20270112T090000Z"), ["12 09:00-14 09:00"]),
+        (("DTSTART:20270112T090000Z", "DURATION:-PT1H"), ["12 08:00-12 10:00"]),
+        (("DTSTART:20270112T090000Z", "DTSTART:20270112T070000Z", "DURATION:PT1H"), ["12 07:00-12 10:00"]),
+        (("DTSTART;VALUE=DATE:20270112", "DTEND;VALUE=DATE:20270111"), ["10 23:00-12 23:00"]),
+        (("DTSTART;VALUE=DATE:20270112", "DTEND:20270112T150000Z"), ["11 23:00-12 15:00"]),
+        (("DTSTART;VALUE=DATE:20270112", "DURATION:P2D"), ["11 23:00-13 23:00"]),
+        (("DTSTART:20270112T090000Z", "DTEND;VALUE=DATE:20270112"), ["12 09:00-12 23:00"]),
+        (("DTSTART;VALUE=DATE:20270112T000000", "DTEND;VALUE=DATE:20270113T000000"), ["11 23:00-12 23:00"]),
+        (("DTSTART:2027-01-12T09:00:00Z", "DTEND:2027-01-12T10:00:00.000Z"), ["12 09:00-12 10:00"]),
+        (("DTSTART:20270112T0900Z", "DTEND:20270112T240000Z"), ["12 09:00-13 00:00"]),
+        (("DTSTART;TZID=Europe/Berlin:20270112T090000Z", "DURATION:PT1H"), ["12 09:00-12 10:00"]),
+        (("DTSTART;TZID=Europe/Berlin:20270327T120000", "DURATION:P1D"), ["27 11:00-28 10:00"]),
+        (("DTSTART;TZID=Europe/Berlin:20270327T120000", "DURATION:PT24H"), ["27 11:00-28 11:00"]),
+        (("DTSTART;TZID=Europe/Berlin:20270328T013000", "DURATION:PT2H"), ["28 00:30-28 02:30"]),
+        (("RECURRENCE-ID:20270112T090000Z", "DTSTART:whenever", "DTEND:20270112T100000Z"), ["12 09:00-12 10:00"]),
+        ((*EVENT, "STATUS:"), ["12 09:00-12 10:00"]),
+        ((*EVENT, "TRANSP:OPAQUE", "TRANSP:TRANSPARENT"), ["12 09:00-12 10:00"]),
+        ((*EVENT, "TRANSP: transparent "), []),
+        ((*EVENT, "BEGIN:VALARM", "TRIGGER:never", "nothing", "DURATION:x", "END:VALARM"), ["12 09:00-12 10:00"]),
+        (("BEGIN:VALARM", "TRIGGER:-PT5M", *EVENT), ["12 09:00-12 10:00"]),
+    ],
+)
+def test_a_single_event_takes_what_it_names(lines: tuple[str, ...], expected: list[str]) -> None:
+    reading = read(*lines)
+    assert (taken(reading), reading.unknown) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "days"),
+    [
+        (("EXDATE:",), [12, 19, 26]),
+        (("EXDATE;VALUE=DATE:",), [12, 19, 26]),
+        (("EXDATE:never,20270119T090000Z",), [12, 26]),
+        (("EXDATE;TZID=Europe/Berlin:20270119T100000,",), [12, 26]),
+        (("EXDATE:2027011", "9T090000Z"), [12, 26]),
+        (("EXDATE;VALUE=DATE:20270119",), [12, 26]),
+        (("EXRULE:FREQ=DAILY",), [12, 19, 26]),
+        (("RDATE:20270120T090000Z,",), [12, 19, 20, 26]),
+        (("RDATE;VALUE=DATE:20270120",), [12, 19, 20, 26]),
+        (("RDATE:",), [12, 19, 26]),
+        (("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:20270119T090000Z", "STATUS:CANCELLED"), [12, 26]),
+        (("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:2027", "DTSTART:20270120T090000Z"), [12, 19, 20, 26]),
+    ],
+)
+def test_a_series_is_followed_around_an_odd_line(lines: tuple[str, ...], days: list[int]) -> None:
+    reading = read(*WEEKLY, *lines)
+    starts = [event.span.start for event in reading.events if event.show is not None]
+    assert ([start.day for start in sorted(starts)], reading.unknown) == (days, [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ("FREQ=WEEKLY;UNTIL=20270126", [12, 19, 26]),
+        ("FREQ=WEEKLY;UNTIL=20270126T090000Z", [12, 19, 26]),
+        ("FREQ=WEEKLY;UNTIL=20270126T090000", [12, 19, 26]),
+        ("FREQ=WEEKLY;COUNT=1;UNTIL=20270126T090000Z", [12, 19, 26]),
+        ("FREQ=WEEKLY;COUNT=3;UNTIL=20270113T090000Z", [12, 19, 26]),
+        ("freq=weekly;count=3;", [12, 19, 26]),
+        ("FREQ=WEEKLY;COUNT=4;BYDAY=TU, TH", [12, 14, 19, 21]),
+        ("FREQ=MONTHLY;COUNT=1;BYDAY=MO,TU;BYSETPOS=-1", [12, 26]),
+        ("FREQ=WEEKLY;RSCALE=GREGORIAN;SKIP=OMIT;COUNT=1", [12]),
+    ],
+)
+def test_a_rule_goes_on_as_long_as_it_says(rule: str, days: list[int]) -> None:
+    reading = read(*EVENT, f"RRULE:{rule}")
+    assert ([event.span.start.day for event in reading.events], reading.unknown) == (days, [])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("UID:y",),
+        ("DTSTART:whenever",),
+        ("DTEND:whenever",),
+        (*EVENT, "RRULE:FREQ=WEEKLY;BYDAY MO"),
+        (*EVENT, "RRULE:FREQ=WEEKLY;FREQ=DAILY"),
+        (*EVENT, "RRULE:FREQ=WEEKLY;BYDAY=MO,TU", "W,FR"),
+        (*EVENT, "RRULE:FREQ=FORTNIGHTLY"),
+        (*EVENT, "RRULE:FREQ=WEEKLY;UNTIL=soon"),
+        (*EVENT, "RRULE:FREQ=MONTHLY;SKIP=FORWARD;BYMONTHDAY=31"),
+        (*EVENT, "RRULE:FREQ=DAILY;BYEASTER=0"),
+        (*EVENT, "RRULE:FREQ=MINUTELY;INTERVAL=15"),
+        (*EVENT, "RRULE:"),
+        (*EVENT, "RRULE DAILY"),
+        (*EVENT, "RDATE:tomorrow"),
+        ("RECURRENCE-ID;RANGE=THISANDFUTURE:20270112T090000Z", *EVENT),
+    ],
+)
+def test_what_nobody_can_tell_is_unknown_unless_it_takes_no_time(lines: tuple[str, ...]) -> None:
+    assert read(*lines).unread_in(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
+    assert not read(*lines, "TRANSP:TRANSPARENT").unknown
+    assert not read(*lines, "STATUS:CANCELLED").unknown
+    assert not read(*lines, head=("METHOD:CANCEL",)).unknown
+
+
+def test_an_event_that_names_only_its_end_is_unknown_until_then() -> None:
+    reading = read("DTSTART:whenever", "DTEND:20270112T100000Z")
+    assert reading.unread_in(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))
+    assert not reading.unread_in(Span(datetime(2027, 1, 12, 10, tzinfo=UTC), WINDOW.end))
+
+
+OTHER = "BEGIN:VEVENT\nUID:other\nDTSTART:20270113T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
+FIRST = "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:x\nDTSTART:20270112T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
+WHOLE = f"{FIRST}{OTHER}END:VCALENDAR\n"
+BOTH = ["12 09:00-12 10:00", "13 09:00-13 10:00"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE,
+        WHOLE.replace("\n", "\r"),
+        WHOLE.replace("\n", "\n\n"),
+        f"\ufeff{WHOLE}",
+        WHOLE.replace("END:VEVENT\n", "", 1),
+        WHOLE.replace("END:VCALENDAR\n", ""),
+        WHOLE.replace("BEGIN:VCALENDAR\n", ""),
+        WHOLE.replace("UID:x\n", "").replace("UID:other\n", ""),
+        WHOLE.replace("UID:other", "UID:x"),
+        WHOLE.replace("UID:x", "UID:x\nBEGIN:VALARM\nTRIGGER:x"),
+        WHOLE.replace("UID:x", "UID:x\nSUMMARY:broken\nin two"),
+        WHOLE.replace("BEGIN:VEVENT", "BEGIN:VTODO\nDUE:whenever\nBEGIN:VEVENT", 1),
+        WHOLE + WHOLE.replace("UID:other", "UID:x"),
+        "a line before\n" + WHOLE + "a line behind\n",
+    ],
+)
+def test_what_is_wrong_around_events_hides_none(text: str) -> None:
+    reading = read_text(text)
+    assert (sorted(set(taken(reading))), reading.unknown) == (BOTH, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE.replace("BEGIN:VEVENT\nUID:x", "BEGIN:NOTHING\nUID:x"),
+        WHOLE.replace("BEGIN:VEVENT\nUID:x", "BEGINVEVENT\nUID:x"),
+        WHOLE.partition("DURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR")[0],
+    ],
+)
+def test_an_event_of_which_a_part_is_lost_is_unknown(text: str) -> None:
+    assert read_text(text).unread_in(WINDOW)
+
+
+def test_files_are_decoded_as_they_were_written() -> None:
+    text = WHOLE.replace("UID:x", "UID:x\nSUMMARY:Größe")
+    for content in (text.encode(), text.encode("utf-8-sig"), text.encode("utf-16"), text.encode("cp1252")):
+        assert decode(content).removeprefix("\ufeff") == text
+
+
+def test_nothing_at_all_is_no_calendar() -> None:
+    for text in ("", "no calendar", "BEGIN:VCALENDAR\nnothing that makes sense"):
+        with pytest.raises(InvalidResponse, match=r"^file is not a readable calendar object"):
+            parse(text, "file")
+
+
+# --- people ---
+
+
+def invited(*attendees: str) -> list[Event]:
+    return read(*EVENT, "ORGANIZER:mailto:dana@x.example", *(f"ATTENDEE;{one}" for one in attendees)).events
+
+
+def test_who_delegated_an_invitation_does_not_come() -> None:
+    """The owner's time stays free; for everybody else it is a decline, and the delegate answers for themselves."""
+    sent = 'PARTSTAT=DELEGATED;DELEGATED-TO="mailto:kim@x.example":mailto:sam@x.example'
+    came = 'PARTSTAT=ACCEPTED;DELEGATED-FROM="mailto:sam@x.example":mailto:kim@x.example'
+    [event] = invited(sent, came)
+    assert event.show is None
+    assert event.answers == {OWNER: Answer.DECLINED, "kim@x.example": Answer.ACCEPTED}
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (("NEEDS-ACTION",), Show.TENTATIVE),
+        (("TENTATIVE",), Show.TENTATIVE),
+        (("X-MAYBE",), Show.TENTATIVE),
+        (("ACCEPTED",), Show.BUSY),
+        (("DECLINED",), None),
+        (("DELEGATED",), None),
+        (("DECLINED", "ACCEPTED"), Show.BUSY),
+        (("DELEGATED", "TENTATIVE"), Show.TENTATIVE),
+    ],
+)
+def test_each_answer_counts_as_a_person_would_count_it(answers: tuple[str, ...], expected: Show | None) -> None:
+    [event] = invited(*(f"PARTSTAT={answer}:mailto:{OWNER}" for answer in answers))
+    assert event.show is expected
+
+
+def test_published_free_busy_times_are_taken() -> None:
+    lines = ["BEGIN:VFREEBUSY", "FREEBUSY:20270112T090000Z/PT1H,20270113T090000Z/20270113T100000Z"]
+    lines += ["FREEBUSY;FBTYPE=FREE:20270114T090000Z/PT1H", "END:VFREEBUSY"]
+    reading = read_text("\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR"]))
+    assert (taken(reading), reading.unknown) == (BOTH, [])
+    broken = read_text("\n".join(["BEGIN:VCALENDAR", lines[0], "FREEBUSY:whenever", "END:VFREEBUSY", "END:VCALENDAR"]))
+    assert broken.unread_in(WINDOW)
+
+
+@pytest.mark.parametrize("excluded", ["EXDATE:20270119T090000Z", "EXDATE;VALUE=DATE:20270119"])
+def test_an_occurrence_taken_away_stays_away_when_a_change_of_it_is_left_behind(excluded: str) -> None:
+    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID:20270119T090000Z", "DTSTART:20270120T090000Z")
+    reading = read(*WEEKLY, excluded, *moved, "DURATION:PT1H")
+    assert taken(reading) == ["12 09:00-12 10:00", "26 09:00-26 10:00"]
+
+
+def test_a_change_from_one_occurrence_on_moves_all_that_follow() -> None:
+    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:x", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270119T090000Z")
+    reading = read(*WEEKLY, *moved, "DTSTART:20270119T110000Z", "DURATION:PT2H")
+    assert taken(reading) == ["12 09:00-12 10:00", "19 11:00-19 13:00", "26 11:00-26 13:00"]
+    hours = {event.span.end - event.span.start for event in reading.events}
+    assert hours == {timedelta(hours=1), timedelta(hours=2)}

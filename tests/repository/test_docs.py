@@ -1,0 +1,48 @@
+"""The documentation site says what the code does."""
+
+import re
+
+import click
+
+from docs.generate import EXAMPLE, list_settings, write_mails, write_settings
+from tests.support import ROOT
+from worker.cli import main
+from worker.mail.context import MESSAGES
+from worker.settings.people_file import COLUMNS
+
+DOCS = ROOT / "docs"
+
+
+def test_every_setting_is_in_the_reference_with_default_and_meaning() -> None:
+    keys = re.findall(r"^#(\w+) = ", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    page = write_settings()
+    rows = list(list_settings(EXAMPLE.read_text(encoding="utf-8")))
+    assert [name for _, name, _, _ in rows] == keys
+    for section, name, default, _ in rows:
+        assert f"| `{name}` | `{default}` |".replace("\\", "") in page.replace("\\", ""), (section, name)
+
+
+def test_every_mail_is_in_the_reference_in_both_languages() -> None:
+    for locale in ("en", "de"):
+        shown = [name for name, subject, html in write_mails(locale) if subject and "<html" in html]
+        assert {name.partition("-")[0] for name in shown} == {*MESSAGES} - {"invitation", "invitation_withdrawn"} or {
+            name.partition("-")[0] for name in shown
+        } == {*MESSAGES}
+
+
+def test_every_command_has_help_that_the_reference_can_show() -> None:
+    context = click.Context(main, info_name="longarc")
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None and command.get_short_help_str(), name
+
+
+def test_the_people_file_page_names_every_column() -> None:
+    page = (DOCS / "reference" / "people-file.md").read_text(encoding="utf-8")
+    assert {name for name in COLUMNS if f"| `{name}` |" not in page} == set()
+
+
+def test_every_page_of_the_site_is_in_its_navigation() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert {page for page in pages if page not in nav} == set()

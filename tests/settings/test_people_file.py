@@ -1,0 +1,362 @@
+"""The people file: read as HR systems write it, and everything that is wrong said at once (T-1, T-3, R-1, R-4, R-5)."""
+
+import csv
+import io
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support import ROOT
+from worker.domain.model import Every, Format, FormSource, Pair, Preference, Review
+from worker.domain.time.worktime import parse_hours
+from worker.errors import Problem, Problems
+from worker.settings.people_file import COLUMNS, MAX_PROBLEMS, REQUIRED, People, load
+
+TODAY = date(2027, 1, 15)
+EXAMPLE = ROOT / "config" / "people.example.csv"
+
+ANA = {"email": "ana@x.org", "name": "Ana", "manager": "", "time_zone": "Europe/Lisbon", "country": "PT"}
+BO = {"email": "bo@x.org", "name": "Bo", "manager": "ana@x.org", "time_zone": "Europe/Berlin", "country": "DE-BE"}
+
+
+def table(*rows: dict[str, str], delimiter: str = ",") -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def read(folder: Path, content: str | bytes) -> People:
+    path = folder / "people.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return load(path, today=TODAY, calendars=["caldav", "memory"], mailers=["smtp", "maildir"])
+
+
+def problems(folder: Path, content: str | bytes) -> tuple[Problem, ...]:
+    with pytest.raises(Problems) as raised:
+        read(folder, content)
+    return raised.value.problems
+
+
+def only(folder: Path, content: str | bytes) -> str:
+    found = problems(folder, content)
+    assert len(found) == 1, [str(problem) for problem in found]
+    return str(found[0])
+
+
+def test_the_least_that_is_needed(tmp_path: Path) -> None:
+    people = read(tmp_path, table(ANA, BO))
+    bo = people.persons["bo@x.org"]
+    assert (bo.name, bo.zone, bo.country, bo.calendar, bo.mail, bo.locale) == (
+        *("Bo", "Europe/Berlin", "DE-BE", "caldav", "smtp"),
+        "en",
+    )
+    assert bo.hours == parse_hours("Mon-Fri 09:00-17:00")
+    assert people.pairs == {
+        "ana@x.org>bo@x.org": Pair(manager="ana@x.org", report="bo@x.org", first_seen=TODAY),
+    }
+
+
+def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
+    bo = BO | {
+        "working_hours": "Mon-Thu 08:00-16:00",
+        "locale": "pt-BR",
+        "calendar": "none",
+        "mail": "MailDir",
+        "start": "2026-10-01",
+        "every": "6 months",
+        "minutes": "90",
+        "format": "series",
+        "review": "in_1on1",
+        "transition_until": "2027-06-30",
+        "prefer": "tuesday 9:30",
+        "trust": "YES",
+        "paused": "1",
+    }
+    people = read(tmp_path, table(ANA, bo))
+    assert people.persons["bo@x.org"].hours == parse_hours("Mon-Thu 08:00-16:00")
+    assert people.persons["bo@x.org"].locale == "pt_BR"
+    assert (people.persons["bo@x.org"].calendar, people.persons["bo@x.org"].mail) == ("none", "maildir")
+    assert people.pairs["ana@x.org>bo@x.org"] == Pair(
+        manager="ana@x.org",
+        report="bo@x.org",
+        first_seen=TODAY,
+        start=date(2026, 10, 1),
+        every=Every(months=6),
+        minutes=90,
+        format=Format.SERIES,
+        review=Review.IN_1ON1,
+        transition_until=date(2027, 6, 30),
+        prefer=Preference(weekday=1, minute=570),
+        trust=True,
+        paused=True,
+    )
+
+
+def test_the_company_s_defaults_fill_empty_cells(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(table(ANA, BO), encoding="utf-8")
+    people = load(
+        *(path,),
+        today=TODAY,
+        calendars=["google"],
+        mailers=["gmail"],
+        default_every=Every(months=4),
+        default_minutes=60,
+        default_locale="de",
+        default_calendar="google",
+        default_mail="gmail",
+    )
+    pair, bo = people.pairs["ana@x.org>bo@x.org"], people.persons["bo@x.org"]
+    assert (pair.every, pair.minutes, bo.locale, bo.calendar, bo.mail) == (Every(months=4), 60, "de", "google", "gmail")
+
+
+def test_the_example_company_is_whole() -> None:
+    people = load(EXAMPLE, today=TODAY, calendars=["caldav"], mailers=["smtp"])
+    managers = {pair.manager for pair in people.pairs.values()}
+    assert (len(people.persons), len(people.pairs), len(managers)) == (8, 7, 2)
+    assert any(pair.report in managers for pair in people.pairs.values())
+    assert len({person.zone for person in people.persons.values()}) == 4
+    assert EXAMPLE.read_text(encoding="utf-8").splitlines()[0].split(",") == list(COLUMNS)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "\n\n", "\ufeffsep=?\n"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, delimiter: str, before: str) -> None:
+    bo = BO | {"name": 'Bo "B", jr; the 2nd', "office": "Room 4;\nsecond floor"}
+    text = before.replace("?", delimiter) + table(bo, ANA, delimiter=delimiter)
+    assert read(tmp_path, text.replace("email", "Email").replace("\n", "\r\n")).persons["bo@x.org"].name == bo["name"]
+
+
+def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
+    people = read(tmp_path, table(ANA | {"email": " Ana@X.org"}, BO | {"manager": "ANA@x.org "}))
+    assert list(people.pairs) == ["ana@x.org>bo@x.org"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("email", "bo", "`bo` is not an e-mail address."),
+        ("email", "Bo <bo@x.org>", "is not an e-mail address"),
+        ("email", "b>o@x.org", "is not an e-mail address"),
+        ("email", "straße@x.org", "is not an e-mail address"),
+        ("email", "", "The email is missing."),
+        ("email", "ana@x.org", "`ana@x.org` stands in line 2 already."),
+        ("name", "", "The name is missing."),
+        ("name", "Bo\nBcc: eve@x.org", "There is a line break or a control character in this cell."),
+        ("name", "B\u202eo", "There is a line break or a control character in this cell."),
+        ("name", "B" * 201, "longer than 200 characters"),
+        ("manager", "bo@x.org", "This person is their own manager."),
+        ("manager", "anna@x.org", "`anna@x.org` has no row in this file. Did you mean `ana@x.org`?"),
+        ("manager", "zed@y.org", "`zed@y.org` has no row in this file. Add a row"),
+        ("manager", "Ana", "`Ana` is not an e-mail address."),
+        ("time_zone", "Europe/Berln", "`Europe/Berln` is not a time zone. Did you mean `Europe/Berlin`?"),
+        ("time_zone", "europe/berlin", "Did you mean `Europe/Berlin`?"),
+        ("time_zone", "new york", "Did you mean `America/New_York`?"),
+        ("time_zone", "../../etc/passwd", "Write an IANA name such as `Europe/Berlin`."),
+        ("time_zone", "", "The time zone is missing."),
+        ("country", "XX", "`XX` is not a country whose holidays are known."),
+        ("country", "DE-XX", "`DE-XX` is not a country"),
+        ("country", "", "The country is missing."),
+        ("working_hours", "nine to five", "Working hours: "),
+        ("locale", "klingon", "`klingon` is not a known language."),
+        ("locale", "en_US_x_!", "is not a known language"),
+        ("calendar", "caldaw", "`caldaw` is not one of `caldav`, `memory`, `none`. Did you mean `caldav`?"),
+        ("mail", "none", "`none` is not one of `smtp`, `maildir`. Write one of these."),
+        ("start", "15.02.2027", "`15.02.2027` is not a date. Write it as year-month-day: `2027-02-15`."),
+        ("start", "20270215", "is not a date"),
+        ("transition_until", "2027-02-30", "`2027-02-30` is not a date."),
+        ("transition_until", "9999-12-31", "`9999-12-31` is too far away. Write a year from `2000` to `2099`."),
+        ("start", "0001-01-01", "`0001-01-01` is too far away."),
+        ("every", "often", "`often` is not a rhythm."),
+        ("every", "3 weeks", "`3 weeks` is too short or too long."),
+        ("every", "13 months", "is too short or too long"),
+        ("every", "0 months", "is too short or too long"),
+        ("minutes", "45", "`45` is no length for a session. Write the minutes, from `60` to `90`."),
+        ("minutes", "1e2", "is no length"),
+        ("format", "serie", "`serie` is not one of `combined`, `series`. Did you mean `series`?"),
+        ("review", "1on1", "Did you mean `in_1on1`?"),
+        ("prefer", "Tue 24:00", "`Tue 24:00` is not a day and a time."),
+        ("prefer", "Tu", "is not a day and a time"),
+        ("prefer", "someday", "is not a day and a time"),
+        ("trust", "maybe", "`maybe` is neither yes nor no."),
+        ("paused", "ja", "`ja` is neither yes nor no."),
+        ("aliases", "b.o@x.org bo", "`bo` is not an e-mail address."),
+        ("aliases", "b.o@x.org; ana@x.org", "`ana@x.org` belongs to `ana@x.org` in line 2 already. Keep it in the row"),
+        ("directory_id", "bo jones", "`bo jones` is not an id of a directory."),
+        ("directory_id", "bo@x.org", "`bo@x.org` is not an id of a directory."),
+    ],
+)
+def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, column: str, value: str, says: str) -> None:
+    line = only(tmp_path, table(ANA, BO | {column: value}))
+    assert line.startswith(f"people.csv:line 3, {column}: ")
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4 weeks", Every(weeks=4)),
+        ("1 month", Every(months=1)),
+        ("12 Months", Every(months=12)),
+        ("quarter", Every(weeks=13)),
+    ],
+)
+def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, expected: Every) -> None:
+    assert read(tmp_path, table(ANA, BO | {"every": text})).pairs["ana@x.org>bo@x.org"].every == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Fri", Preference(weekday=4)), ("14:15", Preference(minute=855)), ("Wed 00:00", Preference(weekday=2, minute=0))],
+)
+def test_t3_a_preference_is_a_day_a_time_or_both(tmp_path: Path, text: str, expected: Preference) -> None:
+    assert read(tmp_path, table(ANA, BO | {"prefer": text})).pairs["ana@x.org>bo@x.org"].prefer == expected
+
+
+def test_other_addresses_and_the_directory_s_id_are_read(tmp_path: Path) -> None:
+    bo = BO | {"aliases": "B.Jones@x.org; bo@old.x.org,bo@x.org  b.jones@x.org", "directory_id": "0F1E-77"}
+    forms = read(tmp_path, table(ANA, bo)).forms
+    assert [(one.form, one.person, one.source) for one in forms] == [
+        ("b.jones@x.org", "bo@x.org", FormSource.PEOPLE_FILE),
+        ("bo@old.x.org", "bo@x.org", FormSource.PEOPLE_FILE),
+        ("0f1e-77", "bo@x.org", FormSource.DIRECTORY),
+    ]
+
+
+def test_an_address_belongs_to_one_person_in_the_whole_file(tmp_path: Path) -> None:
+    """Whichever row comes first, and all clashes at once."""
+    ana = ANA | {"aliases": "bo@x.org a@x.org", "directory_id": "7"}
+    cy = BO | {"email": "cy@x.org", "aliases": "a@x.org", "directory_id": "7"}
+    assert [str(problem) for problem in problems(tmp_path, table(ana, BO, cy))] == [
+        f"people.csv:line {line}, {column}: `{form}` belongs to `{owner}` in line {there} already. "
+        "Keep it in the row of one person."
+        for line, column, form, owner, there in (
+            (2, "aliases", "bo@x.org", "bo@x.org", 3),
+            (4, "aliases", "a@x.org", "ana@x.org", 2),
+            (4, "directory_id", "7", "ana@x.org", 2),
+        )
+    ]
+
+
+def test_a_manager_may_be_named_by_an_alias(tmp_path: Path) -> None:
+    people = read(tmp_path, table(BO | {"manager": "a.silva@x.org"}, ANA | {"aliases": "a.silva@x.org"}))
+    assert list(people.pairs) == ["ana@x.org>bo@x.org"]
+
+
+def test_managers_in_a_circle_are_named_once(tmp_path: Path) -> None:
+    dee = BO | {"email": "dee@x.org", "manager": "eli@x.org"}
+    text = table(ANA | {"manager": "cy@x.org"}, BO, BO | {"email": "cy@x.org", "manager": "bo@x.org"}, dee)
+    text += table(BO | {"email": "eli@x.org", "manager": "ana@x.org"}).splitlines()[1]
+    assert only(tmp_path, text) == (
+        "people.csv:line 2, manager: These manage each other in a circle: "
+        "ana@x.org > cy@x.org > bo@x.org > ana@x.org. Somebody has to be at the top."
+    )
+
+
+def test_a_manager_without_a_calendar_is_refused_once_with_a_remedy(tmp_path: Path) -> None:
+    text = table(ANA | {"calendar": "none"}, BO, BO | {"email": "cy@x.org"})
+    assert only(tmp_path, text) == (
+        "people.csv:line 2, calendar: `ana@x.org` manages 2 people, and conversations need a calendar to stand on. "
+        "Name this manager's calendar: `none` is for reports."
+    )
+
+
+def test_a_manager_whose_row_is_wrong_is_still_a_manager(tmp_path: Path) -> None:
+    assert "line 2, time_zone" in only(tmp_path, table(ANA | {"time_zone": "Lisbonne"}, BO))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("time_zone", "time zone", "line 1, time_zone: The column `time zone` is not known. Did you mean `time_zone`?"),
+        ("time_zone", "Timezone", "The column `timezone` is not known. Did you mean `time_zone`?"),
+        ("time_zone", "office", "line 1, time_zone: This column is missing. A people file needs email, name"),
+        ("country", "office,working hours", "Did you mean `working_hours`?"),
+        ("country", "country,email", "line 1, email: This column is there twice."),
+    ],
+)
+def test_the_header_is_checked(tmp_path: Path, old: str, new: str, says: str) -> None:
+    found = "\n".join(str(problem) for problem in problems(tmp_path, table(ANA, BO).replace(old, new, 1)))
+    assert says in found
+
+
+def test_columns_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
+    extra = {"department": "R&D", "manager_name": "Ana", "start_date": "1.1.2020", "phone": "", "location": "\x07"}
+    assert len(read(tmp_path, table(ANA, BO | extra)).persons) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "people.csv:line 1: The file is empty."),
+        (b"\n\n", "people.csv:line 1: The file is empty."),
+        (",".join(REQUIRED).encode(), "people.csv:line 1: There is nobody in this file."),
+        (table(ANA, BO).encode("utf-16"), "people.csv:line 1: The file is written in UTF-16."),
+        (table(ANA, BO).encode("utf-16-le"), "people.csv:line 1: There is a zero byte"),
+        (table(ANA, BO | {"name": "Zoë"}).encode("cp1252"), "people.csv:line 3: The byte 0xEB is not UTF-8."),
+        (b"\xef\xbb\xbf" + table(ANA, BO | {"name": "Zoë"}).encode("cp1252"), "line 3: The byte 0xEB is not UTF-8."),
+        (table(ANA, BO).replace("Bo,", '"Bo,'), "line 3: A quote is opened in this row and never closed. Close it"),
+        (table(ANA, BO).replace("Bo,", '"Bo"x,'), "line 3: A quote in this row is closed before the cell ends. Write"),
+        (table(ANA, BO).replace("Bo,", f"{'B' * 140_000},"), "line 3: A cell that begins in this row is longer than"),
+        (table(ANA, BO) + table(BO, delimiter=";").splitlines()[1], "line 4: This row is separated by semicolons, the"),
+        (table(ANA, BO, delimiter=";") + table(BO).splitlines()[1], "by commas, the header by semicolons. Use one"),
+        (
+            table(ANA, BO) + table(BO, delimiter="\t").splitlines()[1],
+            "line 4: This row is separated by tabs, the header",
+        ),
+        (table(ANA, BO).replace(",", "|"), "line 1: `email|name|manager|time_zone|country` is no header: nothing"),
+        (b"PK\x03\x04\x14\x00\x06", "people.csv:line 1: This is a workbook, not a CSV file. Save it as UTF-8"),
+        (table(ANA, BO).replace("Bo", "B\0o"), "people.csv:line 3: There is a zero byte"),
+        (table(ANA, BO).replace("Bo,", "Bo, jr,"), "line 3: There are 6 cells under a header of 5. Put quotes around"),
+    ],
+)
+def test_a_file_that_can_t_be_read_says_why(tmp_path: Path, content: bytes | str, says: str) -> None:
+    assert says in only(tmp_path, content)
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    noted = ANA | {"note": "one\ntwo\nthree"}
+    assert "people.csv:line 5, minutes" in only(tmp_path, table(noted, BO | {"minutes": "5"}))
+
+
+def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.csv", tmp_path):
+        with pytest.raises(Problems, match="The people file can't be read"):
+            load(path, today=TODAY, calendars=[], mailers=[])
+
+
+def test_all_problems_come_at_once_and_the_list_ends_somewhere(tmp_path: Path) -> None:
+    rows = [BO | {"email": f"p{n}@x.org", "time_zone": f"Nowhere/{n}", "country": "??"} for n in range(1000)]
+    found = problems(tmp_path, table(ANA, *rows))
+    assert len(found) == MAX_PROBLEMS + 1
+    assert str(found[-1]) == "people.csv: There are 1,800 more problems. Mend these first."
+
+
+def test_a_company_of_fifty_thousand_is_read(tmp_path: Path) -> None:
+    rows = [BO | {"email": f"p{n}@x.org", "manager": f"p{n // 8}@x.org", "minutes": "60"} for n in range(1, 50_000)]
+    people = read(tmp_path, table(ANA | {"email": "p0@x.org"}, *rows))
+    assert (len(people.persons), len(people.pairs)) == (50_000, 49_999)
+
+
+WILD = st.binary(max_size=300) | st.text(max_size=200).map(str.encode)
+CELLS = st.sampled_from(["", "ana@x.org", "bo@x.org", "Europe/Berlin", "DE", "Tue 10:00", "60", '"', "\n", "yes", "é"])
+CELL = CELLS | st.text(max_size=12)
+SHEETS = st.lists(st.lists(CELL, min_size=3, max_size=21).map(",".join), max_size=6).map("\n".join)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WILD | SHEETS.map(lambda body: f"{','.join(COLUMNS)}\n{body}".encode("utf-8", "surrogatepass")))
+def test_whatever_is_in_the_file_only_problems_are_raised(tmp_path: Path, content: bytes) -> None:
+    try:
+        people = read(tmp_path, content)
+    except Problems as raised:
+        assert all(str(problem).startswith("people.csv") for problem in raised.problems)
+    else:
+        assert people.persons
+        assert all(pair.manager in people.persons for pair in people.pairs.values())

@@ -1,0 +1,297 @@
+"""The auditor earns its trust here: a good quarter yields nothing, and each promise broken in it is named.
+
+Every case takes the good quarter and breaks one thing. What the auditor says then has to be exactly what was broken.
+"""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.audit.auditor import main, report, summary
+from tests.support.audit.ledgers import (
+    Break,
+    M,
+    R,
+    add,
+    both,
+    by_hand,
+    drop,
+    edit,
+    end_of,
+    event,
+    found,
+    given,
+    human,
+    line,
+    mail,
+    quarter,
+    retimed,
+    session,
+    stamp,
+    until,
+)
+
+
+def test_a_good_quarter_yields_nothing() -> None:
+    assert found(quarter()) == []
+
+
+C2_HELD = {"session": "c2", "state": "held"}
+BROKEN: dict[str, tuple[Break, set[str]]] = {
+    # a future session, always
+    "no session from the first sweep on": (lambda _: [], {"T-4"}),
+    "the next one comes two hours late": (
+        both(drop(session="c3"), add(*given("12-16 13:15", "c3", "2027-03-16 10:00"))),
+        {"T-4"},
+    ),
+    "booked, never on the calendar": (drop(what="event.create", session="c3"), {"T-4"}),
+    # length and place
+    "45 minutes by us": (
+        edit({"session": "c3"}, end=stamp("2027-03-16 10:45")),
+        {"T-1"},
+    ),
+    "two hours by us": (edit({"session": "c3"}, end=stamp("2027-03-16 12:00")), {"T-1"}),
+    "a review of 45 minutes": (edit({"session": "r1"}, end=stamp("10-19 09:45")), {"T-1", "T-7"}),
+    "30 minutes by hand, accepted": (by_hand(30), {"T-1"}),
+    "50 minutes by hand, nobody told": (by_hand(50), {"R-1"}),
+    "off the quarter hour": (
+        edit({"session": "c3"}, start=stamp("2027-03-16 10:05"), end=stamp("2027-03-16 11:20")),
+        {"T-2"},
+    ),
+    "before the manager's day": (
+        edit({"session": "c3"}, start=stamp("2027-03-16 08:00"), end=stamp("2027-03-16 09:15")),
+        {"T-2"},
+    ),
+    "after the report's day": (
+        edit({"session": "c3"}, start=stamp("2027-03-16 15:00"), end=stamp("2027-03-16 16:15")),
+        {"T-2"},
+    ),
+    "on a public holiday of the report": (
+        edit({"session": "c3"}, start=stamp("2027-03-08 10:00"), end=stamp("2027-03-08 11:15")),
+        {"T-2"},
+    ),
+    "three weeks early": (
+        edit({"session": "c3"}, start=stamp("2027-02-24 10:00"), end=stamp("2027-02-24 11:15")),
+        {"T-3"},
+    ),
+    "four weeks late": (
+        edit({"session": "c3"}, start=stamp("2027-04-14 10:00"), end=stamp("2027-04-14 11:15")),
+        {"T-3"},
+    ),
+    # mails ahead
+    "no prompt": (drop(message="reflection_prompt", session="c2"), {"T-5"}),
+    "a prompt in the manager's zone": (
+        edit({"message": "reflection_prompt", "session": "c2"}, at=stamp("12-11 09:00")),
+        {"T-5"},
+    ),
+    "a prompt a day early": (
+        edit({"message": "reflection_prompt", "session": "c2"}, at=stamp("12-10 08:00")),
+        {"T-5"},
+    ),
+    "a prompt twice": (add(mail("12-11 08:01", "reflection_prompt", R, "c2", "12-16 10:00")), {"T-5"}),
+    "a prompt for a session that lost its time": (
+        add(mail("09-08 08:00", "reflection_prompt", R, "c1", "09-15 09:00")),
+        {"T-5"},
+    ),
+    "a prompt to the manager": (edit({"message": "reflection_prompt", "session": "c2"}, to=M), {"R-23"}),
+    "no brief": (drop(message="brief", session="c1"), {"T-6"}),
+    "a brief in the report's zone": (edit({"message": "brief", "session": "c1"}, at=stamp("09-16 07:00")), {"T-6"}),
+    "a brief to the report": (edit({"message": "brief", "session": "c1"}, to=R), {"R-23"}),
+    "a review note the day before": (edit({"message": "review_note"}, at=stamp("10-18 07:00")), {"T-9"}),
+    # the contract
+    "no request": (drop(message="contract_request", session="c1"), {"T-7"}),
+    "a request an hour late": (
+        edit({"message": "contract_request", "session": "c1"}, at=stamp("09-17 11:15")),
+        {"T-7"},
+    ),
+    "a request twice": (add(mail("09-17 10:16", "contract_request", M, "c1", "09-17 09:00")), {"T-7"}),
+    "a reminder at night": (
+        edit({"message": "contract_reminder", "session": "c2", "number": 1}, at=stamp("12-17 20:00")),
+        {"T-7"},
+    ),
+    "a reminder an hour before the deadline": (
+        edit({"message": "contract_reminder", "session": "c2", "number": 2}, at=stamp("12-18 10:15")),
+        {"T-7"},
+    ),
+    "three reminders before the deadline": (
+        add(mail("12-18 09:05", "contract_reminder", M, "c2", "12-16 10:00")),
+        {"T-7"},
+    ),
+    "one reminder only": (drop(message="contract_reminder", session="c2", number=1), {"T-7"}),
+    "a reminder after the contract": (
+        add(mail("09-19 08:00", "contract_reminder", M, "c1", "09-17 09:00")),
+        {"T-7"},
+    ),
+    "two late mails on one day": (
+        edit({"message": "contract_reminder", "number": 4}, at=stamp("12-21 11:00")),
+        {"T-7"},
+    ),
+    "a late mail on a Saturday": (
+        edit({"message": "contract_reminder", "number": 3}, at=stamp("12-19 12:00")),
+        {"T-7"},
+    ),
+    "unfinished after two late mails": (drop(message="contract_reminder", number=5), {"T-7"}),
+    "unfinished before the deadline": (
+        both(until("12-17 12:00"), add(session("12-17 12:00", "c2", "unfinished", "12-16 10:00"))),
+        {"T-7"},
+    ),
+    "never unfinished": (drop(state="unfinished"), {"R-17"}),
+    "held before it ended": (edit(C2_HELD, end=stamp("12-16 11:30")), {"T-7"}),
+    "no summary for the report": (drop(message="contract_summary", to=R), {"R-15"}),
+    "a summary an hour late": (edit({"message": "contract_summary", "to": M}, at=stamp("09-18 15:00")), {"R-15"}),
+    "a summary of nothing": (add(mail("12-17 11:00", "contract_summary", M, "c2", "12-16 10:00")), {"R-15"}),
+    "recorded, and nothing came of it": (
+        add(human("12-17 09:00", "record_contract", "c2")),
+        {"T-7", "T-8", "R-15"},
+    ),
+    # commitments
+    "no block": (
+        both(drop(session="p1"), drop(message="commitment_due")),
+        {"T-8"},
+    ),
+    "a block two days before the day": (
+        edit({"session": "p1"}, start=stamp("09-28 10:00"), end=stamp("09-28 10:30")),
+        {"T-8"},
+    ),
+    "a block at night": (edit({"session": "p1"}, start=stamp("09-30 20:00"), end=stamp("09-30 20:30")), {"T-8"}),
+    "a block with guests": (edit({"session": "p1", "what": "event.create"}, attendees=[R]), {"R-23"}),
+    "done, and still there": (drop(what="event.cancel", session="p1"), {"T-8"}),
+    "done, and back again": (
+        add(
+            event("10-05 09:00", "create", "p1.2", "10-12 10:00", 30, kind="commitment", attendees=[], due="2026-10-13")
+        ),
+        {"T-8"},
+    ),
+    "due, though done": (add(mail("10-02 08:00", "commitment_due", M, due="2026-10-01")), {"T-8"}),
+    # deferrals
+    "an unknown cause": (edit({"state": "deferred"}, cause="mood"), {"T-10"}),
+    "a cause nobody gave": (drop(what="human", act="decline"), {"T-10"}),
+    "the count does not grow": (
+        lambda lines: [{**one, "count": 0} if one.get("session") == "c1" and "count" in one else one for one in lines],
+        {"T-10", "T-12"},
+    ),
+    "a new time tomorrow": (
+        both(
+            retimed("09-08 08:00", "09-17 09:00", "09-09 09:00"),
+            add(
+                mail("09-08 08:00", "reflection_prompt", R, "c1", "09-09 09:00"),
+                mail("09-08 08:00", "brief", M, "c1", "09-09 09:00"),
+            ),
+        ),
+        {"T-10"},
+    ),
+    "a new time in six weeks": (retimed("09-08 08:00", "09-17 09:00", "10-20 09:00"), {"T-10"}),
+    "deferred and forgotten": (
+        lambda lines: [one for one in until("09-08 08:00")(lines) if one.get("count") != 1 or "cause" in one],
+        {"T-4", "T-10", "D-5", "T-12"},
+    ),
+    "declined and ignored": (
+        add(human("12-08 09:00", "decline", "c2", "12-16 10:00", calendar=R)),
+        {"T-10"},
+    ),
+    "out of office, and held all the same": (
+        add(human("12-08 09:00", "out_of_office", "c2", "12-16 10:00", calendar=R)),
+        {"T-10"},
+    ),
+    "no notice of the deferral": (drop(message="deferral_notice"), {"T-12"}),
+    "a notice of another count": (edit({"message": "deferral_notice"}, number=2), {"T-12"}),
+    # what humans move
+    "a move that is ignored": (both(until("12-01 11:00"), drop(cause="moved")), {"R-9"}),
+    "a move that ends elsewhere": (
+        both(until("12-01 11:00"), edit({"act": "move"}, start=stamp("12-17 10:00"), end=stamp("12-17 11:15"))),
+        {"R-9"},
+    ),
+    # nothing vanishes
+    "booked, past, and nothing became of it": (
+        both(until("12-16 11:00"), add(line("12-16 11:30", "warning"))),
+        {"R-8", "T-4"},
+    ),
+    "cancelled without a reason": (
+        both(
+            until("12-14 00:00"),
+            add(session("12-14 10:00", "c2", "cancelled"), *given("12-14 10:00", "c3", "12-21 10:00")),
+        ),
+        {"R-8"},
+    ),
+    "back from a contract": (
+        add(session("09-21 09:00", "c1", "deferred", count=2, cause="asked")),
+        {"R-8", "T-10"},
+    ),
+    "not held, and nothing followed": (add(human("12-17 09:00", "no_show", "c2")), {"R-8"}),
+    # once, in order, of something known
+    "an event made twice": (add(event("12-16 11:16", "create", "c3.1", "2027-03-16 10:00")), {"D-5"}),
+    "an update of no event": (edit({"what": "event.update"}, key="c1.9"), {"D-5"}),
+    "an event cancelled though booked": (add(event("12-20 09:00", "cancel", "c3.1", "2027-03-16 10:00")), {"D-5"}),
+    "a mail twice": (edit({"message": "brief"}, message_id="one"), {"D-5"}),
+    "the introduction twice": (add(mail("09-20 09:00", "introduction", M)), {"R-23"}),
+    "the report never introduced": (drop(message="introduction", to=R), {"R-23"}),
+    "a move nobody made": (drop(act="move"), {"R-9"}),
+    "a line out of order": (lambda lines: [*lines, line("12-01 00:00", "warning")], {"D-8"}),
+    "a pair nobody knows": (add(session("12-30 09:00", "c9", "owed", pair="a>b")), {"D-8"}),
+    "an event of a pair nobody knows": (
+        add(event("12-30 09:00", "create", "c9.1", "12-31 10:00", pair="a>b")),
+        {"D-8"},
+    ),
+    "a mail for a pair nobody knows": (add({**mail("12-30 09:00", "brief", M), "pair": "a>b"}), {"D-8"}),
+    "a mail about a session nobody knows": (add(mail("12-30 09:00", "brief", M, "c9")), {"D-8"}),
+    "an event of a session nobody knows": (add(event("12-30 09:00", "create", "c9.1", "12-31 10:00")), {"D-8"}),
+    "an event in the report's name": (edit({"what": "event.create", "session": "c3"}, calendar=R), {"R-23"}),
+}
+
+
+@pytest.mark.parametrize(("broken", "expected"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_promise_is_named(broken: Break, expected: set[str]) -> None:
+    lines = broken(quarter())
+    assert {violation.rule for violation in found(lines, end=end_of(lines))} == expected
+
+
+# --- what is printed ---
+
+
+def test_a_summary_counts() -> None:
+    counted = summary(quarter())
+    assert (counted["booked"], counted["held"], counted["contracted"], counted["contracted in time"]) == (6, 3, 1, 1)
+    assert counted["deferred by cause"] == {"declined": 1}
+    assert counted["mails"]["contract_reminder"] == 6
+
+
+def test_a_contract_after_its_deadline_is_not_in_time() -> None:
+    late = edit({"state": "contracted"}, at=stamp("09-19 10:16"))(quarter())
+    assert summary(late)["contracted in time"] == 0
+
+
+def test_a_report_groups_by_rule() -> None:
+    text = report(found([]), examples=1)
+    assert text.splitlines()[:2] == ["1 violations", "T-4: 1"]
+
+
+def test_the_command_reads_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text(
+        "email,name,manager,time_zone,country,start\n"
+        f"{M},Maya,,Europe/London,GB-ENG,\n"
+        f"{R},Robin,{M},Europe/Berlin,DE-BE,2026-06-15\n",
+        encoding="utf-8",
+    )
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text("".join(json.dumps(one) + "\n" for one in quarter()), encoding="utf-8")
+    command = [str(ledger), str(people), "--from", "2026-09-07", "--days", "115"]
+    assert main(command) == 0
+    assert "0 violations" in capsys.readouterr().out
+    ledger.write_text("".join(json.dumps(one) + "\n" for one in drop(message="brief")(quarter())), encoding="utf-8")
+    assert main(command) == 1
+    assert "T-6: 2" in capsys.readouterr().out
+
+
+def test_it_looks_with_eyes_of_its_own() -> None:
+    """Nothing that decides, writes or sends is imported; only the command reads the people file."""
+    allowed = {"worker.domain.model", "worker.domain.time.worktime"}
+    here = ROOT / "tests/support/audit"
+    for module in ("known.py", "rules.py", "observer.py", "auditor.py"):
+        tree = ast.parse((here / module).read_text(encoding="utf-8"))
+        names = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        names |= {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}
+        assert {name for name in names if name and name.startswith("worker")} <= allowed

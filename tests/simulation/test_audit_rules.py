@@ -1,0 +1,308 @@
+"""Short stories for the auditor's rules, where the quarter of `test_audit` does not tell enough."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from tests.support.audit.ledgers import (
+    ONE,
+    OTHER,
+    R2,
+    TWO,
+    Line,
+    M,
+    R,
+    end_of,
+    event,
+    found,
+    given,
+    human,
+    line,
+    mail,
+    session,
+    stamp,
+)
+from worker.domain.model import Every, Format, Pair, Review
+
+
+def rules(*lines: Line, pairs: tuple[Pair, ...] = (ONE,), last: str = "") -> list[str]:
+    """The rules broken in a ledger, up to half an hour after its last line."""
+    ledger = [*lines, *([line(last, "warning")] if last else [])]
+    return sorted({violation.rule for violation in found(ledger, *pairs, end=end_of(ledger))})
+
+
+def other(*lines: Line) -> list[Line]:
+    """The same of the manager's other pair."""
+    return [{**one, "pair": OTHER, **({"attendees": [R2]} if one.get("attendees") else {})} for one in lines]
+
+
+FIRST = given("09-07 05:00", "c1", "09-15 09:00")
+HELD = [
+    mail("09-10 07:00", "reflection_prompt", R, "c1", "09-15 09:00"),
+    mail("09-14 08:00", "brief", M, "c1", "09-15 09:00"),
+]
+WHY: Line = {"kind": "career", "count": 0}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([line("09-07 05:00", "unplaceable", "c1", reason="Nothing is free.", **WHY)], ["T-4"]),
+        ([mail("09-07 05:00", "unplaceable", M, "c1")], ["D-8", "T-4"]),
+        (
+            [
+                line("09-07 05:00", "unplaceable", "c1", reason="Nothing is free.", **WHY),
+                mail("09-07 05:00", "unplaceable", M, "c1"),
+            ],
+            [],
+        ),
+        (
+            [
+                line("09-07 05:00", "unplaceable", "c1", **WHY),
+                mail("09-07 05:00", "unplaceable", M, "c1"),
+            ],
+            ["T-4"],
+        ),
+        ([*FIRST, mail("09-07 06:00", "unplaceable", M, "c1")], ["T-4"]),
+    ],
+)
+def test_who_has_no_session_knows_why(lines: list[Line], expected: list[str]) -> None:
+    """T-4: unplaceable only with a reason, told to a person, while it is so."""
+    assert rules(*lines, last="09-07 06:00") == expected
+
+
+def test_one_mail_speaks_for_all_conversations_of_a_pair_while_it_holds() -> None:
+    """T-4: three parts of a series without a time, and one mail."""
+    both = [line("09-07 05:00", "unplaceable", one, reason="Nothing is free.", **WHY) for one in ("c1", "c2")]
+    told = mail("09-07 05:00", "unplaceable", M, "c1")
+    assert rules(*both, told, last="09-07 06:00") == []
+    found = session("09-07 05:00", "c1", "booked", "09-22 09:00", key="c1.1")
+    assert "T-4" in rules(*both, told, found, last="09-07 06:00")
+
+
+def test_deferred_and_unplaceable_is_told() -> None:
+    """T-4, T-10: a deferral may end in a reason instead of a time, not in silence."""
+    lost = session("09-08 09:00", "c1", "deferred", count=1, cause="asked")
+    told = [
+        line("09-08 09:00", "unplaceable", "c1", reason="Nothing is free.", **WHY),
+        mail("09-08 09:00", "unplaceable", M, "c1"),
+    ]
+    assert rules(*FIRST, lost, *told, last="09-08 10:00") == []
+    assert rules(*FIRST, lost, last="09-08 10:00") == ["T-10", "T-4"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "minutes", "expected"),
+    [
+        ("review", "09-15 10:15", 25, ["T-2"]),
+        ("review", "09-15 09:30", 25, ["T-2"]),
+        ("review", "09-15 08:30", 25, ["T-2"]),
+        ("review", "09-15 10:30", 25, []),
+        ("career", "09-15 14:00", 75, ["T-2"]),
+        ("career", "09-16 09:00", 75, []),
+    ],
+)
+def test_two_pairs_share_a_manager(kind: str, start: str, minutes: int, expected: list[str]) -> None:
+    """T-2: no overlap, a quarter of an hour between, one career session a day."""
+    name = "r9" if kind == "review" else "d1"
+    there = other(*given("09-07 05:01", name, start, minutes, kind=kind))
+    ahead = [] if kind == "career" else other(*given("09-07 05:00", "d1", "09-22 09:00"))
+    assert rules(*FIRST, *ahead, *there, pairs=(ONE, TWO)) == expected
+
+
+def test_what_a_human_did_is_not_ours() -> None:
+    """T-2, T-11: a hand move onto another session, outside the hours, is respected; what we place then is not."""
+    hand = "09-22 06:10"
+    ours = other(*given("09-07 05:00", "d1", "09-22 09:00"))
+    theirs = [
+        human("09-07 06:00", "move", "c1", hand, calendar=M),
+        session("09-07 06:00", "c1", "booked", hand, cause="moved"),
+    ]
+    assert rules(*FIRST, *ours, *theirs, pairs=(ONE, TWO)) == []
+    late = other(*given("09-07 07:00", "d1", "09-22 09:00"))
+    assert rules(*FIRST, *theirs, *late, pairs=(ONE, TWO)) == ["T-2", "T-4"]
+
+
+def test_what_a_person_chose_is_not_ours() -> None:
+    chosen = given("09-07 05:00", "c1", "09-19 06:10")
+    chosen[0]["reason"] = "A person chose this time."
+    assert rules(*chosen) == []
+
+
+BLOCK: Line = {"kind": "commitment", "attendees": [], "due": "2026-09-16"}
+
+
+def test_a_commitment_takes_no_time_of_a_session() -> None:
+    """T-8, T-2: whichever comes second is at fault; a note for the day takes no time."""
+    block = event("09-07 05:30", "create", "p1.1", "09-15 09:00", 30, **BLOCK)
+    assert rules(*FIRST, block) == ["T-8"]
+    first = {**block, "at": stamp("09-07 05:00")}
+    assert rules(first, *FIRST) == ["T-2"]
+    note = event("09-07 05:30", "create", "p1.1", "09-15 23:00", 1440, **BLOCK)
+    assert rules(*FIRST, note) == []
+    beside = event("09-07 05:30", "create", "p2.1", "09-15 10:15", 30, **BLOCK)
+    assert rules(*FIRST, beside) == []
+    again = {**beside, "session": "p3", "key": "p3.1"}
+    assert rules(*FIRST, beside, again) == ["T-8"]
+
+
+@pytest.mark.parametrize("moved_by", ["booked_over", "out_of_office", "holiday"])
+def test_the_last_hours_are_quiet(moved_by: str) -> None:
+    """T-10: inside the last four hours only a decline or a deletion moves it."""
+    after = [
+        session("09-15 06:00", "c1", "booked", "09-21 09:00", count=1, key="c1.1"),
+        event("09-15 06:00", "update", "c1.1", "09-21 09:00"),
+        mail("09-15 06:00", "deferral_notice", M, "c1", "09-21 09:00", number=1),
+    ]
+    lost = session("09-15 06:00", "c1", "deferred", count=1, cause=moved_by)
+    assert rules(*FIRST, *HELD, lost, *after) == ["T-10"]
+    declined = {**lost, "cause": "declined"}
+    said = human("09-15 06:00", "decline", "c1", "09-15 09:00", calendar=R)
+    assert rules(*FIRST, *HELD, said, declined, *after) == []
+    drifted = {**lost, "state": "owed", "count": 0, "cause": ""}
+    assert rules(*FIRST, *HELD, drifted, *given("09-15 06:00", "c2", "09-21 09:00"))[0] == "T-10"
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(24, []), (20, ["T-10"]), (None, ["T-10"])])
+def test_booked_over_waits_a_day_after_a_warning(hours: int | None, expected: list[str]) -> None:
+    """T-10."""
+    warned = datetime(2026, 9, 9, 9, tzinfo=UTC) - timedelta(hours=hours or 0)
+    warning = mail(f"{warned:%m-%d %H:%M}", "booked_over_warning", M, "c1", "09-15 09:00")
+    lines = [
+        *FIRST,
+        *([warning] if hours else []),
+        session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over"),
+        session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
+        event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
+        mail("09-09 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+    ]
+    assert rules(*lines) == expected
+
+
+def test_nothing_moves_without_a_cause() -> None:
+    """T-10: another time for a booked session, with no deferral and no human."""
+    again = session("09-08 09:00", "c1", "booked", "09-16 09:00", key="c1.1")
+    assert rules(*FIRST, again, event("09-08 09:00", "update", "c1.1", "09-16 09:00")) == ["T-10"]
+
+
+@pytest.mark.parametrize(("minutes", "start", "expected"), [(75, "09-14 09:00", ["R-9"]), (30, "09-15 09:00", [])])
+def test_a_move_within_the_rules_is_respected(minutes: int, start: str, expected: list[str]) -> None:
+    """R-9, T-11: it may be deferred only when it got too short or too late."""
+    lines = [
+        human("09-08 09:00", "move", "c1", start, minutes, calendar=M),
+        session("09-08 09:00", "c1", "deferred", count=1, cause="moved_out"),
+        session("09-08 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
+        event("09-08 09:00", "update", "c1.1", "09-17 09:00"),
+        mail("09-08 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+    ]
+    assert rules(*FIRST, *lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"), [("09-11 09:00", []), ("09-14 09:00", []), ("09-17 09:00", ["T-14"]), ("", ["T-14"])]
+)
+def test_who_asks_to_talk_soon_talks_soon(start: str, expected: list[str]) -> None:
+    """T-14: within five working days of the asking."""
+    given_time = [
+        session("09-07 06:00", "c5", "booked", start, key="c5.1"),
+        event("09-07 06:00", "create", "c5.1", start),
+    ]
+    ahead = given("09-07 05:00", "c1", "09-22 09:00")
+    asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
+    assert rules(*ahead, *asked, *(given_time if start else []), last="09-07 07:00") == expected
+
+
+def test_who_knows_that_it_can_not_be_soon_gets_a_later_day() -> None:
+    """T-14, R-8: five working days hold no time, a person is told, and then a later day is better than none."""
+    ahead = given("09-07 05:00", "c1", "09-22 09:00")
+    asked = [human("09-07 06:00", "talk", "c5"), session("09-07 06:00", "c5", "owed")]
+    told = [
+        line("09-07 06:00", "unplaceable", "c5", reason="Nothing is free.", **WHY),
+        mail("09-07 06:00", "unplaceable", M, "c5"),
+    ]
+    later = [
+        session("09-08 05:00", "c5", "booked", "09-17 09:00", key="c5.1"),
+        event("09-08 05:00", "create", "c5.1", "09-17 09:00"),
+    ]
+    assert rules(*ahead, *asked, *told, *later, last="09-08 06:00") == []
+
+
+@pytest.mark.parametrize(("start", "expected"), [("09-23 09:00", []), ("09-17 09:00", ["T-13"])])
+def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[str]) -> None:
+    """T-13."""
+    pair = replace(ONE, format=Format.SERIES)
+    parts = given("09-07 05:00", "c1", "09-15 09:00", topic="now")
+    assert rules(*parts, *given("09-07 05:00", "c2", start, topic="direction"), pairs=(pair,)) == expected
+
+
+QUARTERLY = Every(weeks=13)
+
+
+@pytest.mark.parametrize(
+    ("every", "transition", "began", "start", "expected"),
+    [
+        (QUARTERLY, None, "2026-06-15", "09-15 09:00", []),
+        (QUARTERLY, None, "2026-06-15", "12-15 10:00", ["T-3"]),
+        (Every(months=6), None, "2026-06-15", "12-15 10:00", []),
+        (Every(months=6), None, "2026-06-15", "11-24 10:00", ["T-3"]),
+        (QUARTERLY, "2026-12-01", "2026-08-03", "09-15 09:00", []),
+        (QUARTERLY, "2026-12-01", "2026-08-03", "10-19 09:00", ["T-3"]),
+        (QUARTERLY, "2026-08-01", "2026-08-03", "10-19 09:00", []),
+    ],
+)
+def test_each_pair_has_its_rhythm(
+    every: Every, transition: str | None, began: str, start: str, expected: list[str]
+) -> None:
+    """T-3, R-5: the pair's own rhythm, the tighter one in transition."""
+    ends = date.fromisoformat(transition) if transition else None
+    pair = replace(ONE, every=every, transition_until=ends, start=date.fromisoformat(began))
+    assert rules(*given("09-07 05:00", "c1", start), pairs=(pair,)) == expected
+
+
+def test_a_prompt_follows_a_far_move_once_more() -> None:
+    """T-5: again when the session moved by more than 14 days after it went out, and only then."""
+    far = [
+        human("09-11 09:00", "move", "c1", "10-02 09:00", calendar=M),
+        session("09-11 09:00", "c1", "booked", "10-02 09:00", cause="moved"),
+    ]
+    again = mail("09-29 07:00", "reflection_prompt", R, "c1", "10-02 09:00")
+    assert rules(*FIRST, HELD[0], *far, again) == []
+    assert rules(*FIRST, HELD[0], *far, last="09-29 09:00") == ["T-5"]
+
+
+def test_a_prompt_for_a_late_booking_goes_out_at_once() -> None:
+    """T-5: at once with four hours left, later not at all."""
+    moved = [
+        human("09-14 09:00", "move", "c1", "09-14 15:00", calendar=M),
+        session("09-14 09:00", "c1", "booked", "09-14 15:00", cause="moved"),
+        mail("09-14 09:00", "brief", M, "c1", "09-14 15:00"),
+    ]
+    lines = given("09-07 05:00", "c1", "09-24 09:00")
+    at_once = mail("09-14 09:00", "reflection_prompt", R, "c1", "09-14 15:00")
+    assert rules(*lines, *moved, last="09-14 09:30") == ["T-5"]
+    assert rules(*lines, *moved, at_once) == []
+    short = [{**one, "at": stamp("09-14 11:30")} for one in moved]
+    assert rules(*lines, *short) == []
+    assert rules(*lines, *short, {**at_once, "at": stamp("09-14 11:30")}) == ["T-5"]
+
+
+def test_a_resting_pair_is_left_alone() -> None:
+    """T-4 holds for active pairs; a pause ends what was booked, with its reason."""
+    assert rules(pairs=(replace(ONE, paused=True),)) == []
+    off = session("09-08 09:00", "c1", "cancelled", reason="The pair is paused.")
+    assert rules(*FIRST, off, event("09-08 09:00", "cancel", "c1.1", "09-15 09:00"), last="12-31 00:00") == []
+    why = {**off, "reason": "No longer wanted."}
+    assert rules(*FIRST, why, last="12-31 00:00") == ["T-4"]
+
+
+def test_a_review_inside_a_1on1_has_no_event() -> None:
+    """T-9: it takes the time of the 1:1, whatever that is."""
+    pair = replace(ONE, review=Review.IN_1ON1)
+    inside = session("09-07 06:00", "r1", "booked", "09-15 10:20", 30)
+    assert rules(*FIRST, inside, pairs=(pair,)) == []
+    assert rules(*FIRST, inside) == ["T-2", "T-4"]
+    calm = given("09-07 05:00", "c1", "09-22 09:00")
+    note = mail("09-15 07:00", "review_note", M, "r1", "09-15 10:20")
+    assert rules(*calm, inside, note, pairs=(pair,)) == []
+    assert rules(*calm, inside, last="09-15 07:30", pairs=(pair,)) == ["T-9"]

@@ -1,0 +1,96 @@
+"""The migrations lead to exactly the schema that the program uses, on both databases."""
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, inspect
+
+from tests.support.companies import DANA, KIM, START, Office, new_store, pair, people
+from worker.store import rows
+from worker.store.database import MIGRATIONS, scripts
+from worker.store.tables import metadata
+
+
+def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
+    store = new_store(empty_url)
+    store.migrate()
+    with store.database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+        names = set(inspect(connection).get_table_names())
+    store.close()
+    assert differences == []
+    assert names == set(metadata.tables) | {"alembic_version"}
+
+
+def test_there_is_one_line_of_migrations() -> None:
+    revisions = list(ScriptDirectory.from_config(scripts()).walk_revisions())
+    assert [one.down_revision for one in reversed(revisions)] == [None, *(one.revision for one in revisions[:0:-1])]
+
+
+def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_url: str) -> None:
+    store = new_store(empty_url)
+    config = scripts()
+    first = ScriptDirectory.from_config(config).get_base()
+    assert first is not None
+    with store.database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, first)
+        # as the program of then wrote it, knowing nothing of what came later
+        then = MetaData()
+        then.reflect(connection)
+        known = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
+        for name, listed in (
+            ("person", [rows.person_row(one) for one in people(DANA, KIM).values()]),
+            ("pair", [rows.pair_row(pair(DANA, KIM))]),
+        ):
+            columns = then.tables[name].columns.keys()
+            more = {column: value for column, value in known.items() if column in columns}
+            connection.execute(then.tables[name].insert(), [{**row, **more} for row in listed])
+    store.migrate()
+    with store.database.read() as connection:
+        head = MigrationContext.configure(connection).get_current_revision()
+    kept = store.people.pairs()
+    store.close()
+    assert head == ScriptDirectory.from_config(config).get_current_head()
+    assert set(kept) == {f"{DANA}>{KIM}"}
+
+
+def test_migrating_again_changes_nothing(database_url: str) -> None:
+    office = Office(database_url)
+    office.tick()
+    before = office.store.register.sessions()
+    office.store.migrate()
+    assert office.store.register.sessions() == before and before
+    office.close()
+
+
+def test_many_may_migrate_at_once(empty_url: str) -> None:
+    stores = [new_store(empty_url) for _ in range(4)]
+    with ThreadPoolExecutor(len(stores)) as pool:
+        done = list(pool.map(lambda store: store.migrate(), stores))
+    assert len(done) == 4
+    assert stores[0].people.pairs() == {}
+    for store in stores:
+        store.close()
+
+
+def test_a_folder_with_a_per_cent_sign_is_a_folder(tmp_path: Path) -> None:
+    """Alembic's settings give the sign a meaning; whoever installs into such a folder need not know."""
+    place = tmp_path / "100% (ours)"
+    shutil.copytree(MIGRATIONS.parent, place / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        f"import sys; sys.path.insert(0, {str(place)!r});"
+        "from worker.store.database import MIGRATIONS, Database; assert '%' in str(MIGRATIONS);"
+        "Database('sqlite:///new.db').migrate()"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "new.db").stat().st_size > 0

@@ -1,0 +1,538 @@
+"""The database as the program's only truth: leases, wakes, fences, unique keys, people, and what is sealed.
+
+Everything here holds on SQLite and on PostgreSQL.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from tests.support.companies import (
+    DANA,
+    DAY,
+    HOUR,
+    KEY,
+    KIM,
+    MINUTE,
+    SAM,
+    START,
+    Office,
+    company,
+    contract,
+    new_store,
+    pair,
+    pairs,
+    people,
+    person,
+)
+from worker.domain.model import (
+    Cause,
+    Decision,
+    Deferral,
+    Ended,
+    EventRef,
+    Message,
+    Placed,
+    Plan,
+    Progress,
+    Promise,
+    Reason,
+    Settlement,
+    Span,
+    Trigger,
+    What,
+)
+from worker.domain.planning.plan_builder import last_look
+from worker.errors import LeaseLost, WrongKey
+from worker.seal import new_key
+from worker.store import rows, tables
+from worker.store.database import DatabaseUnreachable
+from worker.store.outbox import Ending
+from worker.store.store import Store
+
+UNTIL = START + 10 * MINUTE
+PAIR = f"{DANA}>{SAM}"
+OTHER = f"{DANA}>{KIM}"
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """Dana, with Sam and Kim, known since `START`."""
+    made = new_store(database_url)
+    made.people.apply(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def second(database_url: str, store: Store) -> Iterator[Store]:
+    """Another process on the same database."""
+    made = new_store(database_url)
+    yield made
+    made.close()
+
+
+def message(key: str, what: What = What.MAIL, subject: str = "s1", **fields: object) -> Message:
+    made = Message(key=key, what=what, pair=PAIR, subject=subject, due_at=START, snapshot_at=START, event="s1.1")
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def commit(store: Store, *messages: Message, pair_id: str = PAIR, due: timedelta = DAY) -> None:
+    """Have these messages decided, as a sweep does."""
+    assert store.plans.claim_pairs([pair_id], START, "sweep", UNTIL) == [pair_id]
+    wakes = store.plans.load([pair_id], START).wakes
+    store.plans.commit([Plan(pair=pair_id, messages=messages, due_at=START + due)], wakes, "sweep", START)
+    store.plans.release("sweep")
+
+
+def row(store: Store, key: str) -> Message:
+    with store.database.read() as connection:
+        found = connection.execute(select(tables.message).where(tables.message.c.key == key)).mappings().one()
+        return rows.message(found)
+
+
+# --- a person is in one sweep at a time ---
+
+
+def test_two_sweeps_never_have_the_same_person(store: Store, second: Store) -> None:
+    assert set(store.plans.claim(START, "one", UNTIL, 10)) == {PAIR, OTHER}
+    assert second.plans.claim(START, "two", UNTIL, 10) == []
+    assert second.plans.claim_pairs([PAIR], START, "two", UNTIL) == []
+
+
+def test_pairs_that_share_somebody_overlap(store: Store, second: Store) -> None:
+    """Dana is manager in one pair and in the other: whoever plans the one has her time in hand for both."""
+    assert store.plans.claim_pairs([PAIR], START, "one", UNTIL) == [PAIR]
+    assert second.plans.claim_pairs([OTHER], START, "two", UNTIL) == []
+    store.plans.release("one")
+    assert second.plans.claim_pairs([OTHER], START, "two", UNTIL) == [OTHER]
+
+
+def test_a_report_who_manages_others_is_one_person(store: Store, second: Store) -> None:
+    lower = pair(SAM, "eve@corp.example")
+    store.people.apply(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), lower), START)
+    assert store.plans.claim_pairs([PAIR], START, "one", UNTIL) == [PAIR]
+    assert second.plans.claim_pairs([lower.id, OTHER], START, "two", UNTIL) == []
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_its_holder_writes_nothing(store: Store, second: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+    wakes = store.plans.load([PAIR], START).wakes
+    assert second.plans.claim_pairs([PAIR], UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR) == []
+    assert second.plans.claim_pairs([PAIR], UNTIL, "two", UNTIL + HOUR) == [PAIR]
+    line = Decision(at=START, what="session", pair=PAIR, reason="Too late.")
+    late = Plan(pair=PAIR, messages=(message("late"),), decisions=(line,), due_at=UNTIL + DAY)
+    with pytest.raises(LeaseLost):
+        store.plans.commit([late], wakes, "one", UNTIL)
+    assert store.outbox.counts() == {}
+    assert store.register.history() == []
+    assert store.next_due().pair == START
+
+
+def test_a_lease_that_ran_out_is_lost_even_when_nobody_took_it(store: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+    wakes = store.plans.load([PAIR], START).wakes
+    with pytest.raises(LeaseLost):
+        store.plans.commit([Plan(pair=PAIR, messages=(message("late"),))], wakes, "one", UNTIL)
+    assert store.outbox.counts() == {}
+
+
+def test_one_lost_lease_undoes_the_whole_sweep(store: Store, second: Store) -> None:
+    """All or nothing: the other pair of the same sweep isn't written either, nor what goes along with it."""
+    mine = pair(KIM, "eve@corp.example")
+    store.people.apply(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), mine), START)
+    assert set(store.plans.claim(START, "one", UNTIL, 10)) >= {PAIR, mine.id}
+    wakes = store.plans.load([PAIR, mine.id], START).wakes
+    store.plans.release("one")
+    store.plans.claim_pairs([mine.id], START, "one", UNTIL)
+    second.plans.claim_pairs([PAIR], START, "two", UNTIL)
+    along: list[str] = []
+    plans = [Plan(pair=mine.id, messages=(message("m", pair=mine.id),)), Plan(pair=PAIR)]
+    with pytest.raises(LeaseLost):
+        store.plans.commit(plans, wakes, "one", START, lambda _: along.append("written"))
+    assert store.outbox.counts() == {} and along == []
+
+
+def test_what_goes_along_is_written_with_the_plan_or_not_at_all(store: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+    wakes = store.plans.load([PAIR], START).wakes
+
+    def fails(_: object) -> None:
+        raise RuntimeError("the other half failed")
+
+    with pytest.raises(RuntimeError):
+        store.plans.commit([Plan(pair=PAIR, messages=(message("m"),))], wakes, "one", START, fails)
+    assert store.outbox.counts() == {}
+
+
+@pytest.mark.parametrize("holders", [2, 6])
+def test_claiming_at_once_gives_each_pair_to_one(database_url: str, holders: int) -> None:
+    """However the claims fall, no person is ever in two hands, and every pair is claimed by somebody in the end."""
+    persons, listed = company(40, reports=4)
+    stores = [new_store(database_url) for _ in range(holders)]
+    stores[0].people.apply(persons, listed, START)
+    gate = threading.Barrier(holders)
+
+    def claim(number: int) -> list[str]:
+        gate.wait()
+        return stores[number].plans.claim(START, f"holder{number}", UNTIL, 15)
+
+    with ThreadPoolExecutor(holders) as pool:
+        taken = list(pool.map(claim, range(holders)))
+    hands = [{who for pair_id in mine for who in pair_id.split(">")} for mine in taken]
+    assert sum(map(len, hands)) == len(set().union(*hands))
+    assert any(taken)
+    for number, one in enumerate(stores):
+        one.plans.release(f"holder{number}")
+        one.close()
+
+
+# --- wakes ---
+
+
+def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second: Store) -> None:
+    store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+    wakes = store.plans.load([PAIR], START).wakes
+    second.plans.wake([PAIR], START + MINUTE, look=True)
+    plan = Plan(pair=PAIR, due_at=START + 30 * DAY, looked=True)
+    store.plans.commit([plan], wakes, "one", START + MINUTE)
+    store.plans.release("one")
+    assert PAIR in store.plans.claim(START + MINUTE, "two", UNTIL, 10)
+    assert store.plans.load([PAIR], START).states[0].looked_at is None
+
+
+def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
+    store.plans.claim(START, "one", UNTIL, 10)
+    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, looked=True), Plan(pair=OTHER)]
+    store.plans.commit(plans, wakes, "one", START)
+    store.plans.release("one")
+    assert store.next_due().pair == START + 2 * DAY
+    assert store.plans.claim(START + 2 * DAY, "two", START + 3 * DAY, 10) == [PAIR]
+    assert store.plans.load([PAIR], START).states[0].looked_at == START
+
+
+#: The daily look at calendars that is a fortnight later, or the last before it.
+FORTNIGHTLY = last_look(START + 14 * DAY, DAY)
+
+
+def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wait_for(store: Store) -> None:
+    store.plans.claim(START, "one", UNTIL, 10)
+    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER, due_at=START + 90 * DAY)], wakes, "one", START)
+    assert store.next_due().pair == FORTNIGHTLY
+
+
+def test_a_wake_never_puts_a_pair_off(store: Store) -> None:
+    store.plans.wake([PAIR, OTHER], START + DAY)
+    assert store.next_due().pair == START
+
+
+# --- the outbox ---
+
+
+def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Store, second: Store) -> None:
+    """A create and the update after it are never in two hands; mails of the subject don't wait for them."""
+    commit(
+        store,
+        message("create", What.CREATE),
+        message("update", What.UPDATE),
+        message("mail"),
+        message("create-2", What.CREATE, subject="s2"),
+    )
+    first = [one.message.key for one in store.outbox.claim(START, "one", UNTIL, 10)]
+    assert sorted(first) == ["create", "create-2", "mail"]
+    assert second.outbox.claim(START, "two", UNTIL, 10) == []
+    store.outbox.begin(["create"], "one", UNTIL)
+    store.outbox.settle([Ending(message=message("create"), settlement=Settlement(Progress.DONE))], "one", START)
+    assert [one.message.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
+
+
+def test_a_change_that_is_tried_again_keeps_those_after_it_waiting(store: Store) -> None:
+    commit(store, message("create", What.CREATE), message("update", What.UPDATE))
+    store.outbox.claim(START, "one", UNTIL, 10)
+    store.outbox.begin(["create"], "one", UNTIL)
+    again = Settlement(Progress.WAITING, due_at=START + HOUR)
+    store.outbox.settle([Ending(message=message("create"), settlement=again)], "one", START)
+    assert store.outbox.claim(START + MINUTE, "one", UNTIL, 10) == []
+    assert [c.message.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
+
+
+def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, second: Store) -> None:
+    commit(store, message("mail"))
+    store.outbox.claim(START, "one", UNTIL, 10)
+    assert second.outbox.claim(UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR, 10) == []
+    (taken,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
+    assert not taken.lost
+    assert store.outbox.begin(["mail"], "one", UNTIL) == set()
+    assert second.outbox.begin(["mail"], "two", UNTIL + HOUR) == {"mail"}
+    placed = Placed(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
+    stale = Ending(message=message("mail"), settlement=Settlement(Progress.DONE, replan=True), placed=placed, fields={})
+    store.outbox.settle([stale], "one", START)
+    assert row(store, "mail").progress is Progress.SENDING
+    assert store.register.history() == []
+    with store.database.read() as connection:
+        assert connection.execute(select(tables.event)).all() == []
+
+
+def test_what_was_begun_and_never_ended_is_found_as_lost(store: Store, second: Store) -> None:
+    commit(store, message("mail"))
+    store.outbox.claim(START, "one", UNTIL, 10)
+    assert store.outbox.begin(["mail"], "one", UNTIL) == {"mail"}
+    (found,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
+    assert found.lost and found.message.attempts == 1
+
+
+def test_beginning_renews_the_lease(store: Store, second: Store) -> None:
+    """The last of a long batch begins late; while its call is under way nobody else may take it for lost."""
+    commit(store, message("mail"))
+    store.outbox.claim(START, "one", UNTIL, 10)
+    store.outbox.begin(["mail"], "one", UNTIL + 4 * MINUTE)
+    assert second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10) == []
+    assert len(second.outbox.claim(UNTIL + 4 * MINUTE, "two", UNTIL + HOUR, 10)) == 1
+
+
+def test_a_key_stands_in_the_outbox_once(store: Store) -> None:
+    commit(store, message("mail", name="brief"))
+    commit(store, message("mail", name="brief", to="somebody@else.example"))
+    assert store.outbox.counts() == {"waiting": 1}
+    assert row(store, "mail").to == ""
+
+
+def test_an_alert_of_one_key_is_told_once(store: Store) -> None:
+    store.outbox.alert("same", "first words", START, "ops@corp.example")
+    store.outbox.alert("same", "other words", START, "ops@corp.example")
+    (claimed,) = store.outbox.claim(START, "one", UNTIL, 10)
+    assert claimed.words == "first words"
+
+
+# --- the history ---
+
+
+def test_history_only_grows(store: Store) -> None:
+    def decide(*reasons: str) -> None:
+        lines = tuple(Decision(at=START, what="session", pair=PAIR, reason=reason, session="s1") for reason in reasons)
+        store.plans.claim_pairs([PAIR], START, "one", UNTIL)
+        wakes = store.plans.load([PAIR], START).wakes
+        store.plans.commit([Plan(pair=PAIR, decisions=lines)], wakes, "one", START)
+
+    decide("first", "second")
+    before = store.register.history()
+    decide("third")
+    after = store.register.history(session_id="s1")
+    assert after[:2] == before
+    assert [line["reason"] for line in after] == ["first", "second", "third"]
+    assert [line["reason"] for line in store.register.since(after[1]["id"])] == ["third"]
+
+
+def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -> None:
+    """Written twice, it is there once, with its first cause."""
+    office.tick()
+    session = office.session()
+
+    def defer(cause: Cause) -> None:
+        one = Deferral(session=session.id, number=1, at=START, cause=cause)
+        office.store.plans.claim_pairs([session.pair], START, "one", UNTIL)
+        wakes = office.store.plans.load([session.pair], START).wakes
+        counted = replace(session, count=1)
+        office.store.plans.commit([Plan(pair=session.pair, sessions=(counted,), deferrals=(one,))], wakes, "one", START)
+
+    defer(Cause.DECLINED)
+    defer(Cause.ASKED)
+    (state,) = office.store.plans.load([session.pair], START).states
+    assert [d.cause for d in state.deferrals] == [Cause.DECLINED]
+
+
+# --- people ---
+
+
+def test_who_leaves_the_file_has_left_and_may_come_back(store: Store) -> None:
+    everybody, all_pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
+    without = {email: one for email, one in everybody.items() if email != SAM}
+    store.people.apply(without, pairs(pair(DANA, KIM)), START + DAY)
+    assert set(store.people.all()) == {DANA, KIM}
+    assert store.people.pairs()[PAIR].ended is Ended.REPORT_LEFT
+    later = {one.id: replace(one, first_seen=(START + 40 * DAY).date()) for one in all_pairs.values()}
+    store.people.apply(everybody, later, START + 40 * DAY)
+    back = store.people.pairs()[PAIR]
+    assert (back.ended, back.first_seen) == (Ended.NO, START.date())
+    assert set(store.people.all()) == {DANA, SAM, KIM}
+    assert PAIR in store.plans.claim(START + 40 * DAY, "one", START + 41 * DAY, 10)
+
+
+@pytest.mark.parametrize(
+    ("gone", "why"),
+    [((SAM,), Ended.REPORT_LEFT), ((DANA,), Ended.MANAGER_LEFT), ((DANA, SAM), Ended.BOTH_LEFT), ((), Ended.CHANGED)],
+)
+def test_why_a_pair_ended_is_known(store: Store, gone: tuple[str, ...], why: Ended) -> None:
+    here = {email: one for email, one in people(DANA, SAM, KIM).items() if email not in gone}
+    store.people.apply(here, {}, START + DAY)
+    assert store.people.pairs()[PAIR].ended is why
+
+
+def test_another_manager_ends_one_pair_and_begins_another(store: Store) -> None:
+    store.people.apply(people(DANA, SAM, KIM), pairs(pair(KIM, SAM), pair(DANA, KIM)), START + DAY)
+    known = store.people.pairs()
+    assert known[PAIR].ended is Ended.CHANGED
+    assert known[f"{KIM}>{SAM}"].active
+    assert store.calendars.claim(START + DAY, "one", START + 2 * DAY, 10)[-1].address == KIM
+
+
+def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
+    store.plans.claim(START, "one", UNTIL, 10)
+    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
+    store.plans.release("one")
+    store.people.apply(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
+    assert store.next_due().pair == FORTNIGHTLY
+    store.people.apply(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
+    assert store.plans.claim(START + MINUTE, "one", UNTIL, 10) == [PAIR]
+
+
+def test_what_a_file_would_change_is_told_before(office: Office) -> None:
+    office.tick()
+    difference = office.store.people.difference(people(DANA, KIM), pairs(pair(DANA, KIM)))
+    assert (difference.joined, difference.left) == ((KIM,), (SAM,))
+    assert (difference.begun, difference.ended, difference.cancels) == ((OTHER,), (PAIR,), 1)
+
+
+def test_a_new_time_zone_reaches_the_planner(store: Store) -> None:
+    moved = {**people(DANA, KIM), SAM: person(SAM, zone="America/New_York", country="US")}
+    store.people.apply(moved, pairs(pair(), pair(DANA, KIM)), START + DAY)
+    assert store.plans.load([PAIR], START).states[0].report.zone == "America/New_York"
+
+
+@pytest.mark.parametrize(("who", "woken"), [(SAM, [PAIR]), (DANA, [PAIR, OTHER])])
+def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
+    store: Store, who: str, woken: list[str]
+) -> None:
+    store.plans.claim(START, "one", UNTIL, 10)
+    wakes = store.plans.load([PAIR, OTHER], START).wakes
+    store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
+    store.people.apply(
+        {**people(DANA, SAM, KIM), who: person(who, zone="Asia/Tokyo")}, pairs(pair(), pair(DANA, KIM)), START + MINUTE
+    )
+    assert sorted(store.plans.claim(START + MINUTE, "one", UNTIL, 10)) == sorted(woken)
+
+
+def test_people_pauses_outlast_the_people_file(store: Store) -> None:
+    store.people.rest(PAIR, rests=True, now=START)
+    store.people.apply(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + DAY)
+    assert store.people.pairs()[PAIR].paused
+    store.people.rest(PAIR, rests=False, now=START)
+    assert store.people.pairs()[PAIR].active
+
+
+# --- what is sealed ---
+
+
+def sealed_office(url: str) -> tuple[Office, str]:
+    """An office with a contract and an ad hoc talk with a reason; the session of the contract."""
+    office = Office(url)
+    office.tick()
+    held = office.hold()
+    office.worker.acts.record(held.id, contract(office.clock(), "Hyacinth"))
+    office.worker.acts.talk(held.pair, Trigger.LEAVING, "Marigold")
+    return office, held.id
+
+
+def everything(store: Store) -> str:
+    """Every value of every row, as text."""
+    with store.database.read() as connection:
+        return "\n".join(
+            str(list(line)) for t in tables.metadata.tables for line in connection.execute(text(f'SELECT * FROM "{t}"'))
+        )
+
+
+def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> None:
+    office, session = sealed_office(database_url)
+    stored = everything(office.store)
+    assert "Hyacinth" not in stored and "Marigold" not in stored and "leaving" not in stored
+    (kept,) = office.store.content.revisions(session)
+    assert kept.contract == contract(kept.recorded_at, "Hyacinth")
+    adhoc = next(s for s in office.store.register.sessions() if s.adhoc)
+    assert office.store.content.trigger(adhoc.id) == (Trigger.LEAVING, "Marigold")
+    office.close()
+
+
+def test_keys_change_without_a_stop(database_url: str) -> None:
+    office, session = sealed_office(database_url)
+    new = new_key()
+    both, only_new, only_old = (new_store(database_url, keys) for keys in (f"{new},{KEY}", new, KEY))
+    assert both.content.revisions(session)
+    with pytest.raises(WrongKey):
+        only_new.content.revisions(session)
+    assert both.content.renew() == 1 + len(both.register.commitments()) + 2  # why, and how soon, a talk was asked for
+    assert only_new.content.revisions(session) == both.content.revisions(session)
+    commitments = [c.id for c in only_new.register.commitments()]
+    assert all(isinstance(p, Promise) for p in only_new.content.promises(commitments).values())
+    with pytest.raises(WrongKey):
+        only_old.content.revisions(session)
+    for one in (both, only_new, only_old):
+        one.close()
+    office.close()
+
+
+def test_a_wrong_key_says_so_and_shows_nothing(database_url: str) -> None:
+    office, session = sealed_office(database_url)
+    stranger = new_store(database_url, new_key())
+    with pytest.raises(WrongKey) as caught:
+        stranger.content.revisions(session)
+    assert "key" in str(caught.value) and "Hyacinth" not in str(caught.value)
+    with pytest.raises(WrongKey):
+        stranger.content.renew()
+    assert office.store.content.revisions(session)
+    stranger.close()
+    office.close()
+
+
+# --- the rest ---
+
+
+def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "no.db").write_text("this is not a database, however long one looks at it" * 99)
+    for url in (
+        f"sqlite:///{tmp_path / 'folder'}",
+        f"sqlite:///{tmp_path / 'no.db'}",
+        "postgresql://longarc:Hyacinth@127.0.0.1:1/longarc",
+        "postgresql://127.0.0.1:1/longarc?password=Hyacinth",
+        "postgresql://127.0.0.1:1/longarc?nonsense=Hyacinth",
+    ):
+        store = new_store(url)
+        with pytest.raises(DatabaseUnreachable, match=r"^The database \S+ can't be reached: [^\n]+[^.]\.$") as caught:
+            store.next_due()
+        assert "Hyacinth" not in str(caught.value)
+        store.close()
+
+
+def test_an_error_of_the_database_shows_no_value(store: Store) -> None:
+    """R-23: errors are logged."""
+    with pytest.raises(SQLAlchemyError) as raised, store.database.write() as connection:
+        connection.execute(select(tables.person.c.email).where(text("nonsense = :it")), {"it": "sentinel"})
+    assert "nonsense" in str(raised.value) and "sentinel" not in str(raised.value)
+
+
+def test_instants_come_back_as_they_were_to_the_second_and_in_utc(store: Store) -> None:
+    odd = START.replace(hour=23, minute=59, second=59)
+    commit(store, message("mail", start=odd, due_at=odd))
+    assert row(store, "mail").start == odd
+    assert store.next_due().message == odd
+
+
+def test_why_there_is_no_time_is_kept_as_it_was_found() -> None:
+    """Reasons go into a text column and come back as the same values; words of an older version stay words."""
+    why = (
+        Reason("moving", {"what": "busy", "name": "Zoë", "other": "", "start": START, "end": START, "count": 2}),
+        Reason("after_target", {"day": date(2026, 10, 6), "target": date(2026, 10, 5), "count": 1}),
+        Reason("no_change"),
+    )
+    assert rows.why(rows.why_text(why)) == why
+    assert rows.why("Dana is never there.") == (Reason("verbatim", {"words": "Dana is never there."}),)

@@ -1,0 +1,117 @@
+"""An eye of its own on a run: reads a ledger and the people, and says where a promise was not kept.
+
+Nothing that plans, places, writes or sends is imported: only the nouns and the arithmetic of working time. So a slip
+in the rules can't hide behind the same slip here. A violation names its rule: `T-n` a rule of time, `R-n` a row of the
+practice, `D-5` an effect done twice or no longer true when done, `D-8` a ledger that can't be read in order.
+
+    python -m tests.support.audit.auditor ledger.jsonl people.csv --from 2026-09-07 --days 365
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.support.audit.known import Line, Violation, instant
+from tests.support.audit.observer import Auditor
+from tests.support.audit.rules import CONTRACT
+from worker.domain.model import Address, Pair, Person
+
+__all__ = ["Violation", "audit", "main", "report", "summary"]
+
+
+def audit(
+    lines: Iterable[Line],
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    *,
+    start: datetime,
+    end: datetime,
+) -> list[Violation]:
+    """Every violation in a ledger that tells of the time from `start`, the first sweep, to `end`; in order of time.
+
+    What was promised for a moment after `end` is not asked for.
+    """
+    auditor = Auditor(persons, pairs, start)
+    for line in lines:
+        auditor.read(line)
+    return auditor.close(end)
+
+
+def summary(lines: Iterable[Line]) -> dict[str, Any]:
+    """What a ledger tells, counted. A contract is in time within 48 hours of its session's end."""
+    told: Counter[str] = Counter()
+    deferred: Counter[str] = Counter()
+    mails: Counter[str] = Counter()
+    acts: Counter[str] = Counter()
+    for line in lines:
+        what = line["what"]
+        if what == "session":
+            told[line["state"]] += 1
+            deferred.update([line.get("cause", "")] if line["state"] == "deferred" else [])
+            told["contracted in time"] += line["state"] == "contracted" and _in_time(line)
+        elif what in ("mail", "human"):
+            (mails if what == "mail" else acts)[line["message" if what == "mail" else "act"]] += 1
+        else:
+            told[what] += 1
+    counted = {"deferred by cause": deferred, "mails": mails, "human acts": acts}
+    return {**dict(sorted(told.items())), **{name: dict(sorted(each.items())) for name, each in counted.items()}}
+
+
+def _in_time(line: Line) -> bool:
+    return "end" in line and instant(line["at"]) - instant(line["end"]) <= CONTRACT
+
+
+# --- as a command ---
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    with path.open(encoding="utf-8") as file:
+        for text in file:
+            if text.strip():
+                yield json.loads(text)
+
+
+def report(found: Sequence[Violation], examples: int = 3) -> str:
+    """Violations by rule: how many, and the first of each."""
+    by_rule: dict[str, list[Violation]] = defaultdict(list)
+    for one in found:
+        by_rule[one.rule].append(one)
+    text = [f"{len(found)} violations"]
+    for rule, some in sorted(by_rule.items()):
+        text.append(f"{rule}: {len(some)}")
+        text += [f"    {one.at:%Y-%m-%d %H:%M} {one.pair}: {one.what}" for one in some[:examples]]
+    return "\n".join(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Audit a ledger file; 1 when something is found."""
+    from worker.providers.base import CALENDARS, MAILERS
+    from worker.settings import people_file
+
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.support.audit.auditor", description="Check a ledger against the promises."
+    )
+    parser.add_argument("ledger", type=Path)
+    parser.add_argument("people", type=Path)
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="the first day")
+    parser.add_argument("--days", type=int, required=True)
+    parser.add_argument("--examples", type=int, default=3, help="how many violations of each rule are shown")
+    options = parser.parse_args(arguments)
+    start = datetime.combine(options.first, time(), UTC)
+    end = start + timedelta(days=options.days)
+    first = next(read_lines(options.ledger), None)
+    start = max(start, instant(first["at"])) if first else start
+    known = people_file.load(options.people, today=options.first, calendars=tuple(CALENDARS), mailers=tuple(MAILERS))
+    found = audit(read_lines(options.ledger), known.persons, known.pairs, start=start, end=end)
+    sys.stdout.write(json.dumps(summary(read_lines(options.ledger)), indent=2) + "\n")
+    sys.stdout.write(report(found, options.examples) + "\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

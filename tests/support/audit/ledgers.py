@@ -1,0 +1,189 @@
+"""Ledgers to try the auditor on: a good quarter, written by hand, and ways to break one thing in it."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from tests.support.audit.auditor import Violation, audit
+from worker.domain.model import Pair, Person
+from worker.domain.time.worktime import parse_hours
+
+Line = dict[str, Any]
+Break = Callable[[list[Line]], list[Line]]
+
+M, R, R2 = "maya@example.com", "robin@example.com", "sasha@example.com"
+PAIR, OTHER = f"{M}>{R}", f"{M}>{R2}"
+OFFICE = parse_hours("Mon-Fri 09:00-17:00")
+PERSONS = {
+    M: Person(email=M, name="Maya", zone="Europe/London", country="GB-ENG", hours=OFFICE),
+    R: Person(email=R, name="Robin", zone="Europe/Berlin", country="DE-BE", hours=OFFICE),
+    R2: Person(email=R2, name="Sasha", zone="Europe/London", country="GB-ENG", hours=OFFICE),
+}
+START, END = datetime(2026, 9, 7, 5, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC)
+ONE = Pair(manager=M, report=R, first_seen=date(2026, 9, 7), start=date(2026, 6, 15))
+TWO = Pair(manager=M, report=R2, first_seen=date(2026, 9, 7))
+
+
+# --- writing a ledger ---
+
+
+def stamp(text: str) -> str:
+    """`09-07 05:00`, in 2026 unless a year stands before it, as the ledger writes it."""
+    return datetime.fromisoformat(text if text[:2] == "20" else f"2026-{text}").strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def line(at: str, what: str, session: str = "", start: str = "", minutes: int = 75, **fields: Any) -> Line:
+    made: Line = {"at": stamp(at), "what": what, "pair": PAIR, **({"session": session} if session else {})}
+    if start:
+        end = datetime.fromisoformat(stamp(start)) + timedelta(minutes=minutes)
+        made |= {"start": stamp(start), "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+    return made | fields
+
+
+def session(at: str, name: str, state: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
+    told = {"state": state, "kind": "review" if name[0] == "r" else "career", "topic": "all", "count": 0}
+    return line(at, "session", name, start, minutes, **told | fields)
+
+
+def event(at: str, what: str, key: str, start: str, minutes: int = 75, **fields: Any) -> Line:
+    told = {"kind": "career", "calendar": M, "attendees": [R], "key": key}
+    return line(at, f"event.{what}", key.partition(".")[0], start, minutes, **told | fields)
+
+
+def mail(at: str, message: str, to: str, name: str = "", start: str = "", **fields: Any) -> Line:
+    told = {"message": message, "to": to, "from": "longarc@example.com", "message_id": f"{message}-{at}-{to}"}
+    return line(at, "mail", name, start, **told | fields)
+
+
+def human(at: str, act: str, name: str, start: str = "", minutes: int = 75, **fields: Any) -> Line:
+    return line(at, "human", name, start, minutes, act=act, **fields)
+
+
+def given(at: str, name: str, start: str, minutes: int = 75, **fields: Any) -> list[Line]:
+    """A session that gets its first time, and its event."""
+    kind = {"kind": fields["kind"]} if "kind" in fields else {}
+    booked = session(at, name, "booked", start, minutes, key=f"{name}.1", reason="It is near the target.", **fields)
+    return [booked, event(at, "create", f"{name}.1", start, minutes, **kind)]
+
+
+def quarter() -> list[Line]:
+    """A declined first session, held on its second time and closed with a contract; a second one without."""
+    first, second, third = "09-17 09:00", "12-16 10:00", "2027-03-16 10:00"
+    block = {"kind": "commitment", "attendees": [], "due": "2026-10-01"}
+    return [
+        *given("09-07 05:00", "c1", "09-15 09:00"),
+        mail("09-07 05:00", "introduction", M),
+        mail("09-07 05:00", "introduction", R),
+        human("09-08 08:00", "decline", "c1", "09-15 09:00", calendar=R),
+        session("09-08 08:00", "c1", "deferred", count=1, cause="declined", who=R),
+        session("09-08 08:00", "c1", "booked", first, count=1, key="c1.1", reason="It is soon."),
+        event("09-08 08:00", "update", "c1.1", first),
+        mail("09-08 08:00", "deferral_notice", M, "c1", first, number=1),
+        mail("09-14 07:00", "reflection_prompt", R, "c1", first),
+        mail("09-16 08:00", "brief", M, "c1", first),
+        session("09-17 10:15", "c1", "held", first, count=1),
+        *given("09-17 10:15", "c2", "12-15 10:00"),
+        mail("09-17 10:15", "contract_request", M, "c1", first),
+        mail("09-18 08:00", "contract_reminder", M, "c1", first, number=1),
+        human("09-18 14:00", "record_contract", "c1", first),
+        session("09-18 14:00", "c1", "contracted", first, count=1),
+        mail("09-18 14:00", "contract_summary", M, "c1", first),
+        mail("09-18 14:00", "contract_summary", R, "c1", first),
+        event("09-18 14:00", "create", "p1.1", "09-30 10:00", 30, **block),
+        *given("09-18 14:00", "r1", "10-19 09:00", 25, kind="review"),
+        mail("10-01 08:00", "commitment_due", M, due="2026-10-01"),
+        human("10-01 09:00", "complete", "p1", due="2026-10-01"),
+        event("10-01 09:00", "cancel", "p1.1", "09-30 10:00", 30, **block),
+        mail("10-19 07:00", "review_note", M, "r1", "10-19 09:00"),
+        session("10-19 09:25", "r1", "held", "10-19 09:00", 25),
+        human("12-01 11:00", "move", "c2", second, calendar=M),
+        session("12-01 11:00", "c2", "booked", second, cause="moved", reason="Moved by hand; respected."),
+        mail("12-11 08:00", "reflection_prompt", R, "c2", second),
+        mail("12-15 09:00", "brief", M, "c2", second),
+        session("12-16 11:15", "c2", "held", second),
+        *given("12-16 11:15", "c3", third),
+        mail("12-16 11:15", "contract_request", M, "c2", second),
+        mail("12-17 10:00", "contract_reminder", M, "c2", second, number=1),
+        mail("12-18 09:00", "contract_reminder", M, "c2", second, number=2),
+        mail("12-21 10:00", "contract_reminder", M, "c2", second, number=3),
+        mail("12-22 10:00", "contract_reminder", M, "c2", second, number=4),
+        mail("12-23 10:00", "contract_reminder", M, "c2", second, number=5),
+        session("12-24 10:00", "c2", "unfinished", second),
+    ]
+
+
+# --- breaking it ---
+
+
+def fits(one: Line, match: Line) -> bool:
+    return all(one.get(name) == (stamp(value) if name == "at" else value) for name, value in match.items())
+
+
+def drop(**match: Any) -> Break:
+    """The same without the lines that match; there has to be one."""
+
+    def broken(lines: list[Line]) -> list[Line]:
+        assert any(fits(one, match) for one in lines)
+        return [one for one in lines if not fits(one, match)]
+
+    return broken
+
+
+def edit(match: Line, **fields: Any) -> Break:
+    """The same with fields of the lines that match changed, in order of time."""
+
+    def broken(lines: list[Line]) -> list[Line]:
+        assert any(fits(one, match) for one in lines)
+        changed = [{**one, **fields} if fits(one, match) else one for one in lines]
+        return sorted(changed, key=lambda one: str(one["at"]))
+
+    return broken
+
+
+def add(*more: Line) -> Break:
+    """The same with lines added, each behind those of its moment."""
+    return lambda lines: sorted([*lines, *more], key=lambda one: str(one["at"]))
+
+
+def both(*breaks: Break) -> Break:
+    def broken(lines: list[Line]) -> list[Line]:
+        for one in breaks:
+            lines = one(lines)
+        return lines
+
+    return broken
+
+
+def until(at: str) -> Break:
+    """The same up to that moment."""
+    return lambda lines: [one for one in lines if one["at"] <= stamp(at)]
+
+
+def found(lines: list[Line], *pairs: Pair, end: datetime = END) -> list[Violation]:
+    known = {pair.id: pair for pair in pairs or (ONE,)}
+    return audit(lines, PERSONS, known, start=START, end=end)
+
+
+def retimed(at: str, was: str, start: str, minutes: int = 75) -> Break:
+    """The ledger up to a moment, the time given at that moment being another one."""
+    span = {"start": stamp(start), "end": line(at, "", "", start, minutes)["end"]}
+    same = {"at": stamp(at), "start": stamp(was)}
+    return lambda lines: [
+        {**one, **span}
+        if one["what"] != "human" and all(one.get(name) == value for name, value in same.items())
+        else one
+        for one in until(at)(lines)
+    ]
+
+
+def by_hand(minutes: int) -> Break:
+    """The second session as long as a human left it, wherever it is told."""
+    end = line("12-01 11:00", "", "", "12-16 10:00", minutes)["end"]
+    same = stamp("12-16 10:00")
+    return lambda lines: [{**x, "end": end} if x.get("start") == same else x for x in until("12-01 11:00")(lines)]
+
+
+def end_of(lines: list[Line]) -> datetime:
+    """The whole time, or half an hour after the last line of a ledger that was cut."""
+    last = str(lines[-1]["at"]) if lines else stamp("12-31 00:00")
+    return END if last >= stamp("12-20 00:00") else datetime.fromisoformat(last) + timedelta(minutes=30)

@@ -1,0 +1,345 @@
+"""The rules an audit holds a run to, one by one, without a state of their own.
+
+Each takes what is known at that moment and yields what is wrong, with the name of the rule. They are written from the
+rules of time alone; `tests.support.audit.auditor` reads the ledger and asks them.
+"""
+
+import calendar
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from tests.support.audit.known import Block, Line, Talk, instant
+from worker.domain.model import Cause, Every, Format, Pair, Person, Policy, Span
+from worker.domain.time.worktime import (
+    add_working_days,
+    holiday,
+    is_working_day,
+    last_working_moment,
+    shared_working_day,
+    today,
+    wall,
+    working_spans,
+)
+
+#: The rule, and what is wrong.
+Fault = tuple[str, str]
+People = tuple[Person, Person]  #: manager and report
+
+#: What is to happen "at once" happens within this.
+TICK = timedelta(minutes=5)
+DAY = timedelta(days=1)
+GAP = timedelta(minutes=15)
+CONTRACT = timedelta(hours=48)
+LAST_HOURS = timedelta(hours=4)
+MOVED_FAR = timedelta(days=14)
+#: A note at 08:00 is for the 1:1 of that day: another day is another note.
+ANOTHER_DAY = timedelta(hours=12)
+
+LENGTHS = {"career": (60, 90), "review": (20, 30), "checkin": (10, 15)}
+OWED = ("owed", "deferred")
+#: Mails ahead of a session: rule, for whom, working days before, minute of the day.
+AHEAD = {
+    "reflection_prompt": ("T-5", "report", 3, 540),
+    "brief": ("T-6", "manager", 1, 540),
+    "review_note": ("T-9", "manager", 0, 480),
+}
+#: Mails about a session, with the rule each breaks when it isn't true.
+ABOUT = {
+    **{name: rule for name, (rule, *_) in AHEAD.items()},
+    "contract_request": "T-7",
+    "contract_reminder": "T-7",
+    "contract_summary": "R-15",
+    "deferral_notice": "T-12",
+    "booked_over_warning": "T-10",
+    "unplaceable": "T-4",
+    "short_session": "R-1",
+}
+#: Those of them that tell of a time to come.
+OF_A_TIME = {*AHEAD, "deferral_notice", "booked_over_warning", "short_session"}
+#: What only the manager is to read.
+FOR_MANAGER = {*ABOUT} - {"reflection_prompt", "contract_summary", "unplaceable", "booked_over_warning"}
+#: What a human must have done before a session may be deferred for it.
+ACTS = {"declined": "decline", "deleted": "delete", "not_held": "no_show", "moved_out": "move"}
+#: What never moves a session inside its last four hours.
+BY_ITSELF = ("booked_over", "out_of_office", "holiday")
+
+
+# --- a time that we gave ---
+
+
+def length(talk: Talk, span: Span) -> Iterator[Fault]:
+    """T-1, R-7; a wished length is never exceeded."""
+    least, most = LENGTHS[talk.kind]
+    if talk.kind == "career":
+        most = max(min(most, talk.pair.minutes), least)
+    if not least <= span.minutes <= most:
+        yield "T-1", f"{talk.id} was given {span.minutes} minutes; {least} to {most} are allowed"
+
+
+def hours(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
+    """T-2: on the quarter hour, in both people's working hours, on a working day of both."""
+    if span.start.minute % 15 or span.start.second or span.start.microsecond:
+        yield "T-2", f"{talk.id} starts off the quarter hour, at {span.start}"
+    for person in people:
+        name = holiday(person.country, today(person.zone, span.start))
+        if not works(person, span):
+            yield "T-2", f"{talk.id}, {span.start}, lies outside {person.email}'s working hours {name or ''}".rstrip()
+
+
+def works(person: Person, span: Span) -> bool:
+    """Whether the person works all the time of a span."""
+    worked = sum((spell.end - spell.start for spell in working_spans(person, span)), timedelta())
+    return worked == span.end - span.start
+
+
+def neighbours(talk: Talk, span: Span, others: Iterable[Talk], blocks: Iterable[Block]) -> Iterator[Fault]:
+    """T-2: over nothing of ours, and a quarter of an hour from it; blocks need only not be overlapped.
+
+    The buffer of an ad hoc session may yield (T-14), and only its manager may know whether it had to.
+    """
+    gap = timedelta() if talk.adhoc else GAP
+    wide = Span(span.start - gap, span.end + gap)
+    for other in others:
+        if other is talk or not other.booked or other.inside or other.start is None or other.end is None:
+            continue
+        if other.start < wide.end and wide.start < other.end:
+            yield "T-2", f"{talk.id}, {span.start}, overlaps or touches {other.id}, {other.start}, of {other.pair.id}"
+    for block in blocks:
+        if not block.all_day and block.span.overlaps(span):
+            yield "T-2", f"{talk.id}, {span.start}, overlaps the commitment {block.id}"
+
+
+def one_a_day(talk: Talk, span: Span, manager: Person, others: Iterable[Talk]) -> Iterator[Fault]:
+    """T-2: at most one career session a day per manager; one held that day counts."""
+    day = today(manager.zone, span.start)
+    for other in others:
+        if other is talk or other.kind != "career" or other.start is None or abs(other.start - span.start) > 2 * DAY:
+            continue
+        if other.pair.manager == manager.email and today(manager.zone, other.start) == day:
+            yield "T-2", f"{talk.id} is the manager's second career session on {day}, after {other.id}"
+
+
+def after_deferral(talk: Talk, span: Span, people: People, now: datetime) -> Iterator[Fault]:
+    """T-10: between two and twenty working days from now; an ad hoc one (T-14) may be sooner."""
+    zone = people[0].zone
+    day = today(zone, now)
+    first, last = shared_working_day(people, day, 2), shared_working_day(people, day, 20)
+    if not (talk.adhoc or first <= today(zone, span.start)) or today(zone, span.start) > last:
+        yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
+
+
+def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
+    """T-10, T-11: for a cause there is, not in the last hours, not for a move that is respected."""
+    left = (talk.start or now) - now
+    if cause not in list(Cause):
+        yield "T-10", f"{talk.id} was deferred for no known cause: {cause or 'none'}"
+    if cause in BY_ITSELF and left <= LAST_HOURS:
+        yield "T-10", f"{talk.id} was deferred ({cause}) inside its last four hours"
+    if cause == "booked_over" and left >= CONTRACT:
+        warned = [one.at for one in talk.mails["booked_over_warning"] if talk.since and one.at >= talk.since]
+        if not warned or now - warned[0] < DAY - TICK:
+            yield "T-10", f"{talk.id} was booked over, and did not wait a day after a warning"
+    wish = talk.wish if cause == "moved_out" else None
+    enough = wish is not None and (talk.kind != "career" or wish.minutes >= 45)
+    if wish and enough and talk.start and wish.start <= talk.start:  # not later, so not past its window
+        yield "R-9", f"{talk.id} was moved by hand within the rules, and deferred for it"
+
+
+def soon(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
+    """T-14: within five working days of the asking; a later day only once a person knows that this can't be."""
+    if talk.once_told:
+        return
+    zone = people[0].zone
+    last = shared_working_day(people, today(zone, talk.asked), 5)
+    if talk.kind == "career" and today(zone, span.start) > last:
+        yield "T-14", f"{talk.id}, asked for at {talk.asked}, got {span.start}; {last} is the last day"
+
+
+def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
+    """T-3: two weeks before to three weeks after the day that the rhythm gives; what is overdue, within three weeks.
+
+    Only where nothing else is open: a series, a deferred or a second owed session move the day by rules of their own.
+    """
+    pair, zone = talk.pair, people[0].zone
+    others = [other for other in careers if other is not talk and not other.adhoc]
+    if pair.format is Format.SERIES or any(o.state in OWED or (o.booked and o.count) for o in others):
+        return
+    ends = [o.held for o in careers if o.held] + [o.end for o in others if o.booked and o.end and o.end < span.start]
+    anchor = max((today(zone, end) for end in ends), default=pair.start)
+    if anchor is None:
+        return
+    day, days = today(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
+    overdue = today(zone, now) + timedelta(days=21)
+    if not any(d - timedelta(days=14) <= day <= max(d + timedelta(days=21), overdue) for d in days):
+        yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
+
+
+def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
+    """T-13: five to ten working days after the part before, while neither was deferred; three weeks from now when
+    those days are over, or as good as over, for people who have to see it coming."""
+    before = {"direction": "now", "gap": "direction"}[talk.topic]
+    part = next((one for one in reversed(careers) if one.topic == before), None)
+    if part is None or part.end is None or part.count:
+        return
+    zone = people[0].zone
+    day = today(zone, part.end)
+    first, last = shared_working_day(people, day, 5), shared_working_day(people, day, 10)
+    if last <= shared_working_day(people, today(zone, now), 2):
+        last = today(zone, now + 21 * DAY)
+    if not first <= today(zone, span.start) <= last:
+        yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
+
+
+def rhythms(pair: Pair, anchor: date) -> list[Every]:
+    """R-5: the tighter one until the date; where the two meet, either."""
+    tight = Policy().transition_every
+    if pair.transition_until is None or anchor >= pair.transition_until:
+        return [pair.every]
+    return [tight] if plus(anchor, tight) <= pair.transition_until else [tight, pair.every]
+
+
+def plus(day: date, every: Every) -> date:
+    """So many weeks or months on; a month too short gives its last day."""
+    if every.weeks:
+        return day + timedelta(weeks=every.weeks)
+    year, month = divmod(day.year * 12 + day.month - 1 + every.months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def commitment(
+    block: Block, manager: Person, now: datetime, others: Iterable[Talk], mine: Iterable[Block]
+) -> Iterator[Fault]:
+    """T-8: half an hour of working time, free, the working day before it is due or on it; else a note for the day."""
+    day = today(manager.zone, block.span.start)
+    if block.due:
+        allowed = {max(block.due, today(manager.zone, now))}
+        allowed |= set() if block.all_day else {add_working_days(manager, block.due, -1)}
+        if day not in allowed:
+            yield "T-8", f"{block.id}, due {block.due}, was put on {day}"
+    if block.all_day:
+        return
+    if block.span.minutes != 30 or not works(manager, block.span):
+        yield "T-8", f"{block.id} is not half an hour of working time: {block.span.start} to {block.span.end}"
+    spans = [(o.id, o.span) for o in others if o.booked and not o.inside and o.span]
+    spans += [(o.id, o.span) for o in mine if o.id != block.id and not o.all_day]
+    for other, span in spans:
+        if span.overlaps(block.span):
+            yield "T-8", f"{block.id}, {block.span.start}, overlaps {other}"
+
+
+# --- mails ---
+
+
+def audience(name: str, to: str, pair: Pair) -> Iterator[Fault]:
+    """R-23: each of the two sees only what is theirs."""
+    allowed = {pair.manager} if name in FOR_MANAGER else {pair.manager, pair.report}
+    allowed = {pair.report} if name == "reflection_prompt" else allowed
+    if name != "operator_alert" and to not in allowed:
+        yield "R-23", f"{name} went to {to or 'nobody'}"
+
+
+def ahead_at(name: str, people: People, start: datetime) -> datetime:
+    """T-5, T-6, T-9: the instant at which a mail ahead of a session is due."""
+    _, who, days, minute = AHEAD[name]
+    return _ahead_at(people[who == "report"], start, days, minute)
+
+
+@lru_cache(maxsize=4096)
+def _ahead_at(person: Person, start: datetime, days: int, minute: int) -> datetime:
+    same = wall(person.zone, today(person.zone, start), minute)
+    if days == 0 and start - same >= 2 * GAP:
+        return same
+    return wall(person.zone, add_working_days(person, today(person.zone, start), -max(days, 1)), minute)
+
+
+def ahead(name: str, talk: Talk, people: People, now: datetime) -> Iterator[Fault]:
+    """T-5, T-6, T-9: at its instant, or at once when the time was given later; once, unless moved far."""
+    rule, start, since = AHEAD[name][0], talk.start, talk.since
+    if start is None or since is None:
+        return
+    due = ahead_at(name, people, start)
+    if not due <= now <= max(due, since) + TICK:
+        yield rule, f"{name} for {talk.id} went out at {now}; {max(due, since)} was right"
+    if name == "reflection_prompt" and start - now < LAST_HOURS:
+        yield rule, f"{name} for {talk.id} went out with less than four hours left"
+    if told_of(name, talk, start):
+        yield rule, f"{name} for {talk.id} went out once more, though it did not move far"
+
+
+def told_of(name: str, talk: Talk, start: datetime) -> bool:
+    """Whether a mail that went out for this session is good for a session at this time."""
+    far = ANOTHER_DAY if name == "review_note" else MOVED_FAR
+    return any(sent.start and abs(start - sent.start) <= far for sent in talk.mails[name])
+
+
+def untrue(name: str, talk: Talk, line: Line, now: datetime) -> str:
+    """What is not true in a mail that was sent; empty when all is."""
+    if name in OF_A_TIME:
+        if not talk.booked or talk.start is None or talk.start <= now:
+            return f"{talk.id} is not booked for a time to come; it is {talk.state}"
+        if "start" in line and instant(line["start"]) != talk.start:
+            return f"{talk.id} is booked for {talk.start}, not for {line['start']}"
+    if name == "deferral_notice" and line.get("number", talk.count) != talk.count:
+        return f"{talk.id} was deferred {talk.count} times, not {line['number']}"
+    if name in ("contract_request", "contract_reminder") and talk.state != "held":
+        return f"{talk.id} is {talk.state}"
+    if name == "contract_summary" and talk.recorded is None:
+        return f"no contract was recorded for {talk.id}"
+    if name == "unplaceable" and not (talk.why_told and talk.state in OWED):
+        return f"{talk.id} is {talk.state}, and not unplaceable"
+    return ""
+
+
+def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
+    """T-7: two in working hours, the last two hours before the deadline; after it one a working day for three days."""
+    if talk.held is None:
+        return
+    deadline = talk.held + CONTRACT
+    sent = [one.at for one in talk.mails["contract_reminder"]]
+    after = [today(manager.zone, at) for at in sent if at > deadline]
+    if now <= deadline:
+        if last_working_moment(manager, now, now) is None:
+            yield "T-7", f"the reminder for {talk.id} went out at {now}, outside the manager's working hours"
+        if now > deadline - timedelta(hours=2):
+            yield "T-7", f"the reminder for {talk.id} went out less than two hours before the deadline"
+        if len(sent) >= 2:
+            yield "T-7", f"a third reminder for {talk.id} went out before the deadline"
+        return
+    day = today(manager.zone, now)
+    if not is_working_day(manager, day) or day in after or len(after) >= 3:
+        yield (
+            "T-7",
+            f"mail {len(after) + 1} past the deadline of {talk.id} went out on {day}; one a working day, three days",
+        )
+
+
+def unasked(talk: Talk) -> Iterator[Fault]:
+    """T-7: the contract is asked for at the session's end."""
+    if not talk.mails["contract_request"]:
+        yield "T-7", f"nobody was asked for the contract of {talk.id}, which ended at {talk.held}"
+
+
+def unreminded(talk: Talk, manager: Person) -> Iterator[Fault]:
+    """T-7: the two reminders, when they had a place."""
+    sent = len(talk.mails["contract_reminder"])
+    if talk.held and sent < reminders_due(manager, talk.held):
+        yield "T-7", f"the contract of {talk.id} passed its deadline with {sent} reminders instead of two"
+
+
+def open_ended(talk: Talk) -> Iterator[Fault]:
+    """R-17: long after its deadline it has to be visible as unfinished."""
+    yield "R-17", f"{talk.id} has no contract long after its deadline, and isn't unfinished"
+
+
+def unfinished(talk: Talk, now: datetime) -> Iterator[Fault]:
+    """T-7, R-17: after the deadline and three late mails, never before."""
+    late = [one for one in talk.mails["contract_reminder"] if talk.held and one.at > talk.held + CONTRACT]
+    if talk.held and (now <= talk.held + CONTRACT or len(late) != 3):
+        yield "T-7", f"{talk.id} became unfinished after {len(late)} mails past the deadline"
+
+
+def reminders_due(manager: Person, held: datetime) -> int:
+    """T-7: two, if an hour after the end there are two hours of working time to come; else none is asked for."""
+    window = Span(held + timedelta(hours=1), held + CONTRACT - timedelta(hours=2))
+    return 2 * (sum(spell.minutes for spell in working_spans(manager, window)) >= 120)

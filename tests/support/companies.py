@@ -1,0 +1,285 @@
+"""Small companies to try things on: people, pairs, and the whole program around them on services in memory.
+
+Everything starts on a Monday morning, at `START`, well clear of public holidays.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import Select, select
+
+from worker.app import Worker, build
+from worker.clock import Clock, SteppedClock
+from worker.domain.model import (
+    Address,
+    Answer,
+    Contract,
+    Event,
+    Kind,
+    Message,
+    Pair,
+    Person,
+    Placed,
+    Promise,
+    ReviewPoint,
+    Session,
+    Span,
+    State,
+)
+from worker.domain.time.worktime import parse_hours
+from worker.errors import ProviderError
+from worker.providers.memory import MemoryCalendar, MemoryMailer
+from worker.seal import Seal
+from worker.settings.load import Settings
+from worker.store import rows, tables
+from worker.store.store import Store
+
+START = datetime(2026, 9, 7, 6, tzinfo=UTC)
+#: A key for tests. It guards nothing.
+KEY = "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="
+OPERATOR = "ops@corp.example"
+SERVICE = "memory"
+HOURS = parse_hours("Mon-Fri 09:00-17:00")
+DANA, SAM, KIM = "dana@corp.example", "sam@corp.example", "kim@corp.example"
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+MINUTE = timedelta(minutes=1)
+
+
+# --- who there is ---
+
+
+def person(email: Address, zone: str = "Europe/Berlin", country: str = "DE", **fields: Any) -> Person:
+    """Somebody, named after the address, whose calendar and mail are in memory."""
+    name = email.partition("@")[0].title()
+    made = Person(email=email, name=name, zone=zone, country=country, hours=HOURS, calendar=SERVICE, mail=SERVICE)
+    return replace(made, **fields)
+
+
+def people(*emails: Address) -> dict[Address, Person]:
+    return {email: person(email) for email in emails}
+
+
+def pair(manager: Address = DANA, report: Address = SAM, **fields: Any) -> Pair:
+    return replace(Pair(manager=manager, report=report, first_seen=START.date()), **fields)
+
+
+def pairs(*listed: Pair) -> dict[str, Pair]:
+    return {one.id: one for one in listed}
+
+
+def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[str, Pair]]:
+    """So many pairs, each manager with up to `reports` of them."""
+    persons: dict[Address, Person] = {}
+    made: dict[str, Pair] = {}
+    for number in range(count):
+        manager, report = f"m{number // reports}@corp.example", f"r{number}@corp.example"
+        persons.update(people(manager, report))
+        made[f"{manager}>{report}"] = pair(manager, report)
+    return persons, made
+
+
+def settings(url: str = "sqlite://", key: str = KEY, **fields: Any) -> Settings:
+    """Settings as a file would give them, sections as mappings; calendars are looked at once a day."""
+    given: dict[str, Any] = {
+        "database": url,
+        "operator": OPERATOR,
+        "mail": {"from": "longarc@corp.example", "operator_by": SERVICE},
+        "sync": {"every": "1 day", "full_every": "1 day"},
+        "keys": tuple(SecretStr(one) for one in key.split(",")),
+    }
+    return Settings.model_validate({**given, **fields})
+
+
+def new_store(url: str, key: str = KEY) -> Store:
+    return Store(url, Seal(key.split(",")))
+
+
+def span(start: datetime, minutes: int = 60) -> Span:
+    return Span(start, start + minutes * MINUTE)
+
+
+def contract(now: datetime, text: str = "Introduce Sam to the platform group", days: int = 30) -> Contract:
+    """A small contract: one promise of each, a review, a question."""
+    due = (now + days * DAY).date()
+    return Contract(
+        report=(Promise(text="Draft one page on direction", due=due),),
+        manager=(Promise(text=text, due=due),),
+        reviews=(ReviewPoint(month=date(due.year, due.month, 1), text="how the introduction went"),),
+        question="What would make this the right place in three years?",
+    )
+
+
+# --- services that fail when told to ---
+
+
+class Fails:
+    """A `fail` for a service in memory: raises `error` at each of these operations, as often as it is told to."""
+
+    def __init__(self, error: Callable[[], ProviderError], *operations: str, times: int = 10**9) -> None:
+        self._error = error
+        self._operations = operations
+        self.left = times
+
+    def __call__(self, operation: str) -> None:
+        if operation in self._operations and self.left:
+            self.left -= 1
+            raise self._error()
+
+
+class Counts:
+    """A `fail` that never fails, and counts what is asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, operation: str) -> None:
+        self.seen.append(operation)
+
+
+# --- the whole program ---
+
+
+class Office:
+    """A small company, and the program working for it on a database, a clock that is moved, and services in memory."""
+
+    def __init__(
+        self,
+        url: str = "sqlite://",
+        persons: Mapping[Address, Person] | None = None,
+        listed: Mapping[str, Pair] | None = None,
+        *,
+        at: datetime = START,
+        known: Settings | None = None,
+    ) -> None:
+        self.url = url
+        self.settings = known or settings(url)
+        self.clock = SteppedClock(at)
+        self.calendar, self.mailer = MemoryCalendar(), MemoryMailer()
+        self.persons = dict(persons or people(DANA, SAM))
+        self.pairs = dict(listed or pairs(pair()))
+        self._workers: list[Worker] = []
+        self.worker = self.another("first")
+        if url == "sqlite://":
+            self.store.create()
+        self.apply()
+
+    @property
+    def store(self) -> Store:
+        return self.worker.store
+
+    def another(self, holder: str, clock: Clock | None = None) -> Worker:
+        """Another process of the program, on the same database and the same services."""
+        store = self.store if self.url == "sqlite://" and self._workers else new_store(self.url)
+        made = build(self.settings, clock or self.clock, store=store, holder=holder)
+        made.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
+        self._workers.append(made)
+        return made
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
+
+    def apply(self) -> None:
+        """Take over the people as they are now."""
+        self.store.people.apply(self.persons, self.pairs, self.clock())
+        self.store.people.note("people", f"as of {self.clock()}")
+
+    # --- time ---
+
+    def tick(self, *, hint: bool = True) -> None:
+        """What the program does at this instant, having heard (or not) of what people did."""
+        stirred = self.calendar.changed()
+        if hint and stirred:
+            self.store.calendars.hint(sorted(stirred), self.clock())
+        self.worker.tick()
+
+    def run(self, length: timedelta) -> None:
+        self.run_to(self.clock() + length)
+
+    def run_to(self, end: datetime) -> None:
+        """Let time pass, from one due instant to the next."""
+        while True:
+            self.tick()
+            coming = [at for at in self.store.next_due() if at is not None]
+            following = max(min(coming, default=end), self.clock() + timedelta(seconds=1))
+            if following > end:
+                break
+            self.clock.move_to(following)
+        self.clock.move_to(end)
+
+    # --- what is known ---
+
+    def session(self, kind: Kind = Kind.CAREER, pair_id: str = "") -> Session:
+        """The one session of that kind which is booked or owed."""
+        found = [s for s in self.store.register.sessions(pair_id) if s.kind is kind and (s.booked or s.owed)]
+        assert len(found) == 1, found
+        return found[0]
+
+    def rows(self, query: Select[Any]) -> list[Mapping[str, Any]]:
+        with self.store.database.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def messages(self, name: str = "") -> list[Message]:
+        """The rows of the outbox: the mails of that name, or the effects of that kind, or all."""
+        found = self._messages()
+        return [m for m in found if name in ("", m.name, m.what.value)]
+
+    def _messages(self) -> list[Message]:
+        with self.store.database.read() as connection:
+            query = select(tables.message).order_by(tables.message.c.id)
+            return [rows.message(row) for row in connection.execute(query).mappings()]
+
+    def placed(self, key: str) -> Placed | None:
+        """The event of that key as the database knows it."""
+        with self.store.database.read() as connection:
+            query = select(tables.event).where(tables.event.c.key == key)
+            row = connection.execute(query).mappings().first()
+        return rows.placed(row) if row else None
+
+    def history(self, what: str = "") -> list[Mapping[str, Any]]:
+        return [line for line in self.store.register.history() if what in ("", line["what"])]
+
+    # --- what stands outside ---
+
+    def mails(self, name: str = "") -> list[EmailMessage]:
+        """The mails that went out, by the beginning of their key."""
+        return [mail for key, mail in self.mailer.sent if key.startswith(name)]
+
+    def events(self, calendar: Address = DANA) -> list[Event]:
+        """Our events on somebody's calendar, by start."""
+        return ours(self.calendar, calendar, self.clock())
+
+    def event(self, session: Session) -> Event:
+        found = self.calendar.find(session.pair.partition(">")[0], session.key)
+        assert found is not None
+        return found
+
+    # --- what people do ---
+
+    def decline(self, session: Session) -> None:
+        manager, _, report = session.pair.partition(">")
+        self.calendar.answer(manager, session.key, report, Answer.DECLINED)
+
+    def hold(self, kind: Kind = Kind.CAREER) -> Session:
+        """Let time pass until the next session of that kind has ended; the session as it is then."""
+        session = self.session(kind)
+        self.run_to(session.span.end)
+        held = self.store.register.session(session.id)
+        assert held is not None and held.state is State.HELD
+        return held
+
+
+def ours(calendar: MemoryCalendar, address: Address, now: datetime) -> list[Event]:
+    """Our events on a calendar, from yesterday to a year ahead, by start."""
+    listed = calendar.changes(address, None, Span(now - DAY, now + 365 * DAY)).events
+    return sorted((event for event in listed if event.key), key=lambda event: event.span)
+
+
+def texts(mails: Iterable[EmailMessage]) -> str:
+    """All that can be read in these mails."""
+    parts = [part for mail in mails for part in mail.walk() if not part.is_multipart()]
+    return "\n".join([*(str(mail["Subject"]) for mail in mails), *(str(part.get_content()) for part in parts)])

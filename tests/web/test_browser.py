@@ -1,0 +1,219 @@
+"""The whole story in a real browser against real servers: mail, link, page, contract, summary, calendar, done."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.support.companies import DANA, KIM, OPERATOR, SAM
+from tests.support.web_company import ALEX, LEE
+from tests.support.web_servers import CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
+from worker.domain.model import Owner, Standing, State
+from worker.links import Links, Pass, Purpose
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none"),
+]
+
+
+@pytest.fixture(scope="module", name="here")
+def street_with_a_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with street(tmp_path_factory.mktemp("street")) as made:
+        yield made
+
+
+def first(who: str) -> str:
+    return who.partition("@")[0].title()
+
+
+def write(page: Page, here: Street, report: str) -> None:
+    """Fill the four parts."""
+    due = here.clock().date() + timedelta(days=20)
+    page.fill("#report-0-text", "Draft one page on direction")
+    page.fill("#report-0-due", f"{due}")
+    page.fill("#manager-0-text", f"Introduce {first(report)} to Priya soon")
+    page.fill("#manager-0-due", f"{due}")
+    page.fill("#reviews-0-text", "how the introduction went")
+    page.fill("#reviews-0-month", f"{due:%Y-%m}")
+    page.fill("#question", "What would make this the right place?")
+
+
+def send(page: Page, report: str) -> None:
+    page.get_by_role("button", name="See what both will receive").click()
+    expect(page.get_by_role("heading", name="Before it is sent")).to_be_visible()
+    expect(page.get_by_text("leaves open what will be done")).to_be_visible()
+    mail = page.frame_locator("iframe").first
+    expect(mail.get_by_text(f"Introduce {first(report)} to Priya soon")).to_be_visible()
+    page.get_by_role("button", name="Send it to both of you").click()
+    expect(page.get_by_text("Recorded. Both of you get it by mail within minutes.")).to_be_visible()
+
+
+def keep(page: Page, here: Street, report: str) -> None:
+    """What comes of it: the summary reaches both, the manager's promise stands on the calendar until it is done."""
+    here.tick()
+    for who in (DANA, report):
+        body = here.mails(who)[-1].get_body(("plain",))
+        assert body and f"Introduce {first(report)} to Priya soon" in body.get_content(), who
+    (block,) = here.blocks(report)
+    assert block.span.start > here.clock()
+    page.get_by_role("button", name="Done").first.click()
+    expect(page.get_by_text("Done. Well kept.")).to_be_visible()
+    here.tick()
+    assert here.blocks(report) == []
+    assert [one.standing for one in here.commitments(report, Owner.MANAGER)] == [Standing.DONE]
+
+
+@pytest.mark.parametrize(
+    ("report", "size", "script"),
+    [(SAM, DESKTOP, True), (KIM, PHONE, True), (ALEX, DESKTOP, False)],
+    ids=["desktop", "phone", "without script"],
+)
+def test_from_the_mail_to_the_calendar(here: Street, report: str, size: dict[str, int], script: bool) -> None:
+    link = here.link(DANA, f"You and {first(report)} have talked")
+    with here.looking(size, java_script_enabled=script) as page:
+        page.goto(link)
+        assert "/in/" not in page.url
+        write(page, here, report)
+        if script:
+            expect(page.locator("#state")).to_contain_text("Draft kept")
+            expect(page.locator('[data-asked="manager-0"]')).to_contain_text("leaves open what will be done")
+            page.get_by_role("button", name="One more").nth(1).click()
+            expect(page.locator("#manager-1-text")).to_be_focused()
+            page.keyboard.type("Ask Jordan")
+            page.get_by_role("button", name="Remove line 2").click()
+            expect(page.locator("#manager-1-text")).to_have_count(0)
+        else:
+            page.get_by_role("button", name="One more").nth(1).click()
+            expect(page.locator("#manager-1-text")).to_be_visible()
+            expect(page.locator("#manager-0-text")).to_have_value(f"Introduce {first(report)} to Priya soon")
+            page.get_by_role("button", name="Keep as draft").last.click()
+        if script:
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        send(page, report)
+        assert here.session(report).state is State.CONTRACTED
+        keep(page, here, report)
+    with here.looking(size, java_script_enabled=script) as page:
+        page.goto(here.link(report, "This goes to the two of us alone"))
+        expect(page.get_by_role("heading", name="You and Dana")).to_be_visible()
+        page.get_by_role("button", name="Done").first.click()
+        expect(page.get_by_text("Done. Well kept.")).to_be_visible()
+
+
+def press_until(page: Page, selector: str) -> None:
+    """Walk there as somebody does who has no mouse."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.locator(f"{selector}:focus").count():
+            return
+    raise AssertionError(f"{selector} is not reached by keyboard")
+
+
+def test_by_keyboard_alone(here: Street) -> None:
+    """Each control is reached, in the order of the page, and can be seen to be."""
+    with here.looking(locale="en-US") as page:
+        page.goto(here.link(DANA, "You and Lee have talked"))
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        due = here.clock().date() + timedelta(days=20)
+        for field, typed in (
+            ("#report-0-text", "Draft one page"),
+            ("#report-0-due", f"{due:%m%d%Y}"),
+            ("#manager-0-text", "Introduce Lee to Priya soon"),
+            ("#manager-0-due", f"{due:%m%d%Y}"),
+        ):
+            press_until(page, field)
+            page.keyboard.type(typed)
+        press_until(page, "button[value=preview]")
+        outline = page.locator("button[value=preview]").evaluate("node => getComputedStyle(node).outlineStyle")
+        assert outline == "solid"
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Before it is sent")).to_be_visible()
+        press_until(page, "form[action$=send] button")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Recorded.")).to_be_visible()
+    assert here.session(LEE).state is State.CONTRACTED
+
+
+def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_field(here: Street) -> None:
+    ways = ways_of(here)
+    with here.looking() as page:
+        page.goto(ways["contract"])
+        page.get_by_role("link", name="Change the contract").click()
+        page.fill("#manager-0-text", "Something only half thought")
+        expect(page.locator("#state")).to_contain_text("Draft kept")
+    with here.looking() as page:
+        page.goto(ways["contract"])
+        page.get_by_role("link", name="Change the contract").click()
+        expect(page.locator("#manager-0-text")).to_have_value("Something only half thought")
+        page.fill("#manager-0-due", "")
+        page.get_by_role("button", name="See what both will receive").click()
+        expect(page.locator("#errors")).to_be_focused()
+        page.get_by_role("link", name="Say by which day.").click()
+        expect(page.locator("#manager-0-due")).to_be_focused()
+        page.get_by_role("button", name="Throw this draft away").click()
+        expect(page.get_by_text("The draft is gone.")).to_be_visible()
+
+
+def ways_of(here: Street) -> dict[str, str]:
+    """A link to each of the pages, as mails would carry them."""
+    links = Links("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
+    sessions = here.worker.store.register.sessions(f"{DANA}>{NOAH}")
+    coming = next(one.id for one in sessions if one.booked and one.kind == "career")
+    wanted = {
+        "contract": (DANA, Purpose.CONTRACT, here.session(NOAH).id),
+        "time": (DANA, Purpose.TIME, coming),
+        "me": (NOAH, Purpose.ME, ""),
+        "team": (DANA, Purpose.TEAM, ""),
+        "status": (OPERATOR, Purpose.STATUS, ""),
+    }
+    return {
+        name: links.url(Pass(who=who, purpose=purpose, about=about, issued=here.clock()))
+        for name, (who, purpose, about) in wanted.items()
+    }
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds, all rules for WCAG A and AA and good practice."""
+    answer = Axe().run(page)
+    return [f"{one['id']}: {node['html']}" for one in answer.response["violations"] for node in one["nodes"]]
+
+
+def test_axe_finds_nothing(here: Street) -> None:
+    """Every page, light on a desktop and dark on a phone, with all opened that opens, and with its mistakes shown."""
+    ways = ways_of(here)
+    for size, colours in ((DESKTOP, "light"), (PHONE, "dark")):
+        with here.looking(size, color_scheme=colours, reduced_motion="reduce") as page:
+            for name, way in ways.items():
+                page.goto(way)
+                if name == "contract":
+                    open_all(page)
+                    assert findings(page) == [], name
+                    page.get_by_role("link", name="Change the contract").click()
+                    page.fill("#manager-0-text", "Get Sam promoted soon")
+                    page.fill("#manager-0-due", "")
+                    page.get_by_role("button", name="See what both will receive").click()
+                    open_all(page)
+                    assert findings(page) == [], "with mistakes"
+                    page.fill("#manager-0-due", "2027-01-15")
+                    page.get_by_role("button", name="See what both will receive").click()
+                if name == "time":
+                    page.fill("[name=day]", "2027-01-15")
+                    page.fill("[name=hour]", "20:00")
+                    page.get_by_role("button", name="Look it up").click()
+                open_all(page)
+                assert findings(page) == [], name
+                if name == "team":
+                    page.get_by_role("link", name="Noah", exact=True).first.click()
+                    open_all(page)
+                    assert findings(page) == [], "person"
+            page.goto("http://longarc.test/")
+            assert findings(page) == [], "front"
+            page.evaluate("document.querySelector('main').append(document.createElement('input'))")
+            assert len(findings(page)) == 1, "it does find what is there"
+
+
+def open_all(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")

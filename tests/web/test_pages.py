@@ -1,0 +1,342 @@
+"""The report's page, the manager's page, another time, the operator's page: what is there, and what it does."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
+from tests.support.web_company import ALEX, LEE, SECRETS, Room, fill, send, text
+from worker.domain.model import Format, Owner, Standing, State, Trigger
+from worker.errors import Unavailable
+from worker.links import Purpose
+from worker.store.heartbeats import Heartbeat
+from worker.web.team import person_id
+
+SAMS = f"/team/person/{person_id(f'{DANA}>{SAM}')}"
+
+
+# --- the report ---
+
+
+def test_the_reports_page_says_what_stands(room: Room) -> None:
+    page = text(room.visitor(SAM, Purpose.ME).get("/me"))
+    for told in ("You and Dana", "Draft one page on direction", SECRETS[SAM], "What would make this the right place",
+                 "career conversation", "shown to Dana and you alone"):  # fmt: skip
+        assert told in page, told
+    assert SECRETS[KIM] not in page
+
+
+def test_a_report_ends_own_commitments_and_no_others(room: Room) -> None:
+    """R-18."""
+    mine, hers = room.commitment("report"), room.commitment("report", DANA, KIM)
+    client = room.visitor(SAM, Purpose.ME)
+    assert send(client, "/me", f"/me/commitment/{mine}/done").headers["Location"] == "/me?said=done"
+    found = room.office.store.register.commitment(mine)
+    assert found is not None and found.standing is Standing.DONE
+    assert send(client, "/me", f"/me/commitment/{hers}/done").status_code == 404
+    of_manager = next(c.id for c in room.office.store.register.commitments(f"{DANA}>{SAM}") if c.owner is Owner.MANAGER)
+    assert send(client, "/me", f"/me/commitment/{of_manager}/done").status_code == 404
+    twice = send(client, "/me", f"/me/commitment/{mine}/done")
+    assert twice.status_code == 409 and "ended already" in text(twice)
+
+
+def test_a_report_may_talk_sooner_and_only_the_manager_reads_why(room: Room) -> None:
+    """R-6: on no page, in no file and in no mail but the manager's brief."""
+    client = room.visitor(SAM, Purpose.ME)
+    fields = {"trigger": "doubt", "reason": "Somebody wrote to me from <Oslo>", "at-once": "yes"}
+    answer = send(client, "/me", "/me/talk", **fields)
+    assert "Asked for." in text(client.get(answer.headers["Location"]))
+    talk = next(one for one in room.sessions() if one.adhoc)
+    assert room.office.store.content.trigger(talk.id) == (Trigger.DOUBT, "Somebody wrote to me from <Oslo>")
+    opened = room.office.store.register.session(talk.id)
+    assert opened is not None and opened.urgent
+    room.office.tick()
+    room.office.run(4 * DAY)
+    briefs = [mail for mail in room.office.mails("brief") if "Oslo" in texts([mail])]
+    assert briefs and all(DANA in str(mail["To"]) for mail in briefs)
+    assert "Why Sam asked for it" in texts(briefs) and "gave this reason to you" in texts(briefs)
+    others = [mail for mail in room.office.mails() if mail not in briefs]
+    assert "Oslo" not in texts(others)
+    assert "Oslo" not in client.get("/me").get_data(as_text=True) + client.get("/me/data").get_data(as_text=True)
+    assert "Oslo" in room.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+
+
+def test_saying_nothing_is_told_beside_the_field(room: Room) -> None:
+    answer = send(room.visitor(SAM, Purpose.ME), "/me", "/me/talk", reason="just so")
+    assert answer.status_code == 422
+    assert 'aria-describedby="talk-wrong"' in answer.get_data(as_text=True)
+
+
+def test_a_check_in_can_be_asked_for_once(room: Room) -> None:
+    client = room.visitor(SAM, Purpose.ME)
+    assert send(client, "/me", "/me/talk", trigger="check-in").status_code == 303
+    again = send(client, "/me", "/me/talk", trigger="check-in")
+    assert again.status_code == 409 and "asked for already" in text(again)
+
+
+def test_the_format_is_the_reports_choice(room: Room) -> None:
+    """R-4: what is booked far ahead becomes a series; the people file does not take it back."""
+    client = room.visitor(SAM, Purpose.ME)
+    assert 'value="combined" checked' in client.get("/me").get_data(as_text=True)
+    send(client, "/me", "/me/format", format="series")
+    room.office.tick()
+    ahead = [one for one in room.sessions() if one.booked or one.owed]
+    assert [one.topic.value for one in ahead] == ["now", "direction", "gap"]
+    assert 'value="series" checked' in client.get("/me").get_data(as_text=True)
+    room.office.apply()
+    room.office.tick()
+    assert room.office.store.people.pairs()[f"{DANA}>{SAM}"].format is Format.SERIES
+    assert send(client, "/me", "/me/format", format="quartet").status_code == 404
+
+
+def test_what_is_near_stays_as_it_is_whatever_is_chosen(room: Room) -> None:
+    coming = room.coming()
+    room.office.run_to(coming.span.start - 6 * DAY)
+    send(room.visitor(SAM, Purpose.ME), "/me", "/me/format", format="series")
+    room.office.tick()
+    assert room.coming().id == coming.id
+
+
+def test_my_data_come_along(room: Room) -> None:
+    answer = room.visitor(SAM, Purpose.ME).get("/me/data")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    told = json.loads(answer.get_data(as_text=True))
+    assert told["about"]["email"] == SAM
+    (one,) = told["pairs"]
+    assert one["manager"] == DANA and one["contracts"][0]["manager"][0]["text"] == SECRETS[SAM]
+    assert {"introduction", "reflection_prompt", "contract_summary"} <= {mail["mail"] for mail in one["mails"]}
+    assert one["times_lost"] and one["commitments"] and one["sessions"]
+    assert SECRETS[KIM] not in answer.get_data(as_text=True)
+
+
+def test_who_is_nobodys_report_has_a_page_that_says_so(room: Room) -> None:
+    client = room.visitor(LEE, Purpose.ME)
+    assert "no career conversations as a report" in text(client.get("/me"))
+    assert json.loads(client.get("/me/data").get_data(as_text=True))["pairs"] == []
+    nobody = room.visitor(ALEX, Purpose.TEAM)
+    assert "no career conversations as a manager" in text(nobody.get("/team"))
+
+
+# --- the manager ---
+
+
+def test_the_managers_page_shows_people_by_name_and_what_is_owed_first(room: Room) -> None:
+    page = text(room.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert page.index("What you owe") < page.index("Kim Tran") < page.index("Sam Okafor")
+    assert SECRETS[KIM] in page and "Alex" not in page
+    assert "Write down what you agreed on" in page
+    assert "2 conversations held. 1 time put off. 1 commitment kept, 1 open." in page
+
+
+def test_there_are_no_scores_and_no_ranking(room: Room) -> None:
+    """R-24."""
+    client = room.visitor(DANA, Purpose.TEAM)
+    for where in ("/team", SAMS):
+        page = text(client.get(where)).lower()
+        for sign in ("score", "rank", "%", "rating", "risk", "best", "worst", "average"):
+            assert sign not in page, sign
+
+
+def test_a_manager_asks_to_talk_soon(room: Room) -> None:
+    client = room.visitor(DANA, Purpose.TEAM)
+    send(client, SAMS, f"{SAMS}/talk", trigger="leaving", reason="quillwort")
+    talk = next(one for one in room.sessions() if one.adhoc)
+    opened = room.office.store.register.session(talk.id)
+    assert opened is not None and opened.urgent
+    assert room.office.store.content.asked_by(talk.id) is Owner.MANAGER
+    assert send(client, SAMS, f"{SAMS}/talk", trigger="boredom").status_code == 422
+    room.office.run(4 * DAY)
+    assert "Why you asked for it" in texts(room.office.mails("brief"))
+
+
+def test_trust_is_the_managers_to_give(room: Room) -> None:
+    """R-12."""
+    client, pair_id = room.visitor(DANA, Purpose.TEAM), f"{DANA}>{SAM}"
+    send(client, SAMS, f"{SAMS}/trust", trust="yes")
+    assert room.office.store.people.pairs()[pair_id].trust
+    send(client, SAMS, f"{SAMS}/trust", trust="no")
+    assert not room.office.store.people.pairs()[pair_id].trust
+
+
+def test_in_transition_they_talk_more_often_until_a_day(room: Room) -> None:
+    """R-5: the next conversation comes nearer, and goes back when there is no transition any more."""
+    client, before = room.visitor(DANA, Purpose.TEAM), room.coming().target
+    until = room.office.clock().date() + timedelta(days=200)
+    assert send(client, SAMS, f"{SAMS}/transition", until=f"{until}").status_code == 303
+    room.office.tick()
+    assert room.coming().target < before - 5 * WEEK
+    assert room.coming().booked
+    wrong = send(client, SAMS, f"{SAMS}/transition", until="2020-01-01")
+    assert wrong.status_code == 422 and 'id="until-wrong"' in wrong.get_data(as_text=True)
+    assert send(client, SAMS, f"{SAMS}/transition", until="").status_code == 303
+    room.office.tick()
+    assert room.coming().target > before - WEEK
+    assert room.office.store.people.pairs()[f"{DANA}>{SAM}"].transition_until is None
+
+
+def test_we_met_already_and_we_did_not_meet(room: Room) -> None:
+    client, held = room.visitor(DANA, Purpose.TEAM), room.held()
+    send(client, SAMS, f"{SAMS}/session/{held.id}/not-met")
+    found = room.office.store.register.session(held.id)
+    assert found is not None and found.state is State.DEFERRED
+    again = send(client, SAMS, f"{SAMS}/session/{held.id}/not-met")
+    assert "That is recorded already: you did not meet." in client.get(again.headers["Location"]).get_data(as_text=True)
+    send(client, SAMS, f"{SAMS}/session/{held.id}/met")
+    found = room.office.store.register.session(held.id)
+    assert found is not None and found.state is State.HELD
+    theirs = room.coming(DANA, KIM).id
+    assert send(client, SAMS, f"{SAMS}/session/{theirs}/met").status_code == 404
+    assert send(client, SAMS, f"{SAMS}/session/{held.id}/forgotten").status_code == 404
+
+
+# --- another time ---
+
+
+def at(room: Room, when: datetime, minutes: int = 60) -> dict[str, str]:
+    local = when + timedelta(hours=1 if when.month in (11, 12, 1) else 2)  # Berlin
+    assert room.office.persons[DANA].zone == "Europe/Berlin"
+    return {"day": f"{local:%Y-%m-%d}", "hour": f"{local:%H:%M}", "minutes": str(minutes)}
+
+
+def test_three_times_are_proposed_with_reasons_and_one_is_taken(room: Room) -> None:
+    session = room.coming()
+    client = room.visitor(DANA, Purpose.TIME, session.id)
+    page = client.get(f"/time/{session.id}").get_data(as_text=True)
+    starts = [one.split('"')[0] for one in page.split('name="start" value="')[1:]]
+    ends = [one.split('"')[0] for one in page.split('name="end" value="')[1:]]
+    assert len(starts) == 3 and page.count("Why this one") == 3
+    assert "At least 15 minutes before and after it are free." in page
+    assert session.start and session.start.isoformat() not in starts
+    answer = send(client, f"/time/{session.id}", f"/time/{session.id}", start=starts[1], end=ends[1])
+    assert "Both calendars show it" in text(client.get(answer.headers["Location"]))
+    moved = room.coming()
+    assert moved.id == session.id and moved.start == datetime.fromisoformat(starts[1])
+    room.office.tick()
+    assert room.office.event(moved).span == moved.span
+
+
+def test_a_time_of_ones_own_is_looked_up_on_both_calendars(room: Room) -> None:
+    session = room.coming()
+    assert session.start is not None
+    noon = session.start + DAY + HOUR
+    room.office.calendar.add(SAM, span(noon))
+    client = room.visitor(DANA, Purpose.TIME, session.id)
+    before = room.everything()
+
+    def said(when: datetime, minutes: int = 60) -> str:
+        return text(client.get(f"/time/{session.id}", query_string=at(room, when, minutes)))
+
+    assert "Sam Okafor's calendar is not free then." in said(noon)
+    assert "There are not 15 free minutes before and after it." in said(noon + HOUR)
+    assert "Both of you are free." in said(noon + 3 * HOUR)
+    evening = said(noon.replace(hour=20))
+    assert "outside the working hours of Dana Whitfield" in evening and "Take it all the same" in evening
+    assert "It is shorter than 60 minutes." in said(noon + 3 * HOUR, 45)
+    assert room.everything() == before, "looking changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"day": "2026-13-01", "hour": "10:00"}, "day"),
+        ({"day": "2020-01-02", "hour": "10:00"}, "day"),
+        ({"day": "2026-12-01", "hour": "25:00"}, "hour"),
+        ({"day": "2026-12-01", "hour": "ten"}, "hour"),
+        ({"day": "2027-03-28", "hour": "02:30"}, "hour"),  # the clocks skip it
+        ({"day": "2099-01-01", "hour": "10:00"}, "hour"),
+    ],
+)
+def test_a_time_that_cant_be_is_told_beside_its_field(room: Room, query: dict[str, str], field: str) -> None:
+    session = room.coming().id
+    answer = room.visitor(DANA, Purpose.TIME, session).get(f"/time/{session}", query_string=query)
+    assert answer.status_code == 422
+    page = answer.get_data(as_text=True)
+    assert f'name="{field}"' in page and 'aria-describedby="pick-wrong"' in page
+
+
+def test_nonsense_is_no_time(room: Room) -> None:
+    session = room.coming()
+    client = room.visitor(DANA, Purpose.TIME, session.id)
+    past = room.office.clock() - DAY
+    far, five_days = datetime(2099, 1, 5, 10, tzinfo=UTC), datetime(2027, 1, 5, 10, tzinfo=UTC)
+    for start, end in (
+        ("", ""),
+        ("x", "y"),
+        ("2026-12-01T10:00:00", "2026-12-01T11:00:00"),
+        (past.isoformat(), (past + HOUR).isoformat()),
+        (five_days.isoformat(), (five_days + 5 * DAY).isoformat()),
+        (far.isoformat(), (far + HOUR).isoformat()),
+    ):
+        answer = send(client, f"/time/{session.id}", f"/time/{session.id}", start=start, end=end)
+        assert answer.status_code == 409, start
+    assert room.coming().start == session.start
+
+
+def test_a_time_held_for_the_two_is_no_deferral(room: Room) -> None:
+    """T-12: after the third the manager chooses among three."""
+    for _ in range(3):
+        room.office.worker.acts.defer(room.coming().id)
+        room.office.tick()
+    session = room.coming()
+    assert len(session.options) == 3
+    client = room.visitor(DANA, Purpose.TIME, session.id)
+    assert "Held for the two of you" in text(client.get(f"/time/{session.id}"))
+    third = session.options[2]
+    fields = {"start": third.start.isoformat(), "end": third.end.isoformat()}
+    send(client, f"/time/{session.id}", f"/time/{session.id}", **fields)
+    assert (room.coming().start, room.coming().count) == (third.start, session.count)
+
+
+# --- the operator ---
+
+
+def test_the_operator_sees_whether_it_works_and_groups_of_five(room: Room) -> None:
+    """R-22: counts and calendars; no pair, no person's conversations, no word."""
+    room.office.store.outbox.alert("calendar", "The calendar refused a write.", room.office.clock(), "ops@corp.example")
+    page = text(room.operator().get("/status"))
+    assert "active pairs 4" in page and "The calendar refused a write." in page
+    assert "4 pairs are in smaller groups and counted nowhere" in page
+    for name in (*SECRETS.values(), "Sam", "Kim", "zephyrine", ">"):
+        assert name not in page, name
+
+
+def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: Room) -> None:
+    office = room.office
+    assert "None is at work" in text(room.operator().get("/status"))
+    office.calendar.fail = Fails(lambda: Unavailable("It does not answer."), "changes")
+    office.run(DAY)
+    now = office.clock()
+    for host, seen_at in (("one.corp.example", now), ("two.corp.example", now - 10 * MINUTE)):
+        office.store.heartbeats.beat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
+    page = text(room.operator().get("/status"))
+    assert "at work 1" in page and "None is at work" not in page
+    assert "two.corp.example (4711): not heard of since" in page
+    assert f"{DANA}: not read since" in page and "It does not answer." in page
+    assert "Nothing needs a person" not in page
+
+
+def test_nothing_but_the_operators_page_is_reached_from_it(room: Room) -> None:
+    page = room.operator().get("/status").get_data(as_text=True)
+    ways = {one.split('"')[0] for one in page.replace("action=", "href=").split('href="')[1:]}
+    assert {one for one in ways if not one.startswith(("/asset/", "#"))} == {"/status/leave"}
+
+
+# --- the reader's language ---
+
+
+def test_pages_speak_the_readers_language_with_its_dates(room: Room) -> None:
+    """Words and dates from the same catalogue as the mails, and promises heard in that language (R-16)."""
+    room.office.persons = {**room.office.persons, DANA: replace(room.office.persons[DANA], locale="de")}
+    room.office.apply()
+    page = room.visitor(DANA, Purpose.TEAM).get("/team")
+    assert 'lang="de"' in page.get_data(as_text=True) and page.headers["Content-Language"] == "de"
+    assert "Was du schuldest" in text(page) and "Nächstes: Mittwoch, 13. Januar 2027, 10:00" in text(page)
+    client, form = room.writer()
+    fill(client, form, "keep", **{"manager-0-text": "Bald eine Beförderung besorgen"})
+    assert "bald“ lässt offen" in text(client.get(form)).lower()
+    coming = room.coming().id
+    assert "Warum dieser" in text(room.visitor(DANA, Purpose.TIME, coming).get(f"/time/{coming}"))
+    stranger = {"Accept-Language": "de-CH, en;q=0.5"}
+    assert "Bitte komm über den Link" in text(room.browser().get("/team", headers=stranger))

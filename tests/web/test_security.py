@@ -1,0 +1,499 @@
+"""A link belongs to one person and one purpose; nothing else opens a page, and nothing secret leaves it (R-23)."""
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.i18n.test_language import write_catalogue
+from tests.support.companies import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, START, texts
+from tests.support.web_company import ALEX, BASE, LEE, SECRETS, Lived, Room, fill, hidden, send, text
+from worker.errors import LongarcError
+from worker.links import BadLink, Links, Pass, Purpose
+from worker.web.app import make_app
+from worker.web.security import LARGEST, POLICY
+from worker.web.sessions import COOKIE
+from worker.web.team import person_id
+
+Who = tuple[str, Purpose, str]
+
+
+def visitors(room: Room) -> list[Who]:
+    """Everybody who may come, by every kind of link."""
+    return [
+        (DANA, Purpose.CONTRACT, room.held().id),
+        (DANA, Purpose.CONTRACT, room.agreed().id),
+        (DANA, Purpose.CONTRACT, room.agreed(DANA, KIM).id),
+        (LEE, Purpose.CONTRACT, room.agreed(LEE, ALEX).id),
+        (DANA, Purpose.TIME, room.coming().id),
+        (LEE, Purpose.TIME, room.coming(LEE, ALEX).id),
+        *((who, Purpose.ME, "") for who in (SAM, KIM, ALEX, DANA)),
+        *((who, Purpose.TEAM, "") for who in (DANA, LEE)),
+        (OPERATOR, Purpose.STATUS, ""),
+    ]
+
+
+def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
+    """Every page that this link opens: how it is asked for, and where."""
+    who, purpose, about = one
+    if purpose is Purpose.CONTRACT:
+        return contract_pages(room, f"/contract/{about}")
+    if purpose is Purpose.TIME:
+        return [("GET", f"/time/{about}"), ("POST", f"/time/{about}")]
+    if purpose is Purpose.ME:
+        manager = {SAM: DANA, KIM: DANA, ALEX: LEE, DANA: LEE}[who]
+        own = room.commitment("report", manager, who)
+        deeds = [f"/me/commitment/{own}/{deed}" for deed in ("done", "change", "let-go")]
+        posts = [*deeds, "/me/talk", "/me/format", "/me/leave"]
+        return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts)]
+    if purpose is Purpose.TEAM:
+        return team_pages(room, who)
+    return [("GET", "/status"), ("POST", "/status/leave")]
+
+
+def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
+    session = at.rpartition("/")[2]
+    gets = ["", "/write", "/preview", "/mail/report", "/mail/manager"]
+    deeds = [
+        f"/commitment/{one.id}/{deed}"
+        for one in room.office.store.register.commitments_of(session)
+        for deed in ("done", "change", "let-go")
+    ]
+    posts = ["/write", "/send", "/not-met", *deeds]
+    return [*(("GET", at + end) for end in gets), *(("POST", at + end) for end in posts)]
+
+
+def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
+    found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave")]
+    for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
+        person = f"/team/person/{person_id(f'{who}>{report}')}"
+        coming, agreed = room.coming(who, report).id, room.agreed(who, report).id
+        posts = ["/talk", "/trust", "/transition", f"/session/{coming}/met", f"/session/{coming}/not-met"]
+        found += [("GET", person), *(("POST", person + end) for end in posts)]
+        found += [("GET", f"/team/time/{coming}"), ("POST", f"/team/time/{coming}")]
+        found += contract_pages(room, f"/team/contract/{agreed}")
+    return found
+
+
+def cookie_of(room: Room, one: Who) -> str:
+    """What the browser of somebody keeps; sent anywhere, as no browser would."""
+    answer = room.browser().get(room.link(*one))
+    found = re.match(rf"{COOKIE}=([^;]+)", answer.headers["Set-Cookie"])
+    assert found
+    return found[1]
+
+
+def ask(room: Room, cookie: str, method: str, where: str) -> int:
+    links: Links = room.app.extensions["longarc"].links
+    client = room.app.test_client(use_cookies=False)
+    data = {"token": links.mark(cookie, "form")} if method == "POST" else None
+    return client.open(where, method=method, data=data, headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
+
+
+# --- whose pages they are ---
+
+
+def test_every_page_with_every_other_persons_link_answers_as_if_it_were_not_there(room: Room) -> None:
+    """R-23: by any link but its own a page is a matter for nobody, and what is there can't be told from what isn't."""
+    everybody = visitors(room)
+    pages = {one: set(pages_of(room, one)) for one in everybody}
+    before, tried = room.everything(), 0
+    for one in everybody:
+        cookie = cookie_of(room, one)
+        for other in everybody:
+            for method, where in sorted(pages[other] - pages[one]):
+                assert ask(room, cookie, method, where) in (403, 404), (one, method, where)
+                tried += 1
+        room.office.clock.advance(timedelta(minutes=10))  # so that nobody has asked too often
+    assert tried > 500
+    assert room.everything() == before
+
+
+def test_every_address_there_is_has_been_tried(room: Room) -> None:
+    """A new page that nobody lists above would be in nobody's test."""
+    adapter = room.app.url_map.bind("x")
+    tried = {
+        (adapter.match(where, method=method)[0], method)
+        for one in visitors(room)
+        for method, where in pages_of(room, one)
+    }
+    open_to_all = {"front", "healthy", "asset", "enter", "renew"}
+    there = {
+        (rule.endpoint, method)
+        for rule in room.app.url_map.iter_rules()
+        for method in (rule.methods or set()) & {"GET", "POST"}
+        if rule.endpoint not in open_to_all
+    }
+    assert there - tried == set()
+
+
+def test_without_a_link_there_is_nothing(room: Room) -> None:
+    client = room.browser()
+    for one in visitors(room):
+        for method, where in pages_of(room, one):
+            assert client.open(where, method=method).status_code == 403, where
+        room.office.clock.advance(timedelta(minutes=5))
+
+
+def test_an_id_that_does_not_exist_answers_like_one_of_somebody_else(room: Room) -> None:
+    dana = cookie_of(room, (DANA, Purpose.TEAM, ""))
+    theirs = room.agreed(LEE, ALEX).id
+    answers = [
+        {ask(room, dana, "GET", f"/team/{page}/{which}") for page in ("contract", "time")} for which in (theirs, "c0")
+    ]
+    assert answers == [{404}, {404}]
+    client = room.visitor(DANA, Purpose.TEAM)
+    assert text(client.get(f"/team/contract/{theirs}")) == text(client.get("/team/contract/c0"))
+
+
+def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(room: Room) -> None:
+    words = {report: secret.split()[-2] for report, secret in SECRETS.items()}
+    may = {(DANA, Purpose.TEAM): {SAM, KIM}, (LEE, Purpose.TEAM): {ALEX, DANA}, (OPERATOR, Purpose.STATUS): set()}
+    for one in visitors(room):
+        who, purpose, about = one
+        cookie = cookie_of(room, one)
+        mine = may.get((who, purpose), {who} if purpose is Purpose.ME else set())
+        if about:
+            session = room.office.store.register.session(about)
+            assert session is not None
+            mine = {session.pair.partition(">")[2]}
+        for method, where in pages_of(room, one):
+            if method == "GET":
+                client = room.app.test_client(use_cookies=False)
+                answer = client.get(where, headers={"Cookie": f"{COOKIE}={cookie}"})
+                assert answer.status_code in (200, 303, 404 if "/mail/" in where else 200), (one, where)
+                page = answer.get_data(as_text=True)
+                assert {report for report, word in words.items() if word in page} <= mine, (one, where)
+        room.office.clock.advance(timedelta(minutes=5))
+
+
+def test_who_leaves_or_is_no_longer_the_manager_has_no_pages(room: Room) -> None:
+    cookie = cookie_of(room, (DANA, Purpose.TEAM, ""))
+    contract = room.agreed().id
+    del room.office.pairs[f"{DANA}>{SAM}"]
+    room.office.apply()
+    assert ask(room, cookie, "GET", f"/team/contract/{contract}") == 404
+    del room.office.persons[ALEX], room.office.pairs[f"{LEE}>{ALEX}"]
+    mine = room.link(ALEX, Purpose.ME)
+    room.office.apply()
+    assert room.browser().get(mine).status_code == 404
+
+
+# --- what opening changes ---
+
+
+def test_opening_changes_nothing(room: Room) -> None:
+    """Mail scanners open links, and what they lead to: the whole database is as it was."""
+    client, page = room.writer()
+    fill(client, page, "keep")
+    before = room.everything()
+    for one in visitors(room):
+        link, browser = room.link(*one), room.browser()
+        for _ in range(2):
+            assert browser.get(link).status_code == browser.head(link).status_code == 303
+        for method, where in pages_of(room, one):
+            if method == "GET":
+                browser.get(where)
+                browser.head(where)
+        room.office.clock.advance(timedelta(minutes=5))
+    assert room.everything() == before
+
+
+def test_a_form_from_elsewhere_is_not_taken(room: Room) -> None:
+    client = room.visitor(SAM, Purpose.ME)
+    token = hidden(client.get("/me"), "token")
+    before = room.everything()
+    for fields in ({}, {"token": ""}, {"token": "x" * 43}, {"token": hidden(room.operator().get("/status"), "token")}):
+        assert client.post("/me/format", data={"format": "series", **fields}).status_code == 403
+    crossing = {"Sec-Fetch-Site": "cross-site"}
+    assert client.post("/me/format", data={"format": "series", "token": token}, headers=crossing).status_code == 403
+    assert room.everything() == before
+    assert client.post("/me/format", data={"format": "series", "token": token}).status_code == 303
+
+
+# --- links ---
+
+
+def test_a_link_ends(room: Room) -> None:
+    lifetime = room.office.settings.pages.link_lifetime
+    assert room.browser().get(room.link(SAM, Purpose.ME, age=lifetime - HOUR)).status_code == 303
+    answer = room.browser().get(room.link(SAM, Purpose.ME, age=lifetime))
+    assert answer.status_code == 410
+    assert "no longer valid" in text(answer)
+    assert room.browser().get(room.link(OPERATOR, Purpose.STATUS, age=HOUR)).status_code == 410
+    assert room.browser().get(room.link(SAM, Purpose.ME, age=-DAY)).status_code == 410  # from the future
+
+
+def test_a_link_that_was_sent_to_a_former_address_opens_the_owners_page(room: Room) -> None:
+    """A primary address becomes an alias when somebody changes their name."""
+    room.office.store.forms.learn("s.maiden@corp.example", SAM)
+    wanted = text(room.visitor(SAM, Purpose.ME).get("/me"))
+    assert text(room.visitor("s.maiden@corp.example", Purpose.ME).get("/me")) == wanted
+    room.office.store.people.revoke(SAM, room.office.clock())
+    assert room.browser().get(room.link("s.maiden@corp.example", Purpose.ME)).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("who", "purpose", "page"),
+    [(SAM, Purpose.ME, "/me"), (DANA, Purpose.TEAM, "/team"), (DANA, Purpose.CONTRACT, "/team")],
+)
+def test_an_old_link_asks_for_a_new_one_which_its_owner_alone_gets(
+    room: Room, who: str, purpose: Purpose, page: str
+) -> None:
+    about = room.held().id if purpose is Purpose.CONTRACT else ""
+    old = room.link(who, purpose, about, age=60 * DAY)
+    room.office.tick()
+    before = len(room.office.mails())
+    answer = room.browser().get(old)
+    assert (answer.status_code, f'action="{old}"' in answer.text) == (410, True)
+    for _ in range(3):  # once an hour is enough, however often somebody presses
+        assert room.browser().post(old).status_code == 202
+    room.office.tick()
+    (mail,) = room.office.mails()[before:]
+    assert (mail["To"].addresses[0].addr_spec, mail["Reply-To"]) == (who, None)
+    fresh = re.search(rf"{BASE}(/in/\S+)", texts([mail]))
+    assert fresh is not None
+    assert room.browser().get(fresh[1]).headers["Location"] == page
+    room.office.clock.advance(HOUR)
+    assert room.browser().post(old).status_code == 202
+    room.office.tick()
+    assert len(room.office.mails()) == before + 2
+
+
+def test_nothing_but_an_old_link_of_ours_asks_for_a_new_one(room: Room) -> None:
+    before = room.everything()
+    for way, expected in (
+        (room.link(SAM, Purpose.ME), 303),  # which opens the page still
+        (room.link(OPERATOR, Purpose.STATUS, age=DAY), 303),
+        (room.link("eve@corp.example", Purpose.ME, age=60 * DAY), 404),
+        ("/in/nonsense", 404),
+    ):
+        assert room.browser().post(way).status_code == expected
+    assert "Send me a new link" not in text(room.browser().get(room.link(OPERATOR, Purpose.STATUS, age=DAY)))
+    assert room.everything() == before
+
+
+def test_a_visit_ends(room: Room) -> None:
+    client = room.visitor(SAM, Purpose.ME)
+    room.office.clock.advance(room.office.settings.pages.visit - timedelta(minutes=1))
+    assert client.get("/me").status_code == 200
+    room.office.clock.advance(timedelta(minutes=1))
+    assert client.get("/me").status_code == 403
+
+
+def test_links_can_be_revoked_by_their_owner_and_by_the_operator(room: Room) -> None:
+    link, open_page = room.link(SAM, Purpose.ME), room.visitor(SAM, Purpose.ME)
+    other = room.visitor(KIM, Purpose.ME)
+    room.office.clock.advance(HOUR)
+    answer = send(open_page, "/me", "/me/leave")
+    assert answer.status_code == 200 and "void now" in text(answer)
+    assert (room.browser().get(link).status_code, open_page.get("/me").status_code) == (410, 403)
+    assert other.get("/me").status_code == 200
+    room.office.clock.advance(timedelta(seconds=1))
+    assert room.visitor(SAM, Purpose.ME).get("/me").status_code == 200
+    room.office.store.people.revoke("*", room.office.clock())
+    assert other.get("/me").status_code == 403
+
+
+def forged(room: Room) -> Iterator[str]:
+    link = room.link(SAM, Purpose.ME)
+    yield link[:-1] + ("A" if link[-1] != "A" else "B")
+    yield link.replace("/in/", "/in/x")
+    yield link.rpartition(".")[0]
+    yield "/in/" + "a" * 5000
+    yield "/in/%00%ff"
+    stranger = Links(BASE, ["another key"])
+    yield stranger.url(Pass(who=SAM, purpose=Purpose.ME, issued=room.office.clock())).removeprefix(BASE)
+    ours: Links = room.app.extensions["longarc"].links
+    yield "/in/" + ours.token(Pass(who=SAM, purpose=Purpose.ME, issued=room.office.clock()), "visit")
+
+
+def test_a_forged_link_opens_nothing(room: Room) -> None:
+    for link in forged(room):
+        answer = room.browser().get(link)
+        assert answer.status_code == 404 and "Set-Cookie" not in answer.headers, link
+
+
+def test_a_link_is_no_visit(room: Room) -> None:
+    """What stands in a mail does not work as a cookie."""
+    token = room.link(SAM, Purpose.ME).rpartition("/")[2]
+    assert ask(room, token, "GET", "/me") == 403
+
+
+def test_links_outlive_a_change_of_keys() -> None:
+    """The first key signs, all of them count."""
+    given = Pass(who=SAM, purpose=Purpose.ME, issued=START)
+    old, both, new = Links(BASE, ["one"]), Links(BASE, ["two", "one"]), Links(BASE, ["two"])
+    assert both.read(old.token(given)) == new.read(both.token(given)) == given
+    assert both.marked("a", "form", old.mark("a", "form"))
+    with pytest.raises(BadLink):
+        new.read(old.token(given))
+
+
+def test_without_an_address_there_are_no_pages(room: Room) -> None:
+    room.office.worker.settings = room.office.settings.model_copy(update={"base_url": ""})
+    with pytest.raises(LongarcError, match="base_url"):
+        make_app(room.office.worker)
+
+
+# --- what leaves the house ---
+
+
+def test_the_link_stands_nowhere_once_it_was_followed(room: Room) -> None:
+    """Not in the address, so in no Referer and no log; not in the cookie either."""
+    link = room.link(DANA, Purpose.CONTRACT, room.agreed().id)
+    token = link.rpartition("/")[2]
+    answer = room.browser().get(link)
+    told = "".join(f"{name}: {value}\n" for name, value in answer.headers if name != "Set-Cookie")
+    assert token not in told + answer.headers["Set-Cookie"]
+    assert answer.headers["Location"] == f"/contract/{room.agreed().id}"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_cookies_are_kept_close(room: Room) -> None:
+    cookie = room.browser().get(room.link(DANA, Purpose.CONTRACT, room.agreed().id)).headers["Set-Cookie"]
+    assert {"HttpOnly", "Secure", "SameSite=Lax", f"Path=/contract/{room.agreed().id}"} <= set(cookie.split("; "))
+
+
+def test_every_answer_has_its_headers(room: Room) -> None:
+    client = room.visitor(SAM, Purpose.ME)
+    for where, status in (("/me", 200), ("/me/data", 200), ("/nothing", 404), ("/team", 403), ("/in/x", 404)):
+        answer = client.get(where)
+        assert answer.status_code == status
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "max-age" in answer.headers["Strict-Transport-Security"]
+    assert "unsafe" not in POLICY and "http" not in POLICY
+
+
+def test_no_page_has_script_or_style_of_its_own_or_of_others(room: Room) -> None:
+    for one in visitors(room):
+        client = room.visitor(*one)
+        for method, where in pages_of(room, one):
+            if method == "GET" and "/mail/" not in where and not where.endswith("data"):
+                page = client.get(where, follow_redirects=True).get_data(as_text=True)
+                assert not re.search(r"<script(?! src=\"/asset/)|<style|\sstyle=|\son\w+=|javascript:", page), where
+                assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", page), where
+        room.office.clock.advance(timedelta(minutes=5))
+
+
+def test_a_mail_shown_in_a_page_can_do_nothing(room: Room) -> None:
+    client, page = room.writer()
+    fill(client, page, "keep", **{"report-0-text": "<script>alert(1)</script>"})
+    answer = client.get(page.replace("write", "mail/report"))
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert "<script>" not in answer.get_data(as_text=True)
+    assert "/in/" not in answer.get_data(as_text=True), "the other one's link must not be shown"
+
+
+def test_nothing_secret_is_in_a_log(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    logging.getLogger("sqlalchemy.engine").setLevel("DEBUG")
+    link = room.link(DANA, Purpose.CONTRACT, room.held().id)
+    client = room.browser()
+    client.get(link)
+    page = f"/contract/{room.held().id}/write"
+    fill(client, page, "keep", **{"manager-0-text": "hyacinthine"})
+    fill(client, page, "preview", **{"manager-0-due": "quillwort"})
+    fill(client, page, "preview", **{"manager-0-text": "hyacinthine"})
+    send(client, page.replace("write", "preview"), page.replace("write", "send"), version="3")
+    send(room.visitor(SAM, Purpose.ME), "/me", "/me/talk", trigger="leaving", reason="monkshood")
+    client.get(f"/in/{'x' * 40}")
+    logging.getLogger("sqlalchemy.engine").setLevel("WARNING")
+    logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert "/in/<token>" in logged and "INSERT INTO sketch" in logged
+    for word in ("hyacinthine", "quillwort", "monkshood", link.rpartition("/")[2], "x" * 40, KEY):
+        assert word not in logged, word
+
+
+def test_an_error_that_nobody_foresaw_tells_its_kind_alone(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = room.visitor(SAM, Purpose.ME)
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("hyacinthine")
+
+    monkeypatch.setattr(room.office.store.content, "latest", breaks)
+    answer = client.get("/me")
+    assert answer.status_code == 500
+    assert "hyacinthine" not in caplog.text + answer.get_data(as_text=True)
+    assert "RuntimeError at" in caplog.text
+
+
+def test_an_error_that_no_page_can_tell_is_told_by_nobody_else(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server and the framework would log the address, and with it the link."""
+    link = room.link(SAM, Purpose.ME, age=60 * DAY)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("hyacinthine")
+
+    monkeypatch.setattr(room.app.extensions["longarc"], "page", breaks)
+    answer = room.browser().get(link)
+    assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (500, b"", POLICY)
+    assert "RuntimeError at" in caplog.text
+    assert link.rpartition("/")[2] not in caplog.text and "hyacinthine" not in caplog.text
+
+
+def test_a_catalogue_that_cannot_be_read_leaves_the_pages_in_our_words(lived_room: Lived, tmp_path: Path) -> None:
+    own = write_catalogue(tmp_path / "own" / "locale", "de", ("Why", "Weshalb"))
+    own.write_text('msgid "Why"\nmeans "Weshalb"\n')
+    room = Room.of(lived_room, tmp_path, templates=str(tmp_path / "own"))
+    answer = room.browser().get("/", headers={"Accept-Language": "de-AT, en"})
+    assert (answer.status_code, answer.headers["Content-Language"]) == (200, "de")
+    room.office.close()
+
+
+# --- bounds ---
+
+
+def test_languages_that_somebody_makes_up_are_not_remembered(room: Room) -> None:
+    client, site = room.browser(), room.app.extensions["longarc"]
+    for n in range(20):
+        assert client.get("/", headers={"Accept-Language": f"de-{n}x, en-{n}"}).headers["Content-Language"] == "de"
+    assert len(site._languages._known) <= 2
+
+
+def test_what_is_too_large_is_refused(room: Room) -> None:
+    client, page = room.writer()
+    token = hidden(client.get(page), "token")
+    before = room.everything()
+    assert client.post(page, data={"token": token, "question": "x" * LARGEST}).status_code == 413
+    many = {f"report-{n}-text": "x" for n in range(1200)}
+    assert client.post(page, data={"token": token, **many}, content_type="multipart/form-data").status_code == 413
+    assert room.everything() == before
+
+
+def test_a_person_may_not_ask_without_end(lived_room: Lived, tmp_path: Path) -> None:
+    room = Room.of(lived_room, tmp_path, pages={"per_minute": 20})
+    client, other = room.visitor(SAM, Purpose.ME), room.visitor(KIM, Purpose.ME)
+    answers = [client.get("/me/data").status_code for _ in range(21)]
+    assert answers == [200] * 20 + [429]
+    assert client.get("/me").headers["Retry-After"] == "60"
+    assert other.get("/me").status_code == 200
+    room.office.clock.advance(timedelta(minutes=1))
+    assert client.get("/me").status_code == 200
+    room.office.close()
+
+
+def test_nobody_may_guess_links_without_end(room: Room) -> None:
+    client: FlaskClient = room.browser()
+    answers = [client.get(f"/in/guess{n}").status_code for n in range(25)]
+    assert answers[:20] == [404] * 20 and set(answers[20:]) == {429}
+    assert client.get(room.link(SAM, Purpose.ME)).status_code == 303, "who has a link still gets in"
+
+
+def test_an_address_may_not_ask_without_end(room: Room) -> None:
+    client = room.browser()
+    answers = {
+        client.get("/asset/pages.css").status_code for _ in range(room.office.settings.pages.per_minute * 10 + 1)
+    }
+    assert answers == {200, 429}

@@ -1,0 +1,239 @@
+"""The pages as they are served: alone, behind a proxy, below a path; the links in mails, and their commands."""
+
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.companies import DAY, KEY, SAM, contract, texts
+from tests.support.terminal import Desk, fresh_desk, lived_at_desk, lived_database, logging_stays
+from tests.support.web_company import BASE, Lived, Room
+from worker.links import Purpose
+from worker.web.connections import MOST, Connections
+from worker.web.server import PortTaken, Serving
+
+__all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
+
+
+@pytest.fixture
+def served(lived_room: Lived, tmp_path: Path) -> Iterator[tuple[Room, Serving]]:
+    """Below a path, as some companies have it."""
+    room = Room.of(lived_room, tmp_path, base_url=f"{BASE}/talks", pages={"listen": "127.0.0.1:0"})
+    with Serving(room.office.worker) as serving:
+        yield room, serving
+    room.office.close()
+
+
+def ask(port: int, where: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, where, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, dict(answer.getheaders()), body
+
+
+def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[Room, Serving]) -> None:
+    room, serving = served
+    way = room.link(SAM, Purpose.ME)
+    assert way.startswith("/talks/in/")
+    status, headers, _ = ask(serving.port, way)
+    assert (status, headers["Location"]) == (303, "/talks/me")
+    assert "Path=/talks/me" in headers["Set-Cookie"]
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    status, headers, page = ask(serving.port, "/talks/me", Cookie=cookie)
+    assert status == 200 and 'href="/talks/me/data"' in page and 'href="/talks/asset/pages.css' in page
+    assert "waitress" not in headers.get("Server", "")
+
+
+def test_what_is_too_large_never_reaches_us(served: tuple[Room, Serving]) -> None:
+    _, serving = served
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=10) as line:
+        line.sendall(b"POST /talks/me/talk HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        assert b" 413 " in line.recv(1000)
+
+
+def test_the_proxys_word_on_who_asks_counts_and_nobody_elses(lived_room: Lived, tmp_path: Path) -> None:
+    """Else one reader could use up what all others may ask for, or ask without end."""
+    for proxy, blocked in (("127.0.0.1", 404), ("10.9.8.7", 429)):
+        folder = tmp_path / proxy
+        folder.mkdir()
+        room = Room.of(lived_room, folder, pages={"listen": "127.0.0.1:0", "proxy": proxy})
+        with Serving(room.office.worker) as serving:
+            answers = [ask(serving.port, f"/in/x{n}", X_Forwarded_For=f"192.0.2.{n}")[0] for n in range(25)]
+        room.office.close()
+        assert answers[-1] == blocked, proxy
+
+
+def test_a_port_that_is_taken_is_named(served: tuple[Room, Serving]) -> None:
+    room, serving = served
+    pages = room.office.settings.pages.model_copy(update={"listen": f"127.0.0.1:{serving.port}"})
+    room.office.worker.settings = room.office.settings.model_copy(update={"pages": pages})
+    with pytest.raises(PortTaken, match=str(serving.port)):
+        Serving(room.office.worker)
+
+
+def test_whatever_watches_it_is_answered(served: tuple[Room, Serving]) -> None:
+    assert ask(served[1].port, "/talks/healthy")[::2] == (200, "well\n")
+
+
+# --- connections that say little ---
+
+
+@pytest.fixture
+def _many_files() -> Iterator[None]:
+    """Our clients alone open more files than a process may on most machines."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_many_files")
+def test_it_is_answered_under_eleven_hundred_connections_that_never_finish_a_request(
+    served: tuple[Room, Serving],
+) -> None:
+    _, serving = served
+    with ExitStack() as lines:
+        for number in range(1, 1101):
+            line = lines.enter_context(socket.create_connection(("127.0.0.1", serving.port), timeout=10))
+            line.sendall(b"GET /talks/healthy HTTP/1.1\r\nHost: x\r\n")
+            if number % 100 == 0:
+                assert ask(serving.port, "/talks/healthy")[0] == 200
+        assert ask(serving.port, "/talks/healthy")[::2] == (200, "well\n")
+        assert len(serving._server.active_channels) <= MOST
+
+
+class Channel:
+    """What waitress keeps of a connection."""
+
+    def __init__(self, request: object = None, *, answering: bool = False) -> None:
+        self.request = request
+        self.requests = [object()] if answering else []
+        self.total_outbufs_len = 0
+        self.closed = False
+
+    def handle_close(self) -> None:
+        self.closed = True
+
+
+def test_beyond_the_number_the_oldest_that_waits_is_closed() -> None:
+    channels = {n: Channel(answering=n == 0) for n in range(5)}
+    Connections(channels, most=3, clock=lambda: 0.0).close_waiting()
+    assert [n for n, one in channels.items() if one.closed] == [1, 2]
+
+
+def test_a_request_that_comes_byte_by_byte_is_closed_when_its_time_is_over() -> None:
+    """However often a byte arrives. One that begins anew on the same connection has its own time."""
+    now, begun = [0.0], Channel(request := object())
+    served, idle = Channel(object()), Channel()
+    connections = Connections({1: begun, 2: served, 3: idle}, whole=30, clock=lambda: now[0])
+    for second in range(1, 31):
+        now[0] = float(second)
+        served.request = object()
+        connections.close_waiting()
+    assert not begun.closed and begun.request is request
+    now[0] = 31.0
+    connections.close_waiting()
+    assert [one.closed for one in (begun, served, idle)] == [True, False, False]
+
+
+# --- commands ---
+
+
+def with_pages(desk: Desk) -> Desk:
+    config = desk.folder / "longarc.toml"
+    config.write_text(f'base_url = "{BASE}"\n{config.read_text()}[pages]\nlisten = "127.0.0.1:0"\n')
+    return desk
+
+
+def test_serve_serves_the_pages_alone_until_it_is_stopped(desk: Desk) -> None:
+    with_pages(desk)
+    env = {"LONGARC_CONFIG": str(desk.folder / "longarc.toml"), "LONGARC_KEY": KEY, "PATH": ""}
+    command = [sys.executable, "-u", "-m", "worker", "serve"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        said = process.stdout.readline()
+        found = re.search(r"served at port (\d+)", said)
+        assert found, said
+        way = desk.told("status", "--link").strip().removeprefix(BASE)
+        status, headers, _ = ask(int(found[1]), way)
+        assert (status, headers["Location"]) == (303, "/status")
+        page = ask(int(found[1]), "/status", Cookie=headers["Set-Cookie"].partition(";")[0])[2]
+        assert "How it stands" in page
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_without_an_address_pages_are_refused_in_one_line(desk: Desk) -> None:
+    assert "base_url" in desk.refused("serve")
+    assert "base_url" in desk.refused("status", "--link")
+
+
+def test_the_operators_link_is_fresh_and_holds_no_secret(desk: Desk) -> None:
+    link = with_pages(desk).told("status", "--link").strip()
+    assert link.startswith(f"{BASE}/in/") and KEY not in link
+
+
+def test_links_are_revoked_by_command(desk: Desk) -> None:
+    with_pages(desk)
+    assert "open nothing any more" in desk.told("revoke", SAM.upper())
+    assert "anybody" in desk.told("revoke", "--everybody")
+    assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
+    assert "Nobody in the people file" in desk.refused("revoke", "nobody@corp.example")
+    desk.refused("revoke", code=2)
+    store = desk.store()
+    store.forms.learn("s.okafor@corp.example", SAM)
+    store.close()
+    desk.told("revoke", "s.okafor@corp.example")
+    assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
+    desk.refused("revoke", SAM, "--everybody", code=2)
+
+
+def test_mails_lead_to_pages_or_name_commands_never_both(lived_room: Lived, tmp_path: Path) -> None:
+    """The same mail with `base_url` and without."""
+    for base, wanted, other in (
+        (BASE, f"{BASE}/in/", "longarc contract record"),
+        ("", "longarc contract record", "/in/"),
+    ):
+        folder = tmp_path / (base[-4:] or "none")
+        folder.mkdir()
+        room = Room.of(lived_room, folder, base_url=base)
+        room.office.run(2 * DAY)
+        asked = texts(room.office.mails("contract_reminder"))
+        assert wanted in asked and other not in asked
+        room.office.close()
+
+
+def test_each_link_in_a_mail_opens_a_page_of_its_reader(lived_room: Lived, tmp_path: Path) -> None:
+    """Every mail of some months, to each of them."""
+    room = Room.of(lived_room, tmp_path, sync={"every": "1 day", "full_every": "1 day"})
+    room.office.worker.acts.record(room.held().id, contract(room.office.clock()))
+    for _ in range(3):
+        room.office.worker.acts.defer(room.coming().id)
+        room.office.tick()
+    seen = set()
+    for _ in range(12):
+        room.office.run(10 * DAY)
+        for key, mail in room.office.mailer.sent:
+            if key.partition(":")[0] in seen:
+                continue
+            for way in re.findall(rf"{BASE}(/in/[^\s\"<>]+)", texts([mail])):
+                client = room.browser()
+                answer = client.get(way)
+                assert answer.status_code == 303, key
+                assert client.get(answer.headers["Location"], follow_redirects=True).status_code == 200, key
+                seen.add(key.partition(":")[0])
+        room.office.mailer.sent.clear()
+    assert {"reflection_prompt", "brief", "contract_request", "contract_reminder", "contract_summary",
+            "commitment_due", "review_note", "deferral_notice"} <= seen  # fmt: skip

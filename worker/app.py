@@ -1,0 +1,127 @@
+"""Wires the program: `build` makes every object, `Worker` holds them."""
+
+import logging
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+from worker.clock import Clock, utcnow
+from worker.engine.actions import Acts
+from worker.engine.identities import StoredIdentities
+from worker.engine.outbox import Outbox
+from worker.engine.people_import import Roster
+from worker.engine.services import PeopleCache, Services
+from worker.engine.sweep import Sweep
+from worker.engine.sync import Sync
+from worker.gate import SharedGate
+from worker.mail.compose import Drafts
+from worker.mail.render import Emails
+from worker.seal import Seal
+from worker.settings.load import Settings
+from worker.store.store import Due, Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Worker:
+    """Everything, wired. `tick` is what Huey's tasks do, in one call."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    services: Services
+    emails: Emails
+    sync: Sync
+    sweep: Sweep
+    outbox: Outbox
+    acts: Acts
+    roster: Roster
+    holder: str
+
+    def tick(self) -> Due:
+        """Do everything that is due now, here: read calendars, plan, perform, until nothing is left.
+
+        Returns when the next thing of each kind is due.
+        """
+        now = self.clock()
+        for _ in range(1000):
+            upcoming = self.store.next_due()
+            due = upcoming.by(now)
+            busy = due.calendar and self.sync.run(self.holder)
+            busy = (due.pair and self.sweep.run(self.holder)) or busy
+            busy = (due.message and self.outbox.run(self.holder)) or busy
+            if not busy:
+                return upcoming
+        log.error("a tick did not come to an end", extra={"action": "tick_endless"})
+        return upcoming
+
+    def import_people(self, *, force: bool = False) -> bool:
+        """Take over the people file if it changed. True when it did. Raises Problems, or Refused by the guard."""
+        return self.roster.take_over(force=force)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+
+def build(
+    settings: Settings,
+    clock: Clock = utcnow,
+    *,
+    store: Store | None = None,
+    holder: str | None = None,
+    together: int = 1,
+    writes: type[Emails] = Emails,
+) -> Worker:
+    """Wire the program. Reaches nothing but the database; services are reached when they are first used.
+
+    `together` is the outbox's: how many messages are begun and settled at once. `writes` makes the mails.
+    """
+    store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
+    holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    cache = PeopleCache(store, clock)
+    gate = SharedGate(store, clock)
+
+    def notify(cause: str, words: str) -> None:
+        kind = f"notice:{cause.partition(':')[0]}"
+        store.outbox.alert(f"notice:{cause}", words, clock(), settings.operator, kind)
+
+    identities = StoredIdentities(store, clock)
+    services = Services(
+        settings,
+        cache,
+        cache.forget,
+        lambda: store.people.pairs().values(),
+        gate,
+        notify,
+        identities=identities,
+        copies=store.copies,
+    )
+    emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    drafts = Drafts(settings)
+    policy, operator = settings.policy, settings.operator
+    return Worker(
+        settings=settings,
+        clock=clock,
+        store=store,
+        services=services,
+        emails=emails,
+        sync=Sync(
+            store,
+            services.calendar_of,
+            clock,
+            identities,
+            every=settings.sync.every,
+            full_every=settings.sync.full_every,
+            operator=operator,
+        ),
+        sweep=Sweep(store, services.by_service, clock, policy, operator),
+        outbox=Outbox(
+            store, services.calendar_of, services.mailer, emails, drafts, clock, operator, identities, together
+        ),
+        acts=Acts(store, clock, policy, holder),
+        roster=Roster(settings, store, services.calendar, clock),
+        holder=holder,
+    )

@@ -1,0 +1,186 @@
+"""What an operator does now and then: `check`, `people`, `key`, `rotate`."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.arguments import json_option, person_named
+from worker.commands.base import Command, Failed, in_words
+from worker.commands.context import opened, quiet_logging, settings, settings_path, store_of
+from worker.commands.terminal import count, emit, line
+from worker.errors import LongarcError, Refused
+
+if TYPE_CHECKING:
+    from worker.providers.base import Finding
+    from worker.settings.load import Settings
+    from worker.store.people import Difference
+
+#: Findings that are well, of which more are only counted.
+SHOWN = 40
+
+
+@click.command("check", cls=Command, short_help="Try everything that is needed; say what to do where it isn't well.")
+@json_option
+def check(as_json: bool) -> None:
+    """Try everything that is needed, changing nothing: settings, database, key, people, mails, calendars, mail servers.
+
+    Exit code 1 when anything is not well. What works and should be changed all the same is a warning.
+    """
+    import logging
+
+    from worker.ops.checks import findings
+
+    logging.disable(logging.ERROR)  # what a library logs is told as a finding, with its remedy
+    try:
+        found = []
+        for finding in findings(settings_path(), os.environ, utcnow()):
+            found.append(finding)
+            if not as_json:
+                _show(finding, sum(one.ok and not one.remedy for one in found))
+    finally:
+        logging.disable(logging.NOTSET)
+    failed = sum(not finding.ok for finding in found)
+    warnings = sum(finding.ok and bool(finding.remedy) for finding in found)
+    hidden = len(found) - failed - warnings - SHOWN
+    if as_json:
+        emit([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in found])
+    elif hidden > 0:
+        line(f"  … and {hidden:,} more are well", "dim")
+    if failed:
+        raise Failed(f"{count(failed, 'thing')} of {len(found):,} {'is' if failed == 1 else 'are'} not well.")
+    if not as_json:
+        line(f"All {len(found):,} are well" + (f", with {count(warnings, 'warning')}." if warnings else "."), "green")
+
+
+def _show(finding: "Finding", well: int) -> None:
+    if not finding.ok or finding.remedy:
+        line(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
+        if finding.remedy:
+            line(f"  → {finding.remedy}")
+    elif well <= SHOWN:
+        line(f"✓ {finding.what}", "green")
+
+
+@click.command("retry", cls=Command, short_help="Try the calendar of somebody whose access failed again at once.")
+@click.argument("addresses", nargs=-1, metavar="ADDRESS...")
+@click.option("--all", "everybody", is_flag=True, help="Of everybody whose access failed.")
+def retry(addresses: Sequence[str], everybody: bool) -> None:
+    """Try again at once, once access was mended: a refused log-in or a revoked grant rests for an hour by itself."""
+    if everybody == bool(addresses):
+        raise click.UsageError("Name somebody, or say --all.")
+    with opened() as worker:
+        known = worker.store.people.everybody()
+        named = [person_named(worker.store, known, one) for one in addresses]
+        for person in named or sorted(worker.store.people.suspended()):
+            was_suspended = worker.store.calendars.try_again(person, utcnow())
+            before = "" if was_suspended else " (access was not suspended)"
+            line(f"{person} is tried again within a minute, while `longarc run` is running{before}.")
+        if everybody and not worker.store.people.suspended():
+            line("Nobody is suspended any more.", "dim")
+
+
+@click.command("people", cls=Command, short_help="What the people file would change; with --apply, change it.")
+@click.option("--apply", "applies", is_flag=True, help="Take it over. `longarc run` does so by itself each minute.")
+@click.option("--accept", is_flag=True, help="Take it over even if many pairs end or many events are cancelled by it.")
+@click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
+def people(applies: bool, accept: bool, force: bool) -> None:
+    """Show what the people file would change, and with --apply change it.
+
+    A file by which more than a tenth of the pairs would end, and more than one, is held until somebody says --accept.
+    """
+    if force and not applies:
+        raise click.UsageError("--force goes with --apply.")
+    from worker.app import build
+    from worker.engine.people_import import read_people
+    from worker.store.statistics import Figures
+
+    found = settings()
+    quiet_logging(found)
+    listed = read_people(found, utcnow())
+    if not (applies or accept):
+        with opened() as worker:
+            _show_difference(
+                worker.store.people.difference(listed.persons, listed.pairs, listed.forms), found.policy.max_cancels
+            )
+        return
+    worker = build(found, store=store_of(found, seals=False))
+    try:
+        Figures(worker.store.database).schema()  # says in clear words when there is no using it
+        worker.store.migrate()
+        changed = worker.import_people(force=force or accept)
+    finally:
+        worker.close()
+    told = f"{count(len(listed.persons), 'person', 'people')} in {count(len(listed.pairs), 'pair')}"
+    line(f"{told}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
+
+
+def _show_difference(told: "Difference", allowed: int) -> None:
+    changes: Sequence[tuple[Sequence[str], str, str]] = (
+        (told.joined, "person joins", "people join"),
+        (told.left, "person leaves", "people leave"),
+        (told.begun, "pair begins", "pairs begin"),
+        (told.ended, "pair ends", "pairs end"),
+    )
+    for who, one, many in changes:
+        if who:
+            more = f" and {len(who) - 10:,} more" if len(who) > 10 else ""
+            line(f"{count(len(who), one, many)}: {', '.join(who[:10])}{more}")
+    if not any(who for who, _, _ in changes):
+        line("Nobody joins or leaves, and the pairs stay as they are.")
+    line(f"{count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
+    from worker.engine.people_import import objection
+
+    if why := objection(told, allowed):
+        raise Refused(f"{why} It takes `longarc people --accept`.")
+
+
+@click.command("key", cls=Command, short_help="Print a fresh key for LONGARC_KEY.")
+def key() -> None:
+    """Print a fresh key for LONGARC_KEY. It is kept nowhere: whoever loses it loses what was sealed with it."""
+    from worker.seal import new_key
+
+    click.echo(new_key())
+
+
+@click.command("rotate", cls=Command, short_help="Seal everything anew with the first key of LONGARC_KEY.")
+def rotate() -> None:
+    """Seal everything anew with the first key of LONGARC_KEY.
+
+    To change keys: put the new one first and the old one behind it, parted by a comma; restart `longarc run`
+    everywhere; run this; then take the old one out.
+    """
+    with opened(seals=True) as worker:
+        pieces, lost = worker.store.content.renew(), list[str]()
+        for renew in _grants(worker.settings):
+            try:
+                renew()
+            except (LongarcError, OSError) as error:
+                lost.append(in_words(error))
+            else:
+                pieces += 1
+    sealed = f"{count(pieces, 'piece')} sealed anew."
+    if lost:
+        remedy = "Mend that and run this again; the keys behind the first may be needed until then."
+        raise Failed("\n".join([*lost, f"{sealed} {remedy}"]))
+    line(f"{sealed} Keys behind the first are not needed any more.", "green")
+
+
+def _grants(found: "Settings") -> Iterator[Callable[[], None]]:
+    """What seals anew each grant that a connected account left."""
+    keys = [key.get_secret_value() for key in found.keys]
+    for folder in {one.token_folder for one in (found.calendars.google, found.mailers.google)}:
+        if folder.is_dir():
+            from worker.providers.google.auth import TokenFolder
+
+            tokens = TokenFolder(folder, keys)
+            yield from (partial(tokens.renew, person) for person in tokens.people())
+    file = found.calendars.outlook.account_file
+    if file.exists():
+        from worker.providers.outlook.auth import Kept
+        from worker.seal import Seal
+
+        yield Kept(file, Seal(keys)).renew

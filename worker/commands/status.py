@@ -1,0 +1,285 @@
+"""`longarc status`, `sessions`, `why`: how things stand, and how they came to. Nothing sealed is opened."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.clock import utcnow
+from worker.commands.arguments import json_option, manager_of, pair_named, person_named, session_argument, session_named
+from worker.commands.base import Command
+from worker.commands.context import opened
+from worker.commands.terminal import count, emit, line, row, show, table, when
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from worker.domain.model import Address, Person, Session
+    from worker.settings.load import Settings
+    from worker.store.store import Store
+
+#: Sessions that ended longer ago are listed with `--all` only.
+LATELY = timedelta(days=100)
+SHOWN = 20
+
+
+# --- status ---
+
+
+@click.command("status", cls=Command, short_help="What is read, what waits, what is owed, what needs a person.")
+@json_option
+@click.option("--link", is_flag=True, help="Print a link to this as a page in a browser; it holds for an hour.")
+def status(as_json: bool, link: bool) -> None:
+    """Show how the program is doing: what was read, what waits, what is owed, and what needs a person."""
+    if link:
+        from worker.commands.serve import operators_link
+
+        click.echo(operators_link())
+        return
+    from worker.ops.status import status as told_of
+
+    with opened() as worker:
+        told = told_of(worker.store, utcnow())
+        told["mail"] = _mail(worker.settings, worker.store)
+    if as_json:
+        emit(told)
+    else:
+        _show_status(told)
+
+
+def _mail(settings: "Settings", store: "Store") -> dict[str, str]:
+    """Each mail service in use, and how sure it is, where that is a choice."""
+    used = {person.mail for person in store.people.everybody().values()}
+    used |= {settings.mail.operator_by} if settings.operator else set()
+    told = dict.fromkeys(sorted(used), "")
+    if "outlook" in told:
+        from worker.providers.outlook.mail import mode
+
+        told["outlook"] = mode(exactly_once=settings.mailers.outlook.exactly_once)
+    return told
+
+
+def _show_status(told: dict[str, Any]) -> None:
+    pairs, calendars, outbox = told["pairs"], told["calendars"], told["outbox"]
+    shown = table("How it stands", ["", ""])
+    shown.show_header = False
+    resting = "".join(f", {pairs[name]:,} {name}" for name in ("paused", "ended") if pairs[name])
+    row(shown, "People", f"{told['people']:,} people, {count(pairs['active'], 'active pair')}{resting}")
+    _show_workers(shown, told["workers"])
+    row(shown, "Calendars", f"{calendars['read']:,} read{_list('never read', calendars['never_read'])}")
+    if calendars["behind"]:
+        row(shown, "", _list("behind", calendars["behind"])[2:] + ". Is `longarc run` running?", style="yellow")
+    _show_unreachable(shown, told["unreachable"])
+    for name, words in told["mail"].items():
+        row(shown, "Mail", f"by {name}" + (f", {words}" if words else ""))
+    for one in told["suspended"]:
+        row(shown, "", f"{one['person']}: no access; tried again at {when(one['until'], 'UTC')} UTC", style="red")
+        row(shown, "", f"Once it is mended, `longarc retry {one['person']}` tries it at once.")
+    row(
+        shown,
+        "Sessions",
+        ", ".join(f"{number:,} {state}" for state, number in sorted(told["sessions"].items())) or "none",
+    )
+    row(shown, "Outbox", ", ".join(f"{number:,} {progress}" for progress, number in sorted(outbox.items())) or "empty")
+    for one in told["due"]:
+        name = one["message"] or one["what"]
+        row(shown, "", f"{one['count']:,} {name} due since {when(one['since'], 'UTC')} UTC", style="yellow")
+    for one in told["tried_again"]:
+        what = f"{one['count']:,} {one['message'] or one['what']} tried again at {when(one['again'], 'UTC')} UTC"
+        row(shown, "", f"{what}: {one['why']}", style="yellow")
+    show(shown)
+    _show_troubled(told["troubled"])
+    _show_owed("Without a time", told["owed"] + told["unplaceable"])
+    wrong = ("troubled", "unplaceable", "suspended", "unreachable")
+    well = not (any(told[name] for name in wrong) or calendars["behind"])
+    line("Nothing needs a person." if well else "What is named above needs a person.", "green" if well else "yellow")
+
+
+def _show_workers(shown: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
+    """Who works, and who was heard of within the last day and did not stop in order."""
+    living = [one for one in workers if one["lives"]]
+    named = ", ".join(f"{one['host']} ({one['pid']}, {one['version']})" for one in living[:5])
+    row(shown, "Workers", f"{len(living):,} at work: {named}" if living else "None at work. Start `longarc run`.")
+    for one in [one for one in workers if not one["lives"]][:5]:
+        last = f"{one['host']} ({one['pid']}): not heard of since {when(one['seen_at'], 'UTC')} UTC"
+        row(shown, "", last, style="yellow")
+
+
+def _show_unreachable(shown: "Table", unreachable: Sequence[Mapping[str, Any]]) -> None:
+    """Which calendars can't be read, since when and why, and when each is tried again: one line for each reason."""
+    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in unreachable:
+        alike.setdefault((one["service"], one["why"]), []).append(one)
+    for (service, why), some in list(alike.items())[:SHOWN]:
+        since, again = min(one["since"] for one in some), min(one["again"] for one in some)
+        who = some[0]["person"] + (f" and {len(some) - 1:,} more" if len(some) > 1 else "")
+        row(shown, "", f"{who}: not read since {when(since, 'UTC')} UTC ({service}): {why}", style="red")
+        row(shown, "", f"tried {max(one['failures'] for one in some):,} times, again at {when(again, 'UTC')} UTC")
+
+
+def _list(what: str, addresses: Sequence[str]) -> str:
+    if not addresses:
+        return ""
+    more = f" and {len(addresses) - 5:,} more" if len(addresses) > 5 else ""
+    return f", {len(addresses):,} {what}: {', '.join(addresses[:5])}{more}"
+
+
+def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:
+    if not troubled:
+        return
+    shown = table("Messages that did not get through", ["How", "What", "To", "Tries", "Why"])
+    for one in troubled[:SHOWN]:
+        what = one["name"] or one["what"]
+        row(shown, one["progress"], what, one["to"] or one["pair"], one["attempts"], one["problem"] or "")
+    show(shown)
+
+
+def _show_owed(title: str, owed: Sequence[Mapping[str, Any]]) -> None:
+    if not owed:
+        return
+    shown = table(title, [("Session", "id"), "Pair", "Kind", "Since", "Deferrals", "Why there is no time yet"])
+    for one in owed[:SHOWN]:
+        why = one.get("reason") or one.get("waits_for") or "looked for with the next sweep"
+        row(shown, one["session"], one["pair"], one["kind"], f"{one['target']:%Y-%m-%d}", one["deferrals"], why)
+    show(shown)
+    if len(owed) > SHOWN:
+        line(f"… and {len(owed) - SHOWN:,} more; --json lists them all.")
+
+
+# --- sessions ---
+
+
+@click.command("sessions", cls=Command, short_help="The conversations of a pair, a person, or of all.")
+@click.option("--pair", metavar="PAIR", help="Of this pair: `manager>report`, or the report alone.")
+@click.option("--person", metavar="ADDRESS", help="Of this person, as manager and as report.")
+@click.option("--all", "everything", is_flag=True, help="Also those that ended long ago.")
+@json_option
+def sessions(pair: str | None, person: str | None, everything: bool, as_json: bool) -> None:
+    """List conversations: what is planned, owed or was lately held. Times are the manager's."""
+    from worker.store.statistics import Figures
+
+    with opened() as worker:
+        figures = Figures(worker.store.database)
+        people = figures.everybody()
+        mine = person_named(worker.store, people, person) if person else ""
+        pair_id = pair_named(worker.store, pair).id if pair else ""
+        found = worker.store.register.sessions(pair_id) if everything or pair_id else figures.recent(utcnow() - LATELY)
+    if mine:
+        found = [session for session in found if mine in session.pair.split(">")]
+    if not everything:
+        found = [session for session in found if _lately(session)]
+    if as_json:
+        emit([_session_json(session) for session in found])
+    elif found:
+        _show_sessions(found, people)
+    else:
+        line("There are none.")
+
+
+def _lately(session: "Session") -> bool:
+    return not session.closed or (session.end is not None and session.end >= utcnow() - LATELY)
+
+
+def _show_sessions(found: "Sequence[Session]", people: "Mapping[Address, Person]") -> None:
+    shown = table("", [("Session", "id"), "When", "Min", "Pair", "What", "State", ("Deferrals", "right")])
+    for session in found:
+        zone = people[session.pair.partition(">")[0]].zone
+        start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)
+        at = when(start, zone) if start else f"owed about {session.target:%Y-%m-%d}"
+        row(shown, session.id, at, length, session.pair, _kind(session), _state(session), session.count or "")
+    show(shown)
+    line(f"{count(len(found), 'session')}. `longarc why SESSION` tells how each came to be.", "dim")
+
+
+def _kind(session: "Session") -> str:
+    topic = "" if session.topic == "all" else f": {session.topic.value}"
+    return f"{session.kind.value}{topic}"
+
+
+def _state(session: "Session") -> str:
+    held = f" ({len(session.options)} times held to choose from)" if session.options else ""
+    return session.state.value + (" (no time exists)" if session.unplaceable else held)
+
+
+def _session_json(session: "Session") -> dict[str, Any]:
+    from worker.domain.reason_texts import words
+
+    return {
+        "session": session.id,
+        "pair": session.pair,
+        "kind": session.kind.value,
+        "topic": session.topic.value,
+        "state": session.state.value,
+        "start": session.start,
+        "end": session.end,
+        "minutes": session.minutes,
+        "target": session.target,
+        "deferrals": session.count,
+        "unplaceable": words(session.unplaceable) if session.unplaceable else None,
+        "options": [{"start": span.start, "end": span.end} for span in session.options],
+    }
+
+
+# --- why ---
+
+
+@click.command("why", cls=Command, short_help="The story of one conversation, decision by decision.")
+@session_argument
+@json_option
+def why(session: str, as_json: bool) -> None:
+    """Tell the story of a conversation: each decision with its reason, in the manager's time."""
+    with opened() as worker:
+        found = session_named(worker.store, session)
+        manager = manager_of(worker.store, found.pair)
+        lines = worker.store.register.history(session_id=session)
+    if as_json:
+        emit([{**{n: one[n] for n in ("at", "what", "pair", "session", "reason")}, **one["fields"]} for one in lines])
+        return
+    shown = table(f"{_kind(found)} of {found.pair}, now {_state(found)}", ["When", "What", "Time", "Why"])
+    before = ""
+    for one in lines:
+        at = when(one["at"], manager.zone)
+        row(
+            shown,
+            "" if at == before else at,
+            _happened(one),
+            _its_time(one, manager.zone),
+            one["reason"],
+            style=_dim(one),
+        )
+        before = at
+    show(shown)
+    if found.options:
+        held = "; ".join(f"{n}: {when(span.start, manager.zone)}" for n, span in enumerate(found.options, 1))
+        line(f"Times held to choose from: {held}. Take one with `longarc defer {found.id} --option N`.")
+    line(f"Times are those of {manager.zone}.", "dim")
+
+
+_EVENTS = {
+    "event.create": "on the calendar",
+    "event.update": "moved on the calendar",
+    "event.cancel": "off the calendar",
+    "unplaceable": "no time exists",
+}
+
+
+def _dim(one: Mapping[str, Any]) -> str:
+    """What only follows from a decision stands back."""
+    return "dim" if one["what"] == "mail" or one["what"].startswith("event.") else ""
+
+
+def _happened(one: Mapping[str, Any]) -> str:
+    fields = one["fields"]
+    if one["what"] == "mail":
+        who = "manager" if fields.get("to") == one["pair"].partition(">")[0] else "report"
+        return f"mail to the {who}: {str(fields.get('message')).replace('_', ' ')}"
+    if one["what"] == "session":
+        return str(fields.get("state", "session"))
+    return _EVENTS.get(one["what"], str(one["what"]))
+
+
+def _its_time(one: Mapping[str, Any], zone: str) -> str:
+    """The time that a decision gave or an event has; mails tell their own."""
+    start = one["fields"].get("start")
+    return when(datetime.fromisoformat(start), zone) if start and one["what"] != "mail" else ""

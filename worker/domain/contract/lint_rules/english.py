@@ -1,0 +1,161 @@
+"""English promises: what is vague in them, what is only a thing, what others decide."""
+
+import re
+
+from worker.domain.contract.lint_rules.word_lists import any_of, words
+
+#: Vague wherever they stand. Longer ones first, so that the whole phrase is the one named.
+VAGUE = words(
+    "as soon as possible|as soon as i can|as soon as we can|as much as possible|in the near future|in due course",
+    "at some point|at some stage|from time to time|now and then|going forward|when possible|where possible",
+    "if possible|when there is time|when i have time|when i get time|when time allows|time permitting|some day",
+    "someday|one day|sometime|eventually|later on|asap|soon|look into|looking into|think about|thinking about",
+    "think over|try to|try and|see if|see whether|see what|keep in mind|keep an eye on|touch base|be more",
+    "be better|get better at|more often|regularly|as needed|somehow|maybe|perhaps|possibly|hopefully|potentially",
+    "ideally|i guess|explore options|explore possibilities|explore ways",
+)
+
+#: Vague as the thing promised, harmless inside a sentence.
+VAGUE_AT_START = words(
+    "try|explore|consider|work on|aim|hope|attempt|strive|endeavour|endeavor|investigate|help with|keep learning",
+    "keep growing|keep improving|be a better|i'd like to|i would like to|i want to",
+)
+
+#: What a promise of an outcome speaks of, when the outcome is decided elsewhere.
+OUTCOMES = words(
+    "promotion|promotions|promoted|pay rise|pay raise|pay increase|pay bump|raise in pay|a raise|her raise",
+    "his raise|their raise|your raise|salary|salaries|compensation|bonus|bonuses|stock options|equity grant",
+    "headcount|head count|more pay|higher pay|higher grade|pay grade",
+)
+
+#: After these the outcome is only what a document, a meeting or a rule is about.
+ABOUT = words(
+    "case|packet|pack|path|criteria|committee|panel|round|conversation|talk|document|doc|dossier|timeline|review",
+    "framework|ladder|guide|guidelines|guideline|rules|rubric|band|bands|range|ranges|template|board|discussion",
+    "expectations|policy|form|feedback",
+)
+
+#: Outcomes only when they are given: "the role of", said otherwise, is harmless.
+GIVEN = words(
+    "role|title|position|job title|job level|seniority",
+)
+GIVING = words(
+    "get|give|grant|secure|ensure|make sure|offer|land|obtain|win|approve|promise|arrange|deliver|create|award",
+    "assign|change|upgrade|move|fix",
+)
+
+#: What anybody may promise to do about an outcome that is somebody else's.
+WITHIN = words(
+    "advocate|argue|ask|write|prepare|draft|present|propose|nominate|recommend|discuss|talk|explain|find out",
+    "clarify|describe|share|submit|put forward|put together|review|check|collect|gather|introduce|tell|meet",
+    "request|send|list|show|bring|speak|set up|book|compare|read|learn|walk|coach|practise|practice|support",
+    "make the case|build the case|make a case|build a case|collate|document|map|sit down|go through|invite",
+    "schedule|follow up|champion|sponsor|raise the question|call|email|outline|sketch|update|help|organise",
+    "organize|join|give feedback|get feedback|get clarity|get an answer|collect evidence|name",
+    "state|lay out|look up|report back|take",
+)
+
+#: No commitment that says who does what begins with one of these.
+NOT_A_VERB = words(
+    "more|less|fewer|greater|better|improved|ongoing|continued|additional|extra|regular|increased|stronger",
+    "clearer|closer",
+)
+
+#: With one of these first a commitment is a thing, unless a verb comes later.
+THING = words(
+    "a|an|the|my|our|his|her|their|your|some|new|good|weekly|monthly|quarterly",
+)
+_THING_ENDING = re.compile(r"\w{3,}(?:tion|sion|ment|ness|ship|ance|ence|ility|ivity)s?")
+
+#: Common verbs of work: enough to hear one in a sentence, not a dictionary.
+VERBS = frozenset(
+    words(
+        "accept|add|advise|advocate|agree|analyse|announce|answer|apply|appoint|argue|arrange|ask|assign|attend",
+        "automate|be|become|begin|bring|build|call|check|choose|clarify|close|coach|collect|compare|complete",
+        "connect|count|create|cut|decide|define|delegate|deliver|demo|describe|design|develop|discuss|do|document",
+        "draft|drop|earn|edit|email|ensure|enrol|enroll|establish|explain|extend|fill|find|finish|fix|follow",
+        "forward|gather|get|give|go|hand|have|help|hire|host|identify|implement|improve|include|increase",
+        "interview|introduce|invite|join|keep|know|lead|learn|leave|let|list|listen|look|make|manage|map|measure",
+        "meet|mentor|merge|migrate|move|name|negotiate|nominate|observe|offer|open|organise|organize|outline|own",
+        "pair|pass|pick|plan|play|practise|practice|prepare|present|propose|prove|publish|put|raise|reach|read",
+        "rebuild|receive|recommend|record|recruit|reduce|refactor|refuse|rehearse|release|remove|rename|replace",
+        "report|request|research|reserve|resolve|review|rewrite|rotate|run|say|schedule|see|select|send|set",
+        "shadow|share|ship|show|sign|simplify|sit|sketch|solve|speak|spend|split|sponsor|stand|start|stay|step",
+        "stop|submit|summarise|summarize|support|swap|switch|take|talk|teach|tell|test|track|train|translate",
+        "travel|turn|understand|update|use|visit|volunteer|walk|watch|win|write|will|is|are|has|can",
+    )
+)
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
+_OPENING = re.compile(r"(?:(?:i|we|you|he|she|they)(?:'ll| will| am going to)|[\w.-]+(?: [\w.-]+)? will) ")
+#: Promoting a person, not somebody's work: a name or a pronoun at the end, or somebody "to" something.
+_PROMOTING = re.compile(
+    r"\b(?i:promote) (?:him$|her$|them$|you$|[A-Z][\w.-]*$|[\w.-]+(?: [\w.-]+)? (?:to|into) "
+    r"(?!(?:an? |the )?(?:wider |whole )?(?:group|team|audience|channel|guild|forum|public)\b))"
+)
+_APPOINTING = re.compile(
+    r"make (?:\w+ ){1,2}(?:an? )?(?:senior|staff|principal|manager|director|(?:team|tech) lead)(?!\w)"
+)
+_CERTAIN = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|whatever it takes|no matter what)(?!\w)")
+_RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
+
+
+_VAGUE = any_of(VAGUE, r"(?<!as soon)")
+_VAGUE_AT_START = any_of(VAGUE_AT_START)
+_OUTCOME = any_of(OUTCOMES, rf"(?!s? (?:{'|'.join(ABOUT)})\b)")
+_GIVEN = any_of(GIVEN, r"(?! (?:model|play|plays|page|description|slide)\b)")
+_GIVING = any_of(GIVING)
+_WITHIN = any_of(WITHIN)
+
+
+def vague(said: str) -> str:
+    """The word of ours that leaves open what will be done; empty when there is none."""
+    text, _, deed = _heard(said)
+    found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text)
+    return found[0] if found else ""
+
+
+def thing(said: str) -> bool:
+    """Whether it names a thing, but not what somebody does."""
+    _, opened, deed = _heard(said)
+    return not opened and not _has_verb(deed)
+
+
+def verb(said: str) -> bool:
+    """Whether something is done in it, as far as can be told for certain."""
+    _, opened, deed = _heard(said)
+    return opened or any(_is_verb(word) for word in _WORD.findall(deed))
+
+
+def beyond(said: str) -> bool:
+    """Whether an outcome is promised, rather than work towards it."""
+    text, _, deed = _heard(said)
+    if _CERTAIN.search(text) or _PROMOTING.search(said) or _APPOINTING.match(deed):
+        return True
+    if _RAISED_WITH.match(deed) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", deed):
+        return False
+    if _WITHIN.match(deed):
+        return False
+    return bool(_OUTCOME.search(deed) or (_GIVING.match(deed) and _GIVEN.search(deed)))
+
+
+def _heard(said: str) -> tuple[str, bool, str]:
+    """All of it in small letters, whether it says first who will do it, and what is done."""
+    text = said.casefold()
+    opening = _OPENING.match(text)
+    return text, opening is not None, text[opening.end() :] if opening else text
+
+
+def _has_verb(deed: str) -> bool:
+    """Whether a verb can be heard. In doubt there is one: only a phrase that shows it is a thing is called one."""
+    heard = _WORD.findall(deed)
+    if not heard or heard[0] in NOT_A_VERB:
+        return False
+    if any(_is_verb(word) for word in heard):
+        return True
+    return (len(heard) > 2 or not deed.isascii()) and heard[0] not in THING and not _THING_ENDING.fullmatch(heard[0])
+
+
+def _is_verb(word: str) -> bool:
+    stem = word.removesuffix("s")
+    return bool({word, stem, stem.removesuffix("e")} & VERBS)

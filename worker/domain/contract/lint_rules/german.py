@@ -1,0 +1,152 @@
+"""German promises: what is vague in them, what is only a thing, what others decide.
+
+Nouns have capitals and verbs stand second or last, so capitals count here and a verb is looked for anywhere.
+"""
+
+import re
+
+from worker.domain.contract.lint_rules.word_lists import any_of, words
+
+#: Vague wherever they stand.
+VAGUE = words(
+    "so bald wie möglich|sobald wie möglich|so schnell wie möglich|baldmöglichst|möglichst bald|möglichst schnell",
+    "bald|demnächst|zeitnah|in nächster zeit|in absehbarer zeit|in naher zukunft|bei gelegenheit|gelegentlich",
+    "irgendwann|irgendwie|irgendwas|früher oder später|zu gegebener zeit|wenn zeit ist|wenn ich zeit habe",
+    "wenn zeit bleibt|wenn es die zeit erlaubt|wenn es passt|wenn möglich|falls möglich|nach möglichkeit",
+    "soweit möglich|so gut es geht|so viel wie möglich|bei bedarf|nach bedarf|gegebenenfalls|ggf|evtl|eventuell",
+    "vielleicht|möglicherweise|hoffentlich|idealerweise|perspektivisch|mittelfristig|langfristig|grundsätzlich",
+    "regelmäßig|ab und zu|hin und wieder|von zeit zu zeit|öfter|öfter mal|häufiger|immer mal wieder",
+    "mal schauen|mal sehen|mal gucken|schauen, ob|schaue, ob|sehen, ob|schauen wir|im auge behalten|im blick behalten",
+    "im hinterkopf behalten|am ball bleiben|dranbleiben|darüber nachdenken|nachdenken|denke darüber nach",
+    "gedanken machen|mache mir gedanken|mir überlegen|überlege mir|anstreben|strebe an|ins auge fassen|asap",
+    "versuche,|versuche zu|versuche es|zu versuchen|versuchen,|werde versuchen|probiere mal|näher kennenlernen",
+)
+
+#: Vague as the thing promised, harmless inside a sentence.
+VAGUE_AT_START = words(
+    "hoffe|hoffen|überlege|plane irgendwann|bemühe mich|mich bemühen|sich bemühen|arbeite an|arbeite daran|arbeitet an",
+    "weiter an mir arbeiten|an mir arbeiten|an sich arbeiten|mehr auf|besser werden|sichtbarer werden|versuchen",
+    "ich möchte|möchte|ich würde gern|würde gern|ich will",
+)
+_WORK_ON = re.compile(r"an .* arbeiten$")
+
+#: What a promise of an outcome speaks of, when the outcome is decided elsewhere. Words made from them, such as
+#: Gehaltsband or Beförderungsrunde, are other words.
+OUTCOMES = words(
+    "beförderung|beförderungen|befördert|befördere|befördern|gehaltserhöhung|gehaltserhöhungen|gehaltssprung|gehalt",
+    "gehälter|lohnerhöhung|bonus|boni|prämie|prämien|aktienoptionen|höhergruppierung|höhergruppiert|planstelle",
+    "planstellen|mehr geld",
+)
+
+#: Outcomes only when they are given.
+GIVEN = words("Rolle|Stelle|Position|Titel|Teamleitung|Leitungsrolle|Leitungsstelle")
+GIVING = words(
+    "bekommt|bekommst|kriegt|kriegst|erhält|erhältst|besorge|besorgen|verschaffe|verschaffen|sichere|sichern",
+    "gebe|geben|übertrage|übertragen|schaffe|schaffen|zusichern|sichere zu|sorge dafür|stelle sicher|biete|anbieten",
+)
+
+#: What anybody may promise to do about an outcome that is somebody else's.
+WITHIN = words(
+    "spreche|sprechen|ansprechen|besprechen|bespreche|rede|reden|einsetzen|setze mich|frage|fragen|nachfragen|erfragen",
+    "klären|kläre|abklären|vorschlagen|schlage|empfehlen|empfehle|vorbereiten|bereite|schreiben|schreibe|begründen",
+    "begründe|vorstellen|beantragen|beantrage|einreichen|reiche|vorbringen|bringe|einbringen|argumentieren",
+    "argumentiere|werben|werbe|plädieren|plädiere|erklären|erkläre|erläutern|erläutere|zeigen|zeige|vorlegen|lege",
+    "sammeln|sammle|zusammenstellen|stelle zusammen|prüfen|prüfe|unterstützen|unterstütze|thematisieren|thematisiere",
+    "herausfinden|finde heraus|heraussuchen|suche heraus|nominieren|nominiere|begleiten|begleite|üben|übe|nennen|nenne",
+    "berichten|berichte|melden|melde|informieren|informiere|einladen|lade|feedback|rückmeldung|rückmeldungen|einblick",
+    "diskutieren|diskutiere|mitteilen|teile mit|weitergeben|durchgehen|gehe|beschreiben|beschreibe|lesen|lese",
+)
+
+_OPENING = re.compile(r"(?:(?:ich|wir|du|er|sie)(?: werden?)? |[\w.-]+(?: [\w.-]+)? wird )")
+_CERTAIN = any_of(
+    words(
+        "garantiere|garantieren|garantiert|verspreche|versprechen|versprochen|koste es, was es wolle|komme, was wolle",
+        "auf jeden fall|auf alle fälle",
+    )
+)
+_APPOINTING = re.compile(
+    r"(?:mache|machen|macht|ernenne|ernennen)\b.*\bzu[mr]? (?:senior|staff|principal|\w*leit\w+|führungskraft|manager)"
+    r"|\bzu[mr]? (?:senior|staff|principal|\w*leit\w+|führungskraft|manager)\w*(?: [\w-]+)? (?:machen|ernennen|mache)\b"
+)
+_VAGUE = any_of(VAGUE)
+_VAGUE_AT_START = any_of(VAGUE_AT_START)
+_OUTCOME = any_of(OUTCOMES)
+_GIVEN = any_of(GIVEN)
+_GIVING = any_of(GIVING)
+_WITHIN = any_of(WITHIN)
+
+#: No commitment that says who does what begins with one of these.
+NOT_A_VERB = frozenset(
+    words(
+        "mehr|weniger|bessere|besseres|besserer|stärkere|stärkeres|größere|größeres|klarere|weitere|zusätzliche",
+        "kontinuierliche|regelmäßige|verbesserte",
+    )
+)
+#: With one of these first it is a thing, unless a verb is heard.
+THING = frozenset(
+    words(
+        "ein|eine|einen|der|die|das|den|mein|meine|meinen|dein|deine|deinen|ihr|ihre|ihren|sein|seine|seinen|unser",
+        "unsere|neue|neuer|neues|wöchentliche|monatliche|gute|guter|gutes",
+    )
+)
+_THING_ENDING = re.compile(r"\w{3,}(?:ung|heit|keit|schaft|tion|ment|nahme|ing)(?:en|s)?")
+#: Small words that end as verbs do.
+NO_VERBS = frozenset(
+    words(
+        "den|einen|meinen|deinen|seinen|ihren|unseren|keinen|jeden|diesen|neuen|ersten|zweiten|dritten|nächsten|letzten",
+        "der|einer|meiner|deiner|seiner|ihrer|unserer|jeder|dieser|eine|meine|deine|seine|ihre|unsere|keine|jede|diese",
+        "die|wie|alle|beide|neue|erste|zweite|nächste|gute|große|kleine|mit|seit|nicht|zwischen|neben|gegen|wegen|hinten",
+        "oben|unten|außen|innen|zwei|drei|bitte|heute|gerne|ohne|unter|über|hinter|oder|aber|immer|wieder|andere|anderen",
+        "weitere|weiteren|externen|internen|offenen|gemeinsamen|technischen|nächster|erster",
+    )
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
+
+
+def vague(said: str) -> str:
+    """The word of ours that leaves open what will be done; empty when there is none."""
+    text, _, deed = _heard(said)
+    found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
+    if found:
+        return found[0].rstrip(",")
+    return "arbeiten" if _WORK_ON.match(deed) else ""
+
+
+def thing(said: str) -> bool:
+    """Whether it names a thing, but not what somebody does."""
+    heard = _WORD.findall(said)
+    if not heard or heard[0].lower() in NOT_A_VERB:
+        return True
+    first = heard[0].lower()
+    return not verb(said) and (len(heard) < 3 or first in THING or bool(_THING_ENDING.fullmatch(first)))
+
+
+def verb(said: str) -> bool:
+    """Whether something is done in it. The first word has a capital whatever it is; one alone is no sentence."""
+    _, opened, _ = _heard(said)
+    first, *others = _WORD.findall(said) or [""]
+    first = first.lower()
+    no_verb = not others or first in NOT_A_VERB or first in THING or _THING_ENDING.fullmatch(first)
+    return opened or any(_is_verb(word) for word in (others if no_verb else [first, *others]))
+
+
+def _is_verb(word: str) -> bool:
+    return word.islower() and word not in NO_VERBS and bool(_VERB_ENDING.fullmatch(word))
+
+
+def beyond(said: str) -> bool:
+    """Whether an outcome is promised, rather than work towards it."""
+    text, _, _ = _heard(said)
+    if _CERTAIN.search(text) or _APPOINTING.search(text):
+        return True
+    if _WITHIN.search(text):
+        return False
+    return bool(_OUTCOME.search(text) or (_GIVING.search(text) and _GIVEN.search(said, 1)))
+
+
+def _heard(said: str) -> tuple[str, bool, str]:
+    """All of it in small letters, whether it says first who will do it, and what is done."""
+    text = said.lower()
+    opening = _OPENING.match(text)
+    return text, opening is not None, text[opening.end() :] if opening else text

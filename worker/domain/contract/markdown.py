@@ -1,0 +1,477 @@
+"""The contract as a person writes it: a short Markdown file with four parts (R-14), read strictly and kindly.
+
+Reading tolerates what editors and word processors do to a text, and reports everything else at once, by line. The
+words of a contract are never repeated in a problem, because problems end up in terminals and logs (R-23).
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from difflib import get_close_matches
+
+from worker.domain.contract.languages import ENGLISH, FORMS, Form, Part, form_for
+from worker.domain.contract.lint import Days
+from worker.domain.contract.revisions import carry, compare
+from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.errors import Problem, Problems
+
+__all__ = ["REQUIRED", "Part", "carry", "compare", "parse", "template", "write"]
+
+MAX_LINES = 200
+MAX_LINE = 2000
+
+
+REQUIRED = (Part.REPORT, Part.MANAGER, Part.REVIEWS, Part.QUESTION)
+
+#: Takes a line number, what is wrong, and what to write instead.
+_Note = Callable[[int, str, str], None]
+
+_DASH = "[-\u2010\u2011\u2013]"
+_DATE = rf"(\d{{4}}){_DASH}(\d{{1,2}}){_DASH}(\d{{1,2}})"
+#: As it is said in German: 15.2.2027.
+_DOTTED = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
+_HEADING = re.compile(r"(#{1,6})(\s*)(.*?)[\s#:]*")
+_ITEM = re.compile(r"[-*+•](?:\s+(.*))?")
+#: The small words of all languages; what hangs under a commitment, by its own name.
+_UNDERS = {
+    word.casefold(): name
+    for form in FORMS.values()
+    for word, name in ((form.support, "support"), (form.success, "success"))
+}
+_UNDER = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_UNDERS)})\s*:\s*(.*)", re.IGNORECASE)
+_DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_DOTTED}))\)?[.!]?", re.IGNORECASE)
+_MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
+#: What opens a note, with the backslashes that make plain text of it; what a text with notes is made of.
+_OPENS = re.compile(r"\\*<!--")
+_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
+_RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
+_NONE = re.compile(rf"(?:[-*+•]\s+)?(?:{'|'.join(form.none for form in FORMS.values())}|keine)\.?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    text: str
+    indent: int
+
+
+@dataclass(slots=True)
+class _Section:
+    heading: int  #: line number
+    form: Form  #: the language of its heading
+    lines: list[_Line] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Item:
+    """A list item with what hangs under it. A wrapped line goes on with whatever was written last."""
+
+    line: int
+    indent: int
+    form: Form
+    fields: dict[str, str]
+    last: str = "text"
+
+    def go_on(self, text: str) -> None:
+        self.fields[self.last] = f"{self.fields[self.last]} {text}".strip()
+
+    @property
+    def text(self) -> str:
+        return _unescape(self.fields["text"])
+
+
+def parse(text: str, file: str, days: Days | None = None) -> Contract:
+    """Read a contract that names none but these days. Raises Problems with everything that is wrong; `file` only says
+    where."""
+    problems: list[Problem] = []
+
+    def note(line: int, what: str, remedy: str) -> None:
+        problems.append(Problem(f"{file}:{line}", what, remedy))
+
+    lines = _lines(text, note)
+    if problems:
+        raise Problems(problems)
+    sections = _sections(lines, note)
+    contract = Contract(
+        report=_promises(Part.REPORT, sections, note),
+        manager=_promises(Part.MANAGER, sections, note),
+        reviews=_reviews(sections, note),
+        question=_question(sections, note),
+        progress=tuple(item.text for item in _items(Part.PROGRESS, sections, note) if _filled(item, note)),
+    )
+    if days:
+        _note_far(contract, days, note)
+    if problems:
+        raise Problems(sorted(problems, key=_line_of))
+    return contract
+
+
+def _note_far(contract: Contract, days: Days, note: _Note) -> None:
+    promised = [(one.line, one.due) for one in (*contract.report, *contract.manager)]
+    for line, day in (*promised, *((one.line, one.month) for one in contract.reviews)):
+        if day and day not in days:
+            note(line, "This date is too long ago or too far ahead.", f"Write one {days}.")
+
+
+def _line_of(problem: Problem) -> int:
+    return int(problem.where.rpartition(":")[2])
+
+
+def _lines(text: str, note: _Note) -> list[str]:
+    """The lines, cleaned of a byte order mark. What is too long or binary is one problem, however much of it."""
+    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
+    if len(lines) > MAX_LINES:
+        note(MAX_LINES + 1, f"The file has more than {MAX_LINES} lines.", "A contract is short: keep what was agreed.")
+        return []
+    _note_first(
+        lines, lambda line: len(line) > MAX_LINE, note, f"is longer than {MAX_LINE:,} characters", "Shorten it."
+    )
+    _note_first(lines, _unreadable, note, "holds a control character", "Save it as plain text, or type it anew.")
+    return lines
+
+
+def _note_first(lines: Sequence[str], wrong: Callable[[str], bool], note: _Note, what: str, remedy: str) -> None:
+    numbers = [number for number, line in enumerate(lines, 1) if wrong(line)]
+    if numbers:
+        more = f", and so do {len(numbers) - 1} more" if len(numbers) > 1 else ""
+        note(numbers[0], f"This line {what}{more}.", remedy)
+
+
+def _unreadable(line: str) -> bool:
+    return any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in line if sign != "\t")
+
+
+# --- from lines to parts --------------------------------------------------------------------------------------------
+
+
+def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
+    """The lines under each heading, notes and rulers left out. Every problem with headings is noted here."""
+    sections: dict[Part, _Section] = {}
+    meant: set[Part] = set()
+    current: list[_Line] | None = None
+    outside = 0
+    spoken = list(_spoken(lines, note))
+    form = _language(line.text for line in spoken)
+    for line in spoken:
+        heading = _heading(line.text)
+        if heading is None:
+            if current is None and not outside:
+                outside = line.number
+                note(line.number, "This text stands before the first heading.", "Move it under one of the headings.")
+            if current is not None:
+                current.append(line)
+            continue
+        part, level = heading
+        if part is None and level == 1 and current is None:
+            continue  # the title
+        current = _open(sections, part, line, form, note, meant)
+    for part in REQUIRED:
+        if part not in sections and part not in meant:
+            remedy = f"Add it; write `- {form.none}` under it if so agreed."
+            note(len(lines), f"The heading `## {form.headings[part]}` is missing.", remedy)
+    return sections
+
+
+def _language(lines: Iterable[str]) -> Form:
+    """The language of the first heading that is known."""
+    names = (_plain(found[3]) for line in lines if (found := _HEADING.fullmatch(line.strip())))
+    return next((_KNOWN[name][1] for name in names if name in _KNOWN), ENGLISH)
+
+
+def _open(
+    sections: dict[Part, _Section], part: Part | None, line: _Line, form: Form, note: _Note, meant: set[Part]
+) -> list[_Line]:
+    """Where the lines under this heading go: lines under an unknown heading go nowhere."""
+    if part is None:
+        remedy = "Use only the headings " + ", ".join(f"`## {known}`" for known in form.headings.values()) + "."
+        near = get_close_matches(_plain(line.text), _KNOWN, 1, 0.6)
+        if near:
+            likely, language = _KNOWN[near[0]]
+            meant.add(likely)
+            remedy = f"Did you mean `## {language.headings[likely]}`?"
+        note(line.number, "This heading is not known.", remedy)
+        return []
+    if part in sections:
+        first, name = sections[part].heading, form.headings[part]
+        note(
+            line.number, f"The heading `## {name}` stands here again.", f"Keep it once; it is in line {first} already."
+        )
+    return sections.setdefault(part, _Section(line.number, form)).lines
+
+
+def _spoken(lines: Sequence[str], note: _Note) -> Iterator[_Line]:
+    """The lines that say something: no blank ones, no rulers, no `<!-- notes -->`."""
+    for number, said in _without_notes(lines, note).items():
+        text = " ".join(said.split())
+        if text and not _RULE.fullmatch(text):
+            wide = lines[number - 1].expandtabs(4)
+            yield _Line(number, text, len(wide) - len(wide.lstrip()))
+
+
+def _without_notes(lines: Sequence[str], note: _Note) -> Mapping[int, str]:
+    """The lines by number, without what stands between `<!--` and `-->`: notes are the manager's own (R-23).
+
+    What follows a note of several lines goes on the line in which the note opened, if something stood before it there.
+    """
+    said: dict[int, str] = {}
+    number = at = 1  # where we read, and the line that the words go to
+    opened = 0
+    for piece in _PIECES.split("\n".join(lines)):
+        if piece == "\n":
+            number += 1
+            at = at if opened else number
+        elif piece == "<!--":
+            opened = opened or number
+        elif piece == "-->" and opened:
+            at, opened = at if said.get(at, "").strip() else number, 0
+        elif not opened:
+            said[at] = said.get(at, "") + _OPENS.sub(lambda found: found[0].removeprefix("\\"), piece)
+    if opened:
+        note(opened, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
+    return said
+
+
+def _plain(text: str) -> str:
+    """A heading without what people vary: case, apostrophes, signs."""
+    return "".join(sign for sign in text.casefold() if sign.isalnum() or sign == " ").strip()
+
+
+#: Every heading of every language, plain, with the part it opens.
+_KNOWN: Mapping[str, tuple[Part, Form]] = {
+    _plain(name): (part, form)
+    for form in FORMS.values()
+    for name, part in (*((name, part) for part, name in form.headings.items()), *form.also.items())
+}
+
+
+def _heading(text: str) -> tuple[Part | None, int] | None:
+    """The part a heading opens (None: no such part) and its level; None when the line is no heading at all."""
+    match = _HEADING.fullmatch(text)
+    if match is None:
+        return None
+    level, space, name = len(match[1]), match[2], _plain(match[3])
+    part = _KNOWN[name][0] if name in _KNOWN else None
+    return (part, level) if part or space or not name else None
+
+
+# --- from lines to items --------------------------------------------------------------------------------------------
+
+
+def _items(part: Part, sections: dict[Part, _Section], note: _Note) -> list[_Item]:
+    """The items of a list; an empty list must say `- none`, the optional part aside."""
+    section = sections.get(part)
+    if section is None or _says_none(section, part, note):
+        return []
+    items: list[_Item] = []
+    lost = False  # under a line that was refused, so that what is wrapped below it isn't refused again
+    for line in section.lines:
+        item = items[-1] if items else None
+        if item is not None and not lost and _hangs(part, item, line, note):
+            continue
+        match = _ITEM.fullmatch(line.text)
+        if match:
+            items.append(_Item(line.number, line.indent, section.form, {"text": match[1] or ""}))
+        elif not lost:
+            note(
+                line.number, "This line is not a list item.", f"Begin it with `- `, as in {section.form.example(part)}."
+            )
+        lost = not match
+    return items
+
+
+def _says_none(section: _Section, part: Part, note: _Note) -> bool:
+    form, name = section.form, section.form.headings[part]
+    if not section.lines:
+        if part is not Part.PROGRESS:
+            remedy = f"Write {form.example(part)}, or `- {form.none}` if that is what you agreed."
+            note(section.heading, f"Nothing stands under `## {name}`.", remedy)
+        return True
+    none = [line for line in section.lines if _NONE.fullmatch(line.text)]
+    if none and len(section.lines) > len(none):
+        what = f"`{form.none}` stands beside other lines of `## {name}`."
+        note(none[0].number, what, "Delete this line, or the others.")
+        section.lines = [line for line in section.lines if line not in none]
+        return False
+    return bool(none)
+
+
+def _hangs(part: Part, item: _Item, line: _Line, note: _Note) -> bool:
+    """True when the line belongs under `item`: its support, its success, or its text wrapped."""
+    marked = bool(_ITEM.fullmatch(line.text))
+    deeper = line.indent > item.indent
+    under = _UNDER.fullmatch(line.text) if part in (Part.REPORT, Part.MANAGER) and (deeper or not marked) else None
+    if under:
+        name = _UNDERS[under[1].casefold()]
+        if name in item.fields:
+            note(line.number, f"`{under[1].lower()}:` stands here again.", "Say it once for each commitment.")
+        item.fields[name], item.last = under[2], name
+    elif deeper and marked:
+        remedy = f"Only `{item.form.support}:` and `{item.form.success}:` go under a commitment."
+        note(line.number, "This line is a list inside a list.", remedy)
+    elif deeper:
+        item.go_on(line.text)
+    return bool(under) or deeper
+
+
+def _filled(item: _Item, note: _Note) -> bool:
+    if not item.text:
+        remedy = f"Fill the line, or delete it; an empty part says `- {item.form.none}`."
+        note(item.line, "Nothing is written here.", remedy)
+    return bool(item.text)
+
+
+# --- from items to what was agreed ----------------------------------------------------------------------------------
+
+
+def _promises(part: Part, sections: dict[Part, _Section], note: _Note) -> tuple[Promise, ...]:
+    found = (_promise(item, note) for item in _items(part, sections, note) if _filled(item, note))
+    return tuple(promise for promise in found if promise)
+
+
+def _promise(item: _Item, note: _Note) -> Promise | None:
+    match = _DUE.fullmatch(item.fields["text"])
+    if match is None:
+        note(item.line, *_undated(item))
+        return None
+    text = _unescape((match[1] or "").rstrip(" ,;"))
+    if not text:
+        note(item.line, "This commitment says when, but not what.", f"Write what will be done before `{item.form.by}`.")
+        return None
+    numbers = [number for number in match.groups()[1:] if number]
+    due = _day(*(numbers if len(numbers[0]) == 4 else reversed(numbers)))
+    if due is None:
+        note(item.line, "There is no such day.", "Write a day of the calendar as year-month-day: `2027-02-15`.")
+        return None
+    under = {name: item.fields.get(name, "") for name in ("support", "success")}
+    return Promise(text=text, due=due, line=item.line, **under)
+
+
+def _undated(item: _Item) -> tuple[str, str]:
+    """What to say of a commitment that ends with no day, or with one that is written in another way."""
+    meant, by = set(_meant(item.fields["text"])), item.form.by
+    if len(meant) == 1:
+        return "The day of this commitment is written in another way.", f"End the line with `{by} {meant.pop()}`."
+    what = "The day of this commitment can be read in two ways." if meant else "This commitment has no date."
+    return what, f"End the line with the day, as in `{by} 2027-02-15`."
+
+
+def _meant(text: str) -> Iterator[date]:
+    """The days that the end of a text may mean: year, day or month first, and the month by its name."""
+    words = re.findall(r"[^\W_]+", text.casefold())[-3:]
+    numbers = [_number(word) for word in words]
+    if len(words) < 3 or not all(numbers):
+        return
+    first, second, third = numbers
+    if first >= 1000:
+        orders = [(first, second, third)]
+    elif words[0].isalpha():
+        orders = [(third, first, second)]
+    elif words[1].isalpha() or re.search(_DOTTED + r"\W*$", text):
+        orders = [(third, second, first)]
+    else:
+        orders = [(third, second, first), (third, first, second)]
+    yield from (found for year, *rest in orders if year >= 1000 and (found := _day(year, *rest)))
+
+
+def _number(word: str) -> int:
+    """The number in `1st`, `01` or `january`; 0 when there is none."""
+    found = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th)?", word)
+    if found or len(word) < 3:
+        return int(found[1]) if found else 0
+    months = (one for form in FORMS.values() for one in enumerate(form.months.split(), 1))
+    return next((number for number, name in months if name.startswith(word)), 0)
+
+
+def _reviews(sections: dict[Part, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
+    found = (_review(item, note) for item in _items(Part.REVIEWS, sections, note) if _filled(item, note))
+    return tuple(point for point in found if point)
+
+
+def _review(item: _Item, note: _Note) -> ReviewPoint | None:
+    match = _MONTH.fullmatch(item.fields["text"])
+    if match is None:
+        note(item.line, "This line does not begin with a month.", f"Write {item.form.example(Part.REVIEWS)}.")
+        return None
+    month = _day(match[1], match[2], 1)
+    if month is None:
+        note(item.line, "There is no such month.", "Write the month as year-month: `2027-02`.")
+    elif not match[3]:
+        note(item.line, "This line says when, but not what.", "Write what you will review after the colon.")
+    return ReviewPoint(month=month, text=match[3], line=item.line) if month and match[3] else None
+
+
+def _question(sections: dict[Part, _Section], note: _Note) -> str:
+    section = sections.get(Part.QUESTION)
+    if section is None or _says_none(section, Part.QUESTION, note):
+        return ""
+    return "\n".join(_unescape(line.text) for line in section.lines)
+
+
+def _day(year: str | int, month: str | int, day: str | int) -> date | None:
+    try:
+        return date(int(year), int(month), int(day))
+    except ValueError:
+        return None
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def _unescape(text: str) -> str:
+    return text.removeprefix("\\")
+
+
+def _escape(text: str) -> str:
+    """A backslash before what would otherwise be read as a heading, a ruler or `none`."""
+    special = text.startswith(("\\", "#")) or _NONE.fullmatch(text) or _RULE.fullmatch(text)
+    return f"\\{text}" if special else text
+
+
+def write(contract: Contract, title: str = "", locale: str = "en") -> str:
+    """The file that `parse` reads back as the same contract (line numbers aside), in the language of the locale."""
+    form = form_for(locale)
+    parts = {
+        Part.REPORT: _listed((line for one in contract.report for line in _promise_lines(one, form)), form),
+        Part.MANAGER: _listed((line for one in contract.manager for line in _promise_lines(one, form)), form),
+        Part.REVIEWS: _listed((f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form),
+        Part.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
+    }
+    if contract.progress:
+        parts[Part.PROGRESS] = _listed((f"- {_escape(line)}" for line in contract.progress), form)
+    head = [f"# {_one_line(title)}"] if title else []
+    text = "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
+    return _OPENS.sub(r"\\\g<0>", text)  # what was said is no note
+
+
+def _promise_lines(promise: Promise, form: Form) -> Iterator[str]:
+    yield f"- {_escape(promise.text)}" + (f" {form.by} {promise.due.isoformat()}" if promise.due else "")
+    if promise.support:
+        yield f"  - {form.support}: {promise.support}"
+    if promise.success:
+        yield f"  - {form.success}: {promise.success}"
+
+
+def title(manager_name: str, report_name: str, day: date, revision: int, locale: str = "en") -> str:
+    """What stands above a contract that is shown."""
+    form = form_for(locale)
+    return form.title.format(manager=manager_name, report=report_name, day=day) + form.revision.format(number=revision)
+
+
+def _listed(lines: Iterable[str], form: Form) -> str:
+    return "\n".join(lines) or f"- {form.none}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def template(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
+    """A file to fill in. Read before it is filled, it says line by line what is still to be written."""
+    manager, report = (re.sub("<!--|-->", "", _one_line(name)) for name in (manager_name, report_name))
+    soon = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
+    dates = {"day": today, "soon": soon, "soon_here": f"{soon:%d.%m.%Y}", "month": soon.isoformat()[:7]}
+    return form_for(locale).blank.format(manager=manager, report=report, **dates)

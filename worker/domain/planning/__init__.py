@@ -1,0 +1,1 @@
+"""Decides what happens to a pair next, and when. Pure."""

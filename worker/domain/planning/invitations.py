@@ -1,0 +1,61 @@
+"""Invitations by mail, for a report whom the manager's calendar service does not invite (RFC 5546 by way of RFC 6047).
+
+A server that schedules by itself tells every guest; one that doesn't tells nobody, and a report whose calendar is
+elsewhere would never hear of a time. So that person gets a mail with a calendar part for each time that is given,
+changed or taken back, and answers it in any calendar program.
+"""
+
+from worker.domain.model import Message, Session
+from worker.domain.planning.plan_builder import SOON, Planning
+from worker.domain.planning.reviews import inside
+
+INVITATION, WITHDRAWAL = "invitation", "invitation_withdrawn"
+
+
+def invite(p: Planning) -> None:
+    """Decide a mail for each session whose time is another than the report was last told."""
+    if not (p.manager.calendar in p.policy.silent and p.report.calendar != p.manager.calendar):
+        return
+    for session in list(p.sessions.values()):
+        told = _last(p, session)
+        if session.booked and session.span.start > p.now:
+            if not inside(p, session):
+                _tell(p, session, told)
+        elif told and not session.booked:
+            _take_back(p, session, told)
+
+
+def _tell(p: Planning, session: Session, told: Message | None) -> None:
+    if told and told.name == INVITATION and (told.event, told.start) == (session.key, session.span.start):
+        return
+    if p.placed(session.key) is None or p.in_flight(session.id):
+        p.wake(p.now + SOON)  # it is not on the calendar yet
+        return
+    if told and told.event != session.key:
+        _take_back(p, session, told)
+    _write(p, INVITATION, session, session.key, _last(p, session))
+
+
+def _take_back(p: Planning, session: Session, told: Message) -> None:
+    if told.name == INVITATION and told.start is not None and told.start > p.now:
+        _write(p, WITHDRAWAL, session, told.event, told)
+
+
+def _write(p: Planning, name: str, session: Session, event: str, told: Message | None) -> None:
+    """The number is the SEQUENCE of the event in that person's calendar: it grows with each mail about a session."""
+    start = session.span.start if name == INVITATION else told and told.start
+    number = 0 if told is None else told.number + 1
+    p.mail(name, session.id, p.report.email, start=start or None, number=number, event=event)
+
+
+def _last(p: Planning, session: Session) -> Message | None:
+    """What the report was last told of that session's time."""
+    told = [m for name in (INVITATION, WITHDRAWAL) for m in p.sent(name, session.id)]
+    return max(told, key=lambda m: m.number, default=None)
+
+
+def holds(message: Message, session: Session | None) -> bool:
+    """Whether that time is still to be told: one that was given again since is told by a mail of its own."""
+    if message.name == WITHDRAWAL:
+        return True
+    return session is not None and session.booked and (session.key, session.start) == (message.event, message.start)

@@ -1,0 +1,323 @@
+"""Which mail is due when, and whether one that was decided still holds (T-5, T-6, T-7, T-9; R-11, R-12, R-15)."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from worker.domain.model import (
+    Commitment,
+    Kind,
+    Message,
+    Owner,
+    Person,
+    Session,
+    State,
+)
+from worker.domain.planning import invitations
+from worker.domain.planning.deferrals import next_look
+from worker.domain.planning.plan_builder import SOON, Planning
+from worker.domain.planning.reviews import inside
+from worker.domain.time.worktime import (
+    add_working_days,
+    is_working_day,
+    last_working_moment,
+    next_working_moment,
+    today,
+    wall,
+)
+
+NINE, EIGHT, TEN = 9 * 60, 8 * 60, 10 * 60
+PROMPT_DAYS, BRIEF_DAYS = 3, 1
+#: A prompt that comes later than this is no preparation any more.
+PROMPT_LEAST = timedelta(hours=4)
+BRIEF_LEAST = timedelta(hours=1)
+NOTE_LEAST = timedelta(minutes=15)
+#: A session that moved by more than this after its prompt or brief went out gets another; after its note, by this.
+MOVED_FAR, NOTE_REACH = timedelta(days=14), timedelta(hours=12)
+CONTRACT_HOURS = timedelta(hours=48)
+#: So far apart are the mails that ask for one contract, up to the deadline.
+APART = timedelta(hours=4)
+REMIND_BEFORE = timedelta(hours=2)
+#: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
+SLACK = timedelta(minutes=15)
+LATE_MAILS = 3
+#: What commands did with what a pair wrote down, within so long, is told in one mail.
+TOGETHER = timedelta(minutes=15)
+
+
+def announce(p: Planning) -> None:
+    """Decide every mail that is due, and wake for the next one."""
+    _introduction(p)
+    for session in list(p.sessions.values()):
+        if session.booked and session.span.start > p.now:
+            _ahead(p, session)
+        elif session.state is State.HELD and session.asks_contract:
+            _contract(p, session)
+    for commitment in p.commitments.values():
+        _due(p, commitment)
+
+
+def _introduction(p: Planning) -> None:
+    """R-23: both are told once what this is and who can read what, when the first session stands."""
+    if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
+        for person in p.people:
+            if not any(m.to == person.email for m in p.sent("introduction", p.pair.id)):
+                p.mail("introduction", p.pair.id, person.email)
+
+
+# --- before a session ---
+
+
+@lru_cache(maxsize=1 << 14)
+def day_before(person: Person, start: datetime, days: int, minute: int) -> datetime:
+    """That minute of the day, in the person's zone, so many of the person's working days before."""
+    return wall(person.zone, add_working_days(person, today(person.zone, start), -days), minute)
+
+
+def prompt_at(report: Person, start: datetime) -> datetime:
+    """T-5: 09:00 in the report's zone, three working days before."""
+    return day_before(report, start, PROMPT_DAYS, NINE)
+
+
+def brief_at(manager: Person, start: datetime) -> datetime:
+    """T-6: 09:00 in the manager's zone, one working day before."""
+    return day_before(manager, start, BRIEF_DAYS, NINE)
+
+
+def note_at(manager: Person, start: datetime) -> datetime:
+    """T-9: 08:00 in the manager's zone on the day itself; on the working day before when it begins too early."""
+    day = today(manager.zone, start)
+    instant = wall(manager.zone, day, EIGHT)
+    return instant if instant + NOTE_LEAST + SLACK <= start else day_before(manager, start, BRIEF_DAYS, EIGHT)
+
+
+def _ahead(p: Planning, session: Session) -> None:
+    start = session.span.start
+    p.wake(session.span.end)
+    if not inside(p, session):
+        p.wake(next_look(p, session))
+        _new_time(p, session)
+    if session.kind is Kind.CAREER:
+        _once(p, session, "reflection_prompt", p.report, prompt_at(p.report, start), PROMPT_LEAST)
+        _once(p, session, "brief", p.manager, brief_at(p.manager, start), BRIEF_LEAST)
+    elif session.kind is Kind.REVIEW:
+        _once(p, session, "review_note", p.manager, note_at(p.manager, start), NOTE_LEAST)
+
+
+def _new_time(p: Planning, session: Session) -> None:
+    """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
+    told = p.sent("deferral_notice", session.id)
+    if not tells_new_time(session) or any(m.number == session.count for m in told):
+        return
+    placed = p.placed(session.key)
+    if placed is not None and placed.span == session.span and not p.in_flight(session.id):
+        p.mail("deferral_notice", session.id, p.manager.email, start=session.start, number=session.count)
+
+
+def tells_new_time(session: Session) -> bool:
+    """Whether it has a time we gave it after it had lost one. A person who chose a time knows it."""
+    return session.booked and session.count > 0 and not session.by_hand
+
+
+def _once(p: Planning, session: Session, name: str, to: Person, due: datetime, least: timedelta) -> None:
+    """Once per session, and again only when it moved far after the mail went out; a note is for one day."""
+    start = session.span.start
+    far = NOTE_REACH if name == "review_note" else MOVED_FAR
+    if any(m.start and abs(start - m.start) <= far for m in p.sent(name, session.id)):
+        return
+    if p.now < due:
+        p.wake(due)
+    elif start - p.now >= least:
+        if p.placed(session.key) is None and not inside(p, session):
+            p.wake(p.now + SOON)  # it is not on the calendar yet
+        else:
+            p.mail(name, session.id, to.email, start=start)
+
+
+# --- after a session ---
+
+
+def hold(p: Planning, session: Session, held_at: datetime, **fields: datetime) -> Session:
+    """The session as one that took place and ended then. T-7: when that is recorded only later is kept."""
+    noted_at = p.now if p.now > held_at + SLACK else None
+    if session.held_at == held_at:
+        noted_at = session.noted_at  # said once more
+    return p.put(
+        session,
+        state=State.HELD,
+        held_at=held_at,
+        noted_at=noted_at,
+        options=(),
+        unplaceable=None,
+        warned_at=None,
+        **fields,
+    )
+
+
+def deadline(manager: Person, session: Session) -> datetime:
+    """T-7, R-15: 48 hours after the end; one working day after it was recorded as held, where that is later."""
+    end = session.held_at or session.end
+    if end is None:
+        raise ValueError(f"session {session.id} has not been held")
+    if session.noted_at is None:
+        return end + CONTRACT_HOURS
+    local = session.noted_at.astimezone(ZoneInfo(manager.zone))
+    day = add_working_days(manager, local.date(), 1)
+    return max(end + CONTRACT_HOURS, wall(manager.zone, day, 60 * local.hour + local.minute))
+
+
+@lru_cache(maxsize=1 << 12)
+def reminders(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
+    """T-7: up to two instants inside the manager's working hours, four hours apart and four after the contract was
+    asked for, the last at least two hours before the deadline.
+
+    Fewer when there is less working time until then, as after a late session on a Friday.
+    """
+    second = last_working_moment(manager, asked_at + APART, by - REMIND_BEFORE - SLACK)
+    if second is None:
+        return ()
+    until = second - APART + SLACK / 15
+    first = next_working_moment(manager, asked_at + timedelta(hours=18), until)
+    first = first or next_working_moment(manager, asked_at + APART, until)
+    return (first, second) if first else (second,)
+
+
+@lru_cache(maxsize=1 << 12)
+def late(manager: Person, by: datetime) -> tuple[datetime, ...]:
+    """T-7: after the deadline one mail each working day for three days, at 10:00; the fourth instant ends it."""
+    day = today(manager.zone, by)
+    return tuple(wall(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(LATE_MAILS + 1))
+
+
+def _contract(p: Planning, session: Session) -> None:
+    held = session.held_at
+    if held is None:
+        return
+    if not _sent_for(p, "contract_request", session, 0):
+        p.mail("contract_request", session.id, p.manager.email, start=held)
+    by = deadline(p.manager, session)
+    before, after = reminders(p.manager, max(held, session.noted_at or held), by), late(p.manager, by)
+    instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
+    for n, (number, instant) in enumerate(instants):
+        if p.now < instant:
+            p.wake(instant)
+            return
+        following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
+        if p.now >= following or _sent_for(p, "contract_reminder", session, number):
+            continue
+        leaves = p.now if number > 2 else _reminds_at(p, session, instant, by)
+        if leaves is None:
+            continue
+        if p.now < leaves:
+            p.wake(leaves)
+            return
+        p.mail("contract_reminder", session.id, p.manager.email, start=held, number=number)
+    if p.now >= after[-1]:
+        _unfinished(p, session)
+    else:
+        p.wake(after[-1])
+
+
+def _reminds_at(p: Planning, session: Session, instant: datetime, by: datetime) -> datetime | None:
+    """When a reminder that was due at that instant may leave, from now on; None when the deadline is too near.
+
+    It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
+    """
+    asked = [m for name in ("contract_request", "contract_reminder") for m in p.sent(name, session.id)]
+    before = max(p.now if m.live else m.snapshot_at for m in asked if m.start == session.held_at)
+    earliest = max(p.now, before + APART)
+    if p.now <= earliest <= instant + SLACK:
+        return earliest
+    return next_working_moment(p.manager, earliest, by - REMIND_BEFORE)
+
+
+def next_morning(person: Person, now: datetime) -> datetime:
+    """09:00 in the person's zone on the next working day (T-17)."""
+    return wall(person.zone, add_working_days(person, today(person.zone, now), 1), NINE)
+
+
+def _unfinished(p: Planning, session: Session) -> None:
+    """R-17: visible as unfinished, in the history, in `status` and in the next brief."""
+    new = p.put(session, state=State.UNFINISHED)
+    p.decide_session(new, "No contract was recorded; the conversation is unfinished.")
+    p.wake(p.now)
+
+
+def _sent_for(p: Planning, name: str, session: Session, number: int) -> bool:
+    """True when that mail went out about that very holding of the session."""
+    return any(m.number == number and m.start == session.held_at for m in p.sent(name, session.id))
+
+
+# --- commitments ---
+
+
+def due_instant(day: date) -> datetime:
+    """A due date as the instant a message carries: midnight UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+@lru_cache(maxsize=1 << 14)
+def remind_at(owner: Person, due: date) -> datetime:
+    """09:00 in the owner's zone on the day it is due, or on the working day before."""
+    day = due if is_working_day(owner, due) else add_working_days(owner, due, -1)
+    return wall(owner.zone, day, NINE)
+
+
+def _due(p: Planning, commitment: Commitment) -> None:
+    if not commitment.open:
+        return
+    owner = p.manager if commitment.owner is Owner.MANAGER else p.report
+    at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
+    if any(m.to == owner.email and m.start == start for m in p.sent("commitment_due", p.pair.id)):
+        return
+    if p.now < at:
+        p.wake(at)
+    elif p.now < at + timedelta(days=1) and commitment.recorded_at < at:
+        p.mail("commitment_due", p.pair.id, owner.email, start=start)
+
+
+# --- does it still hold? ---
+
+
+def holds(
+    message: Message, session: Session | None, commitments: Sequence[Commitment], active: bool, now: datetime
+) -> bool:
+    """Whether a mail that was decided is still true now that it is about to leave. What isn't true is dropped."""
+    name = message.name
+    if name in ("operator_alert", "pair_ended", "fresh_link", "content_accessed"):
+        return True
+    if name == "contract_summary":
+        return True  # a contract once recorded is never withdrawn, whoever left since
+    if name in (invitations.INVITATION, invitations.WITHDRAWAL):
+        return invitations.holds(message, session)
+    if not active:
+        return False
+    if name == "introduction":
+        return True
+    if name == "commitment_due":
+        return any(_due_for(c, message) for c in commitments)
+    return session is not None and _session_holds(message, session, now)
+
+
+def _due_for(commitment: Commitment, message: Message) -> bool:
+    manager, _, report = commitment.pair.partition(">")
+    owner = manager if commitment.owner is Owner.MANAGER else report
+    return commitment.open and due_instant(commitment.due) == message.start and message.to == owner
+
+
+def _session_holds(message: Message, session: Session, now: datetime) -> bool:
+    name = message.name
+    if name in ("contract_request", "contract_reminder"):
+        return session.state is State.HELD and session.held_at == message.start
+    if name == "unplaceable":
+        return session.owed and session.unplaceable is not None
+    if name == "deferral_notice":
+        return session.booked and session.count == message.number and session.span.start > now
+    if name == "booked_over_warning":
+        return session.booked and session.warned_at is not None and session.start == message.start
+    if name == "short_session":
+        return session.booked and session.start == message.start and session.span.start > now
+    # prompt, brief, note: the time is read anew when it is written, so a small move does no harm
+    moved = session.booked and message.start is not None and abs(session.span.start - message.start) > MOVED_FAR
+    return session.booked and session.span.start > now and not moved

@@ -1,0 +1,264 @@
+"""Reasons in sentences. Each is written once, in English; whose voice says it decides language, clock and dates.
+
+The history and the operator read `ENGLISH`, the sentences as they stand here; for a mail `worker.i18n.reasons` brings
+the reader's own voice. What other languages bend with a count is part of the sentence, so that each can bend it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from worker.domain.model import Reason, Value, Why
+from worker.domain.time.worktime import DAYS, clock
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def N_(text: str) -> str:  # noqa: N802 -- the name gettext's tools look for
+    """Mark words to be translated later, where it is known who reads them."""
+    return text
+
+
+def NN_(one: str, many: str) -> tuple[str, str]:  # noqa: N802
+    """The same for words that follow a count."""
+    return one, many
+
+
+#: The sentence of each code. `%(name)s` stands for a value of the reason, or for what `_SHOWN` and `_MADE` make of it.
+SENTENCES: Mapping[str, str | tuple[str, str]] = {
+    # why a time was chosen
+    "target_day": N_("%(day)s is the target day."),
+    "after_target": NN_(
+        "%(day)s is %(count)s day after the target, %(target)s.",
+        "%(day)s is %(count)s days after the target, %(target)s.",
+    ),
+    "before_target": NN_(
+        "%(day)s is %(count)s day before the target, %(target)s.",
+        "%(day)s is %(count)s days before the target, %(target)s.",
+    ),
+    "preferred_weekday": N_("It is on %(weekday)s, the weekday the two prefer."),
+    "other_weekday": N_("It is not on %(weekday)s, the weekday the two prefer."),
+    "preferred_hour": N_("It is at %(clock)s, the hour the two prefer."),
+    "other_hour": NN_(
+        "It is %(count)s minute away from %(clock)s, the hour the two prefer.",
+        "It is %(count)s minutes away from %(clock)s, the hour the two prefer.",
+    ),
+    "start": N_("It starts at %(hour)s for both."),
+    "start_apart": N_("It starts at %(hour)s for %(name)s and %(other_hour)s for %(other)s."),
+    "contract_day": N_("48 hours later it is %(weekday)s, a weekday on which %(name)s works."),
+    "contract_margin": NN_(
+        "48 hours later it is %(weekday)s, with %(count)s working day for %(name)s on the way.",
+        "48 hours later it is %(weekday)s, with %(count)s working days for %(name)s on the way.",
+    ),
+    "contract_no_margin": N_("48 hours later it is %(weekday)s, with no working days for %(name)s on the way."),
+    "only_that_week": N_("%(name)s has no other career sessions that week."),
+    "others_that_week": NN_(
+        "%(name)s has %(count)s other career session that week.",
+        "%(name)s has %(count)s other career sessions that week.",
+    ),
+    "buffer": N_("At least %(minutes)s minutes before and after it are free."),
+    "unreadable": N_("%(name)s's calendar can't be read; working hours count as free."),
+    "shorter": N_("%(minutes)s minutes, because no %(needed)s fit."),
+    # what speaks against a time that somebody picked
+    "busy_then": N_("%(name)s's calendar is not free then."),
+    "unread_now": N_("%(name)s's calendar can't be read just now."),
+    "short_for_it": N_("It is shorter than %(minutes)s minutes."),
+    "outside_hours": N_("It is outside the working hours of %(name)s."),
+    "another_that_day": N_("%(name)s has another career session that day."),
+    "no_buffer": N_("There are not %(minutes)s free minutes before and after it."),
+    # why there is none
+    "room": NN_("There is room at %(count)s starting time.", "There is room at %(count)s starting times."),
+    "window_over": N_("Its window is shorter than the session."),
+    "window_short": N_("The window holds %(minutes)s minutes, under the %(needed)s needed."),
+    "unknown": N_("%(name)s's calendar is unknown%(detail)s, and unknown time is never free."),
+    "holidays": NN_(
+        "Public holidays take %(count)s working day from %(name)s.",
+        "Public holidays take %(count)s working days from %(name)s.",
+    ),
+    "longest": N_(
+        "The longest time %(name)s and %(other)s are both at work is %(minutes)s minutes, under the %(needed)s needed."
+    ),
+    "never_together": N_(
+        "%(name)s and %(other)s share no working hours in the window:"
+        " %(name)s works %(days)s, %(other)s works %(other_days)s."
+    ),
+    "shared": N_("%(days)s the two share %(minutes)s minutes of working hours."),
+    "room_by_calendar": N_(
+        "%(days)s the two share %(minutes)s minutes of working hours; %(name)s's calendar leaves room %(left)s,"
+        " %(other)s's calendar leaves room %(other_left)s, the two together %(both)s."
+    ),
+    "full_days": NN_(
+        "%(name)s already has a career session on %(count)s day with room.",
+        "%(name)s already has a career session on %(count)s days with room.",
+    ),
+    "just_lost": N_("All that is left are times just lost, %(days)s."),
+    # what would make room
+    "calendar_first": N_("Nothing can be booked before that calendar can be read."),
+    "shorter_has_room": N_("With %(minutes)s minutes there is room %(days)s."),
+    "tighter_has_room": N_("Without the free 15 minutes on each side there is room %(days)s."),
+    "both_have_room": N_(
+        "With %(minutes)s minutes and without the free 15 minutes on each side there is room %(days)s."
+    ),
+    "moving": NN_(
+        "Moving %(what)s of %(when)s frees %(count)s starting time.",
+        "Moving %(what)s of %(when)s frees %(count)s starting times.",
+    ),
+    "started_earlier": NN_(
+        "If %(name)s's working hours started %(count)s hour earlier, there would be room %(days)s.",
+        "If %(name)s's working hours started %(count)s hours earlier, there would be room %(days)s.",
+    ),
+    "ended_later": NN_(
+        "If %(name)s's working hours ended %(count)s hour later, there would be room %(days)s.",
+        "If %(name)s's working hours ended %(count)s hours later, there would be room %(days)s.",
+    ),
+    "no_change": N_("No single change that was tried makes room: it takes a longer window."),
+    #: written down before reasons were values
+    "verbatim": "%(words)s",
+}
+NO_DAYS, ON_DAYS = N_("on no days"), NN_("on %(count)s day", "on %(count)s days")
+#: What stands in the way, by what it is.
+BLOCKS = {
+    "career": N_("%(name)s's career session"),
+    "time": N_("%(name)s's time"),
+    "busy": N_("%(name)s's busy time"),
+    "tentative": N_("%(name)s's tentative time"),
+    "away": N_("%(name)s's time away"),
+}
+OF_BOTH = N_("%(what)s and %(other)s's")
+
+
+class Voice(Protocol):
+    """How somebody is spoken to."""
+
+    def gettext(self, message: str, /, **values: object) -> str:
+        """The sentence in their language, its `%(name)s` filled in."""
+
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
+        """The sentence in the form that `count` asks for; `%(count)s` is filled in too."""
+
+    def date(self, day: date) -> str:
+        """A date with its weekday."""
+
+    def weekday(self, index: int) -> str:
+        """The name of a day of the week; 0 is Monday."""
+
+    def clock(self, minute: int) -> str:
+        """A time of day, given in minutes after midnight."""
+
+    def hour(self, at: datetime, zone: str) -> str:
+        """What the clocks of that zone show."""
+
+    def stretch(self, start: datetime, end: datetime, zone: str) -> str:
+        """From when to when; `zone` is that of whoever the reason is about."""
+
+    def detail(self, text: str) -> str:
+        """What a service said about itself, to follow a word, for those whose business it is."""
+
+
+class English:
+    """The sentences as they are written here: for the history and for operators."""
+
+    def gettext(self, message: str, /, **values: object) -> str:
+        return message % values
+
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
+        return (one if count == 1 else many) % {"count": count, **values}
+
+    def date(self, day: date) -> str:
+        return date_text(day)
+
+    def weekday(self, index: int) -> str:
+        return WEEKDAYS[index]
+
+    def clock(self, minute: int) -> str:
+        return clock(minute)
+
+    def hour(self, at: datetime, zone: str) -> str:
+        return f"{at.astimezone(ZoneInfo(zone)):%H:%M}"
+
+    def stretch(self, start: datetime, end: datetime, zone: str) -> str:
+        first, last = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
+        until = f"{last:%H:%M}" if first.date() == last.date() else f"{date_text(last.date())} {last:%H:%M}"
+        return f"{date_text(first.date())} {first:%H:%M} to {until} ({zone})"
+
+    def detail(self, text: str) -> str:
+        return f" ({text})" if text else ""
+
+
+ENGLISH = English()
+
+
+def words(why: Why, voice: Voice = ENGLISH) -> str:
+    """All of it, sentence after sentence."""
+    return " ".join(sentences(why, voice))
+
+
+def sentences(why: Why, voice: Voice = ENGLISH) -> Iterator[str]:
+    """One sentence for each reason."""
+    for reason in why:
+        said = _sentence(reason, voice)
+        yield said[:1].upper() + said[1:]
+
+
+def _sentence(reason: Reason, voice: Voice) -> str:
+    sentence, values = SENTENCES[reason.code], reason.values
+    shown: dict[str, Any] = {name: _SHOWN.get(name, _plain)(voice, value) for name, value in values.items()}
+    if reason.code in _MADE:
+        shown |= _MADE[reason.code](voice, values)
+    if isinstance(sentence, str):
+        return voice.gettext(sentence, **shown)
+    return voice.ngettext(*sentence, shown.pop("count"), **shown)
+
+
+def _plain(voice: Voice, value: Value) -> Value:
+    return value
+
+
+def _on_days(voice: Voice, days: int) -> str:
+    return voice.ngettext(*ON_DAYS, days) if days else voice.gettext(NO_DAYS)
+
+
+#: How values are told, by their names.
+_SHOWN: Mapping[str, Callable[[Voice, Any], Any]] = {
+    "day": lambda voice, day: voice.date(day),
+    "target": lambda voice, day: voice.date(day),
+    "weekday": lambda voice, index: voice.weekday(index),
+    "clock": lambda voice, minute: voice.clock(minute),
+    "detail": lambda voice, text: voice.detail(text),
+    **dict.fromkeys(("days", "other_days", "left", "other_left", "both"), _on_days),
+}
+
+
+def _hours(voice: Voice, values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "hour": voice.hour(values["at"], values["zone"]),
+        "other_hour": voice.hour(values["at"], values["other_zone"]),
+    }
+
+
+def _block(voice: Voice, values: Mapping[str, Any]) -> dict[str, str]:
+    block = BLOCKS[values["what"]]
+    whose = voice.gettext(block, name=values["name"])
+    if values["other"]:
+        whose = voice.gettext(OF_BOTH, what=whose, other=values["other"])
+    return {"what": whose, "when": voice.stretch(values["start"], values["end"], values["zone"])}
+
+
+#: What takes more than one value to tell, by code.
+_MADE: Mapping[str, Callable[[Voice, Mapping[str, Any]], Mapping[str, str]]] = {
+    "start": _hours,
+    "start_apart": _hours,
+    "moving": _block,
+}
+
+
+def date_text(day: date) -> str:
+    """`Tue 6 Oct`"""
+    return f"{DAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
+
+
+def count_text(number: int, noun: str) -> str:
+    """`no days`, `1 day`, `2 days`"""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Working time, free time, and which slot fits best. Pure."""

@@ -1,0 +1,170 @@
+"""Time as whole numbers: bit i of a number is the i-th quarter of an hour of a window, set or not.
+
+Three months are 8,736 bits; to intersect two people's time is one `&`, to find every start of a long enough stretch
+a few shifts. The quarters are those of UTC. Every zone in use today is a multiple of 15 minutes away from it; where
+that once was otherwise, and where an event ends at odd minutes, busy time is rounded outward and working time inward.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from worker.domain.model import QUARTER, Address, FreeBusy, Person, Span, Taken, WorkingHours
+from worker.domain.time.worktime import spells_of, wall
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DAY = EPOCH.date()
+DAY_QUARTERS = 96
+#: Working time is remembered in pieces of so many days, whatever window asks for it.
+BLOCK_DAYS = 32
+BLOCK = BLOCK_DAYS * DAY_QUARTERS
+#: T-2: so many quarters stay free on each side of what is busy.
+BUFFER = 1
+#: The least time there is; one of it past a boundary is in the next quarter.
+INSTANT = timedelta(microseconds=1)
+NOTHING_KNOWN = FreeBusy(known=False)
+
+
+def floor_quarter(instant: datetime) -> int:
+    """The quarter since 1970 in which `instant` lies."""
+    return (instant - EPOCH) // QUARTER
+
+
+def ceil_quarter(instant: datetime) -> int:
+    """The first quarter since 1970 that starts at `instant` or later."""
+    return -((EPOCH - instant) // QUARTER)
+
+
+def quarter_instant(quarter: int) -> datetime:
+    """When that quarter since 1970 starts."""
+    return EPOCH + quarter * QUARTER
+
+
+def quarters_in(minutes: int) -> int:
+    """How many quarters a conversation of so many minutes touches."""
+    return -(-minutes // 15)
+
+
+class Grid:
+    """The quarters that lie wholly inside a window, counted from 0."""
+
+    __slots__ = ("all", "first", "size")
+
+    def __init__(self, window: Span) -> None:
+        self.first = ceil_quarter(window.start)
+        self.size = max(0, floor_quarter(window.end) - self.first)
+        self.all = (1 << self.size) - 1
+
+    def instant(self, index: int) -> datetime:
+        """When the quarter of that index starts."""
+        return quarter_instant(self.first + index)
+
+    def touched(self, spans: Iterable[Span], pad: int = 0) -> int:
+        """Every quarter that one of the spans touches, and `pad` quarters on each side."""
+        return self._painted(spans, self.instant(pad), self.instant(-pad) + INSTANT)
+
+    def filled(self, spans: Iterable[Span]) -> int:
+        """Every quarter that lies wholly inside one of the spans."""
+        return self._painted(spans, self.instant(-1) + INSTANT, self.instant(1))
+
+    def _painted(self, spans: Iterable[Span], opening: datetime, closing: datetime) -> int:
+        """Each span's quarters, from that of its start counted from `opening` up to and with that of its end counted
+        from `closing`."""
+        # Painting characters and reading them as one binary number is linear; shifting a wide number per span is not.
+        # This loop is most of the cost of a search, hence plain arithmetic on days and seconds and no calls in it.
+        size, row = self.size, bytearray(b"0") * self.size
+        for span in spans:
+            gap = span.start - opening
+            start = gap.days * 96 + gap.seconds // 900
+            gap = span.end - closing
+            end = gap.days * 96 + gap.seconds // 900 + 1
+            if start < 0 or end > size:
+                start, end = max(start, 0), min(end, size)
+            if start < end:
+                row[start:end] = b"1" * (end - start)
+        row.reverse()
+        return int(row, 2) if row else 0
+
+    def work(self, person: Person) -> int:
+        """The quarters in which the person works."""
+        bits = 0
+        for block in range(self.first // BLOCK, (self.first + self.size) // BLOCK + 1):
+            piece = _work_block(person.hours, person.zone, person.country, block)
+            offset = block * BLOCK - self.first
+            bits |= piece << offset if offset >= 0 else piece >> -offset
+        return bits & self.all
+
+    def busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[Taken], pad: int = 0) -> int:
+        """The quarters at which the person can't be had, working hours aside.
+
+        Time that isn't known is busy (T-2). Only of somebody whose calendar is `none` it is agreed that nobody can
+        read it: what was decided for them elsewhere still counts.
+        """
+        spans = [item.span for item in taken]
+        if readable(person):
+            if not free_busy.known:
+                return self.all
+            spans += [item.span for item in free_busy.busy]
+        return self.touched(spans, pad)
+
+    def between(self, start: int, end: int) -> int:
+        """The quarters from `start` up to `end`, counted since 1970, as far as they are in the window."""
+        low, high = (min(max(edge - self.first, 0), self.size) for edge in (start, end))
+        return (1 << high) - (1 << low) if low < high else 0
+
+
+def readable(person: Person) -> bool:
+    """False for somebody whose calendar nobody can read."""
+    return person.has_calendar
+
+
+def known(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:
+    """What is known of the person; who wasn't asked for is unknown."""
+    return free_busy.get(person.email, NOTHING_KNOWN)
+
+
+@lru_cache(maxsize=8192)
+def _work_block(hours: WorkingHours, zone: str, country: str, block: int) -> int:
+    grid = Grid(Span(quarter_instant(block * BLOCK), quarter_instant((block + 1) * BLOCK)))
+    first = EPOCH_DAY + timedelta(days=block * BLOCK_DAYS)
+    # Zones reach from -12 to +14 hours, and a spell may run on into the next day.
+    days = (first + timedelta(days=step) for step in range(-2, BLOCK_DAYS + 2))
+    return grid.filled(span for day in days for span in spells_of(hours, zone, country, day))
+
+
+@lru_cache(maxsize=16384)
+def midnight(zone: str, day: date) -> int:
+    """The first quarter since 1970 of that local day."""
+    return ceil_quarter(wall(zone, day, 0))
+
+
+def day_bits(grid: Grid, zone: str, day: date) -> int:
+    """The quarters of that local day, as far as they are in the window."""
+    return grid.between(midnight(zone, day), midnight(zone, day + timedelta(days=1)))
+
+
+def starts(free: int, quarters: int) -> int:
+    """Each quarter from which `quarters` quarters in a row are set in `free`. The run doubles with each shift."""
+    run, found = 1, free
+    while run < quarters:
+        step = min(run, quarters - run)
+        found &= found >> step
+        run += step
+    return found
+
+
+def ones(bits: int) -> Iterator[int]:
+    """The indices of the set bits, lowest first."""
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
+
+
+def longest(free: int) -> int:
+    """The length of the longest run of set bits."""
+    length = 0
+    while free:
+        free &= free >> 1
+        length += 1
+    return length

@@ -1,0 +1,1 @@
+"""Reads calendars, plans, writes decisions with their effects, and performs the effects."""

@@ -1,0 +1,497 @@
+"""Performing what was decided: claim a due message under a lease, perform it, settle it.
+
+The row says `sending` before the call. Whoever finds a row whose lease ran out while it said so knows that nobody
+knows: an event is looked for by its key, a mail is asked for by its key, and what can't be known is left to the rule
+of its kind (`planner.settle`).
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+from worker.clock import Clock
+from worker.domain.model import (
+    Address,
+    Answer,
+    Commitment,
+    Ended,
+    Event,
+    EventDraft,
+    Message,
+    Outcome,
+    Owner,
+    PairState,
+    Placed,
+    Progress,
+    Session,
+    Settlement,
+    Span,
+    What,
+)
+from worker.domain.planning import notices, planner
+from worker.engine.identities import learn_from_write, resolve_event
+from worker.engine.suspensions import SUSPENDED, describe_revoked
+from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
+from worker.mail import calendar_part
+from worker.mail.compose import RECENTLY, Drafts, Material, speaks_of_promises
+from worker.mail.context import Letter
+from worker.mail.render import Emails
+from worker.providers.base import CalendarProvider, Mailer, can_send_as
+from worker.providers.identities import Identities
+from worker.store.database import database_outage
+from worker.store.outbox import Claimed, Ending
+from worker.store.store import Store
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=5)
+BATCH = 50
+#: What was read for a batch is read again after this long: performing takes time, and mails have to be true.
+CURRENT = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt went."""
+
+    outcome: Outcome
+    problem: str = ""
+    retry_after: timedelta | None = None
+    placed: Placed | None = None
+    over: str = ""  #: the etag that was written over
+    gone: str = ""
+    fields: Mapping[str, Any] | None = None
+    reread: bool = False  #: the calendar is not what we thought: read it again
+
+
+STALE = Attempt(Outcome.STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a batch of messages is about, as of one moment."""
+
+    at: datetime
+    states: Mapping[str, PairState]
+    material: Material
+    unread: str = ""  #: why it could not be read
+
+
+class Outbox:
+    """Performs messages that are due."""
+
+    def __init__(
+        self,
+        store: Store,
+        calendar_of: Callable[[Address], CalendarProvider | None],
+        mailers: Callable[[str], Mailer],
+        emails: Emails,
+        drafts: Drafts,
+        clock: Clock,
+        operator: str,
+        identities: Identities,
+        together: int = 1,
+    ) -> None:
+        """`together`: how many are noted as begun before the first of them is performed, and settled after the last.
+        One, for services that are far away; more only where nothing can be left in between, as in a simulation."""
+        self._together = together
+        self._store = store
+        self._calendar_of = calendar_of
+        self._mailers = mailers
+        self._emails = emails
+        self._drafts = drafts
+        self._clock = clock
+        self._operator = operator
+        self._identities = identities
+
+    def run(self, holder: str, limit: int = BATCH) -> int:
+        """Perform up to `limit` due messages; how many that were."""
+        now = self._clock()
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
+        claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
+        if not claimed:
+            return 0
+        known = self._known(claimed)
+        if known.unread:  # what can't be opened for one of them keeps no other from leaving
+            for one in claimed:
+                self._some([one], self._known([one]), holder)
+            return len(claimed)
+        for n in range(0, len(claimed), self._together):
+            if self._clock() - known.at > CURRENT:
+                known = self._known(claimed[n:])
+            self._some(claimed[n : n + self._together], known, holder)
+        return len(claimed)
+
+    def _known(self, claimed: Sequence[Claimed]) -> Known:
+        try:
+            return self._read(claimed)
+        except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
+            if database_outage(error):
+                raise
+            why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
+            return Known(self._clock(), {}, Material(), why)
+
+    def _read(self, claimed: Sequence[Claimed]) -> Known:
+        now = self._clock()
+        pairs = sorted({one.message.pair for one in claimed if one.message.pair})
+        states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
+        material = self._material([one.message for one in claimed], states, now)
+        return Known(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
+
+    def _material(self, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime) -> Material:
+        """Open what these messages have to say, and nothing else."""
+        mails = [m for m in messages if m.what is What.MAIL and m.pair]
+        pairs = {m.pair for m in mails}
+        telling = {m.pair for m in mails if speaks_of_promises(m)}
+        ended = self._store.register.ended(telling, now - RECENTLY) if telling else {}
+        wanted = {m.subject for m in messages if m.what is not What.MAIL}
+        for pair in telling:
+            wanted |= {c.id for c in (*states[pair].commitments, *ended.get(pair, ()))}
+        content = self._store.content
+        summaries = {m.subject for m in mails if m.name == "contract_summary"}
+        briefs = [m.subject for m in mails if m.name == "brief" and _adhoc(states[m.pair], m.subject)]
+        reasons = {s: told for s in briefs if (told := content.trigger(s))}
+        latest = content.latest(pairs) if pairs else {}
+        accessed = {m.key: (m.pair, m.start) for m in mails if m.name == "content_accessed" and m.start}
+        return Material(
+            contracts={p: r.contract for p, r in latest.items()},
+            agreed={p: r.session for p, r in latest.items()},
+            asked_by_report={s for s in reasons if content.asked_by(s) is Owner.REPORT},
+            revisions={s: [r.contract for r in content.revisions(s)] for s in summaries},
+            accesses={
+                key: content.accesses([pair], Span(start, start + notices.TOGETHER))
+                for key, (pair, start) in accessed.items()
+            },
+            promises=content.promises(wanted) if wanted else {},
+            ended=ended,
+            reasons={s: f"{kind.value}: {words}" if words else kind.value for s, (kind, words) in reasons.items()},
+        )
+
+    # --- one message ---
+
+    def _some(self, some: Sequence[Claimed], known: Known, holder: str) -> None:
+        ours = self._store.outbox.begin([one.message.key for one in some], holder, self._clock() + LEASE)
+        endings = [self._one(one, known) for one in some if one.message.key in ours]
+        now = self._clock()
+        self._store.outbox.settle([ending for ending, _ in endings], holder, now)
+        unlike = sorted({ending.message.calendar for ending, attempt in endings if attempt.reread})
+        if unlike:
+            self._store.calendars.distrust(unlike, now)
+
+    def _one(self, one: Claimed, known: Known) -> tuple[Ending, Attempt]:
+        message, state = replace(one.message, attempts=one.message.attempts + 1), known.states.get(one.message.pair)
+        if known.unread:
+            attempt = Attempt(Outcome.TRANSIENT, known.unread)
+        else:
+            attempt = self._try(message, state, known.material, lost=one.lost)
+        now = self._clock()
+        settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
+        if message.what in (What.CREATE, What.UPDATE):
+            settlement = _told_next(settlement, _subject(message, state))
+        settlement = _answered(settlement, attempt.placed)
+        self._tell(message, attempt, settlement, now)
+        ending = Ending(
+            message=message,
+            settlement=settlement,
+            problem=attempt.problem,
+            placed=attempt.placed,
+            over=attempt.over,
+            gone=attempt.gone,
+            fields=attempt.fields,
+            reread=attempt.reread,
+        )
+        return ending, attempt
+
+    def _try(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+        """Perform it; every way in which it can go wrong becomes an outcome."""
+        try:
+            if message.what is What.MAIL:
+                return self._mail(message, state, material, lost=lost)
+            return self._event(message, state, material)
+        except AuthRevoked as error:
+            return self._revoked(message, error)
+        except (Conflict, NotFound) as error:
+            if message.what is What.MAIL:
+                return Attempt(Outcome.PERMANENT, str(error))
+            return Attempt(Outcome.STALE, str(error), reread=True)
+        except Permanent as error:
+            return Attempt(Outcome.PERMANENT, str(error))
+        except Transient as error:
+            outcome = Outcome.UNCERTAIN if error.uncertain else Outcome.TRANSIENT
+            return Attempt(outcome, str(error), error.retry_after)
+        except LongarcError as error:
+            return Attempt(Outcome.PERMANENT, str(error))
+        except Exception as error:  # a template of the company's own, a library: one message must not stop the others
+            if why := database_outage(error):
+                return Attempt(Outcome.TRANSIENT, why)  # ours, and no reason to give up what is to be done
+            return Attempt(Outcome.PERMANENT, unforeseen(error))
+
+    def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
+        """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
+        who = message.calendar or "the sender of mails"
+        now = self._clock()
+        if message.what is What.MAIL or self._store.people.suspend(who, now + SUSPENDED):
+            words = f"The grant to act for {who} is gone: {error}"
+            words = words if message.what is What.MAIL else describe_revoked(who, error)
+            self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
+        return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
+
+    def _tell(self, message: Message, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+        level = logging.DEBUG if settlement.progress is Progress.WAITING else logging.INFO  # tries are counted
+        told = (message.what.value, message.name or message.event, settlement.progress.value)
+        extra = {"action": message.what.value, "key": message.key, "problem": attempt.problem}
+        log.log(level, "%s %s: %s", *told, extra=extra)
+        if settlement.tell_operator and message.name != "operator_alert":
+            what = f"the mail {message.name}" if message.what is What.MAIL else message.what.value
+            words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
+            key, cause = f"{message.key}:{settlement.progress.value}", message.what.value
+            self._store.outbox.alert(key, words, now, self._operator, cause)
+
+    # --- mails ---
+
+    def _mail(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+        """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
+        now = self._clock()
+        holds = state is None or _mail_holds(message, state, now)
+        mailer = self._mailers((state.manager if state is not None else self._drafts.operator()).mail)
+        letter = self._drafts.letter(message, state, material, now)
+        author = self._drafts.author(message, state) if state is not None else ""
+        if author and can_send_as(mailer, author):
+            letter = replace(letter, sender=author)
+        fields = self._told(message, state, letter)
+        if lost or message.attempts > 1:
+            sent = mailer.was_sent(message.key)
+            if sent:
+                return Attempt(Outcome.DONE, fields=fields)
+            if sent is None and lost and not (holds and _again(message)):
+                return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
+        if not holds:
+            return STALE
+        return self._send(mailer, self._written(message, state, letter), message.key, fields)
+
+    def _told(self, message: Message, state: PairState | None, letter: Letter) -> dict[str, Any]:
+        """What the history keeps of a mail."""
+        envelope = self._emails.envelope(letter)
+        due = {"due": message.start.date()} if message.name == "commitment_due" and message.start else {}
+        return {
+            "message": message.name,
+            "to": message.to,
+            "from": envelope["From"],
+            "message_id": envelope["Message-ID"],
+            "number": message.number or None,
+            **_fields(_subject(message, state)),
+            **due,
+        }
+
+    def _written(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
+        email = self._worded(letter)
+        session = _subject(message, state)
+        if state is not None and message.name in calendar_part.METHODS and isinstance(session, Session):
+            draft = self._drafts.invited_event(state, session, message)
+            calendar_part.attach(email, message.name, draft, self._clock())
+        return email
+
+    def _worded(self, letter: Letter) -> EmailMessage:
+        """A company's own template that fails keeps no mail back: that one says it our way, and the operator hears."""
+        try:
+            return self._emails.render(letter)
+        except Exception as error:
+            email = self._emails.plain(letter)
+            if email is None:
+                raise
+            why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
+            words = f"Your own template of the mail {letter.name} can't be used, ours took its place: {why}"
+            now = self._clock()
+            cause = f"template:{letter.name}"
+            self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", words, now, self._operator, cause)
+            return email
+
+    def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
+        try:
+            mailer.send(email, key)
+        except Exception as error:
+            if why := database_outage(error):  # asked for by the limiter, before or after the mail was handed over
+                error = Transient(why, uncertain=True)
+            if not isinstance(error, Transient):
+                raise
+            sent = _was_sent(mailer, key) if error.uncertain else False
+            if not sent:
+                outcome = Outcome.UNCERTAIN if sent is None else Outcome.TRANSIENT
+                return Attempt(outcome, str(error), error.retry_after)
+        return Attempt(Outcome.DONE, fields=fields)
+
+    # --- events ---
+
+    def _event(self, message: Message, state: PairState | None, material: Material) -> Attempt:
+        provider = self._calendar_of(message.calendar)
+        if state is None or provider is None:  # a manager whose calendar is `none`: there is nowhere to write it
+            return Attempt(Outcome.STALE, f"There is no calendar of {message.calendar} to write to.")
+        if message.what is What.CANCEL:
+            return self._cancel(message, state, provider)
+        subject = _subject(message, state)
+        wanted = subject is not None and _wanted(message, subject)
+        there = provider.find(message.calendar, message.event) if message.attempts > 1 else None
+        if subject is None or not wanted:
+            if there is not None and message.what is What.CREATE:
+                provider.cancel(there.ref)  # an earlier attempt did make it, and nobody heard of it
+            return STALE
+        draft = self._draft(state, subject, material)
+        if message.what is What.CREATE:
+            return self._create(message, provider, draft, subject, there)
+        return self._update(message, provider, draft, subject, there, state.placed.get(message.event))
+
+    def _create(
+        self,
+        message: Message,
+        provider: CalendarProvider,
+        draft: EventDraft,
+        subject: Session | Commitment,
+        there: Event | None,
+    ) -> Attempt:
+        """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
+        if there is not None and there.is_delivered:
+            placed = self._placed(there, draft)
+        elif there is not None or planner.fresh(message, self._clock()):
+            placed = self._placed(provider.create(message.calendar, draft), draft)
+        else:
+            return STALE
+        return Attempt(Outcome.DONE, placed=placed, fields=_fields(subject))
+
+    def _update(
+        self,
+        message: Message,
+        provider: CalendarProvider,
+        draft: EventDraft,
+        subject: Session | Commitment,
+        there: Event | None,
+        placed: Placed | None,
+    ) -> Attempt:
+        """`there` is the event as it stands, when an earlier attempt may have changed it already: then its time is the
+        new one, or its version when the time stays."""
+        if placed is None or placed.gone:
+            return STALE
+        same = placed.written == draft.span and there is not None and there.ref.etag == placed.ref.etag
+        if there is None or there.span != draft.span or same or not there.is_delivered:
+            if message.start and placed.span.start != message.start:
+                return STALE
+            there = provider.update(placed.ref, draft)
+        return Attempt(Outcome.DONE, placed=self._placed(there, draft), over=placed.ref.etag, fields=_fields(subject))
+
+    def _placed(self, event: Event, draft: EventDraft) -> Placed:
+        """The event as the service says it stands, its guests under their primary addresses."""
+        if len(draft.guests) == 1:
+            learn_from_write(event, draft.guests[0].email, self._identities)
+        return _placed(resolve_event(event, self._identities), draft)
+
+    def _draft(self, state: PairState, subject: Session | Commitment, material: Material) -> EventDraft:
+        if isinstance(subject, Session):
+            return self._drafts.session_event(state, subject)
+        return self._drafts.commitment_event(state, subject, material.promises.get(subject.id))
+
+    def _cancel(self, message: Message, state: PairState, provider: CalendarProvider) -> Attempt:
+        placed = state.placed.get(message.event)
+        if placed is None or placed.gone:
+            return STALE
+        provider.cancel(replace(placed.ref, etag=""))
+        fields = {**_fields(_subject(message, state)), "key": message.event}
+        fields.update(start=placed.span.start, end=placed.span.end)
+        return Attempt(Outcome.DONE, gone=message.event, fields=fields)
+
+
+def _again(message: Message) -> bool:
+    """Whether it is of a kind that is sent once more when nobody knows whether it went out, and this is that time."""
+    return message.name in planner.ONCE_MORE and message.attempts <= 2
+
+
+def _adhoc(state: PairState, session_id: str) -> bool:
+    return any(s.id == session_id and s.adhoc for s in state.sessions)
+
+
+def _subject(message: Message, state: PairState | None) -> Session | Commitment | None:
+    """The session or commitment a message is about; None when it is about neither."""
+    if state is not None:
+        known: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
+        known.update({c.id: c for c in state.commitments})
+        return known.get(message.subject)
+    return None
+
+
+def _wanted(message: Message, subject: Session | Commitment) -> bool:
+    """Whether the event is still to be there, as that very event."""
+    if isinstance(subject, Session):
+        return subject.booked and subject.key == message.event
+    return subject.open and subject.block is not None and subject.key == message.event
+
+
+def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:
+    session = next((s for s in state.sessions if s.id == message.subject), None)
+    if message.name == "pair_ended" and state.pair.ended is Ended.NO:
+        return False  # they are a pair again
+    return notices.holds(message, session, state.commitments, state.pair.active, now)
+
+
+def _placed(event: Event, draft: EventDraft) -> Placed:
+    """The event as the service says it stands. For whole days, services go by the zone of the calendar."""
+    return Placed(
+        key=draft.key,
+        ref=event.ref,
+        span=event.span,
+        written=event.span if draft.all_day else draft.span,
+        sequence=draft.sequence,
+        answers=dict(event.answers),
+        proposed=dict(event.proposed),
+    )
+
+
+def _was_sent(mailer: Mailer, key: str) -> bool | None:
+    """Whether it went out; None when nobody can tell."""
+    try:
+        return mailer.was_sent(key)
+    except ProviderError:
+        return None
+
+
+def _answered(settlement: Settlement, placed: Placed | None) -> Settlement:
+    """Plan again at once when an invitation was declined the moment it arrived (an out-of-office does that), or when
+    somebody moved the event before we heard that it was made."""
+    if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
+        return replace(settlement, replan=True)
+    return settlement
+
+
+def _told_next(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
+    """Plan again at once when a new time stands on the calendar of which the manager has to hear."""
+    if settlement.progress is Progress.DONE and isinstance(subject, Session) and notices.tells_new_time(subject):
+        return replace(settlement, replan=True)
+    return settlement
+
+
+def _fields(subject: Session | Commitment | None) -> dict[str, Any]:
+    """What the history keeps of an effect: whose, when, which; never what was said."""
+    if isinstance(subject, Session):
+        manager, _, report = subject.pair.partition(">")
+        return {
+            "kind": subject.kind.value,
+            "topic": subject.topic.value,
+            "calendar": manager,
+            "attendees": [report],
+            "start": subject.start,
+            "end": subject.end,
+            "key": subject.key,
+        }
+    if isinstance(subject, Commitment):
+        manager = subject.pair.partition(">")[0]
+        return {
+            "kind": "commitment",
+            "calendar": manager,
+            "attendees": [],
+            "start": subject.block.start if subject.block else None,
+            "end": subject.block.end if subject.block else None,
+            "key": subject.key,
+            "due": subject.due,
+        }
+    return {}

@@ -1,0 +1,1 @@
+"""Languages of people: translated words, dates, and reasons as sentences."""

@@ -1,0 +1,1 @@
+"""Mails: which there are, what each may say, and how it is rendered in its reader's language."""

@@ -1,0 +1,145 @@
+"""Reads the proofs: finds what is wrong with templates and catalogues before a mail depends on them."""
+
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from email.message import EmailMessage
+from functools import partial
+from pathlib import Path
+
+from babel.messages.pofile import PoFileError
+from jinja2 import TemplateNotFound, TemplateSyntaxError
+
+from worker.errors import Problem, Problems
+from worker.i18n.language import DOMAIN, catalogue, read
+from worker.mail.context import MESSAGES, Letter
+from worker.mail.samples import letters
+from worker.mail.templates import PARTS
+
+#: Nothing that belongs to a mail is longer, be it a file or what it makes.
+LARGEST = 1_000_000
+_NAME = re.compile(r"%\((\w+)\)s")
+#: A comment, or a string in quotes, with or without its keyword.
+_ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
+
+
+def mistakes(
+    render: Callable[[Letter], EmailMessage], part: Callable[[Letter, str], None], languages: Iterable[str]
+) -> list[Problem]:
+    """What goes wrong when every sample letter is rendered in each of the languages; each thing once."""
+    found: dict[Problem, None] = {}
+    for language in languages:
+        for letter in letters(language):
+            whole = _wrong(letter, partial(render, letter))
+            if whole:  # each part by itself, because the first that fails hides the others
+                apart = [problem for name in PARTS for problem in _wrong(letter, partial(part, letter, name))]
+                found |= dict.fromkeys(apart or whole)
+    return list(found)
+
+
+def _wrong(letter: Letter, attempt: Callable[[], object]) -> list[Problem]:
+    try:
+        attempt()
+    except Problems as problems:
+        return list(problems.problems)
+    except Exception as error:  # a template may fail in any way; here it becomes words
+        return [_mistake(letter, error)]
+    return []
+
+
+def misplaced(overrides: Path) -> list[Problem]:
+    """Files that nobody will ever read, because no message is called that."""
+    if not overrides.is_dir():
+        return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
+    known = {f"{name}/{part}" for name in MESSAGES for part in PARTS}
+    remedy = f"Name it <message>/<part>, with a part of {', '.join(PARTS)}; a piece of your own begins with `_`."
+    return [
+        Problem(str(path), "is used by no mail.", remedy)
+        for path in sorted(overrides.rglob("*"))
+        if _meant_for_a_mail(path) and path.relative_to(overrides).as_posix() not in known
+    ]
+
+
+def _meant_for_a_mail(path: Path) -> bool:
+    """A template, or a part whose ending was forgotten; pieces of the company's own aside."""
+    return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
+
+
+def misspelt(overrides: Path) -> list[Problem]:
+    """What can't be read as text, of all that is read."""
+    paths = sorted(path for path in overrides.rglob("*") if path.suffix in (".j2", ".css", ".po"))
+    return [problem for path in paths if (problem := _illegible(path))]
+
+
+def _illegible(path: Path) -> Problem | None:
+    if not path.is_file():  # a folder, or a link to nowhere or in a circle: passed over when mails are made
+        return Problem(str(path), "is no file.", "Put the file itself there, or take this away: then ours is used.")
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+    except OSError as error:
+        return Problem(
+            str(path), f"can't be read: {error.strerror}.", "Give the worker's account the right to read it."
+        )
+    if len(content) > LARGEST:
+        return Problem(str(path), f"is larger than {LARGEST:,} bytes.", "Keep what a mail needs.")
+    number = _not_text(content)
+    return Problem(f"{path}:{number}", "This line is not UTF-8.", "Save the file as UTF-8.") if number else None
+
+
+def _not_text(content: bytes) -> int:
+    """The first line that is no UTF-8; 0 when all are."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content[: error.start].count(b"\n") + 1
+    return 0
+
+
+def untranslated(overrides: Path) -> list[Problem]:
+    """Lines of catalogues that can't be read, and translations that can't be filled in as the sentence is."""
+    remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
+    paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po") if path.is_file())
+    found = [(path, number, what) for path in paths for number, what in (*_unreadable(path), *_unfillable(path))]
+    return [Problem(f"{path}:{number}", f"{what}.", remedy) for path, number, what in found]
+
+
+def _unreadable(path: Path) -> Iterator[tuple[int, str]]:
+    for number, row in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not _ROW.fullmatch(row.strip()):
+            yield number, "This is no line of a catalogue"
+
+
+def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        read(path)
+        messages = [message for message in catalogue(path) if message.id]
+    except PoFileError as error:
+        yield error.lineno + 1, str(error)
+        return
+    except (LookupError, ValueError) as error:  # a charset, a date, a plural form that there is none of
+        yield 1, f"The header can't be understood ({error}); write it as in ours"
+        return
+    for message in messages:
+        ours = message.id if isinstance(message.id, str) else " ".join(message.id)
+        values = dict.fromkeys(_NAME.findall(ours), "")
+        for text in [message.string] if isinstance(message.string, str) else message.string or ():
+            try:
+                text % values
+            except (KeyError, TypeError, ValueError) as error:
+                yield message.lineno or 0, f"The translation can't be filled in ({type(error).__name__}: {error})"
+
+
+def _mistake(letter: Letter, error: Exception) -> Problem:
+    if isinstance(error, TemplateSyntaxError):
+        return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Mend the template there.")
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.endswith(".j2")]
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else letter.name
+    if isinstance(error, TemplateNotFound):
+        return Problem(where, f"there is no template {error}.", "Check the name after `extends` or `include`.")
+    if isinstance(error, RecursionError):
+        return Problem(where, "This template comes back to itself.", "Take out what includes or calls itself.")
+    if isinstance(error, OverflowError | MemoryError):
+        return Problem(where, "This template makes more than fits.", "Keep what a reader needs.")
+    what = f"{type(error).__name__}: {str(error).rstrip('.')}."
+    return Problem(where, what, "Use only names that our own template of this mail uses.")

@@ -1,0 +1,274 @@
+"""What an event and a mail are made of, from the state as it is now, at the moment they leave."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from worker.domain.model import (
+    AccessRecord,
+    Address,
+    Commitment,
+    Contract,
+    Ended,
+    EventDraft,
+    Guest,
+    Kind,
+    Message,
+    Owner,
+    PairState,
+    Person,
+    Progress,
+    Promise,
+    Session,
+    Span,
+    State,
+)
+from worker.domain.planning import deferrals, notices
+from worker.domain.planning.invitations import INVITATION, WITHDRAWAL
+from worker.domain.planning.placement import same_cause
+from worker.domain.planning.plan_builder import Planning
+from worker.domain.time.worktime import parse_hours
+from worker.links import Pass, Purpose, links_of
+from worker.mail.context import WITH_CONTENT, Kept, Letter
+from worker.settings.load import Settings
+
+#: Commitments that ended are named in the next brief for so long.
+RECENTLY = timedelta(days=120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The sealed part of what a mail or an event says: words of contracts and promises, for one batch of messages."""
+
+    contracts: Mapping[str, Contract] = field(default_factory=dict)  #: in force, by pair
+    revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
+    promises: Mapping[str, Promise] = field(default_factory=dict)  #: by commitment
+    ended: Mapping[str, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
+    agreed: Mapping[str, str] = field(default_factory=dict)  #: the session of the contract in force, by pair
+    asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
+    accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
+    words: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
+    reasons: Mapping[str, str] = field(
+        default_factory=dict
+    )  #: why a talk was asked for, by session; manager's mails only
+
+
+class Drafts:
+    """Makes drafts and letters in this company's words."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._links = links_of(settings.base_url, [key.get_secret_value() for key in settings.keys])
+        self._event = settings.event
+        self._policy = settings.policy
+
+    # --- events ---
+
+    def session_event(self, state: PairState, session: Session) -> EventDraft:
+        """R-23: a neutral title, nothing said in the conversation, the report invited (R-2)."""
+        subjects = {
+            Kind.CAREER: self._event.subject,
+            Kind.REVIEW: self._event.review_subject,
+            Kind.CHECKIN: self._event.checkin_subject,
+        }
+        names = {"manager": state.manager.name, "report": state.report.name}
+        return EventDraft(
+            key=session.key,
+            subject=subjects[session.kind].format(**names),
+            body=self._event.body.format(**names),
+            span=session.span,
+            zone=state.manager.zone,
+            organizer=Guest(state.manager.email, state.manager.name),
+            guests=(Guest(state.report.email, state.report.name),),
+            reminders=tuple(self._event.reminders),
+            video=self._event.video,
+            sequence=session.sequence,
+        )
+
+    def commitment_event(self, state: PairState, commitment: Commitment, promise: Promise | None) -> EventDraft:
+        """T-8: the manager's own private block. The title is neutral; what stands inside is a setting, since delegates
+        and those who administer the calendars may be able to read it."""
+        if commitment.block is None:
+            raise ValueError(f"commitment {commitment.id} has no block")
+        body = self._commitment_text(commitment, promise)
+        return EventDraft(
+            key=commitment.key,
+            subject=self._event.commitment_subject.format(manager=state.manager.name, report=state.report.name),
+            body=f"{body}\n\n{commitment.due:%Y-%m-%d}".strip(),
+            span=commitment.block,
+            zone=state.manager.zone,
+            organizer=Guest(state.manager.email, state.manager.name),
+            all_day=commitment.all_day,
+            blocks=not commitment.all_day,
+            reminders=() if commitment.all_day else tuple(self._event.reminders[:1]),
+            sequence=commitment.sequence,
+        )
+
+    def _commitment_text(self, commitment: Commitment, promise: Promise | None) -> str:
+        """The words of a promise, the address of its page (which opens for its owner alone), or nothing."""
+        if self._event.commitment_text == "link":
+            return f"{self._settings.base_url}/team/contract/{commitment.session}"
+        return promise.text if promise and self._event.commitment_text == "text" else ""
+
+    def invited_event(self, state: PairState, session: Session, message: Message) -> EventDraft:
+        """What an invitation by mail carries: the event as that mail tells of it, the numbers counted by its mails."""
+        start = message.start or session.span.start
+        span = Span(start, start + timedelta(minutes=session.minutes))
+        told = session.span if session.booked and session.key == message.event else span
+        draft = self.session_event(state, replace(session, start=told.start, end=told.end))
+        return replace(draft, key=message.event, sequence=message.number)
+
+    # --- mails ---
+
+    def letter(self, message: Message, state: PairState | None, material: Material, now: datetime) -> Letter:
+        """Everything the mail may speak of."""
+        if state is None:
+            words = material.words.get(message.key, "")
+            return Letter(name=message.name, key=message.key, to=self.operator(), now=now, reason=words)
+        session = next((s for s in state.sessions if s.id == message.subject), None)
+        reader = state.manager if message.to == state.manager.email else state.report
+        parts = self._of_session(message, state, session, material, now) if session else {}
+        commitments = self._commitments(message, state, material, now)
+        letter = Letter(
+            name=message.name,
+            key=message.key,
+            to=reader,
+            now=now,
+            manager=state.manager,
+            report=state.report,
+            pair=state.pair,
+            thread=_thread(message, state),
+            session=session or _next_session(state, now),
+            commitments=commitments,
+            links=self._ways(message, state, material.agreed.get(state.pair.id, ""), commitments, now),
+            learning=self._settings.mail.learning,
+            commitment_text=self._event.commitment_text,
+            accesses=tuple(material.accesses.get(message.key, ())),
+            due=message.start.date() if message.name == "commitment_due" and message.start else None,
+            **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
+        )
+        return _without_content(letter) if self._settings.mail.content == "link" else letter
+
+    def author(self, message: Message, state: PairState) -> Address:
+        """Whose mailbox the mail is to be sent from: the manager's, when the company wants it so; empty otherwise."""
+        as_manager = self._settings.mail.send_as == "manager" and message.name in _OF_MANAGER
+        return state.manager.email if as_manager else ""
+
+    def _of_session(
+        self, message: Message, state: PairState, session: Session, material: Material, now: datetime
+    ) -> dict[str, object]:
+        counted = Planning(now, state, None, self._policy)
+        parts: dict[str, object] = {
+            "count": deferrals.count_in_cycle(counted, session),
+            "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
+            "options": session.options,
+            "why": session.unplaceable or (),
+            "number": message.number if message.name in (INVITATION, WITHDRAWAL) else 0,
+            "was": message.start if message.name == WITHDRAWAL else None,
+            "also": sum(same_cause(session, other) for other in state.sessions),
+            "reminder": message.number if message.name == "contract_reminder" else 0,
+            "unfinished": _unfinished(state, session),
+        }
+        if session.held_at:
+            parts["deadline"] = notices.deadline(state.manager, session)
+        if session.id in material.reasons:
+            parts["trigger"] = material.reasons.get(session.id, "")
+            parts["asked_by_report"] = session.id in material.asked_by_report
+        if message.name == "contract_summary":
+            parts.update(_summary(message, material.revisions.get(session.id, ())))
+        return parts
+
+    def _commitments(self, message: Message, state: PairState, material: Material, now: datetime) -> tuple[Kept, ...]:
+        everything = [*state.commitments, *material.ended.get(state.pair.id, ())]
+        known = {c.id: c for c in everything if c.open or (c.closed_at and c.closed_at > now - RECENTLY)}
+        kept = [
+            Kept(commitment=c, promise=material.promises[c.id]) for c in known.values() if c.id in material.promises
+        ]
+        if message.name == "commitment_due":
+            owner = Owner.MANAGER if message.to == state.manager.email else Owner.REPORT
+            day = message.start.date() if message.start else None
+            kept = [k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open]
+        return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
+
+    def _ways(
+        self, message: Message, state: PairState, agreed: str, commitments: Sequence[Kept], now: datetime
+    ) -> dict[str, str]:
+        """Where the mail leads: addresses by what for. None when there are no pages, or no pair any more."""
+        if self._links is None or state.pair.ended is not Ended.NO:
+            return {}
+        due = commitments[0].commitment.session if commitments else ""
+        ways = _ways_of_report() if message.to == state.report.email else _ways_of_manager(message, agreed, due)
+        return {
+            name: self._links.url(Pass(who=message.to, purpose=purpose, about=about, issued=now))
+            for name, (purpose, about) in ways.items()
+        }
+
+    def operator(self) -> Person:
+        """The person who runs Longarc, as the reader of a mail."""
+        return Person(
+            email=self._settings.operator,
+            name="Longarc operator",
+            zone="UTC",
+            country="US",
+            hours=parse_hours("Mon-Sun 00:00-24:00"),
+            locale=self._settings.locale,
+            calendar="none",
+            mail=self._settings.mail.operator_by,
+        )
+
+
+#: Mails that leave from the manager's mailbox where the company wants it so: what the manager says to the report, and
+#: all that holds content, so that its copy lies with one of the two.
+_OF_MANAGER = WITH_CONTENT | {"reflection_prompt"}
+
+
+def _without_content(letter: Letter) -> Letter:
+    """The letter with nothing of what the two said to each other."""
+    if letter.name not in WITH_CONTENT:
+        return letter
+    return replace(letter, by_link=True, contract=None, previous=None, commitments=())
+
+
+def _thread(message: Message, state: PairState) -> str:
+    """The key of the introduction that this reader got: the later mails about the pair answer it."""
+    begun = (m for m in state.messages if m.name == "introduction" and m.to == message.to and m.key != message.key)
+    return next((m.key for m in begun if m.progress is Progress.DONE), "")
+
+
+def _ways_of_report() -> dict[str, tuple[Purpose, str]]:
+    return dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
+
+
+def _ways_of_manager(message: Message, agreed: str, due: str) -> dict[str, tuple[Purpose, str]]:
+    """By name, the purpose and the session it is about: the one just held, the one that was agreed on, the one owed."""
+    ways = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, message.subject)}
+    asked = message.name in ("contract_request", "contract_reminder", "contract_summary")
+    for name, about in (("contract", message.subject if asked else agreed), ("commitment", due)):
+        if about:
+            ways[name] = (Purpose.CONTRACT, about)
+    return ways
+
+
+def _summary(message: Message, revisions: Sequence[Contract]) -> dict[str, object]:
+    number = message.number
+    return {
+        "contract": revisions[number - 1],
+        "previous": revisions[number - 2] if number > 1 else None,
+        "revision": number,
+    }
+
+
+def _unfinished(state: PairState, session: Session) -> tuple[datetime, ...]:
+    """R-17: when earlier conversations took place that have no contract yet."""
+    open_ = [s for s in state.sessions if s.state is State.UNFINISHED and s.id != session.id and s.start]
+    return tuple(sorted(s.start for s in open_ if s.start))
+
+
+def _next_session(state: PairState, now: datetime) -> Session | None:
+    ahead = [s for s in state.sessions if s.booked and s.kind is Kind.CAREER and s.span.start > now]
+    return min(ahead, key=lambda s: s.span.start, default=None)
+
+
+def speaks_of_promises(message: Message) -> bool:
+    """Whether a mail shows words of commitments, so that they have to be opened for it."""
+    return message.name in ("brief", "commitment_due", "review_note", "contract_request")

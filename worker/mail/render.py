@@ -1,0 +1,207 @@
+"""Turns a letter into a mail: three templates in the reader's language, and headers that are safe and stable.
+
+The Message-ID follows from the outbox key alone, so that the same mail sent twice is the same mail. The mails about one
+pair form a thread under the introduction that the reader got. Headers and bodies are encoded here because the ways that
+`EmailMessage` offers for it take longer than everything else together.
+"""
+
+import re
+from binascii import b2a_qp
+from collections.abc import Mapping
+from email.headerregistry import Address, BaseHeader, HeaderRegistry
+from email.message import EmailMessage
+from email.policy import compat32, default
+from email.utils import format_datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Template
+
+from worker.domain.model import Person
+from worker.errors import Problem, Problems
+from worker.i18n.language import Words, fold, line, visible
+from worker.mail.check_templates import LARGEST, misplaced, misspelt, mistakes, untranslated
+from worker.mail.context import LINKS, MESSAGES, Kept, Letter
+from worker.mail.templates import PARTS, MailTemplates, ours
+from worker.mail.view import Reading
+
+__all__ = ["LINKS", "MESSAGES", "Emails", "Envelopes", "Kept", "Letter"]
+
+#: Mails that only the reader may see a word of: an answer must not carry them to the other one by itself.
+_ALONE = frozenset({"brief", "fresh_link", "operator_alert"})
+
+#: In HTML, whatever a reader doesn't see.
+_TAGS = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
+
+#: Never inside a quoted-printable text, where `=` is followed by digits or by the end of the line.
+_BOUNDARY = "=_longarc_="
+
+
+class _Registry(HeaderRegistry):
+    """The standard registry, which makes the class of a header anew each time it is asked for one."""
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return _header_class(name.lower())
+
+
+@lru_cache(256)
+def _header_class(name: str) -> type[BaseHeader]:
+    return HeaderRegistry()[name]
+
+
+_registry = _Registry()
+_POLICY = default.clone(header_factory=_registry)
+
+
+class Emails:
+    """Renders letters.
+
+    `overrides` is a folder laid out like `templates/emails`, of which a company writes only what it wants to be
+    different; `overrides/locale` may hold catalogues of its own.
+    """
+
+    def __init__(self, *, sender: str, domain: str, overrides: Path | None = None, product: str = "Longarc") -> None:
+        self._sender = sender
+        self._domain = domain
+        self._product = product
+        self._overrides = overrides
+        self._templates = MailTemplates(overrides) if overrides else ours()
+        self._languages = self._templates.languages
+
+    def render(self, letter: Letter) -> EmailMessage:
+        """The mail, ready to be handed to a mailer. A template that is wrong may raise anything."""
+        return self._made(letter, self._templates)
+
+    def plain(self, letter: Letter) -> EmailMessage | None:
+        """The same mail as it comes from us; None when nobody wrote another, so that there is nothing to go back to."""
+        return self._made(letter, ours()) if self._overrides else None
+
+    def _made(self, letter: Letter, templates: MailTemplates) -> EmailMessage:
+        words = templates.languages.words(letter.to.locale)
+        names = self._names(letter, words)
+        subject, text, html = (templates.of(letter.name, part, words) for part in PARTS)
+        names["subject"] = line(_said(subject, names))
+        bodies = _said(text, names), _said(html, names)
+        message = EmailMessage(_POLICY)
+        self._address(message, letter)
+        self._label(message, letter)
+        message["Subject"] = _header("Subject", names["subject"])
+        message["Content-Language"] = _header("Content-Language", words.tag)
+        _fill(message, fold(bodies[0]), bodies[1])
+        return message
+
+    def _names(self, letter: Letter, words: Words) -> dict[str, object]:
+        return {**Reading(letter, words).names(), "product": self._product}
+
+    def envelope(self, letter: Letter) -> EmailMessage:
+        """From whom, to whom and which one, with nothing inside."""
+        message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
+        message["From"] = _spelled(self._writer(letter), letter.sender or self._sender)
+        message["To"] = _spelled(line(letter.to.name), letter.to.email)
+        message["Message-ID"] = self._id(letter.key)
+        return message
+
+    def check(self) -> list[Problem]:
+        """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
+        problems = [] if self._overrides is None else _unusable(self._overrides)
+        return problems or mistakes(self.render, self._part, self._languages.tags())
+
+    def _part(self, letter: Letter, part: str) -> None:
+        """One of PARTS by itself, of which nothing is kept: only whether it can be made."""
+        words = self._languages.words(letter.to.locale)
+        _said(self._templates.of(letter.name, part, words), {**self._names(letter, words), "subject": letter.name})
+
+    def speaks(self, locale: str) -> bool:
+        """Whether somebody with that locale is written to in their language; in English otherwise."""
+        return self._languages.speaks(locale)
+
+    def _address(self, message: EmailMessage, letter: Letter) -> None:
+        """Who writes, who reads, and whom an answer reaches."""
+        message["From"] = _mailbox("From", self._writer(letter), letter.sender or self._sender)
+        message["To"] = _mailbox("To", line(letter.to.name), letter.to.email)
+        other = _other(letter)
+        if other and letter.name not in _ALONE and other.email != letter.sender:
+            message["Reply-To"] = _mailbox("Reply-To", line(other.name), other.email)
+
+    def _writer(self, letter: Letter) -> str:
+        return line(letter.manager.name) if letter.manager and _in_their_voice(letter) else self._product
+
+    def _label(self, message: EmailMessage, letter: Letter) -> None:
+        """When, which one, in which thread, and that no machine should answer."""
+        message["Date"] = _registry("Date", format_datetime(letter.now))
+        message["Message-ID"] = _registry("Message-ID", self._id(letter.key))
+        if letter.thread:
+            for name in ("In-Reply-To", "References"):
+                message[name] = _header(name, self._id(letter.thread))
+        message["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
+        message["X-Auto-Response-Suppress"] = _header("X-Auto-Response-Suppress", "All")
+
+    def _id(self, key: str) -> str:
+        return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
+
+
+class Envelopes(Emails):
+    """Mails that nobody will open, as in a simulation: the envelopes alone."""
+
+    def render(self, letter: Letter) -> EmailMessage:
+        return self.envelope(letter)
+
+
+def _unusable(overrides: Path) -> list[Problem]:
+    """What is wrong with a company's own files before anything is made of them."""
+    return misspelt(overrides) or [*misplaced(overrides), *untranslated(overrides)]
+
+
+def _said(template: Template, names: Mapping[str, object]) -> str:
+    """What a template makes of them. A mail with nothing in it, or with no end, is never sent. Raises Problems."""
+    said = template.render(names)
+    seen = _TAGS.sub("", said) if str(template.name).endswith(".html.j2") else said
+    if not visible(seen).strip():
+        what, remedy = "This template gives nothing.", "Write some text, or delete the file: then ours is used."
+    elif len(said) > LARGEST:
+        what, remedy = f"This template gives more than {LARGEST:,} characters.", "Keep what a reader needs."
+    else:
+        return said
+    raise Problems([Problem(str(template.filename), what, remedy)])
+
+
+def _in_their_voice(letter: Letter) -> bool:
+    """True for what the manager says to the report (R-2, R-11)."""
+    reads_report = letter.report is not None and letter.to.email == letter.report.email
+    return letter.name == "reflection_prompt" or (letter.name == "contract_summary" and reads_report)
+
+
+def _other(letter: Letter) -> Person | None:
+    """The one of the pair who isn't the reader."""
+    if letter.manager and letter.report and letter.to.email in (letter.manager.email, letter.report.email):
+        return letter.report if letter.to.email == letter.manager.email else letter.manager
+    return None
+
+
+@lru_cache(8192)
+def _header(name: str, value: str) -> BaseHeader:
+    return _registry(name, value)
+
+
+@lru_cache(1024)  # each is some kilobytes
+def _mailbox(header: str, name: str, email: str) -> BaseHeader:
+    return _registry(header, _spelled(name, email))
+
+
+def _spelled(name: str, email: str) -> str:
+    return str(Address(display_name=name, addr_spec=email))
+
+
+def _fill(message: EmailMessage, text: str, html: str) -> None:
+    message["MIME-Version"] = _header("MIME-Version", "1.0")
+    message["Content-Type"] = _header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+    message.set_payload([_part("plain", text), _part("html", html)])
+
+
+def _part(subtype: str, content: str) -> EmailMessage:
+    part = EmailMessage(_POLICY)
+    part["Content-Type"] = _header("Content-Type", f'text/{subtype}; charset="utf-8"')
+    part["Content-Transfer-Encoding"] = _header("Content-Transfer-Encoding", "quoted-printable")
+    part.set_payload(b2a_qp(content.encode(), istext=True).decode("ascii"))
+    return part

@@ -1,0 +1,142 @@
+"""Where templates come from, and how they are made ready once so that a mail costs little.
+
+A company puts its own files into a folder laid out like `templates/emails`; whatever isn't there comes from us. HTML
+templates are written with a stylesheet beside them, `_style.css`, whose rules are moved into the tags when a template
+is first loaded, since many mail programs ignore stylesheets.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import css_inline
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateNotFound,
+    select_autoescape,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from worker.i18n.language import Languages, Words
+
+#: What makes a mail, in a folder of the message's name.
+PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
+STYLE = "_style.css"
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+def folder() -> Path:
+    """Our own templates: inside the installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return next(found for found in (package / "_templates", package.parent / "templates") if found.is_dir())
+
+
+class StyledLoader(BaseLoader):
+    """Files of the first folder that has them; HTML comes with its styles in the tags, line by line as written."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._files = ChoiceLoader([FileSystemLoader(one) for one in folders])
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, path, _ = self._files.get_source(environment, template)
+        return (self._styled(environment, source) if template.endswith(".html.j2") else source), path, None
+
+    def list_templates(self) -> list[str]:
+        return [name for name in self._files.list_templates() if name.endswith(".j2")]
+
+    def _styled(self, environment: Environment, source: str) -> str:
+        """The source with styles inlined. What Jinja reads is taken out meanwhile: it isn't HTML yet."""
+        taken: list[str] = []
+
+        def take(found: re.Match[str]) -> str:
+            taken.append(found[0])
+            return f"jinja{len(taken) - 1}z"
+
+        bare = _JINJA.sub(take, source)
+        whole = bare.lstrip().lower().startswith("<!doctype")
+        styled = self._inliner.inline(bare) if whole else css_inline.inline_fragment(bare, self._css)
+        return re.sub(r"jinja(\d+)z", lambda found: taken[int(found[1])], styled)
+
+    @cached_property
+    def _css(self) -> str:
+        try:
+            return self._files.get_source(Environment(autoescape=True), STYLE)[0]
+        except TemplateNotFound:
+            return ""
+
+    @cached_property
+    def _inliner(self) -> css_inline.CSSInliner:
+        # A style tag of the page itself stays where it is: it holds what can't be inlined, such as dark colours.
+        return css_inline.CSSInliner(
+            inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css
+        )
+
+
+class MailTemplates:
+    """The templates and catalogues of mails, each read when it is first needed, and kept."""
+
+    def __init__(self, overrides: Path | None = None) -> None:
+        first = (overrides,) if overrides else ()
+        self.languages = Languages([one / "locale" for one in (*first, folder())])
+        self._loader = StyledLoader(*first, folder() / "emails")
+        # What others wrote reaches nothing but what a mail may speak of, and counts no further than a mail could need.
+        self._kind = ImmutableSandboxedEnvironment if overrides else Environment
+        self._environments: dict[str, tuple[Environment, Environment]] = {}
+
+    def of(self, name: str, part: str, words: Words) -> Template:
+        """One of the PARTS of that message."""
+        if words.tag not in self._environments:
+            plain, rich = (environment(self._loader, words, html=html, kind=self._kind) for html in (False, True))
+            self._environments[words.tag] = plain, rich
+        text, html = self._environments[words.tag]
+        return (html if part.endswith(".html.j2") else text).get_template(f"{name}/{part}")
+
+
+@lru_cache(1)
+def ours() -> MailTemplates:
+    """Those that come with us. They don't change, so a process reads them once."""
+    return MailTemplates()
+
+
+def environment(loader: BaseLoader, words: Words, *, html: bool, kind: type[Environment] = Environment) -> Environment:
+    """Templates that speak one language. A name that doesn't exist is an error, never an empty place in a mail."""
+    made = kind(
+        loader=loader,
+        extensions=["jinja2.ext.i18n"],
+        autoescape=select_autoescape(("html.j2",), default=html),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    gettext, ngettext = _speaking(words, Markup if html else str)
+    # As with `install_gettext_callables(newstyle=True)`, whose own functions make a context anew for each sentence.
+    made.newstyle_gettext = True  # type: ignore[attr-defined]
+    made.globals.update(gettext=gettext, ngettext=ngettext, _=gettext)
+    return made
+
+
+def _speaking(words: Words, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
+    """The look-ups for templates: a translation is trusted, what is filled into it is escaped when `kind` escapes."""
+
+    @lru_cache(None)
+    def sentence(message: str) -> str:
+        return kind(words.gettext(message))
+
+    def gettext(message: str, /, **values: object) -> str:
+        return sentence(message) % values
+
+    def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
+        return kind(words.plural(one, many, count)) % {"num": count, **values}
+
+    return gettext, ngettext

@@ -1,0 +1,330 @@
+"""Whether everything Longarc needs is there and works, each thing proved by trying it and none of it changed.
+
+A check never stops at the first thing that is wrong, only where nothing more can be found out.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from worker.domain.model import NO_CALENDAR, Address, Person, Span
+from worker.engine.identities import listed_identities
+from worker.engine.people_import import read_people
+from worker.engine.services import Services
+from worker.engine.sweep import PEOPLE_PER_REQUEST
+from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, first_line, reason
+from worker.mail.render import Emails
+from worker.ops import machine_checks
+from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
+from worker.seal import OTHER_KEY, Seal, new_key
+from worker.settings.load import Settings, load
+from worker.settings.people_file import People
+from worker.store.database import DatabaseUnreachable, shown
+from worker.store.statistics import Figures
+from worker.store.store import Store
+
+if TYPE_CHECKING:
+    from worker.providers.base import CalendarProvider
+
+#: Of each calendar service the time of so many reports is read, over so long.
+REPORTS, AHEAD = 200, timedelta(days=14)
+#: How long the queue is waited for, in seconds.
+PATIENCE = 10
+
+
+def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
+    """Everything that was looked at, one after the other."""
+    try:
+        settings = load(config, env)
+    except Problems as problems:
+        yield from map(_failed, problems.problems)
+        return
+    yield Finding(
+        "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
+    )
+    yield from machine_checks.user(os.geteuid())
+    yield machine_checks.time_zones(now.date(), machine_checks.zone_release())
+    yield from machine_checks.readable_files(settings, env)
+    yield from _trying("The database can be used", _database(settings))
+    yield from _trying("The queue can be used", _queue(settings))
+    people = yield from _people(settings, now)
+    yield from _trying("The mails can be written", _templates(settings, people.persons.values()))
+    yield from _pages(settings)
+    everybody = dict(people.persons)  # the same each time: services are made anew for other people
+    identities = listed_identities(everybody, people.forms)
+    services = Services(settings, lambda: everybody, pairs=people.pairs.values, identities=identities)
+    yield from _trying("Calendars can be used", _calendars(services, people))
+    yield from _trying("People's time can be read", _free_busy(services, people, now))
+    yield from _trying("Mail can go out", _mail(services, settings, people.persons.values()))
+
+
+def _trying(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of a part; whatever ends it is one of them, and the other parts are looked at all the same."""
+    try:
+        yield from part
+    except Problems as problems:
+        yield from map(_failed, problems.problems)
+    except Exception as error:
+        yield Finding(what, False, reason(error))
+
+
+def _people(settings: Settings, now: datetime) -> Generator[Finding, None, People]:
+    """The people to look at the rest with; nobody when their file can't be used."""
+    people = People({}, {})
+    try:
+        people = read_people(settings, now)
+        told = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
+        yield Finding(told, True)
+    except Problems as problems:
+        yield from map(_failed, problems.problems)
+    except LongarcError as error:
+        yield Finding("The people file can be read", False, str(error))
+    return people
+
+
+def _pages(settings: Settings) -> Iterator[Finding]:
+    """Links open what two people said to each other: on their way nobody else may read them."""
+    if not settings.base_url:
+        yield Finding("There are no pages: base_url is not set, so mails name commands", True)
+        return
+    parts = urlsplit(settings.base_url)
+    safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
+    remedy = "" if safe else "Put a proxy with TLS before them, and begin base_url with https://."
+    yield Finding(f"Mails lead to pages at {settings.base_url}", safe, remedy)
+
+
+def _failed(problem: Problem) -> Finding:
+    return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
+
+
+# --- the database and what is sealed in it ---
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    from sqlalchemy import make_url
+
+    url = make_url(settings.database)
+    where = shown(url)
+    key = _key(settings)
+    yield key
+    refuse_unwritable(settings.database)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        yield Finding(f"There is no database {url.database} yet; the first `longarc run` makes it", True)
+        return
+    store = Store(settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [new_key()]))
+    try:
+        version, head = Figures(store.database).schema()
+        if version is None:
+            yield Finding(f"The database {where} is empty; the first `longarc run` fills it", True)
+        elif version != head:
+            remedy = "Start `longarc run` once: it brings an older database up to date."
+            yield Finding(f"The database {where} is at version {version}, this program at {head}", False, remedy)
+        elif missing := Figures(store.database).missing():
+            remedy = "Put it back whole, as it was kept last."
+            yield Finding(f"The database {where} lacks {', '.join(missing)}", False, remedy)
+        else:
+            yield Finding(f"The database {where} is there and up to date", True)
+            if key.ok:
+                yield _opens(store, settings)
+            yield from _without_calendar(store)
+    except DatabaseUnreachable as error:
+        yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
+    finally:
+        store.close()
+
+
+def _without_calendar(store: Store) -> Iterator[Finding]:
+    """The managers in force whose calendar is `none`: people files of earlier versions might say so."""
+    people = store.people.all()
+    managers = {pair.manager for pair in store.people.pairs().values() if pair.active}
+    named = sorted(one for one in managers if one in people and not people[one].has_calendar)
+    if named:
+        more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
+        remedy = "Name their calendar in the people file: an event needs one to stand on, and `none` is for reports."
+        what = f"Nothing can be booked for {', '.join(named[:5])}{more}: a manager without a calendar"
+        yield Finding(what, False, remedy)
+
+
+def refuse_unwritable(database: str) -> None:
+    """Raises LongarcError when a SQLite file can't be written, or made. Its journal lies beside it."""
+    from sqlalchemy import make_url
+
+    url = make_url(database)
+    if url.get_backend_name() != "sqlite":
+        return
+    file = Path(str(url.database))
+    folder = next(path for path in file.absolute().parents if path.exists())
+    for place in (folder, file) if file.exists() else (folder,):
+        if not os.access(place, os.W_OK) or place.is_dir() != (place == folder):
+            remedy = f"Let Longarc write to {place}, or name another file as `database` in the settings."
+            raise LongarcError(f"The database {file} can't be written. {remedy}")
+
+
+def _key(settings: Settings) -> Finding:
+    what = "There is a key to seal what people say to each other"
+    if not settings.keys:
+        return Finding(what, False, "Make one with `longarc key`, and give it as LONGARC_KEY or LONGARC_KEY_FILE.")
+    try:
+        Seal([key.get_secret_value() for key in settings.keys])
+    except WrongKey as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True)
+
+
+def _opens(store: Store, settings: Settings) -> Finding:
+    what = "The key opens everything that is sealed"
+    try:
+        count = opens_all(store, settings)
+    except WrongKey as error:
+        return Finding(what, False, str(error))
+    return Finding(f"{what} ({count:,} pieces)", True)
+
+
+def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int:
+    """Open the sealed pieces, or so many of each kind, and forget them; how many that were. Raises WrongKey."""
+    seal = Seal([key.get_secret_value() for key in settings.keys])
+    count = 0
+    for kind, pieces in Figures(store.database).sealed(limit).items():
+        for piece in pieces:
+            try:
+                seal.open(piece)
+            except WrongKey:
+                raise WrongKey(f"A sealed {kind} can't be opened with the keys given. {OTHER_KEY}") from None
+            count += 1
+    return count
+
+
+# --- the queue, templates, calendars, mail ---
+
+
+def _queue(settings: Settings) -> Iterator[Finding]:
+    if settings.queue:
+        reach_queue(settings.queue)
+        yield Finding("The queue answers", True)
+
+
+def reach_queue(url: str) -> None:
+    """Raises LongarcError when no Redis answers there."""
+    try:
+        from redis import Redis
+
+        with closing(Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)) as queue:
+            queue.ping()
+    except ImportError:
+        raise LongarcError("A queue on Redis needs one package more: `pip install redis`.") from None
+    except Exception as error:  # a server that isn't there, or whatever it can't make of the address
+        remedy = "Start it, or mend `queue` in the settings (LONGARC_QUEUE_URL)."
+        raise LongarcError(f"The queue can't be used: {first_line(error)} {remedy}") from error
+
+
+def _templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
+    emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    problems = emails.check()
+    yield from map(_failed, problems)
+    if not problems:
+        yield Finding("Every mail can be written in every language", True)
+        yield from _languages(emails, persons)
+
+
+def _languages(emails: Emails, persons: Collection[Person]) -> Iterator[Finding]:
+    """The locales whose readers get English, because nobody has translated the mails."""
+    read = Counter(person.locale for person in persons)
+    for locale in sorted(one for one in read if not emails.speaks(one)):
+        who = "1 person reads" if read[locale] == 1 else f"{read[locale]:,} people read"
+        yield Finding(f"{who} {locale}, of which there is no catalogue: their mails are in English", True)
+
+
+def _calendars(services: Services, people: People) -> Iterator[Finding]:
+    """Each organizer's calendar, by the service it is with."""
+    for organizer in sorted({pair.manager for pair in people.pairs.values()}):
+        name = people.persons[organizer].calendar
+        try:
+            yield from services.calendar(name).check(organizer)
+        except Problems as problems:
+            yield from map(_failed, problems.problems)
+            return
+        except Exception as error:
+            yield Finding(f"The calendar of {organizer} can be used", False, reason(error))
+
+
+def _free_busy(services: Services, people: People, now: datetime) -> Iterator[Finding]:
+    """The time of the reports of each service, read as a sweep reads it; who was left out is said."""
+    reports = sorted({pair.report for pair in people.pairs.values()})
+    try:
+        by_service = services.by_service(reports)
+    except LongarcError:
+        return  # said already, for the managers
+    for provider, known in by_service.values():
+        size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
+        for first in range(0, min(len(known), REPORTS), size):
+            yield from _few(provider, known[first : min(first + size, REPORTS)], now)
+        yield from _left_out(known[REPORTS:])
+    unread = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
+    if unread:
+        yield Finding(f"{len(unread):,} of the reports have no calendar that can be read: they answer by mail", True)
+
+
+def _left_out(reports: Sequence[Address]) -> Iterator[Finding]:
+    if reports:
+        named = ", ".join(reports[:5]) + (f" and {len(reports) - 5:,} more" if len(reports) > 5 else "")
+        remedy = "`longarc status` shows whose calendar can't be read once the program runs."
+        yield Finding(f"Not tried: the calendars of {named}", True, remedy)
+
+
+def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime) -> Iterator[Finding]:
+    try:
+        seen = provider.free_busy(list(some), Span(now, now + AHEAD))
+    except ProviderError as error:
+        yield Finding(f"The time of {', '.join(some)} can be read", False, str(error))
+        return
+    for report, found in seen.items():
+        shut = "Share this calendar, or write `none` in the people file."
+        advice = "Run this again in a few minutes; the worker tries again by itself." if found.temporary else shut
+        remedy = "" if found.known else f"{found.reason} {advice}"
+        yield Finding(f"The time of {report} can be read", found.known, remedy.strip())
+        if found.known:
+            yield from getattr(provider, "check_guest", _no_findings)(report)
+
+
+def _no_findings(_: Address) -> Sequence[Finding]:
+    """Of services that invite by themselves: nothing more is needed of a guest's calendar."""
+    return ()
+
+
+def _mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
+    names = {person.mail for person in persons} | ({settings.mail.operator_by} if settings.operator else set())
+    usable: dict[str, Mailer] = {}
+    for name in sorted(names):
+        try:
+            usable[name] = services.mailer(name)
+            check = getattr(usable[name], "check", None)
+            yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
+        except Exception as error:
+            yield Finding(f"Mail can go out by {name}", False, reason(error))
+    yield from _content_of_mails(usable, settings, persons)
+    if settings.operator:
+        yield Finding(f"{settings.operator} is told when something needs a person", True)
+    else:
+        yield Finding("Nobody is told when something needs a person: `operator` is not set, so only the log is", True)
+
+
+def _content_of_mails(
+    usable: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
+) -> Iterator[Finding]:
+    """What mails hold, whose mailbox they leave from, and where copies stay."""
+    held = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
+    yield Finding(f"Mails hold {held} of contracts, promises and reasons (mail.content)", True)
+    for name, mailer in sorted(usable.items()):
+        if copies := copies_kept(mailer):
+            yield Finding(copies, True)
+        senders = [person.email for person in persons if person.mail == name]
+        unable = [sender for sender in senders if not can_send_as(mailer, sender)]
+        if settings.mail.send_as == "manager" and unable:
+            what = f"Mails by {name} leave from a manager's own mailbox (mail.send_as), {unable[0]}'s among them"
+            remedy = 'Use Gmail with delegation or Microsoft 365 as an app, or write `send_as = "service"`.'
+            yield Finding(what, False, remedy)

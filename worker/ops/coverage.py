@@ -1,0 +1,166 @@
+"""What good looks like, counted for groups of people (R-22): who met, what was put off, what was kept.
+
+Never about one person. A group of fewer than five pairs is folded into the others; when the others are fewer than
+five too they are counted nowhere, so that nothing follows from subtracting one line from another.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from statistics import median
+
+from worker.domain.model import Address, Commitment, Owner, Pair, Person, Session, Standing
+from worker.store.statistics import Figures
+from worker.store.store import Store
+
+#: R-22: no group smaller than this is shown.
+LEAST = 5
+DEADLINE = timedelta(hours=48)
+OTHERS, ALL = "others", "all of these"
+#: What a group can be: something of the report's that many share.
+BY: Mapping[str, Callable[[Person], str]] = {
+    "country": lambda person: person.country.partition("-")[0],
+    "zone": lambda person: person.zone,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """Three months of the calendar, in UTC."""
+
+    year: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.year}-Q{self.number}"
+
+    @property
+    def first(self) -> date:
+        return date(self.year, self.number * 3 - 2, 1)
+
+    @property
+    def last(self) -> date:
+        return quarter_of(self.first + timedelta(days=100)).first - timedelta(days=1)
+
+    @property
+    def start(self) -> datetime:
+        return datetime.combine(self.first, time(), UTC)
+
+    @property
+    def end(self) -> datetime:
+        return datetime.combine(self.last + timedelta(days=1), time(), UTC)
+
+
+def quarter_of(day: date) -> Quarter:
+    """The quarter a day lies in."""
+    return Quarter(day.year, (day.month + 2) // 3)
+
+
+@dataclass(slots=True)
+class Group:
+    """The sums of some pairs. A pair is in exactly one of `held`, `ahead`, `later` and `missing`."""
+
+    name: str
+    pairs: int = 0
+    held: int = 0  #: met in this quarter
+    ahead: int = 0  #: not yet, and on the calendar for this quarter
+    later: int = 0  #: not due before the next quarter
+    missing: int = 0  #: due, and neither held nor on the calendar for this quarter
+    deferrals: int = 0
+    days_late: list[int] = field(default_factory=list)  #: of each session held, days after its target
+    contracts: list[bool] = field(default_factory=list)  #: of each that was due: within 48 hours?
+    promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})  #: kept?
+
+    def add(self, other: "Group") -> None:
+        """Count these pairs too."""
+        for name in ("pairs", "held", "ahead", "later", "missing", "deferrals"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.days_late += other.days_late
+        self.contracts += other.contracts
+        for owner in Owner:
+            self.promises[owner] += other.promises[owner]
+
+    @property
+    def late(self) -> float | None:
+        """The median of the days late; None when nothing was held."""
+        return float(median(self.days_late)) if self.days_late else None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A quarter in groups of five and more, and how many pairs were too few to be counted."""
+
+    quarter: Quarter
+    groups: tuple[Group, ...]
+    total: Group | None
+    hidden: int
+
+
+def coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country") -> Coverage:
+    """Count a quarter. `by` is one of `BY`."""
+    figures = Figures(store.database)
+    people = figures.everybody()
+    pairs = {p.id: p for p in store.people.pairs().values() if p.active and p.first_seen <= quarter.last}
+    return fold(
+        _count(figures, quarter, now, pairs), {one: BY[by](people[p.report]) for one, p in pairs.items()}, quarter
+    )
+
+
+def fold(counted: Mapping[str, Group], group_of: Mapping[str, str], quarter: Quarter) -> Coverage:
+    """Pairs to groups, none of them smaller than five."""
+    groups: dict[str, Group] = {}
+    for pair_id, one in counted.items():
+        groups.setdefault(group_of[pair_id], Group(group_of[pair_id])).add(one)
+    others = Group(OTHERS)
+    for small in [group for group in groups.values() if group.pairs < LEAST]:
+        others.add(groups.pop(small.name))
+    shown = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= LEAST else [])
+    total = Group(ALL)
+    for group in shown:
+        total.add(group)
+    return Coverage(quarter, tuple(shown), total if len(shown) > 1 else None, 0 if others in shown else others.pairs)
+
+
+# --- pair by pair ---
+
+
+def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Mapping[Address, Pair]) -> dict[str, Group]:
+    sessions: dict[str, list[Session]] = defaultdict(list)
+    for session in figures.careers(quarter.start, quarter.end):
+        sessions[session.pair].append(session)
+    promises: dict[str, list[Commitment]] = defaultdict(list)
+    for commitment in figures.due(quarter.first, min(quarter.last, now.date())):
+        promises[commitment.pair].append(commitment)
+    deferrals, recorded = figures.deferrals(quarter.start, quarter.end), figures.recorded(quarter.start)
+    counted = {}
+    for pair_id in pairs:
+        one = counted[pair_id] = Group(pair_id, pairs=1, deferrals=deferrals.get(pair_id, 0))
+        _count_sessions(one, sessions[pair_id], quarter, now, recorded)
+        for promise in promises[pair_id]:
+            if promise.standing in (Standing.OPEN, Standing.DONE):
+                one.promises[promise.owner].append(promise.standing is Standing.DONE)
+    return counted
+
+
+def _count_sessions(
+    one: Group, sessions: Sequence[Session], quarter: Quarter, now: datetime, recorded: Mapping[str, datetime]
+) -> None:
+    held = [s for s in sessions if s.held_at and quarter.start <= s.held_at < quarter.end]
+    for session in held:
+        ended = session.held_at or now
+        if not session.adhoc:
+            one.days_late.append(max((ended.date() - session.target.date()).days, 0))
+        if session.asks_contract and (session.id in recorded or now > ended + DEADLINE):
+            one.contracts.append(session.id in recorded and recorded[session.id] <= ended + DEADLINE)
+    setattr(one, _place(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
+
+
+def _place(held: Sequence[Session], open_: Sequence[Session], quarter: Quarter, now: datetime) -> str:
+    """Where a pair stands in that quarter."""
+    if held:
+        return "held"
+    if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_):
+        return "ahead"
+    due = [s for s in open_ if s.target < quarter.end]
+    return "missing" if due or not open_ else "later"

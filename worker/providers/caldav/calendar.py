@@ -1,0 +1,291 @@
+"""Calendars on a CalDAV server (RFC 4791), read and written by one log-in that all of them are shared with.
+
+An event of ours is the resource named by its UID, which follows from its key: so `If-None-Match` makes creating it
+twice harmless, and `If-Match` guards every change. Once deleted it leaves no trace: the server can't tell a key that
+was cancelled from one never used, so keys must not be reused (they carry a generation, which grows).
+
+`attendee_copies` is for servers that don't deliver invitations by themselves (RFC 6638), Radicale for one. Then we
+do what such a server would do: see `worker.providers.caldav.attendee_copies`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from worker.clock import Clock, utcnow
+from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.errors import Conflict, Forbidden, NotFound, Permanent, ProviderError, Transient
+from worker.providers.base import Finding
+from worker.providers.caldav.attendee_copies import Copies, Tracked
+from worker.providers.caldav.client import Dav
+from worker.providers.caldav.collection import Collection, Resource
+from worker.providers.caldav.copy_records import CopyRecords, KnownCopies
+from worker.providers.ical import events as icalendars
+from worker.providers.identities import Identities, KnownIdentities
+
+_TIMEOUT = 20.0
+_UNREAD = (
+    "The calendar of {person} holds something that can't be read, so that nobody knows what time it takes ({marks}). "
+    "Open the event in a calendar program and save it again, or delete it."
+)
+
+
+def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
+    """The provider as its section of the settings describes it.
+
+    `url`: where a person's calendar is, with `{email}` or `{user}` (the part before the @) in it. `username`,
+    `password`: the log-in. `attendee_copies`: the server delivers no invitations, we do. `local`: addresses that have
+    a calendar on this server (all are tried when it isn't given). `zones`: a zone by address, for calendars that
+    don't name their own. `timeout`: seconds. `copies`: what was copied to whom (CopyRecords). `guests`: whom an
+    organizer may have invited. `identities`: who an address belongs to.
+    """
+    url = str(section["url"])
+    try:
+        url.format(email="", user="")
+    except (LookupError, ValueError) as error:
+        raise NotFound(f"caldav.url is {url!r}; only {{email}} and {{user}} may stand in braces.") from error
+    dav = Dav(
+        section.get("username"),
+        section.get("password"),
+        float(section.get("timeout") or _TIMEOUT),
+    )
+    local = section.get("local")
+    return CalDavCalendar(
+        dav,
+        url,
+        attendee_copies=bool(section.get("attendee_copies", False)),
+        local=None if local is None else frozenset(local),
+        zones=dict(section.get("zones") or {}),
+        records=section.get("copies"),
+        guests=section.get("guests"),
+        identities=section.get("identities"),
+    )
+
+
+class CalDavCalendar:
+    """A CalendarProvider on a CalDAV server."""
+
+    def __init__(
+        self,
+        dav: Dav,
+        url: str,
+        *,
+        attendee_copies: bool = False,
+        local: frozenset[Address] | None = None,
+        zones: Mapping[Address, str] | None = None,
+        records: CopyRecords | None = None,
+        guests: Callable[[Address], Iterable[Address]] | None = None,
+        identities: Identities | None = None,
+        clock: Clock = utcnow,
+    ) -> None:
+        self._dav = dav
+        self._url = url
+        self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
+        self._clock = clock
+        self._collections: dict[Address, Collection] = {}
+        self._identities = identities or KnownIdentities()
+        guests = guests or (lambda _: ())
+        self._copies = Copies(self.collection, local, records or KnownCopies(), guests) if attendee_copies else None
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._dav.close()
+
+    def collection(self, person: Address) -> Collection:
+        """The calendar of that person, wherever the template says it is."""
+        if person not in self._collections:
+            url = self._url.format(email=quote(person, safe="@"), user=quote(person.partition("@")[0]))
+            self._collections[person] = Collection(self._dav, person, url, self._zones.get(person), self._identities)
+        return self._collections[person]
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        """Who can't be read just now waits alone. Two in a row are an outage, which nobody waits through for each
+        person: raises Transient."""
+        times: dict[Address, FreeBusy] = {}
+        failures = 0
+        for person in people:
+            try:
+                times[person] = self._free_busy(person, window)
+            except Transient as error:
+                failures += 1
+                if failures == 2 or len(people) == 1:
+                    raise
+                times[person] = FreeBusy(known=False, reason=str(error), temporary=True)
+            else:
+                failures = 0
+        return times
+
+    def _free_busy(self, person: Address, window: Span) -> FreeBusy:
+        collection = self.collection(person)
+        try:
+            readings = [collection.read(one, window) for one in collection.query(window.start, window.end)]
+        except Permanent as error:
+            return FreeBusy(known=False, reason=str(error))
+        unread = sorted({mark for reading in readings for mark in reading.unread_in(window)})
+        if unread:
+            return FreeBusy(known=False, reason=_UNREAD.format(person=person, marks=", ".join(unread)))
+        busy = [
+            Busy(Span(max(event.span.start, window.start), min(event.span.end, window.end)), event.show, event.key)
+            for reading in readings
+            for event in reading.events
+            if event.show is not None and event.span.overlaps(window)
+        ]
+        return FreeBusy(tuple(sorted(busy, key=lambda one: (one.span, one.show, one.key or ""))))
+
+    def find(self, calendar: Address, key: str) -> Event | None:
+        collection = self.collection(calendar)
+        try:
+            resource = collection.get(icalendars.resource(key))
+        except NotFound:
+            return None
+        event = self._own(collection, resource)
+        return None if event.cancelled or event.key != key else event
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        collection = self.collection(calendar)
+        mark, tracked = _open(cursor)
+        since = collection.since(mark, window.start)
+        resources = {resource.name: resource for resource in since.changed}
+        if self._copies:
+            tracked, stirred = self._copies.follow(collection, tracked, since, window.start)
+            resources |= {resource.name: resource for resource in collection.multiget(stirred - resources.keys())}
+        events: dict[str, tuple[Event, ...]] = {}
+        unread: set[str] = set()
+        for name, resource in resources.items():
+            events[name], is_read = collection.read_anywhere(resource, window)
+            unread |= set() if is_read else {name}
+        if self._copies:
+            answered = self._copies.answered(collection, resources.values())
+            events |= {name: (event,) for name, event in answered.items()}
+        return Changes(
+            events=tuple(event for found in events.values() for event in found),
+            gone=() if since.full else (*since.gone, *(name for name in events.keys() - unread if not events[name])),
+            cursor=_close(since.mark, tracked),
+            full=since.full,
+            unread=tuple(sorted(unread)),
+        )
+
+    def _own(self, collection: Collection, resource: Resource) -> Event:
+        """Our event in `resource`, with the answers from its copies."""
+        event = collection.single(resource)
+        if self._copies and event.answers:
+            return self._copies.answered(collection, [resource]).get(resource.name, event)
+        return event
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        collection = self.collection(calendar)
+        name = icalendars.resource(draft.key)
+        fresh = icalendars.compose(draft, self._now(), we_schedule=self._copies is not None)
+        try:
+            resource, is_new = collection.put(name, fresh, etag=None), True
+        except Conflict:
+            resource, is_new = collection.get(name), False
+            event = collection.single(resource)
+            if event.cancelled or event.key != draft.key:
+                raise
+        return self._deliver(collection, resource, anew=is_new)  # an earlier attempt may not have come this far
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        collection, resource = self._ours(ref)
+        if resource.etag != ref.etag:
+            if not icalendars.written_from(resource.calendar, draft):
+                raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+            return self._deliver(collection, resource, anew=False)  # an earlier attempt of this update got through
+        moved = icalendars.amend(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
+        resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
+        return self._deliver(collection, resource, anew=moved)
+
+    def cancel(self, ref: EventRef) -> None:
+        try:
+            collection, resource = self._ours(ref)
+        except NotFound:  # somebody deleted it by hand; its copies may be there all the same
+            if self._copies:
+                self._copies.withdraw(self.collection(ref.calendar), _name(ref))
+            return
+        cancelled = collection.single(resource).cancelled
+        if ref.etag and resource.etag != ref.etag and not cancelled:
+            raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+        if self._copies:
+            if icalendars.answers(icalendars.main_event(resource.calendar)) and not cancelled:
+                # from here on it is cancelled, whatever happens to us before the copies are gone
+                icalendars.strike_out(resource.calendar, self._now())
+                resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
+            self._copies.withdraw(collection, resource.name, resource)
+        collection.delete(resource.name, resource.etag)
+
+    def _ours(self, ref: EventRef) -> tuple[Collection, Resource]:
+        """The stored event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
+        collection = self.collection(ref.calendar)
+        resource = collection.get(_name(ref))
+        if not icalendars.may_change(resource.calendar):
+            raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
+        return collection, resource
+
+    def _deliver(self, collection: Collection, resource: Resource, *, anew: bool) -> Event:
+        """Bring what was written to the guests; `anew` when all of them are asked for the first time, or again."""
+        if self._copies:
+            self._copies.deliver(collection, resource, anew=anew)
+        return collection.single(resource) if anew else self._own(collection, resource)
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC)
+
+    # --- proving ----------------------------------------------------------------------------------------------------
+
+    def check(self, person: Address) -> list[Finding]:
+        reached = f"The calendar server answers for {person}"
+        try:
+            is_calendar, writable = self.collection(person).describe()
+        except ProviderError as error:
+            return [Finding(reached, ok=False, remedy=str(error))]
+        findings = [
+            Finding(reached, ok=True),
+            Finding(
+                f"{person} has a calendar there",
+                is_calendar,
+                "" if is_calendar else "The address leads elsewhere; check the path in caldav.url.",
+            ),
+        ]
+        return [*findings, _may_write(person, writable)]
+
+    def check_guest(self, person: Address) -> list[Finding]:
+        """What is needed to invite this person: where copies are ours to put, the right to write."""
+        if not self._copies:
+            return []
+        try:
+            _, writable = self.collection(person).describe()
+        except ProviderError as error:
+            return [Finding(f"{person} can be invited", ok=False, remedy=str(error))]
+        return [_may_write(person, writable)]
+
+
+def _may_write(person: Address, writable: bool | None) -> Finding:
+    if writable is None:
+        return Finding(f"The server does not say who may write to {person}'s calendar", ok=True)
+    remedy = "" if writable else f"Share {person}'s calendar with caldav.username, with the right to write."
+    return Finding(f"Longarc may write to {person}'s calendar", writable, remedy)
+
+
+def _name(ref: EventRef) -> str:
+    """The stored name of an event, or of the series it belongs to."""
+    return ref.id.partition("#")[0]
+
+
+def _open(cursor: Cursor | None) -> tuple[str, Tracked]:
+    try:
+        held = json.loads(cursor or "{}")
+        copies = {who: (str(mark), list(names)) for who, (mark, names) in held["copies"].items()}
+        return str(held["mark"]), copies
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", {}
+
+
+def _close(mark: str, tracked: Tracked) -> Cursor:
+    return json.dumps({"mark": mark, "copies": tracked}, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,264 @@
+"""WebDAV: one place that sends, takes the answers apart, and turns whatever can go wrong into our own errors.
+
+XML is read without document types and entities, and no deeper than answers of calendars are.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, unquote
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.sax.saxutils import escape
+
+import requests
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from worker.errors import (
+    AuthRevoked,
+    Conflict,
+    Forbidden,
+    InvalidResponse,
+    NotFound,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from worker.providers.caldav.transport import Reply, Transport
+
+D = "{DAV:}"
+C = "{urn:ietf:params:xml:ns:caldav}"
+CS = "{http://calendarserver.org/ns/}"
+_NAMESPACES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
+_WRITES = frozenset({"PUT", "DELETE"})
+_XML = {"Content-Type": "application/xml; charset=utf-8"}
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
+_UNSENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "Connection refused", "Failed to resolve")
+#: However long a server asks us to wait, in seconds.
+_LONGEST_PAUSE = 24 * 60 * 60.0
+_DEEPEST = 64  #: elements within each other
+
+
+class DeadToken(InvalidResponse):
+    """The server does not know this sync token any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource in an answer: its name inside the collection (empty for the collection itself)."""
+
+    name: str
+    status: int
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self, tag: str) -> str:
+        """The text of a property; empty when it wasn't given."""
+        element = self.properties.get(tag)
+        return (element.text or "") if element is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Multistatus:
+    """A 207 answer, taken apart."""
+
+    entries: tuple[Entry, ...]
+    token: str = ""
+    truncated: bool = False
+
+
+def element(tag: str, content: str = "", **attributes: str) -> str:
+    """A piece of a request's body; `tag` with the prefix D, C or CS."""
+    named = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<{tag}{named}>{content}</{tag}>" if content else f"<{tag}{named}/>"
+
+
+def document(tag: str, content: str) -> str:
+    """A whole request's body."""
+    return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
+
+
+class Dav:
+    """A log-in on a WebDAV server, for several threads. Raises only ProviderErrors, each one line that says what to
+    do."""
+
+    def __init__(self, username: str | None, password: str | None, timeout: float) -> None:
+        """`timeout`: seconds for which an answer may be silent."""
+        self._transport = Transport(username, password, timeout)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def get(self, url: str) -> tuple[str, str]:
+        """A resource's text and etag."""
+        reply = self._send("GET", url)
+        try:
+            return reply.content.decode(), str(reply.headers.get("ETag", ""))
+        except UnicodeDecodeError:
+            raise InvalidResponse(f"{url} answered with something that is not text.") from None
+
+    def put(self, url: str, text: str, *, etag: str | None) -> str:
+        """Store a resource: a new one when `etag` is None, else in place of that version. Its etag afterwards, empty
+        when the server keeps it to itself. Raises Conflict."""
+        precondition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
+        reply = self._send("PUT", url, text, {"Content-Type": "text/calendar; charset=utf-8", **precondition})
+        return str(reply.headers.get("ETag", ""))
+
+    def delete(self, url: str, etag: str) -> None:
+        """Remove a resource if it is still at `etag`. Raises NotFound, Conflict."""
+        self._send("DELETE", url, "", {"If-Match": etag} if etag else {})
+
+    def propfind(self, url: str, properties: Sequence[str], depth: int) -> Multistatus:
+        """The named properties of a collection, and with depth 1 of everything in it."""
+        body = document("D:propfind", element("D:prop", "".join(element(name) for name in properties)))
+        return _multistatus(self._send("PROPFIND", url, body, {**_XML, "Depth": str(depth)}))
+
+    def report(self, url: str, body: str, depth: int) -> Multistatus:
+        """What a REPORT finds. Raises DeadToken."""
+        return _multistatus(self._send("REPORT", url, body, {**_XML, "Depth": str(depth)}))
+
+    def _send(self, method: str, url: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
+        try:
+            reply = self._transport.exchange(method, url, body.encode(), dict(headers or {}))
+        except ProviderError:
+            raise
+        except Exception as error:  # libraries raise errors of several families; all of them end here
+            raise translate(error, method, url, self._transport.timeout) from error
+        if reply.status >= 300:
+            raise refusal(reply, method, url)
+        return reply
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+class _ShallowTree(TreeBuilder):
+    """Builds a tree. Raises ParseError for one that is too deep."""
+
+    _depth = 0
+
+    def start(self, tag: Any, attrs: Any, /) -> Element:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ParseError("too deep")
+        return super().start(tag, attrs)
+
+    def end(self, tag: Any, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def read_xml(content: bytes, url: str) -> Element:
+    """The root of the tree. Raises InvalidResponse."""
+    build: Any = DefusedXMLParser  # without types
+    parser = build(target=_ShallowTree(), forbid_dtd=True)
+    try:
+        parser.feed(content)
+        root: Element = parser.close()
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise InvalidResponse(f"{url} answered with broken XML, or with XML that no calendar sends.") from error
+    return root
+
+
+def _multistatus(reply: Reply) -> Multistatus:
+    root = read_xml(reply.content, reply.url) if reply.content else None
+    if root is None or root.tag != f"{D}multistatus":
+        raise InvalidResponse(f"{reply.url} answered with something that is not a calendar's; check caldav.url.")
+    own = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
+    entries = [_entry(response, own) for response in root.findall(f"{D}response")]
+    return Multistatus(
+        entries=tuple(entry for entry in entries if entry.status != 507),
+        token=root.findtext(f"{D}sync-token") or "",
+        truncated=any(entry.status == 507 for entry in entries),
+    )
+
+
+def _entry(response: Any, own: str) -> Entry:
+    path = (response.findtext(f"{D}href") or "").strip().rstrip("/")
+    found: dict[str, Any] = {}
+    for part in response.findall(f"{D}propstat"):
+        if _code(part.findtext(f"{D}status")) < 300:
+            found |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
+    name = "" if unquote(path).endswith(own) else unquote(path.rpartition("/")[2])
+    return Entry(name, _code(response.findtext(f"{D}status")), found)
+
+
+def _code(status: str | None) -> int:
+    words = (status or "").split()
+    return int(words[1]) if len(words) > 1 and re.fullmatch("[0-9]{3}", words[1]) else 200
+
+
+def child(collection: str, name: str) -> str:
+    """The address of a resource in a collection."""
+    return f"{collection.rstrip('/')}/{quote(name, safe='')}"
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def translate(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
+    """What an exception of the libraries that we stand on means for us."""
+    if isinstance(error, requests.exceptions.RequestException | HTTPError | OSError):
+        return _unreached(error, url, timeout, method in _WRITES)
+    return InvalidResponse(f"{url} answered with something unreadable ({type(error).__name__}).")
+
+
+def _unreached(error: Exception, url: str, timeout: float, uncertain: bool) -> ProviderError:
+    if isinstance(error, requests.exceptions.SSLError):
+        return Unavailable(f"{url}: no safe connection (TLS): check the certificate and the port.")
+    if isinstance(error, _NO_ADDRESS):
+        return NotFound(f"{url} is not an address; check caldav.url.")
+    said = f"{type(error).__name__} {error!r} {error}"
+    if any(sign in said for sign in _UNSENT):
+        return Unavailable(f"Nothing answers at {url}; check caldav.url and that the server runs.")
+    if isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
+        return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=uncertain)
+    return Unavailable(f"The connection to {url} broke.", uncertain=uncertain)
+
+
+def refusal(reply: Reply, method: str, url: str) -> ProviderError:
+    """What a status other than success means for us."""
+    status, body = reply.status, reply.content.decode(errors="replace")
+    if status == 429 or (status == 503 and "Retry-After" in reply.headers):
+        return RateLimited("The calendar server asks to slow down.", retry_after=_pause(reply.headers))
+    if "valid-sync-token" in body or (status in (400, 410) and method == "REPORT"):
+        return DeadToken(f"{url} can't tell what changed since the last look.")
+    if status == 401:
+        return _refused_login(reply, url)
+    if status == 403:
+        return Forbidden(f"{url}: this log-in may not do that; share the calendar with it, with the right to write.")
+    if status in (404, 410) or (status == 409 and "uid-conflict" not in body):
+        return NotFound(f"{url} does not exist; check caldav.url.")
+    if status in (409, 412):
+        return Conflict(f"{url} was changed by somebody else, or exists already.")
+    if status in (405, 501) or status < 400:
+        return InvalidResponse(f"{url} is no calendar (status {status}); check caldav.url.")
+    if status >= 500 and status != 507:
+        return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in _WRITES)
+    return Forbidden(f"{url} refuses this (status {status}).")
+
+
+def _refused_login(reply: Reply, url: str) -> AuthRevoked:
+    schemes = {challenge.split(maxsplit=1)[0].lower() for challenge in reply.challenges if challenge.strip()}
+    if schemes and not schemes & {"basic", "digest"}:
+        return AuthRevoked(f"{url} offers no way to log in that we know (basic, digest).")
+    return AuthRevoked(f"{url}: log-in refused; check caldav.username and its password.")
+
+
+def _pause(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the server asks us to wait: seconds, or until an instant of its own clock."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return timedelta(seconds=min(float(text), _LONGEST_PAUSE))
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return min(max(wait, timedelta()), timedelta(seconds=_LONGEST_PAUSE))

@@ -1,0 +1,495 @@
+"""Calendars at Google, over the Calendar API, each written to as the manager it belongs to.
+
+What people do is read with a sync token: one request per calendar and look. A token is of no use for times, and
+recurring events are told by it as rules; so a full pass asks twice (everything there is from the window's start on,
+with the token; then the occurrences inside the window), and a changed series is read again by its occurrences.
+
+Others' time is read in one of two ways. Where a service account may act as everybody, each person's own events are
+read as that person, times only, fifty in a request: that tells out of office from busy, and our event from what is
+booked over it. Where a manager connected just their own account, others are asked for by free/busy; what of it is our
+own event follows from the manager's calendar, and what is booked over it shows only where it sticks out.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from worker.clock import Clock, utcnow
+from worker.domain.model import (
+    Address,
+    Busy,
+    Changes,
+    Cursor,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Span,
+)
+from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, ProviderError, Transient, Unavailable
+from worker.providers.base import Finding, Notify, notify_of
+from worker.providers.google import events as translate
+from worker.providers.google.auth import OWN, READ, TIMES, access, quota_key_of, timeout_of
+from worker.providers.google.client import CALENDAR_ENDPOINT, Gone, NoConference, Pace, Stale, Wires, if_match
+from worker.providers.google.freebusy import clipped, shown_time, with_ours
+from worker.providers.identities import Identities, KnownIdentities
+
+_PAGE = 2500
+_UTC = ZoneInfo("UTC")
+#: For longer than this free/busy is not told in one answer.
+_FARTHEST = timedelta(days=60)
+#: Just after it was made an event is not found everywhere at once.
+SETTLES = timedelta(minutes=2)
+_NO_MEET = (
+    "Google offers no Meet link to {0}, so this person's conversations are booked without one. Switch Google Meet on "
+    "for them in admin.google.com (Apps > Google Workspace > Google Meet), or set `video = false` under [event]; "
+    "`longarc check` says for whom else it is off."
+)
+_WHOLE = f"nextPageToken,nextSyncToken,timeZone,items({translate.FIELDS})"
+_TIMES = f"nextPageToken,timeZone,items({translate.TIMES})"
+
+
+def calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
+    """The provider as its section of the settings describes it. Reads no file and asks nobody yet.
+
+    `service_account`: the key file of a service account with domain-wide delegation; without it `token_folder`,
+    `client_id` and `password` (its secret), `keys` (what the tokens are sealed with). `endpoint`, `token_endpoint`:
+    where to ask. `zones`: a zone by address, for whole days of a calendar that doesn't say its own. `timeout`:
+    seconds. `per_person`, `per_project`: requests a minute. `identities`: who an address belongs to. `notices`: how
+    to tell the operator something. `video`: whether events ask for a Meet link.
+    """
+    return make(section, utcnow)
+
+
+def make(section: Mapping[str, Any], clock: Clock) -> "GoogleCalendar":
+    """See `calendar`."""
+    pace = Pace(int(section.get("per_person") or 500), int(section.get("per_project") or 9000), clock)
+    wires = Wires(
+        "calendar",
+        "v3",
+        str(section.get("endpoint") or CALENDAR_ENDPOINT),
+        access(section, clock),
+        pace=pace,
+        timeout=timeout_of(section),
+        clock=clock,
+        quota_key=quota_key_of(section),
+    )
+    return GoogleCalendar(
+        wires,
+        zones=section.get("zones"),
+        clock=clock,
+        identities=section.get("identities"),
+        notify=notify_of(section),
+        video=bool(section.get("video", True)),
+    )
+
+
+class GoogleCalendar:
+    """A CalendarProvider on the Google Calendar API."""
+
+    people_per_request = 50
+
+    def __init__(
+        self,
+        wires: Wires,
+        *,
+        zones: Mapping[Address, str] | None = None,
+        clock: Clock = utcnow,
+        identities: Identities | None = None,
+        notify: Notify = lambda cause, words: None,
+        video: bool = True,
+    ) -> None:
+        self._wires = wires
+        self._identities = identities or KnownIdentities()
+        self._notify = notify
+        self._video = video
+        self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
+        self._clock = clock
+        self._homes: dict[Address, ZoneInfo] = {}
+        self._made: dict[str, datetime] = {}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._wires.close()
+
+    @property
+    def _events(self) -> Any:
+        return self._wires.api.events()
+
+    def _event(self, item: Mapping[str, Any], calendar: Address, zone: ZoneInfo) -> Event:
+        return translate.event(item, calendar, zone, self._identities)
+
+    # --- what changed -----------------------------------------------------------------------------------------------
+
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+        token = _opened(cursor)
+        if token:
+            try:
+                return self._since(calendar, token, window)
+            except Stale:
+                pass
+        return self._everything(calendar, window)
+
+    def _since(self, calendar: Address, token: str, window: Span) -> Changes:
+        items, zone, following = self._list(calendar, OWN, _WHOLE, syncToken=token, singleEvents=False)
+        series = dict.fromkeys(str(i.get("recurringEventId") or i["id"]) for i in items if _of_series(i))
+        single = [item for item in items if not _of_series(item)]
+        # A deleted event is told by its id alone: nobody can see then whether it was a single one.
+        gone = [str(item["id"]) for item in single if translate.cancelled(item) and item["id"] not in series]
+        events = [self._event(item, calendar, zone) for item in single if not translate.cancelled(item)]
+        for name, found in self._occurrences(calendar, list(series), window, zone):
+            events += found
+            gone += [] if found else [name]
+        return Changes(tuple(events), tuple(gone), _closed(following), full=False)
+
+    def _everything(self, calendar: Address, window: Span) -> Changes:
+        since = {"timeMin": _stamp(window.start), "singleEvents": False}
+        try:
+            items, zone, following = self._list(calendar, OWN, _WHOLE, **since)
+        except Stale as error:  # it was asked without a token: asking again would never end
+            raise InvalidResponse(f"{calendar}: Google has no beginning for this calendar.") from error
+        events = [self._event(i, calendar, zone) for i in items if not _of_series(i) and not translate.cancelled(i)]
+        listed = [one for one in events if one.key or _inside(one.span, window)]
+        if any(item.get("recurrence") for item in items):
+            within = {"timeMin": _stamp(window.start), "timeMax": _stamp(window.end), "singleEvents": True}
+            expanded, _, _ = self._list(calendar, OWN, _WHOLE, **within)
+            found = [self._event(i, calendar, zone) for i in expanded if i.get("recurringEventId")]
+            listed += [one for one in found if not one.cancelled and _inside(one.span, window)]
+        return Changes(tuple(listed), (), _closed(following), full=True)
+
+    def _list(
+        self, calendar: Address, scope: str, fields: str, **asked: Any
+    ) -> tuple[list[dict[str, Any]], ZoneInfo, str]:
+        """All pages: what they hold, the calendar's zone, and the sync token of the last one."""
+        items: list[dict[str, Any]] = []
+        page, answer = None, {}
+        while True:
+            request = self._events.list(calendarId="primary", maxResults=_PAGE, fields=fields, pageToken=page, **asked)
+            answer = self._wires.do(calendar, scope, request)
+            items += _items(answer, calendar)
+            page = answer.get("nextPageToken")
+            if not page:
+                return items, self._zone(answer, calendar), str(answer.get("nextSyncToken") or "")
+
+    def _occurrences(
+        self, calendar: Address, series: Sequence[str], window: Span, zone: ZoneInfo
+    ) -> Iterable[tuple[str, list[Event]]]:
+        """Each series, and where it takes place inside the window; nowhere when it is gone."""
+        within = {"timeMin": _stamp(window.start), "timeMax": _stamp(window.end), "maxResults": _PAGE}
+        wanted = [
+            self._events.instances(
+                calendarId="primary", eventId=name, fields=_WHOLE.replace("nextSyncToken,", ""), **within
+            )
+            for name in series
+        ]
+        answers = self._wires.together([(calendar, OWN, request) for request in wanted])
+        for name, answer in zip(series, answers, strict=True):
+            if isinstance(answer, ProviderError):
+                if not isinstance(answer, NotFound | Stale):
+                    raise answer
+                yield name, []
+            else:
+                found = [self._event(item, calendar, zone) for item in _items(answer, calendar) if _timed(item)]
+                yield name, [one for one in found if not one.cancelled and _inside(one.span, window)]
+
+    # --- whose time is taken ----------------------------------------------------------------------------------------
+
+    def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
+        wanted = list(dict.fromkeys(people))
+        connected = self._wires.access.connected() if wanted else []
+        if connected is None:
+            events, found = self._read_each(wanted, window, READ, translate.TIMES)
+        else:
+            events, found = self._read_each(connected, window, OWN, translate.FIELDS)
+            found |= self._read_others([who for who in wanted if who not in connected], wanted, events, found, window)
+        for who in events:
+            busy = [Busy(event.span, event.show, event.key) for event in events[who] if event.show]
+            found[who] = FreeBusy(clipped(busy, window))
+        return {who: found[who] for who in wanted}
+
+    def _read_others(
+        self,
+        others: Sequence[Address],
+        wanted: Sequence[Address],
+        events: Mapping[Address, list[Event]],
+        failed: Mapping[Address, FreeBusy],
+        window: Span,
+    ) -> dict[Address, FreeBusy]:
+        """What the connected managers are shown of the others. Without a manager's own calendar our events can't be
+        told apart in it, and nobody guesses."""
+        if lacking := next((failed[who] for who in wanted if who in failed), None):
+            reason = f"What is ours in others' time can't be told: {lacking.reason}"
+            return dict.fromkeys(others, FreeBusy(known=False, reason=reason, temporary=True))
+        ours = [event for who in events for event in events[who] if event.key and event.organizer == who]
+        found: dict[Address, FreeBusy] = {}
+        for n in range(0, len(others), self.people_per_request):
+            found |= self._ask(others[n : n + self.people_per_request], list(events), ours, window)
+        return found
+
+    def _read_each(
+        self, people: Sequence[Address], window: Span, scope: str, fields: str
+    ) -> tuple[dict[Address, list[Event]], dict[Address, FreeBusy]]:
+        """What stands on each calendar inside the window, read as its owner, and whose can't be read and why."""
+        found: dict[Address, list[Event]] = {}
+        failed: dict[Address, FreeBusy] = {}
+        pages: dict[Address, str | None] = dict.fromkeys(people)
+        while pages:
+            wanted = [(who, scope, self._within(window, page, fields)) for who, page in pages.items()]
+            answers = dict(zip(pages, self._wires.together(wanted), strict=True))
+            pages = {}
+            for who, answer in answers.items():
+                try:
+                    events, page = self._page(answer, who)
+                except ProviderError as error:
+                    failed[who] = FreeBusy(known=False, reason=str(error), temporary=isinstance(error, Transient))
+                    continue
+                found.setdefault(who, []).extend(events)
+                if page:
+                    pages[who] = page
+        return {who: events for who, events in found.items() if who not in failed}, failed
+
+    def _page(self, answer: Any | ProviderError, calendar: Address) -> tuple[list[Event], str | None]:
+        """What one page of a listing holds, and how the next one is called. Raises what was answered instead."""
+        if isinstance(answer, ProviderError):
+            raise answer
+        items, zone = _items(answer, calendar), self._zone(answer, calendar)
+        return [self._event(item, calendar, zone) for item in items if _timed(item)], answer.get("nextPageToken")
+
+    def _within(self, window: Span, page: str | None, fields: str) -> Any:
+        return self._events.list(
+            calendarId="primary",
+            singleEvents=True,
+            timeMin=_stamp(window.start),
+            timeMax=_stamp(window.end),
+            maxResults=_PAGE,
+            fields=f"nextPageToken,timeZone,items({fields})",
+            pageToken=page,
+        )
+
+    def _ask(
+        self, others: Sequence[Address], askers: Sequence[Address], ours: Sequence[Event], window: Span
+    ) -> dict[Address, FreeBusy]:
+        """Free/busy of at most 50; who is hidden from one of the accounts may be shown to the next."""
+        hidden = "No connected Google account may see when {} is busy: run `longarc connect google`."
+        found = {who: FreeBusy(known=False, reason=hidden.format(who)) for who in others}
+        left = list(others)
+        for asker in askers:
+            for who, busy in self._query(asker, left, window).items():
+                found[who] = with_ours(busy, who, ours, window)
+            left = [who for who in left if not found[who].known]
+            if not left:
+                break
+        return found
+
+    def _query(self, asker: Address, others: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
+        """What `asker` is shown, in as many questions as such a long window takes."""
+        found: dict[Address, FreeBusy] = {}
+        start = window.start
+        while start < window.end:
+            end = min(start + _FARTHEST, window.end)
+            body = {"timeMin": _stamp(start), "timeMax": _stamp(end), "items": [{"id": who} for who in others]}
+            request = self._wires.api.freebusy().query(body=body, fields="calendars")
+            answer = self._wires.do(asker, TIMES, request)
+            calendars = answer.get("calendars") or {}
+            named = {self._identities.primary(name): one for name, one in calendars.items()}
+            for who in others:
+                told = shown_time(who, named.get(who))
+                known = found.get(who, FreeBusy())
+                both = FreeBusy((*known.busy, *told.busy))
+                found[who] = both if told.known and known.known else (known if not known.known else told)
+            start = end
+        return found
+
+    def _zone(self, answer: Mapping[str, Any], calendar: Address) -> ZoneInfo:
+        try:
+            zone = ZoneInfo(str(answer.get("timeZone") or ""))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            zone = self._zones.get(calendar, _UTC)
+        self._homes[calendar] = zone
+        return zone
+
+    # --- our events -------------------------------------------------------------------------------------------------
+
+    def find(self, calendar: Address, key: str) -> Event | None:
+        try:
+            item, zone = self._get(calendar, translate.event_id(key))
+        except NotFound:
+            return None
+        if translate.cancelled(item) or not translate.may_change(item):
+            return None
+        return self._event(item, calendar, zone)
+
+    def _get(self, calendar: Address, name: str) -> tuple[dict[str, Any], ZoneInfo]:
+        """Raises NotFound, or Unavailable when it was made a moment ago."""
+        try:
+            request = self._events.get(calendarId="primary", eventId=name, fields=translate.WHOLE)
+            item = self._wires.do(calendar, OWN, request, what=f"{calendar}: {translate.key_in(name) or name}")
+        except NotFound:
+            if self._clock() - self._made.get(name, datetime.min.replace(tzinfo=_UTC)) < SETTLES:
+                raise Unavailable(f"{calendar}: Google does not find yet what it has just taken.") from None
+            raise
+        if not isinstance(item, dict):
+            raise InvalidResponse(f"{calendar}: Google answered with something that is not an event.")
+        return item, self._home(calendar) if "date" in (item.get("start") or {}) else _UTC
+
+    def _home(self, calendar: Address) -> ZoneInfo:
+        """The zone in which a calendar has its whole days: asked for once."""
+        if calendar not in self._homes:
+            request = self._events.list(calendarId="primary", maxResults=1, fields="timeZone")
+            self._zone(self._wires.do(calendar, OWN, request), calendar)
+        return self._homes[calendar]
+
+    def create(self, calendar: Address, draft: EventDraft) -> Event:
+        name = translate.event_id(draft.key)
+        try:
+            item = self._write(calendar, translate.compose(draft), self._events.insert)
+        except Conflict:
+            return self._taken(calendar, name, draft)
+        self._made = {one: at for one, at in self._made.items() if self._clock() - at < SETTLES}
+        self._made[name] = self._clock()
+        return self._written(item, calendar, draft)
+
+    def _write(
+        self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path: str
+    ) -> dict[str, Any]:
+        """Write the event, and give it as it is then. Where Meet is not offered it is written without a link."""
+        link = "conferenceData" in body
+        request = method(
+            calendarId="primary",
+            body=body,
+            sendUpdates="all",
+            conferenceDataVersion=1 if link else 0,
+            fields=translate.WHOLE,
+            **path,
+        )
+        try:
+            item: dict[str, Any] = self._wires.do(calendar, OWN, if_match(request, etag) if etag else request)
+        except NoConference:
+            if not link:
+                raise
+            self._notify("google-meet", _NO_MEET.format(calendar))
+            plain = {name: value for name, value in body.items() if name != "conferenceData"}
+            return self._write(calendar, plain, method, etag, **path)
+        return item
+
+    def _written(self, item: Mapping[str, Any], calendar: Address, draft: EventDraft) -> Event:
+        """The answer to our own write. It names the only guest as Google knows them: that form is kept."""
+        guests = translate.guests(item)
+        if len(guests) == len(draft.guests) == 1:
+            self._learn(draft.guests[0].email, guests[0])
+        organizer = item.get("organizer") or {}
+        if organizer.get("self") is True:
+            self._learn(calendar, organizer)
+        return self._event(item, calendar, self._place(draft))
+
+    def _learn(self, person: Address, part: Mapping[str, Any]) -> None:
+        form = str(part.get("email") or "")
+        if form and self._identities.primary(form) != person:
+            self._identities.learn(person, form)
+
+    def _taken(self, calendar: Address, name: str, draft: EventDraft) -> Event:
+        """The id is in use: by our own event of an earlier attempt, by a cancelled one, or by somebody else's."""
+        try:
+            item, _ = self._get(calendar, name)
+        except NotFound as error:
+            raise Unavailable(f"{calendar}: Google knows this event already, and does not show it yet.") from error
+        if translate.cancelled(item):
+            raise Conflict(f"{calendar}: the event {draft.key} was cancelled, and its id is not used again.")
+        if not translate.may_change(item):
+            raise Conflict(f"{calendar}: the id of {draft.key} is taken by an event that Longarc did not put there.")
+        if translate.is_untouched(item):
+            return self._written(item, calendar, draft)
+        return self._event(item, calendar, self._place(draft))
+
+    def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        item = self._ours(ref)
+        place = self._place(draft)
+        if translate.cancelled(item):
+            raise Conflict(f"{ref.calendar}: the event was cancelled.")
+        if str(item.get("etag")) != ref.etag:
+            if not translate.written_from(item, draft, place, self._identities):
+                raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+            return self._event(item, ref.calendar, place)  # an earlier attempt of this update got through
+        body = translate.amend(item, draft, place, self._identities)
+        if draft.video and "hangoutLink" not in item:
+            body["conferenceData"] = translate.conference(draft)
+        changed = self._write(ref.calendar, body, self._events.patch, ref.etag, eventId=ref.id)
+        if "attendees" in body:
+            return self._written(changed, ref.calendar, draft)
+        return self._event(changed, ref.calendar, place)
+
+    def cancel(self, ref: EventRef) -> None:
+        try:
+            item = self._ours(ref)
+        except NotFound:
+            return
+        if translate.cancelled(item):
+            return
+        if ref.etag and str(item.get("etag")) != ref.etag:
+            raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
+        request = self._events.delete(calendarId="primary", eventId=ref.id, sendUpdates="all")
+        try:
+            self._wires.do(ref.calendar, OWN, if_match(request, str(item["etag"])))
+        except (NotFound, Gone):
+            return
+
+    def _ours(self, ref: EventRef) -> dict[str, Any]:
+        """The event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
+        foreign = Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
+        if translate.key_in(ref.id) is None:
+            raise foreign
+        item, _ = self._get(ref.calendar, ref.id)
+        if not translate.cancelled(item) and not translate.may_change(item):
+            raise foreign
+        return item
+
+    @staticmethod
+    def _place(draft: EventDraft) -> ZoneInfo:
+        """Where our own whole days lie."""
+        return ZoneInfo(draft.zone)
+
+    # --- proving ----------------------------------------------------------------------------------------------------
+
+    def check(self, person: Address) -> list[Finding]:
+        from worker.providers.google.checks import calendar_findings
+
+        return calendar_findings(self._wires, person, self._clock(), video=self._video)
+
+
+def _inside(span: Span, window: Span) -> bool:
+    return span.overlaps(window) or window.start <= span.start < window.end
+
+
+def _of_series(item: Mapping[str, Any]) -> bool:
+    return bool(item.get("recurrence") or item.get("recurringEventId"))
+
+
+def _timed(item: Mapping[str, Any]) -> bool:
+    """False for what was cancelled and is told by its name alone."""
+    return "start" in item and "end" in item
+
+
+def _items(answer: Any, calendar: Address) -> list[dict[str, Any]]:
+    found = answer.get("items", []) if isinstance(answer, dict) else None
+    if not isinstance(found, list) or not all(isinstance(one, dict) and one.get("id") for one in found):
+        raise InvalidResponse(f"{calendar}: Google answered with something that is not a list of events.")
+    return found
+
+
+def _stamp(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _opened(cursor: Cursor | None) -> str:
+    """The sync token in a cursor; empty when there is none, or it was made with other parameters than today's."""
+    try:
+        held = json.loads(cursor or "{}")
+        return str(held["token"]) if held["version"] == 1 else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _closed(token: str) -> Cursor:
+    return json.dumps({"version": 1, "token": token})

@@ -1,0 +1,1 @@
+"""Microsoft 365: calendars and mail through Microsoft Graph."""

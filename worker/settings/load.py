@@ -1,0 +1,383 @@
+"""The operator's decisions, read from a TOML file and the environment.
+
+Everything that is wrong is reported at once, with the file, the line and the key. A secret never stands in the file:
+it comes from the environment, or from a file that the environment names, and never shows when settings are printed.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote_plus
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from worker.domain.model import Address, Policy
+from worker.errors import Problem, Problems
+from worker.settings.parsers import Unfit, nearest, parse_address, parse_locale
+from worker.settings.sections import (
+    Calendars,
+    EventWords,
+    Log,
+    Mail,
+    Mailers,
+    Pages,
+    PathText,
+    Rules,
+    Section,
+    Sync,
+    Text,
+    as_text,
+    in_memory,
+    or_nothing,
+    parse_base_url,
+    parse_database,
+    url,
+)
+
+#: Where each provider's password comes from.
+PASSWORDS = {
+    "smtp": "LONGARC_SMTP_PASSWORD",
+    "caldav": "LONGARC_CALDAV_PASSWORD",
+    "google": "LONGARC_GOOGLE_CLIENT_SECRET",
+    "outlook": "LONGARC_OUTLOOK_SECRET",
+}
+KEY = "LONGARC_KEY"
+#: Settings that the environment may give instead of the file, because they may hold a password.
+OVERRIDES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
+
+_SECRET = re.compile(
+    r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
+)
+_USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # a port is no password
+_FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
+_TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
+
+#: What pydantic calls wrong, as what to say and what to write instead.
+_WRONG = {
+    "bool_type": ("This is neither yes nor no.", "Write `true` or `false`, without quotes."),
+    "model_type": ("This is a section, not a value.", "Put its keys under a heading in square brackets."),
+}
+
+
+class Settings(Section):
+    """Everything the operator decides. Addresses that may hold a password don't show when it is printed."""
+
+    database: Annotated[str, as_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
+    people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
+    queue: Annotated[str, or_nothing(url("redis", "rediss")), Field(repr=False)] = ""
+    company: Text = ""
+    operator: Annotated[Address, or_nothing(parse_address)] = ""
+    locale: Annotated[str, as_text(parse_locale)] = "en"
+    base_url: Annotated[str, or_nothing(parse_base_url)] = ""
+    templates: PathText | None = None
+    rules: Rules = Rules()
+    event: EventWords = EventWords()
+    mail: Mail = Mail()
+    calendars: Calendars = Field(default_factory=Calendars)
+    mailers: Mailers = Field(default_factory=Mailers)
+    sync: Sync = Sync()
+    pages: Pages = Pages()
+    log: Log = Log()
+    keys: tuple[SecretStr, ...] = ()  #: Fernet keys, the one to seal with first
+    passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by provider
+
+    @property
+    def policy(self) -> Policy:
+        """The company's choices as the domain knows them."""
+        rules = self.rules
+        return Policy(
+            min_minutes=rules.min_minutes,
+            min_by_hand=rules.min_by_hand,
+            review_minutes=rules.review_minutes,
+            checkin_minutes=rules.checkin_minutes,
+            commitment_minutes=rules.commitment_minutes,
+            ahead=rules.ahead,
+            transition_every=rules.transition_every,
+            first_within_days=rules.first_within_days,
+            max_cancels=rules.max_cancels,
+            silent=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
+        )
+
+    def calendar_section(self, name: str) -> dict[str, Any]:
+        """What the factory of that calendar is given: plain values, with its password. Raises Problems when the
+        service can't be reached with what is set, KeyError when there is no such service."""
+        section = self._plain(self.calendars, name)
+        if section.get("url") == "":
+            where = f"settings: calendars.{name}.url"
+            remedy = "Write the address of a person's calendar, with `{email}` in it."
+            raise Problems([Problem(where, "This calendar is used, but nobody said where it is.", remedy)])
+        self._refuse_half(name, section)
+        return section
+
+    @staticmethod
+    def _refuse_half(name: str, section: Mapping[str, Any]) -> None:
+        """An app without a name, a tenant or a proof reaches nobody. All that lacks is said at once."""
+        if name != "outlook":
+            return
+        needed = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
+        if not section["account"]:
+            needed["tenant"] = "Write the tenant's id or its domain."
+            needed["password"] = f"Give the app's secret as {PASSWORDS['outlook']}, or name `certificate`."
+        known = {**section, "password": section.get("password") or section.get("certificate")}
+        lacking = [(key, remedy) for key, remedy in needed.items() if not known.get(key)]
+        if lacking:
+            what = "Microsoft 365 is used, and this is missing."
+            raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in lacking])
+
+    def mailer_section(self, name: str) -> dict[str, Any]:
+        """What the factory of that mailer is given: plain values, with its password. Raises KeyError for a mailer
+        that doesn't exist, Problems when it can't be reached with what is set."""
+        section = self._plain(self.mailers, name)
+        if name == "outlook":
+            sent = {"sender": self.mail.sender, "as_author": self.mail.send_as == "manager"}
+            section = {**self.calendar_section(name), **section, **sent}
+        elif name == "google":
+            section["service"] = self.mail.sender
+        return section
+
+    def _plain(self, services: Section, name: str) -> dict[str, Any]:
+        """Durations become seconds, paths text; what isn't set is left out."""
+        if name not in type(services).model_fields:
+            raise KeyError(name)
+        section: Section = getattr(services, name)
+        values = {key: _plain_value(getattr(section, key)) for key in type(section).model_fields}
+        if name in self.passwords:
+            values["password"] = self.passwords[name].get_secret_value()
+        if "token_folder" in values:
+            values["keys"] = [key.get_secret_value() for key in self.keys]
+        return {key: value for key, value in values.items() if value is not None}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value) if isinstance(value, Path) else value
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """Read the settings: defaults when there is no file, secrets and overrides from `env`. Raises Problems, all at
+    once. Relative paths in the file start at its folder."""
+    source = _Source.read(path)
+    given = dict(_without_secrets(source.given, (), source))
+    for name, variable in OVERRIDES.items():
+        _refuse_password(given.get(name), (name,), variable, source)
+        if value := _variable(variable, env, source):
+            given[name] = value
+            source.elsewhere[name] = _said_by(variable, env)
+    _refuse_passing(given, source)
+    _refuse_link_without_pages(given, source)
+    address = ("calendars", "caldav", "url")
+    _refuse_password(_within(given, *address), address, PASSWORDS["caldav"], source)
+    given["keys"] = _keys(env, source)
+    passwords = {name: _variable(variable, env, source) for name, variable in PASSWORDS.items()}
+    given["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
+    _open_default_sections(given)
+    try:
+        settings = Settings.model_validate(given, context={"folder": path.parent if path else Path()})
+    except ValidationError as error:
+        source.problems += [_problem(detail, source) for detail in error.errors(include_url=False)]
+    if source.problems:
+        raise Problems(sorted(source.problems, key=source.order))
+    return settings
+
+
+#: Settings that may say `link`, and what else they may say.
+_LINKED = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
+
+
+def _refuse_link_without_pages(given: Mapping[str, Any], source: "_Source") -> None:
+    for key, others in _LINKED.items():
+        if _within(given, *key) == "link" and not given.get("base_url"):
+            source.note(key, "There are no pages to lead to.", f"Set `base_url`, or write {others}.")
+
+
+class _Source:
+    """The file as it was read, where each key stands in it, and what is wrong so far."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.given: dict[str, Any] = {}
+        self.problems: list[Problem] = []
+        self.elsewhere: dict[str, str] = {}  #: the variables that were heard instead of the file
+        self.lines = dict(_key_lines(text))
+        try:
+            self.given = tomllib.loads(text)
+        except ValueError as error:  # also a number of thousands of digits
+            what, _, at = str(error).partition(" (at ")
+            line = int(at.split(",")[0][5:]) if at.startswith("line ") else text.rstrip().count("\n") + 1
+            self.problems.append(Problem(f"{name}:{line}", f"This is not TOML: {what}.", "Mend this line first."))
+        except RecursionError:
+            self.problems.append(Problem(name, "Brackets are nested too deeply.", "Settings are only two levels deep."))
+        if self.problems:
+            raise Problems(self.problems)
+
+    @classmethod
+    def read(cls, path: Path | None) -> "_Source":
+        if path is None:
+            return cls("settings", "")
+        try:
+            return cls(path.name, path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            what = f"The settings can't be read: {error.strerror}."
+            raise Problems([Problem(str(path), what, "Name another file with `--config`.")]) from None
+        except UnicodeDecodeError:
+            raise Problems([Problem(path.name, "This is not UTF-8.", "Save the file as UTF-8.")]) from None
+
+    def note(self, key: tuple[str, ...], what: str, remedy: str) -> None:
+        self.problems.append(Problem(self.where(key), what, remedy))
+
+    def where(self, key: tuple[str, ...]) -> str:
+        if key[0] in self.elsewhere:
+            return self.elsewhere[key[0]]
+        line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
+        return f"{self.name}:{line}: {'.'.join(key)}" if line else f"{self.name}: {'.'.join(key)}"
+
+    def order(self, problem: Problem) -> int:
+        line = problem.where.removeprefix(f"{self.name}:").partition(":")[0]
+        return int(line) if line.isdigit() else len(self.lines) + 10**6
+
+
+def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Where keys and sections stand, as far as one can see without reading TOML twice."""
+    section: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), 1):
+        if table := _TABLE.fullmatch(line.rstrip()):
+            section = _dotted(table[1])
+            yield section, number
+        elif key := _KEY.match(line):
+            yield section + _dotted(key[1]), number
+
+
+def _dotted(text: str) -> tuple[str, ...]:
+    return tuple(part.strip(" \t\"'") for part in text.split("."))
+
+
+# --- secrets and the environment ------------------------------------------------------------------------------------
+
+
+def _without_secrets(given: Mapping[str, Any], at: tuple[str, ...], source: _Source) -> Iterator[tuple[str, Any]]:
+    """The same, without keys that hold secrets; each is a problem, its value never looked at."""
+    for name, value in given.items():
+        key = (*at, name)
+        if _SECRET.fullmatch(name):
+            source.note(key, "A secret does not belong in this file.", _elsewhere(_meant_variable(key)))
+        else:
+            yield name, dict(_without_secrets(value, key, source)) if isinstance(value, dict) else value
+
+
+def _meant_variable(key: tuple[str, ...]) -> str:
+    told = ".".join(key).casefold()
+    meant = next((variable for name, variable in (PASSWORDS | OVERRIDES).items() if name in told), "")
+    return meant or (KEY if key[-1].casefold().endswith(("key", "keys")) else "")
+
+
+def _elsewhere(variable: str) -> str:
+    where = f" as {variable} or {variable}_FILE" if variable else "; the example file names the variables"
+    return f"Take it out, and give it in the environment{where}."
+
+
+def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _Source) -> None:
+    """An address in the file may not carry a password."""
+    if isinstance(value, str) and _holds_password(value):
+        source.note(key, "There is a password in this address.", _elsewhere(variable))
+
+
+def _holds_password(address: str) -> bool:
+    """Before an `@`, also one that should have been written otherwise, or by its name behind a `?`."""
+    named = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
+    return bool(_USERINFO.match(address)) or any(_SECRET.fullmatch(unquote_plus(name)) for name in named)
+
+
+def _refuse_passing(given: Mapping[str, Any], source: _Source) -> None:
+    """What is kept in memory would be gone with each command."""
+    if isinstance(given.get("database"), str) and in_memory(given["database"].strip()):
+        what = "This database is in memory: all that is kept there is gone when the program ends."
+        source.note(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
+
+
+def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
+    """What the environment says, directly or by naming a file; empty when it says nothing."""
+    value, file = env.get(name, ""), env.get(f"{name}_FILE", "")
+    if value and file:
+        source.problems.append(Problem(name, f"Both {name} and {name}_FILE are set.", "Set one of them."))
+    if value or not file:
+        return value
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        remedy = "Name a file that Longarc may read."
+        source.problems.append(Problem(f"{name}_FILE", f"The file it names can't be read: {reason}.", remedy))
+        return ""
+
+
+def _said_by(name: str, env: Mapping[str, str]) -> str:
+    """The variable that was heard: this one, or the one that names a file."""
+    return name if env.get(name) else f"{name}_FILE"
+
+
+def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
+    keys = [key for key in re.split(r"[\s,]+", _variable(KEY, env, source)) if key]
+    for number, key in enumerate(keys, 1):
+        if not _FERNET.fullmatch(key):
+            what = f"Key {number} of {len(keys)} is not 32 bytes in URL-safe base64."
+            remedy = "Make one with `longarc key`; part several by commas."
+            source.problems.append(Problem(_said_by(KEY, env), what, remedy))
+    return tuple(SecretStr(key) for key in keys)
+
+
+# --- what pydantic says, in words -----------------------------------------------------------------------------------
+
+
+def _open_default_sections(given: dict[str, Any]) -> None:
+    """So that a default path starts at the folder of the file, like one that is written there."""
+    for kind, names in (("calendars", ("google", "outlook")), ("mailers", ("google", "maildir"))):
+        services = given.setdefault(kind, {})
+        for name in names if isinstance(services, dict) else ():
+            services.setdefault(name, {})
+
+
+def _within(given: object, *key: str) -> object:
+    for name in key:
+        given = given.get(name) if isinstance(given, dict) else None
+    return given
+
+
+def _problem(detail: ErrorDetails, source: _Source) -> Problem:
+    key = tuple(str(part) for part in detail["loc"])
+    cause = detail.get("ctx", {}).get("error")
+    if detail["type"] == "extra_forbidden":
+        what, remedy = "This key is not known.", _meant_key(key)
+    elif isinstance(cause, Unfit):
+        what, remedy = cause.what, cause.remedy()
+    else:
+        what, remedy = _WRONG.get(detail["type"], (f"{detail['msg']}.", "See the example file."))
+    return Problem(source.where(key), what, remedy)
+
+
+def known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every key that may stand in the file, sections included."""
+    for name, field in (model or Settings).model_fields.items():
+        key = (*at, field.alias or name)
+        if key in (("keys",), ("passwords",)):
+            continue
+        yield key
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, key)
+
+
+def _meant_key(key: tuple[str, ...]) -> str:
+    known = list(known_keys())
+    near = nearest(key[-1], [one[-1] for one in known if one[:-1] == key[:-1]])
+    if near:
+        return f"Did you mean `{near}`?"
+    elsewhere = [one for one in known if one[-1] == key[-1]]
+    if elsewhere:
+        above = f"under `[{'.'.join(elsewhere[0][:-1])}]`" if elsewhere[0][1:] else "above the first section"
+        return f"It belongs {above}."
+    return "Take it out, or see the example file for the keys there are."

@@ -1,0 +1,362 @@
+"""Simulated people: they accept, decline, move, delete, book over, go on holiday, stay away, forget, and keep promises.
+
+Everything somebody does follows from the seed and from what it is about, never from the order in which things are
+looked at; so the same seed gives the same year.
+"""
+
+import heapq
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from worker.domain.model import (
+    Address,
+    Answer,
+    Contract,
+    Person,
+    Promise,
+    Session,
+    Show,
+    Span,
+    Standing,
+    State,
+    Trigger,
+)
+from worker.domain.time.worktime import add_working_days, spells, today
+from worker.errors import LongarcError
+from worker.simulation.world import Line, World
+
+GRID = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How people are: chances per session, per held conversation, per commitment."""
+
+    decline: float
+    move: float
+    move_out: float
+    delete: float
+    book_over: float
+    away: float
+    no_show: float
+    forget: float
+    complete: float
+    talk: float
+    meetings: int  #: other meetings a person has in a week
+
+
+CALM = Manner(
+    decline=0.02,
+    move=0.05,
+    move_out=0.005,
+    delete=0.005,
+    book_over=0.02,
+    away=0.02,
+    no_show=0.01,
+    forget=0.05,
+    complete=0.9,
+    talk=0.03,
+    meetings=4,
+)
+BUSY = Manner(
+    decline=0.08,
+    move=0.1,
+    move_out=0.02,
+    delete=0.02,
+    book_over=0.1,
+    away=0.05,
+    no_show=0.05,
+    forget=0.15,
+    complete=0.7,
+    talk=0.05,
+    meetings=10,
+)
+HOSTILE = Manner(
+    decline=0.2,
+    move=0.12,
+    move_out=0.08,
+    delete=0.1,
+    book_over=0.15,
+    away=0.08,
+    no_show=0.2,
+    forget=0.35,
+    complete=0.4,
+    talk=0.1,
+    meetings=12,
+)
+MANNERS = {"calm": CALM, "busy": BUSY, "hostile": HOSTILE}
+
+WHAT_THEY_PROMISE = (
+    "Introduce {name} to the head of the platform group",
+    "Give {name} the lead of the next planning round",
+    "Write {name} feedback on how the last presentation landed",
+    "Ask the regional lead to hear {name} present in the spring review",
+    "Talk to my own manager about where {name} wants to go",
+)
+WHAT_THE_OTHER_PROMISES = (
+    "Draft one page on the direction I want to take",
+    "Shadow the incident review twice",
+    "Ask two people outside the team for feedback",
+)
+
+
+class Crowd:
+    """Everybody in a world, acting by one manner."""
+
+    def __init__(self, world: World, manner: Manner, seed: int) -> None:
+        self._world = world
+        self._manner = manner
+        self._seed = seed
+        self._queue: list[tuple[datetime, int, str, dict[str, Any]]] = []
+        self._order = count()
+
+    # --- what the world asks ---
+
+    def next_at(self) -> datetime | None:
+        return self._queue[0][0] if self._queue else None
+
+    def act(self, now: datetime) -> Iterator[Line]:
+        while self._queue and self._queue[0][0] <= now:
+            _, _, name, what = heapq.heappop(self._queue)
+            yield from getattr(self, f"_{name}")(now, **what)
+
+    def notice(self, line: Mapping[str, Any]) -> None:
+        if line["what"] in ("event.create", "event.update") and line.get("kind") in ("career", "review", "checkin"):
+            self._invited(line)
+        elif line["what"] == "session" and line.get("state") == State.HELD.value and line["kind"] == "career":
+            self._was_held(line)
+
+    # --- making up their minds ---
+
+    def _dice(self, *about: object) -> random.Random:
+        return random.Random("|".join(map(str, (self._seed, *about))))
+
+    def _later(self, at: datetime, name: str, **what: Any) -> None:
+        # people act on the quarter hour: so many things happen at one instant, as they do in a company
+        late = -(at - datetime(2024, 1, 1, tzinfo=UTC)) % GRID
+        heapq.heappush(self._queue, (at + late, next(self._order), name, what))
+
+    def _invited(self, line: Mapping[str, Any]) -> None:
+        dice = self._dice(line["key"], line["start"])
+        start, now = _instant(line["start"]), self._world.clock()
+        at = now + (start - now) * dice.random() * 0.98
+        what = {"pair": line["pair"], "session": line["session"], "key": line["key"], "start": start}
+        chosen = self._choose(dice)
+        if chosen == "accept":
+            at = min(now + timedelta(hours=dice.uniform(0.2, 20)), at)
+        self._later(at, chosen, **what)
+
+    def _choose(self, dice: random.Random) -> str:
+        manner, left = self._manner, dice.random()
+        for name in ("decline", "move", "move_out", "delete", "book_over", "away"):
+            left -= getattr(manner, name)
+            if left < 0:
+                return name
+        return "accept"
+
+    def _was_held(self, line: Mapping[str, Any]) -> None:
+        dice = self._dice(line["session"], line["end"], "held")
+        end = _instant(line["end"])
+        what = {"pair": line["pair"], "session": line["session"]}
+        if dice.random() < self._manner.no_show:
+            self._later(end + timedelta(hours=dice.uniform(0.3, 20)), "no_show", **what)
+        elif line["topic"] in ("all", "gap") and dice.random() >= self._manner.forget:
+            hours = dice.uniform(0.3, 30) if dice.random() < 0.8 else dice.uniform(30, 110)
+            self._later(end + timedelta(hours=hours), "record_contract", **what)
+        if dice.random() < self._manner.talk:
+            self._later(end + timedelta(days=dice.uniform(10, 60)), "talk", pair=line["pair"])
+
+    def _still(self, session: str, key: str, start: datetime) -> Session | None:
+        """The session, if it is still what the person had in mind."""
+        found = self._world.worker.store.register.session(session)
+        same = found is not None and found.booked and found.key == key and found.start == start
+        on_calendar = same and self._world.calendar.find(found.pair.partition(">")[0], key) if found else None
+        return found if on_calendar else None
+
+    # --- acting on calendars ---
+
+    def _accept(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        manager, _, report = pair.partition(">")
+        if self._still(session, key, start):
+            self._world.calendar.answer(manager, key, report, Answer.ACCEPTED)
+        return ()
+
+    def _decline(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        manager, _, report = pair.partition(">")
+        found = self._still(session, key, start)
+        if not found:
+            return ()
+        self._world.calendar.answer(manager, key, report, Answer.DECLINED)
+        return (_line(now, "decline", found, calendar=report),)
+
+    def _move(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        """A move that a person is free to make: a few days later or earlier, in their own hours."""
+        found = self._still(session, key, start)
+        dice = self._dice(key, start, "move")
+        manager = self._world.persons[pair.partition(">")[0]]
+        to = found and self._spell(manager, start, dice.choice((-2, -1, 1, 2, 3)), found.span.minutes, dice)
+        if not found or not to or to.start <= now + GRID or to.start > found.latest:
+            return ()
+        self._world.calendar.move(manager.email, key, to)
+        return (_line(now, "move", found, calendar=manager.email, to=to),)
+
+    def _move_out(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        """A move outside the rules: too short, or far too late."""
+        found = self._still(session, key, start)
+        manager = pair.partition(">")[0]
+        if not found:
+            return ()
+        short = self._dice(key, start, "out").random() < 0.5 and found.kind == "career"
+        to = Span(start, start + timedelta(minutes=30)) if short else _shifted(found.span, found.latest)
+        self._world.calendar.move(manager, key, to)
+        return (_line(now, "move", found, calendar=manager, to=to),)
+
+    def _delete(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        found = self._still(session, key, start)
+        if not found:
+            return ()
+        manager, _, report = pair.partition(">")
+        who = manager if self._dice(key, start, "who").random() < 0.7 else report
+        self._world.calendar.remove(who, key)
+        return (_line(now, "delete", found, calendar=who),)
+
+    def _book_over(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        return self._over(now, pair, session, key, start, "book_over")
+
+    def _away(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+        return self._over(now, pair, session, key, start, "out_of_office")
+
+    def _over(self, now: datetime, pair: str, session: str, key: str, start: datetime, act: str) -> Iterable[Line]:
+        found = self._still(session, key, start)
+        if not found:
+            return ()
+        dice = self._dice(key, start, act)
+        who = dice.choice(pair.split(">"))
+        if act == "book_over":
+            self._world.calendar.add(who, Span(start, start + timedelta(minutes=30)))
+        else:
+            days = timedelta(days=dice.choice((1, 5, 10)))
+            self._world.calendar.add(who, Span(start - timedelta(hours=6), start + days), show=Show.AWAY)
+        return (_line(now, act, found, calendar=who),)
+
+    def _spell(self, person: Person, start: datetime, days: int, minutes: int, dice: random.Random) -> Span | None:
+        """A stretch of that length in somebody's working hours, so many working days from a day."""
+        day = add_working_days(person, today(person.zone, start), days)
+        for spell in spells(person, day):
+            quarters = (spell.minutes - minutes) // 15
+            if quarters >= 0:
+                begin = spell.start + GRID * dice.randint(0, quarters)
+                return Span(begin, begin + timedelta(minutes=minutes))
+        return None
+
+    # --- talking to the program ---
+
+    def _no_show(self, now: datetime, pair: str, session: str) -> Iterable[Line]:
+        found = self._world.worker.store.register.session(session)
+        if found is None or found.state is not State.HELD:
+            return ()
+        self._world.worker.acts.not_held(session)
+        return (_line(now, "no_show", found),)
+
+    def _record_contract(self, now: datetime, pair: str, session: str) -> Iterable[Line]:
+        found = self._world.worker.store.register.session(session)
+        if found is None or found.state not in (State.HELD, State.UNFINISHED):
+            return ()
+        dice = self._dice(session, found.held_at, "contract")
+        name = self._world.persons[pair.partition(">")[2]].name
+        self._world.worker.acts.record(session, self._contract(now.date(), name, dice))
+        for commitment in self._world.worker.store.register.commitments_of(session):
+            if dice.random() < self._manner.complete:
+                due = datetime.combine(commitment.due, datetime.min.time(), UTC)
+                at = max(due - timedelta(days=dice.uniform(0, 10)), now + timedelta(hours=1))
+                self._later(at, "complete", pair=pair, session=session, commitment=commitment.id)
+        return (_line(now, "record_contract", found),)
+
+    def _contract(self, day: date, name: str, dice: random.Random) -> Contract:
+        first = name.split(maxsplit=1)[0]
+        mine = dice.sample(WHAT_THEY_PROMISE, 2)
+        theirs = dice.sample(WHAT_THE_OTHER_PROMISES, 1)
+        return Contract(
+            manager=tuple(
+                Promise(text=t.format(name=first), due=day + timedelta(days=dice.randint(4, 75))) for t in mine
+            ),
+            report=tuple(Promise(text=t, due=day + timedelta(days=dice.randint(10, 75))) for t in theirs),
+            question="What would have to be true for this to be the right place in three years?",
+            progress=("The last quarter's work was named by two other teams.",),
+        )
+
+    def _complete(self, now: datetime, pair: str, session: str, commitment: str) -> Iterable[Line]:
+        found = self._world.worker.store.register.commitment(commitment)
+        if found is None or not found.open:
+            return ()
+        self._world.worker.acts.close(commitment, Standing.DONE)
+        line: Line = {"at": _stamp(now), "what": "human", "act": "complete", "pair": pair, "session": commitment}
+        return (line | {"due": found.due.isoformat()},)
+
+    def _talk(self, now: datetime, pair: str) -> Iterable[Line]:
+        dice = self._dice(pair, now, "talk")
+        try:
+            session = self._world.worker.acts.talk(pair, dice.choice(list(Trigger)), "Something has come up.")
+        except LongarcError:  # one has been asked for already
+            return ()
+        return ({"at": _stamp(now), "what": "human", "act": "talk", "pair": pair, "session": session},)
+
+
+class Meetings:
+    """Everybody's other meetings: put on the calendars some weeks ahead, and cleared away when they are over."""
+
+    AHEAD, EVERY = timedelta(weeks=22), timedelta(weeks=1)
+
+    def __init__(self, world: World, manner: Manner, seed: int) -> None:
+        self._world = world
+        self._manner = manner
+        self._seed = seed
+        self._until = world.clock()
+        self._past: list[tuple[datetime, str]] = []
+
+    def refresh(self) -> None:
+        """Have the calendars filled as far ahead as anybody looks."""
+        now = self._world.clock()
+        while self._past and self._past[0][0] < now - self.EVERY:
+            self._world.calendar.forget(heapq.heappop(self._past)[1])
+        while self._until < now + self.AHEAD:
+            for person in self._world.persons.values():
+                self._week(person, self._until)
+            self._until += self.EVERY
+
+    def _week(self, person: Person, start: datetime) -> None:
+        dice = random.Random(f"{self._seed}|{person.email}|{start}|meetings")
+        day = today(person.zone, start)
+        chosen = sorted(dice.randrange(5) for _ in range(self._manner.meetings))
+        for number in chosen:
+            for spell in spells(person, day + timedelta(days=number))[:1]:
+                begin = spell.start + GRID * dice.randrange(max(spell.minutes // 15 - 4, 1))
+                span = Span(begin, begin + timedelta(minutes=dice.choice((30, 30, 60))))
+                heapq.heappush(self._past, (span.end, self._world.calendar.add(person.email, span)))
+
+
+def _shifted(span: Span, latest: datetime) -> Span:
+    """The same length, a week after the latest instant allowed."""
+    shift = timedelta(days=(latest - span.start).days + 8)
+    return Span(span.start + shift, span.end + shift)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _stamp(now: datetime) -> str:
+    return f"{now:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _line(now: datetime, act: str, session: Session, calendar: Address = "", to: Span | None = None) -> Line:
+    line: Line = {"at": _stamp(now), "what": "human", "act": act, "pair": session.pair, "session": session.id}
+    line.update(kind=session.kind.value, key=session.key)
+    if calendar:
+        line["calendar"] = calendar
+    span = to or session.span
+    return line | {"start": _stamp(span.start), "end": _stamp(span.end)}

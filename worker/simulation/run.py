@@ -1,0 +1,181 @@
+"""The same program on a simulated calendar, clock and people.
+
+Nothing of the program is replaced but the services and the clock: the same sync, sweep, outbox and mails, on the
+memory provider. Time jumps from one instant at which something is due to the next. Same seed, same ledger, byte for
+byte.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from worker import private_files
+from worker.domain.model import Address, Pair, Person, Span
+from worker.errors import Problem, Problems
+from worker.mail.render import Envelopes
+from worker.settings.load import Settings
+from worker.simulation import partition
+from worker.simulation.summary import Tally
+
+if TYPE_CHECKING:
+    from worker.simulation.people import Meetings
+from worker.simulation.calendars import load_calendars
+from worker.simulation.world import Ledger, World, simulated_settings
+
+
+def year(
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    start: datetime,
+    length: timedelta,
+    *,
+    seed: int,
+    behave: str,
+    out: IO[str] | None = None,
+) -> int:
+    """Let a company live for that long; how many lines the ledger has."""
+    run = Run(start=start, days=length // timedelta(days=1), seed=seed, manner=behave)
+    return _live(run, Settings(), persons, pairs, Ledger(out=out, keep=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What to simulate: from when, how long, by which dice, and how people behave (one of `behaviour.MANNERS`)."""
+
+    start: datetime
+    days: int
+    seed: int
+    manner: str
+    calendars: Path | None = None  #: holds `<email>.ics`
+
+
+def run(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    out: Path,
+    progress: Callable[[datetime], None] = lambda _: None,
+) -> Tally:
+    """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
+    same bytes. Raises Problems for calendars that can't be used."""
+    ledger, summary = out / "ledger.jsonl", out / "summary.txt"
+    _refuse_places(run, out, (ledger, summary))
+    tally, there = Tally(), out.exists()
+    private_files.make_folder(out)
+    drafts = [path.with_name(f"{path.name}.part") for path in (ledger, summary)]
+    try:
+        for draft in drafts:
+            private_files.create(draft)
+        with drafts[0].open("w", encoding="utf-8", newline="\n") as file:
+            _live(run, settings, persons, pairs, Ledger(out=file, keep=False, tally=tally), progress)
+        drafts[1].write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
+        drafts[0].replace(ledger)
+        drafts[1].replace(summary)
+    except BaseException:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+        if not there:
+            out.rmdir()
+        raise
+    return tally
+
+
+def _refuse_places(run: Run, out: Path, files: Iterable[Path]) -> None:
+    """Raise Problems where the result can't be put, before anything is lived through for it."""
+    problems = [
+        Problem(str(path), "There is a folder of that name.", "Take it away, or name another folder with --out.")
+        for file in files
+        for path in (file, file.with_name(f"{file.name}.part"))
+        if path.is_dir()
+    ]
+    if run.calendars is not None and run.calendars.resolve() == out.resolve():
+        problems.append(Problem(str(out), "The calendars are in this folder.", "Name another folder with --out."))
+    if problems:
+        raise Problems(problems)
+
+
+def _live(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    ledger: Ledger,
+    progress: Callable[[datetime], None] = lambda _: None,
+) -> int:
+    """Everything that happens, into the ledger; how many lines that were."""
+    parts = partition.parts(pairs)
+    if len(parts) == 1:
+        _live_here(run, settings, persons, pairs, ledger, progress)
+    else:
+        for text in partition.lived(parts, partial(_live_part, run, settings, persons), progress):
+            ledger.copy(text)
+    return ledger.count
+
+
+def _live_part(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    out: Path,
+    progress: Callable[[datetime], None],
+) -> None:
+    concerned = {who for pair in pairs.values() for who in (pair.manager, pair.report)}
+    with out.open("w", encoding="utf-8") as file:
+        here = {who: persons[who] for who in sorted(concerned)}
+        others = persons.keys() - here.keys()
+        _live_here(run, settings, here, pairs, Ledger(out=file, keep=False), progress, elsewhere=others)
+
+
+def _live_here(
+    run: Run,
+    settings: Settings,
+    persons: Mapping[Address, Person],
+    pairs: Mapping[str, Pair],
+    ledger: Ledger,
+    progress: Callable[[datetime], None],
+    *,
+    elsewhere: Collection[Address] = (),
+) -> None:
+    """All of them in this process."""
+    import gc
+
+    from worker.simulation.people import MANNERS, Crowd, Meetings
+
+    world = World(simulated_settings(settings), persons, pairs, run.start, writes=Envelopes)
+    end = run.start + timedelta(days=run.days)
+    # millions of small values that all live on: looking through them for garbage takes a fifth of the time
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        if run.calendars is not None:
+            window = Span(run.start, end + Meetings.AHEAD)
+            load_calendars(run.calendars, persons, world.calendar, window, elsewhere=elsewhere)
+        world.ledger, manner = ledger, MANNERS[run.manner]
+        world.humans = Crowd(world, manner, run.seed)
+        _pass_time(world, Meetings(world, manner, run.seed), end, progress)
+    finally:
+        gc.set_threshold(*before)
+        world.worker.close()
+
+
+def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Callable[[datetime], None]) -> None:
+    """Week by week, since people fill their calendars so."""
+    while (now := world.clock()) < end:
+        meetings.refresh()
+        world.calendar.changed()
+        world.run_until(min(now + timedelta(weeks=1), end), progress)
+
+
+def _summary(run: Run, people: int, pairs: int, tally: Tally) -> str:
+    company = f"{people:,} people in {pairs:,} pairs"
+    lines = [
+        f"{run.days} days from {run.start:%Y-%m-%d}, {company}, {run.manner}, seed {run.seed}",
+        "",
+        *(f"{name:<28}{figures}" for name, figures in tally.rows(pairs)),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,193 @@
+"""A company whose calendars, mails and time live in this process, and the ledger of what happens in it."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from worker.app import Worker, build
+from worker.clock import SteppedClock
+from worker.domain.model import NO_CALENDAR, Address, Pair, Person
+from worker.mail.render import Emails
+from worker.providers.memory import MemoryCalendar, MemoryMailer
+from worker.seal import Seal, new_key
+from worker.settings.load import Settings
+from worker.simulation.summary import Tally
+from worker.store.database import SCRATCH_URL
+from worker.store.store import Due, Store
+
+if TYPE_CHECKING:
+    pass
+
+
+SERVICE = "memory"
+
+
+#: What the ledger tells; the rest of the history stays in the database.
+TOLD = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
+
+
+Line = dict[str, Any]
+
+
+class Humans(Protocol):
+    """Those who act on their calendars and talk to the program while time passes."""
+
+    def next_at(self) -> datetime | None:
+        """When the next of them does something."""
+
+    def act(self, now: datetime) -> Iterable[Line]:
+        """Do what is due by now; the ledger's lines of it."""
+
+    def notice(self, line: Mapping[str, Any]) -> None:
+        """See what happened."""
+
+
+class Nobody:
+    """People who never do anything."""
+
+    def next_at(self) -> datetime | None:
+        return None
+
+    def act(self, now: datetime) -> Iterable[Line]:
+        return ()
+
+    def notice(self, line: Mapping[str, Any]) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Writes what happened, one JSON object a line, as it happens."""
+
+    out: IO[str] | None = None
+    lines: list[Line] = field(default_factory=list)
+    keep: bool = True
+    count: int = 0
+    tally: Tally | None = None
+
+    def write(self, line: Line) -> None:
+        self._count(line)
+        if self.out is not None:
+            self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def copy(self, text: str) -> None:
+        """Take over a line of another ledger, its end included."""
+        if self.keep or self.tally is not None:
+            self._count(json.loads(text))
+        else:
+            self.count += 1
+        if self.out is not None:
+            self.out.write(text)
+
+    def _count(self, line: Line) -> None:
+        self.count += 1
+        if self.tally is not None:
+            self.tally.add(line)
+        if self.keep:
+            self.lines.append(line)
+
+
+class World:
+    """A company whose calendars, mails and time are in this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        persons: Mapping[Address, Person],
+        pairs: Mapping[str, Pair],
+        start: datetime,
+        *,
+        calendar: MemoryCalendar | None = None,
+        writes: type[Emails] = Emails,
+    ) -> None:
+        """With `writes=Envelopes` mails are sent and counted, but not written: most of a year's work is theirs."""
+        self.clock = SteppedClock(start)
+        self.calendar = calendar or MemoryCalendar()
+        self.mailer = MemoryMailer()
+        self.persons = {e: replace(p, calendar=_simulated(p), mail=SERVICE) for e, p in persons.items()}
+        self.pairs = dict(pairs)
+        self.worker = _worker(settings, self.clock, writes)
+        self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
+        self.worker.store.people.apply(self.persons, self.pairs, start)
+        self.worker.store.people.note("people", "simulated")
+        self.ledger = Ledger()
+        self.humans: Humans = Nobody()
+        self._keep = writes is Emails
+        self._told = 0
+
+    def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
+        """Let time pass, from one due instant to the next."""
+        while True:
+            upcoming = self._next(self.step())
+            progress(self.clock())
+            if upcoming is None or upcoming > end:
+                break
+            self.clock.move_to(upcoming)
+        self.clock.move_to(end)
+
+    def step(self) -> Due:
+        """What people and program do at this very instant; when the program has something to do next."""
+        now = self.clock()
+        for line in self.humans.act(now):
+            self.ledger.write(line)
+        stirred = self.calendar.changed()
+        if stirred:
+            self.worker.store.calendars.hint(sorted(stirred), now)
+        due = self.worker.tick()
+        self._tell()
+        if not self._keep:
+            self.mailer.sent.clear()
+        return due
+
+    def _next(self, due: Due) -> datetime | None:
+        earliest = self.clock() + timedelta(seconds=1)
+        instants = (*due, self.humans.next_at())
+        known = [max(instant, earliest) for instant in instants if instant is not None]
+        return min(known, default=None)
+
+    def _tell(self) -> None:
+        for row in self.worker.store.register.since(self._told):
+            self._told = row["id"]
+            line = told(row)
+            if line is not None:
+                self.ledger.write(line)
+                self.humans.notice(line)
+
+
+def _simulated(person: Person) -> str:
+    return SERVICE if person.has_calendar else NO_CALENDAR
+
+
+def _worker(settings: Settings, clock: SteppedClock, writes: type[Emails]) -> Worker:
+    store = Store(SCRATCH_URL, Seal([new_key()]))
+    store.create()
+    return build(settings, clock, store=store, holder="simulation", together=50, writes=writes)
+
+
+def told(row: Mapping[str, Any]) -> Line | None:
+    """A line of the history as a line of the ledger; None when the ledger doesn't tell it."""
+    if row["what"] not in TOLD:
+        return None
+    line: Line = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
+    for name in ("pair", "session"):
+        if row[name]:
+            line[name] = row[name]
+    line.update(row["fields"])
+    if row["reason"]:
+        line["reason"] = row["reason"]
+    return line
+
+
+def simulated_settings(settings: Settings) -> Settings:
+    """The company's own choices, with what a world in one process needs: calendars say themselves when they change,
+    mail goes nowhere, and nobody is there to lift a guard."""
+    return settings.model_copy(
+        update={
+            "operator": settings.operator or "operator@localhost",
+            "mail": settings.mail.model_copy(update={"operator_by": SERVICE}),
+            "sync": settings.sync.model_copy(update={"every": timedelta(days=7), "full_every": timedelta(days=30)}),
+            "rules": settings.rules.model_copy(update={"max_cancels": 10_000}),
+        }
+    )

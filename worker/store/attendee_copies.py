@@ -1,0 +1,73 @@
+"""Which guests may have a copy of an organizer's event in their calendar: noted before it is put there."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.exc import DBAPIError
+
+from worker.domain.model import Address, CopyRecord
+from worker.errors import Unavailable
+from worker.store.database import Database, DatabaseUnreachable
+from worker.store.statements import Prepared
+from worker.store.tables import attendee_copy, one_of
+
+_LISTED = Prepared(select(attendee_copy).where(attendee_copy.c.calendar == bindparam("one")))
+_FORGET = Prepared(
+    delete(attendee_copy).where(
+        attendee_copy.c.calendar == bindparam("one"),
+        attendee_copy.c.id == bindparam("event"),
+        one_of(attendee_copy.c.guest, "guests"),
+    )
+)
+_KEY = ("calendar", "id", "guest")
+
+
+class Copies:
+    """The table `attendee_copy`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
+        """The copies of this organizer's events."""
+        with self._reading() as connection:
+            listed = _LISTED.rows(connection, one=organizer)
+        return [CopyRecord(row["id"], row["guest"], row["placed"]) for row in listed]
+
+    def intend_copy(self, organizer: Address, name: str, guest: Address) -> None:
+        """Note that a copy may lie there from now on. Changes nothing when one is known to."""
+        row = {"calendar": organizer, "id": name, "guest": guest, "placed": False}
+        with self._writing() as connection:
+            self._database.insert_new(connection, attendee_copy, [row], _KEY)
+
+    def confirm_copy(self, organizer: Address, name: str, guest: Address) -> None:
+        """Note that a copy lies there."""
+        row = {"calendar": organizer, "id": name, "guest": guest, "placed": True}
+        with self._writing() as connection:
+            self._database.upsert(connection, attendee_copy, [row])
+
+    def forget_copies(self, organizer: Address, name: str, guests: Collection[Address]) -> None:
+        """Note that no copy lies there, or that nobody needs to know."""
+        with self._writing() as connection:
+            _FORGET.run(connection, one=organizer, event=name, guests=list(guests))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._database.read() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._translated(), self._database.write() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raises what a provider may raise: the event is written, so whoever asked for it has to try again."""
+        driver = self._database.engine.dialect.loaded_dbapi
+        try:
+            yield
+        except (driver.Error, DBAPIError, DatabaseUnreachable) as error:
+            words = "It can't be noted which guests have a copy: the database fails."
+            raise Unavailable(words, uncertain=True) from error

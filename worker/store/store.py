@@ -1,0 +1,80 @@
+"""The one object that the rest of the program asks for everything that is kept."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import func, select
+
+from worker.seal import Seal
+from worker.store import tables
+from worker.store.statements import Prepared
+
+if TYPE_CHECKING:
+    pass
+from worker.store.database import Database
+
+
+class Due(NamedTuple):
+    """When the next of each kind is due; None when there is none."""
+
+    calendar: datetime | None
+    pair: datetime | None
+    message: datetime | None
+
+    def by(self, now: datetime) -> "Due":
+        """Those that are due by now; the others become None."""
+        return Due(*(at if at is not None and at <= now else None for at in self))
+
+
+def _first(column: Any) -> Any:
+    return select(func.min(column)).scalar_subquery()
+
+
+_NEXT = Prepared(
+    select(_first(tables.calendar.c.due_at), _first(tables.pair.c.due_at), _first(tables.message.c.due_at))
+)
+
+
+class Store:
+    """All that is kept, by who asks for it."""
+
+    def __init__(self, url: str, seal: Seal) -> None:
+        from worker.store.attendee_copies import Copies
+        from worker.store.calendars import Calendars
+        from worker.store.content import Content
+        from worker.store.gates import Gates
+        from worker.store.heartbeats import Heartbeats
+        from worker.store.outbox import OutboxRows
+        from worker.store.people import PeopleRows
+        from worker.store.person_names import FormRows
+        from worker.store.plans import Plans
+        from worker.store.queries import Register
+
+        self._seal = seal
+        self.database = Database(url)
+        self.people = PeopleRows(self.database)
+        self.forms = FormRows(self.database)
+        self.outbox = OutboxRows(self.database)
+        self.calendars = Calendars(self.database)
+        self.content = Content(self.database, seal)
+        self.plans = Plans(self.database, self.content)
+        self.gates = Gates(self.database)
+        self.copies = Copies(self.database)
+        self.heartbeats = Heartbeats(self.database)
+        self.register = Register(self.database, self.content)
+
+    def next_due(self) -> "Due":
+        """When the next calendar, pair and message are due: one question to three indexes, however much there is."""
+        with self.database.read() as connection:
+            return Due(*_NEXT.tuples(connection)[0])
+
+    def migrate(self) -> None:
+        """Bring the schema up to date, and seal what an older version left in the clear. Raises WrongKey."""
+        self.database.migrate(self._seal)
+
+    def create(self) -> None:
+        """Make the tables as they are now, without the migrations' history: for simulations and tests."""
+        tables.metadata.create_all(self.database.engine)
+
+    def close(self) -> None:
+        self.database.close()

@@ -1,0 +1,209 @@
+"""The contract as a form: what stands in its fields, whatever that is, and the contract it makes once all is well.
+
+Fields are kept as they were typed, so that a draft survives half a date. A field's name says where it stands:
+`manager-0-due` is the date of the manager's first commitment.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from worker.domain.contract.lint import Days
+from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.reason_texts import N_
+from worker.i18n.language import line
+
+#: The lists of the form, and what each of their lines has.
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "report": ("text", "due", "support", "success"),
+    "manager": ("text", "due", "support", "success"),
+    "reviews": ("month", "text"),
+    "progress": ("text",),
+}
+#: What can be kept: lines in a list, and characters in a field.
+MOST_LINES, LONGEST = 100, 2000
+#: What can be sent.
+MOST_SENT, LONGEST_SENT = 30, 600
+
+FAR = N_("That is too long ago or too far ahead. Look at the year again.")
+
+_NAME = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,3}})-([a-z]+)")
+_DIGITS = re.compile(r"[0-9]+")
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-[0-9]{1,2})?")
+
+Line = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A field that can't be used yet, and what to do about it."""
+
+    name: str
+    what: str
+
+
+@dataclass(slots=True)
+class Form:
+    """What stands in the fields."""
+
+    lists: dict[str, list[Line]] = field(default_factory=lambda: {name: [] for name in LISTS})
+    question: str = ""
+    after: int = 0  #: the revision it was begun on; 0 when there was none
+
+    @classmethod
+    def typed(cls, given: Mapping[str, str]) -> "Form":
+        """What a browser sent. Fields nobody knows are left out, as is what is beyond the bounds."""
+        lines: dict[str, dict[int, Line]] = {name: {} for name in LISTS}
+        for name, value in given.items():
+            found = _NAME.fullmatch(name)
+            if found and found[3] in LISTS[found[1]]:
+                lines[found[1]].setdefault(int(found[2]), {})[found[3]] = line(value[:LONGEST])
+        made = cls(question=_lines(given.get("question", "")), after=number_of(given.get("after", "")) or 0)
+        for name, numbered in lines.items():
+            made.lists[name] = [_whole(name, one) for _, one in sorted(numbered.items())][:MOST_LINES]
+        return made
+
+    @classmethod
+    def of(cls, contract: Contract, after: int) -> "Form":
+        """The fields that a contract would fill."""
+        made = cls(question=contract.question, after=after)
+        for name, promises in (("report", contract.report), ("manager", contract.manager)):
+            made.lists[name] = [_promise_line(one) for one in promises]
+        made.lists["reviews"] = [{"month": f"{r.month:%Y-%m}", "text": r.text} for r in contract.reviews]
+        made.lists["progress"] = [{"text": text} for text in contract.progress]
+        return made
+
+    @classmethod
+    def kept(cls, told: Mapping[str, Any]) -> "Form":
+        """The form that `keep` described."""
+        return cls(lists={name: list(told["lists"].get(name, ())) for name in LISTS}, question=told["question"],
+                   after=told["after"])  # fmt: skip
+
+    def keep(self) -> dict[str, Any]:
+        """As it is stored (sealed)."""
+        return {"lists": self.lists, "question": self.question, "after": self.after}
+
+    def change(self, what: str) -> None:
+        """Add or take out a line: `add-manager`, `drop-manager-2`."""
+        deed, _, where = what.partition("-")
+        name, _, number = where.partition("-")
+        if name not in LISTS:
+            return
+        if deed == "add" and len(self.lists[name]) < MOST_LINES:
+            self.lists[name].append(_whole(name, {}))
+        position = number_of(number)
+        if deed == "drop" and position is not None and position < len(self.lists[name]):
+            del self.lists[name][position]
+
+    def filled(self) -> bool:
+        """Whether anything was written."""
+        return bool(self.question) or any(any(one.values()) for lines in self.lists.values() for one in lines)
+
+    def contract(self, days: Days | None = None) -> tuple[Contract, list[Wrong]]:
+        """The contract, and everything that has to be mended before it is one that names none but these days. Its
+        promises know by their `line` in which line of the form they stand: `place_of` tells."""
+        wrong: list[Wrong] = []
+        made = Contract(
+            report=tuple(self._promises("report", wrong, days)),
+            manager=tuple(self._promises("manager", wrong, days)),
+            reviews=tuple(self._reviews(wrong, days)),
+            question=self.question,
+            progress=tuple(one["text"] for _, one in self._lines("progress", wrong)),
+        )
+        if max(len(lines) for lines in self.lists.values()) > MOST_SENT:
+            wrong.append(Wrong("", N_("These are many lines for a contract. Keep what matters most.")))
+        if not (wrong or made.report or made.manager or made.reviews or made.question):
+            wrong.append(Wrong("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
+        return made, wrong
+
+    def _lines(self, name: str, wrong: list[Wrong]) -> Iterator[tuple[int, Line]]:
+        """The lines that say something; too long a text is wrong."""
+        for number, one in enumerate(self.lists[name]):
+            if any(one.values()):
+                long = [part for part, text in one.items() if len(text) > LONGEST_SENT]
+                too_long = N_("This is long for a contract. Shorten it.")
+                wrong += [Wrong(f"{name}-{number}-{part}", too_long) for part in long]
+                yield number, one
+
+    def _promises(self, name: str, wrong: list[Wrong], days: Days | None) -> Iterator[Promise]:
+        for number, one in self._lines(name, wrong):
+            due = day_of(one["due"])
+            if not one["text"]:
+                wrong.append(Wrong(f"{name}-{number}-text", N_("Write what will be done, or remove this line.")))
+            if due is None:
+                what = N_("There is no such day. Write it as 2027-02-15.") if one["due"] else N_("Say by which day.")
+                wrong.append(Wrong(f"{name}-{number}-due", what))
+            elif days and due not in days:
+                wrong.append(Wrong(f"{name}-{number}-due", FAR))
+            if one["text"]:
+                support, success = one["support"], one["success"]
+                yield Promise(text=one["text"], due=due, support=support, success=success, line=_line(name, number))
+
+    def _reviews(self, wrong: list[Wrong], days: Days | None) -> Iterator[ReviewPoint]:
+        for number, one in self._lines("reviews", wrong):
+            month = _month(one["month"])
+            if not one["text"]:
+                wrong.append(Wrong(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
+            if month is None:
+                wrong.append(Wrong(f"reviews-{number}-month", N_("Say in which month, as 2027-02.")))
+            elif days and month not in days:
+                wrong.append(Wrong(f"reviews-{number}-month", FAR))
+            if month and one["text"]:
+                yield ReviewPoint(month=month, text=one["text"])
+
+
+def place_of(number: int) -> str:
+    """The line of the form that a promise's `line` names: `manager-0`."""
+    return f"{('report', 'manager')[number // 1000]}-{number % 1000}"
+
+
+def _line(name: str, number: int) -> int:
+    return ("report", "manager").index(name) * 1000 + number
+
+
+def _whole(name: str, one: Mapping[str, str]) -> Line:
+    return {part: one.get(part, "") for part in LISTS[name]}
+
+
+def _promise_line(one: Promise) -> Line:
+    due = one.due.isoformat() if one.due else ""
+    return {"text": one.text, "due": due, "support": one.support, "success": one.success}
+
+
+def _lines(text: str) -> str:
+    """The lines of the open question, each cleaned."""
+    return "\n".join(cleaned for one in text[:LONGEST].splitlines() if (cleaned := line(one)))
+
+
+def number_of(text: str, digits: int = 6) -> int | None:
+    """A whole number as a browser sends it; None unless it is at most so many ASCII digits.
+
+    Every number of a request is read here: `int` also takes signs, underscores, spaces and the digits of any script,
+    and raises on digits that are none and on thousands of them.
+    """
+    return int(text) if _DIGITS.fullmatch(text) and len(text) <= digits else None
+
+
+def day_of(text: str) -> date | None:
+    """A day as a browser sends it; None when it is none of this century."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if 2000 <= day.year < 2100 else None
+
+
+def instant_of(text: str) -> datetime | None:
+    """An instant as our own forms carry it; None when it is none of this century, or has no zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo is not None and 2000 <= instant.year < 2100 else None
+
+
+def _month(text: str) -> date | None:
+    found = _MONTH.fullmatch(text)
+    return day_of(f"{found[1]}-{int(found[2]):02d}-01") if found else None

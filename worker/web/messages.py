@@ -1,0 +1,60 @@
+"""The short sentences that pages say by themselves: what was done, and what can't be."""
+
+from worker.domain.reason_texts import N_
+
+#: What was just done, by the name that stands in the address after it.
+SAID = {
+    "kept": N_("Your draft is kept. You can close this page and come back to it."),
+    "dropped": N_("The draft is gone."),
+    "sent": N_("Recorded. Both of you get it by mail within minutes."),
+    "done": N_("Done. Well kept."),
+    "changed": N_("Changed. Both of you get the new version by mail."),
+    "same": N_("It says so already. Nothing was changed, and nobody gets a mail."),
+    "let-go": N_("Let go. Both of you get the new version by mail."),
+    "not-met": N_("Noted. The conversation is owed and gets a new time by itself."),
+    "not-met-before": N_("That is recorded already: you did not meet. Nothing else was changed."),
+    "met": N_("Noted. It took place."),
+    "moved": N_("Taken. Both calendars show it within a minute."),
+    "talk": N_("Asked for. It gets a time within minutes, on both calendars."),
+    "format": N_("Your choice is kept."),
+    "trust": N_("Kept. It counts from the next brief."),
+    "transition": N_("Kept. The rhythm follows it."),
+}
+
+#: Pages that say one thing: a title and a sentence.
+NOTICES = {
+    "forbidden": (
+        N_("Please come by the link in your mail"),
+        N_("This page opens by the link in a mail from Longarc, and stays open for some hours. Follow the link again."),
+    ),
+    "not_found": (
+        N_("There is nothing here"),
+        N_("The address may be incomplete. Follow the link in your mail once more, or copy it whole."),
+    ),
+    "gone": (
+        N_("This link is no longer valid"),
+        N_("Links end after a while, or when you ask for it. The next mail about your conversations brings a new one."),
+    ),
+    "renewed": (
+        N_("A new link is on its way"),
+        N_("It comes by mail within minutes, to the address that the old one was sent to."),
+    ),
+    "refused": (N_("That could not be done"), N_("Nothing was changed.")),
+    "busy": (
+        N_("One moment"),
+        N_("Your calendars are being worked on just now. Nothing was changed. Please try again in a moment."),
+    ),
+    "too_large": (
+        N_("That is too much at once"),
+        N_("Nothing was changed. A contract is short: keep what was agreed."),
+    ),
+    "too_many": (N_("That is a lot of requests"), N_("Please wait a minute, then try again.")),
+    "broken": (
+        N_("Something went wrong here"),
+        N_("Nothing was changed. The one who looks after Longarc where you work can see that it happened."),
+    ),
+    "left": (
+        N_("All your links are void now"),
+        N_("Every link you had and every page you left open has ended. The next mail brings a new one."),
+    ),
+}

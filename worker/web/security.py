@@ -1,0 +1,100 @@
+"""What holds for every request, whatever it is for: sizes, rates, headers, and a log that tells no secret."""
+
+import logging
+import traceback
+from pathlib import Path
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from worker.errors import LeaseLost, LongarcError, Problems, Refused, UnknownName
+from worker.store.database import DatabaseUnreachable
+from worker.web.site import Site
+
+log = logging.getLogger(__name__)
+
+#: A form is never larger, in bytes; a contract is short. Nor does it have more fields.
+LARGEST, MOST_FIELDS = 256 * 1024, 1000
+#: All who come from one address together may ask so many times as often as one person.
+TOGETHER = 10
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
+    "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+#: A mail shown inside a page brings its own styles, and nothing else.
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; sandbox"
+HEADERS = {
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+ERRORS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"}
+
+
+def install(app: Flask, site: Site) -> None:
+    """Put all of it around the pages."""
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST, MAX_FORM_MEMORY_SIZE=LARGEST, MAX_FORM_PARTS=MOST_FIELDS)
+    app.before_request(lambda: _limited(site))
+    app.after_request(lambda answer: _sealed(answer, site))
+    app.register_error_handler(Exception, lambda error: _failed(error, site))
+
+
+def _limited(site: Site) -> Response | None:
+    if "\0" in request.path:  # no address of ours has one, and PostgreSQL takes none
+        return site.notice("not_found", 404)
+    if not site.limits.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * TOGETHER):
+        return site.too_many()
+    return None
+
+
+def _sealed(answer: Response, site: Site) -> Response:
+    """Headers for the browser, a line for the log. An address may hold a link: only its rule is told."""
+    answer.headers.setdefault("Content-Security-Policy", POLICY)
+    answer.headers.setdefault("Cache-Control", "no-store")
+    answer.headers.update(HEADERS)
+    if site.secure:
+        answer.headers["Strict-Transport-Security"] = "max-age=31536000"
+    rule = request.url_rule.rule if request.url_rule else "no such page"
+    log.info("%s %s %s", request.method, rule, answer.status_code, extra={"action": "page"})
+    return answer
+
+
+def _failed(error: Exception, site: Site) -> Response:
+    """Every error as a page, or as nothing at all: whoever else hears of one logs its address, which may be a link."""
+    try:
+        return _told(error, site)
+    except Exception as worse:
+        _log(worse)
+        return Response(status=500)
+
+
+def _told(error: Exception, site: Site) -> Response:
+    if isinstance(error, HTTPException):
+        code = error.code or 500
+        if code == 429:
+            return site.too_many()
+        return site.notice(ERRORS.get(code, "not_found" if code < 500 else "broken"), code)
+    if isinstance(error, UnknownName):
+        return site.notice("not_found", 404)
+    if isinstance(error, LeaseLost | DatabaseUnreachable):
+        log.warning("%s", error, extra={"action": "page_busy"})
+        return site.notice("busy", 503)
+    if isinstance(error, Refused | Problems):
+        return site.notice("refused", 409, str(error))
+    _log(error)
+    return site.notice("broken", 500)
+
+
+def _log(error: Exception) -> None:
+    """What nobody foresaw is logged by its kind and place: its text may hold what was said."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((one for one in reversed(frames) if one.filename.endswith(".j2")), frames[-1])
+    said = str(error) if isinstance(error, LongarcError) else ""
+    log.error(
+        "a page failed: %s at %s:%s %s", type(error).__name__, Path(where.filename).name, where.lineno, said,
+        extra={"action": "page_failed"},
+    )  # fmt: skip

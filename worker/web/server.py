@@ -1,0 +1,98 @@
+"""Serving the pages: waitress, in a thread of its own, until it is told to stop.
+
+TLS is the business of the proxy before it. Its word on where a reader comes from is taken when it comes from the
+address that the settings name, and from nobody else.
+"""
+
+import errno
+import logging
+import os
+import socket
+from contextlib import suppress
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from waitress.server import create_server
+
+from worker.app import Worker
+from worker.errors import LongarcError
+from worker.web.app import make_app
+from worker.web.connections import IDLE, MOST, Connections
+from worker.web.security import LARGEST
+
+THREADS = 8
+#: waitress must never stop accepting by itself: whoever comes last would wait for those who send nothing.
+ROOM = 2 * MOST
+
+
+class PortTaken(LongarcError):
+    """Somebody else listens there: mostly another worker of ours."""
+
+
+class Serving:
+    """The pages of a worker, reachable from `with` to its end. A port of 0 takes any free one."""
+
+    def __init__(self, worker: Worker) -> None:
+        settings = worker.settings
+        app = make_app(worker)
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # it tells of each request that waits
+        self._listening = _listen(settings.pages.listen)
+        self.port = int(self._listening.getsockname()[1])
+        self.base_url = settings.base_url
+        serve: Any = create_server  # waitress has no types
+        self._server: Any = serve(
+            app,
+            sockets=[self._listening],
+            threads=THREADS,
+            connection_limit=ROOM,
+            channel_timeout=IDLE,
+            ident="",
+            url_prefix=urlsplit(settings.base_url).path,
+            max_request_body_size=2 * LARGEST,
+            max_request_header_size=32 * 1024,
+            **_believing(settings.pages.proxy),
+        )
+        self._connections = Connections(self._server.active_channels)
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="longarc-pages")
+
+    def __enter__(self) -> "Serving":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._server.pull_trigger()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            # `select` ends at file number 1,024; a second is how often what waits is looked at
+            patience = 1 if self._server.active_channels else 30
+            self._server.asyncore.loop(timeout=patience, map=self._server._map, count=1, use_poll=True)
+            self._connections.close_waiting()
+        self._server.task_dispatcher.shutdown()
+        for channel in list(self._server._map.values()):
+            with suppress(OSError):
+                channel.close()
+
+
+def _believing(proxy: str) -> dict[str, Any]:
+    if not proxy:
+        return {"clear_untrusted_proxy_headers": True}
+    told = {"x-forwarded-for", "x-forwarded-proto"}
+    return {"trusted_proxy": proxy, "trusted_proxy_headers": told, "clear_untrusted_proxy_headers": True}
+
+
+def _listen(where: str) -> socket.socket:
+    host, _, port = where.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=1024)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        words = f"The pages can't be served at {where}: {why}. See pages.listen."
+        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(words) from error
