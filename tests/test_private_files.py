@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from tests.support import ROOT
 from tests.support.companies import new_store
-from tests.support.terminal import Desk, fresh_desk  # noqa: F401 -- a fixture
+from tests.support.terminal import Desk
 from worker import private_files
 from worker.commands.embedded import House
 from worker.embedded import Embedded, mailbox

@@ -17,7 +17,7 @@ import requests
 from tests.doubles.google import Google
 from tests.support import ROOT
 from tests.support.companies import DANA, SAM
-from tests.support.terminal import Desk, fresh_desk  # noqa: F401 -- a fixture
+from tests.support.terminal import Desk
 from worker.providers.google.auth import OWN, READ, SEND, TIMES
 
 WHEN = {"start": {"dateTime": "2027-03-09T10:00:00Z"}, "end": {"dateTime": "2027-03-09T11:00:00Z"}}

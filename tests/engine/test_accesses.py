@@ -21,24 +21,9 @@ from tests.support.companies import (
     settings,
     texts,
 )
-from tests.support.terminal import (
-    BEHALF,
-    RECORD,
-    SECRET,
-    SHOW,
-    WHY,
-    Desk,
-    contract_file,
-    fresh_desk,
-    just_held,
-    lived_at_desk,
-    lived_database,
-    logging_stays,
-)
+from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Desk, contract_file, just_held
 from tests.test_leaks import Watched
 from worker.domain.model import Access, Ended, Kind
-
-__all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
 
 PAIR = f"{DANA}>{SAM}"
 BASE = "https://longarc.corp.example"

@@ -11,7 +11,7 @@ from pytest import LogCaptureFixture, MonkeyPatch
 from sqlalchemy.exc import OperationalError
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, START, Fails, Office, pair, pairs, people
-from tests.support.terminal import Desk, fresh_desk, lived_at_desk, lived_database, logging_stays  # noqa: F401 -- fixtures
+from tests.support.terminal import Desk
 from worker.clock import utcnow
 from worker.engine.outages import DATABASE, OutageFilter, Outages
 from worker.errors import Forbidden, Unavailable

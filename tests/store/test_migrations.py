@@ -85,7 +85,7 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
 def test_a_folder_with_a_per_cent_sign_is_a_folder(tmp_path: Path) -> None:
     """Alembic's settings give the sign a meaning; whoever installs into such a folder need not know."""
     place = tmp_path / "100% (ours)"
-    shutil.copytree(MIGRATIONS.parent, place / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(MIGRATIONS.parents[1], place / "worker", ignore=shutil.ignore_patterns("__pycache__"))
     code = (
         f"import sys; sys.path.insert(0, {str(place)!r});"
         "from worker.store.database import MIGRATIONS, Database; assert '%' in str(MIGRATIONS);"

@@ -15,13 +15,11 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.companies import DAY, KEY, SAM, contract, texts
-from tests.support.terminal import Desk, fresh_desk, lived_at_desk, lived_database, logging_stays
+from tests.support.terminal import Desk
 from tests.support.web_company import BASE, Lived, Room
 from worker.links import Purpose
 from worker.web.connections import MOST, Connections
 from worker.web.server import PortTaken, Serving
-
-__all__ = ["fresh_desk", "lived_at_desk", "lived_database", "logging_stays"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import requests
 
 from tests.doubles.google import Google
 from tests.support.companies import KEY
-from tests.support.terminal import Desk, fresh_desk  # noqa: F401 -- a fixture
+from tests.support.terminal import Desk
 from worker.errors import AuthRevoked, Forbidden, LongarcError, Refused, Unavailable
 from worker.providers.google import calendar
 from worker.providers.google.auth import ACCOUNT_SCOPES, SEND, TokenFolder

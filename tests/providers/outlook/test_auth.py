@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.doubles.graph import CLIENT, Double, Fault, section
 from tests.doubles.graph.login import TENANT, Application, Denied, certificate, keep
 from tests.support.companies import KEY
-from tests.support.terminal import Desk, fresh_desk  # noqa: F401 -- a fixture
+from tests.support.terminal import Desk
 from worker.cli import main
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.outlook import auth, calendar, checks
