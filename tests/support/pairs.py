@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from worker.domain.model import (
+    REMEMBERED,
     Address,
     Answer,
     Busy,
@@ -46,7 +47,6 @@ from worker.domain.time.worktime import is_working_day, parse_hours, today
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 #: How far back the store reads mails about the pair as such, and commitments that ended.
 PAIR_MAILS, LATELY = timedelta(days=40), timedelta(days=2)
-ALWAYS_READ = ("introduction", "pair_ended")
 #: How often the sweep answers once more what one plan asks.
 MORE_LOOKS = 9
 
@@ -159,7 +159,7 @@ def _speaks(message: Message) -> bool:
 
 
 def _read_back(message: Message, now: datetime) -> bool:
-    return message.subject == message.pair and (message.name in ALWAYS_READ or message.snapshot_at >= now - PAIR_MAILS)
+    return message.subject == message.pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
 
 
 def applied(state: PairState, made: Plan, now: datetime) -> PairState:

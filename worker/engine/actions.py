@@ -24,6 +24,7 @@ from worker.domain.model import (
     Commitment,
     Contract,
     Format,
+    MailName,
     Message,
     Owner,
     PairState,
@@ -309,7 +310,7 @@ def _access_mail(pair_id: str, to: Address, now: datetime, since: datetime) -> M
         due_at=since + TOGETHER,
         snapshot_at=now,
         start=since,
-        name="content_accessed",
+        name=MailName.CONTENT_ACCESSED.value,
         to=to,
     )
 

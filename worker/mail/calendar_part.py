@@ -8,7 +8,7 @@ from worker.domain.planning.invitations import INVITATION, WITHDRAWAL
 from worker.providers.ical import events
 
 #: The mails that carry one, and what each asks of the reader's program (RFC 5546).
-METHODS = {INVITATION: "REQUEST", WITHDRAWAL: "CANCEL"}
+METHODS: dict[str, str] = {INVITATION: "REQUEST", WITHDRAWAL: "CANCEL"}
 
 
 def attach(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.contract.lint import days_for, days_of, question
 from worker.domain.contract.revisions import compare
-from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
+from worker.domain.model import Contract, MailName, Message, Owner, PairState, Session, State, What
 from worker.domain.planning.notices import deadline
 from worker.domain.reason_texts import N_
 from worker.domain.time.worktime import today
@@ -296,7 +296,7 @@ def _mail(matter: Matter, contract: Contract, reader: Owner) -> EmailMessage:
         subject=matter.session.id,
         due_at=now,
         snapshot_at=now,
-        name="contract_summary",
+        name=MailName.CONTRACT_SUMMARY.value,
         to=to,
         number=number,
     )

@@ -27,6 +27,7 @@ from worker.domain.model.contracts import (
     ReviewPoint,
     Standing,
 )
+from worker.domain.model.mails import REMEMBERED, MailName
 from worker.domain.model.people import (
     NO_CALENDAR,
     Ended,
@@ -63,6 +64,7 @@ __all__ = [
     "LIVE",
     "NO_CALENDAR",
     "QUARTER",
+    "REMEMBERED",
     "Access",
     "AccessRecord",
     "Address",
@@ -87,6 +89,7 @@ __all__ = [
     "Guest",
     "Kind",
     "KnownForm",
+    "MailName",
     "Meeting",
     "Message",
     "Need",

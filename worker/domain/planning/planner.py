@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from worker.domain.model import (
     Ended,
+    MailName,
     Message,
     Outcome,
     PairState,
@@ -123,8 +124,9 @@ def stand_down(p: Planning) -> None:
         p.keep(commitment, block=None, generation=commitment.generation + 1)
     cycle = max((s.cycle for s in p.sessions.values()), default=0)
     for person in _to_be_told(p):
-        if not any(m.to == person.email and m.number == cycle for m in p.sent("pair_ended", p.pair.id)):
-            p.mail("pair_ended", p.pair.id, person.email, number=cycle, due_at=notices.next_morning(person, p.now))
+        if not any(m.to == person.email and m.number == cycle for m in p.sent(MailName.PAIR_ENDED, p.pair.id)):
+            due_at = notices.next_morning(person, p.now)
+            p.mail(MailName.PAIR_ENDED, p.pair.id, person.email, number=cycle, due_at=due_at)
 
 
 def take_off_again(p: Planning) -> None:
