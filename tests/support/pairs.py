@@ -43,6 +43,7 @@ from worker.domain.planning import notices
 from worker.domain.planning.plan_builder import SOON, Planning
 from worker.domain.planning.planner import plan
 from worker.domain.time.worktime import is_working_day, parse_hours, today
+from worker.mail.kinds import KINDS
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 #: How far back the store reads mails about the pair as such, and commitments that ended.
@@ -190,8 +191,7 @@ def performed(state: PairState, now: datetime, refuse: bool = False) -> PairStat
     """The state after everything that waits was tried. With `refuse`, the calendar takes nothing."""
     for message in [m for m in state.messages if m.progress is Progress.WAITING and m.due_at <= now]:
         if message.what is What.MAIL:
-            session = next((s for s in state.sessions if s.id == message.subject), None)
-            holds = notices.holds(message, session, state.commitments, state.pair.active, now)
+            holds = KINDS[message.name].holds(message, state, now)
             progress = Progress.DONE if holds else Progress.DROPPED
         elif refuse:
             progress = Progress.DEAD

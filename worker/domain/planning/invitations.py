@@ -5,7 +5,9 @@ elsewhere would never hear of a time. So that person gets a mail with a calendar
 changed or taken back, and answers it in any calendar program.
 """
 
-from worker.domain.model import MailName, Message, Session
+from datetime import datetime
+
+from worker.domain.model import MailName, Message, PairState, Session
 from worker.domain.planning.plan_builder import SOON, Planning
 from worker.domain.planning.reviews import inside
 
@@ -54,8 +56,7 @@ def _last(p: Planning, session: Session) -> Message | None:
     return max(told, key=lambda m: m.number, default=None)
 
 
-def holds(message: Message, session: Session | None) -> bool:
-    """Whether that time is still to be told: one that was given again since is told by a mail of its own."""
-    if message.name == WITHDRAWAL:
-        return True
+def holds(message: Message, state: PairState, now: datetime) -> bool:
+    """Whether the time of an invitation is still to be told: one given since is told by a mail of its own."""
+    session = state.session(message.subject)
     return session is not None and session.booked and (session.key, session.start) == (message.event, message.start)

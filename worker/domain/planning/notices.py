@@ -1,6 +1,6 @@
 """Which mail is due when, and whether one that was decided still holds (T-5, T-6, T-7, T-9; R-11, R-12, R-15)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -8,15 +8,16 @@ from zoneinfo import ZoneInfo
 
 from worker.domain.model import (
     Commitment,
+    Ended,
     Kind,
     MailName,
     Message,
     Owner,
+    PairState,
     Person,
     Session,
     State,
 )
-from worker.domain.planning import invitations
 from worker.domain.planning.deferrals import next_look
 from worker.domain.planning.plan_builder import SOON, Planning
 from worker.domain.planning.reviews import inside
@@ -296,26 +297,32 @@ def _due(p: Planning, commitment: Commitment) -> None:
 
 
 # --- does it still hold? ---
+#
+# Whether a mail that was decided is still true now that it is about to leave: one function for each answer. The table
+# of mails names one for each mail. What isn't true is dropped.
+
+#: What such a function is given: the mail, the pair as it is now, and now.
+Holds = Callable[[Message, PairState, datetime], bool]
 
 
-def holds(
-    message: Message, session: Session | None, commitments: Sequence[Commitment], active: bool, now: datetime
-) -> bool:
-    """Whether a mail that was decided is still true now that it is about to leave. What isn't true is dropped."""
-    name = message.name
-    if name in ("operator_alert", "pair_ended", "fresh_link", "content_accessed"):
-        return True
-    if name == MailName.CONTRACT_SUMMARY:
-        return True  # a contract once recorded is never withdrawn, whoever left since
-    if name in (invitations.INVITATION, invitations.WITHDRAWAL):
-        return invitations.holds(message, session)
-    if not active:
-        return False
-    if name == MailName.INTRODUCTION:
-        return True
-    if name == MailName.COMMITMENT_DUE:
-        return any(_due_for(c, message) for c in commitments)
-    return session is not None and _session_holds(message, session, now)
+def holds_always(message: Message, state: PairState, now: datetime) -> bool:
+    """True: what it says stays true, whatever becomes of the pair."""
+    return True
+
+
+def holds_while_active(message: Message, state: PairState, now: datetime) -> bool:
+    """While the pair goes on."""
+    return state.pair.active
+
+
+def holds_when_ended(message: Message, state: PairState, now: datetime) -> bool:
+    """Unless the two have become a pair again."""
+    return state.pair.ended is not Ended.NO
+
+
+def holds_while_due(message: Message, state: PairState, now: datetime) -> bool:
+    """While a commitment of the reader's that is due on the mail's day is open (R-18, R-20)."""
+    return state.pair.active and any(_due_for(c, message) for c in state.commitments)
 
 
 def _due_for(commitment: Commitment, message: Message) -> bool:
@@ -324,18 +331,46 @@ def _due_for(commitment: Commitment, message: Message) -> bool:
     return commitment.open and due_instant(commitment.due) == message.start and message.to == owner
 
 
-def _session_holds(message: Message, session: Session, now: datetime) -> bool:
-    name = message.name
-    if name in ("contract_request", "contract_reminder"):
-        return session.state is State.HELD and session.held_at == message.start
-    if name == MailName.UNPLACEABLE:
-        return session.owed and session.unplaceable is not None
-    if name == MailName.DEFERRAL_NOTICE:
-        return session.booked and session.count == message.number and session.span.start > now
-    if name == MailName.BOOKED_OVER_WARNING:
-        return session.booked and session.warned_at is not None and session.start == message.start
-    if name == MailName.SHORT_SESSION:
-        return session.booked and session.start == message.start and session.span.start > now
-    # prompt, brief, note: the time is read anew when it is written, so a small move does no harm
-    moved = session.booked and message.start is not None and abs(session.span.start - message.start) > MOVED_FAR
-    return session.booked and session.span.start > now and not moved
+def _about(message: Message, state: PairState) -> Session | None:
+    """The session that the mail is about; None when the pair does not go on."""
+    return state.session(message.subject) if state.pair.active else None
+
+
+def holds_before_session(message: Message, state: PairState, now: datetime) -> bool:
+    """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
+    session = _about(message, state)
+    if session is None or not session.booked or session.span.start <= now:
+        return False
+    return message.start is None or abs(session.span.start - message.start) <= MOVED_FAR
+
+
+def holds_until_contract(message: Message, state: PairState, now: datetime) -> bool:
+    """While that holding of the session has no contract (T-7)."""
+    session = _about(message, state)
+    return session is not None and session.state is State.HELD and session.held_at == message.start
+
+
+def holds_without_time(message: Message, state: PairState, now: datetime) -> bool:
+    """While no time exists for the session."""
+    session = _about(message, state)
+    return session is not None and session.owed and session.unplaceable is not None
+
+
+def holds_after_deferral(message: Message, state: PairState, now: datetime) -> bool:
+    """While the session is to come and was not deferred once more since."""
+    session = _about(message, state)
+    return session is not None and session.booked and session.count == message.number and session.span.start > now
+
+
+def holds_while_warned(message: Message, state: PairState, now: datetime) -> bool:
+    """While something is booked over the session at that time."""
+    session = _about(message, state)
+    if session is None:
+        return False
+    return session.booked and session.warned_at is not None and session.start == message.start
+
+
+def holds_at_that_time(message: Message, state: PairState, now: datetime) -> bool:
+    """While the session is to come at the very time that the mail is about."""
+    session = _about(message, state)
+    return session is not None and session.booked and session.start == message.start and session.span.start > now
