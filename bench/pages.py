@@ -104,7 +104,7 @@ def _held(worker: Worker, pair: str) -> Session:
     worker.acts.held(sessions[0].id, NOW - timedelta(hours=1))
     day = NOW.date() + timedelta(days=30)
     promises = tuple(Promise(text=f"Introduce somebody to group {n}", due=day) for n in range(3))
-    worker.acts.record(sessions[0].id, Contract(report=promises, manager=promises, question="What next?"))
+    worker.contracts.record(sessions[0].id, Contract(report=promises, manager=promises, question="What next?"))
     found = worker.store.register.session(sessions[0].id)
     assert found is not None
     return found

@@ -47,10 +47,10 @@ from worker.domain.model import (
     Promise,
     ReviewPoint,
     Session,
-    Standing,
     Trigger,
 )
 from worker.domain.model import Event as CalendarEvent
+from worker.engine.contracts import OnBehalf
 from worker.errors import Forbidden, Refused, UnknownName, WrongKey
 from worker.logs import JsonLines
 from worker.providers.memory import MemoryCalendar
@@ -166,18 +166,18 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.calendar = calendar
     office.worker.services.use(calendars={"memory": calendar})
     office.tick()
-    acts, pair_id = office.worker.acts, f"{DANA}>{SAM}"
+    acts, contracts, pair_id = office.worker.acts, office.worker.contracts, f"{DANA}>{SAM}"
     held = hold(office, pair_id)
-    acts.record(held.id, planted(office.clock().date()))
+    contracts.record(held.id, planted(office.clock().date()))
     office.run(2 * HOUR)
     mine, let_go = sorted(
         (c for c in office.store.register.commitments(pair_id) if c.owner == "manager"), key=lambda c: c.due
     )
     acts.talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['trigger']} called")
     office.run(5 * DAY)
-    acts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
-    acts.close(let_go.id, Standing.LET_GO, f"Because of {WORDS['letting_go']}")
-    acts.tell_access(pair_id, Access.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}")
+    contracts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
+    contracts.let_go(let_go.id, f"Because of {WORDS['letting_go']}")
+    contracts.tell_access(pair_id, OnBehalf(Access.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}"))
     office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
@@ -201,9 +201,9 @@ def provoked(office: Office, held: Session, commitment: str) -> str:
     stranger.store.content._seal = type(stranger.store.content._seal)([KEY[::-1].replace("=", "") + "="])
     undated = Contract(manager=(Promise(text=f"Some {WORDS['mine']}", due=None),), question=WORDS["question"])
     attempts = (
-        (Refused, lambda: office.worker.acts.record(held.id, undated)),
-        (UnknownName, lambda: office.worker.acts.record("nothing", planted(office.clock().date()))),
-        (UnknownName, lambda: office.worker.acts.change("nothing", text=WORDS["changed"])),
+        (Refused, lambda: office.worker.contracts.record(held.id, undated)),
+        (UnknownName, lambda: office.worker.contracts.record("nothing", planted(office.clock().date()))),
+        (UnknownName, lambda: office.worker.contracts.change("nothing", text=WORDS["changed"])),
         (WrongKey, lambda: stranger.store.content.revisions(held.id)),
         (Refused, lambda: _twice(office, commitment)),
     )
@@ -217,7 +217,7 @@ def provoked(office: Office, held: Session, commitment: str) -> str:
 
 def _twice(office: Office, commitment: str) -> None:
     for _ in range(2):
-        office.worker.acts.close(commitment, Standing.DONE, WORDS["closing"])
+        office.worker.contracts.mark_done(commitment, WORDS["closing"])
 
 
 def queue(folder: Path) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from worker.clock import Clock, utcnow
 from worker.engine.actions import Acts
+from worker.engine.contracts import Contracts
 from worker.engine.identities import StoredIdentities
 from worker.engine.outbox import Outbox
 from worker.engine.people_import import Roster
 from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
+from worker.gate import SharedGate
 from worker.mail.compose import Drafts
 from worker.mail.render import Emails
 from worker.seal import Seal
@@ -36,6 +38,7 @@ class Worker:
     sweep: Sweep
     outbox: Outbox
     acts: Acts
+    contracts: Contracts
     roster: Roster
     holder: str
 
@@ -81,6 +84,7 @@ def build(
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = PeopleCache(store, clock)
+    gate = SharedGate(store, clock)
 
     def notify(cause: str, words: str) -> None:
         kind = f"notice:{cause.partition(':')[0]}"
@@ -92,7 +96,7 @@ def build(
         cache,
         cache.forget,
         lambda: store.people.pairs().values(),
-        clock,
+        gate,
         notify,
         identities=identities,
         copies=store.copies,
@@ -100,6 +104,7 @@ def build(
     emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     drafts = Drafts(settings)
     policy, operator = settings.policy, settings.operator
+    acts = Acts(store, clock, policy, holder)
     return Worker(
         settings=settings,
         clock=clock,
@@ -119,7 +124,8 @@ def build(
         outbox=Outbox(
             store, services.calendar_of, services.mailer, emails, drafts, clock, operator, identities, together
         ),
-        acts=Acts(store, clock, policy, holder),
+        acts=acts,
+        contracts=Contracts(store, clock, acts),
         roster=Roster(settings, store, services.calendar, clock),
         holder=holder,
     )

@@ -49,6 +49,18 @@ class Refused(LongarcError):
     """A guard stopped this before anything was written."""
 
 
+class NoContractSession(Refused):
+    """This session is not one that ends with a contract."""
+
+
+class NotHeldYet(Refused):
+    """This session has not taken place yet."""
+
+
+class Overtaken(Refused):
+    """Another revision of this contract was recorded meanwhile."""
+
+
 class RosterHeld(Refused):
     """The people file would end many pairs at once: a person has to say whether that is right (T-17).
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from examples.northlight import people
 from examples.northlight.caldav_hands import Entry
-from examples.northlight.contracts import Contracts
+from examples.northlight.contracts import ContractFiles
 from examples.northlight.script import About, Beat, threads
 from examples.northlight.stage import Stage
-from worker.domain.model import Commitment, Owner, Session, Span, Standing, State, Trigger
+from worker.domain.model import Commitment, Owner, Session, Span, State, Trigger
 from worker.simulation.world import Line
 
 CAREER, BLOCK = "Career conversation", "A promise to"
@@ -26,7 +26,7 @@ class Crew:
 
     def __init__(self, stage: Stage, work: Path) -> None:
         self._stage = stage
-        self._contracts = Contracts(work / "contracts")
+        self._contracts = ContractFiles(work / "contracts")
         self._threads: list[list[Beat]] = [list(thread) for thread in threads()]
         self._invited: list[tuple[datetime, str, str]] = []  # when it is accepted, session, event's key
         self._next: datetime | None = None
@@ -156,12 +156,14 @@ class Crew:
     def _record_contract(self, beat: Beat, session: Session, contract: str, ask: bool = False) -> Line:
         """Write the file, have it read, and record it; with `ask`, only hear what is asked of the promises in it."""
         day = _local(self._stage.clock(), beat.who).date()
-        written, questions = self._contracts.write(contract, day)
+        written = self._contracts.write(contract, day)
+        asked = self._stage.worker.contracts.check(session.id, written).questions
+        questions = [f"{one.what} {one.better}" for one in asked]
         if ask:
             return {"act": "write_contract", "asked": questions}
         if questions:
             raise LookupError(f"{contract} is questioned: {questions}")
-        self._stage.worker.acts.record(session.id, written)
+        self._stage.worker.contracts.record(session.id, written)
         return {}
 
     def _no_show(self, beat: Beat, session: Session) -> None:
@@ -184,18 +186,18 @@ class Crew:
 
     def _complete(self, beat: Beat, session: Session, text: str) -> Line:
         commitment = self._commitment(session, text)
-        self._stage.worker.acts.close(commitment.id, Standing.DONE, beat.why)
+        self._stage.worker.contracts.mark_done(commitment.id, beat.why)
         return _of(commitment)
 
     def _let_go(self, beat: Beat, session: Session, text: str) -> Line:
         commitment = self._commitment(session, text)
-        self._stage.worker.acts.close(commitment.id, Standing.LET_GO, beat.why)
+        self._stage.worker.contracts.let_go(commitment.id, beat.why)
         return _of(commitment)
 
     def _change(self, beat: Beat, session: Session, text: str, days: int) -> Line:
         commitment = self._commitment(session, text)
         due = commitment.due + timedelta(days=days)
-        self._stage.worker.acts.change(commitment.id, due=due, reason=beat.why)
+        self._stage.worker.contracts.change(commitment.id, due=due, reason=beat.why)
         return _of(commitment) | {"due": due.isoformat()}
 
     def _commitment(self, session: Session, text: str) -> Commitment:

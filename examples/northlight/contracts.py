@@ -6,11 +6,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from examples.northlight import TEMPLATES
-from worker.domain.contract import lint, markdown
+from worker.domain.contract import markdown
 from worker.domain.model import Contract
 
 
-class Contracts:
+class ContractFiles:
     """Fills the demo's contracts with dates and keeps them as files in `place`."""
 
     def __init__(self, place: Path) -> None:
@@ -19,8 +19,8 @@ class Contracts:
         # Markdown: what is filled in are dates.
         self._texts = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
 
-    def write(self, name: str, today: date) -> tuple[Contract, list[str]]:
-        """Write the file as on that day, read it back, and say what is asked of its promises (R-16)."""
+    def write(self, name: str, today: date) -> Contract:
+        """Write the file as on that day, and read it back."""
         text = self._texts.get_template(f"{name}.md").render(
             day=lambda days: _on_weekday(today + timedelta(days=days)).isoformat(),
             month=lambda months: _month(today, months),
@@ -28,8 +28,7 @@ class Contracts:
         self._place.mkdir(parents=True, exist_ok=True)
         file = self._place / f"{name}.md"
         file.write_text(text, encoding="utf-8")
-        read = markdown.parse(file.read_text(encoding="utf-8"), file.name)
-        return read, [f"{one.what} {one.better}" for one in lint.question(read, today)]
+        return markdown.parse(file.read_text(encoding="utf-8"), file.name)
 
 
 def _on_weekday(day: date) -> date:

@@ -25,7 +25,7 @@ from tests.support.terminal import (
     just_held,
 )
 from worker.clock import utcnow
-from worker.commands import arguments
+from worker.commands import arguments, contracts
 from worker.domain.model import State
 from worker.errors import LongarcError
 from worker.seal import Seal
@@ -152,6 +152,41 @@ def test_r18_a_commitment_stays_itself_whatever_it_becomes_and_why_is_kept_seale
         told = json.loads(Seal([KEY]).open(row.sealed))
         assert (told["text"], told["reason"]) == ("Ask Ana", SECRET)
     assert len(desk.rows()["commitment"]) == 2
+
+
+def test_what_has_not_taken_place_is_refused_with_the_command_that_helps(desk: Desk) -> None:
+    coming, before = desk.booked(), desk.rows()
+    said = desk.refused(*RECORD, coming.id, contract_file(desk), "--yes")
+    assert said == (
+        f"longarc: Session {coming.id} has not taken place yet. If it did, say so first: longarc held {coming.id}"
+    )
+    assert "has no contract. Record one: longarc contract record" in desk.refused(*SHOW, coming.id)
+    assert desk.rows()["contract"] == before["contract"]
+
+
+def test_problems_of_reading_and_of_dates_are_told_together_by_line(desk: Desk) -> None:
+    text = Path(contract_file(desk, days=36_000)).read_text().replace("## The open question", "## The open")
+    said = desk.refused(*RECORD, just_held(desk), desk.write("both.md", text), "--yes").splitlines()
+    lines = [int(one.split(":")[1]) for one in said if "both.md:" in one]
+    assert len(lines) > 3 and lines == sorted(lines)
+
+
+def test_a_revision_recorded_while_this_one_was_confirmed_is_no_loss(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-18: nothing is recorded over a revision that was not seen."""
+    session, file = just_held(desk), contract_file(desk)
+
+    def confirm(_: str) -> bool:
+        monkeypatch.setattr(contracts, "_confirmed", lambda _: True)
+        desk.told(*RECORD, session, file, "--yes")
+        return True
+
+    monkeypatch.setattr(contracts, "_confirmed", confirm)
+    other = desk.write("other.md", Path(file).read_text().replace("What next?", "And then?"))
+    said = desk.refused(*RECORD, session, other)
+    assert "Another revision of this contract was recorded meanwhile." in said
+    assert f"longarc contract show {session}" in said
 
 
 def test_a_template_says_what_is_still_to_be_written(desk: Desk) -> None:

@@ -189,7 +189,7 @@ def test_whoever_takes_another_name_is_the_same_person_in_the_same_pair(database
     office = Office(database_url)
     office.tick()
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.run(DAY)
     before, mails, events = office.session(), len(office.messages("introduction")), office.messages("event.cancel")
     new = who.replace("@", ".moreau@")

@@ -266,7 +266,7 @@ def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
     assert all(f"mail {name}" in texts(alerts) for name in ("introduction", "operator_alert"))
     assert "Hyacinth" not in texts(alerts)
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.tick()
     assert len(office.mails("contract_summary")) == 2
     office.close()
@@ -299,7 +299,7 @@ def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> Non
     office.mailer.fail = Fails(Unavailable, "send")
     office.run(30 * HOUR)
     assert [m.progress for m in office.messages("contract_reminder")] == [Progress.WAITING]
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.mailer.fail = None
     office.run(2 * HOUR)
     assert [m.progress for m in office.messages("contract_reminder")] == [Progress.DROPPED]
@@ -342,7 +342,7 @@ def recorded(office: Office) -> Session:
     held = office.hold()
     office.tick()
     office.mailer.sent.clear()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     return held
 
 
@@ -679,12 +679,12 @@ def test_changed_words_reach_their_block_though_the_calendar_failed_once(office:
     """T-8, R-19: its time is the same as before, so only its version tells whether it was written."""
     booked(office)
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.tick()
     promise = next(c for c in office.store.register.commitments(held.pair) if c.owner is Owner.MANAGER)
     before = office.calendar.find(DANA, promise.key)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
-    office.worker.acts.change(promise.id, text="Introduce Sam to the design group")
+    office.worker.contracts.change(promise.id, text="Introduce Sam to the design group")
     office.run(HOUR)
     after = office.calendar.find(DANA, promise.key)
     assert before and after and after.ref.etag != before.ref.etag
@@ -723,7 +723,7 @@ def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url
     office.tick()
     held = office.session(pair_id=f"{DANA}>{SAM}")
     office.run_to(held.span.end)
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     broken = tables.contract.c.session == held.id
     with office.store.database.write() as connection:
         sealed = connection.execute(select(tables.contract.c.sealed).where(broken)).scalar_one()

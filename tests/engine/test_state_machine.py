@@ -39,7 +39,6 @@ from worker.domain.model import (
     Session,
     Show,
     Span,
-    Standing,
     State,
     Trigger,
 )
@@ -249,10 +248,9 @@ class Company(RuleBasedStateMachine):
         if one:
 
             def act() -> None:
-                known = len(self.world.worker.store.content.revisions(one.id))
-                revision = self.world.worker.acts.record(one.id, contract(self.now, days=days))
-                if revision > known:  # else it says the same
-                    self.recorded[one.id, revision] = self.now
+                result = self.world.worker.contracts.record(one.id, contract(self.now, days=days))
+                if result.is_new:
+                    self.recorded[one.id, result.revision] = self.now
 
             self._says(act)
 
@@ -262,14 +260,14 @@ class Company(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(("done", "let go", "later", "other words")))
     def a_commitment_ends_or_changes(self, data: st.DataObject, how: str) -> None:
         one = self.chosen(data, [c for c in self._commitments() if c.open])
-        acts = self.world.worker.acts
+        contracts = self.world.worker.contracts
         if one is None:
             return
         doings: dict[str, Callable[[], object]] = {
-            "done": lambda: acts.close(one.id, Standing.DONE),
-            "let go": lambda: acts.close(one.id, Standing.LET_GO, "It is not needed."),
-            "later": lambda: acts.change(one.id, due=today("UTC", self.now) + timedelta(days=20)),
-            "other words": lambda: acts.change(one.id, text="Something else entirely"),
+            "done": lambda: contracts.mark_done(one.id),
+            "let go": lambda: contracts.let_go(one.id, "It is not needed."),
+            "later": lambda: contracts.change(one.id, due=today("UTC", self.now) + timedelta(days=20)),
+            "other words": lambda: contracts.change(one.id, text="Something else entirely"),
         }
         self._says(doings[how])
 

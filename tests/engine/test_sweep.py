@@ -42,7 +42,6 @@ from worker.domain.model import (
     Person,
     Show,
     Span,
-    Standing,
     State,
     Trigger,
 )
@@ -128,7 +127,7 @@ def test_a_commitment_takes_no_hour_that_a_session_has(office: Office) -> None:
     """T-8, T-2: the block of the manager and the sessions are given out of the same hours."""
     office.tick()
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock(), days=40))
+    office.worker.contracts.record(held.id, contract(office.clock(), days=40))
     office.run(DAY)
     (block,) = [c.block for c in office.store.register.commitments() if c.owner is Owner.MANAGER]
     assert block is not None and block.minutes == 30
@@ -439,11 +438,11 @@ def test_a_promise_kept_while_its_block_was_being_made_leaves_no_block() -> None
         made = create(calendar, draft)
         if draft.key.startswith("p"):
             office.calendar.create = create  # type: ignore[method-assign]
-            other.acts.close(draft.key.rpartition(".")[0], Standing.DONE)
+            other.contracts.mark_done(draft.key.rpartition(".")[0])
             other.sweep.run("other")
         return made
 
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.calendar.create = slowly  # type: ignore[method-assign]
     office.run(5 * MINUTE)
     assert not [event for event in office.events() if (event.key or "").startswith("p")]

@@ -367,7 +367,7 @@ def test_a_review_inside_a_1on1_follows_it(database_url: str) -> None:
     }
     office.tick()
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.run(DAY)
     review = min((s for s in office.store.register.sessions() if s.kind is Kind.REVIEW), key=lambda s: s.target)
     assert review.start in weekly and not office.calendar.find(DANA, review.key)

@@ -20,16 +20,16 @@ import pytest
 import vobject  # type: ignore[import-untyped]  # it has no types
 
 from examples.northlight import people as cast
-from examples.northlight.contracts import Contracts
+from examples.northlight.contracts import ContractFiles
 from examples.northlight.run import run
 from tests.support import ROOT
 from tests.support.audit.auditor import audit, report
 from tests.support.browser import find_chromium
+from worker.domain.contract.lint import question
 from worker.domain.model import Owner, Standing
 from worker.errors import LongarcError
-from worker.mail.kinds import list_samples
 from worker.mail.render import Emails
-from worker.mail.samples import KEPT
+from worker.mail.samples import KEPT, letters
 from worker.providers.base import CALENDARS, MAILERS
 from worker.seal import Seal
 from worker.settings import load, people_file
@@ -359,7 +359,7 @@ def test_no_word_sticks_out_of_a_mail_on_a_phone(browser: Any) -> None:
     emails = Emails(sender="longarc@x.example", domain="x.example")
     view = browser.new_page(viewport={"width": 375, "height": 700})
     wide: list[str] = []
-    for letter in {letter.name: letter for letter in list_samples()}.values():
+    for letter in {letter.name: letter for letter in letters()}.values():
         named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
         kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in KEPT)
         body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))
@@ -429,10 +429,10 @@ def test_a_provider_it_can_not_be_played_on_is_refused_before_anything_is_writte
 @pytest.mark.parametrize("today", [date(2026, 9, 21), date(2026, 12, 31), date(2027, 2, 26)])
 def test_only_the_draft_is_questioned(tmp_path: Path, today: date) -> None:
     """R-16: every other contract of the story passes as it stands, whatever the day."""
-    texts = Contracts(tmp_path)
+    files = ContractFiles(tmp_path)
     names = sorted(path.stem for path in (ROOT / "examples/northlight/templates/contracts").glob("*.md"))
     assert len(names) > 8
-    asked = {name: texts.write(name, today)[1] for name in names}
+    asked = {name: question(files.write(name, today), today) for name in names}
     assert [name for name, questions in asked.items() if questions] == ["emily-talk-draft"]
     assert len(asked["emily-talk-draft"]) == 2
 

@@ -229,7 +229,7 @@ def used(tmp_path: Path) -> Path:
     office.tick()
     session = office.session()
     office.run_to(session.span.end)
-    office.worker.acts.record(session.id, contract(office.clock()))
+    office.worker.contracts.record(session.id, contract(office.clock()))
     office.close()
     return config
 

@@ -96,7 +96,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path
     office = Office(known.database, persons, listed, at=datetime(2026, 10, 5, 6, tzinfo=UTC), known=known)
     office.run_to(datetime(2026, 11, 16, 6, tzinfo=UTC))
     for session in held(office.store)[:4]:
-        office.worker.acts.record(session.id, contract(office.clock()))
+        office.worker.contracts.record(session.id, contract(office.clock()))
     office.run_to(AFTER)
     office.close()
     return file

@@ -18,7 +18,7 @@ def lived(office: Office) -> Office:
     """Dana and Sam after a conversation, a contract and a decline."""
     office.tick()
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.run(DAY)
     office.decline(office.session())
     office.run(HOUR)

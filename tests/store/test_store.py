@@ -438,7 +438,7 @@ def sealed_office(url: str) -> tuple[Office, str]:
     office = Office(url)
     office.tick()
     held = office.hold()
-    office.worker.acts.record(held.id, contract(office.clock(), "Hyacinth"))
+    office.worker.contracts.record(held.id, contract(office.clock(), "Hyacinth"))
     office.worker.acts.talk(held.pair, Trigger.LEAVING, "Marigold")
     return office, held.id
 

@@ -26,6 +26,7 @@ from tests.support.companies import Office, contract, new_store, pair, pairs, pe
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Access, Kind, Session, State
+from worker.engine.contracts import OnBehalf
 from worker.engine.outages import DATABASE, Outages
 from worker.errors import LeaseLost
 from worker.logs import set_up_logging
@@ -166,8 +167,8 @@ class Life:
 
     def _agree(self, session: Session) -> None:
         manager = session.pair.partition(">")[0]
-        self.worker.acts.record(session.id, contract(self.clock()))
-        self.worker.acts.tell_access(session.pair, Access.RECORD_CONTRACT, manager, "They agreed on it today.")
+        on_behalf = OnBehalf(Access.RECORD_CONTRACT, manager, "They agreed on it today.")
+        self.worker.contracts.record(session.id, contract(self.clock()), on_behalf=on_behalf)
 
     def _ask(self, session: Session) -> None:
         self.worker.acts.defer(session.id)
@@ -199,7 +200,7 @@ class Life:
         """The contract is recorded, unless it is there."""
         session = self._session(State.HELD)
         if session is not None:
-            self.worker.acts.record(session.id, contract(self.clock()))
+            self.worker.contracts.record(session.id, contract(self.clock()))
 
     def _to_the_end(self) -> None:
         """Stand ten minutes after the end of the session that is booked."""
@@ -234,7 +235,7 @@ def warm_up() -> None:
     office.tick()
     held = office.hold()
     office.tick()
-    office.worker.acts.record(held.id, contract(office.clock()))
+    office.worker.contracts.record(held.id, contract(office.clock()))
     office.tick()
     office.close()
 

@@ -33,7 +33,7 @@ from tests.support.companies import (
     person,
 )
 from tests.support.companies import settings as known_settings
-from worker.domain.model import Kind, Session, Span, Standing
+from worker.domain.model import Kind, Session, Span
 from worker.links import Pass, Purpose
 from worker.providers.memory import MemoryCalendar
 from worker.settings.load import Settings
@@ -81,10 +81,10 @@ def live(file: Path) -> Lived:
     office.run_to(START + 4 * WEEK)
     for one in PAIRS.values():
         held = [s for s in office.store.register.sessions(one.id) if s.held_at]
-        office.worker.acts.record(held[-1].id, contract(office.clock(), SECRETS[one.report]))
+        office.worker.contracts.record(held[-1].id, contract(office.clock(), SECRETS[one.report]))
     office.run(DAY)
     kept = next(c for c in office.store.register.commitments(f"{DANA}>{SAM}") if c.owner == "manager")
-    office.worker.acts.close(kept.id, Standing.DONE)
+    office.worker.contracts.mark_done(kept.id)
     office.worker.acts.defer(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
     office.tick()
     office.run_to(_booked(office).span.end + HOUR)
@@ -210,3 +210,10 @@ def fill(client: FlaskClient, page: str, do: str = "preview", **fields: str) -> 
     opened = client.get(page)
     known = {name: hidden(opened, name) for name in ("token", "version", "after")}
     return client.post(page, data={**known, **FILLED, "do": do, **fields})
+
+
+def send_fields(client: FlaskClient, page: str) -> dict[str, str]:
+    """A filled contract that waits to be sent, and what its button sends."""
+    answer = fill(client, page)
+    preview = client.get(answer.headers["Location"])
+    return {name: hidden(preview, name) for name in ("token", "version")}

@@ -138,7 +138,7 @@ def street(folder: Path) -> Iterator[Street]:
             made = Street(worker, clock, servers, browser)
             made.tick()
             made.run_until(made.all_held, START + timedelta(days=60))
-            worker.acts.record(made.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))
+            worker.contracts.record(made.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))
             made.tick()
             yield made
             browser.close()

@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import pytest
 
 from tests.support.companies import DANA, KIM, SAM, texts
-from tests.support.web_company import FILLED, LEE, SECRETS, Room, fill, hidden, send, text
-from worker.domain.model import Contract, Promise, ReviewPoint, Standing, State
-from worker.errors import Refused
+from tests.support.web_company import FILLED, LEE, SECRETS, Room, fill, hidden, send, send_fields, text
+from worker.domain.model import Contract, Promise, ReviewPoint, State
+from worker.errors import Overtaken
 from worker.links import Purpose
 from worker.web.contract_form import Form
 
@@ -204,7 +204,7 @@ def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(
     session = room.agreed().id
     client, page = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}/write"
     fill(client, page, "keep", question="Typed by Dana")
-    room.office.worker.acts.close(room.commitment("report"), Standing.LET_GO)
+    room.office.worker.contracts.let_go(room.commitment("report"))
     sends = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
     assert sends.status_code == 409 and "One of you changed the contract" in text(sends)
     assert "Typed by Dana" in sends.get_data(as_text=True)
@@ -216,11 +216,11 @@ def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(
 
 def test_of_two_recorded_at_once_one_is_refused(room: Room) -> None:
     """The one that was written looking at an older revision."""
-    session, acts = room.agreed().id, room.office.worker.acts
+    session, contracts = room.agreed().id, room.office.worker.contracts
     agreed = room.office.store.content.revisions(session)[-1].contract
-    acts.record(session, replace(agreed, question="First"), after=1)
-    with pytest.raises(Refused, match="Another revision"):
-        acts.record(session, replace(agreed, question="Second"), after=1)
+    contracts.record(session, replace(agreed, question="First"), after=1)
+    with pytest.raises(Overtaken):
+        contracts.record(session, replace(agreed, question="Second"), after=1)
     assert room.office.store.content.revisions(session)[-1].contract.question == "First"
 
 
@@ -244,13 +244,13 @@ def test_a_commitment_is_let_go_in_the_contract_and_on_the_list_or_in_neither(ro
     with room.office.store.database.write() as connection:
         connection.exec_driver_sql("CREATE TRIGGER full BEFORE INSERT ON contract BEGIN SELECT RAISE(ABORT, ''); END")
     with pytest.raises(sqlite3.IntegrityError):
-        room.office.worker.acts.close(one, Standing.LET_GO)
+        room.office.worker.contracts.let_go(one)
     assert room.everything() == before
 
 
 def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(room: Room) -> None:
     session, one, long = room.agreed().id, room.commitment("report"), "Ask " + "and ask " * 240
-    room.office.worker.acts.change(one, text=long.strip())
+    room.office.worker.contracts.change(one, text=long.strip())
     client, where = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}"
     for text_, kept in ((long, long.strip()), (long * 2, long.strip())):
         send(client, where, f"{where}/commitment/{one}/change", text=text_, due="2026-12-24")
@@ -299,6 +299,18 @@ def test_before_it_took_place_there_is_nothing_to_write(room: Room) -> None:
     client = room.visitor(DANA, Purpose.CONTRACT, session)
     assert "When you have met" in text(client.get(f"/contract/{session}"))
     assert client.get(f"/contract/{session}/write").headers["Location"] == f"/contract/{session}"
+
+
+def test_what_is_sent_after_we_did_not_meet_is_refused_in_the_readers_words(room: Room) -> None:
+    """In another window: the draft stays for when they have met."""
+    client, page = room.writer()
+    session, fields = room.held().id, send_fields(client, page)
+    room.office.worker.acts.not_held(session)
+    answer = client.post(f"/contract/{session}/send", data=fields)
+    assert answer.status_code == 409
+    assert "You have not met yet, so there is nothing to record. Your draft is kept." in text(answer)
+    assert room.office.store.content.revisions(session) == []
+    assert room.office.store.content.sketch(session) is not None
 
 
 def test_a_draft_can_be_thrown_away(room: Room) -> None:

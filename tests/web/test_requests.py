@@ -5,15 +5,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.support.companies import DANA, OPERATOR, SAM
-from tests.support.web_company import FILLED, Lived, Room, fill, hidden, text
+from tests.support.web_company import FILLED, Lived, Room, hidden, send_fields, text
 from tests.web.test_security import Who, cookie_of, pages_of
 from worker import web
 from worker.domain.model import Contract
+from worker.engine.contracts import RecordResult
 from worker.links import Purpose
 from worker.web.contract_form import Form, day_of, instant_of, number_of
 from worker.web.sessions import COOKIE
@@ -166,13 +168,6 @@ def test_a_line_that_is_no_number_is_not_removed() -> None:
 # --- two presses ---
 
 
-def send_fields(client: FlaskClient, page: str) -> dict[str, str]:
-    """A filled contract that waits to be sent, and what its button sends."""
-    answer = fill(client, page)
-    preview = client.get(answer.headers["Location"])
-    return {name: hidden(preview, name) for name in ("token", "version")}
-
-
 def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """R-15: both have read the draft before either records it; one contract, one mail to each, and no refusal."""
     client, page = room.writer()
@@ -182,13 +177,13 @@ def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(room: Room, mo
     draft = room.office.store.content.sketch(session)
     assert draft is not None
     fields = {"token": room.app.extensions["longarc"].links.mark(cookie, "form"), "version": str(draft.version)}
-    together, record = Barrier(2), room.office.worker.acts.record
+    together, record = Barrier(2), room.office.worker.contracts.record
 
-    def wait_and_record(session: str, contract: Contract, after: int | None = None) -> int:
+    def wait_and_record(session: str, contract: Contract, **how: Any) -> RecordResult:
         together.wait(10)
-        return record(session, contract, after)
+        return record(session, contract, **how)
 
-    monkeypatch.setattr(room.office.worker.acts, "record", wait_and_record)
+    monkeypatch.setattr(room.office.worker.contracts, "record", wait_and_record)
     answers: list[str] = []
 
     def press() -> None:

@@ -6,7 +6,8 @@ history, and has both people told by mail.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,14 @@ from worker.commands.base import Failed, Group
 from worker.commands.context import local, opened
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
 from worker.domain.contract.languages import FORMS
-from worker.errors import UnknownName
+from worker.errors import NotHeldYet, Overtaken, Problem, Problems, Refused, UnknownName
 
 if TYPE_CHECKING:
     from worker.app import Worker
-    from worker.domain.model import Address, Commitment, Contract, Person, Promise, Session
+    from worker.domain.contract.check import ContractCheck, ContractFault
+    from worker.domain.contract.lint import Question
+    from worker.domain.model import Access, Commitment, Person, Promise, Session
+    from worker.engine.contracts import OnBehalf
     from worker.store.store import Store
 
 
@@ -43,19 +47,41 @@ _behalf = click.option("--on-behalf-of", "person", metavar="PERSON", help=_BEHAL
 _reason = click.option("--reason", type=Said(), metavar="TEXT", default="", help=_REASON_HELP)
 
 
-def _asked_by(store: "Store", pair_id: str, person: str | None, reason: str) -> "tuple[Address, str]":
-    """For which of the two a command opens or changes what they wrote down, and why. Raises UsageError when either is
+#: What a command does with what two people wrote down, by its name.
+_DOES = {
+    "contract show": "This shows what two people agreed on.",
+    "contract record": "This records a contract for two people.",
+    "commitment list": "This shows what two people promised.",
+    "commitment done": "This says for two people that a commitment was kept.",
+    "commitment change": "This changes what one of two people promised.",
+    "commitment let-go": "This lets go of what one of two people promised.",
+}
+
+
+#: What a line of a file says that can't be recorded, and what to write instead, by the kind of fault.
+_FAULTS = {
+    "undated": ("This commitment has no date.", "End the line with the day, as in `by 2027-02-15`."),
+    "far": ("This date is too long ago or too far ahead.", "Write one {days}."),
+    "long": ("This is too long.", "Shorten it."),
+    "many": ("A part has too many lines.", "Keep what was agreed."),
+}
+
+
+def _on_behalf(store: "Store", pair_id: str, access: "Access", person: str | None, reason: str) -> "OnBehalf":
+    """For which of the two a command shows or changes what they wrote down, and why. Raises UsageError when either is
     not said, UnknownName when it is neither of them."""
+    from worker.engine.contracts import OnBehalf
+
     if not person or not reason.strip():
         raise click.UsageError(
-            "This opens or changes what two people wrote down. Say for which of them, and why: "
+            f"{_DOES[access]} Say for which of them, and why: "
             '--on-behalf-of PERSON --reason "...". Both are told by mail.'
         )
     people = pair_id.split(">")
     address = primary_address(store, person)
     if address not in people:
         raise UnknownName(f"{address} is neither of the two. Give {people[0]} or {people[1]} to --on-behalf-of.")
-    return address, reason.strip()
+    return OnBehalf(access, address, reason.strip())
 
 
 @click.group("contract", cls=Group, short_help="Write down what the two agreed on: template, record, show.")
@@ -96,42 +122,60 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
     Everything wrong with the file is told at once. Each commitment that is vague, or promises what others decide, is
     asked about. Nothing is recorded before you say so. The summary then leaves for both.
     """
-    from worker.domain.contract.lint import days_for, days_of
-    from worker.domain.contract.markdown import parse
+    from worker.domain.contract.markdown import read
     from worker.domain.model import Access
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
-        who, why = _asked_by(worker.store, found.pair, person, reason)
-        leader = manager_of(worker.store, found.pair)
-        today = local(utcnow(), leader.zone).date()
-        before = worker.store.content.revisions(session)
-        days = days_for(today, days_of(before[-1].contract) if before else ())
-        agreed = parse(text_of(file), shown_name(file), days)
-        _ask(agreed, shown_name(file), today, leader.locale)
+        on_behalf = _on_behalf(worker.store, found.pair, Access.RECORD_CONTRACT, person, reason)
+        agreed, problems = read(text_of(file), shown_name(file))
+        checked = worker.contracts.check(session, agreed)
+        _refuse_problems(problems, checked, shown_name(file))
+        _ask(checked.questions, shown_name(file))
         if not (yes or _confirmed(file)):
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
-        number = worker.acts.record(session, agreed)
-        if number > len(before):
-            worker.acts.tell_access(found.pair, Access.RECORD_CONTRACT, who, why)
-        again = session_named(worker.store, session)
-    if number == len(before):
+        with _worded(session):
+            result = worker.contracts.record(session, agreed, after=checked.after, on_behalf=on_behalf)
+        again, leader = session_named(worker.store, session), manager_of(worker.store, found.pair)
+    if not result.is_new:
         line("This contract is recorded already, just so. Nothing was changed, and nobody gets a mail.")
         return
-    revision = "" if number == 1 else f" as revision {number}"
+    revision = "" if result.revision == 1 else f" as revision {result.revision}"
     line(f"Recorded{revision}: {count(len(agreed.manager) + len(agreed.report), 'commitment')}.", "green")
     line(f"The summary leaves for both within five minutes, while `longarc run` is running. {_in_time(again, leader)}")
 
 
-def _ask(agreed: "Contract", file: str, today: date, locale: str) -> None:
-    """R-16: what each promise leaves open, by its line, with a better wording of the kind."""
-    from worker.domain.contract.lint import question
+def _refuse_problems(problems: Sequence[Problem], checked: "ContractCheck", file: str) -> None:
+    """Raises Problems with all that can't be read and all that can't be recorded, in the order of the lines."""
+    from worker.domain.contract.markdown import line_of
 
-    asked = question(agreed, today, locale)
-    if not asked:
+    every = [*problems, *(_problem(one, checked, file) for one in checked.faults)]
+    if every:
+        raise Problems(sorted(every, key=line_of))
+
+
+def _problem(fault: "ContractFault", checked: "ContractCheck", file: str) -> Problem:
+    what, remedy = _FAULTS[fault.kind.value]
+    return Problem(f"{file}:{fault.line}", what, remedy.format(days=checked.days))
+
+
+@contextmanager
+def _worded(session: str) -> Iterator[None]:
+    """What keeps a contract from being recorded, with the command that helps."""
+    try:
+        yield
+    except NotHeldYet as error:
+        raise NotHeldYet(f"{error} If it did, say so first: longarc held {session}") from None
+    except Overtaken as error:
+        raise Overtaken(f"{error} Look at it first: longarc contract show {session}") from None
+
+
+def _ask(questions: "Sequence[Question]", file: str) -> None:
+    """R-16: what each promise leaves open, by its line, with a better wording of the kind."""
+    if not questions:
         return
-    line(f"{count(len(asked), 'question')} before it is sent:", "bold")
-    for one in asked:
+    line(f"{count(len(questions), 'question')} before it is sent:", "bold")
+    for one in questions:
         whose = "your own commitment" if one.owner == "manager" else "their commitment"
         line(f"  {file}:{one.line}, {whose}: {one.what}", "yellow")
         line(f"      {one.better}")
@@ -181,7 +225,7 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
 
     with opened(seals=True) as worker:
         found = session_named(worker.store, session)
-        who, why = _asked_by(worker.store, found.pair, person, reason)
+        on_behalf = _on_behalf(worker.store, found.pair, Access.SHOW_CONTRACT, person, reason)
         recorded = worker.store.content.revisions(session)
         if not recorded:
             raise UnknownName(f"Session {session} has no contract. Record one: longarc contract record {session} FILE")
@@ -192,7 +236,7 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
         manager, report = _names(worker, found)
         leader = manager_of(worker.store, found.pair)
         there = local(chosen.recorded_at, leader.zone).date()
-        worker.acts.tell_access(found.pair, Access.SHOW_CONTRACT, who, why)
+        worker.contracts.tell_access(found.pair, on_behalf)
     head = title(manager, report, there, number, leader.locale)
     click.echo(write(chosen.contract, head, leader.locale), nl=False)
 
@@ -220,10 +264,11 @@ def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person
         raise click.UsageError("--words opens what two people said: name them with --pair.")
     with opened(seals=words) as worker:
         pair_id = pair_named(worker.store, pair).id if pair else ""
-        who, why = _asked_by(worker.store, pair_id, person, reason) if words else ("", "")
+        access = Access.LIST_COMMITMENTS
+        on_behalf = _on_behalf(worker.store, pair_id, access, person, reason) if words else None
         found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
-        if words:
-            worker.acts.tell_access(pair_id, Access.LIST_COMMITMENTS, who, why)
+        if on_behalf:
+            worker.contracts.tell_access(pair_id, on_behalf)
         told = worker.store.content.promises([c.id for c in found]) if words else {}
     if as_json:
         emit([_commitment_json(one, told.get(one.id)) for one in found])
@@ -272,13 +317,12 @@ _id = click.argument("commitment_id", metavar="ID")
 @_reason
 def done(commitment_id: str, person: str | None, reason: str) -> None:
     """Say that a commitment was kept; its time on the calendar goes."""
-    from worker.domain.model import Access, Standing
+    from worker.domain.model import Access
 
     with opened(seals=True) as worker:
-        pair_id = worker.acts.pair_of_commitment(commitment_id)
-        who, why = _asked_by(worker.store, pair_id, person, reason)
-        worker.acts.close(commitment_id, Standing.DONE)
-        worker.acts.tell_access(pair_id, Access.MARK_DONE, who, why)
+        pair_id = worker.contracts.pair_of_commitment(commitment_id)
+        on_behalf = _on_behalf(worker.store, pair_id, Access.MARK_DONE, person, reason)
+        worker.contracts.mark_done(commitment_id, on_behalf=on_behalf)
     line(f"{commitment_id} is done.", "green")
 
 
@@ -290,6 +334,7 @@ def done(commitment_id: str, person: str | None, reason: str) -> None:
 @_reason
 def change(commitment_id: str, text: str | None, due: date | None, person: str | None, reason: str) -> None:
     """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
+    from worker.domain.contract.check import UnfitContract
     from worker.domain.model import Access
 
     if text is None and due is None:
@@ -297,12 +342,15 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
     if text == "":
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with opened(seals=True) as worker:
-        pair_id = worker.acts.pair_of_commitment(commitment_id)
-        who, why = _asked_by(worker.store, pair_id, person, reason)
-        changed = worker.acts.change(commitment_id, text=text or "", due=due, reason=why)
-        if changed:
-            worker.acts.tell_access(pair_id, Access.CHANGE_COMMITMENT, who, why)
-    if changed:
+        pair_id = worker.contracts.pair_of_commitment(commitment_id)
+        on_behalf = _on_behalf(worker.store, pair_id, Access.CHANGE_COMMITMENT, person, reason)
+        try:
+            is_new = worker.contracts.change(
+                commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
+            )
+        except UnfitContract as error:
+            raise Refused(f"{due} is too long ago or too far ahead. Give one {error.days}.") from None
+    if is_new:
         line(f"{commitment_id} is changed; both get the new revision by mail.")
     else:
         line(f"{commitment_id} is promised just so already. Nothing was changed, and nobody gets a mail.")
@@ -314,11 +362,10 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
 @_reason
 def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     """Let a commitment go: what mattered then may not matter now."""
-    from worker.domain.model import Access, Standing
+    from worker.domain.model import Access
 
     with opened(seals=True) as worker:
-        pair_id = worker.acts.pair_of_commitment(commitment_id)
-        who, why = _asked_by(worker.store, pair_id, person, reason)
-        worker.acts.close(commitment_id, Standing.LET_GO, why)
-        worker.acts.tell_access(pair_id, Access.LET_GO, who, why)
+        pair_id = worker.contracts.pair_of_commitment(commitment_id)
+        on_behalf = _on_behalf(worker.store, pair_id, Access.LET_GO, person, reason)
+        worker.contracts.let_go(commitment_id, on_behalf.reason, on_behalf)
     line(f"{commitment_id} is let go; both get the new revision by mail.")

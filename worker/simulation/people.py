@@ -21,7 +21,6 @@ from worker.domain.model import (
     Session,
     Show,
     Span,
-    Standing,
     State,
     Trigger,
 )
@@ -268,7 +267,7 @@ class Crowd:
             return ()
         dice = self._dice(session, found.held_at, "contract")
         name = self._world.persons[pair.partition(">")[2]].name
-        self._world.worker.acts.record(session, self._contract(now.date(), name, dice))
+        self._world.worker.contracts.record(session, self._contract(now.date(), name, dice))
         for commitment in self._world.worker.store.register.commitments_of(session):
             if dice.random() < self._manner.complete:
                 due = datetime.combine(commitment.due, datetime.min.time(), UTC)
@@ -293,7 +292,7 @@ class Crowd:
         found = self._world.worker.store.register.commitment(commitment)
         if found is None or not found.open:
             return ()
-        self._world.worker.acts.close(commitment, Standing.DONE)
+        self._world.worker.contracts.mark_done(commitment)
         line: Line = {"at": _stamp(now), "what": "human", "act": "complete", "pair": pair, "session": commitment}
         return (line | {"due": found.due.isoformat()},)
 

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select
 
 from worker.domain.model import (
-    REMEMBERED,
     Address,
     Commitment,
     Deferral,
@@ -91,7 +90,7 @@ _MESSAGES = Prepared(
         or_(
             message.c.subject != message.c.pair,
             message.c.snapshot_at >= at("since"),
-            among(message.c.name, [name.value for name in REMEMBERED]),
+            among(message.c.name, ["introduction", "pair_ended"]),
         ),
     )
     .order_by(message.c.id)

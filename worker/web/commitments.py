@@ -6,8 +6,8 @@ from datetime import date
 
 from flask import Response, abort, request, url_for
 
-from worker.domain.contract.lint import days_for
-from worker.domain.model import Owner, Standing
+from worker.domain.contract.check import UnfitContract
+from worker.domain.model import Owner
 from worker.i18n.language import line
 from worker.mail.context import Kept
 from worker.mail.view import Line, Reading
@@ -38,24 +38,27 @@ def shown(reading: Reading, kept: Iterable[Kept], owner: Owner) -> list[Shown]:
 
 def ended(commitment_id: str, deed: str, endpoint: str, **values: str) -> Response:
     """Do what the form about a commitment says, and go back to where it stood."""
-    acts, reason = site().worker.acts, line(request.form.get("reason", ""))[:LONGEST_SENT]
-    said: dict[str, str] = {"said": {"change": "changed"}.get(deed, deed)}
+    contracts, reason = site().worker.contracts, line(request.form.get("reason", ""))[:LONGEST_SENT]
+    said = {"said": deed}
     if deed == "done":
-        acts.close(commitment_id, Standing.DONE)
+        contracts.mark_done(commitment_id)
     elif deed == "let-go":
-        acts.close(commitment_id, Standing.LET_GO, reason)
+        contracts.let_go(commitment_id, reason)
     elif deed == "change":
-        text, due = line(request.form.get("text", "")), day_of(request.form.get("due", ""))
-        if 0 < len(text) <= LONGEST and due and _near(commitment_id, due):
-            said = said if acts.change(commitment_id, text=text, due=due, reason=reason) else {"said": "same"}
-        else:
-            said = {"wrong": commitment_id, "_anchor": commitment_id}
+        said = _changed(commitment_id, reason)
     else:
         abort(404)
     return go(url_for(endpoint, **values, **said))  # type: ignore[arg-type]
 
 
-def _near(commitment_id: str, due: date) -> bool:
-    """Whether a promise may get that day: it is not too far away, or it is the one it has."""
-    one = site().store.register.commitment(commitment_id)
-    return due in days_for(site().now().date(), [one.due] if one else ())
+def _changed(commitment_id: str, reason: str) -> dict[str, str]:
+    """Give a commitment the words and the day of the form; returns what the page says of it then."""
+    text, due = line(request.form.get("text", "")), day_of(request.form.get("due", ""))
+    wrong = {"wrong": commitment_id, "_anchor": commitment_id}
+    if due is None or not 0 < len(text) <= LONGEST:
+        return wrong
+    try:
+        is_new = site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason)
+    except UnfitContract:
+        return wrong
+    return {"said": "changed" if is_new else "same"}

@@ -12,13 +12,11 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
-from worker.domain.contract.lint import days_for, days_of, question
-from worker.domain.contract.revisions import compare
-from worker.domain.model import Contract, MailName, Message, Owner, PairState, Session, State, What
+from worker.domain.contract.check import ContractCheck, UnfitContract, check_contract
+from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
 from worker.domain.planning.notices import deadline
 from worker.domain.reason_texts import N_
-from worker.domain.time.worktime import today
-from worker.errors import Refused
+from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
 from worker.i18n.reasons import asked
 from worker.mail.compose import Material
 from worker.mail.view import Reading
@@ -32,6 +30,11 @@ from worker.web.site import go, site
 
 CHANGED_ELSEWHERE = N_("This draft was changed in another window since.")
 OVERTAKEN = N_("One of you changed the contract while you were writing. Look at what is different, then send it.")
+#: What a manager reads when a contract is not recorded for that session.
+REFUSALS: Mapping[type[Refused], str] = {
+    NotHeldYet: N_("You have not met yet, so there is nothing to record. Your draft is kept."),
+    NoContractSession: N_("No contract belongs to this conversation."),
+}
 #: A word of our own lists, as questions name it.
 _QUOTED = re.compile(r"`([^`]+)`")
 #: How many empty lines a new form offers in each list.
@@ -165,21 +168,21 @@ def _beside(matter: Matter) -> dict[str, Any]:
 
 def _contract(matter: Matter, form: Form) -> tuple[Contract, list[Wrong]]:
     """What the form makes, and all that is wrong with it today."""
-    known = days_of(matter.revisions[-1].contract) if matter.revisions else ()
-    return form.contract(days_for(today(matter.state.manager.zone, site().now()), known))
+    contract, wrong = form.contract()
+    return contract, form.with_faults(wrong, _check(matter, contract).faults)
+
+
+def _check(matter: Matter, contract: Contract) -> ContractCheck:
+    revisions = [one.contract for one in matter.revisions]
+    return check_contract(contract, matter.state.manager, site().now(), revisions, contract_form.LIMITS)
 
 
 def _asked(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
     """R-16: what is asked of each promise, by the line of the form it stands in. An empty date is no question yet."""
+    words = site().words(visit().person.locale)
     contract, _ = form.contract()
-    dated = replace(
-        contract,
-        report=tuple(one for one in contract.report if one.due),
-        manager=tuple(one for one in contract.manager if one.due),
-    )
-    words, manager = site().words(visit().person.locale), matter.state.manager
     found: dict[str, list[dict[str, str]]] = {}
-    for one in question(dated, today(manager.zone, site().now()), manager.locale):
+    for one in _check(matter, contract).questions:
         what, better = asked(one, words)
         told = {"what": _QUOTED.sub("“\\1”", what), "better": better}
         found.setdefault(contract_form.place_of(one.line), []).append(told)
@@ -296,7 +299,7 @@ def _mail(matter: Matter, contract: Contract, reader: Owner) -> EmailMessage:
         subject=matter.session.id,
         due_at=now,
         snapshot_at=now,
-        name=MailName.CONTRACT_SUMMARY.value,
+        name="contract_summary",
         to=to,
         number=number,
     )
@@ -322,30 +325,27 @@ def send(session: str) -> Response:
     if request.form.get("version") != str(sketch.version):
         raise Refused(here.words(visit().person.locale).gettext(CHANGED_ELSEWHERE))
     form = Form.kept(sketch.fields)
-    if form.after != len(matter.revisions):
-        return _overtaken(matter, form, sketch.version)
-    contract, wrong = _contract(matter, form)
+    contract, wrong = form.contract()
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
     try:
-        number = here.worker.acts.record(session, contract, after=form.after)
-    except Refused:
-        if not _is_recorded(session, contract):
-            raise
-        number = form.after + 1  # by the other of two presses
-    return go(url_for(".show", session=session, said="sent" if number > form.after else "same"))
+        result = here.worker.contracts.record(
+            session, contract, after=form.after, limits=contract_form.LIMITS, drop_draft=True
+        )
+    except Overtaken:
+        return _overtaken(session, form, sketch.version)
+    except UnfitContract as error:
+        return _form(matter, form, sketch.version, wrong=form.with_faults([], error.faults))
+    except (NoContractSession, NotHeldYet) as error:
+        raise Refused(here.words(visit().person.locale).gettext(REFUSALS[type(error)])) from error
+    # Of two presses at once the second finds what the first recorded.
+    return go(url_for(".show", session=session, said="sent" if result.revision > form.after else "same"))
 
 
-def _is_recorded(session_id: str, contract: Contract) -> bool:
-    """Whether the newest revision says just this."""
-    revisions = site().store.content.revisions(session_id)
-    return bool(revisions) and not compare(revisions[-1].contract, contract)
-
-
-def _overtaken(matter: Matter, form: Form, version: int) -> Response:
+def _overtaken(session: str, form: Form, version: int) -> Response:
     """A newer revision came while this was written (the report changed a commitment, say): nothing typed is lost, and
     the next preview shows the difference to that one."""
-    here = site()
+    matter, here = _matter(session), site()
     form.after = len(matter.revisions)
     version = here.store.content.keep_sketch(matter.session.id, form.keep(), here.now(), over=version)
     told = here.words(visit().person.locale).gettext(OVERTAKEN)

@@ -5,12 +5,13 @@ Fields are kept as they were typed, so that a draft survives half a date. A fiel
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from worker.domain.contract.lint import Days
+from worker.domain.contract.check import ContractFault, FaultKind, TextLimits
+from worker.domain.contract.languages import Part
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.domain.reason_texts import N_
 from worker.i18n.language import line
@@ -25,9 +26,18 @@ LISTS: Mapping[str, tuple[str, ...]] = {
 #: What can be kept: lines in a list, and characters in a field.
 MOST_LINES, LONGEST = 100, 2000
 #: What can be sent.
-MOST_SENT, LONGEST_SENT = 30, 600
+LONGEST_SENT = 600
+LIMITS = TextLimits(entries=30, characters=LONGEST_SENT)
 
-FAR = N_("That is too long ago or too far ahead. Look at the year again.")
+#: What to do about a fault in one of the fields.
+REMEDIES: Mapping[FaultKind, str] = {
+    FaultKind.UNDATED: N_("Say by which day."),
+    FaultKind.FAR: N_("That is too long ago or too far ahead. Look at the year again."),
+    FaultKind.LONG: N_("This is long for a contract. Shorten it."),
+    FaultKind.MANY: N_("These are many lines for a contract. Keep what matters most."),
+}
+#: The lists whose entries know their line, in the order in which `place_of` counts.
+_PLACES = ("report", "manager", "reviews")
 
 _NAME = re.compile(rf"({'|'.join(LISTS)})-([0-9]{{1,3}})-([a-z]+)")
 _DIGITS = re.compile(r"[0-9]+")
@@ -101,66 +111,75 @@ class Form:
         """Whether anything was written."""
         return bool(self.question) or any(any(one.values()) for lines in self.lists.values() for one in lines)
 
-    def contract(self, days: Days | None = None) -> tuple[Contract, list[Wrong]]:
-        """The contract, and everything that has to be mended before it is one that names none but these days. Its
-        promises know by their `line` in which line of the form they stand: `place_of` tells."""
+    def contract(self) -> tuple[Contract, list[Wrong]]:
+        """The contract, and every field that can't be read. Entries know by their `line` where in the form they stand:
+        `place_of` says it."""
         wrong: list[Wrong] = []
         made = Contract(
-            report=tuple(self._promises("report", wrong, days)),
-            manager=tuple(self._promises("manager", wrong, days)),
-            reviews=tuple(self._reviews(wrong, days)),
+            report=tuple(self._promises("report", wrong)),
+            manager=tuple(self._promises("manager", wrong)),
+            reviews=tuple(self._reviews(wrong)),
             question=self.question,
-            progress=tuple(one["text"] for _, one in self._lines("progress", wrong)),
+            progress=tuple(one["text"] for _, one in self._lines("progress")),
         )
-        if max(len(lines) for lines in self.lists.values()) > MOST_SENT:
-            wrong.append(Wrong("", N_("These are many lines for a contract. Keep what matters most.")))
         if not (wrong or made.report or made.manager or made.reviews or made.question):
             wrong.append(Wrong("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
         return made, wrong
 
-    def _lines(self, name: str, wrong: list[Wrong]) -> Iterator[tuple[int, Line]]:
-        """The lines that say something; too long a text is wrong."""
-        for number, one in enumerate(self.lists[name]):
-            if any(one.values()):
-                long = [part for part, text in one.items() if len(text) > LONGEST_SENT]
-                too_long = N_("This is long for a contract. Shorten it.")
-                wrong += [Wrong(f"{name}-{number}-{part}", too_long) for part in long]
-                yield number, one
+    def with_faults(self, wrong: Iterable[Wrong], faults: Iterable[ContractFault]) -> list[Wrong]:
+        """What is wrong with its fields, each once and in their order: `wrong` and the faults of its contract."""
+        fields = {field: Wrong(field, REMEDIES[one.kind]) for one in faults for field in [self._field(one)]}
+        return sorted({**fields, **{one.name: one for one in wrong}}.values(), key=_position)
 
-    def _promises(self, name: str, wrong: list[Wrong], days: Days | None) -> Iterator[Promise]:
-        for number, one in self._lines(name, wrong):
+    def _field(self, fault: ContractFault) -> str:
+        if not fault.field:
+            return ""
+        if fault.part is Part.PROGRESS:
+            filled = [number for number, _ in self._lines("progress")]
+            return f"progress-{filled[fault.number]}-{fault.field}"
+        return f"{place_of(fault.line)}-{fault.field}"
+
+    def _lines(self, name: str) -> Iterator[tuple[int, Line]]:
+        """The lines that say something."""
+        return ((number, one) for number, one in enumerate(self.lists[name]) if any(one.values()))
+
+    def _promises(self, name: str, wrong: list[Wrong]) -> Iterator[Promise]:
+        for number, one in self._lines(name):
             due = day_of(one["due"])
             if not one["text"]:
                 wrong.append(Wrong(f"{name}-{number}-text", N_("Write what will be done, or remove this line.")))
-            if due is None:
-                what = N_("There is no such day. Write it as 2027-02-15.") if one["due"] else N_("Say by which day.")
-                wrong.append(Wrong(f"{name}-{number}-due", what))
-            elif days and due not in days:
-                wrong.append(Wrong(f"{name}-{number}-due", FAR))
+            if due is None and one["due"]:
+                wrong.append(Wrong(f"{name}-{number}-due", N_("There is no such day. Write it as 2027-02-15.")))
+            elif due is None:
+                wrong.append(Wrong(f"{name}-{number}-due", REMEDIES[FaultKind.UNDATED]))
             if one["text"]:
                 support, success = one["support"], one["success"]
                 yield Promise(text=one["text"], due=due, support=support, success=success, line=_line(name, number))
 
-    def _reviews(self, wrong: list[Wrong], days: Days | None) -> Iterator[ReviewPoint]:
-        for number, one in self._lines("reviews", wrong):
+    def _reviews(self, wrong: list[Wrong]) -> Iterator[ReviewPoint]:
+        for number, one in self._lines("reviews"):
             month = _month(one["month"])
             if not one["text"]:
                 wrong.append(Wrong(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
             if month is None:
                 wrong.append(Wrong(f"reviews-{number}-month", N_("Say in which month, as 2027-02.")))
-            elif days and month not in days:
-                wrong.append(Wrong(f"reviews-{number}-month", FAR))
             if month and one["text"]:
-                yield ReviewPoint(month=month, text=one["text"])
+                yield ReviewPoint(month=month, text=one["text"], line=_line("reviews", number))
+
+
+def _position(wrong: Wrong) -> tuple[int, int]:
+    """Where in the form it stands; what concerns the whole form comes last."""
+    found = _NAME.fullmatch(wrong.name)
+    return (list(LISTS).index(found[1]), int(found[2])) if found else (len(LISTS), 0)
 
 
 def place_of(number: int) -> str:
-    """The line of the form that a promise's `line` names: `manager-0`."""
-    return f"{('report', 'manager')[number // 1000]}-{number % 1000}"
+    """The line of the form that an entry's `line` names: `manager-0`."""
+    return f"{_PLACES[number // 1000]}-{number % 1000}"
 
 
 def _line(name: str, number: int) -> int:
-    return ("report", "manager").index(name) * 1000 + number
+    return _PLACES.index(name) * 1000 + number
 
 
 def _whole(name: str, one: Mapping[str, str]) -> Line:

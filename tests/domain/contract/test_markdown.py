@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.domain.contract.languages import FORMS
-from worker.domain.contract.lint import days_for, days_of
 from worker.domain.contract.markdown import Part, parse, template, write
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.errors import Problems
@@ -223,25 +222,6 @@ def test_each_problem_says_where_and_what_to_write(old: str, new: str, where: in
     found = [line for line in problems(FULL.replace(old, new, 1)) if says in line]
     assert found
     assert found[0].startswith(f"c.md:{where}: ")
-
-
-@pytest.mark.parametrize("year", ["0001", "1969", "2025", "2032", "9999"])
-def test_a_day_too_far_away_is_told_by_its_line(year: str) -> None:
-    far = FULL.replace("2027-03-01", f"{year}-03-01").replace("2027-01-29", f"{year}-01-29")
-    with pytest.raises(Problems) as raised:
-        parse(far.replace("2027-02:", f"{year}-02:"), "c.md", days_for(date(2027, 1, 4)))
-    assert [str(problem) for problem in raised.value.problems] == [
-        f"c.md:{line}: This date is too long ago or too far ahead. Write one from 2026-01-01 to 2032-01-08."
-        for line in (7, 11, 14)
-    ]
-
-
-def test_days_near_enough_and_those_agreed_before_are_read() -> None:
-    today = date(2027, 1, 4)
-    for year in ("2026", "2031"):
-        assert parse(FULL.replace("2027-0", f"{year}-0"), "c.md", days_for(today))
-    old = FULL.replace("2027-03-01", "2024-03-01")
-    assert parse(old, "c.md", days_for(today, days_of(parse(old, "c.md"))))
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,8 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from worker.domain.model import Ended, Kind, Owner, Policy, Session, Span, Standing, State, Topic, Trigger, What
+from worker.domain.model import Dated, Ended, Kind, Owner, Policy, Session, Span, Standing, State, Topic, Trigger, What
 from worker.domain.planning import actions
-from worker.domain.planning.actions import Dated
 from worker.domain.planning.plan_builder import Planning
 from worker.errors import Refused
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, Story, pair_of, session_of, utc
+from worker.domain.ids import base32
 from worker.domain.model import Every, Format, Kind, Policy, Session, State, Topic
 from worker.domain.planning import cadence
 from worker.domain.planning.cadence import Window, add, around, next_cycle, reviews_after, rhythm, still_open, window_of
@@ -228,7 +229,7 @@ def test_a_session_s_id_follows_from_what_it_is() -> None:
 
 @given(st.integers(0, 2**60))
 def test_ids_use_the_alphabet_every_calendar_accepts(number: int) -> None:
-    text = cadence.base32(number)
+    text = base32(number)
     assert int(text, 32) == number
     assert set(text) <= set("0123456789abcdefghijklmnopqrstuv")
 

@@ -25,9 +25,8 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from worker.domain.model import Owner, Person, Policy, Session, Show, Span, Standing, State, Taken, What
+from worker.domain.model import Dated, Owner, Person, Policy, Session, Show, Span, Standing, State, Taken, What
 from worker.domain.planning import actions
-from worker.domain.planning.actions import Dated
 from worker.domain.planning.commitment_blocks import all_day_note, candidate_days
 from worker.domain.planning.planner import plan
 from worker.domain.time.worktime import is_working_day, spells, today, wall

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, WEEK, Story, pair_of
 from worker.domain.model import (
+    Dated,
     Format,
     Kind,
     Owner,
@@ -23,7 +24,6 @@ from worker.domain.model import (
     What,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.actions import Dated
 from worker.domain.planning.plan_builder import Planning
 from worker.domain.planning.reviews import inside
 from worker.errors import Refused

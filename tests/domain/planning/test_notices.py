@@ -26,6 +26,7 @@ from tests.support.pairs import (
     utc,
 )
 from worker.domain.model import (
+    Dated,
     Kind,
     Meeting,
     Owner,
@@ -39,7 +40,6 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions, notices
-from worker.domain.planning.actions import Dated
 from worker.domain.planning.notices import NOTE_LEAST, brief_at, late, note_at, prompt_at, remind_at, reminders
 from worker.domain.time.worktime import add_working_days, is_working_day, spells, today
 

@@ -30,6 +30,7 @@ from tests.support.pairs import (
 )
 from worker.domain.model import (
     Busy,
+    Dated,
     Ended,
     Every,
     Format,
@@ -46,7 +47,6 @@ from worker.domain.model import (
     What,
 )
 from worker.domain.planning import actions, notices
-from worker.domain.planning.actions import Dated
 from worker.domain.planning.planner import plan
 from worker.domain.time.slots import Search, why_none
 

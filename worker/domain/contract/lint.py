@@ -3,7 +3,7 @@
 A question names a line and, where it has one, the word of our own list; never what was promised (R-23).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -13,8 +13,6 @@ from worker.domain.reason_texts import N_
 
 #: R-21: what is due this soon is urgent.
 URGENT = timedelta(days=7)
-#: How late something may be recorded, and how far ahead promised: what lies beyond is a slip of the pen.
-LATE, FAR = timedelta(days=366), timedelta(days=5 * 366)
 
 #: What is asked, and a better wording of the same kind.
 QUESTIONS: Mapping[str, tuple[str, str]] = {
@@ -37,31 +35,6 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
         N_("Promise your part: I can advocate for it and tell you what I hear by that day; the outcome is not mine."),
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Days:
-    """The days that a promise may name, and of a review's month the first."""
-
-    first: date
-    last: date
-
-    def __contains__(self, day: date) -> bool:
-        return self.first <= day <= self.last
-
-    def __str__(self) -> str:
-        return f"from {self.first} to {self.last}"
-
-
-def days_for(today: date, known: Iterable[date] = ()) -> Days:
-    """What may be named today, from the first of a month; days `known` from before stay good, however long ago."""
-    return Days(min((today - LATE, *known)).replace(day=1), today + FAR)
-
-
-def days_of(contract: Contract) -> Iterator[date]:
-    """Every day that a contract names; of a month its first."""
-    yield from (one.due for one in (*contract.report, *contract.manager) if one.due)
-    yield from (one.month for one in contract.reviews)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ from datetime import date
 from difflib import get_close_matches
 
 from worker.domain.contract.languages import ENGLISH, FORMS, Form, Part, form_for
-from worker.domain.contract.lint import Days
 from worker.domain.contract.revisions import carry, compare
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.errors import Problem, Problems
 
-__all__ = ["REQUIRED", "Part", "carry", "compare", "parse", "template", "write"]
+__all__ = ["REQUIRED", "Part", "carry", "compare", "line_of", "parse", "read", "template", "write"]
 
 MAX_LINES = 200
 MAX_LINE = 2000
@@ -82,9 +81,16 @@ class _Item:
         return _unescape(self.fields["text"])
 
 
-def parse(text: str, file: str, days: Days | None = None) -> Contract:
-    """Read a contract that names none but these days. Raises Problems with everything that is wrong; `file` only says
-    where."""
+def parse(text: str, file: str) -> Contract:
+    """Read a contract. Raises Problems with everything that is wrong; `file` only says where."""
+    contract, problems = read(text, file)
+    if problems:
+        raise Problems(problems)
+    return contract
+
+
+def read(text: str, file: str) -> tuple[Contract, list[Problem]]:
+    """What can be read of a contract, and everything that is wrong with the rest, by line; `file` only says where."""
     problems: list[Problem] = []
 
     def note(line: int, what: str, remedy: str) -> None:
@@ -92,7 +98,7 @@ def parse(text: str, file: str, days: Days | None = None) -> Contract:
 
     lines = _lines(text, note)
     if problems:
-        raise Problems(problems)
+        return Contract(), problems
     sections = _sections(lines, note)
     contract = Contract(
         report=_promises(Part.REPORT, sections, note),
@@ -101,21 +107,11 @@ def parse(text: str, file: str, days: Days | None = None) -> Contract:
         question=_question(sections, note),
         progress=tuple(item.text for item in _items(Part.PROGRESS, sections, note) if _filled(item, note)),
     )
-    if days:
-        _note_far(contract, days, note)
-    if problems:
-        raise Problems(sorted(problems, key=_line_of))
-    return contract
+    return contract, sorted(problems, key=line_of)
 
 
-def _note_far(contract: Contract, days: Days, note: _Note) -> None:
-    promised = [(one.line, one.due) for one in (*contract.report, *contract.manager)]
-    for line, day in (*promised, *((one.line, one.month) for one in contract.reviews)):
-        if day and day not in days:
-            note(line, "This date is too long ago or too far ahead.", f"Write one {days}.")
-
-
-def _line_of(problem: Problem) -> int:
+def line_of(problem: Problem) -> int:
+    """The line of the file that a problem names."""
     return int(problem.where.rpartition(":")[2])
 
 

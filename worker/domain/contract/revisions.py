@@ -5,11 +5,12 @@ A promise that goes on keeps its id, so that its block on the calendar moves wit
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.ids import derive_id
+from worker.domain.model import Commitment, Contract, Dated, Owner, Promise, ReviewPoint, Standing
 
 T = TypeVar("T")
 
@@ -41,6 +42,85 @@ class Revision:
 
     def __bool__(self) -> bool:
         return any((self.report, self.manager, self.reviews, self.question, self.progress))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentChange:
+    """What becomes of one commitment in the next revision, and why."""
+
+    id: str
+    promise: Promise | None  #: None: it is let go
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextRevision:
+    """What a new revision does to commitments. Each is given with its words."""
+
+    promised: tuple[tuple[Dated, Promise], ...]  #: those that begin, go on or change
+    let_go: tuple[tuple[Commitment, Promise], ...]
+
+
+def next_revision(
+    session: str,
+    number: int,
+    contract: Contract,
+    known: Sequence[tuple[Commitment, Promise]],
+    change: CommitmentChange | None = None,
+) -> NextRevision:
+    """What the contract, recorded as that revision, does to the commitments known of its session (R-18).
+
+    A promise that goes on keeps the id of its commitment; one that was done stays in the contract, and stays done.
+    Every promise has a date.
+    """
+    gone = change.id if change and change.promise is None else ""
+    open_ones = [(c, promise) for c, promise in known if c.open and c.id != gone]
+    done = {(c.owner, promise.text, promise.due) for c, promise in known if c.standing is Standing.DONE}
+    ids = {c.id for c, _ in open_ones}
+    promised = [
+        (dated, promise)
+        for dated, promise in _identified(session, number, open_ones, contract, change)
+        if dated.id in ids or (dated.owner, promise.text, promise.due) not in done
+    ]
+    return NextRevision(promised=tuple(promised), let_go=tuple((c, p) for c, p in known if c.id == gone))
+
+
+def _identified(
+    session: str,
+    number: int,
+    known: Sequence[tuple[Commitment, Promise]],
+    contract: Contract,
+    change: CommitmentChange | None,
+) -> Iterator[tuple[Dated, Promise]]:
+    """Each promise with the id of the commitment it continues, or with a new one."""
+    for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
+        words = {c.id: promise.text for c, promise in known if c.owner is owner}
+        before = [(c.id, _becomes(c.id, promise, change)) for c, promise in known if c.owner is owner]
+        for place, (promise, carried) in enumerate(zip(promises, carry(before, promises), strict=True)):
+            if promise.due is None:
+                raise ValueError("a promise without a date reached a revision")
+            one = carried or derive_id("p", f"{session}|{number}|{owner}|{place}")
+            reworded = one in words and words[one] != promise.text
+            yield Dated(id=one, owner=owner, due=promise.due, reworded=reworded), promise
+
+
+def _becomes(commitment: str, promise: Promise, change: CommitmentChange | None) -> Promise:
+    return change.promise if change and change.promise and change.id == commitment else promise
+
+
+def replace_promise(contract: Contract, owner: Owner, old: Promise, new: Promise | None) -> Contract:
+    """The contract with one promise of that owner in other words or with another date, or without it (None)."""
+
+    def swapped(promises: Sequence[Promise]) -> tuple[Promise, ...]:
+        kept: list[Promise] = []
+        for promise in promises:
+            same = (promise.text, promise.due) == (old.text, old.due)
+            kept += ([new] if new else []) if same else [promise]
+        return tuple(kept)
+
+    if owner is Owner.MANAGER:
+        return replace(contract, manager=swapped(contract.manager))
+    return replace(contract, report=swapped(contract.report))
 
 
 def compare(old: Contract, new: Contract) -> Revision:

@@ -22,12 +22,12 @@ from worker.domain.model.contracts import (
     AccessRecord,
     Commitment,
     Contract,
+    Dated,
     Owner,
     Promise,
     ReviewPoint,
     Standing,
 )
-from worker.domain.model.mails import REMEMBERED, MailName
 from worker.domain.model.people import (
     NO_CALENDAR,
     Ended,
@@ -64,7 +64,6 @@ __all__ = [
     "LIVE",
     "NO_CALENDAR",
     "QUARTER",
-    "REMEMBERED",
     "Access",
     "AccessRecord",
     "Address",
@@ -76,6 +75,7 @@ __all__ = [
     "Contract",
     "CopyRecord",
     "Cursor",
+    "Dated",
     "Decision",
     "Deferral",
     "Ended",
@@ -89,7 +89,6 @@ __all__ = [
     "Guest",
     "Kind",
     "KnownForm",
-    "MailName",
     "Meeting",
     "Message",
     "Need",

@@ -52,6 +52,16 @@ class Contract:
     progress: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated:
+    """A promise without its words: who owes it and by when. `id` is that of the commitment it continues, if any."""
+
+    id: str
+    owner: Owner
+    due: date
+    reworded: bool = False  #: it continues one, in other words
+
+
 class Access(StrEnum):
     """What a command did with what two people wrote down."""
 

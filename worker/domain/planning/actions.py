@@ -5,17 +5,16 @@ Raises `Refused` with a sentence when the rules don't allow what was asked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from worker.domain.contract.lint import LATE
+from worker.domain.contract.check import LATE
 from worker.domain.model import (
     Cause,
     Commitment,
+    Dated,
     Format,
     Kind,
-    MailName,
-    Owner,
     Session,
     Span,
     Standing,
@@ -26,7 +25,7 @@ from worker.domain.model import (
 from worker.domain.planning import cadence, commitment_blocks, deferrals, invitations, notices, placement
 from worker.domain.planning.plan_builder import Planning
 from worker.domain.time.worktime import shared_working_day, today, wall
-from worker.errors import Refused
+from worker.errors import NoContractSession, NotHeldYet, Refused
 
 #: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
 WITHIN, WITHIN_LEAVING = 5, 2
@@ -34,16 +33,6 @@ WITHIN, WITHIN_LEAVING = 5, 2
 NEAR = timedelta(days=7)
 #: Nobody knows what they will do later than that.
 AHEAD = timedelta(days=370)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dated:
-    """A promise without its words: who owes it and by when. `id` is that of the commitment it continues, if any."""
-
-    id: str
-    owner: Owner
-    due: date
-    reworded: bool = False  #: it continues one, in other words
 
 
 def is_missed(p: Planning, session: Session) -> bool:
@@ -134,7 +123,7 @@ def _book_wish(p: Planning, session: Session, wish: Span) -> None:
     placement.show_on_calendar(p, new)
     p.decide_session(new, "A person chose this time.")
     if session.kind is Kind.CAREER and wish.minutes < p.policy.min_minutes:
-        p.mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=wish.start)
+        p.mail("short_session", session.id, p.manager.email, start=wish.start)
 
 
 def talk(p: Planning, trigger: Trigger, *, at_once: bool = False) -> Session:
@@ -214,11 +203,14 @@ def _soon(p: Planning, kind: Kind, minutes: int, days: int) -> Session:
 
 
 def record(p: Planning, session: Session, promises: Sequence[Dated], revision: int) -> None:
-    """The contract is there: commitments begin, change or end, and the summary leaves for both (R-14, R-15, R-18)."""
+    """The contract is there: commitments begin, change or end, and the summary leaves for both (R-14, R-15, R-18).
+
+    Raises NoContractSession, and NotHeldYet before the session has begun.
+    """
     if session.kind is not Kind.CAREER or session.state is State.CANCELLED:
-        raise Refused(f"Session {session.id} is not one that ends with a contract.")
+        raise NoContractSession(f"Session {session.id} is not one that ends with a contract.")
     if session.held_at is None and (session.start is None or session.start > p.now):
-        raise Refused(f"Session {session.id} has not taken place yet. If it did, say so first: longarc held.")
+        raise NotHeldYet(f"Session {session.id} has not taken place yet.")
     if session.held_at is None:
         session = p.put(session, held_at=session.end)
     was = session.state
@@ -231,7 +223,7 @@ def record(p: Planning, session: Session, promises: Sequence[Dated], revision: i
     else:
         p.decide("contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision)
     for email in p.addresses:
-        p.mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
+        p.mail("contract_summary", session.id, email, start=recorded.held_at, number=revision)
 
 
 def _take_over(p: Planning, session: Session, promises: Sequence[Dated]) -> None:

@@ -4,11 +4,11 @@ A window is where a session belongs: it may be placed from `earliest` on, best a
 """
 
 import calendar
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from worker.domain.ids import derive_id
 from worker.domain.model import (
     Every,
     Format,
@@ -171,9 +171,8 @@ def new_session(  # the one place where a session gets its id
 ) -> Session:
     """A session that is owed. Its id follows from what it is and when it was wanted: a replay gives the same."""
     seed = "|".join((pair, kind, topic, str(cycle), mark, now.isoformat()))
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big")
     return Session(
-        id=f"{kind[0]}{base32(number)}",
+        id=derive_id(kind[0], seed),
         pair=pair,
         kind=kind,
         topic=topic,
@@ -183,13 +182,3 @@ def new_session(  # the one place where a session gets its id
         target=window.target,
         latest=window.latest,
     )
-
-
-def base32(number: int) -> str:
-    """The number in digits 0-9a-v, the alphabet every calendar accepts in an id."""
-    digits = "0123456789abcdefghijklmnopqrstuv"
-    text = ""
-    while number:
-        number, digit = divmod(number, 32)
-        text = digits[digit] + text
-    return text or "0"

@@ -16,7 +16,6 @@ from worker.domain.model import (
     Deferral,
     FreeBusy,
     Kind,
-    MailName,
     Message,
     Need,
     PairState,
@@ -96,7 +95,7 @@ class Planning:
         """Those of this plan."""
         return tuple(self._deferrals)
 
-    def sent(self, name: MailName, subject: str) -> list[Message]:
+    def sent(self, name: str, subject: str) -> list[Message]:
         """The mails of that name about that subject that went out or still may."""
         return [
             m for m in self.messages if m.name == name and m.subject == subject and m.progress is not Progress.DROPPED
@@ -215,7 +214,7 @@ class Planning:
 
     def mail(
         self,
-        name: MailName,
+        name: str,
         subject: str,
         to: Address,
         *,
@@ -236,7 +235,7 @@ class Planning:
                 subject=subject,
                 due_at=due_at or self.now,
                 snapshot_at=self.now,
-                name=name.value,
+                name=name,
                 to=to,
                 number=number,
                 start=start,

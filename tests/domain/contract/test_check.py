@@ -1,0 +1,105 @@
+"""What keeps a contract from being recorded, and what is asked of it before (R-14, R-16, R-23)."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests.support.pairs import DANA
+from worker.commands.contracts import _FAULTS
+from worker.domain.contract.check import (
+    ContractCheck,
+    ContractFault,
+    Days,
+    FaultKind,
+    TextLimits,
+    UnfitContract,
+    check_contract,
+    days_for,
+    days_of,
+)
+from worker.domain.contract.languages import Part
+from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.web.contract_form import REMEDIES
+
+TODAY = date(2027, 1, 4)
+NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
+AGREED = Contract(
+    report=(Promise(text="Run the design review", due=date(2027, 2, 15), line=4),),
+    manager=(Promise(text="Introduce Sam to Priya", due=date(2027, 1, 29), support="Jordan", line=8),),
+    reviews=(ReviewPoint(month=date(2027, 2, 1), text="how the review went", line=12),),
+    question="And when?",
+    progress=("The outage was led calmly",),
+)
+
+
+def checked(contract: Contract, *revisions: Contract, limits: TextLimits | None = None) -> ContractCheck:
+    return check_contract(contract, DANA, NOW, revisions, limits)
+
+
+def test_a_contract_without_fault_or_question_is_recorded_as_it_is() -> None:
+    found = checked(AGREED, limits=TextLimits(entries=1, characters=25))
+    assert (found.faults, found.questions, found.after) == ((), (), 0)
+
+
+@pytest.mark.parametrize("year", [1, 1969, 2025, 2032, 9999])
+def test_each_day_too_far_away_is_a_fault_at_its_place(year: int) -> None:
+    far = replace(
+        AGREED,
+        report=(AGREED.report[0], replace(AGREED.report[0], due=date(year, 3, 1), line=7)),
+        reviews=(replace(AGREED.reviews[0], month=date(year, 2, 1)),),
+    )
+    found = checked(far)
+    assert found.faults == (
+        ContractFault(kind=FaultKind.FAR, part=Part.REPORT, number=1, field="due", line=7),
+        ContractFault(kind=FaultKind.FAR, part=Part.REVIEWS, number=0, field="month", line=12),
+    )
+    assert str(found.days) == "from 2026-01-01 to 2032-01-08"
+
+
+def test_days_near_enough_and_those_agreed_before_are_no_fault() -> None:
+    for year in (2026, 2031):
+        assert checked(replace(AGREED, reviews=(replace(AGREED.reviews[0], month=date(year, 2, 1)),))).faults == ()
+    old = replace(AGREED, report=(replace(AGREED.report[0], due=date(2024, 3, 1)),))
+    assert checked(old, AGREED).faults
+    again = checked(old, AGREED, old)
+    assert (again.faults, again.after) == ((), 2)
+    assert days_for(TODAY, days_of(old)) == Days(date(2024, 3, 1), days_for(TODAY).last)
+
+
+def test_a_commitment_without_a_day_is_a_fault_and_asked_nothing() -> None:
+    found = checked(replace(AGREED, manager=(Promise(text="Do something soon", due=None, line=8),)))
+    assert [(one.kind, one.field, one.line) for one in found.faults] == [(FaultKind.UNDATED, "due", 8)]
+    assert found.questions == ()
+
+
+def test_r16_a_vague_commitment_is_a_question_and_no_fault() -> None:
+    found = checked(replace(AGREED, manager=(replace(AGREED.manager[0], text="Do something soon"),)))
+    assert found.faults == ()
+    assert [(one.code, one.line) for one in found.questions] == [("vague", 8)]
+
+
+def test_texts_and_parts_have_limits_where_they_are_given() -> None:
+    long = replace(
+        AGREED,
+        manager=(replace(AGREED.manager[0], support="J" * 26),),
+        progress=("Led the outage", "x" * 26),
+    )
+    assert checked(long).faults == ()
+    found = checked(long, limits=TextLimits(entries=1, characters=25)).faults
+    assert [(one.kind, one.part, one.number, one.field) for one in found] == [
+        (FaultKind.LONG, Part.MANAGER, 0, "support"),
+        (FaultKind.LONG, Part.PROGRESS, 1, "text"),
+        (FaultKind.MANY, Part.PROGRESS, 0, ""),
+    ]
+
+
+def test_r23_the_error_says_each_kind_once_and_no_word_of_the_contract() -> None:
+    undated = replace(AGREED, report=tuple(Promise(text=text, due=None) for text in ("Hyacinth", "Larkspur")))
+    found = checked(undated)
+    assert str(UnfitContract(found.faults, found.days)) == "A commitment has no date."
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_page_and_command_have_words_for_each_kind_of_fault(kind: FaultKind) -> None:
+    assert REMEDIES[kind] and all(_FAULTS[kind.value])

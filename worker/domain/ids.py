@@ -1,0 +1,18 @@
+"""Ids that follow from what they name, so that planning the same world again gives the same ids."""
+
+import hashlib
+
+
+def derive_id(prefix: str, seed: str) -> str:
+    """The prefix, then 56 bits of the seed's digest in `base32`."""
+    return prefix + base32(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
+
+
+def base32(number: int) -> str:
+    """The number in digits 0-9a-v, the alphabet every calendar accepts in an id."""
+    digits = "0123456789abcdefghijklmnopqrstuv"
+    text = ""
+    while number:
+        number, digit = divmod(number, 32)
+        text = digits[digit] + text
+    return text or "0"
