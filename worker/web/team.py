@@ -28,20 +28,37 @@ from worker.web.year_chart import Picture, picture, since
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One of the manager's people."""
+    """One of the manager's people, as things stand at `now`."""
 
     id: str
     pair: Pair
     reading: Reading
     picture: Picture
+    now: datetime
+    sessions: Sequence[Session]  #: of the year
     owed_by_me: Sequence[Shown]
-    next: Session | None  #: the next career conversation that has a time
-    owed: Sequence[Session]  #: what has none
-    coming: Sequence[Session]
-    last: Session | None  #: the last one that ended
-    to_write: Session | None  #: the one whose contract is still to be written
-    count: int  #: how often the next one was put off in its cycle
+    count: int  #: how often the next career conversation was put off in its cycle
     agreed: Recorded | None
+
+    @property
+    def coming(self) -> Sequence[Session]:
+        """The conversations that have a time and are not over."""
+        return [s for s in self.sessions if _is_coming(s, self.now)]
+
+    @property
+    def next(self) -> Session | None:
+        """The next career conversation that has a time."""
+        return _next_career(self.sessions, self.now)
+
+    @property
+    def owed(self) -> Sequence[Session]:
+        """The conversations that have no time."""
+        return [s for s in self.sessions if s.owed]
+
+    @property
+    def to_write(self) -> Session | None:
+        """The first conversation whose contract is still to be written."""
+        return next((s for s in self.sessions if _lacks_contract(s, self.now)), None)
 
 
 def blueprint() -> Blueprint:
@@ -94,28 +111,37 @@ def _report(card: Card) -> Any:
 def _card(state: PairState, year: Year, agreed: Recorded | None) -> Card:
     here, now = site(), site().now()
     reading = here.reading(here.letter(visit().person, state))
-    coming = [s for s in year.sessions if s.booked and s.span.end > now]
-    careers = [s for s in year.sessions if s.kind is Kind.CAREER]
-    over = [s for s in careers if s.end and s.end <= now and s.state is not State.CANCELLED]
-    ahead = next((s for s in coming if s.kind is Kind.CAREER), None)
-    mine = [kept for kept in reading.letter.commitments if kept.commitment.open]
+    open_ = [kept for kept in reading.letter.commitments if kept.commitment.open]
     return Card(
         id=person_id(state.pair.id),
         pair=state.pair,
         reading=reading,
         picture=picture(year, reading),
-        owed_by_me=shown(reading, mine, Owner.MANAGER),
-        next=ahead,
-        owed=[s for s in year.sessions if s.owed],
-        coming=coming,
-        last=over[-1] if over else None,
-        to_write=next((s for s in over if s.asks_contract and s.state in (State.HELD, State.UNFINISHED)), None),
-        count=_count(state, ahead or next((s for s in careers if s.owed), None), now),
+        now=now,
+        sessions=year.sessions,
+        owed_by_me=shown(reading, open_, Owner.MANAGER),
+        count=_count_deferrals(state, year.sessions, now),
         agreed=agreed,
     )
 
 
-def _count(state: PairState, session: Session | None, now: datetime) -> int:
+def _is_coming(session: Session, now: datetime) -> bool:
+    return session.booked and session.span.end > now
+
+
+def _lacks_contract(session: Session, now: datetime) -> bool:
+    ended = session.kind is Kind.CAREER and session.end is not None and session.end <= now
+    return ended and session.asks_contract and session.state in (State.HELD, State.UNFINISHED)
+
+
+def _next_career(sessions: Sequence[Session], now: datetime) -> Session | None:
+    return next((s for s in sessions if s.kind is Kind.CAREER and _is_coming(s, now)), None)
+
+
+def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetime) -> int:
+    """How often the next career conversation was put off in its cycle, whether it has a time again or not."""
+    owed = (s for s in sessions if s.kind is Kind.CAREER and s.owed)
+    session = _next_career(sessions, now) or next(owed, None)
     if session is None:
         return 0
     return deferrals.count_in_cycle(Planning(now, state, None, site().settings.policy), session)

@@ -11,28 +11,37 @@ from worker.domain.time.worktime import add_working_days, today, wall
 
 def put_on_calendar(p: Planning) -> None:
     """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
-    everything = [c for c in p.commitments.values() if c.owner is Owner.MANAGER]
-    mine = [c for c in everything if not p.in_flight(c.id)]
-    if any(not c.open and c.block for c in everything if c not in mine):
+    mine = [c for c in p.commitments.values() if c.owner is Owner.MANAGER]
+    settled = [c.id for c in mine if not p.in_flight(c.id)]
+    if any(not c.open and c.block for c in mine if c.id not in settled):
         p.wake(p.now + SOON)  # it ended while its block was being made
-    for commitment in mine:
-        placed = p.state.placed.get(commitment.key)
-        if placed is not None and not placed.gone and commitment.open:
-            _observe(p, commitment, placed)
-        elif placed is not None and placed.gone and commitment.open and commitment.block:
-            _dismissed(p, commitment)
-        elif placed is None and commitment.block:
-            # its message was dropped as too old, or refused
-            p.keep(commitment, block=None, generation=commitment.generation + 1)
-        if not p.commitments[commitment.id].open:
-            _take_off(p, commitment)
-    for commitment in [p.commitments[c.id] for c in mine]:
-        if commitment.open and commitment.block is None and not commitment.dismissed:
-            blocked = p.refused_until(commitment.id)
-            if blocked and p.now < blocked:
-                p.wake(blocked)
-            else:
-                _place(p, commitment)
+    for commitment_id in settled:
+        _follow_calendar(p, p.commitments[commitment_id])
+    for commitment_id in settled:
+        _place_if_missing(p, p.commitments[commitment_id])
+
+
+def _follow_calendar(p: Planning, commitment: Commitment) -> None:
+    """Take over what became of the block on the calendar; take it off when the commitment has ended."""
+    placed = p.state.placed.get(commitment.key)
+    if placed is None and commitment.block:  # its effect was dropped as too old, or refused
+        p.keep(commitment, block=None, generation=commitment.generation + 1)
+    if not commitment.open:
+        _take_off(p, commitment)
+    elif placed is not None and not placed.gone:
+        _observe(p, commitment, placed)
+    elif placed is not None and commitment.block:
+        _dismissed(p, commitment)
+
+
+def _place_if_missing(p: Planning, commitment: Commitment) -> None:
+    if not commitment.open or commitment.block or commitment.dismissed:
+        return
+    blocked = p.refused_until(commitment.id)
+    if blocked and p.now < blocked:
+        p.wake(blocked)
+    else:
+        _place(p, commitment)
 
 
 def _observe(p: Planning, commitment: Commitment, placed: Placed) -> None:
