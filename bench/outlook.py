@@ -17,8 +17,7 @@ from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Pair, Span
 from worker.engine.services import Organizing
-from worker.gate import SharedGate
-from worker.providers.limiter import AT_ONCE
+from worker.providers.limiter import AT_ONCE, Limiter
 from worker.providers.outlook import schedule
 from worker.providers.outlook.calendar import Organizers
 from worker.seal import Seal, new_key
@@ -112,7 +111,7 @@ def _cold() -> list[tuple[str, str]]:
         store.create()
         worker = build(simulated_settings(Settings()), clock, store=store, holder="bench")
         office = Office(double, persons.values(), _managers(pairs))
-        office.provider._graph._gate = SharedGate(store, clock)
+        office.provider._graph._limiter = Limiter(clock)
         worker.services.use(calendars={"memory": office})
         store.people.apply(persons, pairs, START)
         store.people.note("people", "bench")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from worker.mail.kinds import list_samples
 from worker.mail.render import Emails
-from worker.mail.samples import letters
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "config" / "longarc.example.toml"
@@ -52,7 +52,7 @@ def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
     """One mail of each kind and reader: its name, its subject, and its HTML body."""
     mails = Emails(sender="longarc@example.com", domain="example.com")
     seen = set()
-    for letter in letters(locale):
+    for letter in list_samples(locale):
         reader = "manager" if letter.manager and letter.to.email == letter.manager.email else "report"
         name = letter.name if letter.name == "operator_alert" else f"{letter.name}-{reader}"
         message = mails.render(letter)

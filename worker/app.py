@@ -15,7 +15,6 @@ from worker.engine.people_import import Roster
 from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
-from worker.gate import SharedGate
 from worker.mail.compose import Drafts
 from worker.mail.render import Emails
 from worker.seal import Seal
@@ -84,7 +83,6 @@ def build(
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     cache = PeopleCache(store, clock)
-    gate = SharedGate(store, clock)
 
     def notify(cause: str, words: str) -> None:
         kind = f"notice:{cause.partition(':')[0]}"
@@ -96,7 +94,7 @@ def build(
         cache,
         cache.forget,
         lambda: store.people.pairs().values(),
-        gate,
+        clock,
         notify,
         identities=identities,
         copies=store.copies,

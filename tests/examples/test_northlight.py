@@ -28,8 +28,9 @@ from tests.support.browser import find_chromium
 from worker.domain.contract.lint import question
 from worker.domain.model import Owner, Standing
 from worker.errors import LongarcError
+from worker.mail.kinds import list_samples
 from worker.mail.render import Emails
-from worker.mail.samples import KEPT, letters
+from worker.mail.samples import KEPT
 from worker.providers.base import CALENDARS, MAILERS
 from worker.seal import Seal
 from worker.settings import load, people_file
@@ -359,7 +360,7 @@ def test_no_word_sticks_out_of_a_mail_on_a_phone(browser: Any) -> None:
     emails = Emails(sender="longarc@x.example", domain="x.example")
     view = browser.new_page(viewport={"width": 375, "height": 700})
     wide: list[str] = []
-    for letter in {letter.name: letter for letter in letters()}.values():
+    for letter in {letter.name: letter for letter in list_samples()}.values():
         named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
         kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in KEPT)
         body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))

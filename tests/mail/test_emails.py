@@ -35,7 +35,9 @@ from worker.domain.model import (
     Value,
 )
 from worker.errors import Problems
-from worker.mail.render import MESSAGES, Emails, Kept, Letter
+from worker.mail.context import Kept, Letter
+from worker.mail.kinds import KINDS, list_samples
+from worker.mail.render import Emails
 from worker.mail.samples import (
     BEFORE,
     CONTRACT,
@@ -48,12 +50,11 @@ from worker.mail.samples import (
     PAIR,
     SAM,
     SESSION,
-    letters,
 )
 from worker.mail.templates import PARTS
 
 ENGLISH = Emails(sender="longarc@example.com", domain="example.com")
-SAMPLES = list(letters())
+SAMPLES = list(list_samples())
 TO_MANAGER = Letter(
     name="brief", key="k", to=DANA, now=NOW, manager=DANA, report=SAM, pair=PAIR, session=SESSION, contract=CONTRACT
 )
@@ -135,16 +136,16 @@ def samples(name: str) -> list[tuple[Letter, Mail]]:
 
 
 def test_there_is_a_sample_of_every_message() -> None:
-    assert {letter.name for letter in SAMPLES} == set(MESSAGES)
+    assert {letter.name for letter in SAMPLES} == set(KINDS)
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", KINDS)
 def test_text_and_html_say_the_same(name: str) -> None:
     for letter, mail in samples(name):
         assert bare(mail.text) == bare(mail.seen), letter.key
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", KINDS)
 def test_text_is_pleasant_to_read(name: str) -> None:
     for letter, mail in samples(name):
         rows = mail.text.splitlines()
@@ -154,7 +155,7 @@ def test_text_is_pleasant_to_read(name: str) -> None:
         assert not re.search(r"[{}]|%\(|None\b(?! (this|on))", mail.text), letter.key
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", KINDS)
 def test_html_calls_nobody_and_carries_its_style_along(name: str) -> None:
     """No image, no script, no tracking: nothing is fetched when a mail is opened."""
     for _, mail in samples(name):
@@ -164,7 +165,7 @@ def test_html_calls_nobody_and_carries_its_style_along(name: str) -> None:
         assert "prefers-color-scheme: dark" in mail.html
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", KINDS)
 def test_headers_of_every_mail(name: str) -> None:
     for letter, mail in samples(name):
         assert mail.headers["Auto-Submitted"] == "auto-generated"

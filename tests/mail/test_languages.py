@@ -12,8 +12,8 @@ from worker.domain.contract.markdown import parse
 from worker.i18n.language import Languages, catalogue
 from worker.mail.check_templates import untranslated
 from worker.mail.context import Letter
+from worker.mail.kinds import list_samples
 from worker.mail.render import Emails
-from worker.mail.samples import letters
 from worker.mail.templates import folder
 
 LOCALE = folder() / "locale"
@@ -83,7 +83,7 @@ def test_every_mail_is_in_german() -> None:
     """Not a sentence of English is left, and dates are German ones."""
     sentences = [form for message in ours() for form in forms(message.id)]
     pieces = {piece for sentence in sentences for piece in NAME.split(sentence)[::2] if len(piece) > 14}
-    for letter in letters("de"):
+    for letter in list_samples("de"):
         text, html = rendered(letter)
         assert '<html lang="de"' in html, letter.key
         assert not [piece for piece in pieces if piece in text], letter.key
@@ -91,21 +91,21 @@ def test_every_mail_is_in_german() -> None:
 
 
 def test_a_german_date_and_hour() -> None:
-    prompt = next(letter for letter in letters("de") if letter.name == "reflection_prompt")
+    prompt = next(letter for letter in list_samples("de") if letter.name == "reflection_prompt")
     text, _ = rendered(prompt)
     assert "Am Donnerstag, 5. November um 16:00 Uhr haben wir unser Karrieregespräch" in text
 
 
 def test_why_there_is_no_time_is_told_in_german() -> None:
     """R-8"""
-    text, _ = rendered(next(letter for letter in letters("de") if letter.name == "unplaceable"))
+    text, _ = rendered(next(letter for letter in list_samples("de") if letter.name == "unplaceable"))
     assert "An 12 Tagen haben beide 75 Minuten gemeinsame Arbeitszeit; im Kalender von Dana Whitfield" in text
     assert "am Dienstag, 10. November, 10:00–11:00 Uhr wären 3 Anfangszeiten frei." in text
 
 
 def test_the_contract_a_german_mail_asks_for_is_one_that_can_be_recorded() -> None:
     """R-14: the four parts as the mail shows them are read, and the words it explains them with are the right ones."""
-    request = next(letter for letter in letters("de") if letter.name == "contract_request")
+    request = next(letter for letter in list_samples("de") if letter.name == "contract_request")
     mail = EMAILS.render(request).get_payload()
     assert isinstance(mail, list)
     text = mail[0].get_payload(decode=True).decode()  # type: ignore[union-attr]

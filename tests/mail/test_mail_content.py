@@ -8,7 +8,7 @@ import pytest
 from tests.support.companies import DANA, DAY, SAM, START, Office, contract, settings, texts
 from worker.domain.model import Trigger
 from worker.errors import Problems
-from worker.mail.context import WITH_CONTENT
+from worker.mail.kinds import KINDS
 from worker.ops.checks import findings
 from worker.providers.memory import MemoryMailer
 from worker.settings.load import load
@@ -16,6 +16,7 @@ from worker.settings.load import load
 BASE = "https://longarc.corp.example"
 SECRET = "Introduce Sam to the zephyrine group"
 SERVICE = "longarc@corp.example"
+WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content}
 
 
 def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:

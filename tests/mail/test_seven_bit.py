@@ -14,8 +14,9 @@ from icalendar import Calendar
 from tests.providers.test_smtp import Desk, open_mailer, serving
 from worker.domain.model import EventDraft, Guest, Span
 from worker.mail import calendar_part
+from worker.mail.kinds import KINDS, list_samples
 from worker.mail.render import Emails
-from worker.mail.samples import DANA, NOW, SAM, letters
+from worker.mail.samples import DANA, NOW, SAM
 from worker.providers import maildir
 from worker.providers.smtp import SmtpMailer
 from worker.providers.wire import to_bytes
@@ -77,7 +78,7 @@ def bodies(message: EmailMessage) -> list[list[str]]:
 @pytest.mark.parametrize("locale", ["en", "de"])
 def test_every_mail_fits_a_server_without_extensions(desk: OldServer, mailer: SmtpMailer, locale: str) -> None:
     emails = Emails(sender="longarc@example.com", domain="example.com")
-    each = {letter.name: letter for letter in letters(locale)}
+    each = {letter.name: letter for letter in list_samples(locale)}
     for letter in each.values():
         manager, report = replace(letter.manager or DANA, name=ZOE), letter.report
         named = replace(letter, manager=manager if letter.manager else None, to=replace(letter.to, name=ZOE))
@@ -89,11 +90,11 @@ def test_every_mail_fits_a_server_without_extensions(desk: OldServer, mailer: Sm
         assert bodies(message) == bodies(written)
 
 
-@pytest.mark.parametrize("name", sorted(calendar_part.METHODS))
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.calendar_method])
 def test_an_invitation_with_names_of_any_script_fits_too(desk: OldServer, mailer: SmtpMailer, name: str) -> None:
     """RFC 6047: whoever sends for the organizer says so."""
     emails = Emails(sender="longarc@example.com", domain="example.com")
-    letter = next(one for one in letters("de") if one.name == name)
+    letter = next(one for one in list_samples("de") if one.name == name)
     written = emails.render(replace(letter, to=replace(SAM, name=ZOE)))
     calendar_part.attach(written, name, EVENT, NOW)
     mailer.send(written, letter.key)
@@ -108,7 +109,7 @@ def test_an_invitation_with_names_of_any_script_fits_too(desk: OldServer, mailer
 
 def test_who_sends_as_the_organizer_sends_for_nobody_else() -> None:
     emails = Emails(sender=DANA.email, domain="example.com")
-    letter = next(one for one in letters() if one.name == "invitation")
+    letter = next(one for one in list_samples() if one.name == "invitation")
     written = emails.render(letter)
     calendar_part.attach(written, letter.name, EVENT, NOW)
     text = next(one for one in written.walk() if one.get_content_type() == "text/calendar").get_payload(decode=True)

@@ -21,7 +21,7 @@ LAYERS = (
     {"domain"},
     {"clock", "i18n", "links", "logs", "private_files", "seal"},
     {"mail", "providers", "settings", "store"},
-    {"embedded", "engine", "gate"},
+    {"embedded", "engine"},
     {"app"},
     {"ops", "simulation", "tasks", "web"},
     {"commands"},

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from worker.domain.model import (
+    REMEMBERED,
     Address,
     Answer,
     Busy,
@@ -42,11 +43,11 @@ from worker.domain.planning import notices
 from worker.domain.planning.plan_builder import SOON, Planning
 from worker.domain.planning.planner import plan
 from worker.domain.time.worktime import is_working_day, parse_hours, today
+from worker.mail.kinds import KINDS
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 #: How far back the store reads mails about the pair as such, and commitments that ended.
 PAIR_MAILS, LATELY = timedelta(days=40), timedelta(days=2)
-ALWAYS_READ = ("introduction", "pair_ended")
 #: How often the sweep answers once more what one plan asks.
 MORE_LOOKS = 9
 
@@ -159,7 +160,7 @@ def _speaks(message: Message) -> bool:
 
 
 def _read_back(message: Message, now: datetime) -> bool:
-    return message.subject == message.pair and (message.name in ALWAYS_READ or message.snapshot_at >= now - PAIR_MAILS)
+    return message.subject == message.pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
 
 
 def applied(state: PairState, made: Plan, now: datetime) -> PairState:
@@ -190,8 +191,7 @@ def performed(state: PairState, now: datetime, refuse: bool = False) -> PairStat
     """The state after everything that waits was tried. With `refuse`, the calendar takes nothing."""
     for message in [m for m in state.messages if m.progress is Progress.WAITING and m.due_at <= now]:
         if message.what is What.MAIL:
-            session = next((s for s in state.sessions if s.id == message.subject), None)
-            holds = notices.holds(message, session, state.commitments, state.pair.active, now)
+            holds = KINDS[message.name].holds(message, state, now)
             progress = Progress.DONE if holds else Progress.DROPPED
         elif refuse:
             progress = Progress.DEAD

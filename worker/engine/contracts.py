@@ -30,6 +30,7 @@ from worker.domain.model import (
     Address,
     Commitment,
     Contract,
+    MailName,
     Message,
     Owner,
     Promise,
@@ -286,6 +287,6 @@ def _access_mail(pair_id: str, to: Address, now: datetime, since: datetime) -> M
         due_at=since + TOGETHER,
         snapshot_at=now,
         start=since,
-        name="content_accessed",
+        name=MailName.CONTENT_ACCESSED.value,
         to=to,
     )

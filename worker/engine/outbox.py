@@ -18,27 +18,26 @@ from worker.domain.model import (
     Address,
     Answer,
     Commitment,
-    Ended,
     Event,
     EventDraft,
     Message,
     Outcome,
-    Owner,
     PairState,
     Placed,
     Progress,
     Session,
     Settlement,
-    Span,
     What,
 )
 from worker.domain.planning import notices, planner
 from worker.engine.identities import learn_from_write, resolve_event
+from worker.engine.material import open_material
 from worker.engine.suspensions import SUSPENDED, describe_revoked
 from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
 from worker.mail import calendar_part
-from worker.mail.compose import RECENTLY, Drafts, Material, speaks_of_promises
-from worker.mail.context import Letter
+from worker.mail.compose import Drafts, Material
+from worker.mail.context import Letter, Reader
+from worker.mail.kinds import KINDS
 from worker.mail.render import Emails
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
@@ -139,37 +138,8 @@ class Outbox:
         now = self._clock()
         pairs = sorted({one.message.pair for one in claimed if one.message.pair})
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
-        material = self._material([one.message for one in claimed], states, now)
+        material = open_material(self._store, [one.message for one in claimed], states, now)
         return Known(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
-
-    def _material(self, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime) -> Material:
-        """Open what these messages have to say, and nothing else."""
-        mails = [m for m in messages if m.what is What.MAIL and m.pair]
-        pairs = {m.pair for m in mails}
-        telling = {m.pair for m in mails if speaks_of_promises(m)}
-        ended = self._store.register.ended(telling, now - RECENTLY) if telling else {}
-        wanted = {m.subject for m in messages if m.what is not What.MAIL}
-        for pair in telling:
-            wanted |= {c.id for c in (*states[pair].commitments, *ended.get(pair, ()))}
-        content = self._store.content
-        summaries = {m.subject for m in mails if m.name == "contract_summary"}
-        briefs = [m.subject for m in mails if m.name == "brief" and _adhoc(states[m.pair], m.subject)]
-        reasons = {s: told for s in briefs if (told := content.trigger(s))}
-        latest = content.latest(pairs) if pairs else {}
-        accessed = {m.key: (m.pair, m.start) for m in mails if m.name == "content_accessed" and m.start}
-        return Material(
-            contracts={p: r.contract for p, r in latest.items()},
-            agreed={p: r.session for p, r in latest.items()},
-            asked_by_report={s for s in reasons if content.asked_by(s) is Owner.REPORT},
-            revisions={s: [r.contract for r in content.revisions(s)] for s in summaries},
-            accesses={
-                key: content.accesses([pair], Span(start, start + notices.TOGETHER))
-                for key, (pair, start) in accessed.items()
-            },
-            promises=content.promises(wanted) if wanted else {},
-            ended=ended,
-            reasons={s: f"{kind.value}: {words}" if words else kind.value for s, (kind, words) in reasons.items()},
-        )
 
     # --- one message ---
 
@@ -189,7 +159,7 @@ class Outbox:
         else:
             attempt = self._try(message, state, known.material, lost=one.lost)
         now = self._clock()
-        settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after)
+        settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after, resend=_may_resend(message))
         if message.what in (What.CREATE, What.UPDATE):
             settlement = _told_next(settlement, _subject(message, state))
         settlement = _answered(settlement, attempt.placed)
@@ -245,7 +215,7 @@ class Outbox:
         told = (message.what.value, message.name or message.event, settlement.progress.value)
         extra = {"action": message.what.value, "key": message.key, "problem": attempt.problem}
         log.log(level, "%s %s: %s", *told, extra=extra)
-        if settlement.tell_operator and message.name != "operator_alert":
+        if settlement.tell_operator and not _is_alert(message):
             what = f"the mail {message.name}" if message.what is What.MAIL else message.what.value
             words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
             key, cause = f"{message.key}:{settlement.progress.value}", message.what.value
@@ -256,7 +226,7 @@ class Outbox:
     def _mail(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
         """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
         now = self._clock()
-        holds = state is None or _mail_holds(message, state, now)
+        holds = state is None or KINDS[message.name].holds(message, state, now)
         mailer = self._mailers((state.manager if state is not None else self._drafts.operator()).mail)
         letter = self._drafts.letter(message, state, material, now)
         author = self._drafts.author(message, state) if state is not None else ""
@@ -267,7 +237,7 @@ class Outbox:
             sent = mailer.was_sent(message.key)
             if sent:
                 return Attempt(Outcome.DONE, fields=fields)
-            if sent is None and lost and not (holds and _again(message)):
+            if sent is None and lost and not (holds and _may_resend(message) and message.attempts <= 2):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
         if not holds:
             return STALE
@@ -276,7 +246,7 @@ class Outbox:
     def _told(self, message: Message, state: PairState | None, letter: Letter) -> dict[str, Any]:
         """What the history keeps of a mail."""
         envelope = self._emails.envelope(letter)
-        due = {"due": message.start.date()} if message.name == "commitment_due" and message.start else {}
+        due = {"due": letter.due} if letter.due else {}
         return {
             "message": message.name,
             "to": message.to,
@@ -290,7 +260,7 @@ class Outbox:
     def _written(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
         email = self._worded(letter)
         session = _subject(message, state)
-        if state is not None and message.name in calendar_part.METHODS and isinstance(session, Session):
+        if state is not None and KINDS[message.name].calendar_method and isinstance(session, Session):
             draft = self._drafts.invited_event(state, session, message)
             calendar_part.attach(email, message.name, draft, self._clock())
         return email
@@ -402,13 +372,13 @@ class Outbox:
         return Attempt(Outcome.DONE, gone=message.event, fields=fields)
 
 
-def _again(message: Message) -> bool:
-    """Whether it is of a kind that is sent once more when nobody knows whether it went out, and this is that time."""
-    return message.name in planner.ONCE_MORE and message.attempts <= 2
+def _may_resend(message: Message) -> bool:
+    """Whether it is a mail that is sent once more when nobody knows whether it went out."""
+    return message.name in KINDS and KINDS[message.name].resend
 
 
-def _adhoc(state: PairState, session_id: str) -> bool:
-    return any(s.id == session_id and s.adhoc for s in state.sessions)
+def _is_alert(message: Message) -> bool:
+    return message.name in KINDS and Reader.OPERATOR in KINDS[message.name].readers
 
 
 def _subject(message: Message, state: PairState | None) -> Session | Commitment | None:
@@ -425,13 +395,6 @@ def _wanted(message: Message, subject: Session | Commitment) -> bool:
     if isinstance(subject, Session):
         return subject.booked and subject.key == message.event
     return subject.open and subject.block is not None and subject.key == message.event
-
-
-def _mail_holds(message: Message, state: PairState, now: datetime) -> bool:
-    session = next((s for s in state.sessions if s.id == message.subject), None)
-    if message.name == "pair_ended" and state.pair.ended is Ended.NO:
-        return False  # they are a pair again
-    return notices.holds(message, session, state.commitments, state.pair.active, now)
 
 
 def _placed(event: Event, draft: EventDraft) -> Placed:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.clock import Clock
+from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Pair, Person
 from worker.engine.people_import import PEOPLE
 from worker.providers import base
 from worker.providers.base import CalendarProvider, Mailer, Notify
 from worker.providers.identities import Identities, KnownIdentities
-from worker.providers.limiter import Gate
+from worker.providers.limiter import Limiter
 from worker.seal import Seal
 from worker.settings.load import Settings
 from worker.store.attendee_copies import Copies
@@ -29,20 +29,20 @@ class Services:
         people: Callable[[], dict[Address, Person]],
         read_again: Callable[[], None] = lambda: None,
         pairs: Callable[[], Collection[Pair]] = tuple,
-        gate: Gate | None = None,
+        clock: Clock = utcnow,
         notices: Notify | None = None,
         identities: Identities | None = None,
         copies: Copies | None = None,
     ) -> None:
-        """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `gate`: what
-        limits requests across processes. `notices`: how a service tells the operator something. `identities`: who an
-        address belongs to; without it every address is somebody's primary address. `copies`: what was copied into
-        whose calendar."""
+        """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `clock`: by
+        which pauses that a service asked for end. `notices`: how a service tells the operator something. `identities`:
+        who an address belongs to; without it every address is somebody's primary address. `copies`: what was copied
+        into whose calendar."""
         self._settings = settings
         self._people = people
         self._read_again = read_again
         self._pairs = pairs
-        self._gate = gate
+        self._limiter = Limiter(clock)  # calendars and mail of one mailbox share its slots
         self._notices = notices
         self._identities = identities or KnownIdentities()
         self._copies = copies
@@ -87,8 +87,8 @@ class Services:
     def _means(self) -> dict[str, Any]:
         """What is not a setting: what seals tokens, what limits requests, how the operator is told, who somebody is."""
         keys = [key.get_secret_value() for key in self._settings.keys]
-        means: dict[str, Any] = {"seal": Seal(keys) if keys else None, "gate": self._gate, "notices": self._notices}
-        means["identities"] = self._identities
+        means: dict[str, Any] = {"seal": Seal(keys) if keys else None, "notices": self._notices}
+        means.update(limiter=self._limiter, identities=self._identities)
         return {name: one for name, one in means.items() if one is not None}
 
     def calendar_of(self, address: Address) -> CalendarProvider | None:

@@ -4,11 +4,8 @@ from datetime import datetime
 from email.message import EmailMessage
 
 from worker.domain.model import EventDraft
-from worker.domain.planning.invitations import INVITATION, WITHDRAWAL
+from worker.mail.kinds import KINDS
 from worker.providers.ical import events
-
-#: The mails that carry one, and what each asks of the reader's program (RFC 5546).
-METHODS = {INVITATION: "REQUEST", WITHDRAWAL: "CANCEL"}
 
 
 def attach(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
@@ -17,7 +14,7 @@ def attach(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> 
     The calendar object says that the mail's sender acts for the organizer, when the two differ (RFC 6047, 2.2.1). It
     is encoded as base64: its lines stay as they are, and no server has to carry more than 7 bits.
     """
-    method, sender = METHODS[name], email["From"].addresses[0].addr_spec
+    method, sender = KINDS[name].calendar_method, email["From"].addresses[0].addr_spec
     part = EmailMessage()
     text = events.invitation(draft, now, method, sender)
     part.set_content(text, subtype="calendar", cte="base64", params={"method": method})

@@ -12,8 +12,8 @@ from jinja2 import TemplateNotFound, TemplateSyntaxError
 
 from worker.errors import Problem, Problems
 from worker.i18n.language import DOMAIN, catalogue, read
-from worker.mail.context import MESSAGES, Letter
-from worker.mail.samples import letters
+from worker.mail.context import Letter
+from worker.mail.kinds import KINDS, list_samples
 from worker.mail.templates import PARTS
 
 #: Nothing that belongs to a mail is longer, be it a file or what it makes.
@@ -29,7 +29,7 @@ def mistakes(
     """What goes wrong when every sample letter is rendered in each of the languages; each thing once."""
     found: dict[Problem, None] = {}
     for language in languages:
-        for letter in letters(language):
+        for letter in list_samples(language):
             whole = _wrong(letter, partial(render, letter))
             if whole:  # each part by itself, because the first that fails hides the others
                 apart = [problem for name in PARTS for problem in _wrong(letter, partial(part, letter, name))]
@@ -51,7 +51,7 @@ def misplaced(overrides: Path) -> list[Problem]:
     """Files that nobody will ever read, because no message is called that."""
     if not overrides.is_dir():
         return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
-    known = {f"{name}/{part}" for name in MESSAGES for part in PARTS}
+    known = {f"{name}/{part}" for name in KINDS for part in PARTS}
     remedy = f"Name it <message>/<part>, with a part of {', '.join(PARTS)}; a piece of your own begins with `_`."
     return [
         Problem(str(path), "is used by no mail.", remedy)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from worker.domain.model import (
     AccessRecord,
@@ -24,16 +24,18 @@ from worker.domain.model import (
     State,
 )
 from worker.domain.planning import deferrals, notices
-from worker.domain.planning.invitations import INVITATION, WITHDRAWAL
 from worker.domain.planning.placement import same_cause
 from worker.domain.planning.plan_builder import Planning
 from worker.domain.time.worktime import parse_hours
 from worker.links import Pass, Purpose, links_of
-from worker.mail.context import WITH_CONTENT, Kept, Letter
+from worker.mail.context import Kept, Letter
+from worker.mail.kinds import KINDS, ContractLink, Sealed
 from worker.settings.load import Settings
 
 #: Commitments that ended are named in the next brief for so long.
 RECENTLY = timedelta(days=120)
+
+_BEGIN_THREADS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +127,13 @@ class Drafts:
         if state is None:
             words = material.words.get(message.key, "")
             return Letter(name=message.name, key=message.key, to=self.operator(), now=now, reason=words)
-        session = next((s for s in state.sessions if s.id == message.subject), None)
+        session = state.session(message.subject)
         reader = state.manager if message.to == state.manager.email else state.report
         parts = self._of_session(message, state, session, material, now) if session else {}
-        commitments = self._commitments(message, state, material, now)
+        fields = KINDS[message.name].fields(message)
+        commitments = _known_commitments(state, material, now)
+        if "due" in fields:
+            commitments = _due_on(fields["due"], reader, state, commitments)
         letter = Letter(
             name=message.name,
             key=message.key,
@@ -144,14 +149,13 @@ class Drafts:
             learning=self._settings.mail.learning,
             commitment_text=self._event.commitment_text,
             accesses=tuple(material.accesses.get(message.key, ())),
-            due=message.start.date() if message.name == "commitment_due" and message.start else None,
-            **{"contract": material.contracts.get(state.pair.id), **parts},  # type: ignore[arg-type]
+            **{"contract": material.contracts.get(state.pair.id), **parts, **fields},
         )
         return _without_content(letter) if self._settings.mail.content == "link" else letter
 
     def author(self, message: Message, state: PairState) -> Address:
         """Whose mailbox the mail is to be sent from: the manager's, when the company wants it so; empty otherwise."""
-        as_manager = self._settings.mail.send_as == "manager" and message.name in _OF_MANAGER
+        as_manager = self._settings.mail.send_as == "manager" and KINDS[message.name].may_leave_from_manager
         return state.manager.email if as_manager else ""
 
     def _of_session(
@@ -163,10 +167,7 @@ class Drafts:
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
             "why": session.unplaceable or (),
-            "number": message.number if message.name in (INVITATION, WITHDRAWAL) else 0,
-            "was": message.start if message.name == WITHDRAWAL else None,
             "also": sum(same_cause(session, other) for other in state.sessions),
-            "reminder": message.number if message.name == "contract_reminder" else 0,
             "unfinished": _unfinished(state, session),
         }
         if session.held_at:
@@ -174,21 +175,9 @@ class Drafts:
         if session.id in material.reasons:
             parts["trigger"] = material.reasons.get(session.id, "")
             parts["asked_by_report"] = session.id in material.asked_by_report
-        if message.name == "contract_summary":
+        if Sealed.REVISIONS in KINDS[message.name].opens:
             parts.update(_summary(message, material.revisions.get(session.id, ())))
         return parts
-
-    def _commitments(self, message: Message, state: PairState, material: Material, now: datetime) -> tuple[Kept, ...]:
-        everything = [*state.commitments, *material.ended.get(state.pair.id, ())]
-        known = {c.id: c for c in everything if c.open or (c.closed_at and c.closed_at > now - RECENTLY)}
-        kept = [
-            Kept(commitment=c, promise=material.promises[c.id]) for c in known.values() if c.id in material.promises
-        ]
-        if message.name == "commitment_due":
-            owner = Owner.MANAGER if message.to == state.manager.email else Owner.REPORT
-            day = message.start.date() if message.start else None
-            kept = [k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open]
-        return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
 
     def _ways(
         self, message: Message, state: PairState, agreed: str, commitments: Sequence[Kept], now: datetime
@@ -197,7 +186,9 @@ class Drafts:
         if self._links is None or state.pair.ended is not Ended.NO:
             return {}
         due = commitments[0].commitment.session if commitments else ""
-        ways = _ways_of_report() if message.to == state.report.email else _ways_of_manager(message, agreed, due)
+        about = message.subject if KINDS[message.name].contract_link is ContractLink.OF_SESSION else agreed
+        to_report = message.to == state.report.email
+        ways = _ways_of_report() if to_report else _ways_of_manager(message.subject, about, due)
         return {
             name: self._links.url(Pass(who=message.to, purpose=purpose, about=about, issued=now))
             for name, (purpose, about) in ways.items()
@@ -217,21 +208,30 @@ class Drafts:
         )
 
 
-#: Mails that leave from the manager's mailbox where the company wants it so: what the manager says to the report, and
-#: all that holds content, so that its copy lies with one of the two.
-_OF_MANAGER = WITH_CONTENT | {"reflection_prompt"}
-
-
 def _without_content(letter: Letter) -> Letter:
     """The letter with nothing of what the two said to each other."""
-    if letter.name not in WITH_CONTENT:
+    if not KINDS[letter.name].has_content:
         return letter
     return replace(letter, by_link=True, contract=None, previous=None, commitments=())
 
 
+def _known_commitments(state: PairState, material: Material, now: datetime) -> tuple[Kept, ...]:
+    """Those whose words were opened, open or ended lately, by when they are due."""
+    everything = [*state.commitments, *material.ended.get(state.pair.id, ())]
+    known = {c.id: c for c in everything if c.open or (c.closed_at and c.closed_at > now - RECENTLY)}
+    kept = [Kept(commitment=c, promise=material.promises[c.id]) for c in known.values() if c.id in material.promises]
+    return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
+
+
+def _due_on(day: date | None, reader: Person, state: PairState, kept: Sequence[Kept]) -> tuple[Kept, ...]:
+    """The reader's own that are open and due on that day."""
+    owner = Owner.MANAGER if reader is state.manager else Owner.REPORT
+    return tuple(k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open)
+
+
 def _thread(message: Message, state: PairState) -> str:
-    """The key of the introduction that this reader got: the later mails about the pair answer it."""
-    begun = (m for m in state.messages if m.name == "introduction" and m.to == message.to and m.key != message.key)
+    """The key of the mail that began this reader's thread about the pair; empty when none went out."""
+    begun = (m for m in state.messages if m.name in _BEGIN_THREADS and m.to == message.to and m.key != message.key)
     return next((m.key for m in begun if m.progress is Progress.DONE), "")
 
 
@@ -239,11 +239,10 @@ def _ways_of_report() -> dict[str, tuple[Purpose, str]]:
     return dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
 
 
-def _ways_of_manager(message: Message, agreed: str, due: str) -> dict[str, tuple[Purpose, str]]:
-    """By name, the purpose and the session it is about: the one just held, the one that was agreed on, the one owed."""
-    ways = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, message.subject)}
-    asked = message.name in ("contract_request", "contract_reminder", "contract_summary")
-    for name, about in (("contract", message.subject if asked else agreed), ("commitment", due)):
+def _ways_of_manager(session: str, contract: str, due: str) -> dict[str, tuple[Purpose, str]]:
+    """By name, the purpose and the session it is about: the mail's own, that of the contract, that of what is due."""
+    ways = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, session)}
+    for name, about in (("contract", contract), ("commitment", due)):
         if about:
             ways[name] = (Purpose.CONTRACT, about)
     return ways
@@ -267,8 +266,3 @@ def _unfinished(state: PairState, session: Session) -> tuple[datetime, ...]:
 def _next_session(state: PairState, now: datetime) -> Session | None:
     ahead = [s for s in state.sessions if s.booked and s.kind is Kind.CAREER and s.span.start > now]
     return min(ahead, key=lambda s: s.span.start, default=None)
-
-
-def speaks_of_promises(message: Message) -> bool:
-    """Whether a mail shows words of commitments, so that they have to be opened for it."""
-    return message.name in ("brief", "commitment_due", "review_note", "contract_request")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 
 from worker.domain.model import (
     AccessRecord,
@@ -18,32 +19,16 @@ from worker.domain.model import (
     Why,
 )
 
-MESSAGES = (
-    "introduction",
-    "invitation",
-    "invitation_withdrawn",
-    "reflection_prompt",
-    "brief",
-    "contract_request",
-    "contract_reminder",
-    "contract_summary",
-    "deferral_notice",
-    "booked_over_warning",
-    "unplaceable",
-    "short_session",
-    "commitment_due",
-    "review_note",
-    "pair_ended",
-    "fresh_link",
-    "content_accessed",
-    "operator_alert",
-)
-
-#: Mails that show what two people said to each other: promises, contracts, reasons.
-WITH_CONTENT = frozenset({"brief", "contract_summary", "commitment_due", "review_note"})
-
 #: What a page may be for; every mail reads well without.
 LINKS = ("contract", "choose", "commitment", "settings")
+
+
+class Reader(StrEnum):
+    """Who reads a mail."""
+
+    MANAGER = "manager"
+    REPORT = "report"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +43,7 @@ class Kept:
 class Letter:
     """Everything one mail may speak of, read at send time."""
 
-    name: str  #: one of MESSAGES
+    name: str  #: a MailName, or `page`
     key: str  #: the outbox key: names the mail for ever; the Message-ID derives from it
     to: Person  #: the reader; for `operator_alert` a Person made up for the operator
     now: datetime

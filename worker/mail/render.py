@@ -22,14 +22,10 @@ from worker.domain.model import Person
 from worker.errors import Problem, Problems
 from worker.i18n.language import Words, fold, line, visible
 from worker.mail.check_templates import LARGEST, misplaced, misspelt, mistakes, untranslated
-from worker.mail.context import LINKS, MESSAGES, Kept, Letter
+from worker.mail.context import Letter
+from worker.mail.kinds import KINDS, Voice
 from worker.mail.templates import PARTS, MailTemplates, ours
 from worker.mail.view import Reading
-
-__all__ = ["LINKS", "MESSAGES", "Emails", "Envelopes", "Kept", "Letter"]
-
-#: Mails that only the reader may see a word of: an answer must not carry them to the other one by itself.
-_ALONE = frozenset({"brief", "fresh_link", "operator_alert"})
 
 #: In HTML, whatever a reader doesn't see.
 _TAGS = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -121,7 +117,7 @@ class Emails:
         message["From"] = _mailbox("From", self._writer(letter), letter.sender or self._sender)
         message["To"] = _mailbox("To", line(letter.to.name), letter.to.email)
         other = _other(letter)
-        if other and letter.name not in _ALONE and other.email != letter.sender:
+        if other and not KINDS[letter.name].reader_only and other.email != letter.sender:
             message["Reply-To"] = _mailbox("Reply-To", line(other.name), other.email)
 
     def _writer(self, letter: Letter) -> str:
@@ -169,7 +165,7 @@ def _said(template: Template, names: Mapping[str, object]) -> str:
 def _in_their_voice(letter: Letter) -> bool:
     """True for what the manager says to the report (R-2, R-11)."""
     reads_report = letter.report is not None and letter.to.email == letter.report.email
-    return letter.name == "reflection_prompt" or (letter.name == "contract_summary" and reads_report)
+    return reads_report and KINDS[letter.name].voice is Voice.MANAGER
 
 
 def _other(letter: Letter) -> Person | None:

@@ -1,8 +1,13 @@
-"""Letters about two people who don't exist, one or more of every message: to prove templates, and to look at them."""
+"""Letters about two people who don't exist: one function for each mail, which the table of mails names.
+
+Each takes a letter to one reader and returns it with what such a mail may have, and without. `longarc check` renders
+them all, and the documentation shows them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from worker.domain.model import (
     Access,
@@ -13,6 +18,7 @@ from worker.domain.model import (
     Deferral,
     Ended,
     Kind,
+    MailName,
     Owner,
     Pair,
     Person,
@@ -27,7 +33,7 @@ from worker.domain.model import (
     Trigger,
     WorkingHours,
 )
-from worker.mail.context import LINKS, WITH_CONTENT, Kept, Letter
+from worker.mail.context import Kept, Letter, Reader
 
 NOW = datetime(2026, 11, 3, 16, 20, tzinfo=UTC)
 _START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
@@ -156,60 +162,74 @@ WHY_NONE = (
     ),
 )
 _NO_TIME = replace(SESSION, state=State.DEFERRED, start=None, end=None)
+_HELD = replace(SESSION, state=State.HELD, held_at=SESSION.end)
+_AFTER: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
 
 
-def letters(locale: str = "en") -> Iterator[Letter]:
-    """Sample letters to readers of that language: every message, with what it may have and without."""
+def address(name: MailName, reader: Reader, locale: str = "en") -> Letter:
+    """A letter of that name to that reader in that language; to one of the two, about a session to come."""
+    if reader is Reader.OPERATOR:
+        return Letter(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
     dana, sam = (replace(one, locale=locale) for one in (DANA, SAM))
-    operator = replace(OPERATOR, locale=locale)
-    to_manager = Letter(
-        name="", key="", to=dana, now=NOW, manager=dana, report=sam, pair=PAIR, session=SESSION, contract=CONTRACT
+    return Letter(
+        name=name,
+        key="",
+        to=dana if reader is Reader.MANAGER else sam,
+        now=NOW,
+        manager=dana,
+        report=sam,
+        pair=PAIR,
+        session=SESSION,
+        contract=CONTRACT,
     )
-    to_report = replace(to_manager, to=sam)
-    made = (
-        *_around(to_manager, to_report),
-        *_preparing(to_manager, to_report),
-        *_contracts(to_manager, to_report),
-        *_moving(to_manager, to_report),
-        Letter(name="operator_alert", key="", to=operator, now=NOW, reason="Calendar of dana@example.com is refused."),
-    )
-    for number, letter in enumerate(made):
-        named = replace(letter, key=f"sample-{number}-{letter.name}")
-        yield named
-        linked = replace(
-            named, key=f"{named.key}-linked", links={one: f"https://longarc.example/{one}" for one in LINKS}
-        )
-        yield linked
-        if named.name in WITH_CONTENT:
-            yield replace(
-                linked, key=f"{named.key}-by-link", by_link=True, contract=None, previous=None, commitments=()
-            )
 
 
-def _around(manager: Letter, report: Letter) -> Iterator[Letter]:
-    for each in (manager, report):
-        yield replace(each, name="introduction")
-        yield replace(each, name="introduction", session=None, commitment_text="text")
-        yield replace(each, name="introduction", commitment_text="link")
-        for ended in (Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.CHANGED):
-            yield replace(
-                each,
-                name="pair_ended",
-                session=None,
-                pair=replace(PAIR, ended=ended),
-            )
-        yield replace(each, name="pair_ended", session=None)
-        yield replace(each, name="fresh_link", session=None, contract=None)
-        yield replace(each, name="content_accessed", session=None, contract=None, accesses=ACCESSES)
-        yield replace(each, name="content_accessed", session=None, contract=None, accesses=ACCESSES[:1], links={})
+# --- around a pair ---
 
 
-def _preparing(manager: Letter, report: Letter) -> Iterator[Letter]:
+def write_one(letter: Letter) -> Iterator[Letter]:
+    """The letter as it is."""
+    yield letter
+
+
+def write_introductions(letter: Letter) -> Iterator[Letter]:
+    yield letter
+    yield replace(letter, session=None, commitment_text="text")
+    yield replace(letter, commitment_text="link")
+
+
+def write_endings(letter: Letter) -> Iterator[Letter]:
+    for ended in (Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.CHANGED):
+        yield replace(letter, session=None, pair=replace(PAIR, ended=ended))
+    yield replace(letter, session=None)
+
+
+def write_fresh_links(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, session=None, contract=None)
+
+
+def write_accesses(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, session=None, contract=None, accesses=ACCESSES)
+    yield replace(letter, session=None, contract=None, accesses=ACCESSES[:1], links={})
+
+
+def write_alerts(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, reason="Calendar of dana@example.com is refused.")
+
+
+# --- before a session ---
+
+
+def write_prompts(letter: Letter) -> Iterator[Letter]:
     for topic in Topic:
         session = replace(SESSION, topic=topic)
-        yield replace(report, name="reflection_prompt", session=session)
-        yield replace(report, name="reflection_prompt", session=session, contract=None, learning="I talk too early.")
-        brief = replace(manager, name="brief", session=session, now=_START - _DAY, commitments=KEPT, count=2)
+        yield replace(letter, session=session)
+        yield replace(letter, session=session, contract=None, learning="I talk too early.")
+
+
+def write_briefs(letter: Letter) -> Iterator[Letter]:
+    for topic in Topic:
+        brief = replace(letter, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=KEPT, count=2)
         yield replace(brief, deferrals=DEFERRALS[:2], unfinished=(NOW - 95 * _DAY,), pair=replace(PAIR, trust=True))
         yield replace(brief, contract=None, commitments=(), count=0)
         for trigger in Trigger:
@@ -217,34 +237,61 @@ def _preparing(manager: Letter, report: Letter) -> Iterator[Letter]:
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
 
 
-def _contracts(manager: Letter, report: Letter) -> Iterator[Letter]:
-    held = replace(SESSION, state=State.HELD, held_at=SESSION.end)
-    after = replace(manager, session=held, deadline=_START + 2 * _DAY, now=_START + timedelta(minutes=80))
-    yield replace(after, name="contract_request", contract=None)
-    for reminder in range(1, 6):
-        yield replace(after, name="contract_reminder", reminder=reminder, now=_START + reminder * _DAY)
-    for each in (manager, report):
-        yield replace(each, name="contract_summary", session=held)
-        yield replace(each, name="contract_summary", session=held, revision=2, previous=BEFORE)
-        yield replace(each, name="contract_summary", contract=Contract(), session=None)
-    for each, kept in ((manager, KEPT[0]), (manager, KEPT[2]), (report, KEPT[4])):
-        yield replace(each, name="commitment_due", commitments=(kept,), due=kept.commitment.due)
+def write_review_notes(letter: Letter) -> Iterator[Letter]:
     review = replace(SESSION, kind=Kind.REVIEW, end=_START + timedelta(minutes=25))
-    yield replace(manager, name="review_note", commitments=KEPT, session=review)
-    yield replace(manager, name="review_note", session=None, contract=None)
+    yield replace(letter, commitments=KEPT, session=review)
+    yield replace(letter, session=None, contract=None)
 
 
-def _moving(manager: Letter, report: Letter) -> Iterator[Letter]:
+# --- contracts and commitments ---
+
+
+def write_contract_requests(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, **_AFTER, now=_START + timedelta(minutes=80), contract=None)
+
+
+def write_contract_reminders(letter: Letter) -> Iterator[Letter]:
+    for reminder in range(1, 6):
+        yield replace(letter, **_AFTER, reminder=reminder, now=_START + reminder * _DAY)
+
+
+def write_contract_summaries(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, session=_HELD)
+    yield replace(letter, session=_HELD, revision=2, previous=BEFORE)
+    yield replace(letter, contract=Contract(), session=None)
+
+
+def write_due_commitments(letter: Letter) -> Iterator[Letter]:
+    owner = Owner.MANAGER if letter.to == letter.manager else Owner.REPORT
+    for kept in KEPT:
+        if kept.commitment.open and kept.commitment.owner is owner:
+            yield replace(letter, commitments=(kept,), due=kept.commitment.due)
+
+
+# --- a session's time ---
+
+
+def write_invitations(letter: Letter) -> Iterator[Letter]:
     for number in (0, 1):
-        yield replace(report, name="invitation", number=number)
-    yield replace(report, name="invitation_withdrawn", session=_NO_TIME, number=2, was=_START)
-    for each in (manager, report):
-        for count in (1, 2, 3):
-            moved = replace(each, name="deferral_notice", count=count, deferrals=DEFERRALS[:count])
-            yield moved
-            yield replace(moved, session=_NO_TIME, options=OPTIONS if count == 3 else ())
-            yield replace(moved, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
-        yield replace(each, name="booked_over_warning")
-        for also in range(3):
-            yield replace(each, name="unplaceable", session=_NO_TIME, why=WHY_NONE, also=also)
-        yield replace(each, name="short_session", session=replace(SESSION, end=_START + timedelta(minutes=50)))
+        yield replace(letter, number=number)
+
+
+def write_withdrawn_invitations(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, session=_NO_TIME, number=2, was=_START)
+
+
+def write_deferral_notices(letter: Letter) -> Iterator[Letter]:
+    for count in (1, 2, 3):
+        moved = replace(letter, count=count, deferrals=DEFERRALS[:count])
+        yield moved
+        yield replace(moved, session=_NO_TIME, options=OPTIONS if count == 3 else ())
+        yield replace(moved, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
+
+
+def write_unplaceable(letter: Letter) -> Iterator[Letter]:
+    for also in range(3):
+        yield replace(letter, session=_NO_TIME, why=WHY_NONE, also=also)
+
+
+def write_short_sessions(letter: Letter) -> Iterator[Letter]:
+    yield replace(letter, session=replace(SESSION, end=_START + timedelta(minutes=50)))

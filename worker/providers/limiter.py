@@ -1,59 +1,55 @@
-"""How many requests one mailbox gets at the same time, whoever sends them.
+"""Limits how many requests this process sends to one mailbox at the same time.
 
-Microsoft 365 takes four at a time for each mailbox and app. Within a process that is a semaphore; across processes
-whoever wires the program gives something that knows about all of them.
+Microsoft 365 takes four at a time for each mailbox and app. It counts the requests of all processes together, and
+answers those above the limit with 429 and a Retry-After. A process that gets this answer pauses its own requests to
+that mailbox; what it wanted to do is tried again from its row in the database.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore, Lock
-from typing import Protocol
 
 from worker.clock import Clock, utcnow
 from worker.errors import RateLimited
 
-#: So many requests at a time, for each mailbox.
+#: Requests at the same time, for each mailbox.
 AT_ONCE = 4
-#: So long a request waits for its turn before it is put off.
+#: How long a request waits for a slot before it is put off.
 PATIENCE = timedelta(seconds=30)
 
 
-class Gate(Protocol):
-    """Lets so many through at a time, for each name."""
+class Limiter:
+    """Gives out slots for requests to mailboxes. The threads of a process share one."""
 
-    def through(self, name: str) -> AbstractContextManager[None]:
-        """While one is inside, it counts. Raises RateLimited when there is no room in good time, or it is closed."""
-
-    def close(self, name: str, lasting: timedelta) -> None:
-        """The service asked for a pause: nobody goes through for so long."""
-
-
-class LocalGate:
-    """A Gate within this process."""
-
-    def __init__(self, clock: Clock = utcnow, at_once: int = AT_ONCE) -> None:
+    def __init__(self, clock: Clock = utcnow, at_once: int = AT_ONCE, patience: timedelta = PATIENCE) -> None:
+        """`at_once`: slots for each mailbox. `patience`: how long a request waits for one."""
         self._clock = clock
-        self._guard = Lock()
-        self._rooms: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(at_once))
-        self._closed: dict[str, datetime] = {}
+        self._patience = patience
+        self._lock = Lock()
+        self._slots: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(at_once))
+        self._paused_until: dict[str, datetime] = {}
 
     @contextmanager
-    def through(self, name: str) -> Iterator[None]:
-        with self._guard:
-            room = self._rooms[name]
-            wait = self._closed[name] - self._clock() if name in self._closed else timedelta()
+    def slot(self, mailbox: str) -> Iterator[None]:
+        """Hold one of the mailbox's slots. Raises RateLimited while the mailbox is paused, and when no slot comes free
+        in time: in both cases nothing was sent."""
+        with self._lock:
+            slots = self._slots[mailbox]
+            paused_until = self._paused_until.get(mailbox)
+        wait = paused_until - self._clock() if paused_until else timedelta()
         if wait > timedelta():
-            raise RateLimited(f"{name}: the service asked for a pause.", retry_after=wait)
-        if not room.acquire(timeout=PATIENCE.total_seconds()):
-            raise RateLimited(f"{name}: too many requests at a time.", retry_after=PATIENCE)
+            raise RateLimited(f"{mailbox}: the service asked for a pause.", retry_after=wait)
+        if not slots.acquire(timeout=self._patience.total_seconds()):
+            raise RateLimited(f"{mailbox}: too many requests at a time.", retry_after=self._patience)
         try:
             yield
         finally:
-            room.release()
+            slots.release()
 
-    def close(self, name: str, lasting: timedelta) -> None:
-        with self._guard:
-            until = self._clock() + lasting
-            self._closed[name] = max(self._closed.get(name, until), until)
+    def pause(self, mailbox: str, duration: timedelta) -> None:
+        """Refuse slots of this mailbox for so long, as the service asked. The longest pause asked for counts."""
+        until = self._clock() + duration
+        with self._lock:
+            self._paused_until[mailbox] = max(self._paused_until.get(mailbox, until), until)

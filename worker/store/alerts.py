@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from worker.domain.model import Message, Progress, What
+from worker.domain.model import MailName, Message, Progress, What
 from worker.store import rows
 from worker.store.database import Database
 from worker.store.tables import message
 
-NAME = "operator_alert"
+NAME = MailName.OPERATOR_ALERT.value
 SUBJECT = "operator"
 #: A number that nothing else of ours locks in PostgreSQL.
 _LOCK = 7251891

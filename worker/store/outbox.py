@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 
 from worker.domain.model import LIVE, Message, Placed, Progress, Settlement, What
 from worker.store import rows, tables
-from worker.store.alerts import raise_alert
+from worker.store.alerts import NAME, raise_alert
 from worker.store.database import Database
 from worker.store.history import record
 from worker.store.plans import wake
@@ -193,7 +193,7 @@ class OutboxRows:
         """
         if not operator:
             if key not in self._logged:
-                log.error("%s", words, extra={"action": "operator_alert", "key": key})
+                log.error("%s", words, extra={"action": NAME, "key": key})
             self._logged.add(key)
             return
         cause = cause or key.partition(":")[0]
@@ -212,7 +212,7 @@ class OutboxRows:
 
     def alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """What the operator was told since then, newest first. The words hold no content of a conversation."""
-        told = and_(message.c.name == "operator_alert", message.c.snapshot_at >= since)
+        told = and_(message.c.name == NAME, message.c.snapshot_at >= since)
         query = select(message.c.snapshot_at, message.c.fields).where(told).order_by(message.c.id.desc()).limit(100)
         with self._database.read() as connection:  # what only counts others is left out
             each = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select
 
 from worker.domain.model import (
+    REMEMBERED,
     Address,
     Commitment,
     Deferral,
@@ -90,7 +91,7 @@ _MESSAGES = Prepared(
         or_(
             message.c.subject != message.c.pair,
             message.c.snapshot_at >= at("since"),
-            among(message.c.name, ["introduction", "pair_ended"]),
+            among(message.c.name, [name.value for name in REMEMBERED]),
         ),
     )
     .order_by(message.c.id)

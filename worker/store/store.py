@@ -42,7 +42,6 @@ class Store:
         from worker.store.attendee_copies import Copies
         from worker.store.calendars import Calendars
         from worker.store.content import Content
-        from worker.store.gates import Gates
         from worker.store.heartbeats import Heartbeats
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
@@ -58,7 +57,6 @@ class Store:
         self.calendars = Calendars(self.database)
         self.content = Content(self.database, seal)
         self.plans = Plans(self.database, self.content)
-        self.gates = Gates(self.database)
         self.copies = Copies(self.database)
         self.heartbeats = Heartbeats(self.database)
         self.register = Register(self.database, self.content)

@@ -334,16 +334,6 @@ attendee_copy = Table(
     Column("placed", Boolean, nullable=False),
 )
 
-#: Whose requests to a mailbox are under way, each in one of its rooms; room 0 says until when nobody may come in.
-gate = Table(
-    "gate",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("room", Integer, primary_key=True),
-    Column("holder", String, nullable=False),
-    Column("held_until", Instant, nullable=False),
-)
-
 #: Links and visits of this person (`*`: of everybody) that were given out until then are void.
 revocation = Table(
     "revocation",

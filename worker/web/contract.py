@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.contract.check import ContractCheck, UnfitContract, check_contract
-from worker.domain.model import Contract, Message, Owner, PairState, Session, State, What
+from worker.domain.model import Contract, MailName, Message, Owner, PairState, Session, State, What
 from worker.domain.planning.notices import deadline
 from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
@@ -299,7 +299,7 @@ def _mail(matter: Matter, contract: Contract, reader: Owner) -> EmailMessage:
         subject=matter.session.id,
         due_at=now,
         snapshot_at=now,
-        name="contract_summary",
+        name=MailName.CONTRACT_SUMMARY.value,
         to=to,
         number=number,
     )

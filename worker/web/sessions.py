@@ -10,7 +10,7 @@ from datetime import timedelta
 from flask import Blueprint, Response, g, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound, TooManyRequests
 
-from worker.domain.model import Address, Message, Pair, Person, What
+from worker.domain.model import Address, MailName, Message, Pair, Person, What
 from worker.links import BadLink, Pass, Purpose
 from worker.web.site import go, site
 
@@ -83,7 +83,7 @@ def renew(token: str) -> Response:
         subject=pair.id,
         due_at=now,
         snapshot_at=now,
-        name="fresh_link",
+        name=MailName.FRESH_LINK.value,
         to=given.who,
     )
     here.store.outbox.add(mail)

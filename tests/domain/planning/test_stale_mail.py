@@ -5,32 +5,67 @@ from datetime import date, datetime
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, commitment_of, message_of, session_of, utc
+from tests.support.pairs import (
+    DANA,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SAM,
+    commitment_of,
+    message_of,
+    pair_of,
+    session_of,
+    state_of,
+    utc,
+)
 from worker.domain.model import (
     Commitment,
+    Ended,
     Message,
     Owner,
+    Pair,
     Progress,
     Reason,
     Session,
     Standing,
     State,
 )
-from worker.domain.planning.notices import due_instant, holds
+from worker.domain.planning.notices import due_instant
+from worker.mail.kinds import KINDS
 
 START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
 BOOKED = session_of(START)
 HELD = replace(BOOKED, state=State.HELD, held_at=END)
 GONE = None
+NOON = utc(2026, 9, 26, 12)
+ACTIVE = pair_of()
 
 
 def mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Message:
     return message_of(name, start=start, number=number, to=to, progress=Progress.WAITING)
 
 
+def holds(
+    message: Message,
+    session: Session | None = BOOKED,
+    commitments: tuple[Commitment, ...] = (),
+    pair: Pair = ACTIVE,
+    now: datetime = NOON,
+) -> bool:
+    """What the table of mails says of it."""
+    sessions = () if session is None else (session,)
+    state = state_of(*sessions, pair=pair, commitments=commitments)
+    return KINDS[message.name].holds(message, state, now)
+
+
 def changed(**fields: object) -> Session:
     return replace(BOOKED, **fields)  # type: ignore[arg-type]
+
+
+def invitation() -> Message:
+    return replace(mail("invitation", to=SAM.email), event=BOOKED.key)
 
 
 def later(days: int) -> Session:
@@ -73,35 +108,40 @@ CASES = [
     (mail("short_session"), BOOKED, True),
     (mail("short_session"), later(1), False),
     (mail("short_session"), HELD, False),
+    (invitation(), BOOKED, True),
+    (invitation(), later(1), False),  # the new time is told by another
+    (invitation(), LOST, False),
+    (mail("invitation_withdrawn"), LOST, True),
     (mail("introduction", None), GONE, True),
-    (mail("pair_ended", None), GONE, True),
+    (mail("pair_ended", None), GONE, False),  # the two are a pair again
     (mail("fresh_link", None), GONE, True),
     (mail("content_accessed", None), GONE, True),
     (mail("operator_alert", None), GONE, True),
 ]
-NOON = utc(2026, 9, 26, 12)
 
 
 @pytest.mark.parametrize(("message", "session", "expected"), CASES)
 def test_a_mail_leaves_only_when_it_is_still_true(message: Message, session: Session | None, expected: bool) -> None:
     """T-5, T-6, T-7: what isn't true any more is dropped."""
-    assert holds(message, session, (), True, NOON) is expected
+    assert holds(message, session) is expected
 
 
 def test_a_session_that_has_begun_needs_no_preparation() -> None:
     """T-5, T-6, R-10."""
     for message in (mail("reflection_prompt"), mail("brief"), mail("short_session"), mail("deferral_notice", number=0)):
-        assert holds(message, BOOKED, (), True, START - MINUTE)
-        assert not holds(message, BOOKED, (), True, START)
+        assert holds(message, now=START - MINUTE)
+        assert not holds(message, now=START)
 
 
-@pytest.mark.parametrize("name", sorted({m.name for m, *_ in CASES} | {"commitment_due"}))
+@pytest.mark.parametrize("name", KINDS)
 def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     """R-24: only that it ended, what was recorded, and what the operator must know."""
     message = mail(name, END if name.startswith("contract") else START)
     session = HELD if name.startswith("contract") else BOOKED
-    expected = name in ("operator_alert", "pair_ended", "contract_summary", "fresh_link", "content_accessed")
-    assert holds(message, session, (), False, NOON) is expected
+    always = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
+    due = (commitment_of(START.date()),)
+    assert holds(message, session, due, pair_of(paused=True)) is (name in always)
+    assert holds(message, session, due, pair_of(ended=Ended.CHANGED)) is (name in always | {"pair_ended"})
 
 
 @pytest.mark.parametrize(
@@ -118,14 +158,8 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
 def test_what_is_due_is_said_only_while_it_is_owed(commitments: tuple[Commitment, ...], expected: bool) -> None:
     """R-20, R-18."""
     message = mail("commitment_due", due_instant(date(2026, 9, 28)))
-    assert holds(message, None, commitments, True, NOON) is expected
+    assert holds(message, None, commitments) is expected
 
 
 def test_every_name_of_a_mail_is_covered_here() -> None:
-    """DESIGN names the messages; each has a case above."""
-    named = {
-        *("introduction", "reflection_prompt", "brief", "contract_request", "contract_reminder", "contract_summary"),
-        *("deferral_notice", "booked_over_warning", "unplaceable", "short_session", "commitment_due", "review_note"),
-        *("operator_alert", "pair_ended", "fresh_link", "content_accessed"),
-    }
-    assert {m.name for m, *_ in CASES} | {"commitment_due"} == named
+    assert {m.name for m, *_ in CASES} | {"commitment_due"} == set(KINDS)

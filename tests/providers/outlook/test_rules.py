@@ -32,7 +32,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.providers import windows_zones
-from worker.providers.limiter import LocalGate
+from worker.providers.limiter import Limiter
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook import events as graphevents
 from worker.providers.outlook import mailbox_settings
@@ -891,7 +891,7 @@ def test_the_double_does_throttle_whoever_asks_too_much(double: Double, hands: H
 def test_a_pause_that_was_asked_for_is_kept(double: Double, hands: Hands) -> None:
     """And what is put off meanwhile costs no request."""
     clock = SteppedClock(datetime(2027, 3, 1, tzinfo=UTC))
-    provider = outlook.calendar(section(double, gate=LocalGate(clock)))
+    provider = outlook.calendar(section(double, limiter=Limiter(clock)))
     dana = hands.person()
     double.faults.append(Fault("GET", "events", 429, code="TooManyRequests", headers=(("Retry-After", "120"),)))
     for _ in range(2):

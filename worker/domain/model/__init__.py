@@ -28,6 +28,7 @@ from worker.domain.model.contracts import (
     ReviewPoint,
     Standing,
 )
+from worker.domain.model.mails import REMEMBERED, MailName
 from worker.domain.model.people import (
     NO_CALENDAR,
     Ended,
@@ -64,6 +65,7 @@ __all__ = [
     "LIVE",
     "NO_CALENDAR",
     "QUARTER",
+    "REMEMBERED",
     "Access",
     "AccessRecord",
     "Address",
@@ -89,6 +91,7 @@ __all__ = [
     "Guest",
     "Kind",
     "KnownForm",
+    "MailName",
     "Meeting",
     "Message",
     "Need",

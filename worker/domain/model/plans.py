@@ -123,6 +123,10 @@ class PairState:
         """The manager's and the report's."""
         return self.manager.email, self.report.email
 
+    def session(self, session_id: str) -> Session | None:
+        """The session of that id; None when there is none, or it was not read."""
+        return next((s for s in self.sessions if s.id == session_id), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -15,6 +15,7 @@ from worker.domain.model import (
     Dated,
     Format,
     Kind,
+    MailName,
     Session,
     Span,
     Standing,
@@ -123,7 +124,7 @@ def _book_wish(p: Planning, session: Session, wish: Span) -> None:
     placement.show_on_calendar(p, new)
     p.decide_session(new, "A person chose this time.")
     if session.kind is Kind.CAREER and wish.minutes < p.policy.min_minutes:
-        p.mail("short_session", session.id, p.manager.email, start=wish.start)
+        p.mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=wish.start)
 
 
 def talk(p: Planning, trigger: Trigger, *, at_once: bool = False) -> Session:
@@ -223,7 +224,7 @@ def record(p: Planning, session: Session, promises: Sequence[Dated], revision: i
     else:
         p.decide("contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision)
     for email in p.addresses:
-        p.mail("contract_summary", session.id, email, start=recorded.held_at, number=revision)
+        p.mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
 
 
 def _take_over(p: Planning, session: Session, promises: Sequence[Dated]) -> None:

@@ -11,6 +11,7 @@ from worker.domain.model import (
     Cause,
     Deferral,
     Kind,
+    MailName,
     Person,
     Placed,
     Session,
@@ -118,7 +119,7 @@ def _moved(p: Planning, session: Session, placed: Placed) -> Session:
     moved = p.put(session, start=span.start, end=span.end, by_hand=True, warned_at=None, options=())
     p.decide_session(moved, "Moved by hand inside the rules; respected.", cause="moved")
     if session.kind is Kind.CAREER and span.minutes < p.policy.min_minutes:
-        p.mail("short_session", session.id, p.manager.email, start=span.start)
+        p.mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=span.start)
     return moved
 
 
@@ -178,7 +179,7 @@ def _warn(p: Planning, session: Session, whose: Address) -> None:
         session.id,
         cause=Cause.BOOKED_OVER.value,
     )
-    p.mail("booked_over_warning", session.id, p.manager.email, start=session.start)
+    p.mail(MailName.BOOKED_OVER_WARNING, session.id, p.manager.email, start=session.start)
     p.wake(p.now + WARNING)
 
 

@@ -5,11 +5,13 @@ elsewhere would never hear of a time. So that person gets a mail with a calendar
 changed or taken back, and answers it in any calendar program.
 """
 
-from worker.domain.model import Message, Session
+from datetime import datetime
+
+from worker.domain.model import MailName, Message, PairState, Session
 from worker.domain.planning.plan_builder import SOON, Planning
 from worker.domain.planning.reviews import inside
 
-INVITATION, WITHDRAWAL = "invitation", "invitation_withdrawn"
+INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 
 
 def invite(p: Planning) -> None:
@@ -41,7 +43,7 @@ def _take_back(p: Planning, session: Session, told: Message) -> None:
         _write(p, WITHDRAWAL, session, told.event, told)
 
 
-def _write(p: Planning, name: str, session: Session, event: str, told: Message | None) -> None:
+def _write(p: Planning, name: MailName, session: Session, event: str, told: Message | None) -> None:
     """The number is the SEQUENCE of the event in that person's calendar: it grows with each mail about a session."""
     start = session.span.start if name == INVITATION else told and told.start
     number = 0 if told is None else told.number + 1
@@ -54,8 +56,7 @@ def _last(p: Planning, session: Session) -> Message | None:
     return max(told, key=lambda m: m.number, default=None)
 
 
-def holds(message: Message, session: Session | None) -> bool:
-    """Whether that time is still to be told: one that was given again since is told by a mail of its own."""
-    if message.name == WITHDRAWAL:
-        return True
+def holds(message: Message, state: PairState, now: datetime) -> bool:
+    """Whether the time of an invitation is still to be told: one given since is told by a mail of its own."""
+    session = state.session(message.subject)
     return session is not None and session.booked and (session.key, session.start) == (message.event, message.start)

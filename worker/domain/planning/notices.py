@@ -1,20 +1,23 @@
 """Which mail is due when, and whether one that was decided still holds (T-5, T-6, T-7, T-9; R-11, R-12, R-15)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import (
     Commitment,
+    Ended,
     Kind,
+    MailName,
     Message,
     Owner,
+    PairState,
     Person,
     Session,
     State,
 )
-from worker.domain.planning import invitations
 from worker.domain.planning.deferrals import next_look
 from worker.domain.planning.plan_builder import SOON, Planning
 from worker.domain.planning.reviews import inside
@@ -62,8 +65,8 @@ def _introduction(p: Planning) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands."""
     if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
         for person in p.people:
-            if not any(m.to == person.email for m in p.sent("introduction", p.pair.id)):
-                p.mail("introduction", p.pair.id, person.email)
+            if not any(m.to == person.email for m in p.sent(MailName.INTRODUCTION, p.pair.id)):
+                p.mail(MailName.INTRODUCTION, p.pair.id, person.email)
 
 
 # --- before a session ---
@@ -92,27 +95,43 @@ def note_at(manager: Person, start: datetime) -> datetime:
     return instant if instant + NOTE_LEAST + SLACK <= start else day_before(manager, start, BRIEF_DAYS, EIGHT)
 
 
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A mail before a session: once for each, and again only when the session moves far after it went out."""
+
+    name: MailName
+    kind: Kind  #: of the sessions that it prepares
+    reader: Owner
+    due: Callable[[Person, datetime], datetime]  #: when it is due, for that reader and that start of the session
+    least: timedelta  #: later than so long before the session it does not leave
+    far: timedelta  #: a session that moved by more than this gets another
+
+
+PREPARATIONS = (
+    Preparation(MailName.REFLECTION_PROMPT, Kind.CAREER, Owner.REPORT, prompt_at, PROMPT_LEAST, MOVED_FAR),
+    Preparation(MailName.BRIEF, Kind.CAREER, Owner.MANAGER, brief_at, BRIEF_LEAST, MOVED_FAR),
+    Preparation(MailName.REVIEW_NOTE, Kind.REVIEW, Owner.MANAGER, note_at, NOTE_LEAST, NOTE_REACH),
+)
+
+
 def _ahead(p: Planning, session: Session) -> None:
-    start = session.span.start
     p.wake(session.span.end)
     if not inside(p, session):
         p.wake(next_look(p, session))
         _new_time(p, session)
-    if session.kind is Kind.CAREER:
-        _once(p, session, "reflection_prompt", p.report, prompt_at(p.report, start), PROMPT_LEAST)
-        _once(p, session, "brief", p.manager, brief_at(p.manager, start), BRIEF_LEAST)
-    elif session.kind is Kind.REVIEW:
-        _once(p, session, "review_note", p.manager, note_at(p.manager, start), NOTE_LEAST)
+    for preparation in PREPARATIONS:
+        if preparation.kind is session.kind:
+            _prepare(p, session, preparation)
 
 
 def _new_time(p: Planning, session: Session) -> None:
     """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
-    told = p.sent("deferral_notice", session.id)
+    told = p.sent(MailName.DEFERRAL_NOTICE, session.id)
     if not tells_new_time(session) or any(m.number == session.count for m in told):
         return
     placed = p.placed(session.key)
     if placed is not None and placed.span == session.span and not p.in_flight(session.id):
-        p.mail("deferral_notice", session.id, p.manager.email, start=session.start, number=session.count)
+        p.mail(MailName.DEFERRAL_NOTICE, session.id, p.manager.email, start=session.start, number=session.count)
 
 
 def tells_new_time(session: Session) -> bool:
@@ -120,19 +139,19 @@ def tells_new_time(session: Session) -> bool:
     return session.booked and session.count > 0 and not session.by_hand
 
 
-def _once(p: Planning, session: Session, name: str, to: Person, due: datetime, least: timedelta) -> None:
-    """Once per session, and again only when it moved far after the mail went out; a note is for one day."""
+def _prepare(p: Planning, session: Session, mail: Preparation) -> None:
     start = session.span.start
-    far = NOTE_REACH if name == "review_note" else MOVED_FAR
-    if any(m.start and abs(start - m.start) <= far for m in p.sent(name, session.id)):
+    if any(m.start and abs(start - m.start) <= mail.far for m in p.sent(mail.name, session.id)):
         return
+    reader = p.manager if mail.reader is Owner.MANAGER else p.report
+    due = mail.due(reader, start)
     if p.now < due:
         p.wake(due)
-    elif start - p.now >= least:
+    elif start - p.now >= mail.least:
         if p.placed(session.key) is None and not inside(p, session):
             p.wake(p.now + SOON)  # it is not on the calendar yet
         else:
-            p.mail(name, session.id, to.email, start=start)
+            p.mail(mail.name, session.id, reader.email, start=start)
 
 
 # --- after a session ---
@@ -194,8 +213,8 @@ def _contract(p: Planning, session: Session) -> None:
     held = session.held_at
     if held is None:
         return
-    if not _sent_for(p, "contract_request", session, 0):
-        p.mail("contract_request", session.id, p.manager.email, start=held)
+    if not _sent_for(p, MailName.CONTRACT_REQUEST, session, 0):
+        p.mail(MailName.CONTRACT_REQUEST, session.id, p.manager.email, start=held)
     by = deadline(p.manager, session)
     before, after = reminders(p.manager, max(held, session.noted_at or held), by), late(p.manager, by)
     instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
@@ -204,7 +223,7 @@ def _contract(p: Planning, session: Session) -> None:
             p.wake(instant)
             return
         following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
-        if p.now >= following or _sent_for(p, "contract_reminder", session, number):
+        if p.now >= following or _sent_for(p, MailName.CONTRACT_REMINDER, session, number):
             continue
         leaves = p.now if number > 2 else _reminds_at(p, session, instant, by)
         if leaves is None:
@@ -212,7 +231,7 @@ def _contract(p: Planning, session: Session) -> None:
         if p.now < leaves:
             p.wake(leaves)
             return
-        p.mail("contract_reminder", session.id, p.manager.email, start=held, number=number)
+        p.mail(MailName.CONTRACT_REMINDER, session.id, p.manager.email, start=held, number=number)
     if p.now >= after[-1]:
         _unfinished(p, session)
     else:
@@ -224,7 +243,7 @@ def _reminds_at(p: Planning, session: Session, instant: datetime, by: datetime) 
 
     It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
     """
-    asked = [m for name in ("contract_request", "contract_reminder") for m in p.sent(name, session.id)]
+    asked = [m for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER) for m in p.sent(name, session.id)]
     before = max(p.now if m.live else m.snapshot_at for m in asked if m.start == session.held_at)
     earliest = max(p.now, before + APART)
     if p.now <= earliest <= instant + SLACK:
@@ -244,7 +263,7 @@ def _unfinished(p: Planning, session: Session) -> None:
     p.wake(p.now)
 
 
-def _sent_for(p: Planning, name: str, session: Session, number: int) -> bool:
+def _sent_for(p: Planning, name: MailName, session: Session, number: int) -> bool:
     """True when that mail went out about that very holding of the session."""
     return any(m.number == number and m.start == session.held_at for m in p.sent(name, session.id))
 
@@ -269,35 +288,41 @@ def _due(p: Planning, commitment: Commitment) -> None:
         return
     owner = p.manager if commitment.owner is Owner.MANAGER else p.report
     at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
-    if any(m.to == owner.email and m.start == start for m in p.sent("commitment_due", p.pair.id)):
+    if any(m.to == owner.email and m.start == start for m in p.sent(MailName.COMMITMENT_DUE, p.pair.id)):
         return
     if p.now < at:
         p.wake(at)
     elif p.now < at + timedelta(days=1) and commitment.recorded_at < at:
-        p.mail("commitment_due", p.pair.id, owner.email, start=start)
+        p.mail(MailName.COMMITMENT_DUE, p.pair.id, owner.email, start=start)
 
 
 # --- does it still hold? ---
+#
+# Whether a mail that was decided is still true now that it is about to leave: one function for each answer. The table
+# of mails names one for each mail. What isn't true is dropped.
+
+#: What such a function is given: the mail, the pair as it is now, and now.
+Holds = Callable[[Message, PairState, datetime], bool]
 
 
-def holds(
-    message: Message, session: Session | None, commitments: Sequence[Commitment], active: bool, now: datetime
-) -> bool:
-    """Whether a mail that was decided is still true now that it is about to leave. What isn't true is dropped."""
-    name = message.name
-    if name in ("operator_alert", "pair_ended", "fresh_link", "content_accessed"):
-        return True
-    if name == "contract_summary":
-        return True  # a contract once recorded is never withdrawn, whoever left since
-    if name in (invitations.INVITATION, invitations.WITHDRAWAL):
-        return invitations.holds(message, session)
-    if not active:
-        return False
-    if name == "introduction":
-        return True
-    if name == "commitment_due":
-        return any(_due_for(c, message) for c in commitments)
-    return session is not None and _session_holds(message, session, now)
+def holds_always(message: Message, state: PairState, now: datetime) -> bool:
+    """True: what it says stays true, whatever becomes of the pair."""
+    return True
+
+
+def holds_while_active(message: Message, state: PairState, now: datetime) -> bool:
+    """While the pair goes on."""
+    return state.pair.active
+
+
+def holds_when_ended(message: Message, state: PairState, now: datetime) -> bool:
+    """Unless the two have become a pair again."""
+    return state.pair.ended is not Ended.NO
+
+
+def holds_while_due(message: Message, state: PairState, now: datetime) -> bool:
+    """While a commitment of the reader's that is due on the mail's day is open (R-18, R-20)."""
+    return state.pair.active and any(_due_for(c, message) for c in state.commitments)
 
 
 def _due_for(commitment: Commitment, message: Message) -> bool:
@@ -306,18 +331,46 @@ def _due_for(commitment: Commitment, message: Message) -> bool:
     return commitment.open and due_instant(commitment.due) == message.start and message.to == owner
 
 
-def _session_holds(message: Message, session: Session, now: datetime) -> bool:
-    name = message.name
-    if name in ("contract_request", "contract_reminder"):
-        return session.state is State.HELD and session.held_at == message.start
-    if name == "unplaceable":
-        return session.owed and session.unplaceable is not None
-    if name == "deferral_notice":
-        return session.booked and session.count == message.number and session.span.start > now
-    if name == "booked_over_warning":
-        return session.booked and session.warned_at is not None and session.start == message.start
-    if name == "short_session":
-        return session.booked and session.start == message.start and session.span.start > now
-    # prompt, brief, note: the time is read anew when it is written, so a small move does no harm
-    moved = session.booked and message.start is not None and abs(session.span.start - message.start) > MOVED_FAR
-    return session.booked and session.span.start > now and not moved
+def _about(message: Message, state: PairState) -> Session | None:
+    """The session that the mail is about; None when the pair does not go on."""
+    return state.session(message.subject) if state.pair.active else None
+
+
+def holds_before_session(message: Message, state: PairState, now: datetime) -> bool:
+    """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
+    session = _about(message, state)
+    if session is None or not session.booked or session.span.start <= now:
+        return False
+    return message.start is None or abs(session.span.start - message.start) <= MOVED_FAR
+
+
+def holds_until_contract(message: Message, state: PairState, now: datetime) -> bool:
+    """While that holding of the session has no contract (T-7)."""
+    session = _about(message, state)
+    return session is not None and session.state is State.HELD and session.held_at == message.start
+
+
+def holds_without_time(message: Message, state: PairState, now: datetime) -> bool:
+    """While no time exists for the session."""
+    session = _about(message, state)
+    return session is not None and session.owed and session.unplaceable is not None
+
+
+def holds_after_deferral(message: Message, state: PairState, now: datetime) -> bool:
+    """While the session is to come and was not deferred once more since."""
+    session = _about(message, state)
+    return session is not None and session.booked and session.count == message.number and session.span.start > now
+
+
+def holds_while_warned(message: Message, state: PairState, now: datetime) -> bool:
+    """While something is booked over the session at that time."""
+    session = _about(message, state)
+    if session is None:
+        return False
+    return session.booked and session.warned_at is not None and session.start == message.start
+
+
+def holds_at_that_time(message: Message, state: PairState, now: datetime) -> bool:
+    """While the session is to come at the very time that the mail is about."""
+    session = _about(message, state)
+    return session is not None and session.booked and session.start == message.start and session.span.start > now

@@ -10,6 +10,7 @@ from worker.domain.model import (
     Cause,
     FreeBusy,
     Kind,
+    MailName,
     Preference,
     Reason,
     Session,
@@ -222,7 +223,8 @@ def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search
     show_on_calendar(p, new)
     p.decide_session(new, _TIME_FOUND if session.adhoc else (*slot.reasons, *_length(session, slot)), key=new.key)
     count = count_in_cycle(p, new)
-    if new.count and count >= CHOOSE_FROM and not any(m.number == new.count for m in p.sent("deferral_notice", new.id)):
+    announced = any(m.number == new.count for m in p.sent(MailName.DEFERRAL_NOTICE, new.id))
+    if new.count and count >= CHOOSE_FROM and not announced:
         p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
 
 
@@ -254,13 +256,13 @@ def _unplaceable(p: Planning, session: Session, why: Why) -> None:
         reason = _NO_TIME if session.adhoc else why
         p.decide("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
     if not known:
-        p.mail("unplaceable", session.id, p.manager.email, number=session.count)
+        p.mail(MailName.UNPLACEABLE, session.id, p.manager.email, number=session.count)
     if new:
         take_off_calendar(p, told)
 
 
 def _told(p: Planning, session: Session) -> bool:
-    return any(m.number == session.count for m in p.sent("unplaceable", session.id))
+    return any(m.number == session.count for m in p.sent(MailName.UNPLACEABLE, session.id))
 
 
 def _told_with_another(p: Planning, session: Session) -> bool:

@@ -16,6 +16,7 @@ from worker.domain.model import (
     Deferral,
     FreeBusy,
     Kind,
+    MailName,
     Message,
     Need,
     PairState,
@@ -95,7 +96,7 @@ class Planning:
         """Those of this plan."""
         return tuple(self._deferrals)
 
-    def sent(self, name: str, subject: str) -> list[Message]:
+    def sent(self, name: MailName, subject: str) -> list[Message]:
         """The mails of that name about that subject that went out or still may."""
         return [
             m for m in self.messages if m.name == name and m.subject == subject and m.progress is not Progress.DROPPED
@@ -214,7 +215,7 @@ class Planning:
 
     def mail(
         self,
-        name: str,
+        name: MailName,
         subject: str,
         to: Address,
         *,
@@ -235,7 +236,7 @@ class Planning:
                 subject=subject,
                 due_at=due_at or self.now,
                 snapshot_at=self.now,
-                name=name,
+                name=name.value,
                 to=to,
                 number=number,
                 start=start,

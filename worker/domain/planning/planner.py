@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from worker.domain.model import (
     Ended,
+    MailName,
     Message,
     Outcome,
     PairState,
@@ -123,8 +124,9 @@ def stand_down(p: Planning) -> None:
         p.keep(commitment, block=None, generation=commitment.generation + 1)
     cycle = max((s.cycle for s in p.sessions.values()), default=0)
     for person in _to_be_told(p):
-        if not any(m.to == person.email and m.number == cycle for m in p.sent("pair_ended", p.pair.id)):
-            p.mail("pair_ended", p.pair.id, person.email, number=cycle, due_at=notices.next_morning(person, p.now))
+        if not any(m.to == person.email and m.number == cycle for m in p.sent(MailName.PAIR_ENDED, p.pair.id)):
+            due_at = notices.next_morning(person, p.now)
+            p.mail(MailName.PAIR_ENDED, p.pair.id, person.email, number=cycle, due_at=due_at)
 
 
 def take_off_again(p: Planning) -> None:
@@ -162,8 +164,6 @@ LONGEST_WAIT = timedelta(hours=1)
 FRESH = timedelta(minutes=5)
 TELL_AFTER = 6
 GIVE_UP_AFTER = 60
-#: Better twice than never: what the two agreed on, and what the operator has no other way to hear of.
-ONCE_MORE = frozenset({"contract_summary", "operator_alert"})
 
 
 def fresh(message: Message, now: datetime) -> bool:
@@ -171,8 +171,15 @@ def fresh(message: Message, now: datetime) -> bool:
     return message.what is not What.CREATE or now - message.snapshot_at <= FRESH
 
 
-def settle(message: Message, outcome: Outcome, now: datetime, retry_after: timedelta | None = None) -> Settlement:
-    """What becomes of a message after an attempt."""
+def settle(
+    message: Message,
+    outcome: Outcome,
+    now: datetime,
+    retry_after: timedelta | None = None,
+    *,
+    resend: bool = False,
+) -> Settlement:
+    """What becomes of a message after an attempt. `resend`: a mail of unknown fate may be sent a second time."""
     if outcome is Outcome.DONE:
         return Settlement(Progress.DONE)
     if outcome is Outcome.STALE:
@@ -180,16 +187,16 @@ def settle(message: Message, outcome: Outcome, now: datetime, retry_after: timed
     if outcome is Outcome.PERMANENT:
         return Settlement(Progress.DEAD, replan=True, tell_operator=True)
     if outcome is Outcome.UNCERTAIN and message.what is What.MAIL:
-        return _uncertain_mail(message, now)
+        return _uncertain_mail(message, now, resend)
     if message.attempts >= GIVE_UP_AFTER:
         return Settlement(Progress.DEAD, replan=True, tell_operator=True)
     wait = max(_backoff(message), retry_after or timedelta())
     return Settlement(Progress.WAITING, due_at=now + wait, tell_operator=message.attempts == TELL_AFTER)
 
 
-def _uncertain_mail(message: Message, now: datetime) -> Settlement:
+def _uncertain_mail(message: Message, now: datetime, resend: bool) -> Settlement:
     """Nobody knows whether it went out. Some go once more, with the same Message-ID; others wait for a human."""
-    if message.name in ONCE_MORE and message.attempts < 2:
+    if resend and message.attempts < 2:
         return Settlement(Progress.WAITING, due_at=now)
     return Settlement(Progress.UNCERTAIN, tell_operator=True)
 

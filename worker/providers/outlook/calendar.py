@@ -36,7 +36,7 @@ from worker.errors import (
 )
 from worker.providers.base import Finding, Habits
 from worker.providers.identities import KnownIdentities
-from worker.providers.limiter import Gate, LocalGate
+from worker.providers.limiter import Limiter
 from worker.providers.outlook import auth, checks, delta, mail, schedule
 from worker.providers.outlook import events as graphevents
 from worker.providers.outlook.client import DeadToken, Duplicate, Graph, Json, TooSlow
@@ -66,10 +66,10 @@ def calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
     """The provider as its section of the settings describes it.
 
     `endpoint`, `authority`, `tenant`, `client_id` and what goes with them: see `graphauth.tokens`. `teams`: whether
-    events with video get a Teams link. `organizers`: who may have invited somebody. `gate`: what limits requests
-    across processes. `identities`: who an address belongs to. `notices`: hears what an operator should know. `local`:
-    everybody whose calendar is here. `zones`: a zone by address, which goes before what mailboxes say. `timeout`:
-    seconds. `ca_file`: certificates to trust.
+    events with video get a Teams link. `organizers`: who may have invited somebody. `limiter`: limits
+    requests to each mailbox. `identities`: who an address belongs to. `notices`: hears what an operator should know.
+    `local`: everybody whose calendar is here. `zones`: a zone by address, which goes before what mailboxes say.
+    `timeout`: seconds. `ca_file`: certificates to trust.
     """
     return OutlookCalendar(
         connection(section),
@@ -94,11 +94,10 @@ def mailer(section: Mapping[str, Any]) -> "mail.GraphMailer":
 
 def connection(section: Mapping[str, Any]) -> Graph:
     """Graph, as the section says how to reach it. Raises AuthRevoked when that can't be."""
-    gate: Gate = section.get("gate") or LocalGate()
     return Graph(
         str(section["endpoint"]),
         auth.tokens(section),
-        gate,
+        section.get("limiter") or Limiter(),
         timeout=float(section.get("timeout") or 30),
         ca_file=str(section.get("ca_file") or ""),
         identities=section.get("identities") or KnownIdentities(),

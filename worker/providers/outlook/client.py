@@ -30,7 +30,7 @@ from worker.errors import (
     Unavailable,
 )
 from worker.providers.identities import Identities, KnownIdentities
-from worker.providers.limiter import Gate
+from worker.providers.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Graph:
         self,
         endpoint: str,
         tokens: Tokens,
-        gate: Gate,
+        limiter: Limiter,
         *,
         timeout: float = 30.0,
         ca_file: str = "",
@@ -131,7 +131,7 @@ class Graph:
         self._names: dict[Address, str] = {}  #: by which id or sign-in name somebody was reached
         self._endpoint = endpoint.rstrip("/")
         self._tokens = tokens
-        self._gate = gate
+        self._limiter = limiter
         self._timeout = timeout
         self._session = Session(timeout, ca_file)
         self._session.mount(self._endpoint, HTTPAdapter(pool_maxsize=32))
@@ -203,11 +203,9 @@ class Graph:
         found: dict[Address, Json | ProviderError] = {}
         for first in range(0, len(people), BATCH):
             some = people[first : first + BATCH]
-            with ExitStack() as rooms:
-                for who in sorted(
-                    some
-                ):  # always in one order, so that two that need the same don't wait for each other
-                    rooms.enter_context(self._gate.through(who))
+            with ExitStack() as slots:
+                for who in sorted(some):  # always in one order: two threads that need the same slots must not deadlock
+                    slots.enter_context(self._limiter.slot(who))
                 found |= self._batch(some, path, query)
         for who in [who for who, outcome in found.items() if isinstance(outcome, UnknownUser)]:
             try:  # they may be reached by another of their names
@@ -309,7 +307,7 @@ class Graph:
                 "Authorization": f"Bearer {self._tokens.token(fresh=fresh)}",
                 "client-request-id": str(uuid.uuid4()),
             }
-            with self._gate.through(who):
+            with self._limiter.slot(who):
                 answer = self._call(method, url, headers, content, writes=writes)
             if answer.status_code != 401:
                 break
@@ -369,7 +367,7 @@ class Graph:
             raise DeadToken
         if status == 429:
             wait = _retry_after(headers) or PAUSE
-            self._gate.close(who, wait)
+            self._limiter.pause(who, wait)
             raise RateLimited(f"{who}: the service asked to slow down.", retry_after=wait)
         if status >= 500 or status == 408:
             words = f"{who}: the service is out of order for now ({status}{f', {said}' if said else ''})."

@@ -1,0 +1,71 @@
+"""Opens the sealed words that a batch of effects has to say, and no others."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from worker.domain.model import AccessRecord, Commitment, Message, Owner, PairState, Promise, Span, Trigger, What
+from worker.domain.planning import notices
+from worker.mail.compose import RECENTLY, Material
+from worker.mail.kinds import KINDS, Sealed
+from worker.store.content import Content
+from worker.store.store import Store
+
+
+def open_material(
+    store: Store, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime
+) -> Material:
+    """What these effects need, by the table of mails; `states` are those of their pairs. Raises when a seal can't be
+    opened."""
+    content = store.content
+    mails = [m for m in messages if m.what is What.MAIL and m.pair]
+    pairs = {m.pair for m in mails}
+    latest = content.latest(pairs) if pairs else {}
+    owing = {m.pair for m in _needing(mails, Sealed.COMMITMENTS)}
+    ended = store.register.ended(owing, now - RECENTLY) if owing else {}
+    summarized = {m.subject for m in _needing(mails, Sealed.REVISIONS)}
+    triggers = _open_triggers(content, mails, states)
+    return Material(
+        contracts={pair: recorded.contract for pair, recorded in latest.items()},
+        agreed={pair: recorded.session for pair, recorded in latest.items()},
+        revisions={session: [r.contract for r in content.revisions(session)] for session in summarized},
+        promises=_open_promises(content, messages, [states[pair] for pair in owing], ended),
+        ended=ended,
+        reasons={s: f"{kind.value}: {words}" if words else kind.value for s, (kind, words) in triggers.items()},
+        asked_by_report={session for session in triggers if content.asked_by(session) is Owner.REPORT},
+        accesses=_open_accesses(content, mails),
+    )
+
+
+def _needing(mails: Sequence[Message], sealed: Sealed) -> list[Message]:
+    return [m for m in mails if m.name in KINDS and sealed in KINDS[m.name].opens]
+
+
+def _open_promises(
+    content: Content,
+    messages: Sequence[Message],
+    owing: Sequence[PairState],
+    ended: Mapping[str, Sequence[Commitment]],
+) -> Mapping[str, Promise]:
+    """The words of the commitments that mails show, and of those whose blocks are written."""
+    wanted = {m.subject for m in messages if m.what is not What.MAIL}
+    for state in owing:
+        wanted |= {c.id for c in (*state.commitments, *ended.get(state.pair.id, ()))}
+    return content.promises(wanted) if wanted else {}
+
+
+def _open_triggers(
+    content: Content, mails: Sequence[Message], states: Mapping[str, PairState]
+) -> dict[str, tuple[Trigger, str]]:
+    """Why somebody asked for an ad hoc session, by session."""
+    sessions = [states[m.pair].session(m.subject) for m in _needing(mails, Sealed.TRIGGER)]
+    adhoc = [session.id for session in sessions if session is not None and session.adhoc]
+    return {session: trigger for session in adhoc if (trigger := content.trigger(session))}
+
+
+def _open_accesses(content: Content, mails: Sequence[Message]) -> dict[str, list[AccessRecord]]:
+    """What commands showed or changed in the spell that each mail speaks for, by the key of the mail."""
+    return {
+        mail.key: content.accesses([mail.pair], Span(mail.start, mail.start + notices.TOGETHER))
+        for mail in _needing(mails, Sealed.ACCESSES)
+        if mail.start
+    }
