@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from worker.domain.model import Address, Format, Pair, Person
+from worker.domain.model import Address, Format, Pair, PairId, Person
 from worker.domain.time.worktime import parse_hours
 
 ZONES = (
@@ -16,10 +16,10 @@ TEAM = 7
 HOURS = parse_hours("Mon-Fri 08:30-17:00")
 
 
-def company(size: int, first_seen: date) -> tuple[dict[Address, Person], dict[str, Pair]]:
+def company(size: int, first_seen: date) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
     """People and pairs; each team works in one zone, with a report or two elsewhere."""
     persons: dict[Address, Person] = {}
-    pairs: dict[str, Pair] = {}
+    pairs: dict[PairId, Pair] = {}
     for n in range(size):
         team = n // TEAM
         manager, report = f"manager{team}@bench.example", f"report{n}@bench.example"

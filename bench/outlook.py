@@ -15,7 +15,7 @@ from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Pair, Span
+from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Pair, PairId, Span
 from worker.engine.services import Organizing
 from worker.providers.limiter import AT_ONCE, Limiter
 from worker.providers.outlook import schedule
@@ -132,7 +132,7 @@ def _cold() -> list[tuple[str, str]]:
     ]
 
 
-def _managers(pairs: Mapping[str, Pair]) -> Organizers:
+def _managers(pairs: Mapping[PairId, Pair]) -> Organizers:
     """Who may have invited somebody, as the worker itself is wired."""
     return Organizing(pairs.values, {pair.manager for pair in pairs.values()})
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from bench.company import TEAM, company
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Contract, Kind, Promise, Session
+from worker.domain.model import Contract, Kind, PairId, Promise, Session
 from worker.links import Links, Pass, Purpose
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
@@ -54,7 +54,7 @@ def measure() -> list[tuple[str, str]]:
             (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _times(house, ways))
             for name, ways in (
                 ("the contract", [_contract(house, one) for one in house.held]),
-                ("the report's page", [house.way(one.pair.split(">")[1], Purpose.ME) for one in house.held]),
+                ("the report's page", [house.way(one.pair.report, Purpose.ME) for one in house.held]),
                 (f"the manager's page, {TEAM} people", [_team(house, one) for one in house.held]),
             )
         ]
@@ -63,11 +63,11 @@ def measure() -> list[tuple[str, str]]:
 
 
 def _contract(house: House, one: Session) -> str:
-    return house.way(one.pair.split(">")[0], Purpose.CONTRACT, one.id)
+    return house.way(one.pair.manager, Purpose.CONTRACT, one.id)
 
 
 def _team(house: House, one: Session) -> str:
-    return house.way(one.pair.split(">")[0], Purpose.TEAM)
+    return house.way(one.pair.manager, Purpose.TEAM)
 
 
 @contextmanager
@@ -91,14 +91,15 @@ def _house() -> Iterator[House]:
         worker.services.use(calendars={"memory": MemoryCalendar()}, mailers={"memory": MemoryMailer()})
         worker.tick()
         held = [
-            _held(worker, f"manager{team}@bench.example>report{team * TEAM}@bench.example") for team in range(MANAGERS)
+            _held(worker, PairId(f"manager{team}@bench.example", f"report{team * TEAM}@bench.example"))
+            for team in range(MANAGERS)
         ]
         with Serving(worker) as serving:
             yield House(worker, Links(BASE, [key]), serving.port, held)
         worker.close()
 
 
-def _held(worker: Worker, pair: str) -> Session:
+def _held(worker: Worker, pair: PairId) -> Session:
     """The pair's first conversation took place, and has a contract, so that there is something to show."""
     sessions = [one for one in worker.store.register.sessions(pair) if one.kind is Kind.CAREER]
     worker.acts.held(sessions[0].id, NOW - timedelta(hours=1))

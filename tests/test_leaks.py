@@ -44,6 +44,7 @@ from worker.domain.model import (
     EventDraft,
     EventRef,
     Kind,
+    PairId,
     Promise,
     ReviewPoint,
     Session,
@@ -166,7 +167,7 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.calendar = calendar
     office.worker.services.use(calendars={"memory": calendar})
     office.tick()
-    acts, contracts, pair_id = office.worker.acts, office.worker.contracts, f"{DANA}>{SAM}"
+    acts, contracts, pair_id = office.worker.acts, office.worker.contracts, PairId(DANA, SAM)
     held = hold(office, pair_id)
     contracts.record(held.id, planted(office.clock().date()))
     office.run(2 * HOUR)
@@ -186,7 +187,7 @@ def live(url: str) -> tuple[Office, Watched, str]:
     return office, calendar, provoked(office, held, mine.id)
 
 
-def hold(office: Office, pair_id: str) -> Session:
+def hold(office: Office, pair_id: PairId) -> Session:
     session = office.session(Kind.CAREER, pair_id)
     office.run_to(session.span.end)
     office.tick()

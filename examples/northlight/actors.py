@@ -85,7 +85,7 @@ class Crew:
         """Do it, and tell of it as the ledger does."""
         session = self._session(beat) if not beat.when.on else None
         told: Line = getattr(self, f"_{beat.act}")(beat, session, **beat.what) or {}
-        line: Line = {"at": _stamp(now), "what": "human", "act": beat.act, "pair": beat.pair, "who": beat.who}
+        line: Line = {"at": _stamp(now), "what": "human", "act": beat.act, "pair": str(beat.pair), "who": beat.who}
         if session is not None:
             line |= {"session": session.id, "kind": session.kind.value, "key": session.key}
             if session.start and session.end:
@@ -99,8 +99,7 @@ class Crew:
         for session_id, key in dict.fromkeys((session, key) for _, session, key in ready):
             session = self._stage.worker.store.register.session(session_id)
             if session and session.booked and session.key == key and session.span.start > now:
-                report = session.pair.rpartition(">")[2]
-                self._stage.desk(report).answer(_title(session), session.span, "ACCEPTED")
+                self._stage.desk(session.pair.report).answer(_title(session), session.span, "ACCEPTED")
 
     # --- on calendars -----------------------------------------------------------------------------------------------
 

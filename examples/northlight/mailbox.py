@@ -6,8 +6,8 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from examples.northlight.names import instant
-from worker.domain.model import Address
+from examples.northlight.names import instant, pair_of
+from worker.domain.model import Address, PairId
 from worker.simulation.world import Line
 
 
@@ -18,7 +18,7 @@ class Letter:
     number: int
     name: str  #: which message
     to: Address
-    pair: str
+    pair: PairId | None  #: None for what the operator is told
     session: str
     line: Line
     subject: str
@@ -48,7 +48,7 @@ def letters(taken: Path, ledger: Iterable[Line]) -> Iterator[Letter]:
             number=number,
             name=line["message"],
             to=line["to"],
-            pair=line.get("pair", ""),
+            pair=pair_of(line),
             session=line.get("session", ""),
             line=line,
             subject=str(mail["Subject"]),

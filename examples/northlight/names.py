@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from examples.northlight.people import FIRST_NAMES, ZONES
-from worker.domain.model import Address
+from worker.domain.model import Address, PairId
 from worker.domain.reason_texts import date_text
 from worker.simulation.world import Line
 
@@ -19,10 +19,14 @@ def talk(line: Line, soon: set[str]) -> str:
     return name + _TOPICS.get(line.get("topic", ""), "")
 
 
-def names(pair: str) -> str:
+def pair_of(line: Line) -> PairId | None:
+    """The pair a line is about; None for what the operator is told."""
+    return PairId.parse(line["pair"]) if "pair" in line else None
+
+
+def names(pair: PairId | None) -> str:
     """`Helen & Emily`"""
-    manager, _, report = pair.partition(">")
-    return f"{first(manager)} & {first(report)}" if report else first(manager)
+    return f"{first(pair.manager)} & {first(pair.report)}" if pair else ""
 
 
 def first(address: Address) -> str:
@@ -46,7 +50,7 @@ def clock(text: str, who: Address) -> str:
 
 def both_clocks(line: Line) -> str:
     """`Wed 7 Oct, 15:00 London, 10:00 New York`"""
-    manager, _, report = line["pair"].partition(">")
+    manager, report = PairId.parse(line["pair"]).people
     text = f"{clock(line['start'], manager)} {city(ZONES[manager])}"
     if ZONES[manager] == ZONES[report]:
         return text

@@ -15,7 +15,7 @@ from examples.northlight.names import both_clocks, city, first, instant, names, 
 from examples.northlight.result import Result
 from examples.northlight.story import rows
 from examples.northlight.timeline_svg import picture
-from worker.domain.model import Address, Kind
+from worker.domain.model import Address, Kind, PairId
 from worker.domain.reason_texts import date_text
 from worker.simulation.world import Line
 
@@ -24,7 +24,7 @@ SHOWN: Sequence[tuple[str, Mapping[str, object], str]] = (
     ("reflection_prompt", {}, "To the report, in the manager's voice. Nothing to fill in, nothing stored."),
     (
         "brief",
-        {"to": people.HELEN, "pair": f"{people.HELEN}>{people.MARA}", "last": True},
+        {"to": people.HELEN, "pair": str(PairId(people.HELEN, people.MARA)), "last": True},
         "Own promises first: kept or not.",
     ),
     ("contract_summary", {"to": people.EMILY}, "What both keep, within minutes of being written down."),
@@ -98,7 +98,7 @@ def _ahead(result: Result) -> list[tuple[str, str]]:
         starts = [s for s in result.sessions if s.pair == pair and s.booked and s.kind is Kind.CAREER]
         if starts:
             soonest = min(starts, key=lambda s: s.span.start)
-            found.append((names(pair), both_clocks({"pair": pair, "start": soonest.span.start.isoformat()})))
+            found.append((names(pair), both_clocks({"pair": str(pair), "start": soonest.span.start.isoformat()})))
     return found
 
 
@@ -131,8 +131,9 @@ def _groups(result: Result, who: Address) -> list[Group]:
 
 
 def _about(letter: Letter, result: Result, who: Address, soon: set[str]) -> str:
-    manager, _, report = letter.pair.partition(">")
-    other = first(report if who == manager else manager)
+    if letter.pair is None:
+        return "To the operator"
+    other = first(letter.pair.report if who == letter.pair.manager else letter.pair.manager)
     session = next((s for s in result.sessions if s.id == letter.session), None)
     if session is None:
         return f"With {other}: beginnings and promises"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from examples.northlight.caldav_hands import Entry
-from worker.domain.model import Address
+from worker.domain.model import Address, PairId
 
 START = datetime(2026, 9, 7, 6, tzinfo=UTC)
 WEEKS = 20
@@ -78,7 +78,7 @@ PUT_RIGHT = (*FIRST, _row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
 ZONES = {row["email"]: row["time_zone"] for row in PUT_RIGHT}
 #: All pairs there ever are, in the order of the file.
-PAIRS = [f"{row['manager']}>{row['email']}" for row in PUT_RIGHT if row["manager"]]
+PAIRS = [PairId(row["manager"], row["email"]) for row in PUT_RIGHT if row["manager"]]
 NAMES = {row["email"]: row["name"] for row in PUT_RIGHT}
 FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}

@@ -7,7 +7,7 @@ from datetime import datetime
 from examples.northlight import people
 from examples.northlight.mailbox import Letter
 from examples.northlight.stage import Stage
-from worker.domain.model import Address, Commitment, Pair, Person, Promise, Session
+from worker.domain.model import Address, Commitment, Pair, PairId, Person, Promise, Session
 from worker.simulation.world import Line
 
 
@@ -22,7 +22,7 @@ class Result:
     commitments: Sequence[Commitment]
     promises: Mapping[str, Promise]  #: the words of the commitments, opened with the demo's own key
     persons: Mapping[Address, Person]
-    pairs: Mapping[str, Pair]
+    pairs: Mapping[PairId, Pair]
     real: str  #: what of the servers was real, in words
     keeper: str  #: who gave the calendars out, in words
 

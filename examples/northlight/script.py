@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from examples.northlight.people import ARJUN, EMILY, GRACE, HELEN, LIAM, MARA, NOAH
-from worker.domain.model import Address
+from worker.domain.model import Address, PairId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Beat:
 
     who: Address
     act: str
-    pair: str
+    pair: PairId
     when: When
     about: About = About()
     why: str = ""
@@ -73,8 +73,7 @@ class _Pair:
     """Writes the beats of one pair."""
 
     def __init__(self, manager: Address, report: Address) -> None:
-        self.manager, self.report = manager, report
-        self.id = f"{manager}>{report}"
+        self.id = PairId(manager, report)
 
     def does(self, who: Address, act: str, when: When, why: str = "", about: About | None = None, **what: Any) -> Beat:
         return Beat(who=who, act=act, pair=self.id, when=when, about=about or About(), why=why, what=what)

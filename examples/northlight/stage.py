@@ -157,9 +157,8 @@ class Stage:
         seconds = POLL.total_seconds()
         at = now + timedelta(seconds=seconds - now.timestamp() % seconds)
         for pair in self.worker.store.people.pairs():
-            manager, _, report = pair.partition(">")
-            if person in (manager, report):
-                self._stirred.setdefault(manager, at)
+            if person in pair.people:
+                self._stirred.setdefault(pair.manager, at)
 
     # --- time -------------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from examples.northlight.names import both_clocks, clock, day, first, instant, names, talk
+from examples.northlight.names import both_clocks, clock, day, first, instant, names, pair_of, talk
 from examples.northlight.people import MARA, ZONES
-from worker.domain.model import Cause
+from worker.domain.model import Cause, PairId
 from worker.domain.planning.deferrals import IN_WORDS
 from worker.domain.reason_texts import date_text
 from worker.simulation.world import Line
@@ -76,7 +76,7 @@ class Row:
     """A line of the story. `tone` is `human`, `session`, `trouble`, `calendar` or `mail`."""
 
     at: datetime
-    pair: str
+    pair: PairId | None
     who: str
     what: str
     why: str
@@ -122,7 +122,7 @@ def rows(ledger: Iterable[Line], subjects: Mapping[str, str]) -> Iterator[Row]:
             tone, who, what, why = told
             yield Row(
                 at=instant(line["at"]),
-                pair=line.get("pair", ""),
+                pair=pair_of(line),
                 who=who,
                 what=what[0].upper() + what[1:],
                 why=why,
@@ -175,8 +175,8 @@ def _why(line: Line) -> str:
 
 
 def _owner(line: Line) -> str:
-    manager, _, report = line.get("pair", "").partition(">")
-    owner = manager if line.get("owner") == "manager" else report
+    pair = PairId.parse(line["pair"])
+    owner = pair.manager if line.get("owner") == "manager" else pair.report
     return "a promise of their own" if owner == line["who"] else f"a promise of {first(owner)}'s"
 
 

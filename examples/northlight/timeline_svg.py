@@ -8,7 +8,20 @@ from zoneinfo import ZoneInfo
 from examples.northlight import people
 from examples.northlight.names import both_clocks, city, first, instant, names, talk
 from examples.northlight.result import Result
-from worker.domain.model import Address, Cause, Commitment, Format, Kind, Owner, Pair, Review, Session, Standing, State
+from worker.domain.model import (
+    Address,
+    Cause,
+    Commitment,
+    Format,
+    Kind,
+    Owner,
+    Pair,
+    PairId,
+    Review,
+    Session,
+    Standing,
+    State,
+)
 from worker.domain.planning.deferrals import IN_WORDS
 from worker.domain.reason_texts import date_text
 from worker.domain.time.worktime import holiday
@@ -165,11 +178,11 @@ class _Sketch:
                 text={"now": "1", "direction": "2", "gap": "3"}.get(session.topic.value, ""),
             )
 
-    def _without(self, pair: str) -> Iterator[Mark]:
+    def _without(self, pair: PairId) -> Iterator[Mark]:
         """When no time was to be had, and a person was told so."""
         for line in self._result.ledger:
-            if line["what"] == "unplaceable" and line["pair"] == pair:
-                told = f"{first(pair.partition('>')[0])} is told"
+            if line["what"] == "unplaceable" and line["pair"] == str(pair):
+                told = f"{first(pair.manager)} is told"
                 title = f"No time for the {talk(line, self._soon)}; {told}. {line['reason']}"
                 yield Mark(x=self.x(instant(line["at"])), y=TALKS, kind="none", tone="none", title=title)
 
@@ -189,13 +202,13 @@ class _Sketch:
             return "late" if session.id in self._result.late else "kept"
         return "held"
 
-    def _promises(self, pair: str) -> Iterator[Mark]:
+    def _promises(self, pair: PairId) -> Iterator[Mark]:
         for commitment in self._result.commitments:
             words = self._result.promises.get(commitment.id)
             if commitment.pair != pair or words is None:
                 continue
             mine = commitment.owner is Owner.MANAGER
-            who = first(pair.split(">")[0 if mine else 1])
+            who = first(pair.manager if mine else pair.report)
             tone, how = _standing(commitment, self._result.end)
             yield Mark(
                 x=self._day(commitment.due) + WEEK / 14,
@@ -219,11 +232,11 @@ class _Sketch:
                 title = f"{date_text(day)}, {city(people.ZONES[who])}: {called}"
                 yield Stretch(x=self._day(day), width=WEEK / 7, y=y, kind="holiday", title=title)
 
-    def _arcs(self, pair: str) -> Iterator[Arc]:
+    def _arcs(self, pair: PairId) -> Iterator[Arc]:
         """From each time that was lost or left to the one that took its place."""
         was: dict[str, tuple[str, str]] = {}  # the last time each session had, and why it was given up
         for line in self._result.ledger:
-            if line["what"] != "session" or line.get("pair") != pair:
+            if line["what"] != "session" or line.get("pair") != str(pair):
                 continue
             start, told = was.get(line["session"], ("", ""))
             if line["state"] == "deferred":

@@ -30,7 +30,7 @@ from tests.support.terminal import (
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import in_words
-from worker.domain.model import FormSource, Kind, KnownForm, State, Trigger
+from worker.domain.model import FormSource, Kind, KnownForm, PairId, State, Trigger
 from worker.errors import LongarcError
 from worker.store import tables
 
@@ -479,7 +479,7 @@ def test_retry_lifts_a_suspension(desk: Desk) -> None:
 def test_pause_and_resume(desk: Desk) -> None:
     def active() -> bool:
         store = desk.store()
-        found = store.people.pairs()[PAIR].active
+        found = store.people.pairs()[PairId.parse(PAIR)].active
         store.close()
         return found
 

@@ -23,10 +23,10 @@ from tests.support.companies import (
 )
 from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Desk, contract_file, just_held
 from tests.test_leaks import Watched
-from worker.domain.model import Access, Ended, Kind
+from worker.domain.model import Access, Ended, Kind, PairId
 from worker.engine.contracts import OnBehalf
 
-PAIR = f"{DANA}>{SAM}"
+PAIR = PairId(DANA, SAM)
 BASE = "https://longarc.corp.example"
 
 

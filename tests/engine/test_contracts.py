@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.support.companies import DANA, DAY, MINUTE, SAM, START, Office, contract, pair, pairs, people, texts
 from worker.domain.contract.check import FaultKind, TextLimits, UnfitContract
-from worker.domain.model import Access, Contract, Kind, Owner, Session, Standing, State
+from worker.domain.model import Access, Contract, Kind, Owner, PairId, Session, Standing, State
 from worker.engine.contracts import Contracts, OnBehalf, RecordResult
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused, UnknownName
 
@@ -171,7 +171,7 @@ def test_before_it_took_place_nothing_is_recorded(office: Office, contracts: Con
 
 
 def test_what_ends_without_a_contract_takes_none(office: Office, contracts: Contracts) -> None:
-    checkin = office.worker.acts.check_in(f"{DANA}>{SAM}")
+    checkin = office.worker.acts.check_in(PairId(DANA, SAM))
     with pytest.raises(NoContractSession):
         contracts.record(checkin, contract(office.clock()))
 

@@ -31,7 +31,7 @@ from tests.doubles.graph import section as app_section
 from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
 from tests.support import ROOT
 from tests.support.companies import DAY, HOUR, MINUTE, OPERATOR, START, new_store
-from worker.domain.model import Event, Message, Progress, Span
+from worker.domain.model import Event, Message, PairId, Progress, Span
 from worker.embedded import Embedded, mailbox
 from worker.providers import base, maildir
 from worker.providers.google.auth import OWN, READ, SEND
@@ -330,9 +330,9 @@ def check_events(story: Story) -> None:
     blocks = store.register.commitments()
     store.close()
     for manager, report in story.pairs:
-        mine = [s for s in sessions if s.pair == f"{manager}>{report}"]
+        mine = [s for s in sessions if s.pair == PairId(manager, report)]
         wanted = {s.key: s.span for s in mine if s.booked}
-        wanted |= {c.key: c.block for c in blocks if c.pair == f"{manager}>{report}" and c.block and c.open}
+        wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.open}
         past = {s.key for s in mine if s.held_at}
         on_calendar = story.events(manager)
         ahead = [event for event in on_calendar if event.key not in past]

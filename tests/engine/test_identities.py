@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Office, contract, pair, pairs, people, span
 from worker.clock import SteppedClock
-from worker.domain.model import Answer, FormSource, KnownForm, Review
+from worker.domain.model import Answer, FormSource, KnownForm, PairId, Review
 from worker.engine.identities import StoredIdentities, listed_identities
 from worker.store import tables
 
@@ -151,7 +151,7 @@ def test_an_answer_counts_when_one_guest_is_listed_twice(office: Office) -> None
         attendees={ALIAS: Answer.NEEDS_ACTION, SAM: Answer.ACCEPTED, "sam.o@corp.example": Answer.NEEDS_ACTION},
     )
     office.tick()
-    assert [one.span.start for one in office.store.calendars.meetings(f"{DANA}>{SAM}")] == [day]
+    assert [one.span.start for one in office.store.calendars.meetings(PairId(DANA, SAM))] == [day]
 
 
 def test_1on1s_are_known_by_any_address(database_url: str) -> None:
@@ -163,7 +163,7 @@ def test_1on1s_are_known_by_any_address(database_url: str) -> None:
         office.calendar.add(DANA, span(day + n * WEEK, 30), series="mine", attendees=(ALIAS,))
         office.calendar.add(DANA, span(day + DAY + n * WEEK, 30), series="theirs", organizer=ALIAS)
     office.tick()
-    starts = [one.span.start - day for one in office.store.calendars.meetings(f"{DANA}>{SAM}")]
+    starts = [one.span.start - day for one in office.store.calendars.meetings(PairId(DANA, SAM))]
     assert starts == [0 * DAY, DAY, WEEK, WEEK + DAY]
     office.close()
 
@@ -195,8 +195,8 @@ def test_whoever_takes_another_name_is_the_same_person_in_the_same_pair(database
     new = who.replace("@", ".moreau@")
     office.persons = {replace(one, email=new).email if e == who else e: one for e, one in office.persons.items()}
     office.persons[new] = replace(office.persons[new], email=new)
-    pair_id = f"{DANA}>{SAM}".replace(who, new)
-    manager, _, report = pair_id.partition(">")
+    manager, report = (new if one == who else one for one in (DANA, SAM))
+    pair_id = PairId(manager, report)
     office.pairs = pairs(pair(manager, report))
     difference = office.store.people.difference(office.persons, office.pairs, [listed(who, new)])
     assert (difference.joined, difference.left, difference.begun, difference.ended) == ((), (), (), ())
@@ -220,4 +220,4 @@ def test_two_people_stay_two_people(office: Office) -> None:
     office.persons |= people(KIM)
     apply(office, listed())
     assert {SAM, KIM} <= set(office.store.people.all())
-    assert list(office.store.people.pairs()) == [f"{DANA}>{SAM}"]
+    assert list(office.store.people.pairs()) == [PairId(DANA, SAM)]

@@ -145,7 +145,7 @@ def test_three_processes_lose_and_double_nothing_at_one_mailbox(
         with processes(*given) as machines:
             run_until_done(office, machines)
             for session in office.store.register.sessions():
-                Hands(double).answer(DANA, session.pair.partition(">")[2], session.key, Answer.DECLINED)
+                Hands(double).answer(DANA, session.pair.report, session.key, Answer.DECLINED)
             office.clock.move_to(office.clock() + MINUTE)
             office.store.calendars.hint([DANA], office.clock())
             run_until_done(office, machines)

@@ -206,7 +206,7 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
     assert calendar.asked["create"] == PAIRS and mailer.asked["send"] == 2 * PAIRS
     memory: MemoryCalendar = calendar._service  # type: ignore[assignment]
     for pair_id, session in sessions.items():
-        memory.answer(pair_id.partition(">")[0], session.key, pair_id.partition(">")[2], Answer.DECLINED)
+        memory.answer(pair_id.manager, session.key, pair_id.report, Answer.DECLINED)
     office.store.calendars.hint(sorted({one.manager for one in listed.values()}), START)
     until(lambda: _quiet(office) and len(office.messages("event.update")) >= PAIRS, office)
     shares = machines.stop()
@@ -224,8 +224,8 @@ def _quiet(office: Office) -> bool:
 def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
     sessions = office.store.register.sessions()
     assert {(s.count, s.state) for s in sessions} == {(1, State.BOOKED)}
-    for manager in {s.pair.partition(">")[0] for s in sessions}:
-        mine = sorted((s for s in sessions if s.pair.startswith(f"{manager}>")), key=lambda s: s.span)
+    for manager in {s.pair.manager for s in sessions}:
+        mine = sorted((s for s in sessions if s.pair.manager == manager), key=lambda s: s.span)
         whole = Span(START, START + 60 * 24 * 60 * MINUTE)
         events = sorted((e for e in memory.changes(manager, None, whole).events if e.key), key=lambda e: e.span)
         assert [(e.key, e.span) for e in events] == [(s.key, s.span) for s in mine]

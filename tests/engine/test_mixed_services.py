@@ -16,7 +16,7 @@ from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office as GraphOffice
 from tests.support.companies import DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people
-from worker.domain.model import Address, Cause, Session, Span
+from worker.domain.model import Address, Cause, PairId, Session, Span
 
 MAX, EVA = "max@corp.example", "eva@corp.example"
 AT = {DANA: "google", SAM: "outlook", MAX: "outlook", EVA: "google"}
@@ -59,7 +59,7 @@ class Mixed(Office):
         return [Span(*entry.span(shelf.zone)) for entry in found]
 
     def career(self, one: Address, other: Address) -> Session:
-        return self.session(pair_id=f"{one}>{other}")
+        return self.session(pair_id=PairId(one, other))
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_our_own_invitation_is_not_taken_for_something_booked_over_it(mixed: Mix
 def test_what_ends_is_taken_off_the_other_service_too(mixed: Mixed) -> None:
     mixed.run(HOUR)
     for one, other in BOTH:
-        mixed.store.people.rest(f"{one}>{other}", rests=True, now=mixed.clock())
+        mixed.store.people.rest(PairId(one, other), rests=True, now=mixed.clock())
     mixed.run(HOUR)
     assert [mixed.seen_by(other) for _, other in BOTH] == [[], []]
     assert {read(mail).method for mail in mixed.between.carried} == {"REQUEST", "CANCEL"}

@@ -32,7 +32,20 @@ from tests.support.companies import (
     span,
     texts,
 )
-from worker.domain.model import NO_CALENDAR, Cause, Changes, Event, Kind, Message, Owner, Progress, Session, Span, State
+from worker.domain.model import (
+    NO_CALENDAR,
+    Cause,
+    Changes,
+    Event,
+    Kind,
+    Message,
+    Owner,
+    PairId,
+    Progress,
+    Session,
+    Span,
+    State,
+)
 from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Refused, Unavailable
 from worker.store import tables
 
@@ -407,7 +420,7 @@ def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
     office.mailer.forgetful = forgetful
     dies_after(office, "send")
     assert len(office.mails("introduction")) == 1
-    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.store.people.rest(PairId(DANA, SAM), rests=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 1
@@ -443,7 +456,7 @@ def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(offic
 
 def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
     dies_after(office, "create")
-    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.store.people.rest(PairId(DANA, SAM), rests=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert office.events() == []
@@ -468,7 +481,7 @@ def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) 
 
 def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
     booked(office)
-    office.store.people.rest(f"{DANA}>{SAM}", rests=True, now=office.clock())
+    office.store.people.rest(PairId(DANA, SAM), rests=True, now=office.clock())
     dies_after(office, "cancel")
     office.clock.advance(LEASE)
     office.run(HOUR)
@@ -672,7 +685,7 @@ def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> No
     assert {m.progress for m in office.messages("event.create")} <= {Progress.DROPPED}
     assert not office.mails("operator_alert")
     with pytest.raises(Refused, match=f"{DANA} has no calendar"):
-        office.worker.acts.check_in(f"{DANA}>{SAM}")
+        office.worker.acts.check_in(PairId(DANA, SAM))
 
 
 def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:
@@ -721,14 +734,14 @@ def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url
     """A damaged row, or a wrong key: the operator hears of it, and nothing is lost when the key is right again."""
     office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
     office.tick()
-    held = office.session(pair_id=f"{DANA}>{SAM}")
+    held = office.session(pair_id=PairId(DANA, SAM))
     office.run_to(held.span.end)
     office.worker.contracts.record(held.id, contract(office.clock()))
     broken = tables.contract.c.session == held.id
     with office.store.database.write() as connection:
         sealed = connection.execute(select(tables.contract.c.sealed).where(broken)).scalar_one()
         connection.execute(update(tables.contract).where(broken).values(sealed=b"nothing"))
-    office.worker.acts.check_in(f"{DANA}>{KIM}")
+    office.worker.acts.check_in(PairId(DANA, KIM))
     office.tick()
     assert {m.progress for m in office.messages("contract_summary")} == {Progress.WAITING}
     assert office.session(Kind.CHECKIN).key in {event.key for event in office.events()}

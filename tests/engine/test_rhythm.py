@@ -7,7 +7,7 @@ from worker.domain.model import Kind, Session, State
 
 
 def careers(office: Office) -> list[Session]:
-    found = [s for s in office.store.register.sessions("") if s.kind is Kind.CAREER and s.state is not State.CANCELLED]
+    found = [s for s in office.store.register.sessions() if s.kind is Kind.CAREER and s.state is not State.CANCELLED]
     return sorted(found, key=lambda s: s.span.start if s.start else s.target)
 
 

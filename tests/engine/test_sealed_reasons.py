@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 
 from tests.conftest import migrate
 from tests.support.companies import DANA, DAY, HOUR, KEY, SAM, START, Office, new_store, pair, pairs, people
-from worker.domain.model import Kind, Owner, Session, Span, Trigger
+from worker.domain.model import Kind, Owner, PairId, Session, Span, Trigger
 from worker.errors import WrongKey
 from worker.ops.status import status
 from worker.seal import STEP, NoSeal, Seal
@@ -21,7 +21,7 @@ from worker.store import tables
 from worker.store.database import scripts
 from worker.store.store import Store
 
-PAIR = f"{DANA}>{SAM}"
+PAIR = PairId(DANA, SAM)
 #: Of different lengths, as people write.
 REASONS = {Trigger.LEAVING: "Somebody called her.", Trigger.MOTIVATION: "It has been a long year, and it shows. " * 12}
 

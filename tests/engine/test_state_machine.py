@@ -33,6 +33,7 @@ from worker.domain.model import (
     Kind,
     Message,
     Pair,
+    PairId,
     Person,
     Progress,
     Review,
@@ -108,7 +109,7 @@ class Company(RuleBasedStateMachine):
         self.counts: dict[str, int] = {}
         self.starts = 0
 
-    def found(self, everybody: dict[str, Person], listed: dict[str, Pair]) -> World:
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> World:
         """The company, on the calendar in memory."""
         return World(simulated_settings(companies.settings()), everybody, listed, START)
 
@@ -197,10 +198,10 @@ class Company(RuleBasedStateMachine):
     @rule(data=st.data(), shift=st.integers(-3, 3))
     def moves_a_block(self, data: st.DataObject, shift: int) -> None:
         blocks = [c for c in self._commitments() if c.open and c.block and c.block.start > self.now]
-        one = self.chosen(data, [c for c in blocks if self._stands(c.pair.partition(">")[0], c.key)])
+        one = self.chosen(data, [c for c in blocks if self._stands(c.pair.manager, c.key)])
         if one and one.block.start + shift * DAY > self.now:
             moved = Span(one.block.start + shift * DAY, one.block.end + shift * DAY)
-            self.world.calendar.move(one.pair.partition(">")[0], one.key, moved)
+            self.world.calendar.move(one.pair.manager, one.key, moved)
 
     # --- saying something ---
 
@@ -370,6 +371,7 @@ class Company(RuleBasedStateMachine):
         if name == "contract_summary":
             kept = self.world.worker.store.content.revisions(message.subject)
             return "" if len(kept) >= message.number else "no such contract"
+        assert message.pair is not None
         if not known[message.pair].active:
             return "the pair rests or is no more"
         if name == "commitment_due":
@@ -480,7 +482,7 @@ class Company(RuleBasedStateMachine):
                     taken.setdefault(who, []).append((session.span, session.id))
         for one in self._commitments():
             if one.open and one.block and not (one.all_day or one.by_hand) and one.block.end > self.now:
-                taken.setdefault(one.pair.partition(">")[0], []).append((one.block, one.id))
+                taken.setdefault(one.pair.manager, []).append((one.block, one.id))
         for who, spans in taken.items():
             spans.sort()
             for (a, first), (b, second) in pairwise(spans):
@@ -491,8 +493,8 @@ class Company(RuleBasedStateMachine):
         sent = {(m.subject, m.number, m.to) for m in self.messages() if m.name == "contract_summary" and not m.live}
         for (session, revision), at in self.recorded.items():
             if at >= self.well_since:
-                pair_id = self.world.worker.store.register.pair_of(session) or ""
-                for who in pair_id.split(">"):
+                pair_id = self.world.worker.store.register.pair_of(session)
+                for who in pair_id.people if pair_id else ():
                     assert (session, revision, who) in sent, (session, revision, who, at)
 
     def teardown(self) -> None:
@@ -500,11 +502,11 @@ class Company(RuleBasedStateMachine):
 
 
 def _manager(session: Session) -> str:
-    return session.pair.partition(">")[0]
+    return session.pair.manager
 
 
 def _report(session: Session) -> str:
-    return session.pair.partition(">")[2]
+    return session.pair.report
 
 
 def _less(one: dict[str, Span], other: dict[str, Span]) -> dict[str, Span]:
@@ -541,7 +543,7 @@ TestCompany.settings = settings(
 class OnGoogle(Company):
     """The same company with its calendars at Google, as far as a stand-in is Google."""
 
-    def found(self, everybody: dict[str, Person], listed: dict[str, Pair]) -> World:
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> World:
         world = super().found(everybody, listed)
         world.calendar = self.google = GoogleCompany(everybody, world.clock)
         return world
@@ -565,7 +567,7 @@ TestOnGoogle.settings = settings(
 class OnOutlook(Company):
     """The same company in Microsoft 365: the real provider, the strict double."""
 
-    def found(self, everybody: dict[str, Person], listed: dict[str, Pair]) -> World:
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> World:
         world = super().found(everybody, listed)
         self.double = Double()
         self.double.__enter__()

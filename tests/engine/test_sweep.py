@@ -39,6 +39,7 @@ from worker.domain.model import (
     FreeBusy,
     Kind,
     Owner,
+    PairId,
     Person,
     Show,
     Span,
@@ -118,7 +119,7 @@ def test_what_is_decided_and_not_on_the_calendar_yet_counts_as_busy(database_url
     office.apply()
     office.worker.sweep.run("two")
     assert not office.events()
-    second = office.session(pair_id=f"{SAM}>{KIM}")
+    second = office.session(pair_id=PairId(SAM, KIM))
     assert apart(sorted([first.span, second.span]))
     office.close()
 
@@ -181,7 +182,7 @@ def test_who_cannot_be_read_just_now_holds_up_no_other_pair(office: Office) -> N
     office.apply()
     patchy.waiting = {SAM}
     office.run(HOUR)
-    assert [session.pair for session in office.store.register.sessions() if session.booked] == [f"{DANA}>{KIM}"]
+    assert [session.pair for session in office.store.register.sessions() if session.booked] == [PairId(DANA, KIM)]
     assert not office.mails("unplaceable")
     patchy.waiting = set()
     office.run(10 * MINUTE)
@@ -319,7 +320,7 @@ def test_a_sweep_that_was_stopped_for_too_long_writes_nothing_and_holds_nobody(d
     def stall(operation: str) -> None:
         office.calendar.fail = None
         office.clock.advance(10 * MINUTE)
-        other.acts.talk(f"{DANA}>{SAM}", Trigger.CHANGE)
+        other.acts.talk(PairId(DANA, SAM), Trigger.CHANGE)
 
     office.calendar.fail = stall
     assert office.worker.sweep.run("one") == 2
@@ -358,8 +359,8 @@ def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> N
     office = Office(persons=persons, listed=pairs(pair(), pair(KIM, "lee@corp.example")))
     office.tick()
     assert len(office.mails("unplaceable")) == 1
-    assert office.session(pair_id=f"{DANA}>{SAM}").unplaceable
-    assert office.session(pair_id=f"{KIM}>lee@corp.example").booked
+    assert office.session(pair_id=PairId(DANA, SAM)).unplaceable
+    assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     office.close()
 
 
@@ -371,7 +372,7 @@ def test_a_pair_that_can_t_be_planned_keeps_no_other_waiting() -> None:
     assert [made.pair for made in office.worker.sweep.preview() if made.problem] == [odd.id]
     assert office.messages() == [], "a dry run writes nothing"
     office.run(5 * HOUR)
-    assert office.session(pair_id=f"{KIM}>lee@corp.example").booked
+    assert office.session(pair_id=PairId(KIM, "lee@corp.example")).booked
     (alert,) = office.mails("operator_alert")
     assert f"Planning {odd.id} failed: OverflowError at cadence.py" in " ".join(texts([alert]).split())
     office.close()
@@ -474,18 +475,18 @@ def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(databas
         known=settings(database_url, operator="ops@corp.example"),
     )
     office.run(DAY + 3 * HOUR)
-    office.worker.acts.talk(f"{DANA}>{SAM}", Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT)
+    office.worker.acts.talk(PairId(DANA, SAM), Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT)
     with office.store.database.write() as connection:
         damaged = tables.session.c.sealed_plan.is_not(None)
         assert connection.execute(update(tables.session).where(damaged).values(sealed_plan=b"damaged")).rowcount == 1
-    office.store.plans.wake([f"{DANA}>{SAM}", f"{DANA}>{KIM}"], office.clock(), look=True)
+    office.store.plans.wake([PairId(DANA, SAM), PairId(DANA, KIM)], office.clock(), look=True)
     assert office.worker.sweep.run("one") == 2
     assert office.worker.sweep.run("one") == 0, "neither is due again at once"
     with office.store.database.read() as connection:
         due = {row[0]: row[1] for row in connection.execute(select(tables.pair.c.id, tables.pair.c.due_at))}
-    assert due[f"{DANA}>{SAM}"] == office.clock() + HOUR
-    assert due[f"{DANA}>{KIM}"] > office.clock() + HOUR
-    assert any(f"{DANA}>{SAM}" in words for _, words in office.store.outbox.alerts(START))
+    assert due[PairId(DANA, SAM)] == office.clock() + HOUR
+    assert due[PairId(DANA, KIM)] > office.clock() + HOUR
+    assert any(str(PairId(DANA, SAM)) in words for _, words in office.store.outbox.alerts(START))
     with pytest.raises(WrongKey):
-        office.store.plans.load([f"{DANA}>{SAM}"], office.clock())
+        office.store.plans.load([PairId(DANA, SAM)], office.clock())
     office.close()

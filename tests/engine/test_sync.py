@@ -27,7 +27,7 @@ from tests.support.companies import (
     span,
     texts,
 )
-from worker.domain.model import Address, Answer, Changes, Cursor, Kind, Review, Session, Show, Span
+from worker.domain.model import Address, Answer, Changes, Cursor, Kind, PairId, Review, Session, Show, Span
 from worker.errors import AuthRevoked, NotFound, RateLimited, Unavailable
 from worker.providers.base import CalendarProvider
 from worker.providers.memory import MemoryCalendar
@@ -254,7 +254,7 @@ def test_one_calendar_out_of_reach_keeps_no_other_from_being_read(database_url: 
     office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
     office.tick()
     office.calendar.close(DANA, "no access")
-    kims = office.session(pair_id=f"{KIM}>eve@corp.example")
+    kims = office.session(pair_id=PairId(KIM, "eve@corp.example"))
     office.decline(kims)
     office.run(DAY)
     assert deferrals(office) == [("declined", "eve@corp.example")]
@@ -275,7 +275,7 @@ def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(dat
         return read(calendar, cursor, window)
 
     office.calendar.changes = puzzling  # type: ignore[method-assign]
-    office.decline(office.session(pair_id=f"{KIM}>eve@corp.example"))
+    office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
     assert deferrals(office) == [("declined", "eve@corp.example")]
     told = " ".join(texts(office.mails("operator_alert")).split())
@@ -297,7 +297,7 @@ def test_a_service_that_can_t_be_opened_for_one_keeps_no_other_from_being_read(d
         return find(address)
 
     office.worker.sync._calendar_of = find_or_refuse
-    office.decline(office.session(pair_id=f"{KIM}>eve@corp.example"))
+    office.decline(office.session(pair_id=PairId(KIM, "eve@corp.example")))
     office.run(DAY)
     assert deferrals(office) == [("declined", "eve@corp.example")]
     assert any("The certificate is gone." in texts([mail]) for mail in office.mails("operator_alert"))
@@ -343,7 +343,7 @@ def test_recurring_meetings_of_exactly_the_two_are_known(database_url: str) -> N
     for n in range(3):
         office.calendar.add(DANA, span(day + 4 * HOUR + n * WEEK, 30), series="team", attendees=(SAM, KIM))
     office.tick()
-    pair_id = f"{DANA}>{SAM}"
+    pair_id = PairId(DANA, SAM)
     assert [m.span.start for m in office.store.calendars.meetings(pair_id)] == [day + n * WEEK for n in range(8)]
     office.calendar.move(DANA, mine[2], span(day + 2 * WEEK + HOUR, 30))
     office.calendar.drop(mine[3])

@@ -26,7 +26,7 @@ from tests.support import ROOT
 from tests.support.audit.auditor import audit, report
 from tests.support.browser import find_chromium
 from worker.domain.contract.lint import question
-from worker.domain.model import Owner, Standing
+from worker.domain.model import Owner, PairId, Standing
 from worker.errors import LongarcError
 from worker.mail.kinds import list_samples
 from worker.mail.render import Emails
@@ -112,7 +112,7 @@ def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
     known = people_file.load(
         played.out / "work" / "people.csv", today=cast.START.date(), calendars=tuple(CALENDARS), mailers=tuple(MAILERS)
     )
-    late = f"{cast.MARA}>{cast.LIAM}"  # whose row came in the course of the day before
+    late = PairId(cast.MARA, cast.LIAM)  # whose row came in the course of the day before
     pairs = {**known.pairs, late: replace(known.pairs[late], first_seen=date(2026, 11, 24))}
     found = audit(played.lines, known.persons, pairs, start=cast.START, end=END)
     assert not found, report(found)
@@ -230,7 +230,7 @@ def test_the_calendars_hold_the_sessions(played: Played, store: Store) -> None:
     booked = [s for s in store.register.sessions() if s.booked and s.sequence]
     assert len(booked) > 6
     for session in booked:
-        manager, _, report_ = session.pair.partition(">")
+        manager, report_ = session.pair.people
         for who in (manager, report_):
             found = [e for e in calendars[who] if e.dtstart.value == session.start and hasattr(e, "x_longarc_key")]
             assert [e.x_longarc_key.value for e in found] == [session.key], (who, session)

@@ -9,7 +9,7 @@ import pytest
 from icalendar import Calendar
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, Office, pair, pairs, people, settings
-from worker.domain.model import Format, Span
+from worker.domain.model import Format, PairId, Span
 from worker.domain.planning.invitations import INVITATION, WITHDRAWAL
 from worker.settings.load import Settings
 
@@ -24,7 +24,7 @@ def silent() -> Settings:
     return known.model_copy(update={"calendars": calendars})
 
 
-SAMS = f"{DANA}>{SAM}"
+SAMS = PairId(DANA, SAM)
 
 
 class Company(Office):

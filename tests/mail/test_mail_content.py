@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.companies import DANA, DAY, SAM, START, Office, contract, settings, texts
-from worker.domain.model import Trigger
+from worker.domain.model import PairId, Trigger
 from worker.errors import Problems
 from worker.mail.kinds import KINDS
 from worker.ops.checks import findings
@@ -29,7 +29,7 @@ def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), SECRET))
     office.run(DAY)
-    office.worker.acts.talk(f"{DANA}>{SAM}", Trigger.DOUBT)
+    office.worker.acts.talk(PairId(DANA, SAM), Trigger.DOUBT)
     office.run(100 * DAY)
     return office
 

@@ -15,7 +15,7 @@ from sqlalchemy import Table, update
 
 from tests.support.companies import DAY, HOUR, Office, company, contract, new_store, person, settings
 from worker.cli import main
-from worker.domain.model import Kind, Owner, Session
+from worker.domain.model import Kind, Owner, PairId, Session
 from worker.ops.coverage import ALL, LEAST, OTHERS, Coverage, Group, Quarter, coverage, fold, quarter_of
 from worker.store import tables
 from worker.store.store import Store
@@ -47,8 +47,8 @@ def test_a_quarter_is_three_months(day: date, name: str, first: date, last: date
 
 def folded(**sizes: int) -> Coverage:
     """So many pairs in each group, one of them held in each pair."""
-    group_of = {f"{name}{n}": name for name, size in sizes.items() for n in range(size)}
-    return fold({pair: Group(pair, pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
+    group_of = {PairId(name, str(n)): name for name, size in sizes.items() for n in range(size)}
+    return fold({pair: Group(str(pair), pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
 
 
 def test_r22_small_groups_are_folded_into_the_others() -> None:
@@ -116,7 +116,7 @@ def held(store: Store) -> list[Session]:
     return sorted(found, key=lambda one: one.pair)
 
 
-def alter(store: Store, table: Table, one: str, **values: object) -> None:
+def alter(store: Store, table: Table, one: str | PairId, **values: object) -> None:
     """Have a row be otherwise."""
     with store.database.write() as connection:
         connection.execute(update(table).where(table.c.id == one).values(**values))
@@ -190,9 +190,9 @@ def test_r20_commitments_kept_on_either_side(store: Store) -> None:
 
 
 def test_pairs_that_rest_or_have_ended_are_not_counted(store: Store) -> None:
-    alter(store, tables.pair, "m0@corp.example>r0@corp.example", rests=True)
+    alter(store, tables.pair, PairId("m0@corp.example", "r0@corp.example"), rests=True)
     assert germany(store).pairs == 5
-    alter(store, tables.pair, "m0@corp.example>r1@corp.example", ended="report_left")
+    alter(store, tables.pair, PairId("m0@corp.example", "r1@corp.example"), ended="report_left")
     told = coverage(store, QUARTER, AFTER)
     assert [(group.name, group.pairs) for group in told.groups] == [(OTHERS, 7)]  # four and three
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import ROOT
-from worker.domain.model import Every, Format, FormSource, Pair, Preference, Review
+from worker.domain.model import Every, Format, FormSource, Pair, PairId, Preference, Review
 from worker.domain.time.worktime import parse_hours
 from worker.errors import Problem, Problems
 from worker.settings.people_file import COLUMNS, MAX_PROBLEMS, REQUIRED, People, load
@@ -58,7 +58,7 @@ def test_the_least_that_is_needed(tmp_path: Path) -> None:
     )
     assert bo.hours == parse_hours("Mon-Fri 09:00-17:00")
     assert people.pairs == {
-        "ana@x.org>bo@x.org": Pair(manager="ana@x.org", report="bo@x.org", first_seen=TODAY),
+        PairId("ana@x.org", "bo@x.org"): Pair(manager="ana@x.org", report="bo@x.org", first_seen=TODAY),
     }
 
 
@@ -82,7 +82,7 @@ def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
     assert people.persons["bo@x.org"].hours == parse_hours("Mon-Thu 08:00-16:00")
     assert people.persons["bo@x.org"].locale == "pt_BR"
     assert (people.persons["bo@x.org"].calendar, people.persons["bo@x.org"].mail) == ("none", "maildir")
-    assert people.pairs["ana@x.org>bo@x.org"] == Pair(
+    assert people.pairs[PairId("ana@x.org", "bo@x.org")] == Pair(
         manager="ana@x.org",
         report="bo@x.org",
         first_seen=TODAY,
@@ -112,7 +112,7 @@ def test_the_company_s_defaults_fill_empty_cells(tmp_path: Path) -> None:
         default_calendar="google",
         default_mail="gmail",
     )
-    pair, bo = people.pairs["ana@x.org>bo@x.org"], people.persons["bo@x.org"]
+    pair, bo = people.pairs[PairId("ana@x.org", "bo@x.org")], people.persons["bo@x.org"]
     assert (pair.every, pair.minutes, bo.locale, bo.calendar, bo.mail) == (Every(months=4), 60, "de", "google", "gmail")
 
 
@@ -135,7 +135,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, delimiter: str, before:
 
 def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
     people = read(tmp_path, table(ANA | {"email": " Ana@X.org"}, BO | {"manager": "ANA@x.org "}))
-    assert list(people.pairs) == ["ana@x.org>bo@x.org"]
+    assert list(people.pairs) == [PairId("ana@x.org", "bo@x.org")]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, column: str, va
     ],
 )
 def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, expected: Every) -> None:
-    assert read(tmp_path, table(ANA, BO | {"every": text})).pairs["ana@x.org>bo@x.org"].every == expected
+    assert read(tmp_path, table(ANA, BO | {"every": text})).pairs[PairId("ana@x.org", "bo@x.org")].every == expected
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, exp
     [("Fri", Preference(weekday=4)), ("14:15", Preference(minute=855)), ("Wed 00:00", Preference(weekday=2, minute=0))],
 )
 def test_t3_a_preference_is_a_day_a_time_or_both(tmp_path: Path, text: str, expected: Preference) -> None:
-    assert read(tmp_path, table(ANA, BO | {"prefer": text})).pairs["ana@x.org>bo@x.org"].prefer == expected
+    assert read(tmp_path, table(ANA, BO | {"prefer": text})).pairs[PairId("ana@x.org", "bo@x.org")].prefer == expected
 
 
 def test_other_addresses_and_the_directory_s_id_are_read(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_an_address_belongs_to_one_person_in_the_whole_file(tmp_path: Path) -> N
 
 def test_a_manager_may_be_named_by_an_alias(tmp_path: Path) -> None:
     people = read(tmp_path, table(BO | {"manager": "a.silva@x.org"}, ANA | {"aliases": "a.silva@x.org"}))
-    assert list(people.pairs) == ["ana@x.org>bo@x.org"]
+    assert list(people.pairs) == [PairId("ana@x.org", "bo@x.org")]
 
 
 def test_managers_in_a_circle_are_named_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.company import company
-from worker.domain.model import Pair
+from worker.domain.model import Pair, PairId
 from worker.errors import Problems
 from worker.settings.load import Settings
 from worker.simulation import partition, run
@@ -20,7 +20,7 @@ START = datetime(2026, 1, 5, 6, tzinfo=UTC)
 PEOPLE = st.sampled_from([f"p{n}@x.example" for n in range(160)])
 
 
-def people(pairs: Mapping[str, Pair]) -> set[str]:
+def people(pairs: Mapping[PairId, Pair]) -> set[str]:
     return {who for pair in pairs.values() for who in (pair.manager, pair.report)}
 
 
@@ -57,7 +57,8 @@ def test_a_part_lives_as_it_would_alone_and_all_is_told_in_order() -> None:
     alone = io.StringIO()
     some = {who: persons[who] for who in sorted(people(part))}
     run.year(some, part, START, length, seed=2, behave="busy", out=alone)
-    assert [line for line in lines if line["pair"] in part] == [json.loads(x) for x in alone.getvalue().splitlines()]
+    ours = [line for line in lines if PairId.parse(line["pair"]) in part]
+    assert ours == [json.loads(x) for x in alone.getvalue().splitlines()]
 
 
 def test_what_goes_wrong_in_a_part_is_told_as_it_is(tmp_path: Path) -> None:

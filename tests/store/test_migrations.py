@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect
 
 from tests.support.companies import DANA, KIM, START, Office, new_store, pair, people
+from worker.domain.model import PairId
 from worker.store import rows
 from worker.store.database import MIGRATIONS, scripts
 from worker.store.tables import metadata
@@ -49,7 +50,7 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
         known = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
         for name, listed in (
             ("person", [rows.person_row(one) for one in people(DANA, KIM).values()]),
-            ("pair", [rows.pair_row(pair(DANA, KIM))]),
+            ("pair", [{**rows.pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
         ):
             columns = then.tables[name].columns.keys()
             more = {column: value for column, value in known.items() if column in columns}
@@ -60,7 +61,7 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
     kept = store.people.pairs()
     store.close()
     assert head == ScriptDirectory.from_config(config).get_current_head()
-    assert set(kept) == {f"{DANA}>{KIM}"}
+    assert set(kept) == {PairId(DANA, KIM)}
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Select, select
 
 from tests.support.companies import DANA, DAY, HOUR, SAM, SERVICE, Office, contract
+from worker.domain.model import PairId
 from worker.store import calendars, content, outbox, pair_state, people, plans, queries, tables
 from worker.store.statements import Prepared
 
@@ -39,7 +40,7 @@ def values(office: Office) -> dict[str, Any]:
             "sessions": list(connection.execute(select(tables.session.c.id)).scalars()),
             "commitments": list(connection.execute(select(tables.commitment.c.id)).scalars()),
         }
-    pair = f"{DANA}>{SAM}"
+    pair = PairId(DANA, SAM)
     instants = dict.fromkeys(("now", "since", "lately", "start"), office.clock() - 60 * DAY)
     lists = {"pairs": [pair], "people": [DANA, SAM], "others": [SAM], "addresses": [DANA, SAM]}
     return {
@@ -48,7 +49,7 @@ def values(office: Office) -> dict[str, Any]:
         "end": office.clock(),
         "operator_by": SERVICE,
         **lists,
-        "subjects": [pair, *names["sessions"]],
+        "subjects": [str(pair), *names["sessions"]],
         "limit": 50,
         "me": "",
         "after": 0,

@@ -39,6 +39,7 @@ from worker.domain.model import (
     Ended,
     EventRef,
     Message,
+    PairId,
     Placed,
     Plan,
     Progress,
@@ -58,8 +59,8 @@ from worker.store.outbox import Ending
 from worker.store.store import Store
 
 UNTIL = START + 10 * MINUTE
-PAIR = f"{DANA}>{SAM}"
-OTHER = f"{DANA}>{KIM}"
+PAIR = PairId(DANA, SAM)
+OTHER = PairId(DANA, KIM)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def message(key: str, what: What = What.MAIL, subject: str = "s1", **fields: obj
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
-def commit(store: Store, *messages: Message, pair_id: str = PAIR, due: timedelta = DAY) -> None:
+def commit(store: Store, *messages: Message, pair_id: PairId = PAIR, due: timedelta = DAY) -> None:
     """Have these messages decided, as a sweep does."""
     assert store.plans.claim_pairs([pair_id], START, "sweep", UNTIL) == [pair_id]
     wakes = store.plans.load([pair_id], START).wakes
@@ -180,13 +181,13 @@ def test_claiming_at_once_gives_each_pair_to_one(database_url: str, holders: int
     stores[0].people.apply(persons, listed, START)
     gate = threading.Barrier(holders)
 
-    def claim(number: int) -> list[str]:
+    def claim(number: int) -> list[PairId]:
         gate.wait()
         return stores[number].plans.claim(START, f"holder{number}", UNTIL, 15)
 
     with ThreadPoolExecutor(holders) as pool:
         taken = list(pool.map(claim, range(holders)))
-    hands = [{who for pair_id in mine for who in pair_id.split(">")} for mine in taken]
+    hands = [{who for pair_id in mine for who in pair_id.people} for mine in taken]
     assert sum(map(len, hands)) == len(set().union(*hands))
     assert any(taken)
     for number, one in enumerate(stores):
@@ -381,7 +382,7 @@ def test_another_manager_ends_one_pair_and_begins_another(store: Store) -> None:
     store.people.apply(people(DANA, SAM, KIM), pairs(pair(KIM, SAM), pair(DANA, KIM)), START + DAY)
     known = store.people.pairs()
     assert known[PAIR].ended is Ended.CHANGED
-    assert known[f"{KIM}>{SAM}"].active
+    assert known[PairId(KIM, SAM)].active
     assert store.calendars.claim(START + DAY, "one", START + 2 * DAY, 10)[-1].address == KIM
 
 
@@ -411,7 +412,7 @@ def test_a_new_time_zone_reaches_the_planner(store: Store) -> None:
 
 @pytest.mark.parametrize(("who", "woken"), [(SAM, [PAIR]), (DANA, [PAIR, OTHER])])
 def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
-    store: Store, who: str, woken: list[str]
+    store: Store, who: str, woken: list[PairId]
 ) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
     wakes = store.plans.load([PAIR, OTHER], START).wakes

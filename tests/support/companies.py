@@ -22,6 +22,7 @@ from worker.domain.model import (
     Kind,
     Message,
     Pair,
+    PairId,
     Person,
     Placed,
     Promise,
@@ -67,18 +68,18 @@ def pair(manager: Address = DANA, report: Address = SAM, **fields: Any) -> Pair:
     return replace(Pair(manager=manager, report=report, first_seen=START.date()), **fields)
 
 
-def pairs(*listed: Pair) -> dict[str, Pair]:
+def pairs(*listed: Pair) -> dict[PairId, Pair]:
     return {one.id: one for one in listed}
 
 
-def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[str, Pair]]:
+def company(count: int, reports: int = 6) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
     """So many pairs, each manager with up to `reports` of them."""
     persons: dict[Address, Person] = {}
-    made: dict[str, Pair] = {}
+    made: dict[PairId, Pair] = {}
     for number in range(count):
         manager, report = f"m{number // reports}@corp.example", f"r{number}@corp.example"
         persons.update(people(manager, report))
-        made[f"{manager}>{report}"] = pair(manager, report)
+        made[PairId(manager, report)] = pair(manager, report)
     return persons, made
 
 
@@ -150,7 +151,7 @@ class Office:
         self,
         url: str = "sqlite://",
         persons: Mapping[Address, Person] | None = None,
-        listed: Mapping[str, Pair] | None = None,
+        listed: Mapping[PairId, Pair] | None = None,
         *,
         at: datetime = START,
         known: Settings | None = None,
@@ -213,7 +214,7 @@ class Office:
 
     # --- what is known ---
 
-    def session(self, kind: Kind = Kind.CAREER, pair_id: str = "") -> Session:
+    def session(self, kind: Kind = Kind.CAREER, pair_id: PairId | None = None) -> Session:
         """The one session of that kind which is booked or owed."""
         found = [s for s in self.store.register.sessions(pair_id) if s.kind is kind and (s.booked or s.owed)]
         assert len(found) == 1, found
@@ -254,14 +255,14 @@ class Office:
         return ours(self.calendar, calendar, self.clock())
 
     def event(self, session: Session) -> Event:
-        found = self.calendar.find(session.pair.partition(">")[0], session.key)
+        found = self.calendar.find(session.pair.manager, session.key)
         assert found is not None
         return found
 
     # --- what people do ---
 
     def decline(self, session: Session) -> None:
-        manager, _, report = session.pair.partition(">")
+        manager, report = session.pair.people
         self.calendar.answer(manager, session.key, report, Answer.DECLINED)
 
     def hold(self, kind: Kind = Kind.CAREER) -> Session:

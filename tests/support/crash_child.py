@@ -25,7 +25,7 @@ from sqlalchemy import make_url
 from tests.support.companies import Office, contract, new_store, pair, pairs, person, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Access, Kind, Session, State
+from worker.domain.model import Access, Kind, PairId, Session, State
 from worker.engine.contracts import OnBehalf
 from worker.engine.outages import DATABASE, Outages
 from worker.errors import LeaseLost
@@ -166,7 +166,7 @@ class Life:
             self._tell(f"acted {act.__name__}")
 
     def _agree(self, session: Session) -> None:
-        manager = session.pair.partition(">")[0]
+        manager = session.pair.manager
         on_behalf = OnBehalf(Access.RECORD_CONTRACT, manager, "They agreed on it today.")
         self.worker.contracts.record(session.id, contract(self.clock()), on_behalf=on_behalf)
 
@@ -194,7 +194,7 @@ class Life:
     def _rest(self) -> None:
         """The pair is paused."""
         for manager, report in self._command["pairs"]:
-            self.worker.store.people.rest(f"{manager}>{report}", rests=True, now=self.clock())
+            self.worker.store.people.rest(PairId(manager, report), rests=True, now=self.clock())
 
     def _record(self) -> None:
         """The contract is recorded, unless it is there."""

@@ -24,6 +24,7 @@ from worker.domain.model import (
     Need,
     Owner,
     Pair,
+    PairId,
     PairState,
     Person,
     Placed,
@@ -76,6 +77,10 @@ NOW = utc(2026, 9, 7, 5)
 
 def pair_of(manager: Person = DANA, report: Person = SAM, **fields: Any) -> Pair:
     return Pair(**{"manager": manager.email, "report": report.email, "first_seen": NOW.date(), **fields})
+
+
+#: Of the same manager with somebody else.
+OTHER_PAIR = PairId(DANA.email, "kim@corp.example")
 
 
 def session_of(start: datetime | None = None, minutes: int = 75, **fields: Any) -> Session:
@@ -160,7 +165,8 @@ def _speaks(message: Message) -> bool:
 
 
 def _read_back(message: Message, now: datetime) -> bool:
-    return message.subject == message.pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
+    of_pair = message.subject == str(message.pair)
+    return of_pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
 
 
 def applied(state: PairState, made: Plan, now: datetime) -> PairState:

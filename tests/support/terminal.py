@@ -17,11 +17,12 @@ from sqlalchemy import select
 from tests.support.companies import DANA, DAY, HOUR, KEY, KIM, SAM, Office, new_store, pair, pairs, people
 from worker.cli import main
 from worker.clock import utcnow
-from worker.domain.model import Kind, Session
+from worker.domain.model import Kind, PairId, Session
 from worker.store import tables
 from worker.store.store import Store
 
 BERLIN = ZoneInfo("Europe/Berlin")
+#: A pair as a command is given it, and prints it.
 PAIR = f"{DANA}>{SAM}"
 #: Words that nobody but the two may ever read.
 SECRET = "Ruth in the Oslo office"
@@ -89,7 +90,7 @@ class Desk:
 
     def sessions(self, kind: Kind = Kind.CAREER) -> list[Session]:
         store = self.store()
-        found = [one for one in store.register.sessions(PAIR) if one.kind is kind]
+        found = [one for one in store.register.sessions(PairId.parse(PAIR)) if one.kind is kind]
         store.close()
         return found
 

@@ -33,7 +33,7 @@ from tests.support.companies import (
     person,
 )
 from tests.support.companies import settings as known_settings
-from worker.domain.model import Kind, Session, Span
+from worker.domain.model import Kind, PairId, Session, Span
 from worker.links import Pass, Purpose
 from worker.providers.memory import MemoryCalendar
 from worker.settings.load import Settings
@@ -83,7 +83,7 @@ def live(file: Path) -> Lived:
         held = [s for s in office.store.register.sessions(one.id) if s.held_at]
         office.worker.contracts.record(held[-1].id, contract(office.clock(), SECRETS[one.report]))
     office.run(DAY)
-    kept = next(c for c in office.store.register.commitments(f"{DANA}>{SAM}") if c.owner == "manager")
+    kept = next(c for c in office.store.register.commitments(PairId(DANA, SAM)) if c.owner == "manager")
     office.worker.contracts.mark_done(kept.id)
     office.worker.acts.defer(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
     office.tick()
@@ -93,7 +93,7 @@ def live(file: Path) -> Lived:
 
 
 def _booked(office: Office) -> Session:
-    found = office.store.register.sessions(f"{DANA}>{SAM}")
+    found = office.store.register.sessions(PairId(DANA, SAM))
     return next(s for s in found if s.kind is Kind.CAREER and s.booked)
 
 
@@ -120,7 +120,7 @@ class Room:
     # --- who and what ---
 
     def sessions(self, manager: str = DANA, report: str = SAM) -> list[Session]:
-        found = self.office.store.register.sessions(f"{manager}>{report}")
+        found = self.office.store.register.sessions(PairId(manager, report))
         return [one for one in found if one.kind is Kind.CAREER]
 
     def agreed(self, manager: str = DANA, report: str = SAM) -> Session:
@@ -136,7 +136,7 @@ class Room:
 
     def commitment(self, owner: str, manager: str = DANA, report: str = SAM) -> str:
         """The id of one that is open."""
-        found = self.office.store.register.commitments(f"{manager}>{report}")
+        found = self.office.store.register.commitments(PairId(manager, report))
         return next(one.id for one in found if one.owner == owner and one.open)
 
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:

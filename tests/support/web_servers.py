@@ -22,7 +22,7 @@ from tests.support.companies import DANA, KIM, OPERATOR, SAM, START, contract, n
 from tests.support.web_company import ALEX, LEE
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Commitment, Event, Kind, Owner, Session, Span, State
+from worker.domain.model import Commitment, Event, Kind, Owner, PairId, Session, Span, State
 from worker.embedded import Embedded, mailbox
 from worker.providers import maildir
 from worker.web.server import Serving
@@ -65,7 +65,7 @@ class Street:
 
     def session(self, report: str) -> Session:
         """The first conversation with that report."""
-        found = self.worker.store.register.sessions(f"{DANA}>{report}")
+        found = self.worker.store.register.sessions(PairId(DANA, report))
         return next(one for one in found if one.kind is Kind.CAREER)
 
     def mails(self, who: str, subject: str = "") -> list[EmailMessage]:
@@ -92,7 +92,7 @@ class Street:
         return [one for one in provider.changes(DANA, None, window).events if one.key in keys and not one.cancelled]
 
     def commitments(self, report: str, owner: Owner) -> list[Commitment]:
-        found = self.worker.store.register.commitments(f"{DANA}>{report}")
+        found = self.worker.store.register.commitments(PairId(DANA, report))
         return [one for one in found if one.owner is owner]
 
     # --- looking ---

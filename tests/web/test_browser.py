@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.web_company import ALEX, LEE
 from tests.support.web_servers import CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
-from worker.domain.model import Owner, Standing, State
+from worker.domain.model import Owner, PairId, Standing, State
 from worker.links import Links, Pass, Purpose
 
 pytestmark = [
@@ -160,7 +160,7 @@ def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_fi
 def ways_of(here: Street) -> dict[str, str]:
     """A link to each of the pages, as mails would carry them."""
     links = Links("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
-    sessions = here.worker.store.register.sessions(f"{DANA}>{NOAH}")
+    sessions = here.worker.store.register.sessions(PairId(DANA, NOAH))
     coming = next(one.id for one in sessions if one.booked and one.kind == "career")
     wanted = {
         "contract": (DANA, Purpose.CONTRACT, here.session(NOAH).id),

@@ -8,13 +8,13 @@ import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
 from tests.support.web_company import ALEX, LEE, SECRETS, Room, fill, send, text
-from worker.domain.model import Format, Owner, Standing, State, Trigger
+from worker.domain.model import Format, Owner, PairId, Standing, State, Trigger
 from worker.errors import Unavailable
 from worker.links import Purpose
 from worker.store.heartbeats import Heartbeat
 from worker.web.team import person_id
 
-SAMS = f"/team/person/{person_id(f'{DANA}>{SAM}')}"
+SAMS = f"/team/person/{person_id(PairId(DANA, SAM))}"
 
 
 # --- the report ---
@@ -36,7 +36,8 @@ def test_a_report_ends_own_commitments_and_no_others(room: Room) -> None:
     found = room.office.store.register.commitment(mine)
     assert found is not None and found.standing is Standing.DONE
     assert send(client, "/me", f"/me/commitment/{hers}/done").status_code == 404
-    of_manager = next(c.id for c in room.office.store.register.commitments(f"{DANA}>{SAM}") if c.owner is Owner.MANAGER)
+    promised = room.office.store.register.commitments(PairId(DANA, SAM))
+    of_manager = next(c.id for c in promised if c.owner is Owner.MANAGER)
     assert send(client, "/me", f"/me/commitment/{of_manager}/done").status_code == 404
     twice = send(client, "/me", f"/me/commitment/{mine}/done")
     assert twice.status_code == 409 and "ended already" in text(twice)
@@ -87,7 +88,7 @@ def test_the_format_is_the_reports_choice(room: Room) -> None:
     assert 'value="series" checked' in client.get("/me").get_data(as_text=True)
     room.office.apply()
     room.office.tick()
-    assert room.office.store.people.pairs()[f"{DANA}>{SAM}"].format is Format.SERIES
+    assert room.office.store.people.pairs()[PairId(DANA, SAM)].format is Format.SERIES
     assert send(client, "/me", "/me/format", format="quartet").status_code == 404
 
 
@@ -153,7 +154,7 @@ def test_a_manager_asks_to_talk_soon(room: Room) -> None:
 
 def test_trust_is_the_managers_to_give(room: Room) -> None:
     """R-12."""
-    client, pair_id = room.visitor(DANA, Purpose.TEAM), f"{DANA}>{SAM}"
+    client, pair_id = room.visitor(DANA, Purpose.TEAM), PairId(DANA, SAM)
     send(client, SAMS, f"{SAMS}/trust", trust="yes")
     assert room.office.store.people.pairs()[pair_id].trust
     send(client, SAMS, f"{SAMS}/trust", trust="no")
@@ -173,7 +174,7 @@ def test_in_transition_they_talk_more_often_until_a_day(room: Room) -> None:
     assert send(client, SAMS, f"{SAMS}/transition", until="").status_code == 303
     room.office.tick()
     assert room.coming().target > before - WEEK
-    assert room.office.store.people.pairs()[f"{DANA}>{SAM}"].transition_until is None
+    assert room.office.store.people.pairs()[PairId(DANA, SAM)].transition_until is None
 
 
 def test_we_met_already_and_we_did_not_meet(room: Room) -> None:

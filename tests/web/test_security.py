@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from tests.i18n.test_language import write_catalogue
 from tests.support.companies import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, START, texts
 from tests.support.web_company import ALEX, BASE, LEE, SECRETS, Lived, Room, fill, hidden, send, text
+from worker.domain.model import PairId
 from worker.errors import LongarcError
 from worker.links import BadLink, Links, Pass, Purpose
 from worker.web.app import make_app
@@ -70,7 +71,7 @@ def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
 def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
     found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave")]
     for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
-        person = f"/team/person/{person_id(f'{who}>{report}')}"
+        person = f"/team/person/{person_id(PairId(who, report))}"
         coming, agreed = room.coming(who, report).id, room.agreed(who, report).id
         posts = ["/talk", "/trust", "/transition", f"/session/{coming}/met", f"/session/{coming}/not-met"]
         found += [("GET", person), *(("POST", person + end) for end in posts)]
@@ -160,7 +161,7 @@ def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(room: Room) -
         if about:
             session = room.office.store.register.session(about)
             assert session is not None
-            mine = {session.pair.partition(">")[2]}
+            mine = {session.pair.report}
         for method, where in pages_of(room, one):
             if method == "GET":
                 client = room.app.test_client(use_cookies=False)
@@ -174,10 +175,10 @@ def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(room: Room) -
 def test_who_leaves_or_is_no_longer_the_manager_has_no_pages(room: Room) -> None:
     cookie = cookie_of(room, (DANA, Purpose.TEAM, ""))
     contract = room.agreed().id
-    del room.office.pairs[f"{DANA}>{SAM}"]
+    del room.office.pairs[PairId(DANA, SAM)]
     room.office.apply()
     assert ask(room, cookie, "GET", f"/team/contract/{contract}") == 404
-    del room.office.persons[ALEX], room.office.pairs[f"{LEE}>{ALEX}"]
+    del room.office.persons[ALEX], room.office.pairs[PairId(LEE, ALEX)]
     mine = room.link(ALEX, Purpose.ME)
     room.office.apply()
     assert room.browser().get(mine).status_code == 404

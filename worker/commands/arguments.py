@@ -17,7 +17,7 @@ from worker.clock import YEARS
 from worker.errors import LongarcError, Problem, Problems, Refused, UnknownName
 
 if TYPE_CHECKING:
-    from worker.domain.model import Address, Pair, Person, Session
+    from worker.domain.model import Address, Pair, PairId, Person, Session
     from worker.store.store import Store
 
 #: PAIR as an argument: one word or two.
@@ -114,13 +114,15 @@ at_option = click.option("--at", type=WallTime(), metavar="TIME", help='As "2027
 
 def pair_named(store: "Store", words: str | Sequence[str]) -> "Pair":
     """The pair of `manager>report`, `manager report`, or of the report alone. Aliases will do. Raises UnknownName."""
+    from worker.domain.model import PairId
+
     text = words if isinstance(words, str) else " ".join(words)
-    people = [primary_address(store, part) for part in re.split(r"[\s>]+", text) if part]
+    people = [primary_address(store, part) for part in text.replace(PairId.SEPARATOR, " ").split()]
     if not 1 <= len(people) <= 2:
         raise click.UsageError("Name a pair as `manager>report`, by address, or by the report's address alone.")
     pairs = store.people.pairs()
     if len(people) == 2:
-        return _exactly(">".join(people), pairs)
+        return _exactly(PairId(*people), pairs)
     mine = [pair for pair in pairs.values() if pair.report == people[0]]
     alive = [pair for pair in mine if not pair.ended] or mine
     if len(alive) == 1:
@@ -128,11 +130,11 @@ def pair_named(store: "Store", words: str | Sequence[str]) -> "Pair":
     raise UnknownName(_which(people[0], alive or list(pairs.values())))
 
 
-def _exactly(wanted: str, pairs: "Mapping[str, Pair]") -> "Pair":
+def _exactly(wanted: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
     from worker.settings.parsers import nearest
 
     if wanted not in pairs:
-        near = nearest(wanted, pairs, 0.8)
+        near = nearest(str(wanted), [str(known) for known in pairs], 0.8)
         raise UnknownName(f"There is no pair {wanted}. " + (f"Did you mean {near}?" if near else _ALL_PAIRS))
     return pairs[wanted]
 
@@ -145,7 +147,7 @@ def _which(one: str, pairs: "Sequence[Pair]") -> str:
     if managed:
         reports = ", ".join(sorted(pair.report for pair in managed)[:5])
         return f"{one} is the manager of a pair. Name the report: {reports}."
-    theirs = [pair.id for pair in pairs if pair.report == one]
+    theirs = [str(pair.id) for pair in pairs if pair.report == one]
     if theirs:
         return f"{one} is in more than one pair: {', '.join(theirs)}. Name one of them."
     return _nobody(one, {pair.report for pair in pairs})
@@ -182,11 +184,11 @@ def session_named(store: "Store", session_id: str) -> "Session":
     return found
 
 
-def manager_of(store: "Store", pair_id: str) -> "Person":
+def manager_of(store: "Store", pair_id: "PairId") -> "Person":
     """The manager of a pair, also one who has left since."""
     from worker.store.statistics import Figures
 
-    return Figures(store.database).everybody()[pair_id.partition(">")[0]]
+    return Figures(store.database).everybody()[pair_id.manager]
 
 
 def instant_there(at: datetime, zone: str) -> datetime:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from worker.app import Worker
     from worker.domain.contract.check import ContractCheck, ContractFault
     from worker.domain.contract.lint import Question
-    from worker.domain.model import Access, Commitment, Person, Promise, Session
+    from worker.domain.model import Access, Commitment, PairId, Person, Promise, Session
     from worker.engine.contracts import OnBehalf
     from worker.store.store import Store
 
@@ -67,7 +67,7 @@ _FAULTS = {
 }
 
 
-def _on_behalf(store: "Store", pair_id: str, access: "Access", person: str | None, reason: str) -> "OnBehalf":
+def _on_behalf(store: "Store", pair_id: "PairId", access: "Access", person: str | None, reason: str) -> "OnBehalf":
     """For which of the two a command shows or changes what they wrote down, and why. Raises UsageError when either is
     not said, UnknownName when it is neither of them."""
     from worker.engine.contracts import OnBehalf
@@ -77,10 +77,9 @@ def _on_behalf(store: "Store", pair_id: str, access: "Access", person: str | Non
             f"{_DOES[access]} Say for which of them, and why: "
             '--on-behalf-of PERSON --reason "...". Both are told by mail.'
         )
-    people = pair_id.split(">")
     address = primary_address(store, person)
-    if address not in people:
-        raise UnknownName(f"{address} is neither of the two. Give {people[0]} or {people[1]} to --on-behalf-of.")
+    if address not in pair_id.people:
+        raise UnknownName(f"{address} is neither of the two. Give {' or '.join(pair_id.people)} to --on-behalf-of.")
     return OnBehalf(access, address, reason.strip())
 
 
@@ -205,8 +204,7 @@ def _names(worker: "Worker", session: "Session") -> tuple[str, str]:
     from worker.store.statistics import Figures
 
     people = Figures(worker.store.database).everybody()
-    manager, _, report = session.pair.partition(">")
-    return people[manager].name, people[report].name
+    return people[session.pair.manager].name, people[session.pair.report].name
 
 
 @contract.command("show", short_help="The contract, opened: for the two it belongs to.")
@@ -263,13 +261,13 @@ def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person
     if words and not pair:
         raise click.UsageError("--words opens what two people said: name them with --pair.")
     with opened(seals=words) as worker:
-        pair_id = pair_named(worker.store, pair).id if pair else ""
-        access = Access.LIST_COMMITMENTS
-        on_behalf = _on_behalf(worker.store, pair_id, access, person, reason) if words else None
+        pair_id = pair_named(worker.store, pair).id if pair else None
         found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
-        if on_behalf:
+        told: Mapping[str, Promise] = {}
+        if words and pair_id is not None:
+            on_behalf = _on_behalf(worker.store, pair_id, Access.LIST_COMMITMENTS, person, reason)
             worker.contracts.tell_access(pair_id, on_behalf)
-        told = worker.store.content.promises([c.id for c in found]) if words else {}
+            told = worker.store.content.promises([c.id for c in found])
     if as_json:
         emit([_commitment_json(one, told.get(one.id)) for one in found])
     else:
@@ -298,7 +296,7 @@ def _standing(one: "Commitment", today: date) -> str:
 def _commitment_json(one: "Commitment", promise: "Promise | None") -> dict[str, Any]:
     told: dict[str, Any] = {
         "commitment": one.id,
-        "pair": one.pair,
+        "pair": str(one.pair),
         "session": one.session,
         "owner": one.owner.value,
         "due": one.due,

@@ -119,7 +119,7 @@ def people(applies: bool, accept: bool, force: bool) -> None:
 
 
 def _show_difference(told: "Difference", allowed: int) -> None:
-    changes: Sequence[tuple[Sequence[str], str, str]] = (
+    changes: Sequence[tuple[Sequence[object], str, str]] = (
         (told.joined, "person joins", "people join"),
         (told.left, "person leaves", "people leave"),
         (told.begun, "pair begins", "pairs begin"),
@@ -128,7 +128,7 @@ def _show_difference(told: "Difference", allowed: int) -> None:
     for who, one, many in changes:
         if who:
             more = f" and {len(who) - 10:,} more" if len(who) > 10 else ""
-            line(f"{count(len(who), one, many)}: {', '.join(who[:10])}{more}")
+            line(f"{count(len(who), one, many)}: {', '.join(map(str, who[:10]))}{more}")
     if not any(who for who, _, _ in changes):
         line("Nobody joins or leaves, and the pairs stay as they are.")
     line(f"{count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")

@@ -98,10 +98,10 @@ def _show(plans: "Sequence[Plan]", worker: "Worker") -> None:
     people = Figures(worker.store.database).everybody()
     shown = table("What would happen now", ["When", "What", "Why"])
     for made in plans:
-        manager, _, report = made.pair.partition(">")
-        row(shown, "", f"{people[manager].name} and {people[report].name}", made.pair, style="bold")
+        manager, report = (people[who] for who in made.pair.people)
+        row(shown, "", f"{manager.name} and {report.name}", made.pair, style="bold")
         for decision in made.decisions:
-            row(shown, _time_of(decision, people[manager]), _what(decision), decision.reason)
+            row(shown, _time_of(decision, manager), _what(decision), decision.reason)
         for message in made.messages:
             _message(shown, message, people)
         shown.add_section()
@@ -160,7 +160,7 @@ def _total(plans: "Sequence[Plan]") -> str:
 
 def _as_json(made: "Plan") -> dict[str, Any]:
     return {
-        "pair": made.pair,
+        "pair": str(made.pair),
         "decisions": [
             {"what": d.what, "session": d.session, "reason": d.reason, **dict(d.fields)} for d in made.decisions
         ],

@@ -163,10 +163,10 @@ def sessions(pair: str | None, person: str | None, everything: bool, as_json: bo
         figures = Figures(worker.store.database)
         people = figures.everybody()
         mine = person_named(worker.store, people, person) if person else ""
-        pair_id = pair_named(worker.store, pair).id if pair else ""
+        pair_id = pair_named(worker.store, pair).id if pair else None
         found = worker.store.register.sessions(pair_id) if everything or pair_id else figures.recent(utcnow() - LATELY)
     if mine:
-        found = [session for session in found if mine in session.pair.split(">")]
+        found = [session for session in found if mine in session.pair.people]
     if not everything:
         found = [session for session in found if _lately(session)]
     if as_json:
@@ -184,7 +184,7 @@ def _lately(session: "Session") -> bool:
 def _show_sessions(found: "Sequence[Session]", people: "Mapping[Address, Person]") -> None:
     shown = table("", [("Session", "id"), "When", "Min", "Pair", "What", "State", ("Deferrals", "right")])
     for session in found:
-        zone = people[session.pair.partition(">")[0]].zone
+        zone = people[session.pair.manager].zone
         start, length = (session.start, session.span.minutes) if session.start else (None, session.minutes)
         at = when(start, zone) if start else f"owed about {session.target:%Y-%m-%d}"
         row(shown, session.id, at, length, session.pair, _kind(session), _state(session), session.count or "")
@@ -207,7 +207,7 @@ def _session_json(session: "Session") -> dict[str, Any]:
 
     return {
         "session": session.id,
-        "pair": session.pair,
+        "pair": str(session.pair),
         "kind": session.kind.value,
         "topic": session.topic.value,
         "state": session.state.value,
@@ -234,7 +234,7 @@ def why(session: str, as_json: bool) -> None:
         manager = manager_of(worker.store, found.pair)
         lines = worker.store.register.history(session_id=session)
     if as_json:
-        emit([{**{n: one[n] for n in ("at", "what", "pair", "session", "reason")}, **one["fields"]} for one in lines])
+        emit([_line_json(one) for one in lines])
         return
     shown = table(f"{_kind(found)} of {found.pair}, now {_state(found)}", ["When", "What", "Time", "Why"])
     before = ""
@@ -256,6 +256,11 @@ def why(session: str, as_json: bool) -> None:
     line(f"Times are those of {manager.zone}.", "dim")
 
 
+def _line_json(one: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: one[name] for name in ("at", "what", "pair", "session", "reason")}
+    return {**told, "pair": str(one["pair"]), **one["fields"]}
+
+
 _EVENTS = {
     "event.create": "on the calendar",
     "event.update": "moved on the calendar",
@@ -272,7 +277,7 @@ def _dim(one: Mapping[str, Any]) -> str:
 def _happened(one: Mapping[str, Any]) -> str:
     fields = one["fields"]
     if one["what"] == "mail":
-        who = "manager" if fields.get("to") == one["pair"].partition(">")[0] else "report"
+        who = "manager" if fields.get("to") == one["pair"].manager else "report"
         return f"mail to the {who}: {str(fields.get('message')).replace('_', ' ')}"
     if one["what"] == "session":
         return str(fields.get("state", "session"))

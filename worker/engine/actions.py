@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from worker.clock import Clock
-from worker.domain.model import Format, Owner, PairState, Policy, Session, Span, Trigger
+from worker.domain.model import Format, Owner, PairId, PairState, Policy, Session, Span, Trigger
 from worker.domain.planning import actions
 from worker.domain.planning.plan_builder import Planning
 from worker.errors import LeaseLost, UnknownName
@@ -65,7 +65,7 @@ class Acts:
 
     def talk(
         self,
-        pair_id: str,
+        pair_id: PairId,
         trigger: Trigger,
         reason: str = "",
         *,
@@ -83,7 +83,7 @@ class Acts:
         self.on_pair(pair_id, act)
         return made[-1]
 
-    def check_in(self, pair_id: str) -> str:
+    def check_in(self, pair_id: PairId) -> str:
         """An informal check-in soon; returns the session's id."""
         made: list[str] = []
 
@@ -95,21 +95,21 @@ class Acts:
 
     # --- how a pair wants it ---
 
-    def choose_format(self, pair_id: str, wanted: Format) -> None:
+    def choose_format(self, pair_id: PairId, wanted: Format) -> None:
         """R-4: one conversation or three, as the report wants it, from the next that can still be changed."""
         self._choose(pair_id, lambda p: actions.choose_format(p, wanted), format=wanted.value)
 
-    def set_trust(self, pair_id: str, *, there: bool) -> None:
+    def set_trust(self, pair_id: PairId, *, there: bool) -> None:
         """R-12: whether the hardest questions belong into the brief."""
         self._choose(pair_id, lambda _: None, trust=there)
 
-    def set_transition(self, pair_id: str, until: date | None) -> None:
+    def set_transition(self, pair_id: PairId, until: date | None) -> None:
         """R-5: a tighter rhythm until that day, or no longer."""
         self._choose(
             pair_id, lambda p: actions.re_think(p, until), transition_until=until.isoformat() if until else None
         )
 
-    def _choose(self, pair_id: str, decide: Callable[[Planning], None], **chosen: str | bool | None) -> None:
+    def _choose(self, pair_id: PairId, decide: Callable[[Planning], None], **chosen: str | bool | None) -> None:
         def act(p: Planning) -> Write:
             decide(p)
             return lambda connection: self._store.people.choose(connection, pair_id, **chosen)
@@ -131,7 +131,7 @@ class Acts:
 
         self.on_pair(pair, found)
 
-    def on_pair(self, pair_id: str, act: Act) -> None:
+    def on_pair(self, pair_id: PairId, act: Act) -> None:
         """Decide with the two in our hands, write, and have the pair planned at the next tick."""
         holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
         for _ in range(TRIES):

@@ -33,6 +33,7 @@ from worker.domain.model import (
     MailName,
     Message,
     Owner,
+    PairId,
     Promise,
     Session,
     Standing,
@@ -78,7 +79,7 @@ class Contracts:
         pair = self._store.register.pair_of(session_id)
         if pair is None:
             raise UnknownName(f"There is no session {session_id}.")
-        manager = self._store.people.everybody()[pair.partition(">")[0]]
+        manager = self._store.people.everybody()[pair.manager]
         return check_contract(contract, manager, self._clock(), self._revisions(session_id))
 
     def record(
@@ -162,11 +163,11 @@ class Contracts:
 
         return self._revise(commitment_id, changed, reason, on_behalf)
 
-    def pair_of_commitment(self, commitment_id: str) -> str:
+    def pair_of_commitment(self, commitment_id: str) -> PairId:
         """The pair a commitment belongs to. Raises UnknownName."""
         return self._commitment(commitment_id).pair
 
-    def tell_access(self, pair_id: str, on_behalf: OnBehalf) -> None:
+    def tell_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
         """Note that a command showed what the two wrote down, and have both told by mail the same day."""
         with self._store.database.write() as connection:
             self._write_access(connection, pair_id, on_behalf, self._clock())
@@ -247,7 +248,7 @@ class Contracts:
             return None
         return lambda connection: self._write_access(connection, p.pair.id, on_behalf, p.now)
 
-    def _write_access(self, connection: Connection, pair_id: str, on_behalf: OnBehalf, now: datetime) -> None:
+    def _write_access(self, connection: Connection, pair_id: PairId, on_behalf: OnBehalf, now: datetime) -> None:
         """Several accesses within a quarter of an hour are told in one mail.
 
         The reason is sealed; the history does not hold it.
@@ -258,7 +259,7 @@ class Contracts:
         words = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
         self._store.content.seal_access(connection, record)
         history.record(connection, [(now, "access", pair_id, "", words, {"command": access.value})])
-        mails = [_access_mail(pair_id, who, now, since) for who in pair_id.split(">")]
+        mails = [_access_mail(pair_id, who, now, since) for who in pair_id.people]
         self._store.outbox.add_within(connection, mails)
 
 
@@ -277,13 +278,13 @@ def _together(*writes: Write | None) -> Write:
     return write
 
 
-def _access_mail(pair_id: str, to: Address, now: datetime, since: datetime) -> Message:
+def _access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Message:
     """The mail that tells one of the two of every access in the quarter of an hour since then; due at its end."""
     return Message(
         key=f"content_accessed:{pair_id}:{to}:{since:%Y-%m-%dT%H:%M}",
         what=What.MAIL,
         pair=pair_id,
-        subject=pair_id,
+        subject=str(pair_id),
         due_at=since + TOGETHER,
         snapshot_at=now,
         start=since,

@@ -3,26 +3,40 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from worker.domain.model import AccessRecord, Commitment, Message, Owner, PairState, Promise, Span, Trigger, What
+from worker.domain.model import (
+    AccessRecord,
+    Commitment,
+    Message,
+    Owner,
+    PairId,
+    PairState,
+    Promise,
+    Span,
+    Trigger,
+    What,
+)
 from worker.domain.planning import notices
 from worker.mail.compose import RECENTLY, Material
 from worker.mail.kinds import KINDS, Sealed
 from worker.store.content import Content
 from worker.store.store import Store
 
+#: A mail, and the pair it is about.
+_Mail = tuple[PairId, Message]
+
 
 def open_material(
-    store: Store, messages: Sequence[Message], states: Mapping[str, PairState], now: datetime
+    store: Store, messages: Sequence[Message], states: Mapping[PairId, PairState], now: datetime
 ) -> Material:
     """What these effects need, by the table of mails; `states` are those of their pairs. Raises when a seal can't be
     opened."""
     content = store.content
-    mails = [m for m in messages if m.what is What.MAIL and m.pair]
-    pairs = {m.pair for m in mails}
+    mails = [(m.pair, m) for m in messages if m.what is What.MAIL and m.pair is not None]
+    pairs = {pair for pair, _ in mails}
     latest = content.latest(pairs) if pairs else {}
-    owing = {m.pair for m in _needing(mails, Sealed.COMMITMENTS)}
+    owing = {pair for pair, _ in _needing(mails, Sealed.COMMITMENTS)}
     ended = store.register.ended(owing, now - RECENTLY) if owing else {}
-    summarized = {m.subject for m in _needing(mails, Sealed.REVISIONS)}
+    summarized = {m.subject for _, m in _needing(mails, Sealed.REVISIONS)}
     triggers = _open_triggers(content, mails, states)
     return Material(
         contracts={pair: recorded.contract for pair, recorded in latest.items()},
@@ -36,15 +50,15 @@ def open_material(
     )
 
 
-def _needing(mails: Sequence[Message], sealed: Sealed) -> list[Message]:
-    return [m for m in mails if m.name in KINDS and sealed in KINDS[m.name].opens]
+def _needing(mails: Sequence[_Mail], sealed: Sealed) -> list[_Mail]:
+    return [(pair, m) for pair, m in mails if m.name in KINDS and sealed in KINDS[m.name].opens]
 
 
 def _open_promises(
     content: Content,
     messages: Sequence[Message],
     owing: Sequence[PairState],
-    ended: Mapping[str, Sequence[Commitment]],
+    ended: Mapping[PairId, Sequence[Commitment]],
 ) -> Mapping[str, Promise]:
     """The words of the commitments that mails show, and of those whose blocks are written."""
     wanted = {m.subject for m in messages if m.what is not What.MAIL}
@@ -54,18 +68,18 @@ def _open_promises(
 
 
 def _open_triggers(
-    content: Content, mails: Sequence[Message], states: Mapping[str, PairState]
+    content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
 ) -> dict[str, tuple[Trigger, str]]:
     """Why somebody asked for an ad hoc session, by session."""
-    sessions = [states[m.pair].session(m.subject) for m in _needing(mails, Sealed.TRIGGER)]
+    sessions = [states[pair].session(m.subject) for pair, m in _needing(mails, Sealed.TRIGGER)]
     adhoc = [session.id for session in sessions if session is not None and session.adhoc]
     return {session: trigger for session in adhoc if (trigger := content.trigger(session))}
 
 
-def _open_accesses(content: Content, mails: Sequence[Message]) -> dict[str, list[AccessRecord]]:
+def _open_accesses(content: Content, mails: Sequence[_Mail]) -> dict[str, list[AccessRecord]]:
     """What commands showed or changed in the spell that each mail speaks for, by the key of the mail."""
     return {
-        mail.key: content.accesses([mail.pair], Span(mail.start, mail.start + notices.TOGETHER))
-        for mail in _needing(mails, Sealed.ACCESSES)
+        mail.key: content.accesses([pair], Span(mail.start, mail.start + notices.TOGETHER))
+        for pair, mail in _needing(mails, Sealed.ACCESSES)
         if mail.start
     }

@@ -22,6 +22,7 @@ from worker.domain.model import (
     EventDraft,
     Message,
     Outcome,
+    PairId,
     PairState,
     Placed,
     Progress,
@@ -75,7 +76,7 @@ class Known:
     """What a batch of messages is about, as of one moment."""
 
     at: datetime
-    states: Mapping[str, PairState]
+    states: Mapping[PairId, PairState]
     material: Material
     unread: str = ""  #: why it could not be read
 
@@ -136,7 +137,7 @@ class Outbox:
 
     def _read(self, claimed: Sequence[Claimed]) -> Known:
         now = self._clock()
-        pairs = sorted({one.message.pair for one in claimed if one.message.pair})
+        pairs = sorted({one.message.pair for one in claimed if one.message.pair is not None})
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
         material = open_material(self._store, [one.message for one in claimed], states, now)
         return Known(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
@@ -153,7 +154,8 @@ class Outbox:
             self._store.calendars.distrust(unlike, now)
 
     def _one(self, one: Claimed, known: Known) -> tuple[Ending, Attempt]:
-        message, state = replace(one.message, attempts=one.message.attempts + 1), known.states.get(one.message.pair)
+        message, pair = replace(one.message, attempts=one.message.attempts + 1), one.message.pair
+        state = None if pair is None else known.states.get(pair)
         if known.unread:
             attempt = Attempt(Outcome.TRANSIENT, known.unread)
         else:
@@ -436,21 +438,19 @@ def _told_next(settlement: Settlement, subject: Session | Commitment | None) -> 
 def _fields(subject: Session | Commitment | None) -> dict[str, Any]:
     """What the history keeps of an effect: whose, when, which; never what was said."""
     if isinstance(subject, Session):
-        manager, _, report = subject.pair.partition(">")
         return {
             "kind": subject.kind.value,
             "topic": subject.topic.value,
-            "calendar": manager,
-            "attendees": [report],
+            "calendar": subject.pair.manager,
+            "attendees": [subject.pair.report],
             "start": subject.start,
             "end": subject.end,
             "key": subject.key,
         }
     if isinstance(subject, Commitment):
-        manager = subject.pair.partition(">")[0]
         return {
             "kind": "commitment",
-            "calendar": manager,
+            "calendar": subject.pair.manager,
             "attendees": [],
             "start": subject.block.start if subject.block else None,
             "end": subject.block.end if subject.block else None,

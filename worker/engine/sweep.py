@@ -17,6 +17,7 @@ from worker.domain.model import (
     Ended,
     FreeBusy,
     Need,
+    PairId,
     PairState,
     Plan,
     Policy,
@@ -74,7 +75,7 @@ class Sweep:
             plans += self.decide(states, now)
         return plans
 
-    def _sweep(self, pairs: Sequence[str], holder: str, now: datetime) -> None:
+    def _sweep(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         try:
             loaded = self._store.plans.load_readable(pairs, now)
             plans = self.decide(loaded.states, now)
@@ -192,7 +193,7 @@ class Sweep:
             if made.problem:
                 self._store.outbox.alert(f"plan:{made.pair}:{now:%Y-%m-%d}", made.problem, now, self._operator)
 
-    def _guard(self, plans: Sequence[Plan], going_on: Set[str], now: datetime) -> set[str]:
+    def _guard(self, plans: Sequence[Plan], going_on: Set[PairId], now: datetime) -> set[PairId]:
         """The pairs whose plans are not carried out: more cancels at once than the policy allows.
 
         Of pairs that ended it was asked when the people file was taken over.
@@ -217,7 +218,7 @@ def _cancels(made: Plan) -> int:
     return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
 
 
-def _failed(pair: str, why: str, now: datetime) -> Plan:
+def _failed(pair: PairId, why: str, now: datetime) -> Plan:
     words = f"Planning {pair} failed: {why.rstrip('.')}. It is tried again in an hour."
     log.error("%s", words, extra={"action": "plan_failed"})
     return Plan(pair=pair, due_at=now + RETRY, problem=words)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.clock import Clock
-from worker.domain.model import Address, Answer, Changes, Cursor, Event, Placed, Span
+from worker.domain.model import Address, Answer, Changes, Cursor, Event, PairId, Placed, Span
 from worker.engine.identities import learn_from_reading, resolve_changes
 from worker.engine.suspensions import SUSPENDED, describe_revoked
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, unforeseen
@@ -226,7 +226,7 @@ def _declined(placed: Placed) -> set[Address]:
     return {who for who, answer in placed.answers.items() if answer is Answer.DECLINED}
 
 
-def _booked_over(changes: Changes, known: Known) -> set[str]:
+def _booked_over(changes: Changes, known: Known) -> set[PairId]:
     """The pairs with a session to come over which something else of the organizer stands now."""
     others = [e.span for e in changes.events if e.key not in known.placed and e.show is not None and not e.cancelled]
     return {pair for pair, spans in known.booked.items() if any(a.overlaps(b) for a in spans for b in others)}

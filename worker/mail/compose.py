@@ -15,6 +15,7 @@ from worker.domain.model import (
     Kind,
     Message,
     Owner,
+    PairId,
     PairState,
     Person,
     Progress,
@@ -42,11 +43,11 @@ _BEGIN_THREADS = frozenset(kind.name for kind in KINDS.values() if kind.begins_t
 class Material:
     """The sealed part of what a mail or an event says: words of contracts and promises, for one batch of messages."""
 
-    contracts: Mapping[str, Contract] = field(default_factory=dict)  #: in force, by pair
+    contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
     promises: Mapping[str, Promise] = field(default_factory=dict)  #: by commitment
-    ended: Mapping[str, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
-    agreed: Mapping[str, str] = field(default_factory=dict)  #: the session of the contract in force, by pair
+    ended: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
+    agreed: Mapping[PairId, str] = field(default_factory=dict)  #: the session of the contract in force, by pair
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
     accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
     words: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key

@@ -5,12 +5,12 @@ five too they are counted nowhere, so that nothing follows from subtracting one 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
-from worker.domain.model import Address, Commitment, Owner, Pair, Person, Session, Standing
+from worker.domain.model import Commitment, Owner, PairId, Person, Session, Standing
 from worker.store.statistics import Figures
 from worker.store.store import Store
 
@@ -107,7 +107,7 @@ def coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country")
     )
 
 
-def fold(counted: Mapping[str, Group], group_of: Mapping[str, str], quarter: Quarter) -> Coverage:
+def fold(counted: Mapping[PairId, Group], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
     """Pairs to groups, none of them smaller than five."""
     groups: dict[str, Group] = {}
     for pair_id, one in counted.items():
@@ -125,17 +125,17 @@ def fold(counted: Mapping[str, Group], group_of: Mapping[str, str], quarter: Qua
 # --- pair by pair ---
 
 
-def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Mapping[Address, Pair]) -> dict[str, Group]:
-    sessions: dict[str, list[Session]] = defaultdict(list)
+def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[PairId]) -> dict[PairId, Group]:
+    sessions: dict[PairId, list[Session]] = defaultdict(list)
     for session in figures.careers(quarter.start, quarter.end):
         sessions[session.pair].append(session)
-    promises: dict[str, list[Commitment]] = defaultdict(list)
+    promises: dict[PairId, list[Commitment]] = defaultdict(list)
     for commitment in figures.due(quarter.first, min(quarter.last, now.date())):
         promises[commitment.pair].append(commitment)
     deferrals, recorded = figures.deferrals(quarter.start, quarter.end), figures.recorded(quarter.start)
-    counted = {}
+    counted: dict[PairId, Group] = {}
     for pair_id in pairs:
-        one = counted[pair_id] = Group(pair_id, pairs=1, deferrals=deferrals.get(pair_id, 0))
+        one = counted[pair_id] = Group(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
         _count_sessions(one, sessions[pair_id], quarter, now, recorded)
         for promise in promises[pair_id]:
             if promise.standing in (Standing.OPEN, Standing.DONE):

@@ -90,20 +90,21 @@ def _unreachable(calendar: Mapping[str, Any], people: Mapping[Address, Person]) 
 
 def _hindrance(session: Session, hindered: Collection[Address]) -> str:
     """What a session without a time waits for; empty when the next sweep may find one."""
-    blocked = [who for who in session.pair.split(">") if who in hindered]
+    blocked = [who for who in session.pair.people if who in hindered]
     return f"the calendar of {blocked[0]} can't be read" if blocked else ""
 
 
 def _trouble(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+    told = {
         name: message[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")
     }
+    return {**told, "pair": str(message["pair"] or "")}
 
 
 def _owed(session: Session) -> dict[str, Any]:
     return {
         "session": session.id,
-        "pair": session.pair,
+        "pair": str(session.pair),
         "kind": session.kind.value,
         "state": session.state.value,
         "target": session.target,

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from worker.domain.model import NO_CALENDAR, Address, Every, Format, FormSource, KnownForm, Pair, Person, Review
+from worker.domain.model import NO_CALENDAR, Address, Every, Format, FormSource, KnownForm, Pair, PairId, Person, Review
 from worker.domain.time.worktime import parse_hours
 from worker.errors import Problem, Problems
 from worker.settings.parsers import (
@@ -60,7 +60,7 @@ class People:
     """Everybody by address, and every pair by its id."""
 
     persons: Mapping[Address, Person]
-    pairs: Mapping[str, Pair]
+    pairs: Mapping[PairId, Pair]
     #: who lacks a time zone or working hours here, and has a calendar that may tell them: which of the two columns
     unsaid: Mapping[Address, frozenset[str]] = field(default_factory=dict)
     #: the other forms that name these people, each naming one person

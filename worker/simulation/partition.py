@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from worker.domain.model import Address, Pair
+from worker.domain.model import Address, Pair, PairId
 
 PARTS = 2
 #: Fewer pairs than this are done before another process has begun.
 WORTH_IT = 30
 
-Pairs = Mapping[str, Pair]
+Pairs = Mapping[PairId, Pair]
 
 
 class Life(Protocol):
@@ -30,18 +30,18 @@ class Life(Protocol):
     def __call__(self, pairs: Pairs, ledger: Path, progress: Callable[[datetime], None]) -> None: ...
 
 
-def parts(pairs: Pairs) -> list[dict[str, Pair]]:
+def parts(pairs: Pairs) -> list[dict[PairId, Pair]]:
     """The pairs, cut where nobody is on both sides, into at most `PARTS` of about the same size."""
     if len(pairs) < PARTS * WORTH_IT:
         return [dict(pairs)]
     teams = sorted(_teams(pairs), key=lambda team: (-len(team), min(team)))
-    made: list[list[str]] = [[] for _ in range(PARTS)]
+    made: list[list[PairId]] = [[] for _ in range(PARTS)]
     for team in teams:
         min(made, key=len).extend(team)
     return [{name: pairs[name] for name in sorted(part)} for part in made if part]
 
 
-def _teams(pairs: Pairs) -> list[list[str]]:
+def _teams(pairs: Pairs) -> list[list[PairId]]:
     """The pairs that hang together by somebody who is in several."""
     leader: dict[Address, Address] = {}
 
@@ -52,7 +52,7 @@ def _teams(pairs: Pairs) -> list[list[str]]:
 
     for pair in pairs.values():
         leader[find(pair.manager)] = find(pair.report)
-    found: dict[Address, list[str]] = defaultdict(list)
+    found: dict[Address, list[PairId]] = defaultdict(list)
     for name, pair in pairs.items():
         found[find(pair.manager)].append(name)
     return list(found.values())

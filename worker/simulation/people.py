@@ -16,6 +16,7 @@ from worker.domain.model import (
     Address,
     Answer,
     Contract,
+    PairId,
     Person,
     Promise,
     Session,
@@ -143,7 +144,7 @@ class Crowd:
         dice = self._dice(line["key"], line["start"])
         start, now = _instant(line["start"]), self._world.clock()
         at = now + (start - now) * dice.random() * 0.98
-        what = {"pair": line["pair"], "session": line["session"], "key": line["key"], "start": start}
+        what = {"pair": PairId.parse(line["pair"]), "session": line["session"], "key": line["key"], "start": start}
         chosen = self._choose(dice)
         if chosen == "accept":
             at = min(now + timedelta(hours=dice.uniform(0.2, 20)), at)
@@ -160,81 +161,77 @@ class Crowd:
     def _was_held(self, line: Mapping[str, Any]) -> None:
         dice = self._dice(line["session"], line["end"], "held")
         end = _instant(line["end"])
-        what = {"pair": line["pair"], "session": line["session"]}
+        what = {"pair": PairId.parse(line["pair"]), "session": line["session"]}
         if dice.random() < self._manner.no_show:
             self._later(end + timedelta(hours=dice.uniform(0.3, 20)), "no_show", **what)
         elif line["topic"] in ("all", "gap") and dice.random() >= self._manner.forget:
             hours = dice.uniform(0.3, 30) if dice.random() < 0.8 else dice.uniform(30, 110)
             self._later(end + timedelta(hours=hours), "record_contract", **what)
         if dice.random() < self._manner.talk:
-            self._later(end + timedelta(days=dice.uniform(10, 60)), "talk", pair=line["pair"])
+            self._later(end + timedelta(days=dice.uniform(10, 60)), "talk", pair=what["pair"])
 
     def _still(self, session: str, key: str, start: datetime) -> Session | None:
         """The session, if it is still what the person had in mind."""
         found = self._world.worker.store.register.session(session)
         same = found is not None and found.booked and found.key == key and found.start == start
-        on_calendar = same and self._world.calendar.find(found.pair.partition(">")[0], key) if found else None
+        on_calendar = same and self._world.calendar.find(found.pair.manager, key) if found else None
         return found if on_calendar else None
 
     # --- acting on calendars ---
 
-    def _accept(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
-        manager, _, report = pair.partition(">")
+    def _accept(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         if self._still(session, key, start):
-            self._world.calendar.answer(manager, key, report, Answer.ACCEPTED)
+            self._world.calendar.answer(pair.manager, key, pair.report, Answer.ACCEPTED)
         return ()
 
-    def _decline(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
-        manager, _, report = pair.partition(">")
+    def _decline(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         found = self._still(session, key, start)
         if not found:
             return ()
-        self._world.calendar.answer(manager, key, report, Answer.DECLINED)
-        return (_line(now, "decline", found, calendar=report),)
+        self._world.calendar.answer(pair.manager, key, pair.report, Answer.DECLINED)
+        return (_line(now, "decline", found, calendar=pair.report),)
 
-    def _move(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+    def _move(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         """A move that a person is free to make: a few days later or earlier, in their own hours."""
         found = self._still(session, key, start)
         dice = self._dice(key, start, "move")
-        manager = self._world.persons[pair.partition(">")[0]]
+        manager = self._world.persons[pair.manager]
         to = found and self._spell(manager, start, dice.choice((-2, -1, 1, 2, 3)), found.span.minutes, dice)
         if not found or not to or to.start <= now + GRID or to.start > found.latest:
             return ()
         self._world.calendar.move(manager.email, key, to)
         return (_line(now, "move", found, calendar=manager.email, to=to),)
 
-    def _move_out(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+    def _move_out(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         """A move outside the rules: too short, or far too late."""
         found = self._still(session, key, start)
-        manager = pair.partition(">")[0]
         if not found:
             return ()
         short = self._dice(key, start, "out").random() < 0.5 and found.kind == "career"
         to = Span(start, start + timedelta(minutes=30)) if short else _shifted(found.span, found.latest)
-        self._world.calendar.move(manager, key, to)
-        return (_line(now, "move", found, calendar=manager, to=to),)
+        self._world.calendar.move(pair.manager, key, to)
+        return (_line(now, "move", found, calendar=pair.manager, to=to),)
 
-    def _delete(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+    def _delete(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         found = self._still(session, key, start)
         if not found:
             return ()
-        manager, _, report = pair.partition(">")
-        who = manager if self._dice(key, start, "who").random() < 0.7 else report
+        who = pair.manager if self._dice(key, start, "who").random() < 0.7 else pair.report
         self._world.calendar.remove(who, key)
         return (_line(now, "delete", found, calendar=who),)
 
-    def _book_over(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+    def _book_over(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         return self._over(now, pair, session, key, start, "book_over")
 
-    def _away(self, now: datetime, pair: str, session: str, key: str, start: datetime) -> Iterable[Line]:
+    def _away(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[Line]:
         return self._over(now, pair, session, key, start, "out_of_office")
 
-    def _over(self, now: datetime, pair: str, session: str, key: str, start: datetime, act: str) -> Iterable[Line]:
+    def _over(self, now: datetime, pair: PairId, session: str, key: str, start: datetime, act: str) -> Iterable[Line]:
         found = self._still(session, key, start)
         if not found:
             return ()
         dice = self._dice(key, start, act)
-        who = dice.choice(pair.split(">"))
+        who = dice.choice(pair.people)
         if act == "book_over":
             self._world.calendar.add(who, Span(start, start + timedelta(minutes=30)))
         else:
@@ -254,19 +251,19 @@ class Crowd:
 
     # --- talking to the program ---
 
-    def _no_show(self, now: datetime, pair: str, session: str) -> Iterable[Line]:
+    def _no_show(self, now: datetime, pair: PairId, session: str) -> Iterable[Line]:
         found = self._world.worker.store.register.session(session)
         if found is None or found.state is not State.HELD:
             return ()
         self._world.worker.acts.not_held(session)
         return (_line(now, "no_show", found),)
 
-    def _record_contract(self, now: datetime, pair: str, session: str) -> Iterable[Line]:
+    def _record_contract(self, now: datetime, pair: PairId, session: str) -> Iterable[Line]:
         found = self._world.worker.store.register.session(session)
         if found is None or found.state not in (State.HELD, State.UNFINISHED):
             return ()
         dice = self._dice(session, found.held_at, "contract")
-        name = self._world.persons[pair.partition(">")[2]].name
+        name = self._world.persons[pair.report].name
         self._world.worker.contracts.record(session, self._contract(now.date(), name, dice))
         for commitment in self._world.worker.store.register.commitments_of(session):
             if dice.random() < self._manner.complete:
@@ -288,21 +285,21 @@ class Crowd:
             progress=("The last quarter's work was named by two other teams.",),
         )
 
-    def _complete(self, now: datetime, pair: str, session: str, commitment: str) -> Iterable[Line]:
+    def _complete(self, now: datetime, pair: PairId, session: str, commitment: str) -> Iterable[Line]:
         found = self._world.worker.store.register.commitment(commitment)
         if found is None or not found.open:
             return ()
         self._world.worker.contracts.mark_done(commitment)
-        line: Line = {"at": _stamp(now), "what": "human", "act": "complete", "pair": pair, "session": commitment}
+        line: Line = {"at": _stamp(now), "what": "human", "act": "complete", "pair": str(pair), "session": commitment}
         return (line | {"due": found.due.isoformat()},)
 
-    def _talk(self, now: datetime, pair: str) -> Iterable[Line]:
+    def _talk(self, now: datetime, pair: PairId) -> Iterable[Line]:
         dice = self._dice(pair, now, "talk")
         try:
             session = self._world.worker.acts.talk(pair, dice.choice(list(Trigger)), "Something has come up.")
         except LongarcError:  # one has been asked for already
             return ()
-        return ({"at": _stamp(now), "what": "human", "act": "talk", "pair": pair, "session": session},)
+        return ({"at": _stamp(now), "what": "human", "act": "talk", "pair": str(pair), "session": session},)
 
 
 class Meetings:
@@ -353,7 +350,7 @@ def _stamp(now: datetime) -> str:
 
 
 def _line(now: datetime, act: str, session: Session, calendar: Address = "", to: Span | None = None) -> Line:
-    line: Line = {"at": _stamp(now), "what": "human", "act": act, "pair": session.pair, "session": session.id}
+    line: Line = {"at": _stamp(now), "what": "human", "act": act, "pair": str(session.pair), "session": session.id}
     line.update(kind=session.kind.value, key=session.key)
     if calendar:
         line["calendar"] = calendar

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from worker import private_files
-from worker.domain.model import Address, Pair, Person, Span
+from worker.domain.model import Address, Pair, PairId, Person, Span
 from worker.errors import Problem, Problems
 from worker.mail.render import Envelopes
 from worker.settings.load import Settings
@@ -28,7 +28,7 @@ from worker.simulation.world import Ledger, World, simulated_settings
 
 def year(
     persons: Mapping[Address, Person],
-    pairs: Mapping[str, Pair],
+    pairs: Mapping[PairId, Pair],
     start: datetime,
     length: timedelta,
     *,
@@ -56,7 +56,7 @@ def run(
     run: Run,
     settings: Settings,
     persons: Mapping[Address, Person],
-    pairs: Mapping[str, Pair],
+    pairs: Mapping[PairId, Pair],
     out: Path,
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> Tally:
@@ -102,7 +102,7 @@ def _live(
     run: Run,
     settings: Settings,
     persons: Mapping[Address, Person],
-    pairs: Mapping[str, Pair],
+    pairs: Mapping[PairId, Pair],
     ledger: Ledger,
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> int:
@@ -120,7 +120,7 @@ def _live_part(
     run: Run,
     settings: Settings,
     persons: Mapping[Address, Person],
-    pairs: Mapping[str, Pair],
+    pairs: Mapping[PairId, Pair],
     out: Path,
     progress: Callable[[datetime], None],
 ) -> None:
@@ -135,7 +135,7 @@ def _live_here(
     run: Run,
     settings: Settings,
     persons: Mapping[Address, Person],
-    pairs: Mapping[str, Pair],
+    pairs: Mapping[PairId, Pair],
     ledger: Ledger,
     progress: Callable[[datetime], None],
     *,

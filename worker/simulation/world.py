@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import NO_CALENDAR, Address, Pair, Person
+from worker.domain.model import NO_CALENDAR, Address, Pair, PairId, Person
 from worker.mail.render import Emails
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 from worker.seal import Seal, new_key
@@ -96,7 +96,7 @@ class World:
         self,
         settings: Settings,
         persons: Mapping[Address, Person],
-        pairs: Mapping[str, Pair],
+        pairs: Mapping[PairId, Pair],
         start: datetime,
         *,
         calendar: MemoryCalendar | None = None,
@@ -173,7 +173,7 @@ def told(row: Mapping[str, Any]) -> Line | None:
     line: Line = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
     for name in ("pair", "session"):
         if row[name]:
-            line[name] = row[name]
+            line[name] = str(row[name])
     line.update(row["fields"])
     if row["reason"]:
         line["reason"] = row["reason"]

@@ -100,7 +100,9 @@ def _counted(kept: Counter[str], total: int, words: str) -> dict[str, Any]:
 
 
 def _message(key: str, at: datetime, operator: str) -> Message:
-    return Message(key=key, what=What.MAIL, pair="", subject=SUBJECT, due_at=at, snapshot_at=at, name=NAME, to=operator)
+    return Message(
+        key=key, what=What.MAIL, pair=None, subject=SUBJECT, due_at=at, snapshot_at=at, name=NAME, to=operator
+    )
 
 
 def _insert(

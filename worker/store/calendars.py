@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
-from worker.domain.model import Address, Cursor, Event, Meeting, Placed, Progress, Span, State, What
+from worker.domain.model import Address, Cursor, Event, Meeting, PairId, Placed, Progress, Span, State, What
 from worker.store import rows, tables
 from worker.store.database import Database
 from worker.store.orphans import take_in
@@ -141,9 +141,9 @@ class Known:
     """What we know of a calendar before it is read."""
 
     placed: Mapping[str, Placed]  #: our events that aren't gone, by key
-    pairs: Mapping[str, str]  #: the pair of each of them
-    booked: Mapping[str, Sequence[Span]]  #: per pair of this organizer, the times of its sessions to come
-    reports: Mapping[Address, str]  #: this organizer's reports, and the pair with each
+    pairs: Mapping[str, PairId]  #: the pair of each of them
+    booked: Mapping[PairId, Sequence[Span]]  #: per pair of this organizer, the times of its sessions to come
+    reports: Mapping[Address, PairId]  #: this organizer's reports, and the pair with each
     coming: Collection[str] = ()  #: keys of events that are about to be made
 
 
@@ -153,9 +153,9 @@ class Reading:
 
     #: our events that changed or vanished, each with the etag it had: one that was written meanwhile stays as it is
     placed: Sequence[tuple[Placed, str]]
-    wake: Collection[str]  #: pairs that must be planned
-    look: Collection[str]  #: pairs whose free/busy must be read
-    meetings: Sequence[tuple[Event, str]]  #: 1:1s, with their pair
+    wake: Collection[PairId]  #: pairs that must be planned
+    look: Collection[PairId]  #: pairs whose free/busy must be read
+    meetings: Sequence[tuple[Event, PairId]]  #: 1:1s, with their pair
     dropped_series: Collection[str]  #: ids of series and events whose 1:1s known so far are void
     strays: Sequence[Event] = ()  #: events to come that carry our key, and of which we know nothing
     #: true when it tells of an event whose making is not written down yet: then it has to be told once more
@@ -199,7 +199,7 @@ class Calendars:
 
     def known(self, address: Address, now: datetime) -> Known:
         """What we know of this calendar."""
-        spans: dict[str, list[Span]] = {}
+        spans: dict[PairId, list[Span]] = {}
         with self._database.read() as connection:
             found = _PLACED.rows(connection, one=address, since=now - OVER)
             reports = {row["report"]: row["id"] for row in _REPORTS.rows(connection, one=address)}
@@ -269,7 +269,7 @@ class Calendars:
         with self._database.write() as connection:
             connection.execute(update(calendar).where(theirs).values(due_at=now, cursor=None))
 
-    def meetings(self, pair_id: str) -> list[Meeting]:
+    def meetings(self, pair_id: PairId) -> list[Meeting]:
         """The 1:1s of a pair that are known."""
         query = select(meeting).where(meeting.c.pair == pair_id).order_by(meeting.c.start)
         with self._database.read() as connection:

@@ -13,6 +13,7 @@ from worker.domain.model import (
     AccessRecord,
     Contract,
     Owner,
+    PairId,
     Promise,
     ReviewPoint,
     Session,
@@ -80,7 +81,7 @@ class Content:
     # --- writing: inside the transaction of the plan that goes with it ---
 
     def seal_contract(
-        self, connection: Connection, pair: str, session_id: str, revision: int, new: Contract, now: datetime
+        self, connection: Connection, pair: PairId, session_id: str, revision: int, new: Contract, now: datetime
     ) -> None:
         """Keep a revision."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
@@ -142,7 +143,7 @@ class Content:
         plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
         return plan
 
-    def accesses(self, pairs: Collection[str], during: Span) -> list[AccessRecord]:
+    def accesses(self, pairs: Collection[PairId], during: Span) -> list[AccessRecord]:
         """What commands showed or changed of these pairs in that stretch of time, oldest first."""
         with self._database.read() as connection:
             found = _ACCESSES.rows(connection, pairs=list(pairs), start=during.start, end=during.end)
@@ -171,9 +172,9 @@ class Content:
         with self._database.read() as connection:
             return [self._recorded(row) for row in _REVISIONS.rows(connection, one=session_id)]
 
-    def latest(self, pairs: Collection[str]) -> dict[str, Recorded]:
+    def latest(self, pairs: Collection[PairId]) -> dict[PairId, Recorded]:
         """Each pair's contract in force: the newest revision of the newest one."""
-        newest: dict[str, Any] = {}
+        newest: dict[PairId, Any] = {}
         with self._database.read() as connection:
             for row in _LATEST.rows(connection, pairs=list(pairs)):
                 newest[row["pair"]] = row

@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from worker.domain.model import PairId
 from worker.store.statements import Prepared
 from worker.store.tables import history
 
 #: at, what, pair, session, reason, fields
-Line = tuple[datetime, str, str, str, str, Mapping[str, Any]]
+Line = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
 
 _APPEND = Prepared(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
 
-from worker.domain.model import Address, Event, Message, State, What
+from worker.domain.model import Address, Event, Message, PairId, State, What
 from worker.store import rows
 from worker.store.database import Database
 from worker.store.plans import wake
@@ -34,12 +34,14 @@ def take_in(
         wake(connection, [owner], now)
 
 
-def _pair_of(connection: Connection, subject: str, manager: Address) -> str | None:
+def _pair_of(connection: Connection, subject: str, manager: Address) -> PairId | None:
     for table in (session, commitment):
         query = select(table.c.pair).join(pair, pair.c.id == table.c.pair)
-        found = connection.execute(query.where(table.c.id == subject, pair.c.manager == manager)).scalar()
+        found: PairId | None = connection.execute(
+            query.where(table.c.id == subject, pair.c.manager == manager)
+        ).scalar()
         if found:
-            return str(found)
+            return found
     return None
 
 
@@ -63,7 +65,9 @@ def _wanted(connection: Connection, subject: str, stray: Event) -> tuple[datetim
     return (found[0], found[1]) if found and stray.key == f"{subject}.{found[2]}" else None
 
 
-def _event_row(stray: Event, subject: str, owner: str, written: tuple[datetime, datetime] | None) -> dict[str, object]:
+def _event_row(
+    stray: Event, subject: str, owner: PairId, written: tuple[datetime, datetime] | None
+) -> dict[str, object]:
     start, end = written or (stray.span.start, stray.span.end)
     return {
         "key": stray.key,
@@ -82,7 +86,7 @@ def _event_row(stray: Event, subject: str, owner: str, written: tuple[datetime, 
     }
 
 
-def _cancel(stray: Event, subject: str, owner: str, now: datetime) -> Message:
+def _cancel(stray: Event, subject: str, owner: PairId, now: datetime) -> Message:
     return Message(
         key=f"{What.CANCEL.value}:{stray.key}:stray:{rows.seconds(now)}",
         what=What.CANCEL,

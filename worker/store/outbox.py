@@ -6,14 +6,14 @@ index, and a message whose holder died is due again by itself.
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
-from worker.domain.model import LIVE, Message, Placed, Progress, Settlement, What
+from worker.domain.model import LIVE, Message, PairId, Placed, Progress, Settlement, What
 from worker.store import rows, tables
 from worker.store.alerts import NAME, raise_alert
 from worker.store.database import Database
@@ -166,18 +166,19 @@ class OutboxRows:
                 [(now, e.message.what.value, e.message.pair, _session(e.message), "", e.fields or {}) for e in done],
             )
             replan = [e for e in ours if e.settlement.replan]
-            again = sorted({e.message.pair for e in replan if not e.reread} | seen_since)
+            again = _pairs(e for e in replan if not e.reread) | seen_since
             if again:
-                wake(connection, again, now)
-            if later := sorted({e.message.pair for e in replan if e.reread}):
-                wake(connection, later, now + AFTER_READING)
+                wake(connection, sorted(again), now)
+            if later := _pairs(e for e in replan if e.reread):
+                wake(connection, sorted(later), now + AFTER_READING)
 
-    def _events(self, connection: Connection, endings: Sequence[Ending]) -> set[str]:
+    def _events(self, connection: Connection, endings: Sequence[Ending]) -> set[PairId]:
         """Write down where events stand; the pairs of those of which more is known, which has to be planned with."""
-        written, seen_since = [], set()
+        written: list[dict[str, Any]] = []
+        seen_since: set[PairId] = set()
         for ending in endings:
             if ending.placed is not None and _seen_since(connection, ending, ending.placed):
-                seen_since.add(ending.message.pair)
+                seen_since |= _pairs([ending])
             elif ending.placed is not None:
                 written.append(_event_row(ending.message, ending.placed))
             if ending.gone:
@@ -251,6 +252,11 @@ def _settled(connection: Connection, endings: Sequence[Ending], holder: str) -> 
     return [ending for ending in endings if ending.message.key in ours]
 
 
+def _pairs(endings: Iterable[Ending]) -> set[PairId]:
+    """The pairs whose effects they end."""
+    return {e.message.pair for e in endings if e.message.pair is not None}
+
+
 def _event_row(one: Message, placed: Placed) -> dict[str, Any]:
     return {
         "key": placed.key,
@@ -281,4 +287,4 @@ def _seen_since(connection: Connection, ending: Ending, placed: Placed) -> bool:
 
 
 def _session(one: Message) -> str:
-    return one.subject if one.subject not in (one.pair, "operator") else ""
+    return one.subject if one.subject not in (str(one.pair), "operator") else ""

@@ -20,6 +20,7 @@ from worker.domain.model import (
     Meeting,
     Message,
     Pair,
+    PairId,
     PairState,
     Person,
     Placed,
@@ -135,11 +136,11 @@ class Loaded:
     """Pairs as they are, and how often each had been woken."""
 
     states: tuple[PairState, ...]
-    wakes: Mapping[str, int]
-    unread: Mapping[str, str] = field(default_factory=dict)  #: why some of them could not be read, by pair
+    wakes: Mapping[PairId, int]
+    unread: Mapping[PairId, str] = field(default_factory=dict)  #: why some of them could not be read, by pair
 
 
-def _lists() -> dict[str, list[Any]]:
+def _lists() -> dict[PairId, list[Any]]:
     return defaultdict(list)
 
 
@@ -148,20 +149,20 @@ class _Batch:
     """What belongs to some pairs, gathered by pair."""
 
     people: dict[Address, Person] = field(default_factory=dict)
-    sessions: Mapping[str, list[Session]] = field(default_factory=_lists)
-    deferrals: Mapping[str, list[Deferral]] = field(default_factory=_lists)
-    commitments: Mapping[str, list[Commitment]] = field(default_factory=_lists)
-    messages: Mapping[str, list[Message]] = field(default_factory=_lists)
-    placed: Mapping[str, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
-    meetings: Mapping[str, list[Meeting]] = field(default_factory=_lists)
-    unread: dict[str, str] = field(default_factory=dict)
+    sessions: Mapping[PairId, list[Session]] = field(default_factory=_lists)
+    deferrals: Mapping[PairId, list[Deferral]] = field(default_factory=_lists)
+    commitments: Mapping[PairId, list[Commitment]] = field(default_factory=_lists)
+    messages: Mapping[PairId, list[Message]] = field(default_factory=_lists)
+    placed: Mapping[PairId, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
+    meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_lists)
+    unread: dict[PairId, str] = field(default_factory=dict)
 
 
 #: Opens what is sealed of how soon a conversation has to be.
 OpenPlan = Callable[[bytes], Mapping[str, Any]]
 
 
-def load(connection: Connection, pairs: Sequence[str], now: datetime, open_plan: OpenPlan) -> Loaded:
+def load(connection: Connection, pairs: Sequence[PairId], now: datetime, open_plan: OpenPlan) -> Loaded:
     """All that planning these pairs needs; those that aren't known are left out, and those of which something sealed
     can't be opened are `unread`."""
     ids = list(pairs)
@@ -180,11 +181,11 @@ def load(connection: Connection, pairs: Sequence[str], now: datetime, open_plan:
 
 
 def _sessions_and_commitments(
-    connection: Connection, batch: _Batch, pairs: list[str], now: datetime, open_plan: OpenPlan
-) -> dict[str, str]:
+    connection: Connection, batch: _Batch, pairs: list[PairId], now: datetime, open_plan: OpenPlan
+) -> dict[str, PairId]:
     """Reads them into the batch; returns whose each of them is, and of each pair itself."""
-    owner = {pair_id: pair_id for pair_id in pairs}
-    counted: dict[str, str] = {}
+    owner = {str(pair_id): pair_id for pair_id in pairs}
+    counted: dict[str, PairId] = {}
     for row in _SESSIONS.rows(connection, pairs=pairs):
         try:
             batch.sessions[row["pair"]].append(rows.session(row, open_plan))
@@ -203,7 +204,9 @@ def _sessions_and_commitments(
     return owner
 
 
-def _effects(connection: Connection, batch: _Batch, pairs: list[str], owner: Mapping[str, str], now: datetime) -> None:
+def _effects(
+    connection: Connection, batch: _Batch, pairs: list[PairId], owner: Mapping[str, PairId], now: datetime
+) -> None:
     found = _EVENTS.rows(connection, subjects=list(owner), pairs=pairs, now=now)
     for row in found:
         batch.placed[row["pair"]][row["key"]] = rows.placed(row)
@@ -241,15 +244,16 @@ def _options(stored: Sequence[tuple[int, int]]) -> Iterable[Span]:
 
 
 def _state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:
+    pair_id = one.id
     return PairState(
         pair=one,
         manager=batch.people[one.manager],
         report=batch.people[one.report],
-        sessions=tuple(batch.sessions.get(one.id, ())),
-        deferrals=tuple(batch.deferrals.get(one.id, ())),
-        commitments=tuple(batch.commitments.get(one.id, ())),
-        messages=tuple(batch.messages.get(one.id, ())),
-        placed=batch.placed.get(one.id, {}),
-        meetings=tuple(batch.meetings.get(one.id, ())),
+        sessions=tuple(batch.sessions.get(pair_id, ())),
+        deferrals=tuple(batch.deferrals.get(pair_id, ())),
+        commitments=tuple(batch.commitments.get(pair_id, ())),
+        messages=tuple(batch.messages.get(pair_id, ())),
+        placed=batch.placed.get(pair_id, {}),
+        meetings=tuple(batch.meetings.get(pair_id, ())),
         looked_at=looked_at,
     )

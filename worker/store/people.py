@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select, update
 
-from worker.domain.model import Address, Ended, KnownForm, Pair, Person, State
+from worker.domain.model import Address, Ended, KnownForm, Pair, PairId, Person, State
 from worker.store import rows, tables
 from worker.store.database import Database
 from worker.store.person_names import replace_listed, stamp
@@ -15,6 +15,8 @@ from worker.store.renames import find_renames, rename_people
 from worker.store.statements import Prepared
 
 person, pair, session, calendar, fact = tables.person, tables.pair, tables.session, tables.calendar, tables.fact
+
+T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Instead of an address: whoever it is.
@@ -32,8 +34,8 @@ class Difference:
 
     joined: tuple[Address, ...]
     left: tuple[Address, ...]
-    begun: tuple[str, ...]
-    ended: tuple[str, ...]
+    begun: tuple[PairId, ...]
+    ended: tuple[PairId, ...]
     cancels: int
     pairs: int
 
@@ -60,7 +62,7 @@ class PeopleRows:
         with self._database.read() as connection:
             return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
 
-    def pairs(self) -> dict[str, Pair]:
+    def pairs(self) -> dict[PairId, Pair]:
         """Every pair there ever was, the ended ones too."""
         with self._database.read() as connection:
             return {row["id"]: rows.pair(row) for row in connection.execute(select(pair)).mappings()}
@@ -86,14 +88,14 @@ class PeopleRows:
             return [rows.pair(row) for row in connection.execute(query).mappings()]
 
     def difference(
-        self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], forms: Collection[KnownForm] = ()
+        self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], forms: Collection[KnownForm] = ()
     ) -> Difference:
         """What `apply` would do with this people file. Who has another primary address now neither joins nor leaves."""
         with self._database.read() as connection:
             renames = find_renames(connection, persons, forms)
         old_people = {renames.get(email, email) for email in self.all()}
         alive = [one for one in self.pairs().values() if one.ended is Ended.NO]
-        names = {f"{renames.get(p.manager, p.manager)}>{renames.get(p.report, p.report)}": p.id for p in alive}
+        names = {PairId(*(renames.get(who, who) for who in p.id.people)): p.id for p in alive}
         ended = tuple(sorted(old for new, old in names.items() if new not in pairs))
         return Difference(
             joined=tuple(sorted(persons.keys() - old_people)),
@@ -104,7 +106,7 @@ class PeopleRows:
             pairs=len(names),
         )
 
-    def _booked(self, pairs: Collection[str]) -> int:
+    def _booked(self, pairs: Collection[PairId]) -> int:
         query = select(func.count()).where(session.c.pair.in_(pairs), session.c.state == State.BOOKED.value)
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
@@ -112,7 +114,7 @@ class PeopleRows:
     def apply(
         self,
         persons: Mapping[Address, Person],
-        pairs: Mapping[str, Pair],
+        pairs: Mapping[PairId, Pair],
         now: datetime,
         forms: Collection[KnownForm] = (),
     ) -> None:
@@ -148,7 +150,7 @@ class PeopleRows:
         self,
         connection: Connection,
         persons: Mapping[Address, Person],
-        pairs: Mapping[str, Pair],
+        pairs: Mapping[PairId, Pair],
         now: datetime,
         changed: Set[Address],
     ) -> None:
@@ -164,12 +166,12 @@ class PeopleRows:
             if row["id"] not in pairs and row["ended"] == Ended.NO.value:
                 ended = replace(rows.pair(row), ended=_why_ended(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
-        self._database.upsert(connection, pair, sorted(written, key=lambda row: str(row["id"])))
+        self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))
         for chunk in _chunks([row["id"] for row in written]):  # what was no time for them may be one now: look again
             woken = update(pair).where(pair.c.id.in_(chunk))
             connection.execute(woken.values(wakes=pair.c.wakes + 1, looked_at=None))
 
-    def rest(self, pair_id: str, *, rests: bool, now: datetime) -> None:
+    def rest(self, pair_id: PairId, *, rests: bool, now: datetime) -> None:
         """Pause a pair by hand, or resume it."""
         with self._database.write() as connection:
             connection.execute(
@@ -178,7 +180,7 @@ class PeopleRows:
                 .values(rests=rests, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
 
-    def choose(self, connection: Connection, pair_id: str, **chosen: str | bool | None) -> None:
+    def choose(self, connection: Connection, pair_id: PairId, **chosen: str | bool | None) -> None:
         """Note what the two chose themselves, within the transaction of the plan that goes with it.
 
         `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).
@@ -238,5 +240,5 @@ def _why_ended(row: RowMapping, persons: Mapping[Address, Person]) -> Ended:
     return {(False, False): Ended.BOTH_LEFT, (True, False): Ended.REPORT_LEFT, (False, True): Ended.MANAGER_LEFT}[here]
 
 
-def _chunks(items: Sequence[str], size: int = 5000) -> list[Sequence[str]]:
+def _chunks(items: Sequence[T], size: int = 5000) -> list[Sequence[T]]:
     return [items[n : n + size] for n in range(0, len(items), size)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
-from worker.domain.model import Address, Kind, Plan, Session, Taken
+from worker.domain.model import Address, Kind, PairId, Plan, Session, Taken
 from worker.domain.planning.plan_builder import DAILY, last_look
 from worker.errors import LeaseLost, WrongKey
 from worker.store import rows
@@ -77,13 +77,13 @@ class Plans:
 
     # --- which ---
 
-    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[str]:
+    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[PairId]:
         """Take the leases of the people of some due pairs; return those pairs. The others are in somebody's hands."""
         with self._database.write() as connection:
             found = _DUE.tuples(connection, now=now, limit=limit)
             return self._take(connection, found, now, holder, until)
 
-    def claim_pairs(self, pairs: Collection[str], now: datetime, holder: str, until: datetime) -> list[str]:
+    def claim_pairs(self, pairs: Collection[PairId], now: datetime, holder: str, until: datetime) -> list[PairId]:
         """The same for these very pairs, due or not."""
         with self._database.write() as connection:
             found = _THESE.tuples(connection, pairs=list(pairs))
@@ -91,7 +91,7 @@ class Plans:
 
     def _take(
         self, connection: Connection, found: Sequence[Any], now: datetime, holder: str, until: datetime
-    ) -> list[str]:
+    ) -> list[PairId]:
         people = sorted({who for _, manager, report in found for who in (manager, report)})
         if not people:
             return []
@@ -107,7 +107,7 @@ class Plans:
         with self._database.write() as connection:
             _GIVE_BACK.run(connection, me=holder)
 
-    def wake(self, pairs: Iterable[str], now: datetime, *, look: bool = False) -> None:
+    def wake(self, pairs: Iterable[PairId], now: datetime, *, look: bool = False) -> None:
         """Have these pairs planned at the next tick; with `look`, their calendars read whatever was read before."""
         ids = sorted(set(pairs))
         if ids:
@@ -116,14 +116,14 @@ class Plans:
 
     # --- what is known ---
 
-    def load(self, pairs: Sequence[str], now: datetime) -> Loaded:
+    def load(self, pairs: Sequence[PairId], now: datetime) -> Loaded:
         """All that planning these pairs needs, as of one moment. Raises WrongKey."""
         loaded = self.load_readable(pairs, now)
         if loaded.unread:
             raise WrongKey(next(iter(loaded.unread.values())))
         return loaded
 
-    def load_readable(self, pairs: Sequence[str], now: datetime) -> Loaded:
+    def load_readable(self, pairs: Sequence[PairId], now: datetime) -> Loaded:
         """The same, where one pair that can't be read keeps no other from being planned."""
         with self._database.read() as connection:
             return load(connection, pairs, now, self._content.open_plan)
@@ -138,7 +138,7 @@ class Plans:
     def commit(
         self,
         plans: Sequence[Plan],
-        wakes: Mapping[str, int],
+        wakes: Mapping[PairId, int],
         holder: str,
         now: datetime,
         also: Callable[[Connection], None] = lambda _: None,
@@ -173,13 +173,13 @@ class Plans:
             also(connection)
             _GIVE_BACK.run(connection, me=holder)
 
-    def _still_held(self, connection: Connection, pairs: Sequence[str], holder: str, now: datetime) -> None:
-        people = sorted({who for pair_id in pairs for who in pair_id.split(">")})
+    def _still_held(self, connection: Connection, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
+        people = sorted({who for pair_id in pairs for who in pair_id.people})
         if len(_HELD.tuples(connection, people=people, me=holder, now=now)) != len(people):
             raise LeaseLost
 
 
-def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[str, int], now: datetime) -> None:
+def _reschedule(connection: Connection, plans: Sequence[Plan], wakes: Mapping[PairId, int], now: datetime) -> None:
     """Say when the pairs are due again, but not of one that somebody has woken since it was read."""
     same = {plan.pair: {"one": plan.pair, "seen": wakes[plan.pair]} for plan in plans}
     latest = last_look(now + AT_LEAST, DAILY)  # many at one moment: they are read together
@@ -197,12 +197,12 @@ def _regular(one: Session) -> bool:
     return one.kind is Kind.CAREER and not one.adhoc
 
 
-def wake(connection: Connection, pairs: Sequence[str], now: datetime, *, look: bool = False) -> None:
+def wake(connection: Connection, pairs: Sequence[PairId], now: datetime, *, look: bool = False) -> None:
     """Have these pairs planned at the next tick, within a transaction that is under way."""
     _lock(connection, pairs)
     (_WAKE_TO_LOOK if look else _WAKE).run(connection, pairs=list(pairs), now=now)
 
 
-def _lock(connection: Connection, pairs: Sequence[str]) -> None:
+def _lock(connection: Connection, pairs: Sequence[PairId]) -> None:
     if connection.dialect.name != "sqlite":  # which has one writer at a time
         _IN_ORDER.rows(connection, pairs=list(pairs))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
 
-from worker.domain.model import Commitment, Deferral, Session, Standing
+from worker.domain.model import Commitment, Deferral, PairId, Session, Standing
 from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.content import Content
@@ -41,10 +41,10 @@ class Register:
         self._database = database
         self._content = content
 
-    def pair_of(self, session_id: str) -> str | None:
+    def pair_of(self, session_id: str) -> PairId | None:
         """The pair a session belongs to."""
         with self._database.read() as connection:
-            found: str | None = _PAIR_OF.value(connection, one=session_id)
+            found: PairId | None = _PAIR_OF.value(connection, one=session_id)
         return found
 
     def session(self, session_id: str) -> Session | None:
@@ -58,7 +58,7 @@ class Register:
         except WrongKey:
             return rows.session(found)
 
-    def sessions(self, pair_id: str = "") -> list[Session]:
+    def sessions(self, pair_id: PairId | None = None) -> list[Session]:
         """All sessions there ever were, of a pair or of all, in order of time."""
         query = select(session).order_by(func.coalesce(session.c.start, session.c.target), session.c.id)
         if pair_id:
@@ -66,7 +66,7 @@ class Register:
         with self._database.read() as connection:
             return [rows.session(row) for row in connection.execute(query).mappings()]
 
-    def year(self, pairs: Collection[str], since: datetime) -> dict[str, "Year"]:
+    def year(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "Year"]:
         """What these pairs had and have since then, in order of time: what a picture of it is drawn from."""
         ids = list(pairs)
         found = {one: Year() for one in ids}
@@ -84,7 +84,7 @@ class Register:
                 found[row["pair"]].commitments.append(rows.commitment(row))
         return found
 
-    def mails_to(self, person: str, pairs: Collection[str]) -> list[Mapping[str, Any]]:
+    def mails_to(self, person: str, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
         """The lines of the history that tell of a mail to somebody, oldest first."""
         query = _ALL.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
         with self._database.read() as connection:
@@ -102,7 +102,7 @@ class Register:
         with self._database.read() as connection:
             return [rows.commitment(row) for row in _COMMITMENTS_OF.rows(connection, one=session_id)]
 
-    def commitments(self, pair_id: str = "") -> list[Commitment]:
+    def commitments(self, pair_id: PairId | None = None) -> list[Commitment]:
         """Every commitment, of a pair or of all, by due date."""
         query = select(commitment).order_by(commitment.c.due, commitment.c.id)
         if pair_id:
@@ -115,7 +115,7 @@ class Register:
         with self._database.read() as connection:
             return _SINCE.rows(connection, after=number)
 
-    def history(self, *, session_id: str = "", pair_id: str = "") -> list[Mapping[str, Any]]:
+    def history(self, *, session_id: str = "", pair_id: PairId | None = None) -> list[Mapping[str, Any]]:
         """The lines of the history, oldest first: of a session, of a pair, or all."""
         query = _ALL
         if session_id:
@@ -125,9 +125,9 @@ class Register:
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def ended(self, pairs: Collection[str], since: datetime) -> dict[str, list[Commitment]]:
+    def ended(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, list[Commitment]]:
         """The commitments of these pairs that ended since then, by pair."""
-        found: dict[str, list[Commitment]] = defaultdict(list)
+        found: dict[PairId, list[Commitment]] = defaultdict(list)
         with self._database.read() as connection:
             for row in _ENDED.rows(connection, pairs=list(pairs), since=since):
                 found[row["pair"]].append(rows.commitment(row))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, select, update
 
-from worker.domain.model import Address, KnownForm
+from worker.domain.model import Address, KnownForm, PairId
 from worker.store.database import Database
 from worker.store.tables import (
     access,
@@ -31,9 +31,8 @@ from worker.store.tables import (
 )
 
 #: Columns that hold a pair's id, those that PostgreSQL checks against the table `pair` among them.
-_PAIR_IDS: tuple[Column[Any], ...] = (
-    *(table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)),
-    message.c.subject,
+_PAIR_IDS: tuple[Column[Any], ...] = tuple(
+    table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)
 )
 #: Columns that hold an address.
 _ADDRESSES: tuple[Column[Any], ...] = (
@@ -86,22 +85,24 @@ def _with_email(new: Address, _: Mapping[str, Any]) -> dict[str, Any]:
 def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
     def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
         manager, report = (new if row[side] == old else row[side] for side in ("manager", "report"))
-        return {"id": f"{manager}>{report}", "manager": manager, "report": report}
+        return {"id": PairId(manager, report), "manager": manager, "report": report}
 
     theirs = (pair.c.manager == old) | (pair.c.report == old)
     moved = _copy(connection, pair, theirs, renamed)
     for before, after in moved.items():
         for column in _PAIR_IDS:
             connection.execute(update(column.table).where(column == before).values({column.name: after}))
+        of_pair = update(message).where(message.c.subject == str(before))
+        connection.execute(of_pair.values(subject=str(after)))
     connection.execute(delete(pair).where(theirs))
 
 
 def _copy(
     connection: Connection, table: Table, which: Any, changed: Callable[[Mapping[str, Any]], dict[str, Any]]
-) -> dict[str, str]:
+) -> dict[Any, Any]:
     """Insert those rows anew under another key; the new key by the old one."""
     (key,) = table.primary_key
-    moved: dict[str, str] = {}
+    moved: dict[Any, Any] = {}
     for row in connection.execute(select(table).where(which)).mappings().all():
         copy = {**row, **changed(dict(row))}
         connection.execute(table.insert(), [copy])

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, inspect, or_, select
 
-from worker.domain.model import Address, Commitment, Kind, Person, Progress, Session, State
+from worker.domain.model import Address, Commitment, Kind, PairId, Person, Progress, Session, State
 from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
@@ -91,7 +91,7 @@ class Figures:
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3], row[4] or "") for row in connection.execute(query)]
 
-    def planned_again(self) -> dict[str, datetime]:
+    def planned_again(self) -> dict[PairId, datetime]:
         """When each pair is planned next."""
         query = select(pair.c.id, pair.c.due_at).where(pair.c.due_at.is_not(None))
         with self._database.read() as connection:
@@ -105,7 +105,7 @@ class Figures:
         wanted = and_(session.c.kind == Kind.CAREER.value, or_(held, session.c.closed.is_(False)))
         return self._sessions(select(session).where(wanted))
 
-    def deferrals(self, start: datetime, end: datetime) -> dict[str, int]:
+    def deferrals(self, start: datetime, end: datetime) -> dict[PairId, int]:
         """How often each pair's career sessions lost their time in that stretch."""
         inside = and_(session.c.kind == Kind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
         query = select(session.c.pair, func.count()).join(deferral).where(inside).group_by(session.c.pair)

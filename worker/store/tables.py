@@ -35,6 +35,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from worker.store.types import PairIdType
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware datetime, stored as whole seconds since 1970 in UTC."""
@@ -103,7 +105,7 @@ person_form = Table(
 pair = Table(
     "pair",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", PairIdType, primary_key=True),
     Column("manager", String, ForeignKey("person.email"), nullable=False, index=True),
     Column("report", String, ForeignKey("person.email"), nullable=False, index=True),
     Column("first_seen", Date, nullable=False),
@@ -131,7 +133,7 @@ session = Table(
     "session",
     metadata,
     Column("id", String, primary_key=True),
-    Column("pair", String, ForeignKey("pair.id"), nullable=False),
+    Column("pair", PairIdType, ForeignKey("pair.id"), nullable=False),
     Column("kind", String, nullable=False),
     Column("topic", String, nullable=False),
     Column("cycle", Integer, nullable=False),
@@ -177,7 +179,7 @@ contract = Table(
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
     Column("revision", Integer, primary_key=True),
-    Column("pair", String, nullable=False, index=True),
+    Column("pair", PairIdType, nullable=False, index=True),
     Column("recorded_at", Instant, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
@@ -196,7 +198,7 @@ commitment = Table(
     "commitment",
     metadata,
     Column("id", String, primary_key=True),
-    Column("pair", String, ForeignKey("pair.id"), nullable=False),
+    Column("pair", PairIdType, ForeignKey("pair.id"), nullable=False),
     Column("session", String, ForeignKey("session.id"), nullable=False, index=True),
     Column("owner", String, nullable=False),
     Column("due", Date, nullable=False),
@@ -219,7 +221,7 @@ event = Table(
     metadata,
     Column("key", String, primary_key=True),
     Column("subject", String, nullable=False, index=True),
-    Column("pair", String, nullable=False),
+    Column("pair", PairIdType, nullable=False),
     Column("calendar", String, nullable=False),
     Column("provider_id", String, nullable=False),
     Column("etag", String, nullable=False),
@@ -242,7 +244,7 @@ message = Table(
     Column("key", String, nullable=False),
     Column("what", String, nullable=False),
     Column("name", String, nullable=False),
-    Column("pair", String, nullable=False),
+    Column("pair", PairIdType, nullable=False),
     Column("subject", String, nullable=False, index=True),
     Column("calendar", String, nullable=False),
     Column("event", String, nullable=False),
@@ -267,7 +269,7 @@ history = Table(
     Column("id", Counter, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("what", String, nullable=False),
-    Column("pair", String, nullable=False, index=True),
+    Column("pair", PairIdType, nullable=False, index=True),
     Column("session", String, nullable=False, index=True),
     Column("reason", String, nullable=False),
     Column("fields", JSON, nullable=False),
@@ -279,7 +281,7 @@ access = Table(
     metadata,
     Column("id", Counter, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("pair", String, nullable=False),
+    Column("pair", PairIdType, nullable=False),
     Column("what", String, nullable=False),
     Column("on_behalf_of", String, nullable=False),
     Column("sealed", LargeBinary, nullable=False),  # the reason given
@@ -307,7 +309,7 @@ meeting = Table(
     Column("calendar", String, primary_key=True),
     Column("id", String, primary_key=True),
     Column("series", String, nullable=False),
-    Column("pair", String, nullable=False, index=True),
+    Column("pair", PairIdType, nullable=False, index=True),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
 )
@@ -379,7 +381,10 @@ class _Listed(TypeDecorator[Sequence[Any]]):
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
         listed = list(value or ())
-        return json.dumps(listed) if dialect.name == "sqlite" else listed
+        if dialect.name != "sqlite":
+            return listed  # an array asks its items' type itself
+        convert = self.item.dialect_impl(dialect).bind_processor(dialect)
+        return json.dumps([convert(one) for one in listed] if convert else listed)
 
 
 class _OneOf(FunctionElement[Any]):

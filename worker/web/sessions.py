@@ -80,7 +80,7 @@ def renew(token: str) -> Response:
         key=f"fresh_link:{given.who}:{pair.id}:{now:%Y-%m-%dT%H}",
         what=What.MAIL,
         pair=pair.id,
-        subject=pair.id,
+        subject=str(pair.id),
         due_at=now,
         snapshot_at=now,
         name=MailName.FRESH_LINK.value,

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from worker.domain.model import Kind, Owner, Pair, PairState, Session, State
+from worker.domain.model import Kind, Owner, Pair, PairId, PairState, Session, State
 from worker.domain.planning import deferrals
 from worker.domain.planning.plan_builder import Planning
 from worker.i18n.reasons import sentences
@@ -78,9 +78,9 @@ def blueprint() -> Blueprint:
     return pages
 
 
-def person_id(pair_id: str) -> str:
+def person_id(pair_id: PairId) -> str:
     """A name for a pair in an address, which says nothing about the two."""
-    return sha256(pair_id.encode()).hexdigest()[:16]
+    return sha256(str(pair_id).encode()).hexdigest()[:16]
 
 
 def _pairs() -> list[Pair]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, Story, pair_of, session_of, utc
 from worker.domain.ids import base32
-from worker.domain.model import Every, Format, Kind, Policy, Session, State, Topic
+from worker.domain.model import Every, Format, Kind, PairId, Policy, Session, State, Topic
 from worker.domain.planning import cadence
 from worker.domain.planning.cadence import Window, add, around, next_cycle, reviews_after, rhythm, still_open, window_of
 from worker.domain.time.worktime import is_working_day, today
@@ -219,10 +219,10 @@ def test_a_session_s_id_follows_from_what_it_is() -> None:
     """A replay of the same moment makes the same session; another kind, part, pair or moment another."""
     window = Window(NOW, NOW, NOW)
 
-    def made(pair: str = "a>b", kind: Kind = Kind.CAREER, topic: Topic = Topic.ALL, later: int = 0) -> str:
-        return cadence.new_session(pair, kind, topic, 1, 60, window, NOW + later * DAY).id
+    def made(report: str = "b", kind: Kind = Kind.CAREER, topic: Topic = Topic.ALL, later: int = 0) -> str:
+        return cadence.new_session(PairId("a", report), kind, topic, 1, 60, window, NOW + later * DAY).id
 
-    others = [made("a>c"), made(kind=Kind.REVIEW), made(topic=Topic.GAP), made(later=1)]
+    others = [made("c"), made(kind=Kind.REVIEW), made(topic=Topic.GAP), made(later=1)]
     assert made() == made()
     assert len({made(), *others}) == 5
 

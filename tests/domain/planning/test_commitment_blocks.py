@@ -14,6 +14,7 @@ from tests.support.pairs import (
     HOUR,
     MINUTE,
     NOW,
+    OTHER_PAIR,
     SAM,
     Story,
     commitment_of,
@@ -142,7 +143,7 @@ def test_blocks_keep_out_of_each_other_s_way() -> None:
     some = tuple(commitment_of(DUE, id=f"p{n}") for n in range(1, 4))
     story = Story(state=state_of(with_contract(), commitments=some))
     elsewhere = Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 8))
-    story.calendars.taken = {DANA.email: (Taken(elsewhere, "p9", None, "other"),)}
+    story.calendars.taken = {DANA.email: (Taken(elsewhere, "p9", None, OTHER_PAIR),)}
     story.tick()
     spans = sorted(c.block for c in story.state.commitments if c.block)
     assert [span.start.hour * 60 + span.start.minute for span in spans] == [480, 510, 540]

@@ -11,6 +11,7 @@ from tests.support.pairs import (
     HOUR,
     MINUTE,
     NOW,
+    OTHER_PAIR,
     SAM,
     WEEK,
     Story,
@@ -162,11 +163,11 @@ def test_the_time_of_other_pairs_counts_as_busy() -> None:
     story = booked()
     first = story.next.span
     other = Story()
-    other.calendars.taken = {DANA.email: (Taken(first, "c9", Kind.CAREER, "other"),)}
+    other.calendars.taken = {DANA.email: (Taken(first, "c9", Kind.CAREER, OTHER_PAIR),)}
     booked(other)
     assert other.next.span.start.date() != first.start.date()
     review = Story()
-    review.calendars.taken = {DANA.email: (Taken(first, "r9", Kind.REVIEW, "other"),)}
+    review.calendars.taken = {DANA.email: (Taken(first, "r9", Kind.REVIEW, OTHER_PAIR),)}
     booked(review)
     assert review.next.span.start.date() == first.start.date()
     assert not review.next.span.overlaps(Span(first.start - 15 * MINUTE, first.end + 15 * MINUTE))
@@ -193,7 +194,7 @@ def test_a_conversation_held_this_morning_counts_for_the_day() -> None:
     again = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
     assert again.span.start.date() > held.start.date()
     other = Story(now=held.end)
-    other.calendars.taken = {DANA.email: (Taken(held, "c9", Kind.CAREER, "other"),)}
+    other.calendars.taken = {DANA.email: (Taken(held, "c9", Kind.CAREER, OTHER_PAIR),)}
     other.tick()
     other.say(lambda p: actions.talk(p, Trigger.LEAVING))
     assert all(s.span.start.date() > held.start.date() for s in other.of_kind(Kind.CAREER))

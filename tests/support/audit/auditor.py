@@ -19,7 +19,7 @@ from typing import Any
 from tests.support.audit.known import Line, Violation, instant
 from tests.support.audit.observer import Auditor
 from tests.support.audit.rules import CONTRACT
-from worker.domain.model import Address, Pair, Person
+from worker.domain.model import Address, Pair, PairId, Person
 
 __all__ = ["Violation", "audit", "main", "report", "summary"]
 
@@ -27,7 +27,7 @@ __all__ = ["Violation", "audit", "main", "report", "summary"]
 def audit(
     lines: Iterable[Line],
     persons: Mapping[Address, Person],
-    pairs: Mapping[str, Pair],
+    pairs: Mapping[PairId, Pair],
     *,
     start: datetime,
     end: datetime,

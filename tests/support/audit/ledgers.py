@@ -12,7 +12,7 @@ Line = dict[str, Any]
 Break = Callable[[list[Line]], list[Line]]
 
 M, R, R2 = "maya@example.com", "robin@example.com", "sasha@example.com"
-PAIR, OTHER = f"{M}>{R}", f"{M}>{R2}"
+PAIR, OTHER = f"{M}>{R}", f"{M}>{R2}"  # as a ledger names pairs
 OFFICE = parse_hours("Mon-Fri 09:00-17:00")
 PERSONS = {
     M: Person(email=M, name="Maya", zone="Europe/London", country="GB-ENG", hours=OFFICE),

@@ -14,7 +14,7 @@ from itertools import chain, count
 from tests.support.audit import rules
 from tests.support.audit.known import Block, Line, Sent, Talk, Violation, instant, span_of, why_is_known
 from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, OWED, TICK
-from worker.domain.model import Address, Pair, Person, Review, Span
+from worker.domain.model import Address, Pair, PairId, Person, Review, Span
 from worker.domain.time.worktime import add_working_days, today, wall
 
 #: Whoever books over a session so long before it leaves us the time to see it and to act.
@@ -34,8 +34,9 @@ ANSWERED = {"decline": "T-10", "delete": "T-10", "no_show": "R-8", "move": "R-9"
 class Auditor:
     """Reads line after line; what has to follow a line is looked for when its time has come."""
 
-    def __init__(self, persons: Mapping[Address, Person], pairs: Mapping[str, Pair], start: datetime) -> None:
-        self._persons, self._pairs = persons, pairs
+    def __init__(self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], start: datetime) -> None:
+        self._persons = persons
+        self._pairs = {str(pair.id): pair for pair in pairs.values()}  #: by what a ledger calls them
         self._found: list[Violation] = []
         self._doubts: list[Violation] = []  #: what no human did, it is said; void in a ledger without humans
         self._humans = False
@@ -43,17 +44,17 @@ class Auditor:
         self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = count()
         self._talks: dict[str, Talk] = {}
-        self._careers: dict[str, list[Talk]] = defaultdict(list)  #: by pair
+        self._careers: dict[PairId, list[Talk]] = defaultdict(list)  #: by pair
         self._near: dict[Address, dict[str, Talk]] = defaultdict(dict)  #: those with a time not long past
-        self._bare: dict[str, datetime] = {}  #: pairs without a future career session, since when
+        self._bare: dict[PairId, datetime] = {}  #: pairs without a future career session, since when
         self._resting = {pair.id for pair in pairs.values() if not pair.active}
         self._keys: dict[str, bool] = {}  #: of events, true while the event stands
         self._blocks: dict[str, Block] = {}
         self._blocks_of: dict[Address, dict[str, Block]] = defaultdict(dict)
-        self._made: dict[str, list[datetime]] = defaultdict(list)  #: when a pair's commitments got their events
+        self._made: dict[PairId, list[datetime]] = defaultdict(list)  #: when a pair's commitments got their events
         self._done: set[str] = set()  #: commitments
         self._sent: Counter[tuple[str, str]] = Counter()
-        self._introduced: set[tuple[str, str]] = set()
+        self._introduced: set[tuple[PairId, str]] = set()
         self._readers = dict.fromkeys(("event.create", "event.update", "event.cancel"), self._event)
         self._readers |= {"mail": self._mail, "human": self._human, "session": self._session}
         self._readers |= {"unplaceable": self._unplaceable, "contract": self._summary_due}
@@ -87,10 +88,10 @@ class Auditor:
         heapq.heappush(self._timers, (at, next(self._order), check))
 
     def _flag(self, rule: str, pair: Pair | str, what: str) -> None:
-        self._found.append(Violation(rule, self._now, pair if isinstance(pair, str) else pair.id, what))
+        self._found.append(Violation(rule, self._now, pair if isinstance(pair, str) else str(pair.id), what))
 
     def _doubt(self, rule: str, talk: Talk, what: str) -> None:
-        self._doubts.append(Violation(rule, self._now, talk.pair.id, f"{talk.id} {what}"))
+        self._doubts.append(Violation(rule, self._now, str(talk.pair.id), f"{talk.id} {what}"))
 
     def _flag_all(self, pair: Pair, faults: Iterable[rules.Fault]) -> None:
         for rule, what in faults:

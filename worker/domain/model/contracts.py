@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from worker.domain.model.people import PairId
 from worker.domain.model.time import Span
 
 
@@ -77,7 +78,7 @@ class Access(StrEnum):
 class AccessRecord:
     """That a command showed or changed what two people wrote down: both are told. The reason is stored sealed."""
 
-    pair: str
+    pair: PairId
     at: datetime
     access: Access
     on_behalf_of: str  #: the address of one of the two
@@ -89,7 +90,7 @@ class Commitment:
     """The dates and the standing of a promise; its words are sealed elsewhere, under the same id."""
 
     id: str
-    pair: str
+    pair: PairId
     session: str  #: the session whose contract it came from
     owner: Owner
     due: date

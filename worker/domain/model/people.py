@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import ClassVar
 
 from worker.domain.model.time import Address, Every, WorkingHours
 
@@ -80,6 +81,32 @@ class Preference:
     minute: int | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class PairId:
+    """Names a pair by the addresses of the two. Its text is `manager>report`."""
+
+    SEPARATOR: ClassVar[str] = ">"
+
+    manager: Address
+    report: Address
+
+    @classmethod
+    def parse(cls, text: str) -> "PairId":
+        """The pair that a text names. Raises ValueError when the text is not `manager>report`."""
+        manager, _, report = text.partition(cls.SEPARATOR)
+        if not manager or not report or cls.SEPARATOR in report:
+            raise ValueError(f"{text!r} is not manager{cls.SEPARATOR}report")
+        return cls(manager, report)
+
+    @property
+    def people(self) -> tuple[Address, Address]:
+        """The manager and the report."""
+        return self.manager, self.report
+
+    def __str__(self) -> str:
+        return f"{self.manager}{self.SEPARATOR}{self.report}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """A manager and one report, and how the two want it."""
@@ -99,8 +126,8 @@ class Pair:
     ended: Ended = Ended.NO
 
     @property
-    def id(self) -> str:
-        return f"{self.manager}>{self.report}"
+    def id(self) -> PairId:
+        return PairId(self.manager, self.report)
 
     @property
     def active(self) -> bool:

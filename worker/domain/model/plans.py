@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from worker.domain.model.calendars import Answer, EventRef, FreeBusy
 from worker.domain.model.contracts import Commitment
-from worker.domain.model.people import Pair, Person
+from worker.domain.model.people import Pair, PairId, Person
 from worker.domain.model.sessions import Deferral, Kind, Session
 from worker.domain.model.time import Address, Every, Span
 
@@ -47,7 +47,7 @@ class Message:
 
     key: str
     what: What
-    pair: str
+    pair: PairId | None  #: None for what the operator is told
     subject: str  #: session id, commitment id, or the pair's id; messages of one subject go out in order
     due_at: datetime
     snapshot_at: datetime  #: when the world it was decided on was read
@@ -87,7 +87,7 @@ class Placed:
 class Meeting:
     """One occurrence of a recurring meeting of exactly the two of a pair (T-9)."""
 
-    pair: str
+    pair: PairId
     span: Span
 
 
@@ -98,7 +98,7 @@ class Taken:
     span: Span
     session: str  #: the session or commitment it belongs to
     kind: Kind | None = None  #: None for commitments
-    pair: str = ""
+    pair: PairId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ class Decision:
 
     at: datetime
     what: str  #: `session`, `unplaceable`, `commitment`, `warning`
-    pair: str
+    pair: PairId
     reason: str
     session: str = ""
     fields: Mapping[str, object] = field(default_factory=dict)
@@ -167,7 +167,7 @@ class Decision:
 class Plan:
     """What is to be written, all of it or nothing. With `needs`, it is only a question: ask, then plan again."""
 
-    pair: str
+    pair: PairId
     due_at: datetime | None = None  #: when this pair must be looked at again; None: nothing to wait for
     sessions: tuple[Session, ...] = ()
     deferrals: tuple[Deferral, ...] = ()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from worker.domain.model.people import PairId
 from worker.domain.model.reasons import Why
 from worker.domain.model.time import Address, Span
 
@@ -69,7 +70,7 @@ class Session:
     """One conversation that is owed, planned, held or past. It keeps its id however often it moves."""
 
     id: str
-    pair: str
+    pair: PairId
     kind: Kind
     topic: Topic = Topic.ALL
     cycle: int

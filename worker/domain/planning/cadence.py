@@ -14,6 +14,7 @@ from worker.domain.model import (
     Format,
     Kind,
     Pair,
+    PairId,
     Person,
     Policy,
     Session,
@@ -167,10 +168,10 @@ def reviews_after(session: Session, pair: Pair, policy: Policy, now: datetime) -
 
 
 def new_session(  # the one place where a session gets its id
-    pair: str, kind: Kind, topic: Topic, cycle: int, minutes: int, window: Window, now: datetime, mark: str = ""
+    pair: PairId, kind: Kind, topic: Topic, cycle: int, minutes: int, window: Window, now: datetime, mark: str = ""
 ) -> Session:
     """A session that is owed. Its id follows from what it is and when it was wanted: a replay gives the same."""
-    seed = "|".join((pair, kind, topic, str(cycle), mark, now.isoformat()))
+    seed = "|".join((str(pair), kind, topic, str(cycle), mark, now.isoformat()))
     return Session(
         id=derive_id(kind[0], seed),
         pair=pair,

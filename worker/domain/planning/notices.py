@@ -65,8 +65,8 @@ def _introduction(p: Planning) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands."""
     if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
         for person in p.people:
-            if not any(m.to == person.email for m in p.sent(MailName.INTRODUCTION, p.pair.id)):
-                p.mail(MailName.INTRODUCTION, p.pair.id, person.email)
+            if not any(m.to == person.email for m in p.sent(MailName.INTRODUCTION, str(p.pair.id))):
+                p.mail(MailName.INTRODUCTION, str(p.pair.id), person.email)
 
 
 # --- before a session ---
@@ -288,12 +288,12 @@ def _due(p: Planning, commitment: Commitment) -> None:
         return
     owner = p.manager if commitment.owner is Owner.MANAGER else p.report
     at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
-    if any(m.to == owner.email and m.start == start for m in p.sent(MailName.COMMITMENT_DUE, p.pair.id)):
+    if any(m.to == owner.email and m.start == start for m in p.sent(MailName.COMMITMENT_DUE, str(p.pair.id))):
         return
     if p.now < at:
         p.wake(at)
     elif p.now < at + timedelta(days=1) and commitment.recorded_at < at:
-        p.mail(MailName.COMMITMENT_DUE, p.pair.id, owner.email, start=start)
+        p.mail(MailName.COMMITMENT_DUE, str(p.pair.id), owner.email, start=start)
 
 
 # --- does it still hold? ---
@@ -326,8 +326,8 @@ def holds_while_due(message: Message, state: PairState, now: datetime) -> bool:
 
 
 def _due_for(commitment: Commitment, message: Message) -> bool:
-    manager, _, report = commitment.pair.partition(">")
-    owner = manager if commitment.owner is Owner.MANAGER else report
+    pair = commitment.pair
+    owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
     return commitment.open and due_instant(commitment.due) == message.start and message.to == owner
 
 

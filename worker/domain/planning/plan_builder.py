@@ -117,8 +117,8 @@ class Planning:
     def taken(self, person: Address, but: str = "") -> tuple[Taken, ...]:
         """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
         what was held within a day is part of it, since it counts for the day (T-2)."""
-        known = self.state.taken or {}
-        others = [t for t in known.get(person, ()) if t.pair != self.pair.id]
+        known, ours = self.state.taken or {}, self.pair.id
+        others = [t for t in known.get(person, ()) if t.pair != ours]
         for session in self.sessions.values():
             if session.id == but:
                 continue

@@ -124,9 +124,9 @@ def stand_down(p: Planning) -> None:
         p.keep(commitment, block=None, generation=commitment.generation + 1)
     cycle = max((s.cycle for s in p.sessions.values()), default=0)
     for person in _to_be_told(p):
-        if not any(m.to == person.email and m.number == cycle for m in p.sent(MailName.PAIR_ENDED, p.pair.id)):
+        if not any(m.to == person.email and m.number == cycle for m in p.sent(MailName.PAIR_ENDED, str(p.pair.id))):
             due_at = notices.next_morning(person, p.now)
-            p.mail(MailName.PAIR_ENDED, p.pair.id, person.email, number=cycle, due_at=due_at)
+            p.mail(MailName.PAIR_ENDED, str(p.pair.id), person.email, number=cycle, due_at=due_at)
 
 
 def take_off_again(p: Planning) -> None:
