@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sqlite3
 import subprocess
 import sys
@@ -353,33 +352,6 @@ def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
         assert wanted in words
 
 
-# --- plan ---
-
-
-def test_plan_shows_the_first_run_before_there_is_anything(fresh: Desk) -> None:
-    told = fresh.told("plan")
-    assert "2 to book, 0 to move, 0 to take off, 4 mails to send, for 2 pairs. Nothing was written" in told
-    assert "Dana and Kim" in told
-    assert "target" in told  # the reason
-    assert not (fresh.folder / "longarc.db").exists()
-
-
-def test_plan_writes_nothing(desk: Desk) -> None:
-    desk.told("pause", SAM)
-    before = desk.rows()
-    (made,) = desk.json("plan")
-    assert made["pair"] == PAIR
-    assert {one["what"] for one in made["messages"]} >= {"event.cancel"}
-    assert desk.rows() == before
-
-
-def test_plan_says_which_service_it_could_not_ask(fresh: Desk) -> None:
-    fresh.write("people.csv", PEOPLE.replace("memory,memory", "caldav,memory"))
-    toml = (fresh.folder / "longarc.toml").read_text()
-    fresh.write("longarc.toml", toml + '[calendars.caldav]\nurl = "http://127.0.0.1:9/{email}/"\n')
-    assert "Nothing answers at http://127.0.0.1:9/" in fresh.refused("plan")
-
-
 # --- what people say ---
 
 
@@ -487,161 +459,6 @@ def test_pause_and_resume(desk: Desk) -> None:
     assert not active()
     desk.told("resume", SAM)
     assert active()
-
-
-# --- people ---
-
-
-def test_people_shows_and_applies_what_the_file_changes(desk: Desk) -> None:
-    desk.write(
-        "people.csv", "\n".join(PEOPLE.splitlines()[:-1]) + f"\nlee@corp.example,Lee,{DANA},UTC,DE,memory,memory\n"
-    )
-    before = desk.rows()
-    told = desk.told("people")
-    for wanted in ("1 person joins: lee@corp.example", f"1 person leaves: {KIM}", f"1 pair ends: {DANA}>{KIM}"):
-        assert wanted in told
-    assert re.search(r"[1-9] events? would be cancelled", told)
-    assert desk.rows() == before
-    assert "taken over" in desk.told("people", "--apply")
-    assert "nothing has changed" in desk.told("people", "--apply")
-    assert "Nobody joins or leaves" in desk.told("people")
-
-
-def test_people_who_would_take_much_away_need_force(desk: Desk) -> None:
-    toml = (desk.folder / "longarc.toml").read_text()
-    desk.write("longarc.toml", toml + "[rules]\nmax_cancels = 1\n")
-    desk.write("people.csv", "\n".join(PEOPLE.splitlines()[:2]) + "\n")
-    before = desk.rows()
-    assert "longarc people --accept" in desk.refused("people")
-    assert "Nothing was changed" in desk.refused("people", "--apply")
-    assert desk.rows() == before
-    desk.told("people", "--apply", "--force")
-    assert "1 people, 0 active pairs" in desk.told("status")
-
-
-def test_people_begins_an_empty_company(fresh: Desk) -> None:
-    assert "3 people in 2 pairs: taken over" in fresh.told("people", "--apply")
-    fresh.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
-    assert len(fresh.refused("people", "--apply").splitlines()) == 3
-    assert "3 people, 2 active pairs" in fresh.told("status")
-
-
-# --- simulate ---
-
-
-def simulated(desk: Desk, name: str, *more: str) -> tuple[bytes, bytes, str]:
-    out = desk.folder / name
-    people = str(desk.folder / "people.csv")
-    words = ("simulate", "--people", people, "--from", "2026-03-02", "--days", "45", "--out", str(out))
-    told = desk.told(*words, *more)
-    assert sorted(path.name for path in out.iterdir()) == ["ledger.jsonl", "summary.txt"]
-    return (out / "ledger.jsonl").read_bytes(), (out / "summary.txt").read_bytes(), told
-
-
-def test_simulate_gives_the_same_bytes_for_the_same_seed(fresh: Desk) -> None:
-    one = simulated(fresh, "one", "--people-behave", "busy", "--seed", "7")
-    assert simulated(fresh, "two", "--people-behave", "busy", "--seed", "7")[:2] == one[:2]
-    assert simulated(fresh, "three", "--people-behave", "busy", "--seed", "8")[0] != one[0]
-    lines = [json.loads(line) for line in one[0].splitlines()]
-    assert {"event.create", "mail", "session"} <= {line["what"] for line in lines}
-    assert "Pairs that met" in one[2]
-    assert b"2 of 2" in one[1]
-
-
-ICS = """\
-BEGIN:VCALENDAR
-VERSION:2.0
-PRODID:-//test//
-BEGIN:VEVENT
-UID:weekly-one
-DTSTART:20260302T080000Z
-DTEND:20260302T160000Z
-RRULE:FREQ=DAILY;COUNT=20
-ORGANIZER:mailto:dana@corp.example
-ATTENDEE;PARTSTAT=ACCEPTED:mailto:sam@corp.example
-END:VEVENT
-END:VCALENDAR
-"""
-
-
-def test_simulate_takes_real_calendars_and_refuses_broken_ones(fresh: Desk) -> None:
-    folder = fresh.folder / "calendars"
-    folder.mkdir()
-    (folder / "Sam@corp.example.ics").write_text(ICS)
-    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
-    booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
-    first = min(line["start"] for line in booked if line["pair"] == PAIR)
-    assert first >= "2026-03-22"  # all day, every day until then, both of them are in that meeting
-    (folder / "stranger@corp.example.ics").write_text(ICS)
-    (folder / f"{KIM}.ics").write_text("BEGIN:VCALENDAR\nnothing that makes sense")
-    words = ("--people", str(fresh.folder / "people.csv"), "--from", "2026-03-02", "--out", str(fresh.folder / "bad"))
-    said = fresh.refused("simulate", *words, "--calendars", str(folder)).splitlines()
-    assert len(said) == 2
-    assert KIM in said[0]
-    assert "Nobody of that address" in said[1]
-    assert not (fresh.folder / "bad").exists()
-
-
-def test_simulate_refuses_at_once_what_it_can_t_read_or_write(fresh: Desk) -> None:
-    empty, taken, here = (fresh.folder / name for name in ("empty", "taken", "calendars"))
-    for folder in (empty, taken / "ledger.jsonl", taken / "summary.txt", here):
-        folder.mkdir(parents=True)
-    (here / f"{KIM.upper()}.ICS").write_text("no calendar at all")
-    words = ("simulate", "--people", str(fresh.folder / "people.csv"), "--from", "2026-03-02", "--days", "45")
-    new = str(fresh.folder / "new")
-    said = fresh.refused(*words, "--calendars", str(empty), "--out", new)
-    assert said.strip().endswith(
-        "empty: No file here ends in `.ics`. Name each calendar as its owner: `name@example.com.ics`."
-    )
-    assert f"{KIM.upper()}.ICS: It can't be read" in fresh.refused(*words, "--calendars", str(here), "--out", new)
-    assert not Path(new).exists()
-    assert len(fresh.refused(*words, "--out", str(taken)).splitlines()) == 2
-    same = fresh.refused(*words, "--calendars", str(here), "--out", f"{here}/../calendars")
-    assert "The calendars are in this folder. Name another folder with --out." in same
-    assert [file.name for file in here.iterdir()] == [f"{KIM.upper()}.ICS"]
-    for year in ("0001", "9999"):
-        assert "years 2000 to 2099" in fresh.refused(*words, "--from", f"{year}-12-31", "--out", new, code=2)
-
-
-def test_simulate_keeps_what_it_found_until_the_new_is_whole(fresh: Desk) -> None:
-    ledger, summary, _ = simulated(fresh, "out")
-    out, calendars = fresh.folder / "out", fresh.folder / "calendars"
-    calendars.mkdir()
-    (calendars / f"{KIM}.ics").write_text("no calendar at all")
-    people = str(fresh.folder / "people.csv")
-    words = ("--people", people, "--from", "2026-03-02", "--out", str(out), "--calendars", str(calendars))
-    fresh.refused("simulate", *words)
-    assert {file.name: file.read_bytes() for file in out.iterdir()} == {"ledger.jsonl": ledger, "summary.txt": summary}
-
-
-def test_simulate_reads_the_rest_of_a_calendar_in_which_something_makes_no_sense(fresh: Desk) -> None:
-    """An event that never ends, one that is none, and one each second: none of them hides the meeting they are in."""
-    folder = fresh.folder / "calendars"
-    folder.mkdir()
-    always = "BEGIN:VEVENT\nUID:a\nDTSTART:00010101T000000Z\nDTEND:{}\nTRANSP:{}\n{}END:VEVENT\n"
-    more = always.format("99991231T235959Z", "TRANSPARENT", "") + always.format(
-        "00010101T000001Z", "OPAQUE", "nothing\n"
-    )
-    more += always.format("00010101T000001Z", "OPAQUE", "RRULE:FREQ=SECONDLY;UNTIL=20200101T000000Z\n").replace(
-        "UID:a", "UID:b"
-    )
-    broken = ICS.replace("BEGIN:VEVENT", f"nothing\n{more}BEGIN:VEVENT", 1)
-    (folder / "Sam@corp.example.ICS").write_text(broken)
-    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
-    booked = [line for line in map(json.loads, ledger.splitlines()) if line.get("state") == "booked"]
-    assert min(line["start"] for line in booked if line["pair"] == PAIR) >= "2026-03-22"
-
-
-@pytest.mark.parametrize("line", ["RRULE:FREQ=SECONDLY", "RRULE:FREQ=SOMETIMES", "RDATE:tomorrow"])
-def test_simulate_books_nothing_over_a_series_that_cannot_be_followed(fresh: Desk, line: str) -> None:
-    folder = fresh.folder / "calendars"
-    folder.mkdir()
-    series = f"BEGIN:VEVENT\nUID:b\nDTSTART:20260101T000001Z\nDURATION:PT1S\n{line}\nEND:VEVENT\n"
-    (folder / "Sam@corp.example.ics").write_text(ICS.replace("BEGIN:VEVENT", f"{series}BEGIN:VEVENT", 1))
-    ledger = simulated(fresh, "with", "--calendars", str(folder))[0]
-    lines = list(map(json.loads, ledger.splitlines()))
-    assert not [one for one in lines if one.get("state") == "booked" and one.get("pair") == PAIR]
-    assert [one for one in lines if one.get("state") == "booked"]
 
 
 def test_the_start_is_measured_against_click_alone(monkeypatch: pytest.MonkeyPatch) -> None:
