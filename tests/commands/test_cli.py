@@ -283,6 +283,15 @@ def test_whoever_is_not_known_is_told_with_who_may_be_meant(desk: Desk) -> None:
     assert "There is no commitment p0" in desk.refused("commitment", "done", "p0")
 
 
+def test_whoever_is_not_in_the_people_file_is_looked_for_there(desk: Desk) -> None:
+    """Sessions say nothing of somebody who has none."""
+    for words in (("retry", "nobody@x"), ("sessions", "--person", "nobody@x")):
+        assert desk.refused(*words) == (
+            "longarc: Nobody in the people file is nobody@x. The setting `people` names that file; "
+            "`longarc people` shows what it would change."
+        )
+
+
 def test_names_are_never_read_as_markup_or_control(desk: Desk) -> None:
     desk.write("people.csv", PEOPLE.replace(",Sam,", ",[red]Sam[/red],"))
     desk.told("people", "--apply")

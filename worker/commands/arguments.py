@@ -140,6 +140,7 @@ def _exactly(wanted: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
 
 
 _ALL_PAIRS = "`longarc sessions` shows whose sessions there are."
+_ALL_PEOPLE = "The setting `people` names that file; `longarc people` shows what it would change."
 
 
 def _which(one: str, pairs: "Sequence[Pair]") -> str:
@@ -150,14 +151,14 @@ def _which(one: str, pairs: "Sequence[Pair]") -> str:
     theirs = [str(pair.id) for pair in pairs if pair.report == one]
     if theirs:
         return f"{one} is in more than one pair: {', '.join(theirs)}. Name one of them."
-    return _nobody(one, {pair.report for pair in pairs})
+    return _nobody(one, {pair.report for pair in pairs}, _ALL_PAIRS)
 
 
-def _nobody(one: str, known: "Collection[Address]") -> str:
+def _nobody(one: str, known: "Collection[Address]", where_to_look: str) -> str:
     from worker.settings.parsers import nearest
 
     near = nearest(one, known, 0.8)
-    return f"Nobody in the people file is {one}. " + (f"Did you mean {near}?" if near else _ALL_PAIRS)
+    return f"Nobody in the people file is {one}. " + (f"Did you mean {near}?" if near else where_to_look)
 
 
 def primary_address(store: "Store", address: str) -> "Address":
@@ -172,7 +173,7 @@ def person_named(store: "Store", people: "Collection[Address]", address: str) ->
     """The primary address of that person; an alias will do. Raises UnknownName when nobody ever had it."""
     person = primary_address(store, address)
     if person not in people:
-        raise UnknownName(_nobody(person, people))
+        raise UnknownName(_nobody(person, people, _ALL_PEOPLE))
     return person
 
 
