@@ -272,6 +272,14 @@ def test_the_address_of_a_database_is_kept_as_it_is_given(url: str) -> None:
     assert load(None, {"LONGARC_DATABASE_URL": url}).database == url
 
 
+def test_a_file_that_holds_something_else_than_keys_is_one_problem(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text(f"these are my notes {KEY}\nand no key\n")
+    assert only(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "notes")) == (
+        "LONGARC_KEY_FILE: 7 of 8 keys are not 32 bytes in URL-safe base64; the first is key 1. "
+        "Make one with `longarc key`; part several by commas."
+    )
+
+
 @pytest.mark.parametrize("key", ["short", KEY[:-2], "ä" * 44, KEY + KEY], ids=["short", "cut", "signs", "twice"])
 def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
     line = only(tmp_path, "", LONGARC_KEY=f"{KEY},{key}")

@@ -322,12 +322,15 @@ def _said_by(name: str, env: Mapping[str, str]) -> str:
 
 
 def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
+    """The keys of the environment; what is none is one problem, however many words it has."""
     keys = [key for key in re.split(r"[\s,]+", _variable(KEY, env, source)) if key]
-    for number, key in enumerate(keys, 1):
-        if not _FERNET.fullmatch(key):
-            what = f"Key {number} of {len(keys)} is not 32 bytes in URL-safe base64."
-            remedy = "Make one with `longarc key`; part several by commas."
-            source.problems.append(Problem(_said_by(KEY, env), what, remedy))
+    wrong = [number for number, key in enumerate(keys, 1) if not _FERNET.fullmatch(key)]
+    if wrong:
+        what = f"Key {wrong[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
+        if len(wrong) > 1:
+            what = f"{len(wrong)} of {len(keys)} keys are not 32 bytes in URL-safe base64; the first is key {wrong[0]}."
+        remedy = "Make one with `longarc key`; part several by commas."
+        source.problems.append(Problem(_said_by(KEY, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
 
 
