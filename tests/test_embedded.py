@@ -100,6 +100,20 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, which: str) -> None:
     assert set(threading.enumerate()) - before == set()
 
 
+@pytest.mark.parametrize(("place", "setting"), [(0, "calendars.caldav.url"), (1, "mailers.smtp.port")])
+def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(tmp_path: Path, place: int, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = [0, 0]
+        ports[place] = port
+        with pytest.raises(LongarcError) as raised, Embedded(tmp_path, [], *ports):
+            pass
+    assert str(raised.value) == (
+        f"Port {port} can't be used: Address already in use. "
+        f"Stop the program that uses it, or write another port as `{setting}` into the settings."
+    )
+
+
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiosmtpd.controller", None)
     with pytest.raises(LongarcError, match=r"longarc\[embedded\]"), Embedded(tmp_path, []):

@@ -120,7 +120,7 @@ class Embedded:
 
     def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
         private_files.make_folder(self.mail_folder)
-        listening = _listen(self._ports[1])
+        listening = _listen(self._ports[1], "mailers.smtp.port")
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
             def _create_server(self) -> Any:
@@ -137,7 +137,7 @@ class _Waitress:
     """A WSGI server in a thread of its own, keeping connections open."""
 
     def __init__(self, server: ModuleType, app: App, port: int) -> None:
-        self._listening = _listen(port)
+        self._listening = _listen(port, "calendars.caldav.url")
         self._server = server.create_server(app, sockets=[self._listening], threads=8)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="longarc-caldav")
@@ -195,7 +195,8 @@ def _calendar_properties(zone: str) -> dict[str, str]:
     return properties
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(port: int, setting: str) -> socket.socket:
+    """A socket bound to that port. Raises LongarcError, which names the setting that holds the port."""
     # By its protocol asyncio tells a socket on which small answers are not to be held back.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -203,7 +204,8 @@ def _listen(port: int) -> socket.socket:
         listening.bind((_HOST, port))
     except OSError as error:
         listening.close()
-        raise LongarcError(f"Port {port} can't be used: {error.strerror}.") from error
+        remedy = f"Stop the program that uses it, or write another port as `{setting}` into the settings."
+        raise LongarcError(f"Port {port} can't be used: {error.strerror}. {remedy}") from error
     return listening
 
 

@@ -143,7 +143,8 @@ def test_it_goes_on_where_it_stopped_and_two_share_the_work(tmp_path: Path) -> N
             assert two.stop() == 0
         with running("--embedded", str(tmp_path)) as third:
             assert third.end() == 1
-            assert re.search(r"longarc: Port \d+ can't be used", third.said)
+            taken = r"longarc: Port \d+ can't be used: Address already in use\. Stop the program that uses it, or write"
+            assert re.search(taken, third.said)
             assert "Traceback" not in third.said
         assert one.stop() == 0
     sent = mails(tmp_path)
