@@ -157,13 +157,15 @@ def test_it_goes_on_where_it_stopped_and_two_share_the_work(tmp_path: Path) -> N
     [
         ("peeple = 1", "yes", r"longarc\.toml:1: peeple: This key is not known"),
         ("", "", r"longarc: LONGARC_KEY must hold keys"),
-        ("", "yes", r"longarc: The people file .*people\.csv can't be read: No such file"),
+        ("", "yes", r"people\.csv: The people file can't be read: No such file"),
+        ('people = "broken.csv"', "yes", r"broken\.csv:line 1: `nobody` is no header"),
         ('queue = "redis://127.0.0.1:9/0"', "yes", r"longarc: The queue can't be used: .*refused"),
     ],
-    ids=["settings", "key", "people", "queue"],
+    ids=["settings", "key", "people", "people file", "queue"],
 )
 def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path, toml: str, key: str, wanted: str) -> None:
     (tmp_path / "longarc.toml").write_text(f'{toml}\ndatabase = "sqlite:///{tmp_path / "longarc.db"}"\n')
+    (tmp_path / "broken.csv").write_text("nobody\n")
     if "queue" in toml:
         (tmp_path / "people.csv").write_bytes((ROOT / "config" / "people.example.csv").read_bytes())
     keys = {"LONGARC_KEY": "bG9uZ2FyYy10ZXN0cy1rZXktb2YtMzItYnl0ZXMhISE="} if key else {}
@@ -171,3 +173,4 @@ def test_what_keeps_it_from_starting_is_one_clear_line(tmp_path: Path, toml: str
         assert one.end() == 1
     assert re.search(wanted, one.said)
     assert "Traceback" not in one.said
+    assert not list(tmp_path.glob("longarc*.db*"))  # nothing is begun

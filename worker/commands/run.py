@@ -20,7 +20,7 @@ import click
 from worker import __version__
 from worker.clock import utcnow
 from worker.commands.base import Command, given
-from worker.commands.context import refuse_other_key, settings, settings_path, store_of
+from worker.commands.context import is_absent, refuse_other_key, settings, settings_path, store_of
 from worker.commands.terminal import count, line, row, show, table
 from worker.errors import LongarcError, Problems
 
@@ -106,6 +106,7 @@ def _use_settings() -> None:
 
 def _begin() -> "Worker":
     """This process's worker, with the people taken over. Raises what is wrong, before anything runs."""
+    from worker.engine.people_import import read_people
     from worker.logs import set_up_logging
     from worker.ops.checks import reach_queue, refuse_unwritable
     from worker.store.statistics import Figures
@@ -116,8 +117,11 @@ def _begin() -> "Worker":
     if found.queue:
         reach_queue(found.queue)
     with closing(store_of(found, seals=True)) as store:
-        Figures(store.database).schema()  # says in clear words when there is no using it, before Huey tries
-        refuse_other_key(store, found)
+        # `schema` says in clear words when there is no using the database, before Huey tries.
+        if is_absent(found.database) or Figures(store.database).schema()[0] is None:
+            read_people(found, utcnow())  # raises what is wrong before a database is made for nobody
+        else:
+            refuse_other_key(store, found)
     from worker import tasks
 
     worker = tasks.worker()
