@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import click
@@ -30,6 +31,7 @@ from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import in_words
 from worker.domain.model import FormSource, Kind, KnownForm, PairId, State, Trigger
+from worker.domain.time.worktime import holiday
 from worker.errors import LongarcError
 from worker.store import tables
 
@@ -391,6 +393,24 @@ def test_defer_takes_a_time_of_the_managers_clock(desk: Desk) -> None:
     assert f"{wish:%H:%M}, 60 minutes (Europe/Berlin)" in told
     moved = desk.session(session.id)
     assert (moved.start, moved.span.minutes, moved.by_hand) == (wish, 60, True)
+
+
+def test_defer_to_a_time_when_somebody_does_not_work_says_so(desk: Desk) -> None:
+    """R-9: it is booked all the same, for a person asked for it."""
+    session = desk.booked()
+    people = (desk.folder / "people.csv").read_text().splitlines()
+    people[0] += ",working_hours"
+    people[1:] = [f"{one},Mon-Sun {'04:00-17:00' if one.startswith(DANA) else '09:00-17:00'}" for one in people[1:]]
+    desk.write("people.csv", "\n".join(people))
+    desk.told("people", "--apply")
+    days = ((utcnow() + n * DAY).astimezone(BERLIN).date() for n in count(30))
+    wish = next(day for day in days if holiday("DE", day) is None)
+    for hour, whose in ((3, "Dana and Sam"), (5, "Sam"), (10, "")):
+        told = desk.told("defer", session.id, "--at", f"{wish:%Y-%m-%d} {hour:02}:00", "--minutes", "60")
+        assert f"{hour:02}:00, 60 minutes (Europe/Berlin)" in told
+        assert ("outside the working hours" in told) is bool(whose)
+        assert not whose or f"That lies outside the working hours of {whose}." in told
+        assert desk.session(session.id).by_hand
 
 
 def test_defer_without_a_time_leaves_it_to_us(desk: Desk) -> None:

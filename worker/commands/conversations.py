@@ -71,10 +71,23 @@ def defer(session: str, at: datetime | None, option: int | None, minutes: int | 
         wish = _wish(worker.store, found, at, option, minutes)
         worker.acts.defer(session, wish)
         zone = manager_of(worker.store, found.pair).zone
+        off_work = _off_work(worker.store, found, wish) if wish else []
     if wish:
         line(f"{session} is booked for {when(wish.start, zone)}, {wish.minutes} minutes ({zone}).")
+        if off_work:
+            line(f"That lies outside the working hours of {' and '.join(off_work)}.", "yellow")
     else:
         line(f"{session} is owed; it gets another time {SOON}.")
+
+
+def _off_work(store: "Store", session: "Session", wish: "Span") -> list[str]:
+    """The names of those of the two for whom that is not working time."""
+    from worker.domain.time.worktime import is_working_time
+    from worker.store.statistics import Figures
+
+    people = Figures(store.database).everybody()
+    both = [people[address] for address in session.pair.people]
+    return [person.name for person in both if not is_working_time(person, wish)]
 
 
 def _wish(

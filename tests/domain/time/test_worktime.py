@@ -14,6 +14,7 @@ from worker.domain.time.worktime import (
     holiday,
     hours_text,
     is_working_day,
+    is_working_time,
     known_country,
     last_working_moment,
     next_working_moment,
@@ -238,6 +239,24 @@ def test_working_spans_are_the_spells_inside_the_window(zone: str, day: date, ho
     every = [span for step in range(-3, 7) for span in spells(dana, day + timedelta(days=step))]
     for at in (start + timedelta(minutes=15 * step) for step in range(4 * hours)):
         assert any(span.start <= at < span.end for span in found) == any(s.start <= at < s.end for s in every)
+
+
+@pytest.mark.parametrize(
+    ("start", "minutes", "works"),
+    [
+        ("2027-03-02T08:00", 60, True),
+        ("2027-03-02T11:30", 60, True),  # over the edge of two spells that touch
+        ("2027-03-02T07:30", 60, False),
+        ("2027-03-02T03:00", 60, False),
+        ("2027-03-02T16:30", 60, False),
+        ("2027-03-06T10:00", 60, False),  # a Saturday
+        ("2027-03-26T10:00", 60, False),  # Good Friday
+    ],
+)
+def test_a_span_is_working_time_when_all_of_it_is(start: str, minutes: int, works: bool) -> None:
+    dana = person("Mon-Fri 08:00-12:00,12:00-17:00")
+    begin = datetime.fromisoformat(f"{start}+01:00").astimezone(UTC)
+    assert is_working_time(dana, Span(begin, begin + timedelta(minutes=minutes))) is works
 
 
 # --- working days ---

@@ -236,6 +236,12 @@ def working_spans(person: Person, window: Span) -> tuple[Span, ...]:
     return tuple(Span(start, end) for start, end in clipped if start < end)
 
 
+def is_working_time(person: Person, span: Span) -> bool:
+    """True when all of the span lies in the person's working hours."""
+    worked = sum((spell.end - spell.start for spell in working_spans(person, span)), timedelta())
+    return worked == span.end - span.start
+
+
 def next_working_moment(person: Person, instant: datetime, limit: datetime) -> datetime | None:
     """The first instant at or after `instant` and before `limit` in the person's working hours."""
     if limit <= instant:
