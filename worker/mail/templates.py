@@ -7,12 +7,14 @@ is first loaded, since many mail programs ignore stylesheets.
 
 import re
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
+from types import CodeType
 
 import css_inline
 from jinja2 import (
     BaseLoader,
+    BytecodeCache,
     ChoiceLoader,
     Environment,
     FileSystemLoader,
@@ -21,6 +23,7 @@ from jinja2 import (
     TemplateNotFound,
     select_autoescape,
 )
+from jinja2.bccache import Bucket
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -79,6 +82,31 @@ class StyledLoader(BaseLoader):
         )
 
 
+class CompiledTemplates(BytecodeCache):
+    """Keeps what each template was compiled to while the process lives: no language compiles it again.
+
+    The code knows nothing of a language. It belongs to one file with one content.
+    """
+
+    def __init__(self) -> None:
+        self._codes: dict[str, tuple[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        checksum, code = self._codes.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._codes[bucket.key] = bucket.checksum, bucket.code
+
+
+@cache
+def _compiled(kind: str, html: bool) -> CompiledTemplates:
+    """Those of one kind of environment: whether it is a sandbox, and whether it escapes, stands in the code."""
+    return CompiledTemplates()
+
+
 class MailTemplates:
     """The templates and catalogues of mails, each read when it is first needed, and kept."""
 
@@ -117,6 +145,7 @@ def environment(loader: BaseLoader, words: Words, *, html: bool, kind: type[Envi
         keep_trailing_newline=True,
         auto_reload=False,
         cache_size=-1,
+        bytecode_cache=_compiled(kind.__name__, html),
     )
     made.policies["ext.i18n.trimmed"] = True
     gettext, ngettext = _speaking(words, Markup if html else str)
