@@ -4,7 +4,8 @@ Every message is read as it arrives: serialised, parsed by the standard library,
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -12,6 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, default
 from functools import cache
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,7 @@ from worker.domain.model import (
     Topic,
     Value,
 )
-from worker.errors import Problems
+from worker.errors import Problem, Problems
 from worker.mail.context import Kept, Letter
 from worker.mail.kinds import KINDS, list_samples
 from worker.mail.render import Emails
@@ -58,7 +60,6 @@ SAMPLES = list(list_samples())
 TO_MANAGER = Letter(
     name="brief", key="k", to=DANA, now=NOW, manager=DANA, report=SAM, pair=PAIR, session=SESSION, contract=CONTRACT
 )
-ALERT = next(letter for letter in SAMPLES if letter.name == "operator_alert")
 TO_REPORT = replace(TO_MANAGER, name="reflection_prompt", to=SAM)
 
 
@@ -756,29 +757,45 @@ def test_a_company_replaces_only_what_it_wants(overrides: Path) -> None:
     assert emails.check() == []
 
 
-def wrong_templates() -> Iterator[tuple[str, str, int, str]]:
-    yield "body.html.j2", "<p>fine</p>\n\n<p\n  class='x'>{{ reason\n</p>", 4, "unexpected"
-    yield "body.txt.j2", "one\ntwo {{ nobody }}\n", 2, "'nobody' is undefined"
-    yield (
-        "body.txt.j2",
-        "{% extends '_layout.txt.j2' %}\n{% block body %}\n\n{{ manager.name }}\n{% endblock %}",
-        4,
-        "name",
-    )
-    yield "body.html.j2", "<div>\n{% if %}\n</div>", 2, "Expected an expression"
-    yield "subject.txt.j2", "{% trans %}{{ now + 1 }}{% endtrans %}", 1, "expected"
+#: The messages of which there are the fewest samples first: to check what is wrong with them takes the least.
+SMALL = [name for name, _ in reversed(Counter(letter.name for letter in SAMPLES).most_common())]
 
 
-@pytest.mark.parametrize(("part", "source", "number", "what"), list(wrong_templates()))
-def test_a_broken_template_is_found_with_its_file_and_line(
-    overrides: Path, part: str, source: str, number: int, what: str
-) -> None:
-    path = overrides / "operator_alert" / part
-    path.write_text(source)
-    (problem,) = with_overrides(overrides).check()
-    assert problem.where == f"{path}:{number}"
-    assert what in problem.what
-    assert problem.remedy
+def write_each(overrides: Path, wrong: Collection[tuple[str, str]]) -> dict[str, Path]:
+    """Write each of these templates, a part and its source, into a message of its own; the files by message."""
+    paths = {name: overrides / name / part for name, (part, _) in zip(SMALL, wrong, strict=False)}
+    for path, (_, source) in zip(paths.values(), wrong, strict=True):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source)
+    return paths
+
+
+def problems_by_file(overrides: Path) -> dict[str, Problem]:
+    """What a check finds, by the file; one problem for each file."""
+    problems = with_overrides(overrides).check()
+    by_file = {problem.where.partition(":")[0]: problem for problem in problems}
+    assert len(by_file) == len(problems)
+    return by_file
+
+
+def test_a_broken_template_is_found_with_its_file_and_line(overrides: Path) -> None:
+    of_nobody = "{% extends '_layout.txt.j2' %}\n{% block body %}\n\n{{ manager.name }}\n{% endblock %}"
+    wrong = {
+        ("body.txt.j2", of_nobody): (4, "name"),
+        ("body.html.j2", "<p>fine</p>\n\n<p\n  class='x'>{{ reason\n</p>"): (4, "unexpected"),
+        ("body.txt.j2", "one\ntwo {{ nobody }}\n"): (2, "'nobody' is undefined"),
+        ("body.html.j2", "<div>\n{% if %}\n</div>"): (2, "Expected an expression"),
+        ("subject.txt.j2", "{% trans %}{{ now + 1 }}{% endtrans %}"): (1, "expected"),
+    }
+    assert SMALL[0] == "operator_alert", "which knows no manager"
+    paths = write_each(overrides, wrong)
+    found = problems_by_file(overrides)
+    assert found.keys() == set(map(str, paths.values()))
+    for path, (number, what) in zip(paths.values(), wrong.values(), strict=True):
+        problem = found[str(path)]
+        assert problem.where == f"{path}:{number}"
+        assert what in problem.what
+        assert problem.remedy
 
 
 def test_a_template_that_is_nowhere_is_named(overrides: Path) -> None:
@@ -787,55 +804,52 @@ def test_a_template_that_is_nowhere_is_named(overrides: Path) -> None:
     assert "house.txt.j2" in problem.what
 
 
-@pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("source", [" \n", "\u200b\ufeff", "<!-- <p>no</p> --><style>p { margin: 0 }</style><p> </p>"])
-def test_a_mail_with_nothing_in_it_is_found_and_never_made(overrides: Path, part: str, source: str) -> None:
-    path = overrides / "operator_alert" / part
-    path.write_text(source if "html" in part or "<" not in source else "")
+def test_a_mail_with_nothing_in_it_is_found_and_never_made(overrides: Path) -> None:
+    unseen = "<!-- <p>no</p> --><style>p { margin: 0 }</style><p> </p>"
+    wrong = [*product(PARTS, [" \n", "\u200b\ufeff", ""]), ("body.html.j2", unseen)]
+    paths = write_each(overrides, wrong)
     emails = with_overrides(overrides)
-    (problem,) = emails.check()
-    assert problem.where == str(path)
-    with pytest.raises(Problems, match="gives nothing"):
-        emails.render(ALERT)
+    assert {problem.where for problem in emails.check()} == set(map(str, paths.values()))
+    for name in paths:
+        with pytest.raises(Problems, match="gives nothing"):
+            emails.render(next(letter for letter in SAMPLES if letter.name == name))
 
 
-@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("source", ["x" * 999_999 + "{{ product }}", "{% for n in range(10 ** 12) %}x{% endfor %}"])
-def test_a_mail_without_end_is_found_and_never_made(overrides: Path, part: str, source: str) -> None:
-    (overrides / "operator_alert" / part).write_text(source)
+def test_a_mail_without_end_is_found_and_never_made(overrides: Path, source: str) -> None:
+    paths = write_each(overrides, [(part, source) for part in PARTS])
+    assert problems_by_file(overrides).keys() == set(map(str, paths.values()))
     emails = with_overrides(overrides)
-    (problem,) = emails.check()
-    assert problem.where.startswith(str(overrides / "operator_alert" / part))
-    with pytest.raises((Problems, OverflowError)):
-        emails.render(ALERT)
+    for name in paths:
+        with pytest.raises((Problems, OverflowError)):
+            emails.render(next(letter for letter in SAMPLES if letter.name == name))
 
 
-@pytest.mark.parametrize(
-    "way", ["{% include name %}", "{% extends name %}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"]
-)
-def test_a_template_that_comes_back_to_itself_is_found(overrides: Path, way: str) -> None:
-    path = overrides / "operator_alert" / "body.txt.j2"
-    path.write_text(way.replace("name", "'operator_alert/body.txt.j2'"))
-    (problem,) = with_overrides(overrides).check()
-    assert str(problem).startswith(f"{path}:1: This template comes back to itself.")
+def test_a_template_that_comes_back_to_itself_is_found(overrides: Path) -> None:
+    ways = ["{% include name %}", "{% extends name %}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"]
+    named = [way.replace("name", f"'{name}/body.txt.j2'") for name, way in zip(SMALL, ways, strict=False)]
+    paths = write_each(overrides, [("body.txt.j2", source) for source in named])
+    found = problems_by_file(overrides)
+    assert found.keys() == set(map(str, paths.values()))
+    for path in paths.values():
+        assert str(found[str(path)]).startswith(f"{path}:1: This template comes back to itself.")
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
+def test_a_template_reaches_nothing_but_what_its_mail_speaks_of(overrides: Path) -> None:
+    sources = [
         "{{ cycler.__init__.__globals__.os.getcwd() }}",
         "{{ ''.__class__.__mro__ }}",
         "{{ product.__class__ }}",
         "{% include '../../../etc/hostname' %}",
         "{% include '/etc/hostname' %}",
-    ],
-)
-def test_a_template_reaches_nothing_but_what_its_mail_speaks_of(overrides: Path, source: str) -> None:
-    path = overrides / "operator_alert" / "body.txt.j2"
-    path.write_text(f"One\n{source}\n")
-    (problem,) = with_overrides(overrides).check()
-    assert problem.where == f"{path}:2"
-    assert "unsafe" in problem.what or "there is no template" in problem.what
+    ]
+    paths = write_each(overrides, [("body.txt.j2", f"One\n{source}\n") for source in sources])
+    found = problems_by_file(overrides)
+    assert found.keys() == set(map(str, paths.values()))
+    for path in paths.values():
+        problem = found[str(path)]
+        assert problem.where == f"{path}:2"
+        assert "unsafe" in problem.what or "there is no template" in problem.what
 
 
 def test_all_that_is_wrong_with_a_mail_is_told_at_once(overrides: Path) -> None:

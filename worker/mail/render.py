@@ -100,8 +100,13 @@ class Emails:
 
     def check(self) -> list[Problem]:
         """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
-        problems = [] if self._overrides is None else _unusable(self._overrides)
-        return problems or mistakes(self.render, self._part, self._languages.tags())
+        if self._overrides is None:
+            return list(_own_mistakes(self._sender, self._domain, self._product))
+        return _unusable(self._overrides) or self.mistakes()
+
+    def mistakes(self) -> list[Problem]:
+        """What goes wrong when every message is rendered in every language."""
+        return mistakes(self.render, self._part, self._languages.tags())
 
     def _part(self, letter: Letter, part: str) -> None:
         """One of PARTS by itself, of which nothing is kept: only whether it can be made."""
@@ -142,6 +147,12 @@ class Envelopes(Emails):
 
     def render(self, letter: Letter) -> EmailMessage:
         return self.envelope(letter)
+
+
+@lru_cache(8)
+def _own_mistakes(sender: str, domain: str, product: str) -> tuple[Problem, ...]:
+    """What is wrong with our own templates, which don't change while a process lives."""
+    return tuple(Emails(sender=sender, domain=domain, product=product).mistakes())
 
 
 def _unusable(overrides: Path) -> list[Problem]:
