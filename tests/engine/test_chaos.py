@@ -24,9 +24,9 @@ import pytest
 from pytest import MonkeyPatch
 
 from tests.conftest import Postgres
-from tests.engine.test_crash import KILLED, Child, Ours, Story, check_events
 from tests.support.companies import DAY, HOUR, KEY, MINUTE, new_store
 from tests.support.crash_child import OUT_OF_REACH
+from tests.support.crash_stories import KILLED, Child, Ours, Story, check_events
 from worker import embedded
 from worker.domain.model import Progress
 from worker.store.store import Store
@@ -141,7 +141,7 @@ def chaos(weather: Weather, postgres: Postgres, tmp_path: Path) -> Iterator[Chao
     url = postgres.migrated()
     postgres.keep_commits(url)
     with servers:
-        yield Chaos(child, servers, tmp_path / "chaos", "chaos", PAIRS, url=url)
+        yield Chaos(child, servers, tmp_path / "chaos", None, "chaos", PAIRS, url=url)
     child.close()
 
 

@@ -4,42 +4,14 @@ A process is killed with SIGKILL in the middle of its work on a SQLite file, whi
 server live on outside of it. A new process, beyond the leases of the dead one, has to bring everything to its end.
 """
 
-import json
-import os
-import random
-import select
-import signal
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import default
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
-from sqlalchemy import select as sql_select
 
-from tests.doubles.google import Google
-from tests.doubles.graph import CLIENT, Double
-from tests.doubles.graph import section as app_section
-from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
-from tests.support import ROOT
-from tests.support.companies import DAY, HOUR, MINUTE, OPERATOR, START, new_store
-from worker.domain.model import Event, Message, PairId, Progress, Span
-from worker.embedded import Embedded, mailbox
-from worker.providers import base, maildir
-from worker.providers.google.auth import OWN, READ, SEND
-from worker.store import rows, tables
-from worker.store.store import Store
+from tests.support.companies import HOUR
+from tests.support.crash_stories import FULL, KILLED, Beginning, Child, Googles, Outlooks, Servers, check
 
-KILLED = -9
-FULL = os.environ.get("LONGARC_PROOF") == "full"
 #: Hundreds of processes live and die here, one after the other: a busy machine needs its time for them.
 pytestmark = pytest.mark.timeout(3600 if FULL else 600)
 #: What is done until the kill: before, to get there, and then the work in which it is killed.
@@ -49,318 +21,6 @@ WORK: dict[str, tuple[list[list[str]], list[list[str]]]] = {
     "cancel": ([["people"], ["tick"]], [["rest"], ["tick"]]),
     "mail": ([["people"], ["tick"], ["to_the_end"], ["tick"]], [["record"], ["tick"]]),
 }
-
-
-# --- the process that is killed ---
-
-
-class Child:
-    """Starts processes that do what they are told, and tells how each ended."""
-
-    def __init__(self) -> None:
-        self._running = self._start()
-
-    @staticmethod
-    def _start() -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.support.crash_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            start_new_session=True,
-        )
-
-    def do(self, command: dict[str, Any], patience: float = 60) -> int:
-        """Have it done; the exit code, negative for a signal."""
-        return self.do_together([command], patience)[0]
-
-    def do_together(self, commands: Sequence[dict[str, Any]], patience: float = 60) -> list[int]:
-        """Have these done at once, each by a process of its own; the exit codes."""
-        try:
-            return self._ask(commands, patience)
-        except BaseException:  # an answer that comes late must not be taken for that of the next command
-            self._start_anew()
-            raise
-
-    def _ask(self, commands: Sequence[dict[str, Any]], patience: float) -> list[int]:
-        assert self._running.stdin and self._running.stdout
-        self._running.stdin.write(json.dumps(commands) + "\n")
-        self._running.stdin.flush()
-        ready, _, _ = select.select([self._running.stdout], [], [], patience)
-        assert ready, "the process did not end"
-        return [int(code) for code in self._running.stdout.readline().split()]
-
-    def _start_anew(self) -> None:
-        """End the process and those it forked, and start another."""
-        assert self._running.stdin and self._running.stdout
-        os.killpg(self._running.pid, signal.SIGKILL)
-        self._running.wait(30)
-        self._running.stdout.close()
-        with suppress(BrokenPipeError):
-            self._running.stdin.close()
-        self._running = self._start()
-
-    def close(self) -> None:
-        assert self._running.stdin and self._running.stdout
-        self._running.stdin.close()
-        self._running.wait(30)
-        self._running.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def child() -> Iterator[Child]:
-    made = Child()
-    yield made
-    made.close()
-
-
-class Servers(Protocol):
-    """Where calendars and mails are; they outlive every kill."""
-
-    mail_folder: Path
-
-    @property
-    def sections(self) -> dict[str, Any]:
-        """Which services these are, and what the settings say of them."""
-
-    def add_person(self, person: str, zone: str = "") -> None: ...
-
-
-class Ours(Embedded):
-    """The servers that come with Longarc."""
-
-    @property
-    def sections(self) -> dict[str, Any]:
-        return {
-            "calendar": "caldav",
-            "calendar_section": {"url": self.caldav_url, "attendee_copies": True},
-            "mailer": "smtp",
-            "mailer_section": {"host": "127.0.0.1", "port": self.smtp_port, "security": "none"},
-        }
-
-
-class Googles(Google):
-    """Google's, as far as they are out of reach. Our Message-IDs are kept, so that mails can be told apart here."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.mail_folder = folder / "mail"
-        self._key = folder / "key.json"
-        self._key.write_text(json.dumps(self.tokens.service_account()))
-        self.tokens.granted = {OWN, READ, SEND}
-        self.post.rewrites = False
-        self.post.deliver = self._deliver
-        self.add_person("longarc@corp.example")
-
-    def _deliver(self, to: str, content: bytes) -> None:
-        maildir.deliver(mailbox(self.mail_folder, to), content)
-
-    def add_person(self, person: str, zone: str = "") -> None:
-        self.calendars.add_person(person, zone or "UTC")
-
-    @property
-    def sections(self) -> dict[str, Any]:
-        both = {"service_account": str(self._key), "token_endpoint": f"{self.url}/token"}
-        return {
-            "calendar": "google",
-            "calendar_section": {**both, "endpoint": f"{self.url}/calendar/v3/"},
-            "mailer": "google",
-            "mailer_section": {**both, "endpoint": f"{self.url}/"},
-        }
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
-    running = Ours(tmp_path_factory.mktemp("servers"), [])
-    with running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def googles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Googles]:
-    running = Googles(tmp_path_factory.mktemp("google"))
-    with running:
-        yield running
-
-
-class Outlooks(Double):
-    """Microsoft 365, as far as it is out of reach; mail goes by drafts."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.mail_folder = folder / "mail"
-        self._secret = folder / "app.pem"
-
-    def __enter__(self) -> "Outlooks":
-        super().__enter__()
-        self.mails.take = self._deliver
-        self.add_person("longarc@corp.example")
-        key, public = certificate("longarc")
-        keep(self._secret.parent, self._secret.name, key, public)
-        rights = (*APP_RIGHTS, "Mail.ReadWrite")
-        self.login.applications[CLIENT] = Application(CLIENT, rights, certificates=[public])
-        return self
-
-    def _deliver(self, content: bytes) -> None:
-        message = BytesParser(_class=EmailMessage, policy=default).parsebytes(content)
-        for one in message["To"].addresses:
-            maildir.deliver(mailbox(self.mail_folder, one.addr_spec), content)
-
-    def add_person(self, person: str, zone: str = "") -> None:
-        self.world.person(person, zone or "UTC")
-
-    @property
-    def sections(self) -> dict[str, Any]:
-        known = app_section(self)
-        reached = {name: known[name] for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")}
-        return {
-            "calendar": "outlook",
-            "calendar_section": {**reached, "certificate": str(self._secret)},
-            "mailer": "outlook",
-            "mailer_section": {"exactly_once": True},
-        }
-
-
-@pytest.fixture(scope="module")
-def outlooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outlooks]:
-    running = Outlooks(tmp_path_factory.mktemp("outlook"))
-    with running:
-        yield running
-
-
-@pytest.fixture(params=["ours", "googles", "outlooks"])
-def servers(request: pytest.FixtureRequest) -> Servers:
-    found: Servers = request.getfixturevalue(request.param)
-    return found
-
-
-# --- one story of a kill ---
-
-
-@dataclass(slots=True)
-class Story:
-    """A company of its own on the servers, with a database of its own."""
-
-    child: Child
-    servers: Servers
-    folder: Path
-    name: str
-    count: int = 1
-    at: datetime = START
-    told: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir()
-        for email in self.people:
-            self.servers.add_person(email, "Europe/Berlin")
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        return [(f"dana{n}.{self.name}@corp.example", f"sam{n}.{self.name}@corp.example") for n in range(self.count)]
-
-    @property
-    def people(self) -> list[str]:
-        return [email for one in self.pairs for email in one]
-
-    def live(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> int:
-        """A process does these steps, or is killed at that boundary."""
-        log = self.folder / "told"
-        before = len(log.read_text().splitlines()) if log.exists() else 0
-        code = self.child.do(self.describe_work(steps, kill))
-        self.told = log.read_text().splitlines()[before:]
-        for line in self.told:
-            if line.startswith("at "):
-                self.at = max(self.at, datetime.fromisoformat(line[3:]))
-        return code
-
-    def describe_work(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> dict[str, Any]:
-        """What a process is told that is to do these steps."""
-        return {
-            "database": f"sqlite:///{self.folder / 'longarc.db'}",
-            **self.servers.sections,
-            "pairs": self.pairs,
-            "at": self.at.isoformat(),
-            "steps": steps,
-            "kill": kill,
-            "log": str(self.folder / "told"),
-        }
-
-    @property
-    def boundaries(self) -> list[str]:
-        return [line.removeprefix("boundary ") for line in self.told if line.startswith("boundary ")]
-
-    # --- what came of it ---
-
-    def store(self) -> Store:
-        return new_store(f"sqlite:///{self.folder / 'longarc.db'}")
-
-    def messages(self) -> list[Message]:
-        store = self.store()
-        with store.database.read() as connection:
-            query = sql_select(tables.message).order_by(tables.message.c.id)
-            found = [rows.message(row) for row in connection.execute(query).mappings()]
-        store.close()
-        return found
-
-    def events(self, address: str) -> list[Event]:
-        """Our events on that calendar, as the server has them."""
-        organizers = {manager for manager, _ in self.pairs}
-        section = {**self.servers.sections["calendar_section"], "organizers": lambda _: organizers}
-        provider = base.load(base.CALENDARS, self.servers.sections["calendar"])(section)
-        listed = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
-        provider.close()
-        return sorted((event for event in listed if event.key), key=lambda event: event.span)
-
-    def mails(self, address: str) -> list[EmailMessage]:
-        paths = maildir.find(mailbox(self.servers.mail_folder, address))
-        return [BytesParser(_class=EmailMessage, policy=default).parsebytes(path.read_bytes()) for path in paths]
-
-
-def check(story: Story) -> None:
-    """One event for each session and each block; each mail once, or twice under one id, or known to be in doubt."""
-    check_events(story)
-    check_mails(story)
-    assert not [m.key for m in story.messages() if m.live], "something is left undone"
-
-
-def check_events(story: Story) -> None:
-    store = story.store()
-    sessions = store.register.sessions()
-    blocks = store.register.commitments()
-    store.close()
-    for manager, report in story.pairs:
-        mine = [s for s in sessions if s.pair == PairId(manager, report)]
-        wanted = {s.key: s.span for s in mine if s.booked}
-        wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.open}
-        past = {s.key for s in mine if s.held_at}
-        on_calendar = story.events(manager)
-        ahead = [event for event in on_calendar if event.key not in past]
-        assert [event.key for event in ahead] == [key for key, _ in sorted(wanted.items(), key=lambda one: one[1])]
-        assert {event.key: event.span for event in ahead} == wanted
-        booked = {s.key: s.span for s in mine if s.booked}
-        copies = {event.key: event.span for event in story.events(report) if event.key not in past}
-        assert copies == booked, "the report's calendar shows the same"
-
-
-def check_mails(story: Story) -> None:
-    """By the Message-ID, which follows from the outbox key alone."""
-    sent = Counter(str(mail["Message-ID"]) for email in story.people for mail in story.mails(email))
-    by_kind = {Progress.DONE: 0, Progress.UNCERTAIN: 0}
-    summaries = lost_alerts = 0
-    for message in story.messages():
-        if message.name == "operator_alert":
-            lost_alerts += message.progress is Progress.UNCERTAIN
-        elif message.name and message.progress is not Progress.DROPPED:
-            by_kind[message.progress] += 1
-            summaries += message.name == "contract_summary"
-    repeated = sum(count - 1 for count in sent.values())
-    assert by_kind[Progress.DONE] <= len(sent) <= sum(by_kind.values())
-    assert max(sent.values(), default=1) <= 2 and repeated <= summaries
-    alerts = {m.key for m in story.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
-    alerts = {key for key in alerts if not key.startswith("operator_alert:more:")}  # a mail that counts the others
-    assert len(alerts) == by_kind[Progress.UNCERTAIN], "a human is told"
-    assert not alerts or lost_alerts or story.mails(OPERATOR)
 
 
 #: What comes before every effect alike: with the creation of an event it is gone through once.
@@ -382,33 +42,21 @@ def chosen(work: str, boundaries: Sequence[str], servers: Servers) -> Iterator[i
             yield number
 
 
-# --- the proofs ---
-
-
-def test_answer_that_comes_late_is_not_taken_for_that_of_the_next_process(
-    child: Child, ours: Ours, tmp_path: Path
-) -> None:
-    late = Story(child, ours, tmp_path / "late", "late")
-    with pytest.raises(AssertionError, match="did not end"):
-        child.do(late.describe_work([["people"], ["tick"]], kill=0), patience=0)
-    assert Story(child, ours, tmp_path / "next", "next").live([["people"]]) == 0
-
-
 @pytest.mark.proof
 @pytest.mark.parametrize("work", WORK)
 def test_killed_at_each_boundary_it_comes_to_the_same_end(
-    child: Child, servers: Servers, tmp_path: Path, work: str
+    child: Child, servers: Servers, sqlite_schema: Path, tmp_path: Path, work: str
 ) -> None:
     before, steps = WORK[work]
-    whole = Story(child, servers, tmp_path / "whole", f"{work}-whole")
-    assert whole.live(before) == 0 and whole.live(steps) == 0
+    beginning = Beginning(child, servers, tmp_path, sqlite_schema, work)
+    whole = beginning.story(before)
+    assert whole.live(steps) == 0
     check(whole)
     passed = whole.boundaries
     assert {"sweep.claim before", "sweep.commit after", "outbox.begin after", "outbox.settle before"} <= set(passed)
     assert {f"{'send' if work == 'mail' else work} {side}" for side in ("before", "after")} <= set(passed)
     for number in chosen(work, passed, servers):
-        story = Story(child, servers, tmp_path / str(number), f"{work}-{number}")
-        assert story.live(before) == 0
+        story = beginning.story(before)
         assert story.live(steps, kill=number) == KILLED, passed[number]
         assert story.boundaries == passed[: number + 1]
         story.at += HOUR
@@ -417,42 +65,3 @@ def test_killed_at_each_boundary_it_comes_to_the_same_end(
             check(story)
         except AssertionError as error:
             raise AssertionError(f"killed at boundary {number}, {passed[number]}: {error}") from error
-
-
-def test_killed_again_and_again_in_its_recovery_it_still_comes_to_the_end(
-    child: Child, servers: Servers, tmp_path: Path
-) -> None:
-    """Each process lives two boundaries longer than the one before, starting from the very first."""
-    story = Story(child, servers, tmp_path / "again", "again")
-    assert story.live([["people"]]) == 0
-    deaths = 0
-    for kill in range(0, 60, 2):
-        if story.live([["tick"]], kill=kill) == 0:
-            break
-        deaths += 1
-        story.at += 11 * MINUTE
-    assert deaths > 5
-    story.at += HOUR
-    assert story.live([["run", (story.at + HOUR).isoformat()]]) == 0
-    check(story)
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("seed", range(30 if FULL else 1))
-def test_a_quarter_with_kills_at_random(child: Child, servers: Servers, tmp_path: Path, seed: int) -> None:
-    """Some pairs live through a quarter in processes that die after a random number of boundaries."""
-    dice = random.Random(seed)
-    story = Story(child, servers, tmp_path / "quarter", f"quarter{seed}", count=3 if FULL else 1)
-    assert story.live([["people"]]) == 0
-    end = START + (100 if FULL else 25) * DAY
-    deaths = 0
-    while story.at < end:
-        until = min(story.at + timedelta(days=dice.choice((1, 7, 20))), end)
-        if story.live([["run", until.isoformat()]], kill=dice.randrange(1, 40)) == 0:
-            story.at = until
-        else:
-            deaths += 1
-            story.at += dice.choice((MINUTE, 11 * MINUTE, HOUR))
-    assert story.live([["run", (end + DAY).isoformat()]]) == 0
-    assert deaths > (10 if FULL else 2)
-    check(story)

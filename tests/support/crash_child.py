@@ -17,10 +17,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
-
-from sqlalchemy import make_url
 
 from tests.support.companies import Office, contract, new_store, pair, pairs, person, settings
 from worker.app import Worker, build
@@ -115,8 +112,6 @@ class Life:
             mail={"from": "longarc@corp.example", "operator_by": command["mailer"]},
         )
         self.worker = build(known, self.clock)
-        if not Path(make_url(known.database).database or "").exists():
-            self.worker.store.migrate()
         Boundaries(tell, command.get("kill"), command.get("restart")).around(self.worker, command["calendar"])
 
     def live(self) -> None:

@@ -1,0 +1,377 @@
+"""Companies whose process is killed with SIGKILL in the middle of its work on a SQLite file, while the calendar server
+and the mail server live on outside of it: the processes, the servers, and what has to be true in the end.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import select as sql_select
+
+from tests.doubles.google import Google
+from tests.doubles.graph import CLIENT, Double
+from tests.doubles.graph import section as app_section
+from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
+from tests.support import ROOT
+from tests.support.companies import DAY, OPERATOR, START, new_store
+from worker.domain.model import Event, Message, PairId, Progress, Span
+from worker.embedded import Embedded, mailbox
+from worker.providers import base, maildir
+from worker.providers.google.auth import OWN, READ, SEND
+from worker.store import rows, tables
+from worker.store.store import Store
+
+KILLED = -9
+FULL = os.environ.get("LONGARC_PROOF") == "full"
+
+
+# --- the process that is killed ---
+
+
+class Child:
+    """Starts processes that do what they are told, and tells how each ended."""
+
+    def __init__(self) -> None:
+        self._running = self._start()
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.support.crash_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+
+    def do(self, command: dict[str, Any], patience: float = 60) -> int:
+        """Have it done; the exit code, negative for a signal."""
+        return self.do_together([command], patience)[0]
+
+    def do_together(self, commands: Sequence[dict[str, Any]], patience: float = 60) -> list[int]:
+        """Have these done at once, each by a process of its own; the exit codes."""
+        try:
+            return self._ask(commands, patience)
+        except BaseException:  # an answer that comes late must not be taken for that of the next command
+            self._start_anew()
+            raise
+
+    def _ask(self, commands: Sequence[dict[str, Any]], patience: float) -> list[int]:
+        assert self._running.stdin and self._running.stdout
+        self._running.stdin.write(json.dumps(commands) + "\n")
+        self._running.stdin.flush()
+        ready, _, _ = select.select([self._running.stdout], [], [], patience)
+        assert ready, "the process did not end"
+        return [int(code) for code in self._running.stdout.readline().split()]
+
+    def _start_anew(self) -> None:
+        """End the process and those it forked, and start another."""
+        assert self._running.stdin and self._running.stdout
+        os.killpg(self._running.pid, signal.SIGKILL)
+        self._running.wait(30)
+        self._running.stdout.close()
+        with suppress(BrokenPipeError):
+            self._running.stdin.close()
+        self._running = self._start()
+
+    def close(self) -> None:
+        assert self._running.stdin and self._running.stdout
+        self._running.stdin.close()
+        self._running.wait(30)
+        self._running.stdout.close()
+
+
+class Servers(Protocol):
+    """Where calendars and mails are; they outlive every kill."""
+
+    mail_folder: Path
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """Which services these are, and what the settings say of them."""
+
+    def add_person(self, person: str, zone: str = "") -> None: ...
+
+    def folders(self, person: str) -> list[Path]:
+        """Where all is kept that the servers have of somebody; empty when they have it in memory."""
+
+
+class Ours(Embedded):
+    """The servers that come with Longarc."""
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        return {
+            "calendar": "caldav",
+            "calendar_section": {"url": self.caldav_url, "attendee_copies": True},
+            "mailer": "smtp",
+            "mailer_section": {"host": "127.0.0.1", "port": self.smtp_port, "security": "none"},
+        }
+
+    def folders(self, person: str) -> list[Path]:
+        return [self._folder / "calendars" / "collection-root" / person, mailbox(self.mail_folder, person)]
+
+
+class Googles(Google):
+    """Google's, as far as they are out of reach. Our Message-IDs are kept, so that mails can be told apart here."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.mail_folder = folder / "mail"
+        self._key = folder / "key.json"
+        self._key.write_text(json.dumps(self.tokens.service_account()))
+        self.tokens.granted = {OWN, READ, SEND}
+        self.post.rewrites = False
+        self.post.deliver = self._deliver
+        self.add_person("longarc@corp.example")
+
+    def _deliver(self, to: str, content: bytes) -> None:
+        maildir.deliver(mailbox(self.mail_folder, to), content)
+
+    def add_person(self, person: str, zone: str = "") -> None:
+        self.calendars.add_person(person, zone or "UTC")
+
+    def folders(self, person: str) -> list[Path]:
+        return []
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        both = {"service_account": str(self._key), "token_endpoint": f"{self.url}/token"}
+        return {
+            "calendar": "google",
+            "calendar_section": {**both, "endpoint": f"{self.url}/calendar/v3/"},
+            "mailer": "google",
+            "mailer_section": {**both, "endpoint": f"{self.url}/"},
+        }
+
+
+class Outlooks(Double):
+    """Microsoft 365, as far as it is out of reach; mail goes by drafts."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.mail_folder = folder / "mail"
+        self._secret = folder / "app.pem"
+
+    def __enter__(self) -> "Outlooks":
+        super().__enter__()
+        self.mails.take = self._deliver
+        self.add_person("longarc@corp.example")
+        key, public = certificate("longarc")
+        keep(self._secret.parent, self._secret.name, key, public)
+        rights = (*APP_RIGHTS, "Mail.ReadWrite")
+        self.login.applications[CLIENT] = Application(CLIENT, rights, certificates=[public])
+        return self
+
+    def _deliver(self, content: bytes) -> None:
+        message = BytesParser(_class=EmailMessage, policy=default).parsebytes(content)
+        for one in message["To"].addresses:
+            maildir.deliver(mailbox(self.mail_folder, one.addr_spec), content)
+
+    def add_person(self, person: str, zone: str = "") -> None:
+        self.world.person(person, zone or "UTC")
+
+    def folders(self, person: str) -> list[Path]:
+        return []
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        known = app_section(self)
+        reached = {name: known[name] for name in ("endpoint", "authority", "tenant", "client_id", "ca_file")}
+        return {
+            "calendar": "outlook",
+            "calendar_section": {**reached, "certificate": str(self._secret)},
+            "mailer": "outlook",
+            "mailer_section": {"exactly_once": True},
+        }
+
+
+# --- one story of a kill ---
+
+
+@dataclass(slots=True)
+class Story:
+    """A company of its own on the servers, with a database of its own."""
+
+    child: Child
+    servers: Servers
+    folder: Path
+    schema: Path | None  #: a SQLite file with our schema and nothing in it; None where the database is another
+    name: str
+    count: int = 1
+    at: datetime = START
+    told: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        if self.schema:
+            shutil.copy(self.schema, self.folder / "longarc.db")
+        for email in self.people:
+            self.servers.add_person(email, "Europe/Berlin")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(f"dana{n}.{self.name}@corp.example", f"sam{n}.{self.name}@corp.example") for n in range(self.count)]
+
+    @property
+    def people(self) -> list[str]:
+        return [email for one in self.pairs for email in one]
+
+    def live(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> int:
+        """A process does these steps, or is killed at that boundary."""
+        log = self.folder / "told"
+        before = len(log.read_text().splitlines()) if log.exists() else 0
+        code = self.child.do(self.describe_work(steps, kill))
+        self.told = log.read_text().splitlines()[before:]
+        for line in self.told:
+            if line.startswith("at "):
+                self.at = max(self.at, datetime.fromisoformat(line[3:]))
+        return code
+
+    def describe_work(self, steps: Sequence[Sequence[str]], kill: int | None = None) -> dict[str, Any]:
+        """What a process is told that is to do these steps."""
+        return {
+            "database": f"sqlite:///{self.folder / 'longarc.db'}",
+            **self.servers.sections,
+            "pairs": self.pairs,
+            "at": self.at.isoformat(),
+            "steps": steps,
+            "kill": kill,
+            "log": str(self.folder / "told"),
+        }
+
+    @property
+    def boundaries(self) -> list[str]:
+        return [line.removeprefix("boundary ") for line in self.told if line.startswith("boundary ")]
+
+    # --- what came of it ---
+
+    def store(self) -> Store:
+        return new_store(f"sqlite:///{self.folder / 'longarc.db'}")
+
+    def messages(self) -> list[Message]:
+        store = self.store()
+        with store.database.read() as connection:
+            query = sql_select(tables.message).order_by(tables.message.c.id)
+            found = [rows.message(row) for row in connection.execute(query).mappings()]
+        store.close()
+        return found
+
+    def events(self, address: str) -> list[Event]:
+        """Our events on that calendar, as the server has them."""
+        organizers = {manager for manager, _ in self.pairs}
+        section = {**self.servers.sections["calendar_section"], "organizers": lambda _: organizers}
+        provider = base.load(base.CALENDARS, self.servers.sections["calendar"])(section)
+        listed = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
+        provider.close()
+        return sorted((event for event in listed if event.key), key=lambda event: event.span)
+
+    def mails(self, address: str) -> list[EmailMessage]:
+        paths = maildir.find(mailbox(self.servers.mail_folder, address))
+        return [BytesParser(_class=EmailMessage, policy=default).parsebytes(path.read_bytes()) for path in paths]
+
+
+class Beginning:
+    """Gives companies that have lived through the same steps. Where the servers keep files, one has lived through them,
+    and all that was on disk then is put back; where not, each lives through them itself.
+    """
+
+    def __init__(self, child: Child, servers: Servers, folder: Path, schema: Path, name: str) -> None:
+        self._made = partial(Story, child, servers, schema=schema)
+        self._folder, self._name, self._numbers = folder, name, count()
+        self._first: Story | None = None
+        self._at = START
+        self._kept: list[tuple[Path, Path]] = []
+
+    def story(self, before: Sequence[Sequence[str]]) -> Story:
+        """A company that has lived through the steps before, and nothing else."""
+        if self._first and self._kept:
+            return self._put_back(self._first)
+        number = next(self._numbers)
+        story = self._made(folder=self._folder / str(number), name=f"{self._name}-{number}")
+        assert story.live(before) == 0
+        if self._first is None:
+            self._first, self._at = story, story.at
+            self._keep(story)
+        return story
+
+    def _keep(self, story: Story) -> None:
+        folders = [folder for email in story.people for folder in story.servers.folders(email)]
+        if folders:
+            self._kept = [(folder, self._folder / "kept" / str(number)) for number, folder in enumerate(folders)]
+            self._kept.append((story.folder, self._folder / "kept" / "database"))
+        for folder, kept in self._kept:
+            if folder.exists():
+                shutil.copytree(folder, kept)
+
+    def _put_back(self, story: Story) -> Story:
+        for folder, kept in self._kept:
+            if folder.exists():
+                shutil.rmtree(folder)
+            if kept.exists():
+                shutil.copytree(kept, folder)
+        story.at, story.told = self._at, []
+        return story
+
+
+def check(story: Story) -> None:
+    """One event for each session and each block; each mail once, or twice under one id, or known to be in doubt."""
+    check_events(story)
+    check_mails(story)
+    assert not [m.key for m in story.messages() if m.live], "something is left undone"
+
+
+def check_events(story: Story) -> None:
+    store = story.store()
+    sessions = store.register.sessions()
+    blocks = store.register.commitments()
+    store.close()
+    for manager, report in story.pairs:
+        mine = [s for s in sessions if s.pair == PairId(manager, report)]
+        wanted = {s.key: s.span for s in mine if s.booked}
+        wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.open}
+        past = {s.key for s in mine if s.held_at}
+        on_calendar = story.events(manager)
+        ahead = [event for event in on_calendar if event.key not in past]
+        assert [event.key for event in ahead] == [key for key, _ in sorted(wanted.items(), key=lambda one: one[1])]
+        assert {event.key: event.span for event in ahead} == wanted
+        booked = {s.key: s.span for s in mine if s.booked}
+        copies = {event.key: event.span for event in story.events(report) if event.key not in past}
+        assert copies == booked, "the report's calendar shows the same"
+
+
+def check_mails(story: Story) -> None:
+    """By the Message-ID, which follows from the outbox key alone."""
+    sent = Counter(str(mail["Message-ID"]) for email in story.people for mail in story.mails(email))
+    by_kind = {Progress.DONE: 0, Progress.UNCERTAIN: 0}
+    summaries = lost_alerts = 0
+    for message in story.messages():
+        if message.name == "operator_alert":
+            lost_alerts += message.progress is Progress.UNCERTAIN
+        elif message.name and message.progress is not Progress.DROPPED:
+            by_kind[message.progress] += 1
+            summaries += message.name == "contract_summary"
+    repeated = sum(count - 1 for count in sent.values())
+    assert by_kind[Progress.DONE] <= len(sent) <= sum(by_kind.values())
+    assert max(sent.values(), default=1) <= 2 and repeated <= summaries
+    alerts = {m.key for m in story.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
+    alerts = {key for key in alerts if not key.startswith("operator_alert:more:")}  # a mail that counts the others
+    assert len(alerts) == by_kind[Progress.UNCERTAIN], "a human is told"
+    assert not alerts or lost_alerts or story.mails(OPERATOR)
