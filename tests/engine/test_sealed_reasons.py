@@ -118,6 +118,7 @@ def as_it_was(url: str, today: Path, old: Session) -> None:
     with store.database.write() as connection:
         for table in ("access", "attendee_copy"):
             connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("CREATE TABLE gate (name VARCHAR, room INTEGER, holder VARCHAR, held_until BIGINT)"))
         connection.execute(text("ALTER TABLE session DROP COLUMN sealed_plan"))
         connection.execute(
             text("UPDATE session SET urgent = 1, latest = :latest, sealed = :sealed WHERE id = :id"),
