@@ -19,18 +19,21 @@ _SECTION = re.compile(r"#?\[([\w.]+)\]")
 
 
 def list_settings(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """Each key of the example settings: its section (empty at the top), name, default as written, and meaning."""
-    section, meaning = "", []
+    """Yield each key of the example settings: its section (empty at the top), name, default as written, and meaning.
+
+    Keys that follow one another without a blank line share the comment above the first.
+    """
+    section, meaning, is_comment = "", list[str](), False
     for line in text.splitlines():
         if heading := _SECTION.fullmatch(line.strip()):
             section, meaning = heading[1], []
         elif key := _KEY.fullmatch(line):
             yield section, key[1], key[2], " ".join(meaning)
-            meaning = []
         elif line.startswith("# "):
-            meaning.append(line.removeprefix("# ").strip())
+            meaning = [*meaning, line.removeprefix("# ").strip()] if is_comment else [line.removeprefix("# ").strip()]
         else:
             meaning = []
+        is_comment = line.startswith("# ")
 
 
 def write_settings() -> str:

@@ -18,6 +18,7 @@ def test_every_setting_is_in_the_reference_with_default_and_meaning() -> None:
     page = write_settings()
     rows = list(list_settings(EXAMPLE.read_text(encoding="utf-8")))
     assert [name for _, name, _, _ in rows] == keys
+    assert [(section, name) for section, name, _, meaning in rows if not meaning] == []
     for section, name, default, _ in rows:
         assert f"| `{name}` | `{default}` |".replace("\\", "") in page.replace("\\", ""), (section, name)
 
