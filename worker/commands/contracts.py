@@ -58,12 +58,11 @@ _DOES = {
 }
 
 
-#: What a line of a file says that can't be recorded, and what to write instead, by the kind of fault.
+#: What is wrong with a line of a file and what to write instead, by the kind of fault. A file has no limits of length
+#: here: reading it refuses lines that are too long, and too many.
 _FAULTS = {
     "undated": ("This commitment has no date.", "End the line with the day, as in `by 2027-02-15`."),
     "far": ("This date is too long ago or too far ahead.", "Write one {days}."),
-    "long": ("This is too long.", "Shorten it."),
-    "many": ("A part has too many lines.", "Keep what was agreed."),
 }
 
 

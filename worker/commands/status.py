@@ -258,7 +258,7 @@ def why(session: str, as_json: bool) -> None:
 
 def _line_json(one: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: one[name] for name in ("at", "what", "pair", "session", "reason")}
-    return {**told, "pair": str(one["pair"]), **one["fields"]}
+    return {**told, "pair": str(one["pair"] or ""), **one["fields"]}
 
 
 _EVENTS = {
