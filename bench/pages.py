@@ -102,7 +102,7 @@ def _house() -> Iterator[House]:
 def _held(worker: Worker, pair: PairId) -> Session:
     """The pair's first conversation took place, and has a contract, so that there is something to show."""
     sessions = [one for one in worker.store.register.sessions(pair) if one.kind is Kind.CAREER]
-    worker.acts.held(sessions[0].id, NOW - timedelta(hours=1))
+    worker.acts.record_held(sessions[0].id, NOW - timedelta(hours=1))
     day = NOW.date() + timedelta(days=30)
     promises = tuple(Promise(text=f"Introduce somebody to group {n}", due=day) for n in range(3))
     worker.contracts.record(sessions[0].id, Contract(report=promises, manager=promises, question="What next?"))

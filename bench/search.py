@@ -114,7 +114,12 @@ class Calendars(NamedTuple):
 def as_bits(calendars: Calendars) -> tuple[int, int, int, int]:
     """The same as bit sets, with the free quarter of an hour on each side of what is busy."""
     work, other_work, busy, other_busy = calendars
-    return GRID.filled(work), GRID.filled(other_work), GRID.touched(busy, 1), GRID.touched(other_busy, 1)
+    return (
+        GRID.find_filled(work),
+        GRID.find_filled(other_work),
+        GRID.find_touched(busy, 1),
+        GRID.find_touched(other_busy, 1),
+    )
 
 
 def bit_search(bits: tuple[int, int, int, int]) -> int:

@@ -55,7 +55,7 @@ from worker.engine.contracts import OnBehalf
 from worker.errors import Forbidden, Refused, UnknownName, WrongKey
 from worker.logs import JsonLines
 from worker.providers.memory import MemoryCalendar
-from worker.simulation.world import told
+from worker.simulation.world import make_ledger_line
 from worker.store import tables
 
 #: By where each is planted. No word of them is in any template or in the program.
@@ -304,7 +304,7 @@ def test_no_row_holds_a_word(lived: Lived) -> None:
 def test_history_and_ledger_hold_no_word(lived: Lived) -> None:
     lines = lived.office.history()
     assert {"mail", "session", "commitment", "contract", "access", "event.create"} <= {line["what"] for line in lines}
-    assert hidden_in(repr([(line, told(line)) for line in lines]).encode()) == set()
+    assert hidden_in(repr([(line, make_ledger_line(line)) for line in lines]).encode()) == set()
 
 
 def test_no_error_says_a_word(lived: Lived) -> None:

@@ -6,7 +6,7 @@ from worker import __version__
 from worker.commands.base import Longarc
 from worker.commands.connect import connect
 from worker.commands.contracts import commitment, contract
-from worker.commands.conversations import defer, held, not_held, pause, resume, talk
+from worker.commands.conversations import defer, mark_held, not_held, pause, resume, talk
 from worker.commands.coverage import coverage
 from worker.commands.example import example
 from worker.commands.maintenance import check, key, people, retry, rotate
@@ -19,7 +19,7 @@ from worker.commands.status import sessions, status, why
 CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [simulate, example],
     "Run it": [run, serve, check, plan, status, retry],
-    "Conversations": [sessions, why, talk, defer, held, not_held, pause, resume],
+    "Conversations": [sessions, why, talk, defer, mark_held, not_held, pause, resume],
     "What was agreed": [contract, commitment],
     "The company": [people, coverage, key, rotate, connect, revoke],
 }

@@ -75,7 +75,7 @@ class Links:
         """A keyed digest of a text: goes into forms, so that nobody else can have made them."""
         return hmac.new(self._keys[0], f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43]
 
-    def marked(self, text: str, kind: str, mark: str) -> bool:
+    def is_signed_text(self, text: str, kind: str, mark: str) -> bool:
         """Whether that mark was made by any of our keys."""
         wanted = [hmac.new(key, f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43] for key in self._keys]
         return any(hmac.compare_digest(one.encode(), mark.encode()) for one in wanted)

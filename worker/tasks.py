@@ -71,11 +71,11 @@ _given: list[Worker] = []
 
 def worker() -> Worker:
     """This process's worker, made at the first task unless one was given."""
-    return _given[-1] if _given else _made()
+    return _given[-1] if _given else _build_worker()
 
 
 @cache
-def _made() -> Worker:
+def _build_worker() -> Worker:
     made = build(_settings())
     made.store.migrate()
     create_queue_tables(huey, made.store)
@@ -95,7 +95,7 @@ def at_once(given: Worker) -> Iterator[None]:
 
 
 @contextmanager
-def watched(name: str) -> Iterator[None]:
+def record_outages(name: str) -> Iterator[None]:
     """Counts what is out of reach instead of letting Huey tell each failure; the next minute tries again."""
     task = f"The task {name}"
     outages.end(QUEUE, utcnow())
@@ -116,7 +116,7 @@ def watched(name: str) -> Iterator[None]:
 @huey.periodic_task(crontab())
 def tick() -> None:
     """Each minute: take over the people file if it changed, and wake whoever has something to do."""
-    with watched("tick"):
+    with record_outages("tick"):
         _tick(worker())
 
 
@@ -141,7 +141,7 @@ def _tick(mine: Worker) -> None:
 @huey.task()
 def sync() -> None:
     """Read calendars that are due, then plan what follows from it."""
-    with watched("sync"):
+    with record_outages("sync"):
         mine = worker()
         while not stopping.is_set() and mine.sync.run(mine.holder):
             pass
@@ -151,7 +151,7 @@ def sync() -> None:
 @huey.task()
 def sweep() -> None:
     """Plan pairs that are due, then perform what was decided."""
-    with watched("sweep"):
+    with record_outages("sweep"):
         mine = worker()
         while not stopping.is_set() and mine.sweep.run(mine.holder):
             pass
@@ -161,7 +161,7 @@ def sweep() -> None:
 @huey.task()
 def deliver() -> None:
     """Perform messages that are due."""
-    with watched("deliver"):
+    with record_outages("deliver"):
         mine = worker()
         while not stopping.is_set() and mine.outbox.run(mine.holder):
             pass

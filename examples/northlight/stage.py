@@ -24,7 +24,7 @@ from worker.domain.model import Address
 from worker.errors import LongarcError
 from worker.seal import new_key
 from worker.settings import load as settings_file
-from worker.simulation.world import Humans, Line, told
+from worker.simulation.world import Humans, Line, make_ledger_line
 
 #: What people did on calendars is seen when calendars are asked next, as `sync.every` has it.
 POLL = timedelta(minutes=5)
@@ -192,7 +192,7 @@ class Stage:
     def _tell(self, humans: Humans) -> None:
         for row in self.worker.store.register.since(self._told):
             self._told = row["id"]
-            line = told(row)
+            line = make_ledger_line(row)
             if line is not None:
                 self.ledger.append(line)
                 humans.notice(line)

@@ -469,10 +469,10 @@ def test_retry_lifts_a_suspension(desk: Desk) -> None:
         store.people.suspend(person, utcnow() + HOUR)
     assert f"longarc retry {DANA}" in " ".join(desk.told("status").split())
     assert "access was not suspended" not in desk.told("retry", DANA)
-    assert set(store.people.suspended()) == {KIM}
+    assert set(store.people.load_suspensions()) == {KIM}
     assert "access was not suspended" in desk.told("retry", DANA)
     desk.told("retry", "--all")
-    assert not store.people.suspended()
+    assert not store.people.load_suspensions()
     store.close()
     desk.refused("retry", "nobody@corp.example")
 

@@ -178,11 +178,11 @@ def test_a_revision_recorded_while_this_one_was_confirmed_is_no_loss(
     session, file = just_held(desk), contract_file(desk)
 
     def confirm(_: str) -> bool:
-        monkeypatch.setattr(contracts, "_confirmed", lambda _: True)
+        monkeypatch.setattr(contracts, "_confirm_recording", lambda _: True)
         desk.told(*RECORD, session, file, "--yes")
         return True
 
-    monkeypatch.setattr(contracts, "_confirmed", confirm)
+    monkeypatch.setattr(contracts, "_confirm_recording", confirm)
     other = desk.write("other.md", Path(file).read_text().replace("What next?", "And then?"))
     said = desk.refused(*RECORD, session, other)
     assert "Another revision of this contract was recorded meanwhile." in said

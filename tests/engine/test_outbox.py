@@ -132,7 +132,7 @@ def test_what_waited_over_five_minutes_is_planned_again(office: Office) -> None:
     office.tick()
     first = office.session()
     office.calendar.add(SAM, first.span)
-    office.calendar.changed()
+    office.calendar.pop_changed_calendars()
     office.run(20 * MINUTE)
     now = office.session()
     assert now.id == first.id and not now.span.overlaps(first.span)
@@ -205,12 +205,12 @@ def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
 def test_a_revoked_grant_rests_that_person_and_is_told_once(office: Office) -> None:
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
     office.run(3 * HOUR)
-    assert set(office.store.people.suspended()) == {DANA}
+    assert set(office.store.people.load_suspensions()) == {DANA}
     (alert,) = office.mails("operator_alert")
     assert f"longarc retry {DANA}" in texts([alert])
     office.calendar.fail = None
     office.run(2 * HOUR)
-    assert not office.store.people.suspended()
+    assert not office.store.people.load_suspensions()
     assert [event.span for event in office.events()] == [office.session().span]
     office.run(3 * DAY)
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", "changes")
@@ -231,10 +231,10 @@ def test_a_suspension_that_is_lifted_by_hand_costs_no_time(office: Office) -> No
     """The event waits for nothing more: it stands with the next tick."""
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
     office.tick()
-    assert set(office.store.people.suspended()) == {DANA} and not office.events()
+    assert set(office.store.people.load_suspensions()) == {DANA} and not office.events()
     assert office.store.calendars.try_again(DANA, office.clock())
     office.tick()
-    assert not office.store.people.suspended()
+    assert not office.store.people.load_suspensions()
     assert [event.span for event in office.events()] == [office.session().span]
     assert not office.store.calendars.try_again(DANA, office.clock()), "there is none any more"
 
@@ -253,7 +253,7 @@ def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Offic
 def test_a_revoked_grant_for_mail_rests_nobodys_calendar(office: Office) -> None:
     office.mailer.fail = Fails(lambda: AuthRevoked("log-in refused"), "send", times=3)
     office.tick()
-    assert not office.store.people.suspended()
+    assert not office.store.people.load_suspensions()
     assert len(office.events()) == 1
     office.run(2 * HOUR)
     assert len(office.mails("introduction")) == 2
@@ -383,7 +383,7 @@ def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Offi
     assert Counter(m.progress for m in office.messages("introduction")) == {Progress.UNCERTAIN: 1, Progress.DONE: 1}
     assert len(office.mails("introduction")) == 2, "none was repeated"
     assert len(office.mails("operator_alert")) == 1
-    assert [m["key"] for m in office.store.outbox.troubled()] == [
+    assert [m["key"] for m in office.store.outbox.list_troubled()] == [
         m.key for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN
     ]
 
@@ -559,7 +559,7 @@ def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
     session = booked(office)
     wish = span(session.span.start - DAY + 2 * HOUR, 75)
     office.calendar.move(DANA, session.key, wish)
-    office.calendar.changed()
+    office.calendar.pop_changed_calendars()
     real = office.calendar.changes
 
     def forgetful(calendar: str, cursor: str | None, window: Span) -> Changes:
@@ -592,7 +592,7 @@ def meddled(office: Office, operation: str, act: Callable[[Session], None]) -> N
 
     setattr(office.calendar, operation, answered)
     office.tick()
-    office.calendar.changed()
+    office.calendar.pop_changed_calendars()
 
 
 @pytest.mark.parametrize("operation", ["create", "update"])

@@ -19,7 +19,7 @@ def test_two_ahead_stay_where_they_are() -> None:
     office.run_to(first.span.end + 40 * DAY)
     after = careers(office)
     assert [s.id for s in after[:2]] == [first.id, second.id]
-    assert after[0].closed
+    assert after[0].is_closed
     assert after[1].span == second.span
     assert after[2].target.date() == second.span.end.date() + 91 * DAY
     office.close()

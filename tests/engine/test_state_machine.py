@@ -220,7 +220,7 @@ class Company(RuleBasedStateMachine):
     @rule(data=st.data())
     def says_it_was_held(self, data: st.DataObject) -> None:
         if one := self.chosen(data, self.sessions(State.BOOKED, State.DEFERRED)):
-            self._says(lambda: self.world.worker.acts.held(one.id, self.now - HOUR))
+            self._says(lambda: self.world.worker.acts.record_held(one.id, self.now - HOUR))
 
     @rule(data=st.data(), wish=st.none() | st.integers(1, 30))
     def asks_for_another_time(self, data: st.DataObject, wish: int | None) -> None:

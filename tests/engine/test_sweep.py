@@ -345,10 +345,10 @@ def test_t2_what_was_held_counts_for_a_day_and_no_longer(office: Office) -> None
     """One career session a day at most: so one of this morning is known to whoever plans for the afternoon."""
     office.tick()
     held = office.hold()
-    spans = [taken.span for taken in office.store.plans.taken([DANA], office.clock())[DANA]]
+    spans = [taken.span for taken in office.store.plans.load_taken_time([DANA], office.clock())[DANA]]
     assert held.span in spans
     office.run(DAY)
-    assert held.span not in [taken.span for taken in office.store.plans.taken([DANA], office.clock())[DANA]]
+    assert held.span not in [taken.span for taken in office.store.plans.load_taken_time([DANA], office.clock())[DANA]]
 
 
 def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> None:
@@ -421,7 +421,7 @@ def test_a_check_in_is_looked_at_though_nobody_tells_of_its_day() -> None:
     one = office.store.register.session(one.id) if one else None
     assert one is not None and one.booked
     office.calendar.add(SAM, Span(one.span.start - 6 * HOUR, one.span.start + 10 * DAY), show=Show.AWAY)
-    office.calendar.changed()
+    office.calendar.pop_changed_calendars()
     office.run_to(one.span.start)
     again = office.store.register.session(one.id)
     assert again is not None and again.count == 1

@@ -95,7 +95,7 @@ def test_without_a_hint_it_is_seen_at_the_next_look(office: Office) -> None:
     """Hints are hints, polling is the truth."""
     session = booked(office)
     office.decline(session)
-    office.calendar.changed()
+    office.calendar.pop_changed_calendars()
     office.run_to(office.clock() + DAY - MINUTE)
     assert deferrals(office) == []
     office.run(2 * MINUTE)
@@ -317,7 +317,7 @@ def test_a_calendar_that_cannot_be_read_for_good_is_told_once_a_day(office: Offi
 def test_each_calendar_is_asked_once_a_look(database_url: str) -> None:
     office = Office(database_url, *company(12))
     office.tick()
-    office.calendar.changed()
+    office.calendar.pop_changed_calendars()
     office.clock.advance(DAY - HOUR)
     office.store.calendars.hint(["m0@corp.example", "m1@corp.example"], office.clock())
     office.calendar.fail = seen = Counts()

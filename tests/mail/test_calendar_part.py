@@ -116,7 +116,7 @@ def test_what_took_place_earlier_is_no_appointment_any_more(company: Company) ->
     company.run(2 * HOUR)
     session = company.session(pair_id=SAMS)
     company.clock.advance(DAY)
-    company.worker.acts.held(session.id, company.clock())
+    company.worker.acts.record_held(session.id, company.clock())
     company.run(HOUR)
     withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
     assert [event.start for event in withdrawn] == [session.start]

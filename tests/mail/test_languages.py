@@ -10,7 +10,7 @@ from babel.messages.pofile import read_po
 from worker.domain.contract.languages import GERMAN
 from worker.domain.contract.markdown import parse
 from worker.i18n.language import Languages, catalogue
-from worker.mail.check_templates import untranslated
+from worker.mail.check_templates import find_broken_translations
 from worker.mail.context import Letter
 from worker.mail.kinds import list_samples
 from worker.mail.render import Emails
@@ -76,7 +76,7 @@ def test_every_translation_is_filled_in_as_its_sentence_is(language: str) -> Non
 
 
 def test_a_catalogue_is_proved_as_a_companys_own_is() -> None:
-    assert untranslated(LOCALE.parent) == []
+    assert find_broken_translations(LOCALE.parent) == []
 
 
 def test_every_mail_is_in_german() -> None:

@@ -143,26 +143,26 @@ def test_changed_hints_at_what_people_touched_only(provider: MemoryCalendar) -> 
     dana, sam = "dana@example.org", "sam@example.org"
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
-    assert provider.changed() == set()
+    assert provider.pop_changed_calendars() == set()
     provider.answer(dana, wanted.key, sam, Answer.DECLINED)
-    assert provider.changed() == {dana}, "what was said to us is read where we wrote"
-    assert provider.changed() == set()
+    assert provider.pop_changed_calendars() == {dana}, "what was said to us is read where we wrote"
+    assert provider.pop_changed_calendars() == set()
     theirs = provider.add(dana, span(6, 9), attendees=[sam])
-    assert provider.changed() == {dana, sam}
+    assert provider.pop_changed_calendars() == {dana, sam}
     provider.answer(dana, theirs, sam, Answer.DECLINED)
-    assert provider.changed() == {dana, sam}
+    assert provider.pop_changed_calendars() == {dana, sam}
     entry = provider.add("kim@example.org", span(5, 9))
     provider.drop(entry)
-    assert provider.changed() == {"kim@example.org"}
+    assert provider.pop_changed_calendars() == {"kim@example.org"}
 
 
 def test_what_is_forgotten_never_was(provider: MemoryCalendar) -> None:
     kim = "kim@example.org"
     entry = provider.add(kim, span(5, 9))
     cursor = provider.changes(kim, None, WINDOW).cursor
-    provider.changed()
+    provider.pop_changed_calendars()
     provider.forget(entry)
-    assert provider.changed() == set()
+    assert provider.pop_changed_calendars() == set()
     assert provider.free_busy([kim], WINDOW)[kim].busy == ()
     assert provider.changes(kim, cursor, WINDOW).gone == ()
 

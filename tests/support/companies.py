@@ -193,7 +193,7 @@ class Office:
 
     def tick(self, *, hint: bool = True) -> None:
         """What the program does at this instant, having heard (or not) of what people did."""
-        stirred = self.calendar.changed()
+        stirred = self.calendar.pop_changed_calendars()
         if hint and stirred:
             self.store.calendars.hint(sorted(stirred), self.clock())
         self.worker.tick()
@@ -239,7 +239,7 @@ class Office:
         with self.store.database.read() as connection:
             query = select(tables.event).where(tables.event.c.key == key)
             row = connection.execute(query).mappings().first()
-        return rows.placed(row) if row else None
+        return rows.read_placed_event(row) if row else None
 
     def history(self, what: str = "") -> list[Mapping[str, Any]]:
         return [line for line in self.store.register.history() if what in ("", line["what"])]

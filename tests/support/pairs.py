@@ -140,11 +140,11 @@ def loaded(state: PairState, now: datetime) -> PairState:
     """The part of it that the store reads back: what is open, the last three cycles held, and what belongs to it."""
     regular = [s for s in state.sessions if s.kind is Kind.CAREER and not s.adhoc]
     newest = max((s.cycle for s in regular if s.held_at), default=0)
-    sessions = tuple(s for s in state.sessions if not s.closed or s.cycle >= newest - 2)
+    sessions = tuple(s for s in state.sessions if not s.is_closed or s.cycle >= newest - 2)
     commitments = tuple(
         c for c in state.commitments if c.open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
     )
-    subjects = {s.id for s in sessions if not s.closed} | {c.id for c in commitments}
+    subjects = {s.id for s in sessions if not s.is_closed} | {c.id for c in commitments}
     standing = {p.key for p in state.placed.values() if not p.gone and p.span.end > now}
     seen = {m.subject for m in state.messages if m.event in standing} | subjects
     messages = tuple(m for m in state.messages if _speaks(m) and (m.subject in seen or _read_back(m, now)))

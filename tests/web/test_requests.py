@@ -159,7 +159,7 @@ def test_days_and_instants_are_of_this_century_and_instants_have_a_zone() -> Non
 
 
 def test_a_line_that_is_no_number_is_not_removed() -> None:
-    form = Form.typed({"manager-0-text": "Introduce Sam"})
+    form = Form.from_request({"manager-0-text": "Introduce Sam"})
     for what in ("drop-manager-²", "drop-manager-", "drop-manager-x", "drop-manager-7"):
         form.change(what)
     assert form.lists["manager"][0]["text"] == "Introduce Sam"

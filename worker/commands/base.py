@@ -44,7 +44,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
 
-def given() -> Given:
+def get_global_options() -> Given:
     """What was said to this run of the program."""
     return click.get_current_context().ensure_object(Given)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.clock import utcnow
-from worker.commands.base import given
+from worker.commands.base import get_global_options
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ DEFAULT = "longarc.toml"
 
 def settings_path() -> Path | None:
     """The settings file that was named, or the one that lies here; None when there is none."""
-    named = given().config or os.environ.get("LONGARC_CONFIG")
+    named = get_global_options().config or os.environ.get("LONGARC_CONFIG")
     if named:
         return Path(named)
     return Path(DEFAULT) if Path(DEFAULT).is_file() else None
@@ -36,7 +36,7 @@ def settings() -> "Settings":
 
 
 @contextmanager
-def opened(*, seals: bool = False) -> Iterator["Worker"]:
+def open_worker(*, seals: bool = False) -> Iterator["Worker"]:
     """The worker of these settings, on a database that is there and up to date.
 
     With `seals`, the command writes or opens what people said to each other and needs the key it was sealed with.

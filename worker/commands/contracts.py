@@ -27,7 +27,7 @@ from worker.commands.arguments import (
     text_of,
 )
 from worker.commands.base import Failed, Group
-from worker.commands.context import local, opened
+from worker.commands.context import local, open_worker
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
 from worker.domain.contract.languages import FORMS
 from worker.errors import NotHeldYet, Overtaken, Problem, Problems, Refused, UnknownName
@@ -58,11 +58,12 @@ _DOES = {
 }
 
 
-#: What is wrong with a line of a file and what to write instead, by the kind of fault. A file has no limits of length
-#: here: reading it refuses lines that are too long, and too many.
+#: What a line of a file says that can't be recorded, and what to write instead, by the kind of fault.
 _FAULTS = {
     "undated": ("This commitment has no date.", "End the line with the day, as in `by 2027-02-15`."),
     "far": ("This date is too long ago or too far ahead.", "Write one {days}."),
+    "long": ("This is too long.", "Shorten it."),
+    "many": ("A part has too many lines.", "Keep what was agreed."),
 }
 
 
@@ -100,7 +101,7 @@ def template(session: str | None, language: str | None) -> None:
     if session is None:
         click.echo(blank("Manager", "Report", utcnow().date(), language or "en"), nl=False)
         return
-    with opened() as worker:
+    with open_worker() as worker:
         found = session_named(worker.store, session)
         manager, report = _names(worker, found)
         leader = manager_of(worker.store, found.pair)
@@ -123,16 +124,16 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
     from worker.domain.contract.markdown import read
     from worker.domain.model import Access
 
-    with opened(seals=True) as worker:
+    with open_worker(seals=True) as worker:
         found = session_named(worker.store, session)
         on_behalf = _on_behalf(worker.store, found.pair, Access.RECORD_CONTRACT, person, reason)
         agreed, problems = read(text_of(file), shown_name(file))
         checked = worker.contracts.check(session, agreed)
         _refuse_problems(problems, checked, shown_name(file))
         _ask(checked.questions, shown_name(file))
-        if not (yes or _confirmed(file)):
+        if not (yes or _confirm_recording(file)):
             raise Failed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
-        with _worded(session):
+        with _translate_refusals(session):
             result = worker.contracts.record(session, agreed, after=checked.after, on_behalf=on_behalf)
         again, leader = session_named(worker.store, session), manager_of(worker.store, found.pair)
     if not result.is_new:
@@ -158,7 +159,7 @@ def _problem(fault: "ContractFault", checked: "ContractCheck", file: str) -> Pro
 
 
 @contextmanager
-def _worded(session: str) -> Iterator[None]:
+def _translate_refusals(session: str) -> Iterator[None]:
     """What keeps a contract from being recorded, with the command that helps."""
     try:
         yield
@@ -179,7 +180,7 @@ def _ask(questions: "Sequence[Question]", file: str) -> None:
         line(f"      {one.better}")
 
 
-def _confirmed(file: str) -> bool:
+def _confirm_recording(file: str) -> bool:
     if file == "-" or sys.stdin is None:
         return False  # standard input has been read to its end, or is closed: nobody is there to answer
     try:
@@ -220,7 +221,7 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
     from worker.domain.contract.markdown import title, write
     from worker.domain.model import Access
 
-    with opened(seals=True) as worker:
+    with open_worker(seals=True) as worker:
         found = session_named(worker.store, session)
         on_behalf = _on_behalf(worker.store, found.pair, Access.SHOW_CONTRACT, person, reason)
         recorded = worker.store.content.revisions(session)
@@ -259,7 +260,7 @@ def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person
 
     if words and not pair:
         raise click.UsageError("--words opens what two people said: name them with --pair.")
-    with opened(seals=words) as worker:
+    with open_worker(seals=words) as worker:
         pair_id = pair_named(worker.store, pair).id if pair else None
         found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
         told: Mapping[str, Promise] = {}
@@ -312,11 +313,11 @@ _id = click.argument("commitment_id", metavar="ID")
 @_id
 @_behalf
 @_reason
-def done(commitment_id: str, person: str | None, reason: str) -> None:
+def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
     """Say that a commitment was kept; its time on the calendar goes."""
     from worker.domain.model import Access
 
-    with opened(seals=True) as worker:
+    with open_worker(seals=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
         on_behalf = _on_behalf(worker.store, pair_id, Access.MARK_DONE, person, reason)
         worker.contracts.mark_done(commitment_id, on_behalf=on_behalf)
@@ -338,7 +339,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         raise click.UsageError("Say what changes: --text, --due or both.")
     if text == "":
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
-    with opened(seals=True) as worker:
+    with open_worker(seals=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
         on_behalf = _on_behalf(worker.store, pair_id, Access.CHANGE_COMMITMENT, person, reason)
         try:
@@ -361,7 +362,7 @@ def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     """Let a commitment go: what mattered then may not matter now."""
     from worker.domain.model import Access
 
-    with opened(seals=True) as worker:
+    with open_worker(seals=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
         on_behalf = _on_behalf(worker.store, pair_id, Access.LET_GO, person, reason)
         worker.contracts.let_go(commitment_id, on_behalf.reason, on_behalf)

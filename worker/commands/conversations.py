@@ -18,7 +18,7 @@ from worker.commands.arguments import (
     session_named,
 )
 from worker.commands.base import Command
-from worker.commands.context import opened
+from worker.commands.context import open_worker
 from worker.commands.terminal import count, line, when
 from worker.errors import Refused
 
@@ -46,7 +46,7 @@ def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, c
     """
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
-    with opened(seals=not check_in) as worker:
+    with open_worker(seals=not check_in) as worker:
         named = pair_named(worker.store, pair)
         if trigger is None:
             session = worker.acts.check_in(named.id)
@@ -66,7 +66,7 @@ def defer(session: str, at: datetime | None, option: int | None, minutes: int | 
     """Ask for another time: the program's choice, the time you name, or one of those it holds."""
     if (at and option) or (minutes and not at):
         raise click.UsageError("Name a time with --at (and --minutes), or take one of those held with --option.")
-    with opened() as worker:
+    with open_worker() as worker:
         found = session_named(worker.store, session)
         wish = _wish(worker.store, found, at, option, minutes)
         worker.acts.defer(session, wish)
@@ -109,12 +109,12 @@ def _wish(
 @click.command("held", cls=Command, short_help="It took place; say when it ended if not at its time.")
 @session_argument
 @at_option
-def held(session: str, at: datetime | None) -> None:
+def mark_held(session: str, at: datetime | None) -> None:
     """Say that a conversation took place; with --at, when it ended."""
-    with opened() as worker:
+    with open_worker() as worker:
         found = session_named(worker.store, session)
         end = instant_there(at, manager_of(worker.store, found.pair).zone) if at else None
-        worker.acts.held(session, end)
+        worker.acts.record_held(session, end)
         asks = found.asks_contract
     line(f"{session} was held." + (f" Close it with: longarc contract template {session}" if asks else ""))
 
@@ -123,7 +123,7 @@ def held(session: str, at: datetime | None) -> None:
 @session_argument
 def not_held(session: str) -> None:
     """Say that a conversation did not take place: it is owed, and gets a new time soon."""
-    with opened() as worker:
+    with open_worker() as worker:
         session_named(worker.store, session)
         is_new = worker.acts.not_held(session)
     if is_new:
@@ -147,7 +147,7 @@ def resume(pair: Sequence[str]) -> None:
 
 
 def _rest(words: Sequence[str], *, rests: bool) -> None:
-    with opened() as worker:
+    with open_worker() as worker:
         named = pair_named(worker.store, words)
         if named.ended:
             raise Refused(f"{named.id} is no pair any more; the people file decides about that.")

@@ -9,7 +9,7 @@ import click
 from worker.clock import utcnow
 from worker.commands.arguments import json_option
 from worker.commands.base import Command
-from worker.commands.context import opened
+from worker.commands.context import open_worker
 from worker.commands.terminal import count, emit, line, row, show, table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def coverage(quarter: str | None, by: str, as_json: bool) -> None:
     from worker.ops.coverage import coverage as counted
 
     now = utcnow()
-    with opened() as worker:
+    with open_worker() as worker:
         told = counted(worker.store, _quarter(quarter), now, by)
     if as_json:
         emit(_as_json(told))

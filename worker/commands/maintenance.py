@@ -10,7 +10,7 @@ import click
 from worker.clock import utcnow
 from worker.commands.arguments import json_option, person_named
 from worker.commands.base import Command, Failed, in_words
-from worker.commands.context import opened, quiet_logging, settings, settings_path, store_of
+from worker.commands.context import open_worker, quiet_logging, settings, settings_path, store_of
 from worker.commands.terminal import count, emit, line
 from worker.errors import LongarcError, Refused
 
@@ -72,14 +72,14 @@ def retry(addresses: Sequence[str], everybody: bool) -> None:
     """Try again at once, once access was mended: a refused log-in or a revoked grant rests for an hour by itself."""
     if everybody == bool(addresses):
         raise click.UsageError("Name somebody, or say --all.")
-    with opened() as worker:
+    with open_worker() as worker:
         known = worker.store.people.everybody()
         named = [person_named(worker.store, known, one) for one in addresses]
-        for person in named or sorted(worker.store.people.suspended()):
+        for person in named or sorted(worker.store.people.load_suspensions()):
             was_suspended = worker.store.calendars.try_again(person, utcnow())
             before = "" if was_suspended else " (access was not suspended)"
             line(f"{person} is tried again within a minute, while `longarc run` is running{before}.")
-        if everybody and not worker.store.people.suspended():
+        if everybody and not worker.store.people.load_suspensions():
             line("Nobody is suspended any more.", "dim")
 
 
@@ -102,7 +102,7 @@ def people(applies: bool, accept: bool, force: bool) -> None:
     quiet_logging(found)
     listed = read_people(found, utcnow())
     if not (applies or accept):
-        with opened() as worker:
+        with open_worker() as worker:
             _show_difference(
                 worker.store.people.difference(listed.persons, listed.pairs, listed.forms), found.policy.max_cancels
             )
@@ -153,7 +153,7 @@ def rotate() -> None:
     To change keys: put the new one first and the old one behind it, parted by a comma; restart `longarc run`
     everywhere; run this; then take the old one out.
     """
-    with opened(seals=True) as worker:
+    with open_worker(seals=True) as worker:
         pieces, lost = worker.store.content.renew(), list[str]()
         for renew in _grants(worker.settings):
             try:

@@ -49,7 +49,7 @@ def _worker() -> "Iterator[Worker]":
         store = context.store_of(found, seals=False)
         if Figures(store.database).schema()[0] is not None:
             store.close()
-            with context.opened() as worker:
+            with context.open_worker() as worker:
                 yield worker
             return
         store.close()

@@ -19,7 +19,7 @@ import click
 
 from worker import __version__
 from worker.clock import utcnow
-from worker.commands.base import Command, given
+from worker.commands.base import Command, get_global_options
 from worker.commands.context import is_absent, refuse_other_key, settings, settings_path, store_of
 from worker.commands.terminal import count, line, row, show, table
 from worker.errors import LongarcError, Problems
@@ -50,7 +50,7 @@ def run(workers: int, embedded: Path | None) -> None:
     It may run on any number of machines at once when the database is PostgreSQL. Ctrl-C and SIGTERM finish what is in
     flight.
     """
-    if embedded and given().config:
+    if embedded and get_global_options().config:
         raise click.UsageError("--embedded DIR brings its own settings, DIR/longarc.toml; leave --config out.")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
@@ -74,12 +74,12 @@ def stopping() -> Iterator[threading.Event]:
     """An event that is set by the first SIGINT or SIGTERM; a second one ends the program at once."""
     stop = threading.Event()
 
-    def stopped(number: int, _: Any) -> None:
+    def handle_signal(number: int, _: Any) -> None:
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
 
-    before = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -101,7 +101,7 @@ def _use_settings() -> None:
     path = settings_path()
     if path is not None:
         os.environ["LONGARC_CONFIG"] = str(path.resolve())
-    given().config = ""
+    get_global_options().config = ""
 
 
 def _begin() -> "Worker":
@@ -220,11 +220,11 @@ def _welcome(worker: "Worker", servers: "Embedded") -> None:
 
 
 def _what_runs(worker: "Worker", workers: int) -> str:
-    from worker.store.database import shown
+    from worker.store.database import mask_password
 
     pairs = sum(pair.active for pair in worker.store.people.pairs().values())
     people = count(len(worker.store.people.all()), "person", "people")
-    where = shown(worker.settings.database)
+    where = mask_password(worker.settings.database)
     return (
         f"Longarc runs: {count(workers, 'worker')} for {people} in {count(pairs, 'active pair')}, on {where}. "
         "Ctrl-C finishes what is in flight and stops."

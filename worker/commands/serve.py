@@ -5,7 +5,7 @@ import click
 from worker.clock import utcnow
 from worker.commands.arguments import primary_address
 from worker.commands.base import Command
-from worker.commands.context import opened, settings
+from worker.commands.context import open_worker, settings
 from worker.commands.run import stopping
 from worker.commands.terminal import line
 from worker.errors import LongarcError, UnknownName
@@ -16,7 +16,7 @@ def serve() -> None:
     """Serve the pages that mails link to, until it is stopped; what is decided there, `longarc run` carries out."""
     from worker.logs import set_up_logging
 
-    with stopping() as stop, opened(seals=True) as worker:
+    with stopping() as stop, open_worker(seals=True) as worker:
         from worker.web.server import Serving
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
@@ -35,7 +35,7 @@ def revoke(person: str | None, everybody: bool) -> None:
         raise click.UsageError("Name a person, or say --everybody.")
     from worker.store.people import EVERYBODY
 
-    with opened() as worker:
+    with open_worker() as worker:
         who = EVERYBODY if person is None else primary_address(worker.store, person)
         if who not in (EVERYBODY, worker.settings.operator) and worker.store.people.person(who) is None:
             raise UnknownName(f"Nobody in the people file is {who}.")

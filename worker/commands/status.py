@@ -9,7 +9,7 @@ import click
 from worker.clock import utcnow
 from worker.commands.arguments import json_option, manager_of, pair_named, person_named, session_argument, session_named
 from worker.commands.base import Command
-from worker.commands.context import opened
+from worker.commands.context import open_worker
 from worker.commands.terminal import count, emit, line, row, show, table, when
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def status(as_json: bool, link: bool) -> None:
         return
     from worker.ops.status import status as told_of
 
-    with opened() as worker:
+    with open_worker() as worker:
         told = told_of(worker.store, utcnow())
         told["mail"] = _mail(worker.settings, worker.store)
     if as_json:
@@ -159,7 +159,7 @@ def sessions(pair: str | None, person: str | None, everything: bool, as_json: bo
     """List conversations: what is planned, owed or was lately held. Times are the manager's."""
     from worker.store.statistics import Figures
 
-    with opened() as worker:
+    with open_worker() as worker:
         figures = Figures(worker.store.database)
         people = figures.everybody()
         mine = person_named(worker.store, people, person) if person else ""
@@ -178,7 +178,7 @@ def sessions(pair: str | None, person: str | None, everything: bool, as_json: bo
 
 
 def _lately(session: "Session") -> bool:
-    return not session.closed or (session.end is not None and session.end >= utcnow() - LATELY)
+    return not session.is_closed or (session.end is not None and session.end >= utcnow() - LATELY)
 
 
 def _show_sessions(found: "Sequence[Session]", people: "Mapping[Address, Person]") -> None:
@@ -229,7 +229,7 @@ def _session_json(session: "Session") -> dict[str, Any]:
 @json_option
 def why(session: str, as_json: bool) -> None:
     """Tell the story of a conversation: each decision with its reason, in the manager's time."""
-    with opened() as worker:
+    with open_worker() as worker:
         found = session_named(worker.store, session)
         manager = manager_of(worker.store, found.pair)
         lines = worker.store.register.history(session_id=session)
@@ -243,7 +243,7 @@ def why(session: str, as_json: bool) -> None:
         row(
             shown,
             "" if at == before else at,
-            _happened(one),
+            _describe_entry(one),
             _its_time(one, manager.zone),
             one["reason"],
             style=_dim(one),
@@ -274,7 +274,7 @@ def _dim(one: Mapping[str, Any]) -> str:
     return "dim" if one["what"] == "mail" or one["what"].startswith("event.") else ""
 
 
-def _happened(one: Mapping[str, Any]) -> str:
+def _describe_entry(one: Mapping[str, Any]) -> str:
     fields = one["fields"]
     if one["what"] == "mail":
         who = "manager" if fields.get("to") == one["pair"].manager else "report"

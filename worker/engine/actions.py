@@ -55,9 +55,9 @@ class Acts:
         self.on_session(session_id, act)
         return not repeated
 
-    def held(self, session_id: str, end: datetime | None = None) -> None:
+    def record_held(self, session_id: str, end: datetime | None = None) -> None:
         """It took place; `end` when it was not at its time."""
-        self.on_session(session_id, lambda p, s: actions.held(p, s, end))
+        self.on_session(session_id, lambda p, s: actions.record_held(p, s, end))
 
     def defer(self, session_id: str, wish: Span | None = None) -> None:
         """Another time: ours, or the one wished for."""
@@ -123,13 +123,13 @@ class Acts:
         if pair is None:
             raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists those there are.")
 
-        def found(p: Planning) -> Write | None:
+        def act_on_session(p: Planning) -> Write | None:
             session = p.sessions.get(session_id) or self._store.register.session(session_id)
             if session is None:
                 raise UnknownName(f"There is no session {session_id}.")
             return act(p, session)
 
-        self.on_pair(pair, found)
+        self.on_pair(pair, act_on_session)
 
     def on_pair(self, pair_id: PairId, act: Act) -> None:
         """Decide with the two in our hands, write, and have the pair planned at the next tick."""

@@ -154,14 +154,14 @@ class Contracts:
         and Refused when the commitment has ended already.
         """
 
-        def changed(p: Planning, commitment: Commitment, promise: Promise) -> Promise:
+        def apply_change(p: Planning, commitment: Commitment, promise: Promise) -> Promise:
             days = days_for(today(p.manager.zone, p.now), [commitment.due])
             if due and due not in days:
                 part = Part.MANAGER if commitment.owner is Owner.MANAGER else Part.REPORT
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
             return replace(promise, text=text or promise.text, due=due or promise.due)
 
-        return self._revise(commitment_id, changed, reason, on_behalf)
+        return self._revise(commitment_id, apply_change, reason, on_behalf)
 
     def pair_of_commitment(self, commitment_id: str) -> PairId:
         """The pair a commitment belongs to. Raises UnknownName."""
@@ -206,7 +206,7 @@ class Contracts:
         self, p: Planning, session: Session, contract: Contract, number: int, change: CommitmentChange | None = None
     ) -> Write:
         """Decide what the revision does; returns what writes its content."""
-        following = next_revision(session.id, number, contract, self._known(session), change)
+        following = next_revision(session.id, number, contract, self._list_known_commitments(session), change)
         for c, _ in following.let_go:
             actions.close(p, p.commitments.get(c.id, c), Standing.LET_GO)
         actions.record(p, session, [dated for dated, _ in following.promised], number)
@@ -227,7 +227,7 @@ class Contracts:
     def _revisions(self, session_id: str) -> list[Contract]:
         return [one.contract for one in self._store.content.revisions(session_id)]
 
-    def _known(self, session: Session) -> list[tuple[Commitment, Promise]]:
+    def _list_known_commitments(self, session: Session) -> list[tuple[Commitment, Promise]]:
         commitments = self._store.register.commitments_of(session.id)
         words = self._store.content.promises([c.id for c in commitments])
         return [(c, words[c.id]) for c in commitments if c.id in words]

@@ -35,7 +35,7 @@ def open_material(
     pairs = {pair for pair, _ in mails}
     latest = content.latest(pairs) if pairs else {}
     owing = {pair for pair, _ in _needing(mails, Sealed.COMMITMENTS)}
-    ended = store.register.ended(owing, now - RECENTLY) if owing else {}
+    ended = store.register.list_ended_commitments(owing, now - RECENTLY) if owing else {}
     summarized = {m.subject for _, m in _needing(mails, Sealed.REVISIONS)}
     triggers = _open_triggers(content, mails, states)
     return Material(

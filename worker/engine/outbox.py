@@ -115,18 +115,18 @@ class Outbox:
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
         if not claimed:
             return 0
-        known = self._known(claimed)
+        known = self._load_context(claimed)
         if known.unread:  # what can't be opened for one of them keeps no other from leaving
             for one in claimed:
-                self._some([one], self._known([one]), holder)
+                self._some([one], self._load_context([one]), holder)
             return len(claimed)
         for n in range(0, len(claimed), self._together):
             if self._clock() - known.at > CURRENT:
-                known = self._known(claimed[n:])
+                known = self._load_context(claimed[n:])
             self._some(claimed[n : n + self._together], known, holder)
         return len(claimed)
 
-    def _known(self, claimed: Sequence[Claimed]) -> Known:
+    def _load_context(self, claimed: Sequence[Claimed]) -> Known:
         try:
             return self._read(claimed)
         except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
@@ -164,7 +164,7 @@ class Outbox:
         settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after, resend=_may_resend(message))
         if message.what in (What.CREATE, What.UPDATE):
             settlement = _told_next(settlement, _subject(message, state))
-        settlement = _answered(settlement, attempt.placed)
+        settlement = _replan_if_changed(settlement, attempt.placed)
         self._tell(message, attempt, settlement, now)
         ending = Ending(
             message=message,
@@ -185,7 +185,7 @@ class Outbox:
                 return self._mail(message, state, material, lost=lost)
             return self._event(message, state, material)
         except AuthRevoked as error:
-            return self._revoked(message, error)
+            return self._suspend_revoked(message, error)
         except (Conflict, NotFound) as error:
             if message.what is What.MAIL:
                 return Attempt(Outcome.PERMANENT, str(error))
@@ -202,7 +202,7 @@ class Outbox:
                 return Attempt(Outcome.TRANSIENT, why)  # ours, and no reason to give up what is to be done
             return Attempt(Outcome.PERMANENT, unforeseen(error))
 
-    def _revoked(self, message: Message, error: AuthRevoked) -> Attempt:
+    def _suspend_revoked(self, message: Message, error: AuthRevoked) -> Attempt:
         """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
         who = message.calendar or "the sender of mails"
         now = self._clock()
@@ -234,7 +234,7 @@ class Outbox:
         author = self._drafts.author(message, state) if state is not None else ""
         if author and can_send_as(mailer, author):
             letter = replace(letter, sender=author)
-        fields = self._told(message, state, letter)
+        fields = self._build_mail_history_fields(message, state, letter)
         if lost or message.attempts > 1:
             sent = mailer.was_sent(message.key)
             if sent:
@@ -243,9 +243,9 @@ class Outbox:
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
         if not holds:
             return STALE
-        return self._send(mailer, self._written(message, state, letter), message.key, fields)
+        return self._send(mailer, self._build_mail(message, state, letter), message.key, fields)
 
-    def _told(self, message: Message, state: PairState | None, letter: Letter) -> dict[str, Any]:
+    def _build_mail_history_fields(self, message: Message, state: PairState | None, letter: Letter) -> dict[str, Any]:
         """What the history keeps of a mail."""
         envelope = self._emails.envelope(letter)
         due = {"due": letter.due} if letter.due else {}
@@ -259,15 +259,15 @@ class Outbox:
             **due,
         }
 
-    def _written(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
-        email = self._worded(letter)
+    def _build_mail(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
+        email = self._render_mail(letter)
         session = _subject(message, state)
         if state is not None and KINDS[message.name].calendar_method and isinstance(session, Session):
             draft = self._drafts.invited_event(state, session, message)
             calendar_part.attach(email, message.name, draft, self._clock())
         return email
 
-    def _worded(self, letter: Letter) -> EmailMessage:
+    def _render_mail(self, letter: Letter) -> EmailMessage:
         """A company's own template that fails keeps no mail back: that one says it our way, and the operator hears."""
         try:
             return self._emails.render(letter)
@@ -305,7 +305,7 @@ class Outbox:
         if message.what is What.CANCEL:
             return self._cancel(message, state, provider)
         subject = _subject(message, state)
-        wanted = subject is not None and _wanted(message, subject)
+        wanted = subject is not None and _is_wanted(message, subject)
         there = provider.find(message.calendar, message.event) if message.attempts > 1 else None
         if subject is None or not wanted:
             if there is not None and message.what is What.CREATE:
@@ -326,9 +326,9 @@ class Outbox:
     ) -> Attempt:
         """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
         if there is not None and there.is_delivered:
-            placed = self._placed(there, draft)
+            placed = self._resolve_placed(there, draft)
         elif there is not None or planner.fresh(message, self._clock()):
-            placed = self._placed(provider.create(message.calendar, draft), draft)
+            placed = self._resolve_placed(provider.create(message.calendar, draft), draft)
         else:
             return STALE
         return Attempt(Outcome.DONE, placed=placed, fields=_fields(subject))
@@ -351,13 +351,15 @@ class Outbox:
             if message.start and placed.span.start != message.start:
                 return STALE
             there = provider.update(placed.ref, draft)
-        return Attempt(Outcome.DONE, placed=self._placed(there, draft), over=placed.ref.etag, fields=_fields(subject))
+        return Attempt(
+            Outcome.DONE, placed=self._resolve_placed(there, draft), over=placed.ref.etag, fields=_fields(subject)
+        )
 
-    def _placed(self, event: Event, draft: EventDraft) -> Placed:
+    def _resolve_placed(self, event: Event, draft: EventDraft) -> Placed:
         """The event as the service says it stands, its guests under their primary addresses."""
         if len(draft.guests) == 1:
             learn_from_write(event, draft.guests[0].email, self._identities)
-        return _placed(resolve_event(event, self._identities), draft)
+        return _build_placed(resolve_event(event, self._identities), draft)
 
     def _draft(self, state: PairState, subject: Session | Commitment, material: Material) -> EventDraft:
         if isinstance(subject, Session):
@@ -392,14 +394,14 @@ def _subject(message: Message, state: PairState | None) -> Session | Commitment 
     return None
 
 
-def _wanted(message: Message, subject: Session | Commitment) -> bool:
+def _is_wanted(message: Message, subject: Session | Commitment) -> bool:
     """Whether the event is still to be there, as that very event."""
     if isinstance(subject, Session):
         return subject.booked and subject.key == message.event
     return subject.open and subject.block is not None and subject.key == message.event
 
 
-def _placed(event: Event, draft: EventDraft) -> Placed:
+def _build_placed(event: Event, draft: EventDraft) -> Placed:
     """The event as the service says it stands. For whole days, services go by the zone of the calendar."""
     return Placed(
         key=draft.key,
@@ -420,7 +422,7 @@ def _was_sent(mailer: Mailer, key: str) -> bool | None:
         return None
 
 
-def _answered(settlement: Settlement, placed: Placed | None) -> Settlement:
+def _replan_if_changed(settlement: Settlement, placed: Placed | None) -> Settlement:
     """Plan again at once when an invitation was declined the moment it arrived (an out-of-office does that), or when
     somebody moved the event before we heard that it was made."""
     if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):

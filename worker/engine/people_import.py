@@ -51,7 +51,7 @@ class Roster:
             return False
         if not (same or force) and self._held is not None and self._held.digest == digest:
             raise self._held
-        read = self._filled(read_people(self._settings, now), turn)
+        read = self._fill_from_calendars(read_people(self._settings, now), turn)
         if self._digest() != digest:
             log.info("the people file is being written", extra={"action": "people_unread"})
             return False
@@ -94,7 +94,7 @@ class Roster:
             people.note(_ASKED, today)
         return turn
 
-    def _filled(self, read: people_file.People, turn: Set[Address]) -> people_file.People:
+    def _fill_from_calendars(self, read: people_file.People, turn: Set[Address]) -> people_file.People:
         """What the file leaves to people's calendars to say. Asked is who is new, and whose turn it is; whoever can't
         be asked goes on as before. Somebody new works at the usual hours then, in UTC when no zone is known, and the
         operator is told."""

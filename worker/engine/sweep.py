@@ -79,7 +79,7 @@ class Sweep:
         try:
             loaded = self._store.plans.load_readable(pairs, now)
             plans = self.decide(loaded.states, now)
-            plans += [_failed(pair, why, now) for pair, why in loaded.unread.items()]
+            plans += [_build_failed_plan(pair, why, now) for pair, why in loaded.unread.items()]
             going_on = {state.pair.id for state in loaded.states if state.pair.ended is Ended.NO}
             refused = self._guard(plans, going_on, now)
             later = [Plan(pair=pair, due_at=now + RETRY) for pair in sorted(refused)]
@@ -131,14 +131,14 @@ class Sweep:
             needs = made.needs
             before = [Need((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
             seen = _both(seen, self._see([needs, *before], now))
-        return _failed(state.pair.id, "it does not come to an end", now)
+        return _build_failed_plan(state.pair.id, "it does not come to an end", now)
 
     def _plan(self, now: datetime, state: PairState, seen: Seen | None) -> Plan:
         """One pair that can't be planned keeps no other from being planned."""
         try:
             return plan(now, state, seen, self._policy)
         except Exception as error:  # nobody foresaw it, so nobody knows its kind
-            return _failed(state.pair.id, unforeseen(error), now)
+            return _build_failed_plan(state.pair.id, unforeseen(error), now)
 
     def look(self, need: Need) -> Seen:
         """What somebody who picks a time by hand has to know of two calendars."""
@@ -154,7 +154,7 @@ class Sweep:
                 old = windows.get(who, need.window)
                 windows[who] = Span(min(old.start, need.window.start), max(old.end, need.window.end))
         found: dict[Address, FreeBusy] = {}
-        unavailable = {who for who, until in self._store.people.suspended().items() if until > now}
+        unavailable = {who for who, until in self._store.people.load_suspensions().items() if until > now}
         for provider, emails in self._services(sorted(windows.keys() - unavailable)).values():
             by_reach = sorted(emails, key=lambda who: (windows[who].end, who))
             size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
@@ -218,7 +218,7 @@ def _cancels(made: Plan) -> int:
     return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
 
 
-def _failed(pair: PairId, why: str, now: datetime) -> Plan:
+def _build_failed_plan(pair: PairId, why: str, now: datetime) -> Plan:
     words = f"Planning {pair} failed: {why.rstrip('.')}. It is tried again in an hour."
     log.error("%s", words, extra={"action": "plan_failed"})
     return Plan(pair=pair, due_at=now + RETRY, problem=words)
@@ -237,7 +237,7 @@ class _TakenTime:
         """Have these people's time known."""
         new = sorted(set(people) - self._known.keys())
         if new:
-            self._known |= dict.fromkeys(new, ()) | self._store.plans.taken(new, self._now)
+            self._known |= dict.fromkeys(new, ()) | self._store.plans.load_taken_time(new, self._now)
 
     def of(self, state: PairState) -> dict[Address, tuple[Taken, ...]]:
         """The two people's."""
@@ -246,7 +246,7 @@ class _TakenTime:
 
     def give(self, state: PairState, made: Plan) -> None:
         """Count what a plan takes."""
-        for who, spans in _given(state, made).items():
+        for who, spans in _collect_taken(state, made).items():
             self._given[who] += spans
 
 
@@ -263,7 +263,7 @@ def _both(one: Seen, other: Seen) -> Seen:
     )
 
 
-def _given(state: PairState, made: Plan) -> dict[Address, list[Taken]]:
+def _collect_taken(state: PairState, made: Plan) -> dict[Address, list[Taken]]:
     """What a plan takes of people's time."""
     given: dict[Address, list[Taken]] = defaultdict(list)
     for session in made.sessions:

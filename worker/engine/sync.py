@@ -79,9 +79,9 @@ class Sync:
             if look.cursor is None or stale:  # what the cursor told is checked against everything, once a day
                 early = self._read(look, provider, None, holder, now)
         except AuthRevoked as error:
-            self._revoked(look, holder, error, now)
+            self._suspend_revoked(look, holder, error, now)
         except ProviderError as error:
-            self._failed(look, holder, error, now)
+            self._record_failure(look, holder, error, now)
         except Refused as error:
             log.warning("sync refused", extra={"action": "sync_refused", "calendar": look.address})
             self._store.outbox.alert(f"empty:{look.address}:{now:%Y-%m-%d}", str(error), now, self._operator)
@@ -95,7 +95,7 @@ class Sync:
 
     def _read(self, look: Look, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime) -> bool:
         """Read it from that cursor on and write down what it told; true when it has to tell it once more."""
-        known = self._store.calendars.known(look.address, now)
+        known = self._store.calendars.load_snapshot(look.address, now)
         changes = provider.changes(look.address, cursor, window(now))
         self._learn(changes, known)
         changes = resolve_changes(changes, self._identities)
@@ -126,7 +126,7 @@ class Sync:
             )
             self._store.outbox.alert(f"unread:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
 
-    def _failed(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
+    def _record_failure(self, look: Look, holder: str, error: ProviderError, now: datetime) -> None:
         # of an outage each failure is counted, and the outage is told as one (`outages`)
         log.debug("sync failed: %s", error, extra={"action": "sync_failed", "calendar": look.address})
         wait = error.retry_after if isinstance(error, Transient) and error.retry_after else AFTER_FAILURE
@@ -141,7 +141,7 @@ class Sync:
         self._store.outbox.alert(f"sync:{look.address}:{now:%Y-%m-%d}", words, now, self._operator)
         self._store.calendars.fail(look, holder, now + AFTER_PUZZLE, unforeseen(error), now)
 
-    def _revoked(self, look: Look, holder: str, error: AuthRevoked, now: datetime) -> None:
+    def _suspend_revoked(self, look: Look, holder: str, error: AuthRevoked, now: datetime) -> None:
         """A revoked grant pauses the person and tells the operator once."""
         if self._store.people.suspend(look.address, now + SUSPENDED):
             words = describe_revoked(look.address, error)
@@ -219,10 +219,10 @@ def _matters(new: Placed, old: Placed) -> bool:
 
 
 def _news(placed: Placed) -> tuple[Span, bool, set[Address], Mapping[Address, Span]]:
-    return placed.span, placed.gone, _declined(placed), placed.proposed
+    return placed.span, placed.gone, _list_decliners(placed), placed.proposed
 
 
-def _declined(placed: Placed) -> set[Address]:
+def _list_decliners(placed: Placed) -> set[Address]:
     return {who for who, answer in placed.answers.items() if answer is Answer.DECLINED}
 
 

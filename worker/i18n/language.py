@@ -103,27 +103,27 @@ class Words:
         return re.sub(r"E+", "EEEE", re.sub(r"(?<!M)MMM(?!M)", "MMMM", pattern))
 
     def _day(self, when: date, year: bool) -> str:
-        return _spaced(format_date(when, "full" if year else self._near, locale=self.locale))
+        return _replace_spaces(format_date(when, "full" if year else self._near, locale=self.locale))
 
     def _hour(self, when: datetime, zone: str) -> str:
-        return _spaced(format_time(when, "short", tzinfo=ZoneInfo(zone), locale=self.locale))
+        return _replace_spaces(format_time(when, "short", tzinfo=ZoneInfo(zone), locale=self.locale))
 
     def _hours(self, start: datetime, end: datetime, zone: str) -> str:
         skeleton = "hm" if "a" in str(self.locale.time_formats["short"].pattern) else "Hm"
-        return _spaced(format_interval(start, end, skeleton, tzinfo=ZoneInfo(zone), locale=self.locale))
+        return _replace_spaces(format_interval(start, end, skeleton, tzinfo=ZoneInfo(zone), locale=self.locale))
 
     def _month(self, first: date) -> str:
-        return _spaced(format_date(first, "MMMM y", locale=self.locale))
+        return _replace_spaces(format_date(first, "MMMM y", locale=self.locale))
 
     def month_name(self, first: date) -> str:
         """The month alone, short: `Nov`."""
-        return _spaced(format_date(first, "LLL", locale=self.locale))
+        return _replace_spaces(format_date(first, "LLL", locale=self.locale))
 
     def _city(self, zone: str) -> str:
         return get_timezone_location(ZoneInfo(zone), locale=self.locale, return_city=True)
 
 
-def _spaced(text: str) -> str:
+def _replace_spaces(text: str) -> str:
     return text.translate(_SPACES)
 
 

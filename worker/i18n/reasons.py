@@ -94,7 +94,7 @@ ACCESSES: Mapping[Access, tuple[str, str]] = {
 }
 
 
-def told(why: Why, words: Words, zone: str, today: date) -> str:
+def translate_reasons(why: Why, words: Words, zone: str, today: date) -> str:
     """Reasons for somebody who reads this language, whose clock is that of `zone` and whose date is `today`."""
     return reason_texts.words(why, _Reader(words, zone, today))
 
@@ -142,7 +142,7 @@ class _Reader:
         return ""  # what a service says is for the operator, who finds it in the history
 
 
-def asked(question: Question, words: Words) -> tuple[str, str]:
+def translate_question(question: Question, words: Words) -> tuple[str, str]:
     """What is asked of a promise (R-16), and a better wording of the same kind, in somebody's language."""
     what, better = QUESTIONS[question.code]
     return words.gettext(what, word=question.word), words.gettext(better)

@@ -47,7 +47,7 @@ def _wrong(letter: Letter, attempt: Callable[[], object]) -> list[Problem]:
     return []
 
 
-def misplaced(overrides: Path) -> list[Problem]:
+def find_misplaced_files(overrides: Path) -> list[Problem]:
     """Files that nobody will ever read, because no message is called that."""
     if not overrides.is_dir():
         return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
@@ -96,7 +96,7 @@ def _not_text(content: bytes) -> int:
     return 0
 
 
-def untranslated(overrides: Path) -> list[Problem]:
+def find_broken_translations(overrides: Path) -> list[Problem]:
     """Lines of catalogues that can't be read, and translations that can't be filled in as the sentence is."""
     remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
     paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po") if path.is_file())

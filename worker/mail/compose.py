@@ -169,7 +169,7 @@ class Drafts:
             "options": session.options,
             "why": session.unplaceable or (),
             "also": sum(same_cause(session, other) for other in state.sessions),
-            "unfinished": _unfinished(state, session),
+            "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
             parts["deadline"] = notices.deadline(state.manager, session)
@@ -258,7 +258,7 @@ def _summary(message: Message, revisions: Sequence[Contract]) -> dict[str, objec
     }
 
 
-def _unfinished(state: PairState, session: Session) -> tuple[datetime, ...]:
+def _list_unfinished_starts(state: PairState, session: Session) -> tuple[datetime, ...]:
     """R-17: when earlier conversations took place that have no contract yet."""
     open_ = [s for s in state.sessions if s.state is State.UNFINISHED and s.id != session.id and s.start]
     return tuple(sorted(s.start for s in open_ if s.start))

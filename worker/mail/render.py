@@ -21,7 +21,7 @@ from jinja2 import Template
 from worker.domain.model import Person
 from worker.errors import Problem, Problems
 from worker.i18n.language import Words, fold, line, visible
-from worker.mail.check_templates import LARGEST, misplaced, misspelt, mistakes, untranslated
+from worker.mail.check_templates import LARGEST, find_broken_translations, find_misplaced_files, misspelt, mistakes
 from worker.mail.context import Letter
 from worker.mail.kinds import KINDS, Voice
 from worker.mail.templates import PARTS, MailTemplates, ours
@@ -67,18 +67,18 @@ class Emails:
 
     def render(self, letter: Letter) -> EmailMessage:
         """The mail, ready to be handed to a mailer. A template that is wrong may raise anything."""
-        return self._made(letter, self._templates)
+        return self._build_mail(letter, self._templates)
 
     def plain(self, letter: Letter) -> EmailMessage | None:
         """The same mail as it comes from us; None when nobody wrote another, so that there is nothing to go back to."""
-        return self._made(letter, ours()) if self._overrides else None
+        return self._build_mail(letter, ours()) if self._overrides else None
 
-    def _made(self, letter: Letter, templates: MailTemplates) -> EmailMessage:
+    def _build_mail(self, letter: Letter, templates: MailTemplates) -> EmailMessage:
         words = templates.languages.words(letter.to.locale)
         names = self._names(letter, words)
         subject, text, html = (templates.of(letter.name, part, words) for part in PARTS)
-        names["subject"] = line(_said(subject, names))
-        bodies = _said(text, names), _said(html, names)
+        names["subject"] = line(_render_template(subject, names))
+        bodies = _render_template(text, names), _render_template(html, names)
         message = EmailMessage(_POLICY)
         self._address(message, letter)
         self._label(message, letter)
@@ -93,8 +93,8 @@ class Emails:
     def envelope(self, letter: Letter) -> EmailMessage:
         """From whom, to whom and which one, with nothing inside."""
         message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
-        message["From"] = _spelled(self._writer(letter), letter.sender or self._sender)
-        message["To"] = _spelled(line(letter.to.name), letter.to.email)
+        message["From"] = _format_mailbox(self._writer(letter), letter.sender or self._sender)
+        message["To"] = _format_mailbox(line(letter.to.name), letter.to.email)
         message["Message-ID"] = self._id(letter.key)
         return message
 
@@ -111,7 +111,9 @@ class Emails:
     def _part(self, letter: Letter, part: str) -> None:
         """One of PARTS by itself, of which nothing is kept: only whether it can be made."""
         words = self._languages.words(letter.to.locale)
-        _said(self._templates.of(letter.name, part, words), {**self._names(letter, words), "subject": letter.name})
+        _render_template(
+            self._templates.of(letter.name, part, words), {**self._names(letter, words), "subject": letter.name}
+        )
 
     def speaks(self, locale: str) -> bool:
         """Whether somebody with that locale is written to in their language; in English otherwise."""
@@ -157,10 +159,10 @@ def _own_mistakes(sender: str, domain: str, product: str) -> tuple[Problem, ...]
 
 def _unusable(overrides: Path) -> list[Problem]:
     """What is wrong with a company's own files before anything is made of them."""
-    return misspelt(overrides) or [*misplaced(overrides), *untranslated(overrides)]
+    return misspelt(overrides) or [*find_misplaced_files(overrides), *find_broken_translations(overrides)]
 
 
-def _said(template: Template, names: Mapping[str, object]) -> str:
+def _render_template(template: Template, names: Mapping[str, object]) -> str:
     """What a template makes of them. A mail with nothing in it, or with no end, is never sent. Raises Problems."""
     said = template.render(names)
     seen = _TAGS.sub("", said) if str(template.name).endswith(".html.j2") else said
@@ -193,10 +195,10 @@ def _header(name: str, value: str) -> BaseHeader:
 
 @lru_cache(1024)  # each is some kilobytes
 def _mailbox(header: str, name: str, email: str) -> BaseHeader:
-    return _registry(header, _spelled(name, email))
+    return _registry(header, _format_mailbox(name, email))
 
 
-def _spelled(name: str, email: str) -> str:
+def _format_mailbox(name: str, email: str) -> str:
     return str(Address(display_name=name, addr_spec=email))
 
 

@@ -89,7 +89,9 @@ CONTRACT = Contract(
 )
 
 
-def _kept(number: int, owner: Owner, promise: Promise, standing: Standing, closed: datetime | None = None) -> Kept:
+def _build_commitment(
+    number: int, owner: Owner, promise: Promise, standing: Standing, closed: datetime | None = None
+) -> Kept:
     commitment = Commitment(
         id=f"c{number}",
         pair=PAIR.id,
@@ -104,11 +106,11 @@ def _kept(number: int, owner: Owner, promise: Promise, standing: Standing, close
 
 
 KEPT = (
-    _kept(1, Owner.MANAGER, _SPEAK, Standing.OPEN),
-    _kept(2, Owner.MANAGER, replace(_INTRODUCE, due=date(2026, 9, 18)), Standing.DONE, NOW - 40 * _DAY),
-    _kept(3, Owner.MANAGER, _PROPOSE, Standing.OPEN),
-    _kept(4, Owner.REPORT, _SKETCH, Standing.DONE, NOW - 8 * _DAY),
-    _kept(5, Owner.REPORT, _SHADOW, Standing.OPEN),
+    _build_commitment(1, Owner.MANAGER, _SPEAK, Standing.OPEN),
+    _build_commitment(2, Owner.MANAGER, replace(_INTRODUCE, due=date(2026, 9, 18)), Standing.DONE, NOW - 40 * _DAY),
+    _build_commitment(3, Owner.MANAGER, _PROPOSE, Standing.OPEN),
+    _build_commitment(4, Owner.REPORT, _SKETCH, Standing.DONE, NOW - 8 * _DAY),
+    _build_commitment(5, Owner.REPORT, _SHADOW, Standing.OPEN),
 )
 #: Each thing that a command does, for one of the two or the other.
 ACCESSES = tuple(

@@ -49,12 +49,12 @@ class StyledLoader(BaseLoader):
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, path, _ = self._files.get_source(environment, template)
-        return (self._styled(environment, source) if template.endswith(".html.j2") else source), path, None
+        return (self._inline_styles(environment, source) if template.endswith(".html.j2") else source), path, None
 
     def list_templates(self) -> list[str]:
         return [name for name in self._files.list_templates() if name.endswith(".j2")]
 
-    def _styled(self, environment: Environment, source: str) -> str:
+    def _inline_styles(self, environment: Environment, source: str) -> str:
         """The source with styles inlined. What Jinja reads is taken out meanwhile: it isn't HTML yet."""
         taken: list[str] = []
 

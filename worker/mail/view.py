@@ -30,7 +30,7 @@ from worker.domain.model import (
 )
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Words, days_between, line
-from worker.i18n.reasons import ACCESSES, CAUSES, TALKS, TRIGGERS, told
+from worker.i18n.reasons import ACCESSES, CAUSES, TALKS, TRIGGERS, translate_reasons
 from worker.mail.context import Letter
 
 #: Languages that put the family name first: there the whole name is the polite one.
@@ -88,7 +88,8 @@ class Reading:
                 "trigger": self._trigger(),
                 "moves_at": self._warned_at() + timedelta(days=1),
                 "learning": line(letter.learning),
-                "reason": _paragraphs(letter.reason) or line(told(letter.why, words, letter.to.zone, self.today)),
+                "reason": _paragraphs(letter.reason)
+                or line(translate_reasons(letter.why, words, letter.to.zone, self.today)),
             }
         )
 
@@ -130,7 +131,7 @@ class Reading:
     def full(self, person: Person) -> str:
         return line(person.name)
 
-    def called(self, address: Address) -> str:
+    def _find_first_name(self, address: Address) -> str:
         """The first name of one of the two; empty for anybody else."""
         for person in (self.letter.manager, self.letter.report):
             if person is not None and address and person.email == address:
@@ -148,7 +149,7 @@ class Reading:
         if one.on_behalf_of == self.letter.to.email:
             what = self.gettext(for_reader)
         else:
-            what = self.gettext(for_other, who=self.called(one.on_behalf_of) or one.on_behalf_of)
+            what = self.gettext(for_other, who=self._find_first_name(one.on_behalf_of) or one.on_behalf_of)
         when = f"{self.day(one.at)}, {self.hour(one.at)}"
         return Line(text=f"{when}: {what}", note=self.gettext(N_("Reason given: %(reason)s"), reason=line(one.reason)))
 
@@ -254,7 +255,7 @@ class Reading:
         to_actor, to_other, unnamed = CAUSES[deferral.cause]
         if deferral.who == self.letter.to.email:
             return self.gettext(to_actor)
-        who = self.called(deferral.who)
+        who = self._find_first_name(deferral.who)
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
     def rhythm(self, pair: Pair) -> str:

@@ -24,7 +24,7 @@ from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.seal import OTHER_KEY, Seal, new_key
 from worker.settings.load import Settings, load
 from worker.settings.people_file import People
-from worker.store.database import DatabaseUnreachable, shown
+from worker.store.database import DatabaseUnreachable, mask_password
 from worker.store.statistics import Figures
 from worker.store.store import Store
 
@@ -42,7 +42,7 @@ def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iter
     try:
         settings = load(config, env)
     except Problems as problems:
-        yield from map(_failed, problems.problems)
+        yield from map(_make_finding, problems.problems)
         return
     yield Finding(
         "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
@@ -68,7 +68,7 @@ def _trying(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from part
     except Problems as problems:
-        yield from map(_failed, problems.problems)
+        yield from map(_make_finding, problems.problems)
     except Exception as error:
         yield Finding(what, False, reason(error))
 
@@ -81,7 +81,7 @@ def _people(settings: Settings, now: datetime) -> Generator[Finding, None, Peopl
         told = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
         yield Finding(told, True)
     except Problems as problems:
-        yield from map(_failed, problems.problems)
+        yield from map(_make_finding, problems.problems)
     except LongarcError as error:
         yield Finding("The people file can be read", False, str(error))
     return people
@@ -98,7 +98,7 @@ def _pages(settings: Settings) -> Iterator[Finding]:
     yield Finding(f"Mails lead to pages at {settings.base_url}", safe, remedy)
 
 
-def _failed(problem: Problem) -> Finding:
+def _make_finding(problem: Problem) -> Finding:
     return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
 
 
@@ -109,7 +109,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     from sqlalchemy import make_url
 
     url = make_url(settings.database)
-    where = shown(url)
+    where = mask_password(url)
     key = _key(settings)
     yield key
     refuse_unwritable(settings.database)
@@ -189,7 +189,7 @@ def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int
     """Open the sealed pieces, or so many of each kind, and forget them; how many that were. Raises WrongKey."""
     seal = Seal([key.get_secret_value() for key in settings.keys])
     count = 0
-    for kind, pieces in Figures(store.database).sealed(limit).items():
+    for kind, pieces in Figures(store.database).load_sealed_values(limit).items():
         for piece in pieces:
             try:
                 seal.open(piece)
@@ -225,7 +225,7 @@ def reach_queue(url: str) -> None:
 def _templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
     emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
     problems = emails.check()
-    yield from map(_failed, problems)
+    yield from map(_make_finding, problems)
     if not problems:
         yield Finding("Every mail can be written in every language", True)
         yield from _languages(emails, persons)
@@ -246,7 +246,7 @@ def _calendars(services: Services, people: People) -> Iterator[Finding]:
         try:
             yield from services.calendar(name).check(organizer)
         except Problems as problems:
-            yield from map(_failed, problems.problems)
+            yield from map(_make_finding, problems.problems)
             return
         except Exception as error:
             yield Finding(f"The calendar of {organizer} can be used", False, reason(error))

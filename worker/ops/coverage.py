@@ -132,7 +132,7 @@ def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[
     promises: dict[PairId, list[Commitment]] = defaultdict(list)
     for commitment in figures.due(quarter.first, min(quarter.last, now.date())):
         promises[commitment.pair].append(commitment)
-    deferrals, recorded = figures.deferrals(quarter.start, quarter.end), figures.recorded(quarter.start)
+    deferrals, recorded = figures.deferrals(quarter.start, quarter.end), figures.load_contract_times(quarter.start)
     counted: dict[PairId, Group] = {}
     for pair_id in pairs:
         one = counted[pair_id] = Group(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))

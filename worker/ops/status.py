@@ -27,8 +27,8 @@ def status(store: Store, now: datetime) -> dict[str, Any]:
     people = store.people.everybody()
     calendars = store.calendars.health()
     again = figures.planned_again()
-    hindered = {one["address"] for one in calendars if one["failing_since"]} | set(store.people.suspended())
-    owed = figures.owed()
+    hindered = {one["address"] for one in calendars if one["failing_since"]} | set(store.people.load_suspensions())
+    owed = figures.list_owed_sessions()
     return {
         "at": now,
         "people": len(store.people.all()),
@@ -40,7 +40,9 @@ def status(store: Store, now: datetime) -> dict[str, Any]:
         "workers": [_worker(one, now) for one in store.heartbeats.all()],
         "calendars": _calendars(calendars, now),
         "unreachable": [_unreachable(one, people) for one in calendars if one["failing_since"]],
-        "suspended": [{"person": who, "until": until} for who, until in sorted(store.people.suspended().items())],
+        "suspended": [
+            {"person": who, "until": until} for who, until in sorted(store.people.load_suspensions().items())
+        ],
         "sessions": figures.states(),
         "outbox": store.outbox.counts(),
         "due": [
@@ -51,14 +53,14 @@ def status(store: Store, now: datetime) -> dict[str, Any]:
             {"what": what, "message": name, "count": number, "again": at, "why": why}
             for what, name, number, at, why in figures.tried_again()
         ],
-        "troubled": [_trouble(message) for message in store.outbox.troubled()],
+        "troubled": [_trouble(message) for message in store.outbox.list_troubled()],
         "owed": [
-            {**_owed(session), "waits_for": _hindrance(session, hindered), "again": again.get(session.pair)}
+            {**_describe_owed(session), "waits_for": _hindrance(session, hindered), "again": again.get(session.pair)}
             for session in owed
             if not session.unplaceable
         ],
         "unplaceable": [
-            {**_owed(session), "reason": words(session.unplaceable)} for session in owed if session.unplaceable
+            {**_describe_owed(session), "reason": words(session.unplaceable)} for session in owed if session.unplaceable
         ],
     }
 
@@ -101,7 +103,7 @@ def _trouble(message: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "pair": str(message["pair"] or "")}
 
 
-def _owed(session: Session) -> dict[str, Any]:
+def _describe_owed(session: Session) -> dict[str, Any]:
     return {
         "session": session.id,
         "pair": str(session.pair),

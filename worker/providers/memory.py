@@ -67,7 +67,7 @@ class _Entry:
     def log_id(self) -> str:
         return self.series or self.id
 
-    def touched(self) -> None:
+    def mark_changed(self) -> None:
         """It is another version from now on, and looks different."""
         self.version += 1
         self.views = self.block = None
@@ -156,7 +156,7 @@ class _Shelf:
         for _, entry_id in self._rows[bisect_left(self._rows, (instant, "")) :]:
             yield self._entries[entry_id]
 
-    def named(self, log_id: str) -> list[_Entry]:
+    def find_entries(self, log_id: str) -> list[_Entry]:
         """The event of that id, or the occurrences of that series."""
         if log_id in self._entries:
             return [self._entries[log_id]]
@@ -190,13 +190,13 @@ class MemoryCalendar:
         return {person: self._free_busy(person, window) for person in people}
 
     def _free_busy(self, person: Address, window: Span) -> FreeBusy:
-        if reason := self._closed(person):
+        if reason := self._get_unreadable_reason(person):
             return FreeBusy(known=False, reason=reason)
         found = []
         for entry in self._shelf(person).inside(window):
             busy = entry.blocks(person)
             if busy is not None and busy.span.overlaps(window):
-                found.append(_clipped(busy, window))
+                found.append(_clip_busy(busy, window))
         found.sort(key=lambda busy: busy.span)
         return FreeBusy(tuple(found))
 
@@ -220,7 +220,7 @@ class MemoryCalendar:
                 break
             found = [
                 entry.seen_by(calendar)
-                for entry in shelf.named(log_id)
+                for entry in shelf.find_entries(log_id)
                 if entry.series is None or entry.span.overlaps(window)
             ]
             events += found
@@ -281,7 +281,7 @@ class MemoryCalendar:
 
     def check(self, person: Address) -> list[Finding]:
         self._may_fail("check")
-        reason = self._closed(person)
+        reason = self._get_unreadable_reason(person)
         return [Finding(f"{person} has a calendar", not reason, reason)]
 
     # --- what people do ---------------------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ class MemoryCalendar:
             shelf = self._shelf(person)
             if entry_id in shelf:
                 shelf.take(entry)
-            if not shelf.named(entry.log_id):
+            if not shelf.find_entries(entry.log_id):
                 shelf.touched.pop(entry.log_id, None)
 
     def close(self, person: Address, reason: str) -> None:
@@ -363,7 +363,7 @@ class MemoryCalendar:
         self._tick += 1
         self._shelf(calendar).forgotten = self._tick
 
-    def changed(self) -> set[Address]:
+    def pop_changed_calendars(self) -> set[Address]:
         """Whose calendars people touched since this was last asked: a hint, as a push would be."""
         stirred, self._stirred = self._stirred, set()
         return stirred
@@ -374,13 +374,13 @@ class MemoryCalendar:
         if self.fail:
             self.fail(operation)
 
-    def _closed(self, person: Address) -> str:
+    def _get_unreadable_reason(self, person: Address) -> str:
         if self._people is not None and person not in self._people:
             return f"{person} has no calendar here."
         return self._unreadable.get(person, "")
 
     def _readable(self, calendar: Address) -> _Shelf:
-        if reason := self._closed(calendar):
+        if reason := self._get_unreadable_reason(calendar):
             raise NotFound(reason)
         return self._shelf(calendar)
 
@@ -428,7 +428,7 @@ class MemoryCalendar:
 
     def _touch(self, entry: _Entry, *, by_hand: bool) -> None:
         self._tick += 1
-        entry.touched()
+        entry.mark_changed()
         for person in self._holders(entry):
             self._shelf(person).touch(entry.log_id, self._tick)
         if by_hand:
@@ -442,7 +442,7 @@ class MemoryCalendar:
             del self._alive[entry.key]
 
 
-def _clipped(busy: Busy, window: Span) -> Busy:
+def _clip_busy(busy: Busy, window: Span) -> Busy:
     if window.start <= busy.span.start and busy.span.end <= window.end:
         return busy
     span = Span(max(busy.span.start, window.start), min(busy.span.end, window.end))

@@ -247,13 +247,13 @@ def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
     section: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if table := _TABLE.fullmatch(line.rstrip()):
-            section = _dotted(table[1])
+            section = _split_key(table[1])
             yield section, number
         elif key := _KEY.match(line):
-            yield section + _dotted(key[1]), number
+            yield section + _split_key(key[1]), number
 
 
-def _dotted(text: str) -> tuple[str, ...]:
+def _split_key(text: str) -> tuple[str, ...]:
     return tuple(part.strip(" \t\"'") for part in text.split("."))
 
 

@@ -56,7 +56,9 @@ def parse_address(text: str) -> Address:
     """An e-mail address, in lower case. Raises Unfit."""
     address = text.strip().casefold()
     if not (text.isascii() and _ADDRESS.fullmatch(address)):
-        raise Unfit(f"`{shown(text)}` is not an e-mail address.", "Write it as `name@example.com`, without a name.")
+        raise Unfit(
+            f"`{shorten_value(text)}` is not an e-mail address.", "Write it as `name@example.com`, without a name."
+        )
     return address
 
 
@@ -68,7 +70,9 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
 def parse_directory_id(text: str) -> tuple[str, ...]:
     """The id by which a directory knows a person, in lower case, alone. Raises Unfit."""
     if " " in text or "@" in text or len(text) > MAX_NAME:
-        raise Unfit(f"`{shown(text)}` is not an id of a directory.", "Write the object id, without blanks, or nothing.")
+        raise Unfit(
+            f"`{shorten_value(text)}` is not an id of a directory.", "Write the object id, without blanks, or nothing."
+        )
     return (text.casefold(),)
 
 
@@ -79,11 +83,13 @@ def parse_every(text: str) -> Every:
         return Every(weeks=13)
     found = _EVERY.fullmatch(plain)
     if not found:
-        raise Unfit(f"`{shown(text)}` is not a rhythm.", "Write `13 weeks`, `6 months` or `quarter`.")
+        raise Unfit(f"`{shorten_value(text)}` is not a rhythm.", "Write `13 weeks`, `6 months` or `quarter`.")
     count = int(found[1])
     every = Every(weeks=count) if found[2] == "week" else Every(months=count)
     if not (4 <= every.weeks <= 52 or 1 <= every.months <= 12):
-        raise Unfit(f"`{shown(text)}` is too short or too long.", "Write something from `4 weeks` to `12 months`.")
+        raise Unfit(
+            f"`{shorten_value(text)}` is too short or too long.", "Write something from `4 weeks` to `12 months`."
+        )
     return every
 
 
@@ -93,14 +99,14 @@ def parse_locale(text: str) -> str:
         return _locale(text)
     except (ValueError, UnknownLocaleError):
         raise Unfit(
-            f"`{shown(text)}` is not a known language.", "Write a code such as `en`, `de` or `pt_BR`."
+            f"`{shorten_value(text)}` is not a known language.", "Write a code such as `en`, `de` or `pt_BR`."
         ) from None
 
 
 def parse_zone(text: str) -> str:
     """The IANA name of a time zone. Raises Unfit."""
     if text not in _zones():
-        raise Unfit(f"`{shown(text)}` is not a time zone.", lambda: _zone_meant(text))
+        raise Unfit(f"`{shorten_value(text)}` is not a time zone.", lambda: _zone_meant(text))
     return text
 
 
@@ -128,7 +134,7 @@ def parse_working_hours(text: str) -> WorkingHours:
     try:
         return parse_hours(text)
     except ValueError as error:
-        raise Unfit(shown(str(error), 200)) from None
+        raise Unfit(shorten_value(str(error), 200)) from None
 
 
 def parse_name(text: str) -> str:
@@ -145,14 +151,16 @@ def parse_country(text: str) -> str:
     """A country whose public holidays are known, with its subdivision or without. Raises Unfit."""
     country = text.upper()
     if not known_country(country):
-        raise Unfit(f"`{shown(text)}` is not a country whose holidays are known.", "Write a code: `DE`, or `DE-BY`.")
+        raise Unfit(
+            f"`{shorten_value(text)}` is not a country whose holidays are known.", "Write a code: `DE`, or `DE-BY`."
+        )
     return country
 
 
 def parse_minutes(text: str) -> int:
     """The length of a career session. Raises Unfit."""
     if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) in MINUTES):
-        raise Unfit(f"`{shown(text)}` is no length for a session.", "Write the minutes, from `60` to `90`.")
+        raise Unfit(f"`{shorten_value(text)}` is no length for a session.", "Write the minutes, from `60` to `90`.")
     return int(text)
 
 
@@ -163,16 +171,16 @@ def parse_date(text: str) -> date:
     except ValueError:
         day = None
     if day is None:
-        raise Unfit(f"`{shown(text)}` is not a date.", "Write it as year-month-day: `2027-02-15`.")
+        raise Unfit(f"`{shorten_value(text)}` is not a date.", "Write it as year-month-day: `2027-02-15`.")
     if day.year not in YEARS:
-        raise Unfit(f"`{shown(text)}` is too far away.", f"Write a year from `{YEARS[0]}` to `{YEARS[-1]}`.")
+        raise Unfit(f"`{shorten_value(text)}` is too far away.", f"Write a year from `{YEARS[0]}` to `{YEARS[-1]}`.")
     return day
 
 
 def parse_boolean(text: str) -> bool:
     """Yes or no. Raises Unfit."""
     if text.casefold() not in _BOOLEANS:
-        raise Unfit(f"`{shown(text)}` is neither yes nor no.", "Write `yes` or `no`.")
+        raise Unfit(f"`{shorten_value(text)}` is neither yes nor no.", "Write `yes` or `no`.")
     return _BOOLEANS[text.casefold()]
 
 
@@ -183,7 +191,7 @@ def parse_preference(text: str) -> Preference:
     days = [index for index, name in enumerate(_WEEKDAYS) if day and len(day) > 2 and name.startswith(day)]
     clock = int(hour) * 60 + int(minute) if hour and minute and int(hour) < 24 and int(minute) < 60 else None
     if not found or bool(day) != bool(days) or bool(hour) != (clock is not None):
-        raise Unfit(f"`{shown(text)}` is not a day and a time.", "Write `Tue 10:00`, `Tue` or `10:00`.")
+        raise Unfit(f"`{shorten_value(text)}` is not a day and a time.", "Write `Tue 10:00`, `Tue` or `10:00`.")
     return Preference(weekday=days[0] if days else None, minute=clock)
 
 
@@ -195,14 +203,14 @@ def one_of(known: Collection[str]) -> Callable[[str], str]:
             return text.casefold()
         listed = ", ".join(f"`{name}`" for name in known)
         raise Unfit(
-            f"`{shown(text)}` is not one of {listed}.",
+            f"`{shorten_value(text)}` is not one of {listed}.",
             lambda: f"Did you mean `{near}`?" if (near := nearest(text, known)) else "Write one of these.",
         )
 
     return read
 
 
-def shown(text: str, size: int = 60) -> str:
+def shorten_value(text: str, size: int = 60) -> str:
     """A value as a problem shows it: short, and without signs that move the cursor."""
     plain = "".join(sign if sign.isprintable() else "?" for sign in text[: size + 1])
     return plain if len(plain) <= size else plain[: size - 1] + "…"

@@ -35,7 +35,7 @@ from worker.settings.parsers import (
     parse_preference,
     parse_working_hours,
     parse_zone,
-    shown,
+    shorten_value,
 )
 
 REQUIRED = ("email", "name", "manager", "time_zone", "country")
@@ -87,7 +87,7 @@ def load(
     first seen `today`; whoever has seen it before knows better.
     """
     report = _Report(path.name)
-    rows = list(_rows(_decoded(path, report), report))
+    rows = list(_rows(_read_text(path, report), report))
     named = one_of(list(dict.fromkeys([*calendars, NO_CALENDAR])))
     accepted = _Accepted(named, one_of(list(mailers)), frozenset(telling))
     defaults = _Defaults(
@@ -305,7 +305,9 @@ def _check_managers(known: _Known, persons: Mapping[Address, Person]) -> None:
                 "manager", "This person is their own manager.", "Name another, or leave the cell empty at the top."
             )
         elif manager not in known.rows:
-            row.note("manager", f"`{manager}` has no row in this file.", partial(_meant, manager, known.rows))
+            row.note(
+                "manager", f"`{manager}` has no row in this file.", partial(_build_manager_remedy, manager, known.rows)
+            )
     for circle in _circles(known.managers):
         first = min(circle, key=lambda email: known.rows[email].line)
         turned = circle[circle.index(first) :] + circle[: circle.index(first)]
@@ -316,7 +318,7 @@ def _check_managers(known: _Known, persons: Mapping[Address, Person]) -> None:
         )
 
 
-def _meant(address: Address, rows: Mapping[Address, _Row]) -> str:
+def _build_manager_remedy(address: Address, rows: Mapping[Address, _Row]) -> str:
     """Looks for a slip of the pen among those who begin alike; a file may name tens of thousands."""
     alike = [email for email in rows if email[:2] == address[:2]]
     near = nearest(address, alike[:2000], 0.85)
@@ -340,7 +342,7 @@ def _circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]]:
 # --- from bytes to rows ---------------------------------------------------------------------------------------------
 
 
-def _decoded(path: Path, report: _Report) -> str:
+def _read_text(path: Path, report: _Report) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -438,7 +440,7 @@ def _columns(header: Sequence[str], line: int, report: _Report) -> dict[int, str
     names = [" ".join(cell.split()).casefold() for cell in header]
     columns: dict[int, str] = {}
     if len(names) == 1 and names[0] not in COLUMNS:
-        what = f"`{shown(names[0])}` is no header: nothing separates the columns."
+        what = f"`{shorten_value(names[0])}` is no header: nothing separates the columns."
         report.note(line, "", what, f"Write {','.join(REQUIRED)}, with commas, semicolons or tabs.")
         return columns
     for index, name in enumerate(names):
@@ -451,7 +453,7 @@ def _columns(header: Sequence[str], line: int, report: _Report) -> dict[int, str
     for name in missing:
         near = _slip(name, strangers)
         if near:
-            report.note(line, name, f"The column `{shown(near)}` is not known.", f"Did you mean `{name}`?")
+            report.note(line, name, f"The column `{shorten_value(near)}` is not known.", f"Did you mean `{name}`?")
         elif name in REQUIRED:
             report.note(line, name, "This column is missing.", f"A people file needs {', '.join(REQUIRED)}.")
     return columns

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
 from worker.domain.model import Address, Every
-from worker.settings.parsers import MINUTES, Unfit, one_of, parse_address, parse_every, shown
+from worker.settings.parsers import MINUTES, Unfit, one_of, parse_address, parse_every, shorten_value
 
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
 _PLACE = re.compile(r"\{([^{}]*)\}")
@@ -34,7 +34,7 @@ def parse_duration(text: str) -> timedelta:
     """A length of time: `30 seconds`, `5 minutes`, `1 day`. Raises Unfit."""
     found = _DURATION.fullmatch(" ".join(text.casefold().split()))
     if not found:
-        raise Unfit(f"`{shown(text)}` is not a length of time.", "Write `30 seconds`, `5 minutes` or `1 day`.")
+        raise Unfit(f"`{shorten_value(text)}` is not a length of time.", "Write `30 seconds`, `5 minutes` or `1 day`.")
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -67,7 +67,9 @@ def _lasting(low: str, high: str) -> PlainValidator:
     def read(text: str) -> timedelta:
         length = parse_duration(text)
         if not parse_duration(low) <= length <= parse_duration(high):
-            raise Unfit(f"`{shown(text)}` is too short or too long.", f"Write something from `{low}` to `{high}`.")
+            raise Unfit(
+                f"`{shorten_value(text)}` is too short or too long.", f"Write something from `{low}` to `{high}`."
+            )
         return length
 
     return as_text(read)
@@ -187,7 +189,9 @@ def _caldav_url(text: str) -> str:
 def _listen(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
-        raise Unfit(f"`{shown(text)}` is no place to listen at.", "Write an address and a port: `127.0.0.1:8030`.")
+        raise Unfit(
+            f"`{shorten_value(text)}` is no place to listen at.", "Write an address and a port: `127.0.0.1:8030`."
+        )
     return text
 
 
@@ -195,7 +199,7 @@ def _ip(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise Unfit(f"`{shown(text)}` is not an IP address.", "Write one, as `10.0.0.7`, or nothing.") from None
+        raise Unfit(f"`{shorten_value(text)}` is not an IP address.", "Write one, as `10.0.0.7`, or nothing.") from None
 
 
 def read_path(value: object, info: ValidationInfo) -> Path:
@@ -206,7 +210,9 @@ def read_path(value: object, info: ValidationInfo) -> Path:
     try:
         path = Path(text).expanduser()
     except RuntimeError:
-        raise Unfit(f"`{shown(Path(text).parts[0])}` is nobody on this machine.", "Write the whole path.") from None
+        raise Unfit(
+            f"`{shorten_value(Path(text).parts[0])}` is nobody on this machine.", "Write the whole path."
+        ) from None
     return Path((info.context or {}).get("folder", Path()), path)
 
 
@@ -230,7 +236,9 @@ def _domain(value: object, info: ValidationInfo) -> str:
     try:
         return parse_address(f"id@{given}" if given else info.data.get("sender", "id@localhost")).partition("@")[2]
     except Unfit:
-        raise Unfit(f"`{shown(given)}` is not a domain.", "Write it as `example.com`, or leave the key out.") from None
+        raise Unfit(
+            f"`{shorten_value(given)}` is not a domain.", "Write it as `example.com`, or leave the key out."
+        ) from None
 
 
 def _level(text: str) -> str:

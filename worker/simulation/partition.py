@@ -58,7 +58,7 @@ def _teams(pairs: Pairs) -> list[list[PairId]]:
     return list(found.values())
 
 
-def lived(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]) -> Iterator[str]:
+def run_parts(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]) -> Iterator[str]:
     """The lines of what happened in all of them, in order of time; what happened at one instant, part after part.
 
     The first part is lived in this process, each other in one of its own. Raises what any of them raised.

@@ -126,7 +126,7 @@ class Crowd:
 
     def notice(self, line: Mapping[str, Any]) -> None:
         if line["what"] in ("event.create", "event.update") and line.get("kind") in ("career", "review", "checkin"):
-            self._invited(line)
+            self._plan_reaction(line)
         elif line["what"] == "session" and line.get("state") == State.HELD.value and line["kind"] == "career":
             self._was_held(line)
 
@@ -140,7 +140,7 @@ class Crowd:
         late = -(at - datetime(2024, 1, 1, tzinfo=UTC)) % GRID
         heapq.heappush(self._queue, (at + late, next(self._order), name, what))
 
-    def _invited(self, line: Mapping[str, Any]) -> None:
+    def _plan_reaction(self, line: Mapping[str, Any]) -> None:
         dice = self._dice(line["key"], line["start"])
         start, now = _instant(line["start"]), self._world.clock()
         at = now + (start - now) * dice.random() * 0.98
@@ -208,7 +208,7 @@ class Crowd:
         if not found:
             return ()
         short = self._dice(key, start, "out").random() < 0.5 and found.kind == "career"
-        to = Span(start, start + timedelta(minutes=30)) if short else _shifted(found.span, found.latest)
+        to = Span(start, start + timedelta(minutes=30)) if short else _shift_past_window(found.span, found.latest)
         self._world.calendar.move(pair.manager, key, to)
         return (_line(now, "move", found, calendar=pair.manager, to=to),)
 
@@ -335,7 +335,7 @@ class Meetings:
                 heapq.heappush(self._past, (span.end, self._world.calendar.add(person.email, span)))
 
 
-def _shifted(span: Span, latest: datetime) -> Span:
+def _shift_past_window(span: Span, latest: datetime) -> Span:
     """The same length, a week after the latest instant allowed."""
     shift = timedelta(days=(latest - span.start).days + 8)
     return Span(span.start + shift, span.end + shift)

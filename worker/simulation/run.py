@@ -111,7 +111,7 @@ def _live(
     if len(parts) == 1:
         _live_here(run, settings, persons, pairs, ledger, progress)
     else:
-        for text in partition.lived(parts, partial(_live_part, run, settings, persons), progress):
+        for text in partition.run_parts(parts, partial(_live_part, run, settings, persons), progress):
             ledger.copy(text)
     return ledger.count
 
@@ -167,7 +167,7 @@ def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Call
     """Week by week, since people fill their calendars so."""
     while (now := world.clock()) < end:
         meetings.refresh()
-        world.calendar.changed()
+        world.calendar.pop_changed_calendars()
         world.run_until(min(now + timedelta(weeks=1), end), progress)
 
 

@@ -56,16 +56,16 @@ class Tally:
         states = self.states
         yield "Pairs that met", f"{len(self.met):,} of {pairs:,}"
         yield "Conversations held", f"{states['held']:,}"
-        yield "Put off", _listed(self.causes)
+        yield "Put off", _format_counts(self.causes)
         yield "Without a time for a while", f"{self.unplaceable:,}"
         yield "Closed with a contract", f"{states['contracted']:,}, {self.in_time:,} of them within 48 hours"
         yield "Left unfinished", f"{states['unfinished']:,}"
-        yield "On calendars", _listed(self.events)
-        yield "Mails", _listed(self.mails)
-        yield "What people did", _listed(self.acts)
+        yield "On calendars", _format_counts(self.events)
+        yield "Mails", _format_counts(self.mails)
+        yield "What people did", _format_counts(self.acts)
 
 
-def _listed(counted: Counter[str]) -> str:
+def _format_counts(counted: Counter[str]) -> str:
     """`5: 3 declined, 2 deleted`, most first."""
     if not counted:
         return "0"

@@ -106,7 +106,7 @@ class World:
         self.clock = SteppedClock(start)
         self.calendar = calendar or MemoryCalendar()
         self.mailer = MemoryMailer()
-        self.persons = {e: replace(p, calendar=_simulated(p), mail=SERVICE) for e, p in persons.items()}
+        self.persons = {e: replace(p, calendar=_choose_calendar(p), mail=SERVICE) for e, p in persons.items()}
         self.pairs = dict(pairs)
         self.worker = _worker(settings, self.clock, writes)
         self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
@@ -132,7 +132,7 @@ class World:
         now = self.clock()
         for line in self.humans.act(now):
             self.ledger.write(line)
-        stirred = self.calendar.changed()
+        stirred = self.calendar.pop_changed_calendars()
         if stirred:
             self.worker.store.calendars.hint(sorted(stirred), now)
         due = self.worker.tick()
@@ -150,13 +150,13 @@ class World:
     def _tell(self) -> None:
         for row in self.worker.store.register.since(self._told):
             self._told = row["id"]
-            line = told(row)
+            line = make_ledger_line(row)
             if line is not None:
                 self.ledger.write(line)
                 self.humans.notice(line)
 
 
-def _simulated(person: Person) -> str:
+def _choose_calendar(person: Person) -> str:
     return SERVICE if person.has_calendar else NO_CALENDAR
 
 
@@ -166,7 +166,7 @@ def _worker(settings: Settings, clock: SteppedClock, writes: type[Emails]) -> Wo
     return build(settings, clock, store=store, holder="simulation", together=50, writes=writes)
 
 
-def told(row: Mapping[str, Any]) -> Line | None:
+def make_ledger_line(row: Mapping[str, Any]) -> Line | None:
     """A line of the history as a line of the ledger; None when the ledger doesn't tell it."""
     if row["what"] not in TOLD:
         return None

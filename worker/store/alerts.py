@@ -47,7 +47,7 @@ def raise_alert(
         return
     due = last["snapshot_at"] + SPELL
     count = _message(f"{NAME}:more:{key}", due, operator)
-    _insert(database, connection, count, {"cause": cause, "mailed": True, **_counted(Counter(), 1, words)})
+    _insert(database, connection, count, {"cause": cause, "mailed": True, **_build_digest_fields(Counter(), 1, words)})
 
 
 def _last_mail(connection: Connection, cause: str, now: datetime) -> Mapping[str, Any] | None:
@@ -83,11 +83,11 @@ def _is_growing(mail: Mapping[str, Any], now: datetime) -> bool:
 def _add_to_count(connection: Connection, count: Mapping[str, Any], words: str) -> None:
     kept = count["fields"]["listed"]
     total = count["fields"].get("total", len(kept)) + 1
-    fields = {**count["fields"], **_counted(Counter(kept), total, words)}
+    fields = {**count["fields"], **_build_digest_fields(Counter(kept), total, words)}
     connection.execute(update(message).where(message.c.id == count["id"]).values(fields=fields))
 
 
-def _counted(kept: Counter[str], total: int, words: str) -> dict[str, Any]:
+def _build_digest_fields(kept: Counter[str], total: int, words: str) -> dict[str, Any]:
     """The words of a mail about so many alerts, these the last of them, and what they are made of."""
     if words in kept or len(kept) < KEPT:
         kept[words] += 1

@@ -54,16 +54,16 @@ class Copies:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._translated(), self._database.read() as connection:
+        with self._translate_errors(), self._database.read() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._translated(), self._database.write() as connection:
+        with self._translate_errors(), self._database.write() as connection:
             yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Raises what a provider may raise: the event is written, so whoever asked for it has to try again."""
         driver = self._database.engine.dialect.loaded_dbapi
         try:

@@ -197,7 +197,7 @@ class Calendars:
                 wake(connection, sorted(ids), now, look=True)
         return was_suspended
 
-    def known(self, address: Address, now: datetime) -> Known:
+    def load_snapshot(self, address: Address, now: datetime) -> Known:
         """What we know of this calendar."""
         spans: dict[PairId, list[Span]] = {}
         with self._database.read() as connection:
@@ -206,7 +206,7 @@ class Calendars:
             for pair_id, start, end in _BOOKED.tuples(connection, one=address, now=now):
                 spans.setdefault(pair_id, []).append(Span(start, end))
             coming = _COMING.column(connection, one=address)
-        placed = {row["key"]: rows.placed(row) for row in found}
+        placed = {row["key"]: rows.read_placed_event(row) for row in found}
         return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports, coming)
 
     def save(
@@ -220,7 +220,7 @@ class Calendars:
             if (_READ_TO if size is None else _READ_WHOLE).run(connection, **read) != 1:
                 return
             if reading.placed:
-                _SEEN.run_each(connection, [_seen(placed, etag) for placed, etag in reading.placed])
+                _SEEN.run_each(connection, [_build_event_update(placed, etag) for placed, etag in reading.placed])
             self._meetings(connection, look.address, reading, full=size is not None)
             take_in(self._database, connection, look.address, reading.strays, now)
             _WORKS.run(connection, one=look.address)
@@ -284,7 +284,7 @@ class Calendars:
             return [dict(row) for row in connection.execute(select(*columns)).mappings()]
 
 
-def _seen(placed: Placed, etag: str) -> dict[str, Any]:
+def _build_event_update(placed: Placed, etag: str) -> dict[str, Any]:
     """What a calendar told of an event that had that etag."""
     return {
         "named": placed.key,

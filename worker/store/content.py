@@ -126,7 +126,7 @@ class Content:
 
         A closed one needs neither any more. Raises WrongKey when there is no key.
         """
-        if not session_.adhoc or session_.closed:
+        if not session_.adhoc or session_.is_closed:
             return None
         return self._seal.close_padded(json.dumps(rows.hidden_plan(session_)))
 
@@ -170,7 +170,7 @@ class Content:
     def revisions(self, session_id: str) -> list[Recorded]:
         """All revisions of a session's contract, oldest first."""
         with self._database.read() as connection:
-            return [self._recorded(row) for row in _REVISIONS.rows(connection, one=session_id)]
+            return [self._parse_revision(row) for row in _REVISIONS.rows(connection, one=session_id)]
 
     def latest(self, pairs: Collection[PairId]) -> dict[PairId, Recorded]:
         """Each pair's contract in force: the newest revision of the newest one."""
@@ -178,7 +178,7 @@ class Content:
         with self._database.read() as connection:
             for row in _LATEST.rows(connection, pairs=list(pairs)):
                 newest[row["pair"]] = row
-        return {pair: self._recorded(row) for pair, row in newest.items()}
+        return {pair: self._parse_revision(row) for pair, row in newest.items()}
 
     def promises(self, commitments: Collection[str]) -> dict[str, Promise]:
         """The words of these commitments."""
@@ -206,7 +206,7 @@ class Content:
         with self._database.write() as connection:
             return sum(reseal(connection, column, self._seal) for column in SEALED_COLUMNS)
 
-    def _recorded(self, row: Row) -> Recorded:
+    def _parse_revision(self, row: Row) -> Recorded:
         told = json.loads(self._seal.open(row["sealed"]))
         return Recorded(
             session=row["session"],

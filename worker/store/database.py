@@ -90,7 +90,7 @@ class Database:
             return engine.connect()
         except DBAPIError as error:
             why = first_line(error.orig or error)
-            raise DatabaseUnreachable(f"The database {shown(self.url)} can't be reached: {why}") from error
+            raise DatabaseUnreachable(f"The database {mask_password(self.url)} can't be reached: {why}") from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert the rows, or change those columns of the rows that are there already."""
@@ -179,7 +179,7 @@ def _engine(url: str, lite: bool) -> Engine:
         hide_parameters=True,  # what people said is in no error
         connect_args={"timeout": PATIENCE, "check_same_thread": False},
         paramstyle="named",  # as `prepared` gives values
-        json_deserializer=_loaded,
+        json_deserializer=_parse_json,
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
         **({"poolclass": StaticPool} if alone else {}),
     )
@@ -203,7 +203,7 @@ def _create_file(dialect: object, record: object, given: Sequence[Any], named: o
         private_files.create(Path(given[0]))
 
 
-def _loaded(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     """Most of what is kept as JSON is empty."""
     return {} if text == "{}" else [] if text == "[]" else json.loads(text)
 
@@ -228,6 +228,6 @@ def _begin(connection: Connection, statement: str) -> None:
         raise OperationalError(statement, None, error) from error
 
 
-def shown(address: str | URL) -> str:
+def mask_password(address: str | URL) -> str:
     """The address of a database as anybody may read it: without its password, wherever that stands."""
     return make_url(address).set(query={}).render_as_string(hide_password=True)

@@ -24,9 +24,9 @@ def take_in(
     for stray in strays:
         subject = (stray.key or "").rpartition(".")[0]
         owner = _pair_of(connection, subject, address)
-        if owner is None or _known(connection, stray):
+        if owner is None or _is_known(connection, stray):
             continue
-        written = _wanted(connection, subject, stray)
+        written = _find_wanted_time(connection, subject, stray)
         database.upsert(connection, event, [_event_row(stray, subject, owner, written)])
         if written is None:
             off = rows.message_row(_cancel(stray, subject, owner, now))
@@ -45,7 +45,7 @@ def _pair_of(connection: Connection, subject: str, manager: Address) -> PairId |
     return None
 
 
-def _known(connection: Connection, stray: Event) -> bool:
+def _is_known(connection: Connection, stray: Event) -> bool:
     """Whether the outbox has it in hand, or the database has heard of it since."""
     coming = exists().where(
         message.c.event == stray.key, message.c.due_at.is_not(None), message.c.what != What.MAIL.value
@@ -54,7 +54,7 @@ def _known(connection: Connection, stray: Event) -> bool:
     return bool(connection.execute(select(coming | stands)).scalar())
 
 
-def _wanted(connection: Connection, subject: str, stray: Event) -> tuple[datetime, datetime] | None:
+def _find_wanted_time(connection: Connection, subject: str, stray: Event) -> tuple[datetime, datetime] | None:
     """The time at which this very event is wanted; None when it is not."""
     columns = (session.c.start, session.c.end, session.c.generation)
     booked = connection.execute(select(*columns).where(session.c.id == subject, session.c.state == State.BOOKED.value))

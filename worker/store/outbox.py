@@ -158,7 +158,7 @@ class OutboxRows:
     def settle(self, endings: Sequence[Ending], holder: str, now: datetime) -> None:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
         with self._database.write() as connection:
-            ours = _settled(connection, endings, holder)
+            ours = _settle_ours(connection, endings, holder)
             seen_since = self._events(connection, ours)
             done = [e for e in ours if e.settlement.progress is Progress.DONE]
             record(
@@ -230,7 +230,7 @@ class OutboxRows:
         with self._database.read() as connection:
             return {name: Unsent(*rest) for name, *rest in _UNSENT.tuples(connection, operator_by=operator_by)}
 
-    def troubled(self) -> list[Mapping[str, Any]]:
+    def list_troubled(self) -> list[Mapping[str, Any]]:
         """Messages a human should know of: uncertain, refused, or tried again and again."""
         stuck = and_(message.c.progress == Progress.WAITING.value, message.c.attempts >= 3)
         ended = message.c.progress.in_([Progress.UNCERTAIN.value, Progress.DEAD.value])
@@ -239,7 +239,7 @@ class OutboxRows:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _settled(connection: Connection, endings: Sequence[Ending], holder: str) -> list[Ending]:
+def _settle_ours(connection: Connection, endings: Sequence[Ending], holder: str) -> list[Ending]:
     """Write how they ended; those that were still ours. Many end alike, and are written together."""
     alike: dict[tuple[str, datetime | None, str | None], list[str]] = defaultdict(list)
     for ending in endings:

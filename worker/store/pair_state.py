@@ -209,7 +209,7 @@ def _effects(
 ) -> None:
     found = _EVENTS.rows(connection, subjects=list(owner), pairs=pairs, now=now)
     for row in found:
-        batch.placed[row["pair"]][row["key"]] = rows.placed(row)
+        batch.placed[row["pair"]][row["key"]] = rows.read_placed_event(row)
     owner = {row["subject"]: row["pair"] for row in found} | dict(owner)  # what still stands of something closed, too
     for row in _MESSAGES.rows(connection, subjects=list(owner), since=now - PAIR_MAILS):
         batch.messages[owner[row["subject"]]].append(rows.message(row))

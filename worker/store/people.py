@@ -102,11 +102,11 @@ class PeopleRows:
             left=tuple(sorted(old_people - persons.keys())),
             begun=tuple(sorted(pairs.keys() - names.keys())),
             ended=ended,
-            cancels=self._booked(ended),
+            cancels=self._count_booked_sessions(ended),
             pairs=len(names),
         )
 
-    def _booked(self, pairs: Collection[PairId]) -> int:
+    def _count_booked_sessions(self, pairs: Collection[PairId]) -> int:
         query = select(func.count()).where(session.c.pair.in_(pairs), session.c.state == State.BOOKED.value)
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
@@ -195,7 +195,7 @@ class PeopleRows:
         with self._database.write() as connection:
             self._database.upsert(connection, tables.revocation, [{"person": email, "at": now}])
 
-    def revoked(self, email: Address) -> datetime | None:
+    def get_revocation_time(self, email: Address) -> datetime | None:
         """Until when what was given out to this person is void."""
         query = select(func.max(tables.revocation.c.at)).where(tables.revocation.c.person.in_([email, EVERYBODY]))
         with self._database.read() as connection:
@@ -210,7 +210,7 @@ class PeopleRows:
             connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
             return was is None
 
-    def suspended(self) -> dict[Address, datetime]:
+    def load_suspensions(self) -> dict[Address, datetime]:
         """Whose grants don't work, and when each is tried again."""
         with self._database.read() as connection:
             return {row[0]: row[1] for row in _SUSPENDED.tuples(connection)}

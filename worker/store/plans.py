@@ -128,7 +128,7 @@ class Plans:
         with self._database.read() as connection:
             return load(connection, pairs, now, self._content.open_plan)
 
-    def taken(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
+    def load_taken_time(self, people: Sequence[Address], now: datetime) -> dict[Address, tuple[Taken, ...]]:
         """The time of these people that any pair has taken, from now on."""
         with self._database.read() as connection:
             return taken_of(connection, people, now)

@@ -125,7 +125,7 @@ class Register:
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def ended(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, list[Commitment]]:
+    def list_ended_commitments(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, list[Commitment]]:
         """The commitments of these pairs that ended since then, by pair."""
         found: dict[PairId, list[Commitment]] = defaultdict(list)
         with self._database.read() as connection:

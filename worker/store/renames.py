@@ -83,12 +83,12 @@ def _with_email(new: Address, _: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
-    def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    def rename_row(row: Mapping[str, Any]) -> dict[str, Any]:
         manager, report = (new if row[side] == old else row[side] for side in ("manager", "report"))
         return {"id": PairId(manager, report), "manager": manager, "report": report}
 
     theirs = (pair.c.manager == old) | (pair.c.report == old)
-    moved = _copy(connection, pair, theirs, renamed)
+    moved = _copy(connection, pair, theirs, rename_row)
     for before, after in moved.items():
         for column in _PAIR_IDS:
             connection.execute(update(column.table).where(column == before).values({column.name: after}))

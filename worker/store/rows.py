@@ -92,7 +92,7 @@ def why(text: str) -> Why:
 
 def why_text(why: Why) -> str:
     """Reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
-    return json.dumps([[reason.code, {n: _written(one) for n, one in reason.values.items()}] for reason in why])
+    return json.dumps([[reason.code, {n: _encode_value(one) for n, one in reason.values.items()}] for reason in why])
 
 
 def _read(value: Any) -> Value:
@@ -101,7 +101,7 @@ def _read(value: Any) -> Value:
     return instant(value["at"]) if "at" in value else date.fromisoformat(value["day"])
 
 
-def _written(value: Value) -> Any:
+def _encode_value(value: Value) -> Any:
     if isinstance(value, datetime):
         return {"at": seconds(value)}
     return {"day": value.isoformat()} if isinstance(value, date) else value
@@ -268,7 +268,7 @@ def _session_row(session: Session) -> dict[str, Any]:
         "cycle": session.cycle,
         "adhoc": session.adhoc,
         "state": session.state.value,
-        "closed": session.closed,
+        "closed": session.is_closed,
         "minutes": session.minutes,
         "earliest": session.earliest,
         "target": session.target,
@@ -390,7 +390,7 @@ def message_row(message: Message) -> dict[str, Any]:
     }
 
 
-def placed(row: Row) -> Placed:
+def read_placed_event(row: Row) -> Placed:
     return Placed(
         key=row["key"],
         ref=EventRef(row["calendar"], row["provider_id"], row["etag"]),

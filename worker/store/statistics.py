@@ -49,7 +49,7 @@ class Figures:
 
     # --- what is open ---
 
-    def owed(self) -> list[Session]:
+    def list_owed_sessions(self) -> list[Session]:
         """The sessions that have no time."""
         states = [State.OWED.value, State.DEFERRED.value]
         query = select(session).where(session.c.state.in_(states)).order_by(session.c.target, session.c.id)
@@ -112,7 +112,7 @@ class Figures:
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def recorded(self, start: datetime) -> dict[str, datetime]:
+    def load_contract_times(self, start: datetime) -> dict[str, datetime]:
         """When the contract of each session was first recorded, since then."""
         query = select(contract.c.session, contract.c.recorded_at)
         with self._database.read() as connection:
@@ -127,7 +127,7 @@ class Figures:
 
     # --- what is sealed ---
 
-    def sealed(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
+    def load_sealed_values(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
         """The sealed pieces as they are stored, by table; so many of each column, or all. An older database
         has fewer."""
         pieces: dict[str, list[bytes]] = {}

@@ -25,7 +25,7 @@ class Shown:
     due: date
 
 
-def shown(reading: Reading, kept: Iterable[Kept], owner: Owner) -> list[Shown]:
+def list_commitments(reading: Reading, kept: Iterable[Kept], owner: Owner) -> list[Shown]:
     """One side's commitments with how each stands; the open ones first."""
     mine = [one for one in kept if one.commitment.owner is owner]
     mine.sort(key=lambda one: (not one.commitment.open, one.commitment.due))
@@ -36,7 +36,7 @@ def shown(reading: Reading, kept: Iterable[Kept], owner: Owner) -> list[Shown]:
     ]
 
 
-def ended(commitment_id: str, deed: str, endpoint: str, **values: str) -> Response:
+def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, **values: str) -> Response:
     """Do what the form about a commitment says, and go back to where it stood."""
     contracts, reason = site().worker.contracts, line(request.form.get("reason", ""))[:LONGEST_SENT]
     said = {"said": deed}
@@ -45,13 +45,13 @@ def ended(commitment_id: str, deed: str, endpoint: str, **values: str) -> Respon
     elif deed == "let-go":
         contracts.let_go(commitment_id, reason)
     elif deed == "change":
-        said = _changed(commitment_id, reason)
+        said = _change_commitment(commitment_id, reason)
     else:
         abort(404)
     return go(url_for(endpoint, **values, **said))  # type: ignore[arg-type]
 
 
-def _changed(commitment_id: str, reason: str) -> dict[str, str]:
+def _change_commitment(commitment_id: str, reason: str) -> dict[str, str]:
     """Give a commitment the words and the day of the form; returns what the page says of it then."""
     text, due = line(request.form.get("text", "")), day_of(request.form.get("due", ""))
     wrong = {"wrong": commitment_id, "_anchor": commitment_id}

@@ -17,12 +17,12 @@ from worker.domain.model import Contract, MailName, Message, Owner, PairState, S
 from worker.domain.planning.notices import deadline
 from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
-from worker.i18n.reasons import asked
+from worker.i18n.reasons import translate_question
 from worker.mail.compose import Material
 from worker.mail.view import Reading
 from worker.store.content import Recorded
 from worker.web import contract_form
-from worker.web.commitments import ended, shown
+from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.contract_form import Form, Wrong
 from worker.web.security import MAIL_POLICY
 from worker.web.sessions import visit
@@ -106,7 +106,7 @@ def _page(name: str, matter: Matter, values: Mapping[str, Any], status: int = 20
         "matter": matter,
         "current": matter.revisions[-1] if matter.revisions else None,
         "changes": _changes(reading, matter),
-        "standing": {owner.value: shown(reading, mine, owner) for owner in Owner},
+        "standing": {owner.value: list_commitments(reading, mine, owner) for owner in Owner},
         "wrong": request.args.get("wrong", ""),
         "deadline": deadline(matter.state.manager, matter.session) if matter.session.held_at else None,
     }
@@ -129,11 +129,11 @@ def write(session: str) -> Response:
     if not matter.over:
         return go(url_for(".show", session=session))
     sketch = site().store.content.sketch(session)
-    form = Form.kept(sketch.fields) if sketch else _begun(matter)
+    form = Form.from_draft(sketch.fields) if sketch else _start_form(matter)
     return _form(matter, form, sketch.version if sketch else 0, saved_at=sketch.saved_at if sketch else None)
 
 
-def _begun(matter: Matter) -> Form:
+def _start_form(matter: Matter) -> Form:
     if matter.revisions:
         return Form.of(matter.revisions[-1].contract, len(matter.revisions))
     form = Form()
@@ -146,7 +146,7 @@ def _begun(matter: Matter) -> Form:
 def _form(
     matter: Matter, form: Form, version: int, *, wrong: list[Wrong] | None = None, notice: str = "", **values: Any
 ) -> Response:
-    asked = _asked(matter, form) if form.filled() else {}
+    asked = _find_questions(matter, form) if form.is_filled() else {}
     told = {"saved_at": None, **values, "form": form, "version": version, "asked": asked, "notice": notice}
     errors = {one.name: site().words(visit().person.locale).gettext(one.what) for one in wrong or ()}
     status = 422 if wrong else 409 if notice else 200
@@ -162,7 +162,7 @@ def _beside(matter: Matter) -> dict[str, Any]:
     letter = here.letter(visit().person, matter.state, matter.session)
     kept = [one for one in letter.commitments if one.commitment.session == latest.session]
     reading = here.reading(letter)
-    standing = {owner.value: shown(reading, kept, owner) for owner in Owner}
+    standing = {owner.value: list_commitments(reading, kept, owner) for owner in Owner}
     return {"last": latest, "last_standing": standing}
 
 
@@ -177,13 +177,13 @@ def _check(matter: Matter, contract: Contract) -> ContractCheck:
     return check_contract(contract, matter.state.manager, site().now(), revisions, contract_form.LIMITS)
 
 
-def _asked(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
+def _find_questions(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
     """R-16: what is asked of each promise, by the line of the form it stands in. An empty date is no question yet."""
     words = site().words(visit().person.locale)
     contract, _ = form.contract()
     found: dict[str, list[dict[str, str]]] = {}
     for one in _check(matter, contract).questions:
-        what, better = asked(one, words)
+        what, better = translate_question(one, words)
         told = {"what": _QUOTED.sub("“\\1”", what), "better": better}
         found.setdefault(contract_form.place_of(one.line), []).append(told)
     return found
@@ -196,7 +196,7 @@ def keep(session: str) -> Response:
         abort(404)
     if do == "discard":
         return _discard(session)
-    form = Form.typed(request.form)
+    form = Form.from_request(request.form)
     form.change(do)
     seen = contract_form.number_of(request.form.get("version", "")) or 0
     quietly = "application/json" in request.headers.get("Accept", "")
@@ -205,7 +205,7 @@ def keep(session: str) -> Response:
     except Refused as error:
         return _changed_elsewhere(matter, form, str(error), quietly=quietly)
     if quietly:
-        return jsonify(version=version, asked=_asked(matter, form), kept=_kept_at())
+        return jsonify(version=version, asked=_find_questions(matter, form), kept=_kept_at())
     return _next(matter, form, version, do)
 
 
@@ -252,12 +252,12 @@ def preview(session: str) -> Response:
     sketch = site().store.content.sketch(session)
     if sketch is None or not matter.over:
         return go(url_for(".write", session=session))
-    form = Form.kept(sketch.fields)
+    form = Form.from_draft(sketch.fields)
     contract, wrong = _contract(matter, form)
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
     reading = site().reading(site().letter(visit().person, matter.state, matter.session))
-    asked = [(_text_at(form, place), questions) for place, questions in _asked(matter, form).items()]
+    asked = [(_text_at(form, place), questions) for place, questions in _find_questions(matter, form).items()]
     before = matter.revisions[-1].contract if matter.revisions else None
     told = {
         "asked": asked,
@@ -279,7 +279,7 @@ def mail(session: str, reader: str) -> Response:
     sketch = site().store.content.sketch(session)
     if sketch is None or reader not in list(Owner):
         abort(404)
-    contract, _ = Form.kept(sketch.fields).contract()
+    contract, _ = Form.from_draft(sketch.fields).contract()
     part = _mail(matter, contract, Owner(reader)).get_body(("html",))
     html = part.get_content() if isinstance(part, EmailMessage) else ""
     answer = Response(html, content_type="text/html; charset=utf-8")
@@ -324,7 +324,7 @@ def send(session: str) -> Response:
         return go(url_for(".show", session=session, said="sent" if recorded else None))
     if request.form.get("version") != str(sketch.version):
         raise Refused(here.words(visit().person.locale).gettext(CHANGED_ELSEWHERE))
-    form = Form.kept(sketch.fields)
+    form = Form.from_draft(sketch.fields)
     contract, wrong = form.contract()
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
@@ -368,4 +368,4 @@ def commitment_ends(session: str, commitment: str, deed: str) -> Response:
     there = {one.id for one in site().store.register.commitments_of(matter.session.id)}
     if commitment not in there:
         abort(404)
-    return ended(commitment, deed, ".show", session=session)
+    return handle_commitment_form(commitment, deed, ".show", session=session)

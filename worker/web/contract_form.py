@@ -63,7 +63,7 @@ class Form:
     after: int = 0  #: the revision it was begun on; 0 when there was none
 
     @classmethod
-    def typed(cls, given: Mapping[str, str]) -> "Form":
+    def from_request(cls, given: Mapping[str, str]) -> "Form":
         """What a browser sent. Fields nobody knows are left out, as is what is beyond the bounds."""
         lines: dict[str, dict[int, Line]] = {name: {} for name in LISTS}
         for name, value in given.items():
@@ -86,7 +86,7 @@ class Form:
         return made
 
     @classmethod
-    def kept(cls, told: Mapping[str, Any]) -> "Form":
+    def from_draft(cls, told: Mapping[str, Any]) -> "Form":
         """The form that `keep` described."""
         return cls(lists={name: list(told["lists"].get(name, ())) for name in LISTS}, question=told["question"],
                    after=told["after"])  # fmt: skip
@@ -107,7 +107,7 @@ class Form:
         if deed == "drop" and position is not None and position < len(self.lists[name]):
             del self.lists[name][position]
 
-    def filled(self) -> bool:
+    def is_filled(self) -> bool:
         """Whether anything was written."""
         return bool(self.question) or any(any(one.values()) for lines in self.lists.values() for one in lines)
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export
-from worker.web.commitments import ended, shown
+from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.sessions import leave, visit
 from worker.web.site import go, site
 from worker.web.year_chart import picture, since
@@ -61,7 +61,7 @@ def _page(pair: Pair, state: PairState, status: int = 200, **values: Any) -> Res
         "token": visit().token,
         "agreed": agreed,
         "changes": reading.changes(revisions[-2].contract, revisions[-1].contract) if len(revisions) > 1 else [],
-        "standing": {owner.value: shown(reading, kept, owner) for owner in Owner},
+        "standing": {owner.value: list_commitments(reading, kept, owner) for owner in Owner},
         "coming": [s for s in year.sessions if s.booked and s.span.end > here.now()],
         "owed": [s for s in year.sessions if s.owed],
         "picture": picture(year, reading),
@@ -78,7 +78,7 @@ def commitment_ends(commitment: str, deed: str) -> Response:
     found = site().store.register.commitment(commitment)
     if found is None or found.pair != _mine().id or found.owner is not Owner.REPORT:
         abort(404)
-    return ended(commitment, deed, ".show")
+    return handle_commitment_form(commitment, deed, ".show")
 
 
 def talk() -> Response:

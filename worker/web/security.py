@@ -38,12 +38,12 @@ ERRORS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "too_large"
 def install(app: Flask, site: Site) -> None:
     """Put all of it around the pages."""
     app.config.update(MAX_CONTENT_LENGTH=LARGEST, MAX_FORM_MEMORY_SIZE=LARGEST, MAX_FORM_PARTS=MOST_FIELDS)
-    app.before_request(lambda: _limited(site))
-    app.after_request(lambda answer: _sealed(answer, site))
-    app.register_error_handler(Exception, lambda error: _failed(error, site))
+    app.before_request(lambda: _check_request(site))
+    app.after_request(lambda answer: _add_headers(answer, site))
+    app.register_error_handler(Exception, lambda error: _handle_error(error, site))
 
 
-def _limited(site: Site) -> Response | None:
+def _check_request(site: Site) -> Response | None:
     if "\0" in request.path:  # no address of ours has one, and PostgreSQL takes none
         return site.notice("not_found", 404)
     if not site.limits.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * TOGETHER):
@@ -51,7 +51,7 @@ def _limited(site: Site) -> Response | None:
     return None
 
 
-def _sealed(answer: Response, site: Site) -> Response:
+def _add_headers(answer: Response, site: Site) -> Response:
     """Headers for the browser, a line for the log. An address may hold a link: only its rule is told."""
     answer.headers.setdefault("Content-Security-Policy", POLICY)
     answer.headers.setdefault("Cache-Control", "no-store")
@@ -63,16 +63,16 @@ def _sealed(answer: Response, site: Site) -> Response:
     return answer
 
 
-def _failed(error: Exception, site: Site) -> Response:
+def _handle_error(error: Exception, site: Site) -> Response:
     """Every error as a page, or as nothing at all: whoever else hears of one logs its address, which may be a link."""
     try:
-        return _told(error, site)
+        return _render_error(error, site)
     except Exception as worse:
         _log(worse)
         return Response(status=500)
 
 
-def _told(error: Exception, site: Site) -> Response:
+def _render_error(error: Exception, site: Site) -> Response:
     if isinstance(error, HTTPException):
         code = error.code or 500
         if code == 429:

@@ -174,7 +174,7 @@ def _holds(given: Pass, lifetime: timedelta) -> bool:
     here = site()
     if not given.issued - timedelta(minutes=1) <= here.now() < given.issued + lifetime:
         return False
-    revoked = here.store.people.revoked(given.who)
+    revoked = here.store.people.get_revocation_time(given.who)
     return revoked is None or given.issued > revoked
 
 
@@ -200,4 +200,4 @@ def _ours(found: Visit) -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
     cookie = request.cookies.get(COOKIE, "")
-    return here.links.marked(cookie, "form", request.form.get("token", ""))
+    return here.links.is_signed_text(cookie, "form", request.form.get("token", ""))

@@ -70,10 +70,10 @@ class Site:
         """The reader's language; of somebody unknown, what their browser asks for."""
         wish = locale or self._asked_for()
         if wish not in self._words:
-            self._words[wish] = self._spoken(wish)
+            self._words[wish] = self._load_language(wish)
         return self._words[wish]
 
-    def _spoken(self, wish: str) -> Words:
+    def _load_language(self, wish: str) -> Words:
         try:
             return self._languages.words(wish)
         except Exception as error:  # a catalogue of the company's own may be wrong in any way

@@ -39,7 +39,7 @@ def show() -> Response:
         "health": health,
         "living": [one for one in health["workers"] if one["lives"]],
         "silent": [one for one in health["workers"] if not one["lives"]],
-        "troubled": _counted(health["troubled"]),
+        "troubled": _count_troubled(health["troubled"]),
         "owed": len(health["owed"]),
         "unplaceable": len(health["unplaceable"]),
         "alerts": here.store.outbox.alerts(now - LATELY),
@@ -50,7 +50,7 @@ def show() -> Response:
     return here.page("status", words, told)
 
 
-def _counted(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+def _count_troubled(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     """How many messages of each kind stand how; whom they are for is told on the machine alone."""
     kinds = Counter((one["progress"], one["name"] or one["what"]) for one in troubled)
     return [(progress, what, count) for (progress, what), count in sorted(kinds.items())]

@@ -19,7 +19,7 @@ from worker.mail.view import Reading
 from worker.store.content import Recorded
 from worker.store.queries import Year
 from worker.web import ad_hoc, export
-from worker.web.commitments import Shown, shown
+from worker.web.commitments import Shown, list_commitments
 from worker.web.contract_form import day_of
 from worker.web.sessions import leave, visit
 from worker.web.site import go, site
@@ -119,7 +119,7 @@ def _card(state: PairState, year: Year, agreed: Recorded | None) -> Card:
         picture=picture(year, reading),
         now=now,
         sessions=year.sessions,
-        owed_by_me=shown(reading, open_, Owner.MANAGER),
+        owed_by_me=list_commitments(reading, open_, Owner.MANAGER),
         count=_count_deferrals(state, year.sessions, now),
         agreed=agreed,
     )
@@ -170,7 +170,7 @@ def _person(pair: Pair, status: int = 200, **values: Any) -> Response:
         **card.reading.names(),
         "token": visit().token,
         "card": card,
-        "standing": {owner.value: shown(card.reading, kept, owner) for owner in Owner},
+        "standing": {owner.value: list_commitments(card.reading, kept, owner) for owner in Owner},
         "session_of": {one.commitment.id: one.commitment.session for one in kept},
         "triggers": ad_hoc.reasons(card.reading.words),
         "sentences": lambda why: sentences(why, card.reading.words, visit().person.zone, card.reading.today),
@@ -215,7 +215,7 @@ def took_place(person: str, about: str, deed: str) -> Response:
     if session is None or session.pair != pair.id or deed not in ("met", "not-met"):
         abort(404)
     if deed == "met":
-        acts.held(session.id, site().now())
+        acts.record_held(session.id, site().now())
     elif not acts.not_held(session.id):
         deed = "not-met-before"
     return go(url_for(".person_page", person=person, said=deed))

@@ -38,7 +38,7 @@ class Pick:
     wrong: str = ""  #: the field that can't be used
 
     @property
-    def given(self) -> bool:
+    def has_input(self) -> bool:
         return bool(self.day or self.hour)
 
 
@@ -50,7 +50,7 @@ def blueprint() -> Blueprint:
     return pages
 
 
-def _owned(session_id: str) -> tuple[Session, PairState]:
+def _find_session(session_id: str) -> tuple[Session, PairState]:
     here = site()
     session = here.store.register.session(session_id)
     pairs = here.store.people.managed_by(visit().who) if session else []
@@ -62,13 +62,13 @@ def _owned(session_id: str) -> tuple[Session, PairState]:
 
 def show(session: str) -> Response:
     """Where it stands, three other times, and what speaks for or against one that the manager picked."""
-    here, (one, state) = site(), _owned(session)
+    here, (one, state) = site(), _find_session(session)
     pick = _pick(one, state)
     reading = here.reading(here.letter(visit().person, state, one))
     told: dict[str, Any] = {**reading.names(), "token": visit().token, "one": one, "pick": pick, "lengths": LENGTHS}
     told |= {"open": one.owed or (one.booked and one.span.end > here.now()), "proposals": None, "checked": None}
     if told["open"]:
-        seen = _looked(one, state, pick.span)
+        seen = _read_calendars(one, state, pick.span)
         told["proposals"] = proposals.propose(seen, one)
         told["checked"] = proposals.check(seen, one, pick.span) if pick.span else None
     told["sentences"] = lambda why: list(sentences(why, reading.words, visit().person.zone, reading.today))
@@ -77,11 +77,11 @@ def show(session: str) -> Response:
     return here.page("time", reading.words, told, 422 if pick.wrong else 200)
 
 
-def _looked(session: Session, state: PairState, pick: Span | None) -> Planning:
+def _read_calendars(session: Session, state: PairState, pick: Span | None) -> Planning:
     """The pair with what both calendars show just now."""
     here = site()
     people = (state.manager.email, state.report.email)
-    known = replace(state, taken=here.store.plans.taken(people, here.now()))
+    known = replace(state, taken=here.store.plans.load_taken_time(people, here.now()))
     blind = Planning(here.now(), known, None, here.settings.policy)
     seen = here.worker.sweep.look(proposals.need(blind, session, pick))
     return Planning(here.now(), known, seen, here.settings.policy)
@@ -92,7 +92,7 @@ def _pick(session: Session, state: PairState) -> Pick:
     typed = [request.args.get(name, "")[:20] for name in ("day", "hour", "minutes")]
     day, hour, minutes = day_of(typed[0]), _minute(typed[1]), _length(typed[2] or str(session.minutes))
     pick = Pick(day=typed[0], hour=typed[1], minutes=typed[2])
-    if not pick.given:
+    if not pick.has_input:
         return pick
     if day is None or hour is None or minutes is None:
         return replace(pick, wrong="day" if day is None else "hour" if hour is None else "minutes")
@@ -118,12 +118,12 @@ def _length(text: str) -> int | None:
 
 def take(session: str) -> Response:
     """Take a time: one of those held for it, one proposed, or the manager's own."""
-    here, (one, _) = site(), _owned(session)
-    here.worker.acts.defer(one.id, _wanted(request.form.get("start", ""), request.form.get("end", "")))
+    here, (one, _) = site(), _find_session(session)
+    here.worker.acts.defer(one.id, _parse_span(request.form.get("start", ""), request.form.get("end", "")))
     return go(url_for(".show", session=session, said="moved"))
 
 
-def _wanted(start: str, end: str) -> Span:
+def _parse_span(start: str, end: str) -> Span:
     first, last = instant_of(start), instant_of(end)
     if first is None or last is None or last < first:
         raise Refused("Choose a time first.")

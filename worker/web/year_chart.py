@@ -62,7 +62,7 @@ def picture(year: Year, reading: Reading) -> Picture:
     marks = [*_talks(year.sessions, reading), *_put_off(year, reading), *_promises(year.commitments, reading)]
     now = reading.letter.now
     inside = [mark for mark in marks if 0 <= mark.x <= WIDTH]
-    return Picture(inside, list(_months(now, reading)), _x(now, now), _told(year, reading))
+    return Picture(inside, list(_months(now, reading)), _x(now, now), _describe_year(year, reading))
 
 
 def _x(when: datetime, now: datetime) -> float:
@@ -122,7 +122,7 @@ def _standing(one: Commitment, today: date) -> str:
     return "open" if one.due >= today else "late"
 
 
-def _told(year: Year, reading: Reading) -> str:
+def _describe_year(year: Year, reading: Reading) -> str:
     """The same in a sentence or two."""
     talks = [one for one in year.sessions if one.kind is Kind.CAREER]
     held = sum(_tone(one) in ("held", "unfinished") for one in talks)

@@ -257,7 +257,7 @@ def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
 def test_what_is_asked_is_asked_in_the_readers_language() -> None:
     german = Languages([folder() / "locale"]).words("de")
     (found,) = asked("Bald reden", Owner.MANAGER, locale="de")
-    what, better = reasons.asked(found, german)
+    what, better = reasons.translate_question(found, german)
     assert "„bald“" in what
     assert what != found.what and better != found.better
 

@@ -154,7 +154,7 @@ def test_a_session_held_early_is_held() -> None:
     was = story.next
     story.at(was.span.start - 5 * DAY)
     end = story.now - HOUR
-    story.say(lambda p: actions.held(p, p.sessions[was.id], end))
+    story.say(lambda p: actions.record_held(p, p.sessions[was.id], end))
     assert story.session(was.id).held_at == end
     assert story.session(was.id).span == Span(end - 75 * MINUTE, end)
     assert story.placed(was) is None
@@ -170,14 +170,14 @@ def test_a_session_that_was_owed_may_have_been_held_all_the_same() -> None:
     owed = story.next
     assert owed.unplaceable
     story.at(NOW + DAY)
-    story.say(lambda p: actions.held(p, p.sessions[owed.id], NOW + HOUR))
+    story.say(lambda p: actions.record_held(p, p.sessions[owed.id], NOW + HOUR))
     assert story.session(owed.id).state is State.HELD
     assert story.session(owed.id).unplaceable is None
 
 
 @pytest.mark.parametrize("end", [utc(1, 1, 2, 10), utc(1969, 1, 2, 10), NOW - 367 * DAY])
 def test_nobody_says_that_it_was_held_more_than_a_year_ago(end: datetime) -> None:
-    assert "that long ago" in refused(session_of(None), actions.held, end)
+    assert "that long ago" in refused(session_of(None), actions.record_held, end)
 
 
 def test_held_later_than_planned_re_anchors_the_rhythm() -> None:
@@ -185,7 +185,7 @@ def test_held_later_than_planned_re_anchors_the_rhythm() -> None:
     story = at_end()
     was, following = story.of_kind(Kind.CAREER)
     story.at(was.span.end + 5 * WEEK)
-    story.say(lambda p: actions.held(p, p.sessions[was.id], story.now - HOUR))
+    story.say(lambda p: actions.record_held(p, p.sessions[was.id], story.now - HOUR))
     again = story.session(following.id)
     assert again.span.start >= following.span.start + 2 * WEEK
     assert again.count == 0
@@ -198,7 +198,7 @@ def test_a_little_later_than_planned_moves_nothing() -> None:
     story = at_end()
     was, following = story.of_kind(Kind.CAREER)
     story.at(was.span.end + WEEK)
-    story.say(lambda p: actions.held(p, p.sessions[was.id], story.now - HOUR))
+    story.say(lambda p: actions.record_held(p, p.sessions[was.id], story.now - HOUR))
     assert story.session(following.id).span == following.span
     assert story.session(following.id).target == following.target + WEEK
 
@@ -210,19 +210,19 @@ def test_a_re_anchored_session_a_human_had_placed_stays() -> None:
     story.move(following, following.span.start + 2 * HOUR, 75)
     chosen = story.session(following.id).span
     story.at(was.span.end + 5 * WEEK)
-    story.say(lambda p: actions.held(p, p.sessions[was.id], story.now - HOUR))
+    story.say(lambda p: actions.record_held(p, p.sessions[was.id], story.now - HOUR))
     assert story.session(following.id).span == chosen
 
 
 @pytest.mark.parametrize("session", [session_of(NOW + DAY), session_of(None)])
 def test_nothing_was_held_in_the_future(session: Session) -> None:
-    assert "in the future" in refused(session, actions.held)
-    assert "in the future" in refused(session, actions.held, NOW + MINUTE)
+    assert "in the future" in refused(session, actions.record_held)
+    assert "in the future" in refused(session, actions.record_held, NOW + MINUTE)
 
 
 def test_a_closed_conversation_is_not_opened_again_by_saying_that_it_was_held() -> None:
     """R-15: nobody is asked twice for a contract that is there."""
-    assert "has a contract" in refused(of_state(State.CONTRACTED), actions.held)
+    assert "has a contract" in refused(of_state(State.CONTRACTED), actions.record_held)
 
 
 # --- another time ---

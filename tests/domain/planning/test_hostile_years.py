@@ -79,7 +79,7 @@ def _not_held(story: Story, n: int) -> None:
 
 def _held(story: Story, n: int) -> None:
     if session := _any(story, n, State.BOOKED, State.OWED, State.DEFERRED, State.HELD):
-        story.say(lambda p: actions.held(p, p.sessions.get(session.id, session), story.now - (n % 5) * HOUR))
+        story.say(lambda p: actions.record_held(p, p.sessions.get(session.id, session), story.now - (n % 5) * HOUR))
 
 
 def _ask(story: Story, n: int) -> None:

@@ -321,7 +321,7 @@ def test_a_session_said_to_have_ended_at_another_time_is_asked_for_anew() -> Non
     """T-7: what counts from the end counts from the real one."""
     story = held()
     end = story.now - 30 * MINUTE
-    story.say(lambda p: actions.held(p, p.sessions["c1"], end))
+    story.say(lambda p: actions.record_held(p, p.sessions["c1"], end))
     assert [m.start for m in story.mails("contract_request")] == [story.now, end]
 
 
@@ -379,7 +379,7 @@ def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
     story = Story(state=state_of(session), now=START)
     story.tick()
     story.now = recorded
-    story.say(lambda p: actions.held(p, p.sessions["c1"], session.span.end))
+    story.say(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
     story.tick()
     by = notices.deadline(DANA, story.session("c1"))
     assert local(by, DANA) == until

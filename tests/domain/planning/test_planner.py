@@ -233,7 +233,7 @@ def test_a_pair_that_comes_back_again_and_again_keeps_its_rhythm() -> None:
         story.at(story.now + DAY)
         story.change(paused=False)
         story.at(story.now + DAY)
-    assert story.session(held.id).closed
+    assert story.session(held.id).is_closed
     assert story.next.booked
     assert story.next.target.date() == held.span.end.date() + 91 * DAY
 

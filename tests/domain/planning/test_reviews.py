@@ -146,7 +146,7 @@ def test_a_review_that_was_due_is_held_and_closed() -> None:
     first = reviews(story)[0]
     story.until(first.span.end)
     assert story.session(first.id).state is State.HELD
-    assert story.session(first.id).closed
+    assert story.session(first.id).is_closed
     assert first.id not in {m.subject for m in story.mails("contract_request")}
 
 

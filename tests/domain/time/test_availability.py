@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.domain.model import QUARTER, Busy, FreeBusy, Person, Show, Span, Taken
-from worker.domain.time.availability import Grid, day_bits, known, longest, midnight, ones, quarter_instant, starts
+from worker.domain.time.availability import (
+    Grid,
+    day_bits,
+    get_free_busy,
+    longest,
+    midnight,
+    ones,
+    quarter_instant,
+    starts,
+)
 from worker.domain.time.worktime import parse_hours, spells, wall
 
 START = datetime(2027, 3, 1, tzinfo=UTC)
@@ -47,7 +56,7 @@ def test_busy_time_is_rounded_outward(window: Span, busy: list[Span], pad: int) 
     margin = pad * QUARTER
     wide = [Span(part.start - margin, part.end + margin) for part in busy]
     touched = [index for index, part in enumerate(quarters(grid)) if any(part.overlaps(other) for other in wide)]
-    assert list(ones(grid.touched(busy, pad))) == touched
+    assert list(ones(grid.find_touched(busy, pad))) == touched
 
 
 @given(windows, st.lists(spans, max_size=6))
@@ -59,7 +68,7 @@ def test_working_time_is_rounded_inward(window: Span, work: list[Span]) -> None:
         for index, part in enumerate(quarters(grid))
         if any(other.start <= part.start and part.end <= other.end for other in work)
     ]
-    assert list(ones(grid.filled(work))) == inside
+    assert list(ones(grid.find_filled(work))) == inside
 
 
 @given(
@@ -73,7 +82,7 @@ def test_work_bits_are_the_spells(zone: str, hours: str, day: date) -> None:
     start = datetime.combine(day, datetime.min.time(), UTC)
     grid = Grid(Span(start, start + timedelta(days=3)))
     around = [part for step in range(-3, 6) for part in spells(who, day + timedelta(days=step))]
-    assert grid.work(who) == grid.filled(around)
+    assert grid.work(who) == grid.find_filled(around)
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Pacific/Chatham"])
@@ -82,7 +91,7 @@ def test_no_work_is_lost_where_remembered_pieces_meet(zone: str, hours: str) -> 
     who = person(zone, hours)
     grid = Grid(Span(START, START + timedelta(days=100)))
     around = [part for step in range(-3, 103) for part in spells(who, START.date() + timedelta(days=step))]
-    assert grid.work(who) == grid.filled(around)
+    assert grid.work(who) == grid.find_filled(around)
 
 
 def test_offsets_of_old_that_are_no_quarters_make_the_day_shorter() -> None:
@@ -110,7 +119,7 @@ def test_unknown_time_is_never_free() -> None:
     """T-2, whatever else the answer holds."""
     grid = Grid(span(0, 1440))
     assert grid.busy(person(), FreeBusy(known=False, reason="no grant"), ()) == grid.all
-    assert grid.busy(person(), known({}, person()), ()) == grid.all
+    assert grid.busy(person(), get_free_busy({}, person()), ()) == grid.all
     assert grid.busy(person(), FreeBusy(), ()) == 0
 
 

@@ -56,7 +56,7 @@ def test_an_app_with_a_certificate_is_let_in(double: Double, pair: tuple[bytes, 
     file = keep(tmp_path, "longarc.pem", *pair)
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
     given = section(double, certificate=str(file), password="")
-    assert checks.allowed(auth.tokens(given).token()) == list(Application(CLIENT).rights)
+    assert checks.read_permissions(auth.tokens(given).token()) == list(Application(CLIENT).rights)
 
 
 def test_a_certificates_key_may_be_locked(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:

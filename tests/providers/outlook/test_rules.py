@@ -242,7 +242,7 @@ def test_where_the_way_in_can_not_be_told_the_old_words_stay() -> None:
         "dana@example.org",
         ZoneInfo("UTC"),
     )
-    assert "body" not in graphevents.amended(item, wanted, there)
+    assert "body" not in graphevents.compose_patch(item, wanted, there)
 
 
 def test_a_cancellation_has_a_word_for_the_guests(provider: OutlookCalendar, double: Double, hands: Hands) -> None:
@@ -324,7 +324,7 @@ def test_another_time_that_a_guest_proposes_comes_back_and_goes_with_a_move(
 
 @pytest.mark.parametrize("given", [None, [], {"start": {}}, {"start": {"dateTime": "0001-01-01T00:00:00"}}])
 def test_a_proposal_that_is_none_is_none(given: Any) -> None:
-    assert graphevents._proposed({"proposedNewTime": given}) is None
+    assert graphevents._read_proposed_time({"proposedNewTime": given}) is None
 
 
 # --- rounds of changes ----------------------------------------------------------------------------------------------
@@ -553,7 +553,7 @@ def test_working_elsewhere_is_free(provider: OutlookCalendar, double: Double, ha
 
 def test_a_time_that_nobody_understands_is_unknown() -> None:
     item = {"start": {"dateTime": "x"}, "end": {}, "status": "busy"}
-    found = graphschedule._joined([{"scheduleItems": [item]}], WINDOW)
+    found = graphschedule._join_parts([{"scheduleItems": [item]}], WINDOW)
     assert not found.known
 
 
@@ -561,9 +561,9 @@ def test_only_one_of_two_stretches_is_ours() -> None:
     """What is booked over our event at its very time is not taken for it."""
     busy = FreeBusy(tuple(Busy(span(9, 10), Show.BUSY) for _ in range(2)))
     event = Event(ref=EventRef("dana@x", "1", "1"), span=span(9, 10), key="k", answers={"sam@x": Answer.ACCEPTED})
-    found = graphschedule.recognized(busy, "sam@x", [event], WINDOW)
+    found = graphschedule.mark_our_events(busy, "sam@x", [event], WINDOW)
     assert sorted(one.key or "" for one in found.busy) == ["", "k"]
-    assert graphschedule.recognized(busy, "kim@x", [event], WINDOW) == busy
+    assert graphschedule.mark_our_events(busy, "kim@x", [event], WINDOW) == busy
 
 
 def teams(double: Double, hands: Hands, count: int) -> tuple[OutlookCalendar, list[str]]:

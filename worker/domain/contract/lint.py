@@ -68,7 +68,7 @@ def question(contract: Contract, recorded_on: date, locale: str = "en") -> tuple
         Question(promise.line, owner, code, word)
         for owner, promises in ((Owner.REPORT, contract.report), (Owner.MANAGER, contract.manager))
         for promise in promises
-        for code, word in _asked(promise, owner, recorded_on, ears)
+        for code, word in _lint_commitment(promise, owner, recorded_on, ears)
     ]
     return tuple(sorted(asked, key=lambda one: one.line))
 
@@ -78,7 +78,9 @@ def urgent(due: date, recorded_on: date) -> bool:
     return due - recorded_on <= URGENT
 
 
-def _asked(promise: Promise, owner: Owner, recorded_on: date, ears: Sequence[Ear]) -> Iterator[tuple[str, str]]:
+def _lint_commitment(
+    promise: Promise, owner: Owner, recorded_on: date, ears: Sequence[Ear]
+) -> Iterator[tuple[str, str]]:
     said = " ".join(promise.text.replace("\u2019", "'").split()).rstrip(".!")
     vague = next((word for ear in ears if (word := ear.vague(said))), "")
     if vague:

@@ -105,7 +105,7 @@ def read(text: str, file: str) -> tuple[Contract, list[Problem]]:
         manager=_promises(Part.MANAGER, sections, note),
         reviews=_reviews(sections, note),
         question=_question(sections, note),
-        progress=tuple(item.text for item in _items(Part.PROGRESS, sections, note) if _filled(item, note)),
+        progress=tuple(item.text for item in _items(Part.PROGRESS, sections, note) if _is_filled(item, note)),
     )
     return contract, sorted(problems, key=line_of)
 
@@ -150,7 +150,7 @@ def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
     meant: set[Part] = set()
     current: list[_Line] | None = None
     outside = 0
-    spoken = list(_spoken(lines, note))
+    spoken = list(_iterate_content_lines(lines, note))
     form = _language(line.text for line in spoken)
     for line in spoken:
         heading = _heading(line.text)
@@ -199,7 +199,7 @@ def _open(
     return sections.setdefault(part, _Section(line.number, form)).lines
 
 
-def _spoken(lines: Sequence[str], note: _Note) -> Iterator[_Line]:
+def _iterate_content_lines(lines: Sequence[str], note: _Note) -> Iterator[_Line]:
     """The lines that say something: no blank ones, no rulers, no `<!-- notes -->`."""
     for number, said in _without_notes(lines, note).items():
         text = " ".join(said.split())
@@ -313,7 +313,7 @@ def _hangs(part: Part, item: _Item, line: _Line, note: _Note) -> bool:
     return bool(under) or deeper
 
 
-def _filled(item: _Item, note: _Note) -> bool:
+def _is_filled(item: _Item, note: _Note) -> bool:
     if not item.text:
         remedy = f"Fill the line, or delete it; an empty part says `- {item.form.none}`."
         note(item.line, "Nothing is written here.", remedy)
@@ -324,14 +324,14 @@ def _filled(item: _Item, note: _Note) -> bool:
 
 
 def _promises(part: Part, sections: dict[Part, _Section], note: _Note) -> tuple[Promise, ...]:
-    found = (_promise(item, note) for item in _items(part, sections, note) if _filled(item, note))
+    found = (_promise(item, note) for item in _items(part, sections, note) if _is_filled(item, note))
     return tuple(promise for promise in found if promise)
 
 
 def _promise(item: _Item, note: _Note) -> Promise | None:
     match = _DUE.fullmatch(item.fields["text"])
     if match is None:
-        note(item.line, *_undated(item))
+        note(item.line, *_explain_missing_date(item))
         return None
     text = _unescape((match[1] or "").rstrip(" ,;"))
     if not text:
@@ -346,16 +346,16 @@ def _promise(item: _Item, note: _Note) -> Promise | None:
     return Promise(text=text, due=due, line=item.line, **under)
 
 
-def _undated(item: _Item) -> tuple[str, str]:
+def _explain_missing_date(item: _Item) -> tuple[str, str]:
     """What to say of a commitment that ends with no day, or with one that is written in another way."""
-    meant, by = set(_meant(item.fields["text"])), item.form.by
+    meant, by = set(_guess_dates(item.fields["text"])), item.form.by
     if len(meant) == 1:
         return "The day of this commitment is written in another way.", f"End the line with `{by} {meant.pop()}`."
     what = "The day of this commitment can be read in two ways." if meant else "This commitment has no date."
     return what, f"End the line with the day, as in `{by} 2027-02-15`."
 
 
-def _meant(text: str) -> Iterator[date]:
+def _guess_dates(text: str) -> Iterator[date]:
     """The days that the end of a text may mean: year, day or month first, and the month by its name."""
     words = re.findall(r"[^\W_]+", text.casefold())[-3:]
     numbers = [_number(word) for word in words]
@@ -383,7 +383,7 @@ def _number(word: str) -> int:
 
 
 def _reviews(sections: dict[Part, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
-    found = (_review(item, note) for item in _items(Part.REVIEWS, sections, note) if _filled(item, note))
+    found = (_review(item, note) for item in _items(Part.REVIEWS, sections, note) if _is_filled(item, note))
     return tuple(point for point in found if point)
 
 
@@ -431,13 +431,13 @@ def write(contract: Contract, title: str = "", locale: str = "en") -> str:
     """The file that `parse` reads back as the same contract (line numbers aside), in the language of the locale."""
     form = form_for(locale)
     parts = {
-        Part.REPORT: _listed((line for one in contract.report for line in _promise_lines(one, form)), form),
-        Part.MANAGER: _listed((line for one in contract.manager for line in _promise_lines(one, form)), form),
-        Part.REVIEWS: _listed((f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form),
+        Part.REPORT: _format_list((line for one in contract.report for line in _promise_lines(one, form)), form),
+        Part.MANAGER: _format_list((line for one in contract.manager for line in _promise_lines(one, form)), form),
+        Part.REVIEWS: _format_list((f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form),
         Part.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
     }
     if contract.progress:
-        parts[Part.PROGRESS] = _listed((f"- {_escape(line)}" for line in contract.progress), form)
+        parts[Part.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), form)
     head = [f"# {_one_line(title)}"] if title else []
     text = "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
     return _OPENS.sub(r"\\\g<0>", text)  # what was said is no note
@@ -457,7 +457,7 @@ def title(manager_name: str, report_name: str, day: date, revision: int, locale:
     return form.title.format(manager=manager_name, report=report_name, day=day) + form.revision.format(number=revision)
 
 
-def _listed(lines: Iterable[str], form: Form) -> str:
+def _format_list(lines: Iterable[str], form: Form) -> str:
     return "\n".join(lines) or f"- {form.none}"
 
 

@@ -79,13 +79,13 @@ def next_revision(
     ids = {c.id for c, _ in open_ones}
     promised = [
         (dated, promise)
-        for dated, promise in _identified(session, number, open_ones, contract, change)
+        for dated, promise in _identify_promises(session, number, open_ones, contract, change)
         if dated.id in ids or (dated.owner, promise.text, promise.due) not in done
     ]
     return NextRevision(promised=tuple(promised), let_go=tuple((c, p) for c, p in known if c.id == gone))
 
 
-def _identified(
+def _identify_promises(
     session: str,
     number: int,
     known: Sequence[tuple[Commitment, Promise]],
@@ -111,7 +111,7 @@ def _becomes(commitment: str, promise: Promise, change: CommitmentChange | None)
 def replace_promise(contract: Contract, owner: Owner, old: Promise, new: Promise | None) -> Contract:
     """The contract with one promise of that owner in other words or with another date, or without it (None)."""
 
-    def swapped(promises: Sequence[Promise]) -> tuple[Promise, ...]:
+    def swap_promise(promises: Sequence[Promise]) -> tuple[Promise, ...]:
         kept: list[Promise] = []
         for promise in promises:
             same = (promise.text, promise.due) == (old.text, old.due)
@@ -119,17 +119,17 @@ def replace_promise(contract: Contract, owner: Owner, old: Promise, new: Promise
         return tuple(kept)
 
     if owner is Owner.MANAGER:
-        return replace(contract, manager=swapped(contract.manager))
-    return replace(contract, report=swapped(contract.report))
+        return replace(contract, manager=swap_promise(contract.manager))
+    return replace(contract, report=swap_promise(contract.report))
 
 
 def compare(old: Contract, new: Contract) -> Revision:
     """What `new` adds to, changes in and removes from `old`."""
     return Revision(
-        report=_promised(old.report, new.report),
-        manager=_promised(old.manager, new.manager),
+        report=_compare_commitments(old.report, new.report),
+        manager=_compare_commitments(old.manager, new.manager),
         reviews=_difference(old.reviews, new.reviews, [(p.text, str(p.month)) for p in old.reviews + new.reviews]),
-        question=_asked(old.question, new.question),
+        question=_compare_questions(old.question, new.question),
         progress=_difference(old.progress, new.progress, [(line, "") for line in old.progress + new.progress]),
     )
 
@@ -145,11 +145,11 @@ def carry(old: Sequence[tuple[str, Promise]], new: Sequence[Promise]) -> list[st
     return [None if index is None else old[index][0] for index in _match(was, now)]
 
 
-def _promised(old: Sequence[Promise], new: Sequence[Promise]) -> Difference[Promise]:
+def _compare_commitments(old: Sequence[Promise], new: Sequence[Promise]) -> Difference[Promise]:
     return _difference(old, new, [(promise.text, str(promise.due)) for promise in (*old, *new)])
 
 
-def _asked(old: str, new: str) -> Difference[str]:
+def _compare_questions(old: str, new: str) -> Difference[str]:
     if old and new and old != new:
         return Difference(changed=((old, new),))
     return _difference([old] if old else [], [new] if new else [], [(text, "") for text in (old, new) if text])
@@ -164,13 +164,13 @@ def _difference(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str, s
         changed=tuple(
             (old[index], item)
             for item, index in zip(new, matched, strict=True)
-            if index is not None and _told(old[index]) != _told(item)
+            if index is not None and _get_content(old[index]) != _get_content(item)
         ),
         removed=tuple(item for index, item in enumerate(old) if index not in kept),
     )
 
 
-def _told(item: object) -> object:
+def _get_content(item: object) -> object:
     """What counts as the content of an item: everything but the line it stands in."""
     if isinstance(item, Promise):
         return item.text, item.due, item.support, item.success

@@ -108,7 +108,7 @@ class Session:
         return self.kind is Kind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """True when nothing is left to be done for it."""
         if self.state is State.HELD:
             return not self.asks_contract

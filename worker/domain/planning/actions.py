@@ -58,7 +58,7 @@ def not_held(p: Planning, session: Session) -> None:
     invitations.invite(p)
 
 
-def held(p: Planning, session: Session, end: datetime | None = None) -> None:
+def record_held(p: Planning, session: Session, end: datetime | None = None) -> None:
     """It took place, at its time or at another one."""
     if session.state is State.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
@@ -77,7 +77,7 @@ def held(p: Planning, session: Session, end: datetime | None = None) -> None:
 
 def ask(p: Planning, session: Session, wish: Span | None) -> None:
     """Another time is asked for: one of ours, or the one wished for. Choosing a time held for it is no deferral."""
-    if session.closed or session.state is State.HELD:
+    if session.is_closed or session.state is State.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
     if session.booked and session.span == wish and wish not in session.options:
         return  # it has that time already: a second press

@@ -20,7 +20,7 @@ def re_anchor(p: Planning) -> None:
             p.decide_session(again, "The rhythm counts from another day now; it gets a time in its new window.")
 
 
-def anchored(p: Planning, session: Session) -> Session:
+def refresh_window(p: Planning, session: Session) -> Session:
     """An owed session with its present window: what comes before it may just have been given a time."""
     window = _new_window(p, session)
     if window is None:

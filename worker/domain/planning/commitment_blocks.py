@@ -31,7 +31,7 @@ def _follow_calendar(p: Planning, commitment: Commitment) -> None:
     elif placed is not None and not placed.gone:
         _observe(p, commitment, placed)
     elif placed is not None and commitment.block:
-        _dismissed(p, commitment)
+        _dismiss_block(p, commitment)
 
 
 def _place_if_missing(p: Planning, commitment: Commitment) -> None:
@@ -68,7 +68,7 @@ def _write_again(p: Planning, commitment: Commitment, block: Span) -> None:
         _write(p, commitment, block, all_day=commitment.all_day)
 
 
-def _dismissed(p: Planning, commitment: Commitment) -> None:
+def _dismiss_block(p: Planning, commitment: Commitment) -> None:
     p.keep(commitment, block=None, dismissed=True)
     p.decide(
         "commitment",
@@ -80,7 +80,7 @@ def _dismissed(p: Planning, commitment: Commitment) -> None:
 def _take_off(p: Planning, commitment: Commitment) -> None:
     if commitment.block is None:
         return
-    if p.placed(commitment.key):
+    if p.find_event(commitment.key):
         p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)
     p.keep(commitment, block=None)
 
@@ -111,7 +111,7 @@ def _place(p: Planning, commitment: Commitment) -> None:
 
 def _solo(p: Planning, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
     window = Span(max(day.start, p.now), max(day.end, p.now))
-    taken = p.taken(p.manager.email, but=commitment.id)
+    taken = p.list_taken_times(p.manager.email, but=commitment.id)
     return solo(p.manager, window, p.policy.commitment_minutes, free_busy, taken, True)
 
 
@@ -138,7 +138,7 @@ def _write(p: Planning, commitment: Commitment, block: Span, *, all_day: bool) -
         sequence=commitment.sequence + 1,
         generation=commitment.generation + (again is not None and again.gone),
     )
-    what = What.UPDATE if p.placed(new.key) or p.in_flight_key(new.key) else What.CREATE
+    what = What.UPDATE if p.find_event(new.key) or p.in_flight_key(new.key) else What.CREATE
     p.write_event(what, new.id, new.key, new.sequence)
     where = "as a note for the day" if all_day else "as a block"
     p.decide("commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due)

@@ -50,11 +50,11 @@ def observe(p: Planning, but: Collection[str] = ()) -> None:
             if look_due(p, session) or (placed is not None and _tells(placed)):
                 p.wake(p.now + SOON)
         elif placed is None:
-            _lost(p, session)
+            _owe_again(p, session)
         elif p.now < session.span.end or placed.gone:
             _compare(p, session, placed)
         elif placed.span != placed.written:
-            _moved(p, session, placed)
+            _handle_move(p, session, placed)
 
 
 def _tells(placed: Placed) -> bool:
@@ -62,7 +62,7 @@ def _tells(placed: Placed) -> bool:
     return placed.gone or placed.span != placed.written or Answer.DECLINED in placed.answers.values()
 
 
-def _lost(p: Planning, session: Session) -> None:
+def _owe_again(p: Planning, session: Session) -> None:
     """The event never came to be: its message was dropped as too old, or refused. Owed again, which is no deferral."""
     state = State.DEFERRED if session.count else State.OWED
     p.put(session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, options=())
@@ -81,7 +81,7 @@ def _compare(p: Planning, session: Session, placed: Placed) -> None:
         defer(p, session, Cause.DECLINED, declined[0])
         return
     if placed.span != placed.written:
-        session = _moved(p, session, placed)
+        session = _handle_move(p, session, placed)
     if session.booked and session.span.start - p.now > LAST_HOURS:
         _holiday(p, session)
     if p.sessions[session.id].booked:
@@ -108,7 +108,7 @@ def _write_again(p: Planning, session: Session) -> None:
     p.write_event(What.UPDATE, again.id, again.key, again.sequence)
 
 
-def _moved(p: Planning, session: Session, placed: Placed) -> Session:
+def _handle_move(p: Planning, session: Session, placed: Placed) -> Session:
     """T-11: a hand move inside the rules is respected; outside them the session is owed."""
     span = placed.span
     p.acknowledge(placed)
@@ -247,7 +247,7 @@ def defer(p: Planning, session: Session, cause: Cause, who: Address = "", detail
     """The session lost its time and is owed again, soon (T-10). The count and the cause are kept."""
     number = session.count + 1
     gone = cause is Cause.DELETED or session.state is not State.BOOKED
-    p.deferred(Deferral(session=session.id, number=number, at=p.now, cause=cause, who=who, was=session.span))
+    p.add_deferral(Deferral(session=session.id, number=number, at=p.now, cause=cause, who=who, was=session.span))
     owed = p.put(
         session,
         state=State.DEFERRED,

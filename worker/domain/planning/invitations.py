@@ -30,7 +30,7 @@ def invite(p: Planning) -> None:
 def _tell(p: Planning, session: Session, told: Message | None) -> None:
     if told and told.name == INVITATION and (told.event, told.start) == (session.key, session.span.start):
         return
-    if p.placed(session.key) is None or p.in_flight(session.id):
+    if p.find_event(session.key) is None or p.in_flight(session.id):
         p.wake(p.now + SOON)  # it is not on the calendar yet
         return
     if told and told.event != session.key:
@@ -52,7 +52,7 @@ def _write(p: Planning, name: MailName, session: Session, event: str, told: Mess
 
 def _last(p: Planning, session: Session) -> Message | None:
     """What the report was last told of that session's time."""
-    told = [m for name in (INVITATION, WITHDRAWAL) for m in p.sent(name, session.id)]
+    told = [m for name in (INVITATION, WITHDRAWAL) for m in p.list_mails(name, session.id)]
     return max(told, key=lambda m: m.number, default=None)
 
 

@@ -65,7 +65,7 @@ def _introduction(p: Planning) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands."""
     if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
         for person in p.people:
-            if not any(m.to == person.email for m in p.sent(MailName.INTRODUCTION, str(p.pair.id))):
+            if not any(m.to == person.email for m in p.list_mails(MailName.INTRODUCTION, str(p.pair.id))):
                 p.mail(MailName.INTRODUCTION, str(p.pair.id), person.email)
 
 
@@ -126,10 +126,10 @@ def _ahead(p: Planning, session: Session) -> None:
 
 def _new_time(p: Planning, session: Session) -> None:
     """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
-    told = p.sent(MailName.DEFERRAL_NOTICE, session.id)
+    told = p.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     if not tells_new_time(session) or any(m.number == session.count for m in told):
         return
-    placed = p.placed(session.key)
+    placed = p.find_event(session.key)
     if placed is not None and placed.span == session.span and not p.in_flight(session.id):
         p.mail(MailName.DEFERRAL_NOTICE, session.id, p.manager.email, start=session.start, number=session.count)
 
@@ -141,14 +141,14 @@ def tells_new_time(session: Session) -> bool:
 
 def _prepare(p: Planning, session: Session, mail: Preparation) -> None:
     start = session.span.start
-    if any(m.start and abs(start - m.start) <= mail.far for m in p.sent(mail.name, session.id)):
+    if any(m.start and abs(start - m.start) <= mail.far for m in p.list_mails(mail.name, session.id)):
         return
     reader = p.manager if mail.reader is Owner.MANAGER else p.report
     due = mail.due(reader, start)
     if p.now < due:
         p.wake(due)
     elif start - p.now >= mail.least:
-        if p.placed(session.key) is None and not inside(p, session):
+        if p.find_event(session.key) is None and not inside(p, session):
             p.wake(p.now + SOON)  # it is not on the calendar yet
         else:
             p.mail(mail.name, session.id, reader.email, start=start)
@@ -233,7 +233,7 @@ def _contract(p: Planning, session: Session) -> None:
             return
         p.mail(MailName.CONTRACT_REMINDER, session.id, p.manager.email, start=held, number=number)
     if p.now >= after[-1]:
-        _unfinished(p, session)
+        _mark_unfinished(p, session)
     else:
         p.wake(after[-1])
 
@@ -243,7 +243,9 @@ def _reminds_at(p: Planning, session: Session, instant: datetime, by: datetime) 
 
     It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
     """
-    asked = [m for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER) for m in p.sent(name, session.id)]
+    asked = [
+        m for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER) for m in p.list_mails(name, session.id)
+    ]
     before = max(p.now if m.live else m.snapshot_at for m in asked if m.start == session.held_at)
     earliest = max(p.now, before + APART)
     if p.now <= earliest <= instant + SLACK:
@@ -256,7 +258,7 @@ def next_morning(person: Person, now: datetime) -> datetime:
     return wall(person.zone, add_working_days(person, today(person.zone, now), 1), NINE)
 
 
-def _unfinished(p: Planning, session: Session) -> None:
+def _mark_unfinished(p: Planning, session: Session) -> None:
     """R-17: visible as unfinished, in the history, in `status` and in the next brief."""
     new = p.put(session, state=State.UNFINISHED)
     p.decide_session(new, "No contract was recorded; the conversation is unfinished.")
@@ -265,7 +267,7 @@ def _unfinished(p: Planning, session: Session) -> None:
 
 def _sent_for(p: Planning, name: MailName, session: Session, number: int) -> bool:
     """True when that mail went out about that very holding of the session."""
-    return any(m.number == number and m.start == session.held_at for m in p.sent(name, session.id))
+    return any(m.number == number and m.start == session.held_at for m in p.list_mails(name, session.id))
 
 
 # --- commitments ---
@@ -288,7 +290,7 @@ def _due(p: Planning, commitment: Commitment) -> None:
         return
     owner = p.manager if commitment.owner is Owner.MANAGER else p.report
     at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
-    if any(m.to == owner.email and m.start == start for m in p.sent(MailName.COMMITMENT_DUE, str(p.pair.id))):
+    if any(m.to == owner.email and m.start == start for m in p.list_mails(MailName.COMMITMENT_DUE, str(p.pair.id))):
         return
     if p.now < at:
         p.wake(at)

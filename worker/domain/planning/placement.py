@@ -62,7 +62,7 @@ def place_all(p: Planning) -> None:
         elif session.unplaceable and not _retry_due(p, session):
             p.wake(last_look(p.now, DAILY) + DAILY)
         else:
-            _place(p, anchors.anchored(p, session))
+            _place(p, anchors.refresh_window(p, session))
 
 
 def _place(p: Planning, session: Session) -> None:
@@ -91,7 +91,7 @@ def _tries(p: Planning, session: Session) -> Iterator[Try]:
     if session.adhoc or session.kind is Kind.CHECKIN:
         return _adhoc(p, session)
     if session.state is State.DEFERRED:
-        return _deferred(p, session)
+        return _list_deferred_attempts(p, session)
     return _regular(p, session)
 
 
@@ -126,7 +126,7 @@ def _regular(p: Planning, session: Session) -> Iterator[Try]:
         yield Try(minutes, Span(earliest, max(latest, earliest)))
 
 
-def _deferred(p: Planning, session: Session) -> Iterator[Try]:
+def _list_deferred_attempts(p: Planning, session: Session) -> Iterator[Try]:
     """T-10: two to ten working days from now; then twenty; then the shortest allowed; each day anew.
 
     Who asks for another time wants a later one: then it all counts from the start that was given up.
@@ -185,7 +185,7 @@ def search_for(p: Planning, session: Session, known: Mapping[Address, FreeBusy],
         target=wish.start if wish else attempt.window.start if hurried else session.target,
         prefer=_like(wish, p.report.zone) if wish else Preference() if session.urgent else p.pair.prefer,
         free_busy={who: without(free_busy, session.key) for who, free_busy in known.items()},
-        taken={who: p.taken(who, but=session.id) for who in p.addresses},
+        taken={who: p.list_taken_times(who, but=session.id) for who in p.addresses},
         avoid=lost,
         buffer=attempt.buffer,
         career=session.kind is Kind.CAREER,
@@ -223,7 +223,7 @@ def _book(p: Planning, session: Session, slots: tuple[Slot, ...], search: Search
     show_on_calendar(p, new)
     p.decide_session(new, _TIME_FOUND if session.adhoc else (*slot.reasons, *_length(session, slot)), key=new.key)
     count = count_in_cycle(p, new)
-    announced = any(m.number == new.count for m in p.sent(MailName.DEFERRAL_NOTICE, new.id))
+    announced = any(m.number == new.count for m in p.list_mails(MailName.DEFERRAL_NOTICE, new.id))
     if new.count and count >= CHOOSE_FROM and not announced:
         p.decide("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
 
@@ -235,13 +235,13 @@ def _length(session: Session, slot: Slot) -> Iterator[Reason]:
 
 def show_on_calendar(p: Planning, session: Session) -> None:
     """Have the event made, or moved when it exists or is on its way."""
-    what = What.UPDATE if p.placed(session.key) or p.in_flight_key(session.key) else What.CREATE
+    what = What.UPDATE if p.find_event(session.key) or p.in_flight_key(session.key) else What.CREATE
     p.write_event(what, session.id, session.key, session.sequence)
 
 
 def take_off_calendar(p: Planning, session: Session) -> None:
     """Have the event cancelled, if there is one or one is on its way; the next one will be another."""
-    if p.placed(session.key) or p.in_flight_key(session.key):
+    if p.find_event(session.key) or p.in_flight_key(session.key):
         p.write_event(What.CANCEL, session.id, session.key, session.sequence)
     p.put(session, generation=session.generation + 1)
 
@@ -251,7 +251,7 @@ def _unplaceable(p: Planning, session: Session, why: Why) -> None:
     p.wake(last_look(p.now, DAILY) + DAILY)
     new = session.unplaceable is None
     told = p.put(session, unplaceable=why)
-    known = _told_with_another(p, told) or (not new and _told(p, told))
+    known = _told_with_another(p, told) or (not new and _has_unplaceable_mail(p, told))
     if new:
         reason = _NO_TIME if session.adhoc else why
         p.decide("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
@@ -261,8 +261,8 @@ def _unplaceable(p: Planning, session: Session, why: Why) -> None:
         take_off_calendar(p, told)
 
 
-def _told(p: Planning, session: Session) -> bool:
-    return any(m.number == session.count for m in p.sent(MailName.UNPLACEABLE, session.id))
+def _has_unplaceable_mail(p: Planning, session: Session) -> bool:
+    return any(m.number == session.count for m in p.list_mails(MailName.UNPLACEABLE, session.id))
 
 
 def _told_with_another(p: Planning, session: Session) -> bool:
@@ -270,7 +270,7 @@ def _told_with_another(p: Planning, session: Session) -> bool:
 
     What somebody asked for has a mail of its own.
     """
-    return any(same_cause(session, other) and _told(p, other) for other in p.sessions.values())
+    return any(same_cause(session, other) and _has_unplaceable_mail(p, other) for other in p.sessions.values())
 
 
 def same_cause(one: Session, other: Session) -> bool:

@@ -78,7 +78,7 @@ class Planning:
         """The sessions of these kinds, in order of their ids' making."""
         return [s for s in self.sessions.values() if s.kind in kinds]
 
-    def placed(self, key: str) -> Placed | None:
+    def find_event(self, key: str) -> Placed | None:
         """The event of that key as last seen, unless it is gone."""
         found = self.state.placed.get(key)
         return found if found is not None and not found.gone else None
@@ -96,7 +96,7 @@ class Planning:
         """Those of this plan."""
         return tuple(self._deferrals)
 
-    def sent(self, name: MailName, subject: str) -> list[Message]:
+    def list_mails(self, name: MailName, subject: str) -> list[Message]:
         """The mails of that name about that subject that went out or still may."""
         return [
             m for m in self.messages if m.name == name and m.subject == subject and m.progress is not Progress.DROPPED
@@ -114,7 +114,7 @@ class Planning:
         wait = timedelta(minutes=5 * pow(4, min(len(dead) - 1, 5)))
         return max(dead) + min(wait, timedelta(days=1))
 
-    def taken(self, person: Address, but: str = "") -> tuple[Taken, ...]:
+    def list_taken_times(self, person: Address, but: str = "") -> tuple[Taken, ...]:
         """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
         what was held within a day is part of it, since it counts for the day (T-2)."""
         known, ours = self.state.taken or {}, self.pair.id
@@ -187,7 +187,7 @@ class Planning:
         """Accept the time a human gave an event of ours."""
         self._acknowledged[placed.key] = placed.span
 
-    def deferred(self, deferral: Deferral) -> None:
+    def add_deferral(self, deferral: Deferral) -> None:
         self._deferrals.append(deferral)
 
     def decide(self, what: str, reason: str | Why, session: str = "", **fields: object) -> None:
@@ -250,7 +250,7 @@ class Planning:
         again = sum(m.event == event and m.what is What.CANCEL for m in self.messages)
         if what is What.CANCEL and again:
             suffix = f":{again + 1}"  # the calendar would not give it up
-        placed = self.placed(event)
+        placed = self.find_event(event)
         self.messages.append(
             Message(
                 key=f"{what.value}:{event}{suffix}",
@@ -280,9 +280,9 @@ class Planning:
         return Plan(
             pair=self.pair.id,
             due_at=self._wake,
-            sessions=_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
+            sessions=_select_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
             deferrals=tuple(self._deferrals),
-            commitments=_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),
+            commitments=_select_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),
             messages=tuple(m for m in self.messages if m.key not in before),
             decisions=tuple(self._decisions),
             acknowledged=self._acknowledged,
@@ -290,7 +290,7 @@ class Planning:
         )
 
 
-def _changed(after: Iterable[T], before: Mapping[str, T]) -> tuple[T, ...]:
+def _select_changed(after: Iterable[T], before: Mapping[str, T]) -> tuple[T, ...]:
     return tuple(one for one in after if before.get(one.id) != one)
 
 

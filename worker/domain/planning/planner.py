@@ -64,7 +64,7 @@ def plan(now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> 
 def pass_time(p: Planning) -> None:
     """A session whose end has passed was held, unless somebody says otherwise (T-7)."""
     for session in [s for s in p.sessions.values() if s.booked]:
-        end, placed = session.span.end, p.placed(session.key)
+        end, placed = session.span.end, p.find_event(session.key)
         if p.now < end:
             p.wake(end)
         elif placed and placed.span != session.span and deferrals.lost_already(p, session, placed):
@@ -119,19 +119,23 @@ def stand_down(p: Planning) -> None:
         p.decide_session(off, why)
     invitations.invite(p)
     for commitment in [c for c in p.commitments.values() if c.block]:
-        if p.placed(commitment.key) or p.in_flight_key(commitment.key):
+        if p.find_event(commitment.key) or p.in_flight_key(commitment.key):
             p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)
         p.keep(commitment, block=None, generation=commitment.generation + 1)
     cycle = max((s.cycle for s in p.sessions.values()), default=0)
     for person in _to_be_told(p):
-        if not any(m.to == person.email and m.number == cycle for m in p.sent(MailName.PAIR_ENDED, str(p.pair.id))):
+        if not any(
+            m.to == person.email and m.number == cycle for m in p.list_mails(MailName.PAIR_ENDED, str(p.pair.id))
+        ):
             due_at = notices.next_morning(person, p.now)
             p.mail(MailName.PAIR_ENDED, str(p.pair.id), person.email, number=cycle, due_at=due_at)
 
 
 def take_off_again(p: Planning) -> None:
     """Ask again, ever more seldom, for what is to be gone and a calendar would not give up: people still see it."""
-    wanted = {s.key for s in p.sessions.values() if not s.closed} | {c.key for c in p.commitments.values() if c.block}
+    wanted = {s.key for s in p.sessions.values() if not s.is_closed} | {
+        c.key for c in p.commitments.values() if c.block
+    }
     for key, placed in p.state.placed.items():
         if key in wanted or placed.gone or placed.span.end <= p.now:
             continue

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from worker.domain.model import QUARTER, Kind, Need, Preference, Reason, Session, Span, Why
 from worker.domain.planning.placement import LEAD_DAYS, without
 from worker.domain.planning.plan_builder import Planning
-from worker.domain.time.availability import BUFFER, Grid, known, readable
+from worker.domain.time.availability import BUFFER, Grid, get_free_busy, readable
 from worker.domain.time.explain import unreadable
 from worker.domain.time.search import Search, careers, shared_work
 from worker.domain.time.slots import Slot, rank, why_none
@@ -88,7 +88,7 @@ def _busy(search: Search, span: Span, who: str) -> bool:
 
 def _unknown(search: Search, who: str) -> bool:
     person = next(one for one in search.people if one.email == who)
-    return readable(person) and not known(search.free_busy, person).known
+    return readable(person) and not get_free_busy(search.free_busy, person).known
 
 
 def _search(p: Planning, session: Session, window: Span) -> Search:
@@ -102,7 +102,7 @@ def _search(p: Planning, session: Session, window: Span) -> Search:
         target=session.target if window.start <= session.target <= window.end and not session.count else window.start,
         prefer=p.pair.prefer if not session.urgent else Preference(),
         free_busy={who: without(free_busy, session.key) for who, free_busy in seen.items()},
-        taken={who: p.taken(who, but=session.id) for who in p.addresses},
+        taken={who: p.list_taken_times(who, but=session.id) for who in p.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
         career=session.kind is Kind.CAREER,
     )

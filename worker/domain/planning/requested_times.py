@@ -16,7 +16,7 @@ def consider(p: Planning) -> set[str]:
     """Answer each wish. The sessions that have to wait, because calendars can't be asked just now."""
     waiting: set[str] = set()
     for session in [s for s in p.sessions.values() if s.booked and not p.in_flight(s.id)]:
-        placed = p.placed(session.key)
+        placed = p.find_event(session.key)
         if placed is None or not placed.proposed or not placed.span == placed.written == session.span:
             continue
         who, wish = min(placed.proposed.items(), key=lambda one: (one[1], one[0]))

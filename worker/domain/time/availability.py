@@ -59,15 +59,15 @@ class Grid:
         """When the quarter of that index starts."""
         return quarter_instant(self.first + index)
 
-    def touched(self, spans: Iterable[Span], pad: int = 0) -> int:
+    def find_touched(self, spans: Iterable[Span], pad: int = 0) -> int:
         """Every quarter that one of the spans touches, and `pad` quarters on each side."""
-        return self._painted(spans, self.instant(pad), self.instant(-pad) + INSTANT)
+        return self._paint_spans(spans, self.instant(pad), self.instant(-pad) + INSTANT)
 
-    def filled(self, spans: Iterable[Span]) -> int:
+    def find_filled(self, spans: Iterable[Span]) -> int:
         """Every quarter that lies wholly inside one of the spans."""
-        return self._painted(spans, self.instant(-1) + INSTANT, self.instant(1))
+        return self._paint_spans(spans, self.instant(-1) + INSTANT, self.instant(1))
 
-    def _painted(self, spans: Iterable[Span], opening: datetime, closing: datetime) -> int:
+    def _paint_spans(self, spans: Iterable[Span], opening: datetime, closing: datetime) -> int:
         """Each span's quarters, from that of its start counted from `opening` up to and with that of its end counted
         from `closing`."""
         # Painting characters and reading them as one binary number is linear; shifting a wide number per span is not.
@@ -105,7 +105,7 @@ class Grid:
             if not free_busy.known:
                 return self.all
             spans += [item.span for item in free_busy.busy]
-        return self.touched(spans, pad)
+        return self.find_touched(spans, pad)
 
     def between(self, start: int, end: int) -> int:
         """The quarters from `start` up to `end`, counted since 1970, as far as they are in the window."""
@@ -118,7 +118,7 @@ def readable(person: Person) -> bool:
     return person.has_calendar
 
 
-def known(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:
+def get_free_busy(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:
     """What is known of the person; who wasn't asked for is unknown."""
     return free_busy.get(person.email, NOTHING_KNOWN)
 
@@ -129,7 +129,7 @@ def _work_block(hours: WorkingHours, zone: str, country: str, block: int) -> int
     first = EPOCH_DAY + timedelta(days=block * BLOCK_DAYS)
     # Zones reach from -12 to +14 hours, and a spell may run on into the next day.
     days = (first + timedelta(days=step) for step in range(-2, BLOCK_DAYS + 2))
-    return grid.filled(span for day in days for span in spells_of(hours, zone, country, day))
+    return grid.find_filled(span for day in days for span in spells_of(hours, zone, country, day))
 
 
 @lru_cache(maxsize=16384)

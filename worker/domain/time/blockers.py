@@ -7,7 +7,7 @@ from operator import or_
 from typing import NamedTuple
 
 from worker.domain.model import Kind, Person, Reason, Span, Value, Why
-from worker.domain.time.availability import Grid, day_bits, known, longest, quarters_in, readable, starts
+from worker.domain.time.availability import Grid, day_bits, get_free_busy, longest, quarters_in, readable, starts
 from worker.domain.time.explain import unreadable
 from worker.domain.time.search import Search, busy_bits, days_of, full_days, others, pad, possible, shared_work
 from worker.domain.time.worktime import holiday, today
@@ -49,7 +49,7 @@ def _blockers(search: Search, grid: Grid) -> Iterator[Reason]:
         return
     unknown = [person for person in search.people if _unknown(search, person)]
     for person in unknown:
-        yield Reason("unknown", {"name": person.name, "detail": known(search.free_busy, person).reason})
+        yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
     shared = shared_work(search, grid)
     fitting = starts(shared, need)
     yield from _holidays(search, grid)
@@ -62,7 +62,7 @@ def _blockers(search: Search, grid: Grid) -> Iterator[Reason]:
 
 
 def _unknown(search: Search, person: Person) -> bool:
-    return readable(person) and not known(search.free_busy, person).known
+    return readable(person) and not get_free_busy(search.free_busy, person).known
 
 
 def _days_with(search: Search, grid: Grid, bits: int) -> int:
@@ -154,7 +154,7 @@ def _blocks(search: Search, grid: Grid) -> list[_Block]:
             if span in found:
                 found[span] = found[span]._replace(other=person.name, full=found[span].full | full)
             else:
-                found[span] = _Block(span, what, person.name, "", grid.touched([span], pad(search)), full)
+                found[span] = _Block(span, what, person.name, "", grid.find_touched([span], pad(search)), full)
     return list(found.values())
 
 
@@ -162,14 +162,14 @@ def _stretches(search: Search, person: Person) -> Iterator[tuple[Span, str]]:
     taken = {item.span: CAREER if item.kind is Kind.CAREER else OURS for item in others(search, person)}
     yield from taken.items()
     if readable(person):
-        shown = {item.span: item.show for item in known(search.free_busy, person).busy}
+        shown = {item.span: item.show for item in get_free_busy(search.free_busy, person).busy}
         yield from ((span, show.value) for span, show in shown.items() if span not in taken)
 
 
 def _without_a_block(search: Search, grid: Grid) -> Reason | None:
     """Name the one stretch whose removal frees the most starts; the earliest of equals."""
     blocks = _blocks(search, grid)
-    base, need = shared_work(search, grid) & ~grid.touched(search.avoid), quarters_in(search.minutes)
+    base, need = shared_work(search, grid) & ~grid.find_touched(search.avoid), quarters_in(search.minutes)
     busy = _all_but_one([block.busy for block in blocks])
     full = _all_but_one([block.full for block in blocks])
     room = [starts(base & ~taken, need) & ~closed for taken, closed in zip(busy, full, strict=True)]
@@ -200,7 +200,7 @@ def _all_but_one(masks: list[int]) -> list[int]:
 
 def _other_hours(search: Search, grid: Grid) -> Reason | None:
     """Try longer days: each of the two starting earlier or ending later, by as few whole hours as possible."""
-    busy = grid.touched(search.avoid) | full_days(search, grid)
+    busy = grid.find_touched(search.avoid) | full_days(search, grid)
     for person in search.people:
         busy |= busy_bits(search, grid, person)
     for hours in range(1, MOST_HOURS_MOVED + 1):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from worker.domain.model import Address, FreeBusy, Kind, Person, Preference, Span, Taken
-from worker.domain.time.availability import BUFFER, Grid, day_bits, known, quarters_in, starts
+from worker.domain.time.availability import BUFFER, Grid, day_bits, get_free_busy, quarters_in, starts
 from worker.domain.time.worktime import today
 
 NO_WISH = Preference()
@@ -39,7 +39,11 @@ def possible(search: Search) -> tuple[Grid, int]:
     work = shared_work(search, grid)
     if not work:
         return grid, 0
-    busy = busy_bits(search, grid, search.manager) | busy_bits(search, grid, search.report) | grid.touched(search.avoid)
+    busy = (
+        busy_bits(search, grid, search.manager)
+        | busy_bits(search, grid, search.report)
+        | grid.find_touched(search.avoid)
+    )
     return grid, starts(work & ~busy, quarters_in(search.minutes)) & ~full_days(search, grid)
 
 
@@ -60,7 +64,7 @@ def others(search: Search, person: Person) -> list[Taken]:
 
 def busy_bits(search: Search, grid: Grid, person: Person) -> int:
     """The quarters taken from the person, with what must stay free around them."""
-    return grid.busy(person, known(search.free_busy, person), others(search, person), pad(search))
+    return grid.busy(person, get_free_busy(search.free_busy, person), others(search, person), pad(search))
 
 
 def careers(search: Search) -> list[date]:

@@ -47,7 +47,7 @@ def parse_hours(text: str) -> WorkingHours:
     if not any(week):
         _wrong("no working hours are given")
     _refuse_overlaps(week)
-    return WorkingHours(cast(tuple[Spells, Spells, Spells, Spells, Spells, Spells, Spells], _sorted(week)))
+    return WorkingHours(cast(tuple[Spells, Spells, Spells, Spells, Spells, Spells, Spells], _sort_week(week)))
 
 
 def hours_text(hours: WorkingHours) -> str:
@@ -75,7 +75,7 @@ def _wrong(what: str) -> NoReturn:
     raise ValueError(f"Working hours: {what}. Write for example {EXAMPLE}.")
 
 
-def _sorted(week: Sequence[Sequence[tuple[int, int]]]) -> tuple[Spells, ...]:
+def _sort_week(week: Sequence[Sequence[tuple[int, int]]]) -> tuple[Spells, ...]:
     return tuple(tuple(sorted(day)) for day in week)
 
 

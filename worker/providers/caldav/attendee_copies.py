@@ -68,12 +68,12 @@ class Copies:
         """See that each guest with a calendar here has the event as it is now, and nobody else has it; `anew` also
         where the guest had deleted the copy."""
         known = self._known_of(organizer, [resource]).get(resource.name, {})
-        invited = self._invited(resource)
+        invited = self._list_local_guests(resource)
         self.remove(organizer, resource.name, known.keys() - invited)
         for guest in sorted(invited):
             self._place(organizer, guest, resource, is_placed=known.get(guest, False), anew=anew)
 
-    def _invited(self, resource: Resource) -> set[Address]:
+    def _list_local_guests(self, resource: Resource) -> set[Address]:
         """The guests of an event who have a calendar here."""
         guests = icalendars.answers(icalendars.main_event(resource.calendar))
         return {guest for guest in guests if self._local is None or guest in self._local}
@@ -143,14 +143,14 @@ class Copies:
 
     # --- reading them -----------------------------------------------------------------------------------------------
 
-    def answered(self, organizer: Collection, resources: Iterable[Resource]) -> dict[str, Event]:
+    def collect_answers(self, organizer: Collection, resources: Iterable[Resource]) -> dict[str, Event]:
         """Our events among these that have guests here, by name, with the answers given there."""
         ours = {resource.name: resource for resource in resources if icalendars.may_change(resource.calendar)}
         events = {name: event for name in ours if (event := _single(organizer, ours[name]))}
         known = self._known_of(organizer, ours.values()) if events else {}
         by_guest: dict[Address, set[str]] = {}
         for name in events:
-            for guest in self._invited(ours[name]):
+            for guest in self._list_local_guests(ours[name]):
                 by_guest.setdefault(guest, set()).add(name)
         for guest, names in sorted(by_guest.items()):
             placed = {name: ours[name] for name in names if known.get(name, {}).get(guest)}
@@ -189,13 +189,13 @@ class Copies:
 
         What to remember, and the names of the organizer's events whose copies changed.
         """
-        ours = _followed(since.changed)
+        ours = _select_ours(since.changed)
         known = self._known_of(organizer, ours.values(), tracked)
         if since.full:
             self._find_copies(organizer, known, start)
         self._remove_orphans(organizer, known, tracked, since)
         pending = {name for name, guests in known.items() if not all(guests.values())} - ours.keys()
-        ours |= _followed(organizer.multiget(pending))
+        ours |= _select_ours(organizer.multiget(pending))
         stale = self._find_stale(known, ours)
         for name, resource in ours.items():
             self._carry(organizer, known.setdefault(name, {}), resource, start, is_stale=name in stale)
@@ -251,7 +251,7 @@ class Copies:
             self.remove(organizer, resource.name, held)
             held.clear()
             return
-        invited = self._invited(resource)
+        invited = self._list_local_guests(resource)
         is_lacking = not all(held.get(guest) for guest in invited) and _span(resource).end > start
         if is_stale or is_lacking or held.keys() - invited:
             # What was read to see what changed may lack its texts: copies are made from the whole.
@@ -268,7 +268,7 @@ class Copies:
         return since.mark, None if since.full else set(since.names) | set(since.gone)
 
 
-def _followed(resources: Iterable[Resource]) -> dict[str, Resource]:
+def _select_ours(resources: Iterable[Resource]) -> dict[str, Resource]:
     """Our events among these, by name. What nobody can tell the time of is left as it is, and so are its copies."""
     ours = {}
     for resource in resources:

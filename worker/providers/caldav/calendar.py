@@ -160,7 +160,7 @@ class CalDavCalendar:
             events[name], is_read = collection.read_anywhere(resource, window)
             unread |= set() if is_read else {name}
         if self._copies:
-            answered = self._copies.answered(collection, resources.values())
+            answered = self._copies.collect_answers(collection, resources.values())
             events |= {name: (event,) for name, event in answered.items()}
         return Changes(
             events=tuple(event for found in events.values() for event in found),
@@ -174,7 +174,7 @@ class CalDavCalendar:
         """Our event in `resource`, with the answers from its copies."""
         event = collection.single(resource)
         if self._copies and event.answers:
-            return self._copies.answered(collection, [resource]).get(resource.name, event)
+            return self._copies.collect_answers(collection, [resource]).get(resource.name, event)
         return event
 
     # --- writing ----------------------------------------------------------------------------------------------------

@@ -206,11 +206,11 @@ def child(collection: str, name: str) -> str:
 def translate(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
     """What an exception of the libraries that we stand on means for us."""
     if isinstance(error, requests.exceptions.RequestException | HTTPError | OSError):
-        return _unreached(error, url, timeout, method in _WRITES)
+        return _translate_connection_error(error, url, timeout, method in _WRITES)
     return InvalidResponse(f"{url} answered with something unreadable ({type(error).__name__}).")
 
 
-def _unreached(error: Exception, url: str, timeout: float, uncertain: bool) -> ProviderError:
+def _translate_connection_error(error: Exception, url: str, timeout: float, uncertain: bool) -> ProviderError:
     if isinstance(error, requests.exceptions.SSLError):
         return Unavailable(f"{url}: no safe connection (TLS): check the certificate and the port.")
     if isinstance(error, _NO_ADDRESS):

@@ -129,7 +129,9 @@ class Collection:
         there too, as something that can't be read."""
         bounds = {"start": _stamp(start)} | ({"end": _stamp(end)} if end else {})
         events = element("C:comp-filter", element("C:time-range", **bounds), name="VEVENT")
-        content = _wanted(read=True) + element("C:filter", element("C:comp-filter", events, name="VCALENDAR"))
+        content = _compose_properties(read=True) + element(
+            "C:filter", element("C:comp-filter", events, name="VCALENDAR")
+        )
         answer = self._dav.report(self._url, document("C:calendar-query", content), depth=1)
         return [self._resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
 
@@ -137,7 +139,7 @@ class Collection:
         """Those of the named resources that exist."""
         found = []
         for hrefs in self._hrefs(names):
-            body = document("C:calendar-multiget", _wanted(read=True) + hrefs)
+            body = document("C:calendar-multiget", _compose_properties(read=True) + hrefs)
             found += self._resources(self._dav.report(self._url, body, depth=1).entries)
         return found
 
@@ -145,7 +147,7 @@ class Collection:
         """Those of the named resources of which the server says that they don't exist."""
         absent: set[str] = set()
         for hrefs in self._hrefs(names):
-            body = document("C:calendar-multiget", _wanted(read=False) + hrefs)
+            body = document("C:calendar-multiget", _compose_properties(read=False) + hrefs)
             entries = self._dav.report(self._url, body, depth=1).entries
             absent |= {entry.name for entry in entries if entry.status in (404, 410)}
         return absent & set(names)
@@ -193,7 +195,9 @@ class Collection:
         entries: dict[str, Entry] = {}
         for _ in range(_ROUNDS):
             level = element("D:sync-level", "1")
-            body = document("D:sync-collection", element("D:sync-token", token) + level + _wanted(read=read))
+            body = document(
+                "D:sync-collection", element("D:sync-token", token) + level + _compose_properties(read=read)
+            )
             answer = self._dav.report(self._url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
             more, token = answer.truncated and answer.token != token, answer.token or token
@@ -226,7 +230,7 @@ class Collection:
         for event in calendar.walk("VEVENT"):
             for name in ("ORGANIZER", "ATTENDEE"):
                 if name in event:
-                    values = [self._name_person(value) for value in parser.listed(event[name])]
+                    values = [self._name_person(value) for value in parser.as_list(event[name])]
                     event[name] = values if len(values) > 1 else values[0]
         return calendar
 
@@ -255,7 +259,7 @@ class Collection:
         return False, None
 
 
-def _wanted(*, read: bool) -> str:
+def _compose_properties(*, read: bool) -> str:
     """The properties asked for; of events only what we look at, where the server can leave out the rest."""
     if not read:
         return element("D:prop", element("D:getetag"))

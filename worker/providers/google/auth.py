@@ -50,7 +50,7 @@ class Access(Protocol):
     def forget(self, person: Address, scope: str) -> None:
         """That token was refused: get another one the next time."""
 
-    def connected(self) -> list[Address] | None:
+    def list_connected(self) -> list[Address] | None:
         """Who can be acted for; None when that is a whole domain."""
 
     def project(self) -> str:
@@ -207,9 +207,9 @@ class Delegation:
     def _ask(self, person: Address, scope: str) -> tuple[str, timedelta]:
         signed = self.account.assertion(person, scope, self._endpoint.url, self._clock())
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}
-        return self._endpoint.token(form, lambda code, told: self._refused(person, scope, code, told))
+        return self._endpoint.token(form, lambda code, told: self._translate_refusal(person, scope, code, told))
 
-    def _refused(self, person: Address, scope: str, code: str, told: str) -> ProviderError:
+    def _translate_refusal(self, person: Address, scope: str, code: str, told: str) -> ProviderError:
         account = self.account
         if code in ("unauthorized_client", "access_denied", "invalid_scope"):
             return AuthRevoked(delegation_remedy(account.client_id, scope))
@@ -228,7 +228,7 @@ class Delegation:
     def forget(self, person: Address, scope: str) -> None:
         self._tokens.drop(person, scope)
 
-    def connected(self) -> list[Address] | None:
+    def list_connected(self) -> list[Address] | None:
         return None
 
     def project(self) -> str:
@@ -268,10 +268,10 @@ class Accounts:
             "client_id": self._client_id,
             "client_secret": self._secret,
         }
-        return self._endpoint.token(form, lambda code, told: self._refused(person, code))
+        return self._endpoint.token(form, lambda code, told: self._translate_refusal(person, code))
 
     @staticmethod
-    def _refused(person: Address, code: str) -> ProviderError:
+    def _translate_refusal(person: Address, code: str) -> ProviderError:
         if code in ("invalid_client", "unauthorized_client"):
             return AuthRevoked(
                 "Google does not know this OAuth client: compare client_id and LONGARC_GOOGLE_CLIENT_SECRET with "
@@ -285,7 +285,7 @@ class Accounts:
     def forget(self, person: Address, scope: str) -> None:
         self._tokens.drop(person, "")
 
-    def connected(self) -> list[Address] | None:
+    def list_connected(self) -> list[Address] | None:
         return self._store.people()
 
     def project(self) -> str:

@@ -33,7 +33,7 @@ from worker.providers.base import Finding, Notify, notify_of
 from worker.providers.google import events as translate
 from worker.providers.google.auth import OWN, READ, TIMES, access, quota_key_of, timeout_of
 from worker.providers.google.client import CALENDAR_ENDPOINT, Gone, NoConference, Pace, Stale, Wires, if_match
-from worker.providers.google.freebusy import clipped, shown_time, with_ours
+from worker.providers.google.freebusy import clip_busy, shown_time, with_ours
 from worker.providers.identities import Identities, KnownIdentities
 
 _PAGE = 2500
@@ -124,7 +124,7 @@ class GoogleCalendar:
     # --- what changed -----------------------------------------------------------------------------------------------
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
-        token = _opened(cursor)
+        token = _parse_cursor(cursor)
         if token:
             try:
                 return self._since(calendar, token, window)
@@ -137,12 +137,12 @@ class GoogleCalendar:
         series = dict.fromkeys(str(i.get("recurringEventId") or i["id"]) for i in items if _of_series(i))
         single = [item for item in items if not _of_series(item)]
         # A deleted event is told by its id alone: nobody can see then whether it was a single one.
-        gone = [str(item["id"]) for item in single if translate.cancelled(item) and item["id"] not in series]
-        events = [self._event(item, calendar, zone) for item in single if not translate.cancelled(item)]
+        gone = [str(item["id"]) for item in single if translate.is_cancelled(item) and item["id"] not in series]
+        events = [self._event(item, calendar, zone) for item in single if not translate.is_cancelled(item)]
         for name, found in self._occurrences(calendar, list(series), window, zone):
             events += found
             gone += [] if found else [name]
-        return Changes(tuple(events), tuple(gone), _closed(following), full=False)
+        return Changes(tuple(events), tuple(gone), _format_cursor(following), full=False)
 
     def _everything(self, calendar: Address, window: Span) -> Changes:
         since = {"timeMin": _stamp(window.start), "singleEvents": False}
@@ -150,14 +150,14 @@ class GoogleCalendar:
             items, zone, following = self._list(calendar, OWN, _WHOLE, **since)
         except Stale as error:  # it was asked without a token: asking again would never end
             raise InvalidResponse(f"{calendar}: Google has no beginning for this calendar.") from error
-        events = [self._event(i, calendar, zone) for i in items if not _of_series(i) and not translate.cancelled(i)]
+        events = [self._event(i, calendar, zone) for i in items if not _of_series(i) and not translate.is_cancelled(i)]
         listed = [one for one in events if one.key or _inside(one.span, window)]
         if any(item.get("recurrence") for item in items):
             within = {"timeMin": _stamp(window.start), "timeMax": _stamp(window.end), "singleEvents": True}
             expanded, _, _ = self._list(calendar, OWN, _WHOLE, **within)
             found = [self._event(i, calendar, zone) for i in expanded if i.get("recurringEventId")]
             listed += [one for one in found if not one.cancelled and _inside(one.span, window)]
-        return Changes(tuple(listed), (), _closed(following), full=True)
+        return Changes(tuple(listed), (), _format_cursor(following), full=True)
 
     def _list(
         self, calendar: Address, scope: str, fields: str, **asked: Any
@@ -191,14 +191,14 @@ class GoogleCalendar:
                     raise answer
                 yield name, []
             else:
-                found = [self._event(item, calendar, zone) for item in _items(answer, calendar) if _timed(item)]
+                found = [self._event(item, calendar, zone) for item in _items(answer, calendar) if _has_times(item)]
                 yield name, [one for one in found if not one.cancelled and _inside(one.span, window)]
 
     # --- whose time is taken ----------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         wanted = list(dict.fromkeys(people))
-        connected = self._wires.access.connected() if wanted else []
+        connected = self._wires.access.list_connected() if wanted else []
         if connected is None:
             events, found = self._read_each(wanted, window, READ, translate.TIMES)
         else:
@@ -206,7 +206,7 @@ class GoogleCalendar:
             found |= self._read_others([who for who in wanted if who not in connected], wanted, events, found, window)
         for who in events:
             busy = [Busy(event.span, event.show, event.key) for event in events[who] if event.show]
-            found[who] = FreeBusy(clipped(busy, window))
+            found[who] = FreeBusy(clip_busy(busy, window))
         return {who: found[who] for who in wanted}
 
     def _read_others(
@@ -255,7 +255,7 @@ class GoogleCalendar:
         if isinstance(answer, ProviderError):
             raise answer
         items, zone = _items(answer, calendar), self._zone(answer, calendar)
-        return [self._event(item, calendar, zone) for item in items if _timed(item)], answer.get("nextPageToken")
+        return [self._event(item, calendar, zone) for item in items if _has_times(item)], answer.get("nextPageToken")
 
     def _within(self, window: Span, page: str | None, fields: str) -> Any:
         return self._events.list(
@@ -317,7 +317,7 @@ class GoogleCalendar:
             item, zone = self._get(calendar, translate.event_id(key))
         except NotFound:
             return None
-        if translate.cancelled(item) or not translate.may_change(item):
+        if translate.is_cancelled(item) or not translate.may_change(item):
             return None
         return self._event(item, calendar, zone)
 
@@ -346,10 +346,10 @@ class GoogleCalendar:
         try:
             item = self._write(calendar, translate.compose(draft), self._events.insert)
         except Conflict:
-            return self._taken(calendar, name, draft)
+            return self._resolve_taken_id(calendar, name, draft)
         self._made = {one: at for one, at in self._made.items() if self._clock() - at < SETTLES}
         self._made[name] = self._clock()
-        return self._written(item, calendar, draft)
+        return self._parse_written_event(item, calendar, draft)
 
     def _write(
         self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path: str
@@ -374,7 +374,7 @@ class GoogleCalendar:
             return self._write(calendar, plain, method, etag, **path)
         return item
 
-    def _written(self, item: Mapping[str, Any], calendar: Address, draft: EventDraft) -> Event:
+    def _parse_written_event(self, item: Mapping[str, Any], calendar: Address, draft: EventDraft) -> Event:
         """The answer to our own write. It names the only guest as Google knows them: that form is kept."""
         guests = translate.guests(item)
         if len(guests) == len(draft.guests) == 1:
@@ -389,24 +389,24 @@ class GoogleCalendar:
         if form and self._identities.primary(form) != person:
             self._identities.learn(person, form)
 
-    def _taken(self, calendar: Address, name: str, draft: EventDraft) -> Event:
+    def _resolve_taken_id(self, calendar: Address, name: str, draft: EventDraft) -> Event:
         """The id is in use: by our own event of an earlier attempt, by a cancelled one, or by somebody else's."""
         try:
             item, _ = self._get(calendar, name)
         except NotFound as error:
             raise Unavailable(f"{calendar}: Google knows this event already, and does not show it yet.") from error
-        if translate.cancelled(item):
+        if translate.is_cancelled(item):
             raise Conflict(f"{calendar}: the event {draft.key} was cancelled, and its id is not used again.")
         if not translate.may_change(item):
             raise Conflict(f"{calendar}: the id of {draft.key} is taken by an event that Longarc did not put there.")
         if translate.is_untouched(item):
-            return self._written(item, calendar, draft)
+            return self._parse_written_event(item, calendar, draft)
         return self._event(item, calendar, self._place(draft))
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         item = self._ours(ref)
         place = self._place(draft)
-        if translate.cancelled(item):
+        if translate.is_cancelled(item):
             raise Conflict(f"{ref.calendar}: the event was cancelled.")
         if str(item.get("etag")) != ref.etag:
             if not translate.written_from(item, draft, place, self._identities):
@@ -417,7 +417,7 @@ class GoogleCalendar:
             body["conferenceData"] = translate.conference(draft)
         changed = self._write(ref.calendar, body, self._events.patch, ref.etag, eventId=ref.id)
         if "attendees" in body:
-            return self._written(changed, ref.calendar, draft)
+            return self._parse_written_event(changed, ref.calendar, draft)
         return self._event(changed, ref.calendar, place)
 
     def cancel(self, ref: EventRef) -> None:
@@ -425,7 +425,7 @@ class GoogleCalendar:
             item = self._ours(ref)
         except NotFound:
             return
-        if translate.cancelled(item):
+        if translate.is_cancelled(item):
             return
         if ref.etag and str(item.get("etag")) != ref.etag:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
@@ -441,7 +441,7 @@ class GoogleCalendar:
         if translate.key_in(ref.id) is None:
             raise foreign
         item, _ = self._get(ref.calendar, ref.id)
-        if not translate.cancelled(item) and not translate.may_change(item):
+        if not translate.is_cancelled(item) and not translate.may_change(item):
             raise foreign
         return item
 
@@ -466,7 +466,7 @@ def _of_series(item: Mapping[str, Any]) -> bool:
     return bool(item.get("recurrence") or item.get("recurringEventId"))
 
 
-def _timed(item: Mapping[str, Any]) -> bool:
+def _has_times(item: Mapping[str, Any]) -> bool:
     """False for what was cancelled and is told by its name alone."""
     return "start" in item and "end" in item
 
@@ -482,7 +482,7 @@ def _stamp(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _opened(cursor: Cursor | None) -> str:
+def _parse_cursor(cursor: Cursor | None) -> str:
     """The sync token in a cursor; empty when there is none, or it was made with other parameters than today's."""
     try:
         held = json.loads(cursor or "{}")
@@ -491,5 +491,5 @@ def _opened(cursor: Cursor | None) -> str:
         return ""
 
 
-def _closed(token: str) -> Cursor:
+def _format_cursor(token: str) -> Cursor:
     return json.dumps({"version": 1, "token": token})

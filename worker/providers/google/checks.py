@@ -34,13 +34,13 @@ def calendar_findings(wires: Wires, person: Address, now: datetime, *, video: bo
     events = wires.api.events()
     since, until = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (now, now + _WEEK))
     own = events.list(calendarId="primary", maxResults=1, fields="timeZone")
-    found = [_granted(wires, person, OWN, "write events as")]
+    found = [_check_scope(wires, person, OWN, "write events as")]
     if found[0].ok:
         found += _calls(wires, person, OWN, "calendar-json", f"{person}'s calendar can be reached", own)
     if not all(one.ok for one in found):
         return found
-    if wires.access.connected() is None:
-        found.append(_granted(wires, person, READ, "read the time of"))
+    if wires.access.list_connected() is None:
+        found.append(_check_scope(wires, person, READ, "read the time of"))
         within = {"timeMin": since, "timeMax": until, "singleEvents": True, "maxResults": 1}
         asked = events.list(calendarId="primary", fields="items(start,end)", **within)
         scope = READ
@@ -69,7 +69,7 @@ def _meet(wires: Wires, person: Address) -> list[Finding]:
 def mail_findings(wires: Wires, sender: Address) -> list[Finding]:
     """Whether mail may be sent. That Gmail is on and takes mail is proved without sending: it is given an empty one,
     which it refuses for being empty, after it has looked at everything else."""
-    connected = wires.access.connected()
+    connected = wires.access.list_connected()
     senders = [sender] if sender else (connected or [])
     if not senders and connected is not None:
         remedy = "Run `longarc connect google ADDRESS` for each manager."
@@ -81,7 +81,7 @@ def mail_findings(wires: Wires, sender: Address) -> list[Finding]:
 
 
 def _sendable(wires: Wires, sender: Address) -> list[Finding]:
-    granted = _granted(wires, sender, SEND, "send mail as")
+    granted = _check_scope(wires, sender, SEND, "send mail as")
     if not granted.ok:
         return [granted]
     empty = wires.api.users().messages().send(userId="me", body={"raw": ""}, fields="id")
@@ -94,7 +94,7 @@ def _empty(error: ProviderError) -> bool:
     return "recipient" in said or "'raw'" in said or "empty" in said
 
 
-def _granted(wires: Wires, person: Address, scope: str, doing: str) -> Finding:
+def _check_scope(wires: Wires, person: Address, scope: str, doing: str) -> Finding:
     what = f"Longarc may {doing} {person} ({scope})"
     try:
         wires.access.token(person, scope)

@@ -195,7 +195,7 @@ class Wires:
     @property
     def api(self) -> Any:
         """What composes the requests, from the description inside the library. Cheap after the first time."""
-        return _described(self._api, self._version, self._endpoint)
+        return _build_service(self._api, self._version, self._endpoint)
 
     def do(self, person: Address, scope: str, request: Any, *, units: int = 1, what: str = "") -> Any:
         """Send one request as that person, and give what it answers. `what` names the thing asked for, for people."""
@@ -210,7 +210,7 @@ class Wires:
 
     def _execute(self, request: Any, wire: Wire, what: str) -> Any:
         write = request.method in _WRITES and "freeBusy" not in request.uri
-        with translated(what, write=write, endpoint=self._endpoint, clock=self._clock):
+        with translate_errors(what, write=write, endpoint=self._endpoint, clock=self._clock):
             answer = request.execute(http=wire, num_retries=0)
             if not isinstance(answer, dict) and request.method != "DELETE":  # what is no JSON comes as its text
                 raise ValueError("not an object")
@@ -261,7 +261,7 @@ class Wires:
         batch = BatchHttpRequest(callback=take, batch_uri=self._batch_uri)
         for number, _, request in ready:
             batch.add(request, request_id=number)
-        with translated("a batch", write=False, endpoint=self._endpoint, clock=self._clock):
+        with translate_errors("a batch", write=False, endpoint=self._endpoint, clock=self._clock):
             batch.execute(http=ready[0][1])
         lost = Unavailable("Google left a part of a batch without an answer.")
         return {number: found.get(number, lost) for number in who}
@@ -284,7 +284,7 @@ class Wires:
 
 
 @lru_cache(maxsize=16)
-def _described(api: str, version: str, endpoint: str) -> Any:
+def _build_service(api: str, version: str, endpoint: str) -> Any:
     options = {"api_endpoint": endpoint}
     transport = Wire.__new__(Wire)  # nothing is sent while it is built: the description is in the library
     return build(api, version, http=transport, client_options=options, static_discovery=True, cache_discovery=False)
@@ -300,7 +300,7 @@ def if_match(request: HttpRequest, etag: str) -> HttpRequest:
 
 
 @contextmanager
-def translated(what: str, *, write: bool, endpoint: str, clock: Clock) -> Iterator[None]:
+def translate_errors(what: str, *, write: bool, endpoint: str, clock: Clock) -> Iterator[None]:
     """Whatever the library or what it stands on raises becomes one of our errors."""
     try:
         yield
@@ -317,7 +317,7 @@ def translate(error: Exception, what: str, *, write: bool, endpoint: str, clock:
     if isinstance(error, HttpError):
         return _refusal(error, what, write, clock)
     if isinstance(error, requests.exceptions.RequestException):
-        return _unreached(error, endpoint, write)
+        return _translate_connection_error(error, endpoint, write)
     if isinstance(error, BatchError | ValueError | KeyError | TypeError):
         # An answer that broke off may belong to a write that was done all the same.
         if write:
@@ -326,7 +326,7 @@ def translate(error: Exception, what: str, *, write: bool, endpoint: str, clock:
     return InvalidResponse(f"{what}: Google's answer made no sense ({type(error).__name__}).")
 
 
-def _unreached(error: Exception, endpoint: str, write: bool) -> ProviderError:
+def _translate_connection_error(error: Exception, endpoint: str, write: bool) -> ProviderError:
     if isinstance(error, requests.exceptions.SSLError):
         return Unavailable(f"{endpoint}: no safe connection (TLS): check the certificate.")
     said = repr(error)

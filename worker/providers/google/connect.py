@@ -110,12 +110,12 @@ def _exchange(section: Mapping[str, Any], client_id: str, landing: str, proof: s
         "code_verifier": proof,
     }
 
-    def refused(error: str, told: str) -> ProviderError:
+    def translate_refusal(error: str, told: str) -> ProviderError:
         if error in ("invalid_client", "unauthorized_client"):
             return AuthRevoked("Google does not know this OAuth client: check client_id and its secret.")
         return AuthRevoked(f"Google did not accept the code ({_plain(error)}). Nothing was kept; try again.")
 
-    return endpoint.ask(form, refused)
+    return endpoint.ask(form, translate_refusal)
 
 
 def _account(told: Mapping[str, Any]) -> Address:

@@ -126,14 +126,14 @@ def event(item: Item, calendar: Address, zone: ZoneInfo, identities: Identities)
             all_day="date" in item["start"],
             organizer=person(item.get("organizer") or {}, calendar, identities),
             answers=answers(item, calendar, identities),
-            cancelled=cancelled(item),
+            cancelled=is_cancelled(item),
             show=show(item),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidResponse(f"{calendar}: an event of Google's has times that can't be read.") from error
 
 
-def cancelled(item: Item) -> bool:
+def is_cancelled(item: Item) -> bool:
     return item.get("status") == "cancelled"
 
 
@@ -191,7 +191,7 @@ def is_untouched(item: Item) -> bool:
 def show(item: Item) -> Show | None:
     """How it counts for the calendar's owner; None when it leaves the time free."""
     kind = item.get("eventType", "default")
-    if cancelled(item) or item.get("transparency") == "transparent" or kind in _FREE:
+    if is_cancelled(item) or item.get("transparency") == "transparent" or kind in _FREE:
         return None
     mine: Item = next((one for one in item.get("attendees") or () if _flag(one, "self")), {})
     said = _ANSWERS.get(mine.get("responseStatus", "accepted"), Answer.NEEDS_ACTION)
@@ -223,7 +223,7 @@ def compose(draft: EventDraft) -> dict[str, Any]:
         "status": "confirmed",
         "eventType": "default",
         **_fields(draft),
-        "attendees": [_invited(guest) for guest in draft.guests],
+        "attendees": [_compose_guest(guest) for guest in draft.guests],
     }
     if draft.video:
         body["conferenceData"] = conference(draft)
@@ -243,7 +243,7 @@ def amend(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities)
     body = {**fields, **{name: _instead(fields[name]) for name in ("start", "end")}}
     if not stands(item, draft, zone):  # Google takes the whole list in place of the one before
         known = answers(item, draft.organizer.email, identities)
-        missing = [_invited(guest) for guest in draft.guests if guest.email not in known]
+        missing = [_compose_guest(guest) for guest in draft.guests if guest.email not in known]
         body["attendees"] = [*map(_asked_anew, item.get("attendees") or ()), *missing]
     return body
 
@@ -294,7 +294,7 @@ def _instead(when: Mapping[str, str]) -> dict[str, str | None]:
     return dict.fromkeys(("date", "dateTime", "timeZone")) | dict(when)
 
 
-def _invited(guest: Guest) -> dict[str, Any]:
+def _compose_guest(guest: Guest) -> dict[str, Any]:
     return {
         "email": guest.email,
         "displayName": " ".join(guest.name.split()),

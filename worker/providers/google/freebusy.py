@@ -13,7 +13,9 @@ def shown_time(who: Address, answer: Any) -> FreeBusy:
         reasons = ", ".join(str(one.get("reason")) for one in (answer or {}).get("errors", ())) or "nothing was said"
         return FreeBusy(known=False, reason=f"Google does not show when {who} is busy ({reasons}): not shared with us.")
     try:
-        return FreeBusy(tuple(Busy(Span(_parsed(one["start"]), _parsed(one["end"]))) for one in answer["busy"]))
+        return FreeBusy(
+            tuple(Busy(Span(_parse_instant(one["start"]), _parse_instant(one["end"]))) for one in answer["busy"])
+        )
     except (KeyError, TypeError, ValueError):
         return FreeBusy(known=False, reason=f"What Google says of {who}'s time can't be read.")
 
@@ -26,7 +28,7 @@ def with_ours(seen: FreeBusy, who: Address, ours: Sequence[Event], window: Span)
     blocks = [busy.span for busy in seen.busy]
     known = [Busy(part, Show.BUSY, key) for span, key in own for block in blocks for part in _common(span, block)]
     rest = [part for block in blocks for part in _without(block, [span for span, _ in own])]
-    return FreeBusy(clipped([*known, *(Busy(part) for part in rest)], window))
+    return FreeBusy(clip_busy([*known, *(Busy(part) for part in rest)], window))
 
 
 def _common(one: Span, other: Span) -> list[Span]:
@@ -50,7 +52,7 @@ def _without(block: Span, taken: Iterable[Span]) -> list[Span]:
     return left
 
 
-def clipped(busy: Iterable[Busy], window: Span) -> tuple[Busy, ...]:
+def clip_busy(busy: Iterable[Busy], window: Span) -> tuple[Busy, ...]:
     found = [
         Busy(Span(max(one.span.start, window.start), min(one.span.end, window.end)), one.show, one.key)
         for one in busy
@@ -59,5 +61,5 @@ def clipped(busy: Iterable[Busy], window: Span) -> tuple[Busy, ...]:
     return tuple(sorted(found, key=lambda one: (one.span, one.show, one.key or "")))
 
 
-def _parsed(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -74,14 +74,14 @@ class GmailMailer:
         sender = self._sender if self._sender and author in (self._service or author, "") else author
         if not sender:
             raise Permanent("The message names nobody who sends it.")
-        connected = self._wires.access.connected()
+        connected = self._wires.access.list_connected()
         if connected is not None and sender not in connected:
             raise AuthRevoked(f"{sender} has not connected a Google account: run `longarc connect google {sender}`.")
         return sender
 
     def can_send_as(self, address: Address) -> bool:
         """Whether mail can leave from that account: any of the domain under delegation, else those connected."""
-        connected = self._wires.access.connected()
+        connected = self._wires.access.list_connected()
         return connected is None or address in connected
 
     def copies_kept(self) -> str:

@@ -25,7 +25,7 @@ from icalendar.prop import vBroken, vCalAddress, vText
 
 from worker.domain.model import Address, Answer, EventDraft, Guest, Show, Span
 from worker.errors import InvalidResponse
-from worker.providers.ical.parser import listed
+from worker.providers.ical.parser import as_list
 from worker.providers.ical.times import NoStart, read_times
 from worker.providers.ical.zones import zone_named
 
@@ -149,18 +149,18 @@ def is_cancelled(event: Any) -> bool:
 
 def is_all_day(event: Any) -> bool:
     """True when its start is a date."""
-    starts = [prop for prop in listed(event.get("DTSTART", [])) if not isinstance(prop, vBroken)]
+    starts = [prop for prop in as_list(event.get("DTSTART", [])) if not isinstance(prop, vBroken)]
     return bool(starts) and not any(isinstance(prop.dt, datetime) for prop in starts)
 
 
 def _word(event: Any, name: str) -> str:
     """What a property says; empty when it says two different things."""
-    words = {str(value).strip().upper() for value in listed(event.get(name, []))}
+    words = {str(value).strip().upper() for value in as_list(event.get(name, []))}
     return words.pop() if len(words) == 1 else ""
 
 
 def _attendees(event: Any) -> list[Any]:
-    return listed(event.get("ATTENDEE", []))
+    return as_list(event.get("ATTENDEE", []))
 
 
 def _address(value: Any) -> Address:
@@ -255,11 +255,11 @@ def _fill(
     if draft.guests:
         event.add("organizer", _user(draft.organizer, {}))
     for guest in draft.guests:
-        event.add("attendee", _invited(guest, known, we_schedule))
+        event.add("attendee", _compose_attendee(guest, known, we_schedule))
     mark_copies(event, copied)
 
 
-def _invited(guest: Guest, known: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
+def _compose_attendee(guest: Guest, known: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
     answer = known.get(guest.email, Answer.NEEDS_ACTION)
     parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _partstat(answer), "RSVP": "TRUE"}
     return _user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if we_schedule else {}))

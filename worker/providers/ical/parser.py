@@ -86,7 +86,7 @@ def lost_calendar() -> Calendar:
 def _content_lines(text: str) -> Iterator[str]:
     """Whole lines, whatever ends them; what was cut off a line about times by a missing blank is joined to it."""
     whole = ""
-    for line in _unfolded(text):
+    for line in _unfold_lines(text):
         if _REMAINDER.fullmatch(line) and _TIME_NAME.match(whole):
             whole += line
             continue
@@ -97,7 +97,7 @@ def _content_lines(text: str) -> Iterator[str]:
         yield whole
 
 
-def _unfolded(text: str) -> Iterator[str]:
+def _unfold_lines(text: str) -> Iterator[str]:
     pieces: list[str] = []
     for line in re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff").replace("\0", "")):
         if not line:
@@ -318,21 +318,21 @@ def _attach_zones(calendar: Calendar) -> None:
         if component.name not in ("VEVENT", "VFREEBUSY"):
             continue
         for name in (*_MOMENTS, *_LISTS):
-            for prop in listed(component.get(name, [])):
+            for prop in as_list(component.get(name, [])):
                 zone = zones.find(tzid_of(prop)) if tzid_of(prop) else None
                 if zone is not None and not isinstance(prop, vBroken):
                     for value in getattr(prop, "dts", [prop]):
-                        value.dt = _placed(value.dt, zone)
+                        value.dt = _place_in_zone(value.dt, zone)
 
 
-def _placed(value: Any, zone: tzinfo) -> Any:
+def _place_in_zone(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, tuple):
-        return tuple(_placed(one, zone) for one in value)
+        return tuple(_place_in_zone(one, zone) for one in value)
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=zone)
     return value
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """What may be one, or a list of them, as a list."""
     return value if isinstance(value, list) else [value]

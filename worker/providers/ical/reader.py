@@ -29,7 +29,7 @@ from worker.domain.model import Event, EventRef, Show, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import recurrence
-from worker.providers.ical.parser import CUT_OFF, LOST, UNREADABLE, listed
+from worker.providers.ical.parser import CUT_OFF, LOST, UNREADABLE, as_list
 from worker.providers.ical.recurrence import Part
 from worker.providers.ical.times import FIRST, LAST, NoStart, instant, read_times
 
@@ -134,7 +134,7 @@ class _Reader:
 
     def read_free_busy(self, component: Any, ref: EventRef) -> None:
         """Read the periods that are not free."""
-        for prop in listed(component.get("FREEBUSY", [])):
+        for prop in as_list(component.get("FREEBUSY", [])):
             show = _FREE_BUSY.get(str(prop.params.get("FBTYPE", "BUSY")).upper(), Show.BUSY)
             if show is None or self._is_cancelled:
                 continue

@@ -30,7 +30,7 @@ from icalendar import Event as VEvent
 from icalendar.prop import vBroken, vDDDLists, vDDDTypes, vInt, vRecur
 
 from worker.domain.model import Span
-from worker.providers.ical.parser import listed
+from worker.providers.ical.parser import as_list
 from worker.providers.ical.times import DAY, LAST, Times, instant
 
 _OFTEN, _FEW = 24, 1000  #: how often it may happen a day, unless it ends after so many times
@@ -99,8 +99,8 @@ def expand(master: Part, changed: Sequence[Part], window: Span) -> list[Occurren
 def end_of(event: Any) -> datetime:
     """When a series that can't be followed is over for certain: LAST when it does not say."""
     ends = []
-    for rule in listed(event.get("RRULE", [])):
-        until = [one for one in listed(rule.get("UNTIL", [])) if isinstance(one, date)] if _is_rule(rule) else []
+    for rule in as_list(event.get("RRULE", [])):
+        until = [one for one in as_list(rule.get("UNTIL", [])) if isinstance(one, date)] if _is_rule(rule) else []
         ends.append(instant(max(map(_day, until)), UTC) + 2 * DAY if until and "COUNT" not in rule else LAST)
     return max(ends, default=LAST)
 
@@ -154,11 +154,11 @@ def _core(master: Part, clock: _Clock, window: Span, periods: dict[Wall, Span]) 
     excluded = [clock.wall(one) for one in _moments(event, "EXDATE")]
     if len(single) + len(periods) + len(excluded) > _DATES:
         raise ValueError("more single times than anybody has")
-    if any(isinstance(line, vBroken) for line in listed(event.get("RDATE", []))):
+    if any(isinstance(line, vBroken) for line in as_list(event.get("RDATE", []))):
         raise ValueError("a single time that can't be read")
     length = max([times.span.end - times.span.start, *(span.end - span.start for span in periods.values())])
     core = _component(times.start, length, -1, event)
-    rules = [rule for line in listed(event.get("RRULE", [])) for rule in _rules(line, clock)]
+    rules = [rule for line in as_list(event.get("RRULE", [])) for rule in _rules(line, clock)]
     if rules and length > _LONGEST:
         raise ValueError("longer than a year")
     for rule in rules:
@@ -199,7 +199,7 @@ def _component(start: Wall, length: timedelta, index: int, event: Any) -> VEvent
 
 def sequence_of(event: Any) -> int:
     """The SEQUENCE of a VEVENT; 0 when it has none that can be read."""
-    numbers = [int(one) for one in listed(event.get("SEQUENCE", [])) if isinstance(one, int)]
+    numbers = [int(one) for one in as_list(event.get("SEQUENCE", [])) if isinstance(one, int)]
     return max(numbers, default=0)
 
 
@@ -209,7 +209,7 @@ def _moments(event: Any, name: str) -> Iterator[Any]:
 
 def _values(event: Any, name: str) -> Iterator[Any]:
     """What can be read of a list of single times: dates, times, and pairs for periods."""
-    lines = (line for line in listed(event.get(name, [])) if isinstance(line, vDDDLists))
+    lines = (line for line in as_list(event.get(name, [])) if isinstance(line, vDDDLists))
     return (one.dt for line in lines for one in line.dts)
 
 
@@ -237,12 +237,12 @@ def _occurrence(
     elif start == clock.wall(part.times.span.start + part.times.lead):
         span, original = part.times.span, component["RECURRENCE-ID"].dt
     else:
-        span = _shifted(part.times, start, master.times)
+        span = _shift_times(part.times, start, master.times)
     named = original if master.times.is_all_day else instant(original, master.times.zone)
     return Occurrence(part.event, span, part.times.is_all_day, named)
 
 
-def _shifted(times: Times, start: Wall, clock: Times) -> Span:
+def _shift_times(times: Times, start: Wall, clock: Times) -> Span:
     """The times of a changed occurrence at a later start of its series."""
     if times.is_all_day == clock.is_all_day and times.zone is clock.zone:
         return times.span_from(start)
@@ -261,7 +261,7 @@ def _rules(line: Any, clock: _Clock) -> Iterator[Parts]:
     """The rules of a line, without what changes nothing. Raises ValueError for what we can't read or don't know."""
     if not _is_rule(line):
         raise ValueError("a rule that can't be read")
-    parts = {name.upper(): listed(value) for name, value in line.items()}
+    parts = {name.upper(): as_list(value) for name, value in line.items()}
     for name, value in _HARMLESS.items():
         if name in parts and _text(parts.pop(name)[0]) != value:
             raise ValueError("a part of a rule that we don't know")

@@ -22,7 +22,7 @@ from typing import Any
 from icalendar.prop import vBroken
 
 from worker.domain.model import Span
-from worker.providers.ical.parser import listed
+from worker.providers.ical.parser import as_list
 
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -111,7 +111,7 @@ def has_local_times(event: Any) -> bool:
 
 
 def _moments(event: Any, name: str) -> list[Any]:
-    return [prop.dt for prop in listed(event.get(name, [])) if not isinstance(prop, vBroken)]
+    return [prop.dt for prop in as_list(event.get(name, [])) if not isinstance(prop, vBroken)]
 
 
 def _end(start: date | datetime, ending: Ending, zone: tzinfo) -> datetime:
@@ -132,7 +132,7 @@ def _endings(
     for end in ends:
         said = True
         yield from _from_end(start, end, own, zone)
-    for text in listed(event.get("DURATION", [])):
+    for text in as_list(event.get("DURATION", [])):
         length = _duration(str(text))
         if length is not None:
             said = True
@@ -156,15 +156,15 @@ def _from_end(
     if not isinstance(end, datetime):
         if end <= begin.astimezone(zone).date():
             end = min(end, date.max - DAY) + DAY
-        yield from _elapsed(instant(end, zone) - begin)
+        yield from _interpret_length(instant(end, zone) - begin)
         return
-    yield from _elapsed(instant(end, zone) - begin)
+    yield from _interpret_length(instant(end, zone) - begin)
     wall = end.replace(tzinfo=None) - start
     if (end.tzinfo or zone) is own and wall > timedelta():
         yield timedelta(), Ending(wall=wall)
 
 
-def _elapsed(length: timedelta) -> Iterator[tuple[timedelta, Ending]]:
+def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, Ending]]:
     if length >= timedelta():
         yield timedelta(), Ending(exact=length)
     else:

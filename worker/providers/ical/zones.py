@@ -49,10 +49,10 @@ class Zones:
     def _resolve(self, name: str) -> tzinfo | None:
         plain = _plain(name)
         if "/" not in plain and plain not in _UNIVERSAL and plain in _iana_names():
-            return self._defined(plain) or zone_named(name)
-        return zone_named(name, guess=False) or self._defined(plain) or zone_named(name)
+            return self._find_defined_zone(plain) or zone_named(name)
+        return zone_named(name, guess=False) or self._find_defined_zone(plain) or zone_named(name)
 
-    def _defined(self, plain: str) -> tzinfo | None:
+    def _find_defined_zone(self, plain: str) -> tzinfo | None:
         for definition in self._definitions.get(plain, []):
             location = zone_named(str(definition.get("X-LIC-LOCATION", "")), guess=False)
             if zone := location or _zone_from_rules(definition):
@@ -62,7 +62,7 @@ class Zones:
 
 def zone_named(name: str, *, guess: bool = True) -> tzinfo | None:
     """The zone of that name, without looking at any definition. With `guess` also by a city or an offset in it."""
-    text = _unquoted(name)
+    text = _strip_quotes(name)
     known = _iana_names().get(_plain(name)) or _vendor_suffix(text)
     if known is None and text.casefold().endswith(" standard time"):
         known = windows_zones.iana(text)
@@ -93,13 +93,13 @@ def tzid_of(prop: Any) -> str:
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
-def _unquoted(name: str) -> str:
+def _strip_quotes(name: str) -> str:
     return name.replace("\\", "").strip().strip('"').strip()
 
 
 def _plain(name: Any) -> str:
     """The form in which names are compared."""
-    return " ".join(_unquoted(str(name)).casefold().split())
+    return " ".join(_strip_quotes(str(name)).casefold().split())
 
 
 @cache
@@ -170,15 +170,15 @@ def _observance(part: Any) -> Iterator[str]:
     yield f"BEGIN:{part.name}"
     yield f"DTSTART:{_wall(part['DTSTART'].dt)}"
     for name in ("TZOFFSETFROM", "TZOFFSETTO"):
-        yield f"{name}:{_signed(part[name].td)}"
-    for rule in _listed(part.get("RRULE", [])):
+        yield f"{name}:{_format_offset(part[name].td)}"
+    for rule in _as_list(part.get("RRULE", [])):
         yield f"RRULE:{_bounded_rule(rule)}"
-    for line in _listed(part.get("RDATE", [])):
+    for line in _as_list(part.get("RDATE", [])):
         yield f"RDATE:{','.join(_wall(one.dt) for one in line.dts)}"
     yield f"END:{part.name}"
 
 
-def _signed(offset: timedelta) -> str:
+def _format_offset(offset: timedelta) -> str:
     minutes = round(abs(offset).total_seconds() / 60)
     return f"{'-' if offset < timedelta() else '+'}{minutes // 60:02}{minutes % 60:02}"
 
@@ -193,11 +193,11 @@ def _bounded_rule(rule: Any) -> str:
     """The rule as text. Raises ValueError for one that happens more often than clocks change."""
     if not isinstance(rule, vRecur) or rule.get("FREQ") != ["YEARLY"]:
         raise ValueError("clocks change by the year")
-    if any(len(_listed(value)) > _MOST_VALUES for value in rule.values()):
+    if any(len(_as_list(value)) > _MOST_VALUES for value in rule.values()):
         raise ValueError("more values than a change of clocks needs")
     text: Any = rule
     return str(text.to_ical(), "ascii")
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -157,7 +157,7 @@ class OutlookCalendar:
         told = schedule.read(self._graph, [who for who in asked if who not in seen], window, through)
         for who, free_busy in told.items():
             events = [self._for_guest(one.event, who, inviting[who]) for one in ours]
-            seen[who] = schedule.recognized(free_busy, who, events, window)
+            seen[who] = schedule.mark_our_events(free_busy, who, events, window)
         return {who: seen[who] for who in asked}
 
     def _for_guest(self, event: Event, who: Address, inviting: Collection[Address]) -> Event:
@@ -169,7 +169,11 @@ class OutlookCalendar:
 
     def _views(self, people: Sequence[Address], window: Span) -> dict[Address, _View]:
         """What is on these calendars in that window; of many of them the first pages in one request."""
-        given: dict[str, Any] = {**_asked(), "startDateTime": _stamp(window.start), "endDateTime": _stamp(window.end)}
+        given: dict[str, Any] = {
+            **_make_list_query(),
+            "startDateTime": _stamp(window.start),
+            "endDateTime": _stamp(window.end),
+        }
         if len(people) == 1:
             return {who: self._view(who, self._graph.all(who, "calendarView", **given)) for who in people}
         pages = self._graph.get_each(people, "calendarView", **given)
@@ -190,21 +194,21 @@ class OutlookCalendar:
 
     def _view(self, who: Address, items: Iterable[Json]) -> _View:
         try:
-            return [self._seen(who, item) for item in items]
+            return [self._parse_item(who, item) for item in items]
         except (NotFound, Forbidden, InvalidResponse) as error:
             return error
 
     def _inside(self, who: Address, window: Span) -> Iterator[_Seen]:
         """What is on the calendar in that window, occurrences one by one."""
         given: dict[str, Any] = {"startDateTime": _stamp(window.start), "endDateTime": _stamp(window.end)}
-        yield from self._listed(who, "calendarView", **given)
+        yield from self._iter_events(who, "calendarView", **given)
 
-    def _listed(self, who: Address, path: str, **query: object) -> Iterator[_Seen]:
-        asked: dict[str, Any] = {**_asked(), **query}
+    def _iter_events(self, who: Address, path: str, **query: object) -> Iterator[_Seen]:
+        asked: dict[str, Any] = {**_make_list_query(), **query}
         for item in self._graph.all(who, path, **asked):
-            yield self._seen(who, item)
+            yield self._parse_item(who, item)
 
-    def _seen(self, who: Address, item: Json) -> _Seen:
+    def _parse_item(self, who: Address, item: Json) -> _Seen:
         return _Seen(self._event(item, who), str(item.get("iCalUId") or item["id"]))
 
     def _event(self, item: Json, who: Address, key: str | None = None) -> Event:
@@ -221,7 +225,7 @@ class OutlookCalendar:
     # --- what changed -----------------------------------------------------------------------------------------------
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
-        at = delta.opened(cursor)
+        at = delta.parse_cursor(cursor)
         if at is not None and at.covers(window):
             try:
                 told = delta.follow(self._graph, calendar, at)
@@ -240,7 +244,7 @@ class OutlookCalendar:
             raise Unavailable(f"{calendar}: the service forgets what it has just told.") from error
         listed = {seen.event.ref.id: seen for seen in self._inside(calendar, window)}
         listed |= {seen.event.ref.id: seen for seen in self._ours_after(calendar, window.end)}
-        return Changes(self._named(calendar, listed.values()), (), cursor, full=True)
+        return Changes(self._add_keys(calendar, listed.values()), (), cursor, full=True)
 
     def _since(self, calendar: Address, told: delta.Told, window: Span) -> Changes | None:
         """What a round told; None when so much was told that to list everything costs less."""
@@ -254,32 +258,32 @@ class OutlookCalendar:
         ours = {one: seen for one, seen in found.items() if seen and (seen.event.key or one not in told.removed)}
         gone = sorted(found.keys() - ours.keys())
         listed = [*ours.values()]  # also those that were moved out of the window
-        listed += [self._seen(calendar, item) for item in singles if item["id"] not in found]
+        listed += [self._parse_item(calendar, item) for item in singles if item["id"] not in found]
         for master in sorted(series - told.removed):
             occurrences = self._occurrences(calendar, master, window)
             listed += occurrences
             gone += [] if occurrences else [master]
-        return Changes(self._named(calendar, listed), tuple(gone), told.round.cursor, full=False)
+        return Changes(self._add_keys(calendar, listed), tuple(gone), told.round.cursor, full=False)
 
     def _look(self, calendar: Address, event_id: str) -> _Seen | None:
         """The event of that id with its key; None when it is gone."""
         item = self._read(calendar, event_id)
-        return self._seen(calendar, item) if item else None
+        return self._parse_item(calendar, item) if item else None
 
     def _occurrences(self, calendar: Address, master: str, window: Span) -> list[_Seen]:
         """A series inside the window; nothing when it is gone."""
         given = {"startDateTime": _stamp(window.start), "endDateTime": _stamp(window.end)}
         try:
-            return list(self._listed(calendar, f"events/{quote(master, safe='')}/instances", **given))
+            return list(self._iter_events(calendar, f"events/{quote(master, safe='')}/instances", **given))
         except NotFound:
             return []
 
     def _ours_after(self, calendar: Address, instant: datetime) -> Iterator[_Seen]:
         """Every event of ours that begins then or later."""
-        listed = self._listed(calendar, "events", filter=graphevents.begins_after(instant))
+        listed = self._iter_events(calendar, "events", filter=graphevents.begins_after(instant))
         return (seen for seen in listed if seen.event.key)
 
-    def _named(self, calendar: Address, listed: Collection[_Seen]) -> tuple[Event, ...]:
+    def _add_keys(self, calendar: Address, listed: Collection[_Seen]) -> tuple[Event, ...]:
         """The events, those with their key that another organizer invited the owner to for us.
 
         The copies that one organizer's event has are known by what they have in common, not by what the service calls
@@ -306,10 +310,10 @@ class OutlookCalendar:
     # --- our events -------------------------------------------------------------------------------------------------
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        found = self._found(calendar, key)
+        found = self._find_all(calendar, key)
         return found[0] if found else None
 
-    def _found(self, calendar: Address, key: str) -> list[Event]:
+    def _find_all(self, calendar: Address, key: str) -> list[Event]:
         """The event of that key; several, the oldest first, when the service let more than one come to be."""
         items = sorted(self._search(calendar, key), key=lambda one: str(one.get("createdDateTime")))
         events = [self._event(item, calendar) for item in items]
@@ -320,16 +324,18 @@ class OutlookCalendar:
         on at once."""
         if calendar not in self._unsearchable:
             try:
-                return list(self._graph.all(calendar, "events", filter=graphevents.mine(key), **_asked()))
+                return list(self._graph.all(calendar, "events", filter=graphevents.mine(key), **_make_list_query()))
             except TooSlow:
                 self._unsearchable.add(calendar)
-        return list(self._graph.all(calendar, "events", filter=graphevents.begins_after(utcnow() - _BACK), **_asked()))
+        return list(
+            self._graph.all(calendar, "events", filter=graphevents.begins_after(utcnow() - _BACK), **_make_list_query())
+        )
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         if len(draft.guests) > graphevents.LIMIT:
             raise Permanent(f"{calendar}: an event may have {graphevents.LIMIT} guests at most.")
         try:
-            made = self._graph.post(calendar, "events", graphevents.composed(draft, teams=self._teams))
+            made = self._graph.post(calendar, "events", graphevents.compose_event(draft, teams=self._teams))
         except Duplicate as taken:
             return self._made_before(calendar, draft.key, taken)
         except Unavailable as error:
@@ -357,7 +363,7 @@ class OutlookCalendar:
         found = self._made_after_all(calendar, key)
         if found is None and taken.existing:  # what was made a moment ago may not be found yet, but can be read
             item = self._read(calendar, taken.existing)
-            found = self._seen(calendar, item).event if item else None
+            found = self._parse_item(calendar, item).event if item else None
         if found is None or found.key != key or found.cancelled:
             raise Conflict(f"{calendar}: the event {key} was cancelled.")
         return found
@@ -365,7 +371,7 @@ class OutlookCalendar:
     def _made_after_all(self, calendar: Address, key: str) -> Event | None:
         """The event, after an attempt whose outcome nobody heard of; one, whatever came of several attempts."""
         try:
-            found = self._found(calendar, key)
+            found = self._find_all(calendar, key)
         except ProviderError:
             return None
         for surplus in found[1:]:
@@ -378,7 +384,7 @@ class OutlookCalendar:
             raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
         self._meet(draft, item, fresh=False)
         there = self._event(item, ref.calendar)
-        changed = graphevents.amended(item, draft, there, primary=self._identities.primary)
+        changed = graphevents.compose_patch(item, draft, there, primary=self._identities.primary)
         if not changed:  # it is that already; an earlier attempt got through
             return there
         if not graphevents.is_same_version(ref.etag, there):
@@ -434,7 +440,7 @@ def _busy(view: _View, ours: Collection[_Seen], window: Span) -> FreeBusy:
         return FreeBusy(known=False, reason=str(view), temporary=isinstance(view, Transient))
     keys = {seen.uid: seen.event.key for seen in ours}
     found = [
-        Busy(_clipped(seen.event.span, window), seen.event.show, seen.event.key or keys.get(seen.uid))
+        Busy(_clip_span(seen.event.span, window), seen.event.show, seen.event.key or keys.get(seen.uid))
         for seen in view
         if seen.event.show is not None and not seen.event.cancelled and seen.event.span.overlaps(window)
     ]
@@ -448,7 +454,7 @@ def _wait(who: Address, inviting: Collection[Address], views: Mapping[Address, _
     return FreeBusy(known=False, reason=str(lacking), temporary=True) if lacking else None
 
 
-def _clipped(span: Span, window: Span) -> Span:
+def _clip_span(span: Span, window: Span) -> Span:
     return Span(max(span.start, window.start), min(span.end, window.end))
 
 
@@ -459,7 +465,7 @@ def _may_be_ours(item: Json) -> bool:
     return transaction.startswith(graphevents.TRANSACTION) if transaction else item.get("isOrganizer") is not False
 
 
-def _asked() -> dict[str, Any]:
+def _make_list_query() -> dict[str, Any]:
     """What is asked of a list of events."""
     return {"top": _PAGE, "select": graphevents.SELECT, "expand": graphevents.EXPAND}
 

@@ -30,7 +30,7 @@ def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Addr
     what = "Microsoft 365 lets Longarc in" + (f" as {graph.own}" if graph.own else " as an app")
     granted: list[str] = []
     try:
-        granted = allowed(graph.claims_token())
+        granted = read_permissions(graph.claims_token())
     except ProviderError as error:
         yield Finding(what, False, str(error))
         return
@@ -53,11 +53,11 @@ def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Addr
         ok = not isinstance(offered, list) or "teamsForBusiness" in offered
         remedy = "" if ok else "Give the person Teams, or write `teams = false` under [calendars.outlook]."
         yield Finding(f"{person} can hold Teams meetings", ok, remedy)
-    yield _tried(
+    yield _check_attempt(
         f"{person}'s time zone and working hours can be read (MailboxSettings.Read)",
         lambda: graph.get(person, "mailboxSettings"),
     )
-    yield _tried(
+    yield _check_attempt(
         f"Our events on {person}'s calendar can be told apart",
         lambda: graph.get(person, "events", select="id", expand=events.EXPAND, top=1),
     )
@@ -66,7 +66,7 @@ def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Addr
     yield from _reach(graph, granted)
 
 
-def _tried(what: str, attempt: Callable[[], object]) -> Finding:
+def _check_attempt(what: str, attempt: Callable[[], object]) -> Finding:
     try:
         attempt()
     except ProviderError as error:
@@ -112,7 +112,7 @@ def _reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Itera
 
 def _outside(graph: Graph, people: Sequence[Address]) -> list[Address]:
     """Those of them whose own mailbox the app is kept out of."""
-    return [who for who in people if not _tried("", partial(graph.get, who, "calendar", select="id")).ok]
+    return [who for who in people if not _check_attempt("", partial(graph.get, who, "calendar", select="id")).ok]
 
 
 def _reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> li
     """What is needed to send; nothing is sent."""
     what = f"Mail goes out by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
     try:
-        granted = allowed(graph.claims_token())
+        granted = read_permissions(graph.claims_token())
     except ProviderError as error:
         return [Finding(what, False, str(error))]
     needed = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
@@ -137,11 +137,11 @@ def mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> li
     if lacking and (graph.own or "Mail.Send" in granted):  # with RBAC none of an app's rights stand in its token
         return [Finding(what, False, f"{' and '.join(lacking)} is not granted. {_CONSENT}")]
     if exactly_once:
-        return [_tried(what, lambda: graph.get(mailbox, "messages", select="id", top=1))]
+        return [_check_attempt(what, lambda: graph.get(mailbox, "messages", select="id", top=1))]
     return [Finding(what, True)]
 
 
-def allowed(token: str) -> list[str]:
+def read_permissions(token: str) -> list[str]:
     """What a token says it allows: an app's roles, or an account's scopes. Nothing when it can't be read."""
     try:
         middle = token.split(".")[1]

@@ -176,14 +176,14 @@ class Graph:
     def post(self, who: Address, path: str, body: Json, *, prefer: str = "", writes: bool = True) -> Json:
         """A POST; what comes back, or nothing. `writes=False` for a question that is asked by POST."""
         answer = self._reach("POST", who, path, json=body, prefer=prefer, writes=writes)
-        return self._made(answer, who, writes=writes)
+        return self._read_created(answer, who, writes=writes)
 
     def post_mime(self, who: Address, path: str, content: bytes) -> Json:
         """A POST of a message in MIME, in base64 already."""
         answer = self._reach("POST", who, path, data=content, kind="text/plain", writes=True)
-        return self._made(answer, who, writes=True)
+        return self._read_created(answer, who, writes=True)
 
-    def _made(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
+    def _read_created(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
         """What was made; nothing where it was only accepted, whatever stands in the answer."""
         if answer.status_code == ACCEPTED or not answer.content:
             return {}
@@ -254,12 +254,12 @@ class Graph:
         *others, last = self._known_as(who)
         for name in others:
             try:
-                return self._named(who, name, method, path, query, **given)
+                return self._request_as(who, name, method, path, query, **given)
             except UnknownUser:
                 continue
-        return self._named(who, last, method, path, query, **given)
+        return self._request_as(who, last, method, path, query, **given)
 
-    def _named(
+    def _request_as(
         self,
         who: Address,
         name: str,

@@ -42,7 +42,7 @@ class Told:
     round: Round
 
 
-def opened(cursor: Cursor | None) -> Round | None:
+def parse_cursor(cursor: Cursor | None) -> Round | None:
     """The round of that cursor; None when it makes no sense."""
     try:
         held = json.loads(cursor or "")

@@ -55,10 +55,12 @@ _JOIN_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 def mine(key: str) -> str:
     """A filter for what carries that key."""
-    return f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{_quoted(MARK + key)}')"
+    return (
+        f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{_escape_quotes(MARK + key)}')"
+    )
 
 
-def _quoted(text: str) -> str:
+def _escape_quotes(text: str) -> str:
     return text.replace("'", "''")
 
 
@@ -106,7 +108,7 @@ def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *,
             all_day=all_day,
             organizer=organizer,
             answers=answers,
-            proposed={who: found for who, _, one in _guests(item, primary) if (found := _proposed(one))},
+            proposed={who: found for who, _, one in _guests(item, primary) if (found := _read_proposed_time(one))},
             cancelled=bool(item.get("isCancelled")),
             show=_show(item, known),
         )
@@ -193,7 +195,7 @@ def _response(item: Json) -> str:
     return str((item.get("responseStatus") or {}).get("response") or "").casefold()
 
 
-def shown(status: str) -> Show | None:
+def read_status(status: str) -> Show | None:
     """How a stretch counts that is told by its status alone."""
     return _SHOWN.get(status.casefold(), Show.BUSY)
 
@@ -217,7 +219,7 @@ def _people(item: Json) -> list[Json]:
     return [one for one in listed if str(one.get("type") or "").casefold() != "resource" and form_of(one)]
 
 
-def _proposed(guest: Json) -> Span | None:
+def _read_proposed_time(guest: Json) -> Span | None:
     """The time that somebody would rather have; nothing when none was named, or one that is no time."""
     given = guest.get("proposedNewTime")
     if not isinstance(given, dict):
@@ -245,7 +247,7 @@ def transaction(key: str) -> str:
     return f"{TRANSACTION}{sha256(key.encode()).hexdigest()[:40]}"
 
 
-def composed(draft: EventDraft, *, teams: bool) -> Json:
+def compose_event(draft: EventDraft, *, teams: bool) -> Json:
     """What is posted to make the event."""
     made: Json = {
         **_times(draft),
@@ -264,7 +266,7 @@ def composed(draft: EventDraft, *, teams: bool) -> Json:
     return made
 
 
-def amended(item: Json, draft: EventDraft, there: Event, *, primary: Naming = normalize) -> Json:
+def compose_patch(item: Json, draft: EventDraft, there: Event, *, primary: Naming = normalize) -> Json:
     """What is patched to make the event at `item` what the draft says: nothing more, since each change of a guest or a
     time is told to everybody. Guests whom people added stay."""
     changed: Json = {}

@@ -46,7 +46,7 @@ def _some(graph: Graph, people: Sequence[Address], window: Span, through: Sequen
         except (NotFound, Forbidden) as error:
             last = error
             continue
-        return {who: _joined([answer.get(who) for answer in answers], window) for who in people}
+        return {who: _join_parts([answer.get(who) for answer in answers], window) for who in people}
     raise last or NotFound("Nobody's mailbox is there to ask through.")
 
 
@@ -80,7 +80,7 @@ def _ask(graph: Graph, mailbox: Address, people: Sequence[Address], stretch: Spa
     return {primary(str(one.get("scheduleId") or "")): one for one in told if isinstance(one, dict)}
 
 
-def _joined(parts: Iterable[Json | None], window: Span) -> FreeBusy:
+def _join_parts(parts: Iterable[Json | None], window: Span) -> FreeBusy:
     found: set[tuple[Span, int, Busy]] = set()
     for part in parts:
         if part is None:
@@ -102,14 +102,14 @@ def _items(items: Iterable[Json], window: Span) -> Iterator[tuple[Span, int, Bus
     count: dict[tuple[Span, str], int] = {}
     for item in items:
         span, status = graphevents.span_of(item), str(item.get("status") or "")
-        shown = graphevents.shown(status)
+        shown = graphevents.read_status(status)
         if shown is None or not span.overlaps(window):
             continue
         number = count[span, status] = count.get((span, status), 0) + 1
         yield span, number, Busy(span, shown)
 
 
-def recognized(told: FreeBusy, who: Address, events: Iterable[Event], window: Span) -> FreeBusy:
+def mark_our_events(told: FreeBusy, who: Address, events: Iterable[Event], window: Span) -> FreeBusy:
     """The same inside the window, with those of our events in it that `who` is invited to: one of the stretches that
     have its whole time, and rather one that is a meeting than one that says that nobody is there."""
     busy = list(told.busy)
@@ -121,10 +121,10 @@ def recognized(told: FreeBusy, who: Address, events: Iterable[Event], window: Sp
         if alike:
             at = min(alike, key=lambda n: (busy[n].show is Show.AWAY, n))
             busy[at] = replace(busy[at], key=event.key)
-    return replace(told, busy=tuple(_clipped(busy, window)))
+    return replace(told, busy=tuple(_clip_busy(busy, window)))
 
 
-def _clipped(busy: Iterable[Busy], window: Span) -> list[Busy]:
+def _clip_busy(busy: Iterable[Busy], window: Span) -> list[Busy]:
     inside = (one for one in busy if one.span.overlaps(window))
     found = [
         replace(one, span=Span(max(one.span.start, window.start), min(one.span.end, window.end))) for one in inside

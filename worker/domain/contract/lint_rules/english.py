@@ -110,26 +110,26 @@ _WITHIN = any_of(WITHIN)
 
 def vague(said: str) -> str:
     """The word of ours that leaves open what will be done; empty when there is none."""
-    text, _, deed = _heard(said)
+    text, _, deed = _split_opening(said)
     found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text)
     return found[0] if found else ""
 
 
 def thing(said: str) -> bool:
     """Whether it names a thing, but not what somebody does."""
-    _, opened, deed = _heard(said)
+    _, opened, deed = _split_opening(said)
     return not opened and not _has_verb(deed)
 
 
 def verb(said: str) -> bool:
     """Whether something is done in it, as far as can be told for certain."""
-    _, opened, deed = _heard(said)
+    _, opened, deed = _split_opening(said)
     return opened or any(_is_verb(word) for word in _WORD.findall(deed))
 
 
 def beyond(said: str) -> bool:
     """Whether an outcome is promised, rather than work towards it."""
-    text, _, deed = _heard(said)
+    text, _, deed = _split_opening(said)
     if _CERTAIN.search(text) or _PROMOTING.search(said) or _APPOINTING.match(deed):
         return True
     if _RAISED_WITH.match(deed) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", deed):
@@ -139,7 +139,7 @@ def beyond(said: str) -> bool:
     return bool(_OUTCOME.search(deed) or (_GIVING.match(deed) and _GIVEN.search(deed)))
 
 
-def _heard(said: str) -> tuple[str, bool, str]:
+def _split_opening(said: str) -> tuple[str, bool, str]:
     """All of it in small letters, whether it says first who will do it, and what is done."""
     text = said.casefold()
     opening = _OPENING.match(text)

@@ -106,7 +106,7 @@ _VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
 
 def vague(said: str) -> str:
     """The word of ours that leaves open what will be done; empty when there is none."""
-    text, _, deed = _heard(said)
+    text, _, deed = _split_opening(said)
     found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
     if found:
         return found[0].rstrip(",")
@@ -124,7 +124,7 @@ def thing(said: str) -> bool:
 
 def verb(said: str) -> bool:
     """Whether something is done in it. The first word has a capital whatever it is; one alone is no sentence."""
-    _, opened, _ = _heard(said)
+    _, opened, _ = _split_opening(said)
     first, *others = _WORD.findall(said) or [""]
     first = first.lower()
     no_verb = not others or first in NOT_A_VERB or first in THING or _THING_ENDING.fullmatch(first)
@@ -137,7 +137,7 @@ def _is_verb(word: str) -> bool:
 
 def beyond(said: str) -> bool:
     """Whether an outcome is promised, rather than work towards it."""
-    text, _, _ = _heard(said)
+    text, _, _ = _split_opening(said)
     if _CERTAIN.search(text) or _APPOINTING.search(text):
         return True
     if _WITHIN.search(text):
@@ -145,7 +145,7 @@ def beyond(said: str) -> bool:
     return bool(_OUTCOME.search(text) or (_GIVING.search(text) and _GIVEN.search(said, 1)))
 
 
-def _heard(said: str) -> tuple[str, bool, str]:
+def _split_opening(said: str) -> tuple[str, bool, str]:
     """All of it in small letters, whether it says first who will do it, and what is done."""
     text = said.lower()
     opening = _OPENING.match(text)
