@@ -39,7 +39,7 @@ from tests.support.companies import (
     texts,
 )
 from worker.domain.model import (
-    Access,
+    ContentAccess,
     Contract,
     EventDraft,
     EventRef,
@@ -178,7 +178,7 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.run(5 * DAY)
     contracts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
     contracts.let_go(let_go.id, f"Because of {WORDS['letting_go']}")
-    contracts.tell_access(pair_id, OnBehalf(Access.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}"))
+    contracts.tell_access(pair_id, OnBehalf(ContentAccess.SHOW_CONTRACT, DANA, f"Dana asked, about {WORDS['access']}"))
     office.mailer.fail = Fails(lambda: Forbidden("no mailbox of that name"), "send", times=2)
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)

@@ -19,7 +19,7 @@ from worker.commands.embedded import House
 from worker.embedded import Embedded, mailbox
 from worker.providers.google.auth import TokenFolder
 from worker.providers.maildir import MaildirMailer, deliver
-from worker.providers.outlook.auth import Kept
+from worker.providers.outlook.auth import TokenCacheFile
 from worker.seal import Seal
 
 KEY = Fernet.generate_key().decode()
@@ -57,7 +57,7 @@ def test_a_maildir(tmp_path: Path) -> None:
 
 def test_grants(tmp_path: Path) -> None:
     TokenFolder(tmp_path / "var" / "google", [KEY]).save("dana@corp.example", "token")
-    kept = Kept(tmp_path / "grants" / "outlook", Seal([KEY]))
+    kept = TokenCacheFile(tmp_path / "grants" / "outlook", Seal([KEY]))
     with kept.alone():
         kept.write("{}")
     assert open_to_others(tmp_path) == []

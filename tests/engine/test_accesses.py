@@ -23,7 +23,7 @@ from tests.support.companies import (
 )
 from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Desk, contract_file, just_held
 from tests.test_leaks import Watched
-from worker.domain.model import Access, Ended, Kind, PairId
+from worker.domain.model import ContentAccess, Ended, Kind, PairId
 from worker.engine.contracts import OnBehalf
 
 PAIR = PairId(DANA, SAM)
@@ -43,16 +43,18 @@ def small_office() -> Iterator[Office]:
 
 
 def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office: Office) -> None:
-    office.worker.contracts.tell_access(PAIR, OnBehalf(Access.SHOW_CONTRACT, SAM, "Sam asked for it by telephone"))
+    office.worker.contracts.tell_access(
+        PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Sam asked for it by telephone")
+    )
     office.clock.advance(5 * MINUTE)
-    office.worker.contracts.tell_access(PAIR, OnBehalf(Access.CHANGE_COMMITMENT, DANA, "Dana has no page"))
+    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.CHANGE_COMMITMENT, DANA, "Dana has no page"))
     office.run(15 * MINUTE)
     mails = office.mails("content_accessed")
     assert {mail["To"].addresses[0].addr_spec for mail in mails} == {DANA, SAM}
     assert len(mails) == 2
     for words in ("Sam asked for it by telephone", "Dana has no page", "The contract was shown, for"):
         assert all(words in " ".join(texts([mail]).split()) for mail in mails), words
-    office.worker.contracts.tell_access(PAIR, OnBehalf(Access.SHOW_CONTRACT, SAM, "Once more"))
+    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "Once more"))
     office.run(15 * MINUTE)
     later = office.mails("content_accessed")[2:]
     assert len(later) == 2
@@ -61,7 +63,7 @@ def test_both_are_told_once_of_what_happened_within_a_quarter_of_an_hour(office:
 
 def test_they_are_told_on_the_same_day_however_late_it_is(office: Office) -> None:
     office.run_to(START.replace(hour=23, minute=44))
-    office.worker.contracts.tell_access(PAIR, OnBehalf(Access.SHOW_CONTRACT, SAM, "It is late"))
+    office.worker.contracts.tell_access(PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "It is late"))
     office.run(15 * MINUTE)
     assert {mail["Date"].datetime.date() for mail in office.mails("content_accessed")} == {START.date()}
 
@@ -72,7 +74,9 @@ def test_they_are_told_when_their_conversations_have_ended(office: Office) -> No
     office.apply()
     assert office.store.people.pairs()[PAIR].ended is not Ended.NO
     office.run(DAY)
-    office.worker.contracts.tell_access(PAIR, OnBehalf(Access.SHOW_CONTRACT, SAM, "A question about what was agreed"))
+    office.worker.contracts.tell_access(
+        PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "A question about what was agreed")
+    )
     office.run(timedelta(minutes=20))
     assert len(office.mails("content_accessed")) == 2
 

@@ -9,11 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.support.companies import DANA, DAY, MINUTE, SAM, START, Office, contract, pair, pairs, people, texts
 from worker.domain.contract.check import FaultKind, TextLimits, UnfitContract
-from worker.domain.model import Access, Contract, Kind, Owner, PairId, Session, Standing, State
+from worker.domain.model import ContentAccess, Contract, Kind, Owner, PairId, Session, Standing, State
 from worker.engine.contracts import Contracts, OnBehalf, RecordResult
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused, UnknownName
 
-BEHALF = OnBehalf(Access.RECORD_CONTRACT, DANA, "She is travelling")
+BEHALF = OnBehalf(ContentAccess.RECORD_CONTRACT, DANA, "She is travelling")
 #: Everything that recording a contract may write.
 TABLES = ("contract", "commitment", "sketch", "access", "history", "message")
 

@@ -21,9 +21,9 @@ import pytest
 from tests.i18n.test_language import write_catalogue
 from worker.domain.contract.markdown import parse
 from worker.domain.model import (
-    Access,
     AccessRecord,
     Cause,
+    ContentAccess,
     Contract,
     Deferral,
     Ended,
@@ -37,7 +37,7 @@ from worker.domain.model import (
     Value,
 )
 from worker.errors import Problem, Problems
-from worker.mail.context import Kept, Letter
+from worker.mail.context import Letter, ReadableCommitment
 from worker.mail.kinds import KINDS, list_samples
 from worker.mail.render import Emails
 from worker.mail.samples import (
@@ -413,7 +413,7 @@ def test_the_brief_begins_with_the_managers_own_commitments() -> None:
     assert mail.says("done on Monday, October 26, in time")
 
 
-def kept(standing: Standing) -> Kept:
+def kept(standing: Standing) -> ReadableCommitment:
     return replace(KEPT[0], commitment=replace(KEPT[0].commitment, standing=standing, closed_at=NOW))
 
 
@@ -643,7 +643,7 @@ def test_the_introduction_says_where_the_words_of_a_promise_stand() -> None:
 def test_both_are_told_what_a_command_did_for_whom_and_why() -> None:
     accesses = tuple(
         AccessRecord(pair=PAIR.id, at=NOW, access=one, on_behalf_of=SAM.email, reason="By\ntelephone")
-        for one in (Access.SHOW_CONTRACT, Access.LET_GO)
+        for one in (ContentAccess.SHOW_CONTRACT, ContentAccess.LET_GO)
     )
     told = replace(TO_MANAGER, name="content_accessed", session=None, contract=None, accesses=accesses)
     for to, whom in ((DANA, "Sam"), (SAM, "you")):

@@ -16,7 +16,7 @@ from sqlalchemy import Table, update
 from tests.support.companies import DAY, HOUR, Office, company, contract, new_store, person, settings
 from worker.cli import main
 from worker.domain.model import Kind, Owner, PairId, Session
-from worker.ops.coverage import ALL, LEAST, OTHERS, Coverage, Group, Quarter, coverage, fold, quarter_of
+from worker.ops.coverage import ALL, LEAST, OTHERS, Coverage, CoverageGroup, Quarter, coverage, fold, quarter_of
 from worker.store import tables
 from worker.store.store import Store
 
@@ -48,7 +48,7 @@ def test_a_quarter_is_three_months(day: date, name: str, first: date, last: date
 def folded(**sizes: int) -> Coverage:
     """So many pairs in each group, one of them held in each pair."""
     group_of = {PairId(name, str(n)): name for name, size in sizes.items() for n in range(size)}
-    return fold({pair: Group(str(pair), pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
+    return fold({pair: CoverageGroup(str(pair), pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
 
 
 def test_r22_small_groups_are_folded_into_the_others() -> None:
@@ -122,7 +122,7 @@ def alter(store: Store, table: Table, one: str | PairId, **values: object) -> No
         connection.execute(update(table).where(table.c.id == one).values(**values))
 
 
-def germany(store: Store, quarter: Quarter = QUARTER, now: datetime = AFTER) -> Group:
+def germany(store: Store, quarter: Quarter = QUARTER, now: datetime = AFTER) -> CoverageGroup:
     (group,) = coverage(store, quarter, now).groups
     assert group.name == "DE"
     return group

@@ -55,7 +55,7 @@ from worker.errors import LeaseLost, WrongKey
 from worker.seal import new_key
 from worker.store import rows, tables
 from worker.store.database import DatabaseUnreachable
-from worker.store.outbox import Ending
+from worker.store.outbox import EffectResult
 from worker.store.store import Store
 
 UNTIL = START + 10 * MINUTE
@@ -252,7 +252,7 @@ def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Stor
     assert sorted(first) == ["create", "create-2", "mail"]
     assert second.outbox.claim(START, "two", UNTIL, 10) == []
     store.outbox.begin(["create"], "one", UNTIL)
-    store.outbox.settle([Ending(message=message("create"), settlement=Settlement(Progress.DONE))], "one", START)
+    store.outbox.settle([EffectResult(message=message("create"), settlement=Settlement(Progress.DONE))], "one", START)
     assert [one.message.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
 
 
@@ -261,7 +261,7 @@ def test_a_change_that_is_tried_again_keeps_those_after_it_waiting(store: Store)
     store.outbox.claim(START, "one", UNTIL, 10)
     store.outbox.begin(["create"], "one", UNTIL)
     again = Settlement(Progress.WAITING, due_at=START + HOUR)
-    store.outbox.settle([Ending(message=message("create"), settlement=again)], "one", START)
+    store.outbox.settle([EffectResult(message=message("create"), settlement=again)], "one", START)
     assert store.outbox.claim(START + MINUTE, "one", UNTIL, 10) == []
     assert [c.message.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
 
@@ -275,7 +275,9 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     assert store.outbox.begin(["mail"], "one", UNTIL) == set()
     assert second.outbox.begin(["mail"], "two", UNTIL + HOUR) == {"mail"}
     placed = Placed(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
-    stale = Ending(message=message("mail"), settlement=Settlement(Progress.DONE, replan=True), placed=placed, fields={})
+    stale = EffectResult(
+        message=message("mail"), settlement=Settlement(Progress.DONE, replan=True), placed=placed, fields={}
+    )
     store.outbox.settle([stale], "one", START)
     assert row(store, "mail").progress is Progress.SENDING
     assert store.register.history() == []

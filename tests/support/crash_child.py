@@ -22,7 +22,7 @@ from typing import Any
 from tests.support.companies import Office, contract, new_store, pair, pairs, person, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Access, Kind, PairId, Session, State
+from worker.domain.model import ContentAccess, Kind, PairId, Session, State
 from worker.engine.contracts import OnBehalf
 from worker.engine.outages import DATABASE, Outages
 from worker.errors import LeaseLost
@@ -162,7 +162,7 @@ class Life:
 
     def _agree(self, session: Session) -> None:
         manager = session.pair.manager
-        on_behalf = OnBehalf(Access.RECORD_CONTRACT, manager, "They agreed on it today.")
+        on_behalf = OnBehalf(ContentAccess.RECORD_CONTRACT, manager, "They agreed on it today.")
         self.worker.contracts.record(session.id, contract(self.clock()), on_behalf=on_behalf)
 
     def _ask(self, session: Session) -> None:

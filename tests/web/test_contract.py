@@ -12,7 +12,7 @@ from tests.support.web_company import FILLED, LEE, SECRETS, Room, fill, hidden, 
 from worker.domain.model import Contract, Promise, ReviewPoint, State
 from worker.errors import Overtaken
 from worker.links import Purpose
-from worker.web.contract_form import Form
+from worker.web.contract_form import ContractForm
 
 
 def test_it_is_written_seen_and_sent(room: Room) -> None:
@@ -186,7 +186,7 @@ def test_r18_what_says_the_same_is_no_new_revision(room: Room) -> None:
     session, one = room.agreed(), room.commitment("report")
     client, page = room.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
     (recorded,) = room.office.store.content.revisions(session.id)
-    form = Form.of(recorded.contract, 1)
+    form = ContractForm.of(recorded.contract, 1)
     version = room.office.store.content.keep_sketch(session.id, form.keep(), room.office.clock())
     sent = send(client, f"{page}/preview", f"{page}/send", version=str(version))
     promise = recorded.contract.report[0]

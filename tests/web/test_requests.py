@@ -17,7 +17,7 @@ from worker import web
 from worker.domain.model import Contract
 from worker.engine.contracts import RecordResult
 from worker.links import Purpose
-from worker.web.contract_form import Form, day_of, instant_of, number_of
+from worker.web.contract_form import ContractForm, day_of, instant_of, number_of
 from worker.web.sessions import COOKIE
 
 #: What no form of ours sends.
@@ -159,7 +159,7 @@ def test_days_and_instants_are_of_this_century_and_instants_have_a_zone() -> Non
 
 
 def test_a_line_that_is_no_number_is_not_removed() -> None:
-    form = Form.from_request({"manager-0-text": "Introduce Sam"})
+    form = ContractForm.from_request({"manager-0-text": "Introduce Sam"})
     for what in ("drop-manager-²", "drop-manager-", "drop-manager-x", "drop-manager-7"):
         form.change(what)
     assert form.lists["manager"][0]["text"] == "Introduce Sam"

@@ -77,7 +77,7 @@ class Command(click.Command):
         self.params += _everywhere()
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A group whose commands take those options too."""
 
     command_class = Command
@@ -87,10 +87,10 @@ class Group(click.Group):
         self.params += _everywhere()
 
 
-Group.group_class = Group
+CommandGroup.group_class = CommandGroup
 
 
-class Longarc(Group):
+class Longarc(CommandGroup):
     """The whole program: tells errors, and lists its commands by what they are for."""
 
     def __init__(self, *args: Any, chapters: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:

@@ -2,11 +2,11 @@
 
 import click
 
-from worker.commands.base import Group
+from worker.commands.base import CommandGroup
 from worker.commands.context import settings
 
 
-@click.group(cls=Group)
+@click.group(cls=CommandGroup)
 def connect() -> None:
     """Connect one manager's own account, where no administrator grants it for all."""
 

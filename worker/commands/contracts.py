@@ -26,7 +26,7 @@ from worker.commands.arguments import (
     shown_name,
     text_of,
 )
-from worker.commands.base import Failed, Group
+from worker.commands.base import CommandGroup, Failed
 from worker.commands.context import local, open_worker
 from worker.commands.terminal import count, day, emit, line, row, show, table, when
 from worker.domain.contract.languages import FORMS
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from worker.app import Worker
     from worker.domain.contract.check import ContractCheck, ContractFault
     from worker.domain.contract.lint import Question
-    from worker.domain.model import Access, Commitment, PairId, Person, Promise, Session
+    from worker.domain.model import Commitment, ContentAccess, PairId, Person, Promise, Session
     from worker.engine.contracts import OnBehalf
     from worker.store.store import Store
 
@@ -67,7 +67,9 @@ _FAULTS = {
 }
 
 
-def _on_behalf(store: "Store", pair_id: "PairId", access: "Access", person: str | None, reason: str) -> "OnBehalf":
+def _on_behalf(
+    store: "Store", pair_id: "PairId", access: "ContentAccess", person: str | None, reason: str
+) -> "OnBehalf":
     """For which of the two a command shows or changes what they wrote down, and why. Raises UsageError when either is
     not said, UnknownName when it is neither of them."""
     from worker.engine.contracts import OnBehalf
@@ -83,7 +85,7 @@ def _on_behalf(store: "Store", pair_id: "PairId", access: "Access", person: str 
     return OnBehalf(access, address, reason.strip())
 
 
-@click.group("contract", cls=Group, short_help="Write down what the two agreed on: template, record, show.")
+@click.group("contract", cls=CommandGroup, short_help="Write down what the two agreed on: template, record, show.")
 def contract() -> None:
     """Write down what the two agreed on, and look at it again."""
 
@@ -122,11 +124,11 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
     asked about. Nothing is recorded before you say so. The summary then leaves for both.
     """
     from worker.domain.contract.markdown import read
-    from worker.domain.model import Access
+    from worker.domain.model import ContentAccess
 
     with open_worker(seals=True) as worker:
         found = session_named(worker.store, session)
-        on_behalf = _on_behalf(worker.store, found.pair, Access.RECORD_CONTRACT, person, reason)
+        on_behalf = _on_behalf(worker.store, found.pair, ContentAccess.RECORD_CONTRACT, person, reason)
         agreed, problems = read(text_of(file), shown_name(file))
         checked = worker.contracts.check(session, agreed)
         _refuse_problems(problems, checked, shown_name(file))
@@ -219,11 +221,11 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
     changed, it can be recorded as the next revision.
     """
     from worker.domain.contract.markdown import title, write
-    from worker.domain.model import Access
+    from worker.domain.model import ContentAccess
 
     with open_worker(seals=True) as worker:
         found = session_named(worker.store, session)
-        on_behalf = _on_behalf(worker.store, found.pair, Access.SHOW_CONTRACT, person, reason)
+        on_behalf = _on_behalf(worker.store, found.pair, ContentAccess.SHOW_CONTRACT, person, reason)
         recorded = worker.store.content.revisions(session)
         if not recorded:
             raise UnknownName(f"Session {session} has no contract. Record one: longarc contract record {session} FILE")
@@ -242,7 +244,7 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
 # --- commitments ---
 
 
-@click.group("commitment", cls=Group, short_help="Follow what was promised: list, done, change, let-go.")
+@click.group("commitment", cls=CommandGroup, short_help="Follow what was promised: list, done, change, let-go.")
 def commitment() -> None:
     """Follow what was promised. Changes reach both people in a new revision of the contract."""
 
@@ -256,7 +258,7 @@ def commitment() -> None:
 @json_option
 def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person: str | None, reason: str) -> None:
     """List commitments by due date: who owes, by when, how it stands. With --words, both are told by mail."""
-    from worker.domain.model import Access
+    from worker.domain.model import ContentAccess
 
     if words and not pair:
         raise click.UsageError("--words opens what two people said: name them with --pair.")
@@ -265,7 +267,7 @@ def list_(pair: str | None, everything: bool, words: bool, as_json: bool, person
         found = [c for c in worker.store.register.commitments(pair_id) if everything or c.open]
         told: Mapping[str, Promise] = {}
         if words and pair_id is not None:
-            on_behalf = _on_behalf(worker.store, pair_id, Access.LIST_COMMITMENTS, person, reason)
+            on_behalf = _on_behalf(worker.store, pair_id, ContentAccess.LIST_COMMITMENTS, person, reason)
             worker.contracts.tell_access(pair_id, on_behalf)
             told = worker.store.content.promises([c.id for c in found])
     if as_json:
@@ -315,11 +317,11 @@ _id = click.argument("commitment_id", metavar="ID")
 @_reason
 def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
     """Say that a commitment was kept; its time on the calendar goes."""
-    from worker.domain.model import Access
+    from worker.domain.model import ContentAccess
 
     with open_worker(seals=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
-        on_behalf = _on_behalf(worker.store, pair_id, Access.MARK_DONE, person, reason)
+        on_behalf = _on_behalf(worker.store, pair_id, ContentAccess.MARK_DONE, person, reason)
         worker.contracts.mark_done(commitment_id, on_behalf=on_behalf)
     line(f"{commitment_id} is done.", "green")
 
@@ -333,7 +335,7 @@ def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
 def change(commitment_id: str, text: str | None, due: date | None, person: str | None, reason: str) -> None:
     """Change what is promised, or by when. Goals change, and nobody is to blame for it."""
     from worker.domain.contract.check import UnfitContract
-    from worker.domain.model import Access
+    from worker.domain.model import ContentAccess
 
     if text is None and due is None:
         raise click.UsageError("Say what changes: --text, --due or both.")
@@ -341,7 +343,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with open_worker(seals=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
-        on_behalf = _on_behalf(worker.store, pair_id, Access.CHANGE_COMMITMENT, person, reason)
+        on_behalf = _on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
             is_new = worker.contracts.change(
                 commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
@@ -360,10 +362,10 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
 @_reason
 def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     """Let a commitment go: what mattered then may not matter now."""
-    from worker.domain.model import Access
+    from worker.domain.model import ContentAccess
 
     with open_worker(seals=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
-        on_behalf = _on_behalf(worker.store, pair_id, Access.LET_GO, person, reason)
+        on_behalf = _on_behalf(worker.store, pair_id, ContentAccess.LET_GO, person, reason)
         worker.contracts.let_go(commitment_id, on_behalf.reason, on_behalf)
     line(f"{commitment_id} is let go; both get the new revision by mail.")

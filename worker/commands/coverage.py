@@ -13,7 +13,7 @@ from worker.commands.context import open_worker
 from worker.commands.terminal import count, emit, line, row, show, table
 
 if TYPE_CHECKING:
-    from worker.ops.coverage import Coverage, Group, Quarter
+    from worker.ops.coverage import Coverage, CoverageGroup, Quarter
 
 COLUMNS: tuple[str | tuple[str, str], ...] = (
     "Group",
@@ -72,7 +72,7 @@ def _show(told: "Coverage", by: str) -> None:
         line("There are no pairs in this quarter.")
 
 
-def _cells(group: "Group") -> Sequence[object]:
+def _cells(group: "CoverageGroup") -> Sequence[object]:
     from worker.domain.model import Owner
 
     numbers = (group.pairs, group.held, group.ahead, group.later, group.missing, group.deferrals)
@@ -90,7 +90,7 @@ def _as_json(told: "Coverage") -> dict[str, Any]:
     return {"quarter": str(told.quarter), "groups": groups, "pairs_not_shown": told.hidden}
 
 
-def _group(group: "Group") -> dict[str, Any]:
+def _group(group: "CoverageGroup") -> dict[str, Any]:
     names = ("name", "pairs", "held", "ahead", "later", "missing", "deferrals")
     told: dict[str, Any] = {name: getattr(group, name) for name in names}
     told["median_days_late"] = group.late

@@ -17,7 +17,7 @@ from worker.errors import LongarcError, Refused
 if TYPE_CHECKING:
     from worker.providers.base import Finding
     from worker.settings.load import Settings
-    from worker.store.people import Difference
+    from worker.store.people import ImportPreview
 
 #: Findings that are well, of which more are only counted.
 SHOWN = 40
@@ -118,7 +118,7 @@ def people(applies: bool, accept: bool, force: bool) -> None:
     line(f"{told}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
 
 
-def _show_difference(told: "Difference", allowed: int) -> None:
+def _show_difference(told: "ImportPreview", allowed: int) -> None:
     changes: Sequence[tuple[Sequence[object], str, str]] = (
         (told.joined, "person joins", "people join"),
         (told.left, "person leaves", "people leave"),
@@ -180,7 +180,7 @@ def _grants(found: "Settings") -> Iterator[Callable[[], None]]:
             yield from (partial(tokens.renew, person) for person in tokens.people())
     file = found.calendars.outlook.account_file
     if file.exists():
-        from worker.providers.outlook.auth import Kept
+        from worker.providers.outlook.auth import TokenCacheFile
         from worker.seal import Seal
 
-        yield Kept(file, Seal(keys)).renew
+        yield TokenCacheFile(file, Seal(keys)).renew

@@ -52,10 +52,10 @@ def simulate(people: Path, calendars: Path | None, start: date, days: int, seed:
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bar:
         task = bar.add_task("…", total=timedelta(days=days).total_seconds())
 
-        def progressed(now: datetime) -> None:
+        def show_progress(now: datetime) -> None:
             bar.update(task, completed=(now - first).total_seconds(), description=f"{now:%d %b %Y}")
 
-        tally = run(wanted, found, listed.persons, listed.pairs, out, progressed)
+        tally = run(wanted, found, listed.persons, listed.pairs, out, show_progress)
     _show(wanted, tally, len(listed.pairs), out)
 
 

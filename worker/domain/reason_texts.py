@@ -129,7 +129,7 @@ BLOCKS = {
 OF_BOTH = N_("%(what)s and %(other)s's")
 
 
-class Voice(Protocol):
+class ReasonFormatter(Protocol):
     """How somebody is spoken to."""
 
     def gettext(self, message: str, /, **values: object) -> str:
@@ -190,19 +190,19 @@ class English:
 ENGLISH = English()
 
 
-def words(why: Why, voice: Voice = ENGLISH) -> str:
+def words(why: Why, voice: ReasonFormatter = ENGLISH) -> str:
     """All of it, sentence after sentence."""
     return " ".join(sentences(why, voice))
 
 
-def sentences(why: Why, voice: Voice = ENGLISH) -> Iterator[str]:
+def sentences(why: Why, voice: ReasonFormatter = ENGLISH) -> Iterator[str]:
     """One sentence for each reason."""
     for reason in why:
         said = _sentence(reason, voice)
         yield said[:1].upper() + said[1:]
 
 
-def _sentence(reason: Reason, voice: Voice) -> str:
+def _sentence(reason: Reason, voice: ReasonFormatter) -> str:
     sentence, values = SENTENCES[reason.code], reason.values
     shown: dict[str, Any] = {name: _SHOWN.get(name, _plain)(voice, value) for name, value in values.items()}
     if reason.code in _MADE:
@@ -212,16 +212,16 @@ def _sentence(reason: Reason, voice: Voice) -> str:
     return voice.ngettext(*sentence, shown.pop("count"), **shown)
 
 
-def _plain(voice: Voice, value: Value) -> Value:
+def _plain(voice: ReasonFormatter, value: Value) -> Value:
     return value
 
 
-def _on_days(voice: Voice, days: int) -> str:
+def _on_days(voice: ReasonFormatter, days: int) -> str:
     return voice.ngettext(*ON_DAYS, days) if days else voice.gettext(NO_DAYS)
 
 
 #: How values are told, by their names.
-_SHOWN: Mapping[str, Callable[[Voice, Any], Any]] = {
+_SHOWN: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
     "day": lambda voice, day: voice.date(day),
     "target": lambda voice, day: voice.date(day),
     "weekday": lambda voice, index: voice.weekday(index),
@@ -231,14 +231,14 @@ _SHOWN: Mapping[str, Callable[[Voice, Any], Any]] = {
 }
 
 
-def _hours(voice: Voice, values: Mapping[str, Any]) -> dict[str, str]:
+def _hours(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
     return {
         "hour": voice.hour(values["at"], values["zone"]),
         "other_hour": voice.hour(values["at"], values["other_zone"]),
     }
 
 
-def _block(voice: Voice, values: Mapping[str, Any]) -> dict[str, str]:
+def _block(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
     block = BLOCKS[values["what"]]
     whose = voice.gettext(block, name=values["name"])
     if values["other"]:
@@ -247,7 +247,7 @@ def _block(voice: Voice, values: Mapping[str, Any]) -> dict[str, str]:
 
 
 #: What takes more than one value to tell, by code.
-_MADE: Mapping[str, Callable[[Voice, Mapping[str, Any]], Mapping[str, str]]] = {
+_MADE: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Mapping[str, str]]] = {
     "start": _hours,
     "start_apart": _hours,
     "moving": _block,

@@ -22,13 +22,13 @@ from worker.domain.contract.check import (
     days_to_name,
     find_faults,
 )
-from worker.domain.contract.languages import Part
+from worker.domain.contract.languages import ContractPart
 from worker.domain.contract.revisions import CommitmentChange, compare, next_revision, replace_promise
 from worker.domain.model import (
-    Access,
     AccessRecord,
     Address,
     Commitment,
+    ContentAccess,
     Contract,
     MailName,
     Message,
@@ -53,7 +53,7 @@ from worker.store.store import Store
 class OnBehalf:
     """For which of the two a command shows or changes what they wrote down, and why."""
 
-    access: Access
+    access: ContentAccess
     person: Address
     reason: str
 
@@ -157,7 +157,7 @@ class Contracts:
         def apply_change(p: Planning, commitment: Commitment, promise: Promise) -> Promise:
             days = days_for(today(p.manager.zone, p.now), [commitment.due])
             if due and due not in days:
-                part = Part.MANAGER if commitment.owner is Owner.MANAGER else Part.REPORT
+                part = ContractPart.MANAGER if commitment.owner is Owner.MANAGER else ContractPart.REPORT
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
             return replace(promise, text=text or promise.text, due=due or promise.due)
 

@@ -43,7 +43,7 @@ from worker.mail.render import Emails
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
 from worker.store.database import database_outage
-from worker.store.outbox import Claimed, Ending
+from worker.store.outbox import Claimed, EffectResult
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ STALE = Attempt(Outcome.STALE)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class BatchContext:
     """What a batch of messages is about, as of one moment."""
 
     at: datetime
@@ -126,25 +126,25 @@ class Outbox:
             self._some(claimed[n : n + self._together], known, holder)
         return len(claimed)
 
-    def _load_context(self, claimed: Sequence[Claimed]) -> Known:
+    def _load_context(self, claimed: Sequence[Claimed]) -> BatchContext:
         try:
             return self._read(claimed)
         except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
             if database_outage(error):
                 raise
             why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
-            return Known(self._clock(), {}, Material(), why)
+            return BatchContext(self._clock(), {}, Material(), why)
 
-    def _read(self, claimed: Sequence[Claimed]) -> Known:
+    def _read(self, claimed: Sequence[Claimed]) -> BatchContext:
         now = self._clock()
         pairs = sorted({one.message.pair for one in claimed if one.message.pair is not None})
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
         material = open_material(self._store, [one.message for one in claimed], states, now)
-        return Known(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
+        return BatchContext(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
 
     # --- one message ---
 
-    def _some(self, some: Sequence[Claimed], known: Known, holder: str) -> None:
+    def _some(self, some: Sequence[Claimed], known: BatchContext, holder: str) -> None:
         ours = self._store.outbox.begin([one.message.key for one in some], holder, self._clock() + LEASE)
         endings = [self._one(one, known) for one in some if one.message.key in ours]
         now = self._clock()
@@ -153,7 +153,7 @@ class Outbox:
         if unlike:
             self._store.calendars.distrust(unlike, now)
 
-    def _one(self, one: Claimed, known: Known) -> tuple[Ending, Attempt]:
+    def _one(self, one: Claimed, known: BatchContext) -> tuple[EffectResult, Attempt]:
         message, pair = replace(one.message, attempts=one.message.attempts + 1), one.message.pair
         state = None if pair is None else known.states.get(pair)
         if known.unread:
@@ -166,7 +166,7 @@ class Outbox:
             settlement = _told_next(settlement, _subject(message, state))
         settlement = _replan_if_changed(settlement, attempt.placed)
         self._tell(message, attempt, settlement, now)
-        ending = Ending(
+        ending = EffectResult(
             message=message,
             settlement=settlement,
             problem=attempt.problem,

@@ -15,7 +15,7 @@ from worker.providers import base
 from worker.providers.base import CalendarProvider
 from worker.settings import people_file
 from worker.settings.load import Settings
-from worker.store.people import Difference
+from worker.store.people import ImportPreview
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class Roster:
         return found
 
 
-def objection(difference: Difference, most: int) -> str:
+def objection(difference: ImportPreview, most: int) -> str:
     """Why a person has to say that this is right before it is taken over; empty when it needs none (T-17)."""
     if difference.ends_many:
         return f"{len(difference.ended):,} of {difference.pairs:,} pairs would end, more than a tenth."

@@ -14,7 +14,7 @@ from worker.providers.identities import Identities, KnownIdentities
 from worker.providers.limiter import Limiter
 from worker.seal import Seal
 from worker.settings.load import Settings
-from worker.store.attendee_copies import Copies
+from worker.store.attendee_copies import AttendeeCopyRows
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Services:
         clock: Clock = utcnow,
         notices: Notify | None = None,
         identities: Identities | None = None,
-        copies: Copies | None = None,
+        copies: AttendeeCopyRows | None = None,
     ) -> None:
         """`people` may remember what it read; `read_again` makes it forget. `pairs`: who may invite whom. `clock`: by
         which pauses that a service asked for end. `notices`: how a service tells the operator something. `identities`:

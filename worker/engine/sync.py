@@ -17,7 +17,7 @@ from worker.engine.suspensions import SUSPENDED, describe_revoked
 from worker.errors import AuthRevoked, ProviderError, Refused, Transient, unforeseen
 from worker.providers.base import CalendarProvider
 from worker.providers.identities import Identities
-from worker.store.calendars import Known, Look, Reading
+from worker.store.calendars import CalendarReading, CalendarSnapshot, Look
 from worker.store.database import database_outage
 from worker.store.store import Store
 
@@ -106,7 +106,7 @@ class Sync:
         self._store.calendars.save(look, holder, reading, upto, size=size, now=now)
         return reading.early
 
-    def _learn(self, changes: Changes, known: Known) -> None:
+    def _learn(self, changes: Changes, known: CalendarSnapshot) -> None:
         """Keep the forms by which this calendar names the reports who are invited to our events."""
         invited = {pair: report for report, pair in known.reports.items()}
         for event in changes.events:
@@ -115,7 +115,7 @@ class Sync:
             if before and report:
                 learn_from_reading(event, report, before, self._identities)
 
-    def _tell_unread(self, look: Look, changes: Changes, known: Known, now: datetime) -> None:
+    def _tell_unread(self, look: Look, changes: Changes, known: CalendarSnapshot, now: datetime) -> None:
         """Tell the operator, once a day, that events of ours can't be read any more."""
         unread = sorted(old.span.start for old in known.placed.values() if old.ref.id in changes.unread)
         if unread:
@@ -155,7 +155,9 @@ def window(now: datetime) -> Span:
     return Span(day - BACK, day + AHEAD)
 
 
-def read(changes: Changes, known: Known, organizer: Address, now: datetime, *, distrusted: bool = False) -> Reading:
+def read(
+    changes: Changes, known: CalendarSnapshot, organizer: Address, now: datetime, *, distrusted: bool = False
+) -> CalendarReading:
     """What a calendar told. Raises Refused when it tells that everything is gone: that is not believed.
 
     Of a calendar that was distrusted everything matters, a new etag too: somebody waits to write with it.
@@ -179,7 +181,7 @@ def read(changes: Changes, known: Known, organizer: Address, now: datetime, *, d
     wake = {known.pairs[new.key] for new, old in moved if distrusted or _matters(new, old)}
     meetings = [(event, known.reports[who]) for event, who in _one_on_ones(changes, organizer, known)]
     voided = ({event.series for event in changes.events if event.series} | vanished) - set(changes.unread)
-    return Reading(
+    return CalendarReading(
         placed=placed,
         wake=wake | {pair for _, pair in meetings},
         look=_booked_over(changes, known),
@@ -190,7 +192,7 @@ def read(changes: Changes, known: Known, organizer: Address, now: datetime, *, d
     )
 
 
-def _stray(event: Event, known: Known, organizer: Address, now: datetime) -> bool:
+def _stray(event: Event, known: CalendarSnapshot, organizer: Address, now: datetime) -> bool:
     """Whether it is an event of ours to come that we know nothing of."""
     theirs = event.cancelled or event.organizer not in ("", organizer)
     return not theirs and event.span.start > now and event.key not in {*known.placed, *known.coming}
@@ -226,13 +228,13 @@ def _list_decliners(placed: Placed) -> set[Address]:
     return {who for who, answer in placed.answers.items() if answer is Answer.DECLINED}
 
 
-def _booked_over(changes: Changes, known: Known) -> set[PairId]:
+def _booked_over(changes: Changes, known: CalendarSnapshot) -> set[PairId]:
     """The pairs with a session to come over which something else of the organizer stands now."""
     others = [e.span for e in changes.events if e.key not in known.placed and e.show is not None and not e.cancelled]
     return {pair for pair, spans in known.booked.items() if any(a.overlaps(b) for a in spans for b in others)}
 
 
-def _one_on_ones(changes: Changes, organizer: Address, known: Known) -> list[tuple[Event, Address]]:
+def _one_on_ones(changes: Changes, organizer: Address, known: CalendarSnapshot) -> list[tuple[Event, Address]]:
     """Occurrences of recurring meetings of the organizer and exactly one report (T-9)."""
     found: list[tuple[Event, Address]] = []
     for event in changes.events:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from worker.domain import reason_texts
 from worker.domain.contract.lint import QUESTIONS, Question
-from worker.domain.model import Access, Cause, Kind, Trigger, Why
+from worker.domain.model import Cause, ContentAccess, Kind, Trigger, Why
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Words
 
@@ -72,39 +72,39 @@ TRIGGERS: Mapping[Trigger, str] = {
 
 
 #: What a command did with what two people wrote down, to the one it was done for and to the other one.
-ACCESSES: Mapping[Access, tuple[str, str]] = {
-    Access.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
-    Access.RECORD_CONTRACT: (
+ACCESSES: Mapping[ContentAccess, tuple[str, str]] = {
+    ContentAccess.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
+    ContentAccess.RECORD_CONTRACT: (
         N_("The contract was written down, for you."),
         N_("The contract was written down, for %(who)s."),
     ),
-    Access.LIST_COMMITMENTS: (
+    ContentAccess.LIST_COMMITMENTS: (
         N_("What the two of you promised was shown, for you."),
         N_("What the two of you promised was shown, for %(who)s."),
     ),
-    Access.MARK_DONE: (
+    ContentAccess.MARK_DONE: (
         N_("A promise was marked as done, for you."),
         N_("A promise was marked as done, for %(who)s."),
     ),
-    Access.CHANGE_COMMITMENT: (
+    ContentAccess.CHANGE_COMMITMENT: (
         N_("A promise was changed, for you."),
         N_("A promise was changed, for %(who)s."),
     ),
-    Access.LET_GO: (N_("A promise was let go, for you."), N_("A promise was let go, for %(who)s.")),
+    ContentAccess.LET_GO: (N_("A promise was let go, for you."), N_("A promise was let go, for %(who)s.")),
 }
 
 
 def translate_reasons(why: Why, words: Words, zone: str, today: date) -> str:
     """Reasons for somebody who reads this language, whose clock is that of `zone` and whose date is `today`."""
-    return reason_texts.words(why, _Reader(words, zone, today))
+    return reason_texts.words(why, _LanguageFormatter(words, zone, today))
 
 
 def sentences(why: Why, words: Words, zone: str, today: date) -> Iterator[str]:
     """The same, one by one."""
-    return reason_texts.sentences(why, _Reader(words, zone, today))
+    return reason_texts.sentences(why, _LanguageFormatter(words, zone, today))
 
 
-class _Reader:
+class _LanguageFormatter:
     """The reader's own language, dates and clock."""
 
     def __init__(self, words: Words, zone: str, today: date) -> None:

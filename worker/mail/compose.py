@@ -29,7 +29,7 @@ from worker.domain.planning.placement import same_cause
 from worker.domain.planning.plan_builder import Planning
 from worker.domain.time.worktime import parse_hours
 from worker.links import Pass, Purpose, links_of
-from worker.mail.context import Kept, Letter
+from worker.mail.context import Letter, ReadableCommitment
 from worker.mail.kinds import KINDS, ContractLink, Sealed
 from worker.settings.load import Settings
 
@@ -181,7 +181,7 @@ class Drafts:
         return parts
 
     def _ways(
-        self, message: Message, state: PairState, agreed: str, commitments: Sequence[Kept], now: datetime
+        self, message: Message, state: PairState, agreed: str, commitments: Sequence[ReadableCommitment], now: datetime
     ) -> dict[str, str]:
         """Where the mail leads: addresses by what for. None when there are no pages, or no pair any more."""
         if self._links is None or state.pair.ended is not Ended.NO:
@@ -216,15 +216,21 @@ def _without_content(letter: Letter) -> Letter:
     return replace(letter, by_link=True, contract=None, previous=None, commitments=())
 
 
-def _known_commitments(state: PairState, material: Material, now: datetime) -> tuple[Kept, ...]:
+def _known_commitments(state: PairState, material: Material, now: datetime) -> tuple[ReadableCommitment, ...]:
     """Those whose words were opened, open or ended lately, by when they are due."""
     everything = [*state.commitments, *material.ended.get(state.pair.id, ())]
     known = {c.id: c for c in everything if c.open or (c.closed_at and c.closed_at > now - RECENTLY)}
-    kept = [Kept(commitment=c, promise=material.promises[c.id]) for c in known.values() if c.id in material.promises]
+    kept = [
+        ReadableCommitment(commitment=c, promise=material.promises[c.id])
+        for c in known.values()
+        if c.id in material.promises
+    ]
     return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
 
 
-def _due_on(day: date | None, reader: Person, state: PairState, kept: Sequence[Kept]) -> tuple[Kept, ...]:
+def _due_on(
+    day: date | None, reader: Person, state: PairState, kept: Sequence[ReadableCommitment]
+) -> tuple[ReadableCommitment, ...]:
     """The reader's own that are open and due on that day."""
     owner = Owner.MANAGER if reader is state.manager else Owner.REPORT
     return tuple(k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open)

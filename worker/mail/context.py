@@ -32,7 +32,7 @@ class Reader(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class ReadableCommitment:
     """A commitment with its words."""
 
     commitment: Commitment
@@ -55,7 +55,9 @@ class Letter:
     contract: Contract | None = None  #: summary: the new one; elsewhere: the one in force
     revision: int = 1
     previous: Contract | None = None  #: summary of a later revision: what it was before
-    commitments: tuple[Kept, ...] = ()  #: brief: all open or recently closed ones; commitment_due: those due
+    commitments: tuple[
+        ReadableCommitment, ...
+    ] = ()  #: brief: all open or recently closed ones; commitment_due: those due
     deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
     count: int = 0  #: deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)

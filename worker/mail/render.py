@@ -25,7 +25,7 @@ from worker.mail.check_templates import LARGEST, find_broken_translations, find_
 from worker.mail.context import Letter
 from worker.mail.kinds import KINDS, Voice
 from worker.mail.templates import PARTS, MailTemplates, ours
-from worker.mail.view import Reading
+from worker.mail.view import MailView
 
 #: In HTML, whatever a reader doesn't see.
 _TAGS = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -88,7 +88,7 @@ class Emails:
         return message
 
     def _names(self, letter: Letter, words: Words) -> dict[str, object]:
-        return {**Reading(letter, words).names(), "product": self._product}
+        return {**MailView(letter, words).names(), "product": self._product}
 
     def envelope(self, letter: Letter) -> EmailMessage:
         """From whom, to whom and which one, with nothing inside."""

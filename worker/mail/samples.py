@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from worker.domain.model import (
-    Access,
     AccessRecord,
     Cause,
     Commitment,
+    ContentAccess,
     Contract,
     Deferral,
     Ended,
@@ -33,7 +33,7 @@ from worker.domain.model import (
     Trigger,
     WorkingHours,
 )
-from worker.mail.context import Kept, Letter, Reader
+from worker.mail.context import Letter, ReadableCommitment, Reader
 
 NOW = datetime(2026, 11, 3, 16, 20, tzinfo=UTC)
 _START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
@@ -91,7 +91,7 @@ CONTRACT = Contract(
 
 def _build_commitment(
     number: int, owner: Owner, promise: Promise, standing: Standing, closed: datetime | None = None
-) -> Kept:
+) -> ReadableCommitment:
     commitment = Commitment(
         id=f"c{number}",
         pair=PAIR.id,
@@ -102,7 +102,7 @@ def _build_commitment(
         standing=standing,
         closed_at=closed,
     )
-    return Kept(commitment=commitment, promise=promise)
+    return ReadableCommitment(commitment=commitment, promise=promise)
 
 
 KEPT = (
@@ -116,12 +116,12 @@ KEPT = (
 ACCESSES = tuple(
     AccessRecord(
         pair=PAIR.id,
-        at=NOW - timedelta(minutes=3 * (len(Access) - number)),
+        at=NOW - timedelta(minutes=3 * (len(ContentAccess) - number)),
         access=access,
         on_behalf_of=(DANA, SAM)[number % 2].email,
         reason="Sam is travelling, can't open the page, and asked for it by telephone.",
     )
-    for number, access in enumerate(Access)
+    for number, access in enumerate(ContentAccess)
 )
 _CAUSES = (Cause.DECLINED, Cause.OUT_OF_OFFICE, Cause.BOOKED_OVER)
 DEFERRALS = tuple(

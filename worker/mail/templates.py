@@ -102,8 +102,8 @@ class CompiledTemplates(BytecodeCache):
 
 
 @cache
-def _compiled(kind: str, html: bool) -> CompiledTemplates:
-    """Those of one kind of environment: whether it is a sandbox, and whether it escapes, stands in the code."""
+def _get_compiled_templates(kind: str, html: bool) -> CompiledTemplates:
+    """The compiled templates of one kind of environment: the code depends on whether it is a sandbox and escapes."""
     return CompiledTemplates()
 
 
@@ -145,7 +145,7 @@ def environment(loader: BaseLoader, words: Words, *, html: bool, kind: type[Envi
         keep_trailing_newline=True,
         auto_reload=False,
         cache_size=-1,
-        bytecode_cache=_compiled(kind.__name__, html),
+        bytecode_cache=_get_compiled_templates(kind.__name__, html),
     )
     made.policies["ext.i18n.trimmed"] = True
     gettext, ngettext = _speaking(words, Markup if html else str)

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from worker.domain.contract.languages import form_for
-from worker.domain.contract.revisions import Difference, compare
+from worker.domain.contract.revisions import PartDiff, compare
 from worker.domain.model import (
     AccessRecord,
     Address,
@@ -61,7 +61,7 @@ def first_name(person: Person) -> str:
     return next((word for word in name.split() if not word.endswith(".")), name)
 
 
-class Reading:
+class MailView:
     """A letter in its reader's words: the names that templates may use, beside the letter's own fields."""
 
     def __init__(self, letter: Letter, words: Words) -> None:
@@ -234,7 +234,7 @@ class Reading:
             sentences.append(self.gettext("The open question is another one."))
         return sentences
 
-    def _moves(self, person: Person | None, found: Difference[Promise]) -> list[str]:
+    def _moves(self, person: Person | None, found: PartDiff[Promise]) -> list[str]:
         gettext, name = self.gettext, first_name(person) if person else ""
         return [
             *(gettext("New for %(name)s: %(text)s", name=name, text=line(one.text)) for one in found.added),
@@ -299,4 +299,4 @@ def _paragraphs(text: str) -> str:
 
 _FIELDS = tuple(one.name for one in fields(Letter))
 #: What of a `Reading` a template may call.
-_GIVEN = tuple(name for name in vars(Reading) if not name.startswith("_") and name not in ("names", "local", "called"))
+_GIVEN = tuple(name for name in vars(MailView) if not name.startswith("_") and name not in ("names", "local", "called"))

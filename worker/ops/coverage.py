@@ -58,7 +58,7 @@ def quarter_of(day: date) -> Quarter:
 
 
 @dataclass(slots=True)
-class Group:
+class CoverageGroup:
     """The sums of some pairs. A pair is in exactly one of `held`, `ahead`, `later` and `missing`."""
 
     name: str
@@ -72,7 +72,7 @@ class Group:
     contracts: list[bool] = field(default_factory=list)  #: of each that was due: within 48 hours?
     promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})  #: kept?
 
-    def add(self, other: "Group") -> None:
+    def add(self, other: "CoverageGroup") -> None:
         """Count these pairs too."""
         for name in ("pairs", "held", "ahead", "later", "missing", "deferrals"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -92,8 +92,8 @@ class Coverage:
     """A quarter in groups of five and more, and how many pairs were too few to be counted."""
 
     quarter: Quarter
-    groups: tuple[Group, ...]
-    total: Group | None
+    groups: tuple[CoverageGroup, ...]
+    total: CoverageGroup | None
     hidden: int
 
 
@@ -107,16 +107,16 @@ def coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country")
     )
 
 
-def fold(counted: Mapping[PairId, Group], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
+def fold(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
     """Pairs to groups, none of them smaller than five."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, CoverageGroup] = {}
     for pair_id, one in counted.items():
-        groups.setdefault(group_of[pair_id], Group(group_of[pair_id])).add(one)
-    others = Group(OTHERS)
+        groups.setdefault(group_of[pair_id], CoverageGroup(group_of[pair_id])).add(one)
+    others = CoverageGroup(OTHERS)
     for small in [group for group in groups.values() if group.pairs < LEAST]:
         others.add(groups.pop(small.name))
     shown = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= LEAST else [])
-    total = Group(ALL)
+    total = CoverageGroup(ALL)
     for group in shown:
         total.add(group)
     return Coverage(quarter, tuple(shown), total if len(shown) > 1 else None, 0 if others in shown else others.pairs)
@@ -125,7 +125,7 @@ def fold(counted: Mapping[PairId, Group], group_of: Mapping[PairId, str], quarte
 # --- pair by pair ---
 
 
-def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[PairId]) -> dict[PairId, Group]:
+def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[PairId]) -> dict[PairId, CoverageGroup]:
     sessions: dict[PairId, list[Session]] = defaultdict(list)
     for session in figures.careers(quarter.start, quarter.end):
         sessions[session.pair].append(session)
@@ -133,9 +133,9 @@ def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[
     for commitment in figures.due(quarter.first, min(quarter.last, now.date())):
         promises[commitment.pair].append(commitment)
     deferrals, recorded = figures.deferrals(quarter.start, quarter.end), figures.load_contract_times(quarter.start)
-    counted: dict[PairId, Group] = {}
+    counted: dict[PairId, CoverageGroup] = {}
     for pair_id in pairs:
-        one = counted[pair_id] = Group(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
+        one = counted[pair_id] = CoverageGroup(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
         _count_sessions(one, sessions[pair_id], quarter, now, recorded)
         for promise in promises[pair_id]:
             if promise.standing in (Standing.OPEN, Standing.DONE):
@@ -144,7 +144,7 @@ def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[
 
 
 def _count_sessions(
-    one: Group, sessions: Sequence[Session], quarter: Quarter, now: datetime, recorded: Mapping[str, datetime]
+    one: CoverageGroup, sessions: Sequence[Session], quarter: Quarter, now: datetime, recorded: Mapping[str, datetime]
 ) -> None:
     held = [s for s in sessions if s.held_at and quarter.start <= s.held_at < quarter.end]
     for session in held:

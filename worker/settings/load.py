@@ -19,7 +19,7 @@ from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
 from worker.settings.parsers import Unfit, nearest, parse_address, parse_locale
 from worker.settings.sections import (
-    Calendars,
+    CalendarSettings,
     EventWords,
     Log,
     Mail,
@@ -28,7 +28,7 @@ from worker.settings.sections import (
     PathText,
     Rules,
     Section,
-    Sync,
+    SyncSettings,
     Text,
     as_text,
     in_memory,
@@ -78,9 +78,9 @@ class Settings(Section):
     rules: Rules = Rules()
     event: EventWords = EventWords()
     mail: Mail = Mail()
-    calendars: Calendars = Field(default_factory=Calendars)
+    calendars: CalendarSettings = Field(default_factory=CalendarSettings)
     mailers: Mailers = Field(default_factory=Mailers)
-    sync: Sync = Sync()
+    sync: SyncSettings = SyncSettings()
     pages: Pages = Pages()
     log: Log = Log()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys, the one to seal with first

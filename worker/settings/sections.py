@@ -345,7 +345,7 @@ class _Google(Section):
     timeout: _Timeout = timedelta(seconds=20)
 
 
-class GoogleCalendar(_Google):
+class GoogleCalendarSettings(_Google):
     """`per_person` and `per_project`: requests a minute, below what Google publishes (600 and 10,000)."""
 
     endpoint: Annotated[str, as_text(_folder_url)] = "https://www.googleapis.com/calendar/v3/"
@@ -372,11 +372,11 @@ class Memory(Section):
     """The reference provider has nothing to set."""
 
 
-class Calendars(Section):
+class CalendarSettings(Section):
     """One section for each calendar service there is."""
 
     caldav: CalDav = CalDav()
-    google: GoogleCalendar = Field(default_factory=GoogleCalendar)
+    google: GoogleCalendarSettings = Field(default_factory=GoogleCalendarSettings)
     outlook: Outlook = Field(default_factory=Outlook)
     memory: Memory = Memory()
 
@@ -402,7 +402,7 @@ class Mail(Section):
     content: Annotated[str, as_text(one_of(("full", "link")))] = "full"
 
 
-class Sync(Section):
+class SyncSettings(Section):
     """How often calendars are looked at, and how often in full."""
 
     every: Annotated[timedelta, _lasting("1 minute", "24 hours")] = timedelta(minutes=5)

@@ -23,7 +23,7 @@ _FORGET = Prepared(
 _KEY = ("calendar", "id", "guest")
 
 
-class Copies:
+class AttendeeCopyRows:
     """The table `attendee_copy`."""
 
     def __init__(self, database: Database) -> None:

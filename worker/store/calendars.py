@@ -137,7 +137,7 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CalendarSnapshot:
     """What we know of a calendar before it is read."""
 
     placed: Mapping[str, Placed]  #: our events that aren't gone, by key
@@ -148,7 +148,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CalendarReading:
     """What reading a calendar told."""
 
     #: our events that changed or vanished, each with the etag it had: one that was written meanwhile stays as it is
@@ -162,7 +162,7 @@ class Reading:
     early: bool = False
 
 
-class Calendars:
+class CalendarRows:
     """The tables `calendar` and `meeting`, and the sync's side of `event`."""
 
     def __init__(self, database: Database) -> None:
@@ -197,7 +197,7 @@ class Calendars:
                 wake(connection, sorted(ids), now, look=True)
         return was_suspended
 
-    def load_snapshot(self, address: Address, now: datetime) -> Known:
+    def load_snapshot(self, address: Address, now: datetime) -> CalendarSnapshot:
         """What we know of this calendar."""
         spans: dict[PairId, list[Span]] = {}
         with self._database.read() as connection:
@@ -207,10 +207,17 @@ class Calendars:
                 spans.setdefault(pair_id, []).append(Span(start, end))
             coming = _COMING.column(connection, one=address)
         placed = {row["key"]: rows.read_placed_event(row) for row in found}
-        return Known(placed, {row["key"]: row["pair"] for row in found}, spans, reports, coming)
+        return CalendarSnapshot(placed, {row["key"]: row["pair"] for row in found}, spans, reports, coming)
 
     def save(
-        self, look: Look, holder: str, reading: Reading, cursor: Cursor | None, *, size: int | None, now: datetime
+        self,
+        look: Look,
+        holder: str,
+        reading: CalendarReading,
+        cursor: Cursor | None,
+        *,
+        size: int | None,
+        now: datetime,
     ) -> None:
         """Write what was read, all of it. `size` is given after a full pass. Nothing when it is not ours any more."""
         read: dict[str, Any] = {"one": look.address, "me": holder, "upto": cursor}
@@ -229,7 +236,7 @@ class Calendars:
             if reading.look:
                 wake(connection, sorted(reading.look), now, look=True)
 
-    def _meetings(self, connection: Any, address: Address, reading: Reading, *, full: bool) -> None:
+    def _meetings(self, connection: Any, address: Address, reading: CalendarReading, *, full: bool) -> None:
         if full:
             _FORGET_ALL.run(connection, one=address)
         elif reading.dropped_series:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, bindparam, delete, select, update
 
 from worker.domain.model import (
-    Access,
     AccessRecord,
+    ContentAccess,
     Contract,
     Owner,
     PairId,
@@ -151,7 +151,7 @@ class Content:
             AccessRecord(
                 pair=row["pair"],
                 at=row["at"],
-                access=Access(row["what"]),
+                access=ContentAccess(row["what"]),
                 on_behalf_of=row["on_behalf_of"],
                 reason=json.loads(self._seal.open(row["sealed"])),
             )

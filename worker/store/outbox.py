@@ -118,7 +118,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class EffectResult:
     """All that is written when an attempt is over."""
 
     message: Message
@@ -155,7 +155,7 @@ class OutboxRows:
         with self._database.write() as connection:
             return set(_BEGIN.column(connection, keys=list(keys), me=holder, until=until))
 
-    def settle(self, endings: Sequence[Ending], holder: str, now: datetime) -> None:
+    def settle(self, endings: Sequence[EffectResult], holder: str, now: datetime) -> None:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
         with self._database.write() as connection:
             ours = _settle_ours(connection, endings, holder)
@@ -172,7 +172,7 @@ class OutboxRows:
             if later := _pairs(e for e in replan if e.reread):
                 wake(connection, sorted(later), now + AFTER_READING)
 
-    def _events(self, connection: Connection, endings: Sequence[Ending]) -> set[PairId]:
+    def _events(self, connection: Connection, endings: Sequence[EffectResult]) -> set[PairId]:
         """Write down where events stand; the pairs of those of which more is known, which has to be planned with."""
         written: list[dict[str, Any]] = []
         seen_since: set[PairId] = set()
@@ -239,7 +239,7 @@ class OutboxRows:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _settle_ours(connection: Connection, endings: Sequence[Ending], holder: str) -> list[Ending]:
+def _settle_ours(connection: Connection, endings: Sequence[EffectResult], holder: str) -> list[EffectResult]:
     """Write how they ended; those that were still ours. Many end alike, and are written together."""
     alike: dict[tuple[str, datetime | None, str | None], list[str]] = defaultdict(list)
     for ending in endings:
@@ -252,7 +252,7 @@ def _settle_ours(connection: Connection, endings: Sequence[Ending], holder: str)
     return [ending for ending in endings if ending.message.key in ours]
 
 
-def _pairs(endings: Iterable[Ending]) -> set[PairId]:
+def _pairs(endings: Iterable[EffectResult]) -> set[PairId]:
     """The pairs whose effects they end."""
     return {e.message.pair for e in endings if e.message.pair is not None}
 
@@ -276,7 +276,7 @@ def _event_row(one: Message, placed: Placed) -> dict[str, Any]:
     }
 
 
-def _seen_since(connection: Connection, ending: Ending, placed: Placed) -> bool:
+def _seen_since(connection: Connection, ending: EffectResult, placed: Placed) -> bool:
     """When a reading of the calendar has told more of the event than our own write knows, only what we wrote is noted.
 
     So what a human did to it in the moment between the two is not forgotten.

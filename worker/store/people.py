@@ -28,7 +28,7 @@ _SUSPENDED = Prepared(select(person.c.email, person.c.suspended_until).where(per
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ImportPreview:
     """What a people file would change: addresses and pairs, and how many events would be cancelled. `pairs` is how many
     go on now."""
 
@@ -89,7 +89,7 @@ class PeopleRows:
 
     def difference(
         self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], forms: Collection[KnownForm] = ()
-    ) -> Difference:
+    ) -> ImportPreview:
         """What `apply` would do with this people file. Who has another primary address now neither joins nor leaves."""
         with self._database.read() as connection:
             renames = find_renames(connection, persons, forms)
@@ -97,7 +97,7 @@ class PeopleRows:
         alive = [one for one in self.pairs().values() if one.ended is Ended.NO]
         names = {PairId(*(renames.get(who, who) for who in p.id.people)): p.id for p in alive}
         ended = tuple(sorted(old for new, old in names.items() if new not in pairs))
-        return Difference(
+        return ImportPreview(
             joined=tuple(sorted(persons.keys() - old_people)),
             left=tuple(sorted(old_people - persons.keys())),
             begun=tuple(sorted(pairs.keys() - names.keys())),

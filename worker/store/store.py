@@ -39,8 +39,8 @@ class Store:
     """All that is kept, by who asks for it."""
 
     def __init__(self, url: str, seal: Seal) -> None:
-        from worker.store.attendee_copies import Copies
-        from worker.store.calendars import Calendars
+        from worker.store.attendee_copies import AttendeeCopyRows
+        from worker.store.calendars import CalendarRows
         from worker.store.content import Content
         from worker.store.heartbeats import Heartbeats
         from worker.store.outbox import OutboxRows
@@ -54,10 +54,10 @@ class Store:
         self.people = PeopleRows(self.database)
         self.forms = FormRows(self.database)
         self.outbox = OutboxRows(self.database)
-        self.calendars = Calendars(self.database)
+        self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)
         self.plans = Plans(self.database, self.content)
-        self.copies = Copies(self.database)
+        self.copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)
         self.register = Register(self.database, self.content)
 

@@ -9,8 +9,8 @@ from flask import Response, abort, request, url_for
 from worker.domain.contract.check import UnfitContract
 from worker.domain.model import Owner
 from worker.i18n.language import line
-from worker.mail.context import Kept
-from worker.mail.view import Line, Reading
+from worker.mail.context import ReadableCommitment
+from worker.mail.view import Line, MailView
 from worker.web.contract_form import LONGEST, LONGEST_SENT, day_of
 from worker.web.site import go, site
 
@@ -25,11 +25,11 @@ class Shown:
     due: date
 
 
-def list_commitments(reading: Reading, kept: Iterable[Kept], owner: Owner) -> list[Shown]:
+def list_commitments(reading: MailView, kept: Iterable[ReadableCommitment], owner: Owner) -> list[Shown]:
     """One side's commitments with how each stands; the open ones first."""
     mine = [one for one in kept if one.commitment.owner is owner]
     mine.sort(key=lambda one: (not one.commitment.open, one.commitment.due))
-    lines = Reading(replace(reading.letter, commitments=tuple(mine)), reading.words).kept(owner.value)
+    lines = MailView(replace(reading.letter, commitments=tuple(mine)), reading.words).kept(owner.value)
     return [
         Shown(one.commitment.id, told, one.commitment.open, one.commitment.due)
         for one, told in zip(mine, lines, strict=True)

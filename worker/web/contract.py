@@ -19,11 +19,11 @@ from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
 from worker.i18n.reasons import translate_question
 from worker.mail.compose import Material
-from worker.mail.view import Reading
+from worker.mail.view import MailView
 from worker.store.content import Recorded
 from worker.web import contract_form
 from worker.web.commitments import handle_commitment_form, list_commitments
-from worker.web.contract_form import Form, Wrong
+from worker.web.contract_form import ContractForm, Wrong
 from worker.web.security import MAIL_POLICY
 from worker.web.sessions import visit
 from worker.web.site import go, site
@@ -113,7 +113,7 @@ def _page(name: str, matter: Matter, values: Mapping[str, Any], status: int = 20
     return here.page(name, reading.words, {**known, **values}, status)
 
 
-def _changes(reading: Reading, matter: Matter) -> list[str]:
+def _changes(reading: MailView, matter: Matter) -> list[str]:
     """What the newest revision changed, in sentences."""
     if len(matter.revisions) < 2:
         return []
@@ -129,14 +129,14 @@ def write(session: str) -> Response:
     if not matter.over:
         return go(url_for(".show", session=session))
     sketch = site().store.content.sketch(session)
-    form = Form.from_draft(sketch.fields) if sketch else _start_form(matter)
+    form = ContractForm.from_draft(sketch.fields) if sketch else _start_form(matter)
     return _form(matter, form, sketch.version if sketch else 0, saved_at=sketch.saved_at if sketch else None)
 
 
-def _start_form(matter: Matter) -> Form:
+def _start_form(matter: Matter) -> ContractForm:
     if matter.revisions:
-        return Form.of(matter.revisions[-1].contract, len(matter.revisions))
-    form = Form()
+        return ContractForm.of(matter.revisions[-1].contract, len(matter.revisions))
+    form = ContractForm()
     for name, count in EMPTY.items():
         for _ in range(count):
             form.change(f"add-{name}")
@@ -144,7 +144,13 @@ def _start_form(matter: Matter) -> Form:
 
 
 def _form(
-    matter: Matter, form: Form, version: int, *, wrong: list[Wrong] | None = None, notice: str = "", **values: Any
+    matter: Matter,
+    form: ContractForm,
+    version: int,
+    *,
+    wrong: list[Wrong] | None = None,
+    notice: str = "",
+    **values: Any,
 ) -> Response:
     asked = _find_questions(matter, form) if form.is_filled() else {}
     told = {"saved_at": None, **values, "form": form, "version": version, "asked": asked, "notice": notice}
@@ -166,7 +172,7 @@ def _beside(matter: Matter) -> dict[str, Any]:
     return {"last": latest, "last_standing": standing}
 
 
-def _contract(matter: Matter, form: Form) -> tuple[Contract, list[Wrong]]:
+def _contract(matter: Matter, form: ContractForm) -> tuple[Contract, list[Wrong]]:
     """What the form makes, and all that is wrong with it today."""
     contract, wrong = form.contract()
     return contract, form.with_faults(wrong, _check(matter, contract).faults)
@@ -177,7 +183,7 @@ def _check(matter: Matter, contract: Contract) -> ContractCheck:
     return check_contract(contract, matter.state.manager, site().now(), revisions, contract_form.LIMITS)
 
 
-def _find_questions(matter: Matter, form: Form) -> dict[str, list[dict[str, str]]]:
+def _find_questions(matter: Matter, form: ContractForm) -> dict[str, list[dict[str, str]]]:
     """R-16: what is asked of each promise, by the line of the form it stands in. An empty date is no question yet."""
     words = site().words(visit().person.locale)
     contract, _ = form.contract()
@@ -196,7 +202,7 @@ def keep(session: str) -> Response:
         abort(404)
     if do == "discard":
         return _discard(session)
-    form = Form.from_request(request.form)
+    form = ContractForm.from_request(request.form)
     form.change(do)
     seen = contract_form.number_of(request.form.get("version", "")) or 0
     quietly = "application/json" in request.headers.get("Accept", "")
@@ -214,7 +220,7 @@ def _kept_at() -> str:
     return words.gettext(N_("Draft kept, %(hour)s"), hour=words.hour(site().now(), to.zone))
 
 
-def _next(matter: Matter, form: Form, version: int, do: str) -> Response:
+def _next(matter: Matter, form: ContractForm, version: int, do: str) -> Response:
     if do == "preview":
         _, wrong = _contract(matter, form)
         if wrong:
@@ -225,7 +231,7 @@ def _next(matter: Matter, form: Form, version: int, do: str) -> Response:
     return go(url_for(".write", session=matter.session.id, said=said, _anchor=part))
 
 
-def _changed_elsewhere(matter: Matter, form: Form, what: str, *, quietly: bool) -> Response:
+def _changed_elsewhere(matter: Matter, form: ContractForm, what: str, *, quietly: bool) -> Response:
     """Somebody kept another draft since this one was opened: nothing is lost; the next press keeps this one."""
     words = site().words(visit().person.locale)
     if quietly:
@@ -252,7 +258,7 @@ def preview(session: str) -> Response:
     sketch = site().store.content.sketch(session)
     if sketch is None or not matter.over:
         return go(url_for(".write", session=session))
-    form = Form.from_draft(sketch.fields)
+    form = ContractForm.from_draft(sketch.fields)
     contract, wrong = _contract(matter, form)
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
@@ -268,7 +274,7 @@ def preview(session: str) -> Response:
     return _page("preview", matter, told)
 
 
-def _text_at(form: Form, place: str) -> str:
+def _text_at(form: ContractForm, place: str) -> str:
     name, _, number = place.partition("-")
     return form.lists[name][int(number)]["text"]
 
@@ -279,7 +285,7 @@ def mail(session: str, reader: str) -> Response:
     sketch = site().store.content.sketch(session)
     if sketch is None or reader not in list(Owner):
         abort(404)
-    contract, _ = Form.from_draft(sketch.fields).contract()
+    contract, _ = ContractForm.from_draft(sketch.fields).contract()
     part = _mail(matter, contract, Owner(reader)).get_body(("html",))
     html = part.get_content() if isinstance(part, EmailMessage) else ""
     answer = Response(html, content_type="text/html; charset=utf-8")
@@ -324,7 +330,7 @@ def send(session: str) -> Response:
         return go(url_for(".show", session=session, said="sent" if recorded else None))
     if request.form.get("version") != str(sketch.version):
         raise Refused(here.words(visit().person.locale).gettext(CHANGED_ELSEWHERE))
-    form = Form.from_draft(sketch.fields)
+    form = ContractForm.from_draft(sketch.fields)
     contract, wrong = form.contract()
     if wrong:
         return _form(matter, form, sketch.version, wrong=wrong)
@@ -342,7 +348,7 @@ def send(session: str) -> Response:
     return go(url_for(".show", session=session, said="sent" if result.revision > form.after else "same"))
 
 
-def _overtaken(session: str, form: Form, version: int) -> Response:
+def _overtaken(session: str, form: ContractForm, version: int) -> Response:
     """A newer revision came while this was written (the report changed a commitment, say): nothing typed is lost, and
     the next preview shows the difference to that one."""
     matter, here = _matter(session), site()

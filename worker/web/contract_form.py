@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from worker.domain.contract.check import ContractFault, FaultKind, TextLimits
-from worker.domain.contract.languages import Part
+from worker.domain.contract.languages import ContractPart
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.domain.reason_texts import N_
 from worker.i18n.language import line
@@ -55,7 +55,7 @@ class Wrong:
 
 
 @dataclass(slots=True)
-class Form:
+class ContractForm:
     """What stands in the fields."""
 
     lists: dict[str, list[Line]] = field(default_factory=lambda: {name: [] for name in LISTS})
@@ -63,7 +63,7 @@ class Form:
     after: int = 0  #: the revision it was begun on; 0 when there was none
 
     @classmethod
-    def from_request(cls, given: Mapping[str, str]) -> "Form":
+    def from_request(cls, given: Mapping[str, str]) -> "ContractForm":
         """What a browser sent. Fields nobody knows are left out, as is what is beyond the bounds."""
         lines: dict[str, dict[int, Line]] = {name: {} for name in LISTS}
         for name, value in given.items():
@@ -76,7 +76,7 @@ class Form:
         return made
 
     @classmethod
-    def of(cls, contract: Contract, after: int) -> "Form":
+    def of(cls, contract: Contract, after: int) -> "ContractForm":
         """The fields that a contract would fill."""
         made = cls(question=contract.question, after=after)
         for name, promises in (("report", contract.report), ("manager", contract.manager)):
@@ -86,7 +86,7 @@ class Form:
         return made
 
     @classmethod
-    def from_draft(cls, told: Mapping[str, Any]) -> "Form":
+    def from_draft(cls, told: Mapping[str, Any]) -> "ContractForm":
         """The form that `keep` described."""
         return cls(lists={name: list(told["lists"].get(name, ())) for name in LISTS}, question=told["question"],
                    after=told["after"])  # fmt: skip
@@ -134,7 +134,7 @@ class Form:
     def _field(self, fault: ContractFault) -> str:
         if not fault.field:
             return ""
-        if fault.part is Part.PROGRESS:
+        if fault.part is ContractPart.PROGRESS:
             filled = [number for number, _ in self._lines("progress")]
             return f"progress-{filled[fault.number]}-{fault.field}"
         return f"{place_of(fault.line)}-{fault.field}"

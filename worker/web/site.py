@@ -18,9 +18,9 @@ from worker.errors import LongarcError
 from worker.i18n.language import Languages, Words
 from worker.links import links_of
 from worker.mail.compose import Drafts
-from worker.mail.context import Kept, Letter
+from worker.mail.context import Letter, ReadableCommitment
 from worker.mail.templates import environment, folder, ours
-from worker.mail.view import Reading
+from worker.mail.view import MailView
 from worker.settings.load import Settings
 from worker.store.store import Store
 from worker.web.messages import NOTICES, SAID
@@ -89,9 +89,9 @@ class Site:
         wishes = (wish.partition("-")[0] for wish in request.accept_languages.values())
         return next((wish for wish in wishes if wish in known), self.settings.locale)
 
-    def reading(self, letter: Letter) -> Reading:
+    def reading(self, letter: Letter) -> MailView:
         """What a letter speaks of, in its reader's words; a page is read like one."""
-        return Reading(letter, self.words(letter.to.locale))
+        return MailView(letter, self.words(letter.to.locale))
 
     def letter(self, to: Person, state: PairState, session: Session | None = None) -> Letter:
         """Everything a page about a pair may speak of. Opens the contract in force and the promises."""
@@ -109,7 +109,9 @@ class Site:
             session=session,
             contract=recorded.contract if recorded else None,
             revision=recorded.revision if recorded else 1,
-            commitments=tuple(Kept(commitment=c, promise=promises[c.id]) for c in commitments if c.id in promises),
+            commitments=tuple(
+                ReadableCommitment(commitment=c, promise=promises[c.id]) for c in commitments if c.id in promises
+            ),
             deferrals=tuple(d for d in state.deferrals if session and d.session == session.id),
         )
 

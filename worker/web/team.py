@@ -15,7 +15,7 @@ from worker.domain.model import Kind, Owner, Pair, PairId, PairState, Session, S
 from worker.domain.planning import deferrals
 from worker.domain.planning.plan_builder import Planning
 from worker.i18n.reasons import sentences
-from worker.mail.view import Reading
+from worker.mail.view import MailView
 from worker.store.content import Recorded
 from worker.store.queries import Year
 from worker.web import ad_hoc, export
@@ -32,7 +32,7 @@ class Card:
 
     id: str
     pair: Pair
-    reading: Reading
+    reading: MailView
     picture: Picture
     now: datetime
     sessions: Sequence[Session]  #: of the year

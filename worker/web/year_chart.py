@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from worker.domain.model import Commitment, Kind, Owner, Session, Standing, State
 from worker.domain.reason_texts import N_
 from worker.i18n.reasons import TALKS
-from worker.mail.view import Reading
+from worker.mail.view import MailView
 from worker.store.queries import Year
 
 WIDTH, HEIGHT = 720, 92
@@ -57,7 +57,7 @@ def since(now: datetime) -> datetime:
     return now - BACK
 
 
-def picture(year: Year, reading: Reading) -> Picture:
+def picture(year: Year, reading: MailView) -> Picture:
     """The picture of a pair, as its reader names days and people."""
     marks = [*_talks(year.sessions, reading), *_put_off(year, reading), *_promises(year.commitments, reading)]
     now = reading.letter.now
@@ -73,14 +73,14 @@ def _noon(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
-def _months(now: datetime, reading: Reading) -> Iterator[tuple[float, str]]:
+def _months(now: datetime, reading: MailView) -> Iterator[tuple[float, str]]:
     first = (since(now).date() + timedelta(days=31)).replace(day=1)
     while (x := _x(_noon(first), now)) < WIDTH - 24:
         yield x, reading.words.month_name(first)
         first = (first + timedelta(days=32)).replace(day=1)
 
 
-def _talks(sessions: Sequence[Session], reading: Reading) -> Iterator[Mark]:
+def _talks(sessions: Sequence[Session], reading: MailView) -> Iterator[Mark]:
     gettext = reading.gettext
     for session in sessions:
         tone = _tone(session)
@@ -97,7 +97,7 @@ def _tone(session: Session) -> str:
     return "held" if held else "unfinished" if session.state is State.UNFINISHED else ""
 
 
-def _put_off(year: Year, reading: Reading) -> Iterator[Mark]:
+def _put_off(year: Year, reading: MailView) -> Iterator[Mark]:
     for deferral in year.deferrals:
         if deferral.was:
             why = reading.cause(deferral)
@@ -105,7 +105,7 @@ def _put_off(year: Year, reading: Reading) -> Iterator[Mark]:
             yield Mark(_x(deferral.was.start, reading.letter.now), TALK_ROW, "lost", "put-off", title)
 
 
-def _promises(commitments: Sequence[Commitment], reading: Reading) -> Iterator[Mark]:
+def _promises(commitments: Sequence[Commitment], reading: MailView) -> Iterator[Mark]:
     for one in commitments:
         tone = _standing(one, reading.today)
         person = reading.letter.manager if one.owner is Owner.MANAGER else reading.letter.report
@@ -122,7 +122,7 @@ def _standing(one: Commitment, today: date) -> str:
     return "open" if one.due >= today else "late"
 
 
-def _describe_year(year: Year, reading: Reading) -> str:
+def _describe_year(year: Year, reading: MailView) -> str:
     """The same in a sentence or two."""
     talks = [one for one in year.sessions if one.kind is Kind.CAREER]
     held = sum(_tone(one) in ("held", "unfinished") for one in talks)

@@ -18,7 +18,7 @@ from worker.domain.contract.check import (
     days_for,
     days_of,
 )
-from worker.domain.contract.languages import Part
+from worker.domain.contract.languages import ContractPart
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.web.contract_form import REMEDIES
 
@@ -51,8 +51,8 @@ def test_each_day_too_far_away_is_a_fault_at_its_place(year: int) -> None:
     )
     found = checked(far)
     assert found.faults == (
-        ContractFault(kind=FaultKind.FAR, part=Part.REPORT, number=1, field="due", line=7),
-        ContractFault(kind=FaultKind.FAR, part=Part.REVIEWS, number=0, field="month", line=12),
+        ContractFault(kind=FaultKind.FAR, part=ContractPart.REPORT, number=1, field="due", line=7),
+        ContractFault(kind=FaultKind.FAR, part=ContractPart.REVIEWS, number=0, field="month", line=12),
     )
     assert str(found.days) == "from 2026-01-01 to 2032-01-08"
 
@@ -88,9 +88,9 @@ def test_texts_and_parts_have_limits_where_they_are_given() -> None:
     assert checked(long).faults == ()
     found = checked(long, limits=TextLimits(entries=1, characters=25)).faults
     assert [(one.kind, one.part, one.number, one.field) for one in found] == [
-        (FaultKind.LONG, Part.MANAGER, 0, "support"),
-        (FaultKind.LONG, Part.PROGRESS, 1, "text"),
-        (FaultKind.MANY, Part.PROGRESS, 0, ""),
+        (FaultKind.LONG, ContractPart.MANAGER, 0, "support"),
+        (FaultKind.LONG, ContractPart.PROGRESS, 1, "text"),
+        (FaultKind.MANY, ContractPart.PROGRESS, 0, ""),
     ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.domain.contract.languages import FORMS
-from worker.domain.contract.markdown import Part, parse, template, write
+from worker.domain.contract.markdown import ContractPart, parse, template, write
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.errors import Problems
 
@@ -166,7 +166,7 @@ def test_a_note_can_be_shown_as_words() -> None:
 
 
 def test_r14_a_part_is_empty_only_when_it_says_so() -> None:
-    empty = "\n".join(f"## {part}\n- none" for part in Part)
+    empty = "\n".join(f"## {part}\n- none" for part in ContractPart)
     assert parse(empty, "c.md") == Contract()
     silent = empty.replace("- none", "", 1)
     assert only(silent).startswith("c.md:1: Nothing stands under `## Their commitments`. Write `- what by")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from worker.domain.model import Event, EventRef, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical.parser import parse
-from worker.providers.ical.reader import Reading, read_calendar, single_event
+from worker.providers.ical.reader import CalendarContents, read_calendar, single_event
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WINDOW = Span(datetime(2026, 9, 7, tzinfo=UTC), datetime(2026, 12, 7, tzinfo=UTC))
@@ -30,7 +30,7 @@ def calendar(*lines: str) -> str:
     return "\r\n".join([*whole, "END:VCALENDAR", ""])
 
 
-def reading(text: str) -> Reading:
+def reading(text: str) -> CalendarContents:
     """What is read of that text on a calendar in Berlin."""
     return read_calendar(parse(text, "here"), EventRef("sam@x.example", "x", "1"), BERLIN, WINDOW)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.ical_expansion import DARK, HARMLESS, Calendar, Written, merge
 from worker.domain.model import EventRef, Span
 from worker.providers.ical.parser import parse
-from worker.providers.ical.reader import Reading, read_calendar
+from worker.providers.ical.reader import CalendarContents, read_calendar
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
 #: With a change of the clocks in America and one in Europe.
@@ -56,13 +56,13 @@ def calendars(draw: Any) -> Calendar:
     return Calendar([draw(written(number)) for number in range(draw(st.integers(1, 3)))])
 
 
-def read(calendar: Calendar) -> Reading:
+def read(calendar: Calendar) -> CalendarContents:
     return read_calendar(
         parse(calendar.text(), "file"), EventRef("sam@x.example", "file", ""), ZoneInfo("Europe/Berlin"), WINDOW
     )
 
 
-def taken(reading: Reading) -> list[tuple[datetime, datetime]]:
+def taken(reading: CalendarContents) -> list[tuple[datetime, datetime]]:
     spans = [event.span for event in reading.events if event.show is not None and event.span.overlaps(WINDOW)]
     return merge([(max(span.start, WINDOW.start), min(span.end, WINDOW.end)) for span in spans])
 

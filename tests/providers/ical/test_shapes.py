@@ -8,7 +8,7 @@ import pytest
 from worker.domain.model import Answer, Event, EventRef, Show, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical.parser import decode, parse
-from worker.providers.ical.reader import Reading, read_calendar
+from worker.providers.ical.reader import CalendarContents, read_calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 5, 1, tzinfo=UTC))
@@ -17,18 +17,18 @@ EVENT = ("DTSTART:20270112T090000Z", "DTEND:20270112T100000Z")
 WEEKLY = (*EVENT, "RRULE:FREQ=WEEKLY;COUNT=3")
 
 
-def read(*lines: str, head: tuple[str, ...] = (), uid: str = "UID:x") -> Reading:
+def read(*lines: str, head: tuple[str, ...] = (), uid: str = "UID:x") -> CalendarContents:
     """What is read of a calendar with one event of these lines."""
     return read_text(
         "\r\n".join(["BEGIN:VCALENDAR", *head, "BEGIN:VEVENT", uid, *lines, "END:VEVENT", "END:VCALENDAR"])
     )
 
 
-def read_text(text: str) -> Reading:
+def read_text(text: str) -> CalendarContents:
     return read_calendar(parse(text, "file"), EventRef(OWNER, "file", ""), BERLIN, WINDOW)
 
 
-def taken(reading: Reading) -> list[str]:
+def taken(reading: CalendarContents) -> list[str]:
     """The stretches taken, as day and time in UTC."""
     spans = sorted(event.span for event in reading.events if event.show is not None)
     return [f"{span.start:%d %H:%M}-{span.end:%d %H:%M}" for span in spans]

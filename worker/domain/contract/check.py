@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from worker.domain.contract.languages import Part
+from worker.domain.contract.languages import ContractPart
 from worker.domain.contract.lint import Question, question
 from worker.domain.model import Contract, Person
 from worker.domain.time.worktime import today
@@ -67,7 +67,7 @@ class ContractFault:
     """One thing wrong with a contract, and where."""
 
     kind: FaultKind
-    part: Part
+    part: ContractPart
     number: int = 0  #: which entry of that part, from 0
     field: str = ""  #: `text`, `due`, `support`, `success` or `month`; empty when it is the part as a whole
     line: int = 0  #: that of the promise or the review point; 0 when it has none
@@ -141,7 +141,7 @@ def days_to_name(today: date, revisions: Sequence[Contract]) -> Days:
 def find_faults(contract: Contract, days: Days, limits: TextLimits | None = None) -> tuple[ContractFault, ...]:
     """Everything that keeps a contract from being recorded, entry by entry."""
     found: list[ContractFault] = []
-    sizes: Counter[Part] = Counter()
+    sizes: Counter[ContractPart] = Counter()
     for entry in _entries(contract):
         kinds = [(FaultKind.LONG, name) for name, text in entry.texts.items() if limits and limits.is_exceeded_by(text)]
         if entry.day_field and entry.day not in days:
@@ -158,22 +158,22 @@ def find_faults(contract: Contract, days: Days, limits: TextLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _ContractEntry:
     """One line of a contract, of whatever part."""
 
-    part: Part
+    part: ContractPart
     line: int
     texts: Mapping[str, str]
     day_field: str = ""  #: empty when it names no day
     day: date | None = None
 
 
-def _entries(contract: Contract) -> Iterator[_Entry]:
-    for part, promises in ((Part.REPORT, contract.report), (Part.MANAGER, contract.manager)):
+def _entries(contract: Contract) -> Iterator[_ContractEntry]:
+    for part, promises in ((ContractPart.REPORT, contract.report), (ContractPart.MANAGER, contract.manager)):
         for one in promises:
             texts = {"text": one.text, "support": one.support, "success": one.success}
-            yield _Entry(part, one.line, texts, "due", one.due)
+            yield _ContractEntry(part, one.line, texts, "due", one.due)
     for point in contract.reviews:
-        yield _Entry(Part.REVIEWS, point.line, {"text": point.text}, "month", point.month)
+        yield _ContractEntry(ContractPart.REVIEWS, point.line, {"text": point.text}, "month", point.month)
     for text in contract.progress:
-        yield _Entry(Part.PROGRESS, 0, {"text": text})
+        yield _ContractEntry(ContractPart.PROGRESS, 0, {"text": text})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Part(StrEnum):
+class ContractPart(StrEnum):
     """The parts, by their English headings, in the order in which they are written."""
 
     REPORT = "Their commitments"
@@ -20,7 +20,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class ContractLanguage:
     """A contract file in one language."""
 
     language: str
@@ -32,7 +32,7 @@ class Form:
     reviews: str
     question: str
     progress: str
-    also: Mapping[str, Part] = field(default_factory=dict)  #: headings that people write instead
+    also: Mapping[str, ContractPart] = field(default_factory=dict)  #: headings that people write instead
     # the small words
     by: str
     none: str
@@ -44,27 +44,29 @@ class Form:
     blank: str  #: the file to fill in
 
     @property
-    def headings(self) -> Mapping[Part, str]:
-        return dict(zip(Part, (self.report, self.manager, self.reviews, self.question, self.progress), strict=True))
+    def headings(self) -> Mapping[ContractPart, str]:
+        return dict(
+            zip(ContractPart, (self.report, self.manager, self.reviews, self.question, self.progress), strict=True)
+        )
 
-    def example(self, part: Part) -> str:
+    def example(self, part: ContractPart) -> str:
         """What a filled line of that part looks like; problems show it."""
         return {
-            Part.REVIEWS: f"`- 2027-02: {self.what}`",
-            Part.QUESTION: self.the_question,
-            Part.PROGRESS: f"`- {self.what}`",
+            ContractPart.REVIEWS: f"`- 2027-02: {self.what}`",
+            ContractPart.QUESTION: self.the_question,
+            ContractPart.PROGRESS: f"`- {self.what}`",
         }.get(part, f"`- {self.what} {self.by} 2027-02-15`")
 
 
-ENGLISH = Form(
+ENGLISH = ContractLanguage(
     language="en",
     title="{manager} and {report}, {day}",
     revision=", revision {number}",
-    report=Part.REPORT,
-    manager=Part.MANAGER,
-    reviews=Part.REVIEWS,
-    question=Part.QUESTION,
-    progress=Part.PROGRESS,
+    report=ContractPart.REPORT,
+    manager=ContractPart.MANAGER,
+    reviews=ContractPart.REVIEWS,
+    question=ContractPart.QUESTION,
+    progress=ContractPart.PROGRESS,
     by="by",
     none="none",
     support="support",
@@ -108,7 +110,7 @@ ENGLISH = Form(
 """,
 )
 
-GERMAN = Form(
+GERMAN = ContractLanguage(
     language="de",
     title="{manager} und {report}, {day}",
     revision=", Fassung {number}",
@@ -118,14 +120,14 @@ GERMAN = Form(
     question="Die offene Frage",
     progress="Was sich bewegt hat",
     also={
-        "Ihre Zusagen": Part.REPORT,
-        "Seine Zusagen": Part.REPORT,
-        "Zusagen der Mitarbeiterin": Part.REPORT,
-        "Zusagen des Mitarbeiters": Part.REPORT,
-        "Meine Zusagen": Part.MANAGER,
-        "Was wir uns wieder ansehen": Part.REVIEWS,
-        "Offene Frage": Part.QUESTION,
-        "Fortschritte": Part.PROGRESS,
+        "Ihre Zusagen": ContractPart.REPORT,
+        "Seine Zusagen": ContractPart.REPORT,
+        "Zusagen der Mitarbeiterin": ContractPart.REPORT,
+        "Zusagen des Mitarbeiters": ContractPart.REPORT,
+        "Meine Zusagen": ContractPart.MANAGER,
+        "Was wir uns wieder ansehen": ContractPart.REVIEWS,
+        "Offene Frage": ContractPart.QUESTION,
+        "Fortschritte": ContractPart.PROGRESS,
     },
     by="bis",
     none="nichts",
@@ -172,9 +174,9 @@ GERMAN = Form(
 """,
 )
 
-FORMS: Mapping[str, Form] = {form.language: form for form in (ENGLISH, GERMAN)}
+FORMS: Mapping[str, ContractLanguage] = {form.language: form for form in (ENGLISH, GERMAN)}
 
 
-def form_for(locale: str) -> Form:
+def form_for(locale: str) -> ContractLanguage:
     """The form in the language of a locale such as `de-AT`; the English one when there is none."""
     return FORMS.get(locale.replace("_", "-").partition("-")[0].lower(), ENGLISH)

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 
-from worker.domain.contract.languages import ENGLISH, FORMS, Form, Part, form_for
+from worker.domain.contract.languages import ENGLISH, FORMS, ContractLanguage, ContractPart, form_for
 from worker.domain.contract.revisions import carry, compare
 from worker.domain.model import Contract, Promise, ReviewPoint
 from worker.errors import Problem, Problems
 
-__all__ = ["REQUIRED", "Part", "carry", "compare", "line_of", "parse", "read", "template", "write"]
+__all__ = ["REQUIRED", "ContractPart", "carry", "compare", "line_of", "parse", "read", "template", "write"]
 
 MAX_LINES = 200
 MAX_LINE = 2000
 
 
-REQUIRED = (Part.REPORT, Part.MANAGER, Part.REVIEWS, Part.QUESTION)
+REQUIRED = (ContractPart.REPORT, ContractPart.MANAGER, ContractPart.REVIEWS, ContractPart.QUESTION)
 
 #: Takes a line number, what is wrong, and what to write instead.
 _Note = Callable[[int, str, str], None]
@@ -59,7 +59,7 @@ class _Line:
 @dataclass(slots=True)
 class _Section:
     heading: int  #: line number
-    form: Form  #: the language of its heading
+    form: ContractLanguage  #: the language of its heading
     lines: list[_Line] = field(default_factory=list)
 
 
@@ -69,7 +69,7 @@ class _Item:
 
     line: int
     indent: int
-    form: Form
+    form: ContractLanguage
     fields: dict[str, str]
     last: str = "text"
 
@@ -101,11 +101,11 @@ def read(text: str, file: str) -> tuple[Contract, list[Problem]]:
         return Contract(), problems
     sections = _sections(lines, note)
     contract = Contract(
-        report=_promises(Part.REPORT, sections, note),
-        manager=_promises(Part.MANAGER, sections, note),
+        report=_promises(ContractPart.REPORT, sections, note),
+        manager=_promises(ContractPart.MANAGER, sections, note),
         reviews=_reviews(sections, note),
         question=_question(sections, note),
-        progress=tuple(item.text for item in _items(Part.PROGRESS, sections, note) if _is_filled(item, note)),
+        progress=tuple(item.text for item in _items(ContractPart.PROGRESS, sections, note) if _is_filled(item, note)),
     )
     return contract, sorted(problems, key=line_of)
 
@@ -144,10 +144,10 @@ def _unreadable(line: str) -> bool:
 # --- from lines to parts --------------------------------------------------------------------------------------------
 
 
-def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
+def _sections(lines: Sequence[str], note: _Note) -> dict[ContractPart, _Section]:
     """The lines under each heading, notes and rulers left out. Every problem with headings is noted here."""
-    sections: dict[Part, _Section] = {}
-    meant: set[Part] = set()
+    sections: dict[ContractPart, _Section] = {}
+    meant: set[ContractPart] = set()
     current: list[_Line] | None = None
     outside = 0
     spoken = list(_iterate_content_lines(lines, note))
@@ -172,14 +172,19 @@ def _sections(lines: Sequence[str], note: _Note) -> dict[Part, _Section]:
     return sections
 
 
-def _language(lines: Iterable[str]) -> Form:
+def _language(lines: Iterable[str]) -> ContractLanguage:
     """The language of the first heading that is known."""
     names = (_plain(found[3]) for line in lines if (found := _HEADING.fullmatch(line.strip())))
     return next((_KNOWN[name][1] for name in names if name in _KNOWN), ENGLISH)
 
 
 def _open(
-    sections: dict[Part, _Section], part: Part | None, line: _Line, form: Form, note: _Note, meant: set[Part]
+    sections: dict[ContractPart, _Section],
+    part: ContractPart | None,
+    line: _Line,
+    form: ContractLanguage,
+    note: _Note,
+    meant: set[ContractPart],
 ) -> list[_Line]:
     """Where the lines under this heading go: lines under an unknown heading go nowhere."""
     if part is None:
@@ -237,14 +242,14 @@ def _plain(text: str) -> str:
 
 
 #: Every heading of every language, plain, with the part it opens.
-_KNOWN: Mapping[str, tuple[Part, Form]] = {
+_KNOWN: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
     _plain(name): (part, form)
     for form in FORMS.values()
     for name, part in (*((name, part) for part, name in form.headings.items()), *form.also.items())
 }
 
 
-def _heading(text: str) -> tuple[Part | None, int] | None:
+def _heading(text: str) -> tuple[ContractPart | None, int] | None:
     """The part a heading opens (None: no such part) and its level; None when the line is no heading at all."""
     match = _HEADING.fullmatch(text)
     if match is None:
@@ -257,7 +262,7 @@ def _heading(text: str) -> tuple[Part | None, int] | None:
 # --- from lines to items --------------------------------------------------------------------------------------------
 
 
-def _items(part: Part, sections: dict[Part, _Section], note: _Note) -> list[_Item]:
+def _items(part: ContractPart, sections: dict[ContractPart, _Section], note: _Note) -> list[_Item]:
     """The items of a list; an empty list must say `- none`, the optional part aside."""
     section = sections.get(part)
     if section is None or _says_none(section, part, note):
@@ -279,10 +284,10 @@ def _items(part: Part, sections: dict[Part, _Section], note: _Note) -> list[_Ite
     return items
 
 
-def _says_none(section: _Section, part: Part, note: _Note) -> bool:
+def _says_none(section: _Section, part: ContractPart, note: _Note) -> bool:
     form, name = section.form, section.form.headings[part]
     if not section.lines:
-        if part is not Part.PROGRESS:
+        if part is not ContractPart.PROGRESS:
             remedy = f"Write {form.example(part)}, or `- {form.none}` if that is what you agreed."
             note(section.heading, f"Nothing stands under `## {name}`.", remedy)
         return True
@@ -295,11 +300,15 @@ def _says_none(section: _Section, part: Part, note: _Note) -> bool:
     return bool(none)
 
 
-def _hangs(part: Part, item: _Item, line: _Line, note: _Note) -> bool:
+def _hangs(part: ContractPart, item: _Item, line: _Line, note: _Note) -> bool:
     """True when the line belongs under `item`: its support, its success, or its text wrapped."""
     marked = bool(_ITEM.fullmatch(line.text))
     deeper = line.indent > item.indent
-    under = _UNDER.fullmatch(line.text) if part in (Part.REPORT, Part.MANAGER) and (deeper or not marked) else None
+    under = (
+        _UNDER.fullmatch(line.text)
+        if part in (ContractPart.REPORT, ContractPart.MANAGER) and (deeper or not marked)
+        else None
+    )
     if under:
         name = _UNDERS[under[1].casefold()]
         if name in item.fields:
@@ -323,7 +332,7 @@ def _is_filled(item: _Item, note: _Note) -> bool:
 # --- from items to what was agreed ----------------------------------------------------------------------------------
 
 
-def _promises(part: Part, sections: dict[Part, _Section], note: _Note) -> tuple[Promise, ...]:
+def _promises(part: ContractPart, sections: dict[ContractPart, _Section], note: _Note) -> tuple[Promise, ...]:
     found = (_promise(item, note) for item in _items(part, sections, note) if _is_filled(item, note))
     return tuple(promise for promise in found if promise)
 
@@ -382,15 +391,15 @@ def _number(word: str) -> int:
     return next((number for number, name in months if name.startswith(word)), 0)
 
 
-def _reviews(sections: dict[Part, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
-    found = (_review(item, note) for item in _items(Part.REVIEWS, sections, note) if _is_filled(item, note))
+def _reviews(sections: dict[ContractPart, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
+    found = (_review(item, note) for item in _items(ContractPart.REVIEWS, sections, note) if _is_filled(item, note))
     return tuple(point for point in found if point)
 
 
 def _review(item: _Item, note: _Note) -> ReviewPoint | None:
     match = _MONTH.fullmatch(item.fields["text"])
     if match is None:
-        note(item.line, "This line does not begin with a month.", f"Write {item.form.example(Part.REVIEWS)}.")
+        note(item.line, "This line does not begin with a month.", f"Write {item.form.example(ContractPart.REVIEWS)}.")
         return None
     month = _day(match[1], match[2], 1)
     if month is None:
@@ -400,9 +409,9 @@ def _review(item: _Item, note: _Note) -> ReviewPoint | None:
     return ReviewPoint(month=month, text=match[3], line=item.line) if month and match[3] else None
 
 
-def _question(sections: dict[Part, _Section], note: _Note) -> str:
-    section = sections.get(Part.QUESTION)
-    if section is None or _says_none(section, Part.QUESTION, note):
+def _question(sections: dict[ContractPart, _Section], note: _Note) -> str:
+    section = sections.get(ContractPart.QUESTION)
+    if section is None or _says_none(section, ContractPart.QUESTION, note):
         return ""
     return "\n".join(_unescape(line.text) for line in section.lines)
 
@@ -431,19 +440,25 @@ def write(contract: Contract, title: str = "", locale: str = "en") -> str:
     """The file that `parse` reads back as the same contract (line numbers aside), in the language of the locale."""
     form = form_for(locale)
     parts = {
-        Part.REPORT: _format_list((line for one in contract.report for line in _promise_lines(one, form)), form),
-        Part.MANAGER: _format_list((line for one in contract.manager for line in _promise_lines(one, form)), form),
-        Part.REVIEWS: _format_list((f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form),
-        Part.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
+        ContractPart.REPORT: _format_list(
+            (line for one in contract.report for line in _promise_lines(one, form)), form
+        ),
+        ContractPart.MANAGER: _format_list(
+            (line for one in contract.manager for line in _promise_lines(one, form)), form
+        ),
+        ContractPart.REVIEWS: _format_list(
+            (f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form
+        ),
+        ContractPart.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
     }
     if contract.progress:
-        parts[Part.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), form)
+        parts[ContractPart.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), form)
     head = [f"# {_one_line(title)}"] if title else []
     text = "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
     return _OPENS.sub(r"\\\g<0>", text)  # what was said is no note
 
 
-def _promise_lines(promise: Promise, form: Form) -> Iterator[str]:
+def _promise_lines(promise: Promise, form: ContractLanguage) -> Iterator[str]:
     yield f"- {_escape(promise.text)}" + (f" {form.by} {promise.due.isoformat()}" if promise.due else "")
     if promise.support:
         yield f"  - {form.support}: {promise.support}"
@@ -457,7 +472,7 @@ def title(manager_name: str, report_name: str, day: date, revision: int, locale:
     return form.title.format(manager=manager_name, report=report_name, day=day) + form.revision.format(number=revision)
 
 
-def _format_list(lines: Iterable[str], form: Form) -> str:
+def _format_list(lines: Iterable[str], form: ContractLanguage) -> str:
     return "\n".join(lines) or f"- {form.none}"
 
 

@@ -19,7 +19,7 @@ _REWORDED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Difference(Generic[T]):
+class PartDiff(Generic[T]):
     """What became of one part; `changed` pairs what was with what is."""
 
     added: tuple[T, ...] = ()
@@ -34,11 +34,11 @@ class Difference(Generic[T]):
 class Revision:
     """What a new revision of a contract changes, part by part. Content, like the contract itself."""
 
-    report: Difference[Promise]
-    manager: Difference[Promise]
-    reviews: Difference[ReviewPoint]
-    question: Difference[str]
-    progress: Difference[str]
+    report: PartDiff[Promise]
+    manager: PartDiff[Promise]
+    reviews: PartDiff[ReviewPoint]
+    question: PartDiff[str]
+    progress: PartDiff[str]
 
     def __bool__(self) -> bool:
         return any((self.report, self.manager, self.reviews, self.question, self.progress))
@@ -145,21 +145,21 @@ def carry(old: Sequence[tuple[str, Promise]], new: Sequence[Promise]) -> list[st
     return [None if index is None else old[index][0] for index in _match(was, now)]
 
 
-def _compare_commitments(old: Sequence[Promise], new: Sequence[Promise]) -> Difference[Promise]:
+def _compare_commitments(old: Sequence[Promise], new: Sequence[Promise]) -> PartDiff[Promise]:
     return _difference(old, new, [(promise.text, str(promise.due)) for promise in (*old, *new)])
 
 
-def _compare_questions(old: str, new: str) -> Difference[str]:
+def _compare_questions(old: str, new: str) -> PartDiff[str]:
     if old and new and old != new:
-        return Difference(changed=((old, new),))
+        return PartDiff(changed=((old, new),))
     return _difference([old] if old else [], [new] if new else [], [(text, "") for text in (old, new) if text])
 
 
-def _difference(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str, str]]) -> Difference[T]:
+def _difference(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str, str]]) -> PartDiff[T]:
     """`marks` are the words and the date of each of `old`, then of each of `new`."""
     matched = _match(marks[: len(old)], marks[len(old) :])
     kept = {index for index in matched if index is not None}
-    return Difference(
+    return PartDiff(
         added=tuple(item for item, index in zip(new, matched, strict=True) if index is None),
         changed=tuple(
             (old[index], item)

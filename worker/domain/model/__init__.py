@@ -18,9 +18,9 @@ from worker.domain.model.calendars import (
     Show,
 )
 from worker.domain.model.contracts import (
-    Access,
     AccessRecord,
     Commitment,
+    ContentAccess,
     Contract,
     Dated,
     Owner,
@@ -67,7 +67,6 @@ __all__ = [
     "NO_CALENDAR",
     "QUARTER",
     "REMEMBERED",
-    "Access",
     "AccessRecord",
     "Address",
     "Answer",
@@ -75,6 +74,7 @@ __all__ = [
     "Cause",
     "Changes",
     "Commitment",
+    "ContentAccess",
     "Contract",
     "CopyRecord",
     "Cursor",

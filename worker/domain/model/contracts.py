@@ -63,7 +63,7 @@ class Dated:
     reworded: bool = False  #: it continues one, in other words
 
 
-class Access(StrEnum):
+class ContentAccess(StrEnum):
     """What a command did with what two people wrote down."""
 
     SHOW_CONTRACT = "contract show"
@@ -80,7 +80,7 @@ class AccessRecord:
 
     pair: PairId
     at: datetime
-    access: Access
+    access: ContentAccess
     on_behalf_of: str  #: the address of one of the two
     reason: str
 

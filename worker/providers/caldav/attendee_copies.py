@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 #: By guest: the mark of the guest's calendar, and the names of the copies that lie there.
 Tracked = dict[Address, tuple[str, list[str]]]
 #: By the name of an event: who has a copy, and whether it is known to have been put there.
-Known = dict[str, dict[Address, bool]]
+PlacedCopies = dict[str, dict[Address, bool]]
 
 #: Meant for `Collection.since` when only names are wanted: no start is needed.
 _ANY = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,18 +40,18 @@ _ANY = datetime(1970, 1, 1, tzinfo=UTC)
 SUSPICIOUS = 5
 
 
-class Calendars(Protocol):
+class CollectionLookup(Protocol):
     """Gives a person's calendar."""
 
     def __call__(self, person: Address) -> Collection: ...
 
 
-class Copies:
+class GuestCopies:
     """Puts copies into guests' calendars and reads what became of them."""
 
     def __init__(
         self,
-        calendars: Calendars,
+        calendars: CollectionLookup,
         local: frozenset[Address] | None,
         records: CopyRecords,
         guests: Callable[[Address], Iterable[Address]],
@@ -122,9 +122,11 @@ class Copies:
 
     # --- knowing of them --------------------------------------------------------------------------------------------
 
-    def _known_of(self, organizer: Collection, resources: Iterable[Resource], tracked: Tracked | None = None) -> Known:
+    def _known_of(
+        self, organizer: Collection, resources: Iterable[Resource], tracked: Tracked | None = None
+    ) -> PlacedCopies:
         """What is recorded, and what older versions kept in cursors and on the events themselves."""
-        known: Known = {}
+        known: PlacedCopies = {}
         for record in self._records.list_copies(organizer.owner):
             known.setdefault(record.name, {})[record.guest] = record.is_placed
         for guest, (_, names) in (tracked or {}).items():
@@ -135,7 +137,7 @@ class Copies:
                 self._adopt(organizer, known, resource.name, guest)
         return known
 
-    def _adopt(self, organizer: Collection, known: Known, name: str, guest: Address) -> None:
+    def _adopt(self, organizer: Collection, known: PlacedCopies, name: str, guest: Address) -> None:
         """Record a copy that was found without a record."""
         if guest not in known.setdefault(name, {}):
             self._records.confirm_copy(organizer.owner, name, guest)
@@ -207,7 +209,7 @@ class Copies:
             kept[guest] = (mark, sorted(names))
         return kept, stirred
 
-    def _find_copies(self, organizer: Collection, known: Known, start: datetime) -> None:
+    def _find_copies(self, organizer: Collection, known: PlacedCopies, start: datetime) -> None:
         """Look for this organizer's copies in the calendars of whoever may be a guest, and record them."""
         guests = {guest for held in known.values() for guest in held} | set(self._guests(organizer.owner))
         for guest in sorted(guests - {organizer.owner}):
@@ -219,7 +221,7 @@ class Copies:
                 if icalendars.is_ours(resource.name) and _is_copy_of(resource, organizer.owner):
                     self._adopt(organizer, known, resource.name, guest)
 
-    def _remove_orphans(self, organizer: Collection, known: Known, tracked: Tracked, since: Since) -> None:
+    def _remove_orphans(self, organizer: Collection, known: PlacedCopies, tracked: Tracked, since: Since) -> None:
         """Take away the copies whose event is gone. Forget those that a full pass shows to be over."""
         watched = set() if since.full else {name for _, names in tracked.values() for name in names}
         unseen = known.keys() - since.names - set(since.gone) - watched
@@ -234,7 +236,7 @@ class Copies:
         for name in unseen - gone if since.full else ():
             self._records.forget_copies(organizer.owner, name, known.pop(name))
 
-    def _find_stale(self, known: Known, ours: Mapping[str, Resource]) -> set[str]:
+    def _find_stale(self, known: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
         """The events of which a guest has a copy that is not as the event is."""
         stale = set()
         for guest, names in _by_guest({name: known.get(name, {}) for name in ours}).items():
@@ -317,7 +319,7 @@ def _single(organizer: Collection, resource: Resource) -> Event | None:
         return None
 
 
-def _by_guest(known: Known) -> dict[Address, set[str]]:
+def _by_guest(known: PlacedCopies) -> dict[Address, set[str]]:
     names: dict[Address, set[str]] = {}
     for name, guests in known.items():
         for guest in guests:

@@ -19,7 +19,7 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.errors import Conflict, Forbidden, NotFound, Permanent, ProviderError, Transient
 from worker.providers.base import Finding
-from worker.providers.caldav.attendee_copies import Copies, Tracked
+from worker.providers.caldav.attendee_copies import GuestCopies, Tracked
 from worker.providers.caldav.client import Dav
 from worker.providers.caldav.collection import Collection, Resource
 from worker.providers.caldav.copy_records import CopyRecords, KnownCopies
@@ -88,7 +88,9 @@ class CalDavCalendar:
         self._collections: dict[Address, Collection] = {}
         self._identities = identities or KnownIdentities()
         guests = guests or (lambda _: ())
-        self._copies = Copies(self.collection, local, records or KnownCopies(), guests) if attendee_copies else None
+        self._copies = (
+            GuestCopies(self.collection, local, records or KnownCopies(), guests) if attendee_copies else None
+        )
 
     def close(self) -> None:
         """Let go of the connection."""

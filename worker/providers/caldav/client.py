@@ -47,7 +47,7 @@ _LONGEST_PAUSE = 24 * 60 * 60.0
 _DEEPEST = 64  #: elements within each other
 
 
-class DeadToken(InvalidResponse):
+class SyncTokenInvalid(InvalidResponse):
     """The server does not know this sync token any more."""
 
 
@@ -229,7 +229,7 @@ def refusal(reply: Reply, method: str, url: str) -> ProviderError:
     if status == 429 or (status == 503 and "Retry-After" in reply.headers):
         return RateLimited("The calendar server asks to slow down.", retry_after=_pause(reply.headers))
     if "valid-sync-token" in body or (status in (400, 410) and method == "REPORT"):
-        return DeadToken(f"{url} can't tell what changed since the last look.")
+        return SyncTokenInvalid(f"{url} can't tell what changed since the last look.")
     if status == 401:
         return _refused_login(reply, url)
     if status == 403:

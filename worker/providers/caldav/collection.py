@@ -18,10 +18,10 @@ from icalendar.prop import vCalAddress
 
 from worker.domain.model import Address, Event, EventRef, Span
 from worker.errors import InvalidResponse
-from worker.providers.caldav.client import CS, C, D, Dav, DeadToken, Entry, Multistatus, child, document, element
+from worker.providers.caldav.client import CS, C, D, Dav, Entry, Multistatus, SyncTokenInvalid, child, document, element
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import parser
-from worker.providers.ical.reader import UNREAD, Reading, read_calendar, single_event
+from worker.providers.ical.reader import UNREAD, CalendarContents, read_calendar, single_event
 from worker.providers.ical.times import has_local_times
 from worker.providers.ical.zones import zone_of
 from worker.providers.identities import Identities, KnownIdentities, normalize
@@ -85,7 +85,7 @@ class Collection:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def read(self, resource: Resource, window: Span | None) -> Reading:
+    def read(self, resource: Resource, window: Span | None) -> CalendarContents:
         """What it holds, as this calendar's owner sees it. Raises InvalidResponse for a series without a window."""
         return read_calendar(resource.calendar, self._ref(resource), self._zone_for(resource), window)
 
@@ -167,7 +167,7 @@ class Collection:
         if kind == "sync":
             try:
                 return self._since_token(value, read=read)
-            except DeadToken:
+            except SyncTokenInvalid:
                 return self._everything(self.mark(), start, read=read)
         now = self.mark()
         if mark and now == mark:
@@ -204,7 +204,7 @@ class Collection:
             if not more:
                 break
         else:
-            raise DeadToken(f"{self._url} never comes to an end of what changed.")
+            raise SyncTokenInvalid(f"{self._url} never comes to an end of what changed.")
         changed = [entry for entry in entries.values() if entry.status != 404]
         resources = self._resources(changed) if read else []
         unread = {entry.name for entry in changed} - {resource.name for resource in resources}

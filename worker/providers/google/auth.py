@@ -41,7 +41,7 @@ _MARGIN = timedelta(minutes=2)  #: a token is not used any more so shortly befor
 _KEY_FIELDS = ("client_email", "client_id", "private_key", "private_key_id", "project_id")
 
 
-class Access(Protocol):
+class GoogleAccess(Protocol):
     """Gives access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
 
     def token(self, person: Address, scope: str) -> str:
@@ -57,7 +57,7 @@ class Access(Protocol):
         """The project whose quota is used, as far as it is known."""
 
 
-class Tokens:
+class TokenCache:
     """Access tokens in memory, each asked for again shortly before it ends."""
 
     def __init__(self, clock: Clock) -> None:
@@ -191,7 +191,7 @@ class Delegation:
         self._key_file = key_file
         self._endpoint = endpoint
         self._clock = clock
-        self._tokens = Tokens(clock)
+        self._tokens = TokenCache(clock)
         self._account: ServiceAccount | None = None
 
     @property
@@ -256,7 +256,7 @@ class Accounts:
         self._store = TokenFolder(folder, keys)
         self._client_id, self._secret = client_id, secret
         self._endpoint = endpoint
-        self._tokens = Tokens(clock)
+        self._tokens = TokenCache(clock)
 
     def token(self, person: Address, scope: str) -> str:
         return self._tokens.get(person, "", lambda: self._ask(person))
@@ -345,7 +345,7 @@ class TokenFolder:
 # --- from the settings ----------------------------------------------------------------------------------------------
 
 
-def access(section: Mapping[str, Any], clock: Clock) -> Access:
+def access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
     """The way in that a section of the settings describes: with a `service_account`, delegation; else the accounts
     that were connected. Reads nothing yet."""
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))

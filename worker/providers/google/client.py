@@ -43,7 +43,7 @@ from worker.errors import (
     Transient,
     Unavailable,
 )
-from worker.providers.google.auth import Access, retry_after
+from worker.providers.google.auth import GoogleAccess, retry_after
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
@@ -148,7 +148,7 @@ class Wire:
 class Inside:
     """How the client library signs a request that travels inside another one, and renews what was refused."""
 
-    access: Access
+    access: GoogleAccess
     person: Address
     scope: str
     access_token: str = "asked for when it is needed"  # noqa: S105  # the library only looks whether there is one
@@ -169,7 +169,7 @@ class Wires:
         api: str,
         version: str,
         endpoint: str,
-        access: Access,
+        access: GoogleAccess,
         *,
         pace: Pace,
         timeout: float,
@@ -336,7 +336,7 @@ def _translate_connection_error(error: Exception, endpoint: str, write: bool) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class GoogleErrorDetails:
     """What Google says about a refusal."""
 
     status: int
@@ -344,7 +344,7 @@ class Told:
     message: str = ""
 
     @classmethod
-    def read(cls, error: HttpError) -> "Told":
+    def read(cls, error: HttpError) -> "GoogleErrorDetails":
         try:
             told = json.loads(error.content)["error"]
             listed = (told.get("errors") or [{}])[0]
@@ -356,7 +356,7 @@ class Told:
 
 
 def _refusal(error: HttpError, what: str, write: bool, clock: Clock) -> ProviderError:
-    told = Told.read(error)
+    told = GoogleErrorDetails.read(error)
     wait = retry_after(error.resp) or _asked_in_words(told.message, clock)
     if told.status == 429 or told.reason in _RATE:
         return RateLimited(f"{what}: Google asks to slow down.", retry_after=wait)
@@ -369,7 +369,7 @@ def _refusal(error: HttpError, what: str, write: bool, clock: Clock) -> Provider
     return _by_status(told, what)
 
 
-def _by_status(told: Told, what: str) -> ProviderError:
+def _by_status(told: GoogleErrorDetails, what: str) -> ProviderError:
     if told.status == 401:
         return AuthRevoked(f"{what}: Google does not accept the grant any more.")
     if told.status == 410:

@@ -30,7 +30,7 @@ from worker.errors import InvalidResponse
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import recurrence
 from worker.providers.ical.parser import CUT_OFF, LOST, UNREADABLE, as_list
-from worker.providers.ical.recurrence import Part
+from worker.providers.ical.recurrence import TimedEvent
 from worker.providers.ical.times import FIRST, LAST, NoStart, instant, read_times
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _FREE_BUSY = {"FREE": None, "BUSY-TENTATIVE": Show.TENTATIVE, "BUSY-UNAVAILABLE"
 
 
 @dataclass(slots=True)
-class Reading:
+class CalendarContents:
     """What a calendar object tells: its events, and the stretches of which it leaves open whether they are free, each
     with a fingerprint of the event whose fault that is."""
 
@@ -53,14 +53,14 @@ class Reading:
         return sorted({mark for span, mark in self.unknown if span.overlaps(window)})
 
 
-def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span | None) -> Reading:
+def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span | None) -> CalendarContents:
     """What the object holds, as the owner of `ref.calendar`, who lives in `zone`, sees it.
 
     A series gives its occurrences inside `window`, each under an id of its own; a single event is given wherever it
     lies when `window` is None, else only inside it. In an object of several UIDs, these are the ids. Raises
     InvalidResponse for a series without a window.
     """
-    reader = _Reader(zone, window, is_cancelled=str(calendar.get("METHOD", "")).strip().upper() == "CANCEL")
+    reader = _ContentsReader(zone, window, is_cancelled=str(calendar.get("METHOD", "")).strip().upper() == "CANCEL")
     groups = _group_by_uid(calendar, ref)
     for own_ref, events in groups:
         reader.read_group(events, own_ref)
@@ -99,11 +99,11 @@ def _group_by_uid(calendar: Calendar, ref: EventRef) -> list[tuple[EventRef, lis
     return [(EventRef(ref.calendar, name, ref.etag), events) for name, events in groups.items()]
 
 
-class _Reader:
+class _ContentsReader:
     """Reads the events of one object, one UID at a time."""
 
     def __init__(self, zone: tzinfo, window: Span | None, *, is_cancelled: bool) -> None:
-        self.reading = Reading()
+        self.reading = CalendarContents()
         self._zone = zone
         self._window = window
         self._is_cancelled = is_cancelled
@@ -153,13 +153,13 @@ class _Reader:
         log.warning("%s: the event %s has times that can't be read", ref.calendar, mark, extra=UNREAD)
         self.reading.unknown.append((span, mark))
 
-    def _parts(self, events: Iterable[Any], ref: EventRef) -> list[Part]:
+    def _parts(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
         """The events with their times, without those that do not say when they start."""
         return [part for event in events if (part := self._part(event, ref)) is not None]
 
-    def _part(self, event: Any, ref: EventRef) -> Part | None:
+    def _part(self, event: Any, ref: EventRef) -> TimedEvent | None:
         try:
-            part = Part(event, read_times(event, icalendars.own_zone(event) or self._zone))
+            part = TimedEvent(event, read_times(event, icalendars.own_zone(event) or self._zone))
         except NoStart as error:
             if self._takes_time(event, ref):
                 self.note_unknown(error.span, ref)
@@ -168,7 +168,7 @@ class _Reader:
             self.note_unknown(Span(part.times.span.start, LAST), ref)
         return part
 
-    def _expand(self, master: Part, changed: list[Part], window: Span, ref: EventRef) -> list[Event]:
+    def _expand(self, master: TimedEvent, changed: list[TimedEvent], window: Span, ref: EventRef) -> list[Event]:
         try:
             occurrences = recurrence.expand(master, changed, window)
         except UNREADABLE:
@@ -181,7 +181,7 @@ class _Reader:
             ]
         return [self._event(one.event, one.span, one.is_all_day, ref, one.original) for one in occurrences]
 
-    def _single_change(self, part: Part, ref: EventRef) -> Event:
+    def _single_change(self, part: TimedEvent, ref: EventRef) -> Event:
         """A changed occurrence of a series that isn't there."""
         identifier = part.event["RECURRENCE-ID"]
         if "RANGE" in getattr(identifier, "params", {}) and self._takes_time(part.event, ref):
@@ -219,6 +219,6 @@ class _Reader:
         return window is None or span.overlaps(window) or window.start <= span.start < window.end
 
 
-def _has_original(part: Part) -> bool:
+def _has_original(part: TimedEvent) -> bool:
     """True when a changed occurrence says which one it is."""
     return isinstance(part.event["RECURRENCE-ID"], vDDDTypes)

@@ -57,7 +57,7 @@ Wall = date | datetime  #: a date or a naive time on the clock of a series
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TimedEvent:
     """A VEVENT with its times."""
 
     event: Any
@@ -79,7 +79,7 @@ def is_series(event: Any) -> bool:
     return "RRULE" in event or "RDATE" in event
 
 
-def expand(master: Part, changed: Sequence[Part], window: Span) -> list[Occurrence]:
+def expand(master: TimedEvent, changed: Sequence[TimedEvent], window: Span) -> list[Occurrence]:
     """The occurrences of a series around the window, those that were changed as they are now. Raises ValueError for a
     series that is refused, and whatever the libraries raise over rules that make no sense."""
     clock = _Clock(master.times)
@@ -148,7 +148,7 @@ class _Clock:
 # --- what the library is told ---------------------------------------------------------------------------------------
 
 
-def _core(master: Part, clock: _Clock, window: Span, periods: dict[Wall, Span]) -> VEvent:
+def _core(master: TimedEvent, clock: _Clock, window: Span, periods: dict[Wall, Span]) -> VEvent:
     event, times = master.event, master.times
     single = [clock.start_on(one) for one in _moments(event, "RDATE")]
     excluded = [clock.wall(one) for one in _moments(event, "EXDATE")]
@@ -170,7 +170,7 @@ def _core(master: Part, clock: _Clock, window: Span, periods: dict[Wall, Span]) 
     return core
 
 
-def _change(part: Part, clock: _Clock, index: int) -> VEvent:
+def _change(part: TimedEvent, clock: _Clock, index: int) -> VEvent:
     """What changes one occurrence, or with RANGE=THISANDFUTURE all from there on."""
     identifier = part.event["RECURRENCE-ID"]
     original = clock.start_on(identifier.dt)
@@ -213,7 +213,7 @@ def _values(event: Any, name: str) -> Iterator[Any]:
     return (one.dt for line in lines for one in line.dts)
 
 
-def _periods(master: Part, clock: _Clock) -> dict[Wall, Span]:
+def _periods(master: TimedEvent, clock: _Clock) -> dict[Wall, Span]:
     """The single times that have a length of their own, by when they start."""
     periods = {}
     for start, end in (value for value in _values(master.event, "RDATE") if isinstance(value, tuple)):
@@ -227,7 +227,7 @@ def _periods(master: Part, clock: _Clock) -> dict[Wall, Span]:
 
 
 def _occurrence(
-    component: Any, master: Part, changed: Sequence[Part], clock: _Clock, periods: dict[Wall, Span]
+    component: Any, master: TimedEvent, changed: Sequence[TimedEvent], clock: _Clock, periods: dict[Wall, Span]
 ) -> Occurrence:
     index, start = int(component[_INDEX]), component["DTSTART"].dt
     part = master if index < 0 else changed[index]
@@ -319,9 +319,9 @@ def _often(parts: Parts) -> str:
     return str(parts.get("FREQ", [""])[0]).upper()
 
 
-def group_changes(parts: Iterable[Part]) -> tuple[list[Part], list[Part]]:
+def group_changes(parts: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
     """The newest change of each occurrence, and those that say something else of the same one at the same time."""
-    newest: dict[datetime, list[Part]] = {}
+    newest: dict[datetime, list[TimedEvent]] = {}
     for part in parts:
         key = instant(part.event["RECURRENCE-ID"].dt, UTC)
         rivals = [*newest.get(key, []), part]

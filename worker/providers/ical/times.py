@@ -39,7 +39,7 @@ class NoStart(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class EventEnding:
     """How to come from a start to an end: by the clock on the wall, then by the watch."""
 
     wall: timedelta = timedelta()
@@ -53,7 +53,7 @@ class Times:
 
     start: date | datetime  #: a date, or the clock on the wall in `zone`
     zone: tzinfo
-    endings: tuple[Ending, ...]
+    endings: tuple[EventEnding, ...]
     lead: timedelta = timedelta()  #: how long before its start it takes time already
 
     @property
@@ -114,7 +114,7 @@ def _moments(event: Any, name: str) -> list[Any]:
     return [prop.dt for prop in as_list(event.get(name, [])) if not isinstance(prop, vBroken)]
 
 
-def _end(start: date | datetime, ending: Ending, zone: tzinfo) -> datetime:
+def _end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> datetime:
     try:
         wall = start + ending.wall
         if ending.to_midnight and isinstance(wall, datetime):
@@ -126,7 +126,7 @@ def _end(start: date | datetime, ending: Ending, zone: tzinfo) -> datetime:
 
 def _endings(
     event: Any, start: date | datetime, own: tzinfo, zone: tzinfo, ends: list[date | datetime]
-) -> Iterator[tuple[timedelta, Ending]]:
+) -> Iterator[tuple[timedelta, EventEnding]]:
     """Each end that the event names, with how long before the start it takes time for it."""
     said = False
     for end in ends:
@@ -140,17 +140,17 @@ def _endings(
     if said:
         return
     if not isinstance(start, datetime):
-        yield timedelta(), Ending(wall=DAY)
+        yield timedelta(), EventEnding(wall=DAY)
     else:
-        yield timedelta(), Ending(to_midnight=any(name in event for name in ("DTEND", "DURATION")))
+        yield timedelta(), EventEnding(to_midnight=any(name in event for name in ("DTEND", "DURATION")))
 
 
 def _from_end(
     start: date | datetime, end: date | datetime, own: tzinfo, zone: tzinfo
-) -> Iterator[tuple[timedelta, Ending]]:
+) -> Iterator[tuple[timedelta, EventEnding]]:
     if not isinstance(start, datetime):
         days = (end.date() if isinstance(end, datetime) else end) - start
-        yield max(timedelta(), -days), Ending(wall=max(days, DAY))
+        yield max(timedelta(), -days), EventEnding(wall=max(days, DAY))
         return
     begin = instant(start, own)
     if not isinstance(end, datetime):
@@ -161,21 +161,21 @@ def _from_end(
     yield from _interpret_length(instant(end, zone) - begin)
     wall = end.replace(tzinfo=None) - start
     if (end.tzinfo or zone) is own and wall > timedelta():
-        yield timedelta(), Ending(wall=wall)
+        yield timedelta(), EventEnding(wall=wall)
 
 
-def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, Ending]]:
+def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEnding]]:
     if length >= timedelta():
-        yield timedelta(), Ending(exact=length)
+        yield timedelta(), EventEnding(exact=length)
     else:
-        yield -length, Ending(exact=max(timedelta(), DAY + length))
+        yield -length, EventEnding(exact=max(timedelta(), DAY + length))
 
 
-def _duration(text: str) -> tuple[timedelta, Ending] | None:
+def _duration(text: str) -> tuple[timedelta, EventEnding] | None:
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()[1:]):
         return None
     weeks, days, hours, minutes, seconds = (min(int(part or 0), 10**10) for part in match.groups()[1:])
     wall = timedelta(days=min(weeks * 7 + days, _MOST_DAYS))
     exact = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, _MOST_DAYS * 86400))
-    return (wall + exact if match[1] == "-" else timedelta()), Ending(wall, exact)
+    return (wall + exact if match[1] == "-" else timedelta()), EventEnding(wall, exact)

@@ -22,7 +22,7 @@ from msal.exceptions import MsalError
 from worker import private_files
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, LongarcError, ProviderError, Unavailable, WrongKey
-from worker.providers.outlook.client import Session, Tokens
+from worker.providers.outlook.client import GraphTokens, HttpSession
 from worker.seal import Seal
 
 #: What an own account is asked for: its calendar, its mail going out, its working hours.
@@ -64,7 +64,7 @@ _PASSING = frozenset({90033, 90024, 50196, 90055})
 _PASSING_WORDS = frozenset({"temporarily_unavailable", "server_error", "timeout"})
 
 
-def tokens(section: Mapping[str, Any]) -> Tokens:
+def tokens(section: Mapping[str, Any]) -> GraphTokens:
     """Those of an app, or of an account when one is named. `endpoint`, `authority`, `tenant`, `client_id`; for an app
     `certificate` (a PEM file with key and certificate; `password` opens the key) or `password` (a secret); for an
     account `account`, `account_file` and `seal`. Raises AuthRevoked when they don't suffice."""
@@ -139,7 +139,7 @@ class Account:
         self._section = section
         if "seal" not in section:
             raise AuthRevoked("Without LONGARC_KEY nothing can be kept of an account. Make one with `longarc key`.")
-        self._kept = Kept(Path(str(section["account_file"])), section["seal"])
+        self._kept = TokenCacheFile(Path(str(section["account_file"])), section["seal"])
         self._lock = Lock()
         names = (*DELEGATED, *((EXACTLY_ONCE,) if section.get("exactly_once") else ()))
         self._scopes = [f"{_root(section)}/{name}" for name in names]
@@ -186,7 +186,7 @@ class Account:
                 self._kept.write(cache.serialize())
 
 
-class Kept:
+class TokenCacheFile:
     """What MSAL keeps of an account, in a file: sealed, for its owner's eyes alone."""
 
     def __init__(self, file: Path, seal: Seal) -> None:
@@ -247,7 +247,7 @@ def _where(section: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "client_id": str(section["client_id"]),
         "authority": f"{authority}/{section.get('tenant') or 'organizations'}",
-        "http_client": Session(float(section.get("timeout") or 30), str(section.get("ca_file") or "")),
+        "http_client": HttpSession(float(section.get("timeout") or 30), str(section.get("ca_file") or "")),
         "instance_discovery": False,  # the address is the operator's to say: sovereign clouds have their own
     }
 

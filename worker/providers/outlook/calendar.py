@@ -39,7 +39,7 @@ from worker.providers.identities import KnownIdentities
 from worker.providers.limiter import Limiter
 from worker.providers.outlook import auth, checks, delta, mail, schedule
 from worker.providers.outlook import events as graphevents
-from worker.providers.outlook.client import DeadToken, Duplicate, Graph, Json, TooSlow
+from worker.providers.outlook.client import DeltaTokenExpired, Duplicate, Graph, Json, TooSlow
 from worker.providers.outlook.mailbox_settings import Mailboxes
 
 log = logging.getLogger(__name__)
@@ -229,7 +229,7 @@ class OutlookCalendar:
         if at is not None and at.covers(window):
             try:
                 told = delta.follow(self._graph, calendar, at)
-            except DeadToken:
+            except DeltaTokenExpired:
                 log.info("a new round begins", extra={"action": "graph_round", "calendar": calendar})
             else:
                 if (changes := self._since(calendar, told, window)) is not None:
@@ -240,13 +240,13 @@ class OutlookCalendar:
         """The plain view and our events behind it; the new round begins first, so that nothing gets lost in between."""
         try:
             cursor = delta.begin(self._graph, calendar, window).cursor
-        except DeadToken as error:
+        except DeltaTokenExpired as error:
             raise Unavailable(f"{calendar}: the service forgets what it has just told.") from error
         listed = {seen.event.ref.id: seen for seen in self._inside(calendar, window)}
         listed |= {seen.event.ref.id: seen for seen in self._ours_after(calendar, window.end)}
         return Changes(self._add_keys(calendar, listed.values()), (), cursor, full=True)
 
-    def _since(self, calendar: Address, told: delta.Told, window: Span) -> Changes | None:
+    def _since(self, calendar: Address, told: delta.DeltaChanges, window: Span) -> Changes | None:
         """What a round told; None when so much was told that to list everything costs less."""
         series = {str(item.get("seriesMasterId") or "") for item in told.items} - {""}
         series |= {str(item["id"]) for item in told.items if item.get("type") == "seriesMaster"}

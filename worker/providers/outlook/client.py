@@ -71,7 +71,7 @@ _MEANING: Mapping[str, tuple[type[ProviderError], str]] = {
 _LOST_STATE = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
 
 
-class DeadToken(ProviderError):
+class DeltaTokenExpired(ProviderError):
     """What was kept of the last round is not known any more: a new round has to begin."""
 
 
@@ -91,7 +91,7 @@ class Duplicate(ProviderError):
         self.existing = existing
 
 
-class Tokens(Protocol):
+class GraphTokens(Protocol):
     """Gives tokens for Graph."""
 
     own: Address  #: whose account it is; empty when an app acts for many
@@ -100,7 +100,7 @@ class Tokens(Protocol):
         """A token that is good for now; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
 
 
-class Session(requests.Session):
+class HttpSession(requests.Session):
     """A session with a time-out of its own, and the certificates it was given, whatever the environment names."""
 
     def __init__(self, timeout: float, ca_file: str = "") -> None:
@@ -120,7 +120,7 @@ class Graph:
     def __init__(
         self,
         endpoint: str,
-        tokens: Tokens,
+        tokens: GraphTokens,
         limiter: Limiter,
         *,
         timeout: float = 30.0,
@@ -133,7 +133,7 @@ class Graph:
         self._tokens = tokens
         self._limiter = limiter
         self._timeout = timeout
-        self._session = Session(timeout, ca_file)
+        self._session = HttpSession(timeout, ca_file)
         self._session.mount(self._endpoint, HTTPAdapter(pool_maxsize=32))
 
     @property
@@ -364,7 +364,7 @@ class Graph:
         if code == "errorduplicatetransactionid":
             raise Duplicate(str(error.get("@event.existingEventId") or ""))
         if status == 410 or code in _LOST_STATE:
-            raise DeadToken
+            raise DeltaTokenExpired
         if status == 429:
             wait = _retry_after(headers) or PAUSE
             self._limiter.pause(who, wait)
@@ -439,12 +439,12 @@ def _values(page: Json, who: Address) -> list[Json]:
 
 
 __all__ = [
-    "DeadToken",
+    "DeltaTokenExpired",
     "Duplicate",
     "Graph",
+    "GraphTokens",
+    "HttpSession",
     "Json",
-    "Session",
-    "Tokens",
     "TooSlow",
     "UnknownUser",
     "problem_of",

@@ -34,7 +34,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeltaChanges:
     """What a round told since it was last asked, each entry as it was told last, and how to ask on."""
 
     items: tuple[Json, ...]
@@ -60,12 +60,12 @@ def begin(graph: Graph, calendar: Address, window: Span) -> Round:
     return _through(graph, calendar, page, wide).round
 
 
-def follow(graph: Graph, calendar: Address, at: Round) -> Told:
+def follow(graph: Graph, calendar: Address, at: Round) -> DeltaChanges:
     """What was told since. Raises DeadToken when a new round has to begin, InvalidResponse."""
     return _through(graph, calendar, graph.follow(calendar, at.link, prefer=_PREFER), at.window)
 
 
-def _through(graph: Graph, calendar: Address, page: Json, window: Span) -> Told:
+def _through(graph: Graph, calendar: Address, page: Json, window: Span) -> DeltaChanges:
     """All pages. The same entry may come several times: the last counts."""
     latest: dict[str, Json] = {}
     while True:
@@ -77,6 +77,6 @@ def _through(graph: Graph, calendar: Address, page: Json, window: Span) -> Told:
         elif link := page.get("@odata.deltaLink"):
             removed = frozenset(one for one, item in latest.items() if "@removed" in item)
             items = tuple(item for one, item in latest.items() if one not in removed)
-            return Told(items, removed, Round(window, str(link)))
+            return DeltaChanges(items, removed, Round(window, str(link)))
         else:
             raise InvalidResponse(f"{calendar}: the service does not say how to ask on.")
