@@ -31,10 +31,10 @@ def main() -> None:
             table = "".join(f"| {what} | {got} |\n" for what, got in [("what", "result"), *measure()])
             table = table.replace("| what | result |\n", "| what | result |\n|---|---|\n", 1)
             print(f"\n## {title}\n\n{table}", end="", flush=True)
-            README.write_text(kept(README.read_text("utf-8"), title, table), "utf-8")
+            README.write_text(replace_table(README.read_text("utf-8"), title, table), "utf-8")
 
 
-def kept(text: str, title: str, table: str) -> str:
+def replace_table(text: str, title: str, table: str) -> str:
     """The page with that table under that title, in place of the one there; what is said about it stays."""
     old = re.compile(rf"^(## {re.escape(title)}\n(?:(?!##|\|).*\n)*)(?:\|.*\n)+", re.MULTILINE)
     new, found = old.subn(lambda section: section[1] + table, text)

@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from bench.company import company
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from bench.company import build_company
+from worker.domain.model import Address, CalendarChanges, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.providers.memory import MemoryCalendar
 from worker.settings.load import Settings
-from worker.simulation.people import CALM, Crowd
-from worker.simulation.world import World, simulated_settings
+from worker.simulation.people import CALM, SimulatedHumans
+from worker.simulation.world import SimulatedWorld, make_simulation_settings
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
 PAIRS, DAYS = 60, 91
 
 
-class Counting(MemoryCalendar):
+class CountingCalendar(MemoryCalendar):
     """The reference calendar, counting what is asked of it."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Counting(MemoryCalendar):
         self.largest = max(self.largest, len(people))
         return super().free_busy(people, window)
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         self.calls["changes"] += 1
         return super().changes(calendar, cursor, window)
 
@@ -48,12 +48,12 @@ class Counting(MemoryCalendar):
 
 def measure() -> list[tuple[str, str]]:
     """Requests of one quarter, next to what there was to write."""
-    persons, pairs = company(PAIRS, START.date())
-    world = World(simulated_settings(Settings()), persons, pairs, START, calendar=Counting())
-    world.humans = Crowd(world, CALM, 1)
+    persons, pairs = build_company(PAIRS, START.date())
+    world = SimulatedWorld(make_simulation_settings(Settings()), persons, pairs, START, calendar=CountingCalendar())
+    world.humans = SimulatedHumans(world, CALM, 1)
     world.run_until(START + timedelta(days=DAYS))
     calendar = world.calendar
-    assert isinstance(calendar, Counting)
+    assert isinstance(calendar, CountingCalendar)
     done = Counter(line["what"] for line in world.ledger.lines)
     calls = calendar.calls
     assert calendar.largest <= 20, "a request asked for more than 20 people"

@@ -12,27 +12,27 @@ ZONES = (
     ("Asia/Kolkata", "IN"),
     ("Australia/Sydney", "AU"),
 )
-TEAM = 7
+TEAM_SIZE = 7
 HOURS = parse_hours("Mon-Fri 08:30-17:00")
 
 
-def company(size: int, first_seen: date) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
+def build_company(size: int, first_seen: date) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
     """People and pairs; each team works in one zone, with a report or two elsewhere."""
     persons: dict[Address, Person] = {}
     pairs: dict[PairId, Pair] = {}
     for n in range(size):
-        team = n // TEAM
+        team = n // TEAM_SIZE
         manager, report = f"manager{team}@bench.example", f"report{n}@bench.example"
-        persons.setdefault(manager, _person(manager, team))
-        near = team if n % TEAM else team + (1 if team % len(ZONES) == 0 else 0)
-        persons[report] = _person(report, near)
+        persons.setdefault(manager, _build_person(manager, team))
+        near = team if n % TEAM_SIZE else team + (1 if team % len(ZONES) == 0 else 0)
+        persons[report] = _build_person(report, near)
         style = Format.SERIES if n % 5 == 0 else Format.COMBINED
         pair = Pair(manager=manager, report=report, first_seen=first_seen, format=style)
         pairs[pair.id] = pair
     return persons, pairs
 
 
-def _person(email: Address, zone: int) -> Person:
+def _build_person(email: Address, zone: int) -> Person:
     name, country = ZONES[zone % len(ZONES)]
     return Person(
         email=email,

@@ -14,7 +14,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ROOT / "worker"
 #: Participles that do not end in -ed and have served as function names.
-IRREGULAR = frozenset(
+IRREGULAR_PARTICIPLES = frozenset(
     {"begun", "bound", "brought", "built", "chosen", "done", "drawn", "felt", "forgotten", "found", "given", "gone"}
     | {"grown", "heard", "held", "hung", "kept", "known", "led", "left", "lost", "made", "meant", "met", "paid", "said"}
     | {"seen", "sent", "shown", "sold", "spent", "spoken", "taken", "taught", "thought", "told", "understood", "won"}
@@ -34,12 +34,12 @@ class Module:
     lines: int
     tree: ast.Module
 
-    def functions(self) -> Iterator[Function]:
+    def iter_functions(self) -> Iterator[Function]:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield node
 
-    def classes(self) -> Iterator[ast.ClassDef]:
+    def iter_classes(self) -> Iterator[ast.ClassDef]:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ClassDef):
                 yield node
@@ -75,7 +75,7 @@ def is_typed(function: Function) -> bool:
 def is_bare_participle(name: str) -> bool:
     """Whether a function is named by one participle: `told`, `_found`, `cancelled`."""
     word = name.strip("_")
-    return "_" not in word and word not in VERBS and (word in IRREGULAR or word.endswith("ed"))
+    return "_" not in word and word not in VERBS and (word in IRREGULAR_PARTICIPLES or word.endswith("ed"))
 
 
 def list_public(modules: Sequence[Module]) -> Iterator[ast.ClassDef | Function]:
@@ -93,7 +93,7 @@ def list_public(modules: Sequence[Module]) -> Iterator[ast.ClassDef | Function]:
 def find_cycles(modules: Sequence[Module]) -> list[list[str]]:
     """Groups of modules that import each other at the top of the file, each sorted by name."""
     names = {module.name for module in modules}
-    arrows: dict[str, set[str]] = {module.name: set(_imports(module, names)) for module in modules}
+    arrows: dict[str, set[str]] = {module.name: set(_iter_imports(module, names)) for module in modules}
     reach: dict[str, set[str]] = {}
     for start in arrows:
         seen, waiting = set[str](), [start]
@@ -106,7 +106,7 @@ def find_cycles(modules: Sequence[Module]) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
-def _imports(module: Module, names: set[str]) -> Iterator[str]:
+def _iter_imports(module: Module, names: set[str]) -> Iterator[str]:
     for node in module.tree.body:
         if isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{one.name}" for one in node.names} & names
@@ -126,7 +126,7 @@ def measure_complexity() -> list[int]:
 def measure() -> list[tuple[str, str]]:
     """Each figure with its value, in the order of the table in `bench/README.md`."""
     modules = read_modules()
-    functions = [(module, one) for module in modules for one in module.functions()]
+    functions = [(module, one) for module in modules for one in module.iter_functions()]
     lengths, sizes = [count_lines(one) for _, one in functions], [module.lines for module in modules]
     complexity = measure_complexity()
     public = list(list_public(modules))
@@ -145,12 +145,15 @@ def measure() -> list[tuple[str, str]]:
         ("public names with a docstring", f"{described / len(public):.1%}"),
         ("import cycles", str(len(cycles)) + "".join(f"; {' <-> '.join(one)}" for one in cycles)),
         ("functions named by a bare participle", str(len(participles))),
-        ("class names used more than once", _repeated(one.name for module in modules for one in module.classes())),
-        ("module names used more than once", _repeated(module.name.rpartition(".")[2] for module in modules)),
+        (
+            "class names used more than once",
+            _list_repeated(one.name for module in modules for one in module.iter_classes()),
+        ),
+        ("module names used more than once", _list_repeated(module.name.rpartition(".")[2] for module in modules)),
     ]
 
 
-def _repeated(names: Iterator[str]) -> str:
+def _list_repeated(names: Iterator[str]) -> str:
     counts = Counter(names)
     again = sorted(name for name, count in counts.items() if count > 1)
     return f"{len(again)}" + (f": {', '.join(again)}" if again else "")

@@ -10,25 +10,25 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
-from bench.company import TEAM, company
+from bench.company import TEAM_SIZE, build_company
 from tests.doubles.google.company import GoogleCompany
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.domain.model import Address, CalendarChanges, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.providers.google import events
-from worker.providers.identities import KnownIdentities
+from worker.providers.identities import InMemoryIdentities
 from worker.providers.memory import MemoryCalendar
 from worker.settings.load import Settings
-from worker.simulation.people import CALM, Crowd
-from worker.simulation.world import World, simulated_settings
+from worker.simulation.people import CALM, SimulatedHumans
+from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store.tables import calendar as looked_at
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
-PAIRS, DAYS, EVERY, DELAY = TEAM, 91, timedelta(hours=1), 0.03
+PAIRS, DAYS, EVERY, DELAY = TEAM_SIZE, 91, timedelta(hours=1), 0.03
 
 
-class Counting(GoogleCompany):
+class CountingGoogle(GoogleCompany):
     """The stand-in, counting what the worker wants of it; people look at their calendars without asking the API."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatedWorld) -> None:
         super().__init__(world.persons, world.clock)
         self.wanted: Counter[str] = Counter()
         self.reports = len(world.pairs)
@@ -38,32 +38,32 @@ class Counting(GoogleCompany):
         self.wanted["script"] += len(people)
         return super().free_busy(people, window)
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         self.wanted["lists"] += cursor is not None  # once a day everything is read besides, to be sure
         self.wanted["script"] += 1 + self.reports
         return super().changes(calendar, cursor, window)
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        self._wrote()
+        self._count_write()
         return super().create(calendar, draft)
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        self._wrote()
+        self._count_write()
         return super().update(ref, draft)
 
     def cancel(self, ref: EventRef) -> None:
-        self._wrote()
+        self._count_write()
         super().cancel(ref)
 
-    def _wrote(self) -> None:
+    def _count_write(self) -> None:
         self.wanted["writes"] += 1
         self.wanted["script"] += 1
 
     def find(self, calendar: Address, key: str) -> Event | None:
         if not self.stands(calendar, key):
             return None
-        item = self._hands.get(calendar, events.event_id(key))
-        return events.event(item, calendar, self.google.calendars.shelves[calendar].zone, KnownIdentities())
+        item = self._hands.get(calendar, events.make_event_id(key))
+        return events.parse_event(item, calendar, self.google.calendars.shelves[calendar].zone, InMemoryIdentities())
 
     @property
     def requests(self) -> int:
@@ -73,7 +73,7 @@ class Counting(GoogleCompany):
 
 def measure() -> list[tuple[str, str]]:
     """A team's quarter, looked at every hour."""
-    world, calendar = _world()
+    world, calendar = _build_world()
     calendar.google.delay = DELAY
     try:
         world.run_until(START + timedelta(days=DAYS))
@@ -81,7 +81,7 @@ def measure() -> list[tuple[str, str]]:
         least = wanted["free/busy"] + wanted["lists"] + wanted["writes"]
         tokens = len(calendar.google.tokens.asked)
         inside = sum(one.inside for one in calendar.google.asked)
-        steady = _steady(world, calendar)
+        steady = _measure_steady(world, calendar)
     finally:
         calendar.shut()
         world.worker.close()
@@ -109,20 +109,20 @@ def measure() -> list[tuple[str, str]]:
     ]
 
 
-def _world() -> tuple[World, Counting]:
-    persons, pairs = company(PAIRS, START.date())
-    settings = simulated_settings(Settings())
+def _build_world() -> tuple[SimulatedWorld, CountingGoogle]:
+    persons, pairs = build_company(PAIRS, START.date())
+    settings = make_simulation_settings(Settings())
     often = settings.sync.model_copy(update={"every": EVERY, "full_every": timedelta(days=1)})
-    world = World(settings.model_copy(update={"sync": often}), persons, pairs, START)
-    calendar = Counting(world)
+    world = SimulatedWorld(settings.model_copy(update={"sync": often}), persons, pairs, START)
+    calendar = CountingGoogle(world)
     world.calendar = calendar
     given: dict[str, MemoryCalendar] = {"memory": calendar}
     world.worker.services.use(calendars=dict(given))
-    world.humans = Crowd(world, CALM, 1)
+    world.humans = SimulatedHumans(world, CALM, 1)
     return world, calendar
 
 
-def _steady(world: World, calendar: Counting) -> list[tuple[str, str]]:
+def _measure_steady(world: SimulatedWorld, calendar: CountingGoogle) -> list[tuple[str, str]]:
     """Nothing changes: what a look costs."""
     with world.worker.store.database.read() as connection:
         organizers = [row.address for row in connection.execute(looked_at.select())]

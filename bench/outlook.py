@@ -10,20 +10,31 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.company import company
+from bench.company import build_company
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Pair, PairId, Span
-from worker.engine.services import Organizing
+from worker.domain.model import (
+    Address,
+    CalendarChanges,
+    Cursor,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Pair,
+    PairId,
+    Span,
+)
+from worker.engine.services import OrganizerLookup
 from worker.providers.limiter import AT_ONCE, Limiter
 from worker.providers.outlook import schedule
 from worker.providers.outlook.calendar import Organizers
-from worker.seal import Seal, new_key
+from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
-from worker.simulation.people import CALM, Crowd
-from worker.simulation.world import World, simulated_settings
+from worker.simulation.people import CALM, SimulatedHumans
+from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store.store import Store
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
@@ -32,7 +43,7 @@ PAIRS, DAYS = 28, 91
 COLD, HANDS = 500, 4
 
 
-class Counting(Office):
+class CountingOutlook(Office):
     """Counts what is asked of the provider, and what it would take at the least, and by a script."""
 
     least = 0
@@ -41,13 +52,13 @@ class Counting(Office):
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         organizing = {who for who in people if who.startswith("manager")}
-        stretches = len(list(schedule.stretches(window)))
+        stretches = len(list(schedule.split_window(window)))
         others = len(people) - len(organizing)
-        self.least += len(organizing) + ceil(others / schedule.PEOPLE) * stretches
+        self.least += len(organizing) + ceil(others / schedule.PEOPLE_PER_REQUEST) * stretches
         self.script += 2 * len(people)  # the default calendar, then its events
         return super().free_busy(people, window)
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         found = super().changes(calendar, cursor, window)
         # a round; everything besides on a full pass; what delta can't tell of events of ours that changed
         self.least += 3 if found.full else 1 + bool(found.events or found.gone)
@@ -79,16 +90,16 @@ class Counting(Office):
 
 def measure() -> list[tuple[str, str]]:
     """Both measurements."""
-    return [*_quarter(), *_cold()]
+    return [*_measure_quarter(), *_measure_cold()]
 
 
-def _quarter() -> list[tuple[str, str]]:
-    persons, pairs = company(PAIRS, START.date())
+def _measure_quarter() -> list[tuple[str, str]]:
+    persons, pairs = build_company(PAIRS, START.date())
     with Double() as double:
         double.delay = DELAY
-        office = Counting(double, persons.values(), _managers(pairs))
-        world = World(simulated_settings(Settings()), persons, pairs, START, calendar=office)
-        world.humans = Crowd(world, CALM, 1)
+        office = CountingOutlook(double, persons.values(), _build_organizers(pairs))
+        world = SimulatedWorld(make_simulation_settings(Settings()), persons, pairs, START, calendar=office)
+        world.humans = SimulatedHumans(world, CALM, 1)
         world.run_until(START + timedelta(days=DAYS))
         ours = sum(double.counts.values()) - double.counts["batch"]  # its questions count, the cover doesn't
         kinds = ", ".join(f"{count:,} {name}" for name, count in double.counts.most_common(5))
@@ -103,22 +114,22 @@ def _quarter() -> list[tuple[str, str]]:
     ]
 
 
-def _cold() -> list[tuple[str, str]]:
-    persons, pairs = company(COLD, START.date())
+def _measure_cold() -> list[tuple[str, str]]:
+    persons, pairs = build_company(COLD, START.date())
     with TemporaryDirectory() as folder, Double() as double:
         clock = SteppedClock(START)
-        store = Store(f"sqlite:///{Path(folder) / 'bench.db'}", Seal([new_key()]))
-        store.create()
-        worker = build(simulated_settings(Settings()), clock, store=store, holder="bench")
-        office = Office(double, persons.values(), _managers(pairs))
+        store = Store(f"sqlite:///{Path(folder) / 'bench.db'}", Seal([generate_key()]))
+        store.create_tables()
+        worker = build(make_simulation_settings(Settings()), clock, store=store, holder="bench")
+        office = Office(double, persons.values(), _build_organizers(pairs))
         office.provider._graph._limiter = Limiter(clock)
         worker.services.use(calendars={"memory": office})
-        store.people.apply(persons, pairs, START)
-        store.people.note("people", "bench")
+        store.people.apply_import(persons, pairs, START)
+        store.people.set_fact("people", "bench")
         double.delay = DELAY
         begun = time.perf_counter()
         with ThreadPoolExecutor(HANDS) as hands:
-            list(hands.map(lambda _: _live(worker), range(HANDS)))
+            list(hands.map(lambda _: _run_until_idle(worker), range(HANDS)))
         took = time.perf_counter() - begun
         booked = sum(bool(one.extended) for box in double.world.mailboxes.values() for one in box.items.values())
         requests = sum(double.counts.values()) - double.counts["batch"]
@@ -132,12 +143,12 @@ def _cold() -> list[tuple[str, str]]:
     ]
 
 
-def _managers(pairs: Mapping[PairId, Pair]) -> Organizers:
+def _build_organizers(pairs: Mapping[PairId, Pair]) -> Organizers:
     """Who may have invited somebody, as the worker itself is wired."""
-    return Organizing(pairs.values, {pair.manager for pair in pairs.values()})
+    return OrganizerLookup(pairs.values, {pair.manager for pair in pairs.values()})
 
 
-def _live(worker: Worker) -> None:
+def _run_until_idle(worker: Worker) -> None:
     """What a process does until nothing is due."""
     idle = 0
     while idle < 3:

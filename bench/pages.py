@@ -16,16 +16,16 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from bench.company import TEAM, company
+from bench.company import TEAM_SIZE, build_company
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Contract, Kind, PairId, Promise, Session
-from worker.links import Links, Pass, Purpose
+from worker.domain.model import Contract, PairId, Session, SessionKind, WrittenCommitment
+from worker.links import LinkClaims, LinkSigner, Purpose
 from worker.providers.memory import MemoryCalendar, MemoryMailer
-from worker.seal import Seal, new_key
+from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
 from worker.store.store import Store
-from worker.web.server import Serving
+from worker.web.server import PageServer
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 MANAGERS, CLIENTS, ROUNDS = 200, 8, 400
@@ -33,47 +33,47 @@ BASE = "http://bench.example"
 
 
 @dataclass
-class House:
+class ServedCompany:
     """A company whose pages are served, and a session of each manager that was just held."""
 
     worker: Worker
-    links: Links
+    links: LinkSigner
     port: int
-    held: list[Session]
+    sessions: list[Session]
 
-    def way(self, who: str, purpose: Purpose, about: str = "") -> str:
-        given = Pass(who=who, purpose=purpose, about=about, issued=NOW)
-        return self.links.url(given).removeprefix(BASE)
+    def sign_path(self, who: str, purpose: Purpose, about: str = "") -> str:
+        given = LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=NOW)
+        return self.links.build_url(given).removeprefix(BASE)
 
 
 def measure() -> list[tuple[str, str]]:
     """Pages of 1,400 pairs, eight clients at once; then 200 managers who all save five times."""
-    with _house() as house:
-        pairs = MANAGERS * TEAM
+    with _serve_company() as house:
+        pairs = MANAGERS * TEAM_SIZE
         rows = [
-            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _times(house, ways))
+            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _measure_times(house, ways))
             for name, ways in (
-                ("the contract", [_contract(house, one) for one in house.held]),
-                ("the report's page", [house.way(one.pair.report, Purpose.ME) for one in house.held]),
-                (f"the manager's page, {TEAM} people", [_team(house, one) for one in house.held]),
+                ("the contract", [_contract_path(house, one) for one in house.sessions]),
+                ("the report's page", [house.sign_path(one.pair.report, Purpose.ME) for one in house.sessions]),
+                (f"the manager's page, {TEAM_SIZE} people", [_team_path(house, one) for one in house.sessions]),
             )
         ]
-        rows += _drafts(house)
+        rows += _measure_drafts(house)
     return rows
 
 
-def _contract(house: House, one: Session) -> str:
-    return house.way(one.pair.manager, Purpose.CONTRACT, one.id)
+def _contract_path(house: ServedCompany, one: Session) -> str:
+    return house.sign_path(one.pair.manager, Purpose.CONTRACT, one.id)
 
 
-def _team(house: House, one: Session) -> str:
-    return house.way(one.pair.manager, Purpose.TEAM)
+def _team_path(house: ServedCompany, one: Session) -> str:
+    return house.sign_path(one.pair.manager, Purpose.TEAM)
 
 
 @contextmanager
-def _house() -> Iterator[House]:
+def _serve_company() -> Iterator[ServedCompany]:
     with TemporaryDirectory() as folder:
-        key = new_key()
+        key = generate_key()
         known = Settings.model_validate(
             {
                 "base_url": BASE,
@@ -83,30 +83,30 @@ def _house() -> Iterator[House]:
             }
         )
         store = Store(f"sqlite:///{Path(folder) / 'bench.db'}", Seal([key]))
-        store.create()
-        persons, pairs = company(MANAGERS * TEAM, NOW.date())
+        store.create_tables()
+        persons, pairs = build_company(MANAGERS * TEAM_SIZE, NOW.date())
         clock = SteppedClock(NOW)
-        store.people.apply(persons, pairs, NOW)
+        store.people.apply_import(persons, pairs, NOW)
         worker = build(known, clock, store=store, holder="bench")
         worker.services.use(calendars={"memory": MemoryCalendar()}, mailers={"memory": MemoryMailer()})
         worker.tick()
         held = [
-            _held(worker, PairId(f"manager{team}@bench.example", f"report{team * TEAM}@bench.example"))
+            _hold_session(worker, PairId(f"manager{team}@bench.example", f"report{team * TEAM_SIZE}@bench.example"))
             for team in range(MANAGERS)
         ]
-        with Serving(worker) as serving:
-            yield House(worker, Links(BASE, [key]), serving.port, held)
+        with PageServer(worker) as serving:
+            yield ServedCompany(worker, LinkSigner(BASE, [key]), serving.port, held)
         worker.close()
 
 
-def _held(worker: Worker, pair: PairId) -> Session:
+def _hold_session(worker: Worker, pair: PairId) -> Session:
     """The pair's first conversation took place, and has a contract, so that there is something to show."""
-    sessions = [one for one in worker.store.register.sessions(pair) if one.kind is Kind.CAREER]
-    worker.acts.record_held(sessions[0].id, NOW - timedelta(hours=1))
+    sessions = [one for one in worker.store.queries.list_sessions(pair) if one.kind is SessionKind.CAREER]
+    worker.actions.record_held(sessions[0].id, NOW - timedelta(hours=1))
     day = NOW.date() + timedelta(days=30)
-    promises = tuple(Promise(text=f"Introduce somebody to group {n}", due=day) for n in range(3))
+    promises = tuple(WrittenCommitment(text=f"Introduce somebody to group {n}", due=day) for n in range(3))
     worker.contracts.record(sessions[0].id, Contract(report=promises, manager=promises, question="What next?"))
-    found = worker.store.register.session(sessions[0].id)
+    found = worker.store.queries.get_session(sessions[0].id)
     assert found is not None
     return found
 
@@ -114,21 +114,21 @@ def _held(worker: Worker, pair: PairId) -> Session:
 # --- asking ---
 
 
-def _times(house: House, ways: list[str]) -> str:
+def _measure_times(house: ServedCompany, ways: list[str]) -> str:
     """Each client follows a link and reads the page behind it, again and again."""
 
     def one(number: int) -> float:
         begun = time.perf_counter()
-        _open(house.port, ways[number % len(ways)])
+        _open_page(house.port, ways[number % len(ways)])
         return time.perf_counter() - begun
 
-    _open(house.port, ways[0])
+    _open_page(house.port, ways[0])
     with ThreadPoolExecutor(CLIENTS) as pool:
         taken = sorted(pool.map(one, range(ROUNDS)))
     return f"{median(taken) * 1000:.0f} ms median, {taken[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
 
 
-def _open(port: int, way: str) -> tuple[str, str, str]:
+def _open_page(port: int, way: str) -> tuple[str, str, str]:
     """From link to last byte. The address of the page, its cookie, and the page."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     cookie = ""
@@ -144,9 +144,9 @@ def _open(port: int, way: str) -> tuple[str, str, str]:
         way = answer.getheader("Location") or ""
 
 
-def _drafts(house: House) -> list[tuple[str, str]]:
+def _measure_drafts(house: ServedCompany) -> list[tuple[str, str]]:
     """200 managers type at the same time, each saving five times; what was answered as kept has to be there."""
-    opened = [_form(house, one) for one in house.held]
+    opened = [_open_form(house, one) for one in house.sessions]
     together, begun = threading.Barrier(MANAGERS), [0.0]
     taken: list[float] = []
 
@@ -155,7 +155,7 @@ def _drafts(house: House) -> list[tuple[str, str]]:
         kept = 0
         for typed in range(5):
             at = time.perf_counter()
-            kept = _save(house.port, *opened[number], f"{number} typed {typed}", kept)
+            kept = _save_draft(house.port, *opened[number], f"{number} typed {typed}", kept)
             taken.append(time.perf_counter() - at)
         return kept
 
@@ -163,7 +163,7 @@ def _drafts(house: House) -> list[tuple[str, str]]:
     with ThreadPoolExecutor(MANAGERS) as pool:
         versions = list(pool.map(save, range(MANAGERS)))
     whole = time.perf_counter() - begun[0]
-    sketches = [house.worker.store.content.sketch(one.id) for one in house.held]
+    sketches = [house.worker.store.content.get_contract_draft(one.id) for one in house.sessions]
     kept = sum(bool(s and s.fields["question"] == f"{n} typed 4") for n, s in enumerate(sketches))
     assert kept == MANAGERS and versions == [5] * MANAGERS
     speed = f"{median(taken) * 1000:.0f} ms median, {sorted(taken)[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
@@ -174,9 +174,9 @@ def _drafts(house: House) -> list[tuple[str, str]]:
     ]
 
 
-def _form(house: House, one: Session) -> tuple[str, str, str]:
+def _open_form(house: ServedCompany, one: Session) -> tuple[str, str, str]:
     """The address of the form, the cookie, and the form's token."""
-    way, cookie, _ = _open(house.port, _contract(house, one))
+    way, cookie, _ = _open_page(house.port, _contract_path(house, one))
     connection = HTTPConnection("127.0.0.1", house.port, timeout=60)
     connection.request("GET", f"{way}/write", headers={"Cookie": cookie})
     page = connection.getresponse().read().decode()
@@ -186,7 +186,7 @@ def _form(house: House, one: Session) -> tuple[str, str, str]:
     return f"{way}/write", cookie, found[1]
 
 
-def _save(port: int, where: str, cookie: str, token: str, typed: str, version: int) -> int:
+def _save_draft(port: int, where: str, cookie: str, token: str, typed: str, version: int) -> int:
     body = urlencode({"token": token, "version": version, "do": "keep", "question": typed, "after": 1})
     headers = {"Cookie": cookie, "Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     connection = HTTPConnection("127.0.0.1", port, timeout=60)

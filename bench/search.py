@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import portion
 
-from worker.domain.model import QUARTER, Busy, FreeBusy, Person, Preference, Span
-from worker.domain.time.availability import Grid, ones, starts
-from worker.domain.time.slots import Search, rank
-from worker.domain.time.worktime import parse_hours, working_spans
+from worker.domain.model import QUARTER, BusyTime, FreeBusy, Person, Preference, Span
+from worker.domain.time.availability import QuarterGrid, find_starts, iterate_set_bits
+from worker.domain.time.slots import Search, rank_slots
+from worker.domain.time.worktime import list_working_spans, parse_hours
 
 #: Comes without types.
 library: Any = portion
@@ -27,7 +27,7 @@ library: Any = portion
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
 WINDOW = Span(MONDAY, MONDAY + timedelta(days=91))
 NO_TIME = timedelta()
-GRID = Grid(WINDOW)
+GRID = QuarterGrid(WINDOW)
 MINUTES = 75
 EVENTS = 250
 #: What one search may cost, and how much faster than the library it must be.
@@ -44,19 +44,26 @@ REPORT = Person(
 
 def measure() -> list[tuple[str, str]]:
     """Rows for the table: what was measured, and its result. Raises AssertionError when a promise isn't kept."""
-    search = pair_search()
-    whole = best_of(lambda: rank(search, limit=3), rounds=30, times=10)
+    search = make_search()
+    whole = measure_best(lambda: rank_slots(search, limit=3), rounds=30, times=10)
     assert whole < MOST_MICROSECONDS, f"a search takes {whole:.0f} µs"
-    calendars = Calendars(working_spans(MANAGER, WINDOW), working_spans(REPORT, WINDOW), spans(1), spans(2))
+    calendars = PairTimes(
+        list_working_spans(MANAGER, WINDOW), list_working_spans(REPORT, WINDOW), make_spans(1), make_spans(2)
+    )
     bits, intervals = as_bits(calendars), as_intervals(calendars)
-    count = len(bit_starts(bit_search(bits)))
-    assert bit_starts(bit_search(bits)) == interval_starts(interval_search(intervals)), "the two searches disagree"
-    bare = best_of(lambda: bit_search(bits), rounds=20, times=20), best_of(lambda: interval_search(intervals), 5, 1)
+    count = len(list_bit_starts(search_bits(bits)))
+    assert list_bit_starts(search_bits(bits)) == list_interval_starts(search_intervals(intervals)), (
+        "the two searches disagree"
+    )
+    bare = (
+        measure_best(lambda: search_bits(bits), rounds=20, times=20),
+        measure_best(lambda: search_intervals(intervals), 5, 1),
+    )
     ratio = bare[1] / bare[0]
     assert ratio >= LEAST_RATIO, f"only {ratio:.0f} times as fast"
     raw = (
-        best_of(lambda: bit_search(as_bits(calendars)), rounds=20, times=5),
-        best_of(lambda: interval_search(as_intervals(calendars)), rounds=5, times=1),
+        measure_best(lambda: search_bits(as_bits(calendars)), rounds=20, times=5),
+        measure_best(lambda: search_intervals(as_intervals(calendars)), rounds=5, times=1),
     )
     return [
         (f"three ranked times with reasons, 91 days, {EVENTS} events each", f"{whole:.0f} µs CPU"),
@@ -69,7 +76,7 @@ def measure() -> list[tuple[str, str]]:
     ]
 
 
-def best_of(call: Callable[[], object], rounds: int, times: int) -> float:
+def measure_best(call: Callable[[], object], rounds: int, times: int) -> float:
     """Microseconds of CPU for one call: the best of some rounds, so that the machine's other work counts little."""
     call()
     results = []
@@ -81,28 +88,28 @@ def best_of(call: Callable[[], object], rounds: int, times: int) -> float:
     return min(results)
 
 
-def spans(seed: int) -> tuple[Span, ...]:
+def make_spans(seed: int) -> tuple[Span, ...]:
     """A full calendar: events of 25 to 90 minutes in the daytime, some of them overlapping."""
     dice = random.Random(seed)
     begins = [MONDAY + timedelta(days=dice.randrange(91), minutes=5 * dice.randrange(84, 216)) for _ in range(EVENTS)]
     return tuple(Span(at, at + timedelta(minutes=dice.choice((25, 30, 50, 60, 90)))) for at in sorted(begins))
 
 
-def pair_search() -> Search:
+def make_search() -> Search:
     """The search of one pair, as a sweep makes it."""
-    calendars = {MANAGER.email: spans(1), REPORT.email: spans(2)}
+    calendars = {MANAGER.email: make_spans(1), REPORT.email: make_spans(2)}
     return Search(
         manager=MANAGER,
         report=REPORT,
         window=WINDOW,
         minutes=MINUTES,
         target=MONDAY + timedelta(days=45, hours=12),
-        prefer=Preference(weekday=1, minute=600),
-        free_busy={email: FreeBusy(tuple(Busy(part) for part in parts)) for email, parts in calendars.items()},
+        preference=Preference(weekday=1, minute=600),
+        free_busy={email: FreeBusy(tuple(BusyTime(part) for part in parts)) for email, parts in calendars.items()},
     )
 
 
-class Calendars(NamedTuple):
+class PairTimes(NamedTuple):
     """Work and busy time of two people, as spans."""
 
     work: Sequence[Span]
@@ -111,7 +118,7 @@ class Calendars(NamedTuple):
     other_busy: Sequence[Span]
 
 
-def as_bits(calendars: Calendars) -> tuple[int, int, int, int]:
+def as_bits(calendars: PairTimes) -> tuple[int, int, int, int]:
     """The same as bit sets, with the free quarter of an hour on each side of what is busy."""
     work, other_work, busy, other_busy = calendars
     return (
@@ -122,24 +129,24 @@ def as_bits(calendars: Calendars) -> tuple[int, int, int, int]:
     )
 
 
-def bit_search(bits: tuple[int, int, int, int]) -> int:
+def search_bits(bits: tuple[int, int, int, int]) -> int:
     """Every start, as a bit set."""
     work, other_work, busy, other_busy = bits
-    return starts(work & other_work & ~busy & ~other_busy, MINUTES // 15)
+    return find_starts(work & other_work & ~busy & ~other_busy, MINUTES // 15)
 
 
-def bit_starts(found: int) -> list[datetime]:
+def list_bit_starts(found: int) -> list[datetime]:
     """The instants of the starts."""
-    return [GRID.instant(index) for index in ones(found)]
+    return [GRID.get_instant(index) for index in iterate_set_bits(found)]
 
 
-def as_intervals(calendars: Calendars) -> tuple[Any, Any, Any, Any]:
+def as_intervals(calendars: PairTimes) -> tuple[Any, Any, Any, Any]:
     """The same as intervals, with the same quarter of an hour."""
     work, other_work, busy, other_busy = calendars
-    return union(work), union(other_work), union(busy, QUARTER), union(other_busy, QUARTER)
+    return unite_spans(work), unite_spans(other_work), unite_spans(busy, QUARTER), unite_spans(other_busy, QUARTER)
 
 
-def interval_search(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetime, datetime]]:
+def search_intervals(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetime, datetime]]:
     """From when until when the conversation may start, for each stretch that is long enough."""
     work, other_work, busy, other_busy = intervals
     free = (work & other_work) - (busy | other_busy)
@@ -147,7 +154,7 @@ def interval_search(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetime
     return [(part.lower, part.upper - length) for part in free if part.upper - part.lower >= length]
 
 
-def interval_starts(found: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
+def list_interval_starts(found: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
     """The quarters of an hour in those stretches."""
     at: list[datetime] = []
     for first, last in found:
@@ -156,7 +163,7 @@ def interval_starts(found: Iterable[tuple[datetime, datetime]]) -> list[datetime
     return at
 
 
-def union(parts: Iterable[Span], margin: timedelta = NO_TIME) -> Any:
+def unite_spans(parts: Iterable[Span], margin: timedelta = NO_TIME) -> Any:
     pieces = (library.closedopen(part.start - margin, part.end + margin) for part in parts)
     return library.Interval(*pieces)
 

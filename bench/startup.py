@@ -19,7 +19,7 @@ COMMANDS = {
 }
 
 
-def seconds(arguments: tuple[str, ...]) -> float:
+def time_command(arguments: tuple[str, ...]) -> float:
     """How long a new Python takes for that."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("LONGARC_")}
     begun = perf_counter()
@@ -32,7 +32,7 @@ def measure() -> list[tuple[str, str]]:
     best = dict.fromkeys(COMMANDS, float("inf"))
     for _ in range(RUNS):
         for name, arguments in COMMANDS.items():
-            best[name] = min(best[name], seconds(arguments))
+            best[name] = min(best[name], time_command(arguments))
     click = best["`python -c 'import click'`"]
     return [(name, f"{took * 1000:.0f} ms ({took / click:.2f} times click alone)") for name, took in best.items()]
 

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
-from bench.company import company
+from bench.company import build_company
 from worker.simulation import partition, run
 
 START = datetime(2027, 1, 4, 6, tzinfo=UTC)
@@ -19,7 +19,7 @@ def measure(days: int = 364, sizes: tuple[int, int] = (1000, 2000)) -> list[tupl
     taken: list[float] = []
     for size in sizes:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            seconds, megabytes, lines = pool.submit(one, size, days).result()
+            seconds, megabytes, lines = pool.submit(simulate_company, size, days).result()
         taken.append(seconds)
         what = f"{size:,} pairs, {days} days, ordinary people"
         rows.append((what, f"{seconds:.0f} s, {megabytes} MB, {lines:,} ledger lines"))
@@ -27,12 +27,12 @@ def measure(days: int = 364, sizes: tuple[int, int] = (1000, 2000)) -> list[tupl
     return rows
 
 
-def one(size: int, days: int) -> tuple[float, int, int]:
+def simulate_company(size: int, days: int) -> tuple[float, int, int]:
     """Seconds, megabytes at the most (of all its processes together), lines of the ledger."""
-    persons, pairs = company(size, START.date())
+    persons, pairs = build_company(size, START.date())
     start = time.perf_counter()
-    lines = run.year(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
+    lines = run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
     taken = time.perf_counter() - start
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return taken, (own + (len(partition.parts(pairs)) - 1) * largest) // unit, lines
+    return taken, (own + (len(partition.split_pairs(pairs)) - 1) * largest) // unit, lines

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from worker.mail.kinds import list_samples
-from worker.mail.render import Emails
+from worker.mail.render import MailRenderer
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "config" / "longarc.example.toml"
@@ -53,7 +53,7 @@ def write_settings() -> str:
 
 def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
     """One mail of each kind and reader: its name, its subject, and its HTML body."""
-    mails = Emails(sender="longarc@example.com", domain="example.com")
+    mails = MailRenderer(sender="longarc@example.com", domain="example.com")
     seen = set()
     for letter in list_samples(locale):
         reader = "manager" if letter.manager and letter.to.email == letter.manager.email else "report"

@@ -15,10 +15,10 @@ import pytest
 
 from worker import embedded
 from worker.domain.model import EventDraft, Guest, Span
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.errors import LongarcError
 from worker.providers import maildir
-from worker.providers.caldav.calendar import calendar
+from worker.providers.caldav.calendar import build_calendar
 
 DANA, SAM = "dana@example.org", "sam@example.org"
 NOON = datetime(2027, 3, 9, 12, tzinfo=UTC)
@@ -30,7 +30,7 @@ DRAFT = EventDraft(
 
 def test_it_starts_for_many_people_and_leaves_nothing_behind(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    with Embedded(tmp_path, [f"p{number}@example.org" for number in range(50)]) as servers:
+    with EmbeddedServers(tmp_path, [f"p{number}@example.org" for number in range(50)]) as servers:
         ports = (int(servers.caldav_url.split(":")[2].partition("/")[0]), servers.smtp_port)
         # A connection is left open, as a program that crashed would leave it.
         held = HTTPConnection("127.0.0.1", ports[0], timeout=5)
@@ -46,8 +46,8 @@ def test_it_starts_for_many_people_and_leaves_nothing_behind(tmp_path: Path) -> 
 
 def test_calendars_outlive_a_restart(tmp_path: Path) -> None:
     for number in range(2):
-        with Embedded(tmp_path, [DANA, SAM]) as servers:
-            provider = calendar({"url": servers.caldav_url, "attendee_copies": True})
+        with EmbeddedServers(tmp_path, [DANA, SAM]) as servers:
+            provider = build_calendar({"url": servers.caldav_url, "attendee_copies": True})
             if not number:
                 provider.create(DANA, DRAFT)
             for person in (DANA, SAM):
@@ -56,12 +56,12 @@ def test_calendars_outlive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_person_comes_with_a_zone(tmp_path: Path) -> None:
-    with Embedded(tmp_path, [DANA], zones={DANA: "Australia/Lord_Howe"}) as servers:
-        provider = calendar({"url": servers.caldav_url})
-        assert str(provider.collection(DANA).zone) == "Australia/Lord_Howe"
+    with EmbeddedServers(tmp_path, [DANA], zones={DANA: "Australia/Lord_Howe"}) as servers:
+        provider = build_calendar({"url": servers.caldav_url})
+        assert str(provider.get_collection(DANA).zone) == "Australia/Lord_Howe"
         servers.add_person(SAM, "Europe/Berlin")
         servers.add_person(SAM, "Asia/Tokyo")  # is there already, and stays
-        assert str(provider.collection(SAM).zone) == "Europe/Berlin"
+        assert str(provider.get_collection(SAM).zone) == "Europe/Berlin"
         provider.close()
 
 
@@ -70,10 +70,10 @@ def test_each_recipient_gets_the_mail(tmp_path: Path) -> None:
     message["From"], message["To"], message["Subject"] = DANA, f"{SAM}, Kim@Example.org", "Grüße"
     message.set_content("Hallo")
     for number in range(2):  # a restart does not write over what came before
-        with Embedded(tmp_path, []) as servers, smtplib.SMTP(servers.smtp_host, servers.smtp_port) as session:
+        with EmbeddedServers(tmp_path, []) as servers, smtplib.SMTP(servers.smtp_host, servers.smtp_port) as session:
             session.send_message(message)
             for person in (SAM, "kim@example.org"):
-                paths = maildir.find(embedded.mailbox(servers.mail_folder, person))
+                paths = maildir.list_messages(embedded.get_mailbox_path(servers.mail_folder, person))
                 assert len(paths) == number + 1
                 assert BytesParser(policy=default).parsebytes(paths[-1].read_bytes())["Subject"] == "Grüße"
     assert len(list((tmp_path / "eml").glob("*.eml"))) == 2
@@ -81,12 +81,12 @@ def test_each_recipient_gets_the_mail(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipient", ["../../escape", "..", "a/b@example.org", ".hidden", "%2e%2e"])
 def test_no_recipient_leads_out_of_the_folder(tmp_path: Path, recipient: str) -> None:
-    place = embedded.mailbox(tmp_path, recipient)
+    place = embedded.get_mailbox_path(tmp_path, recipient)
     assert place.parent == tmp_path and place.name and not place.name.startswith(".")
 
 
 def test_only_this_machine_can_reach_it(tmp_path: Path) -> None:
-    with Embedded(tmp_path, []) as servers:
+    with EmbeddedServers(tmp_path, []) as servers:
         assert servers.caldav_url.startswith("http://127.0.0.1:") and servers.smtp_host == "127.0.0.1"
 
 
@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, which: str) -> None:
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(LongarcError, match=str(port)), Embedded(tmp_path, [], **{which: port}):
+        with pytest.raises(LongarcError, match=str(port)), EmbeddedServers(tmp_path, [], **{which: port}):
             pass
     assert set(threading.enumerate()) - before == set()
 
@@ -106,7 +106,7 @@ def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(tmp_path: P
         port = taken.getsockname()[1]
         ports = [0, 0]
         ports[place] = port
-        with pytest.raises(LongarcError) as raised, Embedded(tmp_path, [], *ports):
+        with pytest.raises(LongarcError) as raised, EmbeddedServers(tmp_path, [], *ports):
             pass
     assert str(raised.value) == (
         f"Port {port} can't be used: Address already in use. "
@@ -116,5 +116,5 @@ def test_a_port_that_is_taken_is_told_with_the_setting_that_names_it(tmp_path: P
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiosmtpd.controller", None)
-    with pytest.raises(LongarcError, match=r"longarc\[embedded\]"), Embedded(tmp_path, []):
+    with pytest.raises(LongarcError, match=r"longarc\[embedded\]"), EmbeddedServers(tmp_path, []):
         pass

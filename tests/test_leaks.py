@@ -43,12 +43,12 @@ from worker.domain.model import (
     Contract,
     EventDraft,
     EventRef,
-    Kind,
     PairId,
-    Promise,
     ReviewPoint,
     Session,
+    SessionKind,
     Trigger,
+    WrittenCommitment,
 )
 from worker.domain.model import Event as CalendarEvent
 from worker.engine.contracts import OnBehalf
@@ -85,7 +85,7 @@ def planted(day: date) -> Contract:
     later = day + timedelta(days=40)
     return Contract(
         report=(
-            Promise(
+            WrittenCommitment(
                 text=f"Draft the {WORDS['theirs']} page",
                 due=later,
                 support=WORDS["theirs.support"],
@@ -93,13 +93,13 @@ def planted(day: date) -> Contract:
             ),
         ),
         manager=(
-            Promise(
+            WrittenCommitment(
                 text=f"Introduce Sam to the {WORDS['mine']} group",
                 due=later,
                 support=WORDS["mine.support"],
                 success=WORDS["mine.success"],
             ),
-            Promise(text=f"Ask about {WORDS['mine.let_go']}", due=later + timedelta(days=5)),
+            WrittenCommitment(text=f"Ask about {WORDS['mine.let_go']}", due=later + timedelta(days=5)),
         ),
         reviews=(ReviewPoint(month=date(later.year, later.month, 1), text=f"how the {WORDS['review']} went"),),
         question=f"What about {WORDS['question']}?",
@@ -167,14 +167,14 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.calendar = calendar
     office.worker.services.use(calendars={"memory": calendar})
     office.tick()
-    acts, contracts, pair_id = office.worker.acts, office.worker.contracts, PairId(DANA, SAM)
+    acts, contracts, pair_id = office.worker.actions, office.worker.contracts, PairId(DANA, SAM)
     held = hold(office, pair_id)
     contracts.record(held.id, planted(office.clock().date()))
     office.run(2 * HOUR)
     mine, let_go = sorted(
-        (c for c in office.store.register.commitments(pair_id) if c.owner == "manager"), key=lambda c: c.due
+        (c for c in office.store.queries.list_commitments(pair_id) if c.owner == "manager"), key=lambda c: c.due
     )
-    acts.talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['trigger']} called")
+    acts.request_talk(pair_id, Trigger.LEAVING, f"Somebody of {WORDS['trigger']} called")
     office.run(5 * DAY)
     contracts.change(mine.id, text=f"Introduce Sam to the {WORDS['changed']} group", reason=WORDS["closing"])
     contracts.let_go(let_go.id, f"Because of {WORDS['letting_go']}")
@@ -183,15 +183,15 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
     office.calendar.fail = office.mailer.fail = None
-    office.run_to(office.session(Kind.CAREER, pair_id).span.start)
+    office.run_to(office.session(SessionKind.CAREER, pair_id).span.start)
     return office, calendar, provoked(office, held, mine.id)
 
 
 def hold(office: Office, pair_id: PairId) -> Session:
-    session = office.session(Kind.CAREER, pair_id)
+    session = office.session(SessionKind.CAREER, pair_id)
     office.run_to(session.span.end)
     office.tick()
-    found = office.store.register.session(session.id)
+    found = office.store.queries.get_session(session.id)
     assert found is not None
     return found
 
@@ -200,12 +200,12 @@ def provoked(office: Office, held: Session, commitment: str) -> str:
     """The texts of errors that content was near to."""
     stranger = office.another("stranger")
     stranger.store.content._seal = type(stranger.store.content._seal)([KEY[::-1].replace("=", "") + "="])
-    undated = Contract(manager=(Promise(text=f"Some {WORDS['mine']}", due=None),), question=WORDS["question"])
+    undated = Contract(manager=(WrittenCommitment(text=f"Some {WORDS['mine']}", due=None),), question=WORDS["question"])
     attempts = (
         (Refused, lambda: office.worker.contracts.record(held.id, undated)),
         (UnknownName, lambda: office.worker.contracts.record("nothing", planted(office.clock().date()))),
         (UnknownName, lambda: office.worker.contracts.change("nothing", text=WORDS["changed"])),
-        (WrongKey, lambda: stranger.store.content.revisions(held.id)),
+        (WrongKey, lambda: stranger.store.content.list_revisions(held.id)),
         (Refused, lambda: _twice(office, commitment)),
     )
     said = []

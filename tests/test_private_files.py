@@ -15,8 +15,8 @@ from tests.support import ROOT
 from tests.support.companies import new_store
 from tests.support.terminal import Desk
 from worker import private_files
-from worker.commands.embedded import House
-from worker.embedded import Embedded, mailbox
+from worker.commands.embedded import EmbeddedFolder
+from worker.embedded import EmbeddedServers, get_mailbox_path
 from worker.providers.google.auth import TokenFolder
 from worker.providers.maildir import MaildirMailer, deliver
 from worker.providers.outlook.auth import TokenCacheFile
@@ -58,17 +58,17 @@ def test_a_maildir(tmp_path: Path) -> None:
 def test_grants(tmp_path: Path) -> None:
     TokenFolder(tmp_path / "var" / "google", [KEY]).save("dana@corp.example", "token")
     kept = TokenCacheFile(tmp_path / "grants" / "outlook", Seal([KEY]))
-    with kept.alone():
+    with kept.hold_lock():
         kept.write("{}")
     assert open_to_others(tmp_path) == []
 
 
 def test_a_folder_to_try_it_in_and_its_servers(tmp_path: Path) -> None:
-    house = House(tmp_path / "var", first_ports=(0, 0, 0))
-    house.furnish()
+    house = EmbeddedFolder(tmp_path / "var", first_ports=(0, 0, 0))
+    house.write_missing_files()
     house.release_ports()
-    with Embedded(tmp_path / "var", ["dana@corp.example"], username="longarc", password="guess") as servers:
-        deliver(mailbox(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
+    with EmbeddedServers(tmp_path / "var", ["dana@corp.example"], username="longarc", password="guess") as servers:
+        deliver(get_mailbox_path(servers.mail_folder, "dana@corp.example"), b"To: dana@corp.example\r\n\r\n")
     calendars = {path for path in tmp_path.rglob("*") if "calendars" in path.parts}
     assert calendars
     others = [one for one in open_to_others(tmp_path) if not one.startswith("var/calendars/")]
@@ -115,7 +115,7 @@ def test_everything_that_a_command_leaves(tmp_path: Path) -> None:
 
 def test_the_queue_of_a_consumer(desk_settings: Path) -> None:
     """Started as `huey_consumer worker.tasks.huey`, without a command of ours around it."""
-    code = "from worker import tasks; tasks.worker().store.migrate(); tasks.tick()"
+    code = "from worker import tasks; tasks.get_worker().store.migrate(); tasks.tick()"
     env = {"LONGARC_CONFIG": str(desk_settings), "LONGARC_KEY": KEY, "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from zoneinfo import TZPATH, ZoneInfo
 import pytest
 
 from tests.support import ROOT
-from worker.ops.machine_checks import time_zones, user, zone_release
+from worker.ops.machine_checks import check_time_zones, check_user, get_zone_release
 
 #: What is started by hand or by others; each must put the pinned zones before the machine's.
 ENTRIES = (
@@ -51,7 +51,7 @@ def test_every_entry_point_reads_the_pinned_zones(module: str, old_zones: Path, 
 
 def test_these_tests_read_the_pinned_zones() -> None:
     assert TZPATH == ()
-    assert zone_release() >= "2026f"
+    assert get_zone_release() >= "2026f"
 
 
 def test_vancouver_stays_on_summer_time_from_november_2026() -> None:
@@ -71,12 +71,12 @@ def test_vancouver_stays_on_summer_time_from_november_2026() -> None:
     ],
 )
 def test_zones_older_than_a_year_are_a_warning(version: str, today: date, old: bool) -> None:
-    finding = time_zones(today, version)
+    finding = check_time_zones(today, version)
     assert finding.ok
     assert version in finding.what
     assert bool(finding.remedy) is old
 
 
 def test_root_is_a_warning_and_nobody_else() -> None:
-    assert [one.ok and bool(one.remedy) for one in user(0)] == [True]
-    assert list(user(1000)) == []
+    assert [one.ok and bool(one.remedy) for one in check_user(0)] == [True]
+    assert list(check_user(1000)) == []

@@ -7,19 +7,19 @@ import uuid
 from dataclasses import dataclass
 
 from worker.clock import Clock, utcnow
-from worker.engine.actions import Acts
+from worker.engine.actions import Actions
 from worker.engine.contracts import Contracts
 from worker.engine.identities import StoredIdentities
 from worker.engine.outbox import Outbox
-from worker.engine.people_import import Roster
+from worker.engine.people_import import PeopleImport
 from worker.engine.services import PeopleCache, Services
 from worker.engine.sweep import Sweep
 from worker.engine.sync import Sync
-from worker.mail.compose import Drafts
-from worker.mail.render import Emails
+from worker.mail.compose import Composer
+from worker.mail.render import MailRenderer
 from worker.seal import Seal
 from worker.settings.load import Settings
-from worker.store.store import Due, Store
+from worker.store.store import NextDue, Store
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +32,16 @@ class Worker:
     clock: Clock
     store: Store
     services: Services
-    emails: Emails
+    mail_renderer: MailRenderer
     sync: Sync
     sweep: Sweep
     outbox: Outbox
-    acts: Acts
+    actions: Actions
     contracts: Contracts
-    roster: Roster
+    people_import: PeopleImport
     holder: str
 
-    def tick(self) -> Due:
+    def tick(self) -> NextDue:
         """Do everything that is due now, here: read calendars, plan, perform, until nothing is left.
 
         Returns when the next thing of each kind is due.
@@ -49,10 +49,10 @@ class Worker:
         now = self.clock()
         for _ in range(1000):
             upcoming = self.store.next_due()
-            due = upcoming.by(now)
+            due = upcoming.select_due(now)
             busy = due.calendar and self.sync.run(self.holder)
             busy = (due.pair and self.sweep.run(self.holder)) or busy
-            busy = (due.message and self.outbox.run(self.holder)) or busy
+            busy = (due.effect and self.outbox.run(self.holder)) or busy
             if not busy:
                 return upcoming
         log.error("a tick did not come to an end", extra={"action": "tick_endless"})
@@ -60,7 +60,7 @@ class Worker:
 
     def import_people(self, *, force: bool = False) -> bool:
         """Take over the people file if it changed. True when it did. Raises Problems, or Refused by the guard."""
-        return self.roster.take_over(force=force)
+        return self.people_import.run(force=force)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -74,7 +74,7 @@ def build(
     store: Store | None = None,
     holder: str | None = None,
     together: int = 1,
-    writes: type[Emails] = Emails,
+    writes: type[MailRenderer] = MailRenderer,
 ) -> Worker:
     """Wire the program. Reaches nothing but the database; services are reached when they are first used.
 
@@ -92,38 +92,38 @@ def build(
     services = Services(
         settings,
         cache,
-        cache.forget,
-        lambda: store.people.pairs().values(),
+        cache.invalidate,
+        lambda: store.people.load_all_pairs().values(),
         clock,
         notify,
         identities=identities,
-        copies=store.copies,
+        copies=store.attendee_copies,
     )
     emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
-    drafts = Drafts(settings)
+    drafts = Composer(settings)
     policy, operator = settings.policy, settings.operator
-    acts = Acts(store, clock, policy, holder)
+    acts = Actions(store, clock, policy, holder)
     return Worker(
         settings=settings,
         clock=clock,
         store=store,
         services=services,
-        emails=emails,
+        mail_renderer=emails,
         sync=Sync(
             store,
-            services.calendar_of,
+            services.find_calendar_of,
             clock,
             identities,
             every=settings.sync.every,
             full_every=settings.sync.full_every,
             operator=operator,
         ),
-        sweep=Sweep(store, services.by_service, clock, policy, operator),
+        sweep=Sweep(store, services.group_by_service, clock, policy, operator),
         outbox=Outbox(
-            store, services.calendar_of, services.mailer, emails, drafts, clock, operator, identities, together
+            store, services.find_calendar_of, services.get_mailer, emails, drafts, clock, operator, identities, together
         ),
-        acts=acts,
+        actions=acts,
         contracts=Contracts(store, clock, acts),
-        roster=Roster(settings, store, services.calendar, clock),
+        people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
     )

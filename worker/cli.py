@@ -3,7 +3,7 @@
 import click
 
 from worker import __version__
-from worker.commands.base import Longarc
+from worker.commands.base import MainGroup
 from worker.commands.connect import connect
 from worker.commands.contracts import commitment, contract
 from worker.commands.conversations import defer, mark_held, not_held, pause, resume, talk
@@ -24,7 +24,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "The company": [people, coverage, key, rotate, connect, revoke],
 }
 
-main = Longarc(
+main = MainGroup(
     "longarc",
     chapters=CHAPTERS,
     help="Books, protects and follows through on career conversations between a manager and each report.",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 #: The years that anybody means: further away, clocks know no rules, and dates come to an end.
-YEARS = range(2000, 2100)
+SUPPORTED_YEARS = range(2000, 2100)
 
 #: Returns the current instant, aware, in UTC.
 Clock = Callable[[], datetime]

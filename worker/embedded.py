@@ -25,10 +25,10 @@ from worker.providers import maildir
 
 _HOST = "127.0.0.1"
 #: What a WSGI server serves.
-App = Callable[..., Any]
+WsgiApp = Callable[..., Any]
 
 
-class Embedded:
+class EmbeddedServers:
     """The two servers, from `with` to its end. A port of 0 takes any free one.
 
     `zones` names the zone of a person's calendar, as that person's program would. With `username` and `password` the
@@ -46,7 +46,7 @@ class Embedded:
         zones: Mapping[Address, str] | None = None,
         username: str = "",
         password: str = "",
-        around: Callable[[App], App] | None = None,
+        around: Callable[[WsgiApp], WsgiApp] | None = None,
     ) -> None:
         self._folder = folder
         self._people = dict.fromkeys(people)
@@ -60,9 +60,9 @@ class Embedded:
         self.caldav_url = ""  #: with `{email}` in it, as the settings want it
         self.smtp_host, self.smtp_port = _HOST, 0
 
-    def __enter__(self) -> "Embedded":
-        app, config = _load("radicale.app"), _load("radicale.config")
-        server, controller = _load("waitress.server"), _load("aiosmtpd.controller")
+    def __enter__(self) -> "EmbeddedServers":
+        app, config = _import_optional("radicale.app"), _import_optional("radicale.config")
+        server, controller = _import_optional("waitress.server"), _import_optional("aiosmtpd.controller")
         with ExitStack() as stack:
             self._start_calendars(app, config, server, stack)
             self._start_mail(controller, stack)
@@ -75,7 +75,7 @@ class Embedded:
     def add_person(self, person: Address, zone: str = "") -> None:
         """Give a person a calendar; one that is there already stays as it is."""
         with self._storage.acquire_lock("w"):
-            for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _calendar_properties(zone))):
+            for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _build_calendar_properties(zone))):
                 if not any(True for _ in self._storage.discover(path)):
                     self._storage.create_collection(path, props=properties)
 
@@ -84,17 +84,17 @@ class Embedded:
     def _start_calendars(self, app: ModuleType, config: ModuleType, server: ModuleType, stack: ExitStack) -> None:
         logging.getLogger("radicale").setLevel(logging.ERROR)  # it tells of each refusal, also those we count on
         configuration = config.load()
-        configuration.update(self._configuration(), "longarc", privileged=True)
+        configuration.update(self._build_configuration(), "longarc", privileged=True)
         logging.getLogger("radicale").setLevel(logging.ERROR)
         application = app.Application(configuration)
         self._storage = application._storage
         for person in self._people:
             self.add_person(person, self._zones.get(person, ""))
         served = self._around(application) if self._around else application
-        port = stack.enter_context(_Waitress(server, served, self._ports[0])).port
+        port = stack.enter_context(_WsgiServer(server, served, self._ports[0])).port
         self.caldav_url = f"http://{_HOST}:{port}/{{email}}/calendar/"
 
-    def _configuration(self) -> dict[str, dict[str, str]]:
+    def _build_configuration(self) -> dict[str, dict[str, str]]:
         calendars = self._folder / "calendars"
         private_files.make_folder(calendars)
         username, password = self._login
@@ -127,23 +127,23 @@ class Embedded:
                 return self.loop.create_server(self._factory_invoker, sock=listening)  # a port of 0 is known only so
 
         self.smtp_port = int(listening.getsockname()[1])
-        server = Server(_Postbox(self._folder), hostname=_HOST, port=self.smtp_port)
+        server = Server(_MailHandler(self._folder), hostname=_HOST, port=self.smtp_port)
         stack.callback(listening.close)
         server.start()
         stack.callback(server.stop)
 
 
-class _Waitress:
+class _WsgiServer:
     """A WSGI server in a thread of its own, keeping connections open."""
 
-    def __init__(self, server: ModuleType, app: App, port: int) -> None:
+    def __init__(self, server: ModuleType, app: WsgiApp, port: int) -> None:
         self._listening = _listen(port, "calendars.caldav.url")
         self._server = server.create_server(app, sockets=[self._listening], threads=8)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="longarc-caldav")
         self.port = int(self._listening.getsockname()[1])
 
-    def __enter__(self) -> "_Waitress":
+    def __enter__(self) -> "_WsgiServer":
         self._thread.start()
         return self
 
@@ -160,7 +160,7 @@ class _Waitress:
             channel.close()
 
 
-class _Postbox:
+class _MailHandler:
     """Takes what comes in by SMTP: one copy into each recipient's Maildir, one as it came into `eml`."""
 
     def __init__(self, folder: Path) -> None:
@@ -174,17 +174,17 @@ class _Postbox:
         name = f"{self._count:06d}"
         private_files.write(self._sources / f"{name}.eml", envelope.original_content)
         for recipient in dict.fromkeys(address.lower() for address in envelope.rcpt_tos):
-            maildir.deliver(mailbox(self._folder / "mail", recipient), envelope.original_content, name)
+            maildir.deliver(get_mailbox_path(self._folder / "mail", recipient), envelope.original_content, name)
         return "250 taken"
 
 
-def mailbox(mail_folder: Path, recipient: Address) -> Path:
+def get_mailbox_path(mail_folder: Path, recipient: Address) -> Path:
     """The Maildir of that recipient."""
     name = quote(recipient.lower(), safe="@+")
     return mail_folder / (f"_{name}" if name.startswith(".") else name)
 
 
-def _calendar_properties(zone: str) -> dict[str, str]:
+def _build_calendar_properties(zone: str) -> dict[str, str]:
     properties = {"tag": "VCALENDAR", "C:supported-calendar-component-set": "VEVENT"}
     if zone:
         named = Calendar()
@@ -209,7 +209,7 @@ def _listen(port: int, setting: str) -> socket.socket:
     return listening
 
 
-def _load(name: str) -> ModuleType:
+def _import_optional(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 #: The drivers of databases, and those of their errors whose first line never holds a value.
 _DRIVERS = {"sqlite3", "psycopg"}
-_TOLD, _BROKEN = {"OperationalError", "InternalError", "InsufficientPrivilege"}, "DatabaseError"
+_PRINTABLE_ERRORS, _DAMAGED_FILE_ERROR = {"OperationalError", "InternalError", "InsufficientPrivilege"}, "DatabaseError"
 
 
 class LongarcError(Exception):
@@ -61,7 +61,7 @@ class Overtaken(Refused):
     """Another revision of this contract was recorded meanwhile."""
 
 
-class RosterHeld(Refused):
+class PeopleImportRefused(Refused):
     """The people file would end many pairs at once: a person has to say whether that is right (T-17).
 
     `digest` names the content of the file.
@@ -131,13 +131,13 @@ class InvalidResponse(Permanent):
     """The service answered something that can't be understood."""
 
 
-def unforeseen(error: Exception) -> str:
+def describe_unexpected_error(error: Exception) -> str:
     """What kind of error it is and where it came up, without its text: that may hold what two people said."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
-def reason(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """An error as it may be shown: ours in its words, one of the machine's by its reason, any other by its kind."""
     if isinstance(error, LongarcError):
         return str(error)
@@ -145,14 +145,16 @@ def reason(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     driver = getattr(error, "orig", None) or error
     kinds = {kind.__name__ for kind in type(driver).__mro__}
-    if type(driver).__module__.partition(".")[0] in _DRIVERS and (kinds & _TOLD or type(driver).__name__ == _BROKEN):
-        return f"the database can't be used: {first_line(driver)}"
+    if type(driver).__module__.partition(".")[0] in _DRIVERS and (
+        kinds & _PRINTABLE_ERRORS or type(driver).__name__ == _DAMAGED_FILE_ERROR
+    ):
+        return f"the database can't be used: {get_first_line(driver)}"
     return (
         f"an error that nobody foresaw ({type(error).__name__}). Run it again with --debug to see where it comes from."
     )
 
 
-def first_line(error: Exception) -> str:
+def get_first_line(error: Exception) -> str:
     """What a driver says, without the lines behind it: a database repeats values there."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

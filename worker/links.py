@@ -18,7 +18,7 @@ from worker.domain.model import Address
 from worker.errors import LongarcError
 
 #: Nothing that we signed is longer.
-LONGEST = 1000
+MAX_TOKEN_LENGTH = 1000
 
 
 class Purpose(StrEnum):
@@ -36,42 +36,44 @@ class BadLink(LongarcError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
+class LinkClaims:
     """What a link or a visit allows: whom, what for, about which session if it is about one, and since when."""
 
-    who: Address
+    person: Address
     purpose: Purpose
-    about: str = ""
-    issued: datetime
+    session_id: str = ""
+    issued_at: datetime
 
 
-class Links:
+class LinkSigner:
     """Makes and reads what is signed. `keys` are those that seal: the first signs, all of them count."""
 
     def __init__(self, base_url: str, keys: Sequence[str]) -> None:
         self.base_url = base_url
         self._keys = [hmac.digest(key.encode(), b"longarc links", hashlib.sha256) for key in keys]
 
-    def url(self, given: Pass) -> str:
+    def build_url(self, given: LinkClaims) -> str:
         """The address that goes into a mail."""
-        return f"{self.base_url}/in/{self.token(given)}"
+        return f"{self.base_url}/in/{self.sign_claims(given)}"
 
-    def token(self, given: Pass, kind: str = "link") -> str:
+    def sign_claims(self, given: LinkClaims, kind: str = "link") -> str:
         """The signed form. What is signed as one kind is never taken for another."""
-        told = [given.who, given.purpose.value, given.about, int(given.issued.timestamp())]
-        return self._signer(kind).dumps(told)
+        told = [given.person, given.purpose.value, given.session_id, int(given.issued_at.timestamp())]
+        return self._make_serializer(kind).dumps(told)
 
-    def read(self, token: str, kind: str = "link") -> Pass:
+    def read_token(self, token: str, kind: str = "link") -> LinkClaims:
         """What a token says. Raises BadLink. Whether it still holds is for the reader to find out."""
-        if len(token) > LONGEST:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise BadLink
         try:
-            who, purpose, about, issued = self._signer(kind).loads(token)
-            return Pass(who=who, purpose=Purpose(purpose), about=about, issued=datetime.fromtimestamp(issued, UTC))
+            who, purpose, about, issued = self._make_serializer(kind).loads(token)
+            return LinkClaims(
+                person=who, purpose=Purpose(purpose), session_id=about, issued_at=datetime.fromtimestamp(issued, UTC)
+            )
         except (BadData, ValueError, TypeError) as error:
             raise BadLink from error
 
-    def mark(self, text: str, kind: str) -> str:
+    def sign_text(self, text: str, kind: str) -> str:
         """A keyed digest of a text: goes into forms, so that nobody else can have made them."""
         return hmac.new(self._keys[0], f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43]
 
@@ -80,14 +82,14 @@ class Links:
         wanted = [hmac.new(key, f"{kind}|{text}".encode(), hashlib.sha256).hexdigest()[:43] for key in self._keys]
         return any(hmac.compare_digest(one.encode(), mark.encode()) for one in wanted)
 
-    def _signer(self, kind: str) -> URLSafeSerializer:
+    def _make_serializer(self, kind: str) -> URLSafeSerializer:
         # the last of its keys is the one it signs with
-        return URLSafeSerializer(list(reversed(self._keys)), salt=f"longarc {kind}", signer_kwargs=_SIGNER)
+        return URLSafeSerializer(list(reversed(self._keys)), salt=f"longarc {kind}", signer_kwargs=_SIGNER_OPTIONS)
 
 
-_SIGNER = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+_SIGNER_OPTIONS = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
 
 
-def links_of(base_url: str, keys: Sequence[str]) -> Links | None:
+def make_link_signer(base_url: str, keys: Sequence[str]) -> LinkSigner | None:
     """None when pages can't be reached, or nothing can be signed: then mails go without links."""
-    return Links(base_url, keys) if base_url and keys else None
+    return LinkSigner(base_url, keys) if base_url and keys else None

@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-FILE, FOLDER = 0o600, 0o700
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
 
 @contextmanager
-def owner_only() -> Iterator[None]:
+def restrict_to_owner() -> Iterator[None]:
     """Whatever is made meanwhile, by libraries too, is for its owner alone."""
     before = os.umask(0o077)
     try:
@@ -26,20 +26,20 @@ def owner_only() -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Make the folder and those above it that are missing. Those that are there stay as they are. Raises OSError."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-        missing.mkdir(FOLDER, exist_ok=True)  # another process may make it at the same time
-    folder.mkdir(FOLDER, exist_ok=True)  # raises where a file is in its place
+        missing.mkdir(FOLDER_MODE, exist_ok=True)  # another process may make it at the same time
+    folder.mkdir(FOLDER_MODE, exist_ok=True)  # raises where a file is in its place
 
 
 def create(file: Path) -> None:
     """Make an empty file unless there is one. SQLite gives its journals the mode of the file that it opens. Raises
     OSError."""
     with suppress(FileExistsError):
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE))
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
 
 
 def write_new(file: Path, content: bytes) -> None:
     """Write a file that isn't there yet; it is on the disk then. Raises FileExistsError, OSError."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE), "wb") as opened:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as opened:
         opened.write(content)
         opened.flush()
         os.fsync(opened.fileno())

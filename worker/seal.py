@@ -10,14 +10,14 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from worker.errors import WrongKey
 
 #: Sealed texts are as long as this or a double of it, in bytes.
-STEP = 1024
+PADDING_STEP = 1024
 #: What to do when something was sealed with a key that we don't have.
-OTHER_KEY = "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
-_CLOSED = f"Something sealed can't be opened with the keys given. {OTHER_KEY}"
-_NO_KEY = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
+OTHER_KEY_REMEDY = "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
+_WRONG_KEY_TEXT = f"Something sealed can't be opened with the keys given. {OTHER_KEY_REMEDY}"
+_NO_KEY_TEXT = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
 
 
-def new_key() -> str:
+def generate_key() -> str:
     """A fresh key, as text."""
     return Fernet.generate_key().decode()
 
@@ -43,39 +43,39 @@ class Seal:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise WrongKey(_CLOSED) from None
+            raise WrongKey(_WRONG_KEY_TEXT) from None
 
     def close_padded(self, text: str) -> bytes:
         """JSON or other text that may end in spaces, sealed so that its length tells little."""
-        return self.close(text + " " * (_padded_length(len(text.encode())) - len(text.encode())))
+        return self.close(text + " " * (_compute_padded_length(len(text.encode())) - len(text.encode())))
 
-    def renew(self, sealed: bytes) -> bytes:
+    def reseal(self, sealed: bytes) -> bytes:
         """The same, sealed with the first key."""
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
-            raise WrongKey(_CLOSED) from None
+            raise WrongKey(_WRONG_KEY_TEXT) from None
 
 
 class NoSeal(Seal):
     """In place of keys that are not there: what needs none goes on, and nothing is sealed or opened."""
 
     def __init__(self) -> None:
-        super().__init__([new_key()])
+        super().__init__([generate_key()])
 
     def close(self, text: str) -> bytes:
-        raise WrongKey(_NO_KEY)
+        raise WrongKey(_NO_KEY_TEXT)
 
     def open(self, sealed: bytes) -> str:
-        raise WrongKey(_NO_KEY)
+        raise WrongKey(_NO_KEY_TEXT)
 
-    def renew(self, sealed: bytes) -> bytes:
-        raise WrongKey(_NO_KEY)
+    def reseal(self, sealed: bytes) -> bytes:
+        raise WrongKey(_NO_KEY_TEXT)
 
 
-def _padded_length(length: int) -> int:
+def _compute_padded_length(length: int) -> int:
     """The next step of length, in bytes: 1,024 and its doubles, of which most texts need only the first."""
-    step = STEP
+    step = PADDING_STEP
     while step < length:
         step *= 2
     return step

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from examples.northlight.run import run
+from examples.northlight.run import run_demo
 from worker.commands.base import Command
 
 _folder = click.Path(file_okay=False, path_type=Path)
@@ -18,7 +18,7 @@ def demo(out: Path, provider: str) -> None:
 
     Writes DIR/index.html with the story, the mails, the calendars and the ledger.
     """
-    run(out, provider)
+    run_demo(out, provider)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CalendarEntry:
     """Something a person writes into a calendar; recurring with a rule such as `{"freq": "weekly"}`."""
 
     title: str
@@ -34,13 +34,13 @@ class Entry:
     away: bool = False  #: out of office
 
 
-class Desk:
+class CalDavProgram:
     """One person's calendar, as their program shows it."""
 
     def __init__(self, url: str, owner: Address, zone: str) -> None:
         self.owner = owner
         self._zone = ZoneInfo(zone)
-        self._client = _client_type()(url=url, enable_rfc6764=False)
+        self._client = _import_client()(url=url, enable_rfc6764=False)
         self._calendar: Any = self._client.calendar(url=url)
 
     def close(self) -> None:
@@ -48,9 +48,9 @@ class Desk:
 
     # --- writing one's own entries ----------------------------------------------------------------------------------
 
-    def add(self, entry: Entry, now: datetime) -> str:
+    def add(self, entry: CalendarEntry, now: datetime) -> str:
         """Put an entry there; the text of it, for the calendars of those invited."""
-        text = str(compose(entry, self.owner, self._zone, now).to_ical(), "utf-8")
+        text = str(compose_event(entry, self.owner, self._zone, now).to_ical(), "utf-8")
         self._calendar.add_event(text)
         return text
 
@@ -62,8 +62,8 @@ class Desk:
 
     def answer(self, title: str, span: Span, answer: str) -> None:
         """Answer an invitation: `ACCEPTED`, `DECLINED` or `TENTATIVE`."""
-        event = self._found(title, span)
-        for attendee in _attendees(event.icalendar_component):
+        event = self._find_event(title, span)
+        for attendee in _list_attendees(event.icalendar_component):
             if str(attendee).lower() == f"mailto:{self.owner}":
                 attendee.params["PARTSTAT"] = answer
                 attendee.params.pop("RSVP", None)
@@ -71,7 +71,7 @@ class Desk:
 
     def move(self, title: str, span: Span, to: Span) -> None:
         """Drag an event to another time."""
-        event = self._found(title, span)
+        event = self._find_event(title, span)
         component = event.icalendar_component
         for name, instant in (("DTSTART", to.start), ("DTEND", to.end)):
             component.pop(name, None)
@@ -81,9 +81,9 @@ class Desk:
 
     def delete(self, title: str, span: Span) -> None:
         """Press the delete key."""
-        self._found(title, span).delete()
+        self._find_event(title, span).delete()
 
-    def _found(self, title: str, span: Span) -> Any:
+    def _find_event(self, title: str, span: Span) -> Any:
         """The event of that title at that time. Raises LookupError."""
         day = datetime.combine(span.start.astimezone(UTC).date(), time(), UTC)
         for event in self._calendar.search(start=day, end=day + 2 * DAY, event=True, expand=False):
@@ -110,7 +110,7 @@ class Desk:
         return str(whole.to_ical(), "utf-8")
 
 
-def _client_type() -> Any:
+def _import_client() -> Any:
     """A calendar program's client that is not ours. It is there where Longarc is developed, and nowhere else."""
     try:
         from caldav import DAVClient
@@ -119,7 +119,7 @@ def _client_type() -> Any:
     return DAVClient
 
 
-def compose(entry: Entry, owner: Address, zone: ZoneInfo, now: datetime) -> Calendar:
+def compose_event(entry: CalendarEntry, owner: Address, zone: ZoneInfo, now: datetime) -> Calendar:
     """The entry as a program writes it."""
 
     def local(value: datetime | date) -> datetime | date:
@@ -145,7 +145,7 @@ def compose(entry: Entry, owner: Address, zone: ZoneInfo, now: datetime) -> Cale
     if entry.with_whom:
         _invite(event, owner, entry.with_whom)
     if isinstance(entry.start, datetime):
-        event.add_component(_alarm())
+        event.add_component(_make_alarm())
     calendar.add_component(event)
     _name_zones(calendar)
     return calendar
@@ -164,7 +164,7 @@ def _invite(event: Event, organizer: Address, guest: Address) -> None:
         event.add("attendee", attendee)
 
 
-def _alarm() -> Alarm:
+def _make_alarm() -> Alarm:
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
     alarm.add("description", "Reminder")
@@ -172,6 +172,6 @@ def _alarm() -> Alarm:
     return alarm
 
 
-def _attendees(component: Any) -> list[Any]:
+def _list_attendees(component: Any) -> list[Any]:
     found = component.get("ATTENDEE", [])
     return found if isinstance(found, list) else [found]

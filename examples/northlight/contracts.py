@@ -22,20 +22,20 @@ class ContractFiles:
     def write(self, name: str, today: date) -> Contract:
         """Write the file as on that day, and read it back."""
         text = self._texts.get_template(f"{name}.md").render(
-            day=lambda days: _on_weekday(today + timedelta(days=days)).isoformat(),
-            month=lambda months: _month(today, months),
+            day=lambda days: _move_to_weekday(today + timedelta(days=days)).isoformat(),
+            month=lambda months: _format_month(today, months),
         )
         self._place.mkdir(parents=True, exist_ok=True)
         file = self._place / f"{name}.md"
         file.write_text(text, encoding="utf-8")
-        return markdown.parse(file.read_text(encoding="utf-8"), file.name)
+        return markdown.parse_contract(file.read_text(encoding="utf-8"), file.name)
 
 
-def _on_weekday(day: date) -> date:
+def _move_to_weekday(day: date) -> date:
     """That day, or the Friday before when it lies on a weekend."""
     return day - timedelta(days=max(day.weekday() - 4, 0))
 
 
-def _month(today: date, months: int) -> str:
+def _format_month(today: date, months: int) -> str:
     year, index = divmod(today.year * 12 + today.month - 1 + months, 12)
     return f"{year}-{index + 1:02}"

@@ -14,22 +14,22 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event, vCalAddress, vRecur
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import PROGRAM, Entry
+from examples.northlight.caldav_hands import PROGRAM, CalendarEntry
 from worker.clock import Clock
 from worker.domain.model import Address, Span
 from worker.errors import LongarcError
 from worker.providers.base import CalendarProvider, Mailer
 from worker.providers.google import calendar, mail
-from worker.providers.google.auth import OWN, READ, SEND
+from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 
 if TYPE_CHECKING:
     from tests.doubles.google import Google, GoogleHands
 
 SENDER = "longarc@northlight.example"
-_SAID = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentative"}
+_ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentative"}
 
 
-class OnGoogle:
+class GoogleServices:
     """The stand-in, with everybody's calendar on it, and a service account that may act for them."""
 
     calendars = mails = "google"
@@ -52,33 +52,33 @@ class OnGoogle:
         self._clock: Clock
 
     def open(self, stack: ExitStack) -> None:
-        self._google = self._double.Google(clock=self._now)
+        self._google = self._double.Google(clock=self._read_clock)
         stack.enter_context(self._google)
-        for row in people.FIRST:
-            self.arrive(row["email"])
+        for row in people.FIRST_ROWS:
+            self.add_person(row["email"])
         self._google.calendars.add_person(SENDER)
-        self._google.tokens.granted = {OWN, READ, SEND}
+        self._google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         self._google.post.rewrites = False  # by its Message-ID a mail is found in the ledger
-        self._google.post.take = self._take
+        self._google.post.take = self._save_mail
         self.taken.mkdir()
-        self._key.touch(mode=0o600)
-        self._key.write_text(json.dumps(self._google.tokens.service_account()), encoding="utf-8")
+        self._key_file.touch(mode=0o600)
+        self._key_file.write_text(json.dumps(self._google.tokens.service_account()), encoding="utf-8")
 
-    def _now(self) -> datetime:
+    def _read_clock(self) -> datetime:
         return self._clock()
 
     @property
-    def _key(self) -> Path:
+    def _key_file(self) -> Path:
         return self._work / "google-key.json"
 
-    def _take(self, content: bytes) -> None:
+    def _save_mail(self, content: bytes) -> None:
         self._count += 1
         (self.taken / f"{self._count:06d}.eml").write_bytes(content)
 
     def settings(self) -> str:
         told = []
         for kind, endpoint in (("calendars", "/calendar/v3/"), ("mailers", "/")):
-            values = {"service_account": str(self._key), "endpoint": f"{self._google.url}{endpoint}"}
+            values = {"service_account": str(self._key_file), "endpoint": f"{self._google.url}{endpoint}"}
             values["token_endpoint"] = f"{self._google.url}/token"
             lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
             told.append("\n".join([f"[{kind}.google]", *lines, ""]))
@@ -86,19 +86,23 @@ class OnGoogle:
 
     def provider(self, clock: Clock) -> CalendarProvider:
         self._clock = clock
-        return calendar.make({**self._google.section, "service_account": str(self._key)}, clock)
+        return calendar.build_with_clock({**self._google.section, "service_account": str(self._key_file)}, clock)
 
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
-        return {"google": mail.make({**self._google.mail_section, "service_account": str(self._key)}, clock)}
+        return {
+            "google": mail.build_with_clock(
+                {**self._google.mail_section, "service_account": str(self._key_file)}, clock
+            )
+        }
 
-    def arrive(self, person: Address) -> None:
+    def add_person(self, person: Address) -> None:
         self._google.calendars.add_person(person, people.ZONES[person])
 
-    def desk(self, person: Address) -> "GoogleDesk":
-        return GoogleDesk(self._double.GoogleHands(self._google.calendars), self._google, person)
+    def open_calendar(self, person: Address) -> "GoogleProgram":
+        return GoogleProgram(self._double.GoogleHands(self._google.calendars), self._google, person)
 
 
-class GoogleDesk:
+class GoogleProgram:
     """A person at Google Calendar in their browser."""
 
     def __init__(self, hands: "GoogleHands", double: "Google", owner: Address) -> None:
@@ -110,11 +114,15 @@ class GoogleDesk:
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def add(self, entry: Entry, now: datetime) -> str:
-        told: dict[str, Any] = {"summary": entry.title, "start": self._at(entry.start), "end": self._at(entry.end)}
+    def add(self, entry: CalendarEntry, now: datetime) -> str:
+        told: dict[str, Any] = {
+            "summary": entry.title,
+            "start": self._format_time(entry.start),
+            "end": self._format_time(entry.end),
+        }
         told["transparency"] = "transparent" if entry.free else "opaque"
         if entry.rule:
-            told["recurrence"] = [f"RRULE:{_rule(entry)}", *self._left_out(entry)]
+            told["recurrence"] = [f"RRULE:{_format_rule(entry)}", *self._list_exceptions(entry)]
         if entry.away and isinstance(entry.start, datetime):
             told["eventType"] = "outOfOffice"
         if entry.with_whom:
@@ -125,12 +133,12 @@ class GoogleDesk:
     def receive(self, text: str) -> None:
         """Google has put it there already."""
 
-    def _at(self, value: datetime | date) -> dict[str, str]:
+    def _format_time(self, value: datetime | date) -> dict[str, str]:
         if not isinstance(value, datetime):
             return {"date": value.isoformat()}
         return {"dateTime": value.isoformat(), "timeZone": str(self._zone)}
 
-    def _left_out(self, entry: Entry) -> list[str]:
+    def _list_exceptions(self, entry: CalendarEntry) -> list[str]:
         if not isinstance(entry.start, datetime):
             return []
         hour = entry.start.time()
@@ -138,25 +146,25 @@ class GoogleDesk:
         return [f"EXDATE:{at:%Y%m%dT%H%M%SZ}" for at in found]
 
     def answer(self, title: str, span: Span, answer: str) -> None:
-        said = [{"email": self.owner, "responseStatus": _SAID[answer]}]
-        self._hands.patch(self.owner, self._found(title, span), attendees=said, attendeesOmitted=True)
+        said = [{"email": self.owner, "responseStatus": _ANSWERS[answer]}]
+        self._hands.patch(self.owner, self._find_event(title, span), attendees=said, attendeesOmitted=True)
 
     def move(self, title: str, span: Span, to: Span) -> None:
         times = {"start": to.start, "end": to.end}
-        told = {name: self._at(at.astimezone(self._zone).replace(tzinfo=None)) for name, at in times.items()}
-        self._hands.patch(self.owner, self._found(title, span), **told)
+        told = {name: self._format_time(at.astimezone(self._zone).replace(tzinfo=None)) for name, at in times.items()}
+        self._hands.patch(self.owner, self._find_event(title, span), **told)
 
     def delete(self, title: str, span: Span) -> None:
-        self._hands.remove(self.owner, self._found(title, span))
+        self._hands.remove(self.owner, self._find_event(title, span))
 
-    def _found(self, title: str, span: Span) -> str:
+    def _find_event(self, title: str, span: Span) -> str:
         """The event of that title at that time. Raises LookupError."""
-        for item in self._items():
-            if title in str(item.get("summary", "")) and _instant(item["start"], self._zone) == span.start:
+        for item in self._list_items():
+            if title in str(item.get("summary", "")) and _parse_instant(item["start"], self._zone) == span.start:
                 return str(item["id"])
         raise LookupError(f"{self.owner} finds no {title!r} at {span.start}")
 
-    def _items(self) -> Iterator[dict[str, Any]]:
+    def _list_items(self) -> Iterator[dict[str, Any]]:
         yield from self._double.calendars.shown_to(self.owner)
 
     # --- for whoever wants to look at it ----------------------------------------------------------------------------
@@ -167,18 +175,18 @@ class GoogleDesk:
         whole.add("prodid", PROGRAM)
         whole.add("version", "2.0")
         whole.add("x-wr-timezone", str(self._zone))
-        for item in sorted(self._items(), key=lambda one: str(one["id"])):
-            whole.add_component(self._written(item))
+        for item in sorted(self._list_items(), key=lambda one: str(one["id"])):
+            whole.add_component(self._make_event(item))
         whole.add_missing_timezones(first_date=date(2026, 1, 1), last_date=date(2028, 1, 1))
         return str(whole.to_ical(), "utf-8")
 
-    def _written(self, item: dict[str, Any]) -> Event:
+    def _make_event(self, item: dict[str, Any]) -> Event:
         event = Event()
         event.add("uid", f"{item['id']}@google.com")
         event.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))
         event.add("summary", item.get("summary", ""))
-        event.add("dtstart", _written(item["start"], self._zone))
-        event.add("dtend", _written(item["end"], self._zone))
+        event.add("dtstart", _parse_time(item["start"], self._zone))
+        event.add("dtend", _parse_time(item["end"], self._zone))
         event.add("transp", item.get("transparency", "opaque").upper())
         for line in item.get("recurrence", ()):
             name, _, value = line.partition(":")
@@ -196,16 +204,16 @@ class GoogleDesk:
         return event
 
 
-def _rule(entry: Entry) -> str:
+def _format_rule(entry: CalendarEntry) -> str:
     rule: Any = vRecur(entry.rule)  # the library has no types here
     return str(rule.to_ical(), "ascii")
 
 
-def _written(at: dict[str, str], zone: ZoneInfo) -> datetime | date:
-    return date.fromisoformat(at["date"]) if "date" in at else _instant(at, zone).astimezone(zone)
+def _parse_time(at: dict[str, str], zone: ZoneInfo) -> datetime | date:
+    return date.fromisoformat(at["date"]) if "date" in at else _parse_instant(at, zone).astimezone(zone)
 
 
-def _instant(at: dict[str, str], zone: ZoneInfo) -> datetime:
+def _parse_instant(at: dict[str, str], zone: ZoneInfo) -> datetime:
     if "date" in at:
         return datetime.combine(date.fromisoformat(at["date"]), time(), zone).astimezone(UTC)
     found = datetime.fromisoformat(at["dateTime"])

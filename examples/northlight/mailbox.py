@@ -6,13 +6,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from examples.northlight.names import instant, pair_of
+from examples.northlight.names import pair_of, parse_instant
 from worker.domain.model import Address, PairId
-from worker.simulation.world import Line
+from worker.simulation.world import LedgerLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeliveredMail:
     """A mail, with what the ledger knows of it."""
 
     number: int
@@ -20,7 +20,7 @@ class Letter:
     to: Address
     pair: PairId | None  #: None for what the operator is told
     session: str
-    line: Line
+    line: LedgerLine
     subject: str
     sender: str
     html: str
@@ -37,14 +37,14 @@ class Letter:
         return f"mail/{self.to.partition('@')[0]}/{self.number:03}-{self.name.replace('_', '-')}"
 
 
-def letters(taken: Path, ledger: Iterable[Line]) -> Iterator[Letter]:
+def read_mails(taken: Path, ledger: Iterable[LedgerLine]) -> Iterator[DeliveredMail]:
     """What the server took, in the order it came; `taken` holds a file for each."""
-    known: Mapping[str, Line] = {line["message_id"]: line for line in ledger if line["what"] == "mail"}
+    known: Mapping[str, LedgerLine] = {line["message_id"]: line for line in ledger if line["what"] == "mail"}
     for number, file in enumerate(sorted(taken.glob("*.eml")), 1):
         raw = file.read_bytes()
         mail = message_from_bytes(raw, policy=policy.default)
         line = known[str(mail["Message-ID"])]
-        yield Letter(
+        yield DeliveredMail(
             number=number,
             name=line["message"],
             to=line["to"],
@@ -53,13 +53,13 @@ def letters(taken: Path, ledger: Iterable[Line]) -> Iterator[Letter]:
             line=line,
             subject=str(mail["Subject"]),
             sender=mail["From"].addresses[0].display_name,
-            html=_part(mail, "html"),
-            text=_part(mail, "plain"),
+            html=_get_part(mail, "html"),
+            text=_get_part(mail, "plain"),
             raw=raw,
         )
 
 
-def write(found: Iterable[Letter], out: Path) -> None:
+def write_mails(found: Iterable[DeliveredMail], out: Path) -> None:
     """A file each for the mail as it came, as it looks, and as text."""
     for letter in found:
         base = out / letter.path
@@ -69,12 +69,12 @@ def write(found: Iterable[Letter], out: Path) -> None:
         base.with_suffix(".txt").write_text(letter.text, encoding="utf-8")
 
 
-def by_time(found: Iterable[Letter]) -> list[Letter]:
+def sort_by_time(found: Iterable[DeliveredMail]) -> list[DeliveredMail]:
     """In the order in which they were sent."""
-    return sorted(found, key=lambda letter: (instant(letter.line["at"]), letter.number))
+    return sorted(found, key=lambda letter: (parse_instant(letter.line["at"]), letter.number))
 
 
-def _part(mail: EmailMessage, kind: str) -> str:
+def _get_part(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
     if part is None:
         raise LookupError(f"The mail {mail['Subject']!r} has no part of {kind}.")

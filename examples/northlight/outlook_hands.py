@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import PROGRAM, Entry, compose
+from examples.northlight.caldav_hands import PROGRAM, CalendarEntry, compose_event
 from worker.clock import Clock
 from worker.domain.model import Address, EventRef, Span
 from worker.errors import LongarcError
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 SENDER = "longarc@northlight.example"
 #: How far recurring entries go.
-LONG = timedelta(days=300)
+RECURRENCE_PERIOD = timedelta(days=300)
 _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentativelyAccepted"}
 
 
-class OnOutlook:
+class OutlookServices:
     """The double, with everybody's mailbox on it, and an app that may act for them."""
 
     calendars = mails = "outlook"
@@ -55,13 +55,13 @@ class OnOutlook:
 
     def open(self, stack: ExitStack) -> None:
         self._double = stack.enter_context(self._graph.Double())
-        for row in people.FIRST:
-            self.arrive(row["email"])
+        for row in people.FIRST_ROWS:
+            self.add_person(row["email"])
         self._double.world.person(SENDER)
-        self._double.mails.take = self._take
+        self._double.mails.take = self._save_mail
         self.taken.mkdir()
 
-    def _take(self, content: bytes) -> None:
+    def _save_mail(self, content: bytes) -> None:
         self._count += 1
         (self.taken / f"{self._count:06d}.eml").write_bytes(content)
 
@@ -72,19 +72,19 @@ class OnOutlook:
 
     def provider(self, clock: Clock) -> CalendarProvider:
         hands = self._graph.Hands(self._double)
-        return outlook.calendar(self._graph.section(self._double, organizers=hands.organizers))
+        return outlook.build_calendar(self._graph.section(self._double, organizers=hands.organizers))
 
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
-        return {"outlook": outlook.mailer(self._graph.section(self._double, sender=SENDER))}
+        return {"outlook": outlook.build_mailer(self._graph.section(self._double, sender=SENDER))}
 
-    def arrive(self, person: Address) -> None:
+    def add_person(self, person: Address) -> None:
         self._double.world.person(person, people.ZONES[person])
 
-    def desk(self, person: Address) -> "OutlookDesk":
-        return OutlookDesk(self._double, self._double.world.mailboxes[person])
+    def open_calendar(self, person: Address) -> "OutlookProgram":
+        return OutlookProgram(self._double, self._double.world.mailboxes[person])
 
 
-class OutlookDesk:
+class OutlookProgram:
     """One person in Outlook."""
 
     def __init__(self, double: "Double", mailbox: "Mailbox") -> None:
@@ -94,31 +94,33 @@ class OutlookDesk:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def add(self, entry: Entry, now: datetime) -> str:
-        calendar = compose(entry, self._mailbox.address, ZoneInfo(self._mailbox.zone), now)
-        self._take(calendar, now)
+    def add(self, entry: CalendarEntry, now: datetime) -> str:
+        calendar = compose_event(entry, self._mailbox.address, ZoneInfo(self._mailbox.zone), now)
+        self._put_occurrences(calendar, now)
         return str(calendar.to_ical(), "utf-8")
 
     def receive(self, text: str) -> None:
-        parsed = parser.parse(text, "an invitation")
-        begun: Any = icalendars.main_event(parsed)
+        parsed = parser.parse_calendar(text, "an invitation")
+        begun: Any = icalendars.find_main_event(parsed)
         start = begun.start if isinstance(begun.start, datetime) else datetime.combine(begun.start, datetime.min.time())
-        self._take(parsed, start.replace(tzinfo=ZoneInfo(self._mailbox.zone)) if start.tzinfo is None else start)
+        self._put_occurrences(
+            parsed, start.replace(tzinfo=ZoneInfo(self._mailbox.zone)) if start.tzinfo is None else start
+        )
 
-    def _take(self, calendar: Calendar, now: datetime) -> None:
+    def _put_occurrences(self, calendar: Calendar, now: datetime) -> None:
         """Put each occurrence there, under one series when there are several."""
-        main: Any = icalendars.main_event(calendar)
+        main: Any = icalendars.find_main_event(calendar)
         name = str(main.get("UID"))
         ref, zone = EventRef(self._mailbox.address, name, ""), ZoneInfo(self._mailbox.zone)
-        events = read_calendar(calendar, ref, zone, Span(now - timedelta(days=30), now + LONG)).events
-        recurs = icalendars.recurs(calendar)
-        master = self._put(name, main, events[0], None) if recurs and events else None
+        events = read_calendar(calendar, ref, zone, Span(now - timedelta(days=30), now + RECURRENCE_PERIOD)).events
+        recurs = icalendars.is_recurring(calendar)
+        master = self._put_item(name, main, events[0], None) if recurs and events else None
         if master is not None:
             master.is_master = True
         for event in events:
-            self._put(name, main, event, master)
+            self._put_item(name, main, event, master)
 
-    def _put(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
+    def _put_item(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
         organizer = event.organizer or self._mailbox.address
         shown = "oof" if event.show and event.show.value == "away" else "busy" if event.show else "free"
         from tests.doubles.graph.state import Item
@@ -139,10 +141,10 @@ class OutlookDesk:
         return item
 
     def answer(self, title: str, span: Span, answer: str) -> None:
-        self._double.world.respond(self._found(title, span), _ANSWERS[answer])
+        self._double.world.respond(self._find_item(title, span), _ANSWERS[answer])
 
     def move(self, title: str, span: Span, to: Span) -> None:
-        item = self._found(title, span)
+        item = self._find_item(title, span)
         item.put_at(to.start, to.end, None)
         self._double.world.moved(item)
         self._mailbox.touch(item)
@@ -150,13 +152,13 @@ class OutlookDesk:
 
     def delete(self, title: str, span: Span) -> None:
         """Press the delete key; a guest answers when asked whether to."""
-        item = self._found(title, span)
+        item = self._find_item(title, span)
         if item.is_organizer:
             self._double.world.cancel(item)
         else:
             self._double.world.respond(item, "declined")
 
-    def _found(self, title: str, span: Span) -> "Item":
+    def _find_item(self, title: str, span: Span) -> "Item":
         for item in self._mailbox.items.values():
             if title in str(item.properties.get("subject")) and item.start == span.start and not item.is_master:
                 return item

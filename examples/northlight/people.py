@@ -7,7 +7,7 @@ the clocks change in Berlin, London and New York.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-from examples.northlight.caldav_hands import Entry
+from examples.northlight.caldav_hands import CalendarEntry
 from worker.domain.model import Address, PairId
 
 START = datetime(2026, 9, 7, 6, tzinfo=UTC)
@@ -27,44 +27,44 @@ COLUMNS = (
     *("review", "transition_until", "prefer", "trust"),
 )
 
-Row = Mapping[str, str]
+PeopleRow = Mapping[str, str]
 
 
-def _row(email: Address, name: str, manager: Address, zone: str, country: str, **more: str) -> Row:
+def _make_row(email: Address, name: str, manager: Address, zone: str, country: str, **more: str) -> PeopleRow:
     # English as it is written there: only the dates and hours differ.
     locale = f"en-{country[:2]}" if country[:2] in ("GB", "IN", "AU", "US") else "en-GB"
     own = {"email": email, "name": name, "manager": manager, "time_zone": zone, "country": country, "locale": locale}
     return {**own, **more}
 
 
-FIRST = (
-    _row(HELEN, "Helen Ashby", "", "Europe/London", "GB", working_hours="Mon-Fri 09:00-17:30"),
-    _row(
+FIRST_ROWS = (
+    _make_row(HELEN, "Helen Ashby", "", "Europe/London", "GB", working_hours="Mon-Fri 09:00-17:30"),
+    _make_row(
         *(MARA, "Mara Winter", HELEN, "Europe/Berlin", "DE-BE"),
         working_hours="Mon-Fri 08:30-17:00",
         start="2026-06-29",
         prefer="Tue 10:00",
         trust="yes",
     ),
-    _row(
+    _make_row(
         *(EMILY, "Emily Carter", HELEN, "America/New_York", "US"),
         working_hours="Mon-Fri 08:30-17:00",
         start="2026-07-06",
         prefer="Wed 10:00",
     ),
-    _row(
+    _make_row(
         *(ARJUN, "Arjun Mehta", MARA, "Asia/Kolkata", "IN"),
         working_hours="Mon-Fri 10:00-19:00",
         format="series",
         minutes="60",
     ),
-    _row(
+    _make_row(
         *(GRACE, "Grace Okoro", MARA, "Europe/London", "GB"),
         working_hours="Mon-Thu 09:00-17:00; Fri 09:00-13:00",
         review="in_1on1",
         start="2026-07-13",
     ),
-    _row(
+    _make_row(
         *(NOAH, "Noah Brandt", MARA, "Europe/Berlin", "DE-BE"),
         start="2026-08-10",
         transition_until="2027-06-30",
@@ -73,13 +73,13 @@ FIRST = (
 )
 _LIAM = (LIAM, "Liam Walsh", MARA, "Australia/Sydney", "AU-NSW")
 #: Liam's row as it is first written, with hours that nobody in Berlin shares, and as it is put right.
-WITH_LIAM = (*FIRST, _row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
-PUT_RIGHT = (*FIRST, _row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
+ROWS_WITH_LIAM = (*FIRST_ROWS, _make_row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
+CORRECTED_ROWS = (*FIRST_ROWS, _make_row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
-ZONES = {row["email"]: row["time_zone"] for row in PUT_RIGHT}
+ZONES = {row["email"]: row["time_zone"] for row in CORRECTED_ROWS}
 #: All pairs there ever are, in the order of the file.
-PAIRS = [PairId(row["manager"], row["email"]) for row in PUT_RIGHT if row["manager"]]
-NAMES = {row["email"]: row["name"] for row in PUT_RIGHT}
+PAIRS = [PairId(row["manager"], row["email"]) for row in CORRECTED_ROWS if row["manager"]]
+NAMES = {row["email"]: row["name"] for row in CORRECTED_ROWS}
 FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
 
@@ -89,73 +89,75 @@ ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
-def _weekly(
+def _make_weekly(
     title: str, days: str, at: str, minutes: int, *, every: int = 1, week: int = 0, with_whom: Address = ""
-) -> Entry:
+) -> CalendarEntry:
     """A meeting on these weekdays each so many weeks, from the story's first week on."""
     wanted = days.split()
     monday = START.date() + timedelta(weeks=week)
     first = monday + timedelta(days=min(_DAYS.index(day) for day in wanted))
     start = datetime.combine(first, time.fromisoformat(at))
     rule = {"freq": "weekly", "interval": every, "byday": wanted}
-    return Entry(title=title, start=start, end=start + timedelta(minutes=minutes), rule=rule, with_whom=with_whom)
+    return CalendarEntry(
+        title=title, start=start, end=start + timedelta(minutes=minutes), rule=rule, with_whom=with_whom
+    )
 
 
-def _days(title: str, first: str, last: str, *, away: bool = True, free: bool = False) -> Entry:
+def _make_all_day(title: str, first: str, last: str, *, away: bool = True, free: bool = False) -> CalendarEntry:
     """An all-day entry, both days included."""
     end = date.fromisoformat(last) + timedelta(days=1)
-    return Entry(title=title, start=date.fromisoformat(first), end=end, away=away, free=free)
+    return CalendarEntry(title=title, start=date.fromisoformat(first), end=end, away=away, free=free)
 
 
-def _once(title: str, day: str, at: str, minutes: int) -> Entry:
+def _make_single(title: str, day: str, at: str, minutes: int) -> CalendarEntry:
     start = datetime.combine(date.fromisoformat(day), time.fromisoformat(at))
-    return Entry(title=title, start=start, end=start + timedelta(minutes=minutes))
+    return CalendarEntry(title=title, start=start, end=start + timedelta(minutes=minutes))
 
 
-CALENDARS: Mapping[Address, Sequence[Entry]] = {
+CALENDARS: Mapping[Address, Sequence[CalendarEntry]] = {
     HELEN: (
-        _weekly("Leadership round", "MO", "09:30", 90),
-        _weekly("1:1 Helen / Mara", "MO", "14:00", 30, with_whom=MARA),
-        _weekly("1:1 Helen / Emily", "TU", "14:30", 30, with_whom=EMILY),
-        _weekly("Customer calls", "TH", "09:00", 180),
-        _days("Company days in Lisbon", "2026-09-17", "2026-09-18"),
-        _days("Half-term with the children", "2026-10-26", "2026-10-28"),
-        _days("Christmas leave", "2026-12-21", "2027-01-01"),
-        _days("Mara's birthday", "2026-10-06", "2026-10-06", away=False, free=True),
+        _make_weekly("Leadership round", "MO", "09:30", 90),
+        _make_weekly("1:1 Helen / Mara", "MO", "14:00", 30, with_whom=MARA),
+        _make_weekly("1:1 Helen / Emily", "TU", "14:30", 30, with_whom=EMILY),
+        _make_weekly("Customer calls", "TH", "09:00", 180),
+        _make_all_day("Company days in Lisbon", "2026-09-17", "2026-09-18"),
+        _make_all_day("Half-term with the children", "2026-10-26", "2026-10-28"),
+        _make_all_day("Christmas leave", "2026-12-21", "2027-01-01"),
+        _make_all_day("Mara's birthday", "2026-10-06", "2026-10-06", away=False, free=True),
     ),
     MARA: (
-        _weekly("Stand-up", "MO TU WE TH FR", "09:15", 15),
-        _weekly("1:1 Mara / Arjun", "MO", "10:00", 30, with_whom=ARJUN),
-        _weekly("1:1 Mara / Grace", "WE", "14:00", 45, with_whom=GRACE),
-        _weekly("Architecture board", "TH", "10:00", 90),
-        _weekly("1:1 Mara / Noah", "TH", "13:30", 30, with_whom=NOAH),
-        _days("Company days in Lisbon", "2026-09-17", "2026-09-18"),
-        _days("Skiing", "2026-12-23", "2027-01-05"),
+        _make_weekly("Stand-up", "MO TU WE TH FR", "09:15", 15),
+        _make_weekly("1:1 Mara / Arjun", "MO", "10:00", 30, with_whom=ARJUN),
+        _make_weekly("1:1 Mara / Grace", "WE", "14:00", 45, with_whom=GRACE),
+        _make_weekly("Architecture board", "TH", "10:00", 90),
+        _make_weekly("1:1 Mara / Noah", "TH", "13:30", 30, with_whom=NOAH),
+        _make_all_day("Company days in Lisbon", "2026-09-17", "2026-09-18"),
+        _make_all_day("Skiing", "2026-12-23", "2027-01-05"),
     ),
     EMILY: (
-        _weekly("Sales stand-up", "MO TU WE TH FR", "09:00", 15),
-        _weekly("Pipeline review", "TU", "11:00", 60),
-        _days("Thanksgiving week", "2026-11-25", "2026-11-27"),
-        _days("Home for Christmas", "2026-12-23", "2026-12-31"),
+        _make_weekly("Sales stand-up", "MO TU WE TH FR", "09:00", 15),
+        _make_weekly("Pipeline review", "TU", "11:00", 60),
+        _make_all_day("Thanksgiving week", "2026-11-25", "2026-11-27"),
+        _make_all_day("Home for Christmas", "2026-12-23", "2026-12-31"),
     ),
     ARJUN: (
-        _weekly("Team sync Pune", "TU TH", "11:00", 45),
-        _weekly("Focus time", "WE", "10:00", 120),
-        _days("Diwali at home", "2026-11-06", "2026-11-11"),
+        _make_weekly("Team sync Pune", "TU TH", "11:00", 45),
+        _make_weekly("Focus time", "WE", "10:00", 120),
+        _make_all_day("Diwali at home", "2026-11-06", "2026-11-11"),
     ),
     GRACE: (
-        _weekly("Design critique", "TU", "15:00", 60),
-        _weekly("Research readout", "TH", "11:00", 60, every=2, week=1),
-        _once("Dentist", "2026-10-07", "10:00", 60),
-        _days("Walking in the Dales", "2026-12-21", "2027-01-01"),
+        _make_weekly("Design critique", "TU", "15:00", 60),
+        _make_weekly("Research readout", "TH", "11:00", 60, every=2, week=1),
+        _make_single("Dentist", "2026-10-07", "10:00", 60),
+        _make_all_day("Walking in the Dales", "2026-12-21", "2027-01-01"),
     ),
     NOAH: (
-        _weekly("Stand-up", "MO TU WE TH FR", "09:15", 15),
-        _weekly("Incident review", "FR", "13:00", 60),
-        _days("Between the years", "2026-12-24", "2026-12-31"),
+        _make_weekly("Stand-up", "MO TU WE TH FR", "09:15", 15),
+        _make_weekly("Incident review", "FR", "13:00", 60),
+        _make_all_day("Between the years", "2026-12-24", "2026-12-31"),
     ),
     LIAM: (
-        _weekly("Support shift", "MO WE", "13:00", 120, week=13),
-        _days("Summer holidays", "2026-12-24", "2027-01-08"),
+        _make_weekly("Support shift", "MO WE", "13:00", 120, week=13),
+        _make_all_day("Summer holidays", "2026-12-24", "2027-01-08"),
     ),
 }

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.northlight import mailbox, page, people
-from examples.northlight.actors import Crew
-from examples.northlight.figures import figures
-from examples.northlight.result import Result, collect
-from examples.northlight.services import house
-from examples.northlight.stage import Stage
-from examples.northlight.story import rows
+from examples.northlight.actors import ScriptedHumans
+from examples.northlight.figures import compute_statistics
+from examples.northlight.result import DemoResult, collect_result
+from examples.northlight.services import make_services
+from examples.northlight.stage import DemoStage
+from examples.northlight.story import list_rows
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
@@ -25,47 +25,49 @@ if TYPE_CHECKING:
 #: By this file a folder is known to be a demo's, and may be written anew.
 MARKER = ".longarc-demo"
 #: What the terminal is told; the page tells the rest.
-TOLD = ("human", "session", "trouble")
+PRINTED_TONES = ("human", "session", "trouble")
 
 Progress = Callable[[datetime], None]
 
 
-def run(out: Path, provider: str = "caldav", progress: Progress | None = None, *, weeks: int = people.WEEKS) -> None:
+def run_demo(
+    out: Path, provider: str = "caldav", progress: Progress | None = None, *, weeks: int = people.WEEKS
+) -> None:
     """Play the story and write it to `out`. Raises LongarcError when `out` holds what no demo wrote, or when nobody
     knows how to play it on that provider. `progress` is told the time of the story; without it a bar shows it."""
     from rich.console import Console
 
-    house(provider, out)  # before anything is written
+    make_services(provider, out)  # before anything is written
     screen = Console(highlight=False, markup=False, emoji=False)
-    _clear(out)
+    _clear_folder(out)
     end = people.START + timedelta(weeks=weeks)
-    with _quietly(), _shown(screen, end, progress) as told:
-        result = _play(out, provider, end, told)
-    page.write(result, out)
-    _print(result, out, screen)
+    with _quiet_logs(), _show_progress(screen, end, progress) as told:
+        result = _play_story(out, provider, end, told)
+    page.write_page(result, out)
+    _print_story(result, out, screen)
 
 
-def _play(out: Path, provider: str, end: datetime, told: Progress) -> Result:
+def _play_story(out: Path, provider: str, end: datetime, told: Progress) -> DemoResult:
     """Let the weeks pass, and write what can only be read while the servers are there."""
     work = out.absolute() / "work"
     work.mkdir()
-    with Stage(work, provider) as stage:
-        stage.run_until(end, Crew(stage, work), told)
-        result = collect(stage, list(mailbox.letters(stage.house.taken, stage.ledger)))
+    with DemoStage(work, provider) as stage:
+        stage.run_until(end, ScriptedHumans(stage, work), told)
+        result = collect_result(stage, list(mailbox.read_mails(stage.house.taken, stage.ledger)))
         calendars = out / "calendars"
         calendars.mkdir()
         for person in result.persons:
-            (calendars / f"{person}.ics").write_text(stage.desk(person).export(), encoding="utf-8", newline="")
+            (calendars / f"{person}.ics").write_text(stage.open_calendar(person).export(), encoding="utf-8", newline="")
     with (out / "ledger.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(f"{json.dumps(line, ensure_ascii=False)}\n" for line in result.ledger)
-    mailbox.write(result.letters, out)
+    mailbox.write_mails(result.mails, out)
     return result
 
 
 # --- the folder -------------------------------------------------------------------------------------------------------
 
 
-def _clear(out: Path) -> None:
+def _clear_folder(out: Path) -> None:
     """Make `out` an empty folder of ours. Raises LongarcError when it holds something else."""
     if out.exists() and not out.is_dir():
         raise LongarcError(f"{out} is a file. Name a folder that the demo may write.")
@@ -86,7 +88,7 @@ def _clear(out: Path) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _quiet_logs() -> Iterator[None]:
     """Only warnings are logged meanwhile."""
     loggers = [logging.getLogger(name) for name in ("worker", "huey", "mail.log", "waitress")]
     levels = [logger.level for logger in loggers]
@@ -100,7 +102,7 @@ def _quietly() -> Iterator[None]:
 
 
 @contextmanager
-def _shown(screen: "Console", end: datetime, progress: Progress | None) -> Iterator[Progress]:
+def _show_progress(screen: "Console", end: datetime, progress: Progress | None) -> Iterator[Progress]:
     """A bar with the date of the story, unless somebody else shows it."""
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
@@ -119,7 +121,7 @@ def _shown(screen: "Console", end: datetime, progress: Progress | None) -> Itera
         told(end)
 
 
-def _print(result: Result, out: Path, screen: "Console") -> None:
+def _print_story(result: DemoResult, out: Path, screen: "Console") -> None:
     """The story as a table, the numbers, and where to look."""
     from rich import box
     from rich.console import Console
@@ -134,11 +136,11 @@ def _print(result: Result, out: Path, screen: "Console") -> None:
     table.add_column("What", ratio=3)
     table.add_column("Why", ratio=2, style="dim")
     styles = {"human": "blue", "trouble": "red", "session": ""}
-    for row in rows(result.ledger, {}):
-        if row.tone in TOLD:
+    for row in list_rows(result.ledger, {}):
+        if row.tone in PRINTED_TONES:
             table.add_row(f"{row.date} {row.clock}", row.names, row.who, row.what, row.short, style=styles[row.tone])
     screen.print(table)
-    for tile in figures(result).tiles:
+    for tile in compute_statistics(result).tiles:
         screen.print(f"{tile.value:>9}  {tile.what}" + (f" ({tile.more})" if tile.more else ""))
     screen.print(f"\nThe whole story, and every mail as it looks: {out / 'index.html'}")
     work = out / "work"

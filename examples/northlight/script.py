@@ -12,7 +12,7 @@ from worker.domain.model import Address, PairId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class When:
+class BeatTime:
     """An instant in somebody's zone: on a day, or so many weekdays from a session's start or from when it was held."""
 
     at: str = ""  #: wall clock; without it, `minutes` after the anchor itself
@@ -21,13 +21,13 @@ class When:
     minutes: int = 0
 
     @property
-    def ahead(self) -> bool:
+    def is_ahead(self) -> bool:
         """True when it is counted back from a session's start."""
         return self.days < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class SessionSelector:
     """Which of a pair's conversations is meant."""
 
     kind: str = "career"
@@ -44,8 +44,8 @@ class Beat:
     who: Address
     act: str
     pair: PairId
-    when: When
-    about: About = About()
+    when: BeatTime
+    about: SessionSelector = SessionSelector()
     why: str = ""
     what: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,33 +53,35 @@ class Beat:
 Thread = tuple[Beat, ...]
 
 
-def _before(days: int, at: str) -> When:
-    return When(days=-days, at=at)
+def _before(days: int, at: str) -> BeatTime:
+    return BeatTime(days=-days, at=at)
 
 
-def _after(minutes: int) -> When:
-    return When(minutes=minutes)
+def _after(minutes: int) -> BeatTime:
+    return BeatTime(minutes=minutes)
 
 
-def _later(days: int, at: str) -> When:
-    return When(days=days, at=at)
+def _later(days: int, at: str) -> BeatTime:
+    return BeatTime(days=days, at=at)
 
 
-def _on(day: str, at: str) -> When:
-    return When(on=day, at=at)
+def _on(day: str, at: str) -> BeatTime:
+    return BeatTime(on=day, at=at)
 
 
-class _Pair:
+class _PairScript:
     """Writes the beats of one pair."""
 
     def __init__(self, manager: Address, report: Address) -> None:
         self.id = PairId(manager, report)
 
-    def does(self, who: Address, act: str, when: When, why: str = "", about: About | None = None, **what: Any) -> Beat:
-        return Beat(who=who, act=act, pair=self.id, when=when, about=about or About(), why=why, what=what)
+    def does(
+        self, who: Address, act: str, when: BeatTime, why: str = "", about: SessionSelector | None = None, **what: Any
+    ) -> Beat:
+        return Beat(who=who, act=act, pair=self.id, when=when, about=about or SessionSelector(), why=why, what=what)
 
 
-def threads() -> list[Thread]:
+def list_threads() -> list[Thread]:
     """The whole script."""
     return [
         *_helen_and_mara(),
@@ -92,8 +94,8 @@ def threads() -> list[Thread]:
 
 
 def _helen_and_mara() -> list[Thread]:
-    p = _Pair(HELEN, MARA)
-    review, second = About(kind="review"), About(cycle=2)
+    p = _PairScript(HELEN, MARA)
+    review, second = SessionSelector(kind="review"), SessionSelector(cycle=2)
     return [
         (
             p.does(HELEN, "move", _before(4, "16:20"), "The board wants that morning.", days=1, at="14:00"),
@@ -140,8 +142,8 @@ def _helen_and_mara() -> list[Thread]:
 
 
 def _helen_and_emily() -> list[Thread]:
-    p = _Pair(HELEN, EMILY)
-    talk = About(adhoc=True)
+    p = _PairScript(HELEN, EMILY)
+    talk = SessionSelector(adhoc=True)
     return [
         (
             p.does(EMILY, "decline", _before(5, "09:40"), "A customer in Boston that day.", visit="Boston, all day"),
@@ -176,14 +178,14 @@ def _helen_and_emily() -> list[Thread]:
 
 
 def _mara_and_arjun() -> list[Thread]:
-    p = _Pair(MARA, ARJUN)
-    gap = About(topic="gap")
+    p = _PairScript(MARA, ARJUN)
+    gap = SessionSelector(topic="gap")
     return [
         (
             p.does(
                 *(ARJUN, "out_of_office", _before(3, "17:10")),
                 "His sister's wedding in Jaipur was brought forward.",
-                About(topic="direction"),
+                SessionSelector(topic="direction"),
                 title="Wedding in Jaipur",
                 days=3,
             ),
@@ -199,7 +201,7 @@ def _mara_and_arjun() -> list[Thread]:
 
 
 def _mara_and_grace() -> list[Thread]:
-    p = _Pair(MARA, GRACE)
+    p = _PairScript(MARA, GRACE)
     return [
         (
             p.does(
@@ -213,26 +215,26 @@ def _mara_and_grace() -> list[Thread]:
                 "It was a full week.",
                 contract="grace-1",
             ),
-            p.does(GRACE, "complete", _later(15, "12:00"), about=About(), text="Ask Priya"),
-            p.does(MARA, "complete", _later(18, "16:45"), about=About(), text="Give Grace the lead"),
-            p.does(MARA, "complete", _later(32, "11:40"), about=About(), text="Invite Grace"),
+            p.does(GRACE, "complete", _later(15, "12:00"), about=SessionSelector(), text="Ask Priya"),
+            p.does(MARA, "complete", _later(18, "16:45"), about=SessionSelector(), text="Give Grace the lead"),
+            p.does(MARA, "complete", _later(32, "11:40"), about=SessionSelector(), text="Invite Grace"),
         ),
         (
-            p.does(MARA, "record_contract", _after(180), about=About(cycle=2), contract="grace-2"),
-            p.does(MARA, "complete", _later(5, "16:05"), about=About(cycle=2), text="Write Grace feedback"),
+            p.does(MARA, "record_contract", _after(180), about=SessionSelector(cycle=2), contract="grace-2"),
+            p.does(MARA, "complete", _later(5, "16:05"), about=SessionSelector(cycle=2), text="Write Grace feedback"),
         ),
     ]
 
 
 def _mara_and_noah() -> list[Thread]:
-    p = _Pair(MARA, NOAH)
-    second, third = About(cycle=2), About(cycle=3)
+    p = _PairScript(MARA, NOAH)
+    second, third = SessionSelector(cycle=2), SessionSelector(cycle=3)
     return [
         (
             p.does(MARA, "record_contract", _after(300), contract="noah-1"),
             p.does(MARA, "complete", _later(5, "10:00"), "On the first try.", text="Agree with Finn"),
             p.does(NOAH, "complete", _later(16, "16:20"), text="Take the on-call"),
-            p.does(NOAH, "complete", _later(21, "15:10"), about=About(), text="Pair with Ada"),
+            p.does(NOAH, "complete", _later(21, "15:10"), about=SessionSelector(), text="Pair with Ada"),
         ),
         (
             p.does(NOAH, "check_in", _on("2026-10-12", "09:40"), "Daycare starts; he wants ten minutes."),
@@ -249,7 +251,7 @@ def _mara_and_noah() -> list[Thread]:
 
 
 def _liam() -> list[Thread]:
-    p = _Pair(MARA, LIAM)
+    p = _PairScript(MARA, LIAM)
     return [
         (
             p.does(LIAM, "join", _on("2026-11-23", "18:30"), "He starts in Sydney; HR adds his row."),
@@ -257,7 +259,7 @@ def _liam() -> list[Thread]:
                 LIAM, "put_right", _on("2026-11-25", "19:30"), "HR puts the hours he really works into the people file."
             ),
             p.does(MARA, "record_contract", _after(240), contract="liam-1"),
-            p.does(MARA, "complete", _later(22, "16:20"), about=About(), text="Introduce Liam"),
+            p.does(MARA, "complete", _later(22, "16:20"), about=SessionSelector(), text="Introduce Liam"),
             p.does(
                 LIAM,
                 "complete",

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Protocol
 
 from examples.northlight import people
-from examples.northlight.caldav_hands import Desk, Entry
+from examples.northlight.caldav_hands import CalDavProgram, CalendarEntry
 from worker.clock import Clock
 from worker.domain.model import Address, Span
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.errors import LongarcError
 from worker.providers.base import CalendarProvider, Mailer
 from worker.providers.caldav.calendar import CalDavCalendar
-from worker.providers.caldav.client import Dav
+from worker.providers.caldav.client import DavClient
 
 TIMEOUT = 20.0
 
 
-class AtDesk(Protocol):
+class CalendarProgram(Protocol):
     """One person at their calendar program."""
 
-    def add(self, entry: Entry, now: datetime) -> str:
+    def add(self, entry: CalendarEntry, now: datetime) -> str:
         """Put an entry there; what is to be handed to those invited."""
 
     def receive(self, text: str) -> None: ...
@@ -36,7 +36,7 @@ class AtDesk(Protocol):
     def close(self) -> None: ...
 
 
-class House(Protocol):
+class DemoServices(Protocol):
     """Servers, from `open` until the stack is unwound."""
 
     calendars: str  #: the calendar service that the people file names
@@ -54,11 +54,11 @@ class House(Protocol):
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
         """Those that have to be told the time; the others are made from the settings."""
 
-    def arrive(self, person: Address) -> None: ...
-    def desk(self, person: Address) -> AtDesk: ...
+    def add_person(self, person: Address) -> None: ...
+    def open_calendar(self, person: Address) -> CalendarProgram: ...
 
 
-class Along:
+class EmbeddedServices:
     """The servers that come with Longarc: Radicale, and SMTP."""
 
     calendars, mails = "caldav", "smtp"
@@ -66,7 +66,9 @@ class Along:
     keeper = "the CalDAV server"
 
     def __init__(self, work: Path) -> None:
-        self._servers = Embedded(work / "servers", [row["email"] for row in people.FIRST], zones=people.ZONES)
+        self._servers = EmbeddedServers(
+            work / "servers", [row["email"] for row in people.FIRST_ROWS], zones=people.ZONES
+        )
         self.taken = work / "servers" / "eml"
 
     def open(self, stack: ExitStack) -> None:
@@ -79,28 +81,28 @@ class Along:
 
     def provider(self, clock: Clock) -> CalendarProvider:
         url = self._servers.caldav_url
-        return CalDavCalendar(Dav(None, None, TIMEOUT), url, attendee_copies=True, clock=clock)
+        return CalDavCalendar(DavClient(None, None, TIMEOUT), url, attendee_copies=True, clock=clock)
 
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {}
 
-    def arrive(self, person: Address) -> None:
+    def add_person(self, person: Address) -> None:
         self._servers.add_person(person, people.ZONES[person])
 
-    def desk(self, person: Address) -> AtDesk:
-        return Desk(self._servers.caldav_url.format(email=person), person, people.ZONES[person])
+    def open_calendar(self, person: Address) -> CalendarProgram:
+        return CalDavProgram(self._servers.caldav_url.format(email=person), person, people.ZONES[person])
 
 
-def house(name: str, work: Path) -> House:
+def make_services(name: str, work: Path) -> DemoServices:
     """The house of that provider. Raises LongarcError when there is none."""
     if name == "caldav":
-        return Along(work)
+        return EmbeddedServices(work)
     if name == "google":
-        from examples.northlight.google_hands import OnGoogle
+        from examples.northlight.google_hands import GoogleServices
 
-        return OnGoogle(work)
+        return GoogleServices(work)
     if name == "outlook":
-        from examples.northlight.outlook_hands import OnOutlook
+        from examples.northlight.outlook_hands import OutlookServices
 
-        return OnOutlook(work)
+        return OutlookServices(work)
     raise LongarcError(f"The demo can't be played on {name}. Leave --provider out, or give caldav, google or outlook.")

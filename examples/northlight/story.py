@@ -6,15 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from examples.northlight.names import both_clocks, clock, day, first, instant, names, pair_of, talk
+from examples.northlight.names import (
+    describe_session,
+    format_both_times,
+    format_day,
+    format_local_time,
+    format_pair,
+    get_first_name,
+    pair_of,
+    parse_instant,
+)
 from examples.northlight.people import MARA, ZONES
-from worker.domain.model import Cause, PairId
-from worker.domain.planning.deferrals import IN_WORDS
-from worker.domain.reason_texts import date_text
-from worker.simulation.world import Line
+from worker.domain.model import DeferralCause, PairId
+from worker.domain.planning.deferrals import CAUSE_NAMES
+from worker.domain.reason_texts import format_short_date
+from worker.simulation.world import LedgerLine
 
 #: The clock of the story's first column.
-HERE = ZONES[MARA]
+STORY_ZONE = ZONES[MARA]
 
 PROGRAM = "Longarc"
 _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z0-9`])")
@@ -59,20 +68,20 @@ _MAILS = {
 }
 
 #: A preparation sent so shortly before was not sent at its usual hour.
-_SHORT = {"reflection_prompt": timedelta(days=2, hours=12), "brief": timedelta(hours=12)}
+_LATE_PREPARATIONS = {"reflection_prompt": timedelta(days=2, hours=12), "brief": timedelta(hours=12)}
 
 _CAUSES = {
-    Cause.DECLINED: "{who} declined.",
-    Cause.DELETED: "It was taken off the calendar.",
-    Cause.BOOKED_OVER: "Something else still stands over it in {who}'s calendar, a day after the warning.",
-    Cause.OUT_OF_OFFICE: "{who} is out of office then.",
-    Cause.NOT_HELD: "It did not take place.",
-    Cause.ASKED: "Another time was asked for.",
+    DeferralCause.DECLINED: "{who} declined.",
+    DeferralCause.DELETED: "It was taken off the calendar.",
+    DeferralCause.BOOKED_OVER: "Something else still stands over it in {who}'s calendar, a day after the warning.",
+    DeferralCause.OUT_OF_OFFICE: "{who} is out of office then.",
+    DeferralCause.NOT_HELD: "It did not take place.",
+    DeferralCause.ASKED: "Another time was asked for.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class StoryRow:
     """A line of the story. `tone` is `human`, `session`, `trouble`, `calendar` or `mail`."""
 
     at: datetime
@@ -85,19 +94,19 @@ class Row:
 
     @property
     def date(self) -> str:
-        return date_text(self.at.astimezone(ZoneInfo(HERE)).date())
+        return format_short_date(self.at.astimezone(ZoneInfo(STORY_ZONE)).date())
 
     @property
     def clock(self) -> str:
-        return f"{self.at.astimezone(ZoneInfo(HERE)):%H:%M}"
+        return f"{self.at.astimezone(ZoneInfo(STORY_ZONE)):%H:%M}"
 
     @property
     def month(self) -> str:
-        return f"{self.at.astimezone(ZoneInfo(HERE)):%B %Y}"
+        return f"{self.at.astimezone(ZoneInfo(STORY_ZONE)):%B %Y}"
 
     @property
     def names(self) -> str:
-        return names(self.pair)
+        return format_pair(self.pair)
 
     @property
     def short(self) -> str:
@@ -110,18 +119,18 @@ class Row:
         return self.why.removeprefix(self.short).strip()
 
 
-def rows(ledger: Iterable[Line], subjects: Mapping[str, str]) -> Iterator[Row]:
+def list_rows(ledger: Iterable[LedgerLine], subjects: Mapping[str, str]) -> Iterator[StoryRow]:
     """The story, in order. `subjects` are those of the mails, by Message-ID."""
     states: dict[str, str] = {}
     soon = {line["session"] for line in ledger if line.get("act") == "talk"}
     for line in ledger:
-        told = _told(line, states, subjects, soon)
+        told = _describe_line(line, states, subjects, soon)
         if line["what"] == "session":
             states[line["session"]] = line["state"]
         if told:
             tone, who, what, why = told
-            yield Row(
-                at=instant(line["at"]),
+            yield StoryRow(
+                at=parse_instant(line["at"]),
                 pair=pair_of(line),
                 who=who,
                 what=what[0].upper() + what[1:],
@@ -131,74 +140,79 @@ def rows(ledger: Iterable[Line], subjects: Mapping[str, str]) -> Iterator[Row]:
             )
 
 
-_Told = tuple[str, str, str, str]
+_Description = tuple[str, str, str, str]
 
 
-def _told(line: Line, states: Mapping[str, str], subjects: Mapping[str, str], soon: set[str]) -> _Told | None:
+def _describe_line(
+    line: LedgerLine, states: Mapping[str, str], subjects: Mapping[str, str], soon: set[str]
+) -> _Description | None:
     """Tone, who, what, why."""
     what = line["what"]
     if what == "human":
-        return "human", first(line["who"]), _act(line, soon), _why(line)
+        return "human", get_first_name(line["who"]), _describe_act(line, soon), _explain_act(line)
     if what == "mail":
         subject = subjects.get(line["message_id"], line["message"])
-        return "mail", PROGRAM, f"to {first(line['to'])}: “{subject}”", _mail_why(line)
+        return "mail", PROGRAM, f"to {get_first_name(line['to'])}: “{subject}”", _explain_mail(line)
     if what == "session":
-        return _session(line, states.get(line["session"], ""), soon)
+        return _describe_session(line, states.get(line["session"], ""), soon)
     if what == "unplaceable":
-        return "trouble", PROGRAM, f"no time to be found for the {talk(line, soon)}", line["reason"]
+        return "trouble", PROGRAM, f"no time to be found for the {describe_session(line, soon)}", line["reason"]
     if line.get("kind") == "commitment" and what.startswith("event."):
-        return "calendar", PROGRAM, *_block(line)
+        return "calendar", PROGRAM, *_describe_block(line)
     return None
 
 
-def _act(line: Line, soon: set[str]) -> str:
+def _describe_act(line: LedgerLine, soon: set[str]) -> str:
     words = {
-        "talk": talk(line, soon),
-        "when": both_clocks(line) if line.get("start") else "",
-        "due": day(line["due"]) if line.get("due") else "",
-        "owner": _owner(line),
+        "talk": describe_session(line, soon),
+        "when": format_both_times(line) if line.get("start") else "",
+        "due": format_day(line["due"]) if line.get("due") else "",
+        "owner": _describe_owner(line),
     }
-    return _ACTS.get(line["act"], "").format(**words) or _move(line, words)
+    return _ACTS.get(line["act"], "").format(**words) or _describe_move(line, words)
 
 
-def _move(line: Line, words: Mapping[str, str]) -> str:
+def _describe_move(line: LedgerLine, words: Mapping[str, str]) -> str:
     if line.get("kind") == "commitment":
         return f"moves the time kept for a promise to {words['when']}"
-    minutes = int((instant(line["end"]) - instant(line["start"])).total_seconds() // 60)
+    minutes = int((parse_instant(line["end"]) - parse_instant(line["start"])).total_seconds() // 60)
     if minutes < 60:
         return f"shortens the {words['talk']} to {minutes} minutes"
     return f"drags the {words['talk']} to {words['when']}"
 
 
-def _why(line: Line) -> str:
+def _explain_act(line: LedgerLine) -> str:
     return " ".join([line.get("reason", ""), *line.get("asked", ())]).strip()
 
 
-def _owner(line: Line) -> str:
+def _describe_owner(line: LedgerLine) -> str:
     pair = PairId.parse(line["pair"])
     owner = pair.manager if line.get("owner") == "manager" else pair.report
-    return "a promise of their own" if owner == line["who"] else f"a promise of {first(owner)}'s"
+    return "a promise of their own" if owner == line["who"] else f"a promise of {get_first_name(owner)}'s"
 
 
-def _mail_why(line: Line) -> str:
+def _explain_mail(line: LedgerLine) -> str:
     number, name = line.get("number", 0), line["message"]
     if name == "contract_reminder" and number > 2:
         return "The 48 hours are over."
     if name == "contract_summary" and number > 1:
         return f"The contract changed; both get version {number}."
-    if name in ("reflection_prompt", "brief") and instant(line["start"]) - instant(line["at"]) < _SHORT[name]:
+    if (
+        name in ("reflection_prompt", "brief")
+        and parse_instant(line["start"]) - parse_instant(line["at"]) < _LATE_PREPARATIONS[name]
+    ):
         return "At once: the conversation is near."
     return _MAILS[name]
 
 
-def _session(line: Line, before: str, soon: set[str]) -> _Told | None:
-    state, reason, name = line["state"], line.get("reason", ""), talk(line, soon)
+def _describe_session(line: LedgerLine, before: str, soon: set[str]) -> _Description | None:
+    state, reason, name = line["state"], line.get("reason", ""), describe_session(line, soon)
     if state == "owed" and not before:
         return None  # asked for by a person, and told so
     if state == "deferred":
-        return "trouble", PROGRAM, f"deferred {_times(line)}, and owed: the {name}", _cause(line)
+        return "trouble", PROGRAM, f"deferred {_format_ordinal(line)}, and owed: the {name}", _explain_cause(line)
     if state == "booked":
-        return "session", PROGRAM, f"{_booked(line, before)}: the {name}, {both_clocks(line)}", reason
+        return "session", PROGRAM, f"{_describe_booking(line, before)}: the {name}, {format_both_times(line)}", reason
     words = {
         "held": f"held: the {name}",
         "contracted": "the contract stands",
@@ -209,7 +223,7 @@ def _session(line: Line, before: str, soon: set[str]) -> _Told | None:
     return ("trouble" if state == "unfinished" else "session"), PROGRAM, words[state], reason
 
 
-def _booked(line: Line, before: str) -> str:
+def _describe_booking(line: LedgerLine, before: str) -> str:
     if line.get("cause") == "moved":
         return "kept where it was put by hand"
     if line.get("reason", "").startswith("A person chose"):
@@ -217,18 +231,18 @@ def _booked(line: Line, before: str) -> str:
     return "a new time" if before == "deferred" else "booked"
 
 
-def _times(line: Line) -> str:
+def _format_ordinal(line: LedgerLine) -> str:
     return f"for the {_ORDINALS[min(line['count'], 5)]} time"
 
 
-def _cause(line: Line) -> str:
-    cause = Cause(line["cause"])
-    return _CAUSES.get(cause, IN_WORDS[cause]).format(who=first(line.get("who", "")))
+def _explain_cause(line: LedgerLine) -> str:
+    cause = DeferralCause(line["cause"])
+    return _CAUSES.get(cause, CAUSE_NAMES[cause]).format(who=get_first_name(line.get("who", "")))
 
 
-def _block(line: Line) -> tuple[str, str]:
-    whose, due = first(line["calendar"]), f"It is due {day(line['due'])}."
+def _describe_block(line: LedgerLine) -> tuple[str, str]:
+    whose, due = get_first_name(line["calendar"]), f"It is due {format_day(line['due'])}."
     if line["what"] == "event.cancel":
         return f"off {whose}'s calendar: the time for a promise", "Done, or let go."
     verb = "time for a promise" if line["what"] == "event.create" else "new time for a promise"
-    return f"{verb} on {whose}'s calendar: {clock(line['start'], line['calendar'])}", due
+    return f"{verb} on {whose}'s calendar: {format_local_time(line['start'], line['calendar'])}", due

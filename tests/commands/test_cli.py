@@ -29,9 +29,9 @@ from tests.support.terminal import (
 )
 from worker.cli import main
 from worker.clock import utcnow
-from worker.commands.base import in_words
-from worker.domain.model import FormSource, Kind, KnownForm, PairId, State, Trigger
-from worker.domain.time.worktime import holiday
+from worker.commands.base import describe_failure
+from worker.domain.model import AliasSource, PairId, PersonAlias, SessionKind, SessionState, Trigger
+from worker.domain.time.worktime import find_holiday
 from worker.errors import LongarcError
 from worker.store import tables
 
@@ -129,8 +129,8 @@ def test_a_closed_output_is_refused_before_anything_is_done(desk: Desk, words: s
 
 def test_no_file_of_ours_takes_the_number_of_a_closed_stream() -> None:
     """What a library writes to standard error would land in it."""
-    opens = "import os; from worker.commands.output import open_missing; open_missing(); print(os.open('.', 0))"
-    line = f'"{sys.executable}" -c "{opens}" <&- 2>&-'
+    code = "import os; from worker.commands import output; output.open_missing_streams(); print(os.open('.', 0))"
+    line = f'"{sys.executable}" -c "{code}" <&- 2>&-'
     done = subprocess.run(["sh", "-c", line], cwd=ROOT, stdout=subprocess.PIPE, check=False)
     assert int(done.stdout) > 2
 
@@ -244,9 +244,9 @@ def test_a_database_that_is_none_or_out_of_reach_is_one_clear_line(fresh: Desk) 
 
 
 def test_r23_an_error_nobody_foresaw_does_not_repeat_what_was_said() -> None:
-    assert in_words(ValueError(SECRET)).startswith("longarc: an error that nobody foresaw (ValueError)")
-    assert SECRET not in in_words(KeyError(SECRET))
-    assert in_words(LongarcError("That is so.")) == "longarc: That is so."
+    assert describe_failure(ValueError(SECRET)).startswith("longarc: an error that nobody foresaw (ValueError)")
+    assert SECRET not in describe_failure(KeyError(SECRET))
+    assert describe_failure(LongarcError("That is so.")) == "longarc: That is so."
 
 
 def test_r23_of_what_a_database_says_only_the_reason_is_shown(tmp_path: Path) -> None:
@@ -254,17 +254,17 @@ def test_r23_of_what_a_database_says_only_the_reason_is_shown(tmp_path: Path) ->
     with pytest.raises(OperationalError) as raised, store.database.write() as connection:
         connection.execute(text("SELECT :said FROM nowhere"), {"said": SECRET})
     assert SECRET not in str(raised.value), "not in a traceback either"
-    assert in_words(raised.value) == "longarc: the database can't be used: no such table: nowhere."
+    assert describe_failure(raised.value) == "longarc: the database can't be used: no such table: nowhere."
     store.close()
     for error in (
         sqlite3.OperationalError("attempt to write a readonly database"),
         psycopg.errors.AdminShutdown(f"attempt to write a readonly database\nLINE 1: {SECRET}"),
         psycopg.errors.ReadOnlySqlTransaction(f"attempt to write a readonly database\nDETAIL: {SECRET}"),
     ):
-        assert in_words(error) == "longarc: the database can't be used: attempt to write a readonly database."
+        assert describe_failure(error) == "longarc: the database can't be used: attempt to write a readonly database."
     for other in (psycopg.errors.InvalidTextRepresentation(f"no number: {SECRET}"), sqlite3.IntegrityError(SECRET)):
-        assert "nobody foresaw" in in_words(other)
-        assert SECRET not in in_words(other)
+        assert "nobody foresaw" in describe_failure(other)
+        assert SECRET not in describe_failure(other)
 
 
 # --- how things are named ---
@@ -322,9 +322,15 @@ def test_sessions_are_listed_in_the_managers_time(desk: Desk) -> None:
 
 def test_a_person_may_be_named_by_an_alias(desk: Desk) -> None:
     store = desk.store()
-    persons, listed = store.people.all(), {k: p for k, p in store.people.pairs().items() if not p.ended}
-    forms = [KnownForm("s.okafor@corp.example", SAM, FormSource.PEOPLE_FILE), KnownForm("77", DANA, FormSource.LEARNED)]
-    store.people.apply(persons, listed, utcnow(), forms)
+    persons, listed = (
+        store.people.load_current_people(),
+        {k: p for k, p in store.people.load_all_pairs().items() if not p.ended},
+    )
+    forms = [
+        PersonAlias("s.okafor@corp.example", SAM, AliasSource.PEOPLE_FILE),
+        PersonAlias("77", DANA, AliasSource.LEARNED),
+    ]
+    store.people.apply_import(persons, listed, utcnow(), forms)
     store.close()
     wanted = desk.json("sessions", "--pair", SAM)
     assert wanted and desk.json("sessions", "--pair", "S.Okafor@corp.example") == wanted
@@ -371,10 +377,10 @@ def test_talk_keeps_the_reason_sealed(desk: Desk) -> None:
     said = desk.told("talk", SAM, "--trigger", "leaving", "--reason", "-", given=SECRET)
     session = said.partition(":")[0]
     found = desk.session(session)
-    assert (found.adhoc, found.urgent, found.state) == (True, True, State.OWED)
+    assert (found.adhoc, found.urgent, found.state) == (True, True, SessionState.OWED)
     assert SECRET not in said
     store = desk.store()
-    assert store.content.trigger(session) == (Trigger.LEAVING, SECRET)
+    assert store.content.get_trigger(session) == (Trigger.LEAVING, SECRET)
     store.close()
     everything = b"".join(path.read_bytes() for path in desk.folder.glob("longarc.db*"))
     assert SECRET.encode() not in everything
@@ -383,7 +389,7 @@ def test_talk_keeps_the_reason_sealed(desk: Desk) -> None:
 
 def test_a_check_in_needs_no_reason(desk: Desk) -> None:
     session = desk.told("talk", DANA, SAM, "--check-in").partition(":")[0]
-    assert desk.session(session).kind is Kind.CHECKIN
+    assert desk.session(session).kind is SessionKind.CHECKIN
 
 
 def test_defer_takes_a_time_of_the_managers_clock(desk: Desk) -> None:
@@ -404,7 +410,7 @@ def test_defer_to_a_time_when_somebody_does_not_work_says_so(desk: Desk) -> None
     desk.write("people.csv", "\n".join(people))
     desk.told("people", "--apply")
     days = ((utcnow() + n * DAY).astimezone(BERLIN).date() for n in count(30))
-    wish = next(day for day in days if holiday("DE", day) is None)
+    wish = next(day for day in days if find_holiday("DE", day) is None)
     for hour, whose in ((3, "Dana and Sam"), (5, "Sam"), (10, "")):
         told = desk.told("defer", session.id, "--at", f"{wish:%Y-%m-%d} {hour:02}:00", "--minutes", "60")
         assert f"{hour:02}:00, 60 minutes (Europe/Berlin)" in told
@@ -416,7 +422,7 @@ def test_defer_to_a_time_when_somebody_does_not_work_says_so(desk: Desk) -> None
 def test_defer_without_a_time_leaves_it_to_us(desk: Desk) -> None:
     session = desk.booked().id
     desk.told("defer", session)
-    assert (desk.session(session).state, desk.session(session).count) == (State.DEFERRED, 1)
+    assert (desk.session(session).state, desk.session(session).count) == (SessionState.DEFERRED, 1)
 
 
 def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
@@ -455,10 +461,10 @@ def test_a_time_of_no_year_that_anybody_means_is_misused(desk: Desk, year: str) 
 
 def test_held_and_not_held(desk: Desk) -> None:
     session = just_held(desk)
-    assert desk.session(session).state is State.HELD
+    assert desk.session(session).state is SessionState.HELD
     assert "future" in desk.refused("held", desk.sessions()[-1].id, "--at", wall(utcnow() + 9 * DAY))
     desk.told("not-held", session)
-    assert desk.session(session).state is State.DEFERRED
+    assert desk.session(session).state is SessionState.DEFERRED
     assert "recorded already" in desk.told("not-held", session)
 
 
@@ -480,7 +486,7 @@ def test_retry_lifts_a_suspension(desk: Desk) -> None:
 def test_pause_and_resume(desk: Desk) -> None:
     def active() -> bool:
         store = desk.store()
-        found = store.people.pairs()[PairId.parse(PAIR)].active
+        found = store.people.load_all_pairs()[PairId.parse(PAIR)].is_active
         store.close()
         return found
 

@@ -26,7 +26,7 @@ from tests.support.terminal import (
 )
 from worker.clock import utcnow
 from worker.commands import arguments, contracts
-from worker.domain.model import State
+from worker.domain.model import SessionState
 from worker.errors import LongarcError
 from worker.seal import Seal
 
@@ -39,7 +39,7 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
     assert "Recorded: 2 commitments" in told
     assert "The summary leaves for both within five minutes" in told
     assert "The time for it ends " in told
-    assert desk.session(session).state is State.CONTRACTED
+    assert desk.session(session).state is SessionState.CONTRACTED
     shown = desk.told(*SHOW, session)
     assert f"- Introduce Sam to {SECRET} by " in shown
     assert SECRET not in told + desk.told("why", session) + desk.told("status") + desk.told("commitment", "list")
@@ -47,7 +47,7 @@ def test_r14_a_contract_is_recorded_shown_and_sealed(desk: Desk) -> None:
 
 
 def test_r15_a_late_contract_is_said_to_be_late(desk: Desk) -> None:
-    late = next(one for one in desk.sessions() if one.state is State.UNFINISHED)
+    late = next(one for one in desk.sessions() if one.state is SessionState.UNFINISHED)
     assert "The time for it ended " in desk.told(*RECORD, late.id, contract_file(desk), "--yes")
 
 
@@ -58,10 +58,10 @@ def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(de
     assert f"{file}:4, your own commitment: It promises an outcome that others decide." in result.stdout
     assert "I can advocate" in result.stdout
     assert SECRET not in result.output
-    assert desk.session(session).state is State.HELD
+    assert desk.session(session).state is SessionState.HELD
     assert "Nothing was recorded" in desk.refused(*RECORD, session, file, given="")
     desk.told(*RECORD, session, file, "--yes")
-    assert desk.session(session).state is State.CONTRACTED
+    assert desk.session(session).state is SessionState.CONTRACTED
 
 
 def test_a_contract_with_problems_tells_them_all_and_writes_nothing(desk: Desk) -> None:
@@ -79,7 +79,7 @@ def test_a_contract_comes_by_standard_input_with_yes_alone(desk: Desk) -> None:
     assert "Nothing was recorded" in desk.refused(*RECORD, session, "-", given=text)
     assert "standard input:2" in desk.refused(*RECORD, session, "-", "--yes", given="## Their commitments\n- x")
     desk.told(*RECORD, session, "-", "--yes", given=text)
-    assert desk.session(session).state is State.CONTRACTED
+    assert desk.session(session).state is SessionState.CONTRACTED
 
 
 def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
@@ -92,20 +92,20 @@ def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
 
 def test_what_has_no_end_or_no_beginning_is_one_clear_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     session = just_held(desk)
-    monkeypatch.setattr(arguments, "PATIENCE", 0.01)
+    monkeypatch.setattr(arguments, "PIPE_TIMEOUT", 0.01)
     os.mkfifo(desk.folder / "pipe")
     assert "a pipe that nobody writes to" in desk.refused(*RECORD, session, str(desk.folder / "pipe"))
-    large = desk.write("large.md", "\n" * (arguments.LARGEST + 1))
+    large = desk.write("large.md", "\n" * (arguments.MAX_TEXT_BYTES + 1))
     for endless in ("/dev/zero", large):
         assert desk.refused(*RECORD, session, endless, "--yes") == (
             f"{endless}: This is larger than 1,000,000 bytes. Keep what matters."
         )
     assert "standard input: This is larger" in desk.refused(
-        *RECORD, session, "-", "--yes", given="\n" * (arguments.LARGEST + 1)
+        *RECORD, session, "-", "--yes", given="\n" * (arguments.MAX_TEXT_BYTES + 1)
     )
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(LongarcError, match="Standard input is closed"):
-        arguments.text_of("-")
+        arguments.read_text_file("-")
 
 
 def test_a_pipe_that_is_written_to_is_read_to_its_end(desk: Desk) -> None:
@@ -114,7 +114,7 @@ def test_a_pipe_that_is_written_to_is_read_to_its_end(desk: Desk) -> None:
     text = Path(contract_file(desk)).read_text()
     writer = Thread(target=pipe.write_text, args=[text])
     writer.start()
-    assert arguments.text_of(str(pipe)) == text
+    assert arguments.read_text_file(str(pipe)) == text
     writer.join()
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from tests.support import ROOT
 from tests.support.companies import new_store
-from worker.commands.embedded import House
+from worker.commands.embedded import EmbeddedFolder
 from worker.store import tables
 from worker.store.store import Store
 
@@ -79,8 +79,8 @@ def running(*words: str, **env: str) -> Iterator[Running]:
 
 def choose_ports(folder: Path) -> None:
     """Furnish the folder with ports that no other Longarc on this machine looks for."""
-    house = House(folder, first_ports=(0, 0, 0))
-    house.furnish()
+    house = EmbeddedFolder(folder, first_ports=(0, 0, 0))
+    house.write_missing_files()
     house.release_ports()
 
 

@@ -42,7 +42,7 @@ def start_together(folder: Path, database: str) -> None:
 
 def people_known(database: str) -> int:
     store = new_store(database)
-    known = len(store.people.all())
+    known = len(store.people.load_current_people())
     store.close()
     return known
 

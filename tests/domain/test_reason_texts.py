@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 import worker.domain
-from worker.domain.model import Reason, Value
-from worker.domain.reason_texts import BLOCKS, SENTENCES, words
+from worker.domain.model import Reason, ReasonValue
+from worker.domain.reason_texts import BLOCKER_NAMES, SENTENCES, format_reasons
 
 EVENING = datetime(2026, 10, 6, 20, 30, tzinfo=UTC)
 HERE = "Europe/Berlin"
 
 
-def moving(**values: Value) -> Reason:
-    base: dict[str, Value] = {"what": "busy", "name": "Dana", "other": "", "start": EVENING}
+def moving(**values: ReasonValue) -> Reason:
+    base: dict[str, ReasonValue] = {"what": "busy", "name": "Dana", "other": "", "start": EVENING}
     return Reason("moving", {**base, "end": EVENING + timedelta(hours=1), "zone": HERE, "count": 1, **values})
 
 
@@ -66,7 +66,7 @@ def moving(**values: Value) -> Reason:
     ],
 )
 def test_a_reason_has_its_sentence(reason: Reason, sentence: str) -> None:
-    assert words((reason,)) == sentence
+    assert format_reasons((reason,)) == sentence
 
 
 def test_every_reason_that_is_made_can_be_said_and_every_sentence_is_of_use() -> None:
@@ -80,8 +80,8 @@ def test_every_reason_that_is_made_can_be_said_and_every_sentence_is_of_use() ->
 
 
 def test_whatever_stands_in_the_way_has_a_name() -> None:
-    for what in BLOCKS:
-        assert "Dana's" in words((moving(what=what),))
+    for what in BLOCKER_NAMES:
+        assert "Dana's" in format_reasons((moving(what=what),))
 
 
 def _domain() -> ast.Module:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.domain.model import Address, CalendarChanges, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.providers.base import CalendarProvider, Finding
 from worker.providers.memory import MemoryCalendar
 
@@ -17,32 +17,32 @@ class Served(MemoryCalendar, Generic[P]):
     provider: P
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        self._may_fail("free_busy")
+        self._raise_fault("free_busy")
         return self.provider.free_busy(people, window)
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
-        self._may_fail("changes")
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
+        self._raise_fault("changes")
         return self.provider.changes(calendar, cursor, window)
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        self._may_fail("create")
+        self._raise_fault("create")
         made = self.provider.create(calendar, draft)
-        self._may_fail("create.done")
+        self._raise_fault("create.done")
         return made
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        self._may_fail("update")
+        self._raise_fault("update")
         made = self.provider.update(ref, draft)
-        self._may_fail("update.done")
+        self._raise_fault("update.done")
         return made
 
     def cancel(self, ref: EventRef) -> None:
-        self._may_fail("cancel")
+        self._raise_fault("cancel")
         self.provider.cancel(ref)
-        self._may_fail("cancel.done")
+        self._raise_fault("cancel.done")
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        self._may_fail("find")
+        self._raise_fault("find")
         return self.provider.find(calendar, key)
 
     def check(self, person: Address) -> list[Finding]:

@@ -18,7 +18,7 @@ from tests.doubles.google import Google
 from tests.support import ROOT
 from tests.support.companies import DANA, SAM
 from tests.support.terminal import Desk
-from worker.providers.google.auth import OWN, READ, SEND, TIMES
+from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 
 WHEN = {"start": {"dateTime": "2027-03-09T10:00:00Z"}, "end": {"dateTime": "2027-03-09T11:00:00Z"}}
 EVENTS = "/calendar/v3/calendars/primary/events"
@@ -34,7 +34,9 @@ def double() -> Iterator[Google]:
 
 @pytest.fixture
 def ask(double: Google) -> Any:
-    def asked(verb: str, path: str, body: Any = None, scope: str = OWN, **headers: str) -> tuple[int, str]:
+    def asked(
+        verb: str, path: str, body: Any = None, scope: str = OWNED_EVENTS_SCOPE, **headers: str
+    ) -> tuple[int, str]:
         grant = double.tokens._given(DANA, {scope})
         sent = {"Authorization": f"Bearer {grant['access_token']}", **headers}
         answer = requests.request(verb, double.url + path, json=body, headers=sent, timeout=10)
@@ -96,32 +98,32 @@ def test_a_question_that_google_would_not_answer(ask: Any, query: str, answer: t
 @pytest.mark.parametrize(
     ("verb", "path", "body", "scope", "status"),
     [
-        ("POST", EVENTS, WHEN, READ, 403),
-        ("POST", EVENTS, WHEN, TIMES, 403),
-        ("POST", EVENTS, WHEN, OWN, 200),
+        ("POST", EVENTS, WHEN, EVENTS_READ_SCOPE, 403),
+        ("POST", EVENTS, WHEN, FREE_BUSY_SCOPE, 403),
+        ("POST", EVENTS, WHEN, OWNED_EVENTS_SCOPE, 200),
         (
             "POST",
             "/calendar/v3/freeBusy",
             {"timeMin": "2027-03-09T10:00:00Z", "timeMax": "2027-03-09T11:00:00Z"},
-            OWN,
+            OWNED_EVENTS_SCOPE,
             403,
         ),
         (
             "POST",
             "/calendar/v3/freeBusy",
             {"timeMin": "2027-03-09T10:00:00Z", "timeMax": "2027-03-09T11:00:00Z"},
-            TIMES,
+            FREE_BUSY_SCOPE,
             200,
         ),
-        ("POST", "/calendar/v3/freeBusy", {"timeMin": "2027-03-09T10:00:00Z"}, TIMES, 400),
-        ("POST", "/gmail/v1/users/me/messages/send", raw("To: sam@corp.example\n\nHi"), SEND, 200),
-        ("POST", "/gmail/v1/users/me/messages/send", raw("To: sam@corp.example\n\nHi"), OWN, 403),
-        ("POST", "/gmail/v1/users/me/drafts/send", {"id": "d1"}, SEND, 403),
-        ("GET", "/gmail/v1/users/me/messages?q=rfc822msgid:x", None, SEND, 403),
+        ("POST", "/calendar/v3/freeBusy", {"timeMin": "2027-03-09T10:00:00Z"}, FREE_BUSY_SCOPE, 400),
+        ("POST", "/gmail/v1/users/me/messages/send", raw("To: sam@corp.example\n\nHi"), GMAIL_SEND_SCOPE, 200),
+        ("POST", "/gmail/v1/users/me/messages/send", raw("To: sam@corp.example\n\nHi"), OWNED_EVENTS_SCOPE, 403),
+        ("POST", "/gmail/v1/users/me/drafts/send", {"id": "d1"}, GMAIL_SEND_SCOPE, 403),
+        ("GET", "/gmail/v1/users/me/messages?q=rfc822msgid:x", None, GMAIL_SEND_SCOPE, 403),
         ("GET", "/gmail/v1/users/me/messages?q=x", None, "https://www.googleapis.com/auth/gmail.metadata", 403),
-        ("POST", "/gmail/v1/users/me/messages/send", raw("Subject: to nobody\n\nHi"), SEND, 400),
-        ("POST", "/gmail/v1/users/me/messages/send", {"raw": "a+b/"}, SEND, 400),
-        ("GET", "/calendar/v3/nothing", None, OWN, 404),
+        ("POST", "/gmail/v1/users/me/messages/send", raw("Subject: to nobody\n\nHi"), GMAIL_SEND_SCOPE, 400),
+        ("POST", "/gmail/v1/users/me/messages/send", {"raw": "a+b/"}, GMAIL_SEND_SCOPE, 400),
+        ("GET", "/calendar/v3/nothing", None, OWNED_EVENTS_SCOPE, 404),
     ],
 )
 def test_each_method_wants_its_scope(ask: Any, verb: str, path: str, body: Any, scope: str, status: int) -> None:
@@ -139,7 +141,7 @@ def test_a_version_that_is_not_there_any_more_is_refused(ask: Any) -> None:
 
 
 def test_a_service_account_by_itself_invites_nobody(double: Google) -> None:
-    robot = double.tokens._given(DANA, {OWN}, service_account=True)
+    robot = double.tokens._given(DANA, {OWNED_EVENTS_SCOPE}, service_account=True)
     sent = {"Authorization": f"Bearer {robot['access_token']}"}
     answer = requests.post(double.url + EVENTS, json={**WHEN, "attendees": [{"email": SAM}]}, headers=sent, timeout=10)
     assert answer.json()["error"]["errors"][0]["reason"] == "forbiddenForServiceAccounts"
@@ -148,7 +150,7 @@ def test_a_service_account_by_itself_invites_nobody(double: Google) -> None:
 def test_fifty_one_calendars_are_one_too_many(ask: Any, double: Google) -> None:
     body = {"timeMin": "2027-03-09T10:00:00Z", "timeMax": "2027-03-09T11:00:00Z"}
     items = [{"id": f"p{n}@corp.example"} for n in range(51)]
-    grant = double.tokens._given(DANA, {TIMES})
+    grant = double.tokens._given(DANA, {FREE_BUSY_SCOPE})
     sent = {"Authorization": f"Bearer {grant['access_token']}"}
     url = f"{double.url}/calendar/v3/freeBusy"
     told = requests.post(url, json={**body, "items": items}, headers=sent, timeout=10).json()["calendars"]

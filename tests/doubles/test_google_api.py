@@ -13,7 +13,7 @@ from tests.doubles.google import Google
 from tests.doubles.google.hands import GoogleHands
 from tests.support.companies import DANA, SAM
 from worker.clock import SteppedClock, utcnow
-from worker.providers.google.auth import OWN, READ, TIMES
+from worker.providers.google.auth import EVENTS_READ_SCOPE, FREE_BUSY_SCOPE, OWNED_EVENTS_SCOPE
 
 DAY = {"start": {"date": "2027-03-09"}, "end": {"date": "2027-03-10"}}
 EVENTS = "/calendar/v3/calendars/primary/events"
@@ -47,7 +47,7 @@ class Asking:
         self._double = double
 
     def __call__(
-        self, verb: str, path: str, body: Any = None, scope: str = OWN, who: str = DANA, **headers: str
+        self, verb: str, path: str, body: Any = None, scope: str = OWNED_EVENTS_SCOPE, who: str = DANA, **headers: str
     ) -> requests.Response:
         token = self._double.tokens._given(who, {scope})["access_token"]
         sent = {"Authorization": f"Bearer {token}", **headers}
@@ -182,7 +182,7 @@ def test_what_has_not_changed_is_not_sent_again(ask: Asking, hands: GoogleHands)
 def test_a_moment_is_one_of_rfc_3339_or_none(ask: Asking, moment: str) -> None:
     assert ask("GET", f"{EVENTS}?timeMin={moment}").status_code == 400
     body = {"timeMin": moment, "timeMax": "2027-03-10T10:00:00Z", "items": [{"id": DANA}]}
-    assert ask("POST", "/calendar/v3/freeBusy", body, TIMES).status_code == 400
+    assert ask("POST", "/calendar/v3/freeBusy", body, FREE_BUSY_SCOPE).status_code == 400
     if moment != "2027-03-09T10:00:00":  # beside a zone that is a time, too
         event = {**at(11), "start": {"dateTime": moment, "timeZone": "UTC"}}
         assert ask("POST", EVENTS, event).status_code == 400
@@ -191,7 +191,7 @@ def test_a_moment_is_one_of_rfc_3339_or_none(ask: Asking, moment: str) -> None:
 def test_free_and_busy_comes_in_the_zone_asked_for(ask: Asking, hands: GoogleHands) -> None:
     hands.insert(DANA, **at(9))
     body = {"timeMin": "2027-03-09T00:00:00Z", "timeMax": "2027-03-10T00:00:00Z", "timeZone": "Europe/Berlin"}
-    told = ask("POST", "/calendar/v3/freeBusy", {**body, "items": [{"id": "primary"}]}, TIMES).json()
+    told = ask("POST", "/calendar/v3/freeBusy", {**body, "items": [{"id": "primary"}]}, FREE_BUSY_SCOPE).json()
     assert told["calendars"]["primary"]["busy"][0]["start"] == "2027-03-09T10:00:00+01:00"
 
 
@@ -320,7 +320,7 @@ def test_the_same_rule_at_the_same_instant_goes_by_its_own_zone(ask: Asking) -> 
 
 
 def test_a_scope_that_lacks_is_told_as_google_tells_it(ask: Asking) -> None:
-    answer = ask("POST", EVENTS, at(9), READ)
+    answer = ask("POST", EVENTS, at(9), EVENTS_READ_SCOPE)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["status"]) == (403, 403, "PERMISSION_DENIED")
     assert error["message"] == "Request had insufficient authentication scopes."
@@ -330,7 +330,8 @@ def test_a_scope_that_lacks_is_told_as_google_tells_it(ask: Asking) -> None:
     assert detail["reason"] == "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
     assert detail["metadata"] == {"service": "calendar-json.googleapis.com", "method": "calendar.events.insert"}
     assert (
-        'error="insufficient_scope"' in answer.headers["WWW-Authenticate"] and OWN in answer.headers["WWW-Authenticate"]
+        'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+        and OWNED_EVENTS_SCOPE in answer.headers["WWW-Authenticate"]
     )
 
 
@@ -339,7 +340,7 @@ def test_an_account_without_a_calendar_is_told_so(double: Google, ask: Asking) -
     answer = ask("GET", EVENTS)
     assert answer.status_code == 403 and answer.json()["error"]["errors"][0]["reason"] == "notACalendarUser"
     body = {"timeMin": "2027-03-09T00:00:00Z", "timeMax": "2027-03-10T00:00:00Z", "items": [{"id": DANA}]}
-    told = ask("POST", "/calendar/v3/freeBusy", body, TIMES, who=SAM).json()["calendars"][DANA]
+    told = ask("POST", "/calendar/v3/freeBusy", body, FREE_BUSY_SCOPE, who=SAM).json()["calendars"][DANA]
     assert told["errors"][0]["reason"] == "notFound"
 
 
@@ -348,7 +349,7 @@ def test_without_quota_user_all_that_a_service_account_asks_counts_as_one(double
     double.quota.per_user = 4
 
     def status(who: str, query: str = "", **headers: str) -> int:
-        token = double.tokens._given(who, {OWN}, account="robot@iam.example")["access_token"]
+        token = double.tokens._given(who, {OWNED_EVENTS_SCOPE}, account="robot@iam.example")["access_token"]
         sent = {"Authorization": f"Bearer {token}", **headers}
         return requests.get(f"{double.url}{EVENTS}{query}", headers=sent, timeout=10).status_code
 
@@ -391,7 +392,9 @@ def test_without_quota_user_all_that_a_service_account_asks_counts_as_one(double
     ],
 )
 def test_every_request_is_answered_in_json(ask: Asking, verb: str, path: str, status: int) -> None:
-    answer = ask(verb, path, scope=OWN if "colors" not in path else "https://www.googleapis.com/auth/calendar")
+    answer = ask(
+        verb, path, scope=OWNED_EVENTS_SCOPE if "colors" not in path else "https://www.googleapis.com/auth/calendar"
+    )
     assert answer.status_code == status, answer.text
     if verb != "HEAD":
         assert isinstance(answer.json(), dict)
@@ -399,7 +402,7 @@ def test_every_request_is_answered_in_json(ask: Asking, verb: str, path: str, st
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b"\xff\xfe", b'{"start": 7}', b'{"start": {}}'])
 def test_a_body_that_is_none_is_refused(double: Google, body: bytes) -> None:
-    token = double.tokens._given(DANA, {OWN})["access_token"]
+    token = double.tokens._given(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
     sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     answer = requests.post(f"{double.url}{EVENTS}", data=body, headers=sent, timeout=10)
     assert answer.status_code == 400 and answer.json()["error"]["code"] == 400
@@ -425,7 +428,7 @@ def test_what_is_hardly_http_is_answered_in_json_all_the_same(double: Google, te
 
 
 def test_a_part_of_a_batch_that_is_no_request_hurts_no_other(double: Google) -> None:
-    token = double.tokens._given(DANA, {OWN})["access_token"]
+    token = double.tokens._given(DANA, {OWNED_EVENTS_SCOPE})["access_token"]
     good = f"GET {EVENTS} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n"
     parts = [good, "", "GET\r\n\r\n", "GET http://[ HTTP/1.1\r\n\r\n", good]
     heads = [f"--b\r\nContent-Type: application/http\r\nContent-ID: <{n}>\r\n\r\n{one}" for n, one in enumerate(parts)]

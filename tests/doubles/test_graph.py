@@ -44,7 +44,7 @@ def double(service: Double) -> Iterator[Double]:
 
 @pytest.fixture
 def ask(double: Double) -> Any:
-    token = auth.tokens(section(double)).token()
+    token = auth.build_tokens(section(double)).get_token()
 
     def asked(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         sent = {"Authorization": f"Bearer {token}", **headers}
@@ -220,7 +220,7 @@ def test_a_message_has_five_headers_of_its_own_at_most(ask: Any, double: Double)
 
 
 def test_a_message_in_mime_is_of_four_megabytes_at_most(ask: Any, double: Double) -> None:
-    token = auth.tokens(section(double)).token()
+    token = auth.build_tokens(section(double)).get_token()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
     large = base64.b64encode(f"From: {DANA}\r\nTo: {SAM}\r\n\r\n{'x' * 4_000_000}".encode())
     answer = requests.post(f"{double.endpoint}/{ME}/sendMail", data=large, headers=headers, timeout=30)
@@ -380,7 +380,7 @@ def test_the_owner_of_a_mailbox_is_told_to_whoever_may_ask(ask: Any, double: Dou
     assert code(ask("GET", ME)) == (403, "ErrorAccessDenied")
     known = double.login.applications[section(double)["client_id"]]
     known.rights = (*known.rights, "User.Read.All")
-    token = auth.tokens(section(double)).token()
+    token = auth.build_tokens(section(double)).get_token()
     box = double.world.mailboxes[DANA]
     box.sign_in = "d.example@corp.example.org"
     told = ask("GET", f"users/{box.directory_id}", Authorization=f"Bearer {token}")[1]

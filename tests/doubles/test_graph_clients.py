@@ -12,7 +12,7 @@ from O365.utils.token import MemoryTokenBackend
 
 from tests.doubles.graph import CLIENT, Double, Hands, section
 from tests.doubles.graph.login import TENANT
-from worker.domain.model import Show, Span
+from worker.domain.model import ShowAs, Span
 from worker.providers.outlook import auth
 
 DANA, SAM = "dana@example.org", "sam@example.org"
@@ -49,7 +49,7 @@ def account(double: Double) -> Account:
             "token_endpoint": f"{double.authority}/{TENANT}/oauth2/v2.0/token",
             "grant_type": "client_credentials",
             "response": {
-                "access_token": auth.tokens(section(double)).token(),
+                "access_token": auth.build_tokens(section(double)).get_token(),
                 "expires_in": 3600,
                 "token_type": "Bearer",
             },
@@ -158,7 +158,7 @@ def test_invitations_are_answered_and_meetings_cancelled(account: Account, doubl
 
 
 def test_free_busy_is_told(account: Account, double: Double) -> None:
-    Hands(double).add(SAM, Span(START.astimezone(UTC), (START + HOUR).astimezone(UTC)), show=Show.AWAY)
+    Hands(double).add(SAM, Span(START.astimezone(UTC), (START + HOUR).astimezone(UTC)), show=ShowAs.AWAY)
     told = account.schedule().get_availability([SAM, "nobody@example.org"], START - HOUR, START + 2 * HOUR, 60)
     by_person = {one["scheduleId"]: one for one in told}
     assert by_person[SAM]["availabilityView"] == ["free", "out of office", "free"]

@@ -23,7 +23,7 @@ from tests.support.companies import (
 )
 from tests.support.terminal import BEHALF, RECORD, SECRET, SHOW, WHY, Desk, contract_file, just_held
 from tests.test_leaks import Watched
-from worker.domain.model import ContentAccess, Ended, Kind, PairId
+from worker.domain.model import ContentAccess, EndReason, PairId, SessionKind
 from worker.engine.contracts import OnBehalf
 
 PAIR = PairId(DANA, SAM)
@@ -33,7 +33,7 @@ BASE = "https://longarc.corp.example"
 @pytest.fixture(name="office")
 def small_office() -> Iterator[Office]:
     office = Office("sqlite://", people(DANA, SAM), pairs(pair()), at=START)
-    office.store.create()
+    office.store.create_tables()
     office.tick()
     yield office
     office.close()
@@ -72,7 +72,7 @@ def test_they_are_told_when_their_conversations_have_ended(office: Office) -> No
     """What they wrote down is still stored, and can still be opened."""
     del office.pairs[PAIR]
     office.apply()
-    assert office.store.people.pairs()[PAIR].ended is not Ended.NO
+    assert office.store.people.load_all_pairs()[PAIR].ended is not EndReason.NO
     office.run(DAY)
     office.worker.contracts.tell_access(
         PAIR, OnBehalf(ContentAccess.SHOW_CONTRACT, SAM, "A question about what was agreed")
@@ -95,7 +95,7 @@ def test_the_event_of_a_promise_holds_what_the_setting_says(kept: str, shown: st
     office.worker.services.use(calendars={SERVICE: calendar})
     office.calendar = calendar
     office.tick()
-    session = office.session(Kind.CAREER, PAIR)
+    session = office.session(SessionKind.CAREER, PAIR)
     office.run_to(session.span.end)
     office.worker.contracts.record(session.id, contract(office.clock()))
     office.run(timedelta(minutes=5))

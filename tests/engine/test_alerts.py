@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from tests.support.companies import DAY, HOUR, MINUTE, START, Fails, Office, company, texts
 from worker.errors import Forbidden, Permanent
-from worker.store.alerts import KEPT
+from worker.store.alerts import MAX_KEPT_LINES
 from worker.store.store import Store
 
 
@@ -62,7 +62,7 @@ def test_what_follows_within_the_hour_is_counted_in_one_mail(office: Office) -> 
     assert "The people file has problems." in said
     assert "In the last hour 19 more of the same kind were noticed:" in said
     assert "18 times: The calendar of b can't be read." in said and "The calendar of c is full." in said
-    assert len(office.store.outbox.alerts(START)) == 21, "the operator's page lists each"
+    assert len(office.store.outbox.list_alerts(START)) == 21, "the operator's page lists each"
 
 
 def test_a_mail_about_very_many_alerts_stays_short(office: Office) -> None:
@@ -75,7 +75,7 @@ def test_a_mail_about_very_many_alerts_stays_short(office: Office) -> None:
     [count] = [fields for fields in fields_of(office) if "listed" in fields]
     assert "252 more of the same kind were noticed" in count["words"]
     assert "3 times: Planning pair 0 failed." in count["words"] and "And 240 others." in count["words"]
-    assert len(count["listed"]) <= KEPT
+    assert len(count["listed"]) <= MAX_KEPT_LINES
 
 
 def test_while_a_cause_goes_on_it_is_told_each_hour_and_afterwards_at_once_again(office: Office) -> None:
@@ -122,5 +122,5 @@ def test_many_processes_raise_one_alert(database_url: str) -> None:
     told = texts(mails)
     assert len(mails) == 2
     assert all(f"Calendar {n}." in told for n in range(9))
-    assert len(office.store.outbox.alerts(START)) == 9
+    assert len(office.store.outbox.list_alerts(START)) == 9
     office.close()

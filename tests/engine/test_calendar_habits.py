@@ -30,7 +30,7 @@ def worker(double: Double, tmp_path: Path) -> Iterator[Worker]:
         settings(f"sqlite:///{tmp_path / 'longarc.db'}", people=str(tmp_path / "people.csv")), SteppedClock(START)
     )
     made.store.migrate()
-    made.services.use(calendars={"outlook": calendar.calendar(section(double))})
+    made.services.use(calendars={"outlook": calendar.build_calendar(section(double))})
     yield made
     made.close()
 
@@ -38,7 +38,7 @@ def worker(double: Double, tmp_path: Path) -> Iterator[Worker]:
 def took_over(worker: Worker, *rows: str) -> dict[str, Any]:
     Path(worker.settings.people).write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
     assert worker.import_people()
-    return worker.store.people.all()
+    return worker.store.people.load_current_people()
 
 
 def test_what_the_file_does_not_say_the_mailbox_says(worker: Worker, double: Double) -> None:
@@ -67,7 +67,7 @@ def test_a_mailbox_is_asked_again_once_a_week(worker: Worker, double: Double) ->
     took_over(worker, f"{DANA},Dana,,,DE,Mon-Thu 10:00-16:00,outlook,memory")
     double.world.person(DANA).settings["timeZone"] = "Europe/Berlin"
     changed = [_a_day_later(worker) for _ in range(14)]
-    person = worker.store.people.all()[DANA]
+    person = worker.store.people.load_current_people()[DANA]
     assert (person.zone, person.hours) == ("Europe/Berlin", parse_hours("Mon-Thu 10:00-16:00"))
     assert (sum(changed), double.counts["GET mailboxSettings"]) == (1, 3)
 
@@ -77,8 +77,8 @@ def test_a_mailbox_that_can_t_be_asked_again_said_what_it_said_before(worker: Wo
     took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
     double.world.mailboxes.pop(DANA)
     assert not any(_a_day_later(worker) for _ in range(7))
-    assert worker.store.people.all()[DANA].zone == "Asia/Tokyo"
-    assert not worker.store.outbox.counts()
+    assert worker.store.people.load_current_people()[DANA].zone == "Asia/Tokyo"
+    assert not worker.store.outbox.count_by_progress()
 
 
 def _a_day_later(worker: Worker) -> bool:
@@ -94,7 +94,7 @@ def test_where_nobody_knows_the_operator_is_told(worker: Worker, double: Double,
         double.world.person(DANA).settings = {"workingHours": {}, **said}
     people = took_over(worker, f"{DANA},Dana,,,DE,,outlook,memory")
     assert (people[DANA].zone, people[DANA].hours) == ("UTC", parse_hours("Mon-Fri 09:00-17:00"))
-    assert worker.store.outbox.counts() == {"waiting": 1}
+    assert worker.store.outbox.count_by_progress() == {"waiting": 1}
 
 
 def test_of_other_calendars_the_file_has_to_say_it(worker: Worker) -> None:

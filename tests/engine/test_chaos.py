@@ -28,7 +28,7 @@ from tests.support.companies import DAY, HOUR, KEY, MINUTE, new_store
 from tests.support.crash_child import OUT_OF_REACH
 from tests.support.crash_stories import KILLED, Child, Ours, Story, check_events
 from worker import embedded
-from worker.domain.model import Progress
+from worker.domain.model import EffectProgress
 from worker.store.store import Store
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
@@ -130,7 +130,7 @@ class Chaos(Story):
 @pytest.fixture
 def weather(monkeypatch: MonkeyPatch) -> Weather:
     made = Weather()
-    monkeypatch.setattr(embedded._Postbox, "handle_DATA", made.hang_up(embedded._Postbox.handle_DATA))
+    monkeypatch.setattr(embedded._MailHandler, "handle_DATA", made.hang_up(embedded._MailHandler.handle_DATA))
     return made
 
 
@@ -227,13 +227,13 @@ def check_mails_of(chaos: Chaos) -> int:
     """Each mail that is done is there once, by its Message-ID; a summary may be there twice. How many are."""
     messages = {message_id(m.key): m for m in chaos.messages() if m.name and m.to in chaos.people}
     sent = Counter(str(mail["Message-ID"]) for email in chaos.people for mail in chaos.mails(email))
-    done = {one for one, message in messages.items() if message.progress is Progress.DONE}
-    uncertain = {one for one, message in messages.items() if message.progress is Progress.UNCERTAIN}
+    done = {one for one, message in messages.items() if message.progress is EffectProgress.DONE}
+    uncertain = {one for one, message in messages.items() if message.progress is EffectProgress.UNCERTAIN}
     assert done <= sent.keys() <= done | uncertain
     doubled = [one for one, count in sent.items() if count > 1]
     assert {(messages[one].name, sent[one]) for one in doubled} <= {("contract_summary", 2)}
-    assert not [m.key for m in chaos.messages() if m.progress is Progress.DEAD]
-    assert not [m.key for m in chaos.messages() if m.live and m.due_at <= chaos.at]
+    assert not [m.key for m in chaos.messages() if m.progress is EffectProgress.DEAD]
+    assert not [m.key for m in chaos.messages() if m.is_live and m.due_at <= chaos.at]
     return len(doubled)
 
 

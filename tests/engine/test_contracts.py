@@ -9,7 +9,16 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.support.companies import DANA, DAY, MINUTE, SAM, START, Office, contract, pair, pairs, people, texts
 from worker.domain.contract.check import FaultKind, TextLimits, UnfitContract
-from worker.domain.model import ContentAccess, Contract, Kind, Owner, PairId, Session, Standing, State
+from worker.domain.model import (
+    CommitmentStanding,
+    ContentAccess,
+    Contract,
+    Owner,
+    PairId,
+    Session,
+    SessionKind,
+    SessionState,
+)
 from worker.engine.contracts import Contracts, OnBehalf, RecordResult
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused, UnknownName
 
@@ -21,7 +30,7 @@ TABLES = ("contract", "commitment", "sketch", "access", "history", "message")
 @pytest.fixture(name="office")
 def held_office() -> Iterator[Office]:
     office = Office("sqlite://", people(DANA, SAM), pairs(pair()), at=START)
-    office.store.create()
+    office.store.create_tables()
     office.tick()
     office.hold()
     yield office
@@ -30,7 +39,7 @@ def held_office() -> Iterator[Office]:
 
 @pytest.fixture(name="held")
 def held_session(office: Office) -> Session:
-    return next(one for one in office.store.register.sessions() if one.state is State.HELD)
+    return next(one for one in office.store.queries.list_sessions() if one.state is SessionState.HELD)
 
 
 @pytest.fixture(name="contracts")
@@ -45,7 +54,7 @@ def written(office: Office) -> dict[str, int]:
 
 
 def commitment(office: Office, owner: Owner) -> str:
-    return next(one.id for one in office.store.register.commitments() if one.owner is owner)
+    return next(one.id for one in office.store.queries.list_commitments() if one.owner is owner)
 
 
 # --- checking ---
@@ -93,9 +102,9 @@ def test_r15_a_recorded_contract_closes_the_session_and_leaves_for_both(
     office: Office, contracts: Contracts, held: Session
 ) -> None:
     assert contracts.record(held.id, contract(office.clock())) == RecordResult(1, is_new=True)
-    found = office.store.register.session(held.id)
-    assert found is not None and found.state is State.CONTRACTED
-    assert {one.owner for one in office.store.register.commitments()} == {Owner.MANAGER, Owner.REPORT}
+    found = office.store.queries.get_session(held.id)
+    assert found is not None and found.state is SessionState.CONTRACTED
+    assert {one.owner for one in office.store.queries.list_commitments()} == {Owner.MANAGER, Owner.REPORT}
     office.tick()
     assert len(office.mails("contract_summary")) == 2
 
@@ -121,9 +130,9 @@ def test_r18_what_goes_on_keeps_its_commitment_and_what_was_done_stays_done(
     contracts.mark_done(theirs)
     later = replace(agreed, manager=(replace(agreed.manager[0], due=date(2027, 1, 15)),))
     assert contracts.record(held.id, later) == RecordResult(2, is_new=True)
-    found = {one.id: one for one in office.store.register.commitments()}
+    found = {one.id: one for one in office.store.queries.list_commitments()}
     assert set(found) == {mine, theirs}
-    assert (found[mine].due, found[theirs].standing) == (date(2027, 1, 15), Standing.DONE)
+    assert (found[mine].due, found[theirs].standing) == (date(2027, 1, 15), CommitmentStanding.DONE)
 
 
 def test_a_contract_written_after_another_revision_is_refused(
@@ -165,13 +174,13 @@ def test_what_has_a_fault_is_refused_whole(
 
 
 def test_before_it_took_place_nothing_is_recorded(office: Office, contracts: Contracts) -> None:
-    coming = next(one for one in office.store.register.sessions() if one.booked and one.kind is Kind.CAREER)
+    coming = next(one for one in office.store.queries.list_sessions() if one.booked and one.kind is SessionKind.CAREER)
     with pytest.raises(NotHeldYet):
         contracts.record(coming.id, contract(office.clock()))
 
 
 def test_what_ends_without_a_contract_takes_none(office: Office, contracts: Contracts) -> None:
-    checkin = office.worker.acts.check_in(PairId(DANA, SAM))
+    checkin = office.worker.actions.request_check_in(PairId(DANA, SAM))
     with pytest.raises(NoContractSession):
         contracts.record(checkin, contract(office.clock()))
 
@@ -183,11 +192,11 @@ def test_the_draft_of_the_page_ends_with_it_only_when_it_was_that(
     office: Office, contracts: Contracts, held: Session
 ) -> None:
     agreed, content = contract(office.clock()), office.store.content
-    content.keep_sketch(held.id, {"question": "Typed"}, office.clock())
+    content.save_contract_draft(held.id, {"question": "Typed"}, office.clock())
     contracts.record(held.id, agreed)
-    assert content.sketch(held.id) is not None
+    assert content.get_contract_draft(held.id) is not None
     contracts.record(held.id, agreed, drop_draft=True)
-    assert content.sketch(held.id) is None
+    assert content.get_contract_draft(held.id) is None
 
 
 def test_for_whom_and_why_is_noted_in_the_same_transaction(office: Office, contracts: Contracts, held: Session) -> None:
@@ -216,7 +225,7 @@ def agreed_contract(office: Office, contracts: Contracts, held: Session) -> Cont
 
 
 def newest(office: Office, held: Session) -> tuple[int, Contract]:
-    revisions = office.store.content.revisions(held.id)
+    revisions = office.store.content.list_revisions(held.id)
     return len(revisions), revisions[-1].contract
 
 
@@ -239,8 +248,8 @@ def test_r18_a_commitment_let_go_leaves_the_contract(
     one = commitment(office, Owner.REPORT)
     contracts.let_go(one, "Plans change", BEHALF)
     assert newest(office, held) == (2, replace(agreed, report=()))
-    found = office.store.register.commitment(one)
-    assert found is not None and found.standing is Standing.LET_GO
+    found = office.store.queries.get_commitment(one)
+    assert found is not None and found.standing is CommitmentStanding.LET_GO
     assert written(office)["access"] == 1
 
 

@@ -13,7 +13,7 @@ from tests.support.companies import DANA, HOUR, SAM, START, pair, pairs, person,
 from worker.app import build
 from worker.clock import SteppedClock
 from worker.domain.model import Event, Span
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.providers import base
 
 
@@ -48,21 +48,23 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 
 
 @pytest.fixture
-def servers(fault: Fault, tmp_path: Path) -> Iterator[Embedded]:
-    with Embedded(tmp_path / "servers", [DANA, SAM, "longarc@corp.example"], around=fault.around) as embedded:
+def servers(fault: Fault, tmp_path: Path) -> Iterator[EmbeddedServers]:
+    with EmbeddedServers(tmp_path / "servers", [DANA, SAM, "longarc@corp.example"], around=fault.around) as embedded:
         yield embedded
         fault.given_up.set()
 
 
-def events(servers: Embedded, who: str) -> list[Event]:
+def events(servers: EmbeddedServers, who: str) -> list[Event]:
     """Our events on somebody's calendar, as the server lists them."""
-    reader = base.load(base.CALENDARS, "caldav")({"url": servers.caldav_url, "timeout": 10})
+    reader = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": servers.caldav_url, "timeout": 10})
     told = reader.changes(who, None, Span(START - 24 * HOUR, START + 200 * 24 * HOUR)).events
     reader.close()
     return [event for event in told if event.key]
 
 
-def test_a_booking_whose_copy_failed_once_stands_once_for_both(servers: Embedded, fault: Fault, tmp_path: Path) -> None:
+def test_a_booking_whose_copy_failed_once_stands_once_for_both(
+    servers: EmbeddedServers, fault: Fault, tmp_path: Path
+) -> None:
     """R-1: whatever the server did with it, and whether it said so."""
     url = f"sqlite:///{tmp_path / 'longarc.db'}"
     migrate(url)
@@ -75,15 +77,15 @@ def test_a_booking_whose_copy_failed_once_stands_once_for_both(servers: Embedded
     clock = SteppedClock(START)
     worker = build(known, clock)
     persons = {who: replace(person(who), calendar="caldav", mail="smtp") for who in (DANA, SAM)}
-    worker.store.people.apply(persons, pairs(pair()), clock())
-    worker.store.people.note("people", "as of today")
+    worker.store.people.apply_import(persons, pairs(pair()), clock())
+    worker.store.people.set_fact("people", "as of today")
     worker.tick()
     fault.given_up.set()
     assert fault.has_struck
     for _ in range(6):
         clock.move_to(clock() + HOUR)
         worker.tick()
-    (session,) = [one for one in worker.store.register.sessions() if one.booked]
+    (session,) = [one for one in worker.store.queries.list_sessions() if one.booked]
     standing = {who: [(one.key, one.span) for one in events(servers, who)] for who in (DANA, SAM)}
     assert standing == {who: [(session.key, session.span)] for who in (DANA, SAM)}
     assert session.count == 0

@@ -9,20 +9,20 @@ from sqlalchemy import select
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, SAM, START, WEEK, Office, contract, pair, pairs, people, span
 from worker.clock import SteppedClock
-from worker.domain.model import Answer, FormSource, KnownForm, PairId, Review
-from worker.engine.identities import StoredIdentities, listed_identities
+from worker.domain.model import AliasSource, Answer, PairId, PersonAlias, ReviewMode
+from worker.engine.identities import StoredIdentities, build_identities
 from worker.store import tables
 
 ALIAS = "s.okafor@corp.example"
 X500 = "/o=exchangelabs/ou=exchange administrative group/cn=recipients/cn=4f1-sam"
 
 
-def listed(form: str = ALIAS, person: str = SAM, source: FormSource = FormSource.PEOPLE_FILE) -> KnownForm:
-    return KnownForm(form, person, source)
+def listed(form: str = ALIAS, person: str = SAM, source: AliasSource = AliasSource.PEOPLE_FILE) -> PersonAlias:
+    return PersonAlias(form, person, source)
 
 
-def apply(office: Office, *forms: KnownForm) -> None:
-    office.store.people.apply(office.persons, office.pairs, office.clock(), forms)
+def apply(office: Office, *forms: PersonAlias) -> None:
+    office.store.people.apply_import(office.persons, office.pairs, office.clock(), forms)
 
 
 def deferrals(office: Office) -> list[tuple[str, str]]:
@@ -34,7 +34,7 @@ def deferrals(office: Office) -> list[tuple[str, str]]:
 
 
 def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
-    apply(office, listed(), listed("0f1e-77", source=FormSource.DIRECTORY))
+    apply(office, listed(), listed("0f1e-77", source=AliasSource.DIRECTORY))
     known = StoredIdentities(office.store, office.clock)
     assert [known.primary(form) for form in (SAM.upper(), f"mailto:{ALIAS}", "0F1E-77")] == [SAM] * 3
     assert known.primary("Nobody@Corp.example") == "nobody@corp.example"
@@ -45,7 +45,7 @@ def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
 def test_a_form_that_is_taken_out_of_the_people_file_names_nobody(office: Office) -> None:
     apply(office, listed())
     apply(office)
-    assert office.store.forms.owner(ALIAS) is None
+    assert office.store.person_forms.find_owner(ALIAS) is None
 
 
 def test_learned_forms_outlive_the_people_file_and_the_process(office: Office) -> None:
@@ -62,7 +62,7 @@ def test_nobody_learns_a_form_of_somebody_else(office: Office) -> None:
     known.learn(DANA, SAM)
     known.learn("stranger@else.example", "other@else.example")
     assert known.primary(ALIAS) == known.primary(SAM) == SAM
-    assert office.store.forms.owner("other@else.example") is None
+    assert office.store.person_forms.find_owner("other@else.example") is None
 
 
 def test_the_people_file_takes_back_what_was_learned_of_somebody_else(database_url: str) -> None:
@@ -98,7 +98,7 @@ def test_many_threads_learn_one_form_for_one_person(database_url: str) -> None:
 
 
 def test_the_people_file_alone_gives_the_same_answers() -> None:
-    known = listed_identities([DANA, SAM], [listed(), listed("0f1e-77", source=FormSource.DIRECTORY)])
+    known = build_identities([DANA, SAM], [listed(), listed("0f1e-77", source=AliasSource.DIRECTORY)])
     assert (known.primary(ALIAS), known.directory_id(SAM)) == (SAM, "0f1e-77")
 
 
@@ -128,7 +128,7 @@ def test_a_form_that_a_service_comes_up_with_later_is_learned(office: Office, fo
     office.tick()
     placed = office.placed(session.key)
     assert placed is not None and placed.answers == {SAM: Answer.ACCEPTED}
-    assert office.store.forms.owner(form) == SAM
+    assert office.store.person_forms.find_owner(form) == SAM
 
 
 def test_somebody_who_took_the_reports_place_is_not_taken_for_the_report(office: Office) -> None:
@@ -137,7 +137,7 @@ def test_somebody_who_took_the_reports_place_is_not_taken_for_the_report(office:
     office.calendar.shown_as[SAM] = "pat@corp.example"
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
     office.tick()
-    assert office.store.forms.owner("pat@corp.example") is None
+    assert office.store.person_forms.find_owner("pat@corp.example") is None
 
 
 def test_an_answer_counts_when_one_guest_is_listed_twice(office: Office) -> None:
@@ -151,19 +151,19 @@ def test_an_answer_counts_when_one_guest_is_listed_twice(office: Office) -> None
         attendees={ALIAS: Answer.NEEDS_ACTION, SAM: Answer.ACCEPTED, "sam.o@corp.example": Answer.NEEDS_ACTION},
     )
     office.tick()
-    assert [one.span.start for one in office.store.calendars.meetings(PairId(DANA, SAM))] == [day]
+    assert [one.span.start for one in office.store.calendars.list_meetings(PairId(DANA, SAM))] == [day]
 
 
 def test_1on1s_are_known_by_any_address(database_url: str) -> None:
     """T-9: with the report invited by an alias, and where the report's alias is the organizer."""
-    office = Office(database_url, listed=pairs(pair(review=Review.IN_1ON1)))
+    office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
     apply(office, listed())
     day = office.clock() + 3 * HOUR
     for n in range(2):
         office.calendar.add(DANA, span(day + n * WEEK, 30), series="mine", attendees=(ALIAS,))
         office.calendar.add(DANA, span(day + DAY + n * WEEK, 30), series="theirs", organizer=ALIAS)
     office.tick()
-    starts = [one.span.start - day for one in office.store.calendars.meetings(PairId(DANA, SAM))]
+    starts = [one.span.start - day for one in office.store.calendars.list_meetings(PairId(DANA, SAM))]
     assert starts == [0 * DAY, DAY, WEEK, WEEK + DAY]
     office.close()
 
@@ -198,15 +198,15 @@ def test_whoever_takes_another_name_is_the_same_person_in_the_same_pair(database
     manager, report = (new if one == who else one for one in (DANA, SAM))
     pair_id = PairId(manager, report)
     office.pairs = pairs(pair(manager, report))
-    difference = office.store.people.difference(office.persons, office.pairs, [listed(who, new)])
+    difference = office.store.people.preview_import(office.persons, office.pairs, [listed(who, new)])
     assert (difference.joined, difference.left, difference.begun, difference.ended) == ((), (), (), ())
     apply(office, listed(who, new))
-    assert [one.id for one in office.store.people.pairs().values()] == [pair_id]
-    again = office.store.register.session(before.id)
+    assert [one.id for one in office.store.people.load_all_pairs().values()] == [pair_id]
+    again = office.store.queries.get_session(before.id)
     assert again is not None and (again.pair, again.start, again.key) == (pair_id, before.start, before.key)
-    assert office.store.content.latest([pair_id])[pair_id].session == held.id
+    assert office.store.content.get_latest_contracts([pair_id])[pair_id].session == held.id
     assert StoredIdentities(office.store, office.clock).primary(who) == new
-    assert set(office.store.people.everybody()) == set(office.persons)
+    assert set(office.store.people.load_all_people()) == set(office.persons)
     assert len(office.messages("introduction")) == mails and office.messages("event.cancel") == events
     placed = office.placed(before.key)
     assert named_still(office, who) == set(), "only what is told of the past names the person as then"
@@ -219,5 +219,5 @@ def test_two_people_stay_two_people(office: Office) -> None:
     apply(office, listed())
     office.persons |= people(KIM)
     apply(office, listed())
-    assert {SAM, KIM} <= set(office.store.people.all())
-    assert list(office.store.people.pairs()) == [PairId(DANA, SAM)]
+    assert {SAM, KIM} <= set(office.store.people.load_current_people())
+    assert list(office.store.people.load_all_pairs()) == [PairId(DANA, SAM)]

@@ -23,7 +23,7 @@ from tests.support import ROOT
 from tests.support.companies import DANA, MINUTE, START, Office, pair, pairs, person, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Answer, Progress, State
+from worker.domain.model import Answer, EffectProgress, SessionState
 from worker.providers.limiter import AT_ONCE
 from worker.settings.load import Settings
 
@@ -119,16 +119,16 @@ def run_until_done(office: Office, machines: Processes) -> None:
     """Tick every minute, as `longarc run` does, until every effect came to its end."""
 
     def over() -> bool:
-        in_hands = {Progress.CLAIMED, Progress.SENDING} & {effect.progress for effect in office.messages()}
-        return not in_hands and office.store.next_due().by(office.clock()) == (None, None, None)
+        in_hands = {EffectProgress.CLAIMED, EffectProgress.SENDING} & {effect.progress for effect in office.messages()}
+        return not in_hands and office.store.next_due().select_due(office.clock()) == (None, None, None)
 
     for _ in range(90):
         while not over():
             machines.round(office.clock(), over)
-        if not any(effect.live for effect in office.messages()):
+        if not any(effect.is_live for effect in office.messages()):
             return
         office.clock.move_to(office.clock() + MINUTE)
-    raise AssertionError(office.store.outbox.counts())
+    raise AssertionError(office.store.outbox.count_by_progress())
 
 
 def test_three_processes_lose_and_double_nothing_at_one_mailbox(
@@ -144,10 +144,10 @@ def test_three_processes_lose_and_double_nothing_at_one_mailbox(
         office = Office(given[0], persons, pairs(*(pair(DANA, who) for who in reports)), known=graph_settings(*given))
         with processes(*given) as machines:
             run_until_done(office, machines)
-            for session in office.store.register.sessions():
+            for session in office.store.queries.list_sessions():
                 Hands(double).answer(DANA, session.pair.report, session.key, Answer.DECLINED)
             office.clock.move_to(office.clock() + MINUTE)
-            office.store.calendars.hint([DANA], office.clock())
+            office.store.calendars.make_due([DANA], office.clock())
             run_until_done(office, machines)
         throttled, performed = double.counts["throttled"], len(double.seen)
         message = f"{throttled} requests of {throttled + performed} were answered with 429"
@@ -160,9 +160,9 @@ def test_three_processes_lose_and_double_nothing_at_one_mailbox(
 
 def check(office: Office, double: Double) -> None:
     """One event for each session, at the time that the database says, and each mail once."""
-    sessions = office.store.register.sessions()
+    sessions = office.store.queries.list_sessions()
     assert len({s.pair for s in sessions}) == len(sessions) == REPORTS
-    assert {(s.count, s.state) for s in sessions} == {(1, State.BOOKED)}
+    assert {(s.count, s.state) for s in sessions} == {(1, SessionState.BOOKED)}
     ours = [item for item in double.world.mailboxes[DANA].items.values() if item.extended]
     stand = sorted((*item.extended.values(), item.start, item.end) for item in ours)
     assert stand == sorted((f"longarc/{s.key}", s.span.start, s.span.end) for s in sessions)
@@ -172,7 +172,7 @@ def check(office: Office, double: Double) -> None:
     assert (told["event.create"], told["event.update"]) == (REPORTS, REPORTS)
     mails = Counter(line["fields"]["message"] for line in office.history("mail"))
     assert told["mail"] == len(sent) and mails["introduction"] == 2 * REPORTS and mails["deferral_notice"] == REPORTS
-    assert {effect.progress for effect in office.messages()} == {Progress.DONE}
+    assert {effect.progress for effect in office.messages()} == {EffectProgress.DONE}
 
 
 if __name__ == "__main__":

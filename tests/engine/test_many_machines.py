@@ -27,7 +27,19 @@ from tests.support import ROOT
 from tests.support.companies import MINUTE, SERVICE, START, Office, company, new_store, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Address, Answer, Changes, Event, EventDraft, EventRef, FreeBusy, Kind, Plan, Span, State
+from worker.domain.model import (
+    Address,
+    Answer,
+    CalendarChanges,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Plan,
+    SessionKind,
+    SessionState,
+    Span,
+)
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
@@ -66,7 +78,7 @@ class Far:
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         return self._shared.ask("free_busy", people, window)  # type: ignore[no-any-return]
 
-    def changes(self, calendar: Address, cursor: str | None, window: Span) -> Changes:
+    def changes(self, calendar: Address, cursor: str | None, window: Span) -> CalendarChanges:
         return self._shared.ask("changes", calendar, cursor, window)  # type: ignore[no-any-return]
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
@@ -189,7 +201,7 @@ def until(condition: Callable[[], bool], office: Office, seconds: float = 60) ->
     """Wait until it holds, asking again and again."""
     end = monotonic() + seconds
     while not condition():
-        assert monotonic() < end, office.store.outbox.counts()
+        assert monotonic() < end, office.store.outbox.count_by_progress()
         select.select([], [], [], 0.1)
 
 
@@ -201,13 +213,13 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
     machines = Machines(url, socket)
     machines.go()
     until(lambda: _quiet(office) and len(office.messages("event.create")) >= PAIRS, office)
-    sessions = {s.pair: s for s in office.store.register.sessions() if s.kind is Kind.CAREER}
-    assert len(sessions) == PAIRS and {s.state for s in sessions.values()} == {State.BOOKED}
+    sessions = {s.pair: s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER}
+    assert len(sessions) == PAIRS and {s.state for s in sessions.values()} == {SessionState.BOOKED}
     assert calendar.asked["create"] == PAIRS and mailer.asked["send"] == 2 * PAIRS
     memory: MemoryCalendar = calendar._service  # type: ignore[assignment]
     for pair_id, session in sessions.items():
         memory.answer(pair_id.manager, session.key, pair_id.report, Answer.DECLINED)
-    office.store.calendars.hint(sorted({one.manager for one in listed.values()}), START)
+    office.store.calendars.make_due(sorted({one.manager for one in listed.values()}), START)
     until(lambda: _quiet(office) and len(office.messages("event.update")) >= PAIRS, office)
     shares = machines.stop()
     assert min(shares) > 0, "each of them did a part"
@@ -218,12 +230,14 @@ def test_three_machines_do_everything_once(postgres: Postgres, shared: tuple[Sha
 
 def _quiet(office: Office) -> bool:
     """Nothing is due, and nothing is in anybody's hands: what is has its lease's end for a due time."""
-    return office.store.next_due().by(START) == (None, None, None) and not any(m.live for m in office.messages())
+    return office.store.next_due().select_due(START) == (None, None, None) and not any(
+        m.is_live for m in office.messages()
+    )
 
 
 def _check(office: Office, memory: MemoryCalendar, mails: MemoryMailer) -> None:
-    sessions = office.store.register.sessions()
-    assert {(s.count, s.state) for s in sessions} == {(1, State.BOOKED)}
+    sessions = office.store.queries.list_sessions()
+    assert {(s.count, s.state) for s in sessions} == {(1, SessionState.BOOKED)}
     for manager in {s.pair.manager for s in sessions}:
         mine = sorted((s for s in sessions if s.pair.manager == manager), key=lambda s: s.span)
         whole = Span(START, START + 60 * 24 * 60 * MINUTE)
@@ -245,7 +259,7 @@ def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) 
     url = postgres.migrated()
     persons, listed = company(60, reports=1)
     stores = [new_store(url) for _ in range(4)]
-    stores[0].people.apply(persons, listed, START)
+    stores[0].people.apply_import(persons, listed, START)
     ids = sorted(listed)
 
     together = Barrier(3)
@@ -254,7 +268,7 @@ def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) 
         for _ in range(15):
             mine = stores[0].plans.claim_pairs(ids, START, "sweep", START + MINUTE)
             wakes = stores[0].plans.load(mine, START).wakes
-            plans = [Plan(pair=one, looked=n % 2 == 0) for n, one in enumerate(reversed(mine))]
+            plans = [Plan(pair=one, used_free_busy=n % 2 == 0) for n, one in enumerate(reversed(mine))]
             together.wait(30)
             stores[0].plans.commit(plans, wakes, "sweep", START)
             together.wait(30)
@@ -267,7 +281,7 @@ def test_sweeps_and_wakes_that_cross_do_not_stop_each_other(postgres: Postgres) 
 
     def takes_over() -> None:
         for _ in range(10):
-            stores[3].people.apply(dict(reversed(persons.items())), dict(reversed(listed.items())), START)
+            stores[3].people.apply_import(dict(reversed(persons.items())), dict(reversed(listed.items())), START)
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(sweeps), pool.submit(wakes, 1), pool.submit(wakes, 2), pool.submit(takes_over)]

@@ -16,7 +16,7 @@ from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office as GraphOffice
 from tests.support.companies import DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people
-from worker.domain.model import Address, Cause, PairId, Session, Span
+from worker.domain.model import Address, DeferralCause, PairId, Session, Span
 
 MAX, EVA = "max@corp.example", "eva@corp.example"
 AT = {DANA: "google", SAM: "outlook", MAX: "outlook", EVA: "google"}
@@ -93,7 +93,7 @@ def test_the_invitation_comes_as_mail_and_the_answer_goes_back(mixed: Mixed, one
     assert again.span != first.span
     assert mixed.seen_by(other) == [again.span]
     (deferral,) = mixed.store.plans.load([again.pair], mixed.clock()).states[0].deferrals
-    assert (deferral.cause, deferral.who) == (Cause.DECLINED, other)
+    assert (deferral.cause, deferral.who) == (DeferralCause.DECLINED, other)
     mine = [found for mail in mixed.between.carried if (found := read(mail)).guest == other]
     assert [m.method for m in mine if m.method != "REPLY"][:2] == ["REQUEST", "REQUEST"]
     assert len({m.uid for m in mine}) == 1
@@ -116,7 +116,7 @@ def test_our_own_invitation_is_not_taken_for_something_booked_over_it(mixed: Mix
 def test_what_ends_is_taken_off_the_other_service_too(mixed: Mixed) -> None:
     mixed.run(HOUR)
     for one, other in BOTH:
-        mixed.store.people.rest(PairId(one, other), rests=True, now=mixed.clock())
+        mixed.store.people.set_paused(PairId(one, other), rests=True, now=mixed.clock())
     mixed.run(HOUR)
     assert [mixed.seen_by(other) for _, other in BOTH] == [[], []]
     assert {read(mail).method for mail in mixed.between.carried} == {"REQUEST", "CANCEL"}

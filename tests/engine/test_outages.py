@@ -15,9 +15,9 @@ from tests.support.terminal import Desk
 from worker.clock import utcnow
 from worker.engine.outages import DATABASE, OutageFilter, Outages
 from worker.errors import Forbidden, Unavailable
-from worker.ops.status import status
-from worker.store.calendars import Unreachable
-from worker.store.database import DatabaseUnreachable, database_outage
+from worker.ops.status import collect_status
+from worker.store.calendars import CalendarFailures
+from worker.store.database import DatabaseUnreachable, describe_database_outage
 from worker.store.heartbeats import Heartbeat
 
 
@@ -46,8 +46,8 @@ def test_an_outage_of_the_database_is_one_line_at_its_start_and_one_at_its_end(c
     now[0] += HOUR
     assert not keeps.filter(failing_queue())
     assert "278 attempts failed" in lines(caplog)[1]
-    outages.end(DATABASE, now[0] + MINUTE)
-    outages.end(DATABASE, now[0] + MINUTE)
+    outages.record_recovery(DATABASE, now[0] + MINUTE)
+    outages.record_recovery(DATABASE, now[0] + MINUTE)
     assert lines(caplog)[2:] == ["The database works again, after 61 minutes and 278 failed attempts."]
 
 
@@ -56,16 +56,18 @@ def test_what_is_no_outage_is_logged_as_it_is() -> None:
     mistake = ValueError("nobody foresaw it")
     record = logging.LogRecord("huey", logging.ERROR, "", 0, "task", (), (ValueError, mistake, None))
     assert keeps.filter(record)
-    assert database_outage(mistake) == ""
-    assert database_outage(DatabaseUnreachable("It is gone.")) == "It is gone."
+    assert describe_database_outage(mistake) == ""
+    assert describe_database_outage(DatabaseUnreachable("It is gone.")) == "It is gone."
 
 
 def test_a_service_out_of_order_is_told_by_what_the_database_knows(caplog: LogCaptureFixture) -> None:
     """Whichever process found it out: each tells the same."""
     outages = Outages()
     for attempts in range(1, 60):
-        outages.compare({"caldav": Unreachable(60, attempts, "It can't be reached.")}, {}, START + attempts * MINUTE)
-    outages.compare({}, {}, START + 60 * MINUTE)
+        outages.update_services(
+            {"caldav": CalendarFailures(60, attempts, "It can't be reached.")}, {}, START + attempts * MINUTE
+        )
+    outages.update_services({}, {}, START + 60 * MINUTE)
     begun = "The calendar service caldav is out of order: 60 calendars can't be read. It can't be reached."
     assert lines(caplog) == [
         f"{begun} It is tried again until it works.",
@@ -79,7 +81,7 @@ def test_a_calendar_that_can_t_be_read_says_since_when_why_and_when_again(office
     office.calendar.fail = Fails(lambda: error("It does not answer."), "changes")
     begun = office.clock() + DAY
     office.run(DAY + 40 * MINUTE)
-    told = status(office.store, office.clock())
+    told = collect_status(office.store, office.clock())
     (one,) = told["unreachable"]
     assert {name: one[name] for name in ("person", "service", "why")} == {
         "person": DANA,
@@ -88,17 +90,17 @@ def test_a_calendar_that_can_t_be_read_says_since_when_why_and_when_again(office
     }
     assert begun - MINUTE <= one["since"] <= begun + MINUTE
     assert one["failures"] >= 8 and office.clock() < one["again"]
-    assert office.store.calendars.failing()["memory"].calendars == 1
+    assert office.store.calendars.load_failures()["memory"].calendars == 1
     office.calendar.fail = None
     office.run(HOUR)
-    told = status(office.store, office.clock())
-    assert told["unreachable"] == [] and office.store.calendars.failing() == {}
+    told = collect_status(office.store, office.clock())
+    assert told["unreachable"] == [] and office.store.calendars.load_failures() == {}
 
 
 def test_a_mail_that_could_not_leave_says_why_and_when_it_is_tried_again(office: Office) -> None:
     office.mailer.fail = Fails(lambda: Unavailable("The mail server does not answer."), "send")
     office.tick()
-    (one,) = status(office.store, office.clock())["tried_again"]
+    (one,) = collect_status(office.store, office.clock())["tried_again"]
     assert (one["message"], one["count"], one["why"]) == ("introduction", 2, "The mail server does not answer.")
     assert one["again"] > office.clock()
 
@@ -110,9 +112,9 @@ def test_an_outage_of_mail_is_one_line_at_its_start_and_one_at_its_end(
     outages = Outages()
 
     def compare(count: int) -> None:
-        unsent = office.store.outbox.unsent("memory")
+        unsent = office.store.outbox.load_mail_failures("memory")
         assert sum(one.mails for one in unsent.values()) == count
-        outages.compare({}, unsent, office.clock())
+        outages.update_services({}, unsent, office.clock())
 
     office.mailer.fail = Fails(lambda: Unavailable("The mail server does not answer."), "send")
     office.tick()
@@ -136,7 +138,7 @@ def test_a_database_that_goes_in_the_middle_makes_no_dead_letter(database_url: s
     """What asks the store while an effect is performed may find it gone; the effect is tried again, and done once."""
     office = Office(database_url, people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)))
     gone = OperationalError("select", None, import_module("sqlite3").OperationalError("disk I/O error"))
-    whole = office.worker.services.calendar_of
+    whole = office.worker.services.find_calendar_of
     left = [3]
 
     def interrupted(address: str) -> Any:
@@ -154,7 +156,7 @@ def test_a_database_that_goes_in_the_middle_makes_no_dead_letter(database_url: s
 
 def beat(desk: Desk, holder: str, seen_at: datetime) -> None:
     store = desk.store()
-    store.heartbeats.beat(Heartbeat(holder, f"{holder}.corp.example", 4711, seen_at - HOUR, seen_at, "1.0"))
+    store.heartbeats.save_heartbeat(Heartbeat(holder, f"{holder}.corp.example", 4711, seen_at - HOUR, seen_at, "1.0"))
     store.close()
 
 

@@ -34,17 +34,17 @@ from tests.support.companies import (
 )
 from worker.domain.model import (
     NO_CALENDAR,
-    Cause,
-    Changes,
+    CalendarChanges,
+    DeferralCause,
+    Effect,
+    EffectProgress,
     Event,
-    Kind,
-    Message,
     Owner,
     PairId,
-    Progress,
     Session,
+    SessionKind,
+    SessionState,
     Span,
-    State,
 )
 from worker.errors import AuthRevoked, Forbidden, InvalidResponse, RateLimited, Refused, Unavailable
 from worker.store import tables
@@ -60,7 +60,7 @@ def uncertain() -> Unavailable:
     return Unavailable("timed out", uncertain=True)
 
 
-def only(office: Office, name: str) -> Message:
+def only(office: Office, name: str) -> Effect:
     (found,) = office.messages(name)
     return found
 
@@ -94,13 +94,13 @@ def test_a_transient_failure_is_tried_again_later_and_recovers(office: Office) -
     for attempt in (1, 2):
         office.tick()
         waiting = only(office, "event.create")
-        assert (waiting.progress, waiting.attempts) == (Progress.WAITING, attempt)
+        assert (waiting.progress, waiting.attempts) == (EffectProgress.WAITING, attempt)
         waits.append(waiting.due_at - office.clock())
         office.tick()  # not due yet: nothing is tried
         assert only(office, "event.create").attempts == attempt
         office.clock.move_to(waiting.due_at)
     office.tick()
-    assert only(office, "event.create").progress is Progress.DONE
+    assert only(office, "event.create").progress is EffectProgress.DONE
     assert len(office.events()) == 1
     assert MINUTE <= waits[0] < 2 * MINUTE <= waits[1] < 3 * MINUTE
     assert not office.mails("operator_alert")
@@ -143,14 +143,18 @@ def test_what_waited_over_five_minutes_is_planned_again(office: Office) -> None:
 def test_a_refusal_is_told_and_planned_again_after_a_while(office: Office) -> None:
     office.calendar.fail = Fails(refused, "create", times=2)
     office.tick()
-    assert only(office, "event.create").progress is Progress.DEAD
+    assert only(office, "event.create").progress is EffectProgress.DEAD
     assert office.session().owed
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and "not on this calendar" in texts([alert])
     office.run(4 * MINUTE)
     assert len(office.messages("event.create")) == 1, "a calendar that refuses is not asked again at once"
     office.run(HOUR)
-    assert [m.progress for m in office.messages("event.create")] == [Progress.DEAD, Progress.DEAD, Progress.DONE]
+    assert [m.progress for m in office.messages("event.create")] == [
+        EffectProgress.DEAD,
+        EffectProgress.DEAD,
+        EffectProgress.DONE,
+    ]
     assert [event.span for event in office.events()] == [office.session().span]
 
 
@@ -160,19 +164,19 @@ def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office:
     session = booked(office)
     office.calendar.fail = Fails(refused, "cancel")
     if why == "paused":
-        office.worker.store.people.rest(session.pair, rests=True, now=office.clock())
+        office.worker.store.people.set_paused(session.pair, rests=True, now=office.clock())
     else:
         office.calendar.add(SAM, Span(START, START + 30 * WEEK))
-        office.worker.acts.defer(session.id)
+        office.worker.actions.defer_session(session.id)
     office.run(3 * DAY)
     tried = office.messages("event.cancel")
     assert len(office.events()) == 1
-    assert 4 <= len(tried) <= 8 and {m.progress for m in tried} == {Progress.DEAD}
+    assert 4 <= len(tried) <= 8 and {m.progress for m in tried} == {EffectProgress.DEAD}
     assert "not on this calendar" in texts(office.mails("operator_alert"))
     office.calendar.fail = None
     office.run(2 * DAY)
     assert office.events() == []
-    assert office.messages("event.cancel")[-1].progress is Progress.DONE
+    assert office.messages("event.cancel")[-1].progress is EffectProgress.DONE
     known = len(office.messages("event.cancel"))
     office.run(2 * DAY)
     assert len(office.messages("event.cancel")) == known, "what is gone is gone"
@@ -198,7 +202,10 @@ def test_a_decline_that_cannot_be_answered_is_counted_once(office: Office, moved
 def test_a_mail_that_is_refused_ends_dead_and_is_told(office: Office) -> None:
     office.mailer.fail = Fails(refused, "send", times=1)
     office.tick()
-    assert Counter(m.progress for m in office.messages("introduction")) == {Progress.DEAD: 1, Progress.DONE: 1}
+    assert Counter(m.progress for m in office.messages("introduction")) == {
+        EffectProgress.DEAD: 1,
+        EffectProgress.DONE: 1,
+    }
     assert len(office.mails("operator_alert")) == 1
 
 
@@ -232,11 +239,11 @@ def test_a_suspension_that_is_lifted_by_hand_costs_no_time(office: Office) -> No
     office.calendar.fail = Fails(lambda: AuthRevoked("token expired"), "create", times=1)
     office.tick()
     assert set(office.store.people.load_suspensions()) == {DANA} and not office.events()
-    assert office.store.calendars.try_again(DANA, office.clock())
+    assert office.store.calendars.lift_suspension(DANA, office.clock())
     office.tick()
     assert not office.store.people.load_suspensions()
     assert [event.span for event in office.events()] == [office.session().span]
-    assert not office.store.calendars.try_again(DANA, office.clock()), "there is none any more"
+    assert not office.store.calendars.lift_suspension(DANA, office.clock()), "there is none any more"
 
 
 def test_while_a_grant_is_revoked_nothing_is_asked_for_that_person(office: Office) -> None:
@@ -270,7 +277,7 @@ def test_in_place_of_a_broken_template_ours_is_sent_and_the_operator_hears_once(
         (tmp_path / name / "body.txt.j2").write_text(source)
     office = Office(database_url, known=settings(database_url, templates=str(tmp_path)))
     office.tick()
-    assert {m.progress for m in office.messages("introduction")} == {Progress.DONE}
+    assert {m.progress for m in office.messages("introduction")} == {EffectProgress.DONE}
     assert all("Dana" in texts([mail]) for mail in office.mails("introduction"))
     assert len(office.events()) == 1
     for _ in range(3):
@@ -293,7 +300,7 @@ def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
     office.run_to(session.span.start - 6 * DAY)
     office.mailer.fail = Fails(Unavailable, "send")
     office.run_to(session.span.start - 3 * DAY + 3 * HOUR)
-    waiting = {m.name for m in office.messages("mail") if m.progress is Progress.WAITING}
+    waiting = {m.name for m in office.messages("mail") if m.progress is EffectProgress.WAITING}
     assert {"brief", "reflection_prompt"} <= waiting
     office.decline(session)
     office.tick()
@@ -302,7 +309,7 @@ def test_a_mail_that_no_longer_holds_is_dropped(office: Office) -> None:
     assert len(office.mails("deferral_notice")) == 1
     gone = {m.name: m.progress for m in office.messages("mail") if m.start == session.start}
     kept = office.session().span.start - session.span.start <= 14 * DAY  # then it is rendered anew, with the new time
-    assert kept or gone["brief"] is gone["reflection_prompt"] is Progress.DROPPED
+    assert kept or gone["brief"] is gone["reflection_prompt"] is EffectProgress.DROPPED
 
 
 def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> None:
@@ -311,11 +318,11 @@ def test_a_reminder_is_dropped_once_the_contract_is_there(office: Office) -> Non
     held = office.hold()
     office.mailer.fail = Fails(Unavailable, "send")
     office.run(30 * HOUR)
-    assert [m.progress for m in office.messages("contract_reminder")] == [Progress.WAITING]
+    assert [m.progress for m in office.messages("contract_reminder")] == [EffectProgress.WAITING]
     office.worker.contracts.record(held.id, contract(office.clock()))
     office.mailer.fail = None
     office.run(2 * HOUR)
-    assert [m.progress for m in office.messages("contract_reminder")] == [Progress.DROPPED]
+    assert [m.progress for m in office.messages("contract_reminder")] == [EffectProgress.DROPPED]
     assert not office.mails("contract_reminder")
     assert len(office.mails("contract_summary")) == 2
 
@@ -326,11 +333,11 @@ def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> No
     office = Office(database_url, people(DANA, *reports), pairs(*(pair(DANA, one) for one in reports)))
     office.tick()
     other = office.another("other")
-    sessions = [s for s in office.store.register.sessions() if s.kind is Kind.CAREER]
+    sessions = [s for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
 
     def all_are_deferred() -> None:
         for session in sessions:
-            other.acts.defer(session.id)
+            other.actions.defer_session(session.id)
         other.sweep.run("other")
 
     def slowly(operation: str) -> None:
@@ -346,7 +353,7 @@ def test_mails_of_a_long_batch_are_true_when_they_leave(database_url: str) -> No
     office.worker.outbox.run("one")
     assert len(office.mails("deferral_notice")) == 1
     first = [m.progress for m in office.messages("deferral_notice") if m.number == 1]
-    assert Counter(first) == {Progress.DONE: 1, Progress.DROPPED: 2}
+    assert Counter(first) == {EffectProgress.DONE: 1, EffectProgress.DROPPED: 2}
     office.close()
 
 
@@ -368,7 +375,7 @@ def test_a_summary_of_which_nobody_knows_is_sent_once_more_with_the_same_message
     office.run(HOUR)
     sent = Counter(str(mail["Message-ID"]) for mail in office.mails("contract_summary"))
     assert sorted(sent.values()) == [2, 2]
-    ended = Progress.DONE if left == 1 else Progress.UNCERTAIN
+    ended = EffectProgress.DONE if left == 1 else EffectProgress.UNCERTAIN
     assert [m.progress for m in office.messages("contract_summary")] == [ended] * 2
     told = [m for m in office.messages("operator_alert") if "more:" not in m.key]
     assert len(told) == (0 if left == 1 else 2)
@@ -380,11 +387,14 @@ def test_other_mails_of_which_nobody_knows_are_left_to_the_operator(office: Offi
     office.mailer.forgetful = True
     office.mailer.fail = Fails(uncertain, "send.done", times=1)
     office.run(DAY)
-    assert Counter(m.progress for m in office.messages("introduction")) == {Progress.UNCERTAIN: 1, Progress.DONE: 1}
+    assert Counter(m.progress for m in office.messages("introduction")) == {
+        EffectProgress.UNCERTAIN: 1,
+        EffectProgress.DONE: 1,
+    }
     assert len(office.mails("introduction")) == 2, "none was repeated"
     assert len(office.mails("operator_alert")) == 1
     assert [m["key"] for m in office.store.outbox.list_troubled()] == [
-        m.key for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN
+        m.key for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN
     ]
 
 
@@ -392,7 +402,7 @@ def test_a_mailer_that_knows_is_asked_when_a_call_times_out(office: Office) -> N
     """What went out is done; what did not is sent again. Nobody has to be told."""
     office.mailer.fail = Fails(uncertain, "send.done", times=1)
     office.run(HOUR)
-    assert [m.progress for m in office.messages("introduction")] == [Progress.DONE] * 2
+    assert [m.progress for m in office.messages("introduction")] == [EffectProgress.DONE] * 2
     assert len(office.mails("introduction")) == 2
     office.mailer.fail = Fails(uncertain, "send", times=1)
     recorded(office)
@@ -408,23 +418,23 @@ def test_a_mail_lost_in_a_crash_is_not_sent_twice(office: Office, forgetful: boo
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 2
-    lost = [m for m in office.messages("introduction") if m.progress is Progress.UNCERTAIN]
+    lost = [m for m in office.messages("introduction") if m.progress is EffectProgress.UNCERTAIN]
     assert len(lost) == len(office.mails("operator_alert")) == (1 if forgetful else 0)
 
 
-@pytest.mark.parametrize(("forgetful", "known"), [(False, Progress.DONE), (True, Progress.UNCERTAIN)])
+@pytest.mark.parametrize(("forgetful", "known"), [(False, EffectProgress.DONE), (True, EffectProgress.UNCERTAIN)])
 def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
-    office: Office, forgetful: bool, known: Progress
+    office: Office, forgetful: bool, known: EffectProgress
 ) -> None:
     """What is dropped was never sent: the record says what reached people, or that nobody knows."""
     office.mailer.forgetful = forgetful
     dies_after(office, "send")
     assert len(office.mails("introduction")) == 1
-    office.store.people.rest(PairId(DANA, SAM), rests=True, now=office.clock())
+    office.store.people.set_paused(PairId(DANA, SAM), rests=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 1
-    assert {m.progress for m in office.messages("introduction")} == {known, Progress.DROPPED}
+    assert {m.progress for m in office.messages("introduction")} == {known, EffectProgress.DROPPED}
 
 
 # --- events of which nobody heard ---
@@ -438,7 +448,7 @@ def test_an_event_made_in_a_crash_is_found_again(office: Office) -> None:
     office.tick()
     session = office.session()
     assert [(event.key, event.span) for event in office.events()] == [(session.key, session.span)]
-    assert only(office, "event.create").progress is Progress.DONE
+    assert only(office, "event.create").progress is EffectProgress.DONE
     assert len(office.history("event.create")) == 1
 
 
@@ -456,11 +466,11 @@ def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(offic
 
 def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
     dies_after(office, "create")
-    office.store.people.rest(PairId(DANA, SAM), rests=True, now=office.clock())
+    office.store.people.set_paused(PairId(DANA, SAM), rests=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert office.events() == []
-    assert not [m for m in office.messages() if m.live]
+    assert not [m for m in office.messages() if m.is_live]
 
 
 def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) -> None:
@@ -469,23 +479,23 @@ def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) 
     dies_after(office, "update")
     moved = office.session()
     assert office.events()[0].span == moved.span != session.span
-    office.store.calendars.hint([DANA], office.clock())
+    office.store.calendars.make_due([DANA], office.clock())
     office.worker.sync.run("other")  # reads our own change before anybody wrote down that we made it
     office.clock.advance(LEASE)
     office.run(HOUR)
     now = office.session()
     assert (now.span, now.by_hand, now.count) == (moved.span, False, 1)
-    assert only(office, "event.update").progress is Progress.DONE
+    assert only(office, "event.update").progress is EffectProgress.DONE
     assert [event.span for event in office.events()] == [now.span]
 
 
 def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
     booked(office)
-    office.store.people.rest(PairId(DANA, SAM), rests=True, now=office.clock())
+    office.store.people.set_paused(PairId(DANA, SAM), rests=True, now=office.clock())
     dies_after(office, "cancel")
     office.clock.advance(LEASE)
     office.run(HOUR)
-    assert office.events() == [] and not [m for m in office.messages() if m.live]
+    assert office.events() == [] and not [m for m in office.messages() if m.is_live]
 
 
 @pytest.mark.parametrize("error", [InvalidResponse, Forbidden])
@@ -527,14 +537,14 @@ def test_a_thread_that_was_too_slow_does_not_go_on_with_what_another_has_taken_o
             office.mailer.fail = None
             office.clock.advance(2 * LEASE)
             claimed = office.store.outbox.claim(office.clock(), office.worker.holder, office.clock() + LEASE, 10)
-            taken.extend(one.message.key for one in claimed)
+            taken.extend(one.effect.key for one in claimed)
 
     office.worker.sweep.run("one")
     office.mailer.fail = stall
     office.worker.outbox.run(office.worker.holder)
     assert len(taken) == 2
     assert len(office.mails("introduction")) == 1, "the second was in somebody else's hands by then"
-    assert {m.progress for m in office.messages("introduction")} == {Progress.SENDING, Progress.CLAIMED}
+    assert {m.progress for m in office.messages("introduction")} == {EffectProgress.SENDING, EffectProgress.CLAIMED}
 
 
 # --- people who act while our change is under way ---
@@ -548,7 +558,7 @@ def test_a_hand_move_while_our_update_waits_counts(office: Office) -> None:
     wish = span(session.span.start - DAY + 2 * HOUR, 75)
     office.calendar.move(DANA, session.key, wish)
     office.run(30 * MINUTE)
-    assert only(office, "event.update").progress is Progress.DROPPED
+    assert only(office, "event.update").progress is EffectProgress.DROPPED
     now = office.session()
     assert (now.span, now.by_hand, now.count) == (wish, True, 1)
     assert [event.span for event in office.events()] == [wish]
@@ -562,12 +572,12 @@ def test_a_conflict_has_the_whole_calendar_read_again(office: Office) -> None:
     office.calendar.pop_changed_calendars()
     real = office.calendar.changes
 
-    def forgetful(calendar: str, cursor: str | None, window: Span) -> Changes:
+    def forgetful(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
         told = real(calendar, cursor, window)
-        return told if told.full else Changes((), (), told.cursor, full=False)
+        return told if told.full else CalendarChanges((), (), told.cursor, full=False)
 
     office.calendar.changes = forgetful  # type: ignore[method-assign]
-    office.worker.acts.defer(session.id)
+    office.worker.actions.defer_session(session.id)
     office.tick(hint=False)
     office.run(HOUR)
     now = office.session()
@@ -586,7 +596,7 @@ def meddled(office: Office, operation: str, act: Callable[[Session], None]) -> N
         answer: Event = real(*given)
         setattr(office.calendar, operation, real)
         act(office.session())
-        other.store.calendars.hint([DANA], office.clock())
+        other.store.calendars.make_due([DANA], office.clock())
         other.tick()
         return answer
 
@@ -622,9 +632,11 @@ def test_a_deletion_in_that_moment_counts_too(office: Office, operation: str) ->
     session = office.session()
     assert session.count == (2 if operation == "update" else 1)
     causes = [
-        line["fields"]["cause"] for line in office.history("session") if line["fields"]["state"] == State.DEFERRED
+        line["fields"]["cause"]
+        for line in office.history("session")
+        if line["fields"]["state"] == SessionState.DEFERRED
     ]
-    assert causes[-1] == Cause.DELETED
+    assert causes[-1] == DeferralCause.DELETED
     assert [event.span for event in office.events()] == [session.span]
 
 
@@ -682,10 +694,10 @@ def test_nothing_is_tried_for_a_manager_without_a_calendar(office: Office) -> No
     office.persons = people(SAM) | {DANA: person(DANA, calendar=NO_CALENDAR)}
     office.apply()
     office.run(3 * WEEK)
-    assert {m.progress for m in office.messages("event.create")} <= {Progress.DROPPED}
+    assert {m.progress for m in office.messages("event.create")} <= {EffectProgress.DROPPED}
     assert not office.mails("operator_alert")
     with pytest.raises(Refused, match=f"{DANA} has no calendar"):
-        office.worker.acts.check_in(PairId(DANA, SAM))
+        office.worker.actions.request_check_in(PairId(DANA, SAM))
 
 
 def test_changed_words_reach_their_block_though_the_calendar_failed_once(office: Office) -> None:
@@ -694,7 +706,7 @@ def test_changed_words_reach_their_block_though_the_calendar_failed_once(office:
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock()))
     office.tick()
-    promise = next(c for c in office.store.register.commitments(held.pair) if c.owner is Owner.MANAGER)
+    promise = next(c for c in office.store.queries.list_commitments(held.pair) if c.owner is Owner.MANAGER)
     before = office.calendar.find(DANA, promise.key)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
     office.worker.contracts.change(promise.id, text="Introduce Sam to the design group")
@@ -710,7 +722,7 @@ def test_a_time_that_is_lost_before_its_event_was_made_is_given_anew(office: Off
     office.calendar.add(DANA, Span(office.clock(), office.clock() + 10 * DAY))
     office.worker.sweep.run("one")
     session = office.session()
-    office.worker.acts.defer(session.id)
+    office.worker.actions.defer_session(session.id)
     getattr(office.worker, first).run("two")
     office.tick()
     assert [event.span for event in office.events()] == [office.session().span]
@@ -727,7 +739,7 @@ def test_a_new_time_is_told_once_it_stands(office: Office) -> None:
     office.run(2 * HOUR)
     (event,) = office.events()
     (notice,) = office.messages("deferral_notice")
-    assert (notice.start, notice.progress) == (event.span.start, Progress.DONE)
+    assert (notice.start, notice.progress) == (event.span.start, EffectProgress.DONE)
 
 
 def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url: str) -> None:
@@ -741,10 +753,10 @@ def test_what_can_t_be_opened_waits_and_keeps_no_other_from_leaving(database_url
     with office.store.database.write() as connection:
         sealed = connection.execute(select(tables.contract.c.sealed).where(broken)).scalar_one()
         connection.execute(update(tables.contract).where(broken).values(sealed=b"nothing"))
-    office.worker.acts.check_in(PairId(DANA, KIM))
+    office.worker.actions.request_check_in(PairId(DANA, KIM))
     office.tick()
-    assert {m.progress for m in office.messages("contract_summary")} == {Progress.WAITING}
-    assert office.session(Kind.CHECKIN).key in {event.key for event in office.events()}
+    assert {m.progress for m in office.messages("contract_summary")} == {EffectProgress.WAITING}
+    assert office.session(SessionKind.CHECKIN).key in {event.key for event in office.events()}
     with office.store.database.write() as connection:
         connection.execute(update(tables.contract).where(broken).values(sealed=sealed))
     office.run(2 * HOUR)

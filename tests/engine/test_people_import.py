@@ -7,7 +7,7 @@ import pytest
 from tests.support.companies import OPERATOR, SERVICE, START, new_store, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.errors import Problems, RosterHeld
+from worker.errors import PeopleImportRefused, Problems
 from worker.providers.memory import MemoryCalendar, MemoryMailer
 
 HEADER = "email,name,manager,time_zone,country,calendar,mail\n"
@@ -29,14 +29,14 @@ class Company:
         self.file = folder / "people.csv"
         self.file.write_text(export(pairs))
         store = new_store("sqlite://")
-        store.create()
+        store.create_tables()
         known = settings("sqlite://", people=self.file)
         self.worker: Worker = build(known, SteppedClock(START), store=store)
         self.worker.services.use(calendars={SERVICE: MemoryCalendar()}, mailers={SERVICE: MemoryMailer()})
         assert self.worker.import_people()
 
     def going_on(self) -> int:
-        return sum(pair.active for pair in self.worker.store.people.pairs().values())
+        return sum(pair.is_active for pair in self.worker.store.people.load_all_pairs().values())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,9 @@ def test_an_export_that_ends_more_than_a_tenth_of_the_pairs_is_held(
     company.file.write_text(export(after))
     if is_held:
         for _ in range(2):
-            with pytest.raises(RosterHeld, match=rf"{before - after} of {before} pairs would end.*people --accept"):
+            with pytest.raises(
+                PeopleImportRefused, match=rf"{before - after} of {before} pairs would end.*people --accept"
+            ):
                 company.worker.import_people()
         assert company.going_on() == before
         company.worker.import_people(force=True)
@@ -63,7 +65,7 @@ def test_an_export_that_ends_more_than_a_tenth_of_the_pairs_is_held(
 def test_an_export_that_names_everybody_again_is_taken_without_a_question(tmp_path: Path) -> None:
     company = Company(tmp_path, 12)
     company.file.write_text(export(5))
-    with pytest.raises(RosterHeld):
+    with pytest.raises(PeopleImportRefused):
         company.worker.import_people()
     company.file.write_text(export(13))
     assert company.worker.import_people()
@@ -84,7 +86,7 @@ def test_the_operator_is_asked_once_for_each_export(tmp_path: Path) -> None:
     for after in (5, 5, 4):
         company.file.write_text(export(after))
         for _ in range(3):
-            with pytest.raises(RosterHeld) as raised:
+            with pytest.raises(PeopleImportRefused) as raised:
                 company.worker.import_people()
             company.worker.store.outbox.alert(f"people:{raised.value.digest}", str(raised.value), START, OPERATOR)
-    assert len(company.worker.store.outbox.alerts(START)) == 2
+    assert len(company.worker.store.outbox.list_alerts(START)) == 2

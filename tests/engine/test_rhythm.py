@@ -3,11 +3,15 @@
 from datetime import date, timedelta
 
 from tests.support.companies import DAY, Office, settings
-from worker.domain.model import Kind, Session, State
+from worker.domain.model import Session, SessionKind, SessionState
 
 
 def careers(office: Office) -> list[Session]:
-    found = [s for s in office.store.register.sessions() if s.kind is Kind.CAREER and s.state is not State.CANCELLED]
+    found = [
+        s
+        for s in office.store.queries.list_sessions()
+        if s.kind is SessionKind.CAREER and s.state is not SessionState.CANCELLED
+    ]
     return sorted(found, key=lambda s: s.span.start if s.start else s.target)
 
 
@@ -43,5 +47,5 @@ def test_coming_back_from_pauses_the_rhythm_goes_on() -> None:
 def rest(office: Office, paused: bool) -> None:
     """The people file says that the pair rests, or does not; a day passes."""
     (one,) = office.pairs.values()
-    office.store.people.rest(one.id, rests=paused, now=office.clock())
+    office.store.people.set_paused(one.id, rests=paused, now=office.clock())
     office.run(DAY)

@@ -13,12 +13,12 @@ from sqlalchemy import select, text
 
 from tests.conftest import migrate
 from tests.support.companies import DANA, DAY, HOUR, KEY, SAM, START, Office, new_store, pair, pairs, people
-from worker.domain.model import Kind, Owner, PairId, Session, Span, Trigger
+from worker.domain.model import Owner, PairId, Session, SessionKind, Span, Trigger
 from worker.errors import WrongKey
-from worker.ops.status import status
-from worker.seal import STEP, NoSeal, Seal
+from worker.ops.status import collect_status
+from worker.seal import PADDING_STEP, NoSeal, Seal
 from worker.store import tables
-from worker.store.database import scripts
+from worker.store.database import make_alembic_config
 from worker.store.store import Store
 
 PAIR = PairId(DANA, SAM)
@@ -36,13 +36,13 @@ def live(folder: Path, trigger: Trigger, busy: bool) -> Office:
         for day in range(1, 40):
             start = START + day * DAY
             office.calendar.add(DANA, Span(start, start + DAY))
-    office.worker.acts.talk(PAIR, trigger, REASONS[trigger], by=Owner.REPORT)
+    office.worker.actions.request_talk(PAIR, trigger, REASONS[trigger], by=Owner.REPORT)
     office.run(4 * HOUR)
     return office
 
 
 def ad_hoc(office: Office) -> Session:
-    return next(s for s in office.store.register.sessions(PAIR) if s.adhoc)
+    return next(s for s in office.store.queries.list_sessions(PAIR) if s.adhoc)
 
 
 def clear(store: Store) -> dict[str, list[tuple[Any, ...]]]:
@@ -65,7 +65,7 @@ def test_leaving_and_any_other_reason_leave_the_same_rows(tmp_path: Path, busy: 
     rows = {trigger: clear(office.store) for trigger, office in offices.items()}
     for name in rows[Trigger.LEAVING]:
         assert rows[Trigger.LEAVING][name] == rows[Trigger.MOTIVATION][name], name
-    shown = [status(office.store, office.clock()) for office in offices.values()]
+    shown = [collect_status(office.store, office.clock()) for office in offices.values()]
     assert shown[0] == shown[1]
     assert bool(ad_hoc(offices[Trigger.LEAVING]).unplaceable) is busy
     for office in offices.values():
@@ -85,7 +85,7 @@ def test_how_soon_it_has_to_be_is_known_to_whoever_has_the_key(tmp_path: Path) -
 
 def without_key(office: Office, session_id: str) -> Session:
     store = Store(str(office.store.database.url), NoSeal())
-    found = store.register.session(session_id)
+    found = store.queries.get_session(session_id)
     store.close()
     assert found is not None
     return found
@@ -93,18 +93,20 @@ def without_key(office: Office, session_id: str) -> Session:
 
 def test_the_history_says_the_same_of_every_conversation_that_was_asked_for(tmp_path: Path) -> None:
     office = live(tmp_path, Trigger.LEAVING, busy=False)
-    told = {line["reason"] for line in office.store.register.history(session_id=ad_hoc(office).id) if line["reason"]}
+    told = {
+        line["reason"] for line in office.store.queries.list_history(session_id=ad_hoc(office).id) if line["reason"]
+    }
     assert told == {"A person asked to talk soon.", "A time was found for it."}
     office.close()
 
 
-@pytest.mark.parametrize("length", [0, 1, 200, STEP - 2])
+@pytest.mark.parametrize("length", [0, 1, 200, PADDING_STEP - 2])
 def test_sealed_texts_of_a_step_are_equally_long(length: int) -> None:
     seal = Seal([KEY])
     sealed = seal.close_padded(json.dumps("x" * length))
     assert len(sealed) == len(seal.close_padded(json.dumps("")))
     assert json.loads(seal.open(sealed)) == "x" * length
-    assert len(seal.close_padded("x" * (STEP + 1))) > len(sealed)
+    assert len(seal.close_padded("x" * (PADDING_STEP + 1))) > len(sealed)
 
 
 # --- what older versions wrote ---
@@ -130,7 +132,7 @@ def as_it_was(url: str, today: Path, old: Session) -> None:
             text("UPDATE history SET reason = :told WHERE session = :id AND reason LIKE 'A time was found%'"),
             {"id": old.id, "told": told},
         )
-        config = scripts()
+        config = make_alembic_config()
         config.attributes["connection"] = connection
         command.stamp(config, "0005")
     store.close()
@@ -152,8 +154,8 @@ def test_what_stood_in_the_clear_is_sealed_by_the_upgrade(tmp_path: Path) -> Non
     with store.database.read() as connection:
         row = connection.execute(select(tables.session).where(tables.session.c.id == before.id)).mappings().one()
     assert (row["urgent"], row["latest"] - row["earliest"], len(row["sealed"])) == (False, 7 * DAY, padded())
-    assert store.register.session(before.id) == before
-    assert {line["reason"] for line in store.register.history(session_id=before.id)} >= {"The reason is not kept."}
+    assert store.queries.get_session(before.id) == before
+    assert {line["reason"] for line in store.queries.list_history(session_id=before.id)} >= {"The reason is not kept."}
     store.close()
     for file in tmp_path.glob("old.db*"):
         assert b"periwinkle" not in file.read_bytes(), file.name
@@ -172,5 +174,5 @@ def test_a_closed_conversation_keeps_nothing_of_how_soon_it_had_to_be(tmp_path: 
     with office.store.database.read() as connection:
         query = select(tables.session.c.closed, tables.session.c.sealed_plan).where(tables.session.c.id == session.id)
         assert tuple(connection.execute(query).one()) == (True, None)
-    assert office.session(Kind.CAREER, PAIR)
+    assert office.session(SessionKind.CAREER, PAIR)
     office.close()

@@ -12,7 +12,7 @@ from tests.doubles.google import Google
 from tests.support.companies import DANA, DAY, KIM, SAM, START, Office, pair, pairs, person, settings
 from worker.providers import base
 from worker.providers.base import notify_of
-from worker.providers.google.auth import OWN, READ
+from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
 from worker.providers.memory import MemoryCalendar
 
 MAX = "max@corp.example"
@@ -27,7 +27,7 @@ def calendar(section: Mapping[str, Any]) -> MemoryCalendar:
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    monkeypatch.setitem(base.CALENDARS, "google", f"{__name__}:calendar")
+    monkeypatch.setitem(base.CALENDAR_FACTORIES, "google", f"{__name__}:calendar")
     made = Office()
     yield made
     made.close()
@@ -35,13 +35,13 @@ def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
 
 
 def test_operator_hears_of_a_cause_once_however_often_it_is_noticed(office: Office) -> None:
-    office.worker.services.calendar("google")
+    office.worker.services.get_calendar("google")
     notify = notify_of(_SECTIONS[0])
     for _ in range(3):
         notify("meet:dana@corp.example", "Meet is not offered to dana@corp.example.")
         office.clock.advance(timedelta(days=3))
     notify("meet:kim@corp.example", "Meet is not offered to kim@corp.example.")
-    alerts = [words for _, words in office.store.outbox.alerts(START - DAY)]
+    alerts = [words for _, words in office.store.outbox.list_alerts(START - DAY)]
     assert alerts == ["Meet is not offered to kim@corp.example.", "Meet is not offered to dana@corp.example."]
 
 
@@ -55,7 +55,7 @@ def test_a_service_without_an_operator_has_nobody_to_notify() -> None:
 def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_once(tmp_path: Path) -> None:
     """The whole program on the stand-in for Google: two conversations of two managers, no link, one alert."""
     with Google() as google:
-        google.tokens.granted = {OWN, READ}
+        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
         key.write_text(json.dumps(google.tokens.service_account()))
         where = {"endpoint": google.section["endpoint"], "token_endpoint": google.section["token_endpoint"]}
@@ -68,6 +68,6 @@ def test_where_meet_is_not_offered_the_company_is_booked_and_the_operator_told_o
         office.tick()
         titles = [event for who in (DANA, KIM) for event in google.calendars.shown_to(who)]
         assert len(titles) == 2 and not any("hangoutLink" in event for event in titles)
-        alerts = [words for _, words in office.store.outbox.alerts(START - DAY)]
+        alerts = [words for _, words in office.store.outbox.list_alerts(START - DAY)]
         assert len(alerts) == 1 and "Meet" in alerts[0]
         office.close()

@@ -29,26 +29,26 @@ from worker.domain.model import (
     Answer,
     Commitment,
     Deferral,
+    Effect,
+    EffectProgress,
     Format,
-    Kind,
-    Message,
     Pair,
     PairId,
     Person,
-    Progress,
-    Review,
+    ReviewMode,
     Session,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    State,
     Trigger,
 )
-from worker.domain.planning.placement import same_cause
-from worker.domain.time.worktime import holiday, today, working_spans
+from worker.domain.planning.placement import has_same_cause
+from worker.domain.time.worktime import find_holiday, get_local_date, list_working_spans
 from worker.errors import AuthRevoked, Forbidden, LongarcError, ProviderError, RateLimited, Unavailable
 from worker.providers.memory import MemoryMailer
 from worker.seal import Seal
-from worker.simulation.world import World, simulated_settings
+from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store import rows, tables
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
@@ -95,7 +95,7 @@ class Company(RuleBasedStateMachine):
         listed = pairs(
             pair(DANA, SAM),
             pair(DANA, KIM, format=Format.SERIES),
-            pair(KIM, EVE, review=Review.NONE, minutes=60),
+            pair(KIM, EVE, review=ReviewMode.NONE, minutes=60),
             pair(KIM, PAT),
         )
         self.listed = listed
@@ -109,9 +109,9 @@ class Company(RuleBasedStateMachine):
         self.counts: dict[str, int] = {}
         self.starts = 0
 
-    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> World:
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
         """The company, on the calendar in memory."""
-        return World(simulated_settings(companies.settings()), everybody, listed, START)
+        return SimulatedWorld(make_simulation_settings(companies.settings()), everybody, listed, START)
 
     # --- reading ---
 
@@ -119,12 +119,12 @@ class Company(RuleBasedStateMachine):
     def now(self) -> datetime:
         return self.world.clock()
 
-    def sessions(self, *states: State) -> list[Session]:
-        return [s for s in self.world.worker.store.register.sessions() if s.state in states]
+    def sessions(self, *states: SessionState) -> list[Session]:
+        return [s for s in self.world.worker.store.queries.list_sessions() if s.state in states]
 
     def upcoming(self) -> list[Session]:
         """Those that stand on a calendar and have not begun."""
-        booked = [s for s in self.sessions(State.BOOKED) if s.span.start > self.now]
+        booked = [s for s in self.sessions(SessionState.BOOKED) if s.span.start > self.now]
         return [s for s in booked if self._stands(_manager(s), s.key)]
 
     def _stands(self, calendar: str, key: str) -> bool:
@@ -141,7 +141,7 @@ class Company(RuleBasedStateMachine):
         with self.world.worker.store.database.read() as connection:
             return [read(row) for row in connection.execute(select(table)).mappings()]
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[Effect]:
         return self._rows(tables.message, rows.message)
 
     # --- time ---
@@ -193,11 +193,11 @@ class Company(RuleBasedStateMachine):
         if one := self.chosen(data, self.upcoming()):
             who = _report(one) if by_report else _manager(one)
             span = Span(one.span.start - 2 * DAY, one.span.end + DAY) if away else companies.span(one.span.start, 30)
-            self.world.calendar.add(who, span, show=Show.AWAY if away else Show.BUSY)
+            self.world.calendar.add(who, span, show=ShowAs.AWAY if away else ShowAs.BUSY)
 
     @rule(data=st.data(), shift=st.integers(-3, 3))
     def moves_a_block(self, data: st.DataObject, shift: int) -> None:
-        blocks = [c for c in self._commitments() if c.open and c.block and c.block.start > self.now]
+        blocks = [c for c in self._commitments() if c.is_open and c.block and c.block.start > self.now]
         one = self.chosen(data, [c for c in blocks if self._stands(c.pair.manager, c.key)])
         if one and one.block.start + shift * DAY > self.now:
             moved = Span(one.block.start + shift * DAY, one.block.end + shift * DAY)
@@ -214,37 +214,41 @@ class Company(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def did_not_show_up(self, data: st.DataObject) -> None:
-        if one := self.chosen(data, self.sessions(State.HELD)):
-            self._says(lambda: self.world.worker.acts.not_held(one.id))
+        if one := self.chosen(data, self.sessions(SessionState.HELD)):
+            self._says(lambda: self.world.worker.actions.record_not_held(one.id))
 
     @rule(data=st.data())
     def says_it_was_held(self, data: st.DataObject) -> None:
-        if one := self.chosen(data, self.sessions(State.BOOKED, State.DEFERRED)):
-            self._says(lambda: self.world.worker.acts.record_held(one.id, self.now - HOUR))
+        if one := self.chosen(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
+            self._says(lambda: self.world.worker.actions.record_held(one.id, self.now - HOUR))
 
     @rule(data=st.data(), wish=st.none() | st.integers(1, 30))
     def asks_for_another_time(self, data: st.DataObject, wish: int | None) -> None:
-        one = self.chosen(data, self.sessions(State.BOOKED, State.DEFERRED))
+        one = self.chosen(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED))
         if one:
             wanted = companies.span(START.replace(hour=9) + ((self.now - START).days + wish) * DAY) if wish else None
             wanted = self.chosen(data, [wanted, *one.options])
-            self._says(lambda: self.world.worker.acts.defer(one.id, wanted))
+            self._says(lambda: self.world.worker.actions.defer_session(one.id, wanted))
 
     @rule(data=st.data(), trigger=st.sampled_from(Trigger))
     def asks_to_talk(self, data: st.DataObject, trigger: Trigger) -> None:
         pair_id = self.chosen(data, sorted(self.listed))
         if pair_id:
-            self._says(lambda: self.world.worker.acts.talk(pair_id, trigger, "It came up."))
+            self._says(lambda: self.world.worker.actions.request_talk(pair_id, trigger, "It came up."))
 
     @rule(data=st.data())
     def asks_for_a_check_in(self, data: st.DataObject) -> None:
         pair_id = self.chosen(data, sorted(self.listed))
         if pair_id:
-            self._says(lambda: self.world.worker.acts.check_in(pair_id))
+            self._says(lambda: self.world.worker.actions.request_check_in(pair_id))
 
     @rule(data=st.data(), days=st.integers(2, 60))
     def records(self, data: st.DataObject, days: int) -> None:
-        held = [s for s in self.sessions(State.HELD, State.UNFINISHED, State.CONTRACTED) if s.kind is Kind.CAREER]
+        held = [
+            s
+            for s in self.sessions(SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
+            if s.kind is SessionKind.CAREER
+        ]
         one = self.chosen(data, held)
         if one:
 
@@ -256,18 +260,18 @@ class Company(RuleBasedStateMachine):
             self._says(act)
 
     def _commitments(self) -> list[Commitment]:
-        return self.world.worker.store.register.commitments()
+        return self.world.worker.store.queries.list_commitments()
 
     @rule(data=st.data(), how=st.sampled_from(("done", "let go", "later", "other words")))
     def a_commitment_ends_or_changes(self, data: st.DataObject, how: str) -> None:
-        one = self.chosen(data, [c for c in self._commitments() if c.open])
+        one = self.chosen(data, [c for c in self._commitments() if c.is_open])
         contracts = self.world.worker.contracts
         if one is None:
             return
         doings: dict[str, Callable[[], object]] = {
             "done": lambda: contracts.mark_done(one.id),
             "let go": lambda: contracts.let_go(one.id, "It is not needed."),
-            "later": lambda: contracts.change(one.id, due=today("UTC", self.now) + timedelta(days=20)),
+            "later": lambda: contracts.change(one.id, due=get_local_date("UTC", self.now) + timedelta(days=20)),
             "other words": lambda: contracts.change(one.id, text="Something else entirely"),
         }
         self._says(doings[how])
@@ -277,16 +281,16 @@ class Company(RuleBasedStateMachine):
     @rule(data=st.data(), rests=st.booleans())
     def pauses(self, data: st.DataObject, rests: bool) -> None:
         if pair_id := self.chosen(data, sorted(self.listed)):
-            self.world.worker.store.people.rest(pair_id, rests=rests, now=self.now)
+            self.world.worker.store.people.set_paused(pair_id, rests=rests, now=self.now)
 
     @rule(who=st.sampled_from((SAM, KIM, EVE, PAT, DANA)), back=st.booleans())
     def leaves_or_comes_back(self, who: str, back: bool) -> None:
-        here = {p.email for p in self.world.worker.store.people.all().values()}
+        here = {p.email for p in self.world.worker.store.people.load_current_people().values()}
         wanted = here | {who} if back else here - {who}
         everybody = {email: self.world.persons[email] for email in sorted(wanted)}
         listed = {one.id: one for one in self._all_pairs() if one.manager in wanted and one.report in wanted}
-        self.world.worker.store.people.apply(everybody, listed, self.now)
-        self.world.worker.store.people.note("people", f"{sorted(wanted)} at {self.now}")
+        self.world.worker.store.people.apply_import(everybody, listed, self.now)
+        self.world.worker.store.people.set_fact("people", f"{sorted(wanted)} at {self.now}")
         self.listed = listed
 
     def _all_pairs(self) -> list[Any]:
@@ -362,27 +366,27 @@ class Company(RuleBasedStateMachine):
 
     def _untrue(self, key: str) -> str:
         """What is wrong with a mail that is about to leave; empty when all of it is true."""
-        register = self.world.worker.store.register
+        register = self.world.worker.store.queries
         message = next(m for m in self.messages() if m.key == key)
-        name, session = message.name, register.session(message.subject)
-        known = self.world.worker.store.people.pairs()
+        name, session = message.name, register.get_session(message.subject)
+        known = self.world.worker.store.people.load_all_pairs()
         if name in ("operator_alert", "pair_ended"):
             return ""
         if name == "contract_summary":
-            kept = self.world.worker.store.content.revisions(message.subject)
+            kept = self.world.worker.store.content.list_revisions(message.subject)
             return "" if len(kept) >= message.number else "no such contract"
         assert message.pair is not None
-        if not known[message.pair].active:
+        if not known[message.pair].is_active:
             return "the pair rests or is no more"
         if name == "commitment_due":
-            due = [c for c in self._commitments() if c.open and message.start and c.due == message.start.date()]
+            due = [c for c in self._commitments() if c.is_open and message.start and c.due == message.start.date()]
             return "" if due else "nothing is due"
         return "" if session is None or _holds(message, session, self.now) else f"{session.state} {session.start}"
 
     @invariant()
     def nothing_happens_that_nobody_foresaw(self) -> None:
         """What goes wrong with one pair or calendar stops no other: here it has to be told."""
-        told = [words for _, words in self.world.worker.store.outbox.alerts(self.now - 4000 * DAY)]
+        told = [words for _, words in self.world.worker.store.outbox.list_alerts(self.now - 4000 * DAY)]
         assert [words for words in told if words.startswith("Planning ") or "could not be read" in words] == []
 
     @invariant()
@@ -399,15 +403,17 @@ class Company(RuleBasedStateMachine):
         """R-8: owed, never dropped, however often."""
         kept: list[Deferral] = self._rows(tables.deferral, rows.deferral)
         number = Counter(one.session for one in kept)
-        known = self.world.worker.store.people.pairs()
-        for session in self.world.worker.store.register.sessions():
+        known = self.world.worker.store.people.load_all_pairs()
+        for session in self.world.worker.store.queries.list_sessions():
             assert session.count == number[session.id] >= self.counts.get(session.id, 0)
             self.counts[session.id] = session.count
-            if session.count and session.state is State.CANCELLED:
-                assert self._was_off(session) or not known[session.pair].active or session.kind is Kind.REVIEW, session
+            if session.count and session.state is SessionState.CANCELLED:
+                assert (
+                    self._was_off(session) or not known[session.pair].is_active or session.kind is SessionKind.REVIEW
+                ), session
 
     def _was_off(self, session: Session) -> bool:
-        lines = self.world.worker.store.register.history(session_id=session.id)
+        lines = self.world.worker.store.queries.list_history(session_id=session.id)
         return any("paused" in line["reason"] or "ended" in line["reason"] for line in lines)
 
     # --- what holds when nothing is broken ---
@@ -425,31 +431,33 @@ class Company(RuleBasedStateMachine):
         self._summaries_left_at_once()
 
     def _nothing_is_left_undone(self) -> None:
-        undone = [m for m in self.messages() if m.live and m.due_at <= self.now]
+        undone = [m for m in self.messages() if m.is_live and m.due_at <= self.now]
         assert not undone, undone
 
     def _there_is_always_a_next_session(self) -> None:
         """T-4: or a human was told why there is none."""
-        told = {m.subject for m in self.messages() if m.name == "unplaceable" and m.progress is not Progress.WAITING}
-        for pair_id, one in self.world.worker.store.people.pairs().items():
-            if not one.active:
+        told = {
+            m.subject for m in self.messages() if m.name == "unplaceable" and m.progress is not EffectProgress.WAITING
+        }
+        for pair_id, one in self.world.worker.store.people.load_all_pairs().items():
+            if not one.is_active:
                 continue
-            every = self.world.worker.store.register.sessions(pair_id)
-            mine = [s for s in every if s.kind is Kind.CAREER]
+            every = self.world.worker.store.queries.list_sessions(pair_id)
+            mine = [s for s in every if s.kind is SessionKind.CAREER]
             ahead = [s for s in mine if s.booked and s.span.end > self.now]
             why = [s for s in every if s.owed and s.unplaceable]
             assert ahead or set(why) & set(mine), (pair_id, [(s.id, s.state, s.start) for s in mine])
             alone = [s for s in why if s.id not in told]
-            assert all(any(same_cause(s, other) for other in why if other.id in told) for s in alone), alone
+            assert all(any(has_same_cause(s, other) for other in why if other.id in told) for s in alone), alone
 
     def _calendar_and_database_agree(self) -> None:
         """Each session to come has one live event at its time; nothing else of ours is on any calendar."""
         wanted: dict[str, Span] = {}
-        for session in self.sessions(State.BOOKED):
+        for session in self.sessions(SessionState.BOOKED):
             if session.span.start > self.now:
                 wanted[session.key] = session.span
         for one in self._commitments():
-            if one.open and one.block and one.block.start > self.now:
+            if one.is_open and one.block and one.block.start > self.now:
                 wanted[one.key] = one.block
         window = Span(self.now, self.now + 400 * DAY)
         on_calendar: dict[str, Span] = {}
@@ -462,26 +470,28 @@ class Company(RuleBasedStateMachine):
 
     def _what_we_placed_is_inside_the_rules(self) -> None:
         """T-1, T-2; a human may put it elsewhere."""
-        for session in self.sessions(State.BOOKED):
+        for session in self.sessions(SessionState.BOOKED):
             if session.by_hand or session.span.start <= self.now:
                 continue
             span = session.span
-            assert span.minutes == session.minutes or (session.kind is Kind.CAREER and span.minutes >= 60), session
+            assert span.minutes == session.minutes or (session.kind is SessionKind.CAREER and span.minutes >= 60), (
+                session
+            )
             assert span.start.minute % 15 == 0 == span.start.second
             for who in (_manager(session), _report(session)):
                 person_ = self.everybody[who]
-                worked = sum((s.end - s.start for s in working_spans(person_, span)), timedelta())
+                worked = sum((s.end - s.start for s in list_working_spans(person_, span)), timedelta())
                 assert worked == span.end - span.start, (session, who)
-                assert not holiday(person_.country, today(person_.zone, span.start)), session
+                assert not find_holiday(person_.country, get_local_date(person_.zone, span.start)), session
 
     def _no_hour_is_given_away_twice(self) -> None:
         taken: dict[str, list[tuple[Span, str]]] = {}
-        for session in self.sessions(State.BOOKED):
+        for session in self.sessions(SessionState.BOOKED):
             if not session.by_hand and session.span.end > self.now:
                 for who in (_manager(session), _report(session)):
                     taken.setdefault(who, []).append((session.span, session.id))
         for one in self._commitments():
-            if one.open and one.block and not (one.all_day or one.by_hand) and one.block.end > self.now:
+            if one.is_open and one.block and not (one.all_day or one.by_hand) and one.block.end > self.now:
                 taken.setdefault(one.pair.manager, []).append((one.block, one.id))
         for who, spans in taken.items():
             spans.sort()
@@ -490,10 +500,10 @@ class Company(RuleBasedStateMachine):
 
     def _summaries_left_at_once(self) -> None:
         """R-15: for both, within five minutes of the recording, when nothing was broken."""
-        sent = {(m.subject, m.number, m.to) for m in self.messages() if m.name == "contract_summary" and not m.live}
+        sent = {(m.subject, m.number, m.to) for m in self.messages() if m.name == "contract_summary" and not m.is_live}
         for (session, revision), at in self.recorded.items():
             if at >= self.well_since:
-                pair_id = self.world.worker.store.register.pair_of(session)
+                pair_id = self.world.worker.store.queries.get_pair_id(session)
                 for who in pair_id.people if pair_id else ():
                     assert (session, revision, who) in sent, (session, revision, who, at)
 
@@ -513,10 +523,10 @@ def _less(one: dict[str, Span], other: dict[str, Span]) -> dict[str, Span]:
     return {key: span for key, span in one.items() if other.get(key) != span}
 
 
-def _holds(message: Message, session: Session, now: datetime) -> bool:
+def _holds(message: Effect, session: Session, now: datetime) -> bool:
     """Whether what a mail of that kind says of a session is so."""
     if message.name in ("contract_request", "contract_reminder"):
-        return session.state is State.HELD and session.held_at == message.start
+        return session.state is SessionState.HELD and session.held_at == message.start
     if message.name == "unplaceable":
         return session.owed and bool(session.unplaceable)
     if message.name == "deferral_notice" and session.count != message.number:
@@ -543,7 +553,7 @@ TestCompany.settings = settings(
 class OnGoogle(Company):
     """The same company with its calendars at Google, as far as a stand-in is Google."""
 
-    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> World:
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
         world = super().found(everybody, listed)
         world.calendar = self.google = GoogleCompany(everybody, world.clock)
         return world
@@ -567,7 +577,7 @@ TestOnGoogle.settings = settings(
 class OnOutlook(Company):
     """The same company in Microsoft 365: the real provider, the strict double."""
 
-    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> World:
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
         world = super().found(everybody, listed)
         self.double = Double()
         self.double.__enter__()

@@ -33,20 +33,20 @@ from tests.support.companies import (
 )
 from worker.domain.model import (
     Address,
-    Cause,
+    DeferralCause,
     Event,
     EventDraft,
     FreeBusy,
-    Kind,
     Owner,
     PairId,
     Person,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    State,
     Trigger,
 )
-from worker.domain.reason_texts import words
+from worker.domain.reason_texts import format_reasons
 from worker.domain.time.worktime import parse_hours
 from worker.errors import AuthRevoked, Forbidden, Unavailable, WrongKey
 from worker.providers.memory import MemoryCalendar
@@ -56,7 +56,7 @@ BUFFER = 15 * MINUTE
 
 
 def sessions(office: Office) -> list[Span]:
-    return sorted(s.span for s in office.store.register.sessions() if s.booked)
+    return sorted(s.span for s in office.store.queries.list_sessions() if s.booked)
 
 
 def apart(spans: list[Span]) -> bool:
@@ -130,7 +130,7 @@ def test_a_commitment_takes_no_hour_that_a_session_has(office: Office) -> None:
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), days=40))
     office.run(DAY)
-    (block,) = [c.block for c in office.store.register.commitments() if c.owner is Owner.MANAGER]
+    (block,) = [c.block for c in office.store.queries.list_commitments() if c.owner is Owner.MANAGER]
     assert block is not None and block.minutes == 30
     spans = sorted(event.span for event in office.events())
     assert all(not a.overlaps(b) for a, b in pairwise(spans))
@@ -141,11 +141,11 @@ def test_a_commitment_takes_no_hour_that_a_session_has(office: Office) -> None:
 
 def test_time_that_cannot_be_read_is_never_free(office: Office) -> None:
     """T-2, T-4: Sam's calendar is closed; nothing is booked blindly, and Dana is told why."""
-    office.calendar.close(SAM, "no access")
+    office.calendar.make_unreadable(SAM, "no access")
     office.tick()
     assert office.events() == []
     session = office.session()
-    assert session.unplaceable and "Sam" in words(session.unplaceable)
+    assert session.unplaceable and "Sam" in format_reasons(session.unplaceable)
     (mail,) = office.mails("unplaceable")
     assert DANA in mail["To"] and "Sam" in texts([mail])
 
@@ -153,7 +153,7 @@ def test_time_that_cannot_be_read_is_never_free(office: Office) -> None:
 def test_an_outage_tells_nobody_that_there_is_no_time(office: Office) -> None:
     office.calendar.fail = Fails(Unavailable, "free_busy")
     office.run(4 * HOUR)
-    assert [one.unplaceable for one in office.store.register.sessions() if one.unplaceable] == []
+    assert [one.unplaceable for one in office.store.queries.list_sessions() if one.unplaceable] == []
     assert not office.mails("unplaceable")
     office.calendar.fail = None
     office.run(10 * MINUTE)
@@ -182,7 +182,7 @@ def test_who_cannot_be_read_just_now_holds_up_no_other_pair(office: Office) -> N
     office.apply()
     patchy.waiting = {SAM}
     office.run(HOUR)
-    assert [session.pair for session in office.store.register.sessions() if session.booked] == [PairId(DANA, KIM)]
+    assert [session.pair for session in office.store.queries.list_sessions() if session.booked] == [PairId(DANA, KIM)]
     assert not office.mails("unplaceable")
     patchy.waiting = set()
     office.run(10 * MINUTE)
@@ -225,7 +225,7 @@ def test_people_taken_over_by_another_process_are_known_at_once(office: Office) 
     other = office.another("other")
     office.persons.update(people(KIM))
     office.pairs.update(pairs(pair(DANA, KIM)))
-    other.store.people.apply(office.persons, office.pairs, office.clock())
+    other.store.people.apply_import(office.persons, office.pairs, office.clock())
     office.tick()
     assert not office.mails("unplaceable")
     assert len(office.events()) == 2
@@ -237,7 +237,7 @@ def test_people_taken_over_by_another_process_are_known_at_once(office: Office) 
 def away_for_everybody(office: Office) -> None:
     """A holiday of a whole company: every session booked for that month is in the way."""
     for who in office.persons:
-        office.calendar.add(who, Span(START, START + 120 * DAY), show=Show.AWAY, all_day=True)
+        office.calendar.add(who, Span(START, START + 120 * DAY), show=ShowAs.AWAY, all_day=True)
     office.run(DAY)
 
 
@@ -249,7 +249,7 @@ def test_more_cancels_at_once_than_allowed_are_refused_and_told_once(database_ur
     away_for_everybody(office)
     assert [office.events(f"m{n}@corp.example") for n in range(2)] == before
     assert office.messages("event.cancel") == []
-    assert {s.state for s in office.store.register.sessions()} == {State.BOOKED}, "nothing of it is written"
+    assert {s.state for s in office.store.queries.list_sessions()} == {SessionState.BOOKED}, "nothing of it is written"
     alerts = office.mails("operator_alert")
     assert {"max_cancels" in texts([alert]) for alert in alerts} == {True}
     assert len(alerts) == len({str(alert["Date"])[:16] for alert in alerts}), "once a day"
@@ -271,7 +271,7 @@ def test_a_refused_sweep_is_tried_again_and_carried_out_when_it_is_allowed(datab
     office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 5}))
     office.tick()
     for pair_id in office.pairs:
-        office.store.people.rest(pair_id, rests=True, now=office.clock())
+        office.store.people.set_paused(pair_id, rests=True, now=office.clock())
     office.run(3 * HOUR)
     assert len(office.messages("event.cancel")) == 0
     office.settings = settings(database_url, rules={"max_cancels": 50})
@@ -294,8 +294,8 @@ def test_the_same_world_planned_again_changes_nothing(office: Office) -> None:
 
 def test_a_preview_writes_nothing(office: Office) -> None:
     plans = office.worker.sweep.preview()
-    assert [plan.pair for plan in plans] == list(office.pairs) and plans[0].sessions and plans[0].messages
-    assert office.messages() == [] and office.history() == [] and office.store.register.sessions() == []
+    assert [plan.pair for plan in plans] == list(office.pairs) and plans[0].sessions and plans[0].effects
+    assert office.messages() == [] and office.history() == [] and office.store.queries.list_sessions() == []
     assert office.store.plans.claim(office.clock(), "somebody", office.clock() + HOUR, 10)
 
 
@@ -320,11 +320,11 @@ def test_a_sweep_that_was_stopped_for_too_long_writes_nothing_and_holds_nobody(d
     def stall(operation: str) -> None:
         office.calendar.fail = None
         office.clock.advance(10 * MINUTE)
-        other.acts.talk(PairId(DANA, SAM), Trigger.CHANGE)
+        other.actions.request_talk(PairId(DANA, SAM), Trigger.CHANGE)
 
     office.calendar.fail = stall
     assert office.worker.sweep.run("one") == 2
-    assert [s.adhoc for s in office.store.register.sessions()] == [True], "only what the other wrote"
+    assert [s.adhoc for s in office.store.queries.list_sessions()] == [True], "only what the other wrote"
     assert office.messages() == []
     assert office.worker.sweep.run("two") == 2
     office.close()
@@ -338,7 +338,10 @@ def test_there_is_always_a_next_session_the_moment_one_is_held(office: Office) -
     following = office.session()
     assert following.booked and following.span.start > held.span.end + 10 * WEEK
     assert [e.span for e in office.events() if e.span.start > office.clock()] == [following.span]
-    assert {s.state for s in office.store.register.sessions() if s.kind is Kind.CAREER} == {State.HELD, State.BOOKED}
+    assert {s.state for s in office.store.queries.list_sessions() if s.kind is SessionKind.CAREER} == {
+        SessionState.HELD,
+        SessionState.BOOKED,
+    }
 
 
 def test_t2_what_was_held_counts_for_a_day_and_no_longer(office: Office) -> None:
@@ -399,14 +402,14 @@ def test_what_a_calendar_tells_while_a_change_is_under_way_is_heard_after_it() -
     session = office.session()
     wish = span(datetime(2026, 10, 14, 8, tzinfo=UTC), 75)
     office.calendar.fail = Fails(Unavailable, "update", times=1)
-    office.worker.acts.defer(session.id, wish)
+    office.worker.actions.defer_session(session.id, wish)
     office.tick()
     office.clock.advance(timedelta(seconds=20))
-    office.calendar.add(SAM, Span(wish.start - 6 * HOUR, wish.start + 5 * DAY), show=Show.AWAY)
+    office.calendar.add(SAM, Span(wish.start - 6 * HOUR, wish.start + 5 * DAY), show=ShowAs.AWAY)
     office.run(5 * MINUTE)
     assert [d.cause for d in office.store.plans.load([session.pair], office.clock()).states[0].deferrals] == [
-        Cause.ASKED,
-        Cause.OUT_OF_OFFICE,
+        DeferralCause.ASKED,
+        DeferralCause.OUT_OF_OFFICE,
     ]
     office.close()
 
@@ -416,14 +419,14 @@ def test_a_check_in_is_looked_at_though_nobody_tells_of_its_day() -> None:
     office = Office()
     office.tick()
     office.calendar.add(DANA, Span(office.clock(), office.clock() + 3 * DAY))
-    one = office.store.register.session(office.worker.acts.check_in(pair().id))
+    one = office.store.queries.get_session(office.worker.actions.request_check_in(pair().id))
     office.tick()
-    one = office.store.register.session(one.id) if one else None
+    one = office.store.queries.get_session(one.id) if one else None
     assert one is not None and one.booked
-    office.calendar.add(SAM, Span(one.span.start - 6 * HOUR, one.span.start + 10 * DAY), show=Show.AWAY)
+    office.calendar.add(SAM, Span(one.span.start - 6 * HOUR, one.span.start + 10 * DAY), show=ShowAs.AWAY)
     office.calendar.pop_changed_calendars()
     office.run_to(one.span.start)
-    again = office.store.register.session(one.id)
+    again = office.store.queries.get_session(one.id)
     assert again is not None and again.count == 1
     office.close()
 
@@ -475,7 +478,9 @@ def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(databas
         known=settings(database_url, operator="ops@corp.example"),
     )
     office.run(DAY + 3 * HOUR)
-    office.worker.acts.talk(PairId(DANA, SAM), Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT)
+    office.worker.actions.request_talk(
+        PairId(DANA, SAM), Trigger.MOTIVATION, "It has been a long year.", by=Owner.REPORT
+    )
     with office.store.database.write() as connection:
         damaged = tables.session.c.sealed_plan.is_not(None)
         assert connection.execute(update(tables.session).where(damaged).values(sealed_plan=b"damaged")).rowcount == 1
@@ -486,7 +491,7 @@ def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(databas
         due = {row[0]: row[1] for row in connection.execute(select(tables.pair.c.id, tables.pair.c.due_at))}
     assert due[PairId(DANA, SAM)] == office.clock() + HOUR
     assert due[PairId(DANA, KIM)] > office.clock() + HOUR
-    assert any(str(PairId(DANA, SAM)) in words for _, words in office.store.outbox.alerts(START))
+    assert any(str(PairId(DANA, SAM)) in words for _, words in office.store.outbox.list_alerts(START))
     with pytest.raises(WrongKey):
         office.store.plans.load([PairId(DANA, SAM)], office.clock())
     office.close()

@@ -27,7 +27,18 @@ from tests.support.companies import (
     span,
     texts,
 )
-from worker.domain.model import Address, Answer, Changes, Cursor, Kind, PairId, Review, Session, Show, Span
+from worker.domain.model import (
+    Address,
+    Answer,
+    CalendarChanges,
+    Cursor,
+    PairId,
+    ReviewMode,
+    Session,
+    SessionKind,
+    ShowAs,
+    Span,
+)
 from worker.errors import AuthRevoked, NotFound, RateLimited, Unavailable
 from worker.providers.base import CalendarProvider
 from worker.providers.memory import MemoryCalendar
@@ -114,7 +125,7 @@ def test_something_booked_over_it_is_warned_of_and_then_moved(office: Office) ->
 
 def test_somebody_out_of_office_moves_it_at_once(office: Office) -> None:
     session = booked(office)
-    office.calendar.add(DANA, Span(session.span.start - DAY, session.span.end + DAY), show=Show.AWAY)
+    office.calendar.add(DANA, Span(session.span.start - DAY, session.span.end + DAY), show=ShowAs.AWAY)
     office.tick()
     assert deferrals(office) == [("out_of_office", DANA)]
     assert office.events()[0].span == office.session().span
@@ -137,10 +148,10 @@ def test_a_reading_that_was_overtaken_changes_nothing(office: Office) -> None:
     other = office.another("other")
     real = office.calendar.changes
 
-    def overtaken(calendar: str, cursor: str | None, window: Span) -> Changes:
+    def overtaken(calendar: str, cursor: str | None, window: Span) -> CalendarChanges:
         told = real(calendar, cursor, window)
         office.calendar.changes = real  # type: ignore[method-assign]
-        other.acts.defer(session.id)
+        other.actions.defer_session(session.id)
         other.sweep.run("other")
         other.outbox.run("other")
         return told
@@ -161,13 +172,13 @@ def test_a_calendar_that_reads_empty_is_refused_and_told_once(database_url: str)
     """It was full. Nothing is cancelled, deferred or made again; the operator hears of it once a day."""
     office = Office(database_url, *company(6))
     office.tick()
-    before = office.store.register.sessions()
+    before = office.store.queries.list_sessions()
     manager = "m0@corp.example"
     for session in before:
         office.calendar.remove(manager, session.key)
     office.calendar.forget_cursors(manager)
     office.run(5 * HOUR)
-    assert [s for s in office.store.register.sessions() if s.booked] == [s for s in before if s.booked]
+    assert [s for s in office.store.queries.list_sessions() if s.booked] == [s for s in before if s.booked]
     assert deferrals(office) == [] and len(office.messages("event.create")) == 6
     (alert,) = office.mails("operator_alert")
     assert OPERATOR in alert["To"] and manager in texts([alert])
@@ -182,7 +193,7 @@ def test_an_event_of_ours_that_can_t_be_read_keeps_its_place_and_is_told(office:
     assert stood is not None
     office.worker.services.use(calendars={SERVICE: Unreadable(office.calendar, key, is_full)})
     for _ in range(3):
-        office.store.calendars.hint([DANA], office.clock())
+        office.store.calendars.make_due([DANA], office.clock())
         office.run(HOUR)
     assert office.placed(key) == stood and office.session() == session
     (alert,) = office.mails("operator_alert")
@@ -201,7 +212,7 @@ class Unreadable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._calendar, name)
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         told = self._calendar.changes(calendar, None if self._is_full else cursor, window)
         event = self._calendar.find(calendar, self._key)
         unread = (event.ref.id,) if event else ()
@@ -253,7 +264,7 @@ def test_one_calendar_out_of_reach_keeps_no_other_from_being_read(database_url: 
     listed = pairs(pair(DANA, SAM), pair(KIM, "eve@corp.example"))
     office = Office(database_url, people(DANA, SAM, KIM, "eve@corp.example"), listed)
     office.tick()
-    office.calendar.close(DANA, "no access")
+    office.calendar.make_unreadable(DANA, "no access")
     kims = office.session(pair_id=PairId(KIM, "eve@corp.example"))
     office.decline(kims)
     office.run(DAY)
@@ -269,7 +280,7 @@ def test_one_calendar_that_nobody_understands_keeps_no_other_from_being_read(dat
     office.tick()
     read = office.calendar.changes
 
-    def puzzling(calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+    def puzzling(calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         if calendar == DANA:
             raise ValueError("a title that nobody may read")
         return read(calendar, cursor, window)
@@ -319,7 +330,7 @@ def test_each_calendar_is_asked_once_a_look(database_url: str) -> None:
     office.tick()
     office.calendar.pop_changed_calendars()
     office.clock.advance(DAY - HOUR)
-    office.store.calendars.hint(["m0@corp.example", "m1@corp.example"], office.clock())
+    office.store.calendars.make_due(["m0@corp.example", "m1@corp.example"], office.clock())
     office.calendar.fail = seen = Counts()
     office.worker.sync.run("one")
     assert Counter(seen.seen) == {"changes": 2}
@@ -328,7 +339,7 @@ def test_each_calendar_is_asked_once_a_look(database_url: str) -> None:
 
 def test_calendars_of_reports_are_not_read(office: Office) -> None:
     office.tick()
-    assert [row["address"] for row in office.store.calendars.health()] == [DANA]
+    assert [row["address"] for row in office.store.calendars.list_health()] == [DANA]
 
 
 # --- 1:1s ---
@@ -336,7 +347,7 @@ def test_calendars_of_reports_are_not_read(office: Office) -> None:
 
 def test_recurring_meetings_of_exactly_the_two_are_known(database_url: str) -> None:
     """T-9: not those with a third, not single ones; gone when the series is gone."""
-    office = Office(database_url, listed=pairs(pair(review=Review.IN_1ON1)))
+    office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
     day = office.clock() + 3 * HOUR
     mine = [office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,)) for n in range(8)]
     office.calendar.add(DANA, span(day + 2 * HOUR, 30), attendees=(SAM,))
@@ -344,22 +355,22 @@ def test_recurring_meetings_of_exactly_the_two_are_known(database_url: str) -> N
         office.calendar.add(DANA, span(day + 4 * HOUR + n * WEEK, 30), series="team", attendees=(SAM, KIM))
     office.tick()
     pair_id = PairId(DANA, SAM)
-    assert [m.span.start for m in office.store.calendars.meetings(pair_id)] == [day + n * WEEK for n in range(8)]
+    assert [m.span.start for m in office.store.calendars.list_meetings(pair_id)] == [day + n * WEEK for n in range(8)]
     office.calendar.move(DANA, mine[2], span(day + 2 * WEEK + HOUR, 30))
-    office.calendar.drop(mine[3])
+    office.calendar.remove_for_all(mine[3])
     office.tick()
-    known = [m.span.start - day for m in office.store.calendars.meetings(pair_id)]
+    known = [m.span.start - day for m in office.store.calendars.list_meetings(pair_id)]
     assert known == [0 * WEEK, WEEK, 2 * WEEK + HOUR, 4 * WEEK, 5 * WEEK, 6 * WEEK, 7 * WEEK]
     for one in mine[:3] + mine[4:]:
-        office.calendar.drop(one)
+        office.calendar.remove_for_all(one)
     office.tick()
-    assert office.store.calendars.meetings(pair_id) == []
+    assert office.store.calendars.list_meetings(pair_id) == []
     office.close()
 
 
 def test_a_review_inside_a_1on1_follows_it(database_url: str) -> None:
     """T-9, R-7: no event of its own, a note on the day, and the next 1:1 when that one is dropped."""
-    office = Office(database_url, listed=pairs(pair(review=Review.IN_1ON1)))
+    office = Office(database_url, listed=pairs(pair(review=ReviewMode.IN_1ON1)))
     day = office.clock() + 5 * HOUR
     weekly = {
         day + n * WEEK: office.calendar.add(DANA, span(day + n * WEEK, 30), series="weekly", attendees=(SAM,))
@@ -369,11 +380,13 @@ def test_a_review_inside_a_1on1_follows_it(database_url: str) -> None:
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock()))
     office.run(DAY)
-    review = min((s for s in office.store.register.sessions() if s.kind is Kind.REVIEW), key=lambda s: s.target)
+    review = min(
+        (s for s in office.store.queries.list_sessions() if s.kind is SessionKind.REVIEW), key=lambda s: s.target
+    )
     assert review.start in weekly and not office.calendar.find(DANA, review.key)
-    office.calendar.drop(weekly[review.span.start])
+    office.calendar.remove_for_all(weekly[review.span.start])
     office.run(HOUR)
-    again = office.store.register.session(review.id)
+    again = office.store.queries.get_session(review.id)
     assert again is not None and again.start in weekly and again.start != review.start
     office.run_to(again.span.start)
     (note,) = office.mails("review_note")
@@ -386,10 +399,10 @@ def test_what_can_t_be_written_on_a_calendar_that_reads_empty_is_tried_now_and_t
     persons, listed = company(6)
     office = Office(persons=persons, listed=listed)
     office.run(HOUR)
-    session = office.store.register.sessions()[0]
+    session = office.store.queries.list_sessions()[0]
     empty = MemoryCalendar()
     office.worker.services.use(calendars={SERVICE: empty})
-    office.worker.acts.defer(session.id)
+    office.worker.actions.defer_session(session.id)
     before = len(office.messages())
     office.tick()
     assert len(office.messages()) <= before + 4
@@ -398,7 +411,7 @@ def test_what_can_t_be_written_on_a_calendar_that_reads_empty_is_tried_now_and_t
     assert len(office.mails("operator_alert")) == 1
     office.worker.services.use(calendars={SERVICE: office.calendar})
     office.run(DAY)
-    again = office.store.register.session(session.id)
+    again = office.store.queries.get_session(session.id)
     assert again is not None and again.booked
     assert office.event(again).span == again.span
     office.close()

@@ -21,17 +21,17 @@ import vobject  # type: ignore[import-untyped]  # it has no types
 
 from examples.northlight import people as cast
 from examples.northlight.contracts import ContractFiles
-from examples.northlight.run import run
+from examples.northlight.run import run_demo
 from tests.support import ROOT
 from tests.support.audit.auditor import audit, report
 from tests.support.browser import find_chromium
-from worker.domain.contract.lint import question
-from worker.domain.model import Owner, PairId, Standing
+from worker.domain.contract.lint import lint_contract
+from worker.domain.model import CommitmentStanding, Owner, PairId
 from worker.errors import LongarcError
 from worker.mail.kinds import list_samples
-from worker.mail.render import Emails
-from worker.mail.samples import KEPT
-from worker.providers.base import CALENDARS, MAILERS
+from worker.mail.render import MailRenderer
+from worker.mail.samples import COMMITMENTS
+from worker.providers.base import CALENDAR_FACTORIES, MAILER_FACTORIES
 from worker.seal import Seal
 from worker.settings import load, people_file
 from worker.store.store import Store
@@ -68,7 +68,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         patch.setenv("LONGARC_DATABASE_URL", f"sqlite:///{elsewhere}")
         patch.setenv("LONGARC_KEY", "not a key at all")
         before, begun = dict(os.environ), time.process_time()
-        run(out, progress=steps.append, weeks=WEEKS)
+        run_demo(out, progress=steps.append, weeks=WEEKS)
         took = time.process_time() - begun
         assert dict(os.environ) == before
         assert not elsewhere.exists()
@@ -80,7 +80,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 def store(played: Played) -> Iterator[Store]:
     """The database that the demo leaves for looking around."""
     work = played.out / "work"
-    found = load.load(work / "longarc.toml", {"LONGARC_KEY_FILE": str(work / "key")})
+    found = load.load_settings(work / "longarc.toml", {"LONGARC_KEY_FILE": str(work / "key")})
     opened = Store(found.database, Seal([key.get_secret_value() for key in found.keys]))
     yield opened
     opened.close()
@@ -109,8 +109,11 @@ def test_everything_that_people_do_is_done(played: Played) -> None:
 
 
 def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
-    known = people_file.load(
-        played.out / "work" / "people.csv", today=cast.START.date(), calendars=tuple(CALENDARS), mailers=tuple(MAILERS)
+    known = people_file.load_people_file(
+        played.out / "work" / "people.csv",
+        today=cast.START.date(),
+        calendars=tuple(CALENDAR_FACTORIES),
+        mailers=tuple(MAILER_FACTORIES),
     )
     late = PairId(cast.MARA, cast.LIAM)  # whose row came in the course of the day before
     pairs = {**known.pairs, late: replace(known.pairs[late], first_seen=date(2026, 11, 24))}
@@ -120,15 +123,15 @@ def test_an_eye_of_its_own_finds_no_promise_broken(played: Played) -> None:
 
 def test_nothing_needed_the_operator(played: Played, store: Store) -> None:
     assert not played.told(what="mail", message="operator_alert")
-    assert set(store.outbox.counts()) <= {"done", "waiting", "dropped"}
+    assert set(store.outbox.count_by_progress()) <= {"done", "waiting", "dropped"}
 
 
 def test_every_pair_has_its_next_conversation(played: Played, store: Store) -> None:
     """R-3, T-4"""
-    pairs = store.people.pairs()
+    pairs = store.people.load_all_pairs()
     assert set(pairs) == set(cast.PAIRS)
     for pair in pairs:
-        ahead = [s for s in store.register.sessions(pair) if s.booked and s.kind == "career" and s.span.start > END]
+        ahead = [s for s in store.queries.list_sessions(pair) if s.booked and s.kind == "career" and s.span.start > END]
         assert ahead, pair
 
 
@@ -178,12 +181,16 @@ def test_a_moved_promise_keeps_its_date_and_follows_a_new_one(played: Played) ->
 
 def test_what_was_done_stays_done_when_the_contract_changes(store: Store) -> None:
     """R-18: a new revision begins no promise anew that was kept before."""
-    for session in {c.session for c in store.register.commitments()}:
-        known = store.register.commitments_of(session)
-        words = store.content.promises([c.id for c in known])
+    for session in {c.session for c in store.queries.list_commitments()}:
+        known = store.queries.list_commitments_of_session(session)
+        words = store.content.get_written_commitments([c.id for c in known])
         said = [(c.owner, words[c.id].text) for c in known]
         assert len(said) == len(set(said)), said
-    kept = [c for c in store.register.commitments() if c.standing is Standing.DONE and c.owner is Owner.MANAGER]
+    kept = [
+        c
+        for c in store.queries.list_commitments()
+        if c.standing is CommitmentStanding.DONE and c.owner is Owner.MANAGER
+    ]
     assert len(kept) > 5
 
 
@@ -227,7 +234,7 @@ def test_every_mail_can_be_read_three_ways(played: Played) -> None:
 def test_the_calendars_hold_the_sessions(played: Played, store: Store) -> None:
     """R-2, R-23: read by another library than the one that wrote them; both have it, and nothing is said in it."""
     calendars = {who: list(events(played.out / "calendars" / f"{who}.ics")) for who in cast.ZONES}
-    booked = [s for s in store.register.sessions() if s.booked and s.sequence]
+    booked = [s for s in store.queries.list_sessions() if s.booked and s.sequence]
     assert len(booked) > 6
     for session in booked:
         manager, report_ = session.pair.people
@@ -357,12 +364,12 @@ def test_a_browser_shows_it_without_complaint(
 
 def test_no_word_sticks_out_of_a_mail_on_a_phone(browser: Any) -> None:
     """An address from the web in a promise, a name of eighty letters: the mail stays as wide as the screen."""
-    emails = Emails(sender="longarc@x.example", domain="x.example")
+    emails = MailRenderer(sender="longarc@x.example", domain="x.example")
     view = browser.new_page(viewport={"width": 375, "height": 700})
     wide: list[str] = []
     for letter in {letter.name: letter for letter in list_samples()}.values():
         named = replace(letter, to=replace(letter.to, name="W" * 80), reason="w" * 200)
-        kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in KEPT)
+        kept = tuple(replace(k, promise=replace(k.promise, text="https://x.example/" + "w" * 150)) for k in COMMITMENTS)
         body = emails.render(replace(named, commitments=kept if letter.commitments else ())).get_body(("html",))
         assert body is not None
         view.set_content(body.get_content())
@@ -379,10 +386,10 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "thesis.txt"
     mine.write_text("years of work")
     with pytest.raises(LongarcError, match="no demo wrote"):
-        run(tmp_path, weeks=0)
+        run_demo(tmp_path, weeks=0)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(LongarcError, match="is a file"):
-        run(mine, weeks=0)
+        run_demo(mine, weeks=0)
     assert mine.read_text() == "years of work"
 
 
@@ -392,12 +399,12 @@ def test_a_former_demo_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture
     outside.mkdir()
     (outside / "kept.txt").write_text("kept")
     out = tmp_path / "out"
-    run(out, progress=lambda _: None, weeks=0)
+    run_demo(out, progress=lambda _: None, weeks=0)
     assert "Booked: the" in capsys.readouterr().out
     first = (out / "ledger.jsonl").read_bytes()
     (out / "mail" / "old.html").write_text("from the last time")
     (out / "link").symlink_to(outside)
-    run(out, progress=lambda _: None, weeks=0)
+    run_demo(out, progress=lambda _: None, weeks=0)
     assert not (out / "mail" / "old.html").exists() and not (out / "link").is_symlink()
     assert (outside / "kept.txt").exists()
     assert (out / "index.html").is_file()
@@ -406,7 +413,7 @@ def test_a_former_demo_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_on_microsoft_365_it_is_the_same_story(played: Played, tmp_path: Path) -> None:
     """Whatever calendars people have: the first weeks are decided and done alike, on the strict double."""
-    run(tmp_path / "demo", "outlook", lambda _: None, weeks=4)
+    run_demo(tmp_path / "demo", "outlook", lambda _: None, weeks=4)
     end = (cast.START + timedelta(weeks=4)).isoformat()
     text = (tmp_path / "demo" / "ledger.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
@@ -420,7 +427,7 @@ def _happened(line: Line) -> tuple[object, ...]:
 
 def test_a_provider_it_can_not_be_played_on_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(LongarcError, match="caldav"):
-        run(tmp_path / "out", "exchange-2003")
+        run_demo(tmp_path / "out", "exchange-2003")
     assert not (tmp_path / "out").exists()
 
 
@@ -433,7 +440,7 @@ def test_only_the_draft_is_questioned(tmp_path: Path, today: date) -> None:
     files = ContractFiles(tmp_path)
     names = sorted(path.stem for path in (ROOT / "examples/northlight/templates/contracts").glob("*.md"))
     assert len(names) > 8
-    asked = {name: question(files.write(name, today), today) for name in names}
+    asked = {name: lint_contract(files.write(name, today), today) for name in names}
     assert [name for name, questions in asked.items() if questions] == ["emily-talk-draft"]
     assert len(asked["emily-talk-draft"]) == 2
 
@@ -452,7 +459,7 @@ def events(file: Path) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def on_google(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("google") / "out"
-    run(out, "google", progress=lambda _: None, weeks=4)
+    run_demo(out, "google", progress=lambda _: None, weeks=4)
     return out
 
 

@@ -9,7 +9,7 @@ import pytest
 from babel.messages.pofile import PoFileError
 
 from tests.support import ROOT
-from worker.i18n.language import Languages, fold, line
+from worker.i18n.language import Languages, to_single_line, wrap_text
 
 #: A family, a word of Persian, and marks for text from the right: joined and directed by signs that are needed.
 NEEDED = "👨\u200d👩\u200d👧 می\u200cخواهم \u200eA\u200f \u061c1"
@@ -26,21 +26,21 @@ def write_catalogue(folder: Path, language: str, *sentences: tuple[str, str]) ->
 
 
 def test_a_date_says_its_weekday_and_the_year_only_when_asked() -> None:
-    english = Languages([]).words("en")
+    english = Languages([]).find_language("en")
     assert english.day(date(2026, 11, 3), False) == "Tuesday, November 3"
     assert english.day(date(2027, 1, 5), True) == "Tuesday, January 5, 2027"
 
 
 def test_dates_follow_the_region_of_the_locale() -> None:
-    british = Languages([]).words("en-GB")
+    british = Languages([]).find_language("en-GB")
     assert british.day(date(2026, 11, 3), False) == "Tuesday 3 November"
     assert british.hour(NOON, "Europe/London") == "12:00"
-    assert Languages([]).words("en").hour(NOON, "America/New_York") == "7:00\u00a0AM"
+    assert Languages([]).find_language("en").hour(NOON, "America/New_York") == "7:00\u00a0AM"
 
 
 def test_a_language_with_a_catalogue_has_its_words_and_its_dates(tmp_path: Path) -> None:
     write_catalogue(tmp_path, "fr", ("Why", "Pourquoi"))
-    french = Languages([tmp_path]).words("fr-CA")
+    french = Languages([tmp_path]).find_language("fr-CA")
     assert french.gettext("Why") == "Pourquoi"
     assert french.day(date(2026, 11, 3), False) == "mardi 3 novembre"
     assert french.tag == "fr-CA"
@@ -48,14 +48,14 @@ def test_a_language_with_a_catalogue_has_its_words_and_its_dates(tmp_path: Path)
 
 def test_a_language_without_a_catalogue_is_english_throughout(tmp_path: Path) -> None:
     for wish in ("cy", "nonsense!", "x", ""):
-        words = Languages([tmp_path]).words(wish)
+        words = Languages([tmp_path]).find_language(wish)
         assert (words.tag, words.day(date(2026, 11, 3), False)) == ("en", "Tuesday, November 3")
 
 
 def test_an_earlier_folder_wins_sentence_by_sentence(tmp_path: Path) -> None:
     write_catalogue(tmp_path / "theirs", "fr", ("Why", "La raison"))
     write_catalogue(tmp_path / "ours", "fr", ("Why", "Pourquoi"), ("Write it here", "Écrivez ici"))
-    french = Languages([tmp_path / "theirs", tmp_path / "ours"]).words("fr")
+    french = Languages([tmp_path / "theirs", tmp_path / "ours"]).find_language("fr")
     assert french.gettext("Why") == "La raison"
     assert french.gettext("Write it here") == "Écrivez ici"
 
@@ -69,7 +69,7 @@ def test_each_language_counts_in_its_own_way(tmp_path: Path) -> None:
         'msgstr[0] "co tydzień"\nmsgstr[1] "co %(count)s tygodnie"\nmsgstr[2] "co %(count)s tygodni"\n',
         "utf-8",
     )
-    polish = Languages([tmp_path]).words("pl")
+    polish = Languages([tmp_path]).find_language("pl")
     said = [polish.ngettext("every week", "every %(count)s weeks", n) for n in (1, 3, 13)]
     assert said == ["co tydzień", "co 3 tygodnie", "co 13 tygodni"]
 
@@ -77,13 +77,13 @@ def test_each_language_counts_in_its_own_way(tmp_path: Path) -> None:
 def test_a_broken_catalogue_is_refused(tmp_path: Path) -> None:
     write_catalogue(tmp_path, "fr").write_text('msgid "Why"\nmeans "Pourquoi"\n', "utf-8")
     with pytest.raises(PoFileError):
-        Languages([tmp_path]).words("fr")
+        Languages([tmp_path]).find_language("fr")
 
 
 def test_nothing_to_say_says_nothing(tmp_path: Path) -> None:
     """An empty sentence would fetch a catalogue's header."""
     write_catalogue(tmp_path, "fr")
-    assert Languages([tmp_path]).words("fr").gettext("") == ""
+    assert Languages([tmp_path]).find_language("fr").gettext("") == ""
 
 
 @pytest.mark.parametrize(
@@ -96,21 +96,21 @@ def test_nothing_to_say_says_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_person_wrote_is_one_line(given: str, expected: str) -> None:
-    assert line(given) == expected
+    assert to_single_line(given) == expected
 
 
 def test_long_lines_break_between_words_and_lists_hang() -> None:
-    folded = fold("- one two three four five\n  six seven eight nine ten", width=16)
+    folded = wrap_text("- one two three four five\n  six seven eight nine ten", width=16)
     assert folded == "- one two three\n  four five\n  six seven\n  eight nine ten\n"
 
 
 def test_links_and_commands_are_never_broken() -> None:
     link = "https://longarc.example/" + "x" * 90
-    assert link in fold(f"See {link} for more of it than fits").splitlines()
+    assert link in wrap_text(f"See {link} for more of it than fits").splitlines()
 
 
 def test_blank_lines_are_single_and_no_space_is_left_over() -> None:
-    assert fold("\n\na  \n\n\n\nb\u00a0c\n\n") == "a\n\nb c\n"
+    assert wrap_text("\n\na  \n\n\n\nb\u00a0c\n\n") == "a\n\nb c\n"
 
 
 def test_the_template_of_catalogues_is_up_to_date(tmp_path: Path) -> None:
@@ -127,5 +127,5 @@ def test_the_template_of_catalogues_is_up_to_date(tmp_path: Path) -> None:
 
 def test_a_line_has_nothing_that_nobody_sees_but_what_its_language_needs() -> None:
     unseen = "".join(map(chr, (*range(32), *range(127, 160), 0x200B, 0xFEFF, *range(0x202A, 0x202F))))
-    assert line(f"a{unseen}\u2066\u2067\u2068\u2069b \u2028 c") == "a b c"
-    assert line(NEEDED) == NEEDED
+    assert to_single_line(f"a{unseen}\u2066\u2067\u2068\u2069b \u2028 c") == "a b c"
+    assert to_single_line(NEEDED) == NEEDED

@@ -90,7 +90,7 @@ def test_each_change_is_told_under_the_same_uid_with_a_higher_number(company: Co
 def test_who_leaves_or_is_paused_is_told_that_nothing_takes_place(company: Company) -> None:
     company.run(2 * HOUR)
     told = carried(company.invited()[0])[1]
-    company.store.people.rest(SAMS, rests=True, now=company.clock())
+    company.store.people.set_paused(SAMS, rests=True, now=company.clock())
     company.run(HOUR)
     (email,) = company.invited(WITHDRAWAL)
     method, event = carried(email)
@@ -104,7 +104,7 @@ def test_who_was_invited_hears_of_another_format_whoever_comes_round_first(compa
     """R-4, R-8: the event is taken off before the pair is planned; the report's program has to lose it, too."""
     company.run(2 * HOUR)
     told = carried(company.invited()[0])[1]
-    company.worker.acts.choose_format(SAMS, Format.SERIES)
+    company.worker.actions.choose_format(SAMS, Format.SERIES)
     company.worker.outbox.run("other")
     company.run(HOUR)
     withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
@@ -116,7 +116,7 @@ def test_what_took_place_earlier_is_no_appointment_any_more(company: Company) ->
     company.run(2 * HOUR)
     session = company.session(pair_id=SAMS)
     company.clock.advance(DAY)
-    company.worker.acts.record_held(session.id, company.clock())
+    company.worker.actions.record_held(session.id, company.clock())
     company.run(HOUR)
     withdrawn = [carried(mail)[1] for mail in company.invited(WITHDRAWAL)]
     assert [event.start for event in withdrawn] == [session.start]

@@ -19,45 +19,45 @@ from pathlib import Path
 import pytest
 
 from tests.i18n.test_language import write_catalogue
-from worker.domain.contract.markdown import parse
+from worker.domain.contract.markdown import parse_contract
 from worker.domain.model import (
     AccessRecord,
-    Cause,
+    CommitmentStanding,
     ContentAccess,
     Contract,
     Deferral,
-    Ended,
-    Kind,
+    DeferralCause,
+    EndReason,
     Owner,
     Person,
-    Promise,
     Reason,
-    Standing,
+    ReasonValue,
+    SessionKind,
     Topic,
-    Value,
+    WrittenCommitment,
 )
 from worker.errors import Problem, Problems
-from worker.mail.context import Letter, ReadableCommitment
+from worker.mail.context import MailContext, ReadableCommitment
 from worker.mail.kinds import KINDS, list_samples
-from worker.mail.render import Emails
+from worker.mail.render import MailRenderer
 from worker.mail.samples import (
-    BEFORE,
+    COMMITMENTS,
     CONTRACT,
     DANA,
     DEFERRALS,
-    KEPT,
     NOW,
     OPERATOR,
     OPTIONS,
     PAIR,
+    PREVIOUS_CONTRACT,
     SAM,
     SESSION,
 )
 from worker.mail.templates import PARTS
 
-ENGLISH = Emails(sender="longarc@example.com", domain="example.com")
+ENGLISH = MailRenderer(sender="longarc@example.com", domain="example.com")
 SAMPLES = list(list_samples())
-TO_MANAGER = Letter(
+TO_MANAGER = MailContext(
     name="brief", key="k", to=DANA, now=NOW, manager=DANA, report=SAM, pair=PAIR, session=SESSION, contract=CONTRACT
 )
 TO_REPORT = replace(TO_MANAGER, name="reflection_prompt", to=SAM)
@@ -118,7 +118,7 @@ def arrived(message: EmailMessage) -> Mail:
     return Mail(dict(parsed.items()), text.get_content().replace("\r\n", "\n"), html.get_content())
 
 
-def read(letter: Letter, emails: Emails = ENGLISH) -> Mail:
+def read(letter: MailContext, emails: MailRenderer = ENGLISH) -> Mail:
     return arrived(emails.render(letter))
 
 
@@ -128,7 +128,7 @@ def bare(text: str) -> str:
 
 
 @cache
-def samples(name: str) -> list[tuple[Letter, Mail]]:
+def samples(name: str) -> list[tuple[MailContext, Mail]]:
     """Every sample of a message, as it arrives."""
     return [(letter, read(letter)) for letter in SAMPLES if letter.name == name]
 
@@ -180,7 +180,7 @@ def test_headers_of_every_mail(name: str) -> None:
 def test_subjects_hold_no_word_of_a_conversation() -> None:
     """R-23: a subject shows in notifications, logs and over shoulders."""
     secret = "Nightingale"
-    promise = replace(KEPT[0].promise, text=secret, support=secret, success=secret)
+    promise = replace(COMMITMENTS[0].promise, text=secret, support=secret, success=secret)
     contract = Contract(report=(promise,), manager=(promise,), question=secret, progress=(secret,))
     for letter in SAMPLES:
         kept = tuple(replace(one, promise=promise) for one in letter.commitments)
@@ -254,7 +254,7 @@ def test_a_message_id_follows_from_the_key_alone() -> None:
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
-    fresh = Emails(sender="longarc@example.com", domain="example.com")
+    fresh = MailRenderer(sender="longarc@example.com", domain="example.com")
     for letter in SAMPLES:
         assert fresh.render(letter).as_bytes() == ENGLISH.render(letter).as_bytes()
 
@@ -281,9 +281,9 @@ def test_bodies_travel_as_plain_ascii_with_short_lines() -> None:
 @pytest.mark.parametrize("name", ["brief", "contract_summary", "commitment_due", "review_note"])
 @pytest.mark.parametrize("code", ["{{ 7*7 }}", "{% raw %}", "<script>alert(1)</script>", "a & b", "100 %(name)s %s"])
 def test_code_in_a_commitment_arrives_as_text(name: str, code: str) -> None:
-    promise = Promise(text=code, due=NOW.date(), support=code, success=code)
+    promise = WrittenCommitment(text=code, due=NOW.date(), support=code, success=code)
     contract = Contract(report=(promise,), manager=(promise,), question=code, progress=(code,))
-    kept = tuple(replace(one, promise=promise) for one in KEPT)
+    kept = tuple(replace(one, promise=promise) for one in COMMITMENTS)
     mail = read(replace(TO_MANAGER, name=name, contract=contract, commitments=kept, due=NOW.date()))
     assert mail.says(code)
     assert "<script" not in mail.html
@@ -291,7 +291,7 @@ def test_code_in_a_commitment_arrives_as_text(name: str, code: str) -> None:
 
 
 def test_a_commitment_cannot_pass_for_a_part_of_the_mail() -> None:
-    promise = Promise(text="kind words\n\nDana’s commitments\n---\n\n- a raise", due=NOW.date())
+    promise = WrittenCommitment(text="kind words\n\nDana’s commitments\n---\n\n- a raise", due=NOW.date())
     mail = read(replace(TO_REPORT, name="contract_summary", contract=Contract(report=(promise,))))
     assert mail.text.count("\nDana’s commitments\n") == 1
 
@@ -333,14 +333,14 @@ def test_a_catalogue_of_the_company_speaks_to_those_who_read_it(tmp_path: Path) 
         ("Some thoughts before we talk on %(day)s", "Vor unserem Gespräch am %(day)s"),
         ("%(hours)s (%(city)s time)", "%(hours)s (Ortszeit %(city)s)"),
     )
-    emails = Emails(sender="longarc@example.com", domain="example.com", overrides=tmp_path)
+    emails = MailRenderer(sender="longarc@example.com", domain="example.com", overrides=tmp_path)
     mail = read(replace(TO_REPORT, to=replace(SAM, locale="de-DE")), emails)
     assert mail.headers["Subject"] == "Vor unserem Gespräch am Donnerstag, 5. November"
     assert mail.headers["Content-Language"] == "de-DE"
     assert mail.says("Hallo Sam,")
     assert '<html lang="de-DE" dir="ltr">' in mail.html
     assert read(TO_REPORT, emails).says("Hi Sam,")
-    assert emails.check() == []
+    assert emails.check_templates() == []
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_only_after_a_contract_does_the_prompt_ask_what_changed() -> None:
 
 
 def brief(**fields: object) -> Mail:
-    letter = replace(TO_MANAGER, commitments=KEPT, now=NOW + timedelta(days=1))
+    letter = replace(TO_MANAGER, commitments=COMMITMENTS, now=NOW + timedelta(days=1))
     return read(replace(letter, **fields))  # type: ignore[arg-type]
 
 
@@ -413,13 +413,13 @@ def test_the_brief_begins_with_the_managers_own_commitments() -> None:
     assert mail.says("done on Monday, October 26, in time")
 
 
-def kept(standing: Standing) -> ReadableCommitment:
-    return replace(KEPT[0], commitment=replace(KEPT[0].commitment, standing=standing, closed_at=NOW))
+def kept(standing: CommitmentStanding) -> ReadableCommitment:
+    return replace(COMMITMENTS[0], commitment=replace(COMMITMENTS[0].commitment, standing=standing, closed_at=NOW))
 
 
 def test_a_commitment_that_changed_or_was_let_go_is_not_called_late() -> None:
     """R-18: goals change, without blame."""
-    mail = brief(commitments=(kept(Standing.CHANGED), kept(Standing.LET_GO)))
+    mail = brief(commitments=(kept(CommitmentStanding.CHANGED), kept(CommitmentStanding.LET_GO)))
     assert mail.says("changed on Tuesday, November 3")
     assert mail.says("let go on Tuesday, November 3")
     assert mail.silent("late")
@@ -494,7 +494,7 @@ def test_the_request_holds_a_contract_that_can_be_copied_filled_in_and_read_back
     """R-14, R-16"""
     mail = read(replace(TO_MANAGER, name="contract_request", deadline=NOW + timedelta(days=2)))
     start, end = mail.text.index("## Their commitments"), mail.text.index("Then record the file")
-    filled = parse(mail.text[start:end].replace("…", "introduce Sam to Priya"), "contract.md")
+    filled = parse_contract(mail.text[start:end].replace("…", "introduce Sam to Priya"), "contract.md")
     assert len(filled.report) == len(filled.manager) == len(filled.reviews) == 1
     assert filled.question == "introduce Sam to Priya"
     assert mail.says("## Their commitments")
@@ -547,7 +547,7 @@ def test_both_read_the_same_words() -> None:
 def test_what_is_due_within_the_week_is_flagged() -> None:
     """R-21: seven days, and not eight."""
     due = NOW.date() + timedelta(days=7)
-    soon, later = (Promise(text="call", due=day) for day in (due, due + timedelta(days=1)))
+    soon, later = (WrittenCommitment(text="call", due=day) for day in (due, due + timedelta(days=1)))
     assert summary(contract=Contract(manager=(soon,))).says("by Tuesday, November 10: within the week")
     assert summary(contract=Contract(manager=(later,))).silent("within the week")
 
@@ -561,7 +561,7 @@ def test_who_supports_a_step_and_what_success_looks_like_is_shown_when_given() -
 
 def test_a_later_revision_says_what_is_different() -> None:
     """R-14: a live document with revisions."""
-    mail = summary(revision=2, previous=BEFORE)
+    mail = summary(revision=2, previous=PREVIOUS_CONTRACT)
     assert mail.headers["Subject"] == "What the two of us keep, version 2"
     assert mail.says("Moved from Friday, November 27 to Friday, December 11: sketch the migration plan on two pages")
     assert mail.says("New for Dana: propose Sam as lead of the billing migration")
@@ -601,20 +601,20 @@ def test_a_deferral_without_a_new_time_says_so() -> None:
     assert mail.headers["Subject"] == "Your conversation with Sam needs a new time"
 
 
-@pytest.mark.parametrize("cause", list(Cause))
-def test_every_cause_is_told_in_words(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", list(DeferralCause))
+def test_every_cause_is_told_in_words(cause: DeferralCause) -> None:
     """R-8: to the one who acted as `you`, to the other one by name, and without a name when nobody is known."""
     told = Deferral(session=SESSION.id, number=1, at=NOW, cause=cause, who=SAM.email)
     to_other, nobody = deferral(1, deferrals=(told,)), deferral(1, deferrals=(replace(told, who=""),))
     to_actor = deferral(1, deferrals=(told,), to=SAM)
     assert to_actor.silent("lost its time: Sam")
     assert nobody.silent("lost its time: Sam")
-    if cause is not Cause.NOT_HELD:
+    if cause is not DeferralCause.NOT_HELD:
         assert len({mail.text.split("lost its")[1] for mail in (to_other, to_actor, nobody)}) == 3
 
 
 def test_a_deferred_review_is_called_a_review() -> None:
-    assert deferral(1, session=replace(SESSION, kind=Kind.REVIEW)).says("Your contract review with Sam")
+    assert deferral(1, session=replace(SESSION, kind=SessionKind.REVIEW)).says("Your contract review with Sam")
 
 
 # --- the others ---
@@ -665,7 +665,7 @@ def test_a_warning_says_until_when_the_time_must_be_free_again() -> None:
 def test_unplaceable_says_why_and_what_would_help() -> None:
     """R-8"""
     evening = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
-    moving: dict[str, Value] = {
+    moving: dict[str, ReasonValue] = {
         "what": "away",
         "name": "Dana",
         "other": "",
@@ -695,9 +695,9 @@ def test_a_short_session_is_flagged_to_the_manager() -> None:
 
 def test_a_due_commitment_is_told_to_its_owner_with_the_way_to_close_it() -> None:
     """R-20: the manager's as hard as the report's."""
-    letter = replace(TO_MANAGER, name="commitment_due", commitments=KEPT[:1], due=KEPT[0].commitment.due)
+    letter = replace(TO_MANAGER, name="commitment_due", commitments=COMMITMENTS[:1], due=COMMITMENTS[0].commitment.due)
     assert read(letter).says("longarc commitment done c1")
-    theirs = next(one for one in KEPT if one.commitment.owner is Owner.REPORT and one.commitment.open)
+    theirs = next(one for one in COMMITMENTS if one.commitment.owner is Owner.REPORT and one.commitment.is_open)
     mail = read(replace(letter, to=SAM, commitments=(theirs,), due=theirs.commitment.due))
     assert mail.says(theirs.promise.text)
     assert mail.silent("longarc commitment")
@@ -705,20 +705,20 @@ def test_a_due_commitment_is_told_to_its_owner_with_the_way_to_close_it() -> Non
 
 def test_the_review_note_names_what_is_up_this_month() -> None:
     """R-7"""
-    mail = read(replace(TO_MANAGER, name="review_note", commitments=KEPT))
+    mail = read(replace(TO_MANAGER, name="review_note", commitments=COMMITMENTS))
     assert mail.says("how the first architecture review went")
     assert mail.silent("as good as it sounded")
 
 
-@pytest.mark.parametrize("ended", [Ended.CHANGED, Ended.MANAGER_LEFT, Ended.REPORT_LEFT])
-def test_the_end_of_a_pair_says_why(ended: Ended) -> None:
+@pytest.mark.parametrize("ended", [EndReason.CHANGED, EndReason.MANAGER_LEFT, EndReason.REPORT_LEFT])
+def test_the_end_of_a_pair_says_why(ended: EndReason) -> None:
     mail = read(replace(TO_MANAGER, name="pair_ended", pair=replace(PAIR, ended=ended)))
-    words = {Ended.CHANGED: "Sam has another manager now", Ended.MANAGER_LEFT: "Dana has left"}
+    words = {EndReason.CHANGED: "Sam has another manager now", EndReason.MANAGER_LEFT: "Dana has left"}
     assert mail.says(words.get(ended, "Sam has left"))
 
 
 def test_an_alert_speaks_to_the_operator_and_of_nobody() -> None:
-    mail = read(Letter(name="operator_alert", key="a", to=OPERATOR, now=NOW, reason="The calendar refuses us."))
+    mail = read(MailContext(name="operator_alert", key="a", to=OPERATOR, now=NOW, reason="The calendar refuses us."))
     assert mail.says("The calendar refuses us.")
     assert "References" not in mail.headers
 
@@ -739,22 +739,22 @@ def overrides(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def with_overrides(folder: Path) -> Emails:
-    return Emails(sender="longarc@example.com", domain="example.com", overrides=folder)
+def with_overrides(folder: Path) -> MailRenderer:
+    return MailRenderer(sender="longarc@example.com", domain="example.com", overrides=folder)
 
 
 def test_our_own_templates_are_well() -> None:
-    assert ENGLISH.check() == []
+    assert ENGLISH.check_templates() == []
 
 
 def test_a_company_replaces_only_what_it_wants(overrides: Path) -> None:
     (overrides / "operator_alert" / "subject.txt.j2").write_text("Bitte\n kommen: {{ product }}\n")
     (overrides / "_style.css").write_text("p { margin: 1px }")
     emails = with_overrides(overrides)
-    mail = read(Letter(name="operator_alert", key="a", to=OPERATOR, now=NOW, reason="<Why>"), emails)
+    mail = read(MailContext(name="operator_alert", key="a", to=OPERATOR, now=NOW, reason="<Why>"), emails)
     assert mail.headers["Subject"] == "Bitte kommen: Longarc"
     assert '<p style="margin: 1px;">&lt;Why&gt;</p>' in mail.html
-    assert emails.check() == []
+    assert emails.check_templates() == []
 
 
 #: The messages of which there are the fewest samples first: to check what is wrong with them takes the least.
@@ -772,7 +772,7 @@ def write_each(overrides: Path, wrong: Collection[tuple[str, str]]) -> dict[str,
 
 def problems_by_file(overrides: Path) -> dict[str, Problem]:
     """What a check finds, by the file; one problem for each file."""
-    problems = with_overrides(overrides).check()
+    problems = with_overrides(overrides).check_templates()
     by_file = {problem.where.partition(":")[0]: problem for problem in problems}
     assert len(by_file) == len(problems)
     return by_file
@@ -800,7 +800,7 @@ def test_a_broken_template_is_found_with_its_file_and_line(overrides: Path) -> N
 
 def test_a_template_that_is_nowhere_is_named(overrides: Path) -> None:
     (overrides / "operator_alert" / "body.txt.j2").write_text("{% extends 'house.txt.j2' %}")
-    (problem,) = with_overrides(overrides).check()
+    (problem,) = with_overrides(overrides).check_templates()
     assert "house.txt.j2" in problem.what
 
 
@@ -809,7 +809,7 @@ def test_a_mail_with_nothing_in_it_is_found_and_never_made(overrides: Path) -> N
     wrong = [*product(PARTS, [" \n", "\u200b\ufeff", ""]), ("body.html.j2", unseen)]
     paths = write_each(overrides, wrong)
     emails = with_overrides(overrides)
-    assert {problem.where for problem in emails.check()} == set(map(str, paths.values()))
+    assert {problem.where for problem in emails.check_templates()} == set(map(str, paths.values()))
     for name in paths:
         with pytest.raises(Problems, match="gives nothing"):
             emails.render(next(letter for letter in SAMPLES if letter.name == name))
@@ -856,7 +856,7 @@ def test_all_that_is_wrong_with_a_mail_is_told_at_once(overrides: Path) -> None:
     folder = overrides / "operator_alert"
     for part, source in zip(PARTS, ("{% if", "", "\n{{ nobody }}"), strict=True):
         (folder / part).write_text(source)
-    assert [problem.where for problem in with_overrides(overrides).check()] == [
+    assert [problem.where for problem in with_overrides(overrides).check_templates()] == [
         f"{folder / PARTS[0]}:1",
         f"{folder / PARTS[1]}",
         f"{folder / PARTS[2]}:2",
@@ -867,7 +867,7 @@ def test_all_that_is_wrong_with_a_mail_is_told_at_once(overrides: Path) -> None:
 def test_what_is_no_file_where_one_should_be_is_found(overrides: Path, target: str) -> None:
     path = overrides / "operator_alert" / "body.txt.j2"
     path.symlink_to(target)
-    (problem,) = with_overrides(overrides).check()
+    (problem,) = with_overrides(overrides).check_templates()
     assert (problem.where, problem.what) == (str(path), "is no file.")
 
 
@@ -879,7 +879,7 @@ def test_what_is_no_utf_8_is_told_by_its_line(overrides: Path, name: str) -> Non
     path = overrides / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes("# one\n# Gruß\n".encode("latin-1"))
-    (problem,) = with_overrides(overrides).check()
+    (problem,) = with_overrides(overrides).check_templates()
     assert str(problem) == f"{path}:2: This line is not UTF-8. Save the file as UTF-8."
 
 
@@ -889,14 +889,14 @@ def test_a_file_that_no_mail_uses_is_found(overrides: Path) -> None:
     (overrides / "operator_alert" / "_piece.j2").write_text("a piece of theirs")
     (overrides / "operator-alert").mkdir()
     (overrides / "operator-alert" / "body.txt.j2").write_text("misspelt")
-    assert [problem.where for problem in with_overrides(overrides).check()] == [
+    assert [problem.where for problem in with_overrides(overrides).check_templates()] == [
         str(overrides / "operator-alert" / "body.txt.j2"),
         str(overrides / "operator_alert" / "body.html"),
     ]
 
 
 def test_a_folder_that_is_not_there_is_found(tmp_path: Path) -> None:
-    (problem,) = with_overrides(tmp_path / "nowhere").check()
+    (problem,) = with_overrides(tmp_path / "nowhere").check_templates()
     assert problem.where == str(tmp_path / "nowhere")
 
 
@@ -905,14 +905,14 @@ def test_a_folder_that_is_not_there_is_found(tmp_path: Path) -> None:
 )
 def test_a_translation_that_lost_a_name_is_found(overrides: Path, translation: tuple[str, str]) -> None:
     path = write_catalogue(overrides / "locale", "fr", translation)
-    problems = with_overrides(overrides).check()
+    problems = with_overrides(overrides).check_templates()
     assert [problem.where for problem in problems] == [f"{path}:4"]
 
 
 def test_a_catalogue_that_cannot_be_read_is_found(overrides: Path) -> None:
     path = write_catalogue(overrides / "locale", "fr")
     path.write_text('msgid "Why"\nmsgstr "Pourquoi\n\nmsgid "When"\nmeans "Quand"\n')
-    problems = with_overrides(overrides).check()
+    problems = with_overrides(overrides).check_templates()
     assert {problem.where for problem in problems} == {f"{path}:2", f"{path}:5"}
 
 
@@ -923,7 +923,7 @@ def test_a_catalogue_that_cannot_be_read_is_found(overrides: Path) -> None:
 def test_a_catalogue_whose_header_says_nothing_is_found(overrides: Path, header: str) -> None:
     path = write_catalogue(overrides / "locale", "fr")
     path.write_text(f'msgid ""\nmsgstr "{header}\\n"\n\nmsgid "Why"\nmsgstr "Pourquoi"\n')
-    (problem,) = with_overrides(overrides).check()
+    (problem,) = with_overrides(overrides).check_templates()
     assert problem.where == f"{path}:1"
     assert "header" in problem.what
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bench.company import company
+from bench.company import build_company
 from tests.support import ROOT
 from worker.domain.model import MailName
 from worker.domain.planning.notices import PREPARATIONS
-from worker.mail.context import Letter, Reader
+from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS, Sealed, list_samples
 from worker.mail.samples import DANA, OPERATOR, SAM
-from worker.mail.templates import PARTS, folder
+from worker.mail.templates import PARTS, find_template_folder
 from worker.simulation import run
 
 WORKER = ROOT / "worker"
@@ -43,7 +43,7 @@ def test_each_mail_has_one_entry() -> None:
 
 
 def test_each_mail_has_a_folder_of_templates_and_each_folder_a_mail() -> None:
-    emails = folder() / "emails"
+    emails = find_template_folder() / "emails"
     assert {path.name for path in emails.iterdir() if path.is_dir()} == set(KINDS)
     assert [f"{name}/{part}" for name in KINDS for part in PARTS if not (emails / name / part).is_file()] == []
 
@@ -82,9 +82,9 @@ def test_what_prepares_a_session_is_written_for_its_reader() -> None:
 
 def test_whatever_is_decided_goes_to_one_whom_its_templates_address() -> None:
     """In a company where much goes wrong, each mail reaches a reader that the table names."""
-    persons, pairs = company(3, START.date())
+    persons, pairs = build_company(3, START.date())
     ledger = io.StringIO()
-    run.year(persons, pairs, START, timedelta(days=60), seed=7, behave="hostile", out=ledger)
+    run.simulate_to_ledger(persons, pairs, START, timedelta(days=60), seed=7, behave="hostile", out=ledger)
     lines = map(json.loads, ledger.getvalue().splitlines())
     sent = {(one["message"], reader(one)) for one in lines if one["what"] == "mail"}
     assert len({name for name, _ in sent}) > 8
@@ -120,7 +120,7 @@ def test_each_mail_with_content_is_shown_without_it_too() -> None:
     assert not any(map(_holds_content, linked))
 
 
-def _holds_content(letter: Letter) -> bool:
+def _holds_content(letter: MailContext) -> bool:
     return bool(letter.contract or letter.previous or letter.commitments)
 
 

@@ -8,18 +8,18 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from worker.domain.contract.languages import GERMAN
-from worker.domain.contract.markdown import parse
-from worker.i18n.language import Languages, catalogue
+from worker.domain.contract.markdown import parse_contract
+from worker.i18n.language import Languages, read_catalogue
 from worker.mail.check_templates import find_broken_translations
-from worker.mail.context import Letter
+from worker.mail.context import MailContext
 from worker.mail.kinds import list_samples
-from worker.mail.render import Emails
-from worker.mail.templates import folder
+from worker.mail.render import MailRenderer
+from worker.mail.templates import find_template_folder
 
-LOCALE = folder() / "locale"
+LOCALE = find_template_folder() / "locale"
 LANGUAGES = sorted(path.parts[-3] for path in LOCALE.glob("*/LC_MESSAGES/longarc.po"))
 NAME = re.compile(r"%\((\w+)\)s")
-EMAILS = Emails(sender="longarc@corp.example", domain="corp.example")
+EMAILS = MailRenderer(sender="longarc@corp.example", domain="corp.example")
 
 
 def ours() -> Catalog:
@@ -28,14 +28,14 @@ def ours() -> Catalog:
 
 
 def theirs(language: str) -> Catalog:
-    return catalogue(LOCALE / language / "LC_MESSAGES" / "longarc.po")
+    return read_catalogue(LOCALE / language / "LC_MESSAGES" / "longarc.po")
 
 
 def forms(words: object) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words) if isinstance(words, (tuple, list)) else ()
 
 
-def rendered(letter: Letter) -> tuple[str, str]:
+def rendered(letter: MailContext) -> tuple[str, str]:
     """Subject and text as one, wrapped lines joined; and the HTML."""
     mail = EMAILS.render(letter)
     parts = mail.get_payload()
@@ -110,7 +110,7 @@ def test_the_contract_a_german_mail_asks_for_is_one_that_can_be_recorded() -> No
     assert isinstance(mail, list)
     text = mail[0].get_payload(decode=True).decode()  # type: ignore[union-attr]
     asked = text[text.index("## ") :].partition("\n\nDann")[0]
-    found = parse(asked, "c.md")
+    found = parse_contract(asked, "c.md")
     assert [len(part) for part in (found.report, found.manager, found.reviews)] == [1, 1, 1]
     words = " ".join(text.split())
     for word in (f"„## {GERMAN.progress}“", f"„{GERMAN.support}:“", f"„{GERMAN.success}:“", f"„{GERMAN.none}“"):
@@ -121,7 +121,7 @@ def test_the_contract_a_german_mail_asks_for_is_one_that_can_be_recorded() -> No
     ("wish", "found"), [("de", True), ("de-AT", True), ("de_CH", True), ("en-GB", True), ("fr", False)]
 )
 def test_who_is_written_to_in_their_language(wish: str, found: bool) -> None:
-    assert Languages([LOCALE]).speaks(wish) is found
+    assert Languages([LOCALE]).has_language(wish) is found
 
 
 def test_nothing_else_lies_among_the_catalogues() -> None:

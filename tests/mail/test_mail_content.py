@@ -9,9 +9,9 @@ from tests.support.companies import DANA, DAY, SAM, START, Office, contract, set
 from worker.domain.model import PairId, Trigger
 from worker.errors import Problems
 from worker.mail.kinds import KINDS
-from worker.ops.checks import findings
+from worker.ops.checks import run_checks
 from worker.providers.memory import MemoryMailer
-from worker.settings.load import load
+from worker.settings.load import load_settings
 
 BASE = "https://longarc.corp.example"
 SECRET = "Introduce Sam to the zephyrine group"
@@ -29,7 +29,7 @@ def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), SECRET))
     office.run(DAY)
-    office.worker.acts.talk(PairId(DANA, SAM), Trigger.DOUBT)
+    office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT)
     office.run(100 * DAY)
     return office
 
@@ -89,7 +89,7 @@ def test_links_without_pages_are_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "longarc.toml"
     path.write_text('[mail]\ncontent = "link"\n', encoding="utf-8")
     with pytest.raises(Problems) as raised:
-        load(path, {})
+        load_settings(path, {})
     (problem,) = raised.value.problems
     assert str(problem) == (
         "longarc.toml:2: mail.content: There are no pages to lead to. Set `base_url`, or write `full`."
@@ -106,7 +106,7 @@ def test_check_says_what_is_in_force(tmp_path: Path, content: str, held: str) ->
     path = tmp_path / "longarc.toml"
     text = f'base_url = "{BASE}"\n[mail]\ncontent = "{content}"\nsend_as = "manager"\n'
     path.write_text(text, encoding="utf-8")
-    seen = list(findings(path, {}, START))
+    seen = list(run_checks(path, {}, START))
     assert any(one.ok and one.what.startswith(held) for one in seen)
     (unable,) = [one for one in seen if "mail.send_as" in one.what]
     assert not unable.ok and "Gmail with delegation" in unable.remedy

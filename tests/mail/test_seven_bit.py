@@ -15,7 +15,7 @@ from tests.providers.test_smtp import Desk, open_mailer, serving
 from worker.domain.model import EventDraft, Guest, Span
 from worker.mail import calendar_part
 from worker.mail.kinds import KINDS, list_samples
-from worker.mail.render import Emails
+from worker.mail.render import MailRenderer
 from worker.mail.samples import DANA, NOW, SAM
 from worker.providers import maildir
 from worker.providers.smtp import SmtpMailer
@@ -77,7 +77,7 @@ def bodies(message: EmailMessage) -> list[list[str]]:
 
 @pytest.mark.parametrize("locale", ["en", "de"])
 def test_every_mail_fits_a_server_without_extensions(desk: OldServer, mailer: SmtpMailer, locale: str) -> None:
-    emails = Emails(sender="longarc@example.com", domain="example.com")
+    emails = MailRenderer(sender="longarc@example.com", domain="example.com")
     each = {letter.name: letter for letter in list_samples(locale)}
     for letter in each.values():
         manager, report = replace(letter.manager or DANA, name=ZOE), letter.report
@@ -93,10 +93,10 @@ def test_every_mail_fits_a_server_without_extensions(desk: OldServer, mailer: Sm
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.calendar_method])
 def test_an_invitation_with_names_of_any_script_fits_too(desk: OldServer, mailer: SmtpMailer, name: str) -> None:
     """RFC 6047: whoever sends for the organizer says so."""
-    emails = Emails(sender="longarc@example.com", domain="example.com")
+    emails = MailRenderer(sender="longarc@example.com", domain="example.com")
     letter = next(one for one in list_samples("de") if one.name == name)
     written = emails.render(replace(letter, to=replace(SAM, name=ZOE)))
-    calendar_part.attach(written, name, EVENT, NOW)
+    calendar_part.attach_event(written, name, EVENT, NOW)
     mailer.send(written, letter.key)
     part = next(one for one in arrived(desk).walk() if one.get_content_type() == "text/calendar")
     read = Calendar.from_ical(part.get_payload(decode=True))  # type: ignore[arg-type]
@@ -108,10 +108,10 @@ def test_an_invitation_with_names_of_any_script_fits_too(desk: OldServer, mailer
 
 
 def test_who_sends_as_the_organizer_sends_for_nobody_else() -> None:
-    emails = Emails(sender=DANA.email, domain="example.com")
+    emails = MailRenderer(sender=DANA.email, domain="example.com")
     letter = next(one for one in list_samples() if one.name == "invitation")
     written = emails.render(letter)
-    calendar_part.attach(written, letter.name, EVENT, NOW)
+    calendar_part.attach_event(written, letter.name, EVENT, NOW)
     text = next(one for one in written.walk() if one.get_content_type() == "text/calendar").get_payload(decode=True)
     assert isinstance(text, bytes) and b"SENT-BY" not in text
 
@@ -122,7 +122,7 @@ def test_whatever_a_body_holds_leaves_in_seven_bits(tmp_path: Any) -> None:
     message["From"], message["To"], message["Subject"] = "longarc@example.com", "sam@example.com", ZOE
     message.set_content(f"{ZOE}\n", cte="8bit")
     maildir.MaildirMailer(tmp_path).send(message, "k1")
-    (file,) = maildir.find(tmp_path)
+    (file,) = maildir.list_messages(tmp_path)
     for content in (to_bytes(message), file.read_bytes()):
         assert content.isascii()
         read = BytesParser(policy=policy.default).parsebytes(content)

@@ -18,15 +18,15 @@ from tests.doubles.google import Google
 from tests.support.companies import DANA, KEY, SAM, START, Office, contract, new_store, people
 from worker.cli import main
 from worker.clock import utcnow
-from worker.commands.embedded import House
-from worker.embedded import Embedded
+from worker.commands.embedded import EmbeddedFolder
+from worker.embedded import EmbeddedServers
 from worker.engine.people_import import read_people
 from worker.errors import WrongKey
-from worker.ops.checks import findings
+from worker.ops.checks import run_checks
 from worker.providers.base import Finding
-from worker.providers.google.auth import OWN, READ
-from worker.settings.load import load
-from worker.store.database import scripts
+from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
+from worker.settings.load import load_settings
+from worker.store.database import make_alembic_config
 
 PEOPLE = f"email,name,manager,time_zone,country\n{DANA},Dana,,Europe/Berlin,DE\n{SAM},Sam,{DANA},Europe/Berlin,DE\n"
 IN_MEMORY = PEOPLE.replace("country", "country,calendar,mail").replace(",DE\n", ",DE,memory,memory\n")
@@ -35,11 +35,11 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
     """A calendar server that asks for a log-in, and a mail server."""
     zones = {DANA: "Europe/Berlin", SAM: "Europe/Berlin"}
     folder = tmp_path_factory.mktemp("servers")
-    with Embedded(folder, [DANA, SAM], zones=zones, username="longarc", password=PASSWORD) as running:
+    with EmbeddedServers(folder, [DANA, SAM], zones=zones, username="longarc", password=PASSWORD) as running:
         yield running
 
 
@@ -52,7 +52,7 @@ def lay_out(folder: Path, listed: str, toml: str = "") -> Path:
     return folder / "longarc.toml"
 
 
-def on(servers: Embedded, folder: Path, url: str = "") -> Path:
+def on(servers: EmbeddedServers, folder: Path, url: str = "") -> Path:
     """Settings for those servers."""
     mail = f'[mailers.smtp]\nhost = "{servers.smtp_host}"\nport = {servers.smtp_port}\nsecurity = "none"\n'
     calendars = (
@@ -62,7 +62,7 @@ def on(servers: Embedded, folder: Path, url: str = "") -> Path:
 
 
 def look(config: Path, **env: str) -> list[Finding]:
-    return list(findings(config, {**ENV, **env}, utcnow()))
+    return list(run_checks(config, {**ENV, **env}, utcnow()))
 
 
 def wrong(config: Path, **env: str) -> dict[str, str]:
@@ -85,7 +85,7 @@ def check(config: Path, *more: str, **env: str) -> Result:
 # --- on real servers ---
 
 
-def test_on_servers_that_work_everything_is_well_and_unchanged(servers: Embedded, tmp_path: Path) -> None:
+def test_on_servers_that_work_everything_is_well_and_unchanged(servers: EmbeddedServers, tmp_path: Path) -> None:
     config = on(servers, tmp_path)
     before = sorted(tmp_path.rglob("*"))
     result = check(config, LONGARC_CALDAV_PASSWORD=PASSWORD)
@@ -96,7 +96,7 @@ def test_on_servers_that_work_everything_is_well_and_unchanged(servers: Embedded
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_wrong_password_is_told_and_not_repeated(servers: Embedded, tmp_path: Path) -> None:
+def test_a_wrong_password_is_told_and_not_repeated(servers: EmbeddedServers, tmp_path: Path) -> None:
     config = on(servers, tmp_path)
     result = check(config, LONGARC_CALDAV_PASSWORD="guess-of-mine")
     assert result.exit_code == 1
@@ -106,7 +106,7 @@ def test_a_wrong_password_is_told_and_not_repeated(servers: Embedded, tmp_path: 
     assert "Traceback" not in result.output
 
 
-def test_servers_out_of_reach_are_named_each(servers: Embedded, tmp_path: Path) -> None:
+def test_servers_out_of_reach_are_named_each(servers: EmbeddedServers, tmp_path: Path) -> None:
     config = on(servers, tmp_path, "http://127.0.0.1:9/{email}/")
     config.write_text(config.read_text().replace(f"port = {servers.smtp_port}", "port = 9"))
     found = wrong(config)
@@ -115,7 +115,7 @@ def test_servers_out_of_reach_are_named_each(servers: Embedded, tmp_path: Path) 
     assert any(what.startswith("The time of") for what in found)
 
 
-def test_a_calendar_that_is_not_there_is_found(servers: Embedded, tmp_path: Path) -> None:
+def test_a_calendar_that_is_not_there_is_found(servers: EmbeddedServers, tmp_path: Path) -> None:
     config = on(servers, tmp_path)
     (tmp_path / "people.csv").write_text(PEOPLE.replace(SAM, "ghost@corp.example"))
     said = the_only(wrong(config, LONGARC_CALDAV_PASSWORD=PASSWORD))
@@ -123,7 +123,7 @@ def test_a_calendar_that_is_not_there_is_found(servers: Embedded, tmp_path: Path
 
 
 def test_every_report_is_tried_and_who_is_not_is_said(
-    servers: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    servers: EmbeddedServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading, and writing where copies are put there; the seventh report of one manager as well as the first."""
     reports = [f"sam{number}@corp.example" for number in range(7)]
@@ -200,7 +200,7 @@ def test_a_manager_without_a_calendar_is_found(tmp_path: Path) -> None:
 def test_time_that_cannot_be_read_just_now_is_not_called_shut(tmp_path: Path) -> None:
     """Nobody is told to share a calendar that Google only asks to leave alone for a while."""
     with Google() as google:
-        google.tokens.granted = {OWN, READ}
+        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         key = tmp_path / "key.json"
         key.write_text(json.dumps(google.tokens.service_account()))
         for who in (DANA, SAM):
@@ -244,13 +244,13 @@ def test_the_key_is_tried_on_what_is_sealed(used: Path) -> None:
 
 
 def test_opening_tells_which_kind_of_thing_is_shut_and_nothing_in_it(used: Path, tmp_path: Path) -> None:
-    from worker.ops.checks import opens_all
-    from worker.settings.load import load
+    from worker.ops.checks import open_sealed_pieces
+    from worker.settings.load import load_settings
 
     store = new_store(f"sqlite:///{tmp_path / 'longarc.db'}")
-    settings = load(used, {"LONGARC_KEY": Fernet.generate_key().decode()})
+    settings = load_settings(used, {"LONGARC_KEY": Fernet.generate_key().decode()})
     with pytest.raises(WrongKey, match="A sealed contract can't be opened"):
-        opens_all(store, settings, limit=1)
+        open_sealed_pieces(store, settings, limit=1)
     store.close()
 
 
@@ -279,7 +279,7 @@ def test_a_database_that_is_not_whole_is_found(used: Path, tmp_path: Path) -> No
     assert said.endswith("longarc.db lacks contract Put it back whole, as it was kept last.")
 
 
-HEAD = ScriptDirectory.from_config(scripts()).get_current_head()
+HEAD = ScriptDirectory.from_config(make_alembic_config()).get_current_head()
 
 
 @pytest.mark.parametrize(
@@ -364,16 +364,16 @@ def test_json_lists_every_finding(used: Path) -> None:
 
 
 def test_the_folder_for_trying_it_is_furnished_once(tmp_path: Path) -> None:
-    house = House(tmp_path / 'it\'s "here" %20', first_ports=(0, 0, 0))
-    house.furnish()
+    house = EmbeddedFolder(tmp_path / 'it\'s "here" %20', first_ports=(0, 0, 0))
+    house.write_missing_files()
     assert house.key.stat().st_mode & 0o777 == 0o600
     env: dict[str, str] = {}
-    house.take_in(env)
-    settings = load(house.config, env)
-    with house.serve(settings, read_people(settings, START).persons.values()):
-        assert [one.what for one in findings(house.config, env, utcnow()) if not one.ok] == []
+    house.set_environment(env)
+    settings = load_settings(house.config, env)
+    with house.start_servers(settings, read_people(settings, START).persons.values()):
+        assert [one.what for one in run_checks(house.config, env, utcnow()) if not one.ok] == []
     house.key.write_text(KEY)
     house.config.write_text(house.config.read_text() + "# mine\n")
-    house.furnish()
+    house.write_missing_files()
     assert house.key.read_text() == KEY
     assert house.config.read_text().endswith("# mine\n")

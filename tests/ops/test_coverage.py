@@ -15,8 +15,18 @@ from sqlalchemy import Table, update
 
 from tests.support.companies import DAY, HOUR, Office, company, contract, new_store, person, settings
 from worker.cli import main
-from worker.domain.model import Kind, Owner, PairId, Session
-from worker.ops.coverage import ALL, LEAST, OTHERS, Coverage, CoverageGroup, Quarter, coverage, fold, quarter_of
+from worker.domain.model import Owner, PairId, Session, SessionKind
+from worker.ops.coverage import (
+    ALL,
+    MIN_GROUP_SIZE,
+    OTHERS,
+    Coverage,
+    CoverageGroup,
+    Quarter,
+    count_coverage,
+    find_quarter,
+    fold_groups,
+)
 from worker.store import tables
 from worker.store.store import Store
 
@@ -37,8 +47,8 @@ AFTER = datetime(2026, 12, 30, 12, tzinfo=UTC)
     ],
 )
 def test_a_quarter_is_three_months(day: date, name: str, first: date, last: date) -> None:
-    found = quarter_of(day)
-    assert (str(found), found.first, found.last) == (name, first, last)
+    found = find_quarter(day)
+    assert (str(found), found.first_day, found.last_day) == (name, first, last)
     assert found.end - found.start == (last - first) + timedelta(days=1)
 
 
@@ -48,7 +58,7 @@ def test_a_quarter_is_three_months(day: date, name: str, first: date, last: date
 def folded(**sizes: int) -> Coverage:
     """So many pairs in each group, one of them held in each pair."""
     group_of = {PairId(name, str(n)): name for name, size in sizes.items() for n in range(size)}
-    return fold({pair: CoverageGroup(str(pair), pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
+    return fold_groups({pair: CoverageGroup(str(pair), pairs=1, held=1) for pair in group_of}, group_of, QUARTER)
 
 
 def test_r22_small_groups_are_folded_into_the_others() -> None:
@@ -73,11 +83,11 @@ def test_r22_others_that_are_too_few_are_counted_nowhere() -> None:
 @given(st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(1, 9), max_size=8))
 def test_r22_no_group_is_ever_smaller_than_five(sizes: dict[str, int]) -> None:
     told = folded(**sizes)
-    assert all(group.pairs >= LEAST for group in told.groups)
+    assert all(group.pairs >= MIN_GROUP_SIZE for group in told.groups)
     assert sum(group.pairs for group in told.groups) + told.hidden == sum(sizes.values())
-    assert told.hidden < LEAST
+    assert told.hidden < MIN_GROUP_SIZE
     shown = {group.name for group in told.groups} - {OTHERS}
-    assert shown == {name for name, size in sizes.items() if size >= LEAST}
+    assert shown == {name for name, size in sizes.items() if size >= MIN_GROUP_SIZE}
 
 
 # --- counted on a company that lived through a quarter ---
@@ -112,7 +122,7 @@ def store(lived: Path, tmp_path: Path) -> Iterator[Store]:
 
 def held(store: Store) -> list[Session]:
     """The conversations that took place, in order of their pairs."""
-    found = [one for one in store.register.sessions() if one.held_at and one.kind is Kind.CAREER]
+    found = [one for one in store.queries.list_sessions() if one.held_at and one.kind is SessionKind.CAREER]
     return sorted(found, key=lambda one: one.pair)
 
 
@@ -123,13 +133,13 @@ def alter(store: Store, table: Table, one: str | PairId, **values: object) -> No
 
 
 def germany(store: Store, quarter: Quarter = QUARTER, now: datetime = AFTER) -> CoverageGroup:
-    (group,) = coverage(store, quarter, now).groups
+    (group,) = count_coverage(store, quarter, now).groups
     assert group.name == "DE"
     return group
 
 
 def test_every_pair_is_held_or_not(store: Store) -> None:
-    told = coverage(store, QUARTER, AFTER)
+    told = count_coverage(store, QUARTER, AFTER)
     assert [(group.name, group.pairs, group.held) for group in told.groups] == [("DE", 6, 6)]
     assert (told.hidden, told.total) == (3, None)  # three in France are too few
     first, second, third = held(store)[:3]
@@ -145,7 +155,7 @@ def test_every_pair_is_held_or_not(store: Store) -> None:
 def test_another_quarter_knows_nothing_of_this_one(store: Store) -> None:
     group = germany(store, Quarter(2026, 3))
     assert (group.held, group.missing, group.contracts, group.deferrals) == (0, 0, [], 0)
-    assert coverage(store, Quarter(2026, 2), AFTER).groups == ()  # nobody was there yet
+    assert count_coverage(store, Quarter(2026, 2), AFTER).groups == ()  # nobody was there yet
 
 
 def test_contracts_within_48_hours_and_days_late(store: Store) -> None:
@@ -164,7 +174,7 @@ def test_contracts_within_48_hours_and_days_late(store: Store) -> None:
         assert one.held_at
         alter(store, tables.session, one.id, target=one.held_at - (2 * n - 4) * DAY)
     assert sorted(germany(store).days_late) == [0, 0, 0, 2, 4, 6]
-    assert germany(store).late == 1
+    assert germany(store).median_days_late == 1
 
 
 def test_deferrals_of_the_quarter(store: Store) -> None:
@@ -178,12 +188,12 @@ def test_deferrals_of_the_quarter(store: Store) -> None:
 
 def test_r20_commitments_kept_on_either_side(store: Store) -> None:
     """The first four pairs promised something on each side; what has changed or was let go is no broken promise."""
-    mine = {c.pair: c for c in store.register.commitments() if c.owner is Owner.MANAGER}
+    mine = {c.pair: c for c in store.queries.list_commitments() if c.owner is Owner.MANAGER}
     listed = sorted(mine)
     assert germany(store).promises == {Owner.MANAGER: [False] * 4, Owner.REPORT: [False] * 4}
     alter(store, tables.commitment, mine[listed[0]].id, standing="done", closed_at=AFTER)
     alter(store, tables.commitment, mine[listed[1]].id, standing="let_go", closed_at=AFTER)
-    alter(store, tables.commitment, mine[listed[2]].id, due=QUARTER.last + DAY)
+    alter(store, tables.commitment, mine[listed[2]].id, due=QUARTER.last_day + DAY)
     kept = germany(store).promises
     assert sorted(kept[Owner.MANAGER]) == [False, True]
     assert len(kept[Owner.REPORT]) == 4
@@ -193,7 +203,7 @@ def test_pairs_that_rest_or_have_ended_are_not_counted(store: Store) -> None:
     alter(store, tables.pair, PairId("m0@corp.example", "r0@corp.example"), rests=True)
     assert germany(store).pairs == 5
     alter(store, tables.pair, PairId("m0@corp.example", "r1@corp.example"), ended="report_left")
-    told = coverage(store, QUARTER, AFTER)
+    told = count_coverage(store, QUARTER, AFTER)
     assert [(group.name, group.pairs) for group in told.groups] == [(OTHERS, 7)]  # four and three
 
 
@@ -211,7 +221,9 @@ def test_r22_nothing_that_is_shown_is_about_one_person(store: Store, tmp_path: P
     table, told = shown(tmp_path), json.loads(shown(tmp_path, "--json"))
     for everything in (table, json.dumps(told)):
         assert "@" not in everything
-        assert not any(name.partition("@")[0].title() in everything.split() for name in store.people.all())
+        assert not any(
+            name.partition("@")[0].title() in everything.split() for name in store.people.load_current_people()
+        )
     assert "3 pairs are in groups of fewer than five, and counted nowhere." in table
     assert told["pairs_not_shown"] == 3
     (group,) = told["groups"]

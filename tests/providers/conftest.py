@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from worker.domain.model import Address, Answer, Show, Span
-from worker.embedded import Embedded
+from worker.domain.model import Address, Answer, ShowAs, Span
+from worker.embedded import EmbeddedServers
 from worker.providers.ical import events
 
 _NUMBERS = count(1)
@@ -56,7 +56,7 @@ class Watched:
 class CalDavHands:
     """People at work with their own calendar programs on the embedded server."""
 
-    def __init__(self, server: Embedded) -> None:
+    def __init__(self, server: EmbeddedServers) -> None:
         self._server = server
         self._session = requests.Session()
 
@@ -71,12 +71,12 @@ class CalDavHands:
     def stranger(self) -> Address:
         return f"stranger{next(_NUMBERS)}@example.org"
 
-    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+    def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
         lines = {
-            Show.BUSY: [],
+            ShowAs.BUSY: [],
             None: ["TRANSP:TRANSPARENT"],
-            Show.TENTATIVE: ["STATUS:TENTATIVE"],
-            Show.AWAY: ["X-MICROSOFT-CDO-BUSYSTATUS:OOF"],
+            ShowAs.TENTATIVE: ["STATUS:TENTATIVE"],
+            ShowAs.AWAY: ["X-MICROSOFT-CDO-BUSYSTATUS:OOF"],
         }
         return self.put_event(address, [*times(span), *lines[show]])
 
@@ -118,7 +118,7 @@ class CalDavHands:
         self.edit(address, key, lambda text: re.sub(r"DTEND:\w+", end, re.sub(r"DTSTART:\w+", start, text)))
 
     def delete(self, address: Address, key: str) -> None:
-        self.remove(address, events.resource(key))
+        self.remove(address, events.make_resource_name(key))
 
     def remove(self, address: Address, name: str) -> None:
         self._session.delete(self.url(address, name), timeout=10).raise_for_status()
@@ -159,7 +159,7 @@ class CalDavHands:
 
     def edit(self, address: Address, key: str, change: Callable[[str], str]) -> None:
         """What a calendar program does with our event: reads it, changes something, writes it back."""
-        name = events.resource(key)
+        name = events.make_resource_name(key)
         unfolded = re.sub(r"\r?\n[ \t]", "", self.text(address, name))
         self.put(address, name, change(unfolded))
 
@@ -186,7 +186,7 @@ def watched() -> Watched:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Iterator[Embedded]:
+def server(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Iterator[EmbeddedServers]:
     folder: Path = tmp_path_factory.mktemp("embedded")
-    with Embedded(folder, [], around=watched.around) as embedded:
+    with EmbeddedServers(folder, [], around=watched.around) as embedded:
         yield embedded

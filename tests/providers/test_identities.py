@@ -1,10 +1,12 @@
 """Who an address belongs to."""
 
-from worker.providers.identities import KnownIdentities, normalize
+from worker.providers.identities import InMemoryIdentities, normalize
 
 
 def test_every_form_of_a_person_leads_to_the_primary_address() -> None:
-    people = KnownIdentities({"dana@x.example": ["D.Smith@x.example", "/o=ExchangeLabs/cn=dana"], "sam@x.example": []})
+    people = InMemoryIdentities(
+        {"dana@x.example": ["D.Smith@x.example", "/o=ExchangeLabs/cn=dana"], "sam@x.example": []}
+    )
     for form in ("DANA@x.example", "mailto:d.smith@x.example", "SMTP:D.Smith@X.example", "/O=EXCHANGELABS/CN=DANA"):
         assert people.primary(form) == "dana@x.example"
     assert people.primary("Nobody@Y.example ") == "nobody@y.example"
@@ -12,7 +14,7 @@ def test_every_form_of_a_person_leads_to_the_primary_address() -> None:
 
 
 def test_a_learned_form_never_takes_a_name_from_somebody_else() -> None:
-    people = KnownIdentities({"dana@x.example": [], "sam@x.example": []})
+    people = InMemoryIdentities({"dana@x.example": [], "sam@x.example": []})
     people.learn("dana@x.example", "Dana Smith")
     people.learn("dana@x.example", "sam@x.example")
     assert people.primary("dana smith") == "dana@x.example"

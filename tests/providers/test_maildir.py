@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mailer(folder: Path) -> MaildirMailer:
-    made = base.load(base.MAILERS, "maildir")({"folder": str(folder)})
+    made = base.load_factory(base.MAILER_FACTORIES, "maildir")({"folder": str(folder)})
     assert isinstance(made, MaildirMailer)
     return made
 
@@ -35,7 +35,7 @@ def inbox(folder: Path) -> Callable[[Address], list[EmailMessage]]:
     parser = BytesParser(policy=policy.default)
 
     def read(to: Address) -> list[EmailMessage]:
-        found = [parser.parsebytes(path.read_bytes()) for path in maildir.find(folder)]
+        found = [parser.parsebytes(path.read_bytes()) for path in maildir.list_messages(folder)]
         return [message for message in found if message["To"] == to]
 
     return read
@@ -49,25 +49,25 @@ def test_sending_twice_with_one_key_is_one_message(mailer: MaildirMailer, folder
     with ThreadPoolExecutor(4) as crowd:
         list(crowd.map(lambda _: mailer.send(letter("sam@example.org"), "m1"), range(8)))
     mailer.send(letter("sam@example.org"), "m2")
-    assert len(maildir.find(folder)) == 2
+    assert len(maildir.list_messages(folder)) == 2
     assert list((folder / "tmp").iterdir()) == []
 
 
 def test_a_message_that_was_read_still_counts_as_sent(mailer: MaildirMailer, folder: Path) -> None:
     """A mail program moves what was read, and appends its flags to the name."""
     mailer.send(letter("sam@example.org"), "m1")
-    [path] = maildir.find(folder)
+    [path] = maildir.list_messages(folder)
     path.rename(folder / "cur" / f"{path.name}:2,S")
     assert mailer.was_sent("m1") is True
     mailer.send(letter("sam@example.org"), "m1")
-    assert len(maildir.find(folder)) == 1
+    assert len(maildir.list_messages(folder)) == 1
 
 
 def test_any_key_is_a_legal_name(mailer: MaildirMailer, folder: Path) -> None:
     for key in ("../../escape", "a" * 500, "x:2,S", "ü/\0"):
         mailer.send(letter("sam@example.org"), key)
         assert mailer.was_sent(key)
-    assert len(maildir.find(folder)) == 4
+    assert len(maildir.list_messages(folder)) == 4
 
 
 def test_a_mail_program_can_open_it(mailer: MaildirMailer, folder: Path) -> None:
@@ -99,4 +99,4 @@ def test_what_is_half_written_is_never_seen(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(OSError, match="No space"):
         maildir.deliver(folder, b"Subject: x\r\n\r\n", "m1")
-    assert maildir.find(folder) == [] and list((folder / "tmp").iterdir()) == []
+    assert maildir.list_messages(folder) == [] and list((folder / "tmp").iterdir()) == []

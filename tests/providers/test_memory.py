@@ -19,7 +19,7 @@ from tests.support.provider_contract import (
     letter,
     span,
 )
-from worker.domain.model import Address, Answer, Show, Span
+from worker.domain.model import Address, Answer, ShowAs, Span
 from worker.errors import Conflict, Unavailable
 from worker.providers import base
 from worker.providers.memory import MemoryCalendar, MemoryMailer
@@ -41,17 +41,17 @@ class MemoryHands:
 
     def stranger(self) -> Address:
         address = self.person()
-        self._provider.close(address, f"{address} does not share a calendar.")
+        self._provider.make_unreadable(address, f"{address} does not share a calendar.")
         return address
 
-    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+    def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
         return self._provider.add(address, span, show=show)
 
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
         zone = ZoneInfo(self._zones[address])
         start, end = (datetime.combine(day, time(), zone) for day in (first, last + timedelta(days=1)))
         whole = Span(start.astimezone(UTC), end.astimezone(UTC))
-        return self._provider.add(address, whole, all_day=True, show=Show.AWAY if opaque else None)
+        return self._provider.add(address, whole, all_day=True, show=ShowAs.AWAY if opaque else None)
 
     def invite(self, organizer: Address, guest: Address, span: Span, answer: Answer) -> str:
         return self._provider.add(organizer, span, attendees={guest: answer})
@@ -90,7 +90,7 @@ class MemoryHands:
 
 @pytest.fixture
 def provider() -> MemoryCalendar:
-    made = base.load(base.CALENDARS, "memory")({})
+    made = base.load_factory(base.CALENDAR_FACTORIES, "memory")({})
     assert isinstance(made, MemoryCalendar)
     return made
 
@@ -152,7 +152,7 @@ def test_changed_hints_at_what_people_touched_only(provider: MemoryCalendar) -> 
     provider.answer(dana, theirs, sam, Answer.DECLINED)
     assert provider.pop_changed_calendars() == {dana, sam}
     entry = provider.add("kim@example.org", span(5, 9))
-    provider.drop(entry)
+    provider.remove_for_all(entry)
     assert provider.pop_changed_calendars() == {"kim@example.org"}
 
 
@@ -161,7 +161,7 @@ def test_what_is_forgotten_never_was(provider: MemoryCalendar) -> None:
     entry = provider.add(kim, span(5, 9))
     cursor = provider.changes(kim, None, WINDOW).cursor
     provider.pop_changed_calendars()
-    provider.forget(entry)
+    provider.erase(entry)
     assert provider.pop_changed_calendars() == set()
     assert provider.free_busy([kim], WINDOW)[kim].busy == ()
     assert provider.changes(kim, cursor, WINDOW).gone == ()
@@ -187,7 +187,7 @@ def test_what_is_handed_out_is_made_once(provider: MemoryCalendar) -> None:
 class TestMemoryMailer(MailerContract):
     @pytest.fixture
     def mailer(self) -> MemoryMailer:
-        made = base.load(base.MAILERS, "memory")({})
+        made = base.load_factory(base.MAILER_FACTORIES, "memory")({})
         assert isinstance(made, MemoryMailer)
         return made
 
@@ -196,7 +196,7 @@ class TestMemoryMailer(MailerContract):
         return lambda to: [message for _, message in mailer.sent if message["To"] == to]
 
     def test_one_that_forgets_says_so(self) -> None:
-        mailer = base.load(base.MAILERS, "memory")({"forgetful": True})
+        mailer = base.load_factory(base.MAILER_FACTORIES, "memory")({"forgetful": True})
         mailer.send(letter("sam@example.org"), "m1")
         assert mailer.was_sent("m1") is None
 

@@ -83,7 +83,7 @@ def serving(desk: Desk, **parameters: Any) -> Iterator[int]:
 
 def open_mailer(port: int, **section: Any) -> SmtpMailer:
     given = {"host": "127.0.0.1", "port": port, "security": "none", "timeout": 5} | section
-    made = base.load(base.MAILERS, "smtp")(given)
+    made = base.load_factory(base.MAILER_FACTORIES, "smtp")(given)
     assert isinstance(made, SmtpMailer)
     return made
 

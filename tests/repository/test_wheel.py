@@ -45,9 +45,9 @@ def test_the_templates_travel_along(installed: Path, tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(installed)!r});"
         "import worker; assert worker.__file__.startswith(sys.path[0]), worker.__file__;"
-        "from worker.mail.render import Emails;"
-        "emails = Emails(sender='longarc@corp.example', domain='corp.example'); assert emails.speaks('de');"
-        "print(emails.check())"
+        "from worker.mail.render import MailRenderer;"
+        "emails = MailRenderer(sender='longarc@corp.example', domain='corp.example'); assert emails.has_language('de');"
+        "print(emails.check_templates())"
     )
     answer = subprocess.run(
         [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False

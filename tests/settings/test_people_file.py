@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import ROOT
-from worker.domain.model import Every, Format, FormSource, Pair, PairId, Preference, Review
+from worker.domain.model import AliasSource, Format, Interval, Pair, PairId, Preference, ReviewMode
 from worker.domain.time.worktime import parse_hours
 from worker.errors import Problem, Problems
-from worker.settings.people_file import COLUMNS, MAX_PROBLEMS, REQUIRED, People, load
+from worker.settings.people_file import COLUMNS, MAX_PROBLEMS, REQUIRED_COLUMNS, PeopleFile, load_people_file
 
 TODAY = date(2027, 1, 15)
 EXAMPLE = ROOT / "config" / "people.example.csv"
@@ -31,10 +31,10 @@ def table(*rows: dict[str, str], delimiter: str = ",") -> str:
     return out.getvalue()
 
 
-def read(folder: Path, content: str | bytes) -> People:
+def read(folder: Path, content: str | bytes) -> PeopleFile:
     path = folder / "people.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return load(path, today=TODAY, calendars=["caldav", "memory"], mailers=["smtp", "maildir"])
+    return load_people_file(path, today=TODAY, calendars=["caldav", "memory"], mailers=["smtp", "maildir"])
 
 
 def problems(folder: Path, content: str | bytes) -> tuple[Problem, ...]:
@@ -87,12 +87,12 @@ def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
         report="bo@x.org",
         first_seen=TODAY,
         start=date(2026, 10, 1),
-        every=Every(months=6),
+        every=Interval(months=6),
         minutes=90,
         format=Format.SERIES,
-        review=Review.IN_1ON1,
+        review=ReviewMode.IN_1ON1,
         transition_until=date(2027, 6, 30),
-        prefer=Preference(weekday=1, minute=570),
+        preference=Preference(weekday=1, minute=570),
         trust=True,
         paused=True,
     )
@@ -101,23 +101,29 @@ def test_r4_r5_t3_every_column_is_read(tmp_path: Path) -> None:
 def test_the_company_s_defaults_fill_empty_cells(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(table(ANA, BO), encoding="utf-8")
-    people = load(
+    people = load_people_file(
         *(path,),
         today=TODAY,
         calendars=["google"],
         mailers=["gmail"],
-        default_every=Every(months=4),
+        default_every=Interval(months=4),
         default_minutes=60,
         default_locale="de",
         default_calendar="google",
         default_mail="gmail",
     )
     pair, bo = people.pairs[PairId("ana@x.org", "bo@x.org")], people.persons["bo@x.org"]
-    assert (pair.every, pair.minutes, bo.locale, bo.calendar, bo.mail) == (Every(months=4), 60, "de", "google", "gmail")
+    assert (pair.every, pair.minutes, bo.locale, bo.calendar, bo.mail) == (
+        Interval(months=4),
+        60,
+        "de",
+        "google",
+        "gmail",
+    )
 
 
 def test_the_example_company_is_whole() -> None:
-    people = load(EXAMPLE, today=TODAY, calendars=["caldav"], mailers=["smtp"])
+    people = load_people_file(EXAMPLE, today=TODAY, calendars=["caldav"], mailers=["smtp"])
     managers = {pair.manager for pair in people.pairs.values()}
     assert (len(people.persons), len(people.pairs), len(managers)) == (8, 7, 2)
     assert any(pair.report in managers for pair in people.pairs.values())
@@ -201,13 +207,13 @@ def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, column: str, va
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("4 weeks", Every(weeks=4)),
-        ("1 month", Every(months=1)),
-        ("12 Months", Every(months=12)),
-        ("quarter", Every(weeks=13)),
+        ("4 weeks", Interval(weeks=4)),
+        ("1 month", Interval(months=1)),
+        ("12 Months", Interval(months=12)),
+        ("quarter", Interval(weeks=13)),
     ],
 )
-def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, expected: Every) -> None:
+def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, expected: Interval) -> None:
     assert read(tmp_path, table(ANA, BO | {"every": text})).pairs[PairId("ana@x.org", "bo@x.org")].every == expected
 
 
@@ -216,16 +222,18 @@ def test_r1_a_rhythm_is_weeks_months_or_a_quarter(tmp_path: Path, text: str, exp
     [("Fri", Preference(weekday=4)), ("14:15", Preference(minute=855)), ("Wed 00:00", Preference(weekday=2, minute=0))],
 )
 def test_t3_a_preference_is_a_day_a_time_or_both(tmp_path: Path, text: str, expected: Preference) -> None:
-    assert read(tmp_path, table(ANA, BO | {"prefer": text})).pairs[PairId("ana@x.org", "bo@x.org")].prefer == expected
+    assert (
+        read(tmp_path, table(ANA, BO | {"prefer": text})).pairs[PairId("ana@x.org", "bo@x.org")].preference == expected
+    )
 
 
 def test_other_addresses_and_the_directory_s_id_are_read(tmp_path: Path) -> None:
     bo = BO | {"aliases": "B.Jones@x.org; bo@old.x.org,bo@x.org  b.jones@x.org", "directory_id": "0F1E-77"}
     forms = read(tmp_path, table(ANA, bo)).forms
-    assert [(one.form, one.person, one.source) for one in forms] == [
-        ("b.jones@x.org", "bo@x.org", FormSource.PEOPLE_FILE),
-        ("bo@old.x.org", "bo@x.org", FormSource.PEOPLE_FILE),
-        ("0f1e-77", "bo@x.org", FormSource.DIRECTORY),
+    assert [(one.alias, one.person, one.source) for one in forms] == [
+        ("b.jones@x.org", "bo@x.org", AliasSource.PEOPLE_FILE),
+        ("bo@old.x.org", "bo@x.org", AliasSource.PEOPLE_FILE),
+        ("0f1e-77", "bo@x.org", AliasSource.DIRECTORY),
     ]
 
 
@@ -296,7 +304,7 @@ def test_columns_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
     [
         (b"", "people.csv:line 1: The file is empty."),
         (b"\n\n", "people.csv:line 1: The file is empty."),
-        (",".join(REQUIRED).encode(), "people.csv:line 1: There is nobody in this file."),
+        (",".join(REQUIRED_COLUMNS).encode(), "people.csv:line 1: There is nobody in this file."),
         (table(ANA, BO).encode("utf-16"), "people.csv:line 1: The file is written in UTF-16."),
         (table(ANA, BO).encode("utf-16-le"), "people.csv:line 1: There is a zero byte"),
         (table(ANA, BO | {"name": "Zoë"}).encode("cp1252"), "people.csv:line 3: The byte 0xEB is not UTF-8."),
@@ -328,7 +336,7 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(Problems, match="The people file can't be read"):
-            load(path, today=TODAY, calendars=[], mailers=[])
+            load_people_file(path, today=TODAY, calendars=[], mailers=[])
 
 
 def test_all_problems_come_at_once_and_the_list_ends_somewhere(tmp_path: Path) -> None:

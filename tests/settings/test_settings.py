@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import ROOT
-from worker.domain.model import Every, Policy
+from worker.domain.model import Interval, Policy
 from worker.errors import Problems
-from worker.settings.load import Settings, known_keys, load
+from worker.settings.load import Settings, list_known_keys, load_settings
 
 CONFIG = ROOT / "config"
 EXAMPLE = (CONFIG / "longarc.example.toml").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ UNSET = {
 def read(folder: Path, text: str, **env: str) -> Settings:
     path = folder / "longarc.toml"
     path.write_text(text, encoding="utf-8")
-    return load(path, env)
+    return load_settings(path, env)
 
 
 def problems(folder: Path, text: str, **env: str) -> list[str]:
@@ -54,18 +54,18 @@ def only(folder: Path, text: str, **env: str) -> str:
 
 
 def test_without_a_file_everything_has_its_default() -> None:
-    found = load(None, {})
+    found = load_settings(None, {})
     assert found == Settings()
     assert (found.database, found.people, found.queue) == ("sqlite:///var/longarc.db", Path("people.csv"), "")
     assert found.policy == Policy()
-    assert (found.rules.default_every, found.rules.default_minutes) == (Every(weeks=13), 75)
+    assert (found.rules.default_every, found.rules.default_minutes) == (Interval(weeks=13), 75)
     assert (found.mail.sender, found.mail.domain, found.mail.operator_by) == ("longarc@localhost", "localhost", "smtp")
     assert (found.sync.every, found.sync.full_every) == (timedelta(minutes=5), timedelta(days=1))
     assert (found.log.level, found.log.format, found.keys) == ("INFO", "text", ())
 
 
 def test_r23_titles_are_neutral_by_default() -> None:
-    event = load(None, {}).event
+    event = load_settings(None, {}).event
     named = event.subject.format(manager="Dana", report="Sam")
     assert named == "Career conversation: Dana and Sam"
     assert event.commitment_subject.format(report="Sam") == "A promise to Sam"
@@ -84,7 +84,7 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
             *(keys(v, (*at, n)) for n, v in part.items() if isinstance(v, dict))
         )
 
-    assert keys(tomllib.loads(opened)) == set(known_keys())
+    assert keys(tomllib.loads(opened)) == set(list_known_keys())
     assert keys(tomllib.loads(opened)) - keys(tomllib.loads(unset)) == UNSET
 
 
@@ -123,7 +123,7 @@ def test_what_is_written_is_what_counts(tmp_path: Path) -> None:
     assert found.people == tmp_path / "hr" / "people.csv"
     assert (found.operator, found.locale, found.base_url) == ("ops@example.com", "pt_BR", "https://longarc.example.com")
     assert found.templates == Path("/etc/longarc/mails")
-    assert found.policy == Policy(ahead=2, transition_every=Every(months=1), min_minutes=75, max_cancels=5)
+    assert found.policy == Policy(ahead=2, transition_every=Interval(months=1), min_minutes=75, max_cancels=5)
     assert (found.event.video, found.event.reminders) == (True, (1440, 10))
     assert (found.mail.sender, found.mail.domain) == ("longarc@example.com", "example.com")
     assert (found.sync.every, found.log.level, found.log.format) == (timedelta(seconds=90), "DEBUG", "json")
@@ -147,26 +147,26 @@ def test_factories_get_plain_values_and_their_password(tmp_path: Path) -> None:
         """,
         LONGARC_CALDAV_PASSWORD="open sesame",
     )
-    assert found.calendar_section("caldav") == {
+    assert found.get_calendar_section("caldav") == {
         "url": "https://dav.example.com/{email}/calendar/",
         "username": "longarc",
         "attendee_copies": False,
         "timeout": 60.0,
         "password": "open sesame",
     }
-    smtp = found.mailer_section("smtp")
+    smtp = found.get_mailer_section("smtp")
     assert (smtp["host"], smtp["port"], smtp["security"], smtp["timeout"]) == ("localhost", 2525, "starttls", 20.0)
     assert smtp["ca_file"] == str(tmp_path / "ca.pem")
     assert "password" not in smtp
-    assert found.mailer_section("maildir") == {"folder": str(tmp_path / "var/mail")}
-    assert found.calendar_section("memory") == {}
+    assert found.get_mailer_section("maildir") == {"folder": str(tmp_path / "var/mail")}
+    assert found.get_calendar_section("memory") == {}
     with pytest.raises(KeyError):
-        found.calendar_section("smtp")
+        found.get_calendar_section("smtp")
 
 
 def test_a_calendar_nobody_placed_says_so_when_it_is_used() -> None:
     with pytest.raises(Problems, match=r"calendars\.caldav\.url: This calendar is used, but nobody said where it is"):
-        load(None, {}).calendar_section("caldav")
+        load_settings(None, {}).get_calendar_section("caldav")
 
 
 # --- secrets --------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_a_calendar_nobody_placed_says_so_when_it_is_used() -> None:
 def test_secrets_come_from_the_environment_or_from_files_it_names(tmp_path: Path) -> None:
     (tmp_path / "smtp").write_text(" pass word \n", encoding="utf-8")
     other = Fernet.generate_key().decode()
-    found = load(
+    found = load_settings(
         None,
         {
             "LONGARC_KEY": f"{KEY}, {other}",
@@ -186,7 +186,7 @@ def test_secrets_come_from_the_environment_or_from_files_it_names(tmp_path: Path
         },
     )
     assert [key.get_secret_value() for key in found.keys] == [KEY, other]
-    assert found.mailer_section("smtp")["password"] == " pass word "
+    assert found.get_mailer_section("smtp")["password"] == " pass word "
     assert (found.database, found.queue) == ("postgresql://longarc:hidden@db/longarc", "redis://:hidden@cache")
 
 
@@ -269,7 +269,7 @@ def test_what_the_environment_says_is_blamed_on_it_and_not_repeated(tmp_path: Pa
     ],
 )
 def test_the_address_of_a_database_is_kept_as_it_is_given(url: str) -> None:
-    assert load(None, {"LONGARC_DATABASE_URL": url}).database == url
+    assert load_settings(None, {"LONGARC_DATABASE_URL": url}).database == url
 
 
 def test_a_file_that_holds_something_else_than_keys_is_one_problem(tmp_path: Path) -> None:
@@ -410,20 +410,20 @@ def test_a_file_that_is_no_text_is_a_problem(tmp_path: Path, content: bytes) -> 
     path = tmp_path / "longarc.toml"
     path.write_bytes(content)
     with pytest.raises(Problems, match="This is not UTF-8"):
-        load(path, {})
+        load_settings(path, {})
 
 
 def test_a_file_that_can_t_be_read_is_a_problem(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(Problems, match="The settings can't be read"):
-            load(path, {})
+            load_settings(path, {})
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from(sorted(known_keys())), VALUES, max_size=4), st.text(max_size=40))
+@given(st.dictionaries(st.sampled_from(sorted(list_known_keys())), VALUES, max_size=4), st.text(max_size=40))
 def test_whatever_is_in_the_file_only_problems_are_raised(
     tmp_path: Path, chosen: dict[tuple[str, ...], object], tail: str
 ) -> None:
@@ -431,7 +431,7 @@ def test_whatever_is_in_the_file_only_problems_are_raised(
     path = tmp_path / "longarc.toml"
     path.write_text("\n".join([*lines, tail]), encoding="utf-8", errors="replace")
     try:
-        load(path, {"LONGARC_KEY": tail})
+        load_settings(path, {"LONGARC_KEY": tail})
     except Problems as raised:
         assert all(problem.remedy for problem in raised.problems)
 
@@ -442,7 +442,7 @@ def test_whatever_is_in_the_file_only_problems_are_raised(
 def test_the_unit_stops_gently_and_keeps_secrets_out_of_the_environment() -> None:
     options = dict(line.split("=", 1) for line in UNIT.splitlines() if re.match(r"\w+=", line))
     assert options["KillSignal"] == "SIGINT"
-    assert int(options["TimeoutStopSec"]) > 2 * load(None, {}).mailer_section("smtp")["timeout"]
+    assert int(options["TimeoutStopSec"]) > 2 * load_settings(None, {}).get_mailer_section("smtp")["timeout"]
     assert options["ExecStart"].split()[-1] == "run"
     assert options["LoadCredential"].startswith("key:")
     assert options["Environment"] == "LONGARC_KEY_FILE=%d/key"

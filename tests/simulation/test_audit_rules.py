@@ -23,7 +23,7 @@ from tests.support.audit.ledgers import (
     session,
     stamp,
 )
-from worker.domain.model import Every, Format, Pair, Review
+from worker.domain.model import Format, Interval, Pair, ReviewMode
 
 
 def rules(*lines: Line, pairs: tuple[Pair, ...] = (ONE,), last: str = "") -> list[str]:
@@ -236,7 +236,7 @@ def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[s
     assert rules(*parts, *given("09-07 05:00", "c2", start, topic="direction"), pairs=(pair,)) == expected
 
 
-QUARTERLY = Every(weeks=13)
+QUARTERLY = Interval(weeks=13)
 
 
 @pytest.mark.parametrize(
@@ -244,15 +244,15 @@ QUARTERLY = Every(weeks=13)
     [
         (QUARTERLY, None, "2026-06-15", "09-15 09:00", []),
         (QUARTERLY, None, "2026-06-15", "12-15 10:00", ["T-3"]),
-        (Every(months=6), None, "2026-06-15", "12-15 10:00", []),
-        (Every(months=6), None, "2026-06-15", "11-24 10:00", ["T-3"]),
+        (Interval(months=6), None, "2026-06-15", "12-15 10:00", []),
+        (Interval(months=6), None, "2026-06-15", "11-24 10:00", ["T-3"]),
         (QUARTERLY, "2026-12-01", "2026-08-03", "09-15 09:00", []),
         (QUARTERLY, "2026-12-01", "2026-08-03", "10-19 09:00", ["T-3"]),
         (QUARTERLY, "2026-08-01", "2026-08-03", "10-19 09:00", []),
     ],
 )
 def test_each_pair_has_its_rhythm(
-    every: Every, transition: str | None, began: str, start: str, expected: list[str]
+    every: Interval, transition: str | None, began: str, start: str, expected: list[str]
 ) -> None:
     """T-3, R-5: the pair's own rhythm, the tighter one in transition."""
     ends = date.fromisoformat(transition) if transition else None
@@ -298,7 +298,7 @@ def test_a_resting_pair_is_left_alone() -> None:
 
 def test_a_review_inside_a_1on1_has_no_event() -> None:
     """T-9: it takes the time of the 1:1, whatever that is."""
-    pair = replace(ONE, review=Review.IN_1ON1)
+    pair = replace(ONE, review=ReviewMode.IN_1ON1)
     inside = session("09-07 06:00", "r1", "booked", "09-15 10:20", 30)
     assert rules(*FIRST, inside, pairs=(pair,)) == []
     assert rules(*FIRST, inside) == ["T-2", "T-4"]

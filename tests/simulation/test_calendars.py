@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.companies import people
-from worker.domain.model import Address, Show, Span
+from worker.domain.model import Address, ShowAs, Span
 from worker.providers.memory import MemoryCalendar
 from worker.simulation.calendars import load_calendars
 
@@ -25,7 +25,7 @@ def meeting(organizer: Address, answers: Mapping[Address, str], hour: int = 9) -
     return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//", *body, "END:VCALENDAR", ""])
 
 
-def load(folder: Path, files: Mapping[Address, str]) -> dict[Address, list[tuple[int, Show]]]:
+def load(folder: Path, files: Mapping[Address, str]) -> dict[Address, list[tuple[int, ShowAs]]]:
     """At which hours each of them is busy, and how."""
     for owner, content in files.items():
         (folder / f"{owner}.ics").write_text(content)
@@ -42,7 +42,7 @@ def test_a_stale_answer_in_another_s_file_hides_nothing(
     """T-2: whoever accepted is busy, whichever file is read first."""
     stale = meeting(organizer, {guest: "DECLINED", other: "ACCEPTED"})
     own = meeting(organizer, {guest: "ACCEPTED", other: "DECLINED"})
-    taken = [(9, Show.BUSY)]
+    taken = [(9, ShowAs.BUSY)]
     assert load(tmp_path, {guest: own, other: stale}) == {organizer: taken, guest: taken, other: taken}
 
 
@@ -53,7 +53,7 @@ def test_who_declined_in_their_own_file_is_free(tmp_path: Path, organizer: Addre
         guest: meeting(organizer, {guest: "DECLINED"}),
     }
     shown = load(tmp_path, files)
-    assert (shown[organizer], shown[guest]) == ([(9, Show.BUSY)], [])
+    assert (shown[organizer], shown[guest]) == ([(9, ShowAs.BUSY)], [])
 
 
 @pytest.mark.parametrize(("organizer", "guest"), list(permutations((ANN, BO, CY), 2)))
@@ -64,7 +64,7 @@ def test_each_has_a_meeting_at_the_time_of_their_own_file(tmp_path: Path, organi
         guest: meeting(organizer, {guest: "ACCEPTED"}, hour=14),
     }
     shown = load(tmp_path, files)
-    assert (shown[organizer], shown[guest]) == ([(9, Show.BUSY)], [(14, Show.BUSY)])
+    assert (shown[organizer], shown[guest]) == ([(9, ShowAs.BUSY)], [(14, ShowAs.BUSY)])
 
 
 def test_of_others_the_organizer_s_file_is_believed(tmp_path: Path) -> None:

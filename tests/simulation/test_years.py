@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bench.company import company
+from bench.company import build_company
 from tests.support.audit.auditor import audit
 from worker.simulation import run
 
@@ -17,15 +17,15 @@ FULL = os.environ.get("LONGARC_PROOF") == "full"
 
 def live(size: int, days: int, behave: str, seed: int) -> str:
     """The ledger of a company's life."""
-    persons, pairs = company(size, START.date())
+    persons, pairs = build_company(size, START.date())
     out = io.StringIO()
-    run.year(persons, pairs, START, timedelta(days=days), seed=seed, behave=behave, out=out)
+    run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=seed, behave=behave, out=out)
     return out.getvalue()
 
 
 def violations(ledger: str, size: int, days: int) -> list[str]:
     """What was broken; where all services work, the operator is not needed either."""
-    persons, pairs = company(size, START.date())
+    persons, pairs = build_company(size, START.date())
     lines = [json.loads(line) for line in ledger.splitlines()]
     found = audit(iter(lines), persons, pairs, start=START, end=START + timedelta(days=days))
     needed = [f"{line['at']} the operator was needed" for line in lines if line.get("message") == "operator_alert"]

@@ -15,7 +15,7 @@ from sqlalchemy import MetaData, inspect
 from tests.support.companies import DANA, KIM, START, Office, new_store, pair, people
 from worker.domain.model import PairId
 from worker.store import rows
-from worker.store.database import MIGRATIONS, scripts
+from worker.store.database import MIGRATIONS, make_alembic_config
 from worker.store.tables import metadata
 
 
@@ -32,13 +32,13 @@ def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
 
 
 def test_there_is_one_line_of_migrations() -> None:
-    revisions = list(ScriptDirectory.from_config(scripts()).walk_revisions())
+    revisions = list(ScriptDirectory.from_config(make_alembic_config()).walk_revisions())
     assert [one.down_revision for one in reversed(revisions)] == [None, *(one.revision for one in revisions[:0:-1])]
 
 
 def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_url: str) -> None:
     store = new_store(empty_url)
-    config = scripts()
+    config = make_alembic_config()
     first = ScriptDirectory.from_config(config).get_base()
     assert first is not None
     with store.database.write() as connection:
@@ -58,7 +58,7 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
     store.migrate()
     with store.database.read() as connection:
         head = MigrationContext.configure(connection).get_current_revision()
-    kept = store.people.pairs()
+    kept = store.people.load_all_pairs()
     store.close()
     assert head == ScriptDirectory.from_config(config).get_current_head()
     assert set(kept) == {PairId(DANA, KIM)}
@@ -67,9 +67,9 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
 def test_migrating_again_changes_nothing(database_url: str) -> None:
     office = Office(database_url)
     office.tick()
-    before = office.store.register.sessions()
+    before = office.store.queries.list_sessions()
     office.store.migrate()
-    assert office.store.register.sessions() == before and before
+    assert office.store.queries.list_sessions() == before and before
     office.close()
 
 
@@ -78,7 +78,7 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
     with ThreadPoolExecutor(len(stores)) as pool:
         done = list(pool.map(lambda store: store.migrate(), stores))
     assert len(done) == 4
-    assert stores[0].people.pairs() == {}
+    assert stores[0].people.load_all_pairs() == {}
     for store in stores:
         store.close()
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from sqlite3 import Connection
 
-from bench.company import company
+from bench.company import build_company
 from tests.support.companies import START, settings
-from worker.simulation.people import MANNERS, Crowd, Meetings
-from worker.simulation.world import World, simulated_settings
+from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
+from worker.simulation.world import SimulatedWorld, make_simulation_settings
 from worker.store import tables
 
 #: It has a handful of rows, whatever the size of the company.
@@ -38,10 +38,10 @@ def scanned(driver: Connection, statement: str) -> list[str]:
 
 def test_nothing_that_is_asked_in_daily_life_reads_a_table_from_end_to_end() -> None:
     """The cost of a tick follows what is due, never how much there is or was."""
-    persons, pairs = company(14, START.date())
-    world = World(simulated_settings(settings()), persons, pairs, START)
-    world.humans = Crowd(world, MANNERS["hostile"], seed=5)
-    Meetings(world, MANNERS["hostile"], seed=5).refresh()
+    persons, pairs = build_company(14, START.date())
+    world = SimulatedWorld(make_simulation_settings(settings()), persons, pairs, START)
+    world.humans = SimulatedHumans(world, BEHAVIOURS["hostile"], seed=5)
+    OtherMeetings(world, BEHAVIOURS["hostile"], seed=5).refresh()
     world.step()  # who there is, is read whole, once
     driver = world.worker.store.database.engine.raw_connection().driver_connection
     assert isinstance(driver, Connection)

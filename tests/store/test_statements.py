@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from tests.support.companies import DANA, DAY, HOUR, SAM, SERVICE, Office, contract
 from worker.domain.model import PairId
 from worker.store import calendars, content, outbox, pair_state, people, plans, queries, tables
-from worker.store.statements import Prepared
+from worker.store.statements import PreparedStatement
 
 MODULES = (calendars, content, pair_state, outbox, people, plans, queries)
 
@@ -26,10 +26,10 @@ def lived(office: Office) -> Office:
     return office
 
 
-def selects() -> Iterator[tuple[str, Prepared]]:
+def selects() -> Iterator[tuple[str, PreparedStatement]]:
     for module in MODULES:
         for name, one in vars(module).items():
-            if isinstance(one, Prepared) and isinstance(one.statement, Select):
+            if isinstance(one, PreparedStatement) and isinstance(one.statement, Select):
                 yield f"{module.__name__}{name}", one
 
 
@@ -69,7 +69,7 @@ def test_each_answers_what_sqlalchemy_answers(lived: Office) -> None:
             needed = {bind for bind in one.statement.compile(lived.store.database.engine).params if bind in given}
             asked = {bind: given[bind] for bind in needed}
             with lived.store.database.write() as connection:
-                ours = one.rows(connection, **asked)
+                ours = one.fetch_rows(connection, **asked)
                 theirs = [dict(row) for row in connection.execute(one.statement, asked).mappings()]
             assert ours == theirs, name
             told += len(ours)

@@ -33,26 +33,26 @@ from tests.support.companies import (
     person,
 )
 from worker.domain.model import (
-    Cause,
     Decision,
     Deferral,
-    Ended,
+    DeferralCause,
+    Effect,
+    EffectKind,
+    EffectProgress,
+    EndReason,
     EventRef,
-    Message,
     PairId,
-    Placed,
+    PlacedEvent,
     Plan,
-    Progress,
-    Promise,
     Reason,
     Settlement,
     Span,
     Trigger,
-    What,
+    WrittenCommitment,
 )
-from worker.domain.planning.plan_builder import last_look
+from worker.domain.planning.plan_builder import find_last_look
 from worker.errors import LeaseLost, WrongKey
-from worker.seal import new_key
+from worker.seal import generate_key
 from worker.store import rows, tables
 from worker.store.database import DatabaseUnreachable
 from worker.store.outbox import EffectResult
@@ -67,7 +67,7 @@ OTHER = PairId(DANA, KIM)
 def store(database_url: str) -> Iterator[Store]:
     """Dana, with Sam and Kim, known since `START`."""
     made = new_store(database_url)
-    made.people.apply(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START)
+    made.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START)
     yield made
     made.close()
 
@@ -80,20 +80,20 @@ def second(database_url: str, store: Store) -> Iterator[Store]:
     made.close()
 
 
-def message(key: str, what: What = What.MAIL, subject: str = "s1", **fields: object) -> Message:
-    made = Message(key=key, what=what, pair=PAIR, subject=subject, due_at=START, snapshot_at=START, event="s1.1")
+def message(key: str, what: EffectKind = EffectKind.MAIL, subject: str = "s1", **fields: object) -> Effect:
+    made = Effect(key=key, kind=what, pair=PAIR, subject=subject, due_at=START, snapshot_at=START, event="s1.1")
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
-def commit(store: Store, *messages: Message, pair_id: PairId = PAIR, due: timedelta = DAY) -> None:
+def commit(store: Store, *messages: Effect, pair_id: PairId = PAIR, due: timedelta = DAY) -> None:
     """Have these messages decided, as a sweep does."""
     assert store.plans.claim_pairs([pair_id], START, "sweep", UNTIL) == [pair_id]
     wakes = store.plans.load([pair_id], START).wakes
-    store.plans.commit([Plan(pair=pair_id, messages=messages, due_at=START + due)], wakes, "sweep", START)
+    store.plans.commit([Plan(pair=pair_id, effects=messages, due_at=START + due)], wakes, "sweep", START)
     store.plans.release("sweep")
 
 
-def row(store: Store, key: str) -> Message:
+def row(store: Store, key: str) -> Effect:
     with store.database.read() as connection:
         found = connection.execute(select(tables.message).where(tables.message.c.key == key)).mappings().one()
         return rows.message(found)
@@ -118,7 +118,7 @@ def test_pairs_that_share_somebody_overlap(store: Store, second: Store) -> None:
 
 def test_a_report_who_manages_others_is_one_person(store: Store, second: Store) -> None:
     lower = pair(SAM, "eve@corp.example")
-    store.people.apply(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), lower), START)
+    store.people.apply_import(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), pair(DANA, KIM), lower), START)
     assert store.plans.claim_pairs([PAIR], START, "one", UNTIL) == [PAIR]
     assert second.plans.claim_pairs([lower.id, OTHER], START, "two", UNTIL) == []
 
@@ -129,11 +129,11 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_holder_writes_nothing(store:
     assert second.plans.claim_pairs([PAIR], UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR) == []
     assert second.plans.claim_pairs([PAIR], UNTIL, "two", UNTIL + HOUR) == [PAIR]
     line = Decision(at=START, what="session", pair=PAIR, reason="Too late.")
-    late = Plan(pair=PAIR, messages=(message("late"),), decisions=(line,), due_at=UNTIL + DAY)
+    late = Plan(pair=PAIR, effects=(message("late"),), decisions=(line,), due_at=UNTIL + DAY)
     with pytest.raises(LeaseLost):
         store.plans.commit([late], wakes, "one", UNTIL)
-    assert store.outbox.counts() == {}
-    assert store.register.history() == []
+    assert store.outbox.count_by_progress() == {}
+    assert store.queries.list_history() == []
     assert store.next_due().pair == START
 
 
@@ -141,24 +141,24 @@ def test_a_lease_that_ran_out_is_lost_even_when_nobody_took_it(store: Store) -> 
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
     wakes = store.plans.load([PAIR], START).wakes
     with pytest.raises(LeaseLost):
-        store.plans.commit([Plan(pair=PAIR, messages=(message("late"),))], wakes, "one", UNTIL)
-    assert store.outbox.counts() == {}
+        store.plans.commit([Plan(pair=PAIR, effects=(message("late"),))], wakes, "one", UNTIL)
+    assert store.outbox.count_by_progress() == {}
 
 
 def test_one_lost_lease_undoes_the_whole_sweep(store: Store, second: Store) -> None:
     """All or nothing: the other pair of the same sweep isn't written either, nor what goes along with it."""
     mine = pair(KIM, "eve@corp.example")
-    store.people.apply(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), mine), START)
+    store.people.apply_import(people(DANA, SAM, KIM, "eve@corp.example"), pairs(pair(), mine), START)
     assert set(store.plans.claim(START, "one", UNTIL, 10)) >= {PAIR, mine.id}
     wakes = store.plans.load([PAIR, mine.id], START).wakes
     store.plans.release("one")
     store.plans.claim_pairs([mine.id], START, "one", UNTIL)
     second.plans.claim_pairs([PAIR], START, "two", UNTIL)
     along: list[str] = []
-    plans = [Plan(pair=mine.id, messages=(message("m", pair=mine.id),)), Plan(pair=PAIR)]
+    plans = [Plan(pair=mine.id, effects=(message("m", pair=mine.id),)), Plan(pair=PAIR)]
     with pytest.raises(LeaseLost):
         store.plans.commit(plans, wakes, "one", START, lambda _: along.append("written"))
-    assert store.outbox.counts() == {} and along == []
+    assert store.outbox.count_by_progress() == {} and along == []
 
 
 def test_what_goes_along_is_written_with_the_plan_or_not_at_all(store: Store) -> None:
@@ -169,8 +169,8 @@ def test_what_goes_along_is_written_with_the_plan_or_not_at_all(store: Store) ->
         raise RuntimeError("the other half failed")
 
     with pytest.raises(RuntimeError):
-        store.plans.commit([Plan(pair=PAIR, messages=(message("m"),))], wakes, "one", START, fails)
-    assert store.outbox.counts() == {}
+        store.plans.commit([Plan(pair=PAIR, effects=(message("m"),))], wakes, "one", START, fails)
+    assert store.outbox.count_by_progress() == {}
 
 
 @pytest.mark.parametrize("holders", [2, 6])
@@ -178,7 +178,7 @@ def test_claiming_at_once_gives_each_pair_to_one(database_url: str, holders: int
     """However the claims fall, no person is ever in two hands, and every pair is claimed by somebody in the end."""
     persons, listed = company(40, reports=4)
     stores = [new_store(database_url) for _ in range(holders)]
-    stores[0].people.apply(persons, listed, START)
+    stores[0].people.apply_import(persons, listed, START)
     gate = threading.Barrier(holders)
 
     def claim(number: int) -> list[PairId]:
@@ -202,7 +202,7 @@ def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second:
     store.plans.claim_pairs([PAIR], START, "one", UNTIL)
     wakes = store.plans.load([PAIR], START).wakes
     second.plans.wake([PAIR], START + MINUTE, look=True)
-    plan = Plan(pair=PAIR, due_at=START + 30 * DAY, looked=True)
+    plan = Plan(pair=PAIR, due_at=START + 30 * DAY, used_free_busy=True)
     store.plans.commit([plan], wakes, "one", START + MINUTE)
     store.plans.release("one")
     assert PAIR in store.plans.claim(START + MINUTE, "two", UNTIL, 10)
@@ -212,7 +212,7 @@ def test_a_wake_during_a_sweep_is_not_lost_when_it_commits(store: Store, second:
 def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
     store.plans.claim(START, "one", UNTIL, 10)
     wakes = store.plans.load([PAIR, OTHER], START).wakes
-    plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, looked=True), Plan(pair=OTHER)]
+    plans = [Plan(pair=PAIR, due_at=START + 2 * DAY, used_free_busy=True), Plan(pair=OTHER)]
     store.plans.commit(plans, wakes, "one", START)
     store.plans.release("one")
     assert store.next_due().pair == START + 2 * DAY
@@ -221,7 +221,7 @@ def test_without_a_wake_the_pair_rests_until_it_is_due(store: Store) -> None:
 
 
 #: The daily look at calendars that is a fortnight later, or the last before it.
-FORTNIGHTLY = last_look(START + 14 * DAY, DAY)
+FORTNIGHTLY = find_last_look(START + 14 * DAY, DAY)
 
 
 def test_every_pair_is_looked_at_once_a_fortnight_however_little_there_is_to_wait_for(store: Store) -> None:
@@ -243,27 +243,29 @@ def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Stor
     """A create and the update after it are never in two hands; mails of the subject don't wait for them."""
     commit(
         store,
-        message("create", What.CREATE),
-        message("update", What.UPDATE),
+        message("create", EffectKind.CREATE),
+        message("update", EffectKind.UPDATE),
         message("mail"),
-        message("create-2", What.CREATE, subject="s2"),
+        message("create-2", EffectKind.CREATE, subject="s2"),
     )
-    first = [one.message.key for one in store.outbox.claim(START, "one", UNTIL, 10)]
+    first = [one.effect.key for one in store.outbox.claim(START, "one", UNTIL, 10)]
     assert sorted(first) == ["create", "create-2", "mail"]
     assert second.outbox.claim(START, "two", UNTIL, 10) == []
     store.outbox.begin(["create"], "one", UNTIL)
-    store.outbox.settle([EffectResult(message=message("create"), settlement=Settlement(Progress.DONE))], "one", START)
-    assert [one.message.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
+    store.outbox.settle(
+        [EffectResult(effect=message("create"), settlement=Settlement(EffectProgress.DONE))], "one", START
+    )
+    assert [one.effect.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
 
 
 def test_a_change_that_is_tried_again_keeps_those_after_it_waiting(store: Store) -> None:
-    commit(store, message("create", What.CREATE), message("update", What.UPDATE))
+    commit(store, message("create", EffectKind.CREATE), message("update", EffectKind.UPDATE))
     store.outbox.claim(START, "one", UNTIL, 10)
     store.outbox.begin(["create"], "one", UNTIL)
-    again = Settlement(Progress.WAITING, due_at=START + HOUR)
-    store.outbox.settle([EffectResult(message=message("create"), settlement=again)], "one", START)
+    again = Settlement(EffectProgress.WAITING, due_at=START + HOUR)
+    store.outbox.settle([EffectResult(effect=message("create"), settlement=again)], "one", START)
     assert store.outbox.claim(START + MINUTE, "one", UNTIL, 10) == []
-    assert [c.message.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
+    assert [c.effect.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
 
 
 def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, second: Store) -> None:
@@ -271,16 +273,19 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     store.outbox.claim(START, "one", UNTIL, 10)
     assert second.outbox.claim(UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR, 10) == []
     (taken,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
-    assert not taken.lost
+    assert not taken.is_outcome_unknown
     assert store.outbox.begin(["mail"], "one", UNTIL) == set()
     assert second.outbox.begin(["mail"], "two", UNTIL + HOUR) == {"mail"}
-    placed = Placed(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
+    placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
     stale = EffectResult(
-        message=message("mail"), settlement=Settlement(Progress.DONE, replan=True), placed=placed, fields={}
+        effect=message("mail"),
+        settlement=Settlement(EffectProgress.DONE, replan=True),
+        placed=placed,
+        history_fields={},
     )
     store.outbox.settle([stale], "one", START)
-    assert row(store, "mail").progress is Progress.SENDING
-    assert store.register.history() == []
+    assert row(store, "mail").progress is EffectProgress.SENDING
+    assert store.queries.list_history() == []
     with store.database.read() as connection:
         assert connection.execute(select(tables.event)).all() == []
 
@@ -290,7 +295,7 @@ def test_what_was_begun_and_never_ended_is_found_as_lost(store: Store, second: S
     store.outbox.claim(START, "one", UNTIL, 10)
     assert store.outbox.begin(["mail"], "one", UNTIL) == {"mail"}
     (found,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
-    assert found.lost and found.message.attempts == 1
+    assert found.is_outcome_unknown and found.effect.attempts == 1
 
 
 def test_beginning_renews_the_lease(store: Store, second: Store) -> None:
@@ -305,7 +310,7 @@ def test_beginning_renews_the_lease(store: Store, second: Store) -> None:
 def test_a_key_stands_in_the_outbox_once(store: Store) -> None:
     commit(store, message("mail", name="brief"))
     commit(store, message("mail", name="brief", to="somebody@else.example"))
-    assert store.outbox.counts() == {"waiting": 1}
+    assert store.outbox.count_by_progress() == {"waiting": 1}
     assert row(store, "mail").to == ""
 
 
@@ -313,7 +318,7 @@ def test_an_alert_of_one_key_is_told_once(store: Store) -> None:
     store.outbox.alert("same", "first words", START, "ops@corp.example")
     store.outbox.alert("same", "other words", START, "ops@corp.example")
     (claimed,) = store.outbox.claim(START, "one", UNTIL, 10)
-    assert claimed.words == "first words"
+    assert claimed.alert_text == "first words"
 
 
 # --- the history ---
@@ -327,12 +332,12 @@ def test_history_only_grows(store: Store) -> None:
         store.plans.commit([Plan(pair=PAIR, decisions=lines)], wakes, "one", START)
 
     decide("first", "second")
-    before = store.register.history()
+    before = store.queries.list_history()
     decide("third")
-    after = store.register.history(session_id="s1")
+    after = store.queries.list_history(session_id="s1")
     assert after[:2] == before
     assert [line["reason"] for line in after] == ["first", "second", "third"]
-    assert [line["reason"] for line in store.register.since(after[1]["id"])] == ["third"]
+    assert [line["reason"] for line in store.queries.list_history_after(after[1]["id"])] == ["third"]
 
 
 def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -> None:
@@ -340,17 +345,17 @@ def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -
     office.tick()
     session = office.session()
 
-    def defer(cause: Cause) -> None:
+    def defer(cause: DeferralCause) -> None:
         one = Deferral(session=session.id, number=1, at=START, cause=cause)
         office.store.plans.claim_pairs([session.pair], START, "one", UNTIL)
         wakes = office.store.plans.load([session.pair], START).wakes
         counted = replace(session, count=1)
         office.store.plans.commit([Plan(pair=session.pair, sessions=(counted,), deferrals=(one,))], wakes, "one", START)
 
-    defer(Cause.DECLINED)
-    defer(Cause.ASKED)
+    defer(DeferralCause.DECLINED)
+    defer(DeferralCause.ASKED)
     (state,) = office.store.plans.load([session.pair], START).states
-    assert [d.cause for d in state.deferrals] == [Cause.DECLINED]
+    assert [d.cause for d in state.deferrals] == [DeferralCause.DECLINED]
 
 
 # --- people ---
@@ -359,32 +364,37 @@ def test_a_deferral_once_written_stays_as_it_was(store: Store, office: Office) -
 def test_who_leaves_the_file_has_left_and_may_come_back(store: Store) -> None:
     everybody, all_pairs = people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM))
     without = {email: one for email, one in everybody.items() if email != SAM}
-    store.people.apply(without, pairs(pair(DANA, KIM)), START + DAY)
-    assert set(store.people.all()) == {DANA, KIM}
-    assert store.people.pairs()[PAIR].ended is Ended.REPORT_LEFT
+    store.people.apply_import(without, pairs(pair(DANA, KIM)), START + DAY)
+    assert set(store.people.load_current_people()) == {DANA, KIM}
+    assert store.people.load_all_pairs()[PAIR].ended is EndReason.REPORT_LEFT
     later = {one.id: replace(one, first_seen=(START + 40 * DAY).date()) for one in all_pairs.values()}
-    store.people.apply(everybody, later, START + 40 * DAY)
-    back = store.people.pairs()[PAIR]
-    assert (back.ended, back.first_seen) == (Ended.NO, START.date())
-    assert set(store.people.all()) == {DANA, SAM, KIM}
+    store.people.apply_import(everybody, later, START + 40 * DAY)
+    back = store.people.load_all_pairs()[PAIR]
+    assert (back.ended, back.first_seen) == (EndReason.NO, START.date())
+    assert set(store.people.load_current_people()) == {DANA, SAM, KIM}
     assert PAIR in store.plans.claim(START + 40 * DAY, "one", START + 41 * DAY, 10)
 
 
 @pytest.mark.parametrize(
     ("gone", "why"),
-    [((SAM,), Ended.REPORT_LEFT), ((DANA,), Ended.MANAGER_LEFT), ((DANA, SAM), Ended.BOTH_LEFT), ((), Ended.CHANGED)],
+    [
+        ((SAM,), EndReason.REPORT_LEFT),
+        ((DANA,), EndReason.MANAGER_LEFT),
+        ((DANA, SAM), EndReason.BOTH_LEFT),
+        ((), EndReason.CHANGED),
+    ],
 )
-def test_why_a_pair_ended_is_known(store: Store, gone: tuple[str, ...], why: Ended) -> None:
+def test_why_a_pair_ended_is_known(store: Store, gone: tuple[str, ...], why: EndReason) -> None:
     here = {email: one for email, one in people(DANA, SAM, KIM).items() if email not in gone}
-    store.people.apply(here, {}, START + DAY)
-    assert store.people.pairs()[PAIR].ended is why
+    store.people.apply_import(here, {}, START + DAY)
+    assert store.people.load_all_pairs()[PAIR].ended is why
 
 
 def test_another_manager_ends_one_pair_and_begins_another(store: Store) -> None:
-    store.people.apply(people(DANA, SAM, KIM), pairs(pair(KIM, SAM), pair(DANA, KIM)), START + DAY)
-    known = store.people.pairs()
-    assert known[PAIR].ended is Ended.CHANGED
-    assert known[PairId(KIM, SAM)].active
+    store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(KIM, SAM), pair(DANA, KIM)), START + DAY)
+    known = store.people.load_all_pairs()
+    assert known[PAIR].ended is EndReason.CHANGED
+    assert known[PairId(KIM, SAM)].is_active
     assert store.calendars.claim(START + DAY, "one", START + 2 * DAY, 10)[-1].address == KIM
 
 
@@ -393,22 +403,22 @@ def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
     wakes = store.plans.load([PAIR, OTHER], START).wakes
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
     store.plans.release("one")
-    store.people.apply(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
+    store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(), pair(DANA, KIM)), START + MINUTE)
     assert store.next_due().pair == FORTNIGHTLY
-    store.people.apply(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
+    store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + MINUTE)
     assert store.plans.claim(START + MINUTE, "one", UNTIL, 10) == [PAIR]
 
 
 def test_what_a_file_would_change_is_told_before(office: Office) -> None:
     office.tick()
-    difference = office.store.people.difference(people(DANA, KIM), pairs(pair(DANA, KIM)))
+    difference = office.store.people.preview_import(people(DANA, KIM), pairs(pair(DANA, KIM)))
     assert (difference.joined, difference.left) == ((KIM,), (SAM,))
     assert (difference.begun, difference.ended, difference.cancels) == ((OTHER,), (PAIR,), 1)
 
 
 def test_a_new_time_zone_reaches_the_planner(store: Store) -> None:
     moved = {**people(DANA, KIM), SAM: person(SAM, zone="America/New_York", country="US")}
-    store.people.apply(moved, pairs(pair(), pair(DANA, KIM)), START + DAY)
+    store.people.apply_import(moved, pairs(pair(), pair(DANA, KIM)), START + DAY)
     assert store.plans.load([PAIR], START).states[0].report.zone == "America/New_York"
 
 
@@ -419,18 +429,18 @@ def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
     store.plans.claim(START, "one", UNTIL, 10)
     wakes = store.plans.load([PAIR, OTHER], START).wakes
     store.plans.commit([Plan(pair=PAIR), Plan(pair=OTHER)], wakes, "one", START)
-    store.people.apply(
+    store.people.apply_import(
         {**people(DANA, SAM, KIM), who: person(who, zone="Asia/Tokyo")}, pairs(pair(), pair(DANA, KIM)), START + MINUTE
     )
     assert sorted(store.plans.claim(START + MINUTE, "one", UNTIL, 10)) == sorted(woken)
 
 
 def test_people_pauses_outlast_the_people_file(store: Store) -> None:
-    store.people.rest(PAIR, rests=True, now=START)
-    store.people.apply(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + DAY)
-    assert store.people.pairs()[PAIR].paused
-    store.people.rest(PAIR, rests=False, now=START)
-    assert store.people.pairs()[PAIR].active
+    store.people.set_paused(PAIR, rests=True, now=START)
+    store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + DAY)
+    assert store.people.load_all_pairs()[PAIR].paused
+    store.people.set_paused(PAIR, rests=False, now=START)
+    assert store.people.load_all_pairs()[PAIR].is_active
 
 
 # --- what is sealed ---
@@ -442,7 +452,7 @@ def sealed_office(url: str) -> tuple[Office, str]:
     office.tick()
     held = office.hold()
     office.worker.contracts.record(held.id, contract(office.clock(), "Hyacinth"))
-    office.worker.acts.talk(held.pair, Trigger.LEAVING, "Marigold")
+    office.worker.actions.request_talk(held.pair, Trigger.LEAVING, "Marigold")
     return office, held.id
 
 
@@ -458,26 +468,28 @@ def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> No
     office, session = sealed_office(database_url)
     stored = everything(office.store)
     assert "Hyacinth" not in stored and "Marigold" not in stored and "leaving" not in stored
-    (kept,) = office.store.content.revisions(session)
+    (kept,) = office.store.content.list_revisions(session)
     assert kept.contract == contract(kept.recorded_at, "Hyacinth")
-    adhoc = next(s for s in office.store.register.sessions() if s.adhoc)
-    assert office.store.content.trigger(adhoc.id) == (Trigger.LEAVING, "Marigold")
+    adhoc = next(s for s in office.store.queries.list_sessions() if s.adhoc)
+    assert office.store.content.get_trigger(adhoc.id) == (Trigger.LEAVING, "Marigold")
     office.close()
 
 
 def test_keys_change_without_a_stop(database_url: str) -> None:
     office, session = sealed_office(database_url)
-    new = new_key()
+    new = generate_key()
     both, only_new, only_old = (new_store(database_url, keys) for keys in (f"{new},{KEY}", new, KEY))
-    assert both.content.revisions(session)
+    assert both.content.list_revisions(session)
     with pytest.raises(WrongKey):
-        only_new.content.revisions(session)
-    assert both.content.renew() == 1 + len(both.register.commitments()) + 2  # why, and how soon, a talk was asked for
-    assert only_new.content.revisions(session) == both.content.revisions(session)
-    commitments = [c.id for c in only_new.register.commitments()]
-    assert all(isinstance(p, Promise) for p in only_new.content.promises(commitments).values())
+        only_new.content.list_revisions(session)
+    assert (
+        both.content.reseal_all() == 1 + len(both.queries.list_commitments()) + 2
+    )  # why, and how soon, a talk was asked for
+    assert only_new.content.list_revisions(session) == both.content.list_revisions(session)
+    commitments = [c.id for c in only_new.queries.list_commitments()]
+    assert all(isinstance(p, WrittenCommitment) for p in only_new.content.get_written_commitments(commitments).values())
     with pytest.raises(WrongKey):
-        only_old.content.revisions(session)
+        only_old.content.list_revisions(session)
     for one in (both, only_new, only_old):
         one.close()
     office.close()
@@ -485,13 +497,13 @@ def test_keys_change_without_a_stop(database_url: str) -> None:
 
 def test_a_wrong_key_says_so_and_shows_nothing(database_url: str) -> None:
     office, session = sealed_office(database_url)
-    stranger = new_store(database_url, new_key())
+    stranger = new_store(database_url, generate_key())
     with pytest.raises(WrongKey) as caught:
-        stranger.content.revisions(session)
+        stranger.content.list_revisions(session)
     assert "key" in str(caught.value) and "Hyacinth" not in str(caught.value)
     with pytest.raises(WrongKey):
-        stranger.content.renew()
-    assert office.store.content.revisions(session)
+        stranger.content.reseal_all()
+    assert office.store.content.list_revisions(session)
     stranger.close()
     office.close()
 
@@ -527,7 +539,7 @@ def test_instants_come_back_as_they_were_to_the_second_and_in_utc(store: Store) 
     odd = START.replace(hour=23, minute=59, second=59)
     commit(store, message("mail", start=odd, due_at=odd))
     assert row(store, "mail").start == odd
-    assert store.next_due().message == odd
+    assert store.next_due().effect == odd
 
 
 def test_why_there_is_no_time_is_kept_as_it_was_found() -> None:

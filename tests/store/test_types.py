@@ -16,7 +16,7 @@ def texts(office: Office, question: str) -> set[Any]:
 
 def test_pair_id_is_stored_as_its_text(office: Office) -> None:
     office.tick()
-    office.worker.acts.check_in(PairId(DANA, SAM))
+    office.worker.actions.request_check_in(PairId(DANA, SAM))
     for question in ("SELECT id FROM pair", "SELECT pair FROM session", "SELECT pair FROM history"):
         assert texts(office, question) == {"dana@corp.example>sam@corp.example"}
 

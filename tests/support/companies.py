@@ -18,18 +18,18 @@ from worker.domain.model import (
     Address,
     Answer,
     Contract,
+    Effect,
     Event,
-    Kind,
-    Message,
     Pair,
     PairId,
     Person,
-    Placed,
-    Promise,
+    PlacedEvent,
     ReviewPoint,
     Session,
+    SessionKind,
+    SessionState,
     Span,
-    State,
+    WrittenCommitment,
 )
 from worker.domain.time.worktime import parse_hours
 from worker.errors import ProviderError
@@ -107,8 +107,8 @@ def contract(now: datetime, text: str = "Introduce Sam to the platform group", d
     """A small contract: one promise of each, a review, a question."""
     due = (now + days * DAY).date()
     return Contract(
-        report=(Promise(text="Draft one page on direction", due=due),),
-        manager=(Promise(text=text, due=due),),
+        report=(WrittenCommitment(text="Draft one page on direction", due=due),),
+        manager=(WrittenCommitment(text=text, due=due),),
         reviews=(ReviewPoint(month=date(due.year, due.month, 1), text="how the introduction went"),),
         question="What would make this the right place in three years?",
     )
@@ -165,7 +165,7 @@ class Office:
         self._workers: list[Worker] = []
         self.worker = self.another("first")
         if url == "sqlite://":
-            self.store.create()
+            self.store.create_tables()
         self.apply()
 
     @property
@@ -186,8 +186,8 @@ class Office:
 
     def apply(self) -> None:
         """Take over the people as they are now."""
-        self.store.people.apply(self.persons, self.pairs, self.clock())
-        self.store.people.note("people", f"as of {self.clock()}")
+        self.store.people.apply_import(self.persons, self.pairs, self.clock())
+        self.store.people.set_fact("people", f"as of {self.clock()}")
 
     # --- time ---
 
@@ -195,7 +195,7 @@ class Office:
         """What the program does at this instant, having heard (or not) of what people did."""
         stirred = self.calendar.pop_changed_calendars()
         if hint and stirred:
-            self.store.calendars.hint(sorted(stirred), self.clock())
+            self.store.calendars.make_due(sorted(stirred), self.clock())
         self.worker.tick()
 
     def run(self, length: timedelta) -> None:
@@ -214,9 +214,9 @@ class Office:
 
     # --- what is known ---
 
-    def session(self, kind: Kind = Kind.CAREER, pair_id: PairId | None = None) -> Session:
+    def session(self, kind: SessionKind = SessionKind.CAREER, pair_id: PairId | None = None) -> Session:
         """The one session of that kind which is booked or owed."""
-        found = [s for s in self.store.register.sessions(pair_id) if s.kind is kind and (s.booked or s.owed)]
+        found = [s for s in self.store.queries.list_sessions(pair_id) if s.kind is kind and (s.booked or s.owed)]
         assert len(found) == 1, found
         return found[0]
 
@@ -224,17 +224,17 @@ class Office:
         with self.store.database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def messages(self, name: str = "") -> list[Message]:
+    def messages(self, name: str = "") -> list[Effect]:
         """The rows of the outbox: the mails of that name, or the effects of that kind, or all."""
         found = self._messages()
-        return [m for m in found if name in ("", m.name, m.what.value)]
+        return [m for m in found if name in ("", m.name, m.kind.value)]
 
-    def _messages(self) -> list[Message]:
+    def _messages(self) -> list[Effect]:
         with self.store.database.read() as connection:
             query = select(tables.message).order_by(tables.message.c.id)
             return [rows.message(row) for row in connection.execute(query).mappings()]
 
-    def placed(self, key: str) -> Placed | None:
+    def placed(self, key: str) -> PlacedEvent | None:
         """The event of that key as the database knows it."""
         with self.store.database.read() as connection:
             query = select(tables.event).where(tables.event.c.key == key)
@@ -242,7 +242,7 @@ class Office:
         return rows.read_placed_event(row) if row else None
 
     def history(self, what: str = "") -> list[Mapping[str, Any]]:
-        return [line for line in self.store.register.history() if what in ("", line["what"])]
+        return [line for line in self.store.queries.list_history() if what in ("", line["what"])]
 
     # --- what stands outside ---
 
@@ -265,12 +265,12 @@ class Office:
         manager, report = session.pair.people
         self.calendar.answer(manager, session.key, report, Answer.DECLINED)
 
-    def hold(self, kind: Kind = Kind.CAREER) -> Session:
+    def hold(self, kind: SessionKind = SessionKind.CAREER) -> Session:
         """Let time pass until the next session of that kind has ended; the session as it is then."""
         session = self.session(kind)
         self.run_to(session.span.end)
-        held = self.store.register.session(session.id)
-        assert held is not None and held.state is State.HELD
+        held = self.store.queries.get_session(session.id)
+        assert held is not None and held.state is SessionState.HELD
         return held
 
 

@@ -22,14 +22,14 @@ from typing import Any
 from tests.support.companies import Office, contract, new_store, pair, pairs, person, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import ContentAccess, Kind, PairId, Session, State
+from worker.domain.model import ContentAccess, PairId, Session, SessionKind, SessionState
 from worker.engine.contracts import OnBehalf
 from worker.engine.outages import DATABASE, Outages
 from worker.errors import LeaseLost
 from worker.logs import set_up_logging
 from worker.providers import base
-from worker.providers.caldav.client import Dav
-from worker.store.database import database_outage
+from worker.providers.caldav.client import DavClient
+from worker.store.database import describe_database_outage
 
 #: What stands between a decision and its effect, given the calendar in use: each is a boundary before it and one after.
 WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
@@ -39,18 +39,18 @@ WRAPPED: dict[str, Callable[[Worker, str], tuple[object, str]]] = {
     "outbox.claim": lambda w, _: (w.store.outbox, "claim"),
     "outbox.begin": lambda w, _: (w.store.outbox, "begin"),
     "outbox.settle": lambda w, _: (w.store.outbox, "settle"),
-    "create": lambda w, calendar: (w.services.calendar(calendar), "create"),
-    "update": lambda w, calendar: (w.services.calendar(calendar), "update"),
-    "cancel": lambda w, calendar: (w.services.calendar(calendar), "cancel"),
-    "send": lambda w, _: (w.services.mailer(w.settings.mail.operator_by), "send"),
+    "create": lambda w, calendar: (w.services.get_calendar(calendar), "create"),
+    "update": lambda w, calendar: (w.services.get_calendar(calendar), "update"),
+    "cancel": lambda w, calendar: (w.services.get_calendar(calendar), "cancel"),
+    "send": lambda w, _: (w.services.get_mailer(w.settings.mail.operator_by), "send"),
 }
 #: On CalDAV an effect takes several steps: each is a boundary wherever it comes.
 STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
-    "step.put": lambda _: (Dav, "put"),
-    "step.delete": lambda _: (Dav, "delete"),
-    "step.intend": lambda w: (w.store.copies, "intend_copy"),
-    "step.confirm": lambda w: (w.store.copies, "confirm_copy"),
-    "step.forget": lambda w: (w.store.copies, "forget_copies"),
+    "step.put": lambda _: (DavClient, "put"),
+    "step.delete": lambda _: (DavClient, "delete"),
+    "step.intend": lambda w: (w.store.attendee_copies, "intend_copy"),
+    "step.confirm": lambda w: (w.store.attendee_copies, "confirm_copy"),
+    "step.forget": lambda w: (w.store.attendee_copies, "forget_copies"),
 }
 
 
@@ -129,8 +129,8 @@ class Life:
                     person(email), calendar=self._command["calendar"], mail=self._command["mailer"]
                 )
             listed.update(pairs(pair(manager, report)))
-        self.worker.store.people.apply(persons, listed, self.clock())
-        self.worker.store.people.note("people", self._command["pairs"][0][0])
+        self.worker.store.people.apply_import(persons, listed, self.clock())
+        self.worker.store.people.set_fact("people", self._command["pairs"][0][0])
 
     def _tick(self) -> None:
         self.worker.tick()
@@ -140,17 +140,17 @@ class Life:
         try:
             self.worker.tick()
         except Exception as error:
-            if not (why := database_outage(error)):
+            if not (why := describe_database_outage(error)):
                 raise
-            Outages().fail(DATABASE, why, self.clock())
+            Outages().record_failure(DATABASE, why, self.clock())
             self._tell("waited for the database")
 
     def _act(self, seed: int) -> None:
         """What people do by `longarc contract record` and `longarc defer`, as far as nobody plans just now."""
         dice = random.Random(seed)
-        mine = [s for s in self.worker.store.register.sessions() if s.kind is Kind.CAREER]
-        held = [s for s in mine if s.state is State.HELD]
-        ahead = [s for s in mine if s.state is State.BOOKED and s.count == 0 and s.span.start > self.clock()]
+        mine = [s for s in self.worker.store.queries.list_sessions() if s.kind is SessionKind.CAREER]
+        held = [s for s in mine if s.state is SessionState.HELD]
+        ahead = [s for s in mine if s.state is SessionState.BOOKED and s.count == 0 and s.span.start > self.clock()]
         doing = [(self._agree, s) for s in held] + [(self._ask, s) for s in ahead if dice.random() < 0.1]
         dice.shuffle(doing)
         for act, session in doing[:ACTS]:
@@ -166,7 +166,7 @@ class Life:
         self.worker.contracts.record(session.id, contract(self.clock()), on_behalf=on_behalf)
 
     def _ask(self, session: Session) -> None:
-        self.worker.acts.defer(session.id)
+        self.worker.actions.defer_session(session.id)
 
     def _run(self, until: str) -> None:
         """Let time pass, from one due instant to the next."""
@@ -182,31 +182,31 @@ class Life:
 
     def _defer(self) -> None:
         """Somebody asks for another time, unless that is written down already."""
-        session = self._session(State.BOOKED)
+        session = self._session(SessionState.BOOKED)
         if session is not None and session.count == 0:
-            self.worker.acts.defer(session.id)
+            self.worker.actions.defer_session(session.id)
 
     def _rest(self) -> None:
         """The pair is paused."""
         for manager, report in self._command["pairs"]:
-            self.worker.store.people.rest(PairId(manager, report), rests=True, now=self.clock())
+            self.worker.store.people.set_paused(PairId(manager, report), rests=True, now=self.clock())
 
     def _record(self) -> None:
         """The contract is recorded, unless it is there."""
-        session = self._session(State.HELD)
+        session = self._session(SessionState.HELD)
         if session is not None:
             self.worker.contracts.record(session.id, contract(self.clock()))
 
     def _to_the_end(self) -> None:
         """Stand ten minutes after the end of the session that is booked."""
-        session = self._session(State.BOOKED)
+        session = self._session(SessionState.BOOKED)
         if session is not None:
             self.clock.move_to(session.span.end + timedelta(minutes=10))
             self._tell(f"at {self.clock().isoformat()}")
 
-    def _session(self, state: State) -> Session | None:
-        found = self.worker.store.register.sessions()
-        return next((s for s in found if s.kind is Kind.CAREER and s.state is state), None)
+    def _session(self, state: SessionState) -> Session | None:
+        found = self.worker.store.queries.list_sessions()
+        return next((s for s in found if s.kind is SessionKind.CAREER and s.state is state), None)
 
 
 def live(command: dict[str, Any]) -> None:
@@ -221,8 +221,8 @@ def live(command: dict[str, Any]) -> None:
 
 def warm_up() -> None:
     """Import, read and compile whatever that is done to on first use, so that not every process has to."""
-    for name in (*base.CALENDARS, *base.MAILERS):
-        base.load({**base.CALENDARS, **base.MAILERS}, name)
+    for name in (*base.CALENDAR_FACTORIES, *base.MAILER_FACTORIES):
+        base.load_factory({**base.CALENDAR_FACTORIES, **base.MAILER_FACTORIES}, name)
     store = new_store("sqlite://")
     store.migrate()
     store.close()
@@ -247,7 +247,7 @@ def start(command: dict[str, Any]) -> int:
             live(command)
             code = 0
         except Exception as error:
-            if why := database_outage(error):
+            if why := describe_database_outage(error):
                 sys.stderr.write(f"{OUT_OF_REACH}{why}\n")
             else:
                 traceback.print_exc()

@@ -30,10 +30,10 @@ from tests.doubles.graph import section as app_section
 from tests.doubles.graph.login import APP_RIGHTS, Application, certificate, keep
 from tests.support import ROOT
 from tests.support.companies import DAY, OPERATOR, START, new_store
-from worker.domain.model import Event, Message, PairId, Progress, Span
-from worker.embedded import Embedded, mailbox
+from worker.domain.model import Effect, EffectProgress, Event, PairId, Span
+from worker.embedded import EmbeddedServers, get_mailbox_path
 from worker.providers import base, maildir
-from worker.providers.google.auth import OWN, READ, SEND
+from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 from worker.store import rows, tables
 from worker.store.store import Store
 
@@ -113,7 +113,7 @@ class Servers(Protocol):
         """Where all is kept that the servers have of somebody; empty when they have it in memory."""
 
 
-class Ours(Embedded):
+class Ours(EmbeddedServers):
     """The servers that come with Longarc."""
 
     @property
@@ -126,7 +126,7 @@ class Ours(Embedded):
         }
 
     def folders(self, person: str) -> list[Path]:
-        return [self._folder / "calendars" / "collection-root" / person, mailbox(self.mail_folder, person)]
+        return [self._folder / "calendars" / "collection-root" / person, get_mailbox_path(self.mail_folder, person)]
 
 
 class Googles(Google):
@@ -137,13 +137,13 @@ class Googles(Google):
         self.mail_folder = folder / "mail"
         self._key = folder / "key.json"
         self._key.write_text(json.dumps(self.tokens.service_account()))
-        self.tokens.granted = {OWN, READ, SEND}
+        self.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         self.post.rewrites = False
         self.post.deliver = self._deliver
         self.add_person("longarc@corp.example")
 
     def _deliver(self, to: str, content: bytes) -> None:
-        maildir.deliver(mailbox(self.mail_folder, to), content)
+        maildir.deliver(get_mailbox_path(self.mail_folder, to), content)
 
     def add_person(self, person: str, zone: str = "") -> None:
         self.calendars.add_person(person, zone or "UTC")
@@ -183,7 +183,7 @@ class Outlooks(Double):
     def _deliver(self, content: bytes) -> None:
         message = BytesParser(_class=EmailMessage, policy=default).parsebytes(content)
         for one in message["To"].addresses:
-            maildir.deliver(mailbox(self.mail_folder, one.addr_spec), content)
+            maildir.deliver(get_mailbox_path(self.mail_folder, one.addr_spec), content)
 
     def add_person(self, person: str, zone: str = "") -> None:
         self.world.person(person, zone or "UTC")
@@ -266,7 +266,7 @@ class Story:
     def store(self) -> Store:
         return new_store(f"sqlite:///{self.folder / 'longarc.db'}")
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[Effect]:
         store = self.store()
         with store.database.read() as connection:
             query = sql_select(tables.message).order_by(tables.message.c.id)
@@ -278,13 +278,13 @@ class Story:
         """Our events on that calendar, as the server has them."""
         organizers = {manager for manager, _ in self.pairs}
         section = {**self.servers.sections["calendar_section"], "organizers": lambda _: organizers}
-        provider = base.load(base.CALENDARS, self.servers.sections["calendar"])(section)
+        provider = base.load_factory(base.CALENDAR_FACTORIES, self.servers.sections["calendar"])(section)
         listed = provider.changes(address, None, Span(START - DAY, START + 300 * DAY)).events
         provider.close()
         return sorted((event for event in listed if event.key), key=lambda event: event.span)
 
     def mails(self, address: str) -> list[EmailMessage]:
-        paths = maildir.find(mailbox(self.servers.mail_folder, address))
+        paths = maildir.list_messages(get_mailbox_path(self.servers.mail_folder, address))
         return [BytesParser(_class=EmailMessage, policy=default).parsebytes(path.read_bytes()) for path in paths]
 
 
@@ -335,18 +335,18 @@ def check(story: Story) -> None:
     """One event for each session and each block; each mail once, or twice under one id, or known to be in doubt."""
     check_events(story)
     check_mails(story)
-    assert not [m.key for m in story.messages() if m.live], "something is left undone"
+    assert not [m.key for m in story.messages() if m.is_live], "something is left undone"
 
 
 def check_events(story: Story) -> None:
     store = story.store()
-    sessions = store.register.sessions()
-    blocks = store.register.commitments()
+    sessions = store.queries.list_sessions()
+    blocks = store.queries.list_commitments()
     store.close()
     for manager, report in story.pairs:
         mine = [s for s in sessions if s.pair == PairId(manager, report)]
         wanted = {s.key: s.span for s in mine if s.booked}
-        wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.open}
+        wanted |= {c.key: c.block for c in blocks if c.pair == PairId(manager, report) and c.block and c.is_open}
         past = {s.key for s in mine if s.held_at}
         on_calendar = story.events(manager)
         ahead = [event for event in on_calendar if event.key not in past]
@@ -360,18 +360,18 @@ def check_events(story: Story) -> None:
 def check_mails(story: Story) -> None:
     """By the Message-ID, which follows from the outbox key alone."""
     sent = Counter(str(mail["Message-ID"]) for email in story.people for mail in story.mails(email))
-    by_kind = {Progress.DONE: 0, Progress.UNCERTAIN: 0}
+    by_kind = {EffectProgress.DONE: 0, EffectProgress.UNCERTAIN: 0}
     summaries = lost_alerts = 0
     for message in story.messages():
         if message.name == "operator_alert":
-            lost_alerts += message.progress is Progress.UNCERTAIN
-        elif message.name and message.progress is not Progress.DROPPED:
+            lost_alerts += message.progress is EffectProgress.UNCERTAIN
+        elif message.name and message.progress is not EffectProgress.DROPPED:
             by_kind[message.progress] += 1
             summaries += message.name == "contract_summary"
     repeated = sum(count - 1 for count in sent.values())
-    assert by_kind[Progress.DONE] <= len(sent) <= sum(by_kind.values())
+    assert by_kind[EffectProgress.DONE] <= len(sent) <= sum(by_kind.values())
     assert max(sent.values(), default=1) <= 2 and repeated <= summaries
     alerts = {m.key for m in story.messages() if m.name == "operator_alert" and m.key.endswith(":uncertain")}
     alerts = {key for key in alerts if not key.startswith("operator_alert:more:")}  # a mail that counts the others
-    assert len(alerts) == by_kind[Progress.UNCERTAIN], "a human is told"
+    assert len(alerts) == by_kind[EffectProgress.UNCERTAIN], "a human is told"
     assert not alerts or lost_alerts or story.mails(OPERATOR)

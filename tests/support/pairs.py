@@ -13,37 +13,37 @@ from worker.domain.model import (
     REMEMBERED,
     Address,
     Answer,
-    Busy,
+    BusyTime,
     Commitment,
+    CommitmentStanding,
     Decision,
+    Effect,
+    EffectKind,
+    EffectProgress,
     EventRef,
     FreeBusy,
-    Kind,
+    FreeBusyRequest,
+    FreeBusySnapshot,
     Meeting,
-    Message,
-    Need,
     Owner,
     Pair,
     PairId,
     PairState,
     Person,
-    Placed,
+    PlacedEvent,
     Plan,
     Policy,
-    Progress,
-    Seen,
     Session,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    Standing,
-    State,
-    Taken,
-    What,
+    TakenTime,
 )
 from worker.domain.planning import notices
-from worker.domain.planning.plan_builder import SOON, Planning
+from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.planning.planner import plan
-from worker.domain.time.worktime import is_working_day, parse_hours, today
+from worker.domain.time.worktime import get_local_date, is_working_day, parse_hours
 from worker.mail.kinds import KINDS
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -89,13 +89,13 @@ def session_of(start: datetime | None = None, minutes: int = 75, **fields: Any) 
     given: dict[str, Any] = {
         "id": "c1",
         "pair": pair_of().id,
-        "kind": Kind.CAREER,
+        "kind": SessionKind.CAREER,
         "cycle": 1,
         "minutes": minutes,
         "earliest": target - 2 * WEEK,
         "target": target,
         "latest": target + 3 * WEEK,
-        "state": State.BOOKED if start else State.OWED,
+        "state": SessionState.BOOKED if start else SessionState.OWED,
         "start": start,
         "end": start + minutes * MINUTE if start else None,
         "sequence": 1,
@@ -108,10 +108,10 @@ def commitment_of(due: date, owner: Owner = Owner.MANAGER, **fields: Any) -> Com
     return Commitment(owner=owner, due=due, **{**given, **fields})
 
 
-def message_of(name: str = "", **fields: Any) -> Message:
+def message_of(name: str = "", **fields: Any) -> Effect:
     given: dict[str, Any] = {
         "key": f"{name or 'event'}:c1:1",
-        "what": What.MAIL if name else What.CREATE,
+        "kind": EffectKind.MAIL if name else EffectKind.CREATE,
         "pair": pair_of().id,
         "subject": "c1",
         "due_at": NOW,
@@ -119,17 +119,17 @@ def message_of(name: str = "", **fields: Any) -> Message:
         "name": name,
         "to": DANA.email if name else "",
     }
-    return Message(**{**given, **fields})
+    return Effect(**{**given, **fields})
 
 
-def placed_of(key: str, span: Span, **fields: Any) -> Placed:
-    return Placed(**{"key": key, "ref": EventRef(DANA.email, key, "1"), "span": span, "written": span, **fields})
+def placed_of(key: str, span: Span, **fields: Any) -> PlacedEvent:
+    return PlacedEvent(**{"key": key, "ref": EventRef(DANA.email, key, "1"), "span": span, "written": span, **fields})
 
 
 def state_of(*sessions: Session, **fields: Any) -> PairState:
     """A pair with these sessions, those that are booked standing on the calendar."""
     placed = {s.key: placed_of(s.key, s.span, sequence=s.sequence) for s in sessions if s.booked}
-    given = {"pair": pair_of(), "manager": DANA, "report": SAM, "sessions": sessions, "placed": placed}
+    given = {"pair": pair_of(), "manager": DANA, "report": SAM, "sessions": sessions, "placed_events": placed}
     return PairState(**{**given, **fields})
 
 
@@ -138,55 +138,58 @@ def state_of(*sessions: Session, **fields: Any) -> PairState:
 
 def loaded(state: PairState, now: datetime) -> PairState:
     """The part of it that the store reads back: what is open, the last three cycles held, and what belongs to it."""
-    regular = [s for s in state.sessions if s.kind is Kind.CAREER and not s.adhoc]
+    regular = [s for s in state.sessions if s.kind is SessionKind.CAREER and not s.adhoc]
     newest = max((s.cycle for s in regular if s.held_at), default=0)
     sessions = tuple(s for s in state.sessions if not s.is_closed or s.cycle >= newest - 2)
     commitments = tuple(
-        c for c in state.commitments if c.open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
+        c for c in state.commitments if c.is_open or c.block or (c.closed_at and c.closed_at >= now - LATELY)
     )
     subjects = {s.id for s in sessions if not s.is_closed} | {c.id for c in commitments}
-    standing = {p.key for p in state.placed.values() if not p.gone and p.span.end > now}
-    seen = {m.subject for m in state.messages if m.event in standing} | subjects
-    messages = tuple(m for m in state.messages if _speaks(m) and (m.subject in seen or _read_back(m, now)))
+    standing = {p.key for p in state.placed_events.values() if not p.gone and p.span.end > now}
+    seen = {m.subject for m in state.effects if m.event in standing} | subjects
+    messages = tuple(m for m in state.effects if _speaks(m) and (m.subject in seen or _read_back(m, now)))
     about = subjects | {s.id for s in sessions if s.count}
     return replace(
         state,
         sessions=sessions,
         commitments=commitments,
-        messages=messages,
+        effects=messages,
         deferrals=tuple(d for d in state.deferrals if d.session in about),
         meetings=tuple(m for m in state.meetings if m.span.end > now),
     )
 
 
-def _speaks(message: Message) -> bool:
+def _speaks(message: Effect) -> bool:
     """Mails and cancels, and changes of events that are under way or were refused; the others are in the events."""
-    return message.what in (What.MAIL, What.CANCEL) or message.progress not in (Progress.DONE, Progress.DROPPED)
+    return message.kind in (EffectKind.MAIL, EffectKind.CANCEL) or message.progress not in (
+        EffectProgress.DONE,
+        EffectProgress.DROPPED,
+    )
 
 
-def _read_back(message: Message, now: datetime) -> bool:
+def _read_back(message: Effect, now: datetime) -> bool:
     of_pair = message.subject == str(message.pair)
     return of_pair and (message.name in REMEMBERED or message.snapshot_at >= now - PAIR_MAILS)
 
 
 def applied(state: PairState, made: Plan, now: datetime) -> PairState:
     """The state with a plan written into it, as the store writes it."""
-    keys = [m.key for m in (*state.messages, *made.messages)]
+    keys = [m.key for m in (*state.effects, *made.effects)]
     assert len(set(keys)) == len(keys), "a message with a key that was used before never goes out"
     sessions = {s.id: s for s in (*state.sessions, *made.sessions)}
     commitments = {c.id: c for c in (*state.commitments, *made.commitments)}
     known = {(d.session, d.number) for d in state.deferrals}
-    placed = dict(state.placed)
-    for key, span in made.acknowledged.items():
+    placed = dict(state.placed_events)
+    for key, span in made.accepted_moves.items():
         placed[key] = replace(placed[key], written=span)
     return replace(
         state,
         sessions=tuple(sorted(sessions.values(), key=lambda s: (s.cycle, s.target, s.id))),
         commitments=tuple(sorted(commitments.values(), key=lambda c: c.id)),
-        messages=(*state.messages, *made.messages),
+        effects=(*state.effects, *made.effects),
         deferrals=(*state.deferrals, *(d for d in made.deferrals if (d.session, d.number) not in known)),
-        placed=placed,
-        looked_at=now if made.looked else state.looked_at,
+        placed_events=placed,
+        looked_at=now if made.used_free_busy else state.looked_at,
     )
 
 
@@ -195,40 +198,40 @@ def applied(state: PairState, made: Plan, now: datetime) -> PairState:
 
 def performed(state: PairState, now: datetime, refuse: bool = False) -> PairState:
     """The state after everything that waits was tried. With `refuse`, the calendar takes nothing."""
-    for message in [m for m in state.messages if m.progress is Progress.WAITING and m.due_at <= now]:
-        if message.what is What.MAIL:
+    for message in [m for m in state.effects if m.progress is EffectProgress.WAITING and m.due_at <= now]:
+        if message.kind is EffectKind.MAIL:
             holds = KINDS[message.name].holds(message, state, now)
-            progress = Progress.DONE if holds else Progress.DROPPED
+            progress = EffectProgress.DONE if holds else EffectProgress.DROPPED
         elif refuse:
-            progress = Progress.DEAD
+            progress = EffectProgress.DEAD
         else:
             placed = _written(state, message)
-            progress = Progress.DONE if placed else Progress.DROPPED
-            state = replace(state, placed={**state.placed, message.event: placed}) if placed else state
+            progress = EffectProgress.DONE if placed else EffectProgress.DROPPED
+            state = replace(state, placed_events={**state.placed_events, message.event: placed}) if placed else state
         settled = replace(message, progress=progress, attempts=1)
-        state = replace(state, messages=tuple(settled if m.key == message.key else m for m in state.messages))
+        state = replace(state, effects=tuple(settled if m.key == message.key else m for m in state.effects))
     return state
 
 
-def _written(state: PairState, message: Message) -> Placed | None:
+def _written(state: PairState, message: Effect) -> PlacedEvent | None:
     """The event as it stands after the message; None when the message no longer holds."""
-    placed = state.placed.get(message.event)
-    if message.what is What.CANCEL:
+    placed = state.placed_events.get(message.event)
+    if message.kind is EffectKind.CANCEL:
         return replace(placed, gone=True) if placed and not placed.gone else None
     span = _wanted(state, message)
     moved = placed is None or placed.gone or bool(message.start and placed.span.start != message.start)
-    if span is None or (message.what is What.UPDATE and moved):
+    if span is None or (message.kind is EffectKind.UPDATE and moved):
         return None
-    if message.what is What.CREATE and placed is not None:
+    if message.kind is EffectKind.CREATE and placed is not None:
         return placed  # the same key again is the same event, be it cancelled
     return placed_of(message.event, span)
 
 
-def _wanted(state: PairState, message: Message) -> Span | None:
+def _wanted(state: PairState, message: Effect) -> Span | None:
     for session in state.sessions:
         if session.key == message.event:
             return session.span if session.booked else None
-    found = (c for c in state.commitments if c.key == message.event and c.open)
+    found = (c for c in state.commitments if c.key == message.event and c.is_open)
     return next((c.block for c in found), None)
 
 
@@ -239,18 +242,18 @@ def _wanted(state: PairState, message: Message) -> Span | None:
 class Calendars:
     """What the calendars of people hold besides our events."""
 
-    busy: dict[Address, list[Busy]] = field(default_factory=dict)
+    busy: dict[Address, list[BusyTime]] = field(default_factory=dict)
     unknown: dict[Address, str] = field(default_factory=dict)  #: can't be read, and why
     unavailable: set[Address] = field(default_factory=set)
-    taken: dict[Address, tuple[Taken, ...]] = field(default_factory=dict)  #: by other pairs
+    taken: dict[Address, tuple[TakenTime, ...]] = field(default_factory=dict)  #: by other pairs
 
-    def book(self, who: Person, start: datetime, end: datetime, show: Show = Show.BUSY) -> None:
-        self.busy.setdefault(who.email, []).append(Busy(Span(start, end), show))
+    def book(self, who: Person, start: datetime, end: datetime, show: ShowAs = ShowAs.BUSY) -> None:
+        self.busy.setdefault(who.email, []).append(BusyTime(Span(start, end), show))
 
-    def look(self, state: PairState, windows: Mapping[Address, Span]) -> Seen:
+    def look(self, state: PairState, windows: Mapping[Address, Span]) -> FreeBusySnapshot:
         """Free/busy of these people, our own events among it."""
-        ours = [(p.span, p.key) for p in state.placed.values() if not p.gone]
-        return Seen(
+        ours = [(p.span, p.key) for p in state.placed_events.values() if not p.gone]
+        return FreeBusySnapshot(
             windows=windows,
             free_busy={who: self._free_busy(who, window, state, ours) for who, window in windows.items()},
             unavailable=frozenset(self.unavailable),
@@ -260,7 +263,7 @@ class Calendars:
         if who in self.unknown:
             return FreeBusy(known=False, reason=self.unknown[who])
         blocks = {c.key for c in state.commitments}
-        shared = [Busy(span, key=key) for span, key in ours if key not in blocks or who == state.manager.email]
+        shared = [BusyTime(span, key=key) for span, key in ours if key not in blocks or who == state.manager.email]
         found = [b for b in (*self.busy.get(who, ()), *shared) if b.span.overlaps(window)]
         return FreeBusy(tuple(sorted(found, key=lambda b: (b.span, b.key or ""))))
 
@@ -275,12 +278,12 @@ def decide(now: datetime, state: PairState, calendars: Calendars, policy: Policy
             return made
         _widen(windows, made.needs)
         known = {who: calendars.taken.get(who, ()) for who in (state.manager.email, state.report.email)}
-        made = plan(now, replace(state, taken=known), calendars.look(state, windows), policy)
+        made = plan(now, replace(state, taken_times=known), calendars.look(state, windows), policy)
     assert made.needs is None, f"planning does not come to an end: {made.needs}"
     return made
 
 
-def _widen(windows: dict[Address, Span], need: Need) -> None:
+def _widen(windows: dict[Address, Span], need: FreeBusyRequest) -> None:
     for who in need.people:
         old = windows.get(who, need.window)
         windows[who] = Span(min(old.start, need.window.start), max(old.end, need.window.end))
@@ -288,7 +291,7 @@ def _widen(windows: dict[Address, Span], need: Need) -> None:
 
 def nothing(made: Plan) -> bool:
     """True for a plan that changes nothing, hand moves included."""
-    return made.empty and not made.acknowledged
+    return made.is_empty and not made.accepted_moves
 
 
 # --- a story ---
@@ -324,25 +327,25 @@ class Story:
     def session(self, session_id: str) -> Session:
         return next(s for s in self.state.sessions if s.id == session_id)
 
-    def of_kind(self, kind: Kind) -> list[Session]:
+    def of_kind(self, kind: SessionKind) -> list[Session]:
         return [s for s in self.state.sessions if s.kind is kind]
 
     @property
     def next(self) -> Session:
         """The first career session that is owed or to come."""
-        return next(s for s in self.of_kind(Kind.CAREER) if s.owed or s.booked)
+        return next(s for s in self.of_kind(SessionKind.CAREER) if s.owed or s.booked)
 
-    def placed(self, session: Session | Commitment) -> Placed | None:
-        found = self.state.placed.get(session.key)
+    def placed(self, session: Session | Commitment) -> PlacedEvent | None:
+        found = self.state.placed_events.get(session.key)
         return found if found and not found.gone else None
 
-    def standing(self) -> list[Placed]:
+    def standing(self) -> list[PlacedEvent]:
         """Every event of ours that is on the calendar."""
-        return [p for p in self.state.placed.values() if not p.gone]
+        return [p for p in self.state.placed_events.values() if not p.gone]
 
-    def mails(self, name: str) -> list[Message]:
+    def mails(self, name: str) -> list[Effect]:
         """Those of that name that went out."""
-        return [m for m in self.state.messages if m.name == name and m.progress is Progress.DONE]
+        return [m for m in self.state.effects if m.name == name and m.progress is EffectProgress.DONE]
 
     def commitment(self, commitment_id: str = "p1") -> Commitment:
         return next(c for c in self.state.commitments if c.id == commitment_id)
@@ -372,22 +375,25 @@ class Story:
 
     def _to_be_told(self) -> bool:
         """Whether a new time stands now of which the manager has to hear: then it is planned again at once."""
-        timed = [s for s in self.state.sessions if notices.tells_new_time(s)]
+        timed = [s for s in self.state.sessions if notices.has_new_time(s)]
         new = [s for s in timed if (placed := self.placed(s)) and placed.span == s.span]
-        told = {(m.subject, m.number) for m in self.state.messages if m.name == "deferral_notice"}
+        told = {(m.subject, m.number) for m in self.state.effects if m.name == "deferral_notice"}
         return any((s.id, s.count) not in told for s in new)
 
     def _perform(self) -> None:
         """Have the effects, and see that nothing follows from them that nobody would look at soon."""
         before = self.state
         self.state = performed(before, self.now, self.refuses)
-        settled = [now for was, now in zip(before.messages, self.state.messages, strict=True) if was != now]
-        if any(m.progress in (Progress.DEAD, Progress.DROPPED) and m.what is not What.MAIL for m in settled):
+        settled = [now for was, now in zip(before.effects, self.state.effects, strict=True) if was != now]
+        if any(
+            m.progress in (EffectProgress.DEAD, EffectProgress.DROPPED) and m.kind is not EffectKind.MAIL
+            for m in settled
+        ):
             self.due = self.now  # whatever could not be done is planned again
         if self._to_be_told():
             self.due = self.now
         after = self.plan()
-        soon = self.due is not None and self.due <= self.now + SOON
+        soon = self.due is not None and self.due <= self.now + RECHECK_SOON
         assert soon or nothing(after), f"planned again after the effects: {after}"
 
     def _once(self) -> Plan:
@@ -421,8 +427,10 @@ class Story:
 
     def see(self, session: Session | Commitment, **fields: Any) -> Plan:
         """Somebody does something to our event; the calendar tells us of it."""
-        placed = self.state.placed[session.key]
-        self.state = replace(self.state, placed={**self.state.placed, session.key: replace(placed, **fields)})
+        placed = self.state.placed_events[session.key]
+        self.state = replace(
+            self.state, placed_events={**self.state.placed_events, session.key: replace(placed, **fields)}
+        )
         return self.tick()
 
     def decline(self, session: Session, who: Person = SAM) -> Plan:
@@ -434,7 +442,7 @@ class Story:
     def move(self, session: Session | Commitment, start: datetime, minutes: int) -> Plan:
         return self.see(session, span=Span(start, start + minutes * MINUTE))
 
-    def book(self, who: Person, span: Span, show: Show = Show.BUSY) -> Plan:
+    def book(self, who: Person, span: Span, show: ShowAs = ShowAs.BUSY) -> Plan:
         """Something is booked in somebody's calendar, and we are told to look."""
         self.calendars.book(who, span.start, span.end, show)
         return self.look()
@@ -448,11 +456,11 @@ class Story:
         self.state = replace(self.state, looked_at=None)
         return self.tick()
 
-    def say(self, act: Callable[[Planning], object]) -> Plan:
+    def say(self, act: Callable[[PlanBuilder], object]) -> Plan:
         """A person says something to the program; it is written, and the pair is planned."""
-        p = Planning(self.now, loaded(self.state, self.now), None, self.policy)
+        p = PlanBuilder(self.now, loaded(self.state, self.now), None, self.policy)
         act(p)
-        made = p.plan()
+        made = p.build()
         self.told += made.decisions
         self.state = applied(self.state, made, self.now)
         return self.tick()
@@ -493,7 +501,7 @@ def gaps(story: Story, minutes: int, first: date = date(2026, 9, 7), days: int =
 
 def shared_days(start: datetime, end: datetime) -> int:
     """How many shared working days `end` lies after `start`."""
-    first, last = (today(DANA.zone, at) for at in (start, end))
+    first, last = (get_local_date(DANA.zone, at) for at in (start, end))
     days = [first + n * DAY for n in range(1, (last - first).days + 1)]
     return sum(all(is_working_day(who, day) for who in (DANA, SAM)) for day in days)
 
@@ -503,4 +511,4 @@ def causes(story: Story) -> list[str]:
 
 
 def done(commitment: Commitment, now: datetime) -> Commitment:
-    return replace(commitment, standing=Standing.DONE, closed_at=now)
+    return replace(commitment, standing=CommitmentStanding.DONE, closed_at=now)

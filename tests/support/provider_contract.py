@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from worker.domain.model import Address, Answer, Event, EventDraft, Guest, Show, Span
+from worker.domain.model import Address, Answer, Event, EventDraft, Guest, ShowAs, Span
 from worker.errors import Conflict, Forbidden, NotFound, Permanent
 from worker.providers.base import CalendarProvider, Mailer
 
@@ -34,7 +34,7 @@ class Hands(Protocol):
     def stranger(self) -> Address:
         """Somebody whose time can't be read."""
 
-    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+    def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
         """A timed event of one's own; with `show` None it leaves the time free."""
 
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:
@@ -133,7 +133,7 @@ class CalendarContract:
         window = Span(at(5, 0), at(6, 0))
         busy = provider.free_busy([person], window)[person].busy
         assert [one.span for one in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
-        assert all(one.show is Show.BUSY and one.key is None for one in busy)
+        assert all(one.show is ShowAs.BUSY and one.key is None for one in busy)
 
     def test_what_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
@@ -156,32 +156,32 @@ class CalendarContract:
 
     def test_tentative_and_away_are_told_apart(self, provider: CalendarProvider, hands: Hands) -> None:
         person = hands.person()
-        hands.add(person, span(5, 14), show=Show.TENTATIVE)
-        hands.add(person, span(6, 14), show=Show.AWAY)
+        hands.add(person, span(5, 14), show=ShowAs.TENTATIVE)
+        hands.add(person, span(6, 14), show=ShowAs.AWAY)
         tentative, away = provider.free_busy([person], WINDOW)[person].busy
-        assert tentative.show is (Show.TENTATIVE if self.reads_tentative else Show.BUSY)
-        assert away.show is (Show.AWAY if self.reads_away else Show.BUSY)
+        assert tentative.show is (ShowAs.TENTATIVE if self.reads_tentative else ShowAs.BUSY)
+        assert away.show is (ShowAs.AWAY if self.reads_away else ShowAs.BUSY)
 
     @pytest.mark.parametrize(
         ("answer", "expected"),
         [
-            (Answer.ACCEPTED, Show.BUSY),
-            (Answer.NEEDS_ACTION, Show.TENTATIVE),
-            (Answer.TENTATIVE, Show.TENTATIVE),
+            (Answer.ACCEPTED, ShowAs.BUSY),
+            (Answer.NEEDS_ACTION, ShowAs.TENTATIVE),
+            (Answer.TENTATIVE, ShowAs.TENTATIVE),
             (Answer.DECLINED, None),
         ],
     )
     def test_an_invitation_counts_as_answered(
-        self, provider: CalendarProvider, hands: Hands, answer: Answer, expected: Show | None
+        self, provider: CalendarProvider, hands: Hands, answer: Answer, expected: ShowAs | None
     ) -> None:
         """An invitation not answered yet is tentative; a declined one is free."""
         organizer, guest = hands.person(), hands.person()
         hands.invite(organizer, guest, span(5, 14), answer)
         shows = [busy.show for busy in provider.free_busy([guest], WINDOW)[guest].busy]
-        if not self.reads_tentative and expected is Show.TENTATIVE:
-            expected = Show.BUSY
+        if not self.reads_tentative and expected is ShowAs.TENTATIVE:
+            expected = ShowAs.BUSY
         assert shows == ([expected] if expected else [])
-        assert [busy.show for busy in provider.free_busy([organizer], WINDOW)[organizer].busy] == [Show.BUSY]
+        assert [busy.show for busy in provider.free_busy([organizer], WINDOW)[organizer].busy] == [ShowAs.BUSY]
 
     @pytest.mark.parametrize(
         ("zone", "first", "last"),
@@ -204,7 +204,7 @@ class CalendarContract:
         window = Span(expected.start - 3 * DAY, expected.end + 3 * DAY)
         [busy] = provider.free_busy([person], window)[person].busy
         assert busy.span == expected
-        assert busy.show in (Show.BUSY, Show.AWAY)
+        assert busy.show in (ShowAs.BUSY, ShowAs.AWAY)
         [event] = provider.changes(person, None, window).events
         assert event.all_day and event.span == expected
 
@@ -292,7 +292,7 @@ class CalendarContract:
 
     def test_an_event_that_does_not_block_leaves_the_time_free(self, provider: CalendarProvider, hands: Hands) -> None:
         dana = hands.person()
-        event = provider.create(dana, draft(dana, blocks=False))
+        event = provider.create(dana, draft(dana, blocks_time=False))
         assert event.show is None
         assert provider.free_busy([dana], WINDOW)[dana].busy == ()
 
@@ -301,7 +301,7 @@ class CalendarContract:
         """T-8: a commitment's note lies on its day in the manager's zone."""
         dana = hands.person(zone)
         day = days(zone, date(2027, 3, 9), date(2027, 3, 9))
-        event = provider.create(dana, draft(dana, span=day, zone=zone, all_day=True, blocks=False))
+        event = provider.create(dana, draft(dana, span=day, zone=zone, all_day=True, blocks_time=False))
         assert (event.all_day, event.span) == (True, day)
         assert provider.find(dana, event.key or "") == event
 

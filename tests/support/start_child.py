@@ -15,13 +15,13 @@ import traceback
 from time import monotonic
 
 from worker.cli import main
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.engine import people_import
 from worker.ops import checks
 from worker.web import server
 
 #: What they need, imported before any of them is forked.
-WARM = (checks, server, people_import, Embedded)
+WARM = (checks, server, people_import, EmbeddedServers)
 RUNS = b"Longarc runs: "
 PATIENCE = 90.0
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from tests.support.companies import DANA, DAY, HOUR, KEY, KIM, SAM, Office, new_store, pair, pairs, people
 from worker.cli import main
 from worker.clock import utcnow
-from worker.domain.model import Kind, PairId, Session
+from worker.domain.model import PairId, Session, SessionKind
 from worker.store import tables
 from worker.store.store import Store
 
@@ -88,15 +88,15 @@ class Desk:
     def store(self) -> Store:
         return new_store(self.url)
 
-    def sessions(self, kind: Kind = Kind.CAREER) -> list[Session]:
+    def sessions(self, kind: SessionKind = SessionKind.CAREER) -> list[Session]:
         store = self.store()
-        found = [one for one in store.register.sessions(PairId.parse(PAIR)) if one.kind is kind]
+        found = [one for one in store.queries.list_sessions(PairId.parse(PAIR)) if one.kind is kind]
         store.close()
         return found
 
     def session(self, session_id: str) -> Session:
         store = self.store()
-        found = store.register.session(session_id)
+        found = store.queries.get_session(session_id)
         store.close()
         assert found is not None
         return found

@@ -33,8 +33,8 @@ from tests.support.companies import (
     person,
 )
 from tests.support.companies import settings as known_settings
-from worker.domain.model import Kind, PairId, Session, Span
-from worker.links import Pass, Purpose
+from worker.domain.model import PairId, Session, SessionKind, Span
+from worker.links import LinkClaims, Purpose
 from worker.providers.memory import MemoryCalendar
 from worker.settings.load import Settings
 from worker.store import tables
@@ -80,12 +80,12 @@ def live(file: Path) -> Lived:
     office = Office(url, PEOPLE, PAIRS, known=settings(url))
     office.run_to(START + 4 * WEEK)
     for one in PAIRS.values():
-        held = [s for s in office.store.register.sessions(one.id) if s.held_at]
+        held = [s for s in office.store.queries.list_sessions(one.id) if s.held_at]
         office.worker.contracts.record(held[-1].id, contract(office.clock(), SECRETS[one.report]))
     office.run(DAY)
-    kept = next(c for c in office.store.register.commitments(PairId(DANA, SAM)) if c.owner == "manager")
+    kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner == "manager")
     office.worker.contracts.mark_done(kept.id)
-    office.worker.acts.defer(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
+    office.worker.actions.defer_session(_booked(office).id, Span(SOON, SOON + timedelta(minutes=75)))
     office.tick()
     office.run_to(_booked(office).span.end + HOUR)
     office.close()
@@ -93,8 +93,8 @@ def live(file: Path) -> Lived:
 
 
 def _booked(office: Office) -> Session:
-    found = office.store.register.sessions(PairId(DANA, SAM))
-    return next(s for s in found if s.kind is Kind.CAREER and s.booked)
+    found = office.store.queries.list_sessions(PairId(DANA, SAM))
+    return next(s for s in found if s.kind is SessionKind.CAREER and s.booked)
 
 
 @dataclass
@@ -120,8 +120,8 @@ class Room:
     # --- who and what ---
 
     def sessions(self, manager: str = DANA, report: str = SAM) -> list[Session]:
-        found = self.office.store.register.sessions(PairId(manager, report))
-        return [one for one in found if one.kind is Kind.CAREER]
+        found = self.office.store.queries.list_sessions(PairId(manager, report))
+        return [one for one in found if one.kind is SessionKind.CAREER]
 
     def agreed(self, manager: str = DANA, report: str = SAM) -> Session:
         """The conversation that has a contract."""
@@ -136,13 +136,13 @@ class Room:
 
     def commitment(self, owner: str, manager: str = DANA, report: str = SAM) -> str:
         """The id of one that is open."""
-        found = self.office.store.register.commitments(PairId(manager, report))
-        return next(one.id for one in found if one.owner == owner and one.open)
+        found = self.office.store.queries.list_commitments(PairId(manager, report))
+        return next(one.id for one in found if one.owner == owner and one.is_open)
 
     def link(self, who: str, purpose: Purpose, about: str = "", age: timedelta = timedelta(0)) -> str:
         """The path of a link, as it stands in a mail."""
-        given = Pass(who=who, purpose=purpose, about=about, issued=self.office.clock() - age)
-        return str(self.app.extensions["longarc"].links.url(given)).removeprefix(BASE)
+        given = LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=self.office.clock() - age)
+        return str(self.app.extensions["longarc"].links.build_url(given)).removeprefix(BASE)
 
     def everything(self) -> Mapping[str, list[tuple[Any, ...]]]:
         """All that is in the database."""

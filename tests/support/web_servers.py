@@ -22,10 +22,10 @@ from tests.support.companies import DANA, KIM, OPERATOR, SAM, START, contract, n
 from tests.support.web_company import ALEX, LEE
 from worker.app import Worker, build
 from worker.clock import SteppedClock
-from worker.domain.model import Commitment, Event, Kind, Owner, PairId, Session, Span, State
-from worker.embedded import Embedded, mailbox
+from worker.domain.model import Commitment, Event, Owner, PairId, Session, SessionKind, SessionState, Span
+from worker.embedded import EmbeddedServers, get_mailbox_path
 from worker.providers import maildir
-from worker.web.server import Serving
+from worker.web.server import PageServer
 
 CHROMIUM = find_chromium()
 #: The browser is told where this is; no other machine is asked.
@@ -42,7 +42,7 @@ class Street:
 
     worker: Worker
     clock: SteppedClock
-    servers: Embedded
+    servers: EmbeddedServers
     browser: Browser
 
     # --- time ---
@@ -59,18 +59,18 @@ class Street:
             self.clock.move_to(max(min(later), self.clock() + timedelta(seconds=1)))
 
     def all_held(self) -> bool:
-        return all(self.session(one).state is State.HELD for one in REPORTS)
+        return all(self.session(one).state is SessionState.HELD for one in REPORTS)
 
     # --- what there is ---
 
     def session(self, report: str) -> Session:
         """The first conversation with that report."""
-        found = self.worker.store.register.sessions(PairId(DANA, report))
-        return next(one for one in found if one.kind is Kind.CAREER)
+        found = self.worker.store.queries.list_sessions(PairId(DANA, report))
+        return next(one for one in found if one.kind is SessionKind.CAREER)
 
     def mails(self, who: str, subject: str = "") -> list[EmailMessage]:
         """The mails in somebody's mailbox, oldest first."""
-        files = maildir.find(mailbox(self.servers.mail_folder, who))
+        files = maildir.list_messages(get_mailbox_path(self.servers.mail_folder, who))
         read = [BytesParser(policy=default).parsebytes(path.read_bytes()) for path in files]
         return [mail for mail in read if isinstance(mail, EmailMessage) and subject in str(mail["Subject"])]
 
@@ -88,11 +88,11 @@ class Street:
         """The manager's commitments to that report, as they stand on the manager's calendar."""
         keys = {one.key for one in self.commitments(report, Owner.MANAGER)}
         window = Span(self.clock() - timedelta(days=2), self.clock() + timedelta(days=200))
-        provider = self.worker.services.calendar("caldav")
+        provider = self.worker.services.get_calendar("caldav")
         return [one for one in provider.changes(DANA, None, window).events if one.key in keys and not one.cancelled]
 
     def commitments(self, report: str, owner: Owner) -> list[Commitment]:
-        found = self.worker.store.register.commitments(PairId(DANA, report))
+        found = self.worker.store.queries.list_commitments(PairId(DANA, report))
         return [one for one in found if one.owner is owner]
 
     # --- looking ---
@@ -116,7 +116,7 @@ def street(folder: Path) -> Iterator[Street]:
     """Everything running, the five conversations held, the last one's contract recorded."""
     people = {one: person(one, calendar="caldav", mail="smtp") for one in (DANA, *REPORTS)}
     clock = SteppedClock(START)
-    with Embedded(folder, list(people), zones=dict.fromkeys(people, "Europe/Berlin")) as servers:
+    with EmbeddedServers(folder, list(people), zones=dict.fromkeys(people, "Europe/Berlin")) as servers:
         url = f"sqlite:///{folder / 'longarc.db'}"
         known = settings(
             url,
@@ -129,9 +129,9 @@ def street(folder: Path) -> Iterator[Street]:
         )
         store = new_store(url)
         store.migrate()
-        store.people.apply(people, pairs(*(pair(DANA, report) for report in REPORTS)), START)
+        store.people.apply_import(people, pairs(*(pair(DANA, report) for report in REPORTS)), START)
         worker = build(known, clock, store=store, holder="street")
-        with Serving(worker) as pages, sync_playwright() as playwright:
+        with PageServer(worker) as pages, sync_playwright() as playwright:
             where = f"MAP longarc.test:80 127.0.0.1:{pages.port}"
             arguments = ["--no-sandbox", f"--host-resolver-rules={where}", "--disable-dev-shm-usage"]
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.support.companies import DANA, KIM, OPERATOR, SAM
 from tests.support.web_company import ALEX, LEE
 from tests.support.web_servers import CHROMIUM, DESKTOP, NOAH, PHONE, Street, street
-from worker.domain.model import Owner, PairId, Standing, State
-from worker.links import Links, Pass, Purpose
+from worker.domain.model import CommitmentStanding, Owner, PairId, SessionState
+from worker.links import LinkClaims, LinkSigner, Purpose
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH, and `make setup` could bring none"),
@@ -62,7 +62,7 @@ def keep(page: Page, here: Street, report: str) -> None:
     expect(page.get_by_text("Done. Well kept.")).to_be_visible()
     here.tick()
     assert here.blocks(report) == []
-    assert [one.standing for one in here.commitments(report, Owner.MANAGER)] == [Standing.DONE]
+    assert [one.standing for one in here.commitments(report, Owner.MANAGER)] == [CommitmentStanding.DONE]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_from_the_mail_to_the_calendar(here: Street, report: str, size: dict[str
         if script:
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         send(page, report)
-        assert here.session(report).state is State.CONTRACTED
+        assert here.session(report).state is SessionState.CONTRACTED
         keep(page, here, report)
     with here.looking(size, java_script_enabled=script) as page:
         page.goto(here.link(report, "This goes to the two of us alone"))
@@ -134,7 +134,7 @@ def test_by_keyboard_alone(here: Street) -> None:
         press_until(page, "form[action$=send] button")
         page.keyboard.press("Enter")
         expect(page.get_by_text("Recorded.")).to_be_visible()
-    assert here.session(LEE).state is State.CONTRACTED
+    assert here.session(LEE).state is SessionState.CONTRACTED
 
 
 def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_field(here: Street) -> None:
@@ -159,8 +159,8 @@ def test_what_is_typed_survives_a_closed_tab_and_a_mistake_is_told_beside_its_fi
 
 def ways_of(here: Street) -> dict[str, str]:
     """A link to each of the pages, as mails would carry them."""
-    links = Links("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
-    sessions = here.worker.store.register.sessions(PairId(DANA, NOAH))
+    links = LinkSigner("http://longarc.test", [key.get_secret_value() for key in here.worker.settings.keys])
+    sessions = here.worker.store.queries.list_sessions(PairId(DANA, NOAH))
     coming = next(one.id for one in sessions if one.booked and one.kind == "career")
     wanted = {
         "contract": (DANA, Purpose.CONTRACT, here.session(NOAH).id),
@@ -170,7 +170,7 @@ def ways_of(here: Street) -> dict[str, str]:
         "status": (OPERATOR, Purpose.STATUS, ""),
     }
     return {
-        name: links.url(Pass(who=who, purpose=purpose, about=about, issued=here.clock()))
+        name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=here.clock()))
         for name, (who, purpose, about) in wanted.items()
     }
 

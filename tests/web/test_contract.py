@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.companies import DANA, KIM, SAM, texts
 from tests.support.web_company import FILLED, LEE, SECRETS, Room, fill, hidden, send, send_fields, text
-from worker.domain.model import Contract, Promise, ReviewPoint, State
+from worker.domain.model import Contract, ReviewPoint, SessionState, WrittenCommitment
 from worker.errors import Overtaken
 from worker.links import Purpose
 from worker.web.contract_form import ContractForm
@@ -28,15 +28,15 @@ def test_it_is_written_seen_and_sent(room: Room) -> None:
     answer = client.post(f"/contract/{session}/send", data={n: hidden(preview, n) for n in ("token", "version")})
     assert answer.headers["Location"] == f"/contract/{session}?said=sent"
     assert "Recorded. Both of you" in text(client.get(answer.headers["Location"]))
-    (recorded,) = room.office.store.content.revisions(session)
+    (recorded,) = room.office.store.content.list_revisions(session)
     assert recorded.contract == Contract(
-        report=(Promise(text="Draft one page on direction", due=date(2026, 12, 1)),),
-        manager=(Promise(text="Introduce Sam to Priya", due=date(2026, 10, 20), support="Jordan"),),
+        report=(WrittenCommitment(text="Draft one page on direction", due=date(2026, 12, 1)),),
+        manager=(WrittenCommitment(text="Introduce Sam to Priya", due=date(2026, 10, 20), support="Jordan"),),
         reviews=(ReviewPoint(month=date(2026, 11, 1), text="how the first review went"),),
         question="What next?",
         progress=("Ran the incident review",),
     )
-    assert room.office.store.content.sketch(session) is None
+    assert room.office.store.content.get_contract_draft(session) is None
     room.office.tick()
     mails = [mail for mail in room.office.mails("contract_summary") if mail["To"] and SAM in str(mail["To"])]
     body = mails[-1].get_body(("html",))
@@ -52,7 +52,7 @@ def test_pressed_twice_it_is_recorded_once(room: Room) -> None:
     known = {name: hidden(preview, name) for name in ("token", "version")}
     where = page.replace("write", "send")
     assert [client.post(where, data=known).status_code for _ in range(2)] == [303, 303]
-    assert len(room.office.store.content.revisions(page.split("/")[2])) == 1
+    assert len(room.office.store.content.list_revisions(page.split("/")[2])) == 1
 
 
 def test_what_is_typed_survives_a_closed_tab(room: Room) -> None:
@@ -65,7 +65,7 @@ def test_what_is_typed_survives_a_closed_tab(room: Room) -> None:
     assert len(kept) == 1 and "zephyrine" not in repr(kept)
     room.office.tick()
     assert "zephyrine" not in texts(room.office.mails())
-    assert room.held().state is State.HELD
+    assert room.held().state is SessionState.HELD
 
 
 def test_lines_come_and_go_without_script(room: Room) -> None:
@@ -140,7 +140,7 @@ def test_what_is_missing_is_told_beside_its_field(room: Room, fields: dict[str, 
         assert f'href="#{where}"' in html and f'id="{where}"' in html
     sends = client.post(page.replace("write", "send"), data={n: hidden(answer, n) for n in ("token", "version")})
     assert sends.status_code == 422
-    assert room.office.store.content.revisions(page.split("/")[2]) == []
+    assert room.office.store.content.list_revisions(page.split("/")[2]) == []
 
 
 def test_last_times_contract_stands_beside_it_own_commitments_first(room: Room) -> None:
@@ -185,16 +185,16 @@ def test_r18_what_says_the_same_is_no_new_revision(room: Room) -> None:
     """Neither the contract sent again as it was, nor a commitment changed into itself: nobody gets a mail for it."""
     session, one = room.agreed(), room.commitment("report")
     client, page = room.visitor(DANA, Purpose.CONTRACT, session.id), f"/contract/{session.id}"
-    (recorded,) = room.office.store.content.revisions(session.id)
-    form = ContractForm.of(recorded.contract, 1)
-    version = room.office.store.content.keep_sketch(session.id, form.keep(), room.office.clock())
+    (recorded,) = room.office.store.content.list_revisions(session.id)
+    form = ContractForm.from_contract(recorded.contract, 1)
+    version = room.office.store.content.save_contract_draft(session.id, form.to_draft(), room.office.clock())
     sent = send(client, f"{page}/preview", f"{page}/send", version=str(version))
     promise = recorded.contract.report[0]
     changed = send(client, page, f"{page}/commitment/{one}/change", text=promise.text, due=f"{promise.due}")
     for answer in (sent, changed):
         assert "Nothing was changed, and nobody gets a mail." in text(client.get(answer.headers["Location"]))
-    assert room.office.store.content.revisions(session.id) == [recorded]
-    assert room.office.store.content.sketch(session.id) is None
+    assert room.office.store.content.list_revisions(session.id) == [recorded]
+    assert room.office.store.content.get_contract_draft(session.id) is None
     room.office.tick()
     assert len(room.office.mails("contract_summary")) == 0
 
@@ -208,20 +208,20 @@ def test_an_amendment_overtaken_by_another_loses_nothing_and_is_looked_at_again(
     sends = send(client, page.replace("write", "preview"), page.replace("write", "send"), version="1")
     assert sends.status_code == 409 and "One of you changed the contract" in text(sends)
     assert "Typed by Dana" in sends.get_data(as_text=True)
-    assert len(room.office.store.content.revisions(session)) == 2
+    assert len(room.office.store.content.list_revisions(session)) == 2
     assert send(client, page.replace("write", "preview"), page.replace("write", "send"), version="2").status_code == 303
-    assert room.office.store.content.revisions(session)[-1].contract.question == "Typed by Dana"
-    assert room.office.store.content.sketch(session) is None
+    assert room.office.store.content.list_revisions(session)[-1].contract.question == "Typed by Dana"
+    assert room.office.store.content.get_contract_draft(session) is None
 
 
 def test_of_two_recorded_at_once_one_is_refused(room: Room) -> None:
     """The one that was written looking at an older revision."""
     session, contracts = room.agreed().id, room.office.worker.contracts
-    agreed = room.office.store.content.revisions(session)[-1].contract
+    agreed = room.office.store.content.list_revisions(session)[-1].contract
     contracts.record(session, replace(agreed, question="First"), after=1)
     with pytest.raises(Overtaken):
         contracts.record(session, replace(agreed, question="Second"), after=1)
-    assert room.office.store.content.revisions(session)[-1].contract.question == "First"
+    assert room.office.store.content.list_revisions(session)[-1].contract.question == "First"
 
 
 @pytest.mark.parametrize(("deed", "standing"), [("done", "done"), ("let-go", "let_go"), ("change", "open")])
@@ -231,7 +231,7 @@ def test_a_commitment_is_done_changed_or_let_go(room: Room, deed: str, standing:
     fields = {"text": SECRETS[KIM], "due": "2026-12-24", "reason": "Plans change"}
     answer = send(client, f"/contract/{session}", f"/contract/{session}/commitment/{one}/{deed}", **fields)
     assert answer.status_code == 303
-    found = room.office.store.register.commitment(one)
+    found = room.office.store.queries.get_commitment(one)
     assert found is not None
     assert found.standing == standing
     assert (found.due == date(2026, 12, 24)) == (deed == "change")
@@ -254,7 +254,7 @@ def test_a_long_promise_from_a_file_gets_another_day_without_losing_a_word(room:
     client, where = room.visitor(DANA, Purpose.CONTRACT, session), f"/contract/{session}"
     for text_, kept in ((long, long.strip()), (long * 2, long.strip())):
         send(client, where, f"{where}/commitment/{one}/change", text=text_, due="2026-12-24")
-        (promise,) = room.office.store.content.revisions(session)[-1].contract.report
+        (promise,) = room.office.store.content.list_revisions(session)[-1].contract.report
         assert (promise.text, promise.due) == (kept, date(2026, 12, 24))
 
 
@@ -272,10 +272,10 @@ def test_we_did_not_meet(room: Room) -> None:
     client, page = room.writer()
     session = room.held().id
     assert send(client, page, f"/contract/{session}/not-met").status_code == 303
-    found = room.office.store.register.session(session)
-    assert found is not None and found.state is State.DEFERRED
+    found = room.office.store.queries.get_session(session)
+    assert found is not None and found.state is SessionState.DEFERRED
     room.office.tick()
-    found = room.office.store.register.session(session)
+    found = room.office.store.queries.get_session(session)
     assert found is not None and found.booked
     assert "When you have met" in text(client.get(f"/contract/{session}"))
 
@@ -290,7 +290,7 @@ def test_we_did_not_meet_pressed_twice_says_that_it_is_recorded(room: Room) -> N
         answer = client.post(f"/contract/{session}/not-met", data={"token": token})
         assert "That is recorded already: you did not meet." in text(client.get(answer.headers["Location"]))
         room.office.tick()
-    found = room.office.store.register.session(session)
+    found = room.office.store.queries.get_session(session)
     assert found is not None and found.booked and found.count == count + 1
 
 
@@ -305,26 +305,26 @@ def test_what_is_sent_after_we_did_not_meet_is_refused_in_the_readers_words(room
     """In another window: the draft stays for when they have met."""
     client, page = room.writer()
     session, fields = room.held().id, send_fields(client, page)
-    room.office.worker.acts.not_held(session)
+    room.office.worker.actions.record_not_held(session)
     answer = client.post(f"/contract/{session}/send", data=fields)
     assert answer.status_code == 409
     assert "You have not met yet, so there is nothing to record. Your draft is kept." in text(answer)
-    assert room.office.store.content.revisions(session) == []
-    assert room.office.store.content.sketch(session) is not None
+    assert room.office.store.content.list_revisions(session) == []
+    assert room.office.store.content.get_contract_draft(session) is not None
 
 
 def test_a_draft_can_be_thrown_away(room: Room) -> None:
     client, page = room.writer()
     fill(client, page, "keep")
     assert fill(client, page, "discard").status_code == 303
-    assert room.office.store.content.sketch(page.split("/")[2]) is None
+    assert room.office.store.content.get_contract_draft(page.split("/")[2]) is None
 
 
 def test_drafts_are_sealed_anew_with_the_rest(room: Room) -> None:
     client, page = room.writer()
     fill(client, page, "keep")
     before = room.everything()["sketch"]
-    assert room.office.store.content.renew() > 0
+    assert room.office.store.content.reseal_all() > 0
     assert room.everything()["sketch"] != before
     assert "What next?" in client.get(page).get_data(as_text=True)
 

@@ -8,13 +8,13 @@ import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
 from tests.support.web_company import ALEX, LEE, SECRETS, Room, fill, send, text
-from worker.domain.model import Format, Owner, PairId, Standing, State, Trigger
+from worker.domain.model import CommitmentStanding, Format, Owner, PairId, SessionState, Trigger
 from worker.errors import Unavailable
 from worker.links import Purpose
 from worker.store.heartbeats import Heartbeat
-from worker.web.team import person_id
+from worker.web.team import make_person_id
 
-SAMS = f"/team/person/{person_id(PairId(DANA, SAM))}"
+SAMS = f"/team/person/{make_person_id(PairId(DANA, SAM))}"
 
 
 # --- the report ---
@@ -33,10 +33,10 @@ def test_a_report_ends_own_commitments_and_no_others(room: Room) -> None:
     mine, hers = room.commitment("report"), room.commitment("report", DANA, KIM)
     client = room.visitor(SAM, Purpose.ME)
     assert send(client, "/me", f"/me/commitment/{mine}/done").headers["Location"] == "/me?said=done"
-    found = room.office.store.register.commitment(mine)
-    assert found is not None and found.standing is Standing.DONE
+    found = room.office.store.queries.get_commitment(mine)
+    assert found is not None and found.standing is CommitmentStanding.DONE
     assert send(client, "/me", f"/me/commitment/{hers}/done").status_code == 404
-    promised = room.office.store.register.commitments(PairId(DANA, SAM))
+    promised = room.office.store.queries.list_commitments(PairId(DANA, SAM))
     of_manager = next(c.id for c in promised if c.owner is Owner.MANAGER)
     assert send(client, "/me", f"/me/commitment/{of_manager}/done").status_code == 404
     twice = send(client, "/me", f"/me/commitment/{mine}/done")
@@ -50,8 +50,8 @@ def test_a_report_may_talk_sooner_and_only_the_manager_reads_why(room: Room) -> 
     answer = send(client, "/me", "/me/talk", **fields)
     assert "Asked for." in text(client.get(answer.headers["Location"]))
     talk = next(one for one in room.sessions() if one.adhoc)
-    assert room.office.store.content.trigger(talk.id) == (Trigger.DOUBT, "Somebody wrote to me from <Oslo>")
-    opened = room.office.store.register.session(talk.id)
+    assert room.office.store.content.get_trigger(talk.id) == (Trigger.DOUBT, "Somebody wrote to me from <Oslo>")
+    opened = room.office.store.queries.get_session(talk.id)
     assert opened is not None and opened.urgent
     room.office.tick()
     room.office.run(4 * DAY)
@@ -88,7 +88,7 @@ def test_the_format_is_the_reports_choice(room: Room) -> None:
     assert 'value="series" checked' in client.get("/me").get_data(as_text=True)
     room.office.apply()
     room.office.tick()
-    assert room.office.store.people.pairs()[PairId(DANA, SAM)].format is Format.SERIES
+    assert room.office.store.people.load_all_pairs()[PairId(DANA, SAM)].format is Format.SERIES
     assert send(client, "/me", "/me/format", format="quartet").status_code == 404
 
 
@@ -144,9 +144,9 @@ def test_a_manager_asks_to_talk_soon(room: Room) -> None:
     client = room.visitor(DANA, Purpose.TEAM)
     send(client, SAMS, f"{SAMS}/talk", trigger="leaving", reason="quillwort")
     talk = next(one for one in room.sessions() if one.adhoc)
-    opened = room.office.store.register.session(talk.id)
+    opened = room.office.store.queries.get_session(talk.id)
     assert opened is not None and opened.urgent
-    assert room.office.store.content.asked_by(talk.id) is Owner.MANAGER
+    assert room.office.store.content.get_requester(talk.id) is Owner.MANAGER
     assert send(client, SAMS, f"{SAMS}/talk", trigger="boredom").status_code == 422
     room.office.run(4 * DAY)
     assert "Why you asked for it" in texts(room.office.mails("brief"))
@@ -156,9 +156,9 @@ def test_trust_is_the_managers_to_give(room: Room) -> None:
     """R-12."""
     client, pair_id = room.visitor(DANA, Purpose.TEAM), PairId(DANA, SAM)
     send(client, SAMS, f"{SAMS}/trust", trust="yes")
-    assert room.office.store.people.pairs()[pair_id].trust
+    assert room.office.store.people.load_all_pairs()[pair_id].trust
     send(client, SAMS, f"{SAMS}/trust", trust="no")
-    assert not room.office.store.people.pairs()[pair_id].trust
+    assert not room.office.store.people.load_all_pairs()[pair_id].trust
 
 
 def test_in_transition_they_talk_more_often_until_a_day(room: Room) -> None:
@@ -174,19 +174,19 @@ def test_in_transition_they_talk_more_often_until_a_day(room: Room) -> None:
     assert send(client, SAMS, f"{SAMS}/transition", until="").status_code == 303
     room.office.tick()
     assert room.coming().target > before - WEEK
-    assert room.office.store.people.pairs()[PairId(DANA, SAM)].transition_until is None
+    assert room.office.store.people.load_all_pairs()[PairId(DANA, SAM)].transition_until is None
 
 
 def test_we_met_already_and_we_did_not_meet(room: Room) -> None:
     client, held = room.visitor(DANA, Purpose.TEAM), room.held()
     send(client, SAMS, f"{SAMS}/session/{held.id}/not-met")
-    found = room.office.store.register.session(held.id)
-    assert found is not None and found.state is State.DEFERRED
+    found = room.office.store.queries.get_session(held.id)
+    assert found is not None and found.state is SessionState.DEFERRED
     again = send(client, SAMS, f"{SAMS}/session/{held.id}/not-met")
     assert "That is recorded already: you did not meet." in client.get(again.headers["Location"]).get_data(as_text=True)
     send(client, SAMS, f"{SAMS}/session/{held.id}/met")
-    found = room.office.store.register.session(held.id)
-    assert found is not None and found.state is State.HELD
+    found = room.office.store.queries.get_session(held.id)
+    assert found is not None and found.state is SessionState.HELD
     theirs = room.coming(DANA, KIM).id
     assert send(client, SAMS, f"{SAMS}/session/{theirs}/met").status_code == 404
     assert send(client, SAMS, f"{SAMS}/session/{held.id}/forgotten").status_code == 404
@@ -278,7 +278,7 @@ def test_nonsense_is_no_time(room: Room) -> None:
 def test_a_time_held_for_the_two_is_no_deferral(room: Room) -> None:
     """T-12: after the third the manager chooses among three."""
     for _ in range(3):
-        room.office.worker.acts.defer(room.coming().id)
+        room.office.worker.actions.defer_session(room.coming().id)
         room.office.tick()
     session = room.coming()
     assert len(session.options) == 3
@@ -310,7 +310,7 @@ def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: R
     office.run(DAY)
     now = office.clock()
     for host, seen_at in (("one.corp.example", now), ("two.corp.example", now - 10 * MINUTE)):
-        office.store.heartbeats.beat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
+        office.store.heartbeats.save_heartbeat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
     page = text(room.operator().get("/status"))
     assert "at work 1" in page and "None is at work" not in page
     assert "two.corp.example (4711): not heard of since" in page

@@ -17,7 +17,7 @@ from worker import web
 from worker.domain.model import Contract
 from worker.engine.contracts import RecordResult
 from worker.links import Purpose
-from worker.web.contract_form import ContractForm, day_of, instant_of, number_of
+from worker.web.contract_form import ContractForm, parse_day, parse_instant, parse_number
 from worker.web.sessions import COOKIE
 
 #: What no form of ours sends.
@@ -129,7 +129,7 @@ def test_an_address_with_a_null_byte_is_nowhere(open_room: Room) -> None:
 
 
 def test_numbers_are_a_few_ascii_digits() -> None:
-    assert [number_of(text) for text in ("0", "7", "000012", "999999")] == [0, 7, 12, 999999]
+    assert [parse_number(text) for text in ("0", "7", "000012", "999999")] == [0, 7, 12, 999999]
     for hostile in (
         "",
         "²",
@@ -147,21 +147,21 @@ def test_numbers_are_a_few_ascii_digits() -> None:
         "\ud800",
         "\0",
     ):
-        assert number_of(hostile) is None, hostile[:10]
+        assert parse_number(hostile) is None, hostile[:10]
 
 
 def test_days_and_instants_are_of_this_century_and_instants_have_a_zone() -> None:
-    assert (day_of("2026-10-20"), instant_of("2026-10-20T10:00+02:00")) != (None, None)
+    assert (parse_day("2026-10-20"), parse_instant("2026-10-20T10:00+02:00")) != (None, None)
     for hostile in ("٢٠٢٦-01-01", "1999-12-31", "9999-12-31", "2026-02-30", "\0", "\ud800"):
-        assert day_of(hostile) is None, hostile
+        assert parse_day(hostile) is None, hostile
     for hostile in ("2026-10-20T10:00", "0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "²", "\ud800"):
-        assert instant_of(hostile) is None, hostile
+        assert parse_instant(hostile) is None, hostile
 
 
 def test_a_line_that_is_no_number_is_not_removed() -> None:
     form = ContractForm.from_request({"manager-0-text": "Introduce Sam"})
     for what in ("drop-manager-²", "drop-manager-", "drop-manager-x", "drop-manager-7"):
-        form.change(what)
+        form.change_lines(what)
     assert form.lists["manager"][0]["text"] == "Introduce Sam"
 
 
@@ -174,9 +174,9 @@ def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(room: Room, mo
     send_fields(client, page)
     session, where = page.split("/")[2], page.replace("write", "send")
     cookie = cookie_of(room, (DANA, Purpose.CONTRACT, session))
-    draft = room.office.store.content.sketch(session)
+    draft = room.office.store.content.get_contract_draft(session)
     assert draft is not None
-    fields = {"token": room.app.extensions["longarc"].links.mark(cookie, "form"), "version": str(draft.version)}
+    fields = {"token": room.app.extensions["longarc"].links.sign_text(cookie, "form"), "version": str(draft.version)}
     together, record = Barrier(2), room.office.worker.contracts.record
 
     def wait_and_record(session: str, contract: Contract, **how: Any) -> RecordResult:
@@ -197,7 +197,7 @@ def test_two_presses_of_send_at_once_both_say_that_it_is_recorded(room: Room, mo
     for one in presses:
         one.join(30)
     assert answers == [f"303 {page.replace('/write', '')}?said=sent"] * 2
-    assert len(room.office.store.content.revisions(session)) == 1
+    assert len(room.office.store.content.list_revisions(session)) == 1
     room.office.tick()
     assert len(room.office.mails("contract_summary")) == 2
 
@@ -219,7 +219,7 @@ def test_two_presses_of_a_time_are_one_deferral(room: Room) -> None:
     counts = []
     for _ in range(2):
         assert client.post(f"/time/{session}", data=fields).status_code == 303
-        chosen = room.office.store.register.session(session)
+        chosen = room.office.store.queries.get_session(session)
         assert chosen is not None and chosen.start is not None
         assert chosen.start.isoformat() == fields["start"]
         counts.append(chosen.count)

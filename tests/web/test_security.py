@@ -14,11 +14,11 @@ from tests.support.companies import DANA, DAY, HOUR, KEY, KIM, OPERATOR, SAM, ST
 from tests.support.web_company import ALEX, BASE, LEE, SECRETS, Lived, Room, fill, hidden, send, text
 from worker.domain.model import PairId
 from worker.errors import LongarcError
-from worker.links import BadLink, Links, Pass, Purpose
+from worker.links import BadLink, LinkClaims, LinkSigner, Purpose
 from worker.web.app import make_app
-from worker.web.security import LARGEST, POLICY
+from worker.web.security import MAX_FORM_BYTES, PAGE_POLICY
 from worker.web.sessions import COOKIE
-from worker.web.team import person_id
+from worker.web.team import make_person_id
 
 Who = tuple[str, Purpose, str]
 
@@ -61,7 +61,7 @@ def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
     gets = ["", "/write", "/preview", "/mail/report", "/mail/manager"]
     deeds = [
         f"/commitment/{one.id}/{deed}"
-        for one in room.office.store.register.commitments_of(session)
+        for one in room.office.store.queries.list_commitments_of_session(session)
         for deed in ("done", "change", "let-go")
     ]
     posts = ["/write", "/send", "/not-met", *deeds]
@@ -71,7 +71,7 @@ def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
 def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
     found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave")]
     for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
-        person = f"/team/person/{person_id(PairId(who, report))}"
+        person = f"/team/person/{make_person_id(PairId(who, report))}"
         coming, agreed = room.coming(who, report).id, room.agreed(who, report).id
         posts = ["/talk", "/trust", "/transition", f"/session/{coming}/met", f"/session/{coming}/not-met"]
         found += [("GET", person), *(("POST", person + end) for end in posts)]
@@ -89,9 +89,9 @@ def cookie_of(room: Room, one: Who) -> str:
 
 
 def ask(room: Room, cookie: str, method: str, where: str) -> int:
-    links: Links = room.app.extensions["longarc"].links
+    links: LinkSigner = room.app.extensions["longarc"].links
     client = room.app.test_client(use_cookies=False)
-    data = {"token": links.mark(cookie, "form")} if method == "POST" else None
+    data = {"token": links.sign_text(cookie, "form")} if method == "POST" else None
     return client.open(where, method=method, data=data, headers={"Cookie": f"{COOKIE}={cookie}"}).status_code
 
 
@@ -159,7 +159,7 @@ def test_each_link_opens_its_own_pages_and_shows_no_word_of_others(room: Room) -
         cookie = cookie_of(room, one)
         mine = may.get((who, purpose), {who} if purpose is Purpose.ME else set())
         if about:
-            session = room.office.store.register.session(about)
+            session = room.office.store.queries.get_session(about)
             assert session is not None
             mine = {session.pair.report}
         for method, where in pages_of(room, one):
@@ -231,10 +231,10 @@ def test_a_link_ends(room: Room) -> None:
 
 def test_a_link_that_was_sent_to_a_former_address_opens_the_owners_page(room: Room) -> None:
     """A primary address becomes an alias when somebody changes their name."""
-    room.office.store.forms.learn("s.maiden@corp.example", SAM)
+    room.office.store.person_forms.learn("s.maiden@corp.example", SAM)
     wanted = text(room.visitor(SAM, Purpose.ME).get("/me"))
     assert text(room.visitor("s.maiden@corp.example", Purpose.ME).get("/me")) == wanted
-    room.office.store.people.revoke(SAM, room.office.clock())
+    room.office.store.people.revoke_links(SAM, room.office.clock())
     assert room.browser().get(room.link("s.maiden@corp.example", Purpose.ME)).status_code == 410
 
 
@@ -296,7 +296,7 @@ def test_links_can_be_revoked_by_their_owner_and_by_the_operator(room: Room) -> 
     assert other.get("/me").status_code == 200
     room.office.clock.advance(timedelta(seconds=1))
     assert room.visitor(SAM, Purpose.ME).get("/me").status_code == 200
-    room.office.store.people.revoke("*", room.office.clock())
+    room.office.store.people.revoke_links("*", room.office.clock())
     assert other.get("/me").status_code == 403
 
 
@@ -307,10 +307,12 @@ def forged(room: Room) -> Iterator[str]:
     yield link.rpartition(".")[0]
     yield "/in/" + "a" * 5000
     yield "/in/%00%ff"
-    stranger = Links(BASE, ["another key"])
-    yield stranger.url(Pass(who=SAM, purpose=Purpose.ME, issued=room.office.clock())).removeprefix(BASE)
-    ours: Links = room.app.extensions["longarc"].links
-    yield "/in/" + ours.token(Pass(who=SAM, purpose=Purpose.ME, issued=room.office.clock()), "visit")
+    stranger = LinkSigner(BASE, ["another key"])
+    yield stranger.build_url(LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=room.office.clock())).removeprefix(
+        BASE
+    )
+    ours: LinkSigner = room.app.extensions["longarc"].links
+    yield "/in/" + ours.sign_claims(LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=room.office.clock()), "visit")
 
 
 def test_a_forged_link_opens_nothing(room: Room) -> None:
@@ -327,12 +329,12 @@ def test_a_link_is_no_visit(room: Room) -> None:
 
 def test_links_outlive_a_change_of_keys() -> None:
     """The first key signs, all of them count."""
-    given = Pass(who=SAM, purpose=Purpose.ME, issued=START)
-    old, both, new = Links(BASE, ["one"]), Links(BASE, ["two", "one"]), Links(BASE, ["two"])
-    assert both.read(old.token(given)) == new.read(both.token(given)) == given
-    assert both.is_signed_text("a", "form", old.mark("a", "form"))
+    given = LinkClaims(person=SAM, purpose=Purpose.ME, issued_at=START)
+    old, both, new = LinkSigner(BASE, ["one"]), LinkSigner(BASE, ["two", "one"]), LinkSigner(BASE, ["two"])
+    assert both.read_token(old.sign_claims(given)) == new.read_token(both.sign_claims(given)) == given
+    assert both.is_signed_text("a", "form", old.sign_text("a", "form"))
     with pytest.raises(BadLink):
-        new.read(old.token(given))
+        new.read_token(old.sign_claims(given))
 
 
 def test_without_an_address_there_are_no_pages(room: Room) -> None:
@@ -365,11 +367,11 @@ def test_every_answer_has_its_headers(room: Room) -> None:
     for where, status in (("/me", 200), ("/me/data", 200), ("/nothing", 404), ("/team", 403), ("/in/x", 404)):
         answer = client.get(where)
         assert answer.status_code == status
-        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["Content-Security-Policy"] == PAGE_POLICY
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "max-age" in answer.headers["Strict-Transport-Security"]
-    assert "unsafe" not in POLICY and "http" not in POLICY
+    assert "unsafe" not in PAGE_POLICY and "http" not in PAGE_POLICY
 
 
 def test_no_page_has_script_or_style_of_its_own_or_of_others(room: Room) -> None:
@@ -421,7 +423,7 @@ def test_an_error_that_nobody_foresaw_tells_its_kind_alone(
     def breaks(*_: object) -> None:
         raise RuntimeError("hyacinthine")
 
-    monkeypatch.setattr(room.office.store.content, "latest", breaks)
+    monkeypatch.setattr(room.office.store.content, "get_latest_contracts", breaks)
     answer = client.get("/me")
     assert answer.status_code == 500
     assert "hyacinthine" not in caplog.text + answer.get_data(as_text=True)
@@ -437,9 +439,9 @@ def test_an_error_that_no_page_can_tell_is_told_by_nobody_else(
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("hyacinthine")
 
-    monkeypatch.setattr(room.app.extensions["longarc"], "page", breaks)
+    monkeypatch.setattr(room.app.extensions["longarc"], "render_page", breaks)
     answer = room.browser().get(link)
-    assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (500, b"", POLICY)
+    assert (answer.status_code, answer.data, answer.headers["Content-Security-Policy"]) == (500, b"", PAGE_POLICY)
     assert "RuntimeError at" in caplog.text
     assert link.rpartition("/")[2] not in caplog.text and "hyacinthine" not in caplog.text
 
@@ -467,7 +469,7 @@ def test_what_is_too_large_is_refused(room: Room) -> None:
     client, page = room.writer()
     token = hidden(client.get(page), "token")
     before = room.everything()
-    assert client.post(page, data={"token": token, "question": "x" * LARGEST}).status_code == 413
+    assert client.post(page, data={"token": token, "question": "x" * MAX_FORM_BYTES}).status_code == 413
     many = {f"report-{n}-text": "x" for n in range(1200)}
     assert client.post(page, data={"token": token, **many}, content_type="multipart/form-data").status_code == 413
     assert room.everything() == before

@@ -18,15 +18,15 @@ from tests.support.companies import DAY, KEY, SAM, contract, texts
 from tests.support.terminal import Desk
 from tests.support.web_company import BASE, Lived, Room
 from worker.links import Purpose
-from worker.web.connections import MOST, Connections
-from worker.web.server import PortTaken, Serving
+from worker.web.connections import MAX_CONNECTIONS, Connections
+from worker.web.server import PageServer, PortTaken
 
 
 @pytest.fixture
-def served(lived_room: Lived, tmp_path: Path) -> Iterator[tuple[Room, Serving]]:
+def served(lived_room: Lived, tmp_path: Path) -> Iterator[tuple[Room, PageServer]]:
     """Below a path, as some companies have it."""
     room = Room.of(lived_room, tmp_path, base_url=f"{BASE}/talks", pages={"listen": "127.0.0.1:0"})
-    with Serving(room.office.worker) as serving:
+    with PageServer(room.office.worker) as serving:
         yield room, serving
     room.office.close()
 
@@ -40,7 +40,7 @@ def ask(port: int, where: str, method: str = "GET", **headers: str) -> tuple[int
     return answer.status, dict(answer.getheaders()), body
 
 
-def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[Room, Serving]) -> None:
+def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[Room, PageServer]) -> None:
     room, serving = served
     way = room.link(SAM, Purpose.ME)
     assert way.startswith("/talks/in/")
@@ -53,7 +53,7 @@ def test_below_a_path_links_cookies_and_ways_keep_to_it(served: tuple[Room, Serv
     assert "waitress" not in headers.get("Server", "")
 
 
-def test_what_is_too_large_never_reaches_us(served: tuple[Room, Serving]) -> None:
+def test_what_is_too_large_never_reaches_us(served: tuple[Room, PageServer]) -> None:
     _, serving = served
     with socket.create_connection(("127.0.0.1", serving.port), timeout=10) as line:
         line.sendall(b"POST /talks/me/talk HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
@@ -66,21 +66,21 @@ def test_the_proxys_word_on_who_asks_counts_and_nobody_elses(lived_room: Lived, 
         folder = tmp_path / proxy
         folder.mkdir()
         room = Room.of(lived_room, folder, pages={"listen": "127.0.0.1:0", "proxy": proxy})
-        with Serving(room.office.worker) as serving:
+        with PageServer(room.office.worker) as serving:
             answers = [ask(serving.port, f"/in/x{n}", X_Forwarded_For=f"192.0.2.{n}")[0] for n in range(25)]
         room.office.close()
         assert answers[-1] == blocked, proxy
 
 
-def test_a_port_that_is_taken_is_named(served: tuple[Room, Serving]) -> None:
+def test_a_port_that_is_taken_is_named(served: tuple[Room, PageServer]) -> None:
     room, serving = served
     pages = room.office.settings.pages.model_copy(update={"listen": f"127.0.0.1:{serving.port}"})
     room.office.worker.settings = room.office.settings.model_copy(update={"pages": pages})
     with pytest.raises(PortTaken, match=str(serving.port)):
-        Serving(room.office.worker)
+        PageServer(room.office.worker)
 
 
-def test_whatever_watches_it_is_answered(served: tuple[Room, Serving]) -> None:
+def test_whatever_watches_it_is_answered(served: tuple[Room, PageServer]) -> None:
     assert ask(served[1].port, "/talks/healthy")[::2] == (200, "well\n")
 
 
@@ -99,7 +99,7 @@ def _many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_many_files")
 def test_it_is_answered_under_eleven_hundred_connections_that_never_finish_a_request(
-    served: tuple[Room, Serving],
+    served: tuple[Room, PageServer],
 ) -> None:
     _, serving = served
     with ExitStack() as lines:
@@ -109,7 +109,7 @@ def test_it_is_answered_under_eleven_hundred_connections_that_never_finish_a_req
             if number % 100 == 0:
                 assert ask(serving.port, "/talks/healthy")[0] == 200
         assert ask(serving.port, "/talks/healthy")[::2] == (200, "well\n")
-        assert len(serving._server.active_channels) <= MOST
+        assert len(serving._server.active_channels) <= MAX_CONNECTIONS
 
 
 class Channel:
@@ -191,7 +191,7 @@ def test_links_are_revoked_by_command(desk: Desk) -> None:
     assert "Nobody in the people file" in desk.refused("revoke", "nobody@corp.example")
     desk.refused("revoke", code=2)
     store = desk.store()
-    store.forms.learn("s.okafor@corp.example", SAM)
+    store.person_forms.learn("s.okafor@corp.example", SAM)
     store.close()
     desk.told("revoke", "s.okafor@corp.example")
     assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]
@@ -218,7 +218,7 @@ def test_each_link_in_a_mail_opens_a_page_of_its_reader(lived_room: Lived, tmp_p
     room = Room.of(lived_room, tmp_path, sync={"every": "1 day", "full_every": "1 day"})
     room.office.worker.contracts.record(room.held().id, contract(room.office.clock()))
     for _ in range(3):
-        room.office.worker.acts.defer(room.coming().id)
+        room.office.worker.actions.defer_session(room.coming().id)
         room.office.tick()
     seen = set()
     for _ in range(12):

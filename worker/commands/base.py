@@ -15,57 +15,57 @@ from typing import Any, cast
 import click
 
 from worker.commands import output
-from worker.errors import Problems, reason
-from worker.private_files import owner_only
+from worker.errors import Problems, describe_error
+from worker.private_files import restrict_to_owner
 
-STOPPED = "Stopped; nothing more was done."
+STOPPED_TEXT = "Stopped; nothing more was done."
 
 
 @dataclass(slots=True)
-class Given:
+class GlobalOptions:
     """What was said before the command or after it."""
 
     config: str = ""
     debug: bool = False
 
 
-class Failed(click.ClickException):
+class CommandFailed(click.ClickException):
     """Ends a command with exit code 1 and these lines on standard error."""
 
     exit_code = 1
 
     def show(self, file: Any = None) -> None:
         for line in self.message.splitlines():
-            click.echo(printable(line), err=True)
+            click.echo(make_printable(line), err=True)
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """The text without signs that would move a terminal's cursor or colour it."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
 
-def get_global_options() -> Given:
+def get_global_options() -> GlobalOptions:
     """What was said to this run of the program."""
-    return click.get_current_context().ensure_object(Given)
+    return click.get_current_context().ensure_object(GlobalOptions)
 
 
-def _config(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    told = context.ensure_object(Given)
+def _set_config(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    told = context.ensure_object(GlobalOptions)
     told.config = value or told.config
 
 
-def _debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-    told = context.ensure_object(Given)
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    told = context.ensure_object(GlobalOptions)
     told.debug = value or told.debug
 
 
-def _everywhere() -> list[click.Parameter]:
+def _make_global_options() -> list[click.Parameter]:
     """The options that every command takes."""
     words = "The settings; else LONGARC_CONFIG, else longarc.toml where you are, else defaults."
     debug = "Show errors whole, with where they come from."
     return [
-        click.Option(["--config"], metavar="FILE", expose_value=False, callback=_config, help=words),
-        click.Option(["--debug"], is_flag=True, expose_value=False, callback=_debug, help=debug),
+        click.Option(["--config"], metavar="FILE", expose_value=False, callback=_set_config, help=words),
+        click.Option(["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help=debug),
     ]
 
 
@@ -74,7 +74,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += _everywhere()
+        self.params += _make_global_options()
 
 
 class CommandGroup(click.Group):
@@ -84,13 +84,13 @@ class CommandGroup(click.Group):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += _everywhere()
+        self.params += _make_global_options()
 
 
 CommandGroup.group_class = CommandGroup
 
 
-class Longarc(CommandGroup):
+class MainGroup(CommandGroup):
     """The whole program: tells errors, and lists its commands by what they are for."""
 
     def __init__(self, *args: Any, chapters: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
@@ -113,29 +113,29 @@ class Longarc(CommandGroup):
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
-        output.open_missing()
+        output.open_missing_streams()
         say = partial(click.echo, err=True)
         try:
-            with owner_only():
-                code = exit_code(run)
+            with restrict_to_owner():
+                code = run_for_exit_code(run)
         except Exception:  # with --debug alone; the interpreter shows it
-            output.finish(1, say)
+            output.flush_streams(1, say)
             raise
-        sys.exit(output.finish(code, say))
+        sys.exit(output.flush_streams(code, say))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        refuse_no_text(args)
+        refuse_invalid_text(args)
 
         def begin() -> click.Context:
-            output.refuse_closed()
-            return super(Longarc, self).make_context(info_name, args, parent, **extra)
+            output.refuse_closed_stdout()
+            return super(MainGroup, self).make_context(info_name, args, parent, **extra)
 
-        return cast(click.Context, telling(Given(), begin))
+        return cast(click.Context, convert_errors(GlobalOptions(), begin))
 
     def invoke(self, ctx: click.Context) -> Any:
-        return telling(ctx.ensure_object(Given), lambda: super(Longarc, self).invoke(ctx))
+        return convert_errors(ctx.ensure_object(GlobalOptions), lambda: super(MainGroup, self).invoke(ctx))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [str(command.name) for commands in self._chapters.values() for command in commands]
@@ -147,14 +147,14 @@ class Longarc(CommandGroup):
                 formatter.write_dl([(f"{one.name:<{width}}", one.get_short_help_str(limit=90)) for one in commands])
 
 
-def refuse_no_text(args: Sequence[str]) -> None:
+def refuse_invalid_text(args: Sequence[str]) -> None:
     """Raises UsageError for an argument of bytes that stand for no text here: no file and no mail could hold it."""
     for number, one in enumerate(args, 1):
         if any("\ud800" <= sign <= "\udfff" for sign in one):
             raise click.UsageError(f"Argument {number} is no text in UTF-8. Write it again.")
 
 
-def exit_code(run: Callable[[], Any]) -> int:
+def run_for_exit_code(run: Callable[[], Any]) -> int:
     """How the command ended, with what went wrong said on standard error where that takes it."""
     error: click.ClickException
     try:
@@ -163,7 +163,7 @@ def exit_code(run: Callable[[], Any]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except click.Abort:
-        error = Failed(STOPPED)
+        error = CommandFailed(STOPPED_TEXT)
     except click.ClickException as failure:
         error = failure
     with suppress(OSError):
@@ -171,20 +171,20 @@ def exit_code(run: Callable[[], Any]) -> int:
     return error.exit_code
 
 
-def telling(told: Given, work: Callable[[], Any]) -> Any:
+def convert_errors(told: GlobalOptions, work: Callable[[], Any]) -> Any:
     """Do the work; what goes wrong becomes lines on standard error and exit code 1."""
     try:
         return work()
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
         raise
     except click.Abort:
-        raise Failed(STOPPED) from None
+        raise CommandFailed(STOPPED_TEXT) from None
     except Exception as error:
         if told.debug:
             raise
-        raise Failed(in_words(error)) from error
+        raise CommandFailed(describe_failure(error)) from error
 
 
-def in_words(error: Exception) -> str:
+def describe_failure(error: Exception) -> str:
     """What went wrong, as standard error tells it."""
-    return str(error) if isinstance(error, Problems) else f"longarc: {reason(error)}"
+    return str(error) if isinstance(error, Problems) else f"longarc: {describe_error(error)}"

@@ -3,7 +3,7 @@
 import click
 
 from worker.commands.base import CommandGroup
-from worker.commands.context import settings
+from worker.commands.context import load_settings
 
 
 @click.group(cls=CommandGroup)
@@ -20,20 +20,20 @@ def google(address: str, browser: bool, wait: int) -> None:
 
     The lasting grant is kept sealed in calendars.google.token_folder. Taking it back: myaccount.google.com/connections.
     """
-    from worker.providers.google.connect import connect as have_granted
-    from worker.settings.parsers import Unfit, parse_address
+    from worker.providers.google.connect import connect_account as have_granted
+    from worker.settings.parsers import InvalidValue, parse_address
 
     try:
         person = parse_address(address)
-    except Unfit as error:
-        raise click.UsageError(f"{error.what} {error.remedy()}") from None
+    except InvalidValue as error:
+        raise click.UsageError(f"{error.what} {error.build_remedy()}") from None
 
     def show(where: str) -> None:
         click.echo(f"Open this address, as {person}:\n\n{where}\n")
         if browser:
             click.launch(where)
 
-    account, file = have_granted(settings().calendar_section("google"), person, show, wait)
+    account, file = have_granted(load_settings().get_calendar_section("google"), person, show, wait)
     click.echo(f"{account} is connected. The grant lies sealed in {file}; prove it with `longarc check`.")
 
 
@@ -45,16 +45,16 @@ def outlook(browser: bool) -> None:
     The lasting grant is kept sealed in calendars.outlook.account_file.
     """
     from worker.errors import Refused
-    from worker.providers.outlook.auth import Account
+    from worker.providers.outlook.auth import AccountTokens
     from worker.seal import Seal
 
-    found = settings()
+    found = load_settings()
     if not found.calendars.outlook.account:
         raise Refused("Nobody said whose account. Write `account` under [calendars.outlook] first.")
-    section = found.mailer_section("outlook")  # that of the calendars, and whether mail has to be read
+    section = found.get_mailer_section("outlook")  # that of the calendars, and whether mail has to be read
     if found.keys:
         section["seal"] = Seal([key.get_secret_value() for key in found.keys])
-    account = Account(section)
+    account = AccountTokens(section)
     if browser:
         account.sign_in_by_browser()
     else:

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from worker.store.store import Store
 
 #: Read where the command is given, when nobody names another file.
-DEFAULT = "longarc.toml"
+DEFAULT_SETTINGS_FILE = "longarc.toml"
 
 
-def settings_path() -> Path | None:
+def find_settings_path() -> Path | None:
     """The settings file that was named, or the one that lies here; None when there is none."""
     named = get_global_options().config or os.environ.get("LONGARC_CONFIG")
     if named:
         return Path(named)
-    return Path(DEFAULT) if Path(DEFAULT).is_file() else None
+    return Path(DEFAULT_SETTINGS_FILE) if Path(DEFAULT_SETTINGS_FILE).is_file() else None
 
 
-def settings() -> "Settings":
+def load_settings() -> "Settings":
     """The settings in force. Raises Problems."""
-    from worker.settings.load import load
+    from worker.settings.load import load_settings
 
-    return load(settings_path(), os.environ)
+    return load_settings(find_settings_path(), os.environ)
 
 
 @contextmanager
@@ -44,12 +44,12 @@ def open_worker(*, seals: bool = False) -> Iterator["Worker"]:
     """
     from worker.app import build
 
-    found = settings()
-    quiet_logging(found)
-    refuse_absent(found.database)
-    worker = build(found, utcnow, store=store_of(found, seals=seals))
+    found = load_settings()
+    set_up_quiet_logging(found)
+    refuse_absent_database(found.database)
+    worker = build(found, utcnow, store=open_store(found, seals=seals))
     try:
-        refuse_unready(worker.store)
+        refuse_outdated_database(worker.store)
         if seals:
             refuse_other_key(worker.store, found)
         yield worker
@@ -57,7 +57,7 @@ def open_worker(*, seals: bool = False) -> Iterator["Worker"]:
         worker.close()
 
 
-def store_of(found: "Settings", *, seals: bool) -> "Store":
+def open_store(found: "Settings", *, seals: bool) -> "Store":
     """The database of these settings. Raises WrongKey when `seals` and there is no key."""
     from worker.seal import NoSeal, Seal
     from worker.store.store import Store
@@ -66,7 +66,7 @@ def store_of(found: "Settings", *, seals: bool) -> "Store":
     return Store(found.database, Seal(keys) if keys or seals else NoSeal())
 
 
-def is_absent(database: str) -> bool:
+def is_database_absent(database: str) -> bool:
     """True for a SQLite file that isn't there: looking into it would make it."""
     from sqlalchemy import make_url
 
@@ -75,19 +75,19 @@ def is_absent(database: str) -> bool:
     return lite and url.database not in (None, "", ":memory:") and not Path(str(url.database)).exists()
 
 
-def refuse_absent(database: str) -> None:
+def refuse_absent_database(database: str) -> None:
     """Raises LongarcError when there is no database yet."""
-    if is_absent(database):
+    if is_database_absent(database):
         raise LongarcError(
             "There is no database yet. `longarc run` makes it and begins; `longarc plan` shows what it would do."
         )
 
 
-def refuse_unready(store: "Store") -> None:
+def refuse_outdated_database(store: "Store") -> None:
     """Raises LongarcError when the database has no tables, or those of another version."""
-    from worker.store.statistics import Figures
+    from worker.store.statistics import Statistics
 
-    now, head = Figures(store.database).schema()
+    now, head = Statistics(store.database).get_schema_versions()
     if now is None:
         raise LongarcError("The database is empty. `longarc run` fills it; `longarc plan` shows what it would do.")
     if now != head:
@@ -99,19 +99,19 @@ def refuse_unready(store: "Store") -> None:
 def refuse_other_key(store: "Store", found: "Settings") -> None:
     """Raises WrongKey when what is stored was sealed with keys that we don't have: we would add what nobody can read
     together with the rest."""
-    from worker.ops.checks import opens_all
+    from worker.ops.checks import open_sealed_pieces
 
-    opens_all(store, found, limit=1)
+    open_sealed_pieces(store, found, limit=1)
 
 
-def quiet_logging(found: "Settings") -> None:
+def set_up_quiet_logging(found: "Settings") -> None:
     """Only what somebody should know of goes to standard error while a command runs."""
     from worker.logs import set_up_logging
 
     set_up_logging("DEBUG" if found.log.level == "DEBUG" else "ERROR", found.log.format)
 
 
-def local(instant: datetime, zone: str) -> datetime:
+def to_local_time(instant: datetime, zone: str) -> datetime:
     """The instant as the clocks of that zone show it."""
     from zoneinfo import ZoneInfo
 

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from worker import private_files
-from worker.commands.example import FILES, read_example
+from worker.commands.example import EXAMPLE_FILES, read_example
 from worker.errors import LongarcError
 
 if TYPE_CHECKING:
     from worker.domain.model import Address, Person
-    from worker.embedded import Embedded
+    from worker.embedded import EmbeddedServers
     from worker.settings.load import Settings
 
 CONFIG, PEOPLE, KEY = "longarc.toml", "people.csv", "key"
 #: The first ports that are tried for calendars, mail and pages; then those after them.
-FIRST_PORTS, TRIED = (5232, 2525, 8030), 50
+FIRST_PORTS, PORTS_TRIED = (5232, 2525, 8030), 50
 _HOST = "127.0.0.1"
 
-_SETTINGS = """\
+_SETTINGS_TEXT = """\
 # Written by `longarc run --embedded` when it first started here; yours to change. The servers start at these ports.
 # For the other commands: export LONGARC_CONFIG={config} LONGARC_KEY_FILE={key}
 database = {database}
@@ -57,14 +57,14 @@ listen = "127.0.0.1:{pages}"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class EmbeddedFolder:
     """A folder that everything is in."""
 
     folder: Path
     #: Where the search for free ports begins: calendars, mail, pages. 0 takes any free port.
     first_ports: tuple[int, int, int] = FIRST_PORTS
     #: Keeps the ports that were just chosen from everybody else until the servers take them.
-    _kept: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+    _reserved_ports: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
 
     @property
     def config(self) -> Path:
@@ -74,24 +74,24 @@ class House:
     def key(self) -> Path:
         return self.folder / KEY
 
-    def furnish(self) -> None:
+    def write_missing_files(self) -> None:
         """Write what is not there yet: settings for free ports, a key only its owner may read, an example of people."""
         private_files.make_folder(self.folder)
         if not self.key.exists():
-            from worker.seal import new_key
+            from worker.seal import generate_key
 
-            private_files.write_new(self.key, f"{new_key()}\n".encode("ascii"))
+            private_files.write_new(self.key, f"{generate_key()}\n".encode("ascii"))
         if not (self.folder / PEOPLE).exists():
-            private_files.write(self.folder / PEOPLE, read_example(FILES["people"]))
+            private_files.write(self.folder / PEOPLE, read_example(EXAMPLE_FILES["people"]))
         if not self.config.exists():
-            private_files.write(self.config, self._settings().encode("utf-8"))
+            private_files.write(self.config, self._render_settings().encode("utf-8"))
 
-    def _settings(self) -> str:
+    def _render_settings(self) -> str:
         from sqlalchemy import URL
 
         database = URL.create("sqlite", database=str(self.folder / "longarc.db"))
-        caldav, smtp, pages = (self._keep_free(port) for port in self.first_ports)
-        return _SETTINGS.format(
+        caldav, smtp, pages = (self._reserve_port(port) for port in self.first_ports)
+        return _SETTINGS_TEXT.format(
             config=self.config,
             key=self.key,
             database=json.dumps(database.render_as_string(), ensure_ascii=False),
@@ -100,9 +100,9 @@ class House:
             pages=pages,
         )
 
-    def _keep_free(self, first: int) -> int:
+    def _reserve_port(self, first: int) -> int:
         """A port that nobody listens on, the first one if possible."""
-        for port in range(first, first + TRIED) if first else [0]:
+        for port in range(first, first + PORTS_TRIED) if first else [0]:
             trying = socket.socket()
             trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -111,21 +111,21 @@ class House:
             except OSError:
                 trying.close()
                 continue
-            self._kept.callback(trying.close)
+            self._reserved_ports.callback(trying.close)
             return int(trying.getsockname()[1])
-        raise LongarcError(f"No port from {first} to {first + TRIED - 1} is free. Write one into the settings.")
+        raise LongarcError(f"No port from {first} to {first + PORTS_TRIED - 1} is free. Write one into the settings.")
 
     def release_ports(self) -> None:
         """Leave the ports that were just chosen to the servers."""
-        self._kept.close()
+        self._reserved_ports.close()
 
-    def take_in(self, env: MutableMapping[str, str]) -> None:
+    def set_environment(self, env: MutableMapping[str, str]) -> None:
         """Have this process, and whatever it starts, use these settings and this key."""
         env["LONGARC_CONFIG"] = str(self.config)
         if not (env.get("LONGARC_KEY") or env.get("LONGARC_KEY_FILE")):
             env["LONGARC_KEY_FILE"] = str(self.key)
 
-    def ports(self, settings: "Settings") -> tuple[int, int]:
+    def read_ports(self, settings: "Settings") -> tuple[int, int]:
         """Where the settings have the calendars and mail. Raises LongarcError when they don't say."""
         calendars, mail = urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port
         if not (calendars and mail):
@@ -134,22 +134,22 @@ class House:
         return calendars, mail
 
     @contextmanager
-    def serve(self, settings: "Settings", people: "Collection[Person]") -> "Iterator[Embedded]":
+    def start_servers(self, settings: "Settings", people: "Collection[Person]") -> "Iterator[EmbeddedServers]":
         """The servers, at the ports that the settings name."""
-        from worker.embedded import Embedded
+        from worker.embedded import EmbeddedServers
 
-        calendars, mail = self.ports(settings)
+        calendars, mail = self.read_ports(settings)
         for noisy in ("mail.log", "waitress"):  # they tell of each connection
             logging.getLogger(noisy).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
         self.release_ports()
-        with Embedded(self.folder, list(zones), calendars, mail, zones=zones) as servers:
+        with EmbeddedServers(self.folder, list(zones), calendars, mail, zones=zones) as servers:
             yield servers
 
 
-def addresses(servers: "Embedded", people: "Collection[Address]") -> Iterator[tuple[str, str, str]]:
+def list_addresses(servers: "EmbeddedServers", people: "Collection[Address]") -> Iterator[tuple[str, str, str]]:
     """For each person: the calendar's address for a calendar program, and where the mail is."""
-    from worker.embedded import mailbox
+    from worker.embedded import get_mailbox_path
 
     for email in people:
-        yield email, servers.caldav_url.replace("{email}", email), str(mailbox(servers.mail_folder, email))
+        yield email, servers.caldav_url.replace("{email}", email), str(get_mailbox_path(servers.mail_folder, email))

@@ -6,21 +6,21 @@ import click
 
 from worker import private_files
 from worker.commands.base import Command
-from worker.commands.terminal import line
+from worker.commands.terminal import print_line
 from worker.errors import LongarcError
 
 #: What each is called on the command line, and in the folder `config` of a checkout.
-FILES = {"settings": "longarc.example.toml", "people": "people.example.csv", "service": "longarc.service"}
+EXAMPLE_FILES = {"settings": "longarc.example.toml", "people": "people.example.csv", "service": "longarc.service"}
 
 
 @click.command("example", cls=Command, short_help="Write example settings, people or systemd unit.")
-@click.argument("name", type=click.Choice(list(FILES)))
+@click.argument("name", type=click.Choice(list(EXAMPLE_FILES)))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Replace a FILE that is there.")
 def example(name: str, file: Path | None, force: bool) -> None:
     """Write an example to FILE, else to standard output: `settings` with every key, its default and what it means; a
     `people` file; the systemd unit (`service`)."""
-    content = read_example(FILES[name])
+    content = read_example(EXAMPLE_FILES[name])
     if file is None:
         click.echo(content.decode("utf-8"), nl=False)
         return
@@ -28,7 +28,7 @@ def example(name: str, file: Path | None, force: bool) -> None:
         (private_files.write if force else private_files.write_new)(file, content)
     except FileExistsError:
         raise LongarcError(f"{file} is there already. Name another file, or say --force to replace it.") from None
-    line(f"{file} is written.", "green")
+    print_line(f"{file} is written.", "green")
 
 
 def read_example(name: str) -> bytes:

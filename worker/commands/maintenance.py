@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.clock import utcnow
-from worker.commands.arguments import json_option, person_named
-from worker.commands.base import Command, Failed, in_words
-from worker.commands.context import open_worker, quiet_logging, settings, settings_path, store_of
-from worker.commands.terminal import count, emit, line
+from worker.commands.arguments import find_person, json_option
+from worker.commands.base import Command, CommandFailed, describe_failure
+from worker.commands.context import find_settings_path, load_settings, open_store, open_worker, set_up_quiet_logging
+from worker.commands.terminal import format_count, print_json, print_line
 from worker.errors import LongarcError, Refused
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.store.people import ImportPreview
 
 #: Findings that are well, of which more are only counted.
-SHOWN = 40
+MAX_SHOWN = 40
 
 
 @click.command("check", cls=Command, short_help="Try everything that is needed; say what to do where it isn't well.")
@@ -32,37 +32,42 @@ def check(as_json: bool) -> None:
     """
     import logging
 
-    from worker.ops.checks import findings
+    from worker.ops.checks import run_checks
 
     logging.disable(logging.ERROR)  # what a library logs is told as a finding, with its remedy
     try:
         found = []
-        for finding in findings(settings_path(), os.environ, utcnow()):
+        for finding in run_checks(find_settings_path(), os.environ, utcnow()):
             found.append(finding)
             if not as_json:
-                _show(finding, sum(one.ok and not one.remedy for one in found))
+                _show_finding(finding, sum(one.ok and not one.remedy for one in found))
     finally:
         logging.disable(logging.NOTSET)
     failed = sum(not finding.ok for finding in found)
     warnings = sum(finding.ok and bool(finding.remedy) for finding in found)
-    hidden = len(found) - failed - warnings - SHOWN
+    hidden = len(found) - failed - warnings - MAX_SHOWN
     if as_json:
-        emit([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in found])
+        print_json([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in found])
     elif hidden > 0:
-        line(f"  … and {hidden:,} more are well", "dim")
+        print_line(f"  … and {hidden:,} more are well", "dim")
     if failed:
-        raise Failed(f"{count(failed, 'thing')} of {len(found):,} {'is' if failed == 1 else 'are'} not well.")
+        raise CommandFailed(
+            f"{format_count(failed, 'thing')} of {len(found):,} {'is' if failed == 1 else 'are'} not well."
+        )
     if not as_json:
-        line(f"All {len(found):,} are well" + (f", with {count(warnings, 'warning')}." if warnings else "."), "green")
+        print_line(
+            f"All {len(found):,} are well" + (f", with {format_count(warnings, 'warning')}." if warnings else "."),
+            "green",
+        )
 
 
-def _show(finding: "Finding", well: int) -> None:
+def _show_finding(finding: "Finding", well: int) -> None:
     if not finding.ok or finding.remedy:
-        line(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
+        print_line(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
         if finding.remedy:
-            line(f"  → {finding.remedy}")
-    elif well <= SHOWN:
-        line(f"✓ {finding.what}", "green")
+            print_line(f"  → {finding.remedy}")
+    elif well <= MAX_SHOWN:
+        print_line(f"✓ {finding.what}", "green")
 
 
 @click.command("retry", cls=Command, short_help="Try the calendar of somebody whose access failed again at once.")
@@ -73,14 +78,14 @@ def retry(addresses: Sequence[str], everybody: bool) -> None:
     if everybody == bool(addresses):
         raise click.UsageError("Name somebody, or say --all.")
     with open_worker() as worker:
-        known = worker.store.people.everybody()
-        named = [person_named(worker.store, known, one) for one in addresses]
+        known = worker.store.people.load_all_people()
+        named = [find_person(worker.store, known, one) for one in addresses]
         for person in named or sorted(worker.store.people.load_suspensions()):
-            was_suspended = worker.store.calendars.try_again(person, utcnow())
+            was_suspended = worker.store.calendars.lift_suspension(person, utcnow())
             before = "" if was_suspended else " (access was not suspended)"
-            line(f"{person} is tried again within a minute, while `longarc run` is running{before}.")
+            print_line(f"{person} is tried again within a minute, while `longarc run` is running{before}.")
         if everybody and not worker.store.people.load_suspensions():
-            line("Nobody is suspended any more.", "dim")
+            print_line("Nobody is suspended any more.", "dim")
 
 
 @click.command("people", cls=Command, short_help="What the people file would change; with --apply, change it.")
@@ -96,26 +101,26 @@ def people(applies: bool, accept: bool, force: bool) -> None:
         raise click.UsageError("--force goes with --apply.")
     from worker.app import build
     from worker.engine.people_import import read_people
-    from worker.store.statistics import Figures
+    from worker.store.statistics import Statistics
 
-    found = settings()
-    quiet_logging(found)
+    found = load_settings()
+    set_up_quiet_logging(found)
     listed = read_people(found, utcnow())
     if not (applies or accept):
         with open_worker() as worker:
             _show_difference(
-                worker.store.people.difference(listed.persons, listed.pairs, listed.forms), found.policy.max_cancels
+                worker.store.people.preview_import(listed.persons, listed.pairs, listed.forms), found.policy.max_cancels
             )
         return
-    worker = build(found, store=store_of(found, seals=False))
+    worker = build(found, store=open_store(found, seals=False))
     try:
-        Figures(worker.store.database).schema()  # says in clear words when there is no using it
+        Statistics(worker.store.database).get_schema_versions()  # says in clear words when there is no using it
         worker.store.migrate()
         changed = worker.import_people(force=force or accept)
     finally:
         worker.close()
-    told = f"{count(len(listed.persons), 'person', 'people')} in {count(len(listed.pairs), 'pair')}"
-    line(f"{told}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
+    told = f"{format_count(len(listed.persons), 'person', 'people')} in {format_count(len(listed.pairs), 'pair')}"
+    print_line(f"{told}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
 
 
 def _show_difference(told: "ImportPreview", allowed: int) -> None:
@@ -128,22 +133,22 @@ def _show_difference(told: "ImportPreview", allowed: int) -> None:
     for who, one, many in changes:
         if who:
             more = f" and {len(who) - 10:,} more" if len(who) > 10 else ""
-            line(f"{count(len(who), one, many)}: {', '.join(map(str, who[:10]))}{more}")
+            print_line(f"{format_count(len(who), one, many)}: {', '.join(map(str, who[:10]))}{more}")
     if not any(who for who, _, _ in changes):
-        line("Nobody joins or leaves, and the pairs stay as they are.")
-    line(f"{count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
-    from worker.engine.people_import import objection
+        print_line("Nobody joins or leaves, and the pairs stay as they are.")
+    print_line(f"{format_count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
+    from worker.engine.people_import import find_objection
 
-    if why := objection(told, allowed):
+    if why := find_objection(told, allowed):
         raise Refused(f"{why} It takes `longarc people --accept`.")
 
 
 @click.command("key", cls=Command, short_help="Print a fresh key for LONGARC_KEY.")
 def key() -> None:
     """Print a fresh key for LONGARC_KEY. It is kept nowhere: whoever loses it loses what was sealed with it."""
-    from worker.seal import new_key
+    from worker.seal import generate_key
 
-    click.echo(new_key())
+    click.echo(generate_key())
 
 
 @click.command("rotate", cls=Command, short_help="Seal everything anew with the first key of LONGARC_KEY.")
@@ -154,22 +159,22 @@ def rotate() -> None:
     everywhere; run this; then take the old one out.
     """
     with open_worker(seals=True) as worker:
-        pieces, lost = worker.store.content.renew(), list[str]()
-        for renew in _grants(worker.settings):
+        pieces, lost = worker.store.content.reseal_all(), list[str]()
+        for renew in _list_grant_renewals(worker.settings):
             try:
                 renew()
             except (LongarcError, OSError) as error:
-                lost.append(in_words(error))
+                lost.append(describe_failure(error))
             else:
                 pieces += 1
-    sealed = f"{count(pieces, 'piece')} sealed anew."
+    sealed = f"{format_count(pieces, 'piece')} sealed anew."
     if lost:
         remedy = "Mend that and run this again; the keys behind the first may be needed until then."
-        raise Failed("\n".join([*lost, f"{sealed} {remedy}"]))
-    line(f"{sealed} Keys behind the first are not needed any more.", "green")
+        raise CommandFailed("\n".join([*lost, f"{sealed} {remedy}"]))
+    print_line(f"{sealed} Keys behind the first are not needed any more.", "green")
 
 
-def _grants(found: "Settings") -> Iterator[Callable[[], None]]:
+def _list_grant_renewals(found: "Settings") -> Iterator[Callable[[], None]]:
     """What seals anew each grant that a connected account left."""
     keys = [key.get_secret_value() for key in found.keys]
     for folder in {one.token_folder for one in (found.calendars.google, found.mailers.google)}:
@@ -177,10 +182,10 @@ def _grants(found: "Settings") -> Iterator[Callable[[], None]]:
             from worker.providers.google.auth import TokenFolder
 
             tokens = TokenFolder(folder, keys)
-            yield from (partial(tokens.renew, person) for person in tokens.people())
+            yield from (partial(tokens.reseal, person) for person in tokens.list_people())
     file = found.calendars.outlook.account_file
     if file.exists():
         from worker.providers.outlook.auth import TokenCacheFile
         from worker.seal import Seal
 
-        yield TokenCacheFile(file, Seal(keys)).renew
+        yield TokenCacheFile(file, Seal(keys)).reseal

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from worker.errors import LongarcError, reason
+from worker.errors import LongarcError, describe_error
 
 
-def open_missing() -> None:
+def open_missing_streams() -> None:
     """Open the null device in place of each standard stream that is closed, so that no file of ours takes its number:
     what a library writes to standard error would otherwise land in the database."""
     for number in range(3):
@@ -23,20 +23,20 @@ def open_missing() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
-def refuse_closed() -> None:
+def refuse_closed_stdout() -> None:
     """Raises LongarcError when there is no standard output, before a command does anything."""
     if sys.stdout is None:
         raise LongarcError("standard output is closed. Send it to a file or to /dev/null.")
 
 
-def finish(code: int, say: Callable[[str], None]) -> int:
+def flush_streams(code: int, say: Callable[[str], None]) -> int:
     """The exit code after everything buffered was written out, or can't be: then never 0. A reader who left is no
     error to speak of."""
     error = _flush(sys.stdout)
     if error and not code:
         if not isinstance(error, BrokenPipeError):
             with suppress(OSError):  # standard error is full, too: the exit code tells
-                say(f"longarc: {reason(error)}")
+                say(f"longarc: {describe_error(error)}")
         code = 1
     _flush(sys.stderr)
     return code
@@ -48,12 +48,12 @@ def _flush(stream: TextIO | None) -> OSError | None:
         if stream is not None:
             stream.flush()
     except OSError as error:
-        _drop(stream)
+        _redirect_to_null(stream)
         return error
     return None
 
 
-def _drop(stream: TextIO | None) -> None:
+def _redirect_to_null(stream: TextIO | None) -> None:
     """Lead the stream to the null device, where the interpreter's last attempt succeeds."""
     if stream is None:
         return

@@ -3,11 +3,11 @@
 import click
 
 from worker.clock import utcnow
-from worker.commands.arguments import primary_address
+from worker.commands.arguments import find_primary_address
 from worker.commands.base import Command
-from worker.commands.context import open_worker, settings
-from worker.commands.run import stopping
-from worker.commands.terminal import line
+from worker.commands.context import load_settings, open_worker
+from worker.commands.run import stop_on_signal
+from worker.commands.terminal import print_line
 from worker.errors import LongarcError, UnknownName
 
 
@@ -16,14 +16,14 @@ def serve() -> None:
     """Serve the pages that mails link to, until it is stopped; what is decided there, `longarc run` carries out."""
     from worker.logs import set_up_logging
 
-    with stopping() as stop, open_worker(seals=True) as worker:
-        from worker.web.server import Serving
+    with stop_on_signal() as stop, open_worker(seals=True) as worker:
+        from worker.web.server import PageServer
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)
-        with Serving(worker) as pages:
-            line(f"The pages of {pages.base_url} are served at port {pages.port}. Ctrl-C stops.")
+        with PageServer(worker) as pages:
+            print_line(f"The pages of {pages.base_url} are served at port {pages.port}. Ctrl-C stops.")
             stop.wait()
-    line("Stopped.")
+    print_line("Stopped.")
 
 
 @click.command("revoke", cls=Command, short_help="Make a person's links and open pages void.")
@@ -36,20 +36,22 @@ def revoke(person: str | None, everybody: bool) -> None:
     from worker.store.people import EVERYBODY
 
     with open_worker() as worker:
-        who = EVERYBODY if person is None else primary_address(worker.store, person)
-        if who not in (EVERYBODY, worker.settings.operator) and worker.store.people.person(who) is None:
+        who = EVERYBODY if person is None else find_primary_address(worker.store, person)
+        if who not in (EVERYBODY, worker.settings.operator) and worker.store.people.get_person(who) is None:
             raise UnknownName(f"Nobody in the people file is {who}.")
-        worker.store.people.revoke(who, utcnow())
-    line(f"Links given to {'anybody' if everybody else who} until now open nothing any more.", "green")
+        worker.store.people.revoke_links(who, utcnow())
+    print_line(f"Links given to {'anybody' if everybody else who} until now open nothing any more.", "green")
 
 
-def operators_link() -> str:
+def make_operator_link() -> str:
     """A fresh link to the operator's page. Raises LongarcError when there are no pages."""
-    from worker.links import Pass, Purpose, links_of
-    from worker.web.sessions import NOBODY
+    from worker.links import LinkClaims, Purpose, make_link_signer
+    from worker.web.sessions import UNNAMED_OPERATOR
 
-    found = settings()
-    links = links_of(found.base_url, [key.get_secret_value() for key in found.keys])
+    found = load_settings()
+    links = make_link_signer(found.base_url, [key.get_secret_value() for key in found.keys])
     if links is None:
         raise LongarcError("Pages need `base_url` in the settings and LONGARC_KEY in the environment.")
-    return links.url(Pass(who=found.operator or NOBODY, purpose=Purpose.STATUS, issued=utcnow()))
+    return links.build_url(
+        LinkClaims(person=found.operator or UNNAMED_OPERATOR, purpose=Purpose.STATUS, issued_at=utcnow())
+    )

@@ -8,12 +8,12 @@ import click
 
 from worker.commands.arguments import Day
 from worker.commands.base import Command
-from worker.commands.context import quiet_logging, settings
-from worker.commands.terminal import line, row, show, table
+from worker.commands.context import load_settings, set_up_quiet_logging
+from worker.commands.terminal import add_row, make_table, print_line, print_table
 
 if TYPE_CHECKING:
-    from worker.simulation.run import Run
-    from worker.simulation.summary import Tally
+    from worker.simulation.run import SimulationOptions
+    from worker.simulation.summary import Summary
 
 MANNERS = ("calm", "busy", "hostile")
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -39,13 +39,13 @@ def simulate(people: Path, calendars: Path | None, start: date, days: int, seed:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from worker.engine.people_import import read_people
-    from worker.simulation.run import Run, run
+    from worker.simulation.run import SimulationOptions, run_simulation
 
-    found = settings()
-    quiet_logging(found)
+    found = load_settings()
+    set_up_quiet_logging(found)
     first = datetime.combine(start, time(), UTC)
     listed = read_people(found.model_copy(update={"people": people}), first)
-    wanted = Run(start=first, days=days, seed=seed, manner=manner, calendars=calendars)
+    wanted = SimulationOptions(start=first, days=days, seed=seed, behaviour=manner, calendars=calendars)
     percent = TextColumn("{task.percentage:>3.0f}%")
     columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn())
     screen = Console(stderr=True)
@@ -55,14 +55,14 @@ def simulate(people: Path, calendars: Path | None, start: date, days: int, seed:
         def show_progress(now: datetime) -> None:
             bar.update(task, completed=(now - first).total_seconds(), description=f"{now:%d %b %Y}")
 
-        tally = run(wanted, found, listed.persons, listed.pairs, out, show_progress)
-    _show(wanted, tally, len(listed.pairs), out)
+        tally = run_simulation(wanted, found, listed.persons, listed.pairs, out, show_progress)
+    _show_summary(wanted, tally, len(listed.pairs), out)
 
 
-def _show(run: "Run", tally: "Tally", pairs: int, out: Path) -> None:
-    shown = table(f"{run.days} days from {run.start:%Y-%m-%d}, {run.manner} people, seed {run.seed}", ["", ""])
+def _show_summary(run: "SimulationOptions", tally: "Summary", pairs: int, out: Path) -> None:
+    shown = make_table(f"{run.days} days from {run.start:%Y-%m-%d}, {run.behaviour} people, seed {run.seed}", ["", ""])
     shown.show_header = False
-    for name, figures in tally.rows(pairs):
-        row(shown, name, figures)
-    show(shown)
-    line(f"{tally.lines:,} lines in {out / 'ledger.jsonl'}; the same figures in {out / 'summary.txt'}.", "dim")
+    for name, figures in tally.list_rows(pairs):
+        add_row(shown, name, figures)
+    print_table(shown)
+    print_line(f"{tally.lines:,} lines in {out / 'ledger.jsonl'}; the same figures in {out / 'summary.txt'}.", "dim")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.commands.base import printable
-from worker.commands.context import local
+from worker.commands.base import make_printable
+from worker.commands.context import to_local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 #: Of a table that goes to a file or another program, in columns.
-WIDE = 160
+FILE_WIDTH = 160
 STYLES = {
     "booked": "green",
     "book": "green",
@@ -36,17 +36,17 @@ STYLES = {
 }
 
 
-def console() -> "Console":
+def make_console() -> "Console":
     """Where tables are printed."""
     from rich.console import Console
 
     screen = Console(highlight=False, markup=False, emoji=False)
     if not screen.is_terminal and "COLUMNS" not in os.environ:
-        screen = Console(highlight=False, markup=False, emoji=False, width=WIDE)
+        screen = Console(highlight=False, markup=False, emoji=False, width=FILE_WIDTH)
     return screen
 
 
-def table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
+def make_table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
     """An empty table. A column may come with how it is set: `right`, `id` (never broken), or `dim`."""
     from rich import box
     from rich.table import Table
@@ -64,17 +64,17 @@ def table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
     return made
 
 
-def row(made: "Table", *cells: Any, style: str = "") -> None:
+def add_row(made: "Table", *cells: Any, style: str = "") -> None:
     """Add a row of plain text; words that say how something stands get their colour."""
     from rich.text import Text
 
-    texts = [printable(str(cell)) for cell in cells]
+    texts = [make_printable(str(cell)) for cell in cells]
     made.add_row(*(Text(text, style=STYLES.get(text.split(" ")[0], "")) for text in texts), style=style or None)
 
 
-def show(made: "Table") -> None:
+def print_table(made: "Table") -> None:
     """Print a table; into a file or another program without the blanks that only fill a screen."""
-    screen = console()
+    screen = make_console()
     if screen.is_terminal:
         screen.print(made)
         return
@@ -83,17 +83,17 @@ def show(made: "Table") -> None:
     click.echo("\n".join(one.rstrip() for one in captured.get().splitlines()))
 
 
-def line(text: str = "", style: str = "") -> None:
+def print_line(text: str = "", style: str = "") -> None:
     """One line of plain text."""
-    console().print(printable(text), style=style or None, soft_wrap=True)
+    make_console().print(make_printable(text), style=style or None, soft_wrap=True)
 
 
-def emit(value: Any) -> None:
+def print_json(value: Any) -> None:
     """The value as JSON; instants in UTC with Z."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_encode_value))
 
 
-def _plain(value: Any) -> Any:
+def _encode_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     if isinstance(value, date):
@@ -101,17 +101,17 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, Iterable) else str(value)
 
 
-def when(instant: datetime, zone: str) -> str:
+def format_time(instant: datetime, zone: str) -> str:
     """A day and a time of day as the clocks of that zone show it: `Tue 2 Mar 2027 10:00`."""
-    there = local(instant, zone)
-    return f"{day(there.date())} {there:%H:%M}"
+    there = to_local_time(instant, zone)
+    return f"{format_day(there.date())} {there:%H:%M}"
 
 
-def day(one: date) -> str:
+def format_day(one: date) -> str:
     """`Tue 2 Mar 2027`."""
     return f"{one:%a} {one.day} {one:%b %Y}"
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def format_count(number: int, one: str, many: str = "") -> str:
     """`1 pair`, `2 pairs`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

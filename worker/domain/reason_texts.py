@@ -9,8 +9,8 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Reason, Value, Why
-from worker.domain.time.worktime import DAYS, clock
+from worker.domain.model import Reason, Reasons, ReasonValue
+from worker.domain.time.worktime import DAY_NAMES, format_clock
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -119,14 +119,14 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
 }
 NO_DAYS, ON_DAYS = N_("on no days"), NN_("on %(count)s day", "on %(count)s days")
 #: What stands in the way, by what it is.
-BLOCKS = {
+BLOCKER_NAMES = {
     "career": N_("%(name)s's career session"),
     "time": N_("%(name)s's time"),
     "busy": N_("%(name)s's busy time"),
     "tentative": N_("%(name)s's tentative time"),
     "away": N_("%(name)s's time away"),
 }
-OF_BOTH = N_("%(what)s and %(other)s's")
+BLOCKER_OF_BOTH = N_("%(what)s and %(other)s's")
 
 
 class ReasonFormatter(Protocol):
@@ -138,26 +138,26 @@ class ReasonFormatter(Protocol):
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
         """The sentence in the form that `count` asks for; `%(count)s` is filled in too."""
 
-    def date(self, day: date) -> str:
+    def format_date(self, day: date) -> str:
         """A date with its weekday."""
 
-    def weekday(self, index: int) -> str:
+    def get_weekday_name(self, index: int) -> str:
         """The name of a day of the week; 0 is Monday."""
 
-    def clock(self, minute: int) -> str:
+    def format_clock(self, minute: int) -> str:
         """A time of day, given in minutes after midnight."""
 
-    def hour(self, at: datetime, zone: str) -> str:
+    def format_hour(self, at: datetime, zone: str) -> str:
         """What the clocks of that zone show."""
 
-    def stretch(self, start: datetime, end: datetime, zone: str) -> str:
+    def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
         """From when to when; `zone` is that of whoever the reason is about."""
 
-    def detail(self, text: str) -> str:
+    def format_detail(self, text: str) -> str:
         """What a service said about itself, to follow a word, for those whose business it is."""
 
 
-class English:
+class EnglishFormatter:
     """The sentences as they are written here: for the history and for operators."""
 
     def gettext(self, message: str, /, **values: object) -> str:
@@ -166,99 +166,101 @@ class English:
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
         return (one if count == 1 else many) % {"count": count, **values}
 
-    def date(self, day: date) -> str:
-        return date_text(day)
+    def format_date(self, day: date) -> str:
+        return format_short_date(day)
 
-    def weekday(self, index: int) -> str:
+    def get_weekday_name(self, index: int) -> str:
         return WEEKDAYS[index]
 
-    def clock(self, minute: int) -> str:
-        return clock(minute)
+    def format_clock(self, minute: int) -> str:
+        return format_clock(minute)
 
-    def hour(self, at: datetime, zone: str) -> str:
+    def format_hour(self, at: datetime, zone: str) -> str:
         return f"{at.astimezone(ZoneInfo(zone)):%H:%M}"
 
-    def stretch(self, start: datetime, end: datetime, zone: str) -> str:
+    def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
         first, last = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
-        until = f"{last:%H:%M}" if first.date() == last.date() else f"{date_text(last.date())} {last:%H:%M}"
-        return f"{date_text(first.date())} {first:%H:%M} to {until} ({zone})"
+        until = f"{last:%H:%M}" if first.date() == last.date() else f"{format_short_date(last.date())} {last:%H:%M}"
+        return f"{format_short_date(first.date())} {first:%H:%M} to {until} ({zone})"
 
-    def detail(self, text: str) -> str:
+    def format_detail(self, text: str) -> str:
         return f" ({text})" if text else ""
 
 
-ENGLISH = English()
+ENGLISH_FORMATTER = EnglishFormatter()
 
 
-def words(why: Why, voice: ReasonFormatter = ENGLISH) -> str:
+def format_reasons(why: Reasons, voice: ReasonFormatter = ENGLISH_FORMATTER) -> str:
     """All of it, sentence after sentence."""
-    return " ".join(sentences(why, voice))
+    return " ".join(format_sentences(why, voice))
 
 
-def sentences(why: Why, voice: ReasonFormatter = ENGLISH) -> Iterator[str]:
+def format_sentences(why: Reasons, voice: ReasonFormatter = ENGLISH_FORMATTER) -> Iterator[str]:
     """One sentence for each reason."""
     for reason in why:
-        said = _sentence(reason, voice)
+        said = _format_sentence(reason, voice)
         yield said[:1].upper() + said[1:]
 
 
-def _sentence(reason: Reason, voice: ReasonFormatter) -> str:
+def _format_sentence(reason: Reason, voice: ReasonFormatter) -> str:
     sentence, values = SENTENCES[reason.code], reason.values
-    shown: dict[str, Any] = {name: _SHOWN.get(name, _plain)(voice, value) for name, value in values.items()}
-    if reason.code in _MADE:
-        shown |= _MADE[reason.code](voice, values)
+    shown: dict[str, Any] = {
+        name: _VALUE_FORMATTERS.get(name, _keep_value)(voice, value) for name, value in values.items()
+    }
+    if reason.code in _CODE_FORMATTERS:
+        shown |= _CODE_FORMATTERS[reason.code](voice, values)
     if isinstance(sentence, str):
         return voice.gettext(sentence, **shown)
     return voice.ngettext(*sentence, shown.pop("count"), **shown)
 
 
-def _plain(voice: ReasonFormatter, value: Value) -> Value:
+def _keep_value(voice: ReasonFormatter, value: ReasonValue) -> ReasonValue:
     return value
 
 
-def _on_days(voice: ReasonFormatter, days: int) -> str:
+def _format_day_count(voice: ReasonFormatter, days: int) -> str:
     return voice.ngettext(*ON_DAYS, days) if days else voice.gettext(NO_DAYS)
 
 
 #: How values are told, by their names.
-_SHOWN: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
-    "day": lambda voice, day: voice.date(day),
-    "target": lambda voice, day: voice.date(day),
-    "weekday": lambda voice, index: voice.weekday(index),
-    "clock": lambda voice, minute: voice.clock(minute),
-    "detail": lambda voice, text: voice.detail(text),
-    **dict.fromkeys(("days", "other_days", "left", "other_left", "both"), _on_days),
+_VALUE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
+    "day": lambda voice, day: voice.format_date(day),
+    "target": lambda voice, day: voice.format_date(day),
+    "weekday": lambda voice, index: voice.get_weekday_name(index),
+    "clock": lambda voice, minute: voice.format_clock(minute),
+    "detail": lambda voice, text: voice.format_detail(text),
+    **dict.fromkeys(("days", "other_days", "left", "other_left", "both"), _format_day_count),
 }
 
 
-def _hours(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
+def _format_start(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "hour": voice.hour(values["at"], values["zone"]),
-        "other_hour": voice.hour(values["at"], values["other_zone"]),
+        "hour": voice.format_hour(values["at"], values["zone"]),
+        "other_hour": voice.format_hour(values["at"], values["other_zone"]),
     }
 
 
-def _block(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
-    block = BLOCKS[values["what"]]
+def _format_blocker(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
+    block = BLOCKER_NAMES[values["what"]]
     whose = voice.gettext(block, name=values["name"])
     if values["other"]:
-        whose = voice.gettext(OF_BOTH, what=whose, other=values["other"])
-    return {"what": whose, "when": voice.stretch(values["start"], values["end"], values["zone"])}
+        whose = voice.gettext(BLOCKER_OF_BOTH, what=whose, other=values["other"])
+    return {"what": whose, "when": voice.format_stretch(values["start"], values["end"], values["zone"])}
 
 
 #: What takes more than one value to tell, by code.
-_MADE: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Mapping[str, str]]] = {
-    "start": _hours,
-    "start_apart": _hours,
-    "moving": _block,
+_CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Mapping[str, str]]] = {
+    "start": _format_start,
+    "start_apart": _format_start,
+    "moving": _format_blocker,
 }
 
 
-def date_text(day: date) -> str:
+def format_short_date(day: date) -> str:
     """`Tue 6 Oct`"""
-    return f"{DAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
+    return f"{DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
-def count_text(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """`no days`, `1 day`, `2 days`"""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -23,27 +23,27 @@ from worker.domain.contract.check import (
     find_faults,
 )
 from worker.domain.contract.languages import ContractPart
-from worker.domain.contract.revisions import CommitmentChange, compare, next_revision, replace_promise
+from worker.domain.contract.revisions import CommitmentChange, compare_contracts, next_revision, replace_promise
 from worker.domain.model import (
     AccessRecord,
     Address,
     Commitment,
+    CommitmentStanding,
     ContentAccess,
     Contract,
+    Effect,
+    EffectKind,
     MailName,
-    Message,
     Owner,
     PairId,
-    Promise,
     Session,
-    Standing,
-    What,
+    WrittenCommitment,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.notices import TOGETHER
-from worker.domain.planning.plan_builder import Planning
-from worker.domain.time.worktime import today
-from worker.engine.actions import Acts, Write
+from worker.domain.planning.notices import ACCESS_MAIL_PERIOD
+from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.worktime import get_local_date
+from worker.engine.actions import Actions, Write
 from worker.errors import Overtaken, Refused, UnknownName
 from worker.store import history
 from worker.store.store import Store
@@ -69,17 +69,17 @@ class RecordResult:
 class Contracts:
     """Records contracts and what becomes of their commitments."""
 
-    def __init__(self, store: Store, clock: Clock, acts: Acts) -> None:
+    def __init__(self, store: Store, clock: Clock, acts: Actions) -> None:
         self._store = store
         self._clock = clock
         self._acts = acts
 
     def check(self, session_id: str, contract: Contract) -> ContractCheck:
         """What keeps the contract from being recorded for that session, and what to ask first. Raises UnknownName."""
-        pair = self._store.register.pair_of(session_id)
+        pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
             raise UnknownName(f"There is no session {session_id}.")
-        manager = self._store.people.everybody()[pair.manager]
+        manager = self._store.people.load_all_people()[pair.manager]
         return check_contract(contract, manager, self._clock(), self._revisions(session_id))
 
     def record(
@@ -101,11 +101,11 @@ class Contracts:
         """
         results: list[RecordResult] = []
 
-        def act(p: Planning, session: Session) -> Write | None:
+        def act(p: PlanBuilder, session: Session) -> Write | None:
             drop = self._drop_draft(session) if drop_draft else None
             revisions = self._revisions(session.id)
             number = len(revisions) + 1
-            if revisions and not compare(revisions[-1], contract):
+            if revisions and not compare_contracts(revisions[-1], contract):
                 results.append(RecordResult(len(revisions), is_new=False))
                 return drop
             if after not in (None, len(revisions)):
@@ -121,12 +121,14 @@ class Contracts:
         """A commitment was kept. Raises UnknownName, and Refused when it has ended already."""
         known = self._commitment(commitment_id)
 
-        def act(p: Planning) -> Write | None:
+        def act(p: PlanBuilder) -> Write | None:
             commitment = p.commitments.get(known.id, known)
-            actions.close(p, commitment, Standing.DONE)
+            actions.close_commitment(p, commitment, CommitmentStanding.DONE)
             promise = self._promise(commitment)
             return _together(
-                lambda connection: self._store.content.seal_promise(connection, commitment.id, promise, reason),
+                lambda connection: self._store.content.save_written_commitment(
+                    connection, commitment.id, promise, reason
+                ),
                 self._note(p, on_behalf),
             )
 
@@ -154,8 +156,8 @@ class Contracts:
         and Refused when the commitment has ended already.
         """
 
-        def apply_change(p: Planning, commitment: Commitment, promise: Promise) -> Promise:
-            days = days_for(today(p.manager.zone, p.now), [commitment.due])
+        def apply_change(p: PlanBuilder, commitment: Commitment, promise: WrittenCommitment) -> WrittenCommitment:
+            days = days_for(get_local_date(p.manager.zone, p.now), [commitment.due])
             if due and due not in days:
                 part = ContractPart.MANAGER if commitment.owner is Owner.MANAGER else ContractPart.REPORT
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
@@ -177,16 +179,16 @@ class Contracts:
     def _revise(
         self,
         commitment_id: str,
-        becomes: Callable[[Planning, Commitment, Promise], Promise | None],
+        becomes: Callable[[PlanBuilder, Commitment, WrittenCommitment], WrittenCommitment | None],
         reason: str,
         on_behalf: OnBehalf | None,
     ) -> bool:
         """Write the contract anew with one promise changed or taken out. False when that changes nothing."""
         changes: list[bool] = []
 
-        def act(p: Planning, session: Session) -> Write | None:
+        def act(p: PlanBuilder, session: Session) -> Write | None:
             commitment = self._commitment(commitment_id)
-            if not commitment.open:
+            if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
             old = self._promise(commitment)
             new = becomes(p, commitment, old)
@@ -203,47 +205,49 @@ class Contracts:
         return changes[-1]
 
     def _next_revision(
-        self, p: Planning, session: Session, contract: Contract, number: int, change: CommitmentChange | None = None
+        self, p: PlanBuilder, session: Session, contract: Contract, number: int, change: CommitmentChange | None = None
     ) -> Write:
         """Decide what the revision does; returns what writes its content."""
         following = next_revision(session.id, number, contract, self._list_known_commitments(session), change)
         for c, _ in following.let_go:
-            actions.close(p, p.commitments.get(c.id, c), Standing.LET_GO)
-        actions.record(p, session, [dated for dated, _ in following.promised], number)
+            actions.close_commitment(p, p.commitments.get(c.id, c), CommitmentStanding.LET_GO)
+        actions.record_contract(p, session, [dated for dated, _ in following.promised], number)
 
         def write(connection: Connection) -> None:
             content = self._store.content
-            content.seal_contract(connection, session.pair, session.id, number, contract, p.now)
+            content.save_contract(connection, session.pair, session.id, number, contract, p.now)
             words = [(c.id, promise) for c, promise in following.let_go]
             words += [(dated.id, promise) for dated, promise in following.promised]
             for one, promise in words:
-                content.seal_promise(connection, one, promise, change.reason if change and change.id == one else "")
+                content.save_written_commitment(
+                    connection, one, promise, change.reason if change and change.id == one else ""
+                )
 
         return write
 
     def _drop_draft(self, session: Session) -> Write:
-        return lambda connection: self._store.content.drop_sketch(connection, session.id)
+        return lambda connection: self._store.content.delete_contract_draft(connection, session.id)
 
     def _revisions(self, session_id: str) -> list[Contract]:
-        return [one.contract for one in self._store.content.revisions(session_id)]
+        return [one.contract for one in self._store.content.list_revisions(session_id)]
 
-    def _list_known_commitments(self, session: Session) -> list[tuple[Commitment, Promise]]:
-        commitments = self._store.register.commitments_of(session.id)
-        words = self._store.content.promises([c.id for c in commitments])
+    def _list_known_commitments(self, session: Session) -> list[tuple[Commitment, WrittenCommitment]]:
+        commitments = self._store.queries.list_commitments_of_session(session.id)
+        words = self._store.content.get_written_commitments([c.id for c in commitments])
         return [(c, words[c.id]) for c in commitments if c.id in words]
 
     def _commitment(self, commitment_id: str) -> Commitment:
-        commitment = self._store.register.commitment(commitment_id)
+        commitment = self._store.queries.get_commitment(commitment_id)
         if commitment is None:
             raise UnknownName(
                 f"There is no commitment {commitment_id}. `longarc commitment list` shows those there are."
             )
         return commitment
 
-    def _promise(self, commitment: Commitment) -> Promise:
-        return self._store.content.promises([commitment.id])[commitment.id]
+    def _promise(self, commitment: Commitment) -> WrittenCommitment:
+        return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
-    def _note(self, p: Planning, on_behalf: OnBehalf | None) -> Write | None:
+    def _note(self, p: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
         if on_behalf is None:
             return None
         return lambda connection: self._write_access(connection, p.pair.id, on_behalf, p.now)
@@ -253,18 +257,18 @@ class Contracts:
 
         The reason is sealed; the history does not hold it.
         """
-        since = now - (now - datetime.min.replace(tzinfo=UTC)) % TOGETHER
+        since = now - (now - datetime.min.replace(tzinfo=UTC)) % ACCESS_MAIL_PERIOD
         access, person = on_behalf.access, on_behalf.person
         record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
         words = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
-        self._store.content.seal_access(connection, record)
-        history.record(connection, [(now, "access", pair_id, "", words, {"command": access.value})])
+        self._store.content.save_access(connection, record)
+        history.append_history(connection, [(now, "access", pair_id, "", words, {"command": access.value})])
         mails = [_access_mail(pair_id, who, now, since) for who in pair_id.people]
-        self._store.outbox.add_within(connection, mails)
+        self._store.outbox.add_mails(connection, mails)
 
 
-def _refuse_unfit(p: Planning, contract: Contract, revisions: list[Contract], limits: TextLimits | None) -> None:
-    days = days_to_name(today(p.manager.zone, p.now), revisions)
+def _refuse_unfit(p: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None) -> None:
+    days = days_to_name(get_local_date(p.manager.zone, p.now), revisions)
     if faults := find_faults(contract, days, limits):
         raise UnfitContract(faults, days)
 
@@ -278,14 +282,14 @@ def _together(*writes: Write | None) -> Write:
     return write
 
 
-def _access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Message:
+def _access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Effect:
     """The mail that tells one of the two of every access in the quarter of an hour since then; due at its end."""
-    return Message(
+    return Effect(
         key=f"content_accessed:{pair_id}:{to}:{since:%Y-%m-%dT%H:%M}",
-        what=What.MAIL,
+        kind=EffectKind.MAIL,
         pair=pair_id,
         subject=str(pair_id),
-        due_at=since + TOGETHER,
+        due_at=since + ACCESS_MAIL_PERIOD,
         snapshot_at=now,
         start=since,
         name=MailName.CONTENT_ACCESSED.value,

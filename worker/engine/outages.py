@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from worker.clock import Clock
-from worker.errors import first_line
-from worker.store.calendars import Unreachable
-from worker.store.database import database_outage
-from worker.store.outbox import Unsent
+from worker.errors import get_first_line
+from worker.store.calendars import CalendarFailures
+from worker.store.database import describe_database_outage
+from worker.store.outbox import MailFailures
 
 log = logging.getLogger(__name__)
 
 DATABASE, QUEUE = "The database", "The queue"
-_CALENDARS, _MAIL = "The calendar service ", "Sending mail by "
-EVERY = timedelta(hours=1)
+_CALENDAR_PREFIX, _MAIL_PREFIX = "The calendar service ", "Sending mail by "
+LOG_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Outage:
 
     since: datetime
     count: int
-    told_at: datetime
+    logged_at: datetime
 
 
 class Outages:
@@ -38,7 +38,7 @@ class Outages:
         self._lock = Lock()
         self._lasting: dict[str, Outage] = {}
 
-    def fail(self, what: str, why: str, now: datetime, count: int | None = None) -> None:
+    def record_failure(self, what: str, why: str, now: datetime, count: int | None = None) -> None:
         """One more attempt failed; `count` is how many did so far, where that is known."""
         with self._lock:
             outage = self._lasting.get(what)
@@ -47,12 +47,12 @@ class Outages:
                 log.error("%s is out of order: %s It is tried again until it works.", what, why, extra=_BEGINS)
                 return
             outage.count = count or outage.count + 1
-            if now - outage.told_at >= EVERY:
-                outage.told_at = now
+            if now - outage.logged_at >= LOG_INTERVAL:
+                outage.logged_at = now
                 told = (what, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
                 log.warning("%s is still out of order, since %s UTC: %d attempts failed.", *told, extra=_LASTS)
 
-    def end(self, what: str, now: datetime) -> None:
+    def record_recovery(self, what: str, now: datetime) -> None:
         """It works; nothing when that is no news."""
         with self._lock:
             outage = self._lasting.pop(what, None)
@@ -61,20 +61,22 @@ class Outages:
             told = (what, minutes, outage.count)
             log.warning("%s works again, after %d minutes and %d failed attempts.", *told, extra=_ENDS)
 
-    def compare(self, unreachable: Mapping[str, Unreachable], unsent: Mapping[str, Unsent], now: datetime) -> None:
+    def update_services(
+        self, unreachable: Mapping[str, CalendarFailures], unsent: Mapping[str, MailFailures], now: datetime
+    ) -> None:
         """Bring what is told of services in line with what the database knows, whichever process found it out."""
         known: dict[str, tuple[str, str, int]] = {}
         for name, one in unreachable.items():
             calendars = "1 calendar" if one.calendars == 1 else f"{one.calendars:,} calendars"
-            known[_CALENDARS + name] = f"{calendars} can't be read.", one.problem, one.failures
+            known[_CALENDAR_PREFIX + name] = f"{calendars} can't be read.", one.problem, one.failures
         for name, mail in unsent.items():
             mails = "1 mail" if mail.mails == 1 else f"{mail.mails:,} mails"
-            known[_MAIL + name] = f"{mails} could not leave.", mail.problem, mail.attempts
+            known[_MAIL_PREFIX + name] = f"{mails} could not leave.", mail.problem, mail.attempts
         for what, (stopped, problem, failures) in known.items():
-            self.fail(what, f"{stopped} {first_line(Exception(problem))}", now, failures)
+            self.record_failure(what, f"{stopped} {get_first_line(Exception(problem))}", now, failures)
         for what in list(self._lasting):
-            if what.startswith((_CALENDARS, _MAIL)) and what not in known:
-                self.end(what, now)
+            if what.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and what not in known:
+                self.record_recovery(what, now)
 
 
 _BEGINS, _LASTS, _ENDS = ({"action": f"outage_{phase}"} for phase in ("begins", "lasts", "ends"))
@@ -92,9 +94,9 @@ class OutageFilter(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None or record.name.partition(".")[0] != "huey":
             return True
-        what, why = DATABASE, database_outage(error)
+        what, why = DATABASE, describe_database_outage(error)
         if not why and type(error).__module__.partition(".")[0] == "redis":
-            what, why = QUEUE, first_line(Exception(str(error)))
+            what, why = QUEUE, get_first_line(Exception(str(error)))
         if why:
-            self._outages.fail(what, why, self._clock())
+            self._outages.record_failure(what, why, self._clock())
         return not why

@@ -18,32 +18,41 @@ from worker.domain.model import (
     Address,
     Answer,
     Commitment,
+    Effect,
+    EffectKind,
+    EffectProgress,
     Event,
     EventDraft,
-    Message,
     Outcome,
     PairId,
     PairState,
-    Placed,
-    Progress,
+    PlacedEvent,
     Session,
     Settlement,
-    What,
 )
 from worker.domain.planning import notices, planner
 from worker.engine.identities import learn_from_write, resolve_event
 from worker.engine.material import open_material
-from worker.engine.suspensions import SUSPENDED, describe_revoked
-from worker.errors import AuthRevoked, Conflict, LongarcError, NotFound, Permanent, ProviderError, Transient, unforeseen
+from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
+from worker.errors import (
+    AuthRevoked,
+    Conflict,
+    LongarcError,
+    NotFound,
+    Permanent,
+    ProviderError,
+    Transient,
+    describe_unexpected_error,
+)
 from worker.mail import calendar_part
-from worker.mail.compose import Drafts, Material
-from worker.mail.context import Letter, Reader
+from worker.mail.compose import Composer, SealedMaterial
+from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS
-from worker.mail.render import Emails
+from worker.mail.render import MailRenderer
 from worker.providers.base import CalendarProvider, Mailer, can_send_as
 from worker.providers.identities import Identities
-from worker.store.database import database_outage
-from worker.store.outbox import Claimed, EffectResult
+from worker.store.database import describe_database_outage
+from worker.store.outbox import ClaimedEffect, EffectResult
 from worker.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -51,7 +60,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=5)
 BATCH = 50
 #: What was read for a batch is read again after this long: performing takes time, and mails have to be true.
-CURRENT = timedelta(seconds=15)
+MAX_CONTEXT_AGE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +70,11 @@ class Attempt:
     outcome: Outcome
     problem: str = ""
     retry_after: timedelta | None = None
-    placed: Placed | None = None
-    over: str = ""  #: the etag that was written over
-    gone: str = ""
-    fields: Mapping[str, Any] | None = None
-    reread: bool = False  #: the calendar is not what we thought: read it again
+    placed: PlacedEvent | None = None
+    replaced_etag: str = ""  #: the etag that was written over
+    removed_key: str = ""
+    history_fields: Mapping[str, Any] | None = None
+    needs_reread: bool = False  #: the calendar is not what we thought: read it again
 
 
 STALE = Attempt(Outcome.STALE)
@@ -75,10 +84,10 @@ STALE = Attempt(Outcome.STALE)
 class BatchContext:
     """What a batch of messages is about, as of one moment."""
 
-    at: datetime
+    loaded_at: datetime
     states: Mapping[PairId, PairState]
-    material: Material
-    unread: str = ""  #: why it could not be read
+    material: SealedMaterial
+    problem: str = ""  #: why it could not be read
 
 
 class Outbox:
@@ -89,8 +98,8 @@ class Outbox:
         store: Store,
         calendar_of: Callable[[Address], CalendarProvider | None],
         mailers: Callable[[str], Mailer],
-        emails: Emails,
-        drafts: Drafts,
+        emails: MailRenderer,
+        drafts: Composer,
         clock: Clock,
         operator: str,
         identities: Identities,
@@ -116,80 +125,84 @@ class Outbox:
         if not claimed:
             return 0
         known = self._load_context(claimed)
-        if known.unread:  # what can't be opened for one of them keeps no other from leaving
+        if known.problem:  # what can't be opened for one of them keeps no other from leaving
             for one in claimed:
-                self._some([one], self._load_context([one]), holder)
+                self._perform_batch([one], self._load_context([one]), holder)
             return len(claimed)
         for n in range(0, len(claimed), self._together):
-            if self._clock() - known.at > CURRENT:
+            if self._clock() - known.loaded_at > MAX_CONTEXT_AGE:
                 known = self._load_context(claimed[n:])
-            self._some(claimed[n : n + self._together], known, holder)
+            self._perform_batch(claimed[n : n + self._together], known, holder)
         return len(claimed)
 
-    def _load_context(self, claimed: Sequence[Claimed]) -> BatchContext:
+    def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
         try:
-            return self._read(claimed)
+            return self._read_context(claimed)
         except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
-            if database_outage(error):
+            if describe_database_outage(error):
                 raise
-            why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
-            return BatchContext(self._clock(), {}, Material(), why)
+            why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
+            return BatchContext(self._clock(), {}, SealedMaterial(), why)
 
-    def _read(self, claimed: Sequence[Claimed]) -> BatchContext:
+    def _read_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
         now = self._clock()
-        pairs = sorted({one.message.pair for one in claimed if one.message.pair is not None})
+        pairs = sorted({one.effect.pair for one in claimed if one.effect.pair is not None})
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
-        material = open_material(self._store, [one.message for one in claimed], states, now)
-        return BatchContext(now, states, replace(material, words={one.message.key: one.words for one in claimed}))
+        material = open_material(self._store, [one.effect for one in claimed], states, now)
+        return BatchContext(
+            now, states, replace(material, alert_texts={one.effect.key: one.alert_text for one in claimed})
+        )
 
     # --- one message ---
 
-    def _some(self, some: Sequence[Claimed], known: BatchContext, holder: str) -> None:
-        ours = self._store.outbox.begin([one.message.key for one in some], holder, self._clock() + LEASE)
-        endings = [self._one(one, known) for one in some if one.message.key in ours]
+    def _perform_batch(self, some: Sequence[ClaimedEffect], known: BatchContext, holder: str) -> None:
+        ours = self._store.outbox.begin([one.effect.key for one in some], holder, self._clock() + LEASE)
+        endings = [self._perform_one(one, known) for one in some if one.effect.key in ours]
         now = self._clock()
         self._store.outbox.settle([ending for ending, _ in endings], holder, now)
-        unlike = sorted({ending.message.calendar for ending, attempt in endings if attempt.reread})
+        unlike = sorted({ending.effect.calendar for ending, attempt in endings if attempt.needs_reread})
         if unlike:
-            self._store.calendars.distrust(unlike, now)
+            self._store.calendars.request_full_read(unlike, now)
 
-    def _one(self, one: Claimed, known: BatchContext) -> tuple[EffectResult, Attempt]:
-        message, pair = replace(one.message, attempts=one.message.attempts + 1), one.message.pair
+    def _perform_one(self, one: ClaimedEffect, known: BatchContext) -> tuple[EffectResult, Attempt]:
+        message, pair = replace(one.effect, attempts=one.effect.attempts + 1), one.effect.pair
         state = None if pair is None else known.states.get(pair)
-        if known.unread:
-            attempt = Attempt(Outcome.TRANSIENT, known.unread)
+        if known.problem:
+            attempt = Attempt(Outcome.TRANSIENT, known.problem)
         else:
-            attempt = self._try(message, state, known.material, lost=one.lost)
+            attempt = self._attempt(message, state, known.material, lost=one.is_outcome_unknown)
         now = self._clock()
-        settlement = planner.settle(message, attempt.outcome, now, attempt.retry_after, resend=_may_resend(message))
-        if message.what in (What.CREATE, What.UPDATE):
-            settlement = _told_next(settlement, _subject(message, state))
+        settlement = planner.settle_effect(
+            message, attempt.outcome, now, attempt.retry_after, resend=_may_resend(message)
+        )
+        if message.kind in (EffectKind.CREATE, EffectKind.UPDATE):
+            settlement = _replan_if_new_time(settlement, _find_subject(message, state))
         settlement = _replan_if_changed(settlement, attempt.placed)
-        self._tell(message, attempt, settlement, now)
+        self._report_result(message, attempt, settlement, now)
         ending = EffectResult(
-            message=message,
+            effect=message,
             settlement=settlement,
             problem=attempt.problem,
             placed=attempt.placed,
-            over=attempt.over,
-            gone=attempt.gone,
-            fields=attempt.fields,
-            reread=attempt.reread,
+            replaced_etag=attempt.replaced_etag,
+            removed_key=attempt.removed_key,
+            history_fields=attempt.history_fields,
+            needs_reread=attempt.needs_reread,
         )
         return ending, attempt
 
-    def _try(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+    def _attempt(self, message: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool) -> Attempt:
         """Perform it; every way in which it can go wrong becomes an outcome."""
         try:
-            if message.what is What.MAIL:
-                return self._mail(message, state, material, lost=lost)
-            return self._event(message, state, material)
+            if message.kind is EffectKind.MAIL:
+                return self._perform_mail(message, state, material, lost=lost)
+            return self._perform_event(message, state, material)
         except AuthRevoked as error:
             return self._suspend_revoked(message, error)
         except (Conflict, NotFound) as error:
-            if message.what is What.MAIL:
+            if message.kind is EffectKind.MAIL:
                 return Attempt(Outcome.PERMANENT, str(error))
-            return Attempt(Outcome.STALE, str(error), reread=True)
+            return Attempt(Outcome.STALE, str(error), needs_reread=True)
         except Permanent as error:
             return Attempt(Outcome.PERMANENT, str(error))
         except Transient as error:
@@ -198,56 +211,60 @@ class Outbox:
         except LongarcError as error:
             return Attempt(Outcome.PERMANENT, str(error))
         except Exception as error:  # a template of the company's own, a library: one message must not stop the others
-            if why := database_outage(error):
+            if why := describe_database_outage(error):
                 return Attempt(Outcome.TRANSIENT, why)  # ours, and no reason to give up what is to be done
-            return Attempt(Outcome.PERMANENT, unforeseen(error))
+            return Attempt(Outcome.PERMANENT, describe_unexpected_error(error))
 
-    def _suspend_revoked(self, message: Message, error: AuthRevoked) -> Attempt:
+    def _suspend_revoked(self, message: Effect, error: AuthRevoked) -> Attempt:
         """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
         who = message.calendar or "the sender of mails"
         now = self._clock()
-        if message.what is What.MAIL or self._store.people.suspend(who, now + SUSPENDED):
+        if message.kind is EffectKind.MAIL or self._store.people.suspend(who, now + SUSPENSION_LENGTH):
             words = f"The grant to act for {who} is gone: {error}"
-            words = words if message.what is What.MAIL else describe_revoked(who, error)
+            words = words if message.kind is EffectKind.MAIL else describe_revoked_grant(who, error)
             self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
-        return Attempt(Outcome.TRANSIENT, str(error), SUSPENDED)
+        return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
-    def _tell(self, message: Message, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
-        level = logging.DEBUG if settlement.progress is Progress.WAITING else logging.INFO  # tries are counted
-        told = (message.what.value, message.name or message.event, settlement.progress.value)
-        extra = {"action": message.what.value, "key": message.key, "problem": attempt.problem}
+    def _report_result(self, message: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+        level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
+        told = (message.kind.value, message.name or message.event, settlement.progress.value)
+        extra = {"action": message.kind.value, "key": message.key, "problem": attempt.problem}
         log.log(level, "%s %s: %s", *told, extra=extra)
         if settlement.tell_operator and not _is_alert(message):
-            what = f"the mail {message.name}" if message.what is What.MAIL else message.what.value
+            what = f"the mail {message.name}" if message.kind is EffectKind.MAIL else message.kind.value
             words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
-            key, cause = f"{message.key}:{settlement.progress.value}", message.what.value
+            key, cause = f"{message.key}:{settlement.progress.value}", message.kind.value
             self._store.outbox.alert(key, words, now, self._operator, cause)
 
     # --- mails ---
 
-    def _mail(self, message: Message, state: PairState | None, material: Material, *, lost: bool) -> Attempt:
+    def _perform_mail(
+        self, message: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool
+    ) -> Attempt:
         """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
         now = self._clock()
         holds = state is None or KINDS[message.name].holds(message, state, now)
-        mailer = self._mailers((state.manager if state is not None else self._drafts.operator()).mail)
-        letter = self._drafts.letter(message, state, material, now)
-        author = self._drafts.author(message, state) if state is not None else ""
+        mailer = self._mailers((state.manager if state is not None else self._drafts.build_operator()).mail)
+        letter = self._drafts.build_mail_context(message, state, material, now)
+        author = self._drafts.choose_sender(message, state) if state is not None else ""
         if author and can_send_as(mailer, author):
             letter = replace(letter, sender=author)
         fields = self._build_mail_history_fields(message, state, letter)
         if lost or message.attempts > 1:
             sent = mailer.was_sent(message.key)
             if sent:
-                return Attempt(Outcome.DONE, fields=fields)
+                return Attempt(Outcome.DONE, history_fields=fields)
             if sent is None and lost and not (holds and _may_resend(message) and message.attempts <= 2):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
         if not holds:
             return STALE
-        return self._send(mailer, self._build_mail(message, state, letter), message.key, fields)
+        return self._send_mail(mailer, self._build_mail(message, state, letter), message.key, fields)
 
-    def _build_mail_history_fields(self, message: Message, state: PairState | None, letter: Letter) -> dict[str, Any]:
+    def _build_mail_history_fields(
+        self, message: Effect, state: PairState | None, letter: MailContext
+    ) -> dict[str, Any]:
         """What the history keeps of a mail."""
-        envelope = self._emails.envelope(letter)
+        envelope = self._emails.build_envelope(letter)
         due = {"due": letter.due} if letter.due else {}
         return {
             "message": message.name,
@@ -255,38 +272,40 @@ class Outbox:
             "from": envelope["From"],
             "message_id": envelope["Message-ID"],
             "number": message.number or None,
-            **_fields(_subject(message, state)),
+            **_build_history_fields(_find_subject(message, state)),
             **due,
         }
 
-    def _build_mail(self, message: Message, state: PairState | None, letter: Letter) -> EmailMessage:
+    def _build_mail(self, message: Effect, state: PairState | None, letter: MailContext) -> EmailMessage:
         email = self._render_mail(letter)
-        session = _subject(message, state)
+        session = _find_subject(message, state)
         if state is not None and KINDS[message.name].calendar_method and isinstance(session, Session):
-            draft = self._drafts.invited_event(state, session, message)
-            calendar_part.attach(email, message.name, draft, self._clock())
+            draft = self._drafts.build_invitation_event(state, session, message)
+            calendar_part.attach_event(email, message.name, draft, self._clock())
         return email
 
-    def _render_mail(self, letter: Letter) -> EmailMessage:
+    def _render_mail(self, letter: MailContext) -> EmailMessage:
         """A company's own template that fails keeps no mail back: that one says it our way, and the operator hears."""
         try:
             return self._emails.render(letter)
         except Exception as error:
-            email = self._emails.plain(letter)
+            email = self._emails.render_default(letter)
             if email is None:
                 raise
-            why = str(error) if isinstance(error, LongarcError) else unforeseen(error)
+            why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
             words = f"Your own template of the mail {letter.name} can't be used, ours took its place: {why}"
             now = self._clock()
             cause = f"template:{letter.name}"
             self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", words, now, self._operator, cause)
             return email
 
-    def _send(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
+    def _send_mail(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
         try:
             mailer.send(email, key)
         except Exception as error:
-            if why := database_outage(error):  # asked for by the limiter, before or after the mail was handed over
+            if why := describe_database_outage(
+                error
+            ):  # asked for by the limiter, before or after the mail was handed over
                 error = Transient(why, uncertain=True)
             if not isinstance(error, Transient):
                 raise
@@ -294,31 +313,31 @@ class Outbox:
             if not sent:
                 outcome = Outcome.UNCERTAIN if sent is None else Outcome.TRANSIENT
                 return Attempt(outcome, str(error), error.retry_after)
-        return Attempt(Outcome.DONE, fields=fields)
+        return Attempt(Outcome.DONE, history_fields=fields)
 
     # --- events ---
 
-    def _event(self, message: Message, state: PairState | None, material: Material) -> Attempt:
+    def _perform_event(self, message: Effect, state: PairState | None, material: SealedMaterial) -> Attempt:
         provider = self._calendar_of(message.calendar)
         if state is None or provider is None:  # a manager whose calendar is `none`: there is nowhere to write it
             return Attempt(Outcome.STALE, f"There is no calendar of {message.calendar} to write to.")
-        if message.what is What.CANCEL:
-            return self._cancel(message, state, provider)
-        subject = _subject(message, state)
+        if message.kind is EffectKind.CANCEL:
+            return self._cancel_event(message, state, provider)
+        subject = _find_subject(message, state)
         wanted = subject is not None and _is_wanted(message, subject)
         there = provider.find(message.calendar, message.event) if message.attempts > 1 else None
         if subject is None or not wanted:
-            if there is not None and message.what is What.CREATE:
+            if there is not None and message.kind is EffectKind.CREATE:
                 provider.cancel(there.ref)  # an earlier attempt did make it, and nobody heard of it
             return STALE
-        draft = self._draft(state, subject, material)
-        if message.what is What.CREATE:
-            return self._create(message, provider, draft, subject, there)
-        return self._update(message, provider, draft, subject, there, state.placed.get(message.event))
+        draft = self._build_event_draft(state, subject, material)
+        if message.kind is EffectKind.CREATE:
+            return self._create_event(message, provider, draft, subject, there)
+        return self._update_event(message, provider, draft, subject, there, state.placed_events.get(message.event))
 
-    def _create(
+    def _create_event(
         self,
-        message: Message,
+        message: Effect,
         provider: CalendarProvider,
         draft: EventDraft,
         subject: Session | Commitment,
@@ -327,20 +346,20 @@ class Outbox:
         """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
         if there is not None and there.is_delivered:
             placed = self._resolve_placed(there, draft)
-        elif there is not None or planner.fresh(message, self._clock()):
+        elif there is not None or planner.is_fresh(message, self._clock()):
             placed = self._resolve_placed(provider.create(message.calendar, draft), draft)
         else:
             return STALE
-        return Attempt(Outcome.DONE, placed=placed, fields=_fields(subject))
+        return Attempt(Outcome.DONE, placed=placed, history_fields=_build_history_fields(subject))
 
-    def _update(
+    def _update_event(
         self,
-        message: Message,
+        message: Effect,
         provider: CalendarProvider,
         draft: EventDraft,
         subject: Session | Commitment,
         there: Event | None,
-        placed: Placed | None,
+        placed: PlacedEvent | None,
     ) -> Attempt:
         """`there` is the event as it stands, when an earlier attempt may have changed it already: then its time is the
         new one, or its version when the time stays."""
@@ -352,40 +371,45 @@ class Outbox:
                 return STALE
             there = provider.update(placed.ref, draft)
         return Attempt(
-            Outcome.DONE, placed=self._resolve_placed(there, draft), over=placed.ref.etag, fields=_fields(subject)
+            Outcome.DONE,
+            placed=self._resolve_placed(there, draft),
+            replaced_etag=placed.ref.etag,
+            history_fields=_build_history_fields(subject),
         )
 
-    def _resolve_placed(self, event: Event, draft: EventDraft) -> Placed:
+    def _resolve_placed(self, event: Event, draft: EventDraft) -> PlacedEvent:
         """The event as the service says it stands, its guests under their primary addresses."""
         if len(draft.guests) == 1:
             learn_from_write(event, draft.guests[0].email, self._identities)
         return _build_placed(resolve_event(event, self._identities), draft)
 
-    def _draft(self, state: PairState, subject: Session | Commitment, material: Material) -> EventDraft:
+    def _build_event_draft(
+        self, state: PairState, subject: Session | Commitment, material: SealedMaterial
+    ) -> EventDraft:
         if isinstance(subject, Session):
-            return self._drafts.session_event(state, subject)
-        return self._drafts.commitment_event(state, subject, material.promises.get(subject.id))
+            return self._drafts.build_session_event(state, subject)
+        return self._drafts.build_commitment_event(state, subject, material.promises.get(subject.id))
 
-    def _cancel(self, message: Message, state: PairState, provider: CalendarProvider) -> Attempt:
-        placed = state.placed.get(message.event)
+    def _cancel_event(self, message: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
+        placed = state.placed_events.get(message.event)
         if placed is None or placed.gone:
             return STALE
         provider.cancel(replace(placed.ref, etag=""))
-        fields = {**_fields(_subject(message, state)), "key": message.event}
+        fields = {**_build_history_fields(_find_subject(message, state)), "key": message.event}
         fields.update(start=placed.span.start, end=placed.span.end)
-        return Attempt(Outcome.DONE, gone=message.event, fields=fields)
+        return Attempt(Outcome.DONE, removed_key=message.event, history_fields=fields)
 
 
-def _may_resend(message: Message) -> bool:
+def _may_resend(message: Effect) -> bool:
     """Whether it is a mail that is sent once more when nobody knows whether it went out."""
     return message.name in KINDS and KINDS[message.name].resend
 
 
-def _is_alert(message: Message) -> bool:
+def _is_alert(message: Effect) -> bool:
     return message.name in KINDS and Reader.OPERATOR in KINDS[message.name].readers
 
 
-def _subject(message: Message, state: PairState | None) -> Session | Commitment | None:
+def _find_subject(message: Effect, state: PairState | None) -> Session | Commitment | None:
     """The session or commitment a message is about; None when it is about neither."""
     if state is not None:
         known: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
@@ -394,16 +418,16 @@ def _subject(message: Message, state: PairState | None) -> Session | Commitment 
     return None
 
 
-def _is_wanted(message: Message, subject: Session | Commitment) -> bool:
+def _is_wanted(message: Effect, subject: Session | Commitment) -> bool:
     """Whether the event is still to be there, as that very event."""
     if isinstance(subject, Session):
         return subject.booked and subject.key == message.event
-    return subject.open and subject.block is not None and subject.key == message.event
+    return subject.is_open and subject.block is not None and subject.key == message.event
 
 
-def _build_placed(event: Event, draft: EventDraft) -> Placed:
+def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
     """The event as the service says it stands. For whole days, services go by the zone of the calendar."""
-    return Placed(
+    return PlacedEvent(
         key=draft.key,
         ref=event.ref,
         span=event.span,
@@ -422,7 +446,7 @@ def _was_sent(mailer: Mailer, key: str) -> bool | None:
         return None
 
 
-def _replan_if_changed(settlement: Settlement, placed: Placed | None) -> Settlement:
+def _replan_if_changed(settlement: Settlement, placed: PlacedEvent | None) -> Settlement:
     """Plan again at once when an invitation was declined the moment it arrived (an out-of-office does that), or when
     somebody moved the event before we heard that it was made."""
     if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
@@ -430,14 +454,14 @@ def _replan_if_changed(settlement: Settlement, placed: Placed | None) -> Settlem
     return settlement
 
 
-def _told_next(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
+def _replan_if_new_time(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
     """Plan again at once when a new time stands on the calendar of which the manager has to hear."""
-    if settlement.progress is Progress.DONE and isinstance(subject, Session) and notices.tells_new_time(subject):
+    if settlement.progress is EffectProgress.DONE and isinstance(subject, Session) and notices.has_new_time(subject):
         return replace(settlement, replan=True)
     return settlement
 
 
-def _fields(subject: Session | Commitment | None) -> dict[str, Any]:
+def _build_history_fields(subject: Session | Commitment | None) -> dict[str, Any]:
     """What the history keeps of an effect: whose, when, which; never what was said."""
     if isinstance(subject, Session):
         return {

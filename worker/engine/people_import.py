@@ -10,7 +10,7 @@ from zlib import crc32
 
 from worker.clock import Clock
 from worker.domain.model import NO_CALENDAR, Address, Person
-from worker.errors import LongarcError, ProviderError, RosterHeld
+from worker.errors import LongarcError, PeopleImportRefused, ProviderError
 from worker.providers import base
 from worker.providers.base import CalendarProvider
 from worker.settings import people_file
@@ -21,13 +21,13 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 #: The fact that changes whenever people do.
-PEOPLE = "people"
+PEOPLE_FACT = "people"
 #: The day on which calendars were asked for their owners' habits the last time.
-_ASKED = "habits"
-DAYS = 7
+_HABITS_FACT = "habits"
+HABITS_INTERVAL_DAYS = 7
 
 
-class Roster:
+class PeopleImport:
     """The people, as the people file and their calendars have them."""
 
     def __init__(self, settings: Settings, store: Store, calendar: Callable[[str], CalendarProvider], clock: Clock):
@@ -35,87 +35,91 @@ class Roster:
         self._store = store
         self._calendar = calendar
         self._clock = clock
-        self._held: RosterHeld | None = None  #: why the file as it is now was not taken over
+        self._held: PeopleImportRefused | None = None  #: why the file as it is now was not taken over
 
-    def take_over(self, *, force: bool = False) -> bool:
+    def run(self, *, force: bool = False) -> bool:
         """Take over the people file if it changed, and what calendars say otherwise now. True when anything changed.
 
         Raises Problems; RosterHeld when it would end many pairs or cancel many events and nobody said `force` (T-17);
         LongarcError when it can't be opened. A file that is being written is left for the next time.
         """
         people, now = self._store.people, self._clock()
-        digest = self._digest()
-        same = (people.fact(PEOPLE) or "").partition(" ")[0] == digest
-        turn = self._turn(now, same)
+        digest = self._compute_digest()
+        same = (people.get_fact(PEOPLE_FACT) or "").partition(" ")[0] == digest
+        turn = self._choose_people_to_ask(now, same)
         if same and not turn:
             return False
         if not (same or force) and self._held is not None and self._held.digest == digest:
             raise self._held
         read = self._fill_from_calendars(read_people(self._settings, now), turn)
-        if self._digest() != digest:
+        if self._compute_digest() != digest:
             log.info("the people file is being written", extra={"action": "people_unread"})
             return False
-        if same and read.persons == people.all():
+        if same and read.persons == people.load_current_people():
             return False
         if not force:
-            self._guard(read, digest)
-        people.apply(read.persons, read.pairs, now, read.forms)
-        people.note(PEOPLE, f"{digest} {now.isoformat()}")
+            self._refuse_mass_change(read, digest)
+        people.apply_import(read.persons, read.pairs, now, read.forms)
+        people.set_fact(PEOPLE_FACT, f"{digest} {now.isoformat()}")
         self._held = None
         log.info("%s people, %s pairs", len(read.persons), len(read.pairs), extra={"action": "people_imported"})
         return True
 
-    def _digest(self) -> str:
+    def _compute_digest(self) -> str:
         path = Path(self._settings.people)
         try:
             return sha256(path.read_bytes()).hexdigest()
         except OSError as error:
             raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
 
-    def _guard(self, read: people_file.People, digest: str) -> None:
-        difference = self._store.people.difference(read.persons, read.pairs, read.forms)
-        why = objection(difference, self._settings.policy.max_cancels)
+    def _refuse_mass_change(self, read: people_file.PeopleFile, digest: str) -> None:
+        difference = self._store.people.preview_import(read.persons, read.pairs, read.forms)
+        why = find_objection(difference, self._settings.policy.max_cancels)
         if why:
             name = Path(self._settings.people).name
             remedy = "Nothing was changed. If the file is right, run `longarc people --accept`; if not, mend it."
-            self._held = RosterHeld(f"{name} no longer names {len(difference.left):,} people. {why} {remedy}", digest)
+            self._held = PeopleImportRefused(
+                f"{name} no longer names {len(difference.left):,} people. {why} {remedy}", digest
+            )
             raise self._held
 
     # --- what calendars say ---
 
-    def _turn(self, now: datetime, same: bool) -> set[Address]:
+    def _choose_people_to_ask(self, now: datetime, same: bool) -> set[Address]:
         """Whose calendar is asked again now: everybody's once a week, a few each day."""
         today, people = f"{now:%Y-%m-%d}", self._store.people
-        if people.fact(_ASKED) == today:
+        if people.get_fact(_HABITS_FACT) == today:
             return set()
-        telling = (who for who, person in people.all().items() if person.calendar in base.TELLING)
-        turn = {who for who in telling if crc32(who.encode()) % DAYS == now.weekday()}
+        telling = (
+            who for who, person in people.load_current_people().items() if person.calendar in base.CALENDARS_WITH_HABITS
+        )
+        turn = {who for who in telling if crc32(who.encode()) % HABITS_INTERVAL_DAYS == now.weekday()}
         if turn or same:  # noted before they are asked: whatever comes of it, they are not asked again each minute
-            people.note(_ASKED, today)
+            people.set_fact(_HABITS_FACT, today)
         return turn
 
-    def _fill_from_calendars(self, read: people_file.People, turn: Set[Address]) -> people_file.People:
+    def _fill_from_calendars(self, read: people_file.PeopleFile, turn: Set[Address]) -> people_file.PeopleFile:
         """What the file leaves to people's calendars to say. Asked is who is new, and whose turn it is; whoever can't
         be asked goes on as before. Somebody new works at the usual hours then, in UTC when no zone is known, and the
         operator is told."""
-        if not read.unsaid:
+        if not read.unset_columns:
             return read
-        known, persons, missing = self._store.people.all(), dict(read.persons), []
-        for address, columns in read.unsaid.items():
+        known, persons, missing = self._store.people.load_current_people(), dict(read.persons), []
+        for address, columns in read.unset_columns.items():
             old, asks = known.get(address), address in turn or address not in known
-            habits = self._habits(persons[address]) if asks else base.Habits()
-            persons[address] = _living(persons[address], columns, habits, old)
+            habits = self._read_habits(persons[address]) if asks else base.Habits()
+            persons[address] = _fill_person(persons[address], columns, habits, old)
             missing += [address] if "time_zone" in columns and not (old or habits.zone) else []
         if missing:
-            self._tell_missing(missing)
+            self._alert_missing_zones(missing)
         return replace(read, persons=persons)
 
-    def _tell_missing(self, missing: list[Address]) -> None:
+    def _alert_missing_zones(self, missing: list[Address]) -> None:
         words = f"No time zone is known of {', '.join(missing[:20])}: UTC holds. Write theirs into the people file."
         now = self._clock()
         self._store.outbox.alert(f"zones:{now:%Y-%m-%d}", words, now, self._settings.operator)
 
-    def _habits(self, person: Person) -> base.Habits:
+    def _read_habits(self, person: Person) -> base.Habits:
         try:
             tell = getattr(self._calendar(person.calendar), "habits", None)
             found: base.Habits = tell(person.email) if tell else base.Habits()
@@ -125,16 +129,16 @@ class Roster:
         return found
 
 
-def objection(difference: ImportPreview, most: int) -> str:
+def find_objection(difference: ImportPreview, most: int) -> str:
     """Why a person has to say that this is right before it is taken over; empty when it needs none (T-17)."""
-    if difference.ends_many:
+    if difference.has_mass_ending:
         return f"{len(difference.ended):,} of {difference.pairs:,} pairs would end, more than a tenth."
     if difference.cancels > most:
         return f"{difference.cancels:,} events would be cancelled, more than the {most:,} allowed at once."
     return ""
 
 
-def _living(person: Person, columns: Set[str], habits: base.Habits, old: Person | None) -> Person:
+def _fill_person(person: Person, columns: Set[str], habits: base.Habits, old: Person | None) -> Person:
     """The person with the zone and hours that the file leaves out: as the calendar says, or as before."""
     before = old or person
     return replace(
@@ -144,18 +148,18 @@ def _living(person: Person, columns: Set[str], habits: base.Habits, old: Person 
     )
 
 
-def read_people(settings: Settings, now: datetime) -> people_file.People:
+def read_people(settings: Settings, now: datetime) -> people_file.PeopleFile:
     """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
     try:
-        return people_file.load(
+        return people_file.load_people_file(
             settings.people,
             today=now.date(),
-            calendars=(*base.CALENDARS, NO_CALENDAR),
-            mailers=tuple(base.MAILERS),
+            calendars=(*base.CALENDAR_FACTORIES, NO_CALENDAR),
+            mailers=tuple(base.MAILER_FACTORIES),
             default_every=settings.rules.default_every,
             default_minutes=settings.rules.default_minutes,
             default_locale=settings.locale,
-            telling=base.TELLING,
+            telling=base.CALENDARS_WITH_HABITS,
         )
     except OSError as error:
         raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from error

@@ -7,10 +7,10 @@ from typing import Any
 
 from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Pair, Person
-from worker.engine.people_import import PEOPLE
+from worker.engine.people_import import PEOPLE_FACT
 from worker.providers import base
 from worker.providers.base import CalendarProvider, Mailer, Notify
-from worker.providers.identities import Identities, KnownIdentities
+from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.seal import Seal
 from worker.settings.load import Settings
@@ -44,7 +44,7 @@ class Services:
         self._pairs = pairs
         self._limiter = Limiter(clock)  # calendars and mail of one mailbox share its slots
         self._notices = notices
-        self._identities = identities or KnownIdentities()
+        self._identities = identities or InMemoryIdentities()
         self._copies = copies
         self._given: dict[str, CalendarProvider] = {}
         self._made: dict[str, CalendarProvider] = {}
@@ -58,7 +58,7 @@ class Services:
         self._given.update(calendars or {})
         self._mailers.update(mailers or {})
 
-    def calendar(self, name: str) -> CalendarProvider:
+    def get_calendar(self, name: str) -> CalendarProvider:
         """The calendar service of that name."""
         if name in self._given:
             return self._given[name]
@@ -67,48 +67,48 @@ class Services:
             self._made, self._made_for = {}, everybody
         if name not in self._made:
             people = [p for p in everybody.values() if p.calendar == name]
-            section = self._settings.calendar_section(name)
+            section = self._settings.get_calendar_section(name)
             section["local"] = [p.email for p in people]
             section["zones"] = {p.email: p.zone for p in people}
             section["video"] = self._settings.event.video
-            organizing = Organizing(self._pairs, {p.email for p in people})
-            section["organizers"], section["guests"] = organizing, organizing.guests
-            section.update(self._means(), **({"copies": self._copies} if self._copies else {}))
-            self._made[name] = base.load(base.CALENDARS, name)(section)
+            organizing = OrganizerLookup(self._pairs, {p.email for p in people})
+            section["organizers"], section["guests"] = organizing, organizing.list_guests
+            section.update(self._build_dependencies(), **({"copies": self._copies} if self._copies else {}))
+            self._made[name] = base.load_factory(base.CALENDAR_FACTORIES, name)(section)
         return self._made[name]
 
-    def mailer(self, name: str) -> Mailer:
+    def get_mailer(self, name: str) -> Mailer:
         """The mail service of that name."""
         if name not in self._mailers:
-            section = {**self._settings.mailer_section(name), **self._means()}
-            self._mailers[name] = base.load(base.MAILERS, name)(section)
+            section = {**self._settings.get_mailer_section(name), **self._build_dependencies()}
+            self._mailers[name] = base.load_factory(base.MAILER_FACTORIES, name)(section)
         return self._mailers[name]
 
-    def _means(self) -> dict[str, Any]:
+    def _build_dependencies(self) -> dict[str, Any]:
         """What is not a setting: what seals tokens, what limits requests, how the operator is told, who somebody is."""
         keys = [key.get_secret_value() for key in self._settings.keys]
         means: dict[str, Any] = {"seal": Seal(keys) if keys else None, "notices": self._notices}
         means.update(limiter=self._limiter, identities=self._identities)
         return {name: one for name, one in means.items() if one is not None}
 
-    def calendar_of(self, address: Address) -> CalendarProvider | None:
+    def find_calendar_of(self, address: Address) -> CalendarProvider | None:
         """The service that holds a person's calendar; None when it can't be read."""
-        person = self._person(address)
+        person = self._find_person(address)
         if person is None or not person.has_calendar:
             return None
-        return self.calendar(person.calendar)
+        return self.get_calendar(person.calendar)
 
-    def by_service(self, addresses: Sequence[Address]) -> dict[str, tuple[CalendarProvider, list[Address]]]:
+    def group_by_service(self, addresses: Sequence[Address]) -> dict[str, tuple[CalendarProvider, list[Address]]]:
         """People, by the service that holds their calendars."""
         found: dict[str, tuple[CalendarProvider, list[Address]]] = {}
         for address in addresses:
-            person = self._person(address)
+            person = self._find_person(address)
             if person is not None and person.has_calendar:
                 name = person.calendar
-                found.setdefault(name, (self.calendar(name), []))[1].append(address)
+                found.setdefault(name, (self.get_calendar(name), []))[1].append(address)
         return found
 
-    def _person(self, address: Address) -> Person | None:
+    def _find_person(self, address: Address) -> Person | None:
         found = self._people().get(address)
         if found is None:  # another process may have taken over a new people file a moment ago
             self._read_again()
@@ -116,7 +116,7 @@ class Services:
         return found
 
 
-class Organizing:
+class OrganizerLookup:
     """Tells who may have put an event of ours on one of these calendars with that person as a guest or as the owner.
     The pairs are read when it is first asked."""
 
@@ -124,7 +124,7 @@ class Organizing:
         self._pairs, self._local = pairs, local
         self._known: dict[Address, set[Address]] | None = None
 
-    def guests(self, organizer: Address) -> Collection[Address]:
+    def list_guests(self, organizer: Address) -> Collection[Address]:
         """Who has a calendar here and may have been invited by that organizer."""
         return {pair.report for pair in self._pairs() if pair.manager == organizer and pair.report in self._local}
 
@@ -144,7 +144,7 @@ class PeopleCache:
     Those who left are among them: what stands on their calendars has to be taken off.
     """
 
-    EVERY = timedelta(seconds=30)
+    CHECK_INTERVAL = timedelta(seconds=30)
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -155,13 +155,13 @@ class PeopleCache:
 
     def __call__(self) -> dict[Address, Person]:
         now = self._clock()
-        if self._checked is None or now - self._checked >= self.EVERY:
-            digest = self._store.people.fact(PEOPLE)
+        if self._checked is None or now - self._checked >= self.CHECK_INTERVAL:
+            digest = self._store.people.get_fact(PEOPLE_FACT)
             if digest is None or digest != self._digest:
-                self._known = self._store.people.everybody()
+                self._known = self._store.people.load_all_people()
             self._digest, self._checked = digest, now
         return self._known
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Read them again at the next question."""
         self._checked = self._digest = None

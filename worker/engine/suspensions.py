@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from worker.domain.model import Address
 
-SUSPENDED = timedelta(hours=1)
+SUSPENSION_LENGTH = timedelta(hours=1)
 
 
-def describe_revoked(who: Address, error: Exception) -> str:
+def describe_revoked_grant(who: Address, error: Exception) -> str:
     """What is wrong, what waits for it, and what to do once it is mended."""
     return (
         f"The grant to act for {who} is gone: {error} Nothing is booked for this person until then. "

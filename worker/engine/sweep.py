@@ -14,20 +14,20 @@ from datetime import datetime, timedelta
 from worker.clock import Clock
 from worker.domain.model import (
     Address,
-    Ended,
+    EffectKind,
+    EndReason,
     FreeBusy,
-    Need,
+    FreeBusyRequest,
+    FreeBusySnapshot,
     PairId,
     PairState,
     Plan,
     Policy,
-    Seen,
     Span,
-    Taken,
-    What,
+    TakenTime,
 )
 from worker.domain.planning.planner import plan
-from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, unforeseen
+from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
 from worker.providers.base import CalendarProvider
 from worker.store.store import Store
 
@@ -38,18 +38,18 @@ BATCH = 200
 #: People per free/busy request: what the narrowest of the services takes, unless a provider says that it takes more.
 PEOPLE_PER_REQUEST = 20
 #: How often a pair may ask within one sweep: what is seen may lead to another question.
-MORE_LOOKS = 10
+MAX_LOOKS = 10
 #: A pair whose plan was refused, or failed, is planned again after so long.
-RETRY = timedelta(hours=1)
+RETRY_AFTER = timedelta(hours=1)
 
 #: The people of each calendar service, given addresses.
-ByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
+GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
 
 
 class Sweep:
     """Plans pairs that are due."""
 
-    def __init__(self, store: Store, services: ByService, clock: Clock, policy: Policy, operator: str) -> None:
+    def __init__(self, store: Store, services: GroupByService, clock: Clock, policy: Policy, operator: str) -> None:
         self._store = store
         self._services = services
         self._clock = clock
@@ -62,30 +62,30 @@ class Sweep:
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
         pairs = self._store.plans.claim(now, holder, now + LEASE, limit)
         if pairs:
-            self._sweep(pairs, holder, now)
+            self._plan_and_commit(pairs, holder, now)
         return len(pairs)
 
     def preview(self) -> list[Plan]:
         """What would be decided for every pair now. Writes nothing, takes no lease."""
         now = self._clock()
-        pairs = list(self._store.people.pairs())
+        pairs = list(self._store.people.load_all_pairs())
         plans: list[Plan] = []
         for n in range(0, len(pairs), BATCH):
             states = self._store.plans.load(pairs[n : n + BATCH], now).states
-            plans += self.decide(states, now)
+            plans += self.plan_pairs(states, now)
         return plans
 
-    def _sweep(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
+    def _plan_and_commit(self, pairs: Sequence[PairId], holder: str, now: datetime) -> None:
         try:
             loaded = self._store.plans.load_readable(pairs, now)
-            plans = self.decide(loaded.states, now)
-            plans += [_build_failed_plan(pair, why, now) for pair, why in loaded.unread.items()]
-            going_on = {state.pair.id for state in loaded.states if state.pair.ended is Ended.NO}
-            refused = self._guard(plans, going_on, now)
-            later = [Plan(pair=pair, due_at=now + RETRY) for pair in sorted(refused)]
+            plans = self.plan_pairs(loaded.states, now)
+            plans += [_build_failed_plan(pair, why, now) for pair, why in loaded.unreadable.items()]
+            going_on = {state.pair.id for state in loaded.states if state.pair.ended is EndReason.NO}
+            refused = self._refuse_mass_cancels(plans, going_on, now)
+            later = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused)]
             plans = [p for p in plans if p.pair not in refused] + later
             self._store.plans.commit(plans, loaded.wakes, holder, now)
-            self._tell_failed(plans, now)
+            self._alert_failed_plans(plans, now)
         except LeaseLost:
             self._store.plans.release(holder)
             log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
@@ -102,51 +102,53 @@ class Sweep:
                     extra={"action": decision.what, "session": decision.session},
                 )
 
-    def decide(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
+    def plan_pairs(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
         """Plan these pairs one after the other, reading free/busy for all of them at once."""
-        first = {state.pair.id: self._plan(now, state, None) for state in states}
+        first = {state.pair.id: self._plan_one(now, state, None) for state in states}
         asking = [state for state in states if first[state.pair.id].needs]
         if not asking:
             return list(first.values())
-        seen = self._see([p.needs for p in first.values() if p.needs], now)
+        seen = self._read_free_busy([p.needs for p in first.values() if p.needs], now)
         taken = _TakenTime(self._store, now)
-        taken.read(who for state in asking if _gives(first[state.pair.id]) for who in state.addresses)
+        taken.load(who for state in asking if _is_giving(first[state.pair.id]) for who in state.addresses)
         plans: list[Plan] = []
         for state in states:
             made = first[state.pair.id]
             if made.needs:
-                made = self._decide_one(state, made.needs, seen, taken, now)
-            taken.give(state, made)
+                made = self._plan_with_free_busy(state, made.needs, seen, taken, now)
+            taken.add(state, made)
             plans.append(made)
         return plans
 
-    def _decide_one(self, state: PairState, needs: Need, seen: Seen, taken: "_TakenTime", now: datetime) -> Plan:
-        for _ in range(MORE_LOOKS):
-            if needs.giving:
-                state = replace(state, taken=taken.of(state))
-            made = self._plan(now, state, seen)
+    def _plan_with_free_busy(
+        self, state: PairState, needs: FreeBusyRequest, seen: FreeBusySnapshot, taken: "_TakenTime", now: datetime
+    ) -> Plan:
+        for _ in range(MAX_LOOKS):
+            if needs.includes_taken:
+                state = replace(state, taken_times=taken.get(state))
+            made = self._plan_one(now, state, seen)
             if made.needs is None:
                 return made
             # what was seen made more of the calendars matter: read that, for this pair alone
             needs = made.needs
-            before = [Need((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
-            seen = _both(seen, self._see([needs, *before], now))
+            before = [FreeBusyRequest((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
+            seen = _merge_seen(seen, self._read_free_busy([needs, *before], now))
         return _build_failed_plan(state.pair.id, "it does not come to an end", now)
 
-    def _plan(self, now: datetime, state: PairState, seen: Seen | None) -> Plan:
+    def _plan_one(self, now: datetime, state: PairState, seen: FreeBusySnapshot | None) -> Plan:
         """One pair that can't be planned keeps no other from being planned."""
         try:
             return plan(now, state, seen, self._policy)
         except Exception as error:  # nobody foresaw it, so nobody knows its kind
-            return _build_failed_plan(state.pair.id, unforeseen(error), now)
+            return _build_failed_plan(state.pair.id, describe_unexpected_error(error), now)
 
-    def look(self, need: Need) -> Seen:
+    def read_free_busy(self, need: FreeBusyRequest) -> FreeBusySnapshot:
         """What somebody who picks a time by hand has to know of two calendars."""
-        return self._see([need], self._clock())
+        return self._read_free_busy([need], self._clock())
 
     # --- seeing ---
 
-    def _see(self, needs: Sequence[Need], now: datetime) -> Seen:
+    def _read_free_busy(self, needs: Sequence[FreeBusyRequest], now: datetime) -> FreeBusySnapshot:
         """Everybody's time that is needed, many people a request; who needs a short look is not read far ahead."""
         windows: dict[Address, Span] = {}
         for need in needs:
@@ -162,11 +164,11 @@ class Sweep:
                 some = by_reach[n : n + size]
                 hull = Span(min(windows[w].start for w in some), max(windows[w].end for w in some))
                 windows.update(dict.fromkeys(some, hull))
-                self._ask(provider, some, hull, found, unavailable)
+                self._request_free_busy(provider, some, hull, found, unavailable)
         missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in windows}
-        return Seen(windows=windows, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
+        return FreeBusySnapshot(windows=windows, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
 
-    def _ask(
+    def _request_free_busy(
         self,
         provider: CalendarProvider,
         emails: Sequence[Address],
@@ -188,17 +190,17 @@ class Sweep:
 
     # --- guarding ---
 
-    def _tell_failed(self, plans: Sequence[Plan], now: datetime) -> None:
+    def _alert_failed_plans(self, plans: Sequence[Plan], now: datetime) -> None:
         for made in plans:
             if made.problem:
                 self._store.outbox.alert(f"plan:{made.pair}:{now:%Y-%m-%d}", made.problem, now, self._operator)
 
-    def _guard(self, plans: Sequence[Plan], going_on: Set[PairId], now: datetime) -> set[PairId]:
+    def _refuse_mass_cancels(self, plans: Sequence[Plan], going_on: Set[PairId], now: datetime) -> set[PairId]:
         """The pairs whose plans are not carried out: more cancels at once than the policy allows.
 
         Of pairs that ended it was asked when the people file was taken over.
         """
-        cancels = {p.pair: _cancels(p) for p in plans if p.pair in going_on}
+        cancels = {p.pair: _count_cancels(p) for p in plans if p.pair in going_on}
         total = sum(cancels.values())
         if total <= self._policy.max_cancels:
             return set()
@@ -212,16 +214,16 @@ class Sweep:
         return {pair for pair, count in cancels.items() if count}
 
 
-def _cancels(made: Plan) -> int:
+def _count_cancels(made: Plan) -> int:
     """How many conversations a plan takes off the calendar; the manager's own blocks come and go."""
     sessions = {s.id for s in made.sessions}
-    return sum(m.what is What.CANCEL and m.subject in sessions for m in made.messages)
+    return sum(m.kind is EffectKind.CANCEL and m.subject in sessions for m in made.effects)
 
 
 def _build_failed_plan(pair: PairId, why: str, now: datetime) -> Plan:
     words = f"Planning {pair} failed: {why.rstrip('.')}. It is tried again in an hour."
     log.error("%s", words, extra={"action": "plan_failed"})
-    return Plan(pair=pair, due_at=now + RETRY, problem=words)
+    return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=words)
 
 
 class _TakenTime:
@@ -230,48 +232,48 @@ class _TakenTime:
     def __init__(self, store: Store, now: datetime) -> None:
         self._store = store
         self._now = now
-        self._known: dict[Address, tuple[Taken, ...]] = {}
-        self._given: dict[Address, list[Taken]] = defaultdict(list)
+        self._known: dict[Address, tuple[TakenTime, ...]] = {}
+        self._given: dict[Address, list[TakenTime]] = defaultdict(list)
 
-    def read(self, people: Iterable[Address]) -> None:
+    def load(self, people: Iterable[Address]) -> None:
         """Have these people's time known."""
         new = sorted(set(people) - self._known.keys())
         if new:
             self._known |= dict.fromkeys(new, ()) | self._store.plans.load_taken_time(new, self._now)
 
-    def of(self, state: PairState) -> dict[Address, tuple[Taken, ...]]:
+    def get(self, state: PairState) -> dict[Address, tuple[TakenTime, ...]]:
         """The two people's."""
-        self.read(state.addresses)
+        self.load(state.addresses)
         return {who: (*self._known[who], *self._given[who]) for who in state.addresses}
 
-    def give(self, state: PairState, made: Plan) -> None:
+    def add(self, state: PairState, made: Plan) -> None:
         """Count what a plan takes."""
         for who, spans in _collect_taken(state, made).items():
             self._given[who] += spans
 
 
-def _gives(made: Plan) -> bool:
-    return made.needs is not None and made.needs.giving
+def _is_giving(made: Plan) -> bool:
+    return made.needs is not None and made.needs.includes_taken
 
 
-def _both(one: Seen, other: Seen) -> Seen:
+def _merge_seen(one: FreeBusySnapshot, other: FreeBusySnapshot) -> FreeBusySnapshot:
     """What was seen in two readings; the later one counts."""
-    return Seen(
+    return FreeBusySnapshot(
         windows={**one.windows, **other.windows},
         free_busy={**one.free_busy, **other.free_busy},
         unavailable=one.unavailable | other.unavailable,
     )
 
 
-def _collect_taken(state: PairState, made: Plan) -> dict[Address, list[Taken]]:
+def _collect_taken(state: PairState, made: Plan) -> dict[Address, list[TakenTime]]:
     """What a plan takes of people's time."""
-    given: dict[Address, list[Taken]] = defaultdict(list)
+    given: dict[Address, list[TakenTime]] = defaultdict(list)
     for session in made.sessions:
         spans = [session.span] if session.booked else []
         for span in (*spans, *session.options):
             for who in state.addresses:
-                given[who].append(Taken(span, session.id, session.kind, made.pair))
+                given[who].append(TakenTime(span, session.id, session.kind, made.pair))
     for commitment in made.commitments:
-        if commitment.block and commitment.open and not commitment.all_day:
-            given[state.manager.email].append(Taken(commitment.block, commitment.id, None, made.pair))
+        if commitment.block and commitment.is_open and not commitment.all_day:
+            given[state.manager.email].append(TakenTime(commitment.block, commitment.id, None, made.pair))
     return given

@@ -5,48 +5,48 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from worker.domain import reason_texts
-from worker.domain.contract.lint import QUESTIONS, Question
-from worker.domain.model import Cause, ContentAccess, Kind, Trigger, Why
+from worker.domain.contract.lint import QUESTION_TEXTS, LintQuestion
+from worker.domain.model import ContentAccess, DeferralCause, Reasons, SessionKind, Trigger
 from worker.domain.reason_texts import N_
-from worker.i18n.language import Words
+from worker.i18n.language import Language
 
 MIDNIGHT = time()
 
 #: Why a session lost its time: to the one who acted, to the other one, and when there is nobody to name. Plain and
 #: without blame (R-10).
-CAUSES: Mapping[Cause, tuple[str, str, str]] = {
-    Cause.DECLINED: (
+CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
+    DeferralCause.DECLINED: (
         N_("you could not make it"),
         N_("%(who)s could not make it"),
         N_("the invitation was declined"),
     ),
-    Cause.DELETED: (
+    DeferralCause.DELETED: (
         N_("you took it off the calendar"),
         N_("%(who)s took it off the calendar"),
         N_("it was taken off the calendar"),
     ),
-    Cause.MOVED_OUT: (
+    DeferralCause.MOVED_OUT: (
         N_("you moved it to a time that is too short or too late"),
         N_("%(who)s moved it to a time that is too short or too late"),
         N_("it was moved to a time that is too short or too late"),
     ),
-    Cause.BOOKED_OVER: (
+    DeferralCause.BOOKED_OVER: (
         N_("something else was booked over it on your calendar"),
         N_("something else was booked over it on the calendar of %(who)s"),
         N_("something else was booked over it"),
     ),
-    Cause.OUT_OF_OFFICE: (
+    DeferralCause.OUT_OF_OFFICE: (
         N_("you are out of the office that day"),
         N_("%(who)s is out of the office that day"),
         N_("one of you is out of the office that day"),
     ),
-    Cause.HOLIDAY: (
+    DeferralCause.HOLIDAY: (
         N_("it is a holiday where you are"),
         N_("it is a holiday where %(who)s is"),
         N_("it is a public holiday"),
     ),
-    Cause.NOT_HELD: (N_("it did not take place"), N_("it did not take place"), N_("it did not take place")),
-    Cause.ASKED: (
+    DeferralCause.NOT_HELD: (N_("it did not take place"), N_("it did not take place"), N_("it did not take place")),
+    DeferralCause.ASKED: (
         N_("you asked for another time"),
         N_("%(who)s asked for another time"),
         N_("another time was asked for"),
@@ -54,14 +54,14 @@ CAUSES: Mapping[Cause, tuple[str, str, str]] = {
 }
 
 
-TALKS: Mapping[Kind, str] = {
-    Kind.CAREER: N_("career conversation"),
-    Kind.REVIEW: N_("contract review"),
-    Kind.CHECKIN: N_("check-in"),
+SESSION_NAMES: Mapping[SessionKind, str] = {
+    SessionKind.CAREER: N_("career conversation"),
+    SessionKind.REVIEW: N_("contract review"),
+    SessionKind.CHECKIN: N_("check-in"),
 }
 
 #: Why a manager asks for a conversation out of turn (R-6): what they said, never a guess (R-24).
-TRIGGERS: Mapping[Trigger, str] = {
+TRIGGER_TEXTS: Mapping[Trigger, str] = {
     Trigger.LEAVING: N_("another employer, or a thought of leaving"),
     Trigger.DOUBT: N_("a doubt whether this is the right place"),
     Trigger.MOTIVATION: N_("motivation that has dropped"),
@@ -72,7 +72,7 @@ TRIGGERS: Mapping[Trigger, str] = {
 
 
 #: What a command did with what two people wrote down, to the one it was done for and to the other one.
-ACCESSES: Mapping[ContentAccess, tuple[str, str]] = {
+ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
     ContentAccess.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
     ContentAccess.RECORD_CONTRACT: (
         N_("The contract was written down, for you."),
@@ -94,55 +94,55 @@ ACCESSES: Mapping[ContentAccess, tuple[str, str]] = {
 }
 
 
-def translate_reasons(why: Why, words: Words, zone: str, today: date) -> str:
+def translate_reasons(why: Reasons, words: Language, zone: str, today: date) -> str:
     """Reasons for somebody who reads this language, whose clock is that of `zone` and whose date is `today`."""
-    return reason_texts.words(why, _LanguageFormatter(words, zone, today))
+    return reason_texts.format_reasons(why, _LanguageFormatter(words, zone, today))
 
 
-def sentences(why: Why, words: Words, zone: str, today: date) -> Iterator[str]:
+def translate_sentences(why: Reasons, words: Language, zone: str, today: date) -> Iterator[str]:
     """The same, one by one."""
-    return reason_texts.sentences(why, _LanguageFormatter(words, zone, today))
+    return reason_texts.format_sentences(why, _LanguageFormatter(words, zone, today))
 
 
 class _LanguageFormatter:
     """The reader's own language, dates and clock."""
 
-    def __init__(self, words: Words, zone: str, today: date) -> None:
+    def __init__(self, words: Language, zone: str, today: date) -> None:
         self.gettext = words.gettext
         self.ngettext = words.ngettext
         self._words = words
         self._zone = zone
         self._today = today
 
-    def date(self, day: date) -> str:
+    def format_date(self, day: date) -> str:
         return self._words.day(day, day.year != self._today.year)
 
-    def weekday(self, index: int) -> str:
+    def get_weekday_name(self, index: int) -> str:
         return str(self._words.locale.days["format"]["wide"][index])
 
-    def clock(self, minute: int) -> str:
+    def format_clock(self, minute: int) -> str:
         return self._words.hour(datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC")
 
-    def hour(self, at: datetime, zone: str) -> str:
+    def format_hour(self, at: datetime, zone: str) -> str:
         return self._words.hour(at, zone)
 
-    def stretch(self, start: datetime, end: datetime, zone: str) -> str:
+    def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
         first, last = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
         if first == last:
-            return f"{self.date(first)}, {self._words.hours(start, end, self._zone)}"
+            return f"{self.format_date(first)}, {self._words.hours(start, end, self._zone)}"
         return self.gettext(
             "%(first)s, %(hour)s to %(last)s, %(until)s",
-            first=self.date(first),
-            hour=self.hour(start, self._zone),
-            last=self.date(last),
-            until=self.hour(end, self._zone),
+            first=self.format_date(first),
+            hour=self.format_hour(start, self._zone),
+            last=self.format_date(last),
+            until=self.format_hour(end, self._zone),
         )
 
-    def detail(self, text: str) -> str:
+    def format_detail(self, text: str) -> str:
         return ""  # what a service says is for the operator, who finds it in the history
 
 
-def translate_question(question: Question, words: Words) -> tuple[str, str]:
+def translate_question(question: LintQuestion, words: Language) -> tuple[str, str]:
     """What is asked of a promise (R-16), and a better wording of the same kind, in somebody's language."""
-    what, better = QUESTIONS[question.code]
+    what, better = QUESTION_TEXTS[question.code]
     return words.gettext(what, word=question.word), words.gettext(better)

@@ -8,7 +8,7 @@ from worker.mail.kinds import KINDS
 from worker.providers.ical import events
 
 
-def attach(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
+def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
     """Put the event beside the text of the mail of that name, where calendar programs look for it.
 
     The calendar object says that the mail's sender acts for the organizer, when the two differ (RFC 6047, 2.2.1). It
@@ -16,7 +16,7 @@ def attach(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> 
     """
     method, sender = KINDS[name].calendar_method, email["From"].addresses[0].addr_spec
     part = EmailMessage()
-    text = events.invitation(draft, now, method, sender)
+    text = events.compose_invitation(draft, now, method, sender)
     part.set_content(text, subtype="calendar", cte="base64", params={"method": method})
     del part["MIME-Version"]  # the mail says it
     email.attach(part)

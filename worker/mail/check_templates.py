@@ -11,39 +11,39 @@ from babel.messages.pofile import PoFileError
 from jinja2 import TemplateNotFound, TemplateSyntaxError
 
 from worker.errors import Problem, Problems
-from worker.i18n.language import DOMAIN, catalogue, read
-from worker.mail.context import Letter
+from worker.i18n.language import GETTEXT_DOMAIN, load_translations, read_catalogue
+from worker.mail.context import MailContext
 from worker.mail.kinds import KINDS, list_samples
 from worker.mail.templates import PARTS
 
 #: Nothing that belongs to a mail is longer, be it a file or what it makes.
-LARGEST = 1_000_000
-_NAME = re.compile(r"%\((\w+)\)s")
+MAX_SIZE = 1_000_000
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 #: A comment, or a string in quotes, with or without its keyword.
-_ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
+_CATALOGUE_ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
 
 
-def mistakes(
-    render: Callable[[Letter], EmailMessage], part: Callable[[Letter, str], None], languages: Iterable[str]
+def find_mistakes(
+    render: Callable[[MailContext], EmailMessage], part: Callable[[MailContext, str], None], languages: Iterable[str]
 ) -> list[Problem]:
     """What goes wrong when every sample letter is rendered in each of the languages; each thing once."""
     found: dict[Problem, None] = {}
     for language in languages:
         for letter in list_samples(language):
-            whole = _wrong(letter, partial(render, letter))
+            whole = _try_rendering(letter, partial(render, letter))
             if whole:  # each part by itself, because the first that fails hides the others
-                apart = [problem for name in PARTS for problem in _wrong(letter, partial(part, letter, name))]
+                apart = [problem for name in PARTS for problem in _try_rendering(letter, partial(part, letter, name))]
                 found |= dict.fromkeys(apart or whole)
     return list(found)
 
 
-def _wrong(letter: Letter, attempt: Callable[[], object]) -> list[Problem]:
+def _try_rendering(letter: MailContext, attempt: Callable[[], object]) -> list[Problem]:
     try:
         attempt()
     except Problems as problems:
         return list(problems.problems)
     except Exception as error:  # a template may fail in any way; here it becomes words
-        return [_mistake(letter, error)]
+        return [_describe_mistake(letter, error)]
     return []
 
 
@@ -56,38 +56,38 @@ def find_misplaced_files(overrides: Path) -> list[Problem]:
     return [
         Problem(str(path), "is used by no mail.", remedy)
         for path in sorted(overrides.rglob("*"))
-        if _meant_for_a_mail(path) and path.relative_to(overrides).as_posix() not in known
+        if _is_mail_part(path) and path.relative_to(overrides).as_posix() not in known
     ]
 
 
-def _meant_for_a_mail(path: Path) -> bool:
+def _is_mail_part(path: Path) -> bool:
     """A template, or a part whose ending was forgotten; pieces of the company's own aside."""
     return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
 
 
-def misspelt(overrides: Path) -> list[Problem]:
+def find_unreadable_files(overrides: Path) -> list[Problem]:
     """What can't be read as text, of all that is read."""
     paths = sorted(path for path in overrides.rglob("*") if path.suffix in (".j2", ".css", ".po"))
-    return [problem for path in paths if (problem := _illegible(path))]
+    return [problem for path in paths if (problem := _check_file(path))]
 
 
-def _illegible(path: Path) -> Problem | None:
+def _check_file(path: Path) -> Problem | None:
     if not path.is_file():  # a folder, or a link to nowhere or in a circle: passed over when mails are made
         return Problem(str(path), "is no file.", "Put the file itself there, or take this away: then ours is used.")
     try:
         with path.open("rb") as opened:
-            content = opened.read(LARGEST + 1)
+            content = opened.read(MAX_SIZE + 1)
     except OSError as error:
         return Problem(
             str(path), f"can't be read: {error.strerror}.", "Give the worker's account the right to read it."
         )
-    if len(content) > LARGEST:
-        return Problem(str(path), f"is larger than {LARGEST:,} bytes.", "Keep what a mail needs.")
-    number = _not_text(content)
+    if len(content) > MAX_SIZE:
+        return Problem(str(path), f"is larger than {MAX_SIZE:,} bytes.", "Keep what a mail needs.")
+    number = _find_invalid_line(content)
     return Problem(f"{path}:{number}", "This line is not UTF-8.", "Save the file as UTF-8.") if number else None
 
 
-def _not_text(content: bytes) -> int:
+def _find_invalid_line(content: bytes) -> int:
     """The first line that is no UTF-8; 0 when all are."""
     try:
         content.decode()
@@ -99,21 +99,25 @@ def _not_text(content: bytes) -> int:
 def find_broken_translations(overrides: Path) -> list[Problem]:
     """Lines of catalogues that can't be read, and translations that can't be filled in as the sentence is."""
     remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
-    paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po") if path.is_file())
-    found = [(path, number, what) for path in paths for number, what in (*_unreadable(path), *_unfillable(path))]
+    paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{GETTEXT_DOMAIN}.po") if path.is_file())
+    found = [
+        (path, number, what)
+        for path in paths
+        for number, what in (*_find_broken_rows(path), *_find_broken_messages(path))
+    ]
     return [Problem(f"{path}:{number}", f"{what}.", remedy) for path, number, what in found]
 
 
-def _unreadable(path: Path) -> Iterator[tuple[int, str]]:
+def _find_broken_rows(path: Path) -> Iterator[tuple[int, str]]:
     for number, row in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if not _ROW.fullmatch(row.strip()):
+        if not _CATALOGUE_ROW.fullmatch(row.strip()):
             yield number, "This is no line of a catalogue"
 
 
-def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
+def _find_broken_messages(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        read(path)
-        messages = [message for message in catalogue(path) if message.id]
+        load_translations(path)
+        messages = [message for message in read_catalogue(path) if message.id]
     except PoFileError as error:
         yield error.lineno + 1, str(error)
         return
@@ -122,7 +126,7 @@ def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
         return
     for message in messages:
         ours = message.id if isinstance(message.id, str) else " ".join(message.id)
-        values = dict.fromkeys(_NAME.findall(ours), "")
+        values = dict.fromkeys(_PLACEHOLDER.findall(ours), "")
         for text in [message.string] if isinstance(message.string, str) else message.string or ():
             try:
                 text % values
@@ -130,7 +134,7 @@ def _unfillable(path: Path) -> Iterator[tuple[int, str]]:
                 yield message.lineno or 0, f"The translation can't be filled in ({type(error).__name__}: {error})"
 
 
-def _mistake(letter: Letter, error: Exception) -> Problem:
+def _describe_mistake(letter: MailContext, error: Exception) -> Problem:
     if isinstance(error, TemplateSyntaxError):
         return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Mend the template there.")
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.endswith(".j2")]

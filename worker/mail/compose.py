@@ -9,70 +9,72 @@ from worker.domain.model import (
     Address,
     Commitment,
     Contract,
-    Ended,
+    Effect,
+    EffectProgress,
+    EndReason,
     EventDraft,
     Guest,
-    Kind,
-    Message,
     Owner,
     PairId,
     PairState,
     Person,
-    Progress,
-    Promise,
     Session,
+    SessionKind,
+    SessionState,
     Span,
-    State,
+    WrittenCommitment,
 )
 from worker.domain.planning import deferrals, notices
-from worker.domain.planning.placement import same_cause
-from worker.domain.planning.plan_builder import Planning
+from worker.domain.planning.placement import has_same_cause
+from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import parse_hours
-from worker.links import Pass, Purpose, links_of
-from worker.mail.context import Letter, ReadableCommitment
+from worker.links import LinkClaims, Purpose, make_link_signer
+from worker.mail.context import MailContext, ReadableCommitment
 from worker.mail.kinds import KINDS, ContractLink, Sealed
 from worker.settings.load import Settings
 
 #: Commitments that ended are named in the next brief for so long.
-RECENTLY = timedelta(days=120)
+RECENT_PERIOD = timedelta(days=120)
 
 _BEGIN_THREADS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class SealedMaterial:
     """The sealed part of what a mail or an event says: words of contracts and promises, for one batch of messages."""
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
-    promises: Mapping[str, Promise] = field(default_factory=dict)  #: by commitment
-    ended: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
-    agreed: Mapping[PairId, str] = field(default_factory=dict)  #: the session of the contract in force, by pair
+    promises: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by commitment
+    closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
+    contract_sessions: Mapping[PairId, str] = field(
+        default_factory=dict
+    )  #: the session of the contract in force, by pair
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
     accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
-    words: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
-    reasons: Mapping[str, str] = field(
+    alert_texts: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
+    trigger_texts: Mapping[str, str] = field(
         default_factory=dict
     )  #: why a talk was asked for, by session; manager's mails only
 
 
-class Drafts:
+class Composer:
     """Makes drafts and letters in this company's words."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._links = links_of(settings.base_url, [key.get_secret_value() for key in settings.keys])
+        self._links = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
         self._event = settings.event
         self._policy = settings.policy
 
     # --- events ---
 
-    def session_event(self, state: PairState, session: Session) -> EventDraft:
+    def build_session_event(self, state: PairState, session: Session) -> EventDraft:
         """R-23: a neutral title, nothing said in the conversation, the report invited (R-2)."""
         subjects = {
-            Kind.CAREER: self._event.subject,
-            Kind.REVIEW: self._event.review_subject,
-            Kind.CHECKIN: self._event.checkin_subject,
+            SessionKind.CAREER: self._event.subject,
+            SessionKind.REVIEW: self._event.review_subject,
+            SessionKind.CHECKIN: self._event.checkin_subject,
         }
         names = {"manager": state.manager.name, "report": state.report.name}
         return EventDraft(
@@ -88,12 +90,14 @@ class Drafts:
             sequence=session.sequence,
         )
 
-    def commitment_event(self, state: PairState, commitment: Commitment, promise: Promise | None) -> EventDraft:
+    def build_commitment_event(
+        self, state: PairState, commitment: Commitment, promise: WrittenCommitment | None
+    ) -> EventDraft:
         """T-8: the manager's own private block. The title is neutral; what stands inside is a setting, since delegates
         and those who administer the calendars may be able to read it."""
         if commitment.block is None:
             raise ValueError(f"commitment {commitment.id} has no block")
-        body = self._commitment_text(commitment, promise)
+        body = self._choose_commitment_text(commitment, promise)
         return EventDraft(
             key=commitment.key,
             subject=self._event.commitment_subject.format(manager=state.manager.name, report=state.report.name),
@@ -102,40 +106,42 @@ class Drafts:
             zone=state.manager.zone,
             organizer=Guest(state.manager.email, state.manager.name),
             all_day=commitment.all_day,
-            blocks=not commitment.all_day,
+            blocks_time=not commitment.all_day,
             reminders=() if commitment.all_day else tuple(self._event.reminders[:1]),
             sequence=commitment.sequence,
         )
 
-    def _commitment_text(self, commitment: Commitment, promise: Promise | None) -> str:
+    def _choose_commitment_text(self, commitment: Commitment, promise: WrittenCommitment | None) -> str:
         """The words of a promise, the address of its page (which opens for its owner alone), or nothing."""
         if self._event.commitment_text == "link":
             return f"{self._settings.base_url}/team/contract/{commitment.session}"
         return promise.text if promise and self._event.commitment_text == "text" else ""
 
-    def invited_event(self, state: PairState, session: Session, message: Message) -> EventDraft:
+    def build_invitation_event(self, state: PairState, session: Session, message: Effect) -> EventDraft:
         """What an invitation by mail carries: the event as that mail tells of it, the numbers counted by its mails."""
         start = message.start or session.span.start
         span = Span(start, start + timedelta(minutes=session.minutes))
         told = session.span if session.booked and session.key == message.event else span
-        draft = self.session_event(state, replace(session, start=told.start, end=told.end))
+        draft = self.build_session_event(state, replace(session, start=told.start, end=told.end))
         return replace(draft, key=message.event, sequence=message.number)
 
     # --- mails ---
 
-    def letter(self, message: Message, state: PairState | None, material: Material, now: datetime) -> Letter:
+    def build_mail_context(
+        self, message: Effect, state: PairState | None, material: SealedMaterial, now: datetime
+    ) -> MailContext:
         """Everything the mail may speak of."""
         if state is None:
-            words = material.words.get(message.key, "")
-            return Letter(name=message.name, key=message.key, to=self.operator(), now=now, reason=words)
+            words = material.alert_texts.get(message.key, "")
+            return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=words)
         session = state.session(message.subject)
         reader = state.manager if message.to == state.manager.email else state.report
-        parts = self._of_session(message, state, session, material, now) if session else {}
+        parts = self._collect_session_fields(message, state, session, material, now) if session else {}
         fields = KINDS[message.name].fields(message)
         commitments = _known_commitments(state, material, now)
         if "due" in fields:
             commitments = _due_on(fields["due"], reader, state, commitments)
-        letter = Letter(
+        letter = MailContext(
             name=message.name,
             key=message.key,
             to=reader,
@@ -143,59 +149,61 @@ class Drafts:
             manager=state.manager,
             report=state.report,
             pair=state.pair,
-            thread=_thread(message, state),
-            session=session or _next_session(state, now),
+            thread=_find_thread_key(message, state),
+            session=session or _find_next_session(state, now),
             commitments=commitments,
-            links=self._ways(message, state, material.agreed.get(state.pair.id, ""), commitments, now),
+            links=self._build_links(
+                message, state, material.contract_sessions.get(state.pair.id, ""), commitments, now
+            ),
             learning=self._settings.mail.learning,
             commitment_text=self._event.commitment_text,
             accesses=tuple(material.accesses.get(message.key, ())),
             **{"contract": material.contracts.get(state.pair.id), **parts, **fields},
         )
-        return _without_content(letter) if self._settings.mail.content == "link" else letter
+        return _remove_content(letter) if self._settings.mail.content == "link" else letter
 
-    def author(self, message: Message, state: PairState) -> Address:
+    def choose_sender(self, message: Effect, state: PairState) -> Address:
         """Whose mailbox the mail is to be sent from: the manager's, when the company wants it so; empty otherwise."""
         as_manager = self._settings.mail.send_as == "manager" and KINDS[message.name].may_leave_from_manager
         return state.manager.email if as_manager else ""
 
-    def _of_session(
-        self, message: Message, state: PairState, session: Session, material: Material, now: datetime
+    def _collect_session_fields(
+        self, message: Effect, state: PairState, session: Session, material: SealedMaterial, now: datetime
     ) -> dict[str, object]:
-        counted = Planning(now, state, None, self._policy)
+        counted = PlanBuilder(now, state, None, self._policy)
         parts: dict[str, object] = {
-            "count": deferrals.count_in_cycle(counted, session),
+            "count": deferrals.count_deferrals_in_cycle(counted, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
             "why": session.unplaceable or (),
-            "also": sum(same_cause(session, other) for other in state.sessions),
+            "also": sum(has_same_cause(session, other) for other in state.sessions),
             "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
-            parts["deadline"] = notices.deadline(state.manager, session)
-        if session.id in material.reasons:
-            parts["trigger"] = material.reasons.get(session.id, "")
+            parts["deadline"] = notices.find_contract_deadline(state.manager, session)
+        if session.id in material.trigger_texts:
+            parts["trigger"] = material.trigger_texts.get(session.id, "")
             parts["asked_by_report"] = session.id in material.asked_by_report
         if Sealed.REVISIONS in KINDS[message.name].opens:
-            parts.update(_summary(message, material.revisions.get(session.id, ())))
+            parts.update(_collect_summary_fields(message, material.revisions.get(session.id, ())))
         return parts
 
-    def _ways(
-        self, message: Message, state: PairState, agreed: str, commitments: Sequence[ReadableCommitment], now: datetime
+    def _build_links(
+        self, message: Effect, state: PairState, agreed: str, commitments: Sequence[ReadableCommitment], now: datetime
     ) -> dict[str, str]:
         """Where the mail leads: addresses by what for. None when there are no pages, or no pair any more."""
-        if self._links is None or state.pair.ended is not Ended.NO:
+        if self._links is None or state.pair.ended is not EndReason.NO:
             return {}
         due = commitments[0].commitment.session if commitments else ""
         about = message.subject if KINDS[message.name].contract_link is ContractLink.OF_SESSION else agreed
         to_report = message.to == state.report.email
-        ways = _ways_of_report() if to_report else _ways_of_manager(message.subject, about, due)
+        ways = _list_report_links() if to_report else _list_manager_links(message.subject, about, due)
         return {
-            name: self._links.url(Pass(who=message.to, purpose=purpose, about=about, issued=now))
+            name: self._links.build_url(LinkClaims(person=message.to, purpose=purpose, session_id=about, issued_at=now))
             for name, (purpose, about) in ways.items()
         }
 
-    def operator(self) -> Person:
+    def build_operator(self) -> Person:
         """The person who runs Longarc, as the reader of a mail."""
         return Person(
             email=self._settings.operator,
@@ -209,17 +217,17 @@ class Drafts:
         )
 
 
-def _without_content(letter: Letter) -> Letter:
+def _remove_content(letter: MailContext) -> MailContext:
     """The letter with nothing of what the two said to each other."""
     if not KINDS[letter.name].has_content:
         return letter
     return replace(letter, by_link=True, contract=None, previous=None, commitments=())
 
 
-def _known_commitments(state: PairState, material: Material, now: datetime) -> tuple[ReadableCommitment, ...]:
+def _known_commitments(state: PairState, material: SealedMaterial, now: datetime) -> tuple[ReadableCommitment, ...]:
     """Those whose words were opened, open or ended lately, by when they are due."""
-    everything = [*state.commitments, *material.ended.get(state.pair.id, ())]
-    known = {c.id: c for c in everything if c.open or (c.closed_at and c.closed_at > now - RECENTLY)}
+    everything = [*state.commitments, *material.closed_commitments.get(state.pair.id, ())]
+    known = {c.id: c for c in everything if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
     kept = [
         ReadableCommitment(commitment=c, promise=material.promises[c.id])
         for c in known.values()
@@ -233,20 +241,20 @@ def _due_on(
 ) -> tuple[ReadableCommitment, ...]:
     """The reader's own that are open and due on that day."""
     owner = Owner.MANAGER if reader is state.manager else Owner.REPORT
-    return tuple(k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.open)
+    return tuple(k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.is_open)
 
 
-def _thread(message: Message, state: PairState) -> str:
+def _find_thread_key(message: Effect, state: PairState) -> str:
     """The key of the mail that began this reader's thread about the pair; empty when none went out."""
-    begun = (m for m in state.messages if m.name in _BEGIN_THREADS and m.to == message.to and m.key != message.key)
-    return next((m.key for m in begun if m.progress is Progress.DONE), "")
+    begun = (m for m in state.effects if m.name in _BEGIN_THREADS and m.to == message.to and m.key != message.key)
+    return next((m.key for m in begun if m.progress is EffectProgress.DONE), "")
 
 
-def _ways_of_report() -> dict[str, tuple[Purpose, str]]:
+def _list_report_links() -> dict[str, tuple[Purpose, str]]:
     return dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
 
 
-def _ways_of_manager(session: str, contract: str, due: str) -> dict[str, tuple[Purpose, str]]:
+def _list_manager_links(session: str, contract: str, due: str) -> dict[str, tuple[Purpose, str]]:
     """By name, the purpose and the session it is about: the mail's own, that of the contract, that of what is due."""
     ways = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, session)}
     for name, about in (("contract", contract), ("commitment", due)):
@@ -255,7 +263,7 @@ def _ways_of_manager(session: str, contract: str, due: str) -> dict[str, tuple[P
     return ways
 
 
-def _summary(message: Message, revisions: Sequence[Contract]) -> dict[str, object]:
+def _collect_summary_fields(message: Effect, revisions: Sequence[Contract]) -> dict[str, object]:
     number = message.number
     return {
         "contract": revisions[number - 1],
@@ -266,10 +274,10 @@ def _summary(message: Message, revisions: Sequence[Contract]) -> dict[str, objec
 
 def _list_unfinished_starts(state: PairState, session: Session) -> tuple[datetime, ...]:
     """R-17: when earlier conversations took place that have no contract yet."""
-    open_ = [s for s in state.sessions if s.state is State.UNFINISHED and s.id != session.id and s.start]
+    open_ = [s for s in state.sessions if s.state is SessionState.UNFINISHED and s.id != session.id and s.start]
     return tuple(sorted(s.start for s in open_ if s.start))
 
 
-def _next_session(state: PairState, now: datetime) -> Session | None:
-    ahead = [s for s in state.sessions if s.booked and s.kind is Kind.CAREER and s.span.start > now]
+def _find_next_session(state: PairState, now: datetime) -> Session | None:
+    ahead = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
     return min(ahead, key=lambda s: s.span.start, default=None)

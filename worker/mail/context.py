@@ -13,14 +13,14 @@ from worker.domain.model import (
     Deferral,
     Pair,
     Person,
-    Promise,
+    Reasons,
     Session,
     Span,
-    Why,
+    WrittenCommitment,
 )
 
 #: What a page may be for; every mail reads well without.
-LINKS = ("contract", "choose", "commitment", "settings")
+LINK_NAMES = ("contract", "choose", "commitment", "settings")
 
 
 class Reader(StrEnum):
@@ -36,11 +36,11 @@ class ReadableCommitment:
     """A commitment with its words."""
 
     commitment: Commitment
-    promise: Promise
+    promise: WrittenCommitment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class MailContext:
     """Everything one mail may speak of, read at send time."""
 
     name: str  #: a MailName, or `page`
@@ -61,7 +61,7 @@ class Letter:
     deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
     count: int = 0  #: deferrals in this cycle (T-12)
     options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)
-    why: Why = ()  #: unplaceable: why there is no time
+    why: Reasons = ()  #: unplaceable: why there is no time
     also: int = 0  #: unplaceable: how many more conversations of the two it speaks for
     reason: str = ""  #: operator_alert: what is wrong, in words without content
     number: int = 0  #: invitation: how often something was said of that conversation's time before

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from worker.domain.model import MailName, Message
+from worker.domain.model import Effect, MailName
 from worker.domain.planning import invitations, notices
 from worker.mail import samples
-from worker.mail.context import LINKS, Letter, Reader
+from worker.mail.context import LINK_NAMES, MailContext, Reader
 
 
 class Voice(StrEnum):
@@ -46,7 +46,9 @@ class MailKind:
     name: MailName
     readers: tuple[Reader, ...]  #: whom its templates can address; the rule behind it decides who gets it
     holds: notices.Holds  #: whether what was decided is still true when it leaves; else it is dropped
-    samples: Callable[[Letter], Iterator[Letter]]  #: letters to show it with, from one to the reader with nothing else
+    samples: Callable[
+        [MailContext], Iterator[MailContext]
+    ]  #: letters to show it with, from one to the reader with nothing else
     voice: Voice = Voice.PRODUCT
     has_content: bool = False  #: shows what the two said to each other; with `content = "link"` a link stands instead
     reader_only: bool = False  #: an answer to it does not go to the other of the two
@@ -55,7 +57,7 @@ class MailKind:
     opens: frozenset[Sealed] = frozenset()
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: what its calendar part asks of the reader's program (RFC 5546); empty without one
-    fields: Callable[[Message], dict[str, Any]] = field(default=lambda _: {})  #: what the effect itself says of it
+    fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: what the effect itself says of it
 
     @property
     def may_leave_from_manager(self) -> bool:
@@ -79,7 +81,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INVITATION,
             readers=_REPORT,
-            holds=invitations.holds,
+            holds=invitations.is_current,
             samples=samples.write_invitations,
             calendar_method="REQUEST",
             fields=lambda mail: {"number": mail.number},
@@ -208,7 +210,7 @@ KINDS: Mapping[str, MailKind] = {
 }
 
 
-def list_samples(locale: str = "en") -> Iterator[Letter]:
+def list_samples(locale: str = "en") -> Iterator[MailContext]:
     """Sample letters to readers of that language: every mail, to each of its readers, with what it may have and
     without."""
     made = (
@@ -220,7 +222,7 @@ def list_samples(locale: str = "en") -> Iterator[Letter]:
     for number, letter in enumerate(made):
         named = replace(letter, key=f"sample-{number}-{letter.name}")
         yield named
-        links = {purpose: f"https://longarc.example/{purpose}" for purpose in LINKS}
+        links = {purpose: f"https://longarc.example/{purpose}" for purpose in LINK_NAMES}
         linked = replace(named, key=f"{named.key}-linked", links=links)
         yield linked
         if KINDS[named.name].has_content:

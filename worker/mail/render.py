@@ -20,15 +20,21 @@ from jinja2 import Template
 
 from worker.domain.model import Person
 from worker.errors import Problem, Problems
-from worker.i18n.language import Words, fold, line, visible
-from worker.mail.check_templates import LARGEST, find_broken_translations, find_misplaced_files, misspelt, mistakes
-from worker.mail.context import Letter
+from worker.i18n.language import Language, strip_invisible, to_single_line, wrap_text
+from worker.mail.check_templates import (
+    MAX_SIZE,
+    find_broken_translations,
+    find_misplaced_files,
+    find_mistakes,
+    find_unreadable_files,
+)
+from worker.mail.context import MailContext
 from worker.mail.kinds import KINDS, Voice
-from worker.mail.templates import PARTS, MailTemplates, ours
+from worker.mail.templates import PARTS, MailTemplates, load_default_templates
 from worker.mail.view import MailView
 
 #: In HTML, whatever a reader doesn't see.
-_TAGS = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
+_INVISIBLE_HTML = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
 
 #: Never inside a quoted-printable text, where `=` is followed by digits or by the end of the line.
 _BOUNDARY = "=_longarc_="
@@ -38,11 +44,11 @@ class _Registry(HeaderRegistry):
     """The standard registry, which makes the class of a header anew each time it is asked for one."""
 
     def __getitem__(self, name: str) -> type[BaseHeader]:
-        return _header_class(name.lower())
+        return _get_header_class(name.lower())
 
 
 @lru_cache(256)
-def _header_class(name: str) -> type[BaseHeader]:
+def _get_header_class(name: str) -> type[BaseHeader]:
     return HeaderRegistry()[name]
 
 
@@ -50,7 +56,7 @@ _registry = _Registry()
 _POLICY = default.clone(header_factory=_registry)
 
 
-class Emails:
+class MailRenderer:
     """Renders letters.
 
     `overrides` is a folder laid out like `templates/emails`, of which a company writes only what it wants to be
@@ -62,126 +68,127 @@ class Emails:
         self._domain = domain
         self._product = product
         self._overrides = overrides
-        self._templates = MailTemplates(overrides) if overrides else ours()
+        self._templates = MailTemplates(overrides) if overrides else load_default_templates()
         self._languages = self._templates.languages
 
-    def render(self, letter: Letter) -> EmailMessage:
+    def render(self, letter: MailContext) -> EmailMessage:
         """The mail, ready to be handed to a mailer. A template that is wrong may raise anything."""
         return self._build_mail(letter, self._templates)
 
-    def plain(self, letter: Letter) -> EmailMessage | None:
+    def render_default(self, letter: MailContext) -> EmailMessage | None:
         """The same mail as it comes from us; None when nobody wrote another, so that there is nothing to go back to."""
-        return self._build_mail(letter, ours()) if self._overrides else None
+        return self._build_mail(letter, load_default_templates()) if self._overrides else None
 
-    def _build_mail(self, letter: Letter, templates: MailTemplates) -> EmailMessage:
-        words = templates.languages.words(letter.to.locale)
-        names = self._names(letter, words)
-        subject, text, html = (templates.of(letter.name, part, words) for part in PARTS)
-        names["subject"] = line(_render_template(subject, names))
+    def _build_mail(self, letter: MailContext, templates: MailTemplates) -> EmailMessage:
+        words = templates.languages.find_language(letter.to.locale)
+        names = self._collect_names(letter, words)
+        subject, text, html = (templates.get_template(letter.name, part, words) for part in PARTS)
+        names["subject"] = to_single_line(_render_template(subject, names))
         bodies = _render_template(text, names), _render_template(html, names)
         message = EmailMessage(_POLICY)
-        self._address(message, letter)
-        self._label(message, letter)
-        message["Subject"] = _header("Subject", names["subject"])
-        message["Content-Language"] = _header("Content-Language", words.tag)
-        _fill(message, fold(bodies[0]), bodies[1])
+        self._add_addresses(message, letter)
+        self._add_headers(message, letter)
+        message["Subject"] = _make_header("Subject", names["subject"])
+        message["Content-Language"] = _make_header("Content-Language", words.tag)
+        _set_bodies(message, wrap_text(bodies[0]), bodies[1])
         return message
 
-    def _names(self, letter: Letter, words: Words) -> dict[str, object]:
+    def _collect_names(self, letter: MailContext, words: Language) -> dict[str, object]:
         return {**MailView(letter, words).names(), "product": self._product}
 
-    def envelope(self, letter: Letter) -> EmailMessage:
+    def build_envelope(self, letter: MailContext) -> EmailMessage:
         """From whom, to whom and which one, with nothing inside."""
         message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
-        message["From"] = _format_mailbox(self._writer(letter), letter.sender or self._sender)
-        message["To"] = _format_mailbox(line(letter.to.name), letter.to.email)
-        message["Message-ID"] = self._id(letter.key)
+        message["From"] = _format_mailbox(self._choose_sender_name(letter), letter.sender or self._sender)
+        message["To"] = _format_mailbox(to_single_line(letter.to.name), letter.to.email)
+        message["Message-ID"] = self._make_message_id(letter.key)
         return message
 
-    def check(self) -> list[Problem]:
+    def check_templates(self) -> list[Problem]:
         """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
         if self._overrides is None:
             return list(_own_mistakes(self._sender, self._domain, self._product))
-        return _unusable(self._overrides) or self.mistakes()
+        return _check_overrides(self._overrides) or self.mistakes()
 
     def mistakes(self) -> list[Problem]:
         """What goes wrong when every message is rendered in every language."""
-        return mistakes(self.render, self._part, self._languages.tags())
+        return find_mistakes(self.render, self._render_part, self._languages.list_tags())
 
-    def _part(self, letter: Letter, part: str) -> None:
+    def _render_part(self, letter: MailContext, part: str) -> None:
         """One of PARTS by itself, of which nothing is kept: only whether it can be made."""
-        words = self._languages.words(letter.to.locale)
+        words = self._languages.find_language(letter.to.locale)
         _render_template(
-            self._templates.of(letter.name, part, words), {**self._names(letter, words), "subject": letter.name}
+            self._templates.get_template(letter.name, part, words),
+            {**self._collect_names(letter, words), "subject": letter.name},
         )
 
-    def speaks(self, locale: str) -> bool:
+    def has_language(self, locale: str) -> bool:
         """Whether somebody with that locale is written to in their language; in English otherwise."""
-        return self._languages.speaks(locale)
+        return self._languages.has_language(locale)
 
-    def _address(self, message: EmailMessage, letter: Letter) -> None:
+    def _add_addresses(self, message: EmailMessage, letter: MailContext) -> None:
         """Who writes, who reads, and whom an answer reaches."""
-        message["From"] = _mailbox("From", self._writer(letter), letter.sender or self._sender)
-        message["To"] = _mailbox("To", line(letter.to.name), letter.to.email)
-        other = _other(letter)
+        message["From"] = _make_mailbox_header("From", self._choose_sender_name(letter), letter.sender or self._sender)
+        message["To"] = _make_mailbox_header("To", to_single_line(letter.to.name), letter.to.email)
+        other = _find_other_person(letter)
         if other and not KINDS[letter.name].reader_only and other.email != letter.sender:
-            message["Reply-To"] = _mailbox("Reply-To", line(other.name), other.email)
+            message["Reply-To"] = _make_mailbox_header("Reply-To", to_single_line(other.name), other.email)
 
-    def _writer(self, letter: Letter) -> str:
-        return line(letter.manager.name) if letter.manager and _in_their_voice(letter) else self._product
+    def _choose_sender_name(self, letter: MailContext) -> str:
+        return to_single_line(letter.manager.name) if letter.manager and _is_from_manager(letter) else self._product
 
-    def _label(self, message: EmailMessage, letter: Letter) -> None:
+    def _add_headers(self, message: EmailMessage, letter: MailContext) -> None:
         """When, which one, in which thread, and that no machine should answer."""
         message["Date"] = _registry("Date", format_datetime(letter.now))
-        message["Message-ID"] = _registry("Message-ID", self._id(letter.key))
+        message["Message-ID"] = _registry("Message-ID", self._make_message_id(letter.key))
         if letter.thread:
             for name in ("In-Reply-To", "References"):
-                message[name] = _header(name, self._id(letter.thread))
-        message["Auto-Submitted"] = _header("Auto-Submitted", "auto-generated")
-        message["X-Auto-Response-Suppress"] = _header("X-Auto-Response-Suppress", "All")
+                message[name] = _make_header(name, self._make_message_id(letter.thread))
+        message["Auto-Submitted"] = _make_header("Auto-Submitted", "auto-generated")
+        message["X-Auto-Response-Suppress"] = _make_header("X-Auto-Response-Suppress", "All")
 
-    def _id(self, key: str) -> str:
+    def _make_message_id(self, key: str) -> str:
         return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
 
 
-class Envelopes(Emails):
+class EnvelopeRenderer(MailRenderer):
     """Mails that nobody will open, as in a simulation: the envelopes alone."""
 
-    def render(self, letter: Letter) -> EmailMessage:
-        return self.envelope(letter)
+    def render(self, letter: MailContext) -> EmailMessage:
+        return self.build_envelope(letter)
 
 
 @lru_cache(8)
 def _own_mistakes(sender: str, domain: str, product: str) -> tuple[Problem, ...]:
     """What is wrong with our own templates, which don't change while a process lives."""
-    return tuple(Emails(sender=sender, domain=domain, product=product).mistakes())
+    return tuple(MailRenderer(sender=sender, domain=domain, product=product).mistakes())
 
 
-def _unusable(overrides: Path) -> list[Problem]:
+def _check_overrides(overrides: Path) -> list[Problem]:
     """What is wrong with a company's own files before anything is made of them."""
-    return misspelt(overrides) or [*find_misplaced_files(overrides), *find_broken_translations(overrides)]
+    return find_unreadable_files(overrides) or [*find_misplaced_files(overrides), *find_broken_translations(overrides)]
 
 
 def _render_template(template: Template, names: Mapping[str, object]) -> str:
     """What a template makes of them. A mail with nothing in it, or with no end, is never sent. Raises Problems."""
     said = template.render(names)
-    seen = _TAGS.sub("", said) if str(template.name).endswith(".html.j2") else said
-    if not visible(seen).strip():
+    seen = _INVISIBLE_HTML.sub("", said) if str(template.name).endswith(".html.j2") else said
+    if not strip_invisible(seen).strip():
         what, remedy = "This template gives nothing.", "Write some text, or delete the file: then ours is used."
-    elif len(said) > LARGEST:
-        what, remedy = f"This template gives more than {LARGEST:,} characters.", "Keep what a reader needs."
+    elif len(said) > MAX_SIZE:
+        what, remedy = f"This template gives more than {MAX_SIZE:,} characters.", "Keep what a reader needs."
     else:
         return said
     raise Problems([Problem(str(template.filename), what, remedy)])
 
 
-def _in_their_voice(letter: Letter) -> bool:
+def _is_from_manager(letter: MailContext) -> bool:
     """True for what the manager says to the report (R-2, R-11)."""
     reads_report = letter.report is not None and letter.to.email == letter.report.email
     return reads_report and KINDS[letter.name].voice is Voice.MANAGER
 
 
-def _other(letter: Letter) -> Person | None:
+def _find_other_person(letter: MailContext) -> Person | None:
     """The one of the pair who isn't the reader."""
     if letter.manager and letter.report and letter.to.email in (letter.manager.email, letter.report.email):
         return letter.report if letter.to.email == letter.manager.email else letter.manager
@@ -189,12 +196,12 @@ def _other(letter: Letter) -> Person | None:
 
 
 @lru_cache(8192)
-def _header(name: str, value: str) -> BaseHeader:
+def _make_header(name: str, value: str) -> BaseHeader:
     return _registry(name, value)
 
 
 @lru_cache(1024)  # each is some kilobytes
-def _mailbox(header: str, name: str, email: str) -> BaseHeader:
+def _make_mailbox_header(header: str, name: str, email: str) -> BaseHeader:
     return _registry(header, _format_mailbox(name, email))
 
 
@@ -202,15 +209,15 @@ def _format_mailbox(name: str, email: str) -> str:
     return str(Address(display_name=name, addr_spec=email))
 
 
-def _fill(message: EmailMessage, text: str, html: str) -> None:
-    message["MIME-Version"] = _header("MIME-Version", "1.0")
-    message["Content-Type"] = _header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
-    message.set_payload([_part("plain", text), _part("html", html)])
+def _set_bodies(message: EmailMessage, text: str, html: str) -> None:
+    message["MIME-Version"] = _make_header("MIME-Version", "1.0")
+    message["Content-Type"] = _make_header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
+    message.set_payload([_build_part("plain", text), _build_part("html", html)])
 
 
-def _part(subtype: str, content: str) -> EmailMessage:
+def _build_part(subtype: str, content: str) -> EmailMessage:
     part = EmailMessage(_POLICY)
-    part["Content-Type"] = _header("Content-Type", f'text/{subtype}; charset="utf-8"')
-    part["Content-Transfer-Encoding"] = _header("Content-Transfer-Encoding", "quoted-printable")
+    part["Content-Type"] = _make_header("Content-Type", f'text/{subtype}; charset="utf-8"')
+    part["Content-Transfer-Encoding"] = _make_header("Content-Transfer-Encoding", "quoted-printable")
     part.set_payload(b2a_qp(content.encode(), istext=True).decode("ascii"))
     return part

@@ -11,29 +11,29 @@ from typing import Any
 
 from worker.domain.model import (
     AccessRecord,
-    Cause,
     Commitment,
+    CommitmentStanding,
     ContentAccess,
     Contract,
     Deferral,
-    Ended,
-    Kind,
+    DeferralCause,
+    EndReason,
     MailName,
     Owner,
     Pair,
     Person,
-    Promise,
     Reason,
     ReviewPoint,
     Session,
+    SessionKind,
+    SessionState,
     Span,
-    Standing,
-    State,
     Topic,
     Trigger,
     WorkingHours,
+    WrittenCommitment,
 )
-from worker.mail.context import Letter, ReadableCommitment, Reader
+from worker.mail.context import MailContext, ReadableCommitment, Reader
 
 NOW = datetime(2026, 11, 3, 16, 20, tzinfo=UTC)
 _START = datetime(2026, 11, 5, 15, 0, tzinfo=UTC)
@@ -47,9 +47,9 @@ PAIR = Pair(manager=DANA.email, report=SAM.email, first_seen=date(2026, 5, 4))
 SESSION = Session(
     id="k3f9-2",
     pair=PAIR.id,
-    kind=Kind.CAREER,
+    kind=SessionKind.CAREER,
     cycle=2,
-    state=State.BOOKED,
+    state=SessionState.BOOKED,
     minutes=75,
     earliest=_START - 14 * _DAY,
     target=_START,
@@ -58,28 +58,32 @@ SESSION = Session(
     end=_START + timedelta(minutes=75),
 )
 
-_INTRODUCE = Promise(
+_INTRODUCE_PROMISE = WrittenCommitment(
     text="introduce Sam to Priya, who leads the data platform group",
     due=date(2026, 11, 9),
     success="the two have a coffee without Dana in the room",
 )
-_PROPOSE = Promise(text="propose Sam as lead of the billing migration to the steering group", due=date(2026, 12, 4))
-_SPEAK = Promise(text="speak with Jordan about what the step to staff engineer takes here", due=date(2026, 10, 23))
-_SHADOW = Promise(
+_PROPOSE_PROMISE = WrittenCommitment(
+    text="propose Sam as lead of the billing migration to the steering group", due=date(2026, 12, 4)
+)
+_SPEAK_PROMISE = WrittenCommitment(
+    text="speak with Jordan about what the step to staff engineer takes here", due=date(2026, 10, 23)
+)
+_SHADOW_PROMISE = WrittenCommitment(
     text="shadow two architecture reviews and write down what was decided and why",
     due=date(2027, 1, 29),
     support="Priya",
 )
-_SKETCH = Promise(text="sketch the migration plan on two pages", due=date(2026, 11, 27))
-BEFORE = Contract(
-    report=(_SKETCH,),
-    manager=(_INTRODUCE, _SPEAK),
+_PLAN_PROMISE = WrittenCommitment(text="sketch the migration plan on two pages", due=date(2026, 11, 27))
+PREVIOUS_CONTRACT = Contract(
+    report=(_PLAN_PROMISE,),
+    manager=(_INTRODUCE_PROMISE, _SPEAK_PROMISE),
     reviews=(ReviewPoint(month=date(2026, 12, 1), text="whether leading the migration is as good as it sounded"),),
     question="Is it the people or the systems that Sam wants more of?",
 )
 CONTRACT = Contract(
-    report=(replace(_SKETCH, due=date(2026, 12, 11)), _SHADOW),
-    manager=(_INTRODUCE, _PROPOSE),
+    report=(replace(_PLAN_PROMISE, due=date(2026, 12, 11)), _SHADOW_PROMISE),
+    manager=(_INTRODUCE_PROMISE, _PROPOSE_PROMISE),
     reviews=(
         ReviewPoint(month=date(2026, 11, 1), text="how the first architecture review went"),
         ReviewPoint(month=date(2027, 1, 1), text="whether leading the migration is as good as it sounded"),
@@ -90,7 +94,7 @@ CONTRACT = Contract(
 
 
 def _build_commitment(
-    number: int, owner: Owner, promise: Promise, standing: Standing, closed: datetime | None = None
+    number: int, owner: Owner, promise: WrittenCommitment, standing: CommitmentStanding, closed: datetime | None = None
 ) -> ReadableCommitment:
     commitment = Commitment(
         id=f"c{number}",
@@ -105,12 +109,14 @@ def _build_commitment(
     return ReadableCommitment(commitment=commitment, promise=promise)
 
 
-KEPT = (
-    _build_commitment(1, Owner.MANAGER, _SPEAK, Standing.OPEN),
-    _build_commitment(2, Owner.MANAGER, replace(_INTRODUCE, due=date(2026, 9, 18)), Standing.DONE, NOW - 40 * _DAY),
-    _build_commitment(3, Owner.MANAGER, _PROPOSE, Standing.OPEN),
-    _build_commitment(4, Owner.REPORT, _SKETCH, Standing.DONE, NOW - 8 * _DAY),
-    _build_commitment(5, Owner.REPORT, _SHADOW, Standing.OPEN),
+COMMITMENTS = (
+    _build_commitment(1, Owner.MANAGER, _SPEAK_PROMISE, CommitmentStanding.OPEN),
+    _build_commitment(
+        2, Owner.MANAGER, replace(_INTRODUCE_PROMISE, due=date(2026, 9, 18)), CommitmentStanding.DONE, NOW - 40 * _DAY
+    ),
+    _build_commitment(3, Owner.MANAGER, _PROPOSE_PROMISE, CommitmentStanding.OPEN),
+    _build_commitment(4, Owner.REPORT, _PLAN_PROMISE, CommitmentStanding.DONE, NOW - 8 * _DAY),
+    _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
 )
 #: Each thing that a command does, for one of the two or the other.
 ACCESSES = tuple(
@@ -123,7 +129,7 @@ ACCESSES = tuple(
     )
     for number, access in enumerate(ContentAccess)
 )
-_CAUSES = (Cause.DECLINED, Cause.OUT_OF_OFFICE, Cause.BOOKED_OVER)
+_CAUSES = (DeferralCause.DECLINED, DeferralCause.OUT_OF_OFFICE, DeferralCause.BOOKED_OVER)
 DEFERRALS = tuple(
     Deferral(
         session=SESSION.id,
@@ -137,7 +143,7 @@ DEFERRALS = tuple(
 )
 OPTIONS = tuple(Span(_START + days * _DAY, _START + days * _DAY + timedelta(minutes=75)) for days in (5, 6, 8))
 #: One that says why there is no time, and one that says what would make room.
-WHY_NONE = (
+NO_TIME_REASONS = (
     Reason(
         "room_by_calendar",
         {
@@ -163,17 +169,17 @@ WHY_NONE = (
         },
     ),
 )
-_NO_TIME = replace(SESSION, state=State.DEFERRED, start=None, end=None)
-_HELD = replace(SESSION, state=State.HELD, held_at=SESSION.end)
+_SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
+_HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
 _AFTER: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
 
 
-def address(name: MailName, reader: Reader, locale: str = "en") -> Letter:
+def address(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
     """A letter of that name to that reader in that language; to one of the two, about a session to come."""
     if reader is Reader.OPERATOR:
-        return Letter(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
+        return MailContext(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
     dana, sam = (replace(one, locale=locale) for one in (DANA, SAM))
-    return Letter(
+    return MailContext(
         name=name,
         key="",
         to=dana if reader is Reader.MANAGER else sam,
@@ -189,49 +195,51 @@ def address(name: MailName, reader: Reader, locale: str = "en") -> Letter:
 # --- around a pair ---
 
 
-def write_one(letter: Letter) -> Iterator[Letter]:
+def write_one(letter: MailContext) -> Iterator[MailContext]:
     """The letter as it is."""
     yield letter
 
 
-def write_introductions(letter: Letter) -> Iterator[Letter]:
+def write_introductions(letter: MailContext) -> Iterator[MailContext]:
     yield letter
     yield replace(letter, session=None, commitment_text="text")
     yield replace(letter, commitment_text="link")
 
 
-def write_endings(letter: Letter) -> Iterator[Letter]:
-    for ended in (Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.CHANGED):
+def write_endings(letter: MailContext) -> Iterator[MailContext]:
+    for ended in (EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.CHANGED):
         yield replace(letter, session=None, pair=replace(PAIR, ended=ended))
     yield replace(letter, session=None)
 
 
-def write_fresh_links(letter: Letter) -> Iterator[Letter]:
+def write_fresh_links(letter: MailContext) -> Iterator[MailContext]:
     yield replace(letter, session=None, contract=None)
 
 
-def write_accesses(letter: Letter) -> Iterator[Letter]:
+def write_accesses(letter: MailContext) -> Iterator[MailContext]:
     yield replace(letter, session=None, contract=None, accesses=ACCESSES)
     yield replace(letter, session=None, contract=None, accesses=ACCESSES[:1], links={})
 
 
-def write_alerts(letter: Letter) -> Iterator[Letter]:
+def write_alerts(letter: MailContext) -> Iterator[MailContext]:
     yield replace(letter, reason="Calendar of dana@example.com is refused.")
 
 
 # --- before a session ---
 
 
-def write_prompts(letter: Letter) -> Iterator[Letter]:
+def write_prompts(letter: MailContext) -> Iterator[MailContext]:
     for topic in Topic:
         session = replace(SESSION, topic=topic)
         yield replace(letter, session=session)
         yield replace(letter, session=session, contract=None, learning="I talk too early.")
 
 
-def write_briefs(letter: Letter) -> Iterator[Letter]:
+def write_briefs(letter: MailContext) -> Iterator[MailContext]:
     for topic in Topic:
-        brief = replace(letter, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=KEPT, count=2)
+        brief = replace(
+            letter, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
+        )
         yield replace(brief, deferrals=DEFERRALS[:2], unfinished=(NOW - 95 * _DAY,), pair=replace(PAIR, trust=True))
         yield replace(brief, contract=None, commitments=(), count=0)
         for trigger in Trigger:
@@ -239,61 +247,61 @@ def write_briefs(letter: Letter) -> Iterator[Letter]:
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
 
 
-def write_review_notes(letter: Letter) -> Iterator[Letter]:
-    review = replace(SESSION, kind=Kind.REVIEW, end=_START + timedelta(minutes=25))
-    yield replace(letter, commitments=KEPT, session=review)
+def write_review_notes(letter: MailContext) -> Iterator[MailContext]:
+    review = replace(SESSION, kind=SessionKind.REVIEW, end=_START + timedelta(minutes=25))
+    yield replace(letter, commitments=COMMITMENTS, session=review)
     yield replace(letter, session=None, contract=None)
 
 
 # --- contracts and commitments ---
 
 
-def write_contract_requests(letter: Letter) -> Iterator[Letter]:
+def write_contract_requests(letter: MailContext) -> Iterator[MailContext]:
     yield replace(letter, **_AFTER, now=_START + timedelta(minutes=80), contract=None)
 
 
-def write_contract_reminders(letter: Letter) -> Iterator[Letter]:
+def write_contract_reminders(letter: MailContext) -> Iterator[MailContext]:
     for reminder in range(1, 6):
         yield replace(letter, **_AFTER, reminder=reminder, now=_START + reminder * _DAY)
 
 
-def write_contract_summaries(letter: Letter) -> Iterator[Letter]:
+def write_contract_summaries(letter: MailContext) -> Iterator[MailContext]:
     yield replace(letter, session=_HELD)
-    yield replace(letter, session=_HELD, revision=2, previous=BEFORE)
+    yield replace(letter, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
     yield replace(letter, contract=Contract(), session=None)
 
 
-def write_due_commitments(letter: Letter) -> Iterator[Letter]:
+def write_due_commitments(letter: MailContext) -> Iterator[MailContext]:
     owner = Owner.MANAGER if letter.to == letter.manager else Owner.REPORT
-    for kept in KEPT:
-        if kept.commitment.open and kept.commitment.owner is owner:
+    for kept in COMMITMENTS:
+        if kept.commitment.is_open and kept.commitment.owner is owner:
             yield replace(letter, commitments=(kept,), due=kept.commitment.due)
 
 
 # --- a session's time ---
 
 
-def write_invitations(letter: Letter) -> Iterator[Letter]:
+def write_invitations(letter: MailContext) -> Iterator[MailContext]:
     for number in (0, 1):
         yield replace(letter, number=number)
 
 
-def write_withdrawn_invitations(letter: Letter) -> Iterator[Letter]:
-    yield replace(letter, session=_NO_TIME, number=2, was=_START)
+def write_withdrawn_invitations(letter: MailContext) -> Iterator[MailContext]:
+    yield replace(letter, session=_SESSION_WITHOUT_TIME, number=2, was=_START)
 
 
-def write_deferral_notices(letter: Letter) -> Iterator[Letter]:
+def write_deferral_notices(letter: MailContext) -> Iterator[MailContext]:
     for count in (1, 2, 3):
         moved = replace(letter, count=count, deferrals=DEFERRALS[:count])
         yield moved
-        yield replace(moved, session=_NO_TIME, options=OPTIONS if count == 3 else ())
+        yield replace(moved, session=_SESSION_WITHOUT_TIME, options=OPTIONS if count == 3 else ())
         yield replace(moved, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
 
 
-def write_unplaceable(letter: Letter) -> Iterator[Letter]:
+def write_unplaceable(letter: MailContext) -> Iterator[MailContext]:
     for also in range(3):
-        yield replace(letter, session=_NO_TIME, why=WHY_NONE, also=also)
+        yield replace(letter, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
 
 
-def write_short_sessions(letter: Letter) -> Iterator[Letter]:
+def write_short_sessions(letter: MailContext) -> Iterator[MailContext]:
     yield replace(letter, session=replace(SESSION, end=_START + timedelta(minutes=50)))

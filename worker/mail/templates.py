@@ -27,15 +27,15 @@ from jinja2.bccache import Bucket
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from worker.i18n.language import Languages, Words
+from worker.i18n.language import Language, Languages
 
 #: What makes a mail, in a folder of the message's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
-STYLE = "_style.css"
+STYLESHEET = "_style.css"
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
-def folder() -> Path:
+def find_template_folder() -> Path:
     """Our own templates: inside the installed package, else beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     return next(found for found in (package / "_templates", package.parent / "templates") if found.is_dir())
@@ -70,7 +70,7 @@ class StyledLoader(BaseLoader):
     @cached_property
     def _css(self) -> str:
         try:
-            return self._files.get_source(Environment(autoescape=True), STYLE)[0]
+            return self._files.get_source(Environment(autoescape=True), STYLESHEET)[0]
         except TemplateNotFound:
             return ""
 
@@ -112,28 +112,30 @@ class MailTemplates:
 
     def __init__(self, overrides: Path | None = None) -> None:
         first = (overrides,) if overrides else ()
-        self.languages = Languages([one / "locale" for one in (*first, folder())])
-        self._loader = StyledLoader(*first, folder() / "emails")
+        self.languages = Languages([one / "locale" for one in (*first, find_template_folder())])
+        self._loader = StyledLoader(*first, find_template_folder() / "emails")
         # What others wrote reaches nothing but what a mail may speak of, and counts no further than a mail could need.
         self._kind = ImmutableSandboxedEnvironment if overrides else Environment
         self._environments: dict[str, tuple[Environment, Environment]] = {}
 
-    def of(self, name: str, part: str, words: Words) -> Template:
+    def get_template(self, name: str, part: str, words: Language) -> Template:
         """One of the PARTS of that message."""
         if words.tag not in self._environments:
-            plain, rich = (environment(self._loader, words, html=html, kind=self._kind) for html in (False, True))
+            plain, rich = (make_environment(self._loader, words, html=html, kind=self._kind) for html in (False, True))
             self._environments[words.tag] = plain, rich
         text, html = self._environments[words.tag]
         return (html if part.endswith(".html.j2") else text).get_template(f"{name}/{part}")
 
 
 @lru_cache(1)
-def ours() -> MailTemplates:
+def load_default_templates() -> MailTemplates:
     """Those that come with us. They don't change, so a process reads them once."""
     return MailTemplates()
 
 
-def environment(loader: BaseLoader, words: Words, *, html: bool, kind: type[Environment] = Environment) -> Environment:
+def make_environment(
+    loader: BaseLoader, words: Language, *, html: bool, kind: type[Environment] = Environment
+) -> Environment:
     """Templates that speak one language. A name that doesn't exist is an error, never an empty place in a mail."""
     made = kind(
         loader=loader,
@@ -148,14 +150,14 @@ def environment(loader: BaseLoader, words: Words, *, html: bool, kind: type[Envi
         bytecode_cache=_get_compiled_templates(kind.__name__, html),
     )
     made.policies["ext.i18n.trimmed"] = True
-    gettext, ngettext = _speaking(words, Markup if html else str)
+    gettext, ngettext = _make_translators(words, Markup if html else str)
     # As with `install_gettext_callables(newstyle=True)`, whose own functions make a context anew for each sentence.
     made.newstyle_gettext = True  # type: ignore[attr-defined]
     made.globals.update(gettext=gettext, ngettext=ngettext, _=gettext)
     return made
 
 
-def _speaking(words: Words, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
+def _make_translators(words: Language, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
     """The look-ups for templates: a translation is trusted, what is filled into it is escaped when `kind` escapes."""
 
     @lru_cache(None)
@@ -166,6 +168,6 @@ def _speaking(words: Words, kind: type[str]) -> tuple[Callable[..., str], Callab
         return sentence(message) % values
 
     def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
-        return kind(words.plural(one, many, count)) % {"num": count, **values}
+        return kind(words.select_plural(one, many, count)) % {"num": count, **values}
 
     return gettext, ngettext

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from worker.domain.model import NO_CALENDAR, Address, Person, Span
-from worker.engine.identities import listed_identities
+from worker.engine.identities import build_identities
 from worker.engine.people_import import read_people
 from worker.engine.services import Services
 from worker.engine.sweep import PEOPLE_PER_REQUEST
-from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, first_line, reason
-from worker.mail.render import Emails
+from worker.errors import LongarcError, Problem, Problems, ProviderError, WrongKey, describe_error, get_first_line
+from worker.mail.render import MailRenderer
 from worker.ops import machine_checks
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
-from worker.seal import OTHER_KEY, Seal, new_key
-from worker.settings.load import Settings, load
-from worker.settings.people_file import People
+from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
+from worker.settings.load import Settings, load_settings
+from worker.settings.people_file import PeopleFile
 from worker.store.database import DatabaseUnreachable, mask_password
-from worker.store.statistics import Figures
+from worker.store.statistics import Statistics
 from worker.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,48 +34,48 @@ if TYPE_CHECKING:
 #: Of each calendar service the time of so many reports is read, over so long.
 REPORTS, AHEAD = 200, timedelta(days=14)
 #: How long the queue is waited for, in seconds.
-PATIENCE = 10
+QUEUE_TIMEOUT = 10
 
 
-def findings(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
+def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
     """Everything that was looked at, one after the other."""
     try:
-        settings = load(config, env)
+        settings = load_settings(config, env)
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
         return
     yield Finding(
         "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
     )
-    yield from machine_checks.user(os.geteuid())
-    yield machine_checks.time_zones(now.date(), machine_checks.zone_release())
-    yield from machine_checks.readable_files(settings, env)
-    yield from _trying("The database can be used", _database(settings))
-    yield from _trying("The queue can be used", _queue(settings))
-    people = yield from _people(settings, now)
-    yield from _trying("The mails can be written", _templates(settings, people.persons.values()))
-    yield from _pages(settings)
+    yield from machine_checks.check_user(os.geteuid())
+    yield machine_checks.check_time_zones(now.date(), machine_checks.get_zone_release())
+    yield from machine_checks.check_file_permissions(settings, env)
+    yield from _run_part("The database can be used", _check_database(settings))
+    yield from _run_part("The queue can be used", _check_queue(settings))
+    people = yield from _check_people(settings, now)
+    yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
+    yield from _check_pages(settings)
     everybody = dict(people.persons)  # the same each time: services are made anew for other people
-    identities = listed_identities(everybody, people.forms)
+    identities = build_identities(everybody, people.forms)
     services = Services(settings, lambda: everybody, pairs=people.pairs.values, identities=identities)
-    yield from _trying("Calendars can be used", _calendars(services, people))
-    yield from _trying("People's time can be read", _free_busy(services, people, now))
-    yield from _trying("Mail can go out", _mail(services, settings, people.persons.values()))
+    yield from _run_part("Calendars can be used", _check_calendars(services, people))
+    yield from _run_part("People's time can be read", _check_free_busy(services, people, now))
+    yield from _run_part("Mail can go out", _check_mail(services, settings, people.persons.values()))
 
 
-def _trying(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
+def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
     """The findings of a part; whatever ends it is one of them, and the other parts are looked at all the same."""
     try:
         yield from part
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except Exception as error:
-        yield Finding(what, False, reason(error))
+        yield Finding(what, False, describe_error(error))
 
 
-def _people(settings: Settings, now: datetime) -> Generator[Finding, None, People]:
+def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, PeopleFile]:
     """The people to look at the rest with; nobody when their file can't be used."""
-    people = People({}, {})
+    people = PeopleFile({}, {})
     try:
         people = read_people(settings, now)
         told = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
@@ -87,7 +87,7 @@ def _people(settings: Settings, now: datetime) -> Generator[Finding, None, Peopl
     return people
 
 
-def _pages(settings: Settings) -> Iterator[Finding]:
+def _check_pages(settings: Settings) -> Iterator[Finding]:
     """Links open what two people said to each other: on their way nobody else may read them."""
     if not settings.base_url:
         yield Finding("There are no pages: base_url is not set, so mails name commands", True)
@@ -105,43 +105,45 @@ def _make_finding(problem: Problem) -> Finding:
 # --- the database and what is sealed in it ---
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
+def _check_database(settings: Settings) -> Iterator[Finding]:
     from sqlalchemy import make_url
 
     url = make_url(settings.database)
     where = mask_password(url)
-    key = _key(settings)
+    key = _check_key(settings)
     yield key
     refuse_unwritable(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield Finding(f"There is no database {url.database} yet; the first `longarc run` makes it", True)
         return
-    store = Store(settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [new_key()]))
+    store = Store(
+        settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [generate_key()])
+    )
     try:
-        version, head = Figures(store.database).schema()
+        version, head = Statistics(store.database).get_schema_versions()
         if version is None:
             yield Finding(f"The database {where} is empty; the first `longarc run` fills it", True)
         elif version != head:
             remedy = "Start `longarc run` once: it brings an older database up to date."
             yield Finding(f"The database {where} is at version {version}, this program at {head}", False, remedy)
-        elif missing := Figures(store.database).missing():
+        elif missing := Statistics(store.database).list_missing_tables():
             remedy = "Put it back whole, as it was kept last."
             yield Finding(f"The database {where} lacks {', '.join(missing)}", False, remedy)
         else:
             yield Finding(f"The database {where} is there and up to date", True)
             if key.ok:
-                yield _opens(store, settings)
-            yield from _without_calendar(store)
+                yield _check_sealed_pieces(store, settings)
+            yield from _check_managers_without_calendar(store)
     except DatabaseUnreachable as error:
         yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
     finally:
         store.close()
 
 
-def _without_calendar(store: Store) -> Iterator[Finding]:
+def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
     """The managers in force whose calendar is `none`: people files of earlier versions might say so."""
-    people = store.people.all()
-    managers = {pair.manager for pair in store.people.pairs().values() if pair.active}
+    people = store.people.load_current_people()
+    managers = {pair.manager for pair in store.people.load_all_pairs().values() if pair.is_active}
     named = sorted(one for one in managers if one in people and not people[one].has_calendar)
     if named:
         more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
@@ -165,7 +167,7 @@ def refuse_unwritable(database: str) -> None:
             raise LongarcError(f"The database {file} can't be written. {remedy}")
 
 
-def _key(settings: Settings) -> Finding:
+def _check_key(settings: Settings) -> Finding:
     what = "There is a key to seal what people say to each other"
     if not settings.keys:
         return Finding(what, False, "Make one with `longarc key`, and give it as LONGARC_KEY or LONGARC_KEY_FILE.")
@@ -176,25 +178,25 @@ def _key(settings: Settings) -> Finding:
     return Finding(what, True)
 
 
-def _opens(store: Store, settings: Settings) -> Finding:
+def _check_sealed_pieces(store: Store, settings: Settings) -> Finding:
     what = "The key opens everything that is sealed"
     try:
-        count = opens_all(store, settings)
+        count = open_sealed_pieces(store, settings)
     except WrongKey as error:
         return Finding(what, False, str(error))
     return Finding(f"{what} ({count:,} pieces)", True)
 
 
-def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int:
+def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = None) -> int:
     """Open the sealed pieces, or so many of each kind, and forget them; how many that were. Raises WrongKey."""
     seal = Seal([key.get_secret_value() for key in settings.keys])
     count = 0
-    for kind, pieces in Figures(store.database).load_sealed_values(limit).items():
+    for kind, pieces in Statistics(store.database).load_sealed_values(limit).items():
         for piece in pieces:
             try:
                 seal.open(piece)
             except WrongKey:
-                raise WrongKey(f"A sealed {kind} can't be opened with the keys given. {OTHER_KEY}") from None
+                raise WrongKey(f"A sealed {kind} can't be opened with the keys given. {OTHER_KEY_REMEDY}") from None
             count += 1
     return count
 
@@ -202,7 +204,7 @@ def opens_all(store: Store, settings: Settings, limit: int | None = None) -> int
 # --- the queue, templates, calendars, mail ---
 
 
-def _queue(settings: Settings) -> Iterator[Finding]:
+def _check_queue(settings: Settings) -> Iterator[Finding]:
     if settings.queue:
         reach_queue(settings.queue)
         yield Finding("The queue answers", True)
@@ -213,70 +215,70 @@ def reach_queue(url: str) -> None:
     try:
         from redis import Redis
 
-        with closing(Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)) as queue:
+        with closing(Redis.from_url(url, socket_connect_timeout=QUEUE_TIMEOUT, socket_timeout=QUEUE_TIMEOUT)) as queue:
             queue.ping()
     except ImportError:
         raise LongarcError("A queue on Redis needs one package more: `pip install redis`.") from None
     except Exception as error:  # a server that isn't there, or whatever it can't make of the address
         remedy = "Start it, or mend `queue` in the settings (LONGARC_QUEUE_URL)."
-        raise LongarcError(f"The queue can't be used: {first_line(error)} {remedy}") from error
+        raise LongarcError(f"The queue can't be used: {get_first_line(error)} {remedy}") from error
 
 
-def _templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
-    emails = Emails(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
-    problems = emails.check()
+def _check_templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
+    emails = MailRenderer(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    problems = emails.check_templates()
     yield from map(_make_finding, problems)
     if not problems:
         yield Finding("Every mail can be written in every language", True)
-        yield from _languages(emails, persons)
+        yield from _check_languages(emails, persons)
 
 
-def _languages(emails: Emails, persons: Collection[Person]) -> Iterator[Finding]:
+def _check_languages(emails: MailRenderer, persons: Collection[Person]) -> Iterator[Finding]:
     """The locales whose readers get English, because nobody has translated the mails."""
     read = Counter(person.locale for person in persons)
-    for locale in sorted(one for one in read if not emails.speaks(one)):
+    for locale in sorted(one for one in read if not emails.has_language(one)):
         who = "1 person reads" if read[locale] == 1 else f"{read[locale]:,} people read"
         yield Finding(f"{who} {locale}, of which there is no catalogue: their mails are in English", True)
 
 
-def _calendars(services: Services, people: People) -> Iterator[Finding]:
+def _check_calendars(services: Services, people: PeopleFile) -> Iterator[Finding]:
     """Each organizer's calendar, by the service it is with."""
     for organizer in sorted({pair.manager for pair in people.pairs.values()}):
         name = people.persons[organizer].calendar
         try:
-            yield from services.calendar(name).check(organizer)
+            yield from services.get_calendar(name).check(organizer)
         except Problems as problems:
             yield from map(_make_finding, problems.problems)
             return
         except Exception as error:
-            yield Finding(f"The calendar of {organizer} can be used", False, reason(error))
+            yield Finding(f"The calendar of {organizer} can be used", False, describe_error(error))
 
 
-def _free_busy(services: Services, people: People, now: datetime) -> Iterator[Finding]:
+def _check_free_busy(services: Services, people: PeopleFile, now: datetime) -> Iterator[Finding]:
     """The time of the reports of each service, read as a sweep reads it; who was left out is said."""
     reports = sorted({pair.report for pair in people.pairs.values()})
     try:
-        by_service = services.by_service(reports)
+        by_service = services.group_by_service(reports)
     except LongarcError:
         return  # said already, for the managers
     for provider, known in by_service.values():
         size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
         for first in range(0, min(len(known), REPORTS), size):
-            yield from _few(provider, known[first : min(first + size, REPORTS)], now)
-        yield from _left_out(known[REPORTS:])
+            yield from _check_free_busy_batch(provider, known[first : min(first + size, REPORTS)], now)
+        yield from _report_untried(known[REPORTS:])
     unread = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
     if unread:
         yield Finding(f"{len(unread):,} of the reports have no calendar that can be read: they answer by mail", True)
 
 
-def _left_out(reports: Sequence[Address]) -> Iterator[Finding]:
+def _report_untried(reports: Sequence[Address]) -> Iterator[Finding]:
     if reports:
         named = ", ".join(reports[:5]) + (f" and {len(reports) - 5:,} more" if len(reports) > 5 else "")
         remedy = "`longarc status` shows whose calendar can't be read once the program runs."
         yield Finding(f"Not tried: the calendars of {named}", True, remedy)
 
 
-def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime) -> Iterator[Finding]:
+def _check_free_busy_batch(provider: "CalendarProvider", some: Collection[Address], now: datetime) -> Iterator[Finding]:
     try:
         seen = provider.free_busy(list(some), Span(now, now + AHEAD))
     except ProviderError as error:
@@ -288,32 +290,32 @@ def _few(provider: "CalendarProvider", some: Collection[Address], now: datetime)
         remedy = "" if found.known else f"{found.reason} {advice}"
         yield Finding(f"The time of {report} can be read", found.known, remedy.strip())
         if found.known:
-            yield from getattr(provider, "check_guest", _no_findings)(report)
+            yield from getattr(provider, "check_guest", _return_no_findings)(report)
 
 
-def _no_findings(_: Address) -> Sequence[Finding]:
+def _return_no_findings(_: Address) -> Sequence[Finding]:
     """Of services that invite by themselves: nothing more is needed of a guest's calendar."""
     return ()
 
 
-def _mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
+def _check_mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
     names = {person.mail for person in persons} | ({settings.mail.operator_by} if settings.operator else set())
     usable: dict[str, Mailer] = {}
     for name in sorted(names):
         try:
-            usable[name] = services.mailer(name)
+            usable[name] = services.get_mailer(name)
             check = getattr(usable[name], "check", None)
             yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
         except Exception as error:
-            yield Finding(f"Mail can go out by {name}", False, reason(error))
-    yield from _content_of_mails(usable, settings, persons)
+            yield Finding(f"Mail can go out by {name}", False, describe_error(error))
+    yield from _check_mail_content(usable, settings, persons)
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", True)
     else:
         yield Finding("Nobody is told when something needs a person: `operator` is not set, so only the log is", True)
 
 
-def _content_of_mails(
+def _check_mail_content(
     usable: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
 ) -> Iterator[Finding]:
     """What mails hold, whose mailbox they leave from, and where copies stay."""

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
-from worker.domain.model import Commitment, Owner, PairId, Person, Session, Standing
-from worker.store.statistics import Figures
+from worker.domain.model import Commitment, CommitmentStanding, Owner, PairId, Person, Session
+from worker.store.statistics import Statistics
 from worker.store.store import Store
 
 #: R-22: no group smaller than this is shown.
-LEAST = 5
+MIN_GROUP_SIZE = 5
 DEADLINE = timedelta(hours=48)
 OTHERS, ALL = "others", "all of these"
 #: What a group can be: something of the report's that many share.
-BY: Mapping[str, Callable[[Person], str]] = {
+GROUPINGS: Mapping[str, Callable[[Person], str]] = {
     "country": lambda person: person.country.partition("-")[0],
     "zone": lambda person: person.zone,
 }
@@ -36,23 +36,23 @@ class Quarter:
         return f"{self.year}-Q{self.number}"
 
     @property
-    def first(self) -> date:
+    def first_day(self) -> date:
         return date(self.year, self.number * 3 - 2, 1)
 
     @property
-    def last(self) -> date:
-        return quarter_of(self.first + timedelta(days=100)).first - timedelta(days=1)
+    def last_day(self) -> date:
+        return find_quarter(self.first_day + timedelta(days=100)).first_day - timedelta(days=1)
 
     @property
     def start(self) -> datetime:
-        return datetime.combine(self.first, time(), UTC)
+        return datetime.combine(self.first_day, time(), UTC)
 
     @property
     def end(self) -> datetime:
-        return datetime.combine(self.last + timedelta(days=1), time(), UTC)
+        return datetime.combine(self.last_day + timedelta(days=1), time(), UTC)
 
 
-def quarter_of(day: date) -> Quarter:
+def find_quarter(day: date) -> Quarter:
     """The quarter a day lies in."""
     return Quarter(day.year, (day.month + 2) // 3)
 
@@ -82,7 +82,7 @@ class CoverageGroup:
             self.promises[owner] += other.promises[owner]
 
     @property
-    def late(self) -> float | None:
+    def median_days_late(self) -> float | None:
         """The median of the days late; None when nothing was held."""
         return float(median(self.days_late)) if self.days_late else None
 
@@ -97,25 +97,29 @@ class Coverage:
     hidden: int
 
 
-def coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country") -> Coverage:
+def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country") -> Coverage:
     """Count a quarter. `by` is one of `BY`."""
-    figures = Figures(store.database)
-    people = figures.everybody()
-    pairs = {p.id: p for p in store.people.pairs().values() if p.active and p.first_seen <= quarter.last}
-    return fold(
-        _count(figures, quarter, now, pairs), {one: BY[by](people[p.report]) for one, p in pairs.items()}, quarter
+    figures = Statistics(store.database)
+    people = figures.load_all_people()
+    pairs = {
+        p.id: p for p in store.people.load_all_pairs().values() if p.is_active and p.first_seen <= quarter.last_day
+    }
+    return fold_groups(
+        _count_pairs(figures, quarter, now, pairs),
+        {one: GROUPINGS[by](people[p.report]) for one, p in pairs.items()},
+        quarter,
     )
 
 
-def fold(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
+def fold_groups(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
     """Pairs to groups, none of them smaller than five."""
     groups: dict[str, CoverageGroup] = {}
     for pair_id, one in counted.items():
         groups.setdefault(group_of[pair_id], CoverageGroup(group_of[pair_id])).add(one)
     others = CoverageGroup(OTHERS)
-    for small in [group for group in groups.values() if group.pairs < LEAST]:
+    for small in [group for group in groups.values() if group.pairs < MIN_GROUP_SIZE]:
         others.add(groups.pop(small.name))
-    shown = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= LEAST else [])
+    shown = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= MIN_GROUP_SIZE else [])
     total = CoverageGroup(ALL)
     for group in shown:
         total.add(group)
@@ -125,21 +129,26 @@ def fold(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairId, str]
 # --- pair by pair ---
 
 
-def _count(figures: Figures, quarter: Quarter, now: datetime, pairs: Collection[PairId]) -> dict[PairId, CoverageGroup]:
+def _count_pairs(
+    figures: Statistics, quarter: Quarter, now: datetime, pairs: Collection[PairId]
+) -> dict[PairId, CoverageGroup]:
     sessions: dict[PairId, list[Session]] = defaultdict(list)
-    for session in figures.careers(quarter.start, quarter.end):
+    for session in figures.list_career_sessions(quarter.start, quarter.end):
         sessions[session.pair].append(session)
     promises: dict[PairId, list[Commitment]] = defaultdict(list)
-    for commitment in figures.due(quarter.first, min(quarter.last, now.date())):
+    for commitment in figures.list_due_commitments(quarter.first_day, min(quarter.last_day, now.date())):
         promises[commitment.pair].append(commitment)
-    deferrals, recorded = figures.deferrals(quarter.start, quarter.end), figures.load_contract_times(quarter.start)
+    deferrals, recorded = (
+        figures.count_deferrals(quarter.start, quarter.end),
+        figures.load_contract_times(quarter.start),
+    )
     counted: dict[PairId, CoverageGroup] = {}
     for pair_id in pairs:
         one = counted[pair_id] = CoverageGroup(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
         _count_sessions(one, sessions[pair_id], quarter, now, recorded)
         for promise in promises[pair_id]:
-            if promise.standing in (Standing.OPEN, Standing.DONE):
-                one.promises[promise.owner].append(promise.standing is Standing.DONE)
+            if promise.standing in (CommitmentStanding.OPEN, CommitmentStanding.DONE):
+                one.promises[promise.owner].append(promise.standing is CommitmentStanding.DONE)
     return counted
 
 
@@ -153,10 +162,10 @@ def _count_sessions(
             one.days_late.append(max((ended.date() - session.target.date()).days, 0))
         if session.asks_contract and (session.id in recorded or now > ended + DEADLINE):
             one.contracts.append(session.id in recorded and recorded[session.id] <= ended + DEADLINE)
-    setattr(one, _place(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
+    setattr(one, _classify_pair(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
 
 
-def _place(held: Sequence[Session], open_: Sequence[Session], quarter: Quarter, now: datetime) -> str:
+def _classify_pair(held: Sequence[Session], open_: Sequence[Session], quarter: Quarter, now: datetime) -> str:
     """Where a pair stands in that quarter."""
     if held:
         return "held"

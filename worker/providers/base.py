@@ -29,7 +29,17 @@ from email.message import EmailMessage
 from importlib import import_module
 from typing import Any, Protocol
 
-from worker.domain.model import Address, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span, WorkingHours
+from worker.domain.model import (
+    Address,
+    CalendarChanges,
+    Cursor,
+    Event,
+    EventDraft,
+    EventRef,
+    FreeBusy,
+    Span,
+    WorkingHours,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class CalendarProvider(Protocol):
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         """Everybody's time inside `window`, clipped to it, sorted by start."""
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         """What changed since `cursor`; everything inside `window` when there is no cursor or it is dead."""
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
@@ -113,26 +123,26 @@ class Habits:
 
 
 #: Calendars that tell the habits of their owners, by `habits(person)`.
-TELLING = frozenset({"outlook"})
+CALENDARS_WITH_HABITS = frozenset({"outlook"})
 
 #: Where each kind lives: imported when it is first used, so that nobody pays for a vendor library they don't need.
 #: A factory takes its own section of the settings, a mapping of plain values, secrets already read.
-CALENDARS = {
-    "memory": "worker.providers.memory:calendar",
-    "caldav": "worker.providers.caldav.calendar:calendar",
-    "google": "worker.providers.google.calendar:calendar",
-    "outlook": "worker.providers.outlook.calendar:calendar",
+CALENDAR_FACTORIES = {
+    "memory": "worker.providers.memory:build_calendar",
+    "caldav": "worker.providers.caldav.calendar:build_calendar",
+    "google": "worker.providers.google.calendar:build_calendar",
+    "outlook": "worker.providers.outlook.calendar:build_calendar",
 }
-MAILERS = {
-    "memory": "worker.providers.memory:mailer",
-    "smtp": "worker.providers.smtp:mailer",
-    "google": "worker.providers.google.mail:mailer",
-    "maildir": "worker.providers.maildir:mailer",
-    "outlook": "worker.providers.outlook.calendar:mailer",
+MAILER_FACTORIES = {
+    "memory": "worker.providers.memory:build_mailer",
+    "smtp": "worker.providers.smtp:build_mailer",
+    "google": "worker.providers.google.mail:build_mailer",
+    "maildir": "worker.providers.maildir:build_mailer",
+    "outlook": "worker.providers.outlook.calendar:build_mailer",
 }
 
 
-def load(kinds: Mapping[str, str], name: str) -> Callable[[Mapping[str, Any]], Any]:
+def load_factory(kinds: Mapping[str, str], name: str) -> Callable[[Mapping[str, Any]], Any]:
     """The factory of that name. Raises KeyError for a name nobody registered."""
     module, _, attribute = kinds[name].partition(":")
     factory: Callable[[Mapping[str, Any]], Any] = getattr(import_module(module), attribute)

@@ -36,7 +36,7 @@ def normalize(form: str) -> str:
     return text.strip()
 
 
-class KnownIdentities:
+class InMemoryIdentities:
     """Identities held in memory. What is learned is lost with the object."""
 
     def __init__(

@@ -19,7 +19,7 @@ from worker.providers.base import Finding
 from worker.providers.wire import to_bytes
 
 
-def mailer(section: Mapping[str, Any]) -> "MaildirMailer":
+def build_mailer(section: Mapping[str, Any]) -> "MaildirMailer":
     """The mailer as its section of the settings describes it: `folder`, made when it is missing."""
     return MaildirMailer(Path(str(section["folder"])))
 
@@ -34,17 +34,17 @@ class MaildirMailer:
         if self.was_sent(key):
             return
         try:
-            deliver(self._folder, to_bytes(message), _name(key))
+            deliver(self._folder, to_bytes(message), _make_file_name(key))
         except ValueError as error:
             raise Permanent(f"The message can't be written: {error}") from error
         except OSError as error:
-            raise _translate(error, self._folder) from error
+            raise _translate_error(error, self._folder) from error
 
     def was_sent(self, key: str) -> bool | None:
         try:
-            return any(_same(path, _name(key)) for path in find(self._folder))
+            return any(_has_name(path, _make_file_name(key)) for path in list_messages(self._folder))
         except OSError as error:
-            raise _translate(error, self._folder) from error
+            raise _translate_error(error, self._folder) from error
 
     def check(self) -> list[Finding]:
         """Whether the folder is there, or can be, and may be written to."""
@@ -66,21 +66,21 @@ def deliver(folder: Path, content: bytes, name: str = "") -> Path:
         draft.unlink(missing_ok=True)
 
 
-def find(folder: Path) -> list[Path]:
+def list_messages(folder: Path) -> list[Path]:
     """The messages of a Maildir, read ones too, by name."""
     return sorted(path for part in ("new", "cur") for path in (folder / part).glob("*") if path.is_file())
 
 
-def _name(key: str) -> str:
+def _make_file_name(key: str) -> str:
     """A legal file name that only this key has: a mail program appends its flags after a colon."""
     return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
 
 
-def _same(path: Path, name: str) -> bool:
+def _has_name(path: Path, name: str) -> bool:
     return path.name.partition(":")[0] == name
 
 
-def _translate(error: OSError, folder: Path) -> Permanent | Transient:
+def _translate_error(error: OSError, folder: Path) -> Permanent | Transient:
     if isinstance(error, PermissionError | FileExistsError | NotADirectoryError):
         return Forbidden(f"{folder} can't be written to; check maildir.folder.")
     return Unavailable(f"{folder} can't be used now: {error.strerror}.")

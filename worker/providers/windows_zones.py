@@ -17,23 +17,23 @@ from babel.core import get_global
 _WINTER, _SUMMER = datetime(2027, 1, 15, 12, tzinfo=UTC), datetime(2027, 7, 15, 12, tzinfo=UTC)
 
 
-def iana(name: str) -> str | None:
+def find_iana_name(name: str) -> str | None:
     """The IANA name of a zone that a mailbox names; None when nobody knows it."""
     plain = name.strip()
     for known in (plain, f"{plain} Standard Time"):  # some programs leave the end away
-        if known in _windows():
-            return _windows()[known]
+        if known in _load_windows_names():
+            return _load_windows_names()[known]
     return plain if plain and plain in available_timezones() else None
 
 
-def windows(zone: str, at: datetime) -> str:
+def find_windows_name(zone: str, at: datetime) -> str:
     """A name that every mailbox takes for `zone`, with the same clock around `at`; `zone` itself when there is none."""
-    return next((name for name, known in _windows().items() if known == zone), None) or next(
-        (name for name, known in sorted(_windows().items()) if _alike(zone, known, at)), zone
+    return next((name for name, known in _load_windows_names().items() if known == zone), None) or next(
+        (name for name, known in sorted(_load_windows_names().items()) if _has_same_clock(zone, known, at)), zone
     )
 
 
-def by_bias(described: Mapping[str, Any]) -> str | None:
+def find_zone_by_bias(described: Mapping[str, Any]) -> str | None:
     """The IANA name of a zone whose clock is like that of a described one; None when there is none."""
     try:
         bias = int(described["bias"])
@@ -46,7 +46,7 @@ def by_bias(described: Mapping[str, Any]) -> str | None:
         winter, summer = (
             (winter, summer - timedelta(minutes=saved)) if warm else (winter - timedelta(minutes=saved), summer)
         )
-    found = (zone for zone in _candidates() if _offsets(zone) == (winter, summer))
+    found = (zone for zone in _list_candidates() if _read_offsets(zone) == (winter, summer))
     return next(found, None)
 
 
@@ -56,23 +56,23 @@ def _is_north(described: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _windows() -> Mapping[str, str]:
+def _load_windows_names() -> Mapping[str, str]:
     """CLDR's table, by the name Windows has."""
     return {**get_global("windows_zone_mapping"), "UTC": "UTC"}
 
 
-def _candidates() -> Iterator[str]:
+def _list_candidates() -> Iterator[str]:
     """Zones where people live, then those that are only an offset."""
-    yield from sorted(set(_windows().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
+    yield from sorted(set(_load_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
 
 
 @lru_cache(maxsize=512)
-def _offsets(zone: str) -> tuple[timedelta | None, timedelta | None]:
+def _read_offsets(zone: str) -> tuple[timedelta | None, timedelta | None]:
     place = ZoneInfo(zone)
     return _WINTER.astimezone(place).utcoffset(), _SUMMER.astimezone(place).utcoffset()
 
 
-def _alike(zone: str, other: str, at: datetime) -> bool:
+def _has_same_clock(zone: str, other: str, at: datetime) -> bool:
     days = [at + timedelta(days=n) for n in (0, 1, 91, 182)]
     here, there = ZoneInfo(zone), ZoneInfo(other)
     return all(day.astimezone(here).utcoffset() == day.astimezone(there).utcoffset() for day in days)

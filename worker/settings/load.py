@@ -17,48 +17,48 @@ from pydantic_core import ErrorDetails
 
 from worker.domain.model import Address, Policy
 from worker.errors import Problem, Problems
-from worker.settings.parsers import Unfit, nearest, parse_address, parse_locale
+from worker.settings.parsers import InvalidValue, find_nearest, parse_address, parse_locale
 from worker.settings.sections import (
     CalendarSettings,
-    EventWords,
-    Log,
-    Mail,
-    Mailers,
-    Pages,
+    EventSettings,
+    LogSettings,
+    MailerSettings,
+    MailSettings,
+    PageSettings,
     PathText,
-    Rules,
+    RuleSettings,
     Section,
     SyncSettings,
     Text,
+    as_optional_text,
     as_text,
-    in_memory,
-    or_nothing,
+    is_in_memory,
+    make_url_parser,
     parse_base_url,
     parse_database,
-    url,
 )
 
 #: Where each provider's password comes from.
-PASSWORDS = {
+PASSWORD_VARIABLES = {
     "smtp": "LONGARC_SMTP_PASSWORD",
     "caldav": "LONGARC_CALDAV_PASSWORD",
     "google": "LONGARC_GOOGLE_CLIENT_SECRET",
     "outlook": "LONGARC_OUTLOOK_SECRET",
 }
-KEY = "LONGARC_KEY"
+KEY_VARIABLE = "LONGARC_KEY"
 #: Settings that the environment may give instead of the file, because they may hold a password.
-OVERRIDES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
+OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
-_SECRET = re.compile(
+_SECRET_NAME = re.compile(
     r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
 )
 _USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # a port is no password
-_FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
-_TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
-_KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
+_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+_TABLE_LINE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
 #: What pydantic calls wrong, as what to say and what to write instead.
-_WRONG = {
+_PYDANTIC_PROBLEMS = {
     "bool_type": ("This is neither yes nor no.", "Write `true` or `false`, without quotes."),
     "model_type": ("This is a section, not a value.", "Put its keys under a heading in square brackets."),
 }
@@ -69,20 +69,20 @@ class Settings(Section):
 
     database: Annotated[str, as_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
-    queue: Annotated[str, or_nothing(url("redis", "rediss")), Field(repr=False)] = ""
+    queue: Annotated[str, as_optional_text(make_url_parser("redis", "rediss")), Field(repr=False)] = ""
     company: Text = ""
-    operator: Annotated[Address, or_nothing(parse_address)] = ""
+    operator: Annotated[Address, as_optional_text(parse_address)] = ""
     locale: Annotated[str, as_text(parse_locale)] = "en"
-    base_url: Annotated[str, or_nothing(parse_base_url)] = ""
+    base_url: Annotated[str, as_optional_text(parse_base_url)] = ""
     templates: PathText | None = None
-    rules: Rules = Rules()
-    event: EventWords = EventWords()
-    mail: Mail = Mail()
+    rules: RuleSettings = RuleSettings()
+    event: EventSettings = EventSettings()
+    mail: MailSettings = MailSettings()
     calendars: CalendarSettings = Field(default_factory=CalendarSettings)
-    mailers: Mailers = Field(default_factory=Mailers)
+    mailers: MailerSettings = Field(default_factory=MailerSettings)
     sync: SyncSettings = SyncSettings()
-    pages: Pages = Pages()
-    log: Log = Log()
+    pages: PageSettings = PageSettings()
+    log: LogSettings = LogSettings()
     keys: tuple[SecretStr, ...] = ()  #: Fernet keys, the one to seal with first
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by provider
 
@@ -103,49 +103,49 @@ class Settings(Section):
             silent=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
         )
 
-    def calendar_section(self, name: str) -> dict[str, Any]:
+    def get_calendar_section(self, name: str) -> dict[str, Any]:
         """What the factory of that calendar is given: plain values, with its password. Raises Problems when the
         service can't be reached with what is set, KeyError when there is no such service."""
-        section = self._plain(self.calendars, name)
+        section = self._dump_section(self.calendars, name)
         if section.get("url") == "":
             where = f"settings: calendars.{name}.url"
             remedy = "Write the address of a person's calendar, with `{email}` in it."
             raise Problems([Problem(where, "This calendar is used, but nobody said where it is.", remedy)])
-        self._refuse_half(name, section)
+        self._refuse_incomplete(name, section)
         return section
 
     @staticmethod
-    def _refuse_half(name: str, section: Mapping[str, Any]) -> None:
+    def _refuse_incomplete(name: str, section: Mapping[str, Any]) -> None:
         """An app without a name, a tenant or a proof reaches nobody. All that lacks is said at once."""
         if name != "outlook":
             return
         needed = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
         if not section["account"]:
             needed["tenant"] = "Write the tenant's id or its domain."
-            needed["password"] = f"Give the app's secret as {PASSWORDS['outlook']}, or name `certificate`."
+            needed["password"] = f"Give the app's secret as {PASSWORD_VARIABLES['outlook']}, or name `certificate`."
         known = {**section, "password": section.get("password") or section.get("certificate")}
         lacking = [(key, remedy) for key, remedy in needed.items() if not known.get(key)]
         if lacking:
             what = "Microsoft 365 is used, and this is missing."
             raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in lacking])
 
-    def mailer_section(self, name: str) -> dict[str, Any]:
+    def get_mailer_section(self, name: str) -> dict[str, Any]:
         """What the factory of that mailer is given: plain values, with its password. Raises KeyError for a mailer
         that doesn't exist, Problems when it can't be reached with what is set."""
-        section = self._plain(self.mailers, name)
+        section = self._dump_section(self.mailers, name)
         if name == "outlook":
             sent = {"sender": self.mail.sender, "as_author": self.mail.send_as == "manager"}
-            section = {**self.calendar_section(name), **section, **sent}
+            section = {**self.get_calendar_section(name), **section, **sent}
         elif name == "google":
             section["service"] = self.mail.sender
         return section
 
-    def _plain(self, services: Section, name: str) -> dict[str, Any]:
+    def _dump_section(self, services: Section, name: str) -> dict[str, Any]:
         """Durations become seconds, paths text; what isn't set is left out."""
         if name not in type(services).model_fields:
             raise KeyError(name)
         section: Section = getattr(services, name)
-        values = {key: _plain_value(getattr(section, key)) for key in type(section).model_fields}
+        values = {key: _dump_value(getattr(section, key)) for key in type(section).model_fields}
         if name in self.passwords:
             values["password"] = self.passwords[name].get_secret_value()
         if "token_folder" in values:
@@ -153,50 +153,50 @@ class Settings(Section):
         return {key: value for key, value in values.items() if value is not None}
 
 
-def _plain_value(value: object) -> object:
+def _dump_value(value: object) -> object:
     if isinstance(value, timedelta):
         return value.total_seconds()
     return str(value) if isinstance(value, Path) else value
 
 
-def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     """Read the settings: defaults when there is no file, secrets and overrides from `env`. Raises Problems, all at
     once. Relative paths in the file start at its folder."""
-    source = _Source.read(path)
-    given = dict(_without_secrets(source.given, (), source))
-    for name, variable in OVERRIDES.items():
+    source = _SettingsSource.read(path)
+    given = dict(_remove_secrets(source.given, (), source))
+    for name, variable in OVERRIDE_VARIABLES.items():
         _refuse_password(given.get(name), (name,), variable, source)
-        if value := _variable(variable, env, source):
+        if value := _read_variable(variable, env, source):
             given[name] = value
-            source.elsewhere[name] = _said_by(variable, env)
-    _refuse_passing(given, source)
+            source.elsewhere[name] = _get_used_variable(variable, env)
+    _refuse_in_memory_database(given, source)
     _refuse_link_without_pages(given, source)
     address = ("calendars", "caldav", "url")
-    _refuse_password(_within(given, *address), address, PASSWORDS["caldav"], source)
-    given["keys"] = _keys(env, source)
-    passwords = {name: _variable(variable, env, source) for name, variable in PASSWORDS.items()}
+    _refuse_password(_get_nested(given, *address), address, PASSWORD_VARIABLES["caldav"], source)
+    given["keys"] = _read_keys(env, source)
+    passwords = {name: _read_variable(variable, env, source) for name, variable in PASSWORD_VARIABLES.items()}
     given["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
-    _open_default_sections(given)
+    _add_default_sections(given)
     try:
         settings = Settings.model_validate(given, context={"folder": path.parent if path else Path()})
     except ValidationError as error:
-        source.problems += [_problem(detail, source) for detail in error.errors(include_url=False)]
+        source.problems += [_build_problem(detail, source) for detail in error.errors(include_url=False)]
     if source.problems:
-        raise Problems(sorted(source.problems, key=source.order))
+        raise Problems(sorted(source.problems, key=source.get_line_number))
     return settings
 
 
 #: Settings that may say `link`, and what else they may say.
-_LINKED = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
+_LINK_SETTINGS = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
 
 
-def _refuse_link_without_pages(given: Mapping[str, Any], source: "_Source") -> None:
-    for key, others in _LINKED.items():
-        if _within(given, *key) == "link" and not given.get("base_url"):
-            source.note(key, "There are no pages to lead to.", f"Set `base_url`, or write {others}.")
+def _refuse_link_without_pages(given: Mapping[str, Any], source: "_SettingsSource") -> None:
+    for key, others in _LINK_SETTINGS.items():
+        if _get_nested(given, *key) == "link" and not given.get("base_url"):
+            source.add_problem(key, "There are no pages to lead to.", f"Set `base_url`, or write {others}.")
 
 
-class _Source:
+class _SettingsSource:
     """The file as it was read, where each key stands in it, and what is wrong so far."""
 
     def __init__(self, name: str, text: str) -> None:
@@ -204,7 +204,7 @@ class _Source:
         self.given: dict[str, Any] = {}
         self.problems: list[Problem] = []
         self.elsewhere: dict[str, str] = {}  #: the variables that were heard instead of the file
-        self.lines = dict(_key_lines(text))
+        self.lines = dict(_find_key_lines(text))
         try:
             self.given = tomllib.loads(text)
         except ValueError as error:  # also a number of thousands of digits
@@ -217,7 +217,7 @@ class _Source:
             raise Problems(self.problems)
 
     @classmethod
-    def read(cls, path: Path | None) -> "_Source":
+    def read(cls, path: Path | None) -> "_SettingsSource":
         if path is None:
             return cls("settings", "")
         try:
@@ -228,28 +228,28 @@ class _Source:
         except UnicodeDecodeError:
             raise Problems([Problem(path.name, "This is not UTF-8.", "Save the file as UTF-8.")]) from None
 
-    def note(self, key: tuple[str, ...], what: str, remedy: str) -> None:
-        self.problems.append(Problem(self.where(key), what, remedy))
+    def add_problem(self, key: tuple[str, ...], what: str, remedy: str) -> None:
+        self.problems.append(Problem(self.locate(key), what, remedy))
 
-    def where(self, key: tuple[str, ...]) -> str:
+    def locate(self, key: tuple[str, ...]) -> str:
         if key[0] in self.elsewhere:
             return self.elsewhere[key[0]]
         line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
         return f"{self.name}:{line}: {'.'.join(key)}" if line else f"{self.name}: {'.'.join(key)}"
 
-    def order(self, problem: Problem) -> int:
+    def get_line_number(self, problem: Problem) -> int:
         line = problem.where.removeprefix(f"{self.name}:").partition(":")[0]
         return int(line) if line.isdigit() else len(self.lines) + 10**6
 
 
-def _key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+def _find_key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
     """Where keys and sections stand, as far as one can see without reading TOML twice."""
     section: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
-        if table := _TABLE.fullmatch(line.rstrip()):
+        if table := _TABLE_LINE.fullmatch(line.rstrip()):
             section = _split_key(table[1])
             yield section, number
-        elif key := _KEY.match(line):
+        elif key := _KEY_LINE.match(line):
             yield section + _split_key(key[1]), number
 
 
@@ -260,47 +260,51 @@ def _split_key(text: str) -> tuple[str, ...]:
 # --- secrets and the environment ------------------------------------------------------------------------------------
 
 
-def _without_secrets(given: Mapping[str, Any], at: tuple[str, ...], source: _Source) -> Iterator[tuple[str, Any]]:
+def _remove_secrets(
+    given: Mapping[str, Any], at: tuple[str, ...], source: _SettingsSource
+) -> Iterator[tuple[str, Any]]:
     """The same, without keys that hold secrets; each is a problem, its value never looked at."""
     for name, value in given.items():
         key = (*at, name)
-        if _SECRET.fullmatch(name):
-            source.note(key, "A secret does not belong in this file.", _elsewhere(_meant_variable(key)))
+        if _SECRET_NAME.fullmatch(name):
+            source.add_problem(
+                key, "A secret does not belong in this file.", _build_secret_remedy(_guess_variable(key))
+            )
         else:
-            yield name, dict(_without_secrets(value, key, source)) if isinstance(value, dict) else value
+            yield name, dict(_remove_secrets(value, key, source)) if isinstance(value, dict) else value
 
 
-def _meant_variable(key: tuple[str, ...]) -> str:
+def _guess_variable(key: tuple[str, ...]) -> str:
     told = ".".join(key).casefold()
-    meant = next((variable for name, variable in (PASSWORDS | OVERRIDES).items() if name in told), "")
-    return meant or (KEY if key[-1].casefold().endswith(("key", "keys")) else "")
+    meant = next((variable for name, variable in (PASSWORD_VARIABLES | OVERRIDE_VARIABLES).items() if name in told), "")
+    return meant or (KEY_VARIABLE if key[-1].casefold().endswith(("key", "keys")) else "")
 
 
-def _elsewhere(variable: str) -> str:
+def _build_secret_remedy(variable: str) -> str:
     where = f" as {variable} or {variable}_FILE" if variable else "; the example file names the variables"
     return f"Take it out, and give it in the environment{where}."
 
 
-def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _Source) -> None:
+def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _SettingsSource) -> None:
     """An address in the file may not carry a password."""
-    if isinstance(value, str) and _holds_password(value):
-        source.note(key, "There is a password in this address.", _elsewhere(variable))
+    if isinstance(value, str) and _has_password(value):
+        source.add_problem(key, "There is a password in this address.", _build_secret_remedy(variable))
 
 
-def _holds_password(address: str) -> bool:
+def _has_password(address: str) -> bool:
     """Before an `@`, also one that should have been written otherwise, or by its name behind a `?`."""
     named = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
-    return bool(_USERINFO.match(address)) or any(_SECRET.fullmatch(unquote_plus(name)) for name in named)
+    return bool(_USERINFO.match(address)) or any(_SECRET_NAME.fullmatch(unquote_plus(name)) for name in named)
 
 
-def _refuse_passing(given: Mapping[str, Any], source: _Source) -> None:
+def _refuse_in_memory_database(given: Mapping[str, Any], source: _SettingsSource) -> None:
     """What is kept in memory would be gone with each command."""
-    if isinstance(given.get("database"), str) and in_memory(given["database"].strip()):
+    if isinstance(given.get("database"), str) and is_in_memory(given["database"].strip()):
         what = "This database is in memory: all that is kept there is gone when the program ends."
-        source.note(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
+        source.add_problem(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
 
 
-def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
+def _read_variable(name: str, env: Mapping[str, str], source: _SettingsSource) -> str:
     """What the environment says, directly or by naming a file; empty when it says nothing."""
     value, file = env.get(name, ""), env.get(f"{name}_FILE", "")
     if value and file:
@@ -316,28 +320,28 @@ def _variable(name: str, env: Mapping[str, str], source: _Source) -> str:
         return ""
 
 
-def _said_by(name: str, env: Mapping[str, str]) -> str:
+def _get_used_variable(name: str, env: Mapping[str, str]) -> str:
     """The variable that was heard: this one, or the one that names a file."""
     return name if env.get(name) else f"{name}_FILE"
 
 
-def _keys(env: Mapping[str, str], source: _Source) -> tuple[SecretStr, ...]:
+def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretStr, ...]:
     """The keys of the environment; what is none is one problem, however many words it has."""
-    keys = [key for key in re.split(r"[\s,]+", _variable(KEY, env, source)) if key]
-    wrong = [number for number, key in enumerate(keys, 1) if not _FERNET.fullmatch(key)]
+    keys = [key for key in re.split(r"[\s,]+", _read_variable(KEY_VARIABLE, env, source)) if key]
+    wrong = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
     if wrong:
         what = f"Key {wrong[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
         if len(wrong) > 1:
             what = f"{len(wrong)} of {len(keys)} keys are not 32 bytes in URL-safe base64; the first is key {wrong[0]}."
         remedy = "Make one with `longarc key`; part several by commas."
-        source.problems.append(Problem(_said_by(KEY, env), what, remedy))
+        source.problems.append(Problem(_get_used_variable(KEY_VARIABLE, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
 
 
 # --- what pydantic says, in words -----------------------------------------------------------------------------------
 
 
-def _open_default_sections(given: dict[str, Any]) -> None:
+def _add_default_sections(given: dict[str, Any]) -> None:
     """So that a default path starts at the folder of the file, like one that is written there."""
     for kind, names in (("calendars", ("google", "outlook")), ("mailers", ("google", "maildir"))):
         services = given.setdefault(kind, {})
@@ -345,25 +349,25 @@ def _open_default_sections(given: dict[str, Any]) -> None:
             services.setdefault(name, {})
 
 
-def _within(given: object, *key: str) -> object:
+def _get_nested(given: object, *key: str) -> object:
     for name in key:
         given = given.get(name) if isinstance(given, dict) else None
     return given
 
 
-def _problem(detail: ErrorDetails, source: _Source) -> Problem:
+def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
     key = tuple(str(part) for part in detail["loc"])
     cause = detail.get("ctx", {}).get("error")
     if detail["type"] == "extra_forbidden":
-        what, remedy = "This key is not known.", _meant_key(key)
-    elif isinstance(cause, Unfit):
-        what, remedy = cause.what, cause.remedy()
+        what, remedy = "This key is not known.", _build_key_remedy(key)
+    elif isinstance(cause, InvalidValue):
+        what, remedy = cause.what, cause.build_remedy()
     else:
-        what, remedy = _WRONG.get(detail["type"], (f"{detail['msg']}.", "See the example file."))
-    return Problem(source.where(key), what, remedy)
+        what, remedy = _PYDANTIC_PROBLEMS.get(detail["type"], (f"{detail['msg']}.", "See the example file."))
+    return Problem(source.locate(key), what, remedy)
 
 
-def known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def list_known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every key that may stand in the file, sections included."""
     for name, field in (model or Settings).model_fields.items():
         key = (*at, field.alias or name)
@@ -371,12 +375,12 @@ def known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -
             continue
         yield key
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from known_keys(field.annotation, key)
+            yield from list_known_keys(field.annotation, key)
 
 
-def _meant_key(key: tuple[str, ...]) -> str:
-    known = list(known_keys())
-    near = nearest(key[-1], [one[-1] for one in known if one[:-1] == key[:-1]])
+def _build_key_remedy(key: tuple[str, ...]) -> str:
+    known = list(list_known_keys())
+    near = find_nearest(key[-1], [one[-1] for one in known if one[:-1] == key[:-1]])
     if near:
         return f"Did you mean `{near}`?"
     elsewhere = [one for one in known if one[-1] == key[-1]]

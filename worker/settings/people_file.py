@@ -15,13 +15,24 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from worker.domain.model import NO_CALENDAR, Address, Every, Format, FormSource, KnownForm, Pair, PairId, Person, Review
+from worker.domain.model import (
+    NO_CALENDAR,
+    Address,
+    AliasSource,
+    Format,
+    Interval,
+    Pair,
+    PairId,
+    Person,
+    PersonAlias,
+    ReviewMode,
+)
 from worker.domain.time.worktime import parse_hours
 from worker.errors import Problem, Problems
 from worker.settings.parsers import (
-    Unfit,
-    nearest,
-    one_of,
+    InvalidValue,
+    find_nearest,
+    make_choice_parser,
     parse_address,
     parse_addresses,
     parse_boolean,
@@ -38,58 +49,58 @@ from worker.settings.parsers import (
     shorten_value,
 )
 
-REQUIRED = ("email", "name", "manager", "time_zone", "country")
-OPTIONAL = (
+REQUIRED_COLUMNS = ("email", "name", "manager", "time_zone", "country")
+OPTIONAL_COLUMNS = (
     *("working_hours", "locale", "calendar", "mail", "start", "every", "minutes", "format", "review"),
     *("transition_until", "prefer", "trust", "paused", "aliases", "directory_id"),
 )
-COLUMNS = (*REQUIRED, *OPTIONAL)
+COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 
 OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
 #: More problems than this are only counted.
 MAX_PROBLEMS = 200
 
 #: Control characters, line separators, and the signs that make text run backwards.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class PeopleFile:
     """Everybody by address, and every pair by its id."""
 
     persons: Mapping[Address, Person]
     pairs: Mapping[PairId, Pair]
     #: who lacks a time zone or working hours here, and has a calendar that may tell them: which of the two columns
-    unsaid: Mapping[Address, frozenset[str]] = field(default_factory=dict)
+    unset_columns: Mapping[Address, frozenset[str]] = field(default_factory=dict)
     #: the other forms that name these people, each naming one person
-    forms: Sequence[KnownForm] = ()
+    forms: Sequence[PersonAlias] = ()
 
 
-def load(
+def load_people_file(
     path: Path,
     *,
     today: date,
     calendars: Collection[str],
     mailers: Collection[str],
-    default_every: Every = Every(weeks=13),  # noqa: B008 -- a frozen value
+    default_every: Interval = Interval(weeks=13),  # noqa: B008 -- a frozen value
     default_minutes: int = 75,
     default_locale: str = "en",
     default_calendar: str = "caldav",
     default_mail: str = "smtp",
     telling: Collection[str] = (),
-) -> People:
+) -> PeopleFile:
     """Read the people file. Raises Problems with everything that is wrong in it.
 
     `calendars` and `mailers` are the providers that may be named; the defaults fill empty cells. Of those in `telling`
     the calendar itself tells a person's time zone and working hours, so that both cells may stay empty. A pair is
     first seen `today`; whoever has seen it before knows better.
     """
-    report = _Report(path.name)
-    rows = list(_rows(_read_text(path, report), report))
-    named = one_of(list(dict.fromkeys([*calendars, NO_CALENDAR])))
-    accepted = _Accepted(named, one_of(list(mailers)), frozenset(telling))
+    report = _ProblemReport(path.name)
+    rows = list(_read_rows(_read_text(path, report), report))
+    named = make_choice_parser(list(dict.fromkeys([*calendars, NO_CALENDAR])))
+    accepted = _ServiceParsers(named, make_choice_parser(list(mailers)), frozenset(telling))
     defaults = _Defaults(
         person=Person(
             email="",
@@ -103,17 +114,17 @@ def load(
         ),
         pair=Pair(manager="", report="", first_seen=today, every=default_every, minutes=default_minutes),
     )
-    people = _people(rows, accepted, defaults, report)
+    people = _build_people(rows, accepted, defaults, report)
     if not rows and not report.problems:
-        report.note(1, "", "There is nobody in this file.", "Write one line for each person under the header.")
-    report.close()
+        report.add_problem(1, "", "There is nobody in this file.", "Write one line for each person under the header.")
+    report.raise_problems()
     return people
 
 
 # --- from rows to people --------------------------------------------------------------------------------------------
 
 
-class _Report:
+class _ProblemReport:
     """The problems of one file. Only the first are kept in words."""
 
     def __init__(self, file: str) -> None:
@@ -121,14 +132,14 @@ class _Report:
         self.problems: list[Problem] = []
         self._more = 0
 
-    def note(self, line: int, column: str, what: str, remedy: str | Callable[[], str]) -> None:
+    def add_problem(self, line: int, column: str, what: str, remedy: str | Callable[[], str]) -> None:
         if len(self.problems) >= MAX_PROBLEMS:
             self._more += 1
             return
         where = f"{self.file}:line {line}" + (f", {column}" if column else "")
         self.problems.append(Problem(where, what, remedy if isinstance(remedy, str) else remedy()))
 
-    def close(self) -> None:
+    def raise_problems(self) -> None:
         """Raises Problems when there are any."""
         if self._more:
             rest = Problem(self.file, f"There are {self._more:,} more problems.", "Mend these first.")
@@ -138,35 +149,37 @@ class _Report:
 
 
 @dataclass(slots=True)
-class _Row:
+class _PeopleRow:
     """One line of the file, its cells by known column. `usable` turns false with the first problem in it."""
 
     line: int
     cells: Mapping[str, str]
-    report: _Report
-    usable: bool = True
+    report: _ProblemReport
+    is_usable: bool = True
 
-    def note(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        self.usable = False
-        self.report.note(self.line, column, what, remedy)
+    def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
+        self.is_usable = False
+        self.report.add_problem(self.line, column, what, remedy)
 
-    def read(self, column: str, reader: Callable[[str], T], default: T) -> T:
+    def parse_cell(self, column: str, reader: Callable[[str], T], default: T) -> T:
         """What stands in the cell; the default when it is empty or can't be used."""
         text = self.cells.get(column, "")
         if not text:
             return default
-        if _CONTROL.search(text):
-            self.note(column, "There is a line break or a control character in this cell.", "Keep it on one line.")
+        if _CONTROL_CHARACTER.search(text):
+            self.add_problem(
+                column, "There is a line break or a control character in this cell.", "Keep it on one line."
+            )
             return default
         try:
             return reader(text)
-        except Unfit as unfit:
-            self.note(column, unfit.what, unfit.remedy)
+        except InvalidValue as unfit:
+            self.add_problem(column, unfit.what, unfit.build_remedy)
             return default
 
 
 @dataclass(frozen=True, slots=True)
-class _Accepted:
+class _ServiceParsers:
     """Readers of the names of providers."""
 
     calendar: Callable[[str], str]
@@ -181,151 +194,155 @@ class _Defaults:
 
 
 @dataclass(slots=True)
-class _Known:
+class _PeopleIndex:
     """Who was found so far: the row of each address, and each person's manager."""
 
-    rows: dict[Address, _Row] = field(default_factory=dict)
+    rows: dict[Address, _PeopleRow] = field(default_factory=dict)
     managers: dict[Address, Address] = field(default_factory=dict)
-    forms: dict[str, KnownForm] = field(default_factory=dict)
+    forms: dict[str, PersonAlias] = field(default_factory=dict)
 
-    def primary(self, address: Address) -> Address:
+    def find_primary(self, address: Address) -> Address:
         """The primary address of the person whom one of these rows lists under `address`."""
         listed = self.forms.get(address)
         return listed.person if listed and address not in self.rows else address
 
 
-def _people(rows: Sequence[_Row], accepted: _Accepted, defaults: _Defaults, report: _Report) -> People:
+def _build_people(
+    rows: Sequence[_PeopleRow], accepted: _ServiceParsers, defaults: _Defaults, report: _ProblemReport
+) -> PeopleFile:
     persons: dict[Address, Person] = {}
     listed: list[Pair] = []
     unsaid: dict[Address, frozenset[str]] = {}
-    known = _Known()
+    known = _PeopleIndex()
     for row in rows:
-        person = _person(row, accepted, defaults.person)
-        pair = _pair(row, person.email, defaults.pair)
+        person = _parse_person(row, accepted, defaults.person)
+        pair = _parse_pair(row, person.email, defaults.pair)
         if not person.email:
             continue
         if person.email in known.rows:
-            row.note("email", f"`{person.email}` stands in line {known.rows[person.email].line} already.", _ONE_ROW)
+            row.add_problem(
+                "email", f"`{person.email}` stands in line {known.rows[person.email].line} already.", _ONE_ROW_REMEDY
+            )
             continue
         known.rows[person.email] = row
         persons[person.email] = person
         listed.append(pair)
-        if empty := _untold(row, accepted):
+        if empty := _find_unset_columns(row, accepted):
             unsaid[person.email] = empty
     for email, row in known.rows.items():
         _collect_forms(email, row, known)
     pairs = {pair.id: pair for pair in _resolve_managers(listed, known)}
     _check_managers(known, persons)
-    return People(persons, pairs, unsaid, tuple(known.forms.values()))
+    return PeopleFile(persons, pairs, unsaid, tuple(known.forms.values()))
 
 
-def _collect_forms(email: Address, row: _Row, known: _Known) -> None:
+def _collect_forms(email: Address, row: _PeopleRow, known: _PeopleIndex) -> None:
     """Note what else this person is called. A form names one person: a second one is a problem of the later row."""
     no_names: tuple[str, ...] = ()
     for column, source, names in (
-        ("aliases", FormSource.PEOPLE_FILE, row.read("aliases", parse_addresses, no_names)),
-        ("directory_id", FormSource.DIRECTORY, row.read("directory_id", parse_directory_id, no_names)),
+        ("aliases", AliasSource.PEOPLE_FILE, row.parse_cell("aliases", parse_addresses, no_names)),
+        ("directory_id", AliasSource.DIRECTORY, row.parse_cell("directory_id", parse_directory_id, no_names)),
     ):
         for form in names:
             owner = form if form in known.rows else known.forms[form].person if form in known.forms else email
             if owner != email:
                 what = f"`{form}` belongs to `{owner}` in line {known.rows[owner].line} already."
-                row.note(column, what, "Keep it in the row of one person.")
+                row.add_problem(column, what, "Keep it in the row of one person.")
             elif form != email:
-                known.forms[form] = KnownForm(form, email, source)
+                known.forms[form] = PersonAlias(form, email, source)
 
 
-def _resolve_managers(listed: Sequence[Pair], known: _Known) -> Iterator[Pair]:
+def _resolve_managers(listed: Sequence[Pair], known: _PeopleIndex) -> Iterator[Pair]:
     """The pairs of those who have a manager, who may be named by an alias."""
     for pair in listed:
         if pair.manager:
-            manager = known.primary(pair.manager)
+            manager = known.find_primary(pair.manager)
             known.managers[pair.report] = manager
             yield replace(pair, manager=manager)
 
 
-def _untold(row: _Row, accepted: _Accepted) -> frozenset[str]:
+def _find_unset_columns(row: _PeopleRow, accepted: _ServiceParsers) -> frozenset[str]:
     """The cells that are empty, and that this person's calendar may fill."""
     tells = row.cells.get("calendar", "").casefold() in accepted.telling
     return frozenset(column for column in ("time_zone", "working_hours") if tells and not row.cells.get(column))
 
 
-_ONE_ROW = "Keep one row for each person."
-_FORMAT = one_of(list(Format))
-_REVIEW = one_of(list(Review))
+_ONE_ROW_REMEDY = "Keep one row for each person."
+_FORMAT_PARSER = make_choice_parser(list(Format))
+_REVIEW_PARSER = make_choice_parser(list(ReviewMode))
 
 
-def _person(row: _Row, accepted: _Accepted, default: Person) -> Person:
-    untold = _untold(row, accepted)
+def _parse_person(row: _PeopleRow, accepted: _ServiceParsers, default: Person) -> Person:
+    untold = _find_unset_columns(row, accepted)
     for column in ("email", "name", "time_zone", "country"):
         if not row.cells.get(column) and column in row.cells and column not in untold:
-            row.note(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
+            row.add_problem(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
     return replace(
         default,
-        email=row.read("email", parse_address, ""),
-        name=row.read("name", parse_name, ""),
-        zone=row.read("time_zone", parse_zone, default.zone),
-        country=row.read("country", parse_country, default.country),
-        hours=row.read("working_hours", parse_working_hours, default.hours),
-        locale=row.read("locale", parse_locale, default.locale),
-        calendar=row.read("calendar", accepted.calendar, default.calendar),
-        mail=row.read("mail", accepted.mail, default.mail),
+        email=row.parse_cell("email", parse_address, ""),
+        name=row.parse_cell("name", parse_name, ""),
+        zone=row.parse_cell("time_zone", parse_zone, default.zone),
+        country=row.parse_cell("country", parse_country, default.country),
+        hours=row.parse_cell("working_hours", parse_working_hours, default.hours),
+        locale=row.parse_cell("locale", parse_locale, default.locale),
+        calendar=row.parse_cell("calendar", accepted.calendar, default.calendar),
+        mail=row.parse_cell("mail", accepted.mail, default.mail),
     )
 
 
-def _pair(row: _Row, report: Address, default: Pair) -> Pair:
+def _parse_pair(row: _PeopleRow, report: Address, default: Pair) -> Pair:
     """The pair of this person and the manager; its manager is empty when there is none."""
     return replace(
         default,
         report=report,
-        manager=row.read("manager", parse_address, ""),
-        start=row.read("start", parse_date, None),
-        every=row.read("every", parse_every, default.every),
-        minutes=row.read("minutes", parse_minutes, default.minutes),
-        format=Format(row.read("format", _FORMAT, default.format.value)),
-        review=Review(row.read("review", _REVIEW, default.review.value)),
-        transition_until=row.read("transition_until", parse_date, None),
-        prefer=row.read("prefer", parse_preference, default.prefer),
-        trust=row.read("trust", parse_boolean, False),
-        paused=row.read("paused", parse_boolean, False),
+        manager=row.parse_cell("manager", parse_address, ""),
+        start=row.parse_cell("start", parse_date, None),
+        every=row.parse_cell("every", parse_every, default.every),
+        minutes=row.parse_cell("minutes", parse_minutes, default.minutes),
+        format=Format(row.parse_cell("format", _FORMAT_PARSER, default.format.value)),
+        review=ReviewMode(row.parse_cell("review", _REVIEW_PARSER, default.review.value)),
+        transition_until=row.parse_cell("transition_until", parse_date, None),
+        preference=row.parse_cell("prefer", parse_preference, default.preference),
+        trust=row.parse_cell("trust", parse_boolean, False),
+        paused=row.parse_cell("paused", parse_boolean, False),
     )
 
 
-def _check_managers(known: _Known, persons: Mapping[Address, Person]) -> None:
+def _check_managers(known: _PeopleIndex, persons: Mapping[Address, Person]) -> None:
     reports = Counter(known.managers.values())
     for manager, count in reports.items():
         if manager in persons and not persons[manager].has_calendar:
             many = "somebody" if count == 1 else f"{count:,} people"
             what = f"`{manager}` manages {many}, and conversations need a calendar to stand on."
-            known.rows[manager].note("calendar", what, "Name this manager's calendar: `none` is for reports.")
+            known.rows[manager].add_problem("calendar", what, "Name this manager's calendar: `none` is for reports.")
     for email, manager in known.managers.items():
         row = known.rows[email]
         if manager == email:
-            row.note(
+            row.add_problem(
                 "manager", "This person is their own manager.", "Name another, or leave the cell empty at the top."
             )
         elif manager not in known.rows:
-            row.note(
+            row.add_problem(
                 "manager", f"`{manager}` has no row in this file.", partial(_build_manager_remedy, manager, known.rows)
             )
-    for circle in _circles(known.managers):
+    for circle in _find_circles(known.managers):
         first = min(circle, key=lambda email: known.rows[email].line)
         turned = circle[circle.index(first) :] + circle[: circle.index(first)]
         named = [*turned[:6], *(["…"] if len(turned) > 6 else []), first]
         row = known.rows[first]
-        row.note(
+        row.add_problem(
             "manager", f"These manage each other in a circle: {' > '.join(named)}.", "Somebody has to be at the top."
         )
 
 
-def _build_manager_remedy(address: Address, rows: Mapping[Address, _Row]) -> str:
+def _build_manager_remedy(address: Address, rows: Mapping[Address, _PeopleRow]) -> str:
     """Looks for a slip of the pen among those who begin alike; a file may name tens of thousands."""
     alike = [email for email in rows if email[:2] == address[:2]]
-    near = nearest(address, alike[:2000], 0.85)
+    near = find_nearest(address, alike[:2000], 0.85)
     return f"Did you mean `{near}`?" if near else "Add a row for this manager, or empty the cell."
 
 
-def _circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]]:
+def _find_circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]]:
     """Each circle of two or more, once: from each person upwards until somebody seen before."""
     seen: set[Address] = set()
     for start in managers:
@@ -342,7 +359,7 @@ def _circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]]:
 # --- from bytes to rows ---------------------------------------------------------------------------------------------
 
 
-def _read_text(path: Path, report: _Report) -> str:
+def _read_text(path: Path, report: _ProblemReport) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -350,29 +367,29 @@ def _read_text(path: Path, report: _Report) -> str:
         raise Problems([Problem(where, f"The people file can't be read: {error.strerror}.", remedy)]) from None
     remedy = "Save it as UTF-8 (in Excel: `CSV UTF-8`)."
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        report.note(1, "", "The file is written in UTF-16.", remedy)
+        report.add_problem(1, "", "The file is written in UTF-16.", remedy)
     elif content.startswith(b"PK\3\4"):
-        report.note(1, "", "This is a workbook, not a CSV file.", remedy)
+        report.add_problem(1, "", "This is a workbook, not a CSV file.", remedy)
     elif b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
-        report.note(line, "", "There is a zero byte: this is no CSV file, or one in UTF-16.", remedy)
+        report.add_problem(line, "", "There is a zero byte: this is no CSV file, or one in UTF-16.", remedy)
     if not report.problems:
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             at = len(content) - len(error.object) + error.start
             line = content[:at].count(b"\n") + 1
-            report.note(line, "", f"The byte 0x{content[at]:02X} is not UTF-8.", remedy)
-    report.close()
+            report.add_problem(line, "", f"The byte 0x{content[at]:02X} is not UTF-8.", remedy)
+    report.raise_problems()
     return ""
 
 
-def _rows(text: str, report: _Report) -> Iterator[_Row]:
+def _read_rows(text: str, report: _ProblemReport) -> Iterator[_PeopleRow]:
     """The rows under the header. Problems with the header, with quotes and with stray cells are noted here."""
     skipped = 0
     if re.match(r"sep=.\r?\n", text):  # a line that Excel writes for itself
         skipped, text = 1, text.partition("\n")[2]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_detect_delimiter(text), strict=True)
     columns: dict[int, str] | None = None
     line, shortest = 1, 0
     try:
@@ -381,45 +398,48 @@ def _rows(text: str, report: _Report) -> Iterator[_Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             if columns is None:
-                columns = _columns(cells, at, report)
+                columns = _locate_columns(cells, at, report)
                 width = len(cells)
                 if report.problems:
                     return
-            elif stray := _stray(cells, reader.dialect.delimiter):
-                what = f"This row is separated by {_SIGNS[stray]}, the header by {_SIGNS[reader.dialect.delimiter]}."
-                report.note(at, "", what, "Use one separator in the whole file.")
+            elif stray := _find_other_separator(cells, reader.dialect.delimiter):
+                usual = _SEPARATOR_NAMES[reader.dialect.delimiter]
+                what = f"This row is separated by {_SEPARATOR_NAMES[stray]}, the header by {usual}."
+                report.add_problem(at, "", what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[width:]):
                 what = f"There are {len(cells)} cells under a header of {width}."
-                report.note(at, "", what, "Put quotes around a cell that holds the separator.")
-            elif len(cells) < shortest and _ends_in(text, reader.line_num):
-                report.note(at, "", "The file ends in the middle of this row.", "Have it exported again, to its end.")
+                report.add_problem(at, "", what, "Put quotes around a cell that holds the separator.")
+            elif len(cells) < shortest and _is_cut_off(text, reader.line_num):
+                report.add_problem(
+                    at, "", "The file ends in the middle of this row.", "Have it exported again, to its end."
+                )
             else:
                 shortest = min(shortest or width, len(cells))
-                yield _Row(
+                yield _PeopleRow(
                     at, {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()}, report
                 )
     except csv.Error as error:
-        report.note(line + skipped, "", *_broken(str(error)))
+        report.add_problem(line + skipped, "", *_describe_csv_error(str(error)))
     if columns is None and not report.problems:
-        report.note(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
+        report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
 
 
-def _ends_in(text: str, line: int) -> bool:
+def _is_cut_off(text: str, line: int) -> bool:
     """Whether the text ends in that line without ending the line, as an export does that was cut off."""
     return not text.endswith("\n") and line > text.count("\n")
 
 
-_SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
-def _stray(cells: Sequence[str], delimiter: str) -> str:
+def _find_other_separator(cells: Sequence[str], delimiter: str) -> str:
     """The separator of a row that hasn't that of the header; empty when it has."""
     if any(cell.strip() for cell in cells[1:]):
         return ""
-    return next((sign for sign in _SIGNS if sign != delimiter and cells[0].count(sign) > 2), "")
+    return next((sign for sign in _SEPARATOR_NAMES if sign != delimiter and cells[0].count(sign) > 2), "")
 
 
-def _broken(said: str) -> tuple[str, str]:
+def _describe_csv_error(said: str) -> tuple[str, str]:
     """What the reader of CSV means, and what to write instead."""
     if "unexpected end" in said:
         return "A quote is opened in this row and never closed.", "Close it, and write a quote inside quotes twice."
@@ -429,38 +449,42 @@ def _broken(said: str) -> tuple[str, str]:
     return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
 
 
-def _delimiter(text: str) -> str:
+def _detect_delimiter(text: str) -> str:
     """The separator that finds most known columns in the first line that says something."""
     header = next((line for line in io.StringIO(text) if line.strip()), "").replace('"', "").casefold()
-    return max(_SIGNS, key=lambda sign: len({name.strip() for name in header.split(sign)} & set(COLUMNS)))
+    return max(_SEPARATOR_NAMES, key=lambda sign: len({name.strip() for name in header.split(sign)} & set(COLUMNS)))
 
 
-def _columns(header: Sequence[str], line: int, report: _Report) -> dict[int, str]:
+def _locate_columns(header: Sequence[str], line: int, report: _ProblemReport) -> dict[int, str]:
     """Where each known column stands. Other columns are ignored, unless they look like a slip of the pen."""
     names = [" ".join(cell.split()).casefold() for cell in header]
     columns: dict[int, str] = {}
     if len(names) == 1 and names[0] not in COLUMNS:
         what = f"`{shorten_value(names[0])}` is no header: nothing separates the columns."
-        report.note(line, "", what, f"Write {','.join(REQUIRED)}, with commas, semicolons or tabs.")
+        report.add_problem(line, "", what, f"Write {','.join(REQUIRED_COLUMNS)}, with commas, semicolons or tabs.")
         return columns
     for index, name in enumerate(names):
         if name in COLUMNS and name in columns.values():
-            report.note(line, name, "This column is there twice.", "Keep one of them.")
+            report.add_problem(line, name, "This column is there twice.", "Keep one of them.")
         elif name in COLUMNS:
             columns[index] = name
     missing = [name for name in COLUMNS if name not in columns.values()]
     strangers = [name for name in names if name and name not in COLUMNS]
     for name in missing:
-        near = _slip(name, strangers)
+        near = _find_misspelling(name, strangers)
         if near:
-            report.note(line, name, f"The column `{shorten_value(near)}` is not known.", f"Did you mean `{name}`?")
-        elif name in REQUIRED:
-            report.note(line, name, "This column is missing.", f"A people file needs {', '.join(REQUIRED)}.")
+            report.add_problem(
+                line, name, f"The column `{shorten_value(near)}` is not known.", f"Did you mean `{name}`?"
+            )
+        elif name in REQUIRED_COLUMNS:
+            report.add_problem(
+                line, name, "This column is missing.", f"A people file needs {', '.join(REQUIRED_COLUMNS)}."
+            )
     return columns
 
 
-def _slip(name: str, strangers: Sequence[str]) -> str:
+def _find_misspelling(name: str, strangers: Sequence[str]) -> str:
     """The unknown column that is this one misspelt; an optional column has to be very near."""
     bare = {re.sub(r"[\W_]", "", stranger): stranger for stranger in strangers}
     plain = name.replace("_", "")
-    return bare.get(plain) or bare.get(nearest(plain, bare, 0.75 if name in REQUIRED else 0.88), "")
+    return bare.get(plain) or bare.get(find_nearest(plain, bare, 0.75 if name in REQUIRED_COLUMNS else 0.88), "")

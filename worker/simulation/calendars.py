@@ -44,7 +44,7 @@ def load_calendars(
             problems.append(Problem(str(file), "Nobody of that address is in the people file.", "Rename or remove it."))
             continue
         try:
-            _read(file, persons[owner], window, exports.setdefault(owner, _Export()))
+            _read_file(file, persons[owner], window, exports.setdefault(owner, _Export()))
         except (ValueError, LookupError, OSError, ProviderError) as error:
             what = error.strerror if isinstance(error, OSError) else error
             problems.append(Problem(str(file), f"It can't be read: {what}", "Export it again as iCalendar (RFC 5545)."))
@@ -53,9 +53,9 @@ def load_calendars(
     meetings: dict[tuple[str, datetime], dict[Address, Event]] = {}
     for owner, export in exports.items():
         for event in export.events:
-            meetings.setdefault((_uid(event), event.span.start), {}).setdefault(owner, event)
+            meetings.setdefault((_get_uid(event), event.span.start), {}).setdefault(owner, event)
     for (uid, _), held in meetings.items():
-        _put(held, {who for who, export in exports.items() if uid in export.uids}, calendar)
+        _put_meeting(held, {who for who, export in exports.items() if uid in export.uids}, calendar)
     return len(meetings)
 
 
@@ -67,12 +67,12 @@ class _Export:
     uids: set[str] = field(default_factory=set)
 
 
-def _read(file: Path, owner: Person, window: Span, export: _Export) -> None:
+def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None:
     """Add what a file holds, as its owner sees it; what can't be read takes all the time that it may take."""
     from worker.providers.ical import parser
     from worker.providers.ical.reader import read_calendar
 
-    parsed = parser.parse(parser.decode(file.read_bytes()), file.name)
+    parsed = parser.parse_calendar(parser.decode_text(file.read_bytes()), file.name)
     uids = [str(event["UID"]).strip() for event in parsed.walk("VEVENT") if "UID" in event]
     export.uids.update(uids)
     first = next(iter(uids), file.name)
@@ -80,16 +80,16 @@ def _read(file: Path, owner: Person, window: Span, export: _Export) -> None:
     export.events += [event for event in reading.events if event.show is not None and not event.cancelled]
     for span, mark in reading.unknown:
         if span.overlaps(window):
-            shown = Span(max(span.start, window.start), min(span.end, window.end))
+            shown = span.clip(window)
             export.events.append(Event(ref=EventRef(owner.email, f"{file.name} {mark}", ""), span=shown))
 
 
-def _uid(event: Event) -> str:
+def _get_uid(event: Event) -> str:
     """What a meeting is called in every file."""
     return event.series or event.ref.id
 
 
-def _put(held: Mapping[Address, Event], knowing: Collection[Address], calendar: MemoryCalendar) -> None:
+def _put_meeting(held: Mapping[Address, Event], knowing: Collection[Address], calendar: MemoryCalendar) -> None:
     """Put a meeting on the calendars of all whom it names.
 
     `held`: the meeting as those see it for whom it takes time, each by their own file; for the others who are `knowing`

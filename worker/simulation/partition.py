@@ -17,31 +17,31 @@ from typing import Protocol
 
 from worker.domain.model import Address, Pair, PairId
 
-PARTS = 2
+MAX_PARTS = 2
 #: Fewer pairs than this are done before another process has begun.
-WORTH_IT = 30
+MIN_PART_PAIRS = 30
 
 Pairs = Mapping[PairId, Pair]
 
 
-class Life(Protocol):
+class PartRunner(Protocol):
     """Lives one part and writes what happened to a file, a JSON object a line, `at` first."""
 
     def __call__(self, pairs: Pairs, ledger: Path, progress: Callable[[datetime], None]) -> None: ...
 
 
-def parts(pairs: Pairs) -> list[dict[PairId, Pair]]:
+def split_pairs(pairs: Pairs) -> list[dict[PairId, Pair]]:
     """The pairs, cut where nobody is on both sides, into at most `PARTS` of about the same size."""
-    if len(pairs) < PARTS * WORTH_IT:
+    if len(pairs) < MAX_PARTS * MIN_PART_PAIRS:
         return [dict(pairs)]
-    teams = sorted(_teams(pairs), key=lambda team: (-len(team), min(team)))
-    made: list[list[PairId]] = [[] for _ in range(PARTS)]
+    teams = sorted(_group_by_team(pairs), key=lambda team: (-len(team), min(team)))
+    made: list[list[PairId]] = [[] for _ in range(MAX_PARTS)]
     for team in teams:
         min(made, key=len).extend(team)
     return [{name: pairs[name] for name in sorted(part)} for part in made if part]
 
 
-def _teams(pairs: Pairs) -> list[list[PairId]]:
+def _group_by_team(pairs: Pairs) -> list[list[PairId]]:
     """The pairs that hang together by somebody who is in several."""
     leader: dict[Address, Address] = {}
 
@@ -58,7 +58,7 @@ def _teams(pairs: Pairs) -> list[list[PairId]]:
     return list(found.values())
 
 
-def run_parts(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], None]) -> Iterator[str]:
+def run_parts(cut: Sequence[Pairs], life: PartRunner, progress: Callable[[datetime], None]) -> Iterator[str]:
     """The lines of what happened in all of them, in order of time; what happened at one instant, part after part.
 
     The first part is lived in this process, each other in one of its own. Raises what any of them raised.
@@ -66,22 +66,22 @@ def run_parts(cut: Sequence[Pairs], life: Life, progress: Callable[[datetime], N
     context = multiprocessing.get_context("spawn")
     with TemporaryDirectory(prefix="longarc-") as folder, ExitStack() as files:
         ledgers = [Path(folder) / f"{number}.jsonl" for number in range(len(cut))]
-        with ProcessPoolExecutor(len(cut) - 1, context) as pool, _ending_together():
-            others = [pool.submit(_live, life, *one) for one in zip(cut[1:], ledgers[1:], strict=True)]
+        with ProcessPoolExecutor(len(cut) - 1, context) as pool, _terminate_on_failure():
+            others = [pool.submit(_run_part, life, *one) for one in zip(cut[1:], ledgers[1:], strict=True)]
 
             def look(now: datetime) -> None:
-                _raise_failed(others)
+                _raise_failure(others)
                 progress(now)
 
             life(cut[0], ledgers[0], look)
             for other in others:
                 other.result()
         told = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
-        yield from heapq.merge(*told, key=_instant)
+        yield from heapq.merge(*told, key=_get_instant)
 
 
 @contextmanager
-def _ending_together() -> Iterator[None]:
+def _terminate_on_failure() -> Iterator[None]:
     """When one part fails, nobody wants to know any more what becomes of the others."""
     try:
         yield
@@ -91,16 +91,16 @@ def _ending_together() -> Iterator[None]:
         raise
 
 
-def _live(life: Life, pairs: Pairs, ledger: Path) -> None:
+def _run_part(life: PartRunner, pairs: Pairs, ledger: Path) -> None:
     life(pairs, ledger, lambda _: None)
 
 
-def _raise_failed(jobs: Sequence[Future[None]]) -> None:
+def _raise_failure(jobs: Sequence[Future[None]]) -> None:
     """Raise what one of them raised, if any did."""
     for job in jobs:
         if job.done():
             job.result()
 
 
-def _instant(line: str) -> str:
+def _get_instant(line: str) -> str:
     return line[: line.index(",")]

@@ -15,18 +15,18 @@ from typing import IO, TYPE_CHECKING
 from worker import private_files
 from worker.domain.model import Address, Pair, PairId, Person, Span
 from worker.errors import Problem, Problems
-from worker.mail.render import Envelopes
+from worker.mail.render import EnvelopeRenderer
 from worker.settings.load import Settings
 from worker.simulation import partition
-from worker.simulation.summary import Tally
+from worker.simulation.summary import Summary
 
 if TYPE_CHECKING:
-    from worker.simulation.people import Meetings
+    from worker.simulation.people import OtherMeetings
 from worker.simulation.calendars import load_calendars
-from worker.simulation.world import Ledger, World, simulated_settings
+from worker.simulation.world import Ledger, SimulatedWorld, make_simulation_settings
 
 
-def year(
+def simulate_to_ledger(
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
     start: datetime,
@@ -37,42 +37,42 @@ def year(
     out: IO[str] | None = None,
 ) -> int:
     """Let a company live for that long; how many lines the ledger has."""
-    run = Run(start=start, days=length // timedelta(days=1), seed=seed, manner=behave)
-    return _live(run, Settings(), persons, pairs, Ledger(out=out, keep=False))
+    run = SimulationOptions(start=start, days=length // timedelta(days=1), seed=seed, behaviour=behave)
+    return _simulate_parts(run, Settings(), persons, pairs, Ledger(out=out, keeps_lines=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class SimulationOptions:
     """What to simulate: from when, how long, by which dice, and how people behave (one of `behaviour.MANNERS`)."""
 
     start: datetime
     days: int
     seed: int
-    manner: str
+    behaviour: str
     calendars: Path | None = None  #: holds `<email>.ics`
 
 
-def run(
-    run: Run,
+def run_simulation(
+    run: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
     out: Path,
     progress: Callable[[datetime], None] = lambda _: None,
-) -> Tally:
+) -> Summary:
     """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
     same bytes. Raises Problems for calendars that can't be used."""
     ledger, summary = out / "ledger.jsonl", out / "summary.txt"
-    _refuse_places(run, out, (ledger, summary))
-    tally, there = Tally(), out.exists()
+    _check_output(run, out, (ledger, summary))
+    tally, there = Summary(), out.exists()
     private_files.make_folder(out)
     drafts = [path.with_name(f"{path.name}.part") for path in (ledger, summary)]
     try:
         for draft in drafts:
             private_files.create(draft)
         with drafts[0].open("w", encoding="utf-8", newline="\n") as file:
-            _live(run, settings, persons, pairs, Ledger(out=file, keep=False, tally=tally), progress)
-        drafts[1].write_text(_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
+            _simulate_parts(run, settings, persons, pairs, Ledger(out=file, keeps_lines=False, summary=tally), progress)
+        drafts[1].write_text(_format_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
         drafts[0].replace(ledger)
         drafts[1].replace(summary)
     except BaseException:
@@ -84,7 +84,7 @@ def run(
     return tally
 
 
-def _refuse_places(run: Run, out: Path, files: Iterable[Path]) -> None:
+def _check_output(run: SimulationOptions, out: Path, files: Iterable[Path]) -> None:
     """Raise Problems where the result can't be put, before anything is lived through for it."""
     problems = [
         Problem(str(path), "There is a folder of that name.", "Take it away, or name another folder with --out.")
@@ -98,8 +98,8 @@ def _refuse_places(run: Run, out: Path, files: Iterable[Path]) -> None:
         raise Problems(problems)
 
 
-def _live(
-    run: Run,
+def _simulate_parts(
+    run: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
@@ -107,17 +107,17 @@ def _live(
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> int:
     """Everything that happens, into the ledger; how many lines that were."""
-    parts = partition.parts(pairs)
+    parts = partition.split_pairs(pairs)
     if len(parts) == 1:
-        _live_here(run, settings, persons, pairs, ledger, progress)
+        _simulate_in_process(run, settings, persons, pairs, ledger, progress)
     else:
-        for text in partition.run_parts(parts, partial(_live_part, run, settings, persons), progress):
-            ledger.copy(text)
+        for text in partition.run_parts(parts, partial(_simulate_part, run, settings, persons), progress):
+            ledger.copy_line(text)
     return ledger.count
 
 
-def _live_part(
-    run: Run,
+def _simulate_part(
+    run: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
@@ -128,11 +128,13 @@ def _live_part(
     with out.open("w", encoding="utf-8") as file:
         here = {who: persons[who] for who in sorted(concerned)}
         others = persons.keys() - here.keys()
-        _live_here(run, settings, here, pairs, Ledger(out=file, keep=False), progress, elsewhere=others)
+        _simulate_in_process(
+            run, settings, here, pairs, Ledger(out=file, keeps_lines=False), progress, elsewhere=others
+        )
 
 
-def _live_here(
-    run: Run,
+def _simulate_in_process(
+    run: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
@@ -144,26 +146,28 @@ def _live_here(
     """All of them in this process."""
     import gc
 
-    from worker.simulation.people import MANNERS, Crowd, Meetings
+    from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
 
-    world = World(simulated_settings(settings), persons, pairs, run.start, writes=Envelopes)
+    world = SimulatedWorld(make_simulation_settings(settings), persons, pairs, run.start, writes=EnvelopeRenderer)
     end = run.start + timedelta(days=run.days)
     # millions of small values that all live on: looking through them for garbage takes a fifth of the time
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 50)
     try:
         if run.calendars is not None:
-            window = Span(run.start, end + Meetings.AHEAD)
+            window = Span(run.start, end + OtherMeetings.AHEAD)
             load_calendars(run.calendars, persons, world.calendar, window, elsewhere=elsewhere)
-        world.ledger, manner = ledger, MANNERS[run.manner]
-        world.humans = Crowd(world, manner, run.seed)
-        _pass_time(world, Meetings(world, manner, run.seed), end, progress)
+        world.ledger, manner = ledger, BEHAVIOURS[run.behaviour]
+        world.humans = SimulatedHumans(world, manner, run.seed)
+        _run_weeks(world, OtherMeetings(world, manner, run.seed), end, progress)
     finally:
         gc.set_threshold(*before)
         world.worker.close()
 
 
-def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Callable[[datetime], None]) -> None:
+def _run_weeks(
+    world: SimulatedWorld, meetings: "OtherMeetings", end: datetime, progress: Callable[[datetime], None]
+) -> None:
     """Week by week, since people fill their calendars so."""
     while (now := world.clock()) < end:
         meetings.refresh()
@@ -171,11 +175,11 @@ def _pass_time(world: World, meetings: "Meetings", end: datetime, progress: Call
         world.run_until(min(now + timedelta(weeks=1), end), progress)
 
 
-def _summary(run: Run, people: int, pairs: int, tally: Tally) -> str:
+def _format_summary(run: SimulationOptions, people: int, pairs: int, tally: Summary) -> str:
     company = f"{people:,} people in {pairs:,} pairs"
     lines = [
-        f"{run.days} days from {run.start:%Y-%m-%d}, {company}, {run.manner}, seed {run.seed}",
+        f"{run.days} days from {run.start:%Y-%m-%d}, {company}, {run.behaviour}, seed {run.seed}",
         "",
-        *(f"{name:<28}{figures}" for name, figures in tally.rows(pairs)),
+        *(f"{name:<28}{figures}" for name, figures in tally.list_rows(pairs)),
     ]
     return "\n".join(lines) + "\n"

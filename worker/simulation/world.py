@@ -9,13 +9,13 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import NO_CALENDAR, Address, Pair, PairId, Person
-from worker.mail.render import Emails
+from worker.mail.render import MailRenderer
 from worker.providers.memory import MemoryCalendar, MemoryMailer
-from worker.seal import Seal, new_key
+from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
-from worker.simulation.summary import Tally
+from worker.simulation.summary import Summary
 from worker.store.database import SCRATCH_URL
-from worker.store.store import Due, Store
+from worker.store.store import NextDue, Store
 
 if TYPE_CHECKING:
     pass
@@ -25,10 +25,10 @@ SERVICE = "memory"
 
 
 #: What the ledger tells; the rest of the history stays in the database.
-TOLD = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
+LEDGER_KINDS = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
 
 
-Line = dict[str, Any]
+LedgerLine = dict[str, Any]
 
 
 class Humans(Protocol):
@@ -37,20 +37,20 @@ class Humans(Protocol):
     def next_at(self) -> datetime | None:
         """When the next of them does something."""
 
-    def act(self, now: datetime) -> Iterable[Line]:
+    def act(self, now: datetime) -> Iterable[LedgerLine]:
         """Do what is due by now; the ledger's lines of it."""
 
     def notice(self, line: Mapping[str, Any]) -> None:
         """See what happened."""
 
 
-class Nobody:
+class IdleHumans:
     """People who never do anything."""
 
     def next_at(self) -> datetime | None:
         return None
 
-    def act(self, now: datetime) -> Iterable[Line]:
+    def act(self, now: datetime) -> Iterable[LedgerLine]:
         return ()
 
     def notice(self, line: Mapping[str, Any]) -> None:
@@ -62,34 +62,34 @@ class Ledger:
     """Writes what happened, one JSON object a line, as it happens."""
 
     out: IO[str] | None = None
-    lines: list[Line] = field(default_factory=list)
-    keep: bool = True
+    lines: list[LedgerLine] = field(default_factory=list)
+    keeps_lines: bool = True
     count: int = 0
-    tally: Tally | None = None
+    summary: Summary | None = None
 
-    def write(self, line: Line) -> None:
-        self._count(line)
+    def write_line(self, line: LedgerLine) -> None:
+        self._count_line(line)
         if self.out is not None:
             self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def copy(self, text: str) -> None:
+    def copy_line(self, text: str) -> None:
         """Take over a line of another ledger, its end included."""
-        if self.keep or self.tally is not None:
-            self._count(json.loads(text))
+        if self.keeps_lines or self.summary is not None:
+            self._count_line(json.loads(text))
         else:
             self.count += 1
         if self.out is not None:
             self.out.write(text)
 
-    def _count(self, line: Line) -> None:
+    def _count_line(self, line: LedgerLine) -> None:
         self.count += 1
-        if self.tally is not None:
-            self.tally.add(line)
-        if self.keep:
+        if self.summary is not None:
+            self.summary.add(line)
+        if self.keeps_lines:
             self.lines.append(line)
 
 
-class World:
+class SimulatedWorld:
     """A company whose calendars, mails and time are in this process."""
 
     def __init__(
@@ -100,7 +100,7 @@ class World:
         start: datetime,
         *,
         calendar: MemoryCalendar | None = None,
-        writes: type[Emails] = Emails,
+        writes: type[MailRenderer] = MailRenderer,
     ) -> None:
         """With `writes=Envelopes` mails are sent and counted, but not written: most of a year's work is theirs."""
         self.clock = SteppedClock(start)
@@ -108,51 +108,51 @@ class World:
         self.mailer = MemoryMailer()
         self.persons = {e: replace(p, calendar=_choose_calendar(p), mail=SERVICE) for e, p in persons.items()}
         self.pairs = dict(pairs)
-        self.worker = _worker(settings, self.clock, writes)
+        self.worker = _build_worker(settings, self.clock, writes)
         self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
-        self.worker.store.people.apply(self.persons, self.pairs, start)
-        self.worker.store.people.note("people", "simulated")
+        self.worker.store.people.apply_import(self.persons, self.pairs, start)
+        self.worker.store.people.set_fact("people", "simulated")
         self.ledger = Ledger()
-        self.humans: Humans = Nobody()
-        self._keep = writes is Emails
+        self.humans: Humans = IdleHumans()
+        self._keep = writes is MailRenderer
         self._told = 0
 
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
         """Let time pass, from one due instant to the next."""
         while True:
-            upcoming = self._next(self.step())
+            upcoming = self._find_next_instant(self.step())
             progress(self.clock())
             if upcoming is None or upcoming > end:
                 break
             self.clock.move_to(upcoming)
         self.clock.move_to(end)
 
-    def step(self) -> Due:
+    def step(self) -> NextDue:
         """What people and program do at this very instant; when the program has something to do next."""
         now = self.clock()
         for line in self.humans.act(now):
-            self.ledger.write(line)
+            self.ledger.write_line(line)
         stirred = self.calendar.pop_changed_calendars()
         if stirred:
-            self.worker.store.calendars.hint(sorted(stirred), now)
+            self.worker.store.calendars.make_due(sorted(stirred), now)
         due = self.worker.tick()
-        self._tell()
+        self._record_history()
         if not self._keep:
             self.mailer.sent.clear()
         return due
 
-    def _next(self, due: Due) -> datetime | None:
+    def _find_next_instant(self, due: NextDue) -> datetime | None:
         earliest = self.clock() + timedelta(seconds=1)
         instants = (*due, self.humans.next_at())
         known = [max(instant, earliest) for instant in instants if instant is not None]
         return min(known, default=None)
 
-    def _tell(self) -> None:
-        for row in self.worker.store.register.since(self._told):
+    def _record_history(self) -> None:
+        for row in self.worker.store.queries.list_history_after(self._told):
             self._told = row["id"]
             line = make_ledger_line(row)
             if line is not None:
-                self.ledger.write(line)
+                self.ledger.write_line(line)
                 self.humans.notice(line)
 
 
@@ -160,17 +160,17 @@ def _choose_calendar(person: Person) -> str:
     return SERVICE if person.has_calendar else NO_CALENDAR
 
 
-def _worker(settings: Settings, clock: SteppedClock, writes: type[Emails]) -> Worker:
-    store = Store(SCRATCH_URL, Seal([new_key()]))
-    store.create()
+def _build_worker(settings: Settings, clock: SteppedClock, writes: type[MailRenderer]) -> Worker:
+    store = Store(SCRATCH_URL, Seal([generate_key()]))
+    store.create_tables()
     return build(settings, clock, store=store, holder="simulation", together=50, writes=writes)
 
 
-def make_ledger_line(row: Mapping[str, Any]) -> Line | None:
+def make_ledger_line(row: Mapping[str, Any]) -> LedgerLine | None:
     """A line of the history as a line of the ledger; None when the ledger doesn't tell it."""
-    if row["what"] not in TOLD:
+    if row["what"] not in LEDGER_KINDS:
         return None
-    line: Line = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
+    line: LedgerLine = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
     for name in ("pair", "session"):
         if row[name]:
             line[name] = str(row[name])
@@ -180,7 +180,7 @@ def make_ledger_line(row: Mapping[str, Any]) -> Line | None:
     return line
 
 
-def simulated_settings(settings: Settings) -> Settings:
+def make_simulation_settings(settings: Settings) -> Settings:
     """The company's own choices, with what a world in one process needs: calendars say themselves when they change,
     mail goes nowhere, and nobody is there to lift a guard."""
     return settings.model_copy(

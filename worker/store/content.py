@@ -14,18 +14,18 @@ from worker.domain.model import (
     Contract,
     Owner,
     PairId,
-    Promise,
     ReviewPoint,
     Session,
     Span,
     Trigger,
+    WrittenCommitment,
 )
 from worker.errors import Refused
 from worker.seal import NoSeal, Seal
 from worker.store import rows, tables
 from worker.store.database import Database
-from worker.store.statements import Prepared, Row
-from worker.store.tables import one_of
+from worker.store.statements import PreparedStatement, Row
+from worker.store.tables import in_bound_list
 
 contract, commitment, session, sketch = tables.contract, tables.commitment, tables.session, tables.sketch
 access = tables.access
@@ -34,26 +34,38 @@ SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, sketch.c.sealed, access.c.sealed,
 )  # fmt: skip
 
-_KEEP = Prepared(contract.insert())
-_REVISIONS = Prepared(select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision))
-_LATEST = Prepared(
+_INSERT_REVISION = PreparedStatement(contract.insert())
+_REVISIONS = PreparedStatement(
+    select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision)
+)
+_LATEST_CONTRACTS = PreparedStatement(
     select(contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
-    .where(one_of(contract.c.pair, "pairs"))
+    .where(in_bound_list(contract.c.pair, "pairs"))
     .order_by(contract.c.recorded_at, contract.c.revision)
 )
-_PROMISES = Prepared(select(commitment.c.id, commitment.c.sealed).where(one_of(commitment.c.id, "commitments")))
-_TRIGGER = Prepared(select(session.c.sealed).where(session.c.id == bindparam("one")))
-_SEAL_PROMISE = Prepared(update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new")))
-_ACCESSES = Prepared(
+_WRITTEN_COMMITMENTS = PreparedStatement(
+    select(commitment.c.id, commitment.c.sealed).where(in_bound_list(commitment.c.id, "commitments"))
+)
+_TRIGGER = PreparedStatement(select(session.c.sealed).where(session.c.id == bindparam("one")))
+_SAVE_WRITTEN_COMMITMENT = PreparedStatement(
+    update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new"))
+)
+_ACCESSES = PreparedStatement(
     select(access)
-    .where(one_of(access.c.pair, "pairs"), access.c.at >= tables.at("start"), access.c.at < tables.at("end"))
+    .where(
+        in_bound_list(access.c.pair, "pairs"),
+        access.c.at >= tables.bind_instant("start"),
+        access.c.at < tables.bind_instant("end"),
+    )
     .order_by(access.c.at, access.c.id)
 )
-_SEAL_TRIGGER = Prepared(update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new")))
+_SAVE_TRIGGER = PreparedStatement(
+    update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class ContractRevision:
     """A revision of a contract."""
 
     session: str
@@ -63,7 +75,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sketch:
+class ContractDraft:
     """A contract that is being written: what stands in the form."""
 
     version: int
@@ -80,34 +92,38 @@ class Content:
 
     # --- writing: inside the transaction of the plan that goes with it ---
 
-    def seal_contract(
+    def save_contract(
         self, connection: Connection, pair: PairId, session_id: str, revision: int, new: Contract, now: datetime
     ) -> None:
         """Keep a revision."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
-        sealed = self._seal.close_padded(json.dumps(_contract_out(new)))
-        _KEEP.run(connection, **row, sealed=sealed)
+        sealed = self._seal.close_padded(json.dumps(_dump_contract(new)))
+        _INSERT_REVISION.execute(connection, **row, sealed=sealed)
 
-    def seal_promise(self, connection: Connection, commitment_id: str, promise: Promise, reason: str = "") -> None:
+    def save_written_commitment(
+        self, connection: Connection, commitment_id: str, promise: WrittenCommitment, reason: str = ""
+    ) -> None:
         """Keep the words of a commitment, and the reason for which it ended."""
-        sealed = self._seal.close_padded(json.dumps({**_promise_out(promise), "reason": reason}))
-        _SEAL_PROMISE.run(connection, one=commitment_id, new=sealed)
+        sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(promise), "reason": reason}))
+        _SAVE_WRITTEN_COMMITMENT.execute(connection, one=commitment_id, new=sealed)
 
-    def seal_trigger(
+    def save_trigger(
         self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
     ) -> None:
         """Keep why a talk was asked for, and which of the two asked; only the manager ever reads it."""
         sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
-        _SEAL_TRIGGER.run(connection, one=session_id, new=sealed)
+        _SAVE_TRIGGER.execute(connection, one=session_id, new=sealed)
 
-    def keep_sketch(self, session_id: str, fields: Mapping[str, Any], now: datetime, over: int | None = None) -> int:
+    def save_contract_draft(
+        self, session_id: str, fields: Mapping[str, Any], now: datetime, over: int | None = None
+    ) -> int:
         """Keep what stands in a form; returns its version.
 
         With `over`, only when the version kept so far is that one. Raises Refused when somebody kept another since.
         """
         sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
-            if not self._database.lite:  # two that keep the first one at once: one after the other
+            if not self._database.is_sqlite:  # two that keep the first one at once: one after the other
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
             kept = connection.execute(select(sketch.c.version).where(sketch.c.session == session_id)).scalar() or 0
             if over is not None and over != kept:
@@ -116,7 +132,7 @@ class Content:
             self._database.upsert(connection, sketch, [row])
         return kept + 1
 
-    def seal_access(self, connection: Connection, record: AccessRecord) -> None:
+    def save_access(self, connection: Connection, record: AccessRecord) -> None:
         """Keep that a command showed or changed what two people wrote down."""
         row = {"at": record.at, "pair": record.pair, "what": record.access.value, "on_behalf_of": record.on_behalf_of}
         connection.execute(access.insert(), {**row, "sealed": self._seal.close_padded(json.dumps(record.reason))})
@@ -130,7 +146,7 @@ class Content:
             return None
         return self._seal.close_padded(json.dumps(rows.hidden_plan(session_)))
 
-    def drop_sketch(self, connection: Connection, session_id: str) -> None:
+    def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
         """What was being written is written, or no longer wanted."""
         connection.execute(delete(sketch).where(sketch.c.session == session_id))
 
@@ -143,10 +159,10 @@ class Content:
         plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
         return plan
 
-    def accesses(self, pairs: Collection[PairId], during: Span) -> list[AccessRecord]:
+    def list_accesses(self, pairs: Collection[PairId], during: Span) -> list[AccessRecord]:
         """What commands showed or changed of these pairs in that stretch of time, oldest first."""
         with self._database.read() as connection:
-            found = _ACCESSES.rows(connection, pairs=list(pairs), start=during.start, end=during.end)
+            found = _ACCESSES.fetch_rows(connection, pairs=list(pairs), start=during.start, end=during.end)
         return [
             AccessRecord(
                 pair=row["pair"],
@@ -158,65 +174,65 @@ class Content:
             for row in found
         ]
 
-    def sketch(self, session_id: str) -> Sketch | None:
+    def get_contract_draft(self, session_id: str) -> ContractDraft | None:
         """What is being written as the contract of a session."""
         with self._database.read() as connection:
             row = connection.execute(select(sketch).where(sketch.c.session == session_id)).mappings().first()
         if row is None:
             return None
         told = json.loads(self._seal.open(row["sealed"]))
-        return Sketch(version=row["version"], saved_at=row["saved_at"], fields=told)
+        return ContractDraft(version=row["version"], saved_at=row["saved_at"], fields=told)
 
-    def revisions(self, session_id: str) -> list[Recorded]:
+    def list_revisions(self, session_id: str) -> list[ContractRevision]:
         """All revisions of a session's contract, oldest first."""
         with self._database.read() as connection:
-            return [self._parse_revision(row) for row in _REVISIONS.rows(connection, one=session_id)]
+            return [self._parse_revision(row) for row in _REVISIONS.fetch_rows(connection, one=session_id)]
 
-    def latest(self, pairs: Collection[PairId]) -> dict[PairId, Recorded]:
+    def get_latest_contracts(self, pairs: Collection[PairId]) -> dict[PairId, ContractRevision]:
         """Each pair's contract in force: the newest revision of the newest one."""
         newest: dict[PairId, Any] = {}
         with self._database.read() as connection:
-            for row in _LATEST.rows(connection, pairs=list(pairs)):
+            for row in _LATEST_CONTRACTS.fetch_rows(connection, pairs=list(pairs)):
                 newest[row["pair"]] = row
         return {pair: self._parse_revision(row) for pair, row in newest.items()}
 
-    def promises(self, commitments: Collection[str]) -> dict[str, Promise]:
+    def get_written_commitments(self, commitments: Collection[str]) -> dict[str, WrittenCommitment]:
         """The words of these commitments."""
         with self._database.read() as connection:
-            found = _PROMISES.tuples(connection, commitments=list(commitments))
-        return {one: _promise_in(json.loads(self._seal.open(sealed))) for one, sealed in found if sealed}
+            found = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
+        return {one: _parse_written_commitment(json.loads(self._seal.open(sealed))) for one, sealed in found if sealed}
 
-    def trigger(self, session_id: str) -> tuple[Trigger, str] | None:
+    def get_trigger(self, session_id: str) -> tuple[Trigger, str] | None:
         """Why a talk was asked for. For the manager's eyes."""
         with self._database.read() as connection:
-            sealed = _TRIGGER.value(connection, one=session_id)
+            sealed = _TRIGGER.fetch_value(connection, one=session_id)
         if sealed is None:
             return None
         told = json.loads(self._seal.open(sealed))
         return Trigger(told["trigger"]), told["reason"]
 
-    def asked_by(self, session_id: str) -> Owner:
+    def get_requester(self, session_id: str) -> Owner:
         """Which of the two asked for a talk."""
         with self._database.read() as connection:
             sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
         return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
-    def renew(self) -> int:
+    def reseal_all(self) -> int:
         """Seal everything with the first key, padded. Returns how many pieces that were."""
         with self._database.write() as connection:
-            return sum(reseal(connection, column, self._seal) for column in SEALED_COLUMNS)
+            return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
-    def _parse_revision(self, row: Row) -> Recorded:
+    def _parse_revision(self, row: Row) -> ContractRevision:
         told = json.loads(self._seal.open(row["sealed"]))
-        return Recorded(
+        return ContractRevision(
             session=row["session"],
             revision=row["revision"],
             recorded_at=row["recorded_at"],
-            contract=_contract_in(told),
+            contract=_parse_contract(told),
         )
 
 
-def reseal(connection: Connection, column: Column[Any], seal: Seal) -> int:
+def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> int:
     """Seal a column anew with the first key, each piece padded. Returns how many pieces that were."""
     table = column.table
     key = list(table.primary_key)
@@ -228,30 +244,30 @@ def reseal(connection: Connection, column: Column[Any], seal: Seal) -> int:
     return len(found)
 
 
-def _promise_out(promise: Promise) -> dict[str, Any]:
+def _dump_written_commitment(promise: WrittenCommitment) -> dict[str, Any]:
     due = promise.due.isoformat() if promise.due else None
     return {"text": promise.text, "due": due, "support": promise.support, "success": promise.success}
 
 
-def _promise_in(told: Mapping[str, Any]) -> Promise:
+def _parse_written_commitment(told: Mapping[str, Any]) -> WrittenCommitment:
     due = date.fromisoformat(told["due"]) if told["due"] else None
-    return Promise(text=told["text"], due=due, support=told["support"], success=told["success"])
+    return WrittenCommitment(text=told["text"], due=due, support=told["support"], success=told["success"])
 
 
-def _contract_out(one: Contract) -> dict[str, Any]:
+def _dump_contract(one: Contract) -> dict[str, Any]:
     return {
-        "report": [_promise_out(p) for p in one.report],
-        "manager": [_promise_out(p) for p in one.manager],
+        "report": [_dump_written_commitment(p) for p in one.report],
+        "manager": [_dump_written_commitment(p) for p in one.manager],
         "reviews": [{"month": r.month.isoformat(), "text": r.text} for r in one.reviews],
         "question": one.question,
         "progress": list(one.progress),
     }
 
 
-def _contract_in(told: Mapping[str, Any]) -> Contract:
+def _parse_contract(told: Mapping[str, Any]) -> Contract:
     return Contract(
-        report=tuple(_promise_in(p) for p in told["report"]),
-        manager=tuple(_promise_in(p) for p in told["manager"]),
+        report=tuple(_parse_written_commitment(p) for p in told["report"]),
+        manager=tuple(_parse_written_commitment(p) for p in told["manager"]),
         reviews=tuple(ReviewPoint(month=date.fromisoformat(r["month"]), text=r["text"]) for r in told["reviews"]),
         question=told["question"],
         progress=tuple(told["progress"]),

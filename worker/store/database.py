@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from worker import private_files
-from worker.errors import LongarcError, first_line
+from worker.errors import LongarcError, get_first_line
 from worker.seal import Seal
-from worker.store.statements import Prepared
+from worker.store.statements import PreparedStatement
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,14 +25,14 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
 #: A file of SQLite's own that ends with its connection, and is in memory as far as the cache goes.
-SCRATCH = "file:"
+SCRATCH_FILE = "file:"
 
 
-SCRATCH_URL = f"sqlite:///{SCRATCH}?uri=true"
+SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
 
 
 #: How long a writer waits for another before it gives up, in seconds.
-PATIENCE = 30
+LOCK_TIMEOUT_SECONDS = 30
 
 
 class DatabaseUnreachable(LongarcError):
@@ -40,18 +40,18 @@ class DatabaseUnreachable(LongarcError):
 
 
 #: What drivers raise when the database is gone, is going, or can't be written.
-_OUTAGES = {"OperationalError", "InterfaceError"}
+_OUTAGE_ERRORS = {"OperationalError", "InterfaceError"}
 
 
-def database_outage(error: BaseException) -> str:
+def describe_database_outage(error: BaseException) -> str:
     """Why the database can't be used, as its driver says it; empty when the error is of another kind."""
     if isinstance(error, DatabaseUnreachable):
-        return first_line(error)
+        return get_first_line(error)
     driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     kinds = {kind.__name__ for kind in type(driver).__mro__}
-    known = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGES
+    known = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGE_ERRORS
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return first_line(Exception(str(driver))) if known or lost else ""
+    return get_first_line(Exception(str(driver))) if known or lost else ""
 
 
 class Database:
@@ -59,11 +59,13 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
-        self.lite = self.url.get_backend_name() == "sqlite"
-        self.engine = _engine(url, self.lite)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _create_engine(url, self.is_sqlite)
         # the same pool of connections; how a transaction begins is said once, not with each
-        self._reader = self.engine if self.lite else self.engine.execution_options(isolation_level="REPEATABLE READ")
-        self._inserts: dict[tuple[str, ...], Prepared] = {}
+        self._reader = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
+        self._inserts: dict[tuple[str, ...], PreparedStatement] = {}
         # what ends with its connection has one, which stays open
         self._only = self.engine.connect() if isinstance(self.engine.pool, StaticPool) else None
 
@@ -71,7 +73,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """One consistent view; nothing is written."""
         with self._connect(self._reader) as connection, connection.begin():
-            if self.lite:
+            if self.is_sqlite:
                 _begin(connection, "BEGIN")
             yield connection
 
@@ -79,7 +81,9 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """All of it is written at the end, or nothing."""
         with self._connect(self.engine) as connection, connection.begin():
-            if self.lite:  # a writer takes its lock at once: two that read first and write later would stop each other
+            if (
+                self.is_sqlite
+            ):  # a writer takes its lock at once: two that read first and write later would stop each other
                 _begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
@@ -89,7 +93,7 @@ class Database:
         try:
             return engine.connect()
         except DBAPIError as error:
-            why = first_line(error.orig or error)
+            why = get_first_line(error.orig or error)
             raise DatabaseUnreachable(f"The database {mask_password(self.url)} can't be reached: {why}") from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -110,22 +114,22 @@ class Database:
         columns = tuple(rows[0])
         name = (table.name, *columns, "unique", *unique)
         if name not in self._inserts:
-            self._inserts[name] = self._prepared_insert(table, columns, unique)
-        self._inserts[name].run_each(connection, rows)
+            self._inserts[name] = self._prepare_insert(table, columns, unique)
+        self._inserts[name].execute_many(connection, rows)
 
-    def _prepared_insert(self, table: Table, columns: Sequence[str], unique: Sequence[str]) -> Prepared:
-        insert = (sqlite if self.lite else postgresql).insert(table)
+    def _prepare_insert(self, table: Table, columns: Sequence[str], unique: Sequence[str]) -> PreparedStatement:
+        insert = (sqlite if self.is_sqlite else postgresql).insert(table)
         if unique:
-            return Prepared(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
+            return PreparedStatement(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
         key = [column.name for column in table.primary_key]
         changes = {name: insert.excluded[name] for name in columns if name not in key}
-        return Prepared(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
+        return PreparedStatement(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
 
     @contextmanager
     def lock_schema(self) -> Iterator[Connection]:
         """A transaction in which no other process of ours makes or changes tables."""
         with self.write() as connection:
-            if not self.lite:  # PostgreSQL's IF NOT EXISTS doesn't keep two that make one table from colliding
+            if not self.is_sqlite:  # PostgreSQL's IF NOT EXISTS doesn't keep two that make one table from colliding
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
             yield connection
 
@@ -137,11 +141,11 @@ class Database:
         """
         from alembic import command
 
-        config = scripts()
+        config = make_alembic_config()
         with self.lock_schema() as connection:
             config.attributes.update(connection=connection, seal=seal)
             command.upgrade(config, "head")
-        if config.attributes.get("vacuum") and self.lite:
+        if config.attributes.get("vacuum") and self.is_sqlite:
             self._vacuum()
 
     def _vacuum(self) -> None:
@@ -158,7 +162,7 @@ class Database:
         self.engine.dispose()
 
 
-def scripts() -> "Config":
+def make_alembic_config() -> "Config":
     """Where the migrations are. Alembic fills in what follows a `%`, and a folder may have one in its name."""
     from alembic.config import Config
 
@@ -167,17 +171,17 @@ def scripts() -> "Config":
     return config
 
 
-def _engine(url: str, lite: bool) -> Engine:
+def _create_engine(url: str, lite: bool) -> Engine:
     if not lite:
         server = make_url(url).set(drivername="postgresql+psycopg")
         return create_engine(server, pool_pre_ping=True, hide_parameters=True)
-    alone = make_url(url).database in (None, "", ":memory:", SCRATCH)
+    alone = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
     if not alone:
         _make_folder(Path(str(make_url(url).database)))
     engine = create_engine(
         url,
         hide_parameters=True,  # what people said is in no error
-        connect_args={"timeout": PATIENCE, "check_same_thread": False},
+        connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
         paramstyle="named",  # as `prepared` gives values
         json_deserializer=_parse_json,
         pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback

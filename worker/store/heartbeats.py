@@ -10,7 +10,7 @@ from worker.store.database import Database
 from worker.store.tables import worker
 
 #: A process that said nothing for so long is forgotten.
-FORGOTTEN = timedelta(days=1)
+FORGET_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,18 @@ class Heartbeats:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def beat(self, heartbeat: Heartbeat) -> None:
+    def save_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Note that this process lives, and forget those of long ago."""
         with self._database.write() as connection:
             self._database.upsert(connection, worker, [asdict(heartbeat)])
-            connection.execute(delete(worker).where(worker.c.seen_at < heartbeat.seen_at - FORGOTTEN))
+            connection.execute(delete(worker).where(worker.c.seen_at < heartbeat.seen_at - FORGET_AFTER))
 
-    def end(self, holder: str) -> None:
+    def delete_heartbeat(self, holder: str) -> None:
         """Forget a process that stopped in order."""
         with self._database.write() as connection:
             connection.execute(delete(worker).where(worker.c.holder == holder))
 
-    def all(self) -> Sequence[Heartbeat]:
+    def list_heartbeats(self) -> Sequence[Heartbeat]:
         """Every process that is known, the oldest first."""
         query = select(worker).order_by(worker.c.started_at, worker.c.holder)
         with self._database.read() as connection:

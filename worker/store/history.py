@@ -7,31 +7,38 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from worker.domain.model import PairId
-from worker.store.statements import Prepared
+from worker.store.statements import PreparedStatement
 from worker.store.tables import history
 
 #: at, what, pair, session, reason, fields
-Line = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
+HistoryLine = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
 
-_APPEND = Prepared(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
+_APPEND = PreparedStatement(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
 
 
-def record(connection: Connection, lines: Iterable[Line]) -> None:
+def append_history(connection: Connection, lines: Iterable[HistoryLine]) -> None:
     """Append lines, within a transaction that is under way."""
     values = [
-        {"at": at, "what": what, "pair": pair_id, "session": session_id, "reason": reason, "fields": _plain(fields)}
+        {
+            "at": at,
+            "what": what,
+            "pair": pair_id,
+            "session": session_id,
+            "reason": reason,
+            "fields": _convert_fields(fields),
+        }
         for at, what, pair_id, session_id, reason, fields in lines
     ]
     if values:
-        _APPEND.run_each(connection, values)
+        _APPEND.execute_many(connection, values)
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as JSON knows them; instants and dates in ISO 8601, instants with Z."""
-    return {name: _text(value) for name, value in fields.items() if value is not None}
+    return {name: _convert_value(value) for name, value in fields.items() if value is not None}
 
 
-def _text(value: Any) -> Any:
+def _convert_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%SZ}"
     return value.isoformat() if isinstance(value, date) else value

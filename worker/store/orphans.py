@@ -10,31 +10,31 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
 
-from worker.domain.model import Address, Event, Message, PairId, State, What
+from worker.domain.model import Address, Effect, EffectKind, Event, PairId, SessionState
 from worker.store import rows
 from worker.store.database import Database
-from worker.store.plans import wake
+from worker.store.plans import wake_pairs
 from worker.store.tables import commitment, event, message, pair, session
 
 
-def take_in(
+def adopt_orphans(
     database: Database, connection: Connection, address: Address, strays: Iterable[Event], now: datetime
 ) -> None:
     """Note these events, and have those taken off that are not to be there."""
     for stray in strays:
         subject = (stray.key or "").rpartition(".")[0]
-        owner = _pair_of(connection, subject, address)
+        owner = _find_pair_id(connection, subject, address)
         if owner is None or _is_known(connection, stray):
             continue
         written = _find_wanted_time(connection, subject, stray)
-        database.upsert(connection, event, [_event_row(stray, subject, owner, written)])
+        database.upsert(connection, event, [_build_event_row(stray, subject, owner, written)])
         if written is None:
-            off = rows.message_row(_cancel(stray, subject, owner, now))
+            off = rows.message_row(_build_cancel(stray, subject, owner, now))
             database.insert_new(connection, message, [off], ("key",))
-        wake(connection, [owner], now)
+        wake_pairs(connection, [owner], now)
 
 
-def _pair_of(connection: Connection, subject: str, manager: Address) -> PairId | None:
+def _find_pair_id(connection: Connection, subject: str, manager: Address) -> PairId | None:
     for table in (session, commitment):
         query = select(table.c.pair).join(pair, pair.c.id == table.c.pair)
         found: PairId | None = connection.execute(
@@ -48,7 +48,7 @@ def _pair_of(connection: Connection, subject: str, manager: Address) -> PairId |
 def _is_known(connection: Connection, stray: Event) -> bool:
     """Whether the outbox has it in hand, or the database has heard of it since."""
     coming = exists().where(
-        message.c.event == stray.key, message.c.due_at.is_not(None), message.c.what != What.MAIL.value
+        message.c.event == stray.key, message.c.due_at.is_not(None), message.c.what != EffectKind.MAIL.value
     )
     stands = exists().where(event.c.key == stray.key, event.c.gone.is_(False))
     return bool(connection.execute(select(coming | stands)).scalar())
@@ -57,7 +57,9 @@ def _is_known(connection: Connection, stray: Event) -> bool:
 def _find_wanted_time(connection: Connection, subject: str, stray: Event) -> tuple[datetime, datetime] | None:
     """The time at which this very event is wanted; None when it is not."""
     columns = (session.c.start, session.c.end, session.c.generation)
-    booked = connection.execute(select(*columns).where(session.c.id == subject, session.c.state == State.BOOKED.value))
+    booked = connection.execute(
+        select(*columns).where(session.c.id == subject, session.c.state == SessionState.BOOKED.value)
+    )
     blocks = (commitment.c.block_start, commitment.c.block_end, commitment.c.generation)
     open_ = commitment.c.block_start.is_not(None)
     blocked = connection.execute(select(*blocks).where(commitment.c.id == subject, open_))
@@ -65,7 +67,7 @@ def _find_wanted_time(connection: Connection, subject: str, stray: Event) -> tup
     return (found[0], found[1]) if found and stray.key == f"{subject}.{found[2]}" else None
 
 
-def _event_row(
+def _build_event_row(
     stray: Event, subject: str, owner: PairId, written: tuple[datetime, datetime] | None
 ) -> dict[str, object]:
     start, end = written or (stray.span.start, stray.span.end)
@@ -86,10 +88,10 @@ def _event_row(
     }
 
 
-def _cancel(stray: Event, subject: str, owner: PairId, now: datetime) -> Message:
-    return Message(
-        key=f"{What.CANCEL.value}:{stray.key}:stray:{rows.seconds(now)}",
-        what=What.CANCEL,
+def _build_cancel(stray: Event, subject: str, owner: PairId, now: datetime) -> Effect:
+    return Effect(
+        key=f"{EffectKind.CANCEL.value}:{stray.key}:stray:{rows.seconds(now)}",
+        kind=EffectKind.CANCEL,
         pair=owner,
         subject=subject,
         due_at=now,

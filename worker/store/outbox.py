@@ -13,94 +13,96 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
-from worker.domain.model import LIVE, Message, PairId, Placed, Progress, Settlement, What
+from worker.domain.model import LIVE_PROGRESS, Effect, EffectKind, EffectProgress, PairId, PlacedEvent, Settlement
 from worker.store import rows, tables
-from worker.store.alerts import NAME, raise_alert
+from worker.store.alerts import MAIL_NAME, raise_alert
 from worker.store.database import Database
-from worker.store.history import record
-from worker.store.plans import wake
-from worker.store.statements import Prepared
-from worker.store.tables import among, at, one_of
+from worker.store.history import append_history
+from worker.store.plans import wake_pairs
+from worker.store.statements import PreparedStatement
+from worker.store.tables import bind_instant, in_bound_list, in_literals
 
 log = logging.getLogger(__name__)
 
 #: Reading the calendar wakes the pair by itself when it tells anything; else it is planned again after so long.
-AFTER_READING = timedelta(minutes=5)
+REPLAN_AFTER_READING = timedelta(minutes=5)
 
 message, event, pair, person = tables.message, tables.event, tables.pair, tables.person
 
 _earlier = message.alias("earlier")
 #: Of the changes of one event only the oldest is ever in somebody's hands.
-_WAITS = exists().where(
+_HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.subject == message.c.subject,
     _earlier.c.id < message.c.id,
-    _earlier.c.what != What.MAIL.value,
-    among(_earlier.c.progress, sorted(p.value for p in LIVE)),
+    _earlier.c.what != EffectKind.MAIL.value,
+    in_literals(_earlier.c.progress, sorted(p.value for p in LIVE_PROGRESS)),
 )
-_DUE = Prepared(
+_DUE_EFFECTS = PreparedStatement(
     select(message)
-    .where(message.c.due_at <= at("now"), or_(message.c.what == What.MAIL.value, ~_WAITS))
+    .where(message.c.due_at <= bind_instant("now"), or_(message.c.what == EffectKind.MAIL.value, ~_HAS_EARLIER_CHANGE))
     .order_by(message.c.due_at, message.c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=message)
 )
-_CLAIM = Prepared(
+_CLAIM = PreparedStatement(
     update(message)
-    .where(one_of(message.c.id, "ids"))
+    .where(in_bound_list(message.c.id, "ids"))
     .values(
         holder=bindparam("me"),
-        due_at=at("until"),
-        progress=case((message.c.progress == Progress.WAITING.value, Progress.CLAIMED.value), else_=message.c.progress),
+        due_at=bind_instant("until"),
+        progress=case(
+            (message.c.progress == EffectProgress.WAITING.value, EffectProgress.CLAIMED.value), else_=message.c.progress
+        ),
     )
 )
-_BEGIN = Prepared(
+_BEGIN = PreparedStatement(
     update(message)
     .where(
-        one_of(message.c.key, "keys"),
+        in_bound_list(message.c.key, "keys"),
         message.c.holder == bindparam("me"),
-        among(message.c.progress, [Progress.CLAIMED.value, Progress.SENDING.value]),
+        in_literals(message.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
     )
     .values(
-        progress=Progress.SENDING.value,
+        progress=EffectProgress.SENDING.value,
         attempts=message.c.attempts + 1,
-        due_at=at("until"),
+        due_at=bind_instant("until"),
     )
     .returning(message.c.key)
 )
-_SETTLE = Prepared(
+_SETTLE = PreparedStatement(
     update(message)
-    .where(one_of(message.c.key, "keys"), message.c.holder == bindparam("me"))
+    .where(in_bound_list(message.c.key, "keys"), message.c.holder == bindparam("me"))
     .values(
         progress=bindparam("to_progress"),
-        due_at=at("to_due_at"),
+        due_at=bind_instant("to_due_at"),
         problem=bindparam("to_problem"),
         holder=None,
     )
     .returning(message.c.key)
 )
-_GONE = Prepared(update(event).where(event.c.key == bindparam("named")).values(gone=True))
-_ONLY_OURS = Prepared(
+_MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("named")).values(gone=True))
+_SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
     .where(event.c.key == bindparam("named"), or_(event.c.etag != bindparam("over"), event.c.gone))
     .values(
-        written_start=at("begins"),
-        written_end=at("ends"),
+        written_start=bind_instant("begins"),
+        written_end=bind_instant("ends"),
         sequence=bindparam("revision"),
     )
 )
 _MAILER: Any = func.coalesce(person.c.mail, bindparam("operator_by"))
-_UNSENT = Prepared(
+_MAIL_FAILURES = PreparedStatement(
     select(_MAILER.label("mailer"), func.count(), func.max(message.c.attempts), func.min(message.c.problem))
     .select_from(
         message.outerjoin(pair, pair.c.id == message.c.pair).outerjoin(person, person.c.email == pair.c.manager)
     )
-    .where(message.c.due_at.is_not(None), message.c.what == What.MAIL.value, message.c.problem.is_not(None))
+    .where(message.c.due_at.is_not(None), message.c.what == EffectKind.MAIL.value, message.c.problem.is_not(None))
     .group_by("mailer")
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Unsent:
+class MailFailures:
     """Of one mail service: how many mails failed and are tried again, how often the worst was tried, and why."""
 
     mails: int
@@ -109,26 +111,26 @@ class Unsent:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedEffect:
     """A message in our hands. `lost` is true when another had begun it and never said how it ended."""
 
-    message: Message
-    lost: bool
-    words: str = ""  #: of an operator's alert
+    effect: Effect
+    is_outcome_unknown: bool
+    alert_text: str = ""  #: of an operator's alert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectResult:
     """All that is written when an attempt is over."""
 
-    message: Message
+    effect: Effect
     settlement: Settlement
     problem: str = ""
-    placed: Placed | None = None  #: the event as it stands now
-    over: str = ""  #: the etag of what stood there when it was written; empty when there was nothing
-    gone: str = ""  #: key of an event that stands no more
-    fields: Mapping[str, Any] | None = None  #: for the history, when it was done
-    reread: bool = False  #: the calendar is not what we thought: planning waits until it was read again
+    placed: PlacedEvent | None = None  #: the event as it stands now
+    replaced_etag: str = ""  #: the etag of what stood there when it was written; empty when there was nothing
+    removed_key: str = ""  #: key of an event that stands no more
+    history_fields: Mapping[str, Any] | None = None  #: for the history, when it was done
+    needs_reread: bool = False  #: the calendar is not what we thought: planning waits until it was read again
 
 
 class OutboxRows:
@@ -138,51 +140,56 @@ class OutboxRows:
         self._database = database
         self._logged: set[str] = set()  #: alerts that the log was told, where there is no operator
 
-    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[Claimed]:
+    def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[ClaimedEffect]:
         """Take due messages into our hands. Of the changes of one event only the oldest: they go out in order."""
         with self._database.write() as connection:
-            found = _DUE.rows(connection, now=now, limit=limit)
+            found = _DUE_EFFECTS.fetch_rows(connection, now=now, limit=limit)
             if found:
                 ids = [row["id"] for row in found]
-                _CLAIM.run(connection, ids=ids, me=holder, until=until)
+                _CLAIM.execute(connection, ids=ids, me=holder, until=until)
         return [
-            Claimed(rows.message(row), row["progress"] == Progress.SENDING.value, row["fields"].get("words", ""))
+            ClaimedEffect(
+                rows.message(row), row["progress"] == EffectProgress.SENDING.value, row["fields"].get("words", "")
+            )
             for row in found
         ]
 
     def begin(self, keys: Sequence[str], holder: str, until: datetime) -> set[str]:
         """Note that these are about to be performed, and hold them until then. Only those returned are still ours."""
         with self._database.write() as connection:
-            return set(_BEGIN.column(connection, keys=list(keys), me=holder, until=until))
+            return set(_BEGIN.fetch_column(connection, keys=list(keys), me=holder, until=until))
 
     def settle(self, endings: Sequence[EffectResult], holder: str, now: datetime) -> None:
         """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
         with self._database.write() as connection:
             ours = _settle_ours(connection, endings, holder)
-            seen_since = self._events(connection, ours)
-            done = [e for e in ours if e.settlement.progress is Progress.DONE]
-            record(
+            seen_since = self._save_events(connection, ours)
+            done = [e for e in ours if e.settlement.progress is EffectProgress.DONE]
+            append_history(
                 connection,
-                [(now, e.message.what.value, e.message.pair, _session(e.message), "", e.fields or {}) for e in done],
+                [
+                    (now, e.effect.kind.value, e.effect.pair, _get_session_id(e.effect), "", e.history_fields or {})
+                    for e in done
+                ],
             )
             replan = [e for e in ours if e.settlement.replan]
-            again = _pairs(e for e in replan if not e.reread) | seen_since
+            again = _pairs(e for e in replan if not e.needs_reread) | seen_since
             if again:
-                wake(connection, sorted(again), now)
-            if later := _pairs(e for e in replan if e.reread):
-                wake(connection, sorted(later), now + AFTER_READING)
+                wake_pairs(connection, sorted(again), now)
+            if later := _pairs(e for e in replan if e.needs_reread):
+                wake_pairs(connection, sorted(later), now + REPLAN_AFTER_READING)
 
-    def _events(self, connection: Connection, endings: Sequence[EffectResult]) -> set[PairId]:
+    def _save_events(self, connection: Connection, endings: Sequence[EffectResult]) -> set[PairId]:
         """Write down where events stand; the pairs of those of which more is known, which has to be planned with."""
         written: list[dict[str, Any]] = []
         seen_since: set[PairId] = set()
         for ending in endings:
-            if ending.placed is not None and _seen_since(connection, ending, ending.placed):
+            if ending.placed is not None and _keep_newer_reading(connection, ending, ending.placed):
                 seen_since |= _pairs([ending])
             elif ending.placed is not None:
-                written.append(_event_row(ending.message, ending.placed))
-            if ending.gone:
-                _GONE.run(connection, named=ending.gone)
+                written.append(_build_event_row(ending.effect, ending.placed))
+            if ending.removed_key:
+                _MARK_GONE.execute(connection, named=ending.removed_key)
         self._database.upsert(connection, event, written)
         return seen_since
 
@@ -194,46 +201,49 @@ class OutboxRows:
         """
         if not operator:
             if key not in self._logged:
-                log.error("%s", words, extra={"action": NAME, "key": key})
+                log.error("%s", words, extra={"action": MAIL_NAME, "key": key})
             self._logged.add(key)
             return
         cause = cause or key.partition(":")[0]
         with self._database.write() as connection:
             raise_alert(self._database, connection, key=key, cause=cause, words=words, now=now, operator=operator)
 
-    def add(self, one: Message, **fields: str) -> None:
+    def add_mail(self, one: Effect, **fields: str) -> None:
         """Have a mail sent that no plan decided. Of one key there is one."""
         with self._database.write() as connection:
             row = {**rows.message_row(one), "fields": fields}
             self._database.insert_new(connection, message, [row], ["key"])
 
-    def add_within(self, connection: Connection, some: Sequence[Message]) -> None:
+    def add_mails(self, connection: Connection, some: Sequence[Effect]) -> None:
         """The same for several, within a transaction that is under way."""
         self._database.insert_new(connection, message, [rows.message_row(one) for one in some], ["key"])
 
-    def alerts(self, since: datetime) -> list[tuple[datetime, str]]:
+    def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
         """What the operator was told since then, newest first. The words hold no content of a conversation."""
-        told = and_(message.c.name == NAME, message.c.snapshot_at >= since)
+        told = and_(message.c.name == MAIL_NAME, message.c.snapshot_at >= since)
         query = select(message.c.snapshot_at, message.c.fields).where(told).order_by(message.c.id.desc()).limit(100)
         with self._database.read() as connection:  # what only counts others is left out
             each = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
         return each[:50]
 
-    def counts(self) -> dict[str, int]:
+    def count_by_progress(self) -> dict[str, int]:
         """How many messages stand where."""
         query = select(message.c.progress, func.count()).group_by(message.c.progress)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def unsent(self, operator_by: str) -> dict[str, Unsent]:
+    def load_mail_failures(self, operator_by: str) -> dict[str, MailFailures]:
         """The mails that failed and are tried again, by mail service; `operator_by` is the one of the operator."""
         with self._database.read() as connection:
-            return {name: Unsent(*rest) for name, *rest in _UNSENT.tuples(connection, operator_by=operator_by)}
+            return {
+                name: MailFailures(*rest)
+                for name, *rest in _MAIL_FAILURES.fetch_tuples(connection, operator_by=operator_by)
+            }
 
     def list_troubled(self) -> list[Mapping[str, Any]]:
         """Messages a human should know of: uncertain, refused, or tried again and again."""
-        stuck = and_(message.c.progress == Progress.WAITING.value, message.c.attempts >= 3)
-        ended = message.c.progress.in_([Progress.UNCERTAIN.value, Progress.DEAD.value])
+        stuck = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts >= 3)
+        ended = message.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
         query = select(message).where(or_(ended, stuck)).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
@@ -244,20 +254,20 @@ def _settle_ours(connection: Connection, endings: Sequence[EffectResult], holder
     alike: dict[tuple[str, datetime | None, str | None], list[str]] = defaultdict(list)
     for ending in endings:
         settlement = ending.settlement
-        alike[settlement.progress.value, settlement.due_at, ending.problem or None].append(ending.message.key)
+        alike[settlement.progress.value, settlement.due_at, ending.problem or None].append(ending.effect.key)
     ours: set[str] = set()
     for (progress, due_at, problem), keys in alike.items():
         to = {"to_progress": progress, "to_due_at": due_at, "to_problem": problem}
-        ours.update(_SETTLE.column(connection, keys=keys, me=holder, **to))
-    return [ending for ending in endings if ending.message.key in ours]
+        ours.update(_SETTLE.fetch_column(connection, keys=keys, me=holder, **to))
+    return [ending for ending in endings if ending.effect.key in ours]
 
 
 def _pairs(endings: Iterable[EffectResult]) -> set[PairId]:
     """The pairs whose effects they end."""
-    return {e.message.pair for e in endings if e.message.pair is not None}
+    return {e.effect.pair for e in endings if e.effect.pair is not None}
 
 
-def _event_row(one: Message, placed: Placed) -> dict[str, Any]:
+def _build_event_row(one: Effect, placed: PlacedEvent) -> dict[str, Any]:
     return {
         "key": placed.key,
         "subject": one.subject,
@@ -276,15 +286,15 @@ def _event_row(one: Message, placed: Placed) -> dict[str, Any]:
     }
 
 
-def _seen_since(connection: Connection, ending: EffectResult, placed: Placed) -> bool:
+def _keep_newer_reading(connection: Connection, ending: EffectResult, placed: PlacedEvent) -> bool:
     """When a reading of the calendar has told more of the event than our own write knows, only what we wrote is noted.
 
     So what a human did to it in the moment between the two is not forgotten.
     """
     ours = {"begins": placed.written.start, "ends": placed.written.end, "revision": placed.sequence}
-    newer = {"named": placed.key, "over": ending.over}
-    return bool(_ONLY_OURS.run(connection, **newer, **ours))
+    newer = {"named": placed.key, "over": ending.replaced_etag}
+    return bool(_SAVE_WRITTEN_TIME.execute(connection, **newer, **ours))
 
 
-def _session(one: Message) -> str:
+def _get_session_id(one: Effect) -> str:
     return one.subject if one.subject not in (str(one.pair), "operator") else ""

@@ -8,25 +8,29 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
 
-from worker.domain.model import Commitment, Deferral, PairId, Session, Standing
+from worker.domain.model import Commitment, CommitmentStanding, Deferral, PairId, Session
 from worker.errors import WrongKey
 from worker.store import rows
 from worker.store.content import Content
 from worker.store.database import Database
-from worker.store.statements import Prepared
-from worker.store.tables import at, commitment, deferral, history, one_of, session
+from worker.store.statements import PreparedStatement
+from worker.store.tables import bind_instant, commitment, deferral, history, in_bound_list, session
 
-_ALL = select(history).order_by(history.c.id)
-_SINCE = Prepared(_ALL.where(history.c.id > bindparam("after")))
-_PAIR_OF = Prepared(select(session.c.pair).where(session.c.id == bindparam("one")))
-_SESSION = Prepared(select(session).where(session.c.id == bindparam("one")))
-_COMMITMENT = Prepared(select(commitment).where(commitment.c.id == bindparam("one")))
-_COMMITMENTS_OF = Prepared(select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id))
-_ENDED = Prepared(select(commitment).where(one_of(commitment.c.pair, "pairs"), commitment.c.closed_at >= at("since")))
+_HISTORY = select(history).order_by(history.c.id)
+_HISTORY_AFTER = PreparedStatement(_HISTORY.where(history.c.id > bindparam("after")))
+_PAIR_OF_SESSION = PreparedStatement(select(session.c.pair).where(session.c.id == bindparam("one")))
+_SESSION = PreparedStatement(select(session).where(session.c.id == bindparam("one")))
+_COMMITMENT = PreparedStatement(select(commitment).where(commitment.c.id == bindparam("one")))
+_COMMITMENTS_OF_SESSION = PreparedStatement(
+    select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id)
+)
+_ENDED_COMMITMENTS = PreparedStatement(
+    select(commitment).where(in_bound_list(commitment.c.pair, "pairs"), commitment.c.closed_at >= bind_instant("since"))
+)
 
 
 @dataclass(slots=True)
-class Year:
+class PairYear:
     """The conversations, deferrals and commitments of a pair in a stretch of time."""
 
     sessions: list[Session] = field(default_factory=list)
@@ -34,23 +38,23 @@ class Year:
     commitments: list[Commitment] = field(default_factory=list)
 
 
-class Register:
+class Queries:
     """All there is and was, to be read."""
 
     def __init__(self, database: Database, content: Content) -> None:
         self._database = database
         self._content = content
 
-    def pair_of(self, session_id: str) -> PairId | None:
+    def get_pair_id(self, session_id: str) -> PairId | None:
         """The pair a session belongs to."""
         with self._database.read() as connection:
-            found: PairId | None = _PAIR_OF.value(connection, one=session_id)
+            found: PairId | None = _PAIR_OF_SESSION.fetch_value(connection, one=session_id)
         return found
 
-    def session(self, session_id: str) -> Session | None:
+    def get_session(self, session_id: str) -> Session | None:
         """One session, however old. Of an ad hoc one that the keys don't open, what is in the clear."""
         with self._database.read() as connection:
-            found = _SESSION.first(connection, one=session_id)
+            found = _SESSION.fetch_first(connection, one=session_id)
         if found is None:
             return None
         try:
@@ -58,7 +62,7 @@ class Register:
         except WrongKey:
             return rows.session(found)
 
-    def sessions(self, pair_id: PairId | None = None) -> list[Session]:
+    def list_sessions(self, pair_id: PairId | None = None) -> list[Session]:
         """All sessions there ever were, of a pair or of all, in order of time."""
         query = select(session).order_by(func.coalesce(session.c.start, session.c.target), session.c.id)
         if pair_id:
@@ -66,14 +70,14 @@ class Register:
         with self._database.read() as connection:
             return [rows.session(row) for row in connection.execute(query).mappings()]
 
-    def year(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "Year"]:
+    def load_years(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "PairYear"]:
         """What these pairs had and have since then, in order of time: what a picture of it is drawn from."""
         ids = list(pairs)
-        found = {one: Year() for one in ids}
+        found = {one: PairYear() for one in ids}
         moment = func.coalesce(session.c.start, session.c.target)
         sessions = select(session).where(session.c.pair.in_(ids), or_(session.c.closed.is_(False), moment >= since))
         lost = select(deferral, session.c.pair).join(session).where(session.c.pair.in_(ids), deferral.c.at >= since)
-        promised = or_(commitment.c.due >= since.date(), commitment.c.standing == Standing.OPEN.value)
+        promised = or_(commitment.c.due >= since.date(), commitment.c.standing == CommitmentStanding.OPEN.value)
         commitments = select(commitment).where(commitment.c.pair.in_(ids), promised)
         with self._database.read() as connection:
             for row in connection.execute(sessions.order_by(moment, session.c.id)).mappings():
@@ -84,25 +88,25 @@ class Register:
                 found[row["pair"]].commitments.append(rows.commitment(row))
         return found
 
-    def mails_to(self, person: str, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
+    def list_mails_to(self, person: str, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
         """The lines of the history that tell of a mail to somebody, oldest first."""
-        query = _ALL.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
+        query = _HISTORY.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
         with self._database.read() as connection:
             found = [dict(row) for row in connection.execute(query).mappings()]
         return [line for line in found if line["fields"].get("to") == person]
 
-    def commitment(self, commitment_id: str) -> Commitment | None:
+    def get_commitment(self, commitment_id: str) -> Commitment | None:
         """One commitment."""
         with self._database.read() as connection:
-            found = _COMMITMENT.first(connection, one=commitment_id)
+            found = _COMMITMENT.fetch_first(connection, one=commitment_id)
         return rows.commitment(found) if found else None
 
-    def commitments_of(self, session_id: str) -> list[Commitment]:
+    def list_commitments_of_session(self, session_id: str) -> list[Commitment]:
         """Every commitment that came from a session."""
         with self._database.read() as connection:
-            return [rows.commitment(row) for row in _COMMITMENTS_OF.rows(connection, one=session_id)]
+            return [rows.commitment(row) for row in _COMMITMENTS_OF_SESSION.fetch_rows(connection, one=session_id)]
 
-    def commitments(self, pair_id: PairId | None = None) -> list[Commitment]:
+    def list_commitments(self, pair_id: PairId | None = None) -> list[Commitment]:
         """Every commitment, of a pair or of all, by due date."""
         query = select(commitment).order_by(commitment.c.due, commitment.c.id)
         if pair_id:
@@ -110,14 +114,14 @@ class Register:
         with self._database.read() as connection:
             return [rows.commitment(row) for row in connection.execute(query).mappings()]
 
-    def since(self, number: int) -> list[dict[str, Any]]:
+    def list_history_after(self, number: int) -> list[dict[str, Any]]:
         """The lines of the history after that number, oldest first."""
         with self._database.read() as connection:
-            return _SINCE.rows(connection, after=number)
+            return _HISTORY_AFTER.fetch_rows(connection, after=number)
 
-    def history(self, *, session_id: str = "", pair_id: PairId | None = None) -> list[Mapping[str, Any]]:
+    def list_history(self, *, session_id: str = "", pair_id: PairId | None = None) -> list[Mapping[str, Any]]:
         """The lines of the history, oldest first: of a session, of a pair, or all."""
-        query = _ALL
+        query = _HISTORY
         if session_id:
             query = query.where(history.c.session == session_id)
         if pair_id:
@@ -129,6 +133,6 @@ class Register:
         """The commitments of these pairs that ended since then, by pair."""
         found: dict[PairId, list[Commitment]] = defaultdict(list)
         with self._database.read() as connection:
-            for row in _ENDED.rows(connection, pairs=list(pairs), since=since):
+            for row in _ENDED_COMMITMENTS.fetch_rows(connection, pairs=list(pairs), since=since):
                 found[row["pair"]].append(rows.commitment(row))
         return found

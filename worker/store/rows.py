@@ -10,33 +10,33 @@ from typing import Any, TypeVar, cast
 
 from worker.domain.model import (
     Answer,
-    Cause,
     Commitment,
+    CommitmentStanding,
     Deferral,
-    Ended,
+    DeferralCause,
+    Effect,
+    EffectKind,
+    EffectProgress,
+    EndReason,
     EventRef,
-    Every,
     Format,
-    Kind,
-    Message,
+    Interval,
     Owner,
     Pair,
     Person,
-    Placed,
+    PlacedEvent,
     Preference,
-    Progress,
     Reason,
-    Review,
+    Reasons,
+    ReasonValue,
+    ReviewMode,
     Session,
+    SessionKind,
+    SessionState,
     Span,
-    Standing,
-    State,
     Topic,
-    Value,
-    What,
-    Why,
 )
-from worker.domain.time.worktime import hours_text, parse_hours
+from worker.domain.time.worktime import format_hours, parse_hours
 from worker.store import tables
 from worker.store.statements import Row
 
@@ -67,10 +67,15 @@ def _by_value(kind: type[E]) -> dict[str, E]:
     return {str(member.value): member for member in kind}
 
 
-_FORMAT, _REVIEW = _by_value(Format), _by_value(Review)
-_KIND, _TOPIC, _STATE, _CAUSE = _by_value(Kind), _by_value(Topic), _by_value(State), _by_value(Cause)
-_OWNER, _STANDING = _by_value(Owner), _by_value(Standing)
-_WHAT, _PROGRESS = _by_value(What), _by_value(Progress)
+_FORMAT, _REVIEW = _by_value(Format), _by_value(ReviewMode)
+_KIND, _TOPIC, _STATE, _CAUSE = (
+    _by_value(SessionKind),
+    _by_value(Topic),
+    _by_value(SessionState),
+    _by_value(DeferralCause),
+)
+_OWNER, _STANDING = _by_value(Owner), _by_value(CommitmentStanding)
+_WHAT, _PROGRESS = _by_value(EffectKind), _by_value(EffectProgress)
 
 
 def seconds(instant: datetime) -> int:
@@ -83,25 +88,25 @@ def instant(value: int) -> datetime:
     return datetime.fromtimestamp(value, UTC)
 
 
-def why(text: str) -> Why:
+def why(text: str) -> Reasons:
     """Reasons as `why_text` wrote them, or words from before reasons were values."""
     if not text.startswith("["):
         return (Reason("verbatim", {"words": text}),)
     return tuple(Reason(code, {name: _read(one) for name, one in values.items()}) for code, values in json.loads(text))
 
 
-def why_text(why: Why) -> str:
+def why_text(why: Reasons) -> str:
     """Reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
     return json.dumps([[reason.code, {n: _encode_value(one) for n, one in reason.values.items()}] for reason in why])
 
 
-def _read(value: Any) -> Value:
+def _read(value: Any) -> ReasonValue:
     if not isinstance(value, dict):
-        return cast(Value, value)
+        return cast(ReasonValue, value)
     return instant(value["at"]) if "at" in value else date.fromisoformat(value["day"])
 
 
-def _encode_value(value: Value) -> Any:
+def _encode_value(value: ReasonValue) -> Any:
     if isinstance(value, datetime):
         return {"at": seconds(value)}
     return {"day": value.isoformat()} if isinstance(value, date) else value
@@ -133,7 +138,7 @@ def person_row(person: Person) -> dict[str, Any]:
         "name": person.name,
         "zone": person.zone,
         "country": person.country,
-        "hours": hours_text(person.hours),
+        "hours": format_hours(person.hours),
         "locale": person.locale,
         "calendar": person.calendar,
         "mail": person.mail,
@@ -146,15 +151,15 @@ def pair(row: Row) -> Pair:
         report=row["report"],
         first_seen=row["first_seen"],
         start=row["start"],
-        every=Every(row["weeks"], row["months"]),
+        every=Interval(row["weeks"], row["months"]),
         minutes=row["minutes"],
         format=_FORMAT[row["format"]],
         review=_REVIEW[row["review"]],
         transition_until=row["transition_until"],
-        prefer=Preference(weekday=row["weekday"], minute=row["minute"]),
+        preference=Preference(weekday=row["weekday"], minute=row["minute"]),
         trust=row["trust"],
         paused=row["paused"] or row["rests"],
-        ended=Ended(row["ended"]),
+        ended=EndReason(row["ended"]),
     )
     return _as_chosen(listed, row["chosen"]) if row["chosen"] else listed
 
@@ -183,8 +188,8 @@ def pair_row(pair: Pair) -> dict[str, Any]:
         "format": pair.format.value,
         "review": pair.review.value,
         "transition_until": pair.transition_until,
-        "weekday": pair.prefer.weekday,
-        "minute": pair.prefer.minute,
+        "weekday": pair.preference.weekday,
+        "minute": pair.preference.minute,
         "trust": pair.trust,
         "paused": pair.paused,
         "ended": pair.ended.value,
@@ -351,10 +356,10 @@ def commitment_row(commitment: Commitment) -> dict[str, Any]:
     }
 
 
-def message(row: Row) -> Message:
-    return Message(
+def message(row: Row) -> Effect:
+    return Effect(
         key=row["key"],
-        what=_WHAT[row["what"]],
+        kind=_WHAT[row["what"]],
         name=row["name"],
         pair=row["pair"],
         subject=row["subject"],
@@ -370,10 +375,10 @@ def message(row: Row) -> Message:
     )
 
 
-def message_row(message: Message) -> dict[str, Any]:
+def message_row(message: Effect) -> dict[str, Any]:
     return {
         "key": message.key,
-        "what": message.what.value,
+        "what": message.kind.value,
         "name": message.name,
         "pair": message.pair,
         "subject": message.subject,
@@ -390,8 +395,8 @@ def message_row(message: Message) -> dict[str, Any]:
     }
 
 
-def read_placed_event(row: Row) -> Placed:
-    return Placed(
+def read_placed_event(row: Row) -> PlacedEvent:
+    return PlacedEvent(
         key=row["key"],
         ref=EventRef(row["calendar"], row["provider_id"], row["etag"]),
         span=Span(row["start"], row["end"]),

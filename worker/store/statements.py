@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 log = logging.getLogger(__name__)
 
-Convert = Callable[[Any], Any]
+Converter = Callable[[Any], Any]
 Statement = Select[Any] | Insert | Update | Delete
 
 
@@ -27,87 +27,89 @@ class Row(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled:
+class _CompiledStatement:
     """A statement in the words of one database."""
 
     text: str
-    fixed: dict[str, Any]  #: what stands in the statement itself
-    given: dict[str, Convert]  #: how what comes with each call goes in
-    names: tuple[str, ...]
-    read: tuple[tuple[int, Convert], ...]  #: how columns come out that don't come out as they are
+    fixed_values: dict[str, Any]  #: what stands in the statement itself
+    bind_converters: dict[str, Converter]  #: how what comes with each call goes in
+    column_names: tuple[str, ...]
+    result_converters: tuple[tuple[int, Converter], ...]  #: how columns come out that don't come out as they are
 
-    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        values = {**self.fixed, **given}
-        for name, convert in self.given.items():
+    def convert_values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        values = {**self.fixed_values, **given}
+        for name, convert in self.bind_converters.items():
             if name in given:
                 values[name] = convert(given[name])
         return values
 
-    def row(self, values: Sequence[Any]) -> list[Any]:
+    def convert_row(self, values: Sequence[Any]) -> list[Any]:
         row = list(values)
-        for number, convert in self.read:
+        for number, convert in self.result_converters:
             if row[number] is not None:
                 row[number] = convert(row[number])
         return row
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedStatement:
     """A statement, and what it is in each database it was performed on. `columns`: what an insert or update writes."""
 
     statement: Statement
     columns: Sequence[str] = ()
-    _compiled: dict[str, _Compiled] = field(default_factory=dict)
+    _compiled: dict[str, _CompiledStatement] = field(default_factory=dict)
 
     # --- asking ---
 
-    def rows(self, connection: Connection, **given: Any) -> list[dict[str, Any]]:
+    def fetch_rows(self, connection: Connection, **given: Any) -> list[dict[str, Any]]:
         """All rows, by the names of their columns."""
-        compiled, cursor = self._perform(connection, given)
-        return [dict(zip(compiled.names, compiled.row(values), strict=True)) for values in cursor.fetchall()]
+        compiled, cursor = self._execute(connection, given)
+        return [
+            dict(zip(compiled.column_names, compiled.convert_row(values), strict=True)) for values in cursor.fetchall()
+        ]
 
-    def first(self, connection: Connection, **given: Any) -> dict[str, Any] | None:
+    def fetch_first(self, connection: Connection, **given: Any) -> dict[str, Any] | None:
         """The first row, if there is one."""
-        found = self.rows(connection, **given)
+        found = self.fetch_rows(connection, **given)
         return found[0] if found else None
 
-    def tuples(self, connection: Connection, **given: Any) -> list[Sequence[Any]]:
+    def fetch_tuples(self, connection: Connection, **given: Any) -> list[Sequence[Any]]:
         """All rows, as they are ordered in the statement."""
-        compiled, cursor = self._perform(connection, given)
-        return [compiled.row(values) for values in cursor.fetchall()]
+        compiled, cursor = self._execute(connection, given)
+        return [compiled.convert_row(values) for values in cursor.fetchall()]
 
-    def column(self, connection: Connection, **given: Any) -> list[Any]:
+    def fetch_column(self, connection: Connection, **given: Any) -> list[Any]:
         """The first value of each row."""
-        return [values[0] for values in self.tuples(connection, **given)]
+        return [values[0] for values in self.fetch_tuples(connection, **given)]
 
-    def value(self, connection: Connection, **given: Any) -> Any:
+    def fetch_value(self, connection: Connection, **given: Any) -> Any:
         """The first value of the first row; None when there is none."""
-        found = self.tuples(connection, **given)
+        found = self.fetch_tuples(connection, **given)
         return found[0][0] if found else None
 
     # --- changing ---
 
-    def run(self, connection: Connection, **given: Any) -> int:
+    def execute(self, connection: Connection, **given: Any) -> int:
         """Perform it; how many rows it was about."""
-        _, cursor = self._perform(connection, given)
+        _, cursor = self._execute(connection, given)
         return int(cursor.rowcount)
 
-    def run_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def execute_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Perform it once with each of these."""
-        compiled = self._for(connection)
+        compiled = self._compile_for(connection)
         log.debug("%s", compiled.text)
-        connection.connection.cursor().executemany(compiled.text, [compiled.values(row) for row in rows])
+        connection.connection.cursor().executemany(compiled.text, [compiled.convert_values(row) for row in rows])
 
-    def _perform(self, connection: Connection, given: Mapping[str, Any]) -> tuple[_Compiled, DBAPICursor]:
-        compiled = self._for(connection)
+    def _execute(self, connection: Connection, given: Mapping[str, Any]) -> tuple[_CompiledStatement, DBAPICursor]:
+        compiled = self._compile_for(connection)
         log.debug("%s", compiled.text)  # and never a value
         cursor = connection.connection.cursor()
-        cursor.execute(compiled.text, compiled.values(given))
+        cursor.execute(compiled.text, compiled.convert_values(given))
         return compiled, cursor
 
     # --- compiling ---
 
-    def _for(self, connection: Connection) -> _Compiled:
+    def _compile_for(self, connection: Connection) -> _CompiledStatement:
         dialect = connection.dialect
         found = self._compiled.get(dialect.name)
         if found is None:
@@ -115,31 +117,37 @@ class Prepared:
         return found
 
 
-def _compile(statement: Statement, columns: Sequence[str], dialect: Dialect) -> _Compiled:
+def _compile(statement: Statement, columns: Sequence[str], dialect: Dialect) -> _CompiledStatement:
     compiled = statement.compile(dialect=dialect, column_keys=list(columns) or None)
     binds = {compiled.bind_names[bind]: bind for bind in compiled.binds.values()}
-    ways = {name: _way_in(bind.type, dialect) for name, bind in binds.items()}
+    ways = {name: _get_bind_converter(bind.type, dialect) for name, bind in binds.items()}
     presets: list[Any] = [(column.key, column.default) for column in compiled.insert_prefetch]
     preset = compiled.params | {name: default.arg for name, default in presets}
     by_call = {name for name, bind in binds.items() if bind.required} | set(columns)
-    fixed = {name: (ways.get(name) or _same)(value) for name, value in preset.items() if name not in by_call}
+    fixed = {
+        name: (ways.get(name) or _return_unchanged)(value) for name, value in preset.items() if name not in by_call
+    }
     listed = list(statement.exported_columns)
-    return _Compiled(
+    return _CompiledStatement(
         text=str(compiled),
-        fixed=fixed,
-        given={name: way for name in by_call if (way := ways.get(name))},
-        names=tuple(str(column.key) for column in listed),
-        read=tuple((number, way) for number, column in enumerate(listed) if (way := _way_out(column.type, dialect))),
+        fixed_values=fixed,
+        bind_converters={name: way for name in by_call if (way := ways.get(name))},
+        column_names=tuple(str(column.key) for column in listed),
+        result_converters=tuple(
+            (number, way)
+            for number, column in enumerate(listed)
+            if (way := _get_result_converter(column.type, dialect))
+        ),
     )
 
 
-def _way_in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+def _get_bind_converter(kind: TypeEngine[Any], dialect: Dialect) -> Converter | None:
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _way_out(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+def _get_result_converter(kind: TypeEngine[Any], dialect: Dialect) -> Converter | None:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def _same(value: Any) -> Any:
+def _return_unchanged(value: Any) -> Any:
     return value

@@ -7,31 +7,35 @@ from sqlalchemy import func, select
 
 from worker.seal import Seal
 from worker.store import tables
-from worker.store.statements import Prepared
+from worker.store.statements import PreparedStatement
 
 if TYPE_CHECKING:
     pass
 from worker.store.database import Database
 
 
-class Due(NamedTuple):
+class NextDue(NamedTuple):
     """When the next of each kind is due; None when there is none."""
 
     calendar: datetime | None
     pair: datetime | None
-    message: datetime | None
+    effect: datetime | None
 
-    def by(self, now: datetime) -> "Due":
+    def select_due(self, now: datetime) -> "NextDue":
         """Those that are due by now; the others become None."""
-        return Due(*(at if at is not None and at <= now else None for at in self))
+        return NextDue(*(at if at is not None and at <= now else None for at in self))
 
 
-def _first(column: Any) -> Any:
+def _select_earliest(column: Any) -> Any:
     return select(func.min(column)).scalar_subquery()
 
 
-_NEXT = Prepared(
-    select(_first(tables.calendar.c.due_at), _first(tables.pair.c.due_at), _first(tables.message.c.due_at))
+_NEXT_DUE = PreparedStatement(
+    select(
+        _select_earliest(tables.calendar.c.due_at),
+        _select_earliest(tables.pair.c.due_at),
+        _select_earliest(tables.message.c.due_at),
+    )
 )
 
 
@@ -45,32 +49,32 @@ class Store:
         from worker.store.heartbeats import Heartbeats
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
-        from worker.store.person_names import FormRows
+        from worker.store.person_names import PersonFormRows
         from worker.store.plans import Plans
-        from worker.store.queries import Register
+        from worker.store.queries import Queries
 
         self._seal = seal
         self.database = Database(url)
         self.people = PeopleRows(self.database)
-        self.forms = FormRows(self.database)
+        self.person_forms = PersonFormRows(self.database)
         self.outbox = OutboxRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)
         self.plans = Plans(self.database, self.content)
-        self.copies = AttendeeCopyRows(self.database)
+        self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)
-        self.register = Register(self.database, self.content)
+        self.queries = Queries(self.database, self.content)
 
-    def next_due(self) -> "Due":
+    def next_due(self) -> "NextDue":
         """When the next calendar, pair and message are due: one question to three indexes, however much there is."""
         with self.database.read() as connection:
-            return Due(*_NEXT.tuples(connection)[0])
+            return NextDue(*_NEXT_DUE.fetch_tuples(connection)[0])
 
     def migrate(self) -> None:
         """Bring the schema up to date, and seal what an older version left in the clear. Raises WrongKey."""
         self.database.migrate(self._seal)
 
-    def create(self) -> None:
+    def create_tables(self) -> None:
         """Make the tables as they are now, without the migrations' history: for simulations and tests."""
         tables.metadata.create_all(self.database.engine)
 

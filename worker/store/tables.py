@@ -47,18 +47,18 @@ class Instant(TypeDecorator[datetime]):
     # the two processors themselves, and not the methods they are usually made of: half of all values are instants
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
-        return _seconds
+        return _convert_to_seconds
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
-        return _instant
+        return _convert_to_instant
 
 
-def _seconds(value: datetime | None) -> int | None:
+def _convert_to_seconds(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
 
 
 @lru_cache(maxsize=16384)  # the same few come back all day
-def _instant(value: int | None) -> datetime | None:
+def _convert_to_instant(value: int | None) -> datetime | None:
     return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
@@ -72,7 +72,7 @@ metadata = MetaData(
 )
 
 #: SQLite counts by itself only on a plain INTEGER key.
-Counter = BigInteger().with_variant(Integer, "sqlite")
+SerialInteger = BigInteger().with_variant(Integer, "sqlite")
 
 person = Table(
     "person",
@@ -240,7 +240,7 @@ event = Table(
 message = Table(
     "message",
     metadata,
-    Column("id", Counter, primary_key=True, autoincrement=True),
+    Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("key", String, nullable=False),
     Column("what", String, nullable=False),
     Column("name", String, nullable=False),
@@ -266,7 +266,7 @@ message = Table(
 history = Table(
     "history",
     metadata,
-    Column("id", Counter, primary_key=True, autoincrement=True),
+    Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("what", String, nullable=False),
     Column("pair", PairIdType, nullable=False, index=True),
@@ -279,7 +279,7 @@ history = Table(
 access = Table(
     "access",
     metadata,
-    Column("id", Counter, primary_key=True, autoincrement=True),
+    Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("pair", PairIdType, nullable=False),
     Column("what", String, nullable=False),
@@ -348,7 +348,7 @@ revocation = Table(
 fact = Table("fact", metadata, Column("name", String, primary_key=True), Column("value", String, nullable=False))
 
 
-def day(value: Any) -> date:
+def parse_day(value: Any) -> date:
     """A DATE column's value as a date, whatever the driver gave."""
     return value if isinstance(value, date) else date.fromisoformat(value)
 
@@ -356,17 +356,17 @@ def day(value: Any) -> date:
 # --- what is given with each call: statements are built once, since building one takes longer than performing it ---
 
 
-def at(name: str) -> Any:
+def bind_instant(name: str) -> Any:
     """An instant."""
     return bindparam(name, type_=Instant())
 
 
-def among(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
+def in_literals(column: Column[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """Whether the column is one of these, which stand in the statement itself."""
     return column.in_([literal(value) for value in values])
 
 
-class _Listed(TypeDecorator[Sequence[Any]]):
+class _ListParameter(TypeDecorator[Sequence[Any]]):
     """A list given whole: JSON for SQLite, an array for PostgreSQL."""
 
     impl = String
@@ -387,7 +387,7 @@ class _Listed(TypeDecorator[Sequence[Any]]):
         return json.dumps([convert(one) for one in listed] if convert else listed)
 
 
-class _OneOf(FunctionElement[Any]):
+class _InBoundList(FunctionElement[Any]):
     """Whether a column's value is in a list, in a statement that is the same however long the list is.
 
     It has no type: of a boolean SQLAlchemy would ask SQLite whether it equals 1, and no index would be used.
@@ -396,18 +396,18 @@ class _OneOf(FunctionElement[Any]):
     inherit_cache = True  # its column and its parameter tell one from another
 
 
-@compiles(_OneOf, "sqlite")
-def _one_of_sqlite(element: _OneOf, compiler: SQLCompiler, **given: Any) -> str:
+@compiles(_InBoundList, "sqlite")
+def _compile_in_bound_list_sqlite(element: _InBoundList, compiler: SQLCompiler, **given: Any) -> str:
     column, listed = (compiler.process(clause, **given) for clause in element.clauses)
     return f"{column} IN (SELECT value FROM json_each({listed}))"  # noqa: S608  # names of ours and a parameter
 
 
-@compiles(_OneOf, "postgresql")
-def _one_of_postgresql(element: _OneOf, compiler: SQLCompiler, **given: Any) -> str:
+@compiles(_InBoundList, "postgresql")
+def _compile_in_bound_list_postgresql(element: _InBoundList, compiler: SQLCompiler, **given: Any) -> str:
     column, listed = (compiler.process(clause, **given) for clause in element.clauses)
     return f"{column} = ANY ({listed})"
 
 
-def one_of(column: Column[Any], name: str) -> Any:
+def in_bound_list(column: Column[Any], name: str) -> Any:
     """Whether the column is one of a list of that name."""
-    return _OneOf(column, bindparam(name, type_=_Listed(column.type)))
+    return _InBoundList(column, bindparam(name, type_=_ListParameter(column.type)))

@@ -5,59 +5,59 @@ from flask import Blueprint, Flask, Response, abort
 from worker.app import Worker
 from worker.links import Purpose
 from worker.web import contract, me, status, team, times
-from worker.web.security import install
+from worker.web.security import install_security
 from worker.web.sessions import enter, guard, renew
-from worker.web.site import STATIC, Site, site
+from worker.web.site import ASSET_TYPES, Site, current_site
 
 #: Files of ours change their address when they change.
-FOR_EVER = "public, max-age=31536000, immutable"
+CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
 def make_app(worker: Worker) -> Flask:
     """The WSGI application. Raises LongarcError when nobody said where the pages are reached."""
     app = Flask(__name__, static_folder=None, template_folder=None)
     app.extensions["longarc"] = found = Site(worker)
-    install(app, found)
-    app.add_url_rule("/", "front", front)
-    app.add_url_rule("/healthy", "healthy", healthy)
-    app.add_url_rule("/asset/<name>", "asset", asset)
+    install_security(app, found)
+    app.add_url_rule("/", "front", show_front)
+    app.add_url_rule("/healthy", "healthy", check_health)
+    app.add_url_rule("/asset/<name>", "asset", send_asset)
     app.add_url_rule("/in/<token>", "enter", enter)
     app.add_url_rule("/in/<token>", "renew", renew, methods=["POST"])
     for purpose, pages in (
-        (Purpose.CONTRACT, contract.blueprint()),
-        (Purpose.TIME, times.blueprint()),
-        (Purpose.ME, me.blueprint()),
-        (Purpose.TEAM, _team()),
-        (Purpose.STATUS, status.blueprint()),
+        (Purpose.CONTRACT, contract.make_blueprint()),
+        (Purpose.TIME, times.make_blueprint()),
+        (Purpose.ME, me.make_blueprint()),
+        (Purpose.TEAM, _make_team_blueprint()),
+        (Purpose.STATUS, status.make_blueprint()),
     ):
         guard(pages, purpose)
         app.register_blueprint(pages, url_prefix=f"/{purpose.value}")
     return app
 
 
-def _team() -> Blueprint:
+def _make_team_blueprint() -> Blueprint:
     """The manager's page, under which the contracts and the times of all the manager's pairs are found."""
-    pages = team.blueprint()
-    pages.register_blueprint(contract.blueprint(), url_prefix="/contract")
-    pages.register_blueprint(times.blueprint(), url_prefix="/time")
+    pages = team.make_blueprint()
+    pages.register_blueprint(contract.make_blueprint(), url_prefix="/contract")
+    pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
     return pages
 
 
-def front() -> Response:
+def show_front() -> Response:
     """Where somebody comes without a link: how to get one."""
-    return site().notice("forbidden", 200)
+    return current_site().render_notice("forbidden", 200)
 
 
-def healthy() -> Response:
+def check_health() -> Response:
     """For whatever watches the service: that it answers, and reaches its database."""
-    site().store.next_due()
+    current_site().store.next_due()
     return Response("well\n", content_type="text/plain")
 
 
-def asset(name: str) -> Response:
+def send_asset(name: str) -> Response:
     """The stylesheet and the script."""
-    if name not in STATIC:
+    if name not in ASSET_TYPES:
         abort(404)
-    answer = Response(site().assets[name][0], content_type=f"{STATIC[name]}; charset=utf-8")
-    answer.headers["Cache-Control"] = FOR_EVER
+    answer = Response(current_site().assets[name][0], content_type=f"{ASSET_TYPES[name]}; charset=utf-8")
+    answer.headers["Cache-Control"] = CACHE_FOREVER
     return answer

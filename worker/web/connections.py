@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 #: So many connections stand open at once; a process may open 1,024 files on most machines.
-MOST = 500
+MAX_CONNECTIONS = 500
 #: A request is whole after so many seconds, from its first byte.
-WHOLE = 30
+REQUEST_TIMEOUT = 30
 #: A connection without a request is closed after so many seconds.
-IDLE = 60
+IDLE_TIMEOUT = 60
 
 
 class Connections:
@@ -22,8 +22,8 @@ class Connections:
     def __init__(
         self,
         channels: Mapping[int, Any],
-        most: int = MOST,
-        whole: float = WHOLE,
+        most: int = MAX_CONNECTIONS,
+        whole: float = REQUEST_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channels = channels

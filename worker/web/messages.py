@@ -3,7 +3,7 @@
 from worker.domain.reason_texts import N_
 
 #: What was just done, by the name that stands in the address after it.
-SAID = {
+CONFIRMATIONS = {
     "kept": N_("Your draft is kept. You can close this page and come back to it."),
     "dropped": N_("The draft is gone."),
     "sent": N_("Recorded. Both of you get it by mail within minutes."),

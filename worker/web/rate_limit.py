@@ -7,10 +7,10 @@ from threading import Lock
 from worker.clock import Clock
 
 #: Of so many askers the latest are remembered; whoever is forgotten starts afresh.
-REMEMBERED = 20_000
+MAX_ASKERS = 20_000
 
 
-class Limits:
+class RateLimiter:
     """A bucket for each asker, which fills as time passes. Each process has its own."""
 
     def __init__(self, clock: Clock) -> None:
@@ -26,6 +26,6 @@ class Limits:
             left = min(left + (now - at).total_seconds() * per_minute / 60, float(per_minute))
             allowed = left >= 1
             self._left[asker] = (left - 1 if allowed else left, now)
-            while len(self._left) > REMEMBERED:
+            while len(self._left) > MAX_ASKERS:
                 self._left.popitem(last=False)
         return allowed

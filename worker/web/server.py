@@ -19,26 +19,26 @@ from waitress.server import create_server
 from worker.app import Worker
 from worker.errors import LongarcError
 from worker.web.app import make_app
-from worker.web.connections import IDLE, MOST, Connections
-from worker.web.security import LARGEST
+from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
+from worker.web.security import MAX_FORM_BYTES
 
 THREADS = 8
 #: waitress must never stop accepting by itself: whoever comes last would wait for those who send nothing.
-ROOM = 2 * MOST
+CONNECTION_LIMIT = 2 * MAX_CONNECTIONS
 
 
 class PortTaken(LongarcError):
     """Somebody else listens there: mostly another worker of ours."""
 
 
-class Serving:
+class PageServer:
     """The pages of a worker, reachable from `with` to its end. A port of 0 takes any free one."""
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
         app = make_app(worker)
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it tells of each request that waits
-        self._listening = _listen(settings.pages.listen)
+        self._listening = _open_socket(settings.pages.listen)
         self.port = int(self._listening.getsockname()[1])
         self.base_url = settings.base_url
         serve: Any = create_server  # waitress has no types
@@ -46,19 +46,19 @@ class Serving:
             app,
             sockets=[self._listening],
             threads=THREADS,
-            connection_limit=ROOM,
-            channel_timeout=IDLE,
+            connection_limit=CONNECTION_LIMIT,
+            channel_timeout=IDLE_TIMEOUT,
             ident="",
             url_prefix=urlsplit(settings.base_url).path,
-            max_request_body_size=2 * LARGEST,
+            max_request_body_size=2 * MAX_FORM_BYTES,
             max_request_header_size=32 * 1024,
-            **_believing(settings.pages.proxy),
+            **_make_proxy_options(settings.pages.proxy),
         )
         self._connections = Connections(self._server.active_channels)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="longarc-pages")
 
-    def __enter__(self) -> "Serving":
+    def __enter__(self) -> "PageServer":
         self._thread.start()
         return self
 
@@ -79,14 +79,14 @@ class Serving:
                 channel.close()
 
 
-def _believing(proxy: str) -> dict[str, Any]:
+def _make_proxy_options(proxy: str) -> dict[str, Any]:
     if not proxy:
         return {"clear_untrusted_proxy_headers": True}
     told = {"x-forwarded-for", "x-forwarded-proto"}
     return {"trusted_proxy": proxy, "trusted_proxy_headers": told, "clear_untrusted_proxy_headers": True}
 
 
-def _listen(where: str) -> socket.socket:
+def _open_socket(where: str) -> socket.socket:
     host, _, port = where.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

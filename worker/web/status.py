@@ -11,16 +11,16 @@ from typing import Any
 from flask import Blueprint, Response
 
 from worker.domain.model import Owner
-from worker.ops.coverage import coverage, quarter_of
-from worker.ops.status import status as health_of
-from worker.web.sessions import leave, visit
-from worker.web.site import site
+from worker.ops.coverage import count_coverage, find_quarter
+from worker.ops.status import collect_status as health_of
+from worker.web.sessions import current_visit, leave
+from worker.web.site import current_site
 
 #: Alerts of so many days are shown.
-LATELY = timedelta(days=14)
+ALERT_PERIOD = timedelta(days=14)
 
 
-def blueprint() -> Blueprint:
+def make_blueprint() -> Blueprint:
     """The operator's page."""
     pages = Blueprint("status", __name__)
     pages.add_url_rule("", view_func=show)
@@ -30,24 +30,24 @@ def blueprint() -> Blueprint:
 
 def show() -> Response:
     """How it works, and how a quarter goes."""
-    here, now = site(), site().now()
+    here, now = current_site(), current_site().now()
     health = health_of(here.store, now)
-    words = here.words(visit().person.locale)
+    words = here.choose_language(current_visit().person.locale)
     told: dict[str, Any] = {
-        "to": visit().person,
-        "token": visit().token,
+        "to": current_visit().person,
+        "token": current_visit().token,
         "health": health,
         "living": [one for one in health["workers"] if one["lives"]],
         "silent": [one for one in health["workers"] if not one["lives"]],
         "troubled": _count_troubled(health["troubled"]),
         "owed": len(health["owed"]),
         "unplaceable": len(health["unplaceable"]),
-        "alerts": here.store.outbox.alerts(now - LATELY),
-        "coverage": coverage(here.store, quarter_of(now.date()), now),
+        "alerts": here.store.outbox.list_alerts(now - ALERT_PERIOD),
+        "coverage": count_coverage(here.store, find_quarter(now.date()), now),
         "owners": list(Owner),
         "when": lambda at: f"{words.day(at.date(), True)}, {words.hour(at, 'UTC')}",
     }
-    return here.page("status", words, told)
+    return here.render_page("status", words, told)
 
 
 def _count_troubled(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:

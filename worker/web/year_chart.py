@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from worker.domain.model import Commitment, Kind, Owner, Session, Standing, State
+from worker.domain.model import Commitment, CommitmentStanding, Owner, Session, SessionKind, SessionState
 from worker.domain.reason_texts import N_
-from worker.i18n.reasons import TALKS
+from worker.i18n.reasons import SESSION_NAMES
 from worker.mail.view import MailView
-from worker.store.queries import Year
+from worker.store.queries import PairYear
 
 WIDTH, HEIGHT = 720, 92
-TALK_ROW, ROWS = 30, {Owner.MANAGER: 62, Owner.REPORT: 80}
-BACK, AHEAD = timedelta(days=270), timedelta(days=110)
+TALK_ROW, COMMITMENT_ROWS = 30, {Owner.MANAGER: 62, Owner.REPORT: 80}
+TIME_BEFORE, TIME_AHEAD = timedelta(days=270), timedelta(days=110)
 
-_TONES = {
+_TONE_TEXTS = {
     "held": N_("held"),
     "ahead": N_("to come"),
     "unfinished": N_("held, without a contract"),
@@ -30,7 +30,7 @@ _TONES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ChartMark:
     """Something at one place. `kind` is the shape, `tone` how it went."""
 
     x: float
@@ -41,10 +41,10 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class YearChart:
     """What is drawn, and what it says to whoever can't see it."""
 
-    marks: Sequence[Mark]
+    marks: Sequence[ChartMark]
     months: Sequence[tuple[float, str]]
     today: float
     told: str
@@ -52,83 +52,89 @@ class Picture:
     height: int = HEIGHT
 
 
-def since(now: datetime) -> datetime:
+def chart_start(now: datetime) -> datetime:
     """Where the picture begins."""
-    return now - BACK
+    return now - TIME_BEFORE
 
 
-def picture(year: Year, reading: MailView) -> Picture:
+def build_year_chart(year: PairYear, reading: MailView) -> YearChart:
     """The picture of a pair, as its reader names days and people."""
-    marks = [*_talks(year.sessions, reading), *_put_off(year, reading), *_promises(year.commitments, reading)]
+    marks = [
+        *_mark_sessions(year.sessions, reading),
+        *_mark_deferrals(year, reading),
+        *_mark_commitments(year.commitments, reading),
+    ]
     now = reading.letter.now
     inside = [mark for mark in marks if 0 <= mark.x <= WIDTH]
-    return Picture(inside, list(_months(now, reading)), _x(now, now), _describe_year(year, reading))
+    return YearChart(inside, list(_iter_months(now, reading)), _compute_x(now, now), _describe_year(year, reading))
 
 
-def _x(when: datetime, now: datetime) -> float:
-    return round((when - since(now)) / (BACK + AHEAD) * WIDTH, 1)
+def _compute_x(when: datetime, now: datetime) -> float:
+    return round((when - chart_start(now)) / (TIME_BEFORE + TIME_AHEAD) * WIDTH, 1)
 
 
-def _noon(day: date) -> datetime:
+def _noon_of(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
-def _months(now: datetime, reading: MailView) -> Iterator[tuple[float, str]]:
-    first = (since(now).date() + timedelta(days=31)).replace(day=1)
-    while (x := _x(_noon(first), now)) < WIDTH - 24:
-        yield x, reading.words.month_name(first)
+def _iter_months(now: datetime, reading: MailView) -> Iterator[tuple[float, str]]:
+    first = (chart_start(now).date() + timedelta(days=31)).replace(day=1)
+    while (x := _compute_x(_noon_of(first), now)) < WIDTH - 24:
+        yield x, reading.words.format_short_month(first)
         first = (first + timedelta(days=32)).replace(day=1)
 
 
-def _talks(sessions: Sequence[Session], reading: MailView) -> Iterator[Mark]:
+def _mark_sessions(sessions: Sequence[Session], reading: MailView) -> Iterator[ChartMark]:
     gettext = reading.gettext
     for session in sessions:
-        tone = _tone(session)
+        tone = _choose_session_tone(session)
         if session.start and tone:
-            what = f"{gettext(TALKS[session.kind])}, {reading.day(session.start)}: {gettext(_TONES[tone])}"
-            kind = "talk" if session.kind is Kind.CAREER else "short"
-            yield Mark(_x(session.start, reading.letter.now), TALK_ROW, kind, tone, what)
+            what = f"{gettext(SESSION_NAMES[session.kind])}, {reading.day(session.start)}: {gettext(_TONE_TEXTS[tone])}"
+            kind = "talk" if session.kind is SessionKind.CAREER else "short"
+            yield ChartMark(_compute_x(session.start, reading.letter.now), TALK_ROW, kind, tone, what)
 
 
-def _tone(session: Session) -> str:
+def _choose_session_tone(session: Session) -> str:
     if session.booked:
         return "ahead"
-    held = session.state in (State.HELD, State.CONTRACTED)
-    return "held" if held else "unfinished" if session.state is State.UNFINISHED else ""
+    held = session.state in (SessionState.HELD, SessionState.CONTRACTED)
+    return "held" if held else "unfinished" if session.state is SessionState.UNFINISHED else ""
 
 
-def _put_off(year: Year, reading: MailView) -> Iterator[Mark]:
+def _mark_deferrals(year: PairYear, reading: MailView) -> Iterator[ChartMark]:
     for deferral in year.deferrals:
         if deferral.was:
             why = reading.cause(deferral)
-            title = f"{reading.day(deferral.was.start)}: {reading.gettext(_TONES['put-off'], why=why)}"
-            yield Mark(_x(deferral.was.start, reading.letter.now), TALK_ROW, "lost", "put-off", title)
+            title = f"{reading.day(deferral.was.start)}: {reading.gettext(_TONE_TEXTS['put-off'], why=why)}"
+            yield ChartMark(_compute_x(deferral.was.start, reading.letter.now), TALK_ROW, "lost", "put-off", title)
 
 
-def _promises(commitments: Sequence[Commitment], reading: MailView) -> Iterator[Mark]:
+def _mark_commitments(commitments: Sequence[Commitment], reading: MailView) -> Iterator[ChartMark]:
     for one in commitments:
-        tone = _standing(one, reading.today)
+        tone = _choose_commitment_tone(one, reading.today)
         person = reading.letter.manager if one.owner is Owner.MANAGER else reading.letter.report
         name = reading.first(person) if person else ""
-        title = f"{name}, {reading.day(one.due)}: {reading.gettext(_TONES[tone])}"
-        yield Mark(_x(_noon(one.due), reading.letter.now), ROWS[one.owner], "promise", tone, title)
+        title = f"{name}, {reading.day(one.due)}: {reading.gettext(_TONE_TEXTS[tone])}"
+        yield ChartMark(
+            _compute_x(_noon_of(one.due), reading.letter.now), COMMITMENT_ROWS[one.owner], "promise", tone, title
+        )
 
 
-def _standing(one: Commitment, today: date) -> str:
-    if one.standing is Standing.DONE:
+def _choose_commitment_tone(one: Commitment, today: date) -> str:
+    if one.standing is CommitmentStanding.DONE:
         return "kept"
-    if not one.open:
+    if not one.is_open:
         return "gone"
     return "open" if one.due >= today else "late"
 
 
-def _describe_year(year: Year, reading: MailView) -> str:
+def _describe_year(year: PairYear, reading: MailView) -> str:
     """The same in a sentence or two."""
-    talks = [one for one in year.sessions if one.kind is Kind.CAREER]
-    held = sum(_tone(one) in ("held", "unfinished") for one in talks)
+    talks = [one for one in year.sessions if one.kind is SessionKind.CAREER]
+    held = sum(_choose_session_tone(one) in ("held", "unfinished") for one in talks)
     lost = len(year.deferrals)
-    kept = sum(one.standing is Standing.DONE for one in year.commitments)
-    due = sum(one.open for one in year.commitments)
+    kept = sum(one.standing is CommitmentStanding.DONE for one in year.commitments)
+    due = sum(one.is_open for one in year.commitments)
     said = [
         reading.ngettext("%(count)s conversation held.", "%(count)s conversations held.", held),
         reading.ngettext("%(count)s time put off.", "%(count)s times put off.", lost) if lost else "",

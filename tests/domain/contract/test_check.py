@@ -19,14 +19,14 @@ from worker.domain.contract.check import (
     days_of,
 )
 from worker.domain.contract.languages import ContractPart
-from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.web.contract_form import REMEDIES
 
 TODAY = date(2027, 1, 4)
 NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
 AGREED = Contract(
-    report=(Promise(text="Run the design review", due=date(2027, 2, 15), line=4),),
-    manager=(Promise(text="Introduce Sam to Priya", due=date(2027, 1, 29), support="Jordan", line=8),),
+    report=(WrittenCommitment(text="Run the design review", due=date(2027, 2, 15), line=4),),
+    manager=(WrittenCommitment(text="Introduce Sam to Priya", due=date(2027, 1, 29), support="Jordan", line=8),),
     reviews=(ReviewPoint(month=date(2027, 2, 1), text="how the review went", line=12),),
     question="And when?",
     progress=("The outage was led calmly",),
@@ -68,7 +68,7 @@ def test_days_near_enough_and_those_agreed_before_are_no_fault() -> None:
 
 
 def test_a_commitment_without_a_day_is_a_fault_and_asked_nothing() -> None:
-    found = checked(replace(AGREED, manager=(Promise(text="Do something soon", due=None, line=8),)))
+    found = checked(replace(AGREED, manager=(WrittenCommitment(text="Do something soon", due=None, line=8),)))
     assert [(one.kind, one.field, one.line) for one in found.faults] == [(FaultKind.UNDATED, "due", 8)]
     assert found.questions == ()
 
@@ -95,7 +95,7 @@ def test_texts_and_parts_have_limits_where_they_are_given() -> None:
 
 
 def test_r23_the_error_says_each_kind_once_and_no_word_of_the_contract() -> None:
-    undated = replace(AGREED, report=tuple(Promise(text=text, due=None) for text in ("Hyacinth", "Larkspur")))
+    undated = replace(AGREED, report=tuple(WrittenCommitment(text=text, due=None) for text in ("Hyacinth", "Larkspur")))
     found = checked(undated)
     assert str(UnfitContract(found.faults, found.days)) == "A commitment has no date."
 

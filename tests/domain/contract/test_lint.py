@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.domain.contract.lint import Question, question, urgent
-from worker.domain.model import Contract, Owner, Promise
+from worker.domain.contract.lint import LintQuestion, is_urgent, lint_contract
+from worker.domain.model import Contract, Owner, WrittenCommitment
 from worker.i18n import reasons
 from worker.i18n.language import Languages
-from worker.mail.templates import folder
+from worker.mail.templates import find_template_folder
 
 TODAY = date(2027, 1, 15)
 DUE = date(2027, 3, 1)
@@ -202,10 +202,10 @@ Eine Planstelle für Sam schaffen
 Promote Sam to senior engineer""".splitlines()
 
 
-def asked(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[Question, ...]:
-    promise = (Promise(text=text, due=due, line=7),)
+def asked(text: str, owner: Owner, due: date | None = DUE, locale: str = "en") -> tuple[LintQuestion, ...]:
+    promise = (WrittenCommitment(text=text, due=due, line=7),)
     contract = Contract(manager=promise) if owner is Owner.MANAGER else Contract(report=promise)
-    return question(contract, TODAY, locale)
+    return lint_contract(contract, TODAY, locale)
 
 
 @pytest.mark.parametrize("text", GOOD)
@@ -255,7 +255,7 @@ def test_r16_german_is_heard_only_where_it_is_spoken() -> None:
 
 
 def test_what_is_asked_is_asked_in_the_readers_language() -> None:
-    german = Languages([folder() / "locale"]).words("de")
+    german = Languages([find_template_folder() / "locale"]).find_language("de")
     (found,) = asked("Bald reden", Owner.MANAGER, locale="de")
     what, better = reasons.translate_question(found, german)
     assert "„bald“" in what
@@ -285,10 +285,10 @@ def test_r16_today_and_a_year_from_today_are_fine(due: date) -> None:
 
 def test_questions_come_in_the_order_of_the_lines() -> None:
     contract = Contract(
-        report=(Promise(text="Try Rust", due=None, line=9),),
-        manager=(Promise(text="Promise a promotion soon", due=DUE, line=4),),
+        report=(WrittenCommitment(text="Try Rust", due=None, line=9),),
+        manager=(WrittenCommitment(text="Promise a promotion soon", due=DUE, line=4),),
     )
-    found = question(contract, TODAY)
+    found = lint_contract(contract, TODAY)
     assert [one.line for one in found] == [4, 4, 9, 9]
     assert [one.owner for one in found] == [Owner.MANAGER] * 2 + [Owner.REPORT] * 2
 
@@ -297,12 +297,12 @@ def test_questions_come_in_the_order_of_the_lines() -> None:
 @given(st.text(max_size=80), st.none() | st.dates(), st.dates())
 def test_r23_a_question_repeats_nothing_but_our_own_words(text: str, due: date | None, today: date) -> None:
     known = {one.what for case in BAD_FOR_BOTH + BEYOND for one in asked(case, Owner.MANAGER)}
-    promise = Promise(text=f"zebra {text} soon", due=due, line=1)
-    for one in question(Contract(manager=(promise,)), today):
+    promise = WrittenCommitment(text=f"zebra {text} soon", due=due, line=1)
+    for one in lint_contract(Contract(manager=(promise,)), today):
         assert "zebra" not in one.what + one.better
         assert one.what in known or one.what.startswith(("`", "It"))
 
 
 @pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])
 def test_r21_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
-    assert urgent(TODAY + timedelta(days=days), TODAY) is expected
+    assert is_urgent(TODAY + timedelta(days=days), TODAY) is expected

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.domain.contract.languages import FORMS
-from worker.domain.contract.markdown import ContractPart, parse, template, write
-from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.contract.languages import CONTRACT_LANGUAGES, ContractPart
+from worker.domain.contract.markdown import parse_contract
+from worker.domain.contract.markdown_writer import render_blank, render_contract
+from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.errors import Problems
 
 FULL = """\
@@ -49,7 +50,7 @@ TRICKY = st.sampled_from(
 TRICKY |= st.sampled_from(("a <!-- b --> c", "\\<!-- x", "x\\\\<!-- y", "<!", "a -->", "<!--", "<!---->"))
 TEXT = WORDS | TRICKY
 DAYS = st.dates()
-PROMISES = st.builds(Promise, text=TEXT, due=DAYS, support=st.just("") | TEXT, success=st.just("") | TEXT)
+PROMISES = st.builds(WrittenCommitment, text=TEXT, due=DAYS, support=st.just("") | TEXT, success=st.just("") | TEXT)
 REVIEWS = st.builds(ReviewPoint, month=DAYS.map(lambda day: day.replace(day=1)), text=TEXT)
 CONTRACTS = st.builds(
     Contract,
@@ -63,7 +64,7 @@ CONTRACTS = st.builds(
 
 def problems(text: str) -> list[str]:
     with pytest.raises(Problems) as raised:
-        parse(text, "c.md")
+        parse_contract(text, "c.md")
     return [str(problem) for problem in raised.value.problems]
 
 
@@ -83,18 +84,18 @@ def without_lines(contract: Contract) -> Contract:
 
 
 def test_r14_the_four_parts_are_read() -> None:
-    assert parse(FULL, "c.md") == Contract(
+    assert parse_contract(FULL, "c.md") == Contract(
         report=(
-            Promise(
+            WrittenCommitment(
                 text="Run the billing design review",
                 due=date(2027, 2, 15),
                 support="the platform team",
                 success="one meeting is enough",
                 line=4,
             ),
-            Promise(text="Write up the on-call findings for the guild", due=date(2027, 3, 1), line=7),
+            WrittenCommitment(text="Write up the on-call findings for the guild", due=date(2027, 3, 1), line=7),
         ),
-        manager=(Promise(text="Introduce Sam to the head of platform", due=date(2027, 1, 29), line=11),),
+        manager=(WrittenCommitment(text="Introduce Sam to the head of platform", due=date(2027, 1, 29), line=11),),
         reviews=(ReviewPoint(month=date(2027, 2, 1), text="how the review went", line=14),),
         question="Is the staff path the right one?\nAnd when?",
         progress=("The outage was led calmly",),
@@ -122,14 +123,14 @@ def test_r14_the_four_parts_are_read() -> None:
 )
 def test_r14_what_editors_do_to_a_text_is_tolerated(change: object) -> None:
     assert callable(change)
-    assert parse(change(FULL), "c.md") == parse(FULL, "c.md")
+    assert parse_contract(change(FULL), "c.md") == parse_contract(FULL, "c.md")
 
 
 def test_notes_and_rulers_are_not_read() -> None:
     noted = FULL.replace("## The open", "---\n<!-- a note\n- over lines by\n-->\n## The open").replace(
         "And", "<!-- x --> And"
     )
-    assert without_lines(parse(noted, "c.md")) == without_lines(parse(FULL, "c.md"))
+    assert without_lines(parse_contract(noted, "c.md")) == without_lines(parse_contract(FULL, "c.md"))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +150,9 @@ def test_notes_and_rulers_are_not_read() -> None:
 )
 def test_r23_a_note_is_not_read_wherever_it_stands(old: str, new: str) -> None:
     assert old in FULL
-    noted = parse(FULL.replace(old, new, 1), "c.md")
-    assert without_lines(noted) == without_lines(parse(FULL, "c.md"))
-    assert "ZEBRA" not in write(noted)
+    noted = parse_contract(FULL.replace(old, new, 1), "c.md")
+    assert without_lines(noted) == without_lines(parse_contract(FULL, "c.md"))
+    assert "ZEBRA" not in render_contract(noted)
 
 
 def test_what_follows_notes_of_several_lines_keeps_its_line_number() -> None:
@@ -160,14 +161,14 @@ def test_what_follows_notes_of_several_lines_keeps_its_line_number() -> None:
 
 
 def test_a_note_can_be_shown_as_words() -> None:
-    contract = parse(FULL.replace("And when?", r"Why \<!-- x"), "c.md")
+    contract = parse_contract(FULL.replace("And when?", r"Why \<!-- x"), "c.md")
     assert contract.question.endswith("Why <!-- x")
-    assert r"Why \<!-- x" in write(contract)
+    assert r"Why \<!-- x" in render_contract(contract)
 
 
 def test_r14_a_part_is_empty_only_when_it_says_so() -> None:
     empty = "\n".join(f"## {part}\n- none" for part in ContractPart)
-    assert parse(empty, "c.md") == Contract()
+    assert parse_contract(empty, "c.md") == Contract()
     silent = empty.replace("- none", "", 1)
     assert only(silent).startswith("c.md:1: Nothing stands under `## Their commitments`. Write `- what by")
 
@@ -175,20 +176,20 @@ def test_r14_a_part_is_empty_only_when_it_says_so() -> None:
 @settings(max_examples=150)
 @given(CONTRACTS)
 def test_r14_what_is_written_reads_back_the_same(contract: Contract) -> None:
-    assert without_lines(parse(write(contract, "Dana and Sam"), "c.md")) == contract
+    assert without_lines(parse_contract(render_contract(contract, "Dana and Sam"), "c.md")) == contract
 
 
 @settings(max_examples=200)
 @given(st.text(max_size=200) | st.lists(TEXT | st.sampled_from(FULL.splitlines()), max_size=30).map("\n".join))
 def test_whatever_is_given_only_problems_are_raised(text: str) -> None:
     try:
-        contract = parse(text, "c.md")
+        contract = parse_contract(text, "c.md")
     except Problems as raised:
         places = [int(problem.where.removeprefix("c.md:")) for problem in raised.problems]
         assert places == sorted(places)
         assert 1 <= places[0] <= places[-1] <= max(1, len(text.splitlines()) + text.count("\r") + 1)
     else:
-        assert without_lines(parse(write(contract), "c.md")) == without_lines(contract)
+        assert without_lines(parse_contract(render_contract(contract), "c.md")) == without_lines(contract)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +285,7 @@ def test_r23_no_problem_repeats_what_was_written() -> None:
 
 
 def test_an_unfilled_template_says_what_is_still_to_be_written() -> None:
-    text = template("Dana <!-- Oyelaran", "Sam --> Weiß", date(2027, 1, 15))
+    text = render_blank("Dana <!-- Oyelaran", "Sam --> Weiß", date(2027, 1, 15))
     assert "by 2027-02-12" in text
     found = problems(text)
     assert [text.splitlines()[int(line.split(":")[1]) - 1] for line in found] == ["-", "-", "-", "## The open question"]
@@ -292,10 +293,10 @@ def test_an_unfilled_template_says_what_is_still_to_be_written() -> None:
 
 
 def test_a_filled_template_is_read() -> None:
-    text = template("Dana", "Sam", date(2027, 1, 15))
+    text = render_blank("Dana", "Sam", date(2027, 1, 15))
     for line in ("- Write it by 2027-02-15", "- Ask Ana by 2027-02-15", "- 2027-02: both"):
         text = text.replace("\n-\n", f"\n{line}\n", 1)
-    contract = parse(text.replace("no answer yet. -->", "no answer yet. -->\nWhere to?"), "c.md")
+    contract = parse_contract(text.replace("no answer yet. -->", "no answer yet. -->\nWhere to?"), "c.md")
     assert (contract.question, contract.report[0].text, contract.progress) == ("Where to?", "Write it", ())
 
 
@@ -323,7 +324,7 @@ nichts
 
 
 def test_a_german_file_says_the_same() -> None:
-    found = parse(GERMAN, "c.md")
+    found = parse_contract(GERMAN, "c.md")
     first, second = found.report
     assert (first.text, first.due) == ("Das Abrechnungs-Review leiten", date(2027, 2, 15))
     assert (first.support, first.success) == ("das Plattform-Team", "eine Sitzung reicht")
@@ -361,13 +362,13 @@ def test_a_problem_in_a_german_file_shows_german_words(old: str, new: str, says:
 @settings(max_examples=100)
 @given(CONTRACTS)
 def test_what_is_written_in_german_reads_back_the_same(contract: Contract) -> None:
-    text = write(contract, "Dana und Sam", "de-AT")
+    text = render_contract(contract, "Dana und Sam", "de-AT")
     assert "## Zusagen der Führungskraft" in text
-    assert without_lines(parse(text, "c.md")) == without_lines(contract)
+    assert without_lines(parse_contract(text, "c.md")) == without_lines(contract)
 
 
 def test_a_german_form_names_what_it_takes_and_says_what_is_missing() -> None:
-    empty = template("Dana --> Berg", "Sam", date(2027, 1, 15), "de")
+    empty = render_blank("Dana --> Berg", "Sam", date(2027, 1, 15), "de")
     assert "# Dana Berg und Sam, 2027-01-15" in empty.replace("  ", " ")
     assert "2027-02-12 oder 12.02.2027" in empty
     assert [line.partition(": ")[2] for line in problems(empty)] == [
@@ -381,12 +382,12 @@ def test_r23_a_note_in_a_german_file_is_not_read_wherever_it_stands() -> None:
         "reicht", "reicht <!-- ZEBRA -->"
     )
     noted = noted.replace("bis 29.01.2027", "bis 29.01.2027 <!-- ZEBRA -->")
-    assert without_lines(parse(noted, "c.md")) == without_lines(parse(GERMAN, "c.md"))
+    assert without_lines(parse_contract(noted, "c.md")) == without_lines(parse_contract(GERMAN, "c.md"))
 
 
 def test_every_heading_of_every_language_opens_one_part() -> None:
-    names = [name.casefold() for form in FORMS.values() for name in (*form.headings.values(), *form.also)]
+    names = [name.casefold() for form in CONTRACT_LANGUAGES.values() for name in (*form.headings.values(), *form.also)]
     assert len(names) == len(set(names))
-    for form in FORMS.values():
+    for form in CONTRACT_LANGUAGES.values():
         assert [line[3:] for line in form.blank.splitlines() if line.startswith("## ")] == list(form.headings.values())
         assert all(f"„{name}“" in form.blank for name in list(form.also)[:2])

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, Story, booked, fill, gaps, pair_of, shared_days, utc
 from worker.domain.model import (
-    Kind,
     Preference,
+    SessionKind,
     Span,
     Trigger,
 )
@@ -16,12 +16,12 @@ from worker.domain.planning import actions
 
 def soon(story: Story, trigger: Trigger = Trigger.DOUBT) -> Story:
     story.tick()
-    story.say(lambda p: actions.talk(p, trigger))
+    story.say(lambda p: actions.request_talk(p, trigger))
     return story
 
 
 def adhoc_span(story: Story) -> Span:
-    return next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).span
+    return next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc).span
 
 
 def test_an_ad_hoc_conversation_is_within_five_working_days() -> None:
@@ -46,7 +46,7 @@ def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Tr
     story = Story()
     fill(story, SAM, date(2026, 9, 7), days)
     soon(story, trigger)
-    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    assert next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
     assert len(story.mails("unplaceable")) == 1
     story.until(NOW + DAY)
     assert within - 5 <= shared_days(NOW, adhoc_span(story).start) <= within
@@ -54,7 +54,7 @@ def test_once_told_that_it_can_t_be_so_soon_it_may_be_a_little_later(trigger: Tr
 
 def test_when_leaving_is_signalled_it_is_within_two() -> None:
     """T-14: whatever the pair prefers."""
-    story = Story(pair_of(prefer=Preference(weekday=4, minute=15 * 60)))
+    story = Story(pair_of(preference=Preference(weekday=4, minute=15 * 60)))
     soon(story, Trigger.LEAVING)
     assert shared_days(NOW, adhoc_span(story).start) <= 2
 
@@ -62,8 +62,8 @@ def test_when_leaving_is_signalled_it_is_within_two() -> None:
 def test_any_trigger_can_be_as_urgent_as_leaving() -> None:
     """R-6: so that the urgency gives no reason away."""
     story = booked()
-    story.say(lambda p: actions.talk(p, Trigger.MILESTONE, at_once=True))
-    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    story.say(lambda p: actions.request_talk(p, Trigger.MILESTONE, at_once=True))
+    adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert adhoc.urgent
     assert shared_days(NOW, adhoc.span.start) <= 2
 
@@ -83,7 +83,7 @@ def test_buffers_do_not_yield_when_it_is_not_urgent() -> None:
     story = Story()
     gaps(story, 60, days=30)
     soon(story)
-    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    assert next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
 
 
 def test_the_most_urgent_is_placed_first() -> None:
@@ -95,10 +95,10 @@ def test_the_most_urgent_is_placed_first() -> None:
     story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
     fill(story, SAM, date(2026, 9, 10), 60)
     story.calendars.unavailable = {DANA.email}
-    story.say(lambda p: actions.talk(p, Trigger.LEAVING))
+    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
     story.calendars.unavailable = set()
     story.until(NOW + 5 * MINUTE)
-    found = {s.adhoc: s for s in story.of_kind(Kind.CAREER)}
+    found = {s.adhoc: s for s in story.of_kind(SessionKind.CAREER)}
     assert found[True].booked
     assert found[False].unplaceable
 
@@ -107,15 +107,15 @@ def test_a_later_date_is_not_taken_before_anybody_was_told() -> None:
     """T-14, R-8: also when the calendars are read for the first time."""
     story = Story()
     fill(story, SAM, date(2026, 9, 7), 9)
-    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
-    assert next(s for s in story.of_kind(Kind.CAREER) if s.adhoc).unplaceable
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    assert next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc).unplaceable
     assert len(story.mails("unplaceable")) == 1
 
 
 def test_a_check_in_is_short_and_soon() -> None:
     """R-7: 15 minutes, on request."""
     story = booked()
-    story.say(actions.check_in)
-    (check_in,) = story.of_kind(Kind.CHECKIN)
+    story.say(actions.request_check_in)
+    (check_in,) = story.of_kind(SessionKind.CHECKIN)
     assert check_in.span.minutes == 15
     assert shared_days(NOW, check_in.span.start) <= 5

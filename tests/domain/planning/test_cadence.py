@@ -11,12 +11,21 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, Story, pair_of, session_of, utc
 from worker.domain.ids import base32
-from worker.domain.model import Every, Format, Kind, PairId, Policy, Session, State, Topic
+from worker.domain.model import Format, Interval, PairId, Policy, Session, SessionKind, SessionState, Topic
 from worker.domain.planning import cadence
-from worker.domain.planning.cadence import Window, add, around, next_cycle, reviews_after, rhythm, still_open, window_of
-from worker.domain.time.worktime import is_working_day, today
+from worker.domain.planning.cadence import (
+    SessionWindow,
+    add_interval,
+    choose_interval,
+    extend_window,
+    find_window,
+    make_next_cycle,
+    make_reviews,
+    make_window,
+)
+from worker.domain.time.worktime import get_local_date, is_working_day
 
-QUARTER, SIX_WEEKS = Every(weeks=13), Every(weeks=6)
+QUARTER, SIX_WEEKS = Interval(weeks=13), Interval(weeks=6)
 TWO = (DANA, SAM)
 
 
@@ -26,35 +35,35 @@ TWO = (DANA, SAM)
 @pytest.mark.parametrize(
     ("day", "every", "expected"),
     [
-        (date(2026, 11, 30), Every(months=3), date(2027, 2, 28)),
-        (date(2027, 11, 30), Every(months=3), date(2028, 2, 29)),  # a leap day
-        (date(2028, 2, 29), Every(months=12), date(2029, 2, 28)),
-        (date(2026, 8, 31), Every(months=6), date(2027, 2, 28)),
-        (date(2026, 12, 15), Every(months=1), date(2027, 1, 15)),
-        (date(2028, 2, 28), Every(weeks=1), date(2028, 3, 6)),
+        (date(2026, 11, 30), Interval(months=3), date(2027, 2, 28)),
+        (date(2027, 11, 30), Interval(months=3), date(2028, 2, 29)),  # a leap day
+        (date(2028, 2, 29), Interval(months=12), date(2029, 2, 28)),
+        (date(2026, 8, 31), Interval(months=6), date(2027, 2, 28)),
+        (date(2026, 12, 15), Interval(months=1), date(2027, 1, 15)),
+        (date(2028, 2, 28), Interval(weeks=1), date(2028, 3, 6)),
     ],
 )
-def test_a_rhythm_in_months_ends_on_the_last_day_of_a_short_month(day: date, every: Every, expected: date) -> None:
+def test_a_rhythm_in_months_ends_on_the_last_day_of_a_short_month(day: date, every: Interval, expected: date) -> None:
     """R-1: half a year after the 31st of August is the end of February."""
-    assert add(day, every) == expected
+    assert add_interval(day, every) == expected
 
 
 @given(st.dates(date(2020, 1, 1), date(2090, 1, 1)), st.integers(1, 24))
 def test_months_lead_into_the_month_so_many_later(day: date, months: int) -> None:
-    later = add(day, Every(months=months))
+    later = add_interval(day, Interval(months=months))
     assert (later.year - day.year) * 12 + later.month - day.month == months
     assert later.day == day.day or (later + DAY).day == 1
 
 
 def test_the_window_reaches_from_two_weeks_before_to_three_after() -> None:
     """T-3."""
-    window = around(date(2026, 9, 28), QUARTER)
-    assert window == Window(utc(2026, 12, 14, 12), utc(2026, 12, 28, 12), utc(2027, 1, 18, 12))
+    window = make_window(date(2026, 9, 28), QUARTER)
+    assert window == SessionWindow(utc(2026, 12, 14, 12), utc(2026, 12, 28, 12), utc(2027, 1, 18, 12))
 
 
 def test_the_window_of_a_short_rhythm_is_narrower() -> None:
     """R-5: a session every six weeks can't be put two weeks early."""
-    window = around(date(2026, 9, 28), SIX_WEEKS)
+    window = make_window(date(2026, 9, 28), SIX_WEEKS)
     assert window.target == utc(2026, 11, 9, 12)
     assert window.target - window.earliest < 2 * WEEK
     assert window.latest - window.target == 2 * WEEK
@@ -69,22 +78,22 @@ def test_the_window_of_a_short_rhythm_is_narrower() -> None:
         (date(2027, 6, 1), SIX_WEEKS),
     ],
 )
-def test_the_rhythm_is_tighter_as_long_as_the_transition_lasts(until: date | None, expected: Every) -> None:
+def test_the_rhythm_is_tighter_as_long_as_the_transition_lasts(until: date | None, expected: Interval) -> None:
     """R-5."""
-    assert rhythm(pair_of(transition_until=until), date(2026, 9, 28), Policy()) == expected
+    assert choose_interval(pair_of(transition_until=until), date(2026, 9, 28), Policy()) == expected
 
 
 def test_a_transition_counts_in_the_company_s_own_rhythm() -> None:
     """R-5: the tighter rhythm is a setting."""
-    monthly = Policy(transition_every=Every(months=1))
-    assert rhythm(pair_of(transition_until=date(2027, 1, 1)), date(2026, 9, 28), monthly) == Every(months=1)
+    monthly = Policy(transition_every=Interval(months=1))
+    assert choose_interval(pair_of(transition_until=date(2027, 1, 1)), date(2026, 9, 28), monthly) == Interval(months=1)
 
 
 # --- what the rhythm counts from ---
 
 
 def _first(**fields: Any) -> Session:
-    return next_cycle([], pair_of(**fields), TWO, Policy(), NOW)[0]
+    return make_next_cycle([], pair_of(**fields), TWO, Policy(), NOW)[0]
 
 
 def test_a_new_pair_first_meets_about_three_weeks_after_it_is_seen() -> None:
@@ -105,12 +114,12 @@ def test_what_is_long_overdue_belongs_into_the_next_three_weeks() -> None:
 
 def _held(end_day: date, **fields: Any) -> Session:
     start = utc(end_day.year, end_day.month, end_day.day, 9)
-    held = {"state": State.CONTRACTED, "held_at": start + 75 * timedelta(minutes=1), **fields}
+    held = {"state": SessionState.CONTRACTED, "held_at": start + 75 * timedelta(minutes=1), **fields}
     return session_of(start, **held)
 
 
 def _next_target(*sessions: Session, **fields: Any) -> date:
-    return next_cycle(sessions, pair_of(**fields), TWO, Policy(), NOW)[0].target.date()
+    return make_next_cycle(sessions, pair_of(**fields), TWO, Policy(), NOW)[0].target.date()
 
 
 def test_the_rhythm_counts_from_the_last_one_held() -> None:
@@ -136,7 +145,7 @@ def test_what_was_held_out_of_turn_counts() -> None:
     """T-3, T-15: with two ahead, the later may be held first."""
     out_of_turn = _held(date(2026, 9, 1), id="c3", cycle=3)
     second = session_of(utc(2026, 12, 28, 8), id="c2", cycle=2)
-    window = window_of(second, [_held(date(2026, 7, 1)), second, out_of_turn], pair_of(), TWO, Policy())
+    window = find_window(second, [_held(date(2026, 7, 1)), second, out_of_turn], pair_of(), TWO, Policy())
     assert window.target.date() == date(2026, 12, 1)
 
 
@@ -148,13 +157,13 @@ def test_an_ad_hoc_conversation_still_to_come_does_not_count() -> None:
 
 def test_what_was_cancelled_does_not_count() -> None:
     """T-3: a pair that comes back after a pause goes on from what was held."""
-    off = session_of(None, id="c2", cycle=2, state=State.CANCELLED, target=utc(2026, 12, 28, 12))
+    off = session_of(None, id="c2", cycle=2, state=SessionState.CANCELLED, target=utc(2026, 12, 28, 12))
     assert _next_target(_held(date(2026, 7, 1)), off) == date(2026, 9, 30)
 
 
 def test_cycles_are_numbered_on_and_on() -> None:
-    off = session_of(None, id="c2", cycle=2, state=State.CANCELLED)
-    assert next_cycle([_held(date(2026, 7, 1)), off], pair_of(), TWO, Policy(), NOW)[0].cycle == 3
+    off = session_of(None, id="c2", cycle=2, state=SessionState.CANCELLED)
+    assert make_next_cycle([_held(date(2026, 7, 1)), off], pair_of(), TWO, Policy(), NOW)[0].cycle == 3
 
 
 # --- series ---
@@ -162,7 +171,7 @@ def test_cycles_are_numbered_on_and_on() -> None:
 
 def test_a_series_has_three_parts_five_to_ten_shared_working_days_apart() -> None:
     """T-13, R-4: and only the last asks for a contract."""
-    parts = next_cycle([], pair_of(format=Format.SERIES), TWO, Policy(), NOW)
+    parts = make_next_cycle([], pair_of(format=Format.SERIES), TWO, Policy(), NOW)
     assert [p.topic for p in parts] == [Topic.NOW, Topic.DIRECTION, Topic.GAP]
     assert [p.asks_contract for p in parts] == [False, False, True]
     assert {p.cycle for p in parts} == {1}
@@ -172,11 +181,11 @@ def test_a_series_has_three_parts_five_to_ten_shared_working_days_apart() -> Non
 
 def test_the_parts_of_a_series_count_days_on_which_both_work() -> None:
     """T-13: a bank holiday in London and a day off in Germany don't count."""
-    now = session_of(utc(2026, 12, 21, 9), topic=Topic.NOW, state=State.HELD, held_at=utc(2026, 12, 21, 10))
+    now = session_of(utc(2026, 12, 21, 9), topic=Topic.NOW, state=SessionState.HELD, held_at=utc(2026, 12, 21, 10))
     direction = replace(session_of(), topic=Topic.DIRECTION, cycle=1)
-    window = window_of(direction, [now], pair_of(format=Format.SERIES), TWO, Policy())
+    window = find_window(direction, [now], pair_of(format=Format.SERIES), TWO, Policy())
     days = [window.earliest.date(), (window.latest - HOUR).date()]
-    both = [today(DANA.zone, now.span.end) + n * DAY for n in range(1, 40)]
+    both = [get_local_date(DANA.zone, now.span.end) + n * DAY for n in range(1, 40)]
     shared = [day for day in both if all(is_working_day(p, day) for p in TWO)]
     assert days == [shared[4] - DAY, shared[9]]  # midnight in Berlin is the evening before in UTC
     assert shared[4] == date(2026, 12, 30)  # 25th: both; 28th: London has the 26th's substitute
@@ -184,7 +193,7 @@ def test_the_parts_of_a_series_count_days_on_which_both_work() -> None:
 
 def test_a_combined_session_asks_for_a_contract() -> None:
     """R-4: one session with the three as phases."""
-    one = next_cycle([], pair_of(), TWO, Policy(), NOW)
+    one = make_next_cycle([], pair_of(), TWO, Policy(), NOW)
     assert [s.topic for s in one] == [Topic.ALL]
     assert one[0].asks_contract
 
@@ -194,22 +203,22 @@ def test_a_combined_session_asks_for_a_contract() -> None:
 
 def test_reviews_come_one_and_two_months_after_a_session() -> None:
     """T-9, R-7: 25 minutes each; the third would fall together with the next session."""
-    reviews = reviews_after(_held(date(2026, 9, 28)), pair_of(), Policy(), NOW)
+    reviews = make_reviews(_held(date(2026, 9, 28)), pair_of(), Policy(), NOW)
     assert [r.target.date() for r in reviews] == [date(2026, 10, 28), date(2026, 11, 28)]
     assert {r.minutes for r in reviews} == {25}
-    assert {r.kind for r in reviews} == {Kind.REVIEW}
+    assert {r.kind for r in reviews} == {SessionKind.REVIEW}
 
 
-@pytest.mark.parametrize(("every", "count"), [(Every(weeks=4), 0), (SIX_WEEKS, 1), (Every(months=6), 5)])
-def test_how_many_reviews_depends_on_the_rhythm(every: Every, count: int) -> None:
+@pytest.mark.parametrize(("every", "count"), [(Interval(weeks=4), 0), (SIX_WEEKS, 1), (Interval(months=6), 5)])
+def test_how_many_reviews_depends_on_the_rhythm(every: Interval, count: int) -> None:
     """R-7: one each month, until the next session is near."""
-    assert len(reviews_after(_held(date(2026, 9, 28)), pair_of(every=every), Policy(), NOW)) == count
+    assert len(make_reviews(_held(date(2026, 9, 28)), pair_of(every=every), Policy(), NOW)) == count
 
 
 def test_a_transition_has_fewer_reviews() -> None:
     """R-5."""
     pair = pair_of(transition_until=date(2027, 6, 1))
-    assert len(reviews_after(_held(date(2026, 9, 28)), pair, Policy(), NOW)) == 1
+    assert len(make_reviews(_held(date(2026, 9, 28)), pair, Policy(), NOW)) == 1
 
 
 # --- ids ---
@@ -217,12 +226,14 @@ def test_a_transition_has_fewer_reviews() -> None:
 
 def test_a_session_s_id_follows_from_what_it_is() -> None:
     """A replay of the same moment makes the same session; another kind, part, pair or moment another."""
-    window = Window(NOW, NOW, NOW)
+    window = SessionWindow(NOW, NOW, NOW)
 
-    def made(report: str = "b", kind: Kind = Kind.CAREER, topic: Topic = Topic.ALL, later: int = 0) -> str:
-        return cadence.new_session(PairId("a", report), kind, topic, 1, 60, window, NOW + later * DAY).id
+    def made(
+        report: str = "b", kind: SessionKind = SessionKind.CAREER, topic: Topic = Topic.ALL, later: int = 0
+    ) -> str:
+        return cadence.make_session(PairId("a", report), kind, topic, 1, 60, window, NOW + later * DAY).id
 
-    others = [made("c"), made(kind=Kind.REVIEW), made(topic=Topic.GAP), made(later=1)]
+    others = [made("c"), made(kind=SessionKind.REVIEW), made(topic=Topic.GAP), made(later=1)]
     assert made() == made()
     assert len({made(), *others}) == 5
 
@@ -254,7 +265,7 @@ def test_two_years_of_a_quarterly_rhythm() -> None:
 
 def test_a_monthly_rhythm_over_the_end_of_months() -> None:
     """R-1: from the 31st of January on, in months."""
-    pair = pair_of(every=Every(months=3), start=date(2027, 11, 30))
+    pair = pair_of(every=Interval(months=3), start=date(2027, 11, 30))
     story = Story(pair, now=utc(2028, 1, 3, 5))
     story.tick()
     assert story.next.target == utc(2028, 2, 29, 12)
@@ -262,9 +273,9 @@ def test_a_monthly_rhythm_over_the_end_of_months() -> None:
 
 def test_a_later_part_keeps_its_days_until_they_are_over() -> None:
     """T-13: only then it belongs into the three weeks to come, as whatever is overdue does at once."""
-    window = Window(NOW + 7 * DAY, NOW + 7 * DAY, NOW + 15 * DAY)
+    window = SessionWindow(NOW + 7 * DAY, NOW + 7 * DAY, NOW + 15 * DAY)
     for topic in (Topic.DIRECTION, Topic.GAP):
-        assert still_open(window, NOW, topic) == window
-        assert still_open(window, NOW + 15 * DAY, topic).latest == NOW + 36 * DAY
+        assert extend_window(window, NOW, topic) == window
+        assert extend_window(window, NOW + 15 * DAY, topic).latest == NOW + 36 * DAY
     for topic in (Topic.NOW, Topic.ALL):
-        assert still_open(window, NOW, topic).latest == NOW + 21 * DAY
+        assert extend_window(window, NOW, topic).latest == NOW + 21 * DAY

@@ -3,7 +3,7 @@
 from tests.support.pairs import DAY, HOUR, Story, booked, pair_of
 from worker.domain.model import (
     Format,
-    Kind,
+    SessionKind,
     Trigger,
 )
 from worker.domain.planning import actions
@@ -40,8 +40,8 @@ def test_the_times_held_to_choose_from_are_taken() -> None:
     """T-12: neither another session of the pair nor a block gets them."""
     story = thrice()
     held = story.next.options
-    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
-    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert not any(adhoc.span.overlaps(option) for option in held)
 
 
@@ -49,7 +49,7 @@ def test_choosing_one_of_them_is_no_deferral() -> None:
     """T-12."""
     story = thrice()
     chosen = story.next.options[2]
-    story.say(lambda p: actions.ask(p, p.sessions[story.next.id], chosen))
+    story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], chosen))
     assert story.next.span == chosen
     assert story.next.count == 3
     assert story.next.options == ()
@@ -59,7 +59,7 @@ def test_choosing_one_of_them_is_no_deferral() -> None:
 def test_deferrals_are_counted_over_the_cycle() -> None:
     """T-12, R-10: each part of a series once is three times."""
     story = booked(Story(pair_of(format=Format.SERIES)))
-    parts = [s.id for s in story.of_kind(Kind.CAREER)]
+    parts = [s.id for s in story.of_kind(SessionKind.CAREER)]
     for part in parts:
         story.now += HOUR
         story.decline(story.session(part))

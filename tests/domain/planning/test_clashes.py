@@ -23,15 +23,15 @@ from tests.support.pairs import (
     utc,
 )
 from worker.domain.model import (
-    Busy,
-    Cause,
-    Kind,
+    BusyTime,
+    DeferralCause,
     Person,
     Policy,
-    Show,
+    SessionKind,
+    ShowAs,
     Span,
 )
-from worker.domain.planning.deferrals import looks
+from worker.domain.planning.deferrals import list_look_times
 from worker.domain.planning.planner import plan
 
 TWO = (DANA, SAM)
@@ -48,7 +48,7 @@ def ahead(left: timedelta) -> Story:
 # --- booked over ---
 
 
-def over(story: Story, who: Person = DANA, show: Show = Show.BUSY) -> None:
+def over(story: Story, who: Person = DANA, show: ShowAs = ShowAs.BUSY) -> None:
     story.book(who, story.next.span, show)
 
 
@@ -126,8 +126,8 @@ def test_a_session_just_over_48_hours_away_is_warned_of() -> None:
     assert len(story.mails("booked_over_warning")) == 1
 
 
-@pytest.mark.parametrize("show", [Show.BUSY, Show.AWAY])
-def test_inside_the_last_four_hours_nothing_moves_by_itself(show: Show) -> None:
+@pytest.mark.parametrize("show", [ShowAs.BUSY, ShowAs.AWAY])
+def test_inside_the_last_four_hours_nothing_moves_by_itself(show: ShowAs) -> None:
     """T-10."""
     story = ahead(4 * HOUR)
     over(story, show=show)
@@ -140,7 +140,7 @@ def test_inside_the_last_four_hours_nothing_moves_by_itself(show: Show) -> None:
 def test_a_tentative_event_is_not_booked_over() -> None:
     """T-10: somebody may come there; nobody has said so."""
     story = ahead(30 * HOUR)
-    over(story, show=Show.TENTATIVE)
+    over(story, show=ShowAs.TENTATIVE)
     assert causes(story) == []
 
 
@@ -176,9 +176,9 @@ def test_out_of_office_acts_at_once(left: timedelta) -> None:
     story = ahead(left)
     was = story.next
     story.calendars.book(SAM, was.span.start, was.span.end)
-    story.book(SAM, Span(was.span.start - DAY, was.span.start + 3 * DAY), Show.AWAY)
+    story.book(SAM, Span(was.span.start - DAY, was.span.start + 3 * DAY), ShowAs.AWAY)
     (deferral,) = story.state.deferrals
-    assert (deferral.cause, deferral.who) == (Cause.OUT_OF_OFFICE, SAM.email)
+    assert (deferral.cause, deferral.who) == (DeferralCause.OUT_OF_OFFICE, SAM.email)
     assert not story.next.span.overlaps(Span(was.span.start - DAY, was.span.start + 3 * DAY))
 
 
@@ -223,9 +223,9 @@ def test_between_looks_nothing_is_asked() -> None:
 
 def test_a_session_is_looked_at_more_often_as_it_comes_near() -> None:
     """T-10: the last look is more than four hours before, so that something may still follow from it."""
-    for kind in Kind:
+    for kind in SessionKind:
         session = session_of(utc(2026, 10, 20, 8), kind=kind)
-        instants = looks(session)
+        instants = list_look_times(session)
         assert list(instants) == sorted(instants)
         gaps = [b - a for a, b in pairwise(instants)]
         assert gaps == sorted(gaps, reverse=True)
@@ -247,7 +247,7 @@ def test_a_calendar_that_can_t_be_asked_is_asked_again_soon() -> None:
     """T-10: and nothing is decided until then."""
     story = ahead(6 * DAY)
     story.calendars.unavailable = {SAM.email}
-    story.calendars.book(DANA, story.next.span.start, story.next.span.end, Show.AWAY)
+    story.calendars.book(DANA, story.next.span.start, story.next.span.end, ShowAs.AWAY)
     assert nothing(story.look())
     assert story.due == story.now + 5 * MINUTE
     story.calendars.unavailable = set()
@@ -258,7 +258,7 @@ def test_a_calendar_that_can_t_be_asked_is_asked_again_soon() -> None:
 def test_other_people_s_events_never_carry_a_key() -> None:
     """T-10: an event of ours for another pair is as busy as any other."""
     story = ahead(30 * HOUR)
-    story.calendars.busy.setdefault(DANA.email, []).append(Busy(story.next.span, key="c99.1"))
+    story.calendars.busy.setdefault(DANA.email, []).append(BusyTime(story.next.span, key="c99.1"))
     story.look()
     assert causes(story) == ["booked_over"]
 
@@ -292,9 +292,9 @@ def test_what_lies_over_a_part_of_it_there_is_something_else() -> None:
     assert story.mails("booked_over_warning")
 
 
-@pytest.mark.parametrize(("who", "show"), [(SAM, Show.AWAY), (DANA, Show.BUSY)], ids=["away", "the manager's own"])
-def test_an_absence_there_and_the_manager_s_own_calendar_are_believed(who: Person, show: Show) -> None:
+@pytest.mark.parametrize(("who", "show"), [(SAM, ShowAs.AWAY), (DANA, ShowAs.BUSY)], ids=["away", "the manager's own"])
+def test_an_absence_there_and_the_manager_s_own_calendar_are_believed(who: Person, show: ShowAs) -> None:
     story = apart()
     over(story, who, show)
     story.until(story.now + 2 * DAY)
-    assert causes(story) == [(Cause.OUT_OF_OFFICE if show is Show.AWAY else Cause.BOOKED_OVER).value]
+    assert causes(story) == [(DeferralCause.OUT_OF_OFFICE if show is ShowAs.AWAY else DeferralCause.BOOKED_OVER).value]

@@ -26,18 +26,30 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from worker.domain.model import Dated, Owner, Person, Policy, Session, Show, Span, Standing, State, Taken, What
+from worker.domain.model import (
+    CommitmentStanding,
+    Dated,
+    EffectKind,
+    Owner,
+    Person,
+    Policy,
+    Session,
+    SessionState,
+    ShowAs,
+    Span,
+    TakenTime,
+)
 from worker.domain.planning import actions
-from worker.domain.planning.commitment_blocks import all_day_note, candidate_days
+from worker.domain.planning.commitment_blocks import list_candidate_days, make_all_day_span
 from worker.domain.planning.planner import plan
-from worker.domain.time.worktime import is_working_day, spells, today, wall
+from worker.domain.time.worktime import get_local_date, is_working_day, list_spells, wall_to_utc
 
 DUE = date(2026, 9, 18)  # a Friday
 EVE = date(2026, 9, 17)
 
 
 def with_contract() -> Session:
-    return session_of(utc(2026, 9, 4, 8), state=State.CONTRACTED, held_at=utc(2026, 9, 4, 9, 15))
+    return session_of(utc(2026, 9, 4, 8), state=SessionState.CONTRACTED, held_at=utc(2026, 9, 4, 9, 15))
 
 
 def owing(due: date = DUE, manager: Person = DANA, **fields: Any) -> Story:
@@ -62,7 +74,7 @@ def full(story: Story, day: date) -> None:
 def revise(story: Story, due: date | None, revision: int = 2) -> None:
     """The contract is written anew, with the commitment at another date, or without it."""
     listed = [Dated(id="p1", owner=Owner.MANAGER, due=due)] if due else []
-    story.say(lambda p: actions.record(p, p.sessions["c1"], listed, revision))
+    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], listed, revision))
 
 
 # --- where it goes ---
@@ -73,15 +85,15 @@ def test_it_stands_on_the_latest_working_day_before_it_is_due() -> None:
     story = owing()
     span = block(story)
     assert span == Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 7, 30))
-    created = [m for m in story.state.messages if m.subject == "p1"]
-    assert [(m.what, m.calendar, m.due_at) for m in created] == [(What.CREATE, DANA.email, NOW)]
+    created = [m for m in story.state.effects if m.subject == "p1"]
+    assert [(m.kind, m.calendar, m.due_at) for m in created] == [(EffectKind.CREATE, DANA.email, NOW)]
     assert [p.span for p in story.standing() if p.key == "p1.1"] == [span]
 
 
 def test_what_is_due_after_a_weekend_stands_before_it() -> None:
     """T-8: the latest working day before a Monday is a Friday."""
     assert block(owing(date(2026, 9, 21))).start.date() == date(2026, 9, 18)
-    assert candidate_days(DANA, date(2026, 10, 5)) == (date(2026, 10, 2), date(2026, 10, 5))
+    assert list_candidate_days(DANA, date(2026, 10, 5)) == (date(2026, 10, 2), date(2026, 10, 5))
 
 
 def test_it_takes_a_free_time_of_that_day() -> None:
@@ -116,7 +128,7 @@ def test_what_is_due_on_a_day_off_with_no_room_before_is_a_note() -> None:
     story = Story(state=state_of(with_contract(), commitments=(commitment_of(date(2026, 9, 19)),)))
     full(story, DUE)
     story.tick()
-    assert block(story) == all_day_note(DANA, date(2026, 9, 19))
+    assert block(story) == make_all_day_span(DANA, date(2026, 9, 19))
 
 
 def test_what_is_due_today_still_gets_a_time_today() -> None:
@@ -129,13 +141,13 @@ def test_what_is_due_today_still_gets_a_time_today() -> None:
 def test_what_is_overdue_is_a_note_for_today() -> None:
     """T-8: a contract recorded late may name days that have passed."""
     story = owing(date(2026, 9, 1))
-    assert block(story) == all_day_note(DANA, NOW.date())
+    assert block(story) == make_all_day_span(DANA, NOW.date())
     assert story.commitment().due == date(2026, 9, 1)
 
 
 def test_a_day_note_on_the_day_of_a_clock_change_is_25_hours_long() -> None:
     """T-8: midnight to midnight, whatever the clocks do."""
-    assert all_day_note(DANA, date(2026, 10, 25)).minutes == 25 * 60
+    assert make_all_day_span(DANA, date(2026, 10, 25)).minutes == 25 * 60
 
 
 def test_blocks_keep_out_of_each_other_s_way() -> None:
@@ -143,7 +155,7 @@ def test_blocks_keep_out_of_each_other_s_way() -> None:
     some = tuple(commitment_of(DUE, id=f"p{n}") for n in range(1, 4))
     story = Story(state=state_of(with_contract(), commitments=some))
     elsewhere = Span(utc(2026, 9, 17, 7), utc(2026, 9, 17, 8))
-    story.calendars.taken = {DANA.email: (Taken(elsewhere, "p9", None, OTHER_PAIR),)}
+    story.calendars.taken = {DANA.email: (TakenTime(elsewhere, "p9", None, OTHER_PAIR),)}
     story.tick()
     spans = sorted(c.block for c in story.state.commitments if c.block)
     assert [span.start.hour * 60 + span.start.minute for span in spans] == [480, 510, 540]
@@ -153,7 +165,7 @@ def test_the_report_s_commitments_are_on_no_calendar() -> None:
     """R-19: the manager's are."""
     story = owing(owner=Owner.REPORT)
     assert story.commitment().block is None
-    assert [m for m in story.state.messages if m.subject == "p1"] == []
+    assert [m for m in story.state.effects if m.subject == "p1"] == []
 
 
 def test_how_long_it_is_is_the_company_s_choice() -> None:
@@ -194,11 +206,11 @@ def test_unknown_time_is_never_free() -> None:
 # --- what becomes of it ---
 
 
-@pytest.mark.parametrize("standing", [Standing.DONE, Standing.LET_GO])
-def test_it_goes_when_the_commitment_ends(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", [CommitmentStanding.DONE, CommitmentStanding.LET_GO])
+def test_it_goes_when_the_commitment_ends(standing: CommitmentStanding) -> None:
     """T-8, R-18."""
     story = owing()
-    story.say(lambda p: actions.close(p, p.commitments["p1"], standing))
+    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], standing))
     assert story.placed(story.commitment()) is None
     assert story.commitment().block is None
     assert nothing(story.at(NOW + HOUR))
@@ -208,7 +220,7 @@ def test_it_goes_when_the_contract_no_longer_has_it() -> None:
     """R-18, R-19."""
     story = owing()
     revise(story, None)
-    assert story.commitment().standing is Standing.CHANGED
+    assert story.commitment().standing is CommitmentStanding.CHANGED
     assert story.placed(story.commitment()) is None
 
 
@@ -218,7 +230,7 @@ def test_it_follows_the_date() -> None:
     revise(story, date(2026, 9, 25))
     assert block(story).start.date() == date(2026, 9, 24)
     assert [p.span for p in story.standing() if p.key == "p1.1"] == [block(story)]
-    assert [m.what for m in story.state.messages if m.subject == "p1"] == [What.CREATE, What.UPDATE]
+    assert [m.kind for m in story.state.effects if m.subject == "p1"] == [EffectKind.CREATE, EffectKind.UPDATE]
 
 
 def test_a_note_for_a_day_becomes_a_block_when_the_date_moves() -> None:
@@ -237,8 +249,8 @@ def test_other_words_are_written_in_its_place() -> None:
     at = utc(2026, 9, 16, 18)
     story.move(story.commitment(), at, 30)
     reworded = Dated(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
-    story.say(lambda p: actions.record(p, p.sessions["c1"], [reworded], 2))
-    assert [m.what for m in story.state.messages if m.event == "p1.1"] == [What.CREATE, What.UPDATE]
+    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
+    assert [m.kind for m in story.state.effects if m.event == "p1.1"] == [EffectKind.CREATE, EffectKind.UPDATE]
     assert block(story).start == at
     assert [p.span.start for p in story.standing() if p.key == "p1.1"] == [at]
 
@@ -248,7 +260,7 @@ def test_other_words_for_what_was_taken_off_leave_it_off() -> None:
     story = owing()
     story.delete(story.commitment())
     reworded = Dated(id="p1", owner=Owner.MANAGER, due=DUE, reworded=True)
-    story.say(lambda p: actions.record(p, p.sessions["c1"], [reworded], 2))
+    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [reworded], 2))
     assert story.commitment().dismissed
     assert story.placed(story.commitment()) is None
 
@@ -258,7 +270,7 @@ def test_moving_it_by_hand_is_respected() -> None:
     story = owing()
     at = utc(2026, 9, 16, 18)
     made = story.move(story.commitment(), at, 45)
-    assert made.acknowledged == {"p1.1": Span(at, at + 45 * MINUTE)}
+    assert made.accepted_moves == {"p1.1": Span(at, at + 45 * MINUTE)}
     assert block(story) == Span(at, at + 45 * MINUTE)
     assert story.commitment().due == DUE
     assert story.commitment().by_hand
@@ -280,7 +292,7 @@ def test_taking_it_off_the_calendar_is_respected() -> None:
     story = owing()
     story.delete(story.commitment())
     assert story.commitment().dismissed
-    assert story.commitment().open
+    assert story.commitment().is_open
     story.until(NOW + 20 * DAY)
     assert story.placed(story.commitment()) is None
     assert len(story.mails("commitment_due")) == 1
@@ -302,7 +314,7 @@ def test_what_is_booked_over_a_block_leaves_it_there() -> None:
     story = owing()
     was = block(story)
     story.book(DANA, was)
-    story.book(DANA, Span(was.start - DAY, was.end + DAY), Show.AWAY)
+    story.book(DANA, Span(was.start - DAY, was.end + DAY), ShowAs.AWAY)
     assert block(story) == was
 
 
@@ -312,7 +324,7 @@ def test_a_block_whose_day_has_passed_stays_as_it_was() -> None:
     was = block(story)
     story.until(utc(2026, 10, 10))
     assert block(story) == was
-    assert story.commitment().open
+    assert story.commitment().is_open
 
 
 def test_a_block_a_calendar_refused_is_tried_again_later() -> None:
@@ -335,7 +347,7 @@ def test_a_change_that_never_reached_the_calendar_is_written_again() -> None:
     assert placed is not None
     later = Span(placed.span.start + HOUR, placed.span.end + HOUR)
     given = commitment_of(DUE, block=later, sequence=2)
-    story.state = state_of(with_contract(), commitments=(given,), placed={placed.key: placed})
+    story.state = state_of(with_contract(), commitments=(given,), placed_events={placed.key: placed})
     story.tick()
     assert block(story) == later
     assert [p.span for p in story.standing() if p.key == placed.key] == [later]
@@ -385,10 +397,10 @@ def test_for_anybody_a_block_is_in_working_hours_before_it_is_due(
 def _right(story: Story, dana: Person, due: date) -> None:
     span = block(story)
     if story.commitment().all_day:
-        day = max(due, today(dana.zone, story.now))
-        assert span == Span(wall(dana.zone, day, 0), wall(dana.zone, day + DAY, 0))
+        day = max(due, get_local_date(dana.zone, story.now))
+        assert span == Span(wall_to_utc(dana.zone, day, 0), wall_to_utc(dana.zone, day + DAY, 0))
         return
-    day = today(dana.zone, span.start)
+    day = get_local_date(dana.zone, span.start)
     assert span.minutes == 30
     assert span.start >= story.now
     assert _works(dana, span)
@@ -399,13 +411,13 @@ def _right(story: Story, dana: Person, due: date) -> None:
 
 
 def _works(dana: Person, span: Span) -> bool:
-    day = today(dana.zone, span.start)
-    return any(s.start <= span.start and span.end <= s.end for n in (0, 1) for s in spells(dana, day - n * DAY))
+    day = get_local_date(dana.zone, span.start)
+    return any(s.start <= span.start and span.end <= s.end for n in (0, 1) for s in list_spells(dana, day - n * DAY))
 
 
 def _of_a_night(dana: Person, span: Span, due: date) -> bool:
     """A night shift of the day it is due may end on the next."""
-    return span.end <= wall(dana.zone, due + DAY, 0)
+    return span.end <= wall_to_utc(dana.zone, due + DAY, 0)
 
 
 def test_planning_blocks_twice_changes_nothing() -> None:
@@ -420,7 +432,7 @@ def test_a_block_that_the_calendar_refuses_to_change_is_not_asked_for_at_once() 
     story.refuses = True
     revise(story, date(2026, 9, 25))
     story.until(story.now + HOUR)
-    assert 2 <= len([m for m in story.state.messages if m.what is What.UPDATE]) <= 3
+    assert 2 <= len([m for m in story.state.effects if m.kind is EffectKind.UPDATE]) <= 3
 
 
 def test_a_note_for_the_day_stays_where_the_calendar_s_own_zone_puts_it() -> None:
@@ -434,6 +446,7 @@ def test_a_note_for_the_day_stays_where_the_calendar_s_own_zone_puts_it() -> Non
     assert one.all_day and placed is not None
     there = Span(placed.span.start + 6 * HOUR, placed.span.end + 6 * HOUR)
     story.state = replace(
-        story.state, placed={**story.state.placed, one.key: replace(placed, span=there, written=there, sequence=1)}
+        story.state,
+        placed_events={**story.state.placed_events, one.key: replace(placed, span=there, written=there, sequence=1)},
     )
     assert nothing(story.plan())

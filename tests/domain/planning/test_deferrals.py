@@ -29,21 +29,21 @@ from tests.support.pairs import (
 )
 from worker.domain.model import (
     Answer,
-    Cause,
+    DeferralCause,
+    EffectKind,
+    EffectProgress,
     Format,
-    Kind,
     Person,
     Policy,
-    Progress,
     Session,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    State,
-    What,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.deferrals import count_in_cycle
-from worker.domain.planning.plan_builder import Planning
+from worker.domain.planning.deferrals import count_deferrals_in_cycle
+from worker.domain.planning.plan_builder import PlanBuilder
 
 TWO = (DANA, SAM)
 
@@ -67,7 +67,7 @@ def test_a_declined_session_gets_another_time_at_once(who: Person) -> None:
     made = story.decline(was, who)
     (deferral,) = made.deferrals
     assert (deferral.session, deferral.number, deferral.at) == (was.id, 1, NOW)
-    assert (deferral.cause, deferral.who, deferral.was) == (Cause.DECLINED, who.email, was.span)
+    assert (deferral.cause, deferral.who, deferral.was) == (DeferralCause.DECLINED, who.email, was.span)
     assert story.next.id == was.id
     assert story.next.booked
     assert story.next.span != was.span
@@ -80,7 +80,7 @@ def test_who_asks_for_another_time_gets_a_later_one(weeks: int) -> None:
     start = NOW + weeks * 7 * DAY + 2 * HOUR
     story = Story(state=state_of(session_of(start, by_hand=True)))
     story.tick()
-    story.say(lambda p: actions.ask(p, p.sessions["c1"], None))
+    story.say(lambda p: actions.request_time(p, p.sessions["c1"], None))
     moved = story.session("c1")
     assert moved.booked and moved.count == 1
     assert moved.span.start > start
@@ -92,7 +92,7 @@ def test_asked_for_again_and_declined_in_between_it_is_found_soon() -> None:
     start = NOW + 56 * DAY + 2 * HOUR
     story = Story(state=state_of(session_of(start, by_hand=True)))
     story.tick()
-    story.say(lambda p: actions.ask(p, p.sessions["c1"], None))
+    story.say(lambda p: actions.request_time(p, p.sessions["c1"], None))
     story.decline(story.session("c1"))
     assert story.session("c1").span.start < start
 
@@ -113,7 +113,7 @@ def test_a_deleted_event_is_made_anew_at_another_time() -> None:
     made = story.delete(was)
     assert causes(story) == ["deleted"]
     assert story.next.generation == was.generation + 1
-    assert [(m.what, m.event) for m in made.messages if m.event] == [(What.CREATE, story.next.key)]
+    assert [(m.kind, m.event) for m in made.effects if m.event] == [(EffectKind.CREATE, story.next.key)]
 
 
 @pytest.mark.parametrize("left", [3 * HOUR, HOUR, -30 * MINUTE])
@@ -132,7 +132,7 @@ def test_deleting_the_event_of_a_conversation_that_was_held_changes_nothing() ->
     was = story.next
     story.at(was.span.end)
     story.delete(was)
-    assert story.session(was.id).state is State.HELD
+    assert story.session(was.id).state is SessionState.HELD
     assert causes(story) == []
 
 
@@ -155,10 +155,10 @@ def test_the_count_of_a_cycle_leaves_other_cycles_out() -> None:
         session_of(None, id="b", topic="gap", count=2, cycle=2),
         session_of(None, id="c", count=5, cycle=1),
         session_of(None, id="d", count=7, cycle=2, adhoc=True),
-        session_of(None, id="e", count=9, cycle=2, kind=Kind.REVIEW),
+        session_of(None, id="e", count=9, cycle=2, kind=SessionKind.REVIEW),
     ]
-    p = Planning(NOW, state_of(*sessions), None, Policy())
-    assert [count_in_cycle(p, s) for s in sessions] == [3, 3, 5, 7, 9]
+    p = PlanBuilder(NOW, state_of(*sessions), None, Policy())
+    assert [count_deferrals_in_cycle(p, s) for s in sessions] == [3, 3, 5, 7, 9]
 
 
 # --- moved by hand ---
@@ -173,9 +173,9 @@ def test_a_hand_move_inside_the_rules_is_respected(start: datetime) -> None:
     """T-11, R-9: no deferral, nothing is written back, the move is acknowledged."""
     story = booked()
     made = story.move(story.next, start, 75)
-    assert made.acknowledged == {story.next.key: Span(start, start + 75 * MINUTE)}
+    assert made.accepted_moves == {story.next.key: Span(start, start + 75 * MINUTE)}
     assert (story.next.start, story.next.by_hand, story.next.count) == (start, True, 0)
-    assert [m for m in made.messages if m.event] == []
+    assert [m for m in made.effects if m.event] == []
     assert causes(story) == []
 
 
@@ -192,7 +192,7 @@ def test_a_hand_move_may_glue_it_to_something_else() -> None:
 def test_a_hand_move_re_anchors_the_rhythm() -> None:
     """T-11, T-3: the next counts from when it was held."""
     story = booked(Story(policy=Policy(ahead=2)))
-    first, second = story.of_kind(Kind.CAREER)
+    first, second = story.of_kind(SessionKind.CAREER)
     story.move(first, first.span.start + WEEK, 75)
     assert story.session(second.id).target == second.target + WEEK
 
@@ -241,7 +241,7 @@ def test_shortened_again_is_flagged_again_only_at_another_time() -> None:
 
 def test_a_review_may_be_as_short_as_people_like() -> None:
     """T-1 is about career sessions."""
-    review = session_of(utc(2026, 9, 28, 8), 25, kind=Kind.REVIEW, id="r1")
+    review = session_of(utc(2026, 9, 28, 8), 25, kind=SessionKind.REVIEW, id="r1")
     story = Story(state=state_of(review))
     story.tick()
     story.move(story.session("r1"), utc(2026, 9, 28, 8), 10)
@@ -257,7 +257,7 @@ def test_what_was_held_at_a_time_that_is_seen_only_afterwards_counts_from_that_t
     later = Span(was.span.start + 4 * HOUR, was.span.end + 4 * HOUR)
     story.now = was.span.end + MINUTE
     story.see(was, span=later)
-    assert story.session(was.id).state is State.BOOKED
+    assert story.session(was.id).state is SessionState.BOOKED
     story.until(later.end)
     assert story.session(was.id).held_at == later.end
 
@@ -280,13 +280,13 @@ def test_what_is_under_way_is_not_compared() -> None:
     old = placed_of(
         session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)), answers={SAM.email: Answer.DECLINED}
     )
-    update = message_of(what=What.UPDATE, event=session.key, key="u", progress=Progress.SENDING)
-    state = state_of(session, placed={session.key: old}, messages=(update,), looked_at=NOW)
+    update = message_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=EffectProgress.SENDING)
+    state = state_of(session, placed_events={session.key: old}, effects=(update,), looked_at=NOW)
     assert decide(NOW, state, Calendars()).deferrals == ()
-    done = (replace(update, progress=Progress.DONE),)
+    done = (replace(update, progress=EffectProgress.DONE),)
     stands = replace(old, span=session.span, written=session.span)
-    settled = replace(state, messages=done, placed={session.key: stands})
-    assert [d.cause for d in decide(NOW, settled, Calendars()).deferrals] == [Cause.DECLINED]
+    settled = replace(state, effects=done, placed_events={session.key: stands})
+    assert [d.cause for d in decide(NOW, settled, Calendars()).deferrals] == [DeferralCause.DECLINED]
 
 
 def test_an_answer_to_the_time_before_is_no_answer_to_this_one() -> None:
@@ -295,19 +295,19 @@ def test_an_answer_to_the_time_before_is_no_answer_to_this_one() -> None:
     old = placed_of(
         session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)), answers={SAM.email: Answer.DECLINED}
     )
-    refused = message_of(what=What.UPDATE, event=session.key, key="u", progress=Progress.DEAD)
-    state = state_of(session, placed={session.key: old}, messages=(refused,), looked_at=NOW)
+    refused = message_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=EffectProgress.DEAD)
+    state = state_of(session, placed_events={session.key: old}, effects=(refused,), looked_at=NOW)
     decided = decide(NOW + timedelta(hours=1), state, Calendars())
     assert decided.deferrals == ()
-    assert [m.what for m in decided.messages if m.event] == [What.UPDATE]
+    assert [m.kind for m in decided.effects if m.event] == [EffectKind.UPDATE]
 
 
-def _unheard(progress: Progress = Progress.DROPPED, at: datetime = NOW) -> tuple[Story, Session]:
+def _unheard(progress: EffectProgress = EffectProgress.DROPPED, at: datetime = NOW) -> tuple[Story, Session]:
     """The calendar still shows the time before our last change."""
     session = session_of(utc(2026, 9, 29, 8), sequence=2)
     old = placed_of(session.key, Span(utc(2026, 9, 28, 8), utc(2026, 9, 28, 9, 15)))
-    update = message_of(what=What.UPDATE, event=session.key, key="u", progress=progress, snapshot_at=at)
-    story = Story(state=state_of(session, placed={session.key: old}, messages=(update,), looked_at=NOW))
+    update = message_of(kind=EffectKind.UPDATE, event=session.key, key="u", progress=progress, snapshot_at=at)
+    story = Story(state=state_of(session, placed_events={session.key: old}, effects=(update,), looked_at=NOW))
     return story, session
 
 
@@ -315,7 +315,7 @@ def test_a_change_that_never_reached_the_calendar_is_written_again() -> None:
     """R-8: what was decided stands; it is no hand move."""
     story, session = _unheard()
     made = story.tick()
-    assert [m.what for m in made.messages if m.event] == [What.UPDATE]
+    assert [m.kind for m in made.effects if m.event] == [EffectKind.UPDATE]
     assert causes(story) == []
     placed = story.placed(story.next)
     assert placed is not None
@@ -324,8 +324,8 @@ def test_a_change_that_never_reached_the_calendar_is_written_again() -> None:
 
 def test_a_change_that_was_refused_is_written_again_after_a_while() -> None:
     """R-8: five minutes later, not at once."""
-    story, session = _unheard(Progress.DEAD)
-    assert [m for m in story.tick().messages if m.event] == []
+    story, session = _unheard(EffectProgress.DEAD)
+    assert [m for m in story.tick().effects if m.event] == []
     assert story.due == NOW + 5 * MINUTE
     story.until(NOW + 5 * MINUTE)
     placed = story.placed(story.next)
@@ -346,11 +346,11 @@ def test_whatever_happens_it_is_owed_until_it_is_held() -> None:
     story.at(story.now + DAY)
     story.move(story.next, story.next.span.start, 30)
     story.at(story.now + DAY)
-    story.book(DANA, Span(story.next.span.start - DAY, story.next.span.end), Show.AWAY)
+    story.book(DANA, Span(story.next.span.start - DAY, story.next.span.end), ShowAs.AWAY)
     story.at(story.now + DAY)
-    story.say(lambda p: actions.ask(p, p.sessions[session_id], None))
+    story.say(lambda p: actions.request_time(p, p.sessions[session_id], None))
     story.until(story.next.span.end)
-    story.say(lambda p: actions.not_held(p, p.sessions[session_id]))
+    story.say(lambda p: actions.record_not_held(p, p.sessions[session_id]))
     assert causes(story) == ["declined", "deleted", "moved_out", "out_of_office", "asked", "not_held"]
     assert [d.number for d in story.state.deferrals] == [1, 2, 3, 4, 5, 6]
     assert {d.session for d in story.state.deferrals} == {session_id}
@@ -358,13 +358,13 @@ def test_whatever_happens_it_is_owed_until_it_is_held() -> None:
     assert owed.booked
     assert owed.count == 6
     story.until(owed.span.end)
-    assert story.session(session_id).state is State.HELD
+    assert story.session(session_id).state is SessionState.HELD
 
 
 def test_a_deferred_part_of_a_series_moves_the_parts_after_it() -> None:
     """T-13, T-3: five to ten working days apart, and that is no deferral of theirs."""
     story = booked(Story(pair_of(format=Format.SERIES)))
-    now, direction, gap = (s.id for s in story.of_kind(Kind.CAREER))
+    now, direction, gap = (s.id for s in story.of_kind(SessionKind.CAREER))
     fill(story, SAM, date(2026, 9, 7), 14)
     story.at(story.session(now).span.start - DAY)
     story.decline(story.session(now))

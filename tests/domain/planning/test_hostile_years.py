@@ -8,30 +8,30 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, WEEK, Story, pair_of
 from worker.domain.model import (
+    CommitmentStanding,
     Dated,
+    EffectKind,
+    EffectProgress,
     Format,
-    Kind,
     Owner,
     Policy,
-    Progress,
-    Review,
+    ReviewMode,
     Session,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    Standing,
-    State,
     Trigger,
-    What,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.plan_builder import Planning
-from worker.domain.planning.reviews import inside
+from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.planning.reviews import is_inside_1on1
 from worker.errors import Refused
 
 Act = Callable[[Story, int], object]
 
 
-def _any(story: Story, n: int, *states: State) -> Session | None:
+def _any(story: Story, n: int, *states: SessionState) -> Session | None:
     found = [s for s in story.state.sessions if s.state in states]
     return found[n % len(found)] if found else None
 
@@ -58,8 +58,8 @@ def _move(story: Story, n: int) -> None:
 
 
 def _book_over(story: Story, n: int) -> None:
-    if session := _any(story, n, State.BOOKED):
-        story.book((DANA, SAM)[n % 2], session.span, list(Show)[n % 3])
+    if session := _any(story, n, SessionState.BOOKED):
+        story.book((DANA, SAM)[n % 2], session.span, list(ShowAs)[n % 3])
 
 
 def _clear(story: Story, _: int) -> None:
@@ -72,49 +72,51 @@ def _fill(story: Story, n: int) -> None:
 
 def _not_held(story: Story, n: int) -> None:
     """Of one that is still fresh in memory."""
-    session = _any(story, n, State.HELD, State.UNFINISHED, State.BOOKED, State.CONTRACTED)
+    session = _any(story, n, SessionState.HELD, SessionState.UNFINISHED, SessionState.BOOKED, SessionState.CONTRACTED)
     if session and session.start and session.start > story.now - 60 * DAY:
-        story.say(lambda p: actions.not_held(p, p.sessions.get(session.id, session)))
+        story.say(lambda p: actions.record_not_held(p, p.sessions.get(session.id, session)))
 
 
 def _held(story: Story, n: int) -> None:
-    if session := _any(story, n, State.BOOKED, State.OWED, State.DEFERRED, State.HELD):
+    if session := _any(story, n, SessionState.BOOKED, SessionState.OWED, SessionState.DEFERRED, SessionState.HELD):
         story.say(lambda p: actions.record_held(p, p.sessions.get(session.id, session), story.now - (n % 5) * HOUR))
 
 
 def _ask(story: Story, n: int) -> None:
-    if session := _any(story, n, State.BOOKED, State.OWED, State.DEFERRED):
+    if session := _any(story, n, SessionState.BOOKED, SessionState.OWED, SessionState.DEFERRED):
         start = story.now.replace(minute=0) + (2 + n % 60) * DAY
         wish = Span(start, start + HOUR) if n % 3 else (session.options or (None,))[-1]
-        story.say(lambda p: actions.ask(p, p.sessions.get(session.id, session), wish))
+        story.say(lambda p: actions.request_time(p, p.sessions.get(session.id, session), wish))
 
 
 def _talk(story: Story, n: int) -> None:
-    story.say(lambda p: actions.talk(p, list(Trigger)[n % 6]))
+    story.say(lambda p: actions.request_talk(p, list(Trigger)[n % 6]))
 
 
 def _check_in(story: Story, _: int) -> None:
-    story.say(actions.check_in)
+    story.say(actions.request_check_in)
 
 
 def _record(story: Story, n: int) -> None:
-    if session := _any(story, n, State.HELD, State.CONTRACTED, State.UNFINISHED):
+    if session := _any(story, n, SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED):
         due: date = story.now.date() + (n % 50) * DAY
-        known = {c.owner: c.id for c in story.state.commitments if c.open and c.session == session.id and n % 2}
+        known = {c.owner: c.id for c in story.state.commitments if c.is_open and c.session == session.id and n % 2}
         new = f"p{len(story.state.commitments)}"
         listed = [Dated(id=known.get(owner, f"{new}{owner[0]}"), owner=owner, due=due) for owner in Owner]
-        revision = 1 + len([m for m in story.state.messages if m.name == "contract_summary"])
-        story.say(lambda p: actions.record(p, p.sessions.get(session.id, session), listed, revision))
+        revision = 1 + len([m for m in story.state.effects if m.name == "contract_summary"])
+        story.say(lambda p: actions.record_contract(p, p.sessions.get(session.id, session), listed, revision))
 
 
 def _close(story: Story, n: int) -> None:
-    found = [c for c in story.state.commitments if c.open]
+    found = [c for c in story.state.commitments if c.is_open]
     if found:
-        story.say(lambda p: actions.close(p, p.commitments[found[n % len(found)].id], Standing.DONE))
+        story.say(
+            lambda p: actions.close_commitment(p, p.commitments[found[n % len(found)].id], CommitmentStanding.DONE)
+        )
 
 
 def _block(story: Story, n: int) -> None:
-    found = [c for c in story.state.commitments if c.open and story.placed(c)]
+    found = [c for c in story.state.commitments if c.is_open and story.placed(c)]
     if found and n % 2:
         story.delete(found[n % len(found)])
     elif found:
@@ -130,7 +132,7 @@ def _meet(story: Story, n: int) -> None:
 
 
 def _change(story: Story, n: int) -> None:
-    story.change(review=list(Review)[n % 3], transition_until=story.now.date() + 90 * DAY if n % 2 else None)
+    story.change(review=list(ReviewMode)[n % 3], transition_until=story.now.date() + 90 * DAY if n % 2 else None)
 
 
 def _refuse(story: Story, n: int) -> None:
@@ -176,7 +178,7 @@ def holds(story: Story) -> None:
         assert wanted == []
         assert ahead_of(story) == set()
         return
-    regular = [s for s in wanted if s.kind is Kind.CAREER and not s.adhoc]
+    regular = [s for s in wanted if s.kind is SessionKind.CAREER and not s.adhoc]
     assert len(regular) >= story.policy.ahead
     if not story.refuses:
         for session in wanted:
@@ -186,22 +188,24 @@ def holds(story: Story) -> None:
     for session in story.state.sessions:
         numbers = [d.number for d in story.state.deferrals if d.session == session.id]
         assert numbers == list(range(1, session.count + 1))
-        assert session.owed == (session.start is None) or session.state is State.CANCELLED
+        assert session.owed == (session.start is None) or session.state is SessionState.CANCELLED
 
 
 def ahead_of(story: Story) -> set[str]:
     """The keys of our events to come; those whose cancelling was refused aside, which the operator was told of."""
-    refused = {m.event for m in story.state.messages if m.what is What.CANCEL and m.progress is Progress.DEAD}
+    refused = {
+        m.event for m in story.state.effects if m.kind is EffectKind.CANCEL and m.progress is EffectProgress.DEAD
+    }
     return {p.key for p in story.standing() if p.span.start > story.now} - refused
 
 
 def waiting(story: Story, session: Session) -> bool:
     """A review that may still find its 1:1."""
-    p = Planning(story.now, story.state, None, story.policy)
-    return inside(p, session) and story.now < session.target
+    p = PlanBuilder(story.now, story.state, None, story.policy)
+    return is_inside_1on1(p, session) and story.now < session.target
 
 
 def blocked(story: Story, session_id: str) -> bool:
     """A calendar that refused is not asked again at once."""
-    until = Planning(story.now, story.state, None, story.policy).refused_until(session_id)
+    until = PlanBuilder(story.now, story.state, None, story.policy).find_retry_time(session_id)
     return until is not None and story.now < until + MINUTE

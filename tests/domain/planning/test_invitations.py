@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, NOW, RULES, SAM, WEEK, Story, booked, pair_of, person
-from worker.domain.model import Ended, Policy, Span
+from worker.domain.model import EndReason, Policy, Span
 
 SILENT = replace(RULES, silent=frozenset({"caldav"}))
 ELSEWHERE = person("Sam", "Europe/London", "GB", calendar="none")
@@ -80,7 +80,7 @@ def test_what_finds_no_time_is_taken_back_and_told_again_when_it_does() -> None:
     assert told(one)[-1][::2] == ("invitation", 2)
 
 
-@pytest.mark.parametrize("fields", [{"paused": True}, {"ended": Ended.CHANGED}], ids=["paused", "ended"])
+@pytest.mark.parametrize("fields", [{"paused": True}, {"ended": EndReason.CHANGED}], ids=["paused", "ended"])
 def test_who_needs_not_come_any_more_is_told(fields: dict[str, object]) -> None:
     one = story()
     key = one.next.key
@@ -99,7 +99,9 @@ def test_an_invitation_that_is_overtaken_does_not_leave() -> None:
     one = booked(Story(pair_of(DANA, ELSEWHERE), DANA, ELSEWHERE, policy=SILENT))
     one.until(one.now + HOUR)
     first = one.next
-    one.state = replace(one.state, placed={first.key: replace(one.state.placed[first.key], span=_later(first.span))})
+    one.state = replace(
+        one.state, placed_events={first.key: replace(one.state.placed_events[first.key], span=_later(first.span))}
+    )
     one.tick()
     assert [m.start for m in one.mails("invitation")] == [first.start, one.next.start]
 

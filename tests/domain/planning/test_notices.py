@@ -26,22 +26,30 @@ from tests.support.pairs import (
     utc,
 )
 from worker.domain.model import (
+    CommitmentStanding,
     Dated,
-    Kind,
+    EffectProgress,
     Meeting,
     Owner,
     Person,
-    Progress,
-    Review,
+    ReviewMode,
+    SessionKind,
+    SessionState,
     Span,
-    Standing,
-    State,
     Topic,
     Trigger,
 )
 from worker.domain.planning import actions, notices
-from worker.domain.planning.notices import NOTE_LEAST, brief_at, late, note_at, prompt_at, remind_at, reminders
-from worker.domain.time.worktime import add_working_days, is_working_day, spells, today
+from worker.domain.planning.notices import (
+    NOTE_MIN_LEAD,
+    brief_at,
+    list_late_reminder_times,
+    list_reminder_times,
+    note_at,
+    prompt_at,
+    remind_at,
+)
+from worker.domain.time.worktime import add_working_days, get_local_date, is_working_day, list_spells
 
 START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
@@ -113,13 +121,13 @@ def test_mails_ahead_are_at_a_round_hour_of_a_working_day(where: tuple[str, str]
     """T-5, T-6, T-9: for anybody, for any start."""
     who = person("Sam", *where, hours=hours)
     start = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    day = today(who.zone, start)
+    day = get_local_date(who.zone, start)
     for at, clock, before in ((prompt_at(who, start), "09:00", 3), (brief_at(who, start), "09:00", 1)):
         assert local(at, who).endswith(clock)
-        assert add_working_days(who, today(who.zone, at), before) == _on_or_after(who, day)
+        assert add_working_days(who, get_local_date(who.zone, at), before) == _on_or_after(who, day)
     note = note_at(who, start)
-    assert local(note, who).endswith("08:00") and start - note >= NOTE_LEAST
-    assert today(who.zone, note) == day or local(start, who)[-5:] < "08:30"
+    assert local(note, who).endswith("08:00") and start - note >= NOTE_MIN_LEAD
+    assert get_local_date(who.zone, note) == day or local(start, who)[-5:] < "08:30"
 
 
 def _on_or_after(who: Person, day: date) -> date:
@@ -141,9 +149,9 @@ def test_prompt_and_brief_leave_once_at_their_hour() -> None:
 def test_an_ad_hoc_session_is_prepared_at_once() -> None:
     """T-5, T-14: booked later than three working days before, the prompt leaves as soon as the event stands."""
     story = booked()
-    story.say(lambda p: actions.talk(p, Trigger.LEAVING))
+    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
     story.until(NOW + 2 * MINUTE)
-    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert [m.subject for m in story.mails("reflection_prompt")] == [adhoc.id]
     assert sent_at(story, "reflection_prompt") == [NOW + MINUTE]
 
@@ -165,7 +173,7 @@ def test_nobody_is_asked_to_prepare_for_what_is_not_on_the_calendar() -> None:
     """T-5: the mail waits for the event."""
     story = booked()
     story.refuses = True
-    story.say(lambda p: actions.talk(p, Trigger.LEAVING))
+    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
     story.until(NOW + 4 * MINUTE)
     assert story.mails("reflection_prompt") == []
     story.refuses = False
@@ -198,11 +206,11 @@ def test_a_session_that_moves_before_its_prompt_gets_one_prompt() -> None:
 def test_check_ins_need_no_preparation() -> None:
     """R-7: informal."""
     story = booked()
-    story.say(actions.check_in)
-    (check_in,) = story.of_kind(Kind.CHECKIN)
+    story.say(actions.request_check_in)
+    (check_in,) = story.of_kind(SessionKind.CHECKIN)
     story.until(check_in.span.end + DAY)
-    assert [m for m in story.state.messages if m.subject == check_in.id and m.name] == []
-    assert story.session(check_in.id).state is State.HELD
+    assert [m for m in story.state.effects if m.subject == check_in.id and m.name] == []
+    assert story.session(check_in.id).state is SessionState.HELD
 
 
 def test_both_are_introduced_once() -> None:
@@ -236,13 +244,18 @@ def test_the_contract_is_asked_for_at_the_session_s_end() -> None:
     """T-7, R-15: at once."""
     story = held()
     assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
-    assert story.session("c1").state is State.HELD
-    assert notices.deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
+    assert story.session("c1").state is SessionState.HELD
+    assert notices.find_contract_deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
 
 
 def test_it_is_asked_for_only_where_a_contract_closes_the_session() -> None:
     """T-13, R-4: not after the first two of a series, a review or a check-in."""
-    for fields in ({"topic": Topic.NOW}, {"topic": Topic.DIRECTION}, {"kind": Kind.REVIEW}, {"kind": Kind.CHECKIN}):
+    for fields in (
+        {"topic": Topic.NOW},
+        {"topic": Topic.DIRECTION},
+        {"kind": SessionKind.REVIEW},
+        {"kind": SessionKind.CHECKIN},
+    ):
         session = session_of(utc(2026, 9, 28, 8), **fields)
         story = Story(state=state_of(session), now=session.span.end)
         story.tick()
@@ -262,7 +275,7 @@ def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
     ]
     unfinished = next(d for d in story.told if d.fields.get("state") == "unfinished")
     assert local(unfinished.at, DANA) == "Tue 2026-10-06 10:00"
-    assert story.session("c1").state is State.UNFINISHED
+    assert story.session("c1").state is SessionState.UNFINISHED
     assert len(story.mails("contract_request")) == 1
 
 
@@ -270,10 +283,10 @@ def test_once_the_contract_is_there_nobody_is_reminded() -> None:
     """T-7."""
     story = held()
     story.at(story.now + 23 * HOUR)
-    story.say(lambda p: actions.record(p, p.sessions["c1"], [], 1))
+    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
     story.until(utc(2026, 10, 20))
     assert len(story.mails("contract_reminder")) == 1
-    assert story.session("c1").state is State.CONTRACTED
+    assert story.session("c1").state is SessionState.CONTRACTED
 
 
 @pytest.mark.parametrize(
@@ -312,7 +325,7 @@ def test_a_program_that_slept_does_not_catch_up_on_reminders() -> None:
 def test_a_program_that_slept_over_the_deadline_does_not_speak_as_if_it_were_to_come() -> None:
     """T-7: the second reminder is due until two hours before the deadline, the first late mail not yet."""
     story = held()
-    story.now = notices.deadline(DANA, story.session("c1")) - HOUR
+    story.now = notices.find_contract_deadline(DANA, story.session("c1")) - HOUR
     story.tick()
     assert story.mails("contract_reminder") == []
 
@@ -340,26 +353,26 @@ def test_reminders_are_inside_working_hours_and_before_the_deadline(
     """T-7: for anybody, for any end; the last at least two hours before the deadline."""
     dana = person("Dana", *where, hours=hours)
     end = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    found = reminders(dana, end, end + 48 * HOUR)
+    found = list_reminder_times(dana, end, end + 48 * HOUR)
     assert len(found) <= 2
     assert list(found) == sorted(set(found))
     for at in found:
-        day = today(dana.zone, at)
-        assert any(span.start <= at <= span.end for n in (0, 1) for span in spells(dana, day - n * DAY))
+        day = get_local_date(dana.zone, at)
+        assert any(span.start <= at <= span.end for n in (0, 1) for span in list_spells(dana, day - n * DAY))
         assert end + 4 * HOUR <= at <= end + 46 * HOUR
     assert all(second - first >= 4 * HOUR for first, second in pairwise(found))
-    afterwards = late(dana, end + 48 * HOUR)
+    afterwards = list_late_reminder_times(dana, end + 48 * HOUR)
     assert [local(at, dana)[-5:] for at in afterwards] == ["10:00"] * 4
-    assert all(is_working_day(dana, today(dana.zone, at)) for at in afterwards)
+    assert all(is_working_day(dana, get_local_date(dana.zone, at)) for at in afterwards)
     assert afterwards[0] > end + 48 * HOUR - DAY
-    assert today(dana.zone, afterwards[0]) > today(dana.zone, end + 48 * HOUR)
+    assert get_local_date(dana.zone, afterwards[0]) > get_local_date(dana.zone, end + 48 * HOUR)
 
 
 def test_with_eight_hours_of_work_a_day_there_are_always_two() -> None:
     """T-7: from Monday to Thursday."""
     for quarter in range(4 * 96):
         end = utc(2026, 9, 7) + quarter * 15 * MINUTE
-        assert len(reminders(DANA, end, end + 48 * HOUR)) == 2, end
+        assert len(list_reminder_times(DANA, end, end + 48 * HOUR)) == 2, end
 
 
 @pytest.mark.parametrize(
@@ -381,7 +394,7 @@ def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
     story.now = recorded
     story.say(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
     story.tick()
-    by = notices.deadline(DANA, story.session("c1"))
+    by = notices.find_contract_deadline(DANA, story.session("c1"))
     assert local(by, DANA) == until
     assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded]
     story.until(by)
@@ -399,7 +412,7 @@ def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> No
     story.now = session.span.end + 47 * HOUR
     story.tick()
     assert (len(story.mails("contract_request")), story.mails("contract_reminder")) == (1, [])
-    assert notices.deadline(DANA, story.session("c1")) == story.now + 24 * HOUR
+    assert notices.find_contract_deadline(DANA, story.session("c1")) == story.now + 24 * HOUR
     story.until(story.now + 24 * HOUR)
     assert [m.number for m in story.mails("contract_reminder")] != []
 
@@ -408,11 +421,11 @@ def test_a_request_that_could_not_leave_is_not_followed_by_a_reminder_at_once() 
     """T-7: while mail is out of order, request and reminder do not pile up to leave together."""
     story = held()
     waiting = story.mails("contract_request")[0]
-    story.state = replace(story.state, messages=(replace(waiting, progress=Progress.WAITING),))
-    first, second = reminders(DANA, story.now, story.now + 48 * HOUR)
+    story.state = replace(story.state, effects=(replace(waiting, progress=EffectProgress.WAITING),))
+    first, second = list_reminder_times(DANA, story.now, story.now + 48 * HOUR)
     story.now = first
     later = story.plan()
-    assert not [m for m in later.messages if m.name == "contract_reminder"]
+    assert not [m for m in later.effects if m.name == "contract_reminder"]
     assert later.due_at == first + 4 * HOUR < second
 
 
@@ -453,7 +466,7 @@ def test_what_falls_due_months_later_is_said_as_well() -> None:
 
 def test_what_ended_or_was_recorded_late_is_not_said() -> None:
     """R-18: a mail about it would be untrue, or a surprise."""
-    ended = commitment_of(date(2026, 9, 15), standing=Standing.DONE, closed_at=NOW)
+    ended = commitment_of(date(2026, 9, 15), standing=CommitmentStanding.DONE, closed_at=NOW)
     late_one = commitment_of(date(2026, 9, 7), id="p2", recorded_at=NOW + 3 * HOUR)
     story = Story(state=state_of(commitments=(ended, late_one)), now=NOW + 4 * HOUR)
     story.until(utc(2026, 9, 20))
@@ -462,11 +475,11 @@ def test_what_ended_or_was_recorded_late_is_not_said() -> None:
 
 def test_a_new_date_is_a_new_mail() -> None:
     """R-18."""
-    session = session_of(utc(2026, 9, 7, 4), 30, state=State.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
+    session = session_of(utc(2026, 9, 7, 4), 30, state=SessionState.CONTRACTED, held_at=utc(2026, 9, 7, 4, 30))
     story = Story(state=state_of(session, commitments=(commitment_of(date(2026, 9, 15)),)))
     story.at(utc(2026, 9, 15, 12))
     moved = Dated(id="p1", owner=Owner.MANAGER, due=date(2026, 9, 22))
-    story.say(lambda p: actions.record(p, p.sessions["c1"], [moved], 2))
+    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
 
@@ -488,10 +501,10 @@ def test_the_last_reminder_leaves_though_the_sweep_comes_late(late: timedelta) -
 def test_a_review_that_goes_to_next_weeks_1on1_has_a_note_on_its_own_day() -> None:
     """T-9, R-7: the one of that morning spoke of a 1:1 that was cancelled since."""
     near, far = utc(2026, 10, 27, 13), utc(2026, 11, 3, 13)
-    review = session_of(near, kind=Kind.REVIEW, minutes=25, sequence=0, id="r1")
+    review = session_of(near, kind=SessionKind.REVIEW, minutes=25, sequence=0, id="r1")
     meetings = tuple(Meeting(pair=pair_of().id, span=Span(at, at + HOUR / 2)) for at in (near, far))
-    pair = pair_of(review=Review.IN_1ON1)
-    state = replace(state_of(review, placed={}), pair=pair, meetings=meetings)
+    pair = pair_of(review=ReviewMode.IN_1ON1)
+    state = replace(state_of(review, placed_events={}), pair=pair, meetings=meetings)
     story = Story(state=state, now=near - 5 * HOUR)
     story.tick()
     assert len(story.mails("review_note")) == 1
@@ -505,8 +518,8 @@ def test_an_introduction_that_was_dropped_comes_when_the_pair_goes_on() -> None:
     story = booked()
     story.state = replace(
         story.state,
-        messages=tuple(
-            replace(m, progress=Progress.DROPPED) if m.name == "introduction" else m for m in story.state.messages
+        effects=tuple(
+            replace(m, progress=EffectProgress.DROPPED) if m.name == "introduction" else m for m in story.state.effects
         ),
     )
     story.at(story.now + HOUR)

@@ -29,26 +29,26 @@ from tests.support.pairs import (
 )
 from worker.domain.model import (
     Answer,
+    EffectKind,
+    EffectProgress,
     Format,
     FreeBusy,
-    Kind,
-    Need,
+    FreeBusyRequest,
+    FreeBusySnapshot,
     Person,
     Policy,
     Preference,
-    Progress,
-    Seen,
+    SessionKind,
+    SessionState,
     Span,
-    State,
-    Taken,
+    TakenTime,
     Topic,
     Trigger,
-    What,
 )
 from worker.domain.planning import actions
 from worker.domain.planning.planner import plan
-from worker.domain.reason_texts import words
-from worker.domain.time.worktime import shared_working_day
+from worker.domain.reason_texts import format_reasons
+from worker.domain.time.worktime import add_shared_working_days
 
 TWO = (DANA, SAM)
 
@@ -64,25 +64,29 @@ def test_planning_asks_for_what_it_lacks_and_nothing_else() -> None:
     assert set(made.needs.people) == {DANA.email, SAM.email}
     assert made.needs.window.start == NOW
     assert made.needs.window.end == utc(2026, 9, 28, 12) + WEEK  # three weeks to the target, a third of that after
-    assert made.empty
-    assert not made.looked
+    assert made.is_empty
+    assert not made.used_free_busy
 
 
 def test_a_calendar_nobody_can_read_is_not_asked_for() -> None:
     """Working hours count as free, and the reason says so."""
     story = Story(report=person("Sam", "Europe/London", "GB", calendar="none"))
     made = plan(NOW, story.state, None, Policy())
-    assert made.needs == Need((DANA.email,), made.needs.window if made.needs else Span(NOW, NOW), giving=True)
+    assert made.needs == FreeBusyRequest(
+        (DANA.email,), made.needs.window if made.needs else Span(NOW, NOW), includes_taken=True
+    )
     story.tick()
     assert "Sam's calendar can't be read" in story.told[0].reason
 
 
 def test_a_look_that_is_too_short_is_asked_for_again() -> None:
     """The second pass: what was read covers less than what is needed."""
-    state = state_of(taken={DANA.email: (), SAM.email: ()})
+    state = state_of(taken_times={DANA.email: (), SAM.email: ()})
     short = Span(NOW, NOW + DAY)
     free = FreeBusy()
-    seen = Seen(windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free})
+    seen = FreeBusySnapshot(
+        windows={DANA.email: short, SAM.email: short}, free_busy={DANA.email: free, SAM.email: free}
+    )
     made = plan(NOW, state, seen, Policy())
     assert made.needs is not None
     assert made.needs.window.end > short.end
@@ -94,7 +98,7 @@ def test_somebody_who_can_t_be_asked_just_now_is_asked_again_soon(who: Person) -
     story = Story()
     story.calendars.unavailable = {who.email}
     made = story.tick()
-    assert (made.messages, made.decisions) == ((), ())
+    assert (made.effects, made.decisions) == ((), ())
     assert story.due == NOW + 5 * MINUTE
     assert story.state.looked_at is None
     story.calendars.unavailable = set()
@@ -107,7 +111,7 @@ def test_unknown_availability_is_never_free() -> None:
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
-    assert "Sam's calendar is unknown (no access)" in words(story.next.unplaceable or ())
+    assert "Sam's calendar is unknown (no access)" in format_reasons(story.next.unplaceable or ())
     assert [m.to for m in story.mails("unplaceable")] == [DANA.email]
 
 
@@ -163,11 +167,11 @@ def test_the_time_of_other_pairs_counts_as_busy() -> None:
     story = booked()
     first = story.next.span
     other = Story()
-    other.calendars.taken = {DANA.email: (Taken(first, "c9", Kind.CAREER, OTHER_PAIR),)}
+    other.calendars.taken = {DANA.email: (TakenTime(first, "c9", SessionKind.CAREER, OTHER_PAIR),)}
     booked(other)
     assert other.next.span.start.date() != first.start.date()
     review = Story()
-    review.calendars.taken = {DANA.email: (Taken(first, "r9", Kind.REVIEW, OTHER_PAIR),)}
+    review.calendars.taken = {DANA.email: (TakenTime(first, "r9", SessionKind.REVIEW, OTHER_PAIR),)}
     booked(review)
     assert review.next.span.start.date() == first.start.date()
     assert not review.next.span.overlaps(Span(first.start - 15 * MINUTE, first.end + 15 * MINUTE))
@@ -178,8 +182,8 @@ def test_the_pair_s_own_sessions_count_as_taken() -> None:
     story = booked()
     story.until(story.next.span.start - 3 * DAY)
     regular = story.next
-    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
-    adhoc = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
+    adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert adhoc.booked
     assert adhoc.span.start.date() != regular.span.start.date()
 
@@ -190,19 +194,19 @@ def test_a_conversation_held_this_morning_counts_for_the_day() -> None:
     held = story.next.span
     story.until(held.end)
     story.tick()
-    story.say(lambda p: actions.talk(p, Trigger.LEAVING))
-    again = next(s for s in story.of_kind(Kind.CAREER) if s.adhoc)
+    story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    again = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
     assert again.span.start.date() > held.start.date()
     other = Story(now=held.end)
-    other.calendars.taken = {DANA.email: (Taken(held, "c9", Kind.CAREER, OTHER_PAIR),)}
+    other.calendars.taken = {DANA.email: (TakenTime(held, "c9", SessionKind.CAREER, OTHER_PAIR),)}
     other.tick()
-    other.say(lambda p: actions.talk(p, Trigger.LEAVING))
-    assert all(s.span.start.date() > held.start.date() for s in other.of_kind(Kind.CAREER))
+    other.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
+    assert all(s.span.start.date() > held.start.date() for s in other.of_kind(SessionKind.CAREER))
 
 
 def test_the_pair_s_preference_is_weighed() -> None:
     """T-3: in the report's zone."""
-    story = booked(Story(pair_of(prefer=Preference(weekday=1, minute=14 * 60))))
+    story = booked(Story(pair_of(preference=Preference(weekday=1, minute=14 * 60))))
     assert story.next.span.start == utc(2026, 9, 29, 13)  # Tuesday, 14:00 in London
 
 
@@ -229,7 +233,7 @@ def test_when_nothing_fits_a_person_is_told_why_once() -> None:
     assert story.next.unplaceable
     assert story.next.owed
     assert [(m.to, m.subject) for m in story.mails("unplaceable")] == [(DANA.email, story.next.id)]
-    assert [d.reason for d in story.told if d.what == "unplaceable"] == [words(story.next.unplaceable or ())]
+    assert [d.reason for d in story.told if d.what == "unplaceable"] == [format_reasons(story.next.unplaceable or ())]
     story.until(NOW + 5 * DAY)
     assert len(story.mails("unplaceable")) == 1
     assert len([d for d in story.told if d.what == "unplaceable"]) == 1
@@ -356,8 +360,8 @@ def test_the_same_event_is_moved_when_it_still_exists() -> None:
     story = booked()
     before = story.next
     made = story.decline(before)
-    assert [(m.what, m.event, m.start) for m in made.messages if m.event] == [
-        (What.UPDATE, before.key, before.span.start)
+    assert [(m.kind, m.event, m.start) for m in made.effects if m.event] == [
+        (EffectKind.UPDATE, before.key, before.span.start)
     ]
     assert [p.span for p in story.standing()] == [story.next.span]
 
@@ -370,7 +374,7 @@ def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
     """T-15, R-3: each within the window that the one before gives it."""
     story = booked(Story(policy=Policy(ahead=ahead)))
     for _ in range(2):
-        coming = [s for s in story.of_kind(Kind.CAREER) if s.booked]
+        coming = [s for s in story.of_kind(SessionKind.CAREER) if s.booked]
         assert len(coming) == ahead
         for earlier, later in pairwise(coming):
             assert 77 * DAY <= later.span.start - earlier.span.end <= 112 * DAY
@@ -380,9 +384,9 @@ def test_so_many_sessions_are_held_in_advance(ahead: int) -> None:
 def test_two_ahead_stay_where_they_are_when_the_first_is_closed() -> None:
     """T-15, T-3: the rhythm still counts from what was held, however long that is closed."""
     story = booked(Story(policy=Policy(ahead=2)))
-    first, second = (s for s in story.of_kind(Kind.CAREER) if s.booked)
+    first, second = (s for s in story.of_kind(SessionKind.CAREER) if s.booked)
     story.until(first.span.end + 40 * DAY)
-    assert story.session(first.id).state is State.UNFINISHED
+    assert story.session(first.id).state is SessionState.UNFINISHED
     assert story.session(second.id).span == second.span
 
 
@@ -396,10 +400,10 @@ def test_a_calendar_that_refuses_is_asked_again_later_and_later() -> None:
     tried: list[datetime] = []
     keys: set[str] = set()
     for _ in range(8):
-        while not (made := story.tick()).messages:
+        while not (made := story.tick()).effects:
             assert story.due is not None
             story.now = max(story.due, story.now + MINUTE)
-        keys |= {m.key for m in made.messages if m.what is What.CREATE}
+        keys |= {m.key for m in made.effects if m.kind is EffectKind.CREATE}
         tried.append(story.now)
     waits = [(later - earlier) / MINUTE for earlier, later in pairwise(tried)]
     assert waits == [5, 20, 80, 320, 1280, 1440, 1440]
@@ -423,12 +427,12 @@ def test_once_it_takes_events_again_all_is_well() -> None:
 def test_an_event_that_never_came_to_be_is_owed_again_and_no_deferral() -> None:
     """R-8: its message was dropped as too old; it is made anew under another key."""
     session = session_of(NOW + 3 * WEEK)
-    state = state_of(session, placed={})
+    state = state_of(session, placed_events={})
     made = decide(NOW, state, Story().calendars)
     assert made.deferrals == ()
     (again,) = made.sessions
-    assert (again.state, again.count, again.generation) == (State.BOOKED, 0, 2)
-    assert [m.what for m in made.messages if m.event] == [What.CREATE]
+    assert (again.state, again.count, again.generation) == (SessionState.BOOKED, 0, 2)
+    assert [m.kind for m in made.effects if m.event] == [EffectKind.CREATE]
 
 
 def test_a_window_that_is_nearly_over_is_no_window() -> None:
@@ -451,7 +455,7 @@ def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
     """T-4, R-8: Apia and Berlin."""
     story = Story(report=person("Sam", "Pacific/Apia", "WS"))
     story.tick()
-    assert "share no working hours" in words(story.next.unplaceable or ())
+    assert "share no working hours" in format_reasons(story.next.unplaceable or ())
 
 
 def test_the_earliest_day_counts_days_on_which_both_work() -> None:
@@ -461,7 +465,7 @@ def test_the_earliest_day_counts_days_on_which_both_work() -> None:
     story = booked(Story(manager=dana, report=sam))
     story.now = NOW + DAY
     story.decline(story.next)
-    expected = shared_working_day((dana, sam), date(2026, 9, 8), 2)
+    expected = add_shared_working_days((dana, sam), date(2026, 9, 8), 2)
     assert expected == date(2026, 9, 16)
     assert story.next.span.start.date() >= expected
 
@@ -475,9 +479,9 @@ def test_an_answer_of_tentative_defers_nothing() -> None:
 def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
     """R-3: an invitation leaves at the moment it is decided."""
     made = Story().plan()
-    assert {m.progress for m in made.messages} == {Progress.WAITING}
-    assert {m.due_at for m in made.messages} == {NOW}
-    assert {m.snapshot_at for m in made.messages} == {NOW}
+    assert {m.progress for m in made.effects} == {EffectProgress.WAITING}
+    assert {m.due_at for m in made.effects} == {NOW}
+    assert {m.snapshot_at for m in made.effects} == {NOW}
 
 
 # --- T-13: the parts of a series ---
@@ -487,14 +491,14 @@ def test_a_part_without_room_in_its_days_is_told_of_and_not_put_later() -> None:
     """T-13, T-4: five to ten working days after the part before; when those are over, as soon as there is room."""
     story = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
     story.tick()
-    first, second, _ = story.of_kind(Kind.CAREER)
+    first, second, _ = story.of_kind(SessionKind.CAREER)
     begin = second.earliest
-    end = datetime.combine(shared_working_day((DANA, SAM), first.span.start.date(), 10), time(22), UTC)
+    end = datetime.combine(add_shared_working_days((DANA, SAM), first.span.start.date(), 10), time(22), UTC)
     assert begin <= second.span.start <= end < NOW + 3 * WEEK
     full = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
     full.calendars.book(SAM, begin, end)
     full.tick()
-    told = next(s for s in full.of_kind(Kind.CAREER) if s.topic is Topic.DIRECTION)
+    told = next(s for s in full.of_kind(SessionKind.CAREER) if s.topic is Topic.DIRECTION)
     assert told.unplaceable and not told.booked
     full.until(end + DAY)
     late = full.session(told.id)
@@ -506,7 +510,7 @@ def test_three_parts_without_a_time_take_one_mail() -> None:
     story = Story(pair_of(format=Format.SERIES))
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
-    parts = story.of_kind(Kind.CAREER)
+    parts = story.of_kind(SessionKind.CAREER)
     assert all(part.unplaceable for part in parts)
     assert [m.subject for m in story.mails("unplaceable")] == [parts[0].id]
     assert len([d for d in story.told if d.what == "unplaceable"]) == 3, "the history tells of each"
@@ -515,7 +519,7 @@ def test_three_parts_without_a_time_take_one_mail() -> None:
     story.calendars.unknown.clear()
     story.calendars.book(SAM, parts[0].latest + 5 * DAY, NOW + 30 * WEEK)
     story.until(NOW + 4 * DAY)
-    first, *others = story.of_kind(Kind.CAREER)
+    first, *others = story.of_kind(SessionKind.CAREER)
     late = [part for part in others if part.unplaceable]
     assert first.booked and late
     assert [m.subject for m in story.mails("unplaceable")] == [first.id, late[0].id]
@@ -526,5 +530,5 @@ def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
     story = Story()
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
-    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
     assert len(story.mails("unplaceable")) == 2

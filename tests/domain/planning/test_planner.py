@@ -29,26 +29,26 @@ from tests.support.pairs import (
     utc,
 )
 from worker.domain.model import (
-    Busy,
+    BusyTime,
+    CommitmentStanding,
     Dated,
-    Ended,
-    Every,
+    EffectKind,
+    EffectProgress,
+    EndReason,
     Format,
-    Kind,
+    Interval,
     Owner,
     PairState,
     Policy,
-    Progress,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    Standing,
-    State,
     Trigger,
-    What,
 )
 from worker.domain.planning import actions, notices
 from worker.domain.planning.planner import plan
-from worker.domain.time.slots import Search, why_none
+from worker.domain.time.slots import Search, explain_no_slot
 
 # --- the same world twice ---
 
@@ -88,9 +88,9 @@ def test_two_ahead_and_a_series_are_right_at_once() -> None:
         story = Story(pair_of(format=form), policy=policy)
         story.calendars.book(SAM, utc(2026, 9, 21), utc(2026, 10, 2))  # not at the target
         story.tick()
-        before = story.of_kind(Kind.CAREER)
+        before = story.of_kind(SessionKind.CAREER)
         story.at(NOW + HOUR)
-        assert story.of_kind(Kind.CAREER) == before
+        assert story.of_kind(SessionKind.CAREER) == before
 
 
 def test_it_says_when_it_wants_to_look_again() -> None:
@@ -100,7 +100,7 @@ def test_it_says_when_it_wants_to_look_again() -> None:
     assert NOW < story.due <= story.next.span.start
     story.until(story.next.span.end)
     assert story.due is not None
-    assert story.due <= notices.deadline(DANA, story.of_kind(Kind.CAREER)[0])
+    assert story.due <= notices.find_contract_deadline(DANA, story.of_kind(SessionKind.CAREER)[0])
 
 
 def test_a_pair_with_nothing_to_wait_for_sleeps() -> None:
@@ -113,7 +113,7 @@ def eventful() -> Story:
     """A pair with a commitment, and calendars in which things happen by themselves."""
     story = Story(state=state_of(session_of(utc(2026, 9, 28, 8)), commitments=(commitment_of(date(2026, 10, 9)),)))
     story.calendars.book(SAM, utc(2026, 9, 28, 8), utc(2026, 9, 28, 9))
-    story.calendars.book(DANA, utc(2026, 12, 28), utc(2027, 1, 8), Show.AWAY)
+    story.calendars.book(DANA, utc(2026, 12, 28), utc(2027, 1, 8), ShowAs.AWAY)
     return story
 
 
@@ -125,7 +125,7 @@ def test_looking_when_it_is_due_misses_nothing() -> None:
     while often.now < end:
         often.at(often.now + 6 * HOUR)
     assert often.told == due_only.told
-    sent = [[(m.key, m.snapshot_at, m.progress) for m in s.state.messages] for s in (due_only, often)]
+    sent = [[(m.key, m.snapshot_at, m.progress) for m in s.state.effects] for s in (due_only, often)]
     assert sent[0] == sent[1]
 
 
@@ -147,13 +147,13 @@ def lively() -> Story:
     """A pair with all there is: a session and two reviews to come, a contract, commitments on the calendar."""
     story = booked(Story(pair_of(format=Format.COMBINED)))
     story.until(story.next.span.end)
-    first = story.of_kind(Kind.CAREER)[0].id
+    first = story.of_kind(SessionKind.CAREER)[0].id
     promises = [
         Dated(id="p1", owner=Owner.MANAGER, due=date(2026, 10, 30)),
         Dated(id="p2", owner=Owner.REPORT, due=date(2026, 10, 30)),
     ]
-    story.say(lambda p: actions.record(p, p.sessions[first], promises, 1))
-    story.say(lambda p: actions.talk(p, Trigger.DOUBT))
+    story.say(lambda p: actions.record_contract(p, p.sessions[first], promises, 1))
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
     return story
 
 
@@ -161,7 +161,7 @@ def to_come(story: Story) -> list[str]:
     return sorted(p.key for p in story.standing() if p.span.start > story.now)
 
 
-ENDS = [Ended.REPORT_LEFT, Ended.MANAGER_LEFT, Ended.BOTH_LEFT, Ended.CHANGED]
+ENDS = [EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.BOTH_LEFT, EndReason.CHANGED]
 
 
 @pytest.mark.parametrize("fields", [{"paused": True}, *({"ended": why} for why in ENDS)])
@@ -176,20 +176,20 @@ def test_a_pair_that_rests_or_ends_has_nothing_to_come_on_any_calendar(fields: d
     reason = "The pair is paused." if fields.get("paused") else "The pair has ended."
     assert [d.reason for d in story.told].count(reason) == 4
     story.until(before + 200 * DAY)
-    later = [m.name for m in story.state.messages if m.snapshot_at > before and m.progress is Progress.DONE]
+    later = [m.name for m in story.state.effects if m.snapshot_at > before and m.progress is EffectProgress.DONE]
     assert later == []
 
 
 @pytest.mark.parametrize(
     ("why", "told"),
     [
-        (Ended.REPORT_LEFT, [DANA.email]),
-        (Ended.MANAGER_LEFT, [SAM.email]),
-        (Ended.BOTH_LEFT, []),
-        (Ended.CHANGED, [DANA.email, SAM.email]),
+        (EndReason.REPORT_LEFT, [DANA.email]),
+        (EndReason.MANAGER_LEFT, [SAM.email]),
+        (EndReason.BOTH_LEFT, []),
+        (EndReason.CHANGED, [DANA.email, SAM.email]),
     ],
 )
-def test_whoever_is_still_there_is_told_once_that_it_ended(why: Ended, told: list[str]) -> None:
+def test_whoever_is_still_there_is_told_once_that_it_ended(why: EndReason, told: list[str]) -> None:
     """R-24, T-17: not before the next day."""
     story = booked()
     story.change(ended=why)
@@ -212,13 +212,13 @@ def test_a_pause_is_nobody_s_mail() -> None:
 def test_a_pair_that_comes_back_gets_a_new_session() -> None:
     """T-4, R-3: counted from what was held; its reviews and blocks come back as well."""
     story = lively()
-    held = story.of_kind(Kind.CAREER)[0]
+    held = story.of_kind(SessionKind.CAREER)[0]
     story.change(paused=True)
     story.at(story.now + 2 * DAY)
     story.change(paused=False)
     assert story.next.booked
     assert story.next.target.date() == held.span.end.date() + 91 * DAY
-    assert len([s for s in story.of_kind(Kind.REVIEW) if s.booked]) == 2
+    assert len([s for s in story.of_kind(SessionKind.REVIEW) if s.booked]) == 2
     assert story.placed(story.commitment("p1"))
     assert len(story.mails("introduction")) == 2
 
@@ -251,11 +251,11 @@ def test_a_pair_that_comes_back_after_a_year_meets_soon() -> None:
 def test_a_second_ending_is_told_again() -> None:
     """R-24: a pair that came back in between."""
     story = booked()
-    story.change(ended=Ended.CHANGED)
+    story.change(ended=EndReason.CHANGED)
     story.at(NOW + 2 * DAY)
-    story.change(ended=Ended.NO)
+    story.change(ended=EndReason.NO)
     story.at(NOW + 3 * DAY)
-    story.change(ended=Ended.CHANGED)
+    story.change(ended=EndReason.CHANGED)
     story.at(NOW + 5 * DAY)
     assert len(story.mails("pair_ended")) == 4
 
@@ -266,17 +266,17 @@ def test_an_event_on_its_way_when_the_pair_rests_goes_as_well() -> None:
     state = applied(state, decide(NOW, state, Calendars()), NOW)
     state = replace(state, pair=replace(state.pair, paused=True))
     made = decide(NOW, state, Calendars())
-    assert [m.what for m in made.messages] == [What.CANCEL]
+    assert [m.kind for m in made.effects] == [EffectKind.CANCEL]
     settled = performed(applied(state, made, NOW), NOW)
-    assert [p.key for p in settled.placed.values() if not p.gone] == []
+    assert [p.key for p in settled.placed_events.values() if not p.gone] == []
 
 
 def test_a_commitment_that_just_ended_leaves_the_calendar_though_the_pair_ends() -> None:
     """T-8: also what is done goes, whoever left meanwhile."""
     story = lively()
     story.calendars.unavailable = {DANA.email}
-    story.state = replace(story.state, pair=replace(story.pair, ended=Ended.REPORT_LEFT))
-    story.say(lambda p: actions.close(p, p.commitments["p1"], Standing.DONE))
+    story.state = replace(story.state, pair=replace(story.pair, ended=EndReason.REPORT_LEFT))
+    story.say(lambda p: actions.close_commitment(p, p.commitments["p1"], CommitmentStanding.DONE))
     assert to_come(story) == []
 
 
@@ -313,7 +313,7 @@ def test_another_rhythm_moves_what_is_booked() -> None:
     story = booked()
     story.until(story.next.span.end + DAY)
     key = story.next.key
-    story.change(every=Every(months=6))
+    story.change(every=Interval(months=6))
     assert story.next.target.date() == date(2027, 3, 28)
     assert (story.next.key, story.next.count) == (key, 0)
 
@@ -344,7 +344,7 @@ def test_why_there_is_no_time_is_what_the_search_says() -> None:
         target=session.target,
         free_busy=Calendars().look(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)}).free_busy,
     )
-    assert session.unplaceable == why_none(search)
+    assert session.unplaceable == explain_no_slot(search)
 
 
 def test_first_of_all_it_asks() -> None:
@@ -352,7 +352,7 @@ def test_first_of_all_it_asks() -> None:
     state: PairState = Story().state
     seen = Calendars().look(state, {DANA.email: Span(NOW, NOW + 60 * DAY), SAM.email: Span(NOW, NOW + 60 * DAY)})
     assert plan(NOW, state, seen, Policy()).needs is not None
-    assert plan(NOW, replace(state, taken={}), seen, Policy()).needs is None
+    assert plan(NOW, replace(state, taken_times={}), seen, Policy()).needs is None
 
 
 def test_two_needs_of_one_plan_are_one_question() -> None:
@@ -368,7 +368,10 @@ def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:
     """T-10: the event of the session that moves is free for it, and its old time just isn't offered again."""
     story = booked()
     was = story.next.span
-    story.calendars.busy[DANA.email] = [Busy(Span(NOW, was.start)), Busy(Span(was.end + 3 * HOUR, NOW + 90 * DAY))]
+    story.calendars.busy[DANA.email] = [
+        BusyTime(Span(NOW, was.start)),
+        BusyTime(Span(was.end + 3 * HOUR, NOW + 90 * DAY)),
+    ]
     story.decline(story.next)
     assert story.next.span.start == was.end
 
@@ -380,7 +383,7 @@ def test_a_session_is_held_only_when_its_event_stood_on_the_calendar() -> None:
     story.tick()
     planned = story.session(story.next.id)
     story.until(planned.target + 10 * DAY)
-    assert story.session(planned.id).state is not State.HELD
+    assert story.session(planned.id).state is not SessionState.HELD
     assert story.session(planned.id).held_at is None
 
 
@@ -391,7 +394,7 @@ def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
     story.refuses = True
     story.decline(was)
     assert story.next.span.end < was.span.start
-    story.state = replace(story.state, placed={was.key: replace(story.state.placed[was.key], answers={})})
+    story.state = replace(story.state, placed_events={was.key: replace(story.state.placed_events[was.key], answers={})})
     story.until(story.next.span.end)
     assert story.next.span == was.span
     story.until(was.span.end)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, Story, booked, causes
-from worker.domain.model import Answer, Show, Span, What
+from worker.domain.model import Answer, EffectKind, ShowAs, Span
 
 
 def wish(story: Story, span: Span, answer: Answer = Answer.DECLINED) -> Story:
@@ -25,7 +25,7 @@ def test_t11_a_time_that_fits_is_taken_and_is_no_deferral(answer: Answer) -> Non
     wish(story, wanted, answer)
     assert (story.next.span, story.next.count, story.next.by_hand) == (wanted, 0, True)
     assert causes(story) == []
-    assert story.state.placed[story.next.key].span == wanted
+    assert story.state.placed_events[story.next.key].span == wanted
     assert "proposed this time" in story.told[-1].reason
 
 
@@ -33,7 +33,7 @@ def test_it_is_answered_by_moving_the_event() -> None:
     story = booked()
     key = story.next.key
     wish(story, later(story, DAY))
-    [message] = [m for m in story.state.messages if m.what is What.UPDATE]
+    [message] = [m for m in story.state.effects if m.kind is EffectKind.UPDATE]
     assert message.event == key
 
 
@@ -60,7 +60,7 @@ def test_a_time_outside_the_rules_is_a_deferral(shift: timedelta, minutes: int) 
 def test_t2_nobody_elses_meeting_is_booked_over_for_it() -> None:
     story = booked()
     wanted = later(story, DAY)
-    story.calendars.book(DANA, wanted.start, wanted.end, Show.BUSY)
+    story.calendars.book(DANA, wanted.start, wanted.end, ShowAs.BUSY)
     wish(story, wanted)
     assert causes(story) == ["declined"]
     assert not story.next.span.overlaps(wanted)
@@ -72,7 +72,7 @@ def test_t10_the_wish_is_considered() -> None:
     wanted = later(near, 7 * DAY)
     for story in (near, plain):
         story.at(story.next.span.start - 4 * DAY)
-        story.calendars.book(SAM, wanted.start, wanted.end, Show.BUSY)
+        story.calendars.book(SAM, wanted.start, wanted.end, ShowAs.BUSY)
     wish(near, wanted)
     plain.decline(plain.next)
     assert causes(near) == causes(plain) == ["declined"]

@@ -21,15 +21,15 @@ from tests.support.pairs import (
 )
 from worker.domain.model import (
     Commitment,
-    Ended,
-    Message,
+    CommitmentStanding,
+    Effect,
+    EffectProgress,
+    EndReason,
     Owner,
     Pair,
-    Progress,
     Reason,
     Session,
-    Standing,
-    State,
+    SessionState,
 )
 from worker.domain.planning.notices import due_instant
 from worker.mail.kinds import KINDS
@@ -37,18 +37,18 @@ from worker.mail.kinds import KINDS
 START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
 BOOKED = session_of(START)
-HELD = replace(BOOKED, state=State.HELD, held_at=END)
+HELD = replace(BOOKED, state=SessionState.HELD, held_at=END)
 GONE = None
 NOON = utc(2026, 9, 26, 12)
 ACTIVE = pair_of()
 
 
-def mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Message:
-    return message_of(name, start=start, number=number, to=to, progress=Progress.WAITING)
+def mail(name: str, start: datetime | None = START, number: int = 0, to: str = DANA.email) -> Effect:
+    return message_of(name, start=start, number=number, to=to, progress=EffectProgress.WAITING)
 
 
 def holds(
-    message: Message,
+    message: Effect,
     session: Session | None = BOOKED,
     commitments: tuple[Commitment, ...] = (),
     pair: Pair = ACTIVE,
@@ -64,7 +64,7 @@ def changed(**fields: object) -> Session:
     return replace(BOOKED, **fields)  # type: ignore[arg-type]
 
 
-def invitation() -> Message:
+def invitation() -> Effect:
     return replace(mail("invitation", to=SAM.email), event=BOOKED.key)
 
 
@@ -72,8 +72,8 @@ def later(days: int) -> Session:
     return changed(start=START + days * DAY, end=END + days * DAY)
 
 
-OWED = changed(state=State.OWED, start=None, end=None)
-LOST = changed(state=State.DEFERRED, start=None, end=None, count=1)
+OWED = changed(state=SessionState.OWED, start=None, end=None)
+LOST = changed(state=SessionState.DEFERRED, start=None, end=None, count=1)
 
 #: The mail, the session as it is when the mail would leave, and whether it does.
 CASES = [
@@ -85,16 +85,16 @@ CASES = [
     (mail("reflection_prompt", to=SAM.email), HELD, False),
     (mail("reflection_prompt", to=SAM.email), GONE, False),
     (mail("brief"), BOOKED, True),
-    (mail("brief"), changed(state=State.CANCELLED), False),
+    (mail("brief"), changed(state=SessionState.CANCELLED), False),
     (mail("review_note"), BOOKED, True),
     (mail("review_note"), OWED, False),
     (mail("contract_request", END), HELD, True),
     (mail("contract_request", END), replace(HELD, held_at=END - HOUR), False),
-    (mail("contract_request", END), replace(HELD, state=State.CONTRACTED), False),
+    (mail("contract_request", END), replace(HELD, state=SessionState.CONTRACTED), False),
     (mail("contract_reminder", END, 2), HELD, True),
-    (mail("contract_reminder", END, 2), replace(HELD, state=State.UNFINISHED), False),
+    (mail("contract_reminder", END, 2), replace(HELD, state=SessionState.UNFINISHED), False),
     (mail("contract_reminder", END, 2), LOST, False),
-    (mail("contract_summary", END, 1), replace(HELD, state=State.CONTRACTED), True),
+    (mail("contract_summary", END, 1), replace(HELD, state=SessionState.CONTRACTED), True),
     (mail("contract_summary", END, 1), GONE, True),
     (mail("unplaceable", None), replace(OWED, unplaceable=(Reason("window_over"),)), True),
     (mail("unplaceable", None), OWED, False),
@@ -121,7 +121,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("message", "session", "expected"), CASES)
-def test_a_mail_leaves_only_when_it_is_still_true(message: Message, session: Session | None, expected: bool) -> None:
+def test_a_mail_leaves_only_when_it_is_still_true(message: Effect, session: Session | None, expected: bool) -> None:
     """T-5, T-6, T-7: what isn't true any more is dropped."""
     assert holds(message, session) is expected
 
@@ -141,7 +141,7 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     always = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
     due = (commitment_of(START.date()),)
     assert holds(message, session, due, pair_of(paused=True)) is (name in always)
-    assert holds(message, session, due, pair_of(ended=Ended.CHANGED)) is (name in always | {"pair_ended"})
+    assert holds(message, session, due, pair_of(ended=EndReason.CHANGED)) is (name in always | {"pair_ended"})
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     [
         ((commitment_of(date(2026, 9, 28)),), True),
         ((), False),
-        ((commitment_of(date(2026, 9, 28), standing=Standing.DONE),), False),
+        ((commitment_of(date(2026, 9, 28), standing=CommitmentStanding.DONE),), False),
         ((commitment_of(date(2026, 9, 29)),), False),
         ((commitment_of(date(2026, 9, 28), Owner.REPORT),), False),
         ((commitment_of(date(2026, 9, 29)), commitment_of(date(2026, 9, 28), id="p2")), True),

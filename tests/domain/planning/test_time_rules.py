@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from tests.support.pairs import DAY, HOUR, MINUTE, Story, booked, pair_of, person, utc
 from worker.domain.model import (
     Format,
-    Kind,
     Pair,
     Person,
     Policy,
-    Review,
+    ReviewMode,
     Session,
-    Show,
+    SessionKind,
+    ShowAs,
     Span,
     Trigger,
 )
 from worker.domain.planning import actions, notices
-from worker.domain.planning.placement import same_cause
-from worker.domain.time.worktime import add_working_days, spells, today
+from worker.domain.planning.placement import has_same_cause
+from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
 PLACES = [
     ("America/St_Johns", "CA-NL"),
@@ -54,7 +54,7 @@ class Given:
     pair: Pair
     now: datetime
     ahead: int
-    busy: tuple[tuple[bool, int, int, Show], ...]
+    busy: tuple[tuple[bool, int, int, ShowAs], ...]
 
     def story(self) -> Story:
         story = Story(self.pair, self.dana, self.sam, now=self.now, policy=Policy(ahead=self.ahead))
@@ -69,14 +69,14 @@ def givens(draw: st.DrawFn) -> Given:
     dana = person("Dana", *draw(st.sampled_from(PLACES)), hours=draw(st.sampled_from(WEEKS)))
     sam = person("Sam", *draw(st.sampled_from(PLACES)), hours=draw(st.sampled_from(WEEKS)))
     now = utc(2026, 1, 1) + draw(st.integers(0, 365 * 96)) * 15 * MINUTE
-    stretch = st.tuples(st.booleans(), st.integers(0, 24 * 60), st.integers(1, 90), st.sampled_from(list(Show)))
+    stretch = st.tuples(st.booleans(), st.integers(0, 24 * 60), st.integers(1, 90), st.sampled_from(list(ShowAs)))
     pair = pair_of(
         dana,
         sam,
         first_seen=now.date(),
         minutes=draw(st.sampled_from([60, 75, 90])),
         format=draw(st.sampled_from(list(Format))),
-        review=draw(st.sampled_from(list(Review))),
+        review=draw(st.sampled_from(list(ReviewMode))),
         start=draw(st.sampled_from([None, now.date() - 100 * DAY, now.date() - 60 * DAY])),
     )
     return Given(dana, sam, pair, now, draw(st.integers(1, 2)), tuple(draw(st.lists(stretch, max_size=12))))
@@ -84,8 +84,8 @@ def givens(draw: st.DrawFn) -> Given:
 
 def works(who: Person, span: Span) -> bool:
     """Whether every minute of it is inside one spell of work."""
-    day = today(who.zone, span.start)
-    around = [s for n in (-1, 0, 1) for s in spells(who, day + n * DAY)]
+    day = get_local_date(who.zone, span.start)
+    around = [s for n in (-1, 0, 1) for s in list_spells(who, day + n * DAY)]
     at = span.start
     for spell in sorted(around):
         if spell.start <= at < spell.end:
@@ -98,14 +98,14 @@ def fits(given_: Given, story: Story, session: Session) -> None:
     span = session.span
     assert span.start > given_.now
     assert span.start.minute % 15 == 0
-    assert 60 <= span.minutes <= given_.pair.minutes if session.kind is Kind.CAREER else span.minutes == 25
+    assert 60 <= span.minutes <= given_.pair.minutes if session.kind is SessionKind.CAREER else span.minutes == 25
     padded = Span(span.start - 15 * MINUTE, span.end + 15 * MINUTE)
     for who in (given_.dana, given_.sam):
         assert works(who, span)
         assert not any(b.span.overlaps(padded) for b in story.calendars.busy.get(who.email, ()))
     others = [s for s in story.state.sessions if s.booked and s.id != session.id]
     assert not any(s.span.overlaps(padded) for s in others)
-    days = [today(given_.dana.zone, s.span.start) for s in story.of_kind(Kind.CAREER) if s.booked]
+    days = [get_local_date(given_.dana.zone, s.span.start) for s in story.of_kind(SessionKind.CAREER) if s.booked]
     assert len(set(days)) == len(days)
 
 
@@ -118,7 +118,7 @@ def test_for_anybody_there_is_a_session_that_fits_or_a_person_knows_why(given_: 
     """T-1, T-2, T-4, T-13; the story itself asserts that planning again is a no-op."""
     story = given_.story()
     story.tick()
-    careers = story.of_kind(Kind.CAREER)
+    careers = story.of_kind(SessionKind.CAREER)
     assert len(careers) == (3 if given_.pair.format is Format.SERIES else given_.ahead)
     for session in careers:
         if session.booked:
@@ -127,7 +127,7 @@ def test_for_anybody_there_is_a_session_that_fits_or_a_person_knows_why(given_: 
         else:
             assert session.unplaceable
             told = {m.subject for m in story.mails("unplaceable")}
-            assert session.id in told or any(same_cause(session, story.session(one)) for one in told)
+            assert session.id in told or any(has_same_cause(session, story.session(one)) for one in told)
     starts = [s.span.start for s in careers if s.booked]
     assert starts == sorted(starts)
 
@@ -157,12 +157,12 @@ def happen(story: Story, session: Session, what: str) -> None:
     if what in ("decline", "delete"):
         getattr(story, what)(session)
     elif what == "away":
-        story.book(story.state.report, session.span, Show.AWAY)
+        story.book(story.state.report, session.span, ShowAs.AWAY)
     elif what == "move out":
         story.move(session, session.latest + DAY, 75)
     else:
         trigger = Trigger.LEAVING if what == "leave" else Trigger.CHANGE
-        story.say(lambda p: actions.talk(p, trigger))
+        story.say(lambda p: actions.request_talk(p, trigger))
 
 
 @QUICK
@@ -190,12 +190,14 @@ def before(at: datetime, who: Person, session: Session, days: int, booked_at: da
     if at - booked_at > 2 * MINUTE:
         assert at.astimezone(ZoneInfo(who.zone)).hour == 9
         assert at.astimezone(ZoneInfo(who.zone)).minute == 0
-        assert add_working_days(who, today(who.zone, session.span.start), -days) == today(who.zone, at)
+        assert add_working_days(who, get_local_date(who.zone, session.span.start), -days) == get_local_date(
+            who.zone, at
+        )
 
 
 def in_time(at: datetime, who: Person, session: Session) -> None:
-    day = today(who.zone, at)
-    assert any(s.start <= at <= s.end for n in (0, 1) for s in spells(who, day - n * DAY))
+    day = get_local_date(who.zone, at)
+    assert any(s.start <= at <= s.end for n in (0, 1) for s in list_spells(who, day - n * DAY))
     assert at <= session.span.end + 46 * HOUR
 
 
@@ -217,9 +219,9 @@ def test_across_the_date_line_a_day_is_each_one_s_own() -> None:
     sam = person("Sam", "Pacific/Apia", "WS", "Tue-Sat 08:00-18:00")
     story = booked(Story(pair_of(dana, sam), dana, sam))
     start = story.next.span.start
-    assert today(sam.zone, start) == today(dana.zone, start) + DAY
+    assert get_local_date(sam.zone, start) == get_local_date(dana.zone, start) + DAY
     story.until(start)
     (prompt,), (brief,) = story.mails("reflection_prompt"), story.mails("brief")
     assert prompt.snapshot_at == notices.prompt_at(sam, start)
-    assert today(sam.zone, prompt.snapshot_at) == add_working_days(sam, today(sam.zone, start), -3)
-    assert today(dana.zone, brief.snapshot_at) == add_working_days(dana, today(dana.zone, start), -1)
+    assert get_local_date(sam.zone, prompt.snapshot_at) == add_working_days(sam, get_local_date(sam.zone, start), -3)
+    assert get_local_date(dana.zone, brief.snapshot_at) == add_working_days(dana, get_local_date(dana.zone, start), -1)

@@ -9,12 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.domain.model import QUARTER, Busy, FreeBusy, Kind, Person, Preference, Show, Span, Taken, Why
-from worker.domain.reason_texts import sentences, words
-from worker.domain.time.availability import ones
-from worker.domain.time.search import possible
-from worker.domain.time.slots import Search, Slot, rank, solo, why_none
-from worker.domain.time.worktime import holiday, parse_hours
+from worker.domain.model import (
+    QUARTER,
+    BusyTime,
+    FreeBusy,
+    Person,
+    Preference,
+    Reasons,
+    SessionKind,
+    ShowAs,
+    Span,
+    TakenTime,
+)
+from worker.domain.reason_texts import format_reasons, format_sentences
+from worker.domain.time.availability import iterate_set_bits
+from worker.domain.time.search import find_possible_starts
+from worker.domain.time.slots import Search, Slot, explain_no_slot, find_solo_time, rank_slots
+from worker.domain.time.worktime import find_holiday, parse_hours
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -58,25 +69,25 @@ def search(
         window=window,
         minutes=minutes,
         target=utc(2027, 6, 15, 12),
-        free_busy={email: FreeBusy(tuple(Busy(part) for part in parts)) for email, parts in shown.items()},
+        free_busy={email: FreeBusy(tuple(BusyTime(part) for part in parts)) for email, parts in shown.items()},
     )
 
 
 def found(given_search: Search) -> list[datetime]:
-    grid, bits = possible(given_search)
-    return [grid.instant(index) for index in ones(bits)]
+    grid, bits = find_possible_starts(given_search)
+    return [grid.get_instant(index) for index in iterate_set_bits(bits)]
 
 
 # --- the oracle: wall clocks and comparisons, quarter by quarter ----------------------------------------------------
 
 
-def said(why: Why) -> list[str]:
+def said(why: Reasons) -> list[str]:
     """Reasons as the history tells them."""
-    return list(sentences(why))
+    return list(format_sentences(why))
 
 
 def none_words(s: Search) -> str:
-    return words(why_none(s))
+    return format_reasons(explain_no_slot(s))
 
 
 def at_work(who: Person, instant: datetime) -> bool:
@@ -84,7 +95,7 @@ def at_work(who: Person, instant: datetime) -> bool:
     for day in (local.date() - DAY, local.date()):
         minute = (local - datetime.combine(day, time())) // MINUTE
         week = who.hours.week[day.weekday()]
-        if not holiday(who.country, day) and any(start <= minute < end for start, end in week):
+        if not find_holiday(who.country, day) and any(start <= minute < end for start, end in week):
             return True
     return False
 
@@ -92,7 +103,7 @@ def at_work(who: Person, instant: datetime) -> bool:
 def blocked(s: Search, who: Person, slot: Span) -> bool:
     known = s.free_busy.get(who.email, FreeBusy(known=False))
     margin = QUARTER if s.buffer else timedelta()
-    spans = [item.span for item in s.taken.get(who.email, ()) if item.session != s.exclude]
+    spans = [item.span for item in s.taken_times.get(who.email, ()) if item.session != s.exclude]
     if who.calendar != "none":
         if not known.known:
             return True
@@ -107,8 +118,8 @@ def local_day(who: Person, instant: datetime) -> date:
 def oracle(s: Search) -> list[datetime]:
     careers = {
         local_day(s.manager, item.span.start)
-        for item in s.taken.get(s.manager.email, ())
-        if item.kind is Kind.CAREER and item.session != s.exclude
+        for item in s.taken_times.get(s.manager.email, ())
+        if item.kind is SessionKind.CAREER and item.session != s.exclude
     }
     midnight = s.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     quarters = [midnight + step * QUARTER for step in range((s.window.end - midnight) // QUARTER + 1)]
@@ -130,14 +141,14 @@ def oracle(s: Search) -> list[datetime]:
 def naive_cost(s: Search, start: datetime) -> float:
     """The cost as the module's constants tell it, from real wall clocks."""
     here, there = (start.astimezone(ZoneInfo(who.zone)) for who in (s.manager, s.report))
-    careers = [local_day(s.manager, item.span.start) for item in s.taken.get(s.manager.email, ())]
+    careers = [local_day(s.manager, item.span.start) for item in s.taken_times.get(s.manager.email, ())]
     cost = abs((here.date() - local_day(s.manager, s.target)).days)
     cost += 2 * sum(day.isocalendar()[:2] == here.isocalendar()[:2] for day in careers)
     works = [bool(spells) for spells in s.manager.hours.week] * 2
     contract = 0 if works[here.weekday() + 2] else 1 if works[here.weekday() + 1] else 3
-    if s.prefer.weekday is None:
+    if s.preference.weekday is None:
         cost += contract
-    elif there.weekday() != s.prefer.weekday:
+    elif there.weekday() != s.preference.weekday:
         cost += 4 + contract
     steps = (
         (7, 3.0),
@@ -152,9 +163,9 @@ def naive_cost(s: Search, start: datetime) -> float:
         (24, 3.0),
     )
     comfort = sum(next(value for until, value in steps if clock.hour < until) for clock in (here, there))
-    if s.prefer.minute is None:
+    if s.preference.minute is None:
         return cost + comfort
-    off = abs(there.hour * 60 + there.minute - s.prefer.minute)
+    off = abs(there.hour * 60 + there.minute - s.preference.minute)
     return cost + min(min(off, 1440 - off) / 60, 3) + comfort / 64
 
 
@@ -217,14 +228,14 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
     def some(most: int) -> list[Span]:
         return [span() for _ in range(draw(st.integers(0, most)))]
 
-    shows = st.sampled_from(list(Show))
+    shows = st.sampled_from(list(ShowAs))
     calendars = {
-        who.email: FreeBusy(tuple(Busy(part, draw(shows)) for part in some(6)), known=draw(st.integers(0, 9)) < 9)
+        who.email: FreeBusy(tuple(BusyTime(part, draw(shows)) for part in some(6)), known=draw(st.integers(0, 9)) < 9)
         for who in (manager, report)
     }
-    kinds = st.sampled_from((Kind.CAREER, Kind.REVIEW, None))
+    kinds = st.sampled_from((SessionKind.CAREER, SessionKind.REVIEW, None))
     taken = {
-        who.email: [Taken(part, draw(st.sampled_from(("own", "other"))), draw(kinds)) for part in some(2)]
+        who.email: [TakenTime(part, draw(st.sampled_from(("own", "other"))), draw(kinds)) for part in some(2)]
         for who in (manager, report)
     }
     return Search(
@@ -233,12 +244,12 @@ def searches(draw: st.DrawFn, moments: Sequence[datetime] = MOMENTS, hours: Sequ
         window=window,
         minutes=draw(st.sampled_from((15, 30, 45, 60, 75, 90))),
         target=start + draw(st.integers(-1440, length + 1440)) * MINUTE,
-        prefer=Preference(
+        preference=Preference(
             weekday=draw(st.none() | st.integers(0, 6)),
             minute=draw(st.none() | st.integers(0, 95).map(lambda q: q * 15)),
         ),
         free_busy=calendars,
-        taken=taken,
+        taken_times=taken,
         avoid=tuple(some(1)),
         buffer=draw(st.booleans()),
         career=draw(st.booleans()),
@@ -252,7 +263,7 @@ def test_what_fits_is_what_a_plain_search_finds(s: Search) -> None:
     """T-2 in zones of both hemispheres, on the days the clocks change, over holidays, leap days and a missing day."""
     expected = oracle(s)
     assert found(s) == expected
-    slots = rank(s, limit=400)
+    slots = rank_slots(s, limit=400)
     assert {slot.span.start for slot in slots} <= set(expected)
     assert {local_day(s.manager, slot.span.start) for slot in slots} == {local_day(s.manager, at) for at in expected}
     assert len({local_day(s.manager, slot.span.start) for slot in slots}) == len(slots)
@@ -262,12 +273,16 @@ def test_what_fits_is_what_a_plain_search_finds(s: Search) -> None:
 @settings(max_examples=100, deadline=None)
 def test_the_order_is_that_of_the_cost_and_then_of_time(s: Search) -> None:
     """T-3: away from changes of the clocks, cost and order are what every candidate weighed one by one gives."""
-    s = replace(s, taken={email: [t for t in ts if t.kind is Kind.CAREER] for email, ts in s.taken.items()}, exclude="")
+    s = replace(
+        s,
+        taken_times={email: [t for t in ts if t.kind is SessionKind.CAREER] for email, ts in s.taken_times.items()},
+        exclude="",
+    )
     best: dict[date, tuple[float, datetime]] = {}
     for at in oracle(s):
         day = local_day(s.manager, at)
         best[day] = min(best.get(day, (1e9, at)), (naive_cost(s, at), at))
-    assert [(slot.cost, slot.span.start) for slot in rank(s, limit=3)] == sorted(best.values())[:3]
+    assert [(slot.cost, slot.span.start) for slot in rank_slots(s, limit=3)] == sorted(best.values())[:3]
 
 
 @given(searches())
@@ -276,11 +291,11 @@ def test_the_same_search_gives_the_same_answer(s: Search) -> None:
     turned = replace(
         s,
         free_busy={email: replace(fb, busy=fb.busy[::-1]) for email, fb in reversed(list(s.free_busy.items()))},
-        taken={email: list(reversed(items)) for email, items in s.taken.items()},
+        taken_times={email: list(reversed(items)) for email, items in s.taken_times.items()},
     )
-    assert rank(s, 3) == rank(s, 3) == rank(turned, 3)
-    assert rank(s, 1) == rank(s, 3)[:1]
-    assert why_none(s) == why_none(s)
+    assert rank_slots(s, 3) == rank_slots(s, 3) == rank_slots(turned, 3)
+    assert rank_slots(s, 1) == rank_slots(s, 3)[:1]
+    assert explain_no_slot(s) == explain_no_slot(s)
 
 
 @given(searches())
@@ -292,7 +307,7 @@ def test_unknown_is_never_free(s: Search) -> None:
     missing = {email: fb for email, fb in s.free_busy.items() if email != s.manager.email}
     unknown = {**missing, s.manager.email: FreeBusy(known=False)}
     for free_busy in (missing, unknown):
-        assert rank(replace(s, free_busy=free_busy), 3) == ()
+        assert rank_slots(replace(s, free_busy=free_busy), 3) == ()
 
 
 # --- T-2, one rule at a time ----------------------------------------------------------------------------------------
@@ -319,12 +334,12 @@ def test_a_window_off_the_grid_starts_at_the_next_quarter() -> None:
 
 
 def test_one_career_session_a_day_for_the_manager() -> None:
-    other = Taken(only(8, (9, 0), (10, 15)), "other", Kind.CAREER)
-    s = replace(search(window=only(8, (9, 0), (17, 0))), taken={DANA.email: (other,)})
+    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = replace(search(window=only(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
     assert found(s) == []
     assert found(replace(s, career=False))
-    assert found(replace(s, taken={DANA.email: (replace(other, kind=Kind.REVIEW),)}))
-    assert found(replace(s, taken={SAM.email: (other,)}))
+    assert found(replace(s, taken_times={DANA.email: (replace(other, kind=SessionKind.REVIEW),)}))
+    assert found(replace(s, taken_times={SAM.email: (other,)}))
     assert found(replace(s, exclude="other"))
 
 
@@ -332,7 +347,7 @@ def test_a_review_of_25_minutes_takes_two_quarters() -> None:
     """T-9: its end may lie inside a quarter, and the next thing doesn't begin in that quarter."""
     s = replace(search(window=only(8, (9, 0), (10, 0)), minutes=25), buffer=False)
     assert [at.minute for at in found(s)] == [0, 15, 30]
-    assert rank(s)[0].span == only(8, (9, 0), (9, 25))
+    assert rank_slots(s)[0].span == only(8, (9, 0), (9, 25))
 
 
 def test_times_just_lost_are_not_offered_again() -> None:
@@ -344,9 +359,9 @@ def test_times_just_lost_are_not_offered_again() -> None:
 def test_a_calendar_nobody_can_read_is_said_to_be_unread() -> None:
     quiet = person("Sam", calendar="none")
     s = replace(search(report=quiet), free_busy={DANA.email: FREE})
-    (slot,) = rank(s)
+    (slot,) = rank_slots(s)
     assert "Sam's calendar can't be read; working hours count as free." in said(slot.reasons)
-    full = replace(s, free_busy={DANA.email: FreeBusy((Busy(WINDOW),))})
+    full = replace(s, free_busy={DANA.email: FreeBusy((BusyTime(WINDOW),))})
     assert "Sam's calendar can't be read" in none_words(full)
 
 
@@ -354,7 +369,7 @@ def test_a_calendar_nobody_can_read_is_said_to_be_unread() -> None:
 
 
 def best(s: Search) -> Slot:
-    return rank(s)[0]
+    return rank_slots(s)[0]
 
 
 def test_the_target_day_wins_in_the_morning() -> None:
@@ -365,7 +380,7 @@ def test_the_target_day_wins_in_the_morning() -> None:
 
 
 def test_the_preferred_weekday_and_hour_win_within_a_week() -> None:
-    slot = best(replace(search(), prefer=Preference(weekday=3, minute=14 * 60)))
+    slot = best(replace(search(), preference=Preference(weekday=3, minute=14 * 60)))
     assert slot.span.start == utc(2027, 6, 17, 12)
     assert "It is on Thursday, the weekday the two prefer." in said(slot.reasons)
     assert "It is at 14:00, the hour the two prefer." in said(slot.reasons)
@@ -375,7 +390,7 @@ def test_the_preference_is_on_the_reports_clock_and_calendar() -> None:
     """Monday 08:00 in Auckland is Sunday in Berlin: the weekday is the report's."""
     dana = person(hours="Mon-Sun 06:00-24:00")
     sam = person("Sam", "Pacific/Auckland", "NZ", "Mon-Sun 06:00-24:00")
-    slot = best(replace(search(dana, sam), prefer=Preference(weekday=0, minute=8 * 60)))
+    slot = best(replace(search(dana, sam), preference=Preference(weekday=0, minute=8 * 60)))
     assert slot.span.start == utc(2027, 6, 13, 20)
 
 
@@ -388,23 +403,26 @@ def test_early_weekdays_win_over_thursday_and_friday(target: int, day: int) -> N
 
 def test_thursday_wins_over_friday() -> None:
     s = replace(search(window=Span(utc(2027, 6, 17), utc(2027, 6, 19))), target=utc(2027, 6, 18, 12))
-    first, second = rank(s, 2)
+    first, second = rank_slots(s, 2)
     assert (first.span.start.day, second.span.start.day) == (17, 18)
     assert "48 hours later it is Sunday, with no working days for Dana on the way." in said(second.reasons)
 
 
 def test_sessions_are_spread_over_the_managers_weeks() -> None:
-    others = [Taken(Span(utc(2027, 6, day, 7), utc(2027, 6, day, 8)), f"s{day}", Kind.CAREER) for day in (14, 16, 17)]
-    slot = best(replace(search(), taken={DANA.email: others}))
+    others = [
+        TakenTime(Span(utc(2027, 6, day, 7), utc(2027, 6, day, 8)), f"s{day}", SessionKind.CAREER)
+        for day in (14, 16, 17)
+    ]
+    slot = best(replace(search(), taken_times={DANA.email: others}))
     assert slot.span.start.day == 9
     assert "Dana has no other career sessions that week." in said(slot.reasons)
 
 
 def test_three_slots_lie_on_three_days_best_first() -> None:
-    slots = rank(search(), 3)
+    slots = rank_slots(search(), 3)
     assert [slot.span.start.day for slot in slots] == [15, 14, 16]
     assert [slot.cost for slot in slots] == sorted(slot.cost for slot in slots)
-    assert rank(search(), 0) == ()
+    assert rank_slots(search(), 0) == ()
 
 
 def test_at_equal_cost_the_earliest_wins() -> None:
@@ -471,7 +489,11 @@ def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
     leave = Span(utc(2027, 6, 6, 22), utc(2027, 6, 19, 22))
     s = search(busy=[leave, Span(utc(2027, 6, 20), utc(2027, 6, 28))])
     s = replace(
-        s, free_busy={**s.free_busy, DANA.email: FreeBusy((Busy(leave, Show.AWAY), Busy(Span(leave.end, WINDOW.end))))}
+        s,
+        free_busy={
+            **s.free_busy,
+            DANA.email: FreeBusy((BusyTime(leave, ShowAs.AWAY), BusyTime(Span(leave.end, WINDOW.end)))),
+        },
     )
     text = none_words(s)
     assert "Dana's calendar leaves room on no days, Sam's calendar leaves room on 15 days" in text
@@ -479,17 +501,17 @@ def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
 
 
 def test_a_days_career_session_is_named_as_the_blocker() -> None:
-    other = Taken(only(8, (9, 0), (10, 15)), "other", Kind.CAREER)
-    s = replace(search(window=only(8, (9, 0), (17, 0))), taken={DANA.email: (other,)})
+    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = replace(search(window=only(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
     text = none_words(s)
     assert "Dana already has a career session on 1 day with room." in text
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees" in text
 
 
 def test_a_day_that_is_full_isnt_freed_by_moving_something_else() -> None:
-    other = Taken(only(8, (9, 0), (10, 15)), "other", Kind.CAREER)
+    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
     s = search(window=only(8, (9, 0), (17, 0)), busy=[only(8, (11, 0), (17, 0))], minutes=60)
-    text = none_words(replace(s, taken={DANA.email: (other,)}))
+    text = none_words(replace(s, taken_times={DANA.email: (other,)}))
     assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees 4 starting times." in text
 
 
@@ -516,27 +538,27 @@ def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
 def test_a_block_for_a_commitment_takes_the_latest_day_early() -> None:
     """T-8: no buffer, the latest working day with room, and there the earliest time."""
     busy = FreeBusy(
-        (Busy(Span(utc(2027, 6, 25), utc(2027, 6, 26))), Busy(Span(utc(2027, 6, 24, 7), utc(2027, 6, 24, 8))))
+        (BusyTime(Span(utc(2027, 6, 25), utc(2027, 6, 26))), BusyTime(Span(utc(2027, 6, 24, 7), utc(2027, 6, 24, 8))))
     )
-    assert solo(DANA, WINDOW, 30, busy, (), latest=True) == Span(utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30))
-    assert solo(DANA, WINDOW, 30, busy, (), latest=False) == Span(utc(2027, 6, 7, 7), utc(2027, 6, 7, 7, 30))
+    assert find_solo_time(DANA, WINDOW, 30, busy, (), latest=True) == Span(utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30))
+    assert find_solo_time(DANA, WINDOW, 30, busy, (), latest=False) == Span(utc(2027, 6, 7, 7), utc(2027, 6, 7, 7, 30))
 
 
 def test_a_blocks_day_is_the_persons_own() -> None:
     """In Auckland the working day begins on the evening before, in UTC."""
     tui = person("Tui", "Pacific/Auckland", "NZ")
     evening = utc(2027, 6, 23, 21)
-    assert solo(tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, (), latest=True) == Span(
+    assert find_solo_time(tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, (), latest=True) == Span(
         evening, evening + 30 * MINUTE
     )
 
 
 def test_a_block_never_takes_unknown_or_given_time() -> None:
     window = only(8, (9, 0), (10, 0))
-    given_away = Taken(only(8, (9, 0), (9, 20)), "s1")
-    assert solo(DANA, window, 30, FreeBusy(known=False), (), latest=True) is None
-    assert solo(DANA, window, 30, FREE, (given_away,), latest=True) == only(8, (9, 30), (10, 0))
-    assert solo(DANA, only(12, (9, 0), (17, 0)), 30, FREE, (), latest=True) is None
-    assert solo(person(calendar="none"), window, 30, FreeBusy(known=False), (), latest=False) == only(
+    given_away = TakenTime(only(8, (9, 0), (9, 20)), "s1")
+    assert find_solo_time(DANA, window, 30, FreeBusy(known=False), (), latest=True) is None
+    assert find_solo_time(DANA, window, 30, FREE, (given_away,), latest=True) == only(8, (9, 30), (10, 0))
+    assert find_solo_time(DANA, only(12, (9, 0), (17, 0)), 30, FREE, (), latest=True) is None
+    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(known=False), (), latest=False) == only(
         8, (9, 0), (9, 30)
     )

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from worker.domain.model import Person, Span, WorkingHours
 from worker.domain.time.worktime import (
+    add_shared_working_days,
     add_working_days,
-    holiday,
-    hours_text,
+    find_holiday,
+    find_last_working_moment,
+    find_next_working_moment,
+    format_hours,
+    get_local_date,
+    is_known_country,
     is_working_day,
     is_working_time,
-    known_country,
-    last_working_moment,
-    next_working_moment,
+    list_spells,
+    list_working_spans,
     parse_hours,
-    shared_working_day,
-    spells,
-    today,
-    wall,
-    working_spans,
+    wall_to_utc,
 )
 
 ZONES = (
@@ -115,14 +115,14 @@ def hours_texts(draw: st.DrawFn) -> str:
 @settings(max_examples=60, deadline=None)
 def test_hours_come_back_as_they_were_written(text: str) -> None:
     hours = parse_hours(text)
-    assert parse_hours(hours_text(hours)) == hours
+    assert parse_hours(format_hours(hours)) == hours
 
 
 def test_hours_are_written_shortly() -> None:
     text = "Mon-Fri 09:00-12:00,13:00-17:00; Sun 22:00-06:00"
-    assert hours_text(parse_hours(text)) == text
-    assert hours_text(parse_hours("Mon 09:00-17:00; Wed 09:00-17:00; Thu 09:00-17:00")) == "Mon,Wed-Thu 09:00-17:00"
-    assert hours_text(parse_hours("Sun 00:00-24:00")) == "Sun 00:00-24:00"
+    assert format_hours(parse_hours(text)) == text
+    assert format_hours(parse_hours("Mon 09:00-17:00; Wed 09:00-17:00; Thu 09:00-17:00")) == "Mon,Wed-Thu 09:00-17:00"
+    assert format_hours(parse_hours("Sun 00:00-24:00")) == "Sun 00:00-24:00"
 
 
 # --- wall clocks ---
@@ -147,7 +147,7 @@ def test_hours_are_written_shortly() -> None:
     ],
 )
 def test_wall_clock_times_become_instants(zone: str, day: date, minute: int, instant: datetime) -> None:
-    assert wall(zone, day, minute) == instant
+    assert wall_to_utc(zone, day, minute) == instant
 
 
 days = st.dates(date(2011, 12, 20), date(2032, 3, 1))
@@ -157,7 +157,7 @@ days = st.dates(date(2011, 12, 20), date(2032, 3, 1))
 @settings(max_examples=300, deadline=None)
 def test_the_clock_shows_what_was_asked_or_what_follows_a_gap(zone: str, day: date, minute: int) -> None:
     asked = datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute)
-    instant = wall(zone, day, minute)
+    instant = wall_to_utc(zone, day, minute)
     shown = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert instant.tzinfo is UTC
     assert shown >= asked
@@ -171,13 +171,13 @@ def test_the_clock_shows_what_was_asked_or_what_follows_a_gap(zone: str, day: da
 @given(st.sampled_from(ZONES), days, st.integers(0, 1500))
 @settings(max_examples=200, deadline=None)
 def test_later_on_the_wall_is_never_earlier_in_time(zone: str, day: date, minute: int) -> None:
-    assert wall(zone, day, minute) <= wall(zone, day, minute + 15)
+    assert wall_to_utc(zone, day, minute) <= wall_to_utc(zone, day, minute + 15)
 
 
 def test_today_is_the_local_date() -> None:
     now = utc(2026, 12, 31, 12)
-    assert today("Pacific/Kiritimati", now) == date(2027, 1, 1)
-    assert today("America/New_York", now) == date(2026, 12, 31)
+    assert get_local_date("Pacific/Kiritimati", now) == date(2027, 1, 1)
+    assert get_local_date("America/New_York", now) == date(2026, 12, 31)
 
 
 # --- holidays ---
@@ -185,22 +185,22 @@ def test_today_is_the_local_date() -> None:
 
 def test_public_holidays_of_countries_and_their_parts() -> None:
     epiphany = date(2027, 1, 6)
-    assert holiday("DE", epiphany) is None
-    assert holiday("DE-BY", epiphany) == "Epiphany"
-    assert holiday("US", date(2026, 7, 3)) is not None  # the 4th is a Saturday: kept the day before
-    assert holiday("US", date(2027, 12, 31)) is not None  # next year's New Year's Day, kept in this year
-    assert holiday("IN", date(2027, 1, 26)) == "Republic Day"
-    assert holiday("JP", date(2027, 7, 4)) is None
+    assert find_holiday("DE", epiphany) is None
+    assert find_holiday("DE-BY", epiphany) == "Epiphany"
+    assert find_holiday("US", date(2026, 7, 3)) is not None  # the 4th is a Saturday: kept the day before
+    assert find_holiday("US", date(2027, 12, 31)) is not None  # next year's New Year's Day, kept in this year
+    assert find_holiday("IN", date(2027, 1, 26)) == "Republic Day"
+    assert find_holiday("JP", date(2027, 7, 4)) is None
 
 
 def test_known_countries() -> None:
-    assert all(known_country(code) for code in ("DE", "DE-BY", "US", "NP", "WS", "AU-NSW"))
-    assert not any(known_country(code) for code in ("", "XX", "de", "DE-", "DE-XX", "Germany"))
+    assert all(is_known_country(code) for code in ("DE", "DE-BY", "US", "NP", "WS", "AU-NSW"))
+    assert not any(is_known_country(code) for code in ("", "XX", "de", "DE-", "DE-XX", "Germany"))
 
 
 def test_an_unknown_country_is_an_error_not_a_year_without_holidays() -> None:
     with pytest.raises(ValueError, match="`XX`"):
-        holiday("XX", date(2027, 1, 1))
+        find_holiday("XX", date(2027, 1, 1))
 
 
 # --- spells ---
@@ -208,16 +208,16 @@ def test_an_unknown_country_is_an_error_not_a_year_without_holidays() -> None:
 
 def test_spells_follow_summer_time_and_holidays() -> None:
     dana = person()
-    assert spells(dana, date(2027, 3, 25)) == (Span(utc(2027, 3, 25, 8), utc(2027, 3, 25, 16)),)
-    assert spells(dana, date(2027, 3, 30)) == (Span(utc(2027, 3, 30, 7), utc(2027, 3, 30, 15)),)
-    assert spells(dana, date(2027, 3, 26)) == ()  # Good Friday
-    assert spells(dana, date(2027, 3, 27)) == ()  # Saturday
+    assert list_spells(dana, date(2027, 3, 25)) == (Span(utc(2027, 3, 25, 8), utc(2027, 3, 25, 16)),)
+    assert list_spells(dana, date(2027, 3, 30)) == (Span(utc(2027, 3, 30, 7), utc(2027, 3, 30, 15)),)
+    assert list_spells(dana, date(2027, 3, 26)) == ()  # Good Friday
+    assert list_spells(dana, date(2027, 3, 27)) == ()  # Saturday
 
 
 def test_a_night_shift_is_an_hour_shorter_when_the_clocks_go_forward() -> None:
-    (night,) = spells(person("Sat 22:00-06:00"), date(2027, 3, 27))
+    (night,) = list_spells(person("Sat 22:00-06:00"), date(2027, 3, 27))
     assert night.minutes == 7 * 60
-    (night,) = spells(person("Sat 22:00-06:00"), date(2027, 10, 30))
+    (night,) = list_spells(person("Sat 22:00-06:00"), date(2027, 10, 30))
     assert night.minutes == 9 * 60
 
 
@@ -234,9 +234,9 @@ def test_working_spans_are_the_spells_inside_the_window(zone: str, day: date, ho
     dana = person("Mon-Sun 08:00-12:00,22:00-06:00", zone)
     start = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=hour)
     window = Span(start, start + timedelta(hours=hours))
-    found = working_spans(dana, window)
+    found = list_working_spans(dana, window)
     assert all(window.start <= span.start < span.end <= window.end for span in found)
-    every = [span for step in range(-3, 7) for span in spells(dana, day + timedelta(days=step))]
+    every = [span for step in range(-3, 7) for span in list_spells(dana, day + timedelta(days=step))]
     for at in (start + timedelta(minutes=15 * step) for step in range(4 * hours)):
         assert any(span.start <= at < span.end for span in found) == any(s.start <= at < s.end for s in every)
 
@@ -285,13 +285,13 @@ def test_counting_forth_agrees_with_counting_one_by_one(hours: str, day: date, c
 
 def test_shared_working_days_are_days_of_all() -> None:
     dana, sam = person("Mon-Wed 09:00-17:00"), person("Wed-Fri 09:00-17:00", "America/New_York", "US", "Sam")
-    assert shared_working_day((dana, sam), date(2027, 6, 7), 2) == date(2027, 6, 16)
+    assert add_shared_working_days((dana, sam), date(2027, 6, 7), 2) == date(2027, 6, 16)
 
 
 def test_of_two_who_share_no_day_the_first_ones_days_count() -> None:
     """So that there is a window to look in, and a reason to tell why nothing fits there."""
     dana, sam = person("Mon 09:00-17:00"), person("Tue 09:00-17:00")
-    assert shared_working_day((dana, sam), date(2027, 6, 7), 1) == date(2027, 6, 14)
+    assert add_shared_working_days((dana, sam), date(2027, 6, 7), 1) == date(2027, 6, 14)
 
 
 def test_looking_for_a_working_day_ends() -> None:
@@ -305,23 +305,23 @@ def test_looking_for_a_working_day_ends() -> None:
 def test_the_next_working_moment() -> None:
     dana = person()
     friday_evening, monday = utc(2027, 6, 11, 18), utc(2027, 6, 14, 7)
-    assert next_working_moment(dana, friday_evening, utc(2027, 7, 1)) == monday
-    assert next_working_moment(dana, friday_evening, monday) is None
-    assert next_working_moment(dana, utc(2027, 6, 14, 9, 7), utc(2027, 7, 1)) == utc(2027, 6, 14, 9, 7)
-    assert next_working_moment(dana, monday, monday - timedelta(days=1)) is None
+    assert find_next_working_moment(dana, friday_evening, utc(2027, 7, 1)) == monday
+    assert find_next_working_moment(dana, friday_evening, monday) is None
+    assert find_next_working_moment(dana, utc(2027, 6, 14, 9, 7), utc(2027, 7, 1)) == utc(2027, 6, 14, 9, 7)
+    assert find_next_working_moment(dana, monday, monday - timedelta(days=1)) is None
 
 
 def test_the_last_working_moment() -> None:
     dana = person()
     friday_end, sunday = utc(2027, 6, 11, 15), utc(2027, 6, 13, 12)
-    assert last_working_moment(dana, utc(2027, 6, 10), sunday) == friday_end
-    assert last_working_moment(dana, friday_end, sunday) == friday_end
-    assert last_working_moment(dana, friday_end + timedelta(seconds=1), sunday) is None
-    assert last_working_moment(dana, utc(2027, 6, 10), utc(2027, 6, 11, 9, 7)) == utc(2027, 6, 11, 9, 7)
+    assert find_last_working_moment(dana, utc(2027, 6, 10), sunday) == friday_end
+    assert find_last_working_moment(dana, friday_end, sunday) == friday_end
+    assert find_last_working_moment(dana, friday_end + timedelta(seconds=1), sunday) is None
+    assert find_last_working_moment(dana, utc(2027, 6, 10), utc(2027, 6, 11, 9, 7)) == utc(2027, 6, 11, 9, 7)
 
 
 def test_moments_lie_in_a_night_shift_that_began_the_day_before() -> None:
     night = person("Fri 22:00-06:00", "Pacific/Chatham", "NZ")
-    at = wall("Pacific/Chatham", date(2027, 6, 12), 3 * 60)
-    assert next_working_moment(night, at, at + timedelta(days=9)) == at
-    assert last_working_moment(night, at - timedelta(days=1), at) == at
+    at = wall_to_utc("Pacific/Chatham", date(2027, 6, 12), 3 * 60)
+    assert find_next_working_moment(night, at, at + timedelta(days=9)) == at
+    assert find_last_working_moment(night, at - timedelta(days=1), at) == at

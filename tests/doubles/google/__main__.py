@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.doubles.google.server import Google
-from worker.embedded import mailbox
+from worker.embedded import get_mailbox_path
 from worker.providers import maildir
-from worker.providers.google.auth import OWN, READ, SEND
+from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         for one in given.people:
             address, _, zone = one.partition("=")
             google.calendars.add_person(address.lower(), zone or "UTC")
-        google.tokens.granted = {OWN, READ, SEND}
+        google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         google.post.deliver = into(given.mail)
         given.key.touch(mode=0o600)
         given.key.write_text(json.dumps(google.tokens.service_account(), indent=1))
@@ -40,7 +40,7 @@ def into(folder: Path) -> Callable[[str, bytes], None]:
     """Puts mails into the recipients' Maildirs in that folder."""
 
     def deliver(to: str, content: bytes) -> None:
-        maildir.deliver(mailbox(folder, to), content)
+        maildir.deliver(get_mailbox_path(folder, to), content)
 
     return deliver
 

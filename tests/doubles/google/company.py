@@ -15,12 +15,12 @@ from worker.domain.model import (
     Address,
     Answer,
     Person,
-    Show,
+    ShowAs,
     Span,
 )
 from worker.providers.google import calendar as google
-from worker.providers.google.auth import OWN, READ
-from worker.providers.google.events import event_id
+from worker.providers.google.auth import EVENTS_READ_SCOPE, OWNED_EVENTS_SCOPE
+from worker.providers.google.events import make_event_id
 
 
 class GoogleCompany(Served[google.GoogleCalendar]):
@@ -31,7 +31,7 @@ class GoogleCompany(Served[google.GoogleCalendar]):
         super().__init__()
         self.google = Google(clock=clock)
         self.google.__enter__()
-        self.google.tokens.granted = {OWN, READ}
+        self.google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE}
         for person in people.values():
             self.google.calendars.add_person(person.email, person.zone)
         self.google.delay = delay
@@ -42,7 +42,7 @@ class GoogleCompany(Served[google.GoogleCalendar]):
         key.write_text(json.dumps(self.google.tokens.service_account()))
         section: dict[str, Any] = {**self.google.section, "service_account": str(key), "per_person": 10**6}
         self.people_per_request = google.GoogleCalendar.people_per_request
-        self.provider = google.make({**section, "per_project": 10**8}, clock)
+        self.provider = google.build_with_clock({**section, "per_project": 10**8}, clock)
 
     def shut(self) -> None:
         """The server ends, and its folder goes."""
@@ -53,13 +53,13 @@ class GoogleCompany(Served[google.GoogleCalendar]):
     def stands(self, calendar: Address, key: str) -> bool:
         """Whether our event of that key is on that calendar, organizer's or guest's."""
         try:
-            return bool(self._hands.get(calendar, event_id(key))["status"] != "cancelled")
+            return bool(self._hands.get(calendar, make_event_id(key))["status"] != "cancelled")
         except Refusal:
             return False
 
     # --- what people do ---
 
-    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY, **_: Any) -> str:
+    def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY, **_: Any) -> str:
         self._stirred.add(address)
         return self._hands.add(address, span, show=show)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.doubles.google.calendars import Calendars
 from tests.doubles.google.schema import Call
-from worker.domain.model import Address, Answer, Show, Span
+from worker.domain.model import Address, Answer, ShowAs, Span
 from worker.providers.google import events
 
 _NUMBERS = count(1)
@@ -40,12 +40,12 @@ class GoogleHands:
 
     # --- one's own entries ---
 
-    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
-        more: dict[Show | None, dict[str, Any]] = {
-            Show.BUSY: {},
+    def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
+        more: dict[ShowAs | None, dict[str, Any]] = {
+            ShowAs.BUSY: {},
             None: {"transparency": "transparent"},
-            Show.TENTATIVE: {"status": "tentative"},
-            Show.AWAY: {"eventType": "outOfOffice"},
+            ShowAs.TENTATIVE: {"status": "tentative"},
+            ShowAs.AWAY: {"eventType": "outOfOffice"},
         }
         return self.insert(address, **times(span), **more[show])
 
@@ -77,13 +77,13 @@ class GoogleHands:
 
     def answer(self, organizer: Address, guest: Address, key: str, answer: Answer) -> None:
         said = [{"email": guest, "responseStatus": _SAID[answer]}]
-        self.patch(guest, events.event_id(key), attendees=said, attendeesOmitted=True)
+        self.patch(guest, events.make_event_id(key), attendees=said, attendeesOmitted=True)
 
     def move(self, address: Address, key: str, span: Span) -> None:
-        self.patch(address, events.event_id(key), **times(span))
+        self.patch(address, events.make_event_id(key), **times(span))
 
     def delete(self, address: Address, key: str) -> None:
-        self.remove(address, events.event_id(key))
+        self.remove(address, events.make_event_id(key))
 
     def kill(self, calendar: Address, cursor: str) -> str:
         self._calendars.expire(calendar)

@@ -405,7 +405,7 @@ def moment(given: Any) -> datetime:
     if not isinstance(given, dict) or not isinstance(given.get("dateTime"), str):
         raise Refusal(400, "ErrorInvalidRequest", "A time is missing.")
     name = str(given.get("timeZone") or "UTC")
-    known = windows_zones.iana(name)
+    known = windows_zones.find_iana_name(name)
     if known is None:
         raise Refusal(400, "TimeZoneNotSupportedException", odata.unknown_zone(name))
     text = given["dateTime"]
@@ -418,13 +418,13 @@ def moment(given: Any) -> datetime:
 
 
 def _zone(given: Json) -> ZoneInfo:
-    return ZoneInfo(windows_zones.iana(str(given.get("timeZone") or "UTC")) or "UTC")
+    return ZoneInfo(windows_zones.find_iana_name(str(given.get("timeZone") or "UTC")) or "UTC")
 
 
 def _as_given(item: Item, side: str) -> Json:
     if item.days:
         day = item.days[0 if side == "start" else 1]
-        name = windows_zones.windows(item.mailbox.zone, item.start)
+        name = windows_zones.find_windows_name(item.mailbox.zone, item.start)
         return {"dateTime": f"{day:%Y-%m-%d}T00:00:00", "timeZone": name}
     instant = item.start if side == "start" else item.end
     return {"dateTime": f"{instant:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}

@@ -10,12 +10,12 @@ from tests.doubles.graph.calendars import provision
 from tests.doubles.graph.login import TENANT, Application
 from tests.doubles.graph.service import Double
 from tests.doubles.graph.state import Item, Json, Mailbox
-from worker.domain.model import Address, Answer, Show, Span
+from worker.domain.model import Address, Answer, ShowAs, Span
 
 CLIENT = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 SECRET = "a secret"
 _NUMBERS = count(1)
-_SHOWN = {Show.BUSY: "busy", Show.TENTATIVE: "tentative", Show.AWAY: "oof", None: "free"}
+_SHOWN = {ShowAs.BUSY: "busy", ShowAs.TENTATIVE: "tentative", ShowAs.AWAY: "oof", None: "free"}
 _ANSWERS = {
     Answer.ACCEPTED: "accepted",
     Answer.DECLINED: "declined",
@@ -60,7 +60,7 @@ class Hands:
     def stranger(self) -> Address:
         return f"stranger{next(_NUMBERS)}@example.org"
 
-    def add(self, address: Address, span: Span, *, show: Show | None = Show.BUSY) -> str:
+    def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY) -> str:
         return self._put(address, span, {"showAs": _SHOWN[show]}).id
 
     def add_all_day(self, address: Address, first: date, last: date, *, opaque: bool = True) -> str:

@@ -20,7 +20,7 @@ class Prefers:
         zone = next(
             (one.partition("=")[2].strip('"') for one in self.given if one.startswith("outlook.timezone")), "UTC"
         )
-        known = windows_zones.iana(zone)
+        known = windows_zones.find_iana_name(zone)
         if known is None:
             raise Refusal(400, "TimeZoneNotSupportedException", unknown_zone(zone))
         self.zone_name, self.zone = zone, ZoneInfo(known)

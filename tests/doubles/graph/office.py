@@ -11,7 +11,7 @@ from worker.domain.model import (
     Address,
     Answer,
     Person,
-    Show,
+    ShowAs,
     Span,
 )
 from worker.errors import NotFound
@@ -29,7 +29,7 @@ class Office(Served[outlook.OutlookCalendar]):
         self.hands = Hands(double)
         for person in people:
             double.world.person(person.email, person.zone)
-        self.provider = outlook.calendar(section(double, organizers=organizers or self.hands.organizers))
+        self.provider = outlook.build_calendar(section(double, organizers=organizers or self.hands.organizers))
         self._touched: set[Address] = set()
 
     # --- what people do ---------------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ class Office(Served[outlook.OutlookCalendar]):
         address: Address,
         span: Span,
         *,
-        show: Show | None = Show.BUSY,
+        show: ShowAs | None = ShowAs.BUSY,
         all_day: bool = False,
         series: str | None = None,
         attendees: Mapping[Address, Answer] | Sequence[Address] = (),
@@ -75,20 +75,20 @@ class Office(Served[outlook.OutlookCalendar]):
         else:
             self.answer(item.organizer, key_or_id, calendar, Answer.DECLINED)
 
-    def drop(self, entry_id: str) -> None:
+    def remove_for_all(self, entry_id: str) -> None:
         for box in self.double.world.mailboxes.values():
             if entry_id in box.items:
                 self.double.world.cancel(box.items[entry_id])
                 return
 
-    def close(self, person: Address, reason: str) -> None:
+    def make_unreadable(self, person: Address, reason: str) -> None:
         self.double.blind.add(person)
         self.double.blocked.add(person)
 
     def forget_cursors(self, calendar: Address) -> None:
         self.hands.kill(calendar, "")
 
-    def changed(self) -> set[Address]:
+    def pop_changed_calendars(self) -> set[Address]:
         touched, self._touched = self._touched, set()
         return touched
 

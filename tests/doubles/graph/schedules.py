@@ -107,7 +107,7 @@ def calendar_of(box: Mailbox) -> Json:
 
 def settings_of(box: Mailbox) -> Json:
     """The zone and the hours of a mailbox."""
-    name = windows_zones.windows(box.zone, datetime(2027, 1, 1, tzinfo=UTC))
+    name = windows_zones.find_windows_name(box.zone, datetime(2027, 1, 1, tzinfo=UTC))
     working = {
         "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
         "startTime": "08:30:00.0000000",

@@ -86,7 +86,7 @@ def _day(text: str) -> date:
 def _starts(master: Item, recurrence: Json) -> list[datetime]:
     """When the occurrences begin: at the same time of day where the series lives."""
     pattern, span = recurrence["pattern"], recurrence["range"]
-    zone = ZoneInfo(windows_zones.iana(str(span.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
+    zone = ZoneInfo(windows_zones.find_iana_name(str(span.get("recurrenceTimeZone") or "")) or master.mailbox.zone)
     first = master.start.astimezone(zone).replace(tzinfo=None)
     given: dict[str, Any] = {"interval": int(pattern["interval"]), "dtstart": first}
     kind = str(pattern["type"])

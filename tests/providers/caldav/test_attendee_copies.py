@@ -9,17 +9,17 @@ import pytest
 from tests.providers.conftest import CalDavHands, Watched
 from tests.support.provider_contract import WINDOW, draft, span
 from worker.domain.model import Address, Answer, EventDraft
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.errors import ProviderError
 from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
-from worker.providers.caldav.copy_records import CopyRecords, KnownCopies
+from worker.providers.caldav.copy_records import CopyRecords, InMemoryCopyRecords
 from worker.providers.ical import events
-from worker.providers.identities import KnownIdentities
+from worker.providers.identities import InMemoryIdentities
 
 
 @pytest.fixture
-def hands(server: Embedded, watched: Watched) -> Iterator[CalDavHands]:
+def hands(server: EmbeddedServers, watched: Watched) -> Iterator[CalDavHands]:
     watched.clear()
     people = CalDavHands(server)
     yield people
@@ -27,13 +27,18 @@ def hands(server: Embedded, watched: Watched) -> Iterator[CalDavHands]:
     people.close()
 
 
-def open_calendar(server: Embedded, records: CopyRecords | None = None, **changed: Any) -> CalDavCalendar:
-    section = {"url": server.caldav_url, "attendee_copies": True, "timeout": 10, "copies": records or KnownCopies()}
-    calendar: CalDavCalendar = base.load(base.CALENDARS, "caldav")({**section, **changed})
+def open_calendar(server: EmbeddedServers, records: CopyRecords | None = None, **changed: Any) -> CalDavCalendar:
+    section = {
+        "url": server.caldav_url,
+        "attendee_copies": True,
+        "timeout": 10,
+        "copies": records or InMemoryCopyRecords(),
+    }
+    calendar: CalDavCalendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({**section, **changed})
     return calendar
 
 
-def copies(hands: CalDavHands, server: Embedded, *people: Address) -> list[int]:
+def copies(hands: CalDavHands, server: EmbeddedServers, *people: Address) -> list[int]:
     """How many of our events each of them has, as the server lists them."""
     reader = open_calendar(server, attendee_copies=False)
     listed = [sum(1 for event in reader.changes(who, None, WINDOW).events if event.key) for who in people]
@@ -62,7 +67,9 @@ def broken(request: pytest.FixtureRequest, watched: Watched) -> Callable[[Addres
 # --- a missing copy ---------------------------------------------------------------------------------------------------
 
 
-def begin(server: Embedded, broken: Callable[[Address], None], watched: Watched, wanted: EventDraft) -> CalDavCalendar:
+def begin(
+    server: EmbeddedServers, broken: Callable[[Address], None], watched: Watched, wanted: EventDraft
+) -> CalDavCalendar:
     """A calendar on which the event was put, while its guest's copy failed."""
     [guest] = wanted.guests
     calendar = open_calendar(server)
@@ -74,7 +81,7 @@ def begin(server: Embedded, broken: Callable[[Address], None], watched: Watched,
 
 
 def test_an_event_whose_copy_failed_says_so_until_it_is_delivered(
-    server: Embedded, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None]
+    server: EmbeddedServers, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None]
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
@@ -89,7 +96,7 @@ def test_an_event_whose_copy_failed_says_so_until_it_is_delivered(
 
 @pytest.mark.parametrize("is_full", [True, False])
 def test_a_pass_finds_a_missing_copy_and_puts_it_there(
-    server: Embedded, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None], is_full: bool
+    server: EmbeddedServers, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None], is_full: bool
 ) -> None:
     dana, sam = hands.person(), hands.person()
     cursor = None if is_full else open_calendar(server).changes(dana, None, WINDOW).cursor
@@ -99,7 +106,7 @@ def test_a_pass_finds_a_missing_copy_and_puts_it_there(
 
 
 def test_a_full_pass_needs_no_record_to_find_a_missing_copy(
-    server: Embedded, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None]
+    server: EmbeddedServers, hands: CalDavHands, watched: Watched, broken: Callable[[Address], None]
 ) -> None:
     """A database that was put back to an earlier day knows nothing of it."""
     dana, sam = hands.person(), hands.person()
@@ -108,20 +115,20 @@ def test_a_full_pass_needs_no_record_to_find_a_missing_copy(
     assert copies(hands, server, dana, sam) == [1, 1]
 
 
-def test_a_pass_in_between_repairs_what_a_kill_left(server: Embedded, hands: CalDavHands) -> None:
+def test_a_pass_in_between_repairs_what_a_kill_left(server: EmbeddedServers, hands: CalDavHands) -> None:
     """The record is there, the copy is not, and the event has not changed since the last pass."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     open_calendar(server, attendee_copies=False).create(dana, wanted)
-    records = KnownCopies()
+    records = InMemoryCopyRecords()
     calendar = open_calendar(server, records, local=[])
     cursor = calendar.changes(dana, None, WINDOW).cursor
-    records.intend_copy(dana, events.resource(wanted.key), sam)
+    records.intend_copy(dana, events.make_resource_name(wanted.key), sam)
     open_calendar(server, records).changes(dana, cursor, WINDOW)
     assert copies(hands, server, dana, sam) == [1, 1]
 
 
-def test_a_copy_that_the_guest_deleted_stays_deleted(server: Embedded, hands: CalDavHands) -> None:
+def test_a_copy_that_the_guest_deleted_stays_deleted(server: EmbeddedServers, hands: CalDavHands) -> None:
     """That is an answer, and no copy that is missing."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
@@ -133,7 +140,9 @@ def test_a_copy_that_the_guest_deleted_stays_deleted(server: Embedded, hands: Ca
     assert copies(hands, server, sam) == [0]
 
 
-def test_an_update_whose_copy_failed_is_completed(server: Embedded, hands: CalDavHands, watched: Watched) -> None:
+def test_an_update_whose_copy_failed_is_completed(
+    server: EmbeddedServers, hands: CalDavHands, watched: Watched
+) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     calendar = open_calendar(server)
@@ -158,7 +167,7 @@ def test_an_update_whose_copy_failed_is_completed(server: Embedded, hands: CalDa
     ],
 )
 def test_a_copy_that_can_not_be_read_is_no_refusal(
-    server: Embedded, hands: CalDavHands, watched: Watched, was: str, becomes: str
+    server: EmbeddedServers, hands: CalDavHands, watched: Watched, was: str, becomes: str
 ) -> None:
     """A program that wrote nonsense over it says neither yes nor no."""
     dana, sam = hands.person(), hands.person()
@@ -184,11 +193,13 @@ def test_a_copy_that_can_not_be_read_is_no_refusal(
 
 
 @pytest.mark.parametrize("lost", ["nothing", "cursor", "cursor and record"])
-def test_an_event_deleted_before_the_first_look_leaves_no_copy(server: Embedded, hands: CalDavHands, lost: str) -> None:
+def test_an_event_deleted_before_the_first_look_leaves_no_copy(
+    server: EmbeddedServers, hands: CalDavHands, lost: str
+) -> None:
     """The manager deletes it before any pass saw it; the cursor, and the record, may be lost besides."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
-    records = KnownCopies()
+    records = InMemoryCopyRecords()
     calendar = open_calendar(server, records)
     cursor = calendar.changes(dana, None, WINDOW).cursor
     calendar.create(dana, wanted)
@@ -200,16 +211,16 @@ def test_an_event_deleted_before_the_first_look_leaves_no_copy(server: Embedded,
     assert records.list_copies(dana) == [] or lost == "cursor and record"
 
 
-def test_a_record_without_a_copy_is_forgotten(server: Embedded, hands: CalDavHands) -> None:
+def test_a_record_without_a_copy_is_forgotten(server: EmbeddedServers, hands: CalDavHands) -> None:
     """A process that died right after it was written."""
     dana, sam = hands.person(), hands.person()
-    records = KnownCopies()
-    records.intend_copy(dana, events.resource("gone"), sam)
+    records = InMemoryCopyRecords()
+    records.intend_copy(dana, events.make_resource_name("gone"), sam)
     open_calendar(server, records).changes(dana, None, WINDOW)
     assert records.list_copies(dana) == []
 
 
-def test_a_full_pass_leaves_other_meetings_alone(server: Embedded, hands: CalDavHands) -> None:
+def test_a_full_pass_leaves_other_meetings_alone(server: EmbeddedServers, hands: CalDavHands) -> None:
     """A guest's own events, the events that the guest organizes with us, and the copies of another manager's."""
     dana, sam, kim, lee = (hands.person() for _ in range(4))
     guests = {dana: [sam], sam: [lee], kim: [sam]}
@@ -223,7 +234,9 @@ def test_a_full_pass_leaves_other_meetings_alone(server: Embedded, hands: CalDav
 
 
 @pytest.mark.parametrize("is_full", [True, False])
-def test_whoever_is_uninvited_by_hand_loses_the_copy(server: Embedded, hands: CalDavHands, is_full: bool) -> None:
+def test_whoever_is_uninvited_by_hand_loses_the_copy(
+    server: EmbeddedServers, hands: CalDavHands, is_full: bool
+) -> None:
     dana, sam, kim = (hands.person() for _ in range(3))
     wanted = draft(dana, sam, kim)
     calendar = open_calendar(server)
@@ -240,7 +253,7 @@ def test_whoever_is_uninvited_by_hand_loses_the_copy(server: Embedded, hands: Ca
     assert copies(hands, server, dana, sam, kim) == [1, 1, 0]
 
 
-def test_cancelling_what_was_deleted_by_hand_takes_the_copies_away(server: Embedded, hands: CalDavHands) -> None:
+def test_cancelling_what_was_deleted_by_hand_takes_the_copies_away(server: EmbeddedServers, hands: CalDavHands) -> None:
     """Also where nobody reads that calendar any more, because its owner manages nobody now."""
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
@@ -251,7 +264,7 @@ def test_cancelling_what_was_deleted_by_hand_takes_the_copies_away(server: Embed
     assert copies(hands, server, dana, sam) == [0, 0]
 
 
-def test_a_calendar_that_reads_empty_is_not_believed(server: Embedded, hands: CalDavHands) -> None:
+def test_a_calendar_that_reads_empty_is_not_believed(server: EmbeddedServers, hands: CalDavHands) -> None:
     """Somebody replaced it by an empty one: the guests' copies stay until a person has looked at it."""
     dana, sam = hands.person(), hands.person()
     calendar = open_calendar(server)
@@ -267,7 +280,7 @@ def test_a_calendar_that_reads_empty_is_not_believed(server: Embedded, hands: Ca
 # --- what older versions left -----------------------------------------------------------------------------------------
 
 
-def test_a_copy_that_an_older_version_noted_on_the_event_is_known(server: Embedded, hands: CalDavHands) -> None:
+def test_a_copy_that_an_older_version_noted_on_the_event_is_known(server: EmbeddedServers, hands: CalDavHands) -> None:
     """Its guest deleted it: that is a refusal still, and cancelling finds the others."""
     dana, sam, kim = (hands.person() for _ in range(3))
     wanted = draft(dana, sam, kim)
@@ -285,11 +298,11 @@ def test_a_copy_that_an_older_version_noted_on_the_event_is_known(server: Embedd
 # --- who somebody is --------------------------------------------------------------------------------------------------
 
 
-def test_a_guest_is_known_by_every_address(server: Embedded, hands: CalDavHands) -> None:
+def test_a_guest_is_known_by_every_address(server: EmbeddedServers, hands: CalDavHands) -> None:
     """A program writes an alias where we wrote the primary address: it is the same person all the same."""
     dana, sam = hands.person(), hands.person()
     alias = f"alias.of.{sam}"
-    calendar = open_calendar(server, identities=KnownIdentities({sam: [alias], dana: [f"boss.{dana}"]}))
+    calendar = open_calendar(server, identities=InMemoryIdentities({sam: [alias], dana: [f"boss.{dana}"]}))
     wanted = draft(dana, sam)
     calendar.create(dana, wanted)
 
@@ -303,7 +316,7 @@ def test_a_guest_is_known_by_every_address(server: Embedded, hands: CalDavHands)
     assert copies(hands, server, dana, sam) == [1, 1]
 
 
-def test_an_invitation_to_an_alias_is_an_invitation(server: Embedded, hands: CalDavHands) -> None:
+def test_an_invitation_to_an_alias_is_an_invitation(server: EmbeddedServers, hands: CalDavHands) -> None:
     """What was declined under another address leaves the time free."""
     sam, kim = hands.person(), hands.person()
     alias = f"alias.of.{sam}"
@@ -314,6 +327,6 @@ def test_an_invitation_to_an_alias_is_an_invitation(server: Embedded, hands: Cal
         f"ATTENDEE;PARTSTAT=DECLINED:mailto:{alias}",
     ]
     hands.put_event(sam, lines)
-    for identities, busy in ((KnownIdentities({sam: [alias]}), 0), (KnownIdentities(), 1)):
+    for identities, busy in ((InMemoryIdentities({sam: [alias]}), 0), (InMemoryIdentities(), 1)):
         calendar = open_calendar(server, identities=identities)
         assert len(calendar.free_busy([sam], WINDOW)[sam].busy) == busy

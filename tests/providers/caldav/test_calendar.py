@@ -31,8 +31,8 @@ from tests.support.provider_contract import (
     draft,
     span,
 )
-from worker.domain.model import Answer, EventRef, Guest, Show, Span
-from worker.embedded import Embedded
+from worker.domain.model import Answer, EventRef, Guest, ShowAs, Span
+from worker.embedded import EmbeddedServers
 from worker.errors import (
     AuthRevoked,
     Conflict,
@@ -48,13 +48,13 @@ from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import parser
-from worker.providers.ical.reader import read_calendar, single_event
+from worker.providers.ical.reader import read_calendar, read_single_event
 from worker.providers.ical.zones import zone_of
 
 
-def open_calendar(server: Embedded, **changed: Any) -> CalDavCalendar:
+def open_calendar(server: EmbeddedServers, **changed: Any) -> CalDavCalendar:
     section = {"url": server.caldav_url, "attendee_copies": True, "timeout": 10} | changed
-    made = base.load(base.CALENDARS, "caldav")(section)
+    made = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
     assert isinstance(made, CalDavCalendar)
     return made
 
@@ -67,14 +67,14 @@ def undisturbed(watched: Watched) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def provider(server: Embedded) -> Iterator[CalDavCalendar]:
+def provider(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
     made = open_calendar(server)
     yield made
     made.close()
 
 
 @pytest.fixture
-def hands(server: Embedded) -> Iterator[CalDavHands]:
+def hands(server: EmbeddedServers) -> Iterator[CalDavHands]:
     made = CalDavHands(server)
     yield made
     made.close()
@@ -97,13 +97,13 @@ class TestServerThatSchedules:
     """`attendee_copies` off: answers are read where such a server writes them, nothing is written elsewhere."""
 
     @pytest.fixture
-    def provider(self, server: Embedded) -> Iterator[CalDavCalendar]:
+    def provider(self, server: EmbeddedServers) -> Iterator[CalDavCalendar]:
         made = open_calendar(server, attendee_copies=False)
         yield made
         made.close()
 
     @pytest.fixture
-    def hands(self, server: Embedded) -> Iterator[SchedulingHands]:
+    def hands(self, server: EmbeddedServers) -> Iterator[SchedulingHands]:
         made = SchedulingHands(server)
         yield made
         made.close()
@@ -146,7 +146,7 @@ def refuse_sync(environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], by
 
 @pytest.mark.parametrize("unknown", [["sync-token"], ["sync-token", "getctag"]])
 def test_a_server_without_sync_tokens_is_compared(
-    server: Embedded, hands: CalDavHands, watched: Watched, unknown: list[str]
+    server: EmbeddedServers, hands: CalDavHands, watched: Watched, unknown: list[str]
 ) -> None:
     """By its ctag, else by all etags: nothing changed is nothing told, any change is a full pass."""
     watched.before, watched.rewrite = refuse_sync, without(*unknown)
@@ -302,7 +302,7 @@ def test_a_dead_cursor_still_knows_which_copies_to_take_away(provider: CalDavCal
     assert provider.free_busy([sam], WINDOW)[sam].busy == ()
 
 
-def test_only_those_named_local_get_a_copy(server: Embedded, hands: CalDavHands) -> None:
+def test_only_those_named_local_get_a_copy(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     provider = open_calendar(server, local=[dana, sam])
     wanted = draft(dana, sam, kim)
@@ -398,7 +398,7 @@ def drafts(draw: st.DrawFn) -> Any:
         zone=zone,
         subject=draw(_TEXT),
         body=draw(_TEXT),
-        blocks=draw(st.booleans()),
+        blocks_time=draw(st.booleans()),
     )
 
 
@@ -406,15 +406,15 @@ def drafts(draw: st.DrawFn) -> Any:
 @given(drafts())
 def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
     """Through the text of RFC 5545 and back, in every zone and on both sides of a change of the clocks."""
-    text = icalendars.text_of(icalendars.compose(wanted, at(1, 0), we_schedule=True))
+    text = icalendars.to_text(icalendars.compose_calendar(wanted, at(1, 0), we_schedule=True))
     assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
-    calendar = parser.parse(text, "here")
-    event = single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
+    calendar = parser.parse_calendar(text, "here")
+    event = read_single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
     assert (event.key, event.span, event.all_day) == (wanted.key, wanted.span, wanted.all_day)
-    assert event.show is (Show.BUSY if wanted.blocks else None)
+    assert event.show is (ShowAs.BUSY if wanted.blocks_time else None)
     assert event.answers == {"sam@example.org": Answer.NEEDS_ACTION}
-    assert icalendars.written_from(calendar, wanted)
-    component = icalendars.main_event(calendar)
+    assert icalendars.is_written_from(calendar, wanted)
+    component = icalendars.find_main_event(calendar)
     assert component is not None and not component.errors
     assert str(component["SUMMARY"]) == wanted.subject
 
@@ -427,13 +427,13 @@ def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
     [
         (["STATUS:CANCELLED"], None),
         (["X-MICROSOFT-CDO-BUSYSTATUS:FREE"], None),
-        (["X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE"], Show.TENTATIVE),
-        (["X-MICROSOFT-CDO-BUSYSTATUS:BUSY", "TRANSP:OPAQUE"], Show.BUSY),
+        (["X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE"], ShowAs.TENTATIVE),
+        (["X-MICROSOFT-CDO-BUSYSTATUS:BUSY", "TRANSP:OPAQUE"], ShowAs.BUSY),
         (["X-MICROSOFT-CDO-BUSYSTATUS:OOF", "TRANSP:TRANSPARENT"], None),
     ],
 )
 def test_other_programs_ways_to_say_it(
-    provider: CalDavCalendar, hands: CalDavHands, lines: list[str], expected: Show | None
+    provider: CalDavCalendar, hands: CalDavHands, lines: list[str], expected: ShowAs | None
 ) -> None:
     dana = hands.person()
     hands.put_event(dana, ["DTSTART:20270305T140000Z", "DURATION:PT1H", *lines])
@@ -448,7 +448,7 @@ def test_local_times_are_taken_where_the_owner_lives(provider: CalDavCalendar, h
     assert busy.span == span(5, 14)
 
 
-def test_a_calendar_without_a_zone_takes_it_from_the_settings(server: Embedded, hands: CalDavHands) -> None:
+def test_a_calendar_without_a_zone_takes_it_from_the_settings(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana = hands.person(zone="")
     hands.add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
     for zones, zone in (({dana: "Asia/Tokyo"}, "Asia/Tokyo"), ({}, "UTC")):
@@ -565,7 +565,7 @@ DTSTART;VALUE=DATE:20270309
 END:VEVENT
 END:VCALENDAR
 """
-    calendar = parser.parse(text, "file")
+    calendar = parser.parse_calendar(text, "file")
     zone = zone_of(calendar)
     assert zone is not None
     found = read_calendar(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW).events
@@ -658,7 +658,9 @@ def test_one_person_who_cannot_be_read_now_waits_alone(
 def test_where_nothing_listens_nothing_is_uncertain() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        provider = base.load(base.CALENDARS, "caldav")({"url": f"http://127.0.0.1:{taken.getsockname()[1]}/{{email}}/"})
+        provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(
+            {"url": f"http://127.0.0.1:{taken.getsockname()[1]}/{{email}}/"}
+        )
         with pytest.raises(Unavailable, match="Nothing answers") as caught:
             provider.create("dana@example.org", draft("dana@example.org"))
     assert not caught.value.uncertain and "\n" not in str(caught.value)
@@ -682,7 +684,7 @@ def test_a_server_that_takes_and_never_answers_leaves_a_write_uncertain(silent: 
         waiting = Thread(target=take)
         waiting.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/{{email}}/"
-        provider = base.load(base.CALENDARS, "caldav")({"url": url, "timeout": 0.2})
+        provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": url, "timeout": 0.2})
         with pytest.raises(Unavailable) as caught:
             provider.create("dana@example.org", draft("dana@example.org"))
         assert caught.value.uncertain and "\n" not in str(caught.value)
@@ -771,17 +773,17 @@ def test_no_answer_that_could_not_be_read_is_logged(
 
 @pytest.mark.parametrize("url", ["not a url/{email}", "ftp://example.org/{email}/", "http://nowhere.invalid/{email}/"])
 def test_an_address_that_leads_nowhere_is_one_clear_line(url: str) -> None:
-    provider = base.load(base.CALENDARS, "caldav")({"url": url, "timeout": 2})
+    provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": url, "timeout": 2})
     [finding] = provider.check("dana@example.org")
     assert not finding.ok and "caldav.url" in finding.remedy and "\n" not in finding.remedy
 
 
 def test_an_unknown_place_in_the_address_is_named() -> None:
     with pytest.raises(NotFound, match=r"only \{email\} and \{user\}"):
-        base.load(base.CALENDARS, "caldav")({"url": "http://example.org/{mail}/"})
+        base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": "http://example.org/{mail}/"})
 
 
-def test_a_collection_that_is_no_calendar_is_found_out(server: Embedded, hands: CalDavHands) -> None:
+def test_a_collection_that_is_no_calendar_is_found_out(server: EmbeddedServers, hands: CalDavHands) -> None:
     dana = hands.person()
     provider = open_calendar(server, url=server.caldav_url.removesuffix("calendar/"))
     failed = [finding for finding in provider.check(dana) if not finding.ok]
@@ -800,7 +802,7 @@ def test_a_calendar_we_may_only_read_is_found_out(
 
 
 def test_the_log_in_is_used_and_a_wrong_one_is_one_clear_line(tmp_path: Path) -> None:
-    with Embedded(tmp_path, ["dana@example.org"], username="longarc", password="right") as server:
+    with EmbeddedServers(tmp_path, ["dana@example.org"], username="longarc", password="right") as server:
         good = open_calendar(server, username="longarc", password="right")
         assert good.create("dana@example.org", draft("dana@example.org")).key
         assert all(finding.ok for finding in good.check("dana@example.org"))

@@ -18,33 +18,33 @@ import pytest
 from tests.providers.conftest import Watched
 from tests.support.loopback import EMPTY, Loopback, Request, serve
 from tests.support.provider_contract import WINDOW
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Unavailable
 from worker.providers import base
-from worker.providers.caldav.client import Dav, read_xml
-from worker.providers.caldav.transport import LARGEST, redirect_target
+from worker.providers.caldav.client import DavClient, read_xml
+from worker.providers.caldav.transport import LARGEST_ANSWER, resolve_redirect
 
 USER, PASSWORD = "lóngarc", "pässword: ✓"
 TIMEOUT, SHORT = 10, 0.3
 BODY = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
 
 
-def look(dav: Dav, url: str) -> int:
+def look(dav: DavClient, url: str) -> int:
     """How many resources a server lists."""
     return len(dav.propfind(url, ["D:getetag"], depth=1).entries)
 
 
 @pytest.fixture
-def dav() -> Iterator[Dav]:
-    client = Dav(USER, PASSWORD, TIMEOUT)
+def dav() -> Iterator[DavClient]:
+    client = DavClient(USER, PASSWORD, TIMEOUT)
     yield client
     client.close()
 
 
 @pytest.fixture
-def hasty() -> Iterator[Dav]:
+def hasty() -> Iterator[DavClient]:
     """One that waits for nobody."""
-    client = Dav(USER, PASSWORD, SHORT)
+    client = DavClient(USER, PASSWORD, SHORT)
     yield client
     client.close()
 
@@ -69,9 +69,9 @@ def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
     """Sixty requests to a server with a log-in: each is answered at once, without a 401 on the way."""
     people = [f"p{number}@example.org" for number in range(15)]
     watched = Watched()
-    with Embedded(tmp_path, people, username="longarc", password="right", around=watched.around) as server:
+    with EmbeddedServers(tmp_path, people, username="longarc", password="right", around=watched.around) as server:
         section = {"url": server.caldav_url, "username": "longarc", "password": "right", "timeout": 30}
-        calendar = base.load(base.CALENDARS, "caldav")(section)
+        calendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
 
         def is_known(number: int) -> bool:
             person = people[number % len(people)]
@@ -133,7 +133,7 @@ def _hash(*parts: str) -> str:
     return md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
-def test_digest_is_settled_for_each_thread(dav: Dav) -> None:
+def test_digest_is_settled_for_each_thread(dav: DavClient) -> None:
     """A server that wants Digest refuses nobody, and is asked for a nonce once by each thread."""
     wants = DigestServer()
     with serve(wants) as server:
@@ -141,7 +141,7 @@ def test_digest_is_settled_for_each_thread(dav: Dav) -> None:
     assert set(wants.refusals) == {"no digest"} and wants.refusals.total() <= 4
 
 
-def test_a_digest_that_grew_stale_is_renewed(dav: Dav) -> None:
+def test_a_digest_that_grew_stale_is_renewed(dav: DavClient) -> None:
     wants = DigestServer(lifetime=3)
     with serve(wants) as server:
         assert [look(dav, server.url) for _ in range(20)] == [0] * 20
@@ -150,13 +150,13 @@ def test_a_digest_that_grew_stale_is_renewed(dav: Dav) -> None:
 
 def test_a_wrong_password_is_refused_under_digest_too() -> None:
     wants = DigestServer()
-    client = Dav(USER, "guessed", TIMEOUT)
+    client = DavClient(USER, "guessed", TIMEOUT)
     with serve(wants) as server, pytest.raises(AuthRevoked, match=r"caldav\.username"):
         look(client, server.url)
     client.close()
 
 
-def test_a_401_counts_only_when_a_fresh_connection_is_refused_too(dav: Dav) -> None:
+def test_a_401_counts_only_when_a_fresh_connection_is_refused_too(dav: DavClient) -> None:
     """What goes wrong with one connection suspends nobody."""
 
     def answer(request: Request) -> None:
@@ -170,7 +170,7 @@ def test_a_401_counts_only_when_a_fresh_connection_is_refused_too(dav: Dav) -> N
         assert len(server.requests) == 2
 
 
-def test_a_log_in_that_is_refused_twice_is_refused(dav: Dav) -> None:
+def test_a_log_in_that_is_refused_twice_is_refused(dav: DavClient) -> None:
     with serve(lambda request: request.reply(401, b"", WWW_Authenticate='Basic realm="x"')) as server:
         with pytest.raises(AuthRevoked, match=r"caldav\.username"):
             look(dav, server.url)
@@ -178,7 +178,7 @@ def test_a_log_in_that_is_refused_twice_is_refused(dav: Dav) -> None:
         assert len({request.client_address for request in server.requests}) == 2
 
 
-def test_a_way_to_log_in_that_we_do_not_know_is_named(dav: Dav) -> None:
+def test_a_way_to_log_in_that_we_do_not_know_is_named(dav: DavClient) -> None:
     answer = lambda request: request.reply(401, b"", WWW_Authenticate="Negotiate")  # noqa: E731
     with serve(answer) as server, pytest.raises(AuthRevoked, match="no way to log in that we know"):
         look(dav, server.url)
@@ -189,7 +189,7 @@ def test_no_log_in_is_taken_from_elsewhere(tmp_path: Path, monkeypatch: pytest.M
     netrc.write_text("default login somebody password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    client = Dav(None, None, TIMEOUT)
+    client = DavClient(None, None, TIMEOUT)
     with serve(lambda request: request.reply(Set_Cookie="session=1")) as server:
         for _ in range(2):
             look(client, server.url)
@@ -200,7 +200,7 @@ def test_no_log_in_is_taken_from_elsewhere(tmp_path: Path, monkeypatch: pytest.M
 # --- size and time ----------------------------------------------------------------------------------------------------
 
 
-def bounded(dav: Dav, answer: Callable[[Request], None], error: type[ProviderError], words: str) -> None:
+def bounded(dav: DavClient, answer: Callable[[Request], None], error: type[ProviderError], words: str) -> None:
     """Such an answer ends in that error; and a write that got it is in doubt."""
     with serve(answer) as server:
         with pytest.raises(error, match=words) as caught:
@@ -225,37 +225,37 @@ HEAD = b"HTTP/1.1 207 Multi-Status\r\nContent-Type: text/xml\r\n"
     ],
     ids=["headers", "length", "until closed", "chunks", "no http"],
 )
-def test_an_answer_that_drips_ends_at_the_total_time(hasty: Dav, start: bytes, drop: bytes) -> None:
+def test_an_answer_that_drips_ends_at_the_total_time(hasty: DavClient, start: bytes, drop: bytes) -> None:
     """Each byte comes in time, the whole never."""
     started = time.monotonic()
     bounded(hasty, lambda request: request.drip(start, drop), Unavailable, "come to the end|connection to .* broke")
     assert time.monotonic() - started < 50 * SHORT
 
 
-def test_an_answer_that_is_too_large_is_not_taken_whole(dav: Dav) -> None:
+def test_an_answer_that_is_too_large_is_not_taken_whole(dav: DavClient) -> None:
     bounded(dav, lambda request: request.drip(HEAD + b"\r\n", b" " * 1_000_000), InvalidResponse, "more than")
 
 
-def test_a_compressed_answer_is_bounded_by_what_it_becomes(dav: Dav) -> None:
-    bomb = gzip.compress(b" " * (LARGEST + 1))
-    assert len(bomb) < LARGEST / 500
+def test_a_compressed_answer_is_bounded_by_what_it_becomes(dav: DavClient) -> None:
+    bomb = gzip.compress(b" " * (LARGEST_ANSWER + 1))
+    assert len(bomb) < LARGEST_ANSWER / 500
     bounded(dav, lambda request: request.reply(content=bomb, Content_Encoding="gzip"), InvalidResponse, "more than")
 
 
-def test_what_is_compressed_is_read(dav: Dav) -> None:
+def test_what_is_compressed_is_read(dav: DavClient) -> None:
     content = gzip.compress(EMPTY)
     with serve(lambda request: request.reply(content=content, Content_Encoding="gzip")) as server:
         assert look(dav, server.url) == 0
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "deflate"])
-def test_a_compression_that_was_not_asked_for_is_refused(dav: Dav, encoding: str) -> None:
+def test_a_compression_that_was_not_asked_for_is_refused(dav: DavClient, encoding: str) -> None:
     answer = lambda request: request.reply(content=gzip.compress(EMPTY), Content_Encoding=encoding)  # noqa: E731
     with serve(answer) as server, pytest.raises(InvalidResponse, match="not asked for"):
         look(dav, server.url)
 
 
-def test_a_broken_compression_is_one_clear_line(dav: Dav) -> None:
+def test_a_broken_compression_is_one_clear_line(dav: DavClient) -> None:
     answer = lambda request: request.reply(content=b"no gzip", Content_Encoding="gzip")  # noqa: E731
     with serve(answer) as server, pytest.raises(InvalidResponse, match="broken compression"):
         look(dav, server.url)
@@ -307,7 +307,7 @@ def redirect(to: Callable[[], str], status: int = 301) -> Callable[[Request], No
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("to", ["/new/", "{url}new/"])
-def test_a_redirect_within_the_host_is_followed(dav: Dav, status: int, to: str) -> None:
+def test_a_redirect_within_the_host_is_followed(dav: DavClient, status: int, to: str) -> None:
     """With its method, its body and the log-in: it is the same server."""
     server: Loopback
     with serve(redirect(lambda: to.format(url=server.url), status)) as server:
@@ -320,7 +320,7 @@ def test_a_redirect_within_the_host_is_followed(dav: Dav, status: int, to: str) 
         assert second.headers["If-None-Match"] == "*"
 
 
-def test_a_redirect_to_another_host_is_refused(dav: Dav) -> None:
+def test_a_redirect_to_another_host_is_refused(dav: DavClient) -> None:
     """And whoever stands there learns no log-in."""
     with serve(lambda request: request.reply()) as other, serve(redirect(lambda: other.url)) as server:
         with pytest.raises(InvalidResponse, match=r"redirects to .*caldav\.url") as caught:
@@ -345,14 +345,14 @@ def test_a_redirect_to_another_host_is_refused(dav: Dav) -> None:
 )
 def test_a_redirect_that_leads_away_or_out_of_tls_is_refused(url: str, location: str) -> None:
     with pytest.raises(InvalidResponse, match=r"caldav\.url"):
-        redirect_target(url, location)
+        resolve_redirect(url, location)
 
 
 def test_a_redirect_into_tls_is_followed() -> None:
-    assert redirect_target("http://dav.example.org/a", "https://dav.example.org/a") == "https://dav.example.org/a"
+    assert resolve_redirect("http://dav.example.org/a", "https://dav.example.org/a") == "https://dav.example.org/a"
 
 
-def test_redirects_without_end_end(dav: Dav) -> None:
+def test_redirects_without_end_end(dav: DavClient) -> None:
     numbers = count()
     with serve(redirect(lambda: f"/old/{next(numbers)}")) as server:
         with pytest.raises(InvalidResponse, match="without end"):
@@ -375,7 +375,7 @@ def test_redirects_without_end_end(dav: Dav) -> None:
         ({}, None),
     ],
 )
-def test_how_long_to_wait_is_understood(dav: Dav, headers: dict[str, str], seconds: float | None) -> None:
+def test_how_long_to_wait_is_understood(dav: DavClient, headers: dict[str, str], seconds: float | None) -> None:
     def answer(request: Request) -> None:
         request.send_response_only(429)
         for name, value in {"Content_Length": "0", **headers}.items():

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.provider_contract import WINDOW, at, draft, span
 from worker.domain.model import Answer, Span
-from worker.embedded import Embedded
+from worker.embedded import EmbeddedServers
 from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
 
@@ -19,21 +19,21 @@ LOGIN = {"username": USER, "password": PASSWORD}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded(tmp_path_factory.mktemp("servers"), [DANA, SAM], username=USER, password=PASSWORD) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
+    with EmbeddedServers(tmp_path_factory.mktemp("servers"), [DANA, SAM], username=USER, password=PASSWORD) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def ours(server: Embedded) -> Iterator[CalDavCalendar]:
+def ours(server: EmbeddedServers) -> Iterator[CalDavCalendar]:
     section = {"url": server.caldav_url, "attendee_copies": True, "local": [DANA, SAM], **LOGIN}
-    calendar: CalDavCalendar = base.load(base.CALENDARS, "caldav")(section)
+    calendar: CalDavCalendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
     yield calendar
     calendar.close()
 
 
 @pytest.fixture
-def theirs(server: Embedded) -> Iterator[dict[str, Any]]:
+def theirs(server: EmbeddedServers) -> Iterator[dict[str, Any]]:
     """The calendars of both, as the client of the library `caldav` has them."""
     from caldav import DAVClient
 

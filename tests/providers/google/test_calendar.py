@@ -23,16 +23,22 @@ from worker.domain.model import Address, Answer
 from worker.providers.base import CalendarProvider
 from worker.providers.google import calendar as google
 from worker.providers.google import mail as gmail
-from worker.providers.google.auth import ACCOUNT_SCOPES, OWN, READ, SEND, TokenFolder
+from worker.providers.google.auth import (
+    ACCOUNT_SCOPES,
+    EVENTS_READ_SCOPE,
+    GMAIL_SEND_SCOPE,
+    OWNED_EVENTS_SCOPE,
+    TokenFolder,
+)
 from worker.providers.google.calendar import GoogleCalendar
 from worker.providers.google.mail import GmailMailer
-from worker.providers.identities import KnownIdentities
+from worker.providers.identities import InMemoryIdentities
 
 
 @pytest.fixture(scope="module")
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {OWN, READ, SEND}
+        running.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         yield running
 
 
@@ -57,7 +63,7 @@ def hands(double: Google) -> GoogleHands:
 
 @pytest.fixture
 def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
-    calendar = google.calendar(section)
+    calendar = google.build_calendar(section)
     yield calendar
     calendar.close()
 
@@ -74,16 +80,16 @@ class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
     hand_moves_ask_anew = False
 
     @pytest.fixture
-    def identities(self) -> KnownIdentities:
-        return KnownIdentities()
+    def identities(self) -> InMemoryIdentities:
+        return InMemoryIdentities()
 
     @pytest.fixture
-    def hands(self, double: Google, identities: KnownIdentities) -> GoogleHands:
+    def hands(self, double: Google, identities: InMemoryIdentities) -> GoogleHands:
         return Aliased(double, identities)
 
     @pytest.fixture
-    def provider(self, section: dict[str, Any], identities: KnownIdentities) -> Iterator[GoogleCalendar]:
-        calendar = google.calendar({**section, "identities": identities})
+    def provider(self, section: dict[str, Any], identities: InMemoryIdentities) -> Iterator[GoogleCalendar]:
+        calendar = google.build_calendar({**section, "identities": identities})
         yield calendar
         calendar.close()
 
@@ -91,7 +97,7 @@ class TestAliasesOfThePeopleFile(CalendarContract, GuestDeletionContract):
 class Aliased(GoogleHands):
     """People whose other addresses are known from the beginning."""
 
-    def __init__(self, double: Google, identities: KnownIdentities) -> None:
+    def __init__(self, double: Google, identities: InMemoryIdentities) -> None:
         super().__init__(double.calendars, aliased=True)
         self._identities = identities
 
@@ -160,7 +166,7 @@ class TestConnected(CalendarContract, GuestDeletionContract):
 
     @pytest.fixture
     def provider(self, alone: dict[str, Any]) -> Iterator[GoogleCalendar]:
-        calendar = google.calendar(alone)
+        calendar = google.build_calendar(alone)
         yield calendar
         calendar.close()
 
@@ -174,7 +180,7 @@ class TestGmail(MailerContract):
     @pytest.fixture
     def mailer(self, double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
         double.calendars.add_person("dana@example.org")
-        made = gmail.mailer({**section, **double.mail_section, "per_person": 100_000})
+        made = gmail.build_mailer({**section, **double.mail_section, "per_person": 100_000})
         yield made
         made.close()
 

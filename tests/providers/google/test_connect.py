@@ -17,9 +17,9 @@ from tests.support.companies import KEY
 from tests.support.terminal import Desk
 from worker.errors import AuthRevoked, Forbidden, LongarcError, Refused, Unavailable
 from worker.providers.google import calendar
-from worker.providers.google.auth import ACCOUNT_SCOPES, SEND, TokenFolder
-from worker.providers.google.connect import connect
-from worker.seal import new_key
+from worker.providers.google.auth import ACCOUNT_SCOPES, GMAIL_SEND_SCOPE, TokenFolder
+from worker.providers.google.connect import connect_account
+from worker.seal import generate_key
 
 DANA = "dana@example.org"
 
@@ -58,12 +58,12 @@ def kept(section: dict[str, Any]) -> list[Path]:
 
 
 def test_a_grant_is_kept_sealed_and_for_nobody_else_to_read(double: Google, section: dict[str, Any]) -> None:
-    account, file = connect(section, DANA, browser(), wait=10)
+    account, file = connect_account(section, DANA, browser(), wait=10)
     assert account == DANA and [Path(file)] == kept(section)
     assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
     token = TokenFolder(Path(section["token_folder"]), [KEY]).load(DANA)
     assert token.startswith("1//") and token.encode() not in Path(file).read_bytes()
-    assert calendar.calendar(section).find(DANA, "s1.1") is None
+    assert calendar.build_calendar(section).find(DANA, "s1.1") is None
 
 
 def test_what_is_asked_for_is_the_least_and_guarded(section: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ def test_what_is_asked_for_is_the_least_and_guarded(section: dict[str, Any]) -> 
         seen.append(address)
         return address
 
-    connect(section, DANA, browser(look), wait=10)
+    connect_account(section, DANA, browser(look), wait=10)
     asked = {name: one[0] for name, one in parse_qs(urlsplit(seen[0]).query).items()}
     assert set(asked["scope"].split()) == {"openid", "email", *ACCOUNT_SCOPES}
     assert asked["code_challenge_method"] == "S256" and len(asked["code_challenge"]) == 43 and len(asked["state"]) > 30
@@ -85,21 +85,21 @@ def test_another_account_is_not_kept(double: Google, section: dict[str, Any]) ->
     double.calendars.add_person("kim@example.org")
     double.tokens.consent = "kim@example.org"
     with pytest.raises(Refused, match="the account kim"):
-        connect(section, DANA, browser(), wait=10)
+        connect_account(section, DANA, browser(), wait=10)
     assert kept(section) == []
 
 
 def test_a_no_is_a_no(double: Google, section: dict[str, Any]) -> None:
     double.tokens.refuses = True
     with pytest.raises(Refused, match="access_denied"):
-        connect(section, DANA, browser(), wait=10)
+        connect_account(section, DANA, browser(), wait=10)
     assert kept(section) == []
 
 
 def test_a_box_that_was_not_ticked_is_named(double: Google, section: dict[str, Any]) -> None:
-    double.tokens.unticked = {SEND}
+    double.tokens.unticked = {GMAIL_SEND_SCOPE}
     with pytest.raises(Refused, match=r"gmail\.send"):
-        connect(section, DANA, browser(), wait=10)
+        connect_account(section, DANA, browser(), wait=10)
     assert kept(section) == []
 
 
@@ -109,13 +109,13 @@ def test_an_answer_to_another_question_is_not_taken(section: dict[str, Any]) -> 
         return urlunsplit(parts._replace(query=urlencode({**dict(parse_qsl(parts.query)), "state": "guessed"})))
 
     with pytest.raises(Forbidden, match="does not belong"):
-        connect(section, DANA, browser(forged), wait=10)
+        connect_account(section, DANA, browser(forged), wait=10)
     assert kept(section) == []
 
 
 def test_nobody_who_comes_is_waited_for_only_so_long(section: dict[str, Any]) -> None:
     with pytest.raises(Unavailable, match="in time"):
-        connect(section, DANA, lambda _: None, wait=1)
+        connect_account(section, DANA, lambda _: None, wait=1)
 
 
 @pytest.mark.parametrize(
@@ -128,41 +128,41 @@ def test_nobody_who_comes_is_waited_for_only_so_long(section: dict[str, Any]) ->
 )
 def test_what_is_missing_is_said_with_what_to_do(section: dict[str, Any], changed: dict[str, Any], says: str) -> None:
     with pytest.raises(LongarcError, match=says) as caught:
-        connect({**section, **changed}, DANA, browser(), wait=10)
+        connect_account({**section, **changed}, DANA, browser(), wait=10)
     assert "\n" not in str(caught.value) and kept(section) == []
 
 
 def test_a_token_sealed_with_another_key_says_so(section: dict[str, Any]) -> None:
-    connect(section, DANA, browser(), wait=10)
+    connect_account(section, DANA, browser(), wait=10)
     with pytest.raises(AuthRevoked, match="another LONGARC_KEY"):
-        calendar.calendar({**section, "keys": [new_key()]}).find(DANA, "s1.1")
+        calendar.build_calendar({**section, "keys": [generate_key()]}).find(DANA, "s1.1")
 
 
 @pytest.mark.parametrize("left", ["another key", "junk"])
 def test_connecting_again_takes_the_place_of_a_grant_that_nobody_can_open(section: dict[str, Any], left: str) -> None:
-    _, file = connect({**section, "keys": [new_key()]}, DANA, browser(), wait=10)
+    _, file = connect_account({**section, "keys": [generate_key()]}, DANA, browser(), wait=10)
     if left == "junk":
         Path(file).write_bytes(b"garbage")
-    connect(section, DANA, browser(), wait=10)
-    assert calendar.calendar(section).find(DANA, "s1.1") is None
+    connect_account(section, DANA, browser(), wait=10)
+    assert calendar.build_calendar(section).find(DANA, "s1.1") is None
 
 
 def test_a_folder_where_the_grant_belongs_is_said_before_the_browser_is_asked(section: dict[str, Any]) -> None:
     (Path(section["token_folder"]) / f"{DANA}.sealed").mkdir(parents=True)
     asked: list[str] = []
     with pytest.raises(Refused, match="is a folder"):
-        connect(section, DANA, asked.append, wait=10)
+        connect_account(section, DANA, asked.append, wait=10)
     Path(section["token_folder"]).rename(Path(section["token_folder"]).with_name("other"))
     Path(section["token_folder"]).touch()
     with pytest.raises(Refused, match="token_folder"):
-        connect(section, DANA, asked.append, wait=10)
+        connect_account(section, DANA, asked.append, wait=10)
     assert asked == []
 
 
 def test_rotation_goes_on_past_a_grant_that_no_key_opens(fresh: Desk, tmp_path: Path) -> None:
     """Each that can't be opened is told, and those behind it are sealed anew all the same."""
-    folder, new = tmp_path / "tokens", new_key()
-    for person, key in (("amy@example.org", new_key()), (DANA, KEY)):
+    folder, new = tmp_path / "tokens", generate_key()
+    for person, key in (("amy@example.org", generate_key()), (DANA, KEY)):
         TokenFolder(folder, [key]).save(person, f"token of {person}")
     fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.google]\ntoken_folder = "{folder}"\n')
     fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
@@ -191,7 +191,7 @@ def test_the_command_connects_and_rotation_takes_the_token_along(
     assert "can be closed" in requests.get(address, timeout=10).text
     assert child.wait(20) == 0 and f"{DANA} is connected" in child.stdout.read()
     child.stdout.close()
-    new = new_key()
+    new = generate_key()
     fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
     fresh.told("people", "--apply")
     assert "1 piece" in fresh.told("rotate")

@@ -13,7 +13,7 @@ from tests.doubles.google import Google, GoogleHands
 from tests.support.companies import KEY
 from tests.support.provider_contract import DAY, WINDOW, at, draft, letter, span
 from worker.clock import SteppedClock, utcnow
-from worker.domain.model import Answer, FreeBusy, Show, Span
+from worker.domain.model import Answer, FreeBusy, ShowAs, Span
 from worker.errors import (
     AuthRevoked,
     Conflict,
@@ -27,7 +27,14 @@ from worker.errors import (
 )
 from worker.providers.google import calendar as google
 from worker.providers.google import events, mail
-from worker.providers.google.auth import ACCOUNT_SCOPES, CALENDARS, OWN, READ, SEND, TokenFolder
+from worker.providers.google.auth import (
+    ACCOUNT_SCOPES,
+    CALENDARS_READ_SCOPE,
+    EVENTS_READ_SCOPE,
+    GMAIL_SEND_SCOPE,
+    OWNED_EVENTS_SCOPE,
+    TokenFolder,
+)
 from worker.providers.google.calendar import GoogleCalendar
 from worker.providers.google.mail import GmailMailer
 
@@ -38,7 +45,7 @@ QUERY, SENDING = "calendar.freebusy.query", "gmail.users.messages.send"
 @pytest.fixture
 def double() -> Iterator[Google]:
     with Google() as running:
-        running.tokens.granted = {OWN, READ, SEND}
+        running.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         yield running
 
 
@@ -56,7 +63,7 @@ def hands(double: Google) -> GoogleHands:
 
 @pytest.fixture
 def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
-    calendar = google.calendar(section)
+    calendar = google.build_calendar(section)
     yield calendar
     calendar.close()
 
@@ -64,7 +71,7 @@ def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
 @pytest.fixture
 def mailer(double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
     double.calendars.add_person("dana@example.org")
-    made = mail.mailer({**section, **double.mail_section, "timeout": 2.0})
+    made = mail.build_mailer({**section, **double.mail_section, "timeout": 2.0})
     yield made
     made.close()
 
@@ -94,11 +101,11 @@ def calls(double: Google, method: str) -> list[Any]:
 
 def test_1_2_the_id_is_ours_and_of_the_letters_google_takes(provider: GoogleCalendar, hands: GoogleHands) -> None:
     for key in ("s1.1", "ü/ß #1.12", "x" * 100):
-        name = events.event_id(key)
-        assert set(name) <= set("0123456789abcdefghijklmnopqrstuv") and events.key_in(name) == key
-    assert events.key_in("longarc") is events.key_in("longarc0") is events.key_in("abcde") is None
+        name = events.make_event_id(key)
+        assert set(name) <= set("0123456789abcdefghijklmnopqrstuv") and events.decode_key(name) == key
+    assert events.decode_key("longarc") is events.decode_key("longarc0") is events.decode_key("abcde") is None
     dana = hands.person()
-    assert provider.create(dana, draft(dana, key="s7.1")).ref.id == events.event_id("s7.1")
+    assert provider.create(dana, draft(dana, key="s7.1")).ref.id == events.make_event_id("s7.1")
     with pytest.raises(Permanent):
         provider.create(dana, draft(dana, key="ü" * 400))
 
@@ -124,7 +131,7 @@ def test_1_2_an_id_that_was_cancelled_is_never_used_again(provider: GoogleCalend
 def test_an_id_that_somebody_else_took_is_left_to_them(provider: GoogleCalendar, hands: GoogleHands) -> None:
     dana = hands.person()
     wanted = draft(dana)
-    name = hands.insert(dana, id=events.event_id(wanted.key), **_at(span(3, 9)))
+    name = hands.insert(dana, id=events.make_event_id(wanted.key), **_at(span(3, 9)))
     with pytest.raises(Conflict, match="Longarc did not put there"):
         provider.create(dana, wanted)
     [theirs] = provider.changes(dana, None, WINDOW).events
@@ -184,7 +191,7 @@ def notices() -> list[tuple[str, str]]:
 
 @pytest.fixture(name="telling")
 def provider_that_tells(section: dict[str, Any], told: list[tuple[str, str]]) -> Iterator[GoogleCalendar]:
-    calendar = google.calendar({**section, "notices": lambda cause, words: told.append((cause, words))})
+    calendar = google.build_calendar({**section, "notices": lambda cause, words: told.append((cause, words))})
     yield calendar
     calendar.close()
 
@@ -350,9 +357,9 @@ def test_an_update_uninvites_nobody_whom_google_calls_otherwise(
     """Not even by a process that knows nothing of their other name: the answer stays while the time does, nobody is
     told of a cancellation, and the name is learned with the next invitation."""
     dana, sam = aliased.person(), aliased.person()
-    event = google.calendar(section).create(dana, wanted := draft(dana, sam))
+    event = google.build_calendar(section).create(dana, wanted := draft(dana, sam))
     aliased.answer(dana, sam, wanted.key, Answer.ACCEPTED)
-    later = google.calendar(section)  # another process, which has learned nothing
+    later = google.build_calendar(section)  # another process, which has learned nothing
     seen = later.find(dana, wanted.key)
     assert seen is not None and seen.ref.id == event.ref.id
     renamed = later.update(seen.ref, replace(wanted, subject="Talk"))
@@ -380,17 +387,17 @@ def test_our_event_is_told_apart_in_free_busy_of_whoever_google_calls_otherwise(
 ) -> None:
     dana, sam = aliased.person(), aliased.person()
     connect(double, alone, dana)
-    provider = google.calendar(alone)
+    provider = google.build_calendar(alone)
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
     assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [wanted.key]
 
 
 def test_a_copy_of_our_event_under_another_id_is_known_by_its_ical_uid() -> None:
-    name = events.event_id("s7.1")
+    name = events.make_event_id("s7.1")
     copy = {"id": "_abc123", "iCalUID": f"{name}@google.com", "organizer": {"email": "dana@corp.example"}}
     assert events.key_of(copy) == "s7.1"
-    assert events.show({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is Show.BUSY
+    assert events.read_show({**copy, "attendees": [{"self": True, "responseStatus": "needsAction"}]}) is ShowAs.BUSY
     assert events.key_of({**copy, "organizer": {"self": True}}) is None, "whoever organizes it, it is not ours"
 
 
@@ -507,18 +514,18 @@ def test_steady_state_is_one_request(double: Google, provider: GoogleCalendar, h
 @pytest.mark.parametrize(
     ("told", "shown"),
     [
-        ({"eventType": "outOfOffice"}, Show.AWAY),
-        ({"eventType": "focusTime"}, Show.BUSY),
+        ({"eventType": "outOfOffice"}, ShowAs.AWAY),
+        ({"eventType": "focusTime"}, ShowAs.BUSY),
         ({"eventType": "workingLocation", "workingLocationProperties": {"type": "homeOffice"}}, None),
-        ({"status": "tentative"}, Show.TENTATIVE),
+        ({"status": "tentative"}, ShowAs.TENTATIVE),
         ({"transparency": "transparent"}, None),
         ({"eventType": "focusTime", "transparency": "transparent"}, None),
-        ({"start": {"date": "2027-03-05"}, "end": {"date": "2027-03-06"}}, Show.AWAY),
+        ({"start": {"date": "2027-03-05"}, "end": {"date": "2027-03-06"}}, ShowAs.AWAY),
         ({"start": {"date": "2027-03-05"}, "end": {"date": "2027-03-06"}, "transparency": "transparent"}, None),
     ],
 )
 def test_each_kind_of_event_counts_as_a_person_would(
-    provider: GoogleCalendar, hands: GoogleHands, told: dict[str, Any], shown: Show | None
+    provider: GoogleCalendar, hands: GoogleHands, told: dict[str, Any], shown: ShowAs | None
 ) -> None:
     dana = hands.person()
     hands.insert(dana, **{**_at(span(5, 14)), **told})
@@ -532,7 +539,7 @@ def test_nothing_but_times_is_asked_of_a_report(double: Google, provider: Google
     hands.add(sam, span(5, 14))
     provider.free_busy([sam], WINDOW)
     [call] = calls(double, LIST)
-    assert call.scopes == {READ}
+    assert call.scopes == {EVENTS_READ_SCOPE}
     assert not any(word in call.fields for word in ("summary", "description", "location", "email", "htmlLink"))
 
 
@@ -594,9 +601,9 @@ def test_a_token_that_died_inside_a_batch_is_renewed(
 def test_1_10_others_are_asked_for_by_free_busy(double: Google, alone: dict[str, Any], hands: GoogleHands) -> None:
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     connect(double, alone, dana)
-    provider = google.calendar(alone)
+    provider = google.build_calendar(alone)
     hands.add(sam, span(5, 14))
-    hands.add(sam, span(5, 15), show=Show.TENTATIVE)
+    hands.add(sam, span(5, 15), show=ShowAs.TENTATIVE)
     double.calendars.shelves[kim].hidden = True
     found = provider.free_busy([dana, sam, kim, "nobody@elsewhere.example"], WINDOW)
     assert [busy.span for busy in found[sam].busy] == [span(5, 14, 120)]
@@ -612,7 +619,7 @@ def test_1_10_our_own_event_is_told_apart_inside_what_free_busy_merges(
     """What is booked over it shows where it sticks out."""
     dana, sam = hands.person(), hands.person()
     connect(double, alone, dana)
-    provider = google.calendar(alone)
+    provider = google.build_calendar(alone)
     wanted = draft(dana, sam)  # 10:00 to 11:15 on the 9th
     provider.create(dana, wanted)
     assert [busy.key for busy in provider.free_busy([sam], WINDOW)[sam].busy] == [wanted.key]
@@ -631,7 +638,7 @@ def test_1_10_fifty_people_and_two_months_at_a_time(double: Google, alone: dict[
     dana, *others = (hands.person() for _ in range(52))
     connect(double, alone, dana)
     hands.add(others[0], Span(at(1, 9) + 100 * DAY, at(1, 10) + 100 * DAY))
-    found = google.calendar(alone).free_busy(others, Span(at(1, 0), at(1, 0) + 130 * DAY))
+    found = google.build_calendar(alone).free_busy(others, Span(at(1, 0), at(1, 0) + 130 * DAY))
     assert all(one.known for one in found.values()) and len(found[others[0]].busy) == 1
     assert [len(call.body["items"]) for call in calls(double, QUERY)] == [50, 50, 50, 1, 1, 1]
 
@@ -643,7 +650,7 @@ def test_who_is_hidden_from_one_account_may_be_shown_to_another(
     connect(double, alone, dana)
     connect(double, alone, kim)
     double.plan.add(QUERY, "backendError", who="nobody")
-    assert google.calendar(alone).free_busy([sam], WINDOW)[sam].known
+    assert google.build_calendar(alone).free_busy([sam], WINDOW)[sam].known
 
 
 def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
@@ -652,7 +659,7 @@ def test_without_the_managers_calendar_nobody_guesses_what_is_ours(
     """Else our own event would look as if somebody had booked over it."""
     dana, sam = hands.person(), hands.person()
     connect(double, alone, dana)
-    provider = google.calendar(alone)
+    provider = google.build_calendar(alone)
     provider.create(dana, draft(dana, sam))
     double.tokens.revoke(dana)
     found = provider.free_busy([dana, sam], WINDOW)
@@ -685,7 +692,7 @@ def test_1_12_what_names_a_person_for_the_quota_cannot_be_guessed(
     """It is hashed with the company's own key, and alike in all processes that have it."""
     dana = hands.person()
     for keys in ([KEY], [KEY], ["another"], []):
-        google.calendar({**section, "keys": keys}).find(dana, "s1.1")
+        google.build_calendar({**section, "keys": keys}).find(dana, "s1.1")
     first, same, other, bare = (call.query["quotaUser"] for call in calls(double, GET))
     assert first == same and len({first, other, bare}) == 3
 
@@ -706,7 +713,7 @@ def test_1_12_what_google_counts_and_what_is_paced_is_the_same(
 ) -> None:
     """Below the limit of one person nobody is refused, and above it Google is not even asked."""
     double.quota.per_user = 10
-    provider = google.calendar({**section, "per_person": 10})
+    provider = google.build_calendar({**section, "per_person": 10})
     dana, kim = hands.person(), hands.person()
     for person in [dana, kim] * 10:
         provider.find(person, "s1.1")
@@ -789,7 +796,7 @@ def test_a_write_that_is_not_answered_in_time_may_have_been_done(
 ) -> None:
     dana, wanted = hands.person(), draft("")
     wanted = replace(wanted, organizer=replace(wanted.organizer, email=dana))
-    provider = google.calendar({**section, "timeout": 0.3})
+    provider = google.build_calendar({**section, "timeout": 0.3})
     double.plan.add(INSERT, "hang", after=True)
     with pytest.raises(Unavailable) as caught:
         provider.create(dana, wanted)
@@ -831,7 +838,7 @@ def test_1_12_deleting_twice_is_success(double: Google, provider: GoogleCalendar
 def test_pacing_refuses_before_google_does(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     """A rate for each person and for the project; nothing sleeps, the time to wait is told."""
     clock = SteppedClock(utcnow())
-    provider = google.make({**section, "per_person": 10, "per_project": 15}, clock)
+    provider = google.build_with_clock({**section, "per_person": 10, "per_project": 15}, clock)
     dana, kim = hands.person(), hands.person()
     for _ in range(10):
         provider.find(dana, "s1.1")
@@ -854,17 +861,19 @@ def test_pacing_refuses_before_google_does(double: Google, section: dict[str, An
 def test_1_14_each_scope_is_asked_for_by_itself(double: Google, provider: GoogleCalendar, hands: GoogleHands) -> None:
     """What lacks one of them still does what the others allow; the remedy names the one that lacks."""
     dana = hands.person()
-    double.tokens.granted = {OWN}
+    double.tokens.granted = {OWNED_EVENTS_SCOPE}
     event = provider.create(dana, draft(dana))
     found = provider.free_busy([dana], WINDOW)[dana]
-    assert event.key and not found.known and READ in found.reason and OWN not in found.reason
+    assert (
+        event.key and not found.known and EVENTS_READ_SCOPE in found.reason and OWNED_EVENTS_SCOPE not in found.reason
+    )
     assert "Manage domain wide delegation" in found.reason
 
 
 def test_a_token_is_asked_for_once_an_hour(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
     clock = SteppedClock(utcnow())
     double.tokens.clock = clock
-    provider = google.make(section, clock)
+    provider = google.build_with_clock(section, clock)
     dana = hands.person()
     for _ in range(3):
         provider.find(dana, "s1.1")
@@ -920,14 +929,14 @@ def test_a_key_file_that_is_none_says_what_it_is(
     file = tmp_path / "other.json"
     file.write_text(content)
     with pytest.raises(AuthRevoked, match=says) as caught:
-        google.calendar({**section, "service_account": str(file)}).find("dana@example.org", "s1.1")
+        google.build_calendar({**section, "service_account": str(file)}).find("dana@example.org", "s1.1")
     assert "\n" not in str(caught.value) and "Add key > JSON" in str(caught.value)
     with pytest.raises(AuthRevoked, match="No such file"):
-        google.calendar({**section, "service_account": str(tmp_path / "none")}).find("dana@example.org", "s1.1")
+        google.build_calendar({**section, "service_account": str(tmp_path / "none")}).find("dana@example.org", "s1.1")
 
 
 def test_a_clock_that_is_wrong_is_named(double: Google, section: dict[str, Any], hands: GoogleHands) -> None:
-    provider = google.make(section, SteppedClock(utcnow() + timedelta(days=2)))
+    provider = google.build_with_clock(section, SteppedClock(utcnow() + timedelta(days=2)))
     with pytest.raises(AuthRevoked, match="clock right"):
         provider.find(hands.person(), "s1.1")
 
@@ -937,7 +946,7 @@ def test_a_grant_taken_back_says_how_to_give_it_again(
 ) -> None:
     dana = hands.person()
     connect(double, alone, dana)
-    provider = google.calendar(alone)
+    provider = google.build_calendar(alone)
     assert provider.find(dana, "s1.1") is None
     double.tokens.revoke(dana)
     with pytest.raises(AuthRevoked, match=f"longarc connect google {dana}"):
@@ -961,7 +970,7 @@ def test_2_mail_goes_out_as_the_account_that_its_from_names(
 ) -> None:
     mailer.send(letter("sam@example.org"), "m1")
     double.calendars.add_person("longarc@example.org")
-    one = mail.mailer({**section, **double.mail_section, "sender": "longarc@example.org"})
+    one = mail.build_mailer({**section, **double.mail_section, "sender": "longarc@example.org"})
     one.send(letter("sam@example.org"), "m2")
     assert [who for who, _ in double.post.sent] == ["dana@example.org", "longarc@example.org"]
     assert "longarc@example.org" in str(double.post.sent[1][1]["From"])
@@ -972,7 +981,7 @@ def test_2_a_manager_s_mail_leaves_from_the_manager_s_account(double: Google, se
     double.calendars.add_person("longarc@example.org")
     double.calendars.add_person("dana@example.org")
     known = {"sender": "longarc@example.org", "service": "no-reply@example.org"}
-    one = mail.mailer({**section, **double.mail_section, **known})
+    one = mail.build_mailer({**section, **double.mail_section, **known})
     one.send(letter("sam@example.org"), "m1")
     ours = letter("sam@example.org")
     ours.replace_header("From", "Longarc <no-reply@example.org>")
@@ -1014,7 +1023,7 @@ def test_2_the_time_to_wait_stands_in_the_words(double: Google, mailer: GmailMai
 def test_2_a_message_costs_a_hundred_units(double: Google, section: dict[str, Any]) -> None:
     double.calendars.add_person("dana@example.org")
     clock = SteppedClock(utcnow())
-    mailer = mail.make({**section, **double.mail_section, "per_person": 250}, clock)
+    mailer = mail.build_with_clock({**section, **double.mail_section, "per_person": 250}, clock)
     mailer.send(letter("sam@example.org"), "m1")
     mailer.send(letter("sam@example.org"), "m2")
     with pytest.raises(RateLimited):
@@ -1040,7 +1049,7 @@ def test_2_a_message_that_nobody_could_take_is_not_sent(double: Google, mailer: 
 
 
 def test_only_who_is_connected_sends(double: Google, alone: dict[str, Any], hands: GoogleHands) -> None:
-    mailer = mail.mailer({**alone, **double.mail_section})
+    mailer = mail.build_mailer({**alone, **double.mail_section})
     with pytest.raises(AuthRevoked, match=r"longarc connect google dana@example\.org"):
         mailer.send(letter("sam@example.org"), "m1")
 
@@ -1052,10 +1061,12 @@ def test_a_check_proves_each_thing_by_itself(double: Google, provider: GoogleCal
     found = provider.check(hands.person())
     assert all(one.ok for one in found)
     assert sum("API is enabled" in one.what for one in found) >= 1
-    assert {OWN, READ} <= {scope for one in found for scope in (OWN, READ) if scope in one.what}
+    assert {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE} <= {
+        scope for one in found for scope in (OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE) if scope in one.what
+    }
 
 
-@pytest.mark.parametrize("scope", [OWN, READ])
+@pytest.mark.parametrize("scope", [OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE])
 def test_a_check_says_what_to_paste_where(
     double: Google, provider: GoogleCalendar, hands: GoogleHands, section: dict[str, Any], scope: str
 ) -> None:
@@ -1075,7 +1086,7 @@ def test_a_check_says_which_api_to_enable_where(
     assert "console.cloud.google.com/apis/library/calendar-json.googleapis.com" in failed.remedy
     assert "longarc-test" in failed.remedy
     double.plan.add("gmail.", "accessNotConfigured")
-    one = mail.mailer({**section, **double.mail_section, "sender": "dana@example.org"})
+    one = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
     [failed] = [found for found in one.check() if not found.ok]
     assert "library/gmail.googleapis.com" in failed.remedy
 
@@ -1095,38 +1106,38 @@ def test_a_check_looks_whether_meet_is_offered(double: Google, section: dict[str
     """Where the scope for it is granted; else nothing is known, which is no fault. Without video nobody asks."""
     dana, kim = hands.person(), hands.person()
     double.calendars.without_meet.add(kim)
-    provider = google.calendar(section)
+    provider = google.build_calendar(section)
     [unknown] = [one for one in provider.check(kim) if "Meet" in one.what]
-    assert unknown.ok and CALENDARS in unknown.what
-    double.tokens.granted |= {CALENDARS}
+    assert unknown.ok and CALENDARS_READ_SCOPE in unknown.what
+    double.tokens.granted |= {CALENDARS_READ_SCOPE}
     assert all(one.ok for one in provider.check(dana))
     [failed] = [one for one in provider.check(kim) if not one.ok]
     assert failed.what == f"Google Meet is offered to {kim}" and "Google Meet" in failed.remedy
-    assert all(one.ok for one in google.calendar({**section, "video": False}).check(kim))
+    assert all(one.ok for one in google.build_calendar({**section, "video": False}).check(kim))
 
 
 def test_a_check_of_mail_sends_none(double: Google, section: dict[str, Any]) -> None:
     """An empty message is refused for being empty, after everything else was looked at."""
     double.calendars.add_person("dana@example.org")
-    mailer = mail.mailer({**section, **double.mail_section, "sender": "dana@example.org"})
+    mailer = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"})
     assert all(one.ok for one in mailer.check()) and double.post.sent == []
     double.post.without_gmail.add("dana@example.org")
     assert [one.ok for one in mailer.check()] == [True, True, False]
-    double.tokens.granted -= {SEND}
-    [failed] = mail.mailer({**section, **double.mail_section, "sender": "dana@example.org"}).check()
-    assert not failed.ok and SEND in failed.remedy
+    double.tokens.granted -= {GMAIL_SEND_SCOPE}
+    [failed] = mail.build_mailer({**section, **double.mail_section, "sender": "dana@example.org"}).check()
+    assert not failed.ok and GMAIL_SEND_SCOPE in failed.remedy
 
 
 def test_a_check_of_a_connected_account_proves_what_was_ticked(
     double: Google, alone: dict[str, Any], hands: GoogleHands
 ) -> None:
     dana = hands.person()
-    assert not google.calendar(alone).check(dana)[0].ok
+    assert not google.build_calendar(alone).check(dana)[0].ok
     connect(double, alone, dana)
-    assert all(one.ok for one in google.calendar(alone).check(dana))
-    assert all(one.ok for one in mail.mailer({**alone, **double.mail_section}).check())
-    connect(double, alone, dana, OWN)
-    failed = [one for one in google.calendar(alone).check(dana) if not one.ok]
+    assert all(one.ok for one in google.build_calendar(alone).check(dana))
+    assert all(one.ok for one in mail.build_mailer({**alone, **double.mail_section}).check())
+    connect(double, alone, dana, OWNED_EVENTS_SCOPE)
+    failed = [one for one in google.build_calendar(alone).check(dana) if not one.ok]
     assert len(failed) == 1 and "free and busy" in failed[0].what
 
 

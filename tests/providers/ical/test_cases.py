@@ -11,11 +11,11 @@ import pytest
 import requests
 
 from tests.providers.conftest import CalDavHands, Watched
-from worker.domain.model import Address, Busy, EventRef, Person, Span, WorkingHours
-from worker.embedded import Embedded
+from worker.domain.model import Address, BusyTime, EventRef, Person, Span, WorkingHours
+from worker.embedded import EmbeddedServers
 from worker.providers import base
 from worker.providers.caldav.calendar import CalDavCalendar
-from worker.providers.ical.parser import decode, parse
+from worker.providers.ical.parser import decode_text, parse_calendar
 from worker.providers.ical.reader import read_calendar
 from worker.providers.memory import MemoryCalendar
 from worker.simulation.calendars import load_calendars
@@ -28,14 +28,14 @@ each_case = pytest.mark.parametrize("name", sorted(EXPECTED))
 
 
 def text_of(name: str) -> str:
-    return decode((CASES / f"{name}.ics").read_bytes())
+    return decode_text((CASES / f"{name}.ics").read_bytes())
 
 
 def spans_of(name: str) -> list[Span]:
     return [Span(*map(datetime.fromisoformat, pair)) for pair in EXPECTED[name]["busy"]]
 
 
-def merged(busy: tuple[Busy, ...]) -> list[Span]:
+def merged(busy: tuple[BusyTime, ...]) -> list[Span]:
     """The stretches that are not free, whatever takes them."""
     merged: list[Span] = []
     for span in sorted(one.span for one in busy):
@@ -53,13 +53,13 @@ def test_every_file_has_its_right_value() -> None:
 @each_case
 def test_reader_finds_the_right_time(name: str) -> None:
     zone = ZoneInfo(EXPECTED[name]["owner_zone"])
-    reading = read_calendar(parse(text_of(name), name), EventRef(OWNER, name, ""), zone, JANUARY)
-    taken = [Busy(event.span) for event in reading.events if event.show is not None]
+    reading = read_calendar(parse_calendar(text_of(name), name), EventRef(OWNER, name, ""), zone, JANUARY)
+    taken = [BusyTime(event.span) for event in reading.events if event.show is not None]
     assert (merged(tuple(taken)), reading.unknown) == (spans_of(name), [])
 
 
 @each_case
-def test_caldav_reads_the_right_time(name: str, server: Embedded, watched: Watched) -> None:
+def test_caldav_reads_the_right_time(name: str, server: EmbeddedServers, watched: Watched) -> None:
     """Where Radicale refuses a file, or stores it otherwise than another server would, the answer carries it as it
     is."""
     watched.clear()
@@ -79,8 +79,8 @@ def test_caldav_reads_the_right_time(name: str, server: Embedded, watched: Watch
         provider.close()
 
 
-def opened(server: Embedded) -> CalDavCalendar:
-    provider = base.load(base.CALENDARS, "caldav")({"url": server.caldav_url, "timeout": 10})
+def opened(server: EmbeddedServers) -> CalDavCalendar:
+    provider = base.load_factory(base.CALENDAR_FACTORIES, "caldav")({"url": server.caldav_url, "timeout": 10})
     assert isinstance(provider, CalDavCalendar)
     return provider
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from worker.domain.model import Event, EventRef, Span
 from worker.errors import InvalidResponse
-from worker.providers.ical.parser import parse
-from worker.providers.ical.reader import CalendarContents, read_calendar, single_event
+from worker.providers.ical.parser import parse_calendar
+from worker.providers.ical.reader import CalendarContents, read_calendar, read_single_event
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WINDOW = Span(datetime(2026, 9, 7, tzinfo=UTC), datetime(2026, 12, 7, tzinfo=UTC))
@@ -32,7 +32,7 @@ def calendar(*lines: str) -> str:
 
 def reading(text: str) -> CalendarContents:
     """What is read of that text on a calendar in Berlin."""
-    return read_calendar(parse(text, "here"), EventRef("sam@x.example", "x", "1"), BERLIN, WINDOW)
+    return read_calendar(parse_calendar(text, "here"), EventRef("sam@x.example", "x", "1"), BERLIN, WINDOW)
 
 
 @pytest.fixture
@@ -90,13 +90,13 @@ def test_a_series_that_nobody_s_time_is_like_is_unknown_and_counts_for_its_own_s
     assert event.span == Span(WINDOW.start + timedelta(hours=8), WINDOW.start + timedelta(hours=9))
     assert whole(*ALWAYS, f"RRULE:{rule}") == []
     for start in (AT_TEN, ALWAYS):
-        assert reading(calendar("UID:x", *start, f"RRULE:{rule}")).unread_in(WINDOW)
+        assert reading(calendar("UID:x", *start, f"RRULE:{rule}")).list_unread(WINDOW)
 
 
 def test_a_series_that_is_over_before_the_window_is_of_no_account(warned: list[str]) -> None:
     rule = "RRULE:FREQ=SECONDLY;UNTIL=20200101T000000Z"
-    assert not reading(calendar("UID:x", *ALWAYS, rule)).unread_in(WINDOW)
-    assert not reading(calendar("UID:x", *ALWAYS, "RRULE:FREQ=SECONDLY", "TRANSP:TRANSPARENT")).unread_in(WINDOW)
+    assert not reading(calendar("UID:x", *ALWAYS, rule)).list_unread(WINDOW)
+    assert not reading(calendar("UID:x", *ALWAYS, "RRULE:FREQ=SECONDLY", "TRANSP:TRANSPARENT")).list_unread(WINDOW)
 
 
 def test_a_step_that_leads_out_of_the_calendar_is_taken_once() -> None:
@@ -190,7 +190,7 @@ def test_no_rule_keeps_a_calendar_from_being_read(rule: dict[str, object], year:
 def test_one_event_that_is_asked_for_and_makes_no_sense_is_an_error() -> None:
     text = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:Secret\r\nDTSTART:never\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     with pytest.raises(InvalidResponse, match=r"^sam@x\.example: the event [0-9a-f]{12} has times that can't be read"):
-        single_event(parse(text, "here"), EventRef("sam@x.example", "Secret", "1"), BERLIN)
+        read_single_event(parse_calendar(text, "here"), EventRef("sam@x.example", "Secret", "1"), BERLIN)
 
 
 @pytest.mark.timeout(20)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.ical_expansion import DARK, HARMLESS, Calendar, Written, merge
 from worker.domain.model import EventRef, Span
-from worker.providers.ical.parser import parse
+from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import CalendarContents, read_calendar
 
 FULL = os.environ.get("LONGARC_PROOF") == "full"
@@ -58,7 +58,10 @@ def calendars(draw: Any) -> Calendar:
 
 def read(calendar: Calendar) -> CalendarContents:
     return read_calendar(
-        parse(calendar.text(), "file"), EventRef("sam@x.example", "file", ""), ZoneInfo("Europe/Berlin"), WINDOW
+        parse_calendar(calendar.text(), "file"),
+        EventRef("sam@x.example", "file", ""),
+        ZoneInfo("Europe/Berlin"),
+        WINDOW,
     )
 
 
@@ -77,7 +80,7 @@ def compare_darkened(calendar: Calendar, line: str) -> None:
     """What can be told of one event is taken, the stretch in which it may lie is unknown, the others are as ever."""
     first, *others = calendar.events
     reading = read(Calendar([replace(first, odd=(*first.odd, line)), *others]))
-    assert reading.unread_in(Span(first.utc(first.start), WINDOW.end))
+    assert reading.list_unread(Span(first.utc(first.start), WINDOW.end))
     busy = taken(reading)
     for begin, end in Calendar(others).busy(WINDOW.start, WINDOW.end):
         assert any(one <= begin and end <= other for one, other in busy)

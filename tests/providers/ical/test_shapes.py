@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from worker.domain.model import Answer, Event, EventRef, Show, Span
+from worker.domain.model import Answer, Event, EventRef, ShowAs, Span
 from worker.errors import InvalidResponse
-from worker.providers.ical.parser import decode, parse
+from worker.providers.ical.parser import decode_text, parse_calendar
 from worker.providers.ical.reader import CalendarContents, read_calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -25,7 +25,7 @@ def read(*lines: str, head: tuple[str, ...] = (), uid: str = "UID:x") -> Calenda
 
 
 def read_text(text: str) -> CalendarContents:
-    return read_calendar(parse(text, "file"), EventRef(OWNER, "file", ""), BERLIN, WINDOW)
+    return read_calendar(parse_calendar(text, "file"), EventRef(OWNER, "file", ""), BERLIN, WINDOW)
 
 
 def taken(reading: CalendarContents) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_rule_goes_on_as_long_as_it_says(rule: str, days: list[int]) -> None:
     ],
 )
 def test_what_nobody_can_tell_is_unknown_unless_it_takes_no_time(lines: tuple[str, ...]) -> None:
-    assert read(*lines).unread_in(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
+    assert read(*lines).list_unread(Span(datetime(2027, 4, 1, tzinfo=UTC), WINDOW.end))
     assert not read(*lines, "TRANSP:TRANSPARENT").unknown
     assert not read(*lines, "STATUS:CANCELLED").unknown
     assert not read(*lines, head=("METHOD:CANCEL",)).unknown
@@ -141,8 +141,8 @@ def test_what_nobody_can_tell_is_unknown_unless_it_takes_no_time(lines: tuple[st
 
 def test_an_event_that_names_only_its_end_is_unknown_until_then() -> None:
     reading = read("DTSTART:whenever", "DTEND:20270112T100000Z")
-    assert reading.unread_in(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))
-    assert not reading.unread_in(Span(datetime(2027, 1, 12, 10, tzinfo=UTC), WINDOW.end))
+    assert reading.list_unread(Span(WINDOW.start, datetime(2027, 1, 12, 9, tzinfo=UTC)))
+    assert not reading.list_unread(Span(datetime(2027, 1, 12, 10, tzinfo=UTC), WINDOW.end))
 
 
 OTHER = "BEGIN:VEVENT\nUID:other\nDTSTART:20270113T090000Z\nDURATION:PT1H\nEND:VEVENT\n"
@@ -184,19 +184,19 @@ def test_what_is_wrong_around_events_hides_none(text: str) -> None:
     ],
 )
 def test_an_event_of_which_a_part_is_lost_is_unknown(text: str) -> None:
-    assert read_text(text).unread_in(WINDOW)
+    assert read_text(text).list_unread(WINDOW)
 
 
 def test_files_are_decoded_as_they_were_written() -> None:
     text = WHOLE.replace("UID:x", "UID:x\nSUMMARY:Größe")
     for content in (text.encode(), text.encode("utf-8-sig"), text.encode("utf-16"), text.encode("cp1252")):
-        assert decode(content).removeprefix("\ufeff") == text
+        assert decode_text(content).removeprefix("\ufeff") == text
 
 
 def test_nothing_at_all_is_no_calendar() -> None:
     for text in ("", "no calendar", "BEGIN:VCALENDAR\nnothing that makes sense"):
         with pytest.raises(InvalidResponse, match=r"^file is not a readable calendar object"):
-            parse(text, "file")
+            parse_calendar(text, "file")
 
 
 # --- people ---
@@ -218,17 +218,17 @@ def test_who_delegated_an_invitation_does_not_come() -> None:
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
-        (("NEEDS-ACTION",), Show.TENTATIVE),
-        (("TENTATIVE",), Show.TENTATIVE),
-        (("X-MAYBE",), Show.TENTATIVE),
-        (("ACCEPTED",), Show.BUSY),
+        (("NEEDS-ACTION",), ShowAs.TENTATIVE),
+        (("TENTATIVE",), ShowAs.TENTATIVE),
+        (("X-MAYBE",), ShowAs.TENTATIVE),
+        (("ACCEPTED",), ShowAs.BUSY),
         (("DECLINED",), None),
         (("DELEGATED",), None),
-        (("DECLINED", "ACCEPTED"), Show.BUSY),
-        (("DELEGATED", "TENTATIVE"), Show.TENTATIVE),
+        (("DECLINED", "ACCEPTED"), ShowAs.BUSY),
+        (("DELEGATED", "TENTATIVE"), ShowAs.TENTATIVE),
     ],
 )
-def test_each_answer_counts_as_a_person_would_count_it(answers: tuple[str, ...], expected: Show | None) -> None:
+def test_each_answer_counts_as_a_person_would_count_it(answers: tuple[str, ...], expected: ShowAs | None) -> None:
     [event] = invited(*(f"PARTSTAT={answer}:mailto:{OWNER}" for answer in answers))
     assert event.show is expected
 
@@ -239,7 +239,7 @@ def test_published_free_busy_times_are_taken() -> None:
     reading = read_text("\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR"]))
     assert (taken(reading), reading.unknown) == (BOTH, [])
     broken = read_text("\n".join(["BEGIN:VCALENDAR", lines[0], "FREEBUSY:whenever", "END:VFREEBUSY", "END:VCALENDAR"]))
-    assert broken.unread_in(WINDOW)
+    assert broken.list_unread(WINDOW)
 
 
 @pytest.mark.parametrize("excluded", ["EXDATE:20270119T090000Z", "EXDATE;VALUE=DATE:20270119"])

@@ -10,9 +10,9 @@ import pytest
 from icalendar import Calendar
 
 from worker.domain.model import EventRef, Span
-from worker.providers.ical.parser import parse
+from worker.providers.ical.parser import parse_calendar
 from worker.providers.ical.reader import read_calendar
-from worker.providers.ical.zones import zone_named, zone_of
+from worker.providers.ical.zones import find_zone_by_name, zone_of
 
 WINDOW = Span(datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC))
 NAME = "Customized Time Zone"
@@ -42,7 +42,7 @@ def text(definition: Iterable[str], name: str = NAME, *, defined_last: bool = Fa
 def hour(content: str) -> float:
     """The hour in UTC at which the event in that text starts; its owner lives in Berlin."""
     ref = EventRef("sam@x.example", "x", "")
-    [event] = read_calendar(parse(content, "file"), ref, ZoneInfo("Europe/Berlin"), WINDOW).events
+    [event] = read_calendar(parse_calendar(content, "file"), ref, ZoneInfo("Europe/Berlin"), WINDOW).events
     return (event.span.start - event.span.start.replace(hour=0, minute=0)) / timedelta(hours=1)
 
 
@@ -117,17 +117,17 @@ def test_the_owners_zone_is_the_one_named_or_used_most(head: list[str], expected
     body = "\r\n".join(events)
     names = ("Europe/Paris", "America/New_York", "Europe/Paris")
     content = "\r\n".join(body.format(number, name) for number, name in enumerate(names))
-    zone = zone_of(parse("\r\n".join(["BEGIN:VCALENDAR", *head, content, "END:VCALENDAR"]), "file"))
+    zone = zone_of(parse_calendar("\r\n".join(["BEGIN:VCALENDAR", *head, content, "END:VCALENDAR"]), "file"))
     assert zone == ZoneInfo(expected)
 
 
 def test_a_zone_of_ones_own_is_kept_for_floating_times() -> None:
-    zone = zone_of(parse("\r\n".join(["BEGIN:VCALENDAR", *rules("+0430"), "END:VCALENDAR"]), "file"))
+    zone = zone_of(parse_calendar("\r\n".join(["BEGIN:VCALENDAR", *rules("+0430"), "END:VCALENDAR"]), "file"))
     assert zone is not None
     assert datetime(2027, 1, 1, tzinfo=zone).utcoffset() == timedelta(hours=4, minutes=30)
 
 
 def test_no_name_is_no_zone() -> None:
-    assert zone_of(parse("BEGIN:VCALENDAR\r\nEND:VCALENDAR", "file")) is None
-    assert zone_named("") is None
-    assert zone_named("../../etc/passwd") is None
+    assert zone_of(parse_calendar("BEGIN:VCALENDAR\r\nEND:VCALENDAR", "file")) is None
+    assert find_zone_by_name("") is None
+    assert find_zone_by_name("../../etc/passwd") is None

@@ -18,7 +18,7 @@ from tests.support.terminal import Desk
 from worker.cli import main
 from worker.errors import AuthRevoked, Permanent, Unavailable
 from worker.providers.outlook import auth, calendar, checks
-from worker.seal import Seal, new_key
+from worker.seal import Seal, generate_key
 
 DANA = "dana@corp.example"
 
@@ -43,7 +43,7 @@ def pair() -> tuple[bytes, bytes]:
 
 def refused(given: dict[str, Any]) -> str:
     with pytest.raises(AuthRevoked) as caught:
-        auth.tokens(given).token()
+        auth.build_tokens(given).get_token()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -56,7 +56,7 @@ def test_an_app_with_a_certificate_is_let_in(double: Double, pair: tuple[bytes, 
     file = keep(tmp_path, "longarc.pem", *pair)
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
     given = section(double, certificate=str(file), password="")
-    assert checks.read_permissions(auth.tokens(given).token()) == list(Application(CLIENT).rights)
+    assert checks.read_permissions(auth.build_tokens(given).get_token()) == list(Application(CLIENT).rights)
 
 
 def test_a_certificates_key_may_be_locked(double: Double, pair: tuple[bytes, bytes], tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_certificates_key_may_be_locked(double: Double, pair: tuple[bytes, byt
     locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
     file = keep(tmp_path, "longarc.pem", locked, pair[1])
     double.login.applications[CLIENT] = Application(CLIENT, certificates=[pair[1]])
-    assert auth.tokens(section(double, certificate=str(file), password="open sesame")).token()
+    assert auth.build_tokens(section(double, certificate=str(file), password="open sesame")).get_token()
     assert "can't be used" in refused(section(double, certificate=str(file), password="wrong"))
 
 
@@ -109,7 +109,7 @@ def test_each_wrong_setting_has_its_line(
     assert words in refused(section(double, **given))
 
 
-@pytest.mark.parametrize("code", sorted(auth._MEANING))
+@pytest.mark.parametrize("code", sorted(auth._REMEDIES))
 def test_every_number_that_is_known_says_what_to_do(double: Double, code: int) -> None:
     double.login.blocked = Denied("invalid_client", code, "No.", 401)
     told = refused(section(double))
@@ -124,32 +124,32 @@ def test_a_number_that_nobody_knows_is_told_as_it_came(double: Double) -> None:
 def test_a_log_in_service_without_time_is_transient(double: Double) -> None:
     double.login.blocked = Denied("temporarily_unavailable", 90033, "Later.", 503)
     with pytest.raises(Unavailable):
-        auth.tokens(section(double)).token()
+        auth.build_tokens(section(double)).get_token()
 
 
 def test_a_log_in_service_out_of_reach_is_transient(double: Double) -> None:
     with pytest.raises(Unavailable, match="authority"):
-        auth.tokens({**section(double), "authority": "https://127.0.0.1:9"}).token()
+        auth.build_tokens({**section(double), "authority": "https://127.0.0.1:9"}).get_token()
     with pytest.raises(Unavailable, match="TLS"):
-        auth.tokens({**section(double), "ca_file": ""}).token()
+        auth.build_tokens({**section(double), "ca_file": ""}).get_token()
 
 
 def test_a_token_is_asked_for_once(double: Double) -> None:
-    tokens = auth.tokens(section(double))
-    first = tokens.token()
-    assert tokens.token() == first
-    assert tokens.token(fresh=True) != first
+    tokens = auth.build_tokens(section(double))
+    first = tokens.get_token()
+    assert tokens.get_token() == first
+    assert tokens.get_token(fresh=True) != first
     assert double.login.asked.count("client_credentials") == 2
 
 
 def test_a_secret_is_in_no_line_and_no_log(double: Double, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    provider = calendar.calendar(section(double, password="hunter2-hunter2"))
+    provider = calendar.build_calendar(section(double, password="hunter2-hunter2"))
     with pytest.raises(Permanent) as caught:
         provider.find("dana@corp.example", "s1.1")
     assert "hunter2" not in str(caught.value) + caplog.text
     double.world.person(DANA)
-    good = calendar.calendar(section(double))
+    good = calendar.build_calendar(section(double))
     good.find(DANA, "s1.1")
     [token] = double.login.grants
     assert token not in caplog.text
@@ -164,21 +164,23 @@ def own(double: Double, tmp_path: Path) -> dict[str, Any]:
     double.world.person(DANA, "Europe/Berlin")
     double.login.signs_in = DANA
     file = str(tmp_path / "var" / "account")
-    return section(double, account=DANA, account_file=file, seal=Seal([new_key()]), password="", tenant="organizations")
+    return section(
+        double, account=DANA, account_file=file, seal=Seal([generate_key()]), password="", tenant="organizations"
+    )
 
 
-def signed_in(own: dict[str, Any]) -> auth.Account:
-    account = auth.Account(own)
+def signed_in(own: dict[str, Any]) -> auth.AccountTokens:
+    account = auth.AccountTokens(own)
     account.sign_in_by_device(lambda _: None)
     return account
 
 
 def test_by_device_code(own: dict[str, Any], double: Double) -> None:
     told: list[str] = []
-    auth.Account(own).sign_in_by_device(told.append)
+    auth.AccountTokens(own).sign_in_by_device(told.append)
     [flow] = double.login.devices.values()
     assert flow["user_code"] in told[0] and "sign in" in told[0]
-    assert auth.Account(own).token() in double.login.grants
+    assert auth.AccountTokens(own).get_token() in double.login.grants
 
 
 @pytest.mark.timeout(30)
@@ -195,8 +197,8 @@ def test_by_browser(own: dict[str, Any], double: Double, tmp_path: Path, monkeyp
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{browser} %s &")
     monkeypatch.setattr("webbrowser._tryorder", None)
-    auth.Account(own).sign_in_by_browser()
-    assert auth.Account(own).token() in double.login.grants
+    auth.AccountTokens(own).sign_in_by_browser()
+    assert auth.AccountTokens(own).get_token() in double.login.grants
 
 
 def test_what_is_kept_is_sealed_and_its_owners_alone(own: dict[str, Any], double: Double) -> None:
@@ -213,8 +215,8 @@ def test_the_grant_is_renewed_and_kept(own: dict[str, Any], double: Double) -> N
     """A refresh token is good for one use: what replaces it is kept before it is used."""
     account = signed_in(own)
     for _ in range(3):
-        assert account.token(fresh=True) in double.login.grants
-    assert auth.Account(own).token(fresh=True) in double.login.grants
+        assert account.get_token(fresh=True) in double.login.grants
+    assert auth.AccountTokens(own).get_token(fresh=True) in double.login.grants
 
 
 def test_many_processes_renew_in_turns(own: dict[str, Any]) -> None:
@@ -223,7 +225,7 @@ def test_many_processes_renew_in_turns(own: dict[str, Any]) -> None:
 
     def renew() -> None:
         try:
-            auth.Account(own).token(fresh=True)
+            auth.AccountTokens(own).get_token(fresh=True)
         except Exception as error:
             problems.append(error)
 
@@ -240,7 +242,7 @@ def test_before_anybody_signs_in_and_after_the_grant_is_gone(own: dict[str, Any]
     account = signed_in(own)
     double.login.refresh.clear()
     with pytest.raises(AuthRevoked, match="connect outlook"):
-        account.token(fresh=True)
+        account.get_token(fresh=True)
 
 
 def test_somebody_else_at_the_keyboard_is_not_kept(own: dict[str, Any], double: Double) -> None:
@@ -261,7 +263,7 @@ def test_an_app_that_is_no_public_client_says_so(own: dict[str, Any], double: Do
 
 def test_another_key_or_a_broken_file_is_told_apart_from_no_grant(own: dict[str, Any], tmp_path: Path) -> None:
     signed_in(own)
-    assert "another key" in refused({**own, "seal": Seal([new_key()])})
+    assert "another key" in refused({**own, "seal": Seal([generate_key()])})
     Path(own["account_file"]).write_bytes(b"garbage")
     assert "another key" in refused(own)
     assert "LONGARC_KEY" in refused({name: value for name, value in own.items() if name != "seal"})
@@ -272,12 +274,12 @@ def test_another_key_or_a_broken_file_is_told_apart_from_no_grant(own: dict[str,
 
 @pytest.mark.parametrize("left", ["another key", "junk"])
 def test_signing_in_again_takes_the_place_of_a_grant_that_nobody_can_open(own: dict[str, Any], left: str) -> None:
-    signed_in({**own, "seal": Seal([new_key()])})
+    signed_in({**own, "seal": Seal([generate_key()])})
     if left == "junk":
         Path(own["account_file"]).write_bytes(b"garbage")
     assert "another key" in refused(own)
     signed_in(own)
-    assert auth.Account(own).token(fresh=True)
+    assert auth.AccountTokens(own).get_token(fresh=True)
 
 
 def test_a_folder_where_the_grant_belongs_is_said_before_anybody_signs_in(own: dict[str, Any], double: Double) -> None:
@@ -296,7 +298,7 @@ def test_an_account_works_on_its_own_calendar(own: dict[str, Any], double: Doubl
     hands = Hands(double)
     sam = hands.person()
     hands.add(sam, span(5, 14))
-    provider = calendar.calendar(own)
+    provider = calendar.build_calendar(own)
     event = provider.create(DANA, draft(DANA, sam))
     assert provider.find(DANA, event.key or "") == event
     found = provider.free_busy([DANA, sam], WINDOW)
@@ -320,34 +322,34 @@ def connected(double: Double, folder: Path, *, key: str, account: str = DANA) ->
 
 
 def test_the_command_signs_in(own: dict[str, Any], double: Double, tmp_path: Path) -> None:
-    key = new_key()
+    key = generate_key()
     done = connected(double, tmp_path, key=key)
     assert done.exit_code == 0, done.output
     assert "enter the code" in done.output and "has signed in" in done.output
     kept = {**own, "account_file": str(tmp_path / "var" / "outlook-account"), "seal": Seal([key]), "tenant": TENANT}
-    assert auth.Account(kept).token()
+    assert auth.AccountTokens(kept).get_token()
 
 
 def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
     own: dict[str, Any], double: Double, fresh: Desk
 ) -> None:
     """Afterwards the new key alone opens it; what no key opens is told, and the old keys are not called needless."""
-    file, new = fresh.folder / "grant", new_key()
+    file, new = fresh.folder / "grant", generate_key()
     signed_in({**own, "account_file": str(file), "seal": Seal([KEY])})
     fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.outlook]\naccount_file = "{file}"\n')
     fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
     fresh.told("people", "--apply")
     assert "1 piece sealed anew. Keys behind the first are not needed" in fresh.told("rotate")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert auth.Account({**own, "account_file": str(file), "seal": Seal([new])}).token(fresh=True)
-    fresh.env["LONGARC_KEY"] = f"{new_key()},{KEY}"
+    assert auth.AccountTokens({**own, "account_file": str(file), "seal": Seal([new])}).get_token(fresh=True)
+    fresh.env["LONGARC_KEY"] = f"{generate_key()},{KEY}"
     said = fresh.refused("rotate")
     assert f"The grant in {file} was sealed with another key" in said and "not needed" not in said
 
 
 def test_the_command_says_what_is_missing(own: dict[str, Any], double: Double, tmp_path: Path) -> None:
-    assert "account" in connected(double, tmp_path, key=new_key(), account="").output
+    assert "account" in connected(double, tmp_path, key=generate_key(), account="").output
     assert "LONGARC_KEY" in connected(double, tmp_path, key="").output
     double.login.signs_in = ""
-    done = connected(double, tmp_path, key=new_key())
+    done = connected(double, tmp_path, key=generate_key())
     assert done.exit_code == 1 and "did not sign in" in done.output

@@ -33,7 +33,7 @@ def hands(double: Double) -> Hands:
 
 @pytest.fixture
 def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
-    calendar = outlook.calendar(section(double, organizers=hands.organizers))
+    calendar = outlook.build_calendar(section(double, organizers=hands.organizers))
     yield calendar
     calendar.close()
 
@@ -51,7 +51,7 @@ class TestOutlookOrganizers(CalendarContract):
 
     @pytest.fixture
     def provider(self, double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
-        calendar = outlook.calendar(section(double, organizers=lambda _: set(double.world.mailboxes)))
+        calendar = outlook.build_calendar(section(double, organizers=lambda _: set(double.world.mailboxes)))
         yield calendar
         calendar.close()
 
@@ -73,7 +73,7 @@ class TestOutlookMail(_Inbox, MailerContract):
     @pytest.fixture
     def mailer(self, double: Double) -> GraphMailer:
         double.world.person("dana@example.org")
-        return outlook.mailer(section(double, sender="dana@example.org"))
+        return outlook.build_mailer(section(double, sender="dana@example.org"))
 
 
 class TestOutlookMailExactlyOnce(_Inbox, MailerContract):
@@ -85,4 +85,4 @@ class TestOutlookMailExactlyOnce(_Inbox, MailerContract):
         given = section(double, sender="dana@example.org", exactly_once=True)
         known = double.login.applications[given["client_id"]]
         known.rights = (*known.rights, "Mail.ReadWrite")
-        return outlook.mailer(given)
+        return outlook.build_mailer(given)

@@ -11,7 +11,7 @@ from tests.doubles.graph.state import Item
 from tests.support.provider_contract import WINDOW, CalendarContract, draft, letter, span
 from worker.domain.model import Address, Answer, Span
 from worker.errors import NotFound
-from worker.providers.identities import KnownIdentities
+from worker.providers.identities import InMemoryIdentities
 from worker.providers.outlook import calendar as outlook
 from worker.providers.outlook.calendar import OutlookCalendar
 
@@ -26,7 +26,7 @@ class RenamingHands(Hands):
     """People whom the service calls by another form than their address, each kind of form in turn; each with a sign-in
     name of its own."""
 
-    def __init__(self, double: Double, identities: KnownIdentities) -> None:
+    def __init__(self, double: Double, identities: InMemoryIdentities) -> None:
         super().__init__(double)
         self._identities = identities
 
@@ -60,18 +60,18 @@ def double(service: Double) -> Iterator[Double]:
 
 
 @pytest.fixture
-def identities() -> KnownIdentities:
-    return KnownIdentities()
+def identities() -> InMemoryIdentities:
+    return InMemoryIdentities()
 
 
 @pytest.fixture
-def hands(double: Double, identities: KnownIdentities) -> Hands:
+def hands(double: Double, identities: InMemoryIdentities) -> Hands:
     return RenamingHands(double, identities)
 
 
 @pytest.fixture
-def provider(double: Double, hands: Hands, identities: KnownIdentities) -> Iterator[OutlookCalendar]:
-    calendar = outlook.calendar(section(double, organizers=hands.organizers, identities=identities))
+def provider(double: Double, hands: Hands, identities: InMemoryIdentities) -> Iterator[OutlookCalendar]:
+    calendar = outlook.build_calendar(section(double, organizers=hands.organizers, identities=identities))
     yield calendar
     calendar.close()
 
@@ -89,10 +89,10 @@ def test_an_update_that_changes_nothing_invites_nobody_anew(double: Double, form
     dana, sam = hands.person(), hands.person()
     double.world.mailboxes[sam].shown = form.format(name="sam")
     wanted = draft(dana, sam)
-    event = outlook.calendar(section(double)).create(dana, wanted)
+    event = outlook.build_calendar(section(double)).create(dana, wanted)
     hands.answer(dana, sam, wanted.key, Answer.ACCEPTED)
     double.world.invitations.clear()
-    later = outlook.calendar(section(double))
+    later = outlook.build_calendar(section(double))
     seen = later.find(dana, wanted.key)
     assert seen is not None
     later.update(seen.ref, wanted)
@@ -104,7 +104,7 @@ def test_an_update_that_changes_nothing_invites_nobody_anew(double: Double, form
 
 
 def test_a_new_name_of_the_guest_is_learned_from_our_own_event(
-    provider: OutlookCalendar, double: Double, hands: Hands, identities: KnownIdentities
+    provider: OutlookCalendar, double: Double, hands: Hands, identities: InMemoryIdentities
 ) -> None:
     for _ in FORMS:
         dana, sam = hands.person(), hands.person()
@@ -114,10 +114,10 @@ def test_a_new_name_of_the_guest_is_learned_from_our_own_event(
 
 
 def test_somebody_whom_people_put_in_the_guests_place_is_not_taken_for_the_guest(
-    double: Double, identities: KnownIdentities
+    double: Double, identities: InMemoryIdentities
 ) -> None:
     hands = Hands(double)
-    provider = outlook.calendar(section(double, identities=identities))
+    provider = outlook.build_calendar(section(double, identities=identities))
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     wanted = draft(dana, sam)
     event = provider.create(dana, wanted)
@@ -156,8 +156,8 @@ def test_our_event_stays_ours_on_the_guests_calendar(provider: OutlookCalendar, 
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
     boxes = double.world.mailboxes
-    known = KnownIdentities({who: [boxes[who].sign_in] for who in (dana, sam)})
-    fresh = outlook.calendar(section(double, organizers=lambda _: {dana}, local=[dana, sam], identities=known))
+    known = InMemoryIdentities({who: [boxes[who].sign_in] for who in (dana, sam)})
+    fresh = outlook.build_calendar(section(double, organizers=lambda _: {dana}, local=[dana, sam], identities=known))
     assert [event.key for event in fresh.changes(sam, None, WINDOW).events] == [wanted.key]
     assert [busy.key for busy in fresh.free_busy([dana, sam], WINDOW)[sam].busy] == [wanted.key]
 
@@ -167,8 +167,8 @@ def test_a_mailbox_is_reached_by_the_id_in_the_directory(double: Double) -> None
     dana = hands.person()
     box = double.world.mailboxes[dana]
     box.sign_in = "d.example@corp.example.org"
-    known = KnownIdentities(directory_ids={dana: box.directory_id})
-    provider = outlook.calendar(section(double, identities=known))
+    known = InMemoryIdentities(directory_ids={dana: box.directory_id})
+    provider = outlook.build_calendar(section(double, identities=known))
     event = provider.create(dana, draft(dana))
     assert event.organizer == dana
     assert all(box.directory_id in path for _, path, _ in double.seen)
@@ -178,8 +178,8 @@ def test_a_sign_in_name_that_changes_is_looked_for_again(double: Double) -> None
     hands = Hands(double)
     dana = hands.person()
     box = double.world.mailboxes[dana]
-    known = KnownIdentities({dana: ["old@corp.example.org", "new@corp.example.org"]}, {dana: "not-of-this-tenant"})
-    provider = outlook.calendar(section(double, identities=known))
+    known = InMemoryIdentities({dana: ["old@corp.example.org", "new@corp.example.org"]}, {dana: "not-of-this-tenant"})
+    provider = outlook.build_calendar(section(double, identities=known))
     for name in ("old@corp.example.org", "new@corp.example.org"):
         box.sign_in = name
         assert provider.find(dana, "s0.1") is None
@@ -188,13 +188,13 @@ def test_a_sign_in_name_that_changes_is_looked_for_again(double: Double) -> None
 def test_mail_goes_out_from_a_mailbox_with_another_sign_in_name(double: Double) -> None:
     box = double.world.person("dana@example.org")
     box.sign_in = "d.example@corp.example.org"
-    known = KnownIdentities({box.address: [box.sign_in]})
-    outlook.mailer(section(double, sender=box.address, identities=known)).send(letter("sam@example.org"), "k")
+    known = InMemoryIdentities({box.address: [box.sign_in]})
+    outlook.build_mailer(section(double, sender=box.address, identities=known)).send(letter("sam@example.org"), "k")
     assert [to for to, _ in double.mails.outbox] == ["sam@example.org"]
 
 
 def test_a_guest_who_is_listed_by_two_names_has_the_answer_that_was_given(
-    provider: OutlookCalendar, double: Double, hands: Hands, identities: KnownIdentities
+    provider: OutlookCalendar, double: Double, hands: Hands, identities: InMemoryIdentities
 ) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
@@ -210,7 +210,7 @@ def test_who_signs_in_by_another_name_is_refused_with_the_remedy(double: Double)
     hands = Hands(double)
     dana = hands.person()
     double.world.mailboxes[dana].sign_in = "d.example@corp.example.org"
-    provider = outlook.calendar(section(double))
+    provider = outlook.build_calendar(section(double))
     with pytest.raises(NotFound, match="aliases") as caught:
         provider.create(dana, draft(dana))
     assert "\n" not in str(caught.value)
@@ -221,12 +221,12 @@ def test_who_signs_in_by_another_name_is_refused_with_the_remedy(double: Double)
 def test_many_are_reached_at_once_by_whatever_name_each_has(double: Double) -> None:
     hands = Hands(double)
     people = [hands.person() for _ in range(4)]
-    known = KnownIdentities({people[1]: ["one@corp.example.org"]})
+    known = InMemoryIdentities({people[1]: ["one@corp.example.org"]})
     double.world.mailboxes[people[1]].sign_in = "one@corp.example.org"
     double.world.mailboxes[people[2]].sign_in = "two@corp.example.org"
     for person in people:
         hands.add(person, span(5, 14))
-    provider = outlook.calendar(section(double, organizers=lambda who: {who}, identities=known))
+    provider = outlook.build_calendar(section(double, organizers=lambda who: {who}, identities=known))
     free_busy = provider.free_busy(people, WINDOW)
     assert [len(free_busy[who].busy) for who in people] == [1, 1, 0, 1]
     assert not free_busy[people[2]].known and "aliases" in free_busy[people[2]].reason
@@ -240,7 +240,9 @@ def test_the_check_tries_whether_reports_outside_the_scope_are_told_of(double: D
     hands = Hands(double)
     dana, sam, kim = hands.person(), hands.person(), hands.person()
     team: Mapping[Address, set[Address]] = {sam: {dana}, kim: {dana}}
-    provider = outlook.calendar(section(double, local=[dana, sam, kim], organizers=lambda who: team.get(who, set())))
+    provider = outlook.build_calendar(
+        section(double, local=[dana, sam, kim], organizers=lambda who: team.get(who, set()))
+    )
     double.blocked.add(sam)
     [told] = [one for one in provider.check(dana) if "can be met" in one.what]
     assert told.ok and f"{sam} outside the app's scope" in told.what

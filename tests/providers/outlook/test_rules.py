@@ -19,7 +19,7 @@ from tests.doubles.graph import Double, Fault, Hands, section
 from tests.doubles.graph.schema import Schema, Unknown
 from tests.support.provider_contract import DAY, WINDOW, at, draft, letter, span
 from worker.clock import SteppedClock
-from worker.domain.model import Answer, Busy, Event, EventRef, FreeBusy, Show, Span
+from worker.domain.model import Answer, BusyTime, Event, EventRef, FreeBusy, ShowAs, Span
 from worker.errors import (
     AuthRevoked,
     Conflict,
@@ -60,7 +60,7 @@ def hands(double: Double) -> Hands:
 
 @pytest.fixture
 def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
-    calendar = outlook.calendar(section(double, organizers=hands.organizers))
+    calendar = outlook.build_calendar(section(double, organizers=hands.organizers))
     yield calendar
     calendar.close()
 
@@ -184,14 +184,14 @@ def test_the_operator_hears_that_teams_is_not_available(double: Double, hands: H
     double.calendars.teams = "missing"
     notices: list[tuple[str, str]] = []
     heard = section(double, organizers=hands.organizers, notices=lambda *told: notices.append(told))
-    provider = outlook.calendar(heard)
+    provider = outlook.build_calendar(heard)
     dana, sam = hands.person(), hands.person()
     provider.create(dana, draft(dana, sam))
     assert notices == []
     provider.create(dana, draft(dana, sam, video=True, span=span(11, 9)))
     [(cause, words)] = notices
     assert cause == f"teams:{dana}" and dana in words and "teams = false" in words
-    [quiet] = [outlook.calendar({**heard, "teams": False})]
+    [quiet] = [outlook.build_calendar({**heard, "teams": False})]
     quiet.create(dana, draft(dana, sam, video=True, span=span(12, 9)))
     assert len(notices) == 1
 
@@ -232,12 +232,12 @@ def test_where_the_way_in_can_not_be_told_the_old_words_stay() -> None:
     """A text that is old is better than a meeting that nobody finds."""
     item = {"isOnlineMeeting": True, "body": {"content": "<p>Old</p><a href='x'>Join</a>"}, "subject": "s"}
     wanted = draft("dana@example.org", body="New", subject="s")
-    there = graphevents.event(
+    there = graphevents.parse_event(
         {
             "id": "1",
             "changeKey": "1",
-            "start": graphevents.utc_time(wanted.span.start),
-            "end": graphevents.utc_time(wanted.span.end),
+            "start": graphevents.format_utc(wanted.span.start),
+            "end": graphevents.format_utc(wanted.span.end),
         },
         "dana@example.org",
         ZoneInfo("UTC"),
@@ -467,7 +467,7 @@ def test_free_busy_is_asked_for_twenty_people_and_less_than_62_days_at_a_time(
 def test_what_runs_over_the_edge_of_a_request_counts_once(provider: OutlookCalendar, hands: Hands) -> None:
     person = hands.person()
     window = Span(at(1, 0), at(1, 0) + 100 * DAY)
-    edge = next(iter(graphschedule.stretches(window))).end
+    edge = next(iter(graphschedule.split_window(window))).end
     hands.add(person, Span(edge - timedelta(hours=5), edge + timedelta(hours=5)))
     assert len(provider.free_busy([person], window)[person].busy) == 1
 
@@ -491,14 +491,14 @@ def test_two_of_the_same_time_are_two(provider: OutlookCalendar, hands: Hands) -
 def test_a_window_of_any_length_is_cut_evenly_into_what_the_service_allows(start: datetime, length: timedelta) -> None:
     """T-2: a stretch that is refused would make twenty people unknown."""
     window = Span(start, start + length)
-    parts = list(graphschedule.stretches(window))
+    parts = list(graphschedule.split_window(window))
     assert parts[0].start <= window.start and window.end <= parts[-1].end
     assert all(one.end == other.start for one, other in pairwise(parts))
     lengths = [part.end - part.start for part in parts]
     assert max(lengths) - min(lengths) <= timedelta(seconds=1)
     for part, taken in zip(parts, lengths, strict=True):
         assert timedelta(minutes=5) <= taken < timedelta(days=62)
-        interval = graphschedule.interval(part)
+        interval = graphschedule.choose_interval(part)
         assert 5 <= interval <= 1440 and timedelta(minutes=interval) <= taken
         assert part.start.microsecond == part.end.microsecond == 0
 
@@ -559,7 +559,7 @@ def test_a_time_that_nobody_understands_is_unknown() -> None:
 
 def test_only_one_of_two_stretches_is_ours() -> None:
     """What is booked over our event at its very time is not taken for it."""
-    busy = FreeBusy(tuple(Busy(span(9, 10), Show.BUSY) for _ in range(2)))
+    busy = FreeBusy(tuple(BusyTime(span(9, 10), ShowAs.BUSY) for _ in range(2)))
     event = Event(ref=EventRef("dana@x", "1", "1"), span=span(9, 10), key="k", answers={"sam@x": Answer.ACCEPTED})
     found = graphschedule.mark_our_events(busy, "sam@x", [event], WINDOW)
     assert sorted(one.key or "" for one in found.busy) == ["", "k"]
@@ -571,7 +571,7 @@ def teams(double: Double, hands: Hands, count: int) -> tuple[OutlookCalendar, li
     people = [hands.person() for _ in range(count)]
     for person in people:
         hands.add(person, span(5, 14))
-    return outlook.calendar(section(double, organizers=lambda who: {who} & set(people))), people
+    return outlook.build_calendar(section(double, organizers=lambda who: {who} & set(people))), people
 
 
 def test_many_organizers_are_read_in_one_request_each_with_its_own_outcome(double: Double, hands: Hands) -> None:
@@ -600,7 +600,7 @@ def test_a_guest_of_whoever_can_t_be_read_now_waits_too(double: Double, hands: H
     """Without the organizer's calendar our own event in the guest's time would be taken for somebody else's."""
     dana, kim, sam, lee = (hands.person() for _ in range(4))
     managed = {sam: [dana], lee: [kim], dana: [dana], kim: [kim]}
-    provider = outlook.calendar(section(double, organizers=lambda who: managed[who]))
+    provider = outlook.build_calendar(section(double, organizers=lambda who: managed[who]))
     events = [provider.create(one, draft(one, guest)) for one, guest in ((dana, sam), (kim, lee))]
     double.faults.append(Fault("GET", dana, 503, "ServiceUnavailable"))
     found = provider.free_busy([sam, lee], WINDOW)
@@ -632,19 +632,19 @@ def test_an_absence_around_our_event_is_not_taken_for_it(provider: OutlookCalend
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
     provider.create(dana, wanted)
-    hands.add(sam, Span(at(9, 0), at(10, 0)), show=Show.AWAY)
+    hands.add(sam, Span(at(9, 0), at(10, 0)), show=ShowAs.AWAY)
     busy = provider.free_busy([dana, sam], wanted.span)[sam].busy
-    assert {(one.show, one.key) for one in busy} == {(Show.AWAY, None), (Show.TENTATIVE, wanted.key)}
+    assert {(one.show, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
     assert all(one.span == wanted.span for one in busy)
 
 
 def test_an_absence_of_the_very_time_is_not_taken_for_it_either(provider: OutlookCalendar, hands: Hands) -> None:
     dana, sam = hands.person(), hands.person()
     wanted = draft(dana, sam)
-    hands.add(sam, wanted.span, show=Show.AWAY)
+    hands.add(sam, wanted.span, show=ShowAs.AWAY)
     provider.create(dana, wanted)
     busy = provider.free_busy([dana, sam], WINDOW)[sam].busy
-    assert {(one.show, one.key) for one in busy} == {(Show.AWAY, None), (Show.TENTATIVE, wanted.key)}
+    assert {(one.show, one.key) for one in busy} == {(ShowAs.AWAY, None), (ShowAs.TENTATIVE, wanted.key)}
 
 
 # --- zones ----------------------------------------------------------------------------------------------------------
@@ -666,7 +666,7 @@ def test_an_absence_of_the_very_time_is_not_taken_for_it_either(provider: Outloo
     ],
 )
 def test_zones_by_their_windows_names(name: str, expected: str | None) -> None:
-    assert windows_zones.iana(name) == expected
+    assert windows_zones.find_iana_name(name) == expected
 
 
 @pytest.mark.parametrize(
@@ -674,7 +674,7 @@ def test_zones_by_their_windows_names(name: str, expected: str | None) -> None:
 )
 def test_a_zone_is_written_by_a_name_with_the_same_clock(zone: str) -> None:
     for day in (datetime(2027, 1, 15, tzinfo=UTC), datetime(2027, 7, 15, tzinfo=UTC)):
-        known = windows_zones.iana(windows_zones.windows(zone, day))
+        known = windows_zones.find_iana_name(windows_zones.find_windows_name(zone, day))
         assert known is not None
         here, there = (day.astimezone(ZoneInfo(one)) for one in (zone, known))
         assert here.replace(tzinfo=None) == there.replace(tzinfo=None)
@@ -694,7 +694,7 @@ def test_a_zone_is_written_by_a_name_with_the_same_clock(zone: str) -> None:
 )
 def test_a_zone_of_ones_own_is_found_by_its_bias(described: dict[str, Any], hours: tuple[float, float]) -> None:
     settings = {"timeZone": "Customized Time Zone", "workingHours": {"timeZone": {"name": "x", **described}}}
-    zone = mailbox_settings.habits(settings).zone
+    zone = mailbox_settings.parse_habits(settings).zone
     assert zone is not None
     for month, expected in zip((1, 7), hours, strict=True):
         assert datetime(2027, month, 15, tzinfo=ZoneInfo(zone)).utcoffset() == timedelta(hours=expected)
@@ -702,7 +702,7 @@ def test_a_zone_of_ones_own_is_found_by_its_bias(described: dict[str, Any], hour
 
 @pytest.mark.parametrize("described", [{}, {"bias": "x"}, {"bias": 481}, None])
 def test_a_zone_that_can_not_be_told_is_none(described: dict[str, Any] | None) -> None:
-    assert mailbox_settings.habits({"workingHours": {"timeZone": described}}).zone is None
+    assert mailbox_settings.parse_habits({"workingHours": {"timeZone": described}}).zone is None
 
 
 def test_hours_as_the_mailbox_has_them(provider: OutlookCalendar, hands: Hands) -> None:
@@ -724,7 +724,7 @@ def test_all_day_as_instants_of_another_zone_is_understood() -> None:
     }
     floating = {**item, "start": {"dateTime": "2027-03-09T00:00:00.0000000", "timeZone": "UTC"}}
     floating["end"] = {"dateTime": "2027-03-10T00:00:00.0000000", "timeZone": "UTC"}
-    assert graphevents.event(item, "d@x", berlin).span == graphevents.event(floating, "d@x", berlin).span
+    assert graphevents.parse_event(item, "d@x", berlin).span == graphevents.parse_event(floating, "d@x", berlin).span
 
 
 # --- mail -----------------------------------------------------------------------------------------------------------
@@ -733,7 +733,7 @@ def test_all_day_as_instants_of_another_zone_is_understood() -> None:
 @pytest.fixture
 def plain(double: Double) -> Any:
     double.world.person("dana@example.org")
-    return outlook.mailer(section(double, sender="dana@example.org"))
+    return outlook.build_mailer(section(double, sender="dana@example.org"))
 
 
 @pytest.fixture
@@ -742,7 +742,7 @@ def sure(double: Double) -> Any:
     given = section(double, sender="dana@example.org", exactly_once=True)
     known = double.login.applications[given["client_id"]]
     known.rights = (*known.rights, "Mail.ReadWrite")
-    return outlook.mailer(given)
+    return outlook.build_mailer(given)
 
 
 def arrived(double: Double) -> list[EmailMessage]:
@@ -757,7 +757,7 @@ def test_a_manager_s_mail_leaves_from_the_manager_s_mailbox(double: Double, exac
     given = section(double, **known)
     application = double.login.applications[given["client_id"]]
     application.rights = (*application.rights, "Mail.ReadWrite")
-    mailer = outlook.mailer(given)
+    mailer = outlook.build_mailer(given)
     assert mailer.can_send_as("dana@example.org")
     mailer.send(letter("sam@example.org"), "m1")
     [got] = arrived(double)
@@ -847,7 +847,7 @@ def test_a_check_says_which_of_the_two_it_is(plain: Any, sure: Any, double: Doub
     assert first.ok and "at most once" in first.what
     assert second.ok and "exactly once" in second.what
     double.login.applications[section(double)["client_id"]].rights = ("Mail.Send",)
-    [third] = outlook.mailer(section(double, sender="dana@example.org", exactly_once=True)).check()
+    [third] = outlook.build_mailer(section(double, sender="dana@example.org", exactly_once=True)).check()
     assert not third.ok and "Mail.ReadWrite" in third.remedy
 
 
@@ -869,7 +869,7 @@ def test_the_double_does_throttle_whoever_asks_too_much(double: Double, hands: H
     """So that the test above can fail."""
     dana = hands.person()
     double.delay = 0.05
-    calendars = [outlook.calendar(section(double)) for _ in range(2)]
+    calendars = [outlook.build_calendar(section(double)) for _ in range(2)]
     problems: list[Exception] = []
 
     def ask(calendar: OutlookCalendar) -> None:
@@ -891,7 +891,7 @@ def test_the_double_does_throttle_whoever_asks_too_much(double: Double, hands: H
 def test_a_pause_that_was_asked_for_is_kept(double: Double, hands: Hands) -> None:
     """And what is put off meanwhile costs no request."""
     clock = SteppedClock(datetime(2027, 3, 1, tzinfo=UTC))
-    provider = outlook.calendar(section(double, limiter=Limiter(clock)))
+    provider = outlook.build_calendar(section(double, limiter=Limiter(clock)))
     dana = hands.person()
     double.faults.append(Fault("GET", "events", 429, code="TooManyRequests", headers=(("Retry-After", "120"),)))
     for _ in range(2):
@@ -961,7 +961,7 @@ def test_an_answer_that_is_none_is_one_clear_line(
 
 
 def test_nothing_listens(double: Double) -> None:
-    provider = outlook.calendar({**section(double), "endpoint": "http://127.0.0.1:9/v1.0"})
+    provider = outlook.build_calendar({**section(double), "endpoint": "http://127.0.0.1:9/v1.0"})
     with pytest.raises(Unavailable) as caught:
         provider.create("dana@example.org", draft("dana@example.org"))
     assert not caught.value.uncertain and "endpoint" in str(caught.value)
@@ -987,7 +987,7 @@ def test_a_mailbox_out_of_reach_is_refused_with_the_remedy(
     known = double.login.applications[given["client_id"]]
     rights, known.rights = known.rights, () if how == "rights" else known.rights
     {"on_premises": double.on_premises, "blocked": double.blocked}.get(how, set()).add(dana)
-    provider = outlook.calendar(given)
+    provider = outlook.build_calendar(given)
     who = hands.stranger() if how == "unknown" else dana
     with pytest.raises(kind, match=words) as caught:
         provider.create(who, draft(who))
@@ -1003,7 +1003,7 @@ def test_a_mailbox_out_of_reach_is_refused_with_the_remedy(
 def asked(double: Double, method: str, path: str, **given: Any) -> requests.Response:
     from worker.providers.outlook import auth
 
-    headers = {"Authorization": f"Bearer {auth.tokens(section(double)).token()}", **given.pop("headers", {})}
+    headers = {"Authorization": f"Bearer {auth.build_tokens(section(double)).get_token()}", **given.pop("headers", {})}
     return requests.request(method, f"{double.endpoint}/{path}", headers=headers, timeout=10, **given)
 
 
@@ -1104,7 +1104,7 @@ def test_mail_headers_without_an_x_and_base64_for_urls_are_refused(double: Doubl
 def test_a_day_off_is_a_day_off_where_the_owner_lives(double: Double, hands: Hands, provider: OutlookCalendar) -> None:
     """The zone of the people file goes before the mailbox's own."""
     dana = hands.person("Asia/Tokyo")
-    given = outlook.calendar(section(double, zones={dana: "Asia/Tokyo"}, organizers=lambda _: {dana}))
+    given = outlook.build_calendar(section(double, zones={dana: "Asia/Tokyo"}, organizers=lambda _: {dana}))
     hands.add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
     double.counts.clear()
     [busy] = given.free_busy([dana], WINDOW)[dana].busy

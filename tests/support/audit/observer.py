@@ -14,8 +14,8 @@ from itertools import chain, count
 from tests.support.audit import rules
 from tests.support.audit.known import Block, Line, Sent, Talk, Violation, instant, span_of, why_is_known
 from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, OWED, TICK
-from worker.domain.model import Address, Pair, PairId, Person, Review, Span
-from worker.domain.time.worktime import add_working_days, today, wall
+from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
+from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
 
 #: Whoever books over a session so long before it leaves us the time to see it and to act.
 SEEN_BY_THEN = timedelta(hours=28)
@@ -47,7 +47,7 @@ class Auditor:
         self._careers: dict[PairId, list[Talk]] = defaultdict(list)  #: by pair
         self._near: dict[Address, dict[str, Talk]] = defaultdict(dict)  #: those with a time not long past
         self._bare: dict[PairId, datetime] = {}  #: pairs without a future career session, since when
-        self._resting = {pair.id for pair in pairs.values() if not pair.active}
+        self._resting = {pair.id for pair in pairs.values() if not pair.is_active}
         self._keys: dict[str, bool] = {}  #: of events, true while the event stands
         self._blocks: dict[str, Block] = {}
         self._blocks_of: dict[Address, dict[str, Block]] = defaultdict(dict)
@@ -138,7 +138,7 @@ class Auditor:
     def _booked(self, talk: Talk, line: Line) -> None:
         was, moved = talk.state, line.get("cause") == "moved"
         hand = moved or "A person chose this time." in line.get("reason", "")
-        talk.inside = talk.kind == "review" and talk.pair.review is Review.IN_1ON1 and "key" not in line
+        talk.inside = talk.kind == "review" and talk.pair.review is ReviewMode.IN_1ON1 and "key" not in line
         span = span_of(line)
         if moved:
             self._moved(talk, span)
@@ -242,7 +242,9 @@ class Auditor:
         self._later(since + TICK, partial(self._while_held, talk, span.end, rules.unasked(talk)))
         if since <= span.end + TICK:
             self._later(deadline, partial(self._while_held, talk, span.end, rules.unreminded(talk, manager)))
-        last = wall(manager.zone, add_working_days(manager, today(manager.zone, max(deadline, since)), 5), 0)
+        last = wall_to_utc(
+            manager.zone, add_working_days(manager, get_local_date(manager.zone, max(deadline, since)), 5), 0
+        )
         self._later(last, partial(self._while_held, talk, span.end, rules.open_ended(talk)))
 
     def _contracted(self, talk: Talk, line: Line) -> None:

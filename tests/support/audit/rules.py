@@ -10,16 +10,16 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from tests.support.audit.known import Block, Line, Talk, instant
-from worker.domain.model import Cause, Every, Format, Pair, Person, Policy, Span
+from worker.domain.model import DeferralCause, Format, Interval, Pair, Person, Policy, Span
 from worker.domain.time.worktime import (
+    add_shared_working_days,
     add_working_days,
-    holiday,
+    find_holiday,
+    find_last_working_moment,
+    get_local_date,
     is_working_day,
-    last_working_moment,
-    shared_working_day,
-    today,
-    wall,
-    working_spans,
+    list_working_spans,
+    wall_to_utc,
 )
 
 #: The rule, and what is wrong.
@@ -82,14 +82,14 @@ def hours(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
     if span.start.minute % 15 or span.start.second or span.start.microsecond:
         yield "T-2", f"{talk.id} starts off the quarter hour, at {span.start}"
     for person in people:
-        name = holiday(person.country, today(person.zone, span.start))
+        name = find_holiday(person.country, get_local_date(person.zone, span.start))
         if not works(person, span):
             yield "T-2", f"{talk.id}, {span.start}, lies outside {person.email}'s working hours {name or ''}".rstrip()
 
 
 def works(person: Person, span: Span) -> bool:
     """Whether the person works all the time of a span."""
-    worked = sum((spell.end - spell.start for spell in working_spans(person, span)), timedelta())
+    worked = sum((spell.end - spell.start for spell in list_working_spans(person, span)), timedelta())
     return worked == span.end - span.start
 
 
@@ -112,27 +112,27 @@ def neighbours(talk: Talk, span: Span, others: Iterable[Talk], blocks: Iterable[
 
 def one_a_day(talk: Talk, span: Span, manager: Person, others: Iterable[Talk]) -> Iterator[Fault]:
     """T-2: at most one career session a day per manager; one held that day counts."""
-    day = today(manager.zone, span.start)
+    day = get_local_date(manager.zone, span.start)
     for other in others:
         if other is talk or other.kind != "career" or other.start is None or abs(other.start - span.start) > 2 * DAY:
             continue
-        if other.pair.manager == manager.email and today(manager.zone, other.start) == day:
+        if other.pair.manager == manager.email and get_local_date(manager.zone, other.start) == day:
             yield "T-2", f"{talk.id} is the manager's second career session on {day}, after {other.id}"
 
 
 def after_deferral(talk: Talk, span: Span, people: People, now: datetime) -> Iterator[Fault]:
     """T-10: between two and twenty working days from now; an ad hoc one (T-14) may be sooner."""
     zone = people[0].zone
-    day = today(zone, now)
-    first, last = shared_working_day(people, day, 2), shared_working_day(people, day, 20)
-    if not (talk.adhoc or first <= today(zone, span.start)) or today(zone, span.start) > last:
+    day = get_local_date(zone, now)
+    first, last = add_shared_working_days(people, day, 2), add_shared_working_days(people, day, 20)
+    if not (talk.adhoc or first <= get_local_date(zone, span.start)) or get_local_date(zone, span.start) > last:
         yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
 
 
 def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
     """T-10, T-11: for a cause there is, not in the last hours, not for a move that is respected."""
     left = (talk.start or now) - now
-    if cause not in list(Cause):
+    if cause not in list(DeferralCause):
         yield "T-10", f"{talk.id} was deferred for no known cause: {cause or 'none'}"
     if cause in BY_ITSELF and left <= LAST_HOURS:
         yield "T-10", f"{talk.id} was deferred ({cause}) inside its last four hours"
@@ -151,8 +151,8 @@ def soon(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
     if talk.once_told:
         return
     zone = people[0].zone
-    last = shared_working_day(people, today(zone, talk.asked), 5)
-    if talk.kind == "career" and today(zone, span.start) > last:
+    last = add_shared_working_days(people, get_local_date(zone, talk.asked), 5)
+    if talk.kind == "career" and get_local_date(zone, span.start) > last:
         yield "T-14", f"{talk.id}, asked for at {talk.asked}, got {span.start}; {last} is the last day"
 
 
@@ -166,11 +166,11 @@ def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
     if pair.format is Format.SERIES or any(o.state in OWED or (o.booked and o.count) for o in others):
         return
     ends = [o.held for o in careers if o.held] + [o.end for o in others if o.booked and o.end and o.end < span.start]
-    anchor = max((today(zone, end) for end in ends), default=pair.start)
+    anchor = max((get_local_date(zone, end) for end in ends), default=pair.start)
     if anchor is None:
         return
-    day, days = today(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
-    overdue = today(zone, now) + timedelta(days=21)
+    day, days = get_local_date(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
+    overdue = get_local_date(zone, now) + timedelta(days=21)
     if not any(d - timedelta(days=14) <= day <= max(d + timedelta(days=21), overdue) for d in days):
         yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
 
@@ -183,15 +183,15 @@ def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
     if part is None or part.end is None or part.count:
         return
     zone = people[0].zone
-    day = today(zone, part.end)
-    first, last = shared_working_day(people, day, 5), shared_working_day(people, day, 10)
-    if last <= shared_working_day(people, today(zone, now), 2):
-        last = today(zone, now + 21 * DAY)
-    if not first <= today(zone, span.start) <= last:
+    day = get_local_date(zone, part.end)
+    first, last = add_shared_working_days(people, day, 5), add_shared_working_days(people, day, 10)
+    if last <= add_shared_working_days(people, get_local_date(zone, now), 2):
+        last = get_local_date(zone, now + 21 * DAY)
+    if not first <= get_local_date(zone, span.start) <= last:
         yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
 
 
-def rhythms(pair: Pair, anchor: date) -> list[Every]:
+def rhythms(pair: Pair, anchor: date) -> list[Interval]:
     """R-5: the tighter one until the date; where the two meet, either."""
     tight = Policy().transition_every
     if pair.transition_until is None or anchor >= pair.transition_until:
@@ -199,7 +199,7 @@ def rhythms(pair: Pair, anchor: date) -> list[Every]:
     return [tight] if plus(anchor, tight) <= pair.transition_until else [tight, pair.every]
 
 
-def plus(day: date, every: Every) -> date:
+def plus(day: date, every: Interval) -> date:
     """So many weeks or months on; a month too short gives its last day."""
     if every.weeks:
         return day + timedelta(weeks=every.weeks)
@@ -211,9 +211,9 @@ def commitment(
     block: Block, manager: Person, now: datetime, others: Iterable[Talk], mine: Iterable[Block]
 ) -> Iterator[Fault]:
     """T-8: half an hour of working time, free, the working day before it is due or on it; else a note for the day."""
-    day = today(manager.zone, block.span.start)
+    day = get_local_date(manager.zone, block.span.start)
     if block.due:
-        allowed = {max(block.due, today(manager.zone, now))}
+        allowed = {max(block.due, get_local_date(manager.zone, now))}
         allowed |= set() if block.all_day else {add_working_days(manager, block.due, -1)}
         if day not in allowed:
             yield "T-8", f"{block.id}, due {block.due}, was put on {day}"
@@ -247,10 +247,10 @@ def ahead_at(name: str, people: People, start: datetime) -> datetime:
 
 @lru_cache(maxsize=4096)
 def _ahead_at(person: Person, start: datetime, days: int, minute: int) -> datetime:
-    same = wall(person.zone, today(person.zone, start), minute)
+    same = wall_to_utc(person.zone, get_local_date(person.zone, start), minute)
     if days == 0 and start - same >= 2 * GAP:
         return same
-    return wall(person.zone, add_working_days(person, today(person.zone, start), -max(days, 1)), minute)
+    return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, start), -max(days, 1)), minute)
 
 
 def ahead(name: str, talk: Talk, people: People, now: datetime) -> Iterator[Fault]:
@@ -297,16 +297,16 @@ def reminder(talk: Talk, manager: Person, now: datetime) -> Iterator[Fault]:
         return
     deadline = talk.held + CONTRACT
     sent = [one.at for one in talk.mails["contract_reminder"]]
-    after = [today(manager.zone, at) for at in sent if at > deadline]
+    after = [get_local_date(manager.zone, at) for at in sent if at > deadline]
     if now <= deadline:
-        if last_working_moment(manager, now, now) is None:
+        if find_last_working_moment(manager, now, now) is None:
             yield "T-7", f"the reminder for {talk.id} went out at {now}, outside the manager's working hours"
         if now > deadline - timedelta(hours=2):
             yield "T-7", f"the reminder for {talk.id} went out less than two hours before the deadline"
         if len(sent) >= 2:
             yield "T-7", f"a third reminder for {talk.id} went out before the deadline"
         return
-    day = today(manager.zone, now)
+    day = get_local_date(manager.zone, now)
     if not is_working_day(manager, day) or day in after or len(after) >= 3:
         yield (
             "T-7",
@@ -342,4 +342,4 @@ def unfinished(talk: Talk, now: datetime) -> Iterator[Fault]:
 def reminders_due(manager: Person, held: datetime) -> int:
     """T-7: two, if an hour after the end there are two hours of working time to come; else none is asked for."""
     window = Span(held + timedelta(hours=1), held + CONTRACT - timedelta(hours=2))
-    return 2 * (sum(spell.minutes for spell in working_spans(manager, window)) >= 120)
+    return 2 * (sum(spell.minutes for spell in list_working_spans(manager, window)) >= 120)

@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from worker.domain.contract.languages import ContractPart
-from worker.domain.contract.lint import Question, question
+from worker.domain.contract.lint import LintQuestion, lint_contract
 from worker.domain.model import Contract, Person
-from worker.domain.time.worktime import today
+from worker.domain.time.worktime import get_local_date
 from worker.errors import Refused
 
 #: How late something may be recorded, and how far ahead promised: what lies beyond is a slip of the pen.
@@ -101,7 +101,7 @@ class ContractCheck:
     """What was found in a contract: faults keep it from being recorded, questions (R-16) do not."""
 
     faults: tuple[ContractFault, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[LintQuestion, ...]
     days: Days  #: those that it may name
     after: int  #: the newest revision it was checked against; 0 when there is none
 
@@ -118,7 +118,7 @@ def check_contract(
     `revisions` are those recorded so far, oldest first: days that the newest names stay good. A commitment without a
     day is asked nothing: it is a fault already.
     """
-    recorded_on = today(manager.zone, now)
+    recorded_on = get_local_date(manager.zone, now)
     days = days_to_name(recorded_on, revisions)
     dated = replace(
         contract,
@@ -127,7 +127,7 @@ def check_contract(
     )
     return ContractCheck(
         faults=find_faults(contract, days, limits),
-        questions=question(dated, recorded_on, manager.locale),
+        questions=lint_contract(dated, recorded_on, manager.locale),
         days=days,
         after=len(revisions),
     )

@@ -40,7 +40,7 @@ class ContractLanguage:
     success: str
     months: str
     what: str  #: stands for a text in an example
-    the_question: str
+    question_example: str
     blank: str  #: the file to fill in
 
     @property
@@ -53,7 +53,7 @@ class ContractLanguage:
         """What a filled line of that part looks like; problems show it."""
         return {
             ContractPart.REVIEWS: f"`- 2027-02: {self.what}`",
-            ContractPart.QUESTION: self.the_question,
+            ContractPart.QUESTION: self.question_example,
             ContractPart.PROGRESS: f"`- {self.what}`",
         }.get(part, f"`- {self.what} {self.by} 2027-02-15`")
 
@@ -73,7 +73,7 @@ ENGLISH = ContractLanguage(
     success="success",
     months="january february march april may june july august september october november december",
     what="what",
-    the_question="the question",
+    question_example="the question",
     blank="""\
 # {manager} and {report}, {day}
 
@@ -135,7 +135,7 @@ GERMAN = ContractLanguage(
     success="Erfolg",
     months="januar februar märz april mai juni juli august september oktober november dezember",
     what="was",
-    the_question="die Frage",
+    question_example="die Frage",
     blank="""\
 # {manager} und {report}, {day}
 
@@ -174,9 +174,9 @@ GERMAN = ContractLanguage(
 """,
 )
 
-FORMS: Mapping[str, ContractLanguage] = {form.language: form for form in (ENGLISH, GERMAN)}
+CONTRACT_LANGUAGES: Mapping[str, ContractLanguage] = {form.language: form for form in (ENGLISH, GERMAN)}
 
 
-def form_for(locale: str) -> ContractLanguage:
+def find_contract_language(locale: str) -> ContractLanguage:
     """The form in the language of a locale such as `de-AT`; the English one when there is none."""
-    return FORMS.get(locale.replace("_", "-").partition("-")[0].lower(), ENGLISH)
+    return CONTRACT_LANGUAGES.get(locale.replace("_", "-").partition("-")[0].lower(), ENGLISH)

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from worker.domain.contract.lint_rules import Ear, ears_for
-from worker.domain.model import Contract, Owner, Promise
+from worker.domain.contract.lint_rules import LintRules, select_lint_rules
+from worker.domain.model import Contract, Owner, WrittenCommitment
 from worker.domain.reason_texts import N_
 
 #: R-21: what is due this soon is urgent.
-URGENT = timedelta(days=7)
+URGENT_PERIOD = timedelta(days=7)
 
 #: What is asked, and a better wording of the same kind.
-QUESTIONS: Mapping[str, tuple[str, str]] = {
+QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
     "vague": (
         N_("`%(word)s` leaves open what will be done."),
         N_("Say the first thing that can be seen: a verb, and its result."),
@@ -38,7 +38,7 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LintQuestion:
     """What to ask of one promise before it is sent. `worker.i18n.reasons.asked` puts it into somebody's language."""
 
     line: int
@@ -49,23 +49,23 @@ class Question:
     @property
     def what(self) -> str:
         """What is asked, in English."""
-        return QUESTIONS[self.code][0] % {"word": self.word}
+        return QUESTION_TEXTS[self.code][0] % {"word": self.word}
 
     @property
     def better(self) -> str:
         """A better wording of the same kind, in English."""
-        return QUESTIONS[self.code][1]
+        return QUESTION_TEXTS[self.code][1]
 
 
-def question(contract: Contract, recorded_on: date, locale: str = "en") -> tuple[Question, ...]:
+def lint_contract(contract: Contract, recorded_on: date, locale: str = "en") -> tuple[LintQuestion, ...]:
     """Every question R-16 asks, in the order of the lines.
 
     `recorded_on` is the day in the manager's zone, `locale` the manager's: contracts are written in that language or
     in English.
     """
-    ears = ears_for(locale)
+    ears = select_lint_rules(locale)
     asked = [
-        Question(promise.line, owner, code, word)
+        LintQuestion(promise.line, owner, code, word)
         for owner, promises in ((Owner.REPORT, contract.report), (Owner.MANAGER, contract.manager))
         for promise in promises
         for code, word in _lint_commitment(promise, owner, recorded_on, ears)
@@ -73,26 +73,26 @@ def question(contract: Contract, recorded_on: date, locale: str = "en") -> tuple
     return tuple(sorted(asked, key=lambda one: one.line))
 
 
-def urgent(due: date, recorded_on: date) -> bool:
+def is_urgent(due: date, recorded_on: date) -> bool:
     """R-21: due within seven days of being recorded (or overdue already)."""
-    return due - recorded_on <= URGENT
+    return due - recorded_on <= URGENT_PERIOD
 
 
 def _lint_commitment(
-    promise: Promise, owner: Owner, recorded_on: date, ears: Sequence[Ear]
+    promise: WrittenCommitment, owner: Owner, recorded_on: date, ears: Sequence[LintRules]
 ) -> Iterator[tuple[str, str]]:
     said = " ".join(promise.text.replace("\u2019", "'").split()).rstrip(".!")
-    vague = next((word for ear in ears if (word := ear.vague(said))), "")
+    vague = next((word for ear in ears if (word := ear.find_vague_word(said))), "")
     if vague:
         yield "vague", vague
-    elif any(ear.thing(said) for ear in ears) and not any(ear.verb(said) for ear in ears):
+    elif any(ear.is_thing(said) for ear in ears) and not any(ear.has_verb(said) for ear in ears):
         yield "thing", ""
-    yield from ((code, "") for code in _asked_of_date(promise.due, recorded_on))
-    if owner is Owner.MANAGER and any(ear.beyond(said) for ear in ears):
+    yield from ((code, "") for code in _lint_date(promise.due, recorded_on))
+    if owner is Owner.MANAGER and any(ear.is_outcome(said) for ear in ears):
         yield "outcome", ""
 
 
-def _asked_of_date(due: date | None, recorded_on: date) -> Iterator[str]:
+def _lint_date(due: date | None, recorded_on: date) -> Iterator[str]:
     if due is None:
         yield "undated"
     elif due < recorded_on:

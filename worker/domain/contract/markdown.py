@@ -11,42 +11,45 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 
-from worker.domain.contract.languages import ENGLISH, FORMS, ContractLanguage, ContractPart, form_for
-from worker.domain.contract.revisions import carry, compare
-from worker.domain.model import Contract, Promise, ReviewPoint
+from worker.domain.contract.languages import (
+    CONTRACT_LANGUAGES,
+    ENGLISH,
+    ContractLanguage,
+    ContractPart,
+)
+from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.errors import Problem, Problems
-
-__all__ = ["REQUIRED", "ContractPart", "carry", "compare", "line_of", "parse", "read", "template", "write"]
 
 MAX_LINES = 200
 MAX_LINE = 2000
 
-
-REQUIRED = (ContractPart.REPORT, ContractPart.MANAGER, ContractPart.REVIEWS, ContractPart.QUESTION)
+REQUIRED_PARTS = (ContractPart.REPORT, ContractPart.MANAGER, ContractPart.REVIEWS, ContractPart.QUESTION)
 
 #: Takes a line number, what is wrong, and what to write instead.
-_Note = Callable[[int, str, str], None]
+_NoteProblem = Callable[[int, str, str], None]
 
 _DASH = "[-\u2010\u2011\u2013]"
 _DATE = rf"(\d{{4}}){_DASH}(\d{{1,2}}){_DASH}(\d{{1,2}})"
 #: As it is said in German: 15.2.2027.
-_DOTTED = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
+_GERMAN_DATE = r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})"
 _HEADING = re.compile(r"(#{1,6})(\s*)(.*?)[\s#:]*")
 _ITEM = re.compile(r"[-*+•](?:\s+(.*))?")
 #: The small words of all languages; what hangs under a commitment, by its own name.
-_UNDERS = {
+_DETAIL_NAMES = {
     word.casefold(): name
-    for form in FORMS.values()
+    for form in CONTRACT_LANGUAGES.values()
     for word, name in ((form.support, "support"), (form.success, "success"))
 }
-_UNDER = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_UNDERS)})\s*:\s*(.*)", re.IGNORECASE)
-_DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_DOTTED}))\)?[.!]?", re.IGNORECASE)
+_DETAIL = re.compile(rf"(?:[-*+•]\s+)?({'|'.join(_DETAIL_NAMES)})\s*:\s*(.*)", re.IGNORECASE)
+_DUE = re.compile(rf"(?:(.*)\s)?\(?(?:by {_DATE}|bis(?: zum)? (?:{_DATE}|{_GERMAN_DATE}))\)?[.!]?", re.IGNORECASE)
 _MONTH = re.compile(rf"(\d{{4}}){_DASH}(\d{{1,2}}) ?:(?: (.*))?")
 #: What opens a note, with the backslashes that make plain text of it; what a text with notes is made of.
-_OPENS = re.compile(r"\\*<!--")
-_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
-_RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
-_NONE = re.compile(rf"(?:[-*+•]\s+)?(?:{'|'.join(form.none for form in FORMS.values())}|keine)\.?", re.IGNORECASE)
+COMMENT_START = re.compile(r"\\*<!--")
+_COMMENT_PIECES = re.compile(r"((?<!\\)<!--|-->|\n)")
+RULE = re.compile(r"-{3,}|\*{3,}|_{3,}")
+NONE = re.compile(
+    rf"(?:[-*+•]\s+)?(?:{'|'.join(form.none for form in CONTRACT_LANGUAGES.values())}|keine)\.?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class _Item:
     fields: dict[str, str]
     last: str = "text"
 
-    def go_on(self, text: str) -> None:
+    def continue_text(self, text: str) -> None:
         self.fields[self.last] = f"{self.fields[self.last]} {text}".strip()
 
     @property
@@ -81,7 +84,7 @@ class _Item:
         return _unescape(self.fields["text"])
 
 
-def parse(text: str, file: str) -> Contract:
+def parse_contract(text: str, file: str) -> Contract:
     """Read a contract. Raises Problems with everything that is wrong; `file` only says where."""
     contract, problems = read(text, file)
     if problems:
@@ -96,16 +99,18 @@ def read(text: str, file: str) -> tuple[Contract, list[Problem]]:
     def note(line: int, what: str, remedy: str) -> None:
         problems.append(Problem(f"{file}:{line}", what, remedy))
 
-    lines = _lines(text, note)
+    lines = _split_lines(text, note)
     if problems:
         return Contract(), problems
-    sections = _sections(lines, note)
+    sections = _split_sections(lines, note)
     contract = Contract(
-        report=_promises(ContractPart.REPORT, sections, note),
-        manager=_promises(ContractPart.MANAGER, sections, note),
-        reviews=_reviews(sections, note),
-        question=_question(sections, note),
-        progress=tuple(item.text for item in _items(ContractPart.PROGRESS, sections, note) if _is_filled(item, note)),
+        report=_parse_commitments(ContractPart.REPORT, sections, note),
+        manager=_parse_commitments(ContractPart.MANAGER, sections, note),
+        reviews=_parse_reviews(sections, note),
+        question=_parse_question(sections, note),
+        progress=tuple(
+            item.text for item in _parse_items(ContractPart.PROGRESS, sections, note) if _is_filled(item, note)
+        ),
     )
     return contract, sorted(problems, key=line_of)
 
@@ -115,7 +120,7 @@ def line_of(problem: Problem) -> int:
     return int(problem.where.rpartition(":")[2])
 
 
-def _lines(text: str, note: _Note) -> list[str]:
+def _split_lines(text: str, note: _NoteProblem) -> list[str]:
     """The lines, cleaned of a byte order mark. What is too long or binary is one problem, however much of it."""
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     while len(lines) > 1 and not lines[-1].strip():
@@ -126,34 +131,36 @@ def _lines(text: str, note: _Note) -> list[str]:
     _note_first(
         lines, lambda line: len(line) > MAX_LINE, note, f"is longer than {MAX_LINE:,} characters", "Shorten it."
     )
-    _note_first(lines, _unreadable, note, "holds a control character", "Save it as plain text, or type it anew.")
+    _note_first(
+        lines, _has_control_character, note, "holds a control character", "Save it as plain text, or type it anew."
+    )
     return lines
 
 
-def _note_first(lines: Sequence[str], wrong: Callable[[str], bool], note: _Note, what: str, remedy: str) -> None:
+def _note_first(lines: Sequence[str], wrong: Callable[[str], bool], note: _NoteProblem, what: str, remedy: str) -> None:
     numbers = [number for number, line in enumerate(lines, 1) if wrong(line)]
     if numbers:
         more = f", and so do {len(numbers) - 1} more" if len(numbers) > 1 else ""
         note(numbers[0], f"This line {what}{more}.", remedy)
 
 
-def _unreadable(line: str) -> bool:
+def _has_control_character(line: str) -> bool:
     return any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in line if sign != "\t")
 
 
 # --- from lines to parts --------------------------------------------------------------------------------------------
 
 
-def _sections(lines: Sequence[str], note: _Note) -> dict[ContractPart, _Section]:
+def _split_sections(lines: Sequence[str], note: _NoteProblem) -> dict[ContractPart, _Section]:
     """The lines under each heading, notes and rulers left out. Every problem with headings is noted here."""
     sections: dict[ContractPart, _Section] = {}
     meant: set[ContractPart] = set()
     current: list[_Line] | None = None
     outside = 0
     spoken = list(_iterate_content_lines(lines, note))
-    form = _language(line.text for line in spoken)
+    form = _detect_language(line.text for line in spoken)
     for line in spoken:
-        heading = _heading(line.text)
+        heading = _parse_heading(line.text)
         if heading is None:
             if current is None and not outside:
                 outside = line.number
@@ -164,34 +171,34 @@ def _sections(lines: Sequence[str], note: _Note) -> dict[ContractPart, _Section]
         part, level = heading
         if part is None and level == 1 and current is None:
             continue  # the title
-        current = _open(sections, part, line, form, note, meant)
-    for part in REQUIRED:
+        current = _open_section(sections, part, line, form, note, meant)
+    for part in REQUIRED_PARTS:
         if part not in sections and part not in meant:
             remedy = f"Add it; write `- {form.none}` under it if so agreed."
             note(len(lines), f"The heading `## {form.headings[part]}` is missing.", remedy)
     return sections
 
 
-def _language(lines: Iterable[str]) -> ContractLanguage:
+def _detect_language(lines: Iterable[str]) -> ContractLanguage:
     """The language of the first heading that is known."""
-    names = (_plain(found[3]) for line in lines if (found := _HEADING.fullmatch(line.strip())))
-    return next((_KNOWN[name][1] for name in names if name in _KNOWN), ENGLISH)
+    names = (_normalize_heading(found[3]) for line in lines if (found := _HEADING.fullmatch(line.strip())))
+    return next((_PARTS_BY_HEADING[name][1] for name in names if name in _PARTS_BY_HEADING), ENGLISH)
 
 
-def _open(
+def _open_section(
     sections: dict[ContractPart, _Section],
     part: ContractPart | None,
     line: _Line,
     form: ContractLanguage,
-    note: _Note,
+    note: _NoteProblem,
     meant: set[ContractPart],
 ) -> list[_Line]:
     """Where the lines under this heading go: lines under an unknown heading go nowhere."""
     if part is None:
         remedy = "Use only the headings " + ", ".join(f"`## {known}`" for known in form.headings.values()) + "."
-        near = get_close_matches(_plain(line.text), _KNOWN, 1, 0.6)
+        near = get_close_matches(_normalize_heading(line.text), _PARTS_BY_HEADING, 1, 0.6)
         if near:
-            likely, language = _KNOWN[near[0]]
+            likely, language = _PARTS_BY_HEADING[near[0]]
             meant.add(likely)
             remedy = f"Did you mean `## {language.headings[likely]}`?"
         note(line.number, "This heading is not known.", remedy)
@@ -204,16 +211,16 @@ def _open(
     return sections.setdefault(part, _Section(line.number, form)).lines
 
 
-def _iterate_content_lines(lines: Sequence[str], note: _Note) -> Iterator[_Line]:
+def _iterate_content_lines(lines: Sequence[str], note: _NoteProblem) -> Iterator[_Line]:
     """The lines that say something: no blank ones, no rulers, no `<!-- notes -->`."""
-    for number, said in _without_notes(lines, note).items():
+    for number, said in _strip_comments(lines, note).items():
         text = " ".join(said.split())
-        if text and not _RULE.fullmatch(text):
+        if text and not RULE.fullmatch(text):
             wide = lines[number - 1].expandtabs(4)
             yield _Line(number, text, len(wide) - len(wide.lstrip()))
 
 
-def _without_notes(lines: Sequence[str], note: _Note) -> Mapping[int, str]:
+def _strip_comments(lines: Sequence[str], note: _NoteProblem) -> Mapping[int, str]:
     """The lines by number, without what stands between `<!--` and `-->`: notes are the manager's own (R-23).
 
     What follows a note of several lines goes on the line in which the note opened, if something stood before it there.
@@ -221,7 +228,7 @@ def _without_notes(lines: Sequence[str], note: _Note) -> Mapping[int, str]:
     said: dict[int, str] = {}
     number = at = 1  # where we read, and the line that the words go to
     opened = 0
-    for piece in _PIECES.split("\n".join(lines)):
+    for piece in _COMMENT_PIECES.split("\n".join(lines)):
         if piece == "\n":
             number += 1
             at = at if opened else number
@@ -230,48 +237,48 @@ def _without_notes(lines: Sequence[str], note: _Note) -> Mapping[int, str]:
         elif piece == "-->" and opened:
             at, opened = at if said.get(at, "").strip() else number, 0
         elif not opened:
-            said[at] = said.get(at, "") + _OPENS.sub(lambda found: found[0].removeprefix("\\"), piece)
+            said[at] = said.get(at, "") + COMMENT_START.sub(lambda found: found[0].removeprefix("\\"), piece)
     if opened:
         note(opened, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
     return said
 
 
-def _plain(text: str) -> str:
+def _normalize_heading(text: str) -> str:
     """A heading without what people vary: case, apostrophes, signs."""
     return "".join(sign for sign in text.casefold() if sign.isalnum() or sign == " ").strip()
 
 
 #: Every heading of every language, plain, with the part it opens.
-_KNOWN: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
-    _plain(name): (part, form)
-    for form in FORMS.values()
+_PARTS_BY_HEADING: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
+    _normalize_heading(name): (part, form)
+    for form in CONTRACT_LANGUAGES.values()
     for name, part in (*((name, part) for part, name in form.headings.items()), *form.also.items())
 }
 
 
-def _heading(text: str) -> tuple[ContractPart | None, int] | None:
+def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
     """The part a heading opens (None: no such part) and its level; None when the line is no heading at all."""
     match = _HEADING.fullmatch(text)
     if match is None:
         return None
-    level, space, name = len(match[1]), match[2], _plain(match[3])
-    part = _KNOWN[name][0] if name in _KNOWN else None
+    level, space, name = len(match[1]), match[2], _normalize_heading(match[3])
+    part = _PARTS_BY_HEADING[name][0] if name in _PARTS_BY_HEADING else None
     return (part, level) if part or space or not name else None
 
 
 # --- from lines to items --------------------------------------------------------------------------------------------
 
 
-def _items(part: ContractPart, sections: dict[ContractPart, _Section], note: _Note) -> list[_Item]:
+def _parse_items(part: ContractPart, sections: dict[ContractPart, _Section], note: _NoteProblem) -> list[_Item]:
     """The items of a list; an empty list must say `- none`, the optional part aside."""
     section = sections.get(part)
-    if section is None or _says_none(section, part, note):
+    if section is None or _is_empty_section(section, part, note):
         return []
     items: list[_Item] = []
     lost = False  # under a line that was refused, so that what is wrapped below it isn't refused again
     for line in section.lines:
         item = items[-1] if items else None
-        if item is not None and not lost and _hangs(part, item, line, note):
+        if item is not None and not lost and _attach_line(part, item, line, note):
             continue
         match = _ITEM.fullmatch(line.text)
         if match:
@@ -284,14 +291,14 @@ def _items(part: ContractPart, sections: dict[ContractPart, _Section], note: _No
     return items
 
 
-def _says_none(section: _Section, part: ContractPart, note: _Note) -> bool:
+def _is_empty_section(section: _Section, part: ContractPart, note: _NoteProblem) -> bool:
     form, name = section.form, section.form.headings[part]
     if not section.lines:
         if part is not ContractPart.PROGRESS:
             remedy = f"Write {form.example(part)}, or `- {form.none}` if that is what you agreed."
             note(section.heading, f"Nothing stands under `## {name}`.", remedy)
         return True
-    none = [line for line in section.lines if _NONE.fullmatch(line.text)]
+    none = [line for line in section.lines if NONE.fullmatch(line.text)]
     if none and len(section.lines) > len(none):
         what = f"`{form.none}` stands beside other lines of `## {name}`."
         note(none[0].number, what, "Delete this line, or the others.")
@@ -300,17 +307,17 @@ def _says_none(section: _Section, part: ContractPart, note: _Note) -> bool:
     return bool(none)
 
 
-def _hangs(part: ContractPart, item: _Item, line: _Line, note: _Note) -> bool:
+def _attach_line(part: ContractPart, item: _Item, line: _Line, note: _NoteProblem) -> bool:
     """True when the line belongs under `item`: its support, its success, or its text wrapped."""
     marked = bool(_ITEM.fullmatch(line.text))
     deeper = line.indent > item.indent
     under = (
-        _UNDER.fullmatch(line.text)
+        _DETAIL.fullmatch(line.text)
         if part in (ContractPart.REPORT, ContractPart.MANAGER) and (deeper or not marked)
         else None
     )
     if under:
-        name = _UNDERS[under[1].casefold()]
+        name = _DETAIL_NAMES[under[1].casefold()]
         if name in item.fields:
             note(line.number, f"`{under[1].lower()}:` stands here again.", "Say it once for each commitment.")
         item.fields[name], item.last = under[2], name
@@ -318,11 +325,11 @@ def _hangs(part: ContractPart, item: _Item, line: _Line, note: _Note) -> bool:
         remedy = f"Only `{item.form.support}:` and `{item.form.success}:` go under a commitment."
         note(line.number, "This line is a list inside a list.", remedy)
     elif deeper:
-        item.go_on(line.text)
+        item.continue_text(line.text)
     return bool(under) or deeper
 
 
-def _is_filled(item: _Item, note: _Note) -> bool:
+def _is_filled(item: _Item, note: _NoteProblem) -> bool:
     if not item.text:
         remedy = f"Fill the line, or delete it; an empty part says `- {item.form.none}`."
         note(item.line, "Nothing is written here.", remedy)
@@ -332,12 +339,14 @@ def _is_filled(item: _Item, note: _Note) -> bool:
 # --- from items to what was agreed ----------------------------------------------------------------------------------
 
 
-def _promises(part: ContractPart, sections: dict[ContractPart, _Section], note: _Note) -> tuple[Promise, ...]:
-    found = (_promise(item, note) for item in _items(part, sections, note) if _is_filled(item, note))
+def _parse_commitments(
+    part: ContractPart, sections: dict[ContractPart, _Section], note: _NoteProblem
+) -> tuple[WrittenCommitment, ...]:
+    found = (_parse_commitment(item, note) for item in _parse_items(part, sections, note) if _is_filled(item, note))
     return tuple(promise for promise in found if promise)
 
 
-def _promise(item: _Item, note: _Note) -> Promise | None:
+def _parse_commitment(item: _Item, note: _NoteProblem) -> WrittenCommitment | None:
     match = _DUE.fullmatch(item.fields["text"])
     if match is None:
         note(item.line, *_explain_missing_date(item))
@@ -347,12 +356,12 @@ def _promise(item: _Item, note: _Note) -> Promise | None:
         note(item.line, "This commitment says when, but not what.", f"Write what will be done before `{item.form.by}`.")
         return None
     numbers = [number for number in match.groups()[1:] if number]
-    due = _day(*(numbers if len(numbers[0]) == 4 else reversed(numbers)))
+    due = _make_date(*(numbers if len(numbers[0]) == 4 else reversed(numbers)))
     if due is None:
         note(item.line, "There is no such day.", "Write a day of the calendar as year-month-day: `2027-02-15`.")
         return None
     under = {name: item.fields.get(name, "") for name in ("support", "success")}
-    return Promise(text=text, due=due, line=item.line, **under)
+    return WrittenCommitment(text=text, due=due, line=item.line, **under)
 
 
 def _explain_missing_date(item: _Item) -> tuple[str, str]:
@@ -367,7 +376,7 @@ def _explain_missing_date(item: _Item) -> tuple[str, str]:
 def _guess_dates(text: str) -> Iterator[date]:
     """The days that the end of a text may mean: year, day or month first, and the month by its name."""
     words = re.findall(r"[^\W_]+", text.casefold())[-3:]
-    numbers = [_number(word) for word in words]
+    numbers = [_parse_number(word) for word in words]
     if len(words) < 3 or not all(numbers):
         return
     first, second, third = numbers
@@ -375,33 +384,37 @@ def _guess_dates(text: str) -> Iterator[date]:
         orders = [(first, second, third)]
     elif words[0].isalpha():
         orders = [(third, first, second)]
-    elif words[1].isalpha() or re.search(_DOTTED + r"\W*$", text):
+    elif words[1].isalpha() or re.search(_GERMAN_DATE + r"\W*$", text):
         orders = [(third, second, first)]
     else:
         orders = [(third, second, first), (third, first, second)]
-    yield from (found for year, *rest in orders if year >= 1000 and (found := _day(year, *rest)))
+    yield from (found for year, *rest in orders if year >= 1000 and (found := _make_date(year, *rest)))
 
 
-def _number(word: str) -> int:
+def _parse_number(word: str) -> int:
     """The number in `1st`, `01` or `january`; 0 when there is none."""
     found = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th)?", word)
     if found or len(word) < 3:
         return int(found[1]) if found else 0
-    months = (one for form in FORMS.values() for one in enumerate(form.months.split(), 1))
+    months = (one for form in CONTRACT_LANGUAGES.values() for one in enumerate(form.months.split(), 1))
     return next((number for number, name in months if name.startswith(word)), 0)
 
 
-def _reviews(sections: dict[ContractPart, _Section], note: _Note) -> tuple[ReviewPoint, ...]:
-    found = (_review(item, note) for item in _items(ContractPart.REVIEWS, sections, note) if _is_filled(item, note))
+def _parse_reviews(sections: dict[ContractPart, _Section], note: _NoteProblem) -> tuple[ReviewPoint, ...]:
+    found = (
+        _parse_review(item, note)
+        for item in _parse_items(ContractPart.REVIEWS, sections, note)
+        if _is_filled(item, note)
+    )
     return tuple(point for point in found if point)
 
 
-def _review(item: _Item, note: _Note) -> ReviewPoint | None:
+def _parse_review(item: _Item, note: _NoteProblem) -> ReviewPoint | None:
     match = _MONTH.fullmatch(item.fields["text"])
     if match is None:
         note(item.line, "This line does not begin with a month.", f"Write {item.form.example(ContractPart.REVIEWS)}.")
         return None
-    month = _day(match[1], match[2], 1)
+    month = _make_date(match[1], match[2], 1)
     if month is None:
         note(item.line, "There is no such month.", "Write the month as year-month: `2027-02`.")
     elif not match[3]:
@@ -409,14 +422,14 @@ def _review(item: _Item, note: _Note) -> ReviewPoint | None:
     return ReviewPoint(month=month, text=match[3], line=item.line) if month and match[3] else None
 
 
-def _question(sections: dict[ContractPart, _Section], note: _Note) -> str:
+def _parse_question(sections: dict[ContractPart, _Section], note: _NoteProblem) -> str:
     section = sections.get(ContractPart.QUESTION)
-    if section is None or _says_none(section, ContractPart.QUESTION, note):
+    if section is None or _is_empty_section(section, ContractPart.QUESTION, note):
         return ""
     return "\n".join(_unescape(line.text) for line in section.lines)
 
 
-def _day(year: str | int, month: str | int, day: str | int) -> date | None:
+def _make_date(year: str | int, month: str | int, day: str | int) -> date | None:
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
@@ -428,61 +441,3 @@ def _day(year: str | int, month: str | int, day: str | int) -> date | None:
 
 def _unescape(text: str) -> str:
     return text.removeprefix("\\")
-
-
-def _escape(text: str) -> str:
-    """A backslash before what would otherwise be read as a heading, a ruler or `none`."""
-    special = text.startswith(("\\", "#")) or _NONE.fullmatch(text) or _RULE.fullmatch(text)
-    return f"\\{text}" if special else text
-
-
-def write(contract: Contract, title: str = "", locale: str = "en") -> str:
-    """The file that `parse` reads back as the same contract (line numbers aside), in the language of the locale."""
-    form = form_for(locale)
-    parts = {
-        ContractPart.REPORT: _format_list(
-            (line for one in contract.report for line in _promise_lines(one, form)), form
-        ),
-        ContractPart.MANAGER: _format_list(
-            (line for one in contract.manager for line in _promise_lines(one, form)), form
-        ),
-        ContractPart.REVIEWS: _format_list(
-            (f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form
-        ),
-        ContractPart.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
-    }
-    if contract.progress:
-        parts[ContractPart.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), form)
-    head = [f"# {_one_line(title)}"] if title else []
-    text = "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
-    return _OPENS.sub(r"\\\g<0>", text)  # what was said is no note
-
-
-def _promise_lines(promise: Promise, form: ContractLanguage) -> Iterator[str]:
-    yield f"- {_escape(promise.text)}" + (f" {form.by} {promise.due.isoformat()}" if promise.due else "")
-    if promise.support:
-        yield f"  - {form.support}: {promise.support}"
-    if promise.success:
-        yield f"  - {form.success}: {promise.success}"
-
-
-def title(manager_name: str, report_name: str, day: date, revision: int, locale: str = "en") -> str:
-    """What stands above a contract that is shown."""
-    form = form_for(locale)
-    return form.title.format(manager=manager_name, report=report_name, day=day) + form.revision.format(number=revision)
-
-
-def _format_list(lines: Iterable[str], form: ContractLanguage) -> str:
-    return "\n".join(lines) or f"- {form.none}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def template(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
-    """A file to fill in. Read before it is filled, it says line by line what is still to be written."""
-    manager, report = (re.sub("<!--|-->", "", _one_line(name)) for name in (manager_name, report_name))
-    soon = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
-    dates = {"day": today, "soon": soon, "soon_here": f"{soon:%d.%m.%Y}", "month": soon.isoformat()[:7]}
-    return form_for(locale).blank.format(manager=manager, report=report, **dates)

@@ -1,13 +1,13 @@
 """What calendars hold, and what we want them to hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from worker.domain.model.time import Address, Cursor, Span
 
 
-class Show(StrEnum):
+class ShowAs(StrEnum):
     """How a stretch of a calendar counts. `away` is out of office: nobody is there, whatever else is booked."""
 
     BUSY = "busy"
@@ -16,19 +16,25 @@ class Show(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
+class BusyTime:
     """A stretch that is not free. `key` is ours when the stretch is an event we made, else None."""
 
     span: Span
-    show: Show = Show.BUSY
+    show: ShowAs = ShowAs.BUSY
     key: str | None = None
+
+
+def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
+    """What lies inside the window, cut at its edges and sorted by time."""
+    inside = (BusyTime(item.span.clip(window), item.show, item.key) for item in busy if item.span.overlaps(window))
+    return tuple(sorted(inside, key=lambda item: (item.span, item.show, item.key or "")))
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBusy:
     """What is known of one person's time inside a window. Unknown is never free (T-2)."""
 
-    busy: tuple[Busy, ...] = ()
+    busy: tuple[BusyTime, ...] = ()
     known: bool = True
     reason: str = ""  #: why it isn't known, in words
     temporary: bool = False  #: it isn't known just now; asked again later it may be
@@ -63,7 +69,7 @@ class Event:
     answers: Mapping[Address, Answer] = field(default_factory=dict)  #: everybody invited, the organizer aside
     proposed: Mapping[Address, Span] = field(default_factory=dict)  #: another time, by who proposed it with an answer
     cancelled: bool = False
-    show: Show | None = Show.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
+    show: ShowAs | None = ShowAs.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
     is_delivered: bool = True  #: False while a guest has not got what we deliver ourselves
 
 
@@ -96,14 +102,14 @@ class EventDraft:
     organizer: Guest
     guests: tuple[Guest, ...] = ()
     all_day: bool = False  #: then `span` runs from local midnight to local midnight in `zone`
-    blocks: bool = True  #: false: shown, but leaves the time free
+    blocks_time: bool = True  #: false: shown, but leaves the time free
     reminders: tuple[int, ...] = (15,)  #: minutes before the start
     video: bool = False
     sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class CalendarChanges:
     """What a calendar says happened.
 
     An event that belongs to a series stands for the whole series: whatever was known of that series and isn't

@@ -13,7 +13,7 @@ class Owner(StrEnum):
     REPORT = "report"
 
 
-class Standing(StrEnum):
+class CommitmentStanding(StrEnum):
     """How a commitment stands or ended (R-18)."""
 
     OPEN = "open"
@@ -23,7 +23,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class WrittenCommitment:
     """A commitment as written: what, by when, and optionally who supports it and what success looks like (R-26)."""
 
     text: str
@@ -46,8 +46,8 @@ class ReviewPoint:
 class Contract:
     """The four parts (R-14), and progress worth naming (R-24). Content: stored sealed only."""
 
-    report: tuple[Promise, ...] = ()
-    manager: tuple[Promise, ...] = ()
+    report: tuple[WrittenCommitment, ...] = ()
+    manager: tuple[WrittenCommitment, ...] = ()
     reviews: tuple[ReviewPoint, ...] = ()
     question: str = ""
     progress: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Commitment:
     owner: Owner
     due: date
     recorded_at: datetime
-    standing: Standing = Standing.OPEN
+    standing: CommitmentStanding = CommitmentStanding.OPEN
     closed_at: datetime | None = None
     block: Span | None = None  #: its time on the manager's calendar (T-8)
     all_day: bool = False
@@ -110,5 +110,5 @@ class Commitment:
         return f"{self.id}.{self.generation}"
 
     @property
-    def open(self) -> bool:
-        return self.standing is Standing.OPEN
+    def is_open(self) -> bool:
+        return self.standing is CommitmentStanding.OPEN

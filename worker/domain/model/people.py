@@ -5,7 +5,7 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
-from worker.domain.model.time import Address, Every, WorkingHours
+from worker.domain.model.time import Address, Interval, WorkingHours
 
 #: In place of a provider's name: a calendar that can't be read. Working hours count as free, answers come by mail.
 NO_CALENDAR = "none"
@@ -30,7 +30,7 @@ class Person:
         return self.calendar != NO_CALENDAR
 
 
-class FormSource(StrEnum):
+class AliasSource(StrEnum):
     """Where it is known from that a form names a person."""
 
     PEOPLE_FILE = "people_file"  #: an alias that the people file lists
@@ -39,13 +39,13 @@ class FormSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KnownForm:
+class PersonAlias:
     """One more form that names a person: an alias, the id of a directory, an X500 string. Lower case, no blanks
     around it."""
 
-    form: str
+    alias: str
     person: Address  #: the primary address
-    source: FormSource
+    source: AliasSource
 
 
 class Format(StrEnum):
@@ -55,7 +55,7 @@ class Format(StrEnum):
     SERIES = "series"
 
 
-class Review(StrEnum):
+class ReviewMode(StrEnum):
     """R-7: the monthly review as an event of its own, inside the existing 1:1, or not at all."""
 
     ALONE = "alone"
@@ -63,7 +63,7 @@ class Review(StrEnum):
     NONE = "none"
 
 
-class Ended(StrEnum):
+class EndReason(StrEnum):
     """Why a pair is no pair any more."""
 
     NO = ""
@@ -115,20 +115,20 @@ class Pair:
     report: Address
     first_seen: date
     start: date | None = None
-    every: Every = Every(weeks=13)
+    every: Interval = Interval(weeks=13)
     minutes: int = 75
     format: Format = Format.COMBINED
-    review: Review = Review.ALONE
+    review: ReviewMode = ReviewMode.ALONE
     transition_until: date | None = None
-    prefer: Preference = Preference()
+    preference: Preference = Preference()
     trust: bool = False
     paused: bool = False
-    ended: Ended = Ended.NO
+    ended: EndReason = EndReason.NO
 
     @property
     def id(self) -> PairId:
         return PairId(self.manager, self.report)
 
     @property
-    def active(self) -> bool:
-        return not (self.paused or self.ended is not Ended.NO)
+    def is_active(self) -> bool:
+        return not (self.paused or self.ended is not EndReason.NO)

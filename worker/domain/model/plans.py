@@ -8,11 +8,11 @@ from enum import StrEnum
 from worker.domain.model.calendars import Answer, EventRef, FreeBusy
 from worker.domain.model.contracts import Commitment
 from worker.domain.model.people import Pair, PairId, Person
-from worker.domain.model.sessions import Deferral, Kind, Session
-from worker.domain.model.time import Address, Every, Span
+from worker.domain.model.sessions import Deferral, Session, SessionKind
+from worker.domain.model.time import Address, Interval, Span
 
 
-class What(StrEnum):
+class EffectKind(StrEnum):
     """What an outbox message does."""
 
     CREATE = "event.create"
@@ -21,7 +21,7 @@ class What(StrEnum):
     MAIL = "mail"
 
 
-class Progress(StrEnum):
+class EffectProgress(StrEnum):
     """Where an outbox message stands.
 
     `waiting`: due at `due_at`. `claimed`: somebody holds its lease and has not begun. `sending`: the call may have
@@ -38,15 +38,15 @@ class Progress(StrEnum):
     DEAD = "dead"
 
 
-LIVE = frozenset({Progress.WAITING, Progress.CLAIMED, Progress.SENDING})
+LIVE_PROGRESS = frozenset({EffectProgress.WAITING, EffectProgress.CLAIMED, EffectProgress.SENDING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Effect:
     """An effect that was decided: a row of the outbox, unique by `key`, holding no content."""
 
     key: str
-    what: What
+    kind: EffectKind
     pair: PairId | None  #: None for what the operator is told
     subject: str  #: session id, commitment id, or the pair's id; messages of one subject go out in order
     due_at: datetime
@@ -58,16 +58,16 @@ class Message:
     number: int = 0  #: for mails that come in a row: which one of them
     start: datetime | None = None  #: what it speaks of: a session's start, a due date at midnight UTC; for an update
     #: where the event stood when it was decided
-    progress: Progress = Progress.WAITING
+    progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
     @property
-    def live(self) -> bool:
-        return self.progress in LIVE
+    def is_live(self) -> bool:
+        return self.progress in LIVE_PROGRESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedEvent:
     """An event of ours as it was last seen on its calendar.
 
     `written` is the time we last wrote, or accepted from a human: when `span` is another one, a human moved it.
@@ -92,12 +92,12 @@ class Meeting:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenTime:
     """Time of a person that was decided elsewhere and may not be on the calendar yet. It counts as busy."""
 
     span: Span
     session: str  #: the session or commitment it belongs to
-    kind: Kind | None = None  #: None for commitments
+    kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
 
 
@@ -111,11 +111,11 @@ class PairState:
     sessions: tuple[Session, ...] = ()  #: those not closed, and the last ones closed of each kind
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
-    messages: tuple[Message, ...] = ()
-    placed: Mapping[str, Placed] = field(default_factory=dict)  #: by event key
+    effects: tuple[Effect, ...] = ()
+    placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
     #: by any pair, from now on; None when it was not read, and then nothing can be placed
-    taken: Mapping[Address, tuple[Taken, ...]] | None = None
+    taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     looked_at: datetime | None = None  #: when the free/busy of the two was last read
 
     @property
@@ -129,17 +129,17 @@ class PairState:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class FreeBusyRequest:
     """What planning lacks: the free/busy of these people in this window; when their time is to be given, also what
     other pairs have taken of it."""
 
     people: tuple[Address, ...]
     window: Span
-    giving: bool = False
+    includes_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class FreeBusySnapshot:
     """What was read of the calendars for planning: each person's free/busy, inside that person's window.
 
     Somebody in `unavailable` could not be asked just now; that is no reason to tell anybody anything, only to ask
@@ -172,17 +172,17 @@ class Plan:
     sessions: tuple[Session, ...] = ()
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
-    messages: tuple[Message, ...] = ()
+    effects: tuple[Effect, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    acknowledged: Mapping[str, Span] = field(default_factory=dict)  #: hand moves accepted, by event key
-    needs: Need | None = None
-    looked: bool = False  #: true when free/busy was used for it
+    accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: hand moves accepted, by event key
+    needs: FreeBusyRequest | None = None
+    used_free_busy: bool = False  #: true when free/busy was used for it
     problem: str = ""  #: why nothing could be planned, in words without content
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """True when nothing changes (when to look again aside)."""
-        return not (self.sessions or self.deferrals or self.commitments or self.messages or self.decisions)
+        return not (self.sessions or self.deferrals or self.commitments or self.effects or self.decisions)
 
 
 class Outcome(StrEnum):
@@ -199,7 +199,7 @@ class Outcome(StrEnum):
 class Settlement:
     """What becomes of a message after an attempt: its progress, when to try again, whether to replan its pair."""
 
-    progress: Progress
+    progress: EffectProgress
     due_at: datetime | None = None
     replan: bool = False
     tell_operator: bool = False
@@ -215,7 +215,7 @@ class Policy:
     checkin_minutes: int = 15
     commitment_minutes: int = 30
     ahead: int = 1
-    transition_every: Every = Every(weeks=6)
+    transition_every: Interval = Interval(weeks=6)
     first_within_days: int = 21  #: a pair without a start date first meets about so long after it is first seen
     max_cancels: int = 20  #: more event cancellations than this in one sweep are refused
     silent: frozenset[str] = frozenset()  #: calendar services that tell no guest outside of them by themselves

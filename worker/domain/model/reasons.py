@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 #: What a reason may speak of: names, zones and counts; a day; an instant. Never what a calendar holds.
-Value = str | int | date | datetime
+ReasonValue = str | int | date | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,8 @@ class Reason:
     """One thing to be said: which sentence (`worker.domain.reason_texts` has them), and what goes into it."""
 
     code: str
-    values: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    values: Mapping[str, ReasonValue] = field(default_factory=dict, hash=False)
 
 
 #: Reasons in the order in which they are told.
-Why = tuple[Reason, ...]
+Reasons = tuple[Reason, ...]

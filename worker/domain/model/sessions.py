@@ -5,11 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from worker.domain.model.people import PairId
-from worker.domain.model.reasons import Why
+from worker.domain.model.reasons import Reasons
 from worker.domain.model.time import Address, Span
 
 
-class Kind(StrEnum):
+class SessionKind(StrEnum):
     CAREER = "career"
     REVIEW = "review"
     CHECKIN = "checkin"
@@ -24,7 +24,7 @@ class Topic(StrEnum):
     GAP = "gap"
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """Where a session stands.
 
     `owed`: due, no time yet. `deferred`: had a time and lost it, owed again. `booked`: decided, on the calendar or
@@ -41,7 +41,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Cause(StrEnum):
+class DeferralCause(StrEnum):
     """Why a session lost its time (T-10)."""
 
     DECLINED = "declined"
@@ -71,11 +71,11 @@ class Session:
 
     id: str
     pair: PairId
-    kind: Kind
+    kind: SessionKind
     topic: Topic = Topic.ALL
     cycle: int
     adhoc: bool = False
-    state: State = State.OWED
+    state: SessionState = SessionState.OWED
     minutes: int  #: wished length
     earliest: datetime  #: the window in which it belongs
     target: datetime
@@ -91,28 +91,28 @@ class Session:
     warned_at: datetime | None = None  #: when the clash over the present time was told
     held_at: datetime | None = None  #: end of the conversation that took place
     noted_at: datetime | None = None  #: when that was recorded, where it was not at its end (T-7)
-    unplaceable: Why | None = None  #: why no time exists; a person has been told
+    unplaceable: Reasons | None = None  #: why no time exists; a person has been told
     options: tuple[Span, ...] = ()  #: times held for the manager to choose from (T-12)
 
     @property
     def owed(self) -> bool:
-        return self.state in (State.OWED, State.DEFERRED)
+        return self.state in (SessionState.OWED, SessionState.DEFERRED)
 
     @property
     def booked(self) -> bool:
-        return self.state is State.BOOKED
+        return self.state is SessionState.BOOKED
 
     @property
     def asks_contract(self) -> bool:
         """True when a contract closes it: a combined session, or the last of a series (T-13)."""
-        return self.kind is Kind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
+        return self.kind is SessionKind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
 
     @property
     def is_closed(self) -> bool:
         """True when nothing is left to be done for it."""
-        if self.state is State.HELD:
+        if self.state is SessionState.HELD:
             return not self.asks_contract
-        return self.state in (State.CONTRACTED, State.UNFINISHED, State.CANCELLED)
+        return self.state in (SessionState.CONTRACTED, SessionState.UNFINISHED, SessionState.CANCELLED)
 
     @property
     def span(self) -> Span:
@@ -134,6 +134,6 @@ class Deferral:
     session: str
     number: int  #: 1 for the first of this session
     at: datetime
-    cause: Cause
+    cause: DeferralCause
     who: Address = ""
     was: Span | None = None

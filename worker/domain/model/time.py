@@ -33,6 +33,14 @@ class Span:
         """True when the two share a moment; touching is not sharing."""
         return self.start < other.end and other.start < self.end
 
+    def is_seen_in(self, window: "Span") -> bool:
+        """True when a part of it lies inside the window, or, where it has no length, its instant does."""
+        return self.overlaps(window) or window.start <= self.start < window.end
+
+    def clip(self, window: "Span") -> "Span":
+        """The part of it inside the window. Raises ValueError when they don't touch."""
+        return Span(max(self.start, window.start), min(self.end, window.end))
+
 
 #: One weekday's working spells: minutes after local midnight, end exclusive; an end over 1440 is in the next morning.
 Spells = tuple[tuple[int, int], ...]
@@ -46,7 +54,7 @@ class WorkingHours:
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class Interval:
     """A rhythm: so many weeks, or so many months; one of the two is zero."""
 
     weeks: int = 0

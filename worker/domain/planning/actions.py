@@ -10,57 +10,59 @@ from datetime import date, datetime, timedelta
 
 from worker.domain.contract.check import LATE
 from worker.domain.model import (
-    Cause,
     Commitment,
+    CommitmentStanding,
     Dated,
+    DeferralCause,
     Format,
-    Kind,
     MailName,
     Session,
+    SessionKind,
+    SessionState,
     Span,
-    Standing,
-    State,
     Topic,
     Trigger,
 )
 from worker.domain.planning import cadence, commitment_blocks, deferrals, invitations, notices, placement
-from worker.domain.planning.plan_builder import Planning
-from worker.domain.time.worktime import shared_working_day, today, wall
+from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.worktime import add_shared_working_days, get_local_date, wall_to_utc
 from worker.errors import NoContractSession, NotHeldYet, Refused
 
 #: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
 WITHIN, WITHIN_LEAVING = 5, 2
 #: What is nearer than this stays as it is when a pair chooses to have it otherwise: the prompt may be out.
-NEAR = timedelta(days=7)
+NEAR_PERIOD = timedelta(days=7)
 #: Nobody knows what they will do later than that.
-AHEAD = timedelta(days=370)
+MAX_AHEAD = timedelta(days=370)
 
 
-def is_missed(p: Planning, session: Session) -> bool:
+def is_missed(p: PlanBuilder, session: Session) -> bool:
     """True when it is recorded already that it did not take place, and it has had no other time since."""
     if session.start is not None and session.start <= p.now:
         return False
     lost = [one for one in p.state.deferrals if one.session == session.id]
-    return bool(lost) and max(lost, key=lambda one: one.number).cause is Cause.NOT_HELD
+    return bool(lost) and max(lost, key=lambda one: one.number).cause is DeferralCause.NOT_HELD
 
 
-def not_held(p: Planning, session: Session) -> None:
+def record_not_held(p: PlanBuilder, session: Session) -> None:
     """It did not take place: it is owed, soon (T-10)."""
     if session.start is None or session.start > p.now:
         raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
-    if session.state is State.CONTRACTED:
+    if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it took place.")
-    for review in [s for s in p.of_kind(Kind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)]:
+    for review in [s for s in p.list_sessions(SessionKind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)]:
         placement.take_off_calendar(p, review)
-        off = p.put(p.sessions[review.id], state=State.CANCELLED, start=None, end=None, unplaceable=None)
-        p.decide_session(off, "The conversation it follows did not take place.")
-    deferrals.defer(p, session, Cause.NOT_HELD)
-    invitations.invite(p)
+        off = p.update_session(
+            p.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=None
+        )
+        p.record_session_decision(off, "The conversation it follows did not take place.")
+    deferrals.defer(p, session, DeferralCause.NOT_HELD)
+    invitations.add_invitations(p)
 
 
-def record_held(p: Planning, session: Session, end: datetime | None = None) -> None:
+def record_held(p: PlanBuilder, session: Session, end: datetime | None = None) -> None:
     """It took place, at its time or at another one."""
-    if session.state is State.CONTRACTED:
+    if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
     if end and end < p.now - LATE:
         raise Refused(f"Session {session.id} can't have ended that long ago. Look at the year of --at again.")
@@ -70,48 +72,48 @@ def record_held(p: Planning, session: Session, end: datetime | None = None) -> N
     if session.booked and session.span.end > p.now:
         placement.take_off_calendar(p, session)
     known = p.sessions.get(session.id, session)  # one of long ago isn't among them
-    done = notices.hold(p, known, end, start=end - timedelta(minutes=session.minutes), end=end)
-    p.decide_session(done, "Somebody said that it took place.")
-    invitations.invite(p)
+    done = notices.mark_held(p, known, end, start=end - timedelta(minutes=session.minutes), end=end)
+    p.record_session_decision(done, "Somebody said that it took place.")
+    invitations.add_invitations(p)
 
 
-def ask(p: Planning, session: Session, wish: Span | None) -> None:
+def request_time(p: PlanBuilder, session: Session, wish: Span | None) -> None:
     """Another time is asked for: one of ours, or the one wished for. Choosing a time held for it is no deferral."""
-    if session.is_closed or session.state is State.HELD:
+    if session.is_closed or session.state is SessionState.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
     if session.booked and session.span == wish and wish not in session.options:
         return  # it has that time already: a second press
     if wish is None or wish not in session.options:
-        _another_time(p, session)
+        _defer_if_booked(p, session)
     if wish is not None:
-        _book_wish(p, p.sessions[session.id], wish)
+        _book_requested_time(p, p.sessions[session.id], wish)
 
 
-def _another_time(p: Planning, session: Session) -> None:
+def _defer_if_booked(p: PlanBuilder, session: Session) -> None:
     if session.booked:
-        deferrals.defer(p, session, Cause.ASKED)
+        deferrals.defer(p, session, DeferralCause.ASKED)
 
 
-def _refuse_without_calendar(p: Planning) -> None:
+def _refuse_without_calendar(p: PlanBuilder) -> None:
     if not p.manager.has_calendar:
         remedy = "Name one in the people file: an event needs it to stand on."
         raise Refused(f"{p.manager.email} has no calendar. {remedy}")
 
 
-def _book_wish(p: Planning, session: Session, wish: Span) -> None:
+def _book_requested_time(p: PlanBuilder, session: Session, wish: Span) -> None:
     _refuse_without_calendar(p)
     if wish.start <= p.now:
         raise Refused("The new time lies in the past. Give one that is still to come.")
-    if wish.start > p.now + AHEAD:
-        raise Refused(f"The new time is too far ahead. Give one before {p.now + AHEAD:%Y-%m-%d}.")
-    if wish.minutes < p.policy.min_by_hand and session.kind is Kind.CAREER:
+    if wish.start > p.now + MAX_AHEAD:
+        raise Refused(f"The new time is too far ahead. Give one before {p.now + MAX_AHEAD:%Y-%m-%d}.")
+    if wish.minutes < p.policy.min_by_hand and session.kind is SessionKind.CAREER:
         raise Refused(
             f"{wish.minutes} minutes are too few for this conversation. Give at least {p.policy.min_by_hand}."
         )
-    placed = p.state.placed.get(session.key)
-    new = p.put(
+    placed = p.state.placed_events.get(session.key)
+    new = p.update_session(
         session,
-        state=State.BOOKED,
+        state=SessionState.BOOKED,
         start=wish.start,
         end=wish.end,
         latest=max(session.latest, wish.end),
@@ -122,139 +124,149 @@ def _book_wish(p: Planning, session: Session, wish: Span) -> None:
         options=(),
     )
     placement.show_on_calendar(p, new)
-    p.decide_session(new, "A person chose this time.")
-    if session.kind is Kind.CAREER and wish.minutes < p.policy.min_minutes:
-        p.mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=wish.start)
+    p.record_session_decision(new, "A person chose this time.")
+    if session.kind is SessionKind.CAREER and wish.minutes < p.policy.min_minutes:
+        p.add_mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=wish.start)
 
 
-def talk(p: Planning, trigger: Trigger, *, at_once: bool = False) -> Session:
+def request_talk(p: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
     """R-6: a conversation soon. Why is kept sealed by the caller; here only how soon.
 
     `at_once` makes any of them as urgent as somebody leaving, so that the urgency gives no reason away.
     """
     at_once = at_once or trigger is Trigger.LEAVING
     days = WITHIN_LEAVING if at_once else WITHIN
-    session = _soon(p, Kind.CAREER, p.pair.minutes, days)
-    session = p.put(session, adhoc=True, urgent=at_once)
-    p.decide_session(session, "A person asked to talk soon.")
+    session = _make_soon_session(p, SessionKind.CAREER, p.pair.minutes, days)
+    session = p.update_session(session, adhoc=True, urgent=at_once)
+    p.record_session_decision(session, "A person asked to talk soon.")
     return session
 
 
-def choose_format(p: Planning, wanted: Format) -> None:
+def choose_format(p: PlanBuilder, wanted: Format) -> None:
     """R-4: the coming cycle is planned anew in the other format, unless part of it is over or it is too near."""
     if wanted is p.pair.format:
         return
-    for cycle in _to_come(p):
-        _plan_anew(p, cycle, "The report chose another format for it.")
+    for cycle in _list_coming_cycles(p):
+        _cancel_for_replanning(p, cycle, "The report chose another format for it.")
 
 
-def re_think(p: Planning, until: date | None) -> None:
+def replan_for_transition(p: PlanBuilder, until: date | None) -> None:
     """R-5: the coming conversation is planned anew when the rhythm becomes another one, unless it is near."""
     if until == p.pair.transition_until:
         return
     changed = replace(p.pair, transition_until=until)
-    held = [s.held_at.date() for s in p.of_kind(Kind.CAREER) if s.held_at]
+    held = [s.held_at.date() for s in p.list_sessions(SessionKind.CAREER) if s.held_at]
     anchor = max(held, default=None) or p.pair.start
-    if anchor is None or cadence.rhythm(changed, anchor, p.policy) == cadence.rhythm(p.pair, anchor, p.policy):
+    if anchor is None or cadence.choose_interval(changed, anchor, p.policy) == cadence.choose_interval(
+        p.pair, anchor, p.policy
+    ):
         return
-    for cycle in _to_come(p):
-        _plan_anew(p, cycle, "The rhythm of the two is another one now.")
+    for cycle in _list_coming_cycles(p):
+        _cancel_for_replanning(p, cycle, "The rhythm of the two is another one now.")
 
 
-def _to_come(p: Planning) -> list[list[Session]]:
+def _list_coming_cycles(p: PlanBuilder) -> list[list[Session]]:
     """The cycles of the rhythm of which nothing has happened and nothing is near; each with its sessions."""
     cycles: dict[int, list[Session]] = {}
-    for session in cadence.regular(list(p.sessions.values())):
+    for session in cadence.select_regular_sessions(list(p.sessions.values())):
         cycles.setdefault(session.cycle, []).append(session)
-    return [some for some in cycles.values() if all(_far_off(p, session) for session in some)]
+    return [some for some in cycles.values() if all(_is_far_off(p, session) for session in some)]
 
 
-def _far_off(p: Planning, session: Session) -> bool:
+def _is_far_off(p: PlanBuilder, session: Session) -> bool:
     if session.owed:
         return not session.count
-    return session.booked and session.span.start > p.now + NEAR and not session.by_hand
+    return session.booked and session.span.start > p.now + NEAR_PERIOD and not session.by_hand
 
 
-def _plan_anew(p: Planning, sessions: Sequence[Session], why: str) -> None:
+def _cancel_for_replanning(p: PlanBuilder, sessions: Sequence[Session], why: str) -> None:
     for session in sessions:
         placement.take_off_calendar(p, session)
-        off = p.put(p.sessions[session.id], state=State.CANCELLED, start=None, end=None, options=(), unplaceable=None)
-        p.decide_session(off, why)
-    invitations.invite(p)
+        off = p.update_session(
+            p.sessions[session.id], state=SessionState.CANCELLED, start=None, end=None, options=(), unplaceable=None
+        )
+        p.record_session_decision(off, why)
+    invitations.add_invitations(p)
 
 
-def check_in(p: Planning) -> Session:
+def request_check_in(p: PlanBuilder) -> Session:
     """R-7: an informal check-in on request."""
-    session = p.put(_soon(p, Kind.CHECKIN, p.policy.checkin_minutes, WITHIN))
-    p.decide_session(session, "A person asked for a check-in.")
+    session = p.update_session(_make_soon_session(p, SessionKind.CHECKIN, p.policy.checkin_minutes, WITHIN))
+    p.record_session_decision(session, "A person asked for a check-in.")
     return session
 
 
-def _soon(p: Planning, kind: Kind, minutes: int, days: int) -> Session:
-    if not p.pair.active:
+def _make_soon_session(p: PlanBuilder, kind: SessionKind, minutes: int, days: int) -> Session:
+    if not p.pair.is_active:
         raise Refused("This pair is paused or has ended. Resume it first.")
     _refuse_without_calendar(p)
-    if any((s.adhoc or kind is Kind.CHECKIN) and (s.owed or s.booked) for s in p.of_kind(kind)):
+    if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in p.list_sessions(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
     zone = p.manager.zone
-    last = shared_working_day(p.people, today(zone, p.now), days)
-    window = cadence.Window(p.now, p.now, wall(zone, last + timedelta(days=1), 0))
+    last = add_shared_working_days(p.people, get_local_date(zone, p.now), days)
+    window = cadence.SessionWindow(p.now, p.now, wall_to_utc(zone, last + timedelta(days=1), 0))
     cycle = max((s.cycle for s in p.sessions.values()), default=1)
-    return cadence.new_session(p.pair.id, kind, Topic.ALL, cycle, minutes, window, p.now, "soon")
+    return cadence.make_session(p.pair.id, kind, Topic.ALL, cycle, minutes, window, p.now, "soon")
 
 
-def record(p: Planning, session: Session, promises: Sequence[Dated], revision: int) -> None:
+def record_contract(p: PlanBuilder, session: Session, promises: Sequence[Dated], revision: int) -> None:
     """The contract is there: commitments begin, change or end, and the summary leaves for both (R-14, R-15, R-18).
 
     Raises NoContractSession, and NotHeldYet before the session has begun.
     """
-    if session.kind is not Kind.CAREER or session.state is State.CANCELLED:
+    if session.kind is not SessionKind.CAREER or session.state is SessionState.CANCELLED:
         raise NoContractSession(f"Session {session.id} is not one that ends with a contract.")
     if session.held_at is None and (session.start is None or session.start > p.now):
         raise NotHeldYet(f"Session {session.id} has not taken place yet.")
     if session.held_at is None:
-        session = p.put(session, held_at=session.end)
+        session = p.update_session(session, held_at=session.end)
     was = session.state
-    recorded = p.put(session, state=State.CONTRACTED, unplaceable=None, options=(), warned_at=None)
-    _take_over(p, session, promises)
-    late = p.now > notices.deadline(p.manager, recorded)
-    if was is not State.CONTRACTED:
+    recorded = p.update_session(session, state=SessionState.CONTRACTED, unplaceable=None, options=(), warned_at=None)
+    _update_commitments(p, session, promises)
+    late = p.now > notices.find_contract_deadline(p.manager, recorded)
+    if was is not SessionState.CONTRACTED:
         reason = "The contract was recorded" + (", after its deadline." if late else ", before its deadline.")
-        p.decide_session(recorded, reason, late=late or None)
+        p.record_session_decision(recorded, reason, late=late or None)
     else:
-        p.decide("contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision)
+        p.record_decision(
+            "contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision
+        )
     for email in p.addresses:
-        p.mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
+        p.add_mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
 
 
-def _take_over(p: Planning, session: Session, promises: Sequence[Dated]) -> None:
+def _update_commitments(p: PlanBuilder, session: Session, promises: Sequence[Dated]) -> None:
     """New promises become commitments, known ones follow their new date, those no longer there end as changed."""
     listed = {promise.id for promise in promises}
-    for old in [c for c in p.commitments.values() if c.session == session.id and c.open and c.id not in listed]:
-        close(p, old, Standing.CHANGED)
+    for old in [c for c in p.commitments.values() if c.session == session.id and c.is_open and c.id not in listed]:
+        close_commitment(p, old, CommitmentStanding.CHANGED)
     for promise in promises:
         old_one = p.commitments.get(promise.id)
         if old_one is None:
-            p.keep(_commitment(p, session, promise))
+            p.update_commitment(_make_commitment(p, session, promise))
         elif old_one.due != promise.due:
-            p.keep(old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False)
+            p.update_commitment(old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False)
         elif promise.reworded:
-            commitment_blocks.reword(p, old_one)
+            commitment_blocks.update_block_text(p, old_one)
 
 
-def _commitment(p: Planning, session: Session, promise: Dated) -> Commitment:
+def _make_commitment(p: PlanBuilder, session: Session, promise: Dated) -> Commitment:
     return Commitment(
         id=promise.id, pair=p.pair.id, session=session.id, owner=promise.owner, due=promise.due, recorded_at=p.now
     )
 
 
-def close(p: Planning, commitment: Commitment, standing: Standing) -> None:
+def close_commitment(p: PlanBuilder, commitment: Commitment, standing: CommitmentStanding) -> None:
     """A commitment ends as done, changed or let go (R-18); the manager's block goes with the next sweep (T-8)."""
-    if not commitment.open:
+    if not commitment.is_open:
         raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-    p.keep(commitment, standing=standing, closed_at=p.now)
-    words = {Standing.DONE: "done", Standing.CHANGED: "changed", Standing.LET_GO: "let go"}[standing]
-    p.decide(
+    p.update_commitment(commitment, standing=standing, closed_at=p.now)
+    words = {
+        CommitmentStanding.DONE: "done",
+        CommitmentStanding.CHANGED: "changed",
+        CommitmentStanding.LET_GO: "let go",
+    }[standing]
+    p.record_decision(
         "commitment",
         f"A commitment of the {commitment.owner.value} ended as {words}.",
         commitment.session,

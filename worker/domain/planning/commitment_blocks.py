@@ -2,143 +2,148 @@
 
 from datetime import date, timedelta
 
-from worker.domain.model import Commitment, FreeBusy, Owner, Person, Placed, Span, What
-from worker.domain.planning.placement import without
-from worker.domain.planning.plan_builder import SOON, Planning
-from worker.domain.time.slots import solo
-from worker.domain.time.worktime import add_working_days, today, wall
+from worker.domain.model import Commitment, EffectKind, FreeBusy, Owner, Person, PlacedEvent, Span
+from worker.domain.planning.placement import exclude_event
+from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.time.slots import find_solo_time
+from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
 
 
-def put_on_calendar(p: Planning) -> None:
+def sync_blocks(p: PlanBuilder) -> None:
     """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
     mine = [c for c in p.commitments.values() if c.owner is Owner.MANAGER]
-    settled = [c.id for c in mine if not p.in_flight(c.id)]
-    if any(not c.open and c.block for c in mine if c.id not in settled):
-        p.wake(p.now + SOON)  # it ended while its block was being made
+    settled = [c.id for c in mine if not p.has_pending_change(c.id)]
+    if any(not c.is_open and c.block for c in mine if c.id not in settled):
+        p.wake_at(p.now + RECHECK_SOON)  # it ended while its block was being made
     for commitment_id in settled:
         _follow_calendar(p, p.commitments[commitment_id])
     for commitment_id in settled:
         _place_if_missing(p, p.commitments[commitment_id])
 
 
-def _follow_calendar(p: Planning, commitment: Commitment) -> None:
+def _follow_calendar(p: PlanBuilder, commitment: Commitment) -> None:
     """Take over what became of the block on the calendar; take it off when the commitment has ended."""
-    placed = p.state.placed.get(commitment.key)
+    placed = p.state.placed_events.get(commitment.key)
     if placed is None and commitment.block:  # its effect was dropped as too old, or refused
-        p.keep(commitment, block=None, generation=commitment.generation + 1)
-    if not commitment.open:
-        _take_off(p, commitment)
+        p.update_commitment(commitment, block=None, generation=commitment.generation + 1)
+    if not commitment.is_open:
+        _remove_block(p, commitment)
     elif placed is not None and not placed.gone:
-        _observe(p, commitment, placed)
+        _compare_block(p, commitment, placed)
     elif placed is not None and commitment.block:
         _dismiss_block(p, commitment)
 
 
-def _place_if_missing(p: Planning, commitment: Commitment) -> None:
-    if not commitment.open or commitment.block or commitment.dismissed:
+def _place_if_missing(p: PlanBuilder, commitment: Commitment) -> None:
+    if not commitment.is_open or commitment.block or commitment.dismissed:
         return
-    blocked = p.refused_until(commitment.id)
+    blocked = p.find_retry_time(commitment.id)
     if blocked and p.now < blocked:
-        p.wake(blocked)
+        p.wake_at(blocked)
     else:
-        _place(p, commitment)
+        _place_block(p, commitment)
 
 
-def _observe(p: Planning, commitment: Commitment, placed: Placed) -> None:
+def _compare_block(p: PlanBuilder, commitment: Commitment, placed: PlacedEvent) -> None:
     """Moving it on the calendar is respected and does not change the due date."""
     if placed.span != placed.written:
-        p.acknowledge(placed)
-        p.keep(commitment, block=placed.span, by_hand=True)
-        p.decide("commitment", "The manager moved it on the calendar; respected.", commitment.session)
-    elif commitment.block and commitment.block != placed.span and not _as_noted(commitment, placed):
-        _write_again(p, commitment, commitment.block)
+        p.accept_move(placed)
+        p.update_commitment(commitment, block=placed.span, by_hand=True)
+        p.record_decision("commitment", "The manager moved it on the calendar; respected.", commitment.session)
+    elif commitment.block and commitment.block != placed.span and not _is_all_day_note(commitment, placed):
+        _retry_write(p, commitment, commitment.block)
 
 
-def _as_noted(commitment: Commitment, placed: Placed) -> bool:
+def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
     """Whether it is our note for a whole day, which a service puts where that day is in the calendar's own zone."""
     return commitment.all_day and placed.sequence == commitment.sequence
 
 
-def _write_again(p: Planning, commitment: Commitment, block: Span) -> None:
+def _retry_write(p: PlanBuilder, commitment: Commitment, block: Span) -> None:
     """Our change never reached the calendar. One that refuses is not asked again at once."""
-    blocked = p.refused_until(commitment.id)
+    blocked = p.find_retry_time(commitment.id)
     if blocked and p.now < blocked:
-        p.wake(blocked)
+        p.wake_at(blocked)
     else:
-        _write(p, commitment, block, all_day=commitment.all_day)
+        _write_block(p, commitment, block, all_day=commitment.all_day)
 
 
-def _dismiss_block(p: Planning, commitment: Commitment) -> None:
-    p.keep(commitment, block=None, dismissed=True)
-    p.decide(
+def _dismiss_block(p: PlanBuilder, commitment: Commitment) -> None:
+    p.update_commitment(commitment, block=None, dismissed=True)
+    p.record_decision(
         "commitment",
         "The manager took it off the calendar; respected. It stays open until it is done.",
         commitment.session,
     )
 
 
-def _take_off(p: Planning, commitment: Commitment) -> None:
+def _remove_block(p: PlanBuilder, commitment: Commitment) -> None:
     if commitment.block is None:
         return
     if p.find_event(commitment.key):
-        p.write_event(What.CANCEL, commitment.id, commitment.key, commitment.sequence)
-    p.keep(commitment, block=None)
+        p.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
+    p.update_commitment(commitment, block=None)
 
 
-def reword(p: Planning, commitment: Commitment) -> None:
+def update_block_text(p: PlanBuilder, commitment: Commitment) -> None:
     """The promise says something else now, and so has its block: in its place, wherever that is."""
     if commitment.block is not None:
-        _write(p, commitment, commitment.block, all_day=commitment.all_day)
+        _write_block(p, commitment, commitment.block, all_day=commitment.all_day)
 
 
-def _place(p: Planning, commitment: Commitment) -> None:
-    day_before, due_day = candidate_days(p.manager, commitment.due)
-    first, last = _day(p.manager, day_before), _day(p.manager, due_day)
+def _place_block(p: PlanBuilder, commitment: Commitment) -> None:
+    day_before, due_day = list_candidate_days(p.manager, commitment.due)
+    first, last = _make_day_span(p.manager, day_before), _make_day_span(p.manager, due_day)
     if last.end <= p.now:
-        _write(p, commitment, all_day_note(p.manager, max(commitment.due, today(p.manager.zone, p.now))), all_day=True)
+        _write_block(
+            p,
+            commitment,
+            make_all_day_span(p.manager, max(commitment.due, get_local_date(p.manager.zone, p.now))),
+            all_day=True,
+        )
         return
-    known = p.free_busy([p.manager], Span(min(p.now, first.start), last.end))
+    known = p.get_free_busy([p.manager], Span(min(p.now, first.start), last.end))
     if known is None:
         return
-    free_busy = without(known[p.manager.email], commitment.key)
+    free_busy = exclude_event(known[p.manager.email], commitment.key)
     for day in (first, last):
-        block = _solo(p, commitment, day, free_busy)
+        block = _find_time(p, commitment, day, free_busy)
         if block:
-            _write(p, commitment, block, all_day=False)
+            _write_block(p, commitment, block, all_day=False)
             return
-    _write(p, commitment, all_day_note(p.manager, commitment.due), all_day=True)
+    _write_block(p, commitment, make_all_day_span(p.manager, commitment.due), all_day=True)
 
 
-def _solo(p: Planning, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
+def _find_time(p: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
     window = Span(max(day.start, p.now), max(day.end, p.now))
     taken = p.list_taken_times(p.manager.email, but=commitment.id)
-    return solo(p.manager, window, p.policy.commitment_minutes, free_busy, taken, True)
+    return find_solo_time(p.manager, window, p.policy.commitment_minutes, free_busy, taken, True)
 
 
-def candidate_days(manager: Person, due: date) -> tuple[date, date]:
+def list_candidate_days(manager: Person, due: date) -> tuple[date, date]:
     """The latest working day before it is due, and the day it is due."""
     return add_working_days(manager, due, -1), due
 
 
-def _day(person: Person, day: date) -> Span:
-    return Span(wall(person.zone, day, 0), wall(person.zone, day + timedelta(days=1), 0))
+def _make_day_span(person: Person, day: date) -> Span:
+    return Span(wall_to_utc(person.zone, day, 0), wall_to_utc(person.zone, day + timedelta(days=1), 0))
 
 
-def all_day_note(person: Person, day: date) -> Span:
+def make_all_day_span(person: Person, day: date) -> Span:
     """That whole day in the person's zone."""
-    return _day(person, day)
+    return _make_day_span(person, day)
 
 
-def _write(p: Planning, commitment: Commitment, block: Span, *, all_day: bool) -> None:
-    again = p.state.placed.get(commitment.key)
-    new = p.keep(
+def _write_block(p: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:
+    again = p.state.placed_events.get(commitment.key)
+    new = p.update_commitment(
         commitment,
         block=block,
         all_day=all_day,
         sequence=commitment.sequence + 1,
         generation=commitment.generation + (again is not None and again.gone),
     )
-    what = What.UPDATE if p.find_event(new.key) or p.in_flight_key(new.key) else What.CREATE
+    what = EffectKind.UPDATE if p.find_event(new.key) or p.has_pending_write(new.key) else EffectKind.CREATE
     p.write_event(what, new.id, new.key, new.sequence)
     where = "as a note for the day" if all_day else "as a block"
-    p.decide("commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due)
+    p.record_decision("commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due)

@@ -7,202 +7,206 @@ from functools import lru_cache
 from worker.domain.model import (
     Address,
     Answer,
-    Busy,
-    Cause,
+    BusyTime,
     Deferral,
-    Kind,
+    DeferralCause,
+    EffectKind,
     MailName,
     Person,
-    Placed,
+    PlacedEvent,
     Session,
-    Show,
+    SessionKind,
+    SessionState,
+    ShowAs,
     Span,
-    State,
-    What,
 )
-from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, SOON, Planning, last_look
-from worker.domain.planning.reviews import inside
-from worker.domain.time.worktime import holiday, spells, today
+from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, RECHECK_SOON, PlanBuilder, find_last_look
+from worker.domain.planning.reviews import is_inside_1on1
+from worker.domain.time.worktime import find_holiday, get_local_date, list_spells
 
 LAST_HOURS = timedelta(hours=4)
 SOON_HOURS = timedelta(hours=48)
-WARNING = timedelta(hours=24)
+WARNING_PERIOD = timedelta(hours=24)
 
-IN_WORDS = {
-    Cause.DECLINED: "declined",
-    Cause.DELETED: "taken off the calendar",
-    Cause.MOVED_OUT: "moved out of its window or made too short",
-    Cause.BOOKED_OVER: "booked over",
-    Cause.OUT_OF_OFFICE: "somebody is out of office then",
-    Cause.HOLIDAY: "the day is a public holiday",
-    Cause.NOT_HELD: "it did not take place",
-    Cause.ASKED: "another time was asked for",
+CAUSE_NAMES = {
+    DeferralCause.DECLINED: "declined",
+    DeferralCause.DELETED: "taken off the calendar",
+    DeferralCause.MOVED_OUT: "moved out of its window or made too short",
+    DeferralCause.BOOKED_OVER: "booked over",
+    DeferralCause.OUT_OF_OFFICE: "somebody is out of office then",
+    DeferralCause.HOLIDAY: "the day is a public holiday",
+    DeferralCause.NOT_HELD: "it did not take place",
+    DeferralCause.ASKED: "another time was asked for",
 }
 
 
-def observe(p: Planning, but: Collection[str] = ()) -> None:
+def check_booked_sessions(p: PlanBuilder, but: Collection[str] = ()) -> None:
     """Compare each booked session with its event, and defer, accept or warn; those sessions aside."""
     for session in [s for s in p.sessions.values() if s.booked and s.id not in but]:
-        if inside(p, session):
+        if is_inside_1on1(p, session):
             continue  # there is no event to see
-        placed = p.state.placed.get(session.key)
-        if p.in_flight(session.id):  # what we see may be older than what we decided
-            if look_due(p, session) or (placed is not None and _tells(placed)):
-                p.wake(p.now + SOON)
+        placed = p.state.placed_events.get(session.key)
+        if p.has_pending_change(session.id):  # what we see may be older than what we decided
+            if is_look_due(p, session) or (placed is not None and _has_change(placed)):
+                p.wake_at(p.now + RECHECK_SOON)
         elif placed is None:
             _owe_again(p, session)
         elif p.now < session.span.end or placed.gone:
-            _compare(p, session, placed)
+            _compare_event(p, session, placed)
         elif placed.span != placed.written:
             _handle_move(p, session, placed)
 
 
-def _tells(placed: Placed) -> bool:
+def _has_change(placed: PlacedEvent) -> bool:
     """Whether a calendar tells something of an event that has to be answered."""
     return placed.gone or placed.span != placed.written or Answer.DECLINED in placed.answers.values()
 
 
-def _owe_again(p: Planning, session: Session) -> None:
+def _owe_again(p: PlanBuilder, session: Session) -> None:
     """The event never came to be: its message was dropped as too old, or refused. Owed again, which is no deferral."""
-    state = State.DEFERRED if session.count else State.OWED
-    p.put(session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, options=())
+    state = SessionState.DEFERRED if session.count else SessionState.OWED
+    p.update_session(
+        session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, options=()
+    )
 
 
-def _compare(p: Planning, session: Session, placed: Placed) -> None:
+def _compare_event(p: PlanBuilder, session: Session, placed: PlacedEvent) -> None:
     if placed.gone:
-        defer(p, session, Cause.DELETED)
+        defer(p, session, DeferralCause.DELETED)
         return
     if placed.span == placed.written != session.span:
-        _write_again(p, session)
+        _retry_write(p, session)
         return
     declined = [who for who, answer in placed.answers.items() if answer is Answer.DECLINED]
     if declined:
-        p.acknowledge(placed)  # so that this answer is never counted twice, should the event refuse to move
-        defer(p, session, Cause.DECLINED, declined[0])
+        p.accept_move(placed)  # so that this answer is never counted twice, should the event refuse to move
+        defer(p, session, DeferralCause.DECLINED, declined[0])
         return
     if placed.span != placed.written:
         session = _handle_move(p, session, placed)
     if session.booked and session.span.start - p.now > LAST_HOURS:
-        _holiday(p, session)
+        _defer_for_holiday(p, session)
     if p.sessions[session.id].booked:
-        _clash(p, p.sessions[session.id])
+        _check_clash(p, p.sessions[session.id])
 
 
-def lost_already(p: Planning, session: Session, placed: Placed) -> bool:
+def is_lost_time(p: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
     """Whether the time on the calendar is one it was deferred from, with the cause still there: nobody keeps it."""
-    too_short = session.kind is Kind.CAREER and placed.span.minutes < p.policy.min_by_hand
+    too_short = session.kind is SessionKind.CAREER and placed.span.minutes < p.policy.min_by_hand
     if too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
         return True
-    standing = (Cause.BOOKED_OVER, Cause.OUT_OF_OFFICE, Cause.HOLIDAY)
+    standing = (DeferralCause.BOOKED_OVER, DeferralCause.OUT_OF_OFFICE, DeferralCause.HOLIDAY)
     mine = [d for d in p.state.deferrals if d.session == session.id and d.cause in standing]
     return any(d.was == placed.span for d in mine)
 
 
-def _write_again(p: Planning, session: Session) -> None:
+def _retry_write(p: PlanBuilder, session: Session) -> None:
     """Our last change never reached the calendar, so whatever was answered there was answered to an older time."""
-    blocked = p.refused_until(session.id)
+    blocked = p.find_retry_time(session.id)
     if blocked and p.now < blocked:
-        p.wake(blocked)
+        p.wake_at(blocked)
         return
-    again = p.put(session, sequence=session.sequence + 1)
-    p.write_event(What.UPDATE, again.id, again.key, again.sequence)
+    again = p.update_session(session, sequence=session.sequence + 1)
+    p.write_event(EffectKind.UPDATE, again.id, again.key, again.sequence)
 
 
-def _handle_move(p: Planning, session: Session, placed: Placed) -> Session:
+def _handle_move(p: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
     """T-11: a hand move inside the rules is respected; outside them the session is owed."""
     span = placed.span
-    p.acknowledge(placed)
-    if span.minutes < p.policy.min_by_hand and session.kind is Kind.CAREER:
-        return defer(p, session, Cause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
+    p.accept_move(placed)
+    if span.minutes < p.policy.min_by_hand and session.kind is SessionKind.CAREER:
+        return defer(p, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
     if span.start > max(session.latest, session.span.start):
-        return defer(p, session, Cause.MOVED_OUT, detail="the new time is past the window")
-    moved = p.put(session, start=span.start, end=span.end, by_hand=True, warned_at=None, options=())
-    p.decide_session(moved, "Moved by hand inside the rules; respected.", cause="moved")
-    if session.kind is Kind.CAREER and span.minutes < p.policy.min_minutes:
-        p.mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=span.start)
+        return defer(p, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
+    moved = p.update_session(session, start=span.start, end=span.end, by_hand=True, warned_at=None, options=())
+    p.record_session_decision(moved, "Moved by hand inside the rules; respected.", cause="moved")
+    if session.kind is SessionKind.CAREER and span.minutes < p.policy.min_minutes:
+        p.add_mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=span.start)
     return moved
 
 
-def _holiday(p: Planning, session: Session) -> None:
+def _defer_for_holiday(p: PlanBuilder, session: Session) -> None:
     if session.by_hand:
         return
     for person in p.people:
-        day = today(person.zone, session.span.start)
-        if holiday(person.country, day) and not _since_the_day_before(person, day, session.span):
-            defer(p, session, Cause.HOLIDAY)
+        day = get_local_date(person.zone, session.span.start)
+        if find_holiday(person.country, day) and not _is_in_night_shift(person, day, session.span):
+            defer(p, session, DeferralCause.HOLIDAY)
             return
 
 
-def _since_the_day_before(person: Person, day: date, span: Span) -> bool:
+def _is_in_night_shift(person: Person, day: date, span: Span) -> bool:
     """A night shift belongs to the day it starts on, and may run on into a holiday."""
-    return any(spell.start <= span.start and span.end <= spell.end for spell in spells(person, day - DAILY))
+    return any(spell.start <= span.start and span.end <= spell.end for spell in list_spells(person, day - DAILY))
 
 
 # --- what is booked over it ---
 
 
-def _clash(p: Planning, session: Session) -> None:
+def _check_clash(p: PlanBuilder, session: Session) -> None:
     """T-10: what stands over the session now. Only when a look is due; in between nothing is asked."""
     left = session.span.start - p.now
     if left <= LAST_HOURS:
         return
-    if not look_due(p, session):
-        p.wake(next_look(p, session))
+    if not is_look_due(p, session):
+        p.wake_at(find_next_look(p, session))
         return
-    show, whose = _over(p, session)
+    show, whose = _find_clash(p, session)
     if whose is None:
         return
     if show is None:
-        _no_clash(p, session)
-    elif show is Show.AWAY:
-        defer(p, session, Cause.OUT_OF_OFFICE, whose)
-    elif left < SOON_HOURS or (session.warned_at and p.now >= session.warned_at + WARNING):
-        defer(p, session, Cause.BOOKED_OVER, whose)
+        _clear_clash(p, session)
+    elif show is ShowAs.AWAY:
+        defer(p, session, DeferralCause.OUT_OF_OFFICE, whose)
+    elif left < SOON_HOURS or (session.warned_at and p.now >= session.warned_at + WARNING_PERIOD):
+        defer(p, session, DeferralCause.BOOKED_OVER, whose)
     elif session.warned_at is None:
-        _warn(p, session, whose)
+        _warn_of_clash(p, session, whose)
     else:
-        p.wake(session.warned_at + WARNING)
+        p.wake_at(session.warned_at + WARNING_PERIOD)
 
 
-def _no_clash(p: Planning, session: Session) -> None:
+def _clear_clash(p: PlanBuilder, session: Session) -> None:
     if session.warned_at is not None:
-        session = p.put(session, warned_at=None)
-        p.decide("warning", "The time is free again; the session stays.", session.id, cause=Cause.BOOKED_OVER.value)
-    p.wake(next_look(p, session))
+        session = p.update_session(session, warned_at=None)
+        p.record_decision(
+            "warning", "The time is free again; the session stays.", session.id, cause=DeferralCause.BOOKED_OVER.value
+        )
+    p.wake_at(find_next_look(p, session))
 
 
-def _warn(p: Planning, session: Session, whose: Address) -> None:
-    p.put(session, warned_at=p.now)
-    p.decide(
+def _warn_of_clash(p: PlanBuilder, session: Session, whose: Address) -> None:
+    p.update_session(session, warned_at=p.now)
+    p.record_decision(
         "warning",
         f"Something was booked over the session in {whose}'s calendar. Unless it goes, the session moves in a day.",
         session.id,
-        cause=Cause.BOOKED_OVER.value,
+        cause=DeferralCause.BOOKED_OVER.value,
     )
-    p.mail(MailName.BOOKED_OVER_WARNING, session.id, p.manager.email, start=session.start)
-    p.wake(p.now + WARNING)
+    p.add_mail(MailName.BOOKED_OVER_WARNING, session.id, p.manager.email, start=session.start)
+    p.wake_at(p.now + WARNING_PERIOD)
 
 
-def _over(p: Planning, session: Session) -> tuple[Show | None, Address | None]:
+def _find_clash(p: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address | None]:
     """What the two calendars hold over the session, and whose. `(None, "")`: nothing; `(None, None)`: not told yet."""
-    known = p.free_busy(p.people, session.span, giving=False)
+    known = p.get_free_busy(p.people, session.span, giving=False)
     if known is None:
         return None, None
-    found: tuple[Show | None, Address] = (None, "")
+    found: tuple[ShowAs | None, Address] = (None, "")
     for email, free_busy in known.items():
         for busy in free_busy.busy:
             if busy.span.start >= session.span.end:
                 break
-            if busy.key == session.key or busy.show is Show.TENTATIVE or not busy.span.overlaps(session.span):
+            if busy.key == session.key or busy.show is ShowAs.TENTATIVE or not busy.span.overlaps(session.span):
                 continue
-            if busy.show is Show.AWAY:
-                return Show.AWAY, email
+            if busy.show is ShowAs.AWAY:
+                return ShowAs.AWAY, email
             if found[0] is None and not _may_be_ours(p, session, busy, email):
                 found = (busy.show, email)
     return found
 
 
-def _may_be_ours(p: Planning, session: Session, busy: Busy, email: Address) -> bool:
+def _may_be_ours(p: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
     """A report's service that is not the manager's can't tell our event from another one, so what covers all of it is
     taken for it."""
     elsewhere = email == p.report.email and p.report.calendar != p.manager.calendar
@@ -211,46 +215,48 @@ def _may_be_ours(p: Planning, session: Session, busy: Busy, email: Address) -> b
 
 
 #: How many days before its start a session's calendars are looked at; more often as it comes near.
-LOOKS = {Kind.CAREER: (28, 14, 7, 4, 3, 2, 1), Kind.REVIEW: (3, 1), Kind.CHECKIN: (1,)}
+LOOK_DAYS = {SessionKind.CAREER: (28, 14, 7, 4, 3, 2, 1), SessionKind.REVIEW: (3, 1), SessionKind.CHECKIN: (1,)}
 
 
-def looks(session: Session) -> tuple[datetime, ...]:
+def list_look_times(session: Session) -> tuple[datetime, ...]:
     """The instants at which a booked session's calendars are looked at, whether or not anything was heard of them."""
-    return _looks(session.kind, session.span.start)
+    return _compute_look_times(session.kind, session.span.start)
 
 
 @lru_cache(maxsize=1 << 14)
-def _looks(kind: Kind, start: datetime) -> tuple[datetime, ...]:
-    days = [last_look(start - timedelta(days=n), DAILY) for n in LOOKS[kind]]
-    return tuple(sorted({*days, last_look(start - LAST_HOURS, HALF_DAILY)}))
+def _compute_look_times(kind: SessionKind, start: datetime) -> tuple[datetime, ...]:
+    days = [find_last_look(start - timedelta(days=n), DAILY) for n in LOOK_DAYS[kind]]
+    return tuple(sorted({*days, find_last_look(start - LAST_HOURS, HALF_DAILY)}))
 
 
-def look_due(p: Planning, session: Session) -> bool:
+def is_look_due(p: PlanBuilder, session: Session) -> bool:
     """True when this session's calendars have to be read now."""
     looked = p.state.looked_at
     if looked is None:
         return True
-    warned = (session.warned_at + WARNING,) if session.warned_at else ()
-    return any(looked < instant <= p.now for instant in looks(session) + warned)
+    warned = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
+    return any(looked < instant <= p.now for instant in list_look_times(session) + warned)
 
 
-def next_look(p: Planning, session: Session) -> datetime:
+def find_next_look(p: PlanBuilder, session: Session) -> datetime:
     """When this session's calendars are looked at next; its start when they are no more."""
-    warned = (session.warned_at + WARNING,) if session.warned_at else ()
-    return min((instant for instant in looks(session) + warned if instant > p.now), default=session.span.start)
+    warned = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
+    return min(
+        (instant for instant in list_look_times(session) + warned if instant > p.now), default=session.span.start
+    )
 
 
 # --- deferring ---
 
 
-def defer(p: Planning, session: Session, cause: Cause, who: Address = "", detail: str = "") -> Session:
+def defer(p: PlanBuilder, session: Session, cause: DeferralCause, who: Address = "", detail: str = "") -> Session:
     """The session lost its time and is owed again, soon (T-10). The count and the cause are kept."""
     number = session.count + 1
-    gone = cause is Cause.DELETED or session.state is not State.BOOKED
+    gone = cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
     p.add_deferral(Deferral(session=session.id, number=number, at=p.now, cause=cause, who=who, was=session.span))
-    owed = p.put(
+    owed = p.update_session(
         session,
-        state=State.DEFERRED,
+        state=SessionState.DEFERRED,
         start=None,
         end=None,
         count=number,
@@ -262,14 +268,16 @@ def defer(p: Planning, session: Session, cause: Cause, who: Address = "", detail
         options=(),
     )
     by = f" by {who}" if who else ""
-    words = IN_WORDS[cause] + (f" ({detail})" if detail else "")
+    words = CAUSE_NAMES[cause] + (f" ({detail})" if detail else "")
     reason = f"Deferred{by}: {words}. Deferral number {number}; it is owed."
-    p.decide_session(owed, reason, cause=cause.value, who=who)
+    p.record_session_decision(owed, reason, cause=cause.value, who=who)
     return owed
 
 
-def count_in_cycle(p: Planning, session: Session) -> int:
+def count_deferrals_in_cycle(p: PlanBuilder, session: Session) -> int:
     """T-12: deferrals of this cycle's career sessions; a review or check-in counts alone."""
-    if session.kind is not Kind.CAREER:
+    if session.kind is not SessionKind.CAREER:
         return session.count
-    return sum(s.count for s in p.of_kind(Kind.CAREER) if s.cycle == session.cycle and s.adhoc == session.adhoc)
+    return sum(
+        s.count for s in p.list_sessions(SessionKind.CAREER) if s.cycle == session.cycle and s.adhoc == session.adhoc
+    )

@@ -7,56 +7,56 @@ changed or taken back, and answers it in any calendar program.
 
 from datetime import datetime
 
-from worker.domain.model import MailName, Message, PairState, Session
-from worker.domain.planning.plan_builder import SOON, Planning
-from worker.domain.planning.reviews import inside
+from worker.domain.model import Effect, MailName, PairState, Session
+from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.planning.reviews import is_inside_1on1
 
 INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 
 
-def invite(p: Planning) -> None:
+def add_invitations(p: PlanBuilder) -> None:
     """Decide a mail for each session whose time is another than the report was last told."""
     if not (p.manager.calendar in p.policy.silent and p.report.calendar != p.manager.calendar):
         return
     for session in list(p.sessions.values()):
-        told = _last(p, session)
+        told = _find_last_mail(p, session)
         if session.booked and session.span.start > p.now:
-            if not inside(p, session):
-                _tell(p, session, told)
+            if not is_inside_1on1(p, session):
+                _invite_to(p, session, told)
         elif told and not session.booked:
-            _take_back(p, session, told)
+            _withdraw_invitation(p, session, told)
 
 
-def _tell(p: Planning, session: Session, told: Message | None) -> None:
+def _invite_to(p: PlanBuilder, session: Session, told: Effect | None) -> None:
     if told and told.name == INVITATION and (told.event, told.start) == (session.key, session.span.start):
         return
-    if p.find_event(session.key) is None or p.in_flight(session.id):
-        p.wake(p.now + SOON)  # it is not on the calendar yet
+    if p.find_event(session.key) is None or p.has_pending_change(session.id):
+        p.wake_at(p.now + RECHECK_SOON)  # it is not on the calendar yet
         return
     if told and told.event != session.key:
-        _take_back(p, session, told)
-    _write(p, INVITATION, session, session.key, _last(p, session))
+        _withdraw_invitation(p, session, told)
+    _add_mail(p, INVITATION, session, session.key, _find_last_mail(p, session))
 
 
-def _take_back(p: Planning, session: Session, told: Message) -> None:
+def _withdraw_invitation(p: PlanBuilder, session: Session, told: Effect) -> None:
     if told.name == INVITATION and told.start is not None and told.start > p.now:
-        _write(p, WITHDRAWAL, session, told.event, told)
+        _add_mail(p, WITHDRAWAL, session, told.event, told)
 
 
-def _write(p: Planning, name: MailName, session: Session, event: str, told: Message | None) -> None:
+def _add_mail(p: PlanBuilder, name: MailName, session: Session, event: str, told: Effect | None) -> None:
     """The number is the SEQUENCE of the event in that person's calendar: it grows with each mail about a session."""
     start = session.span.start if name == INVITATION else told and told.start
     number = 0 if told is None else told.number + 1
-    p.mail(name, session.id, p.report.email, start=start or None, number=number, event=event)
+    p.add_mail(name, session.id, p.report.email, start=start or None, number=number, event=event)
 
 
-def _last(p: Planning, session: Session) -> Message | None:
+def _find_last_mail(p: PlanBuilder, session: Session) -> Effect | None:
     """What the report was last told of that session's time."""
     told = [m for name in (INVITATION, WITHDRAWAL) for m in p.list_mails(name, session.id)]
     return max(told, key=lambda m: m.number, default=None)
 
 
-def holds(message: Message, state: PairState, now: datetime) -> bool:
+def is_current(message: Effect, state: PairState, now: datetime) -> bool:
     """Whether the time of an invitation is still to be told: one given since is told by a mail of its own."""
     session = state.session(message.subject)
     return session is not None and session.booked and (session.key, session.start) == (message.event, message.start)

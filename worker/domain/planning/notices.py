@@ -8,91 +8,95 @@ from zoneinfo import ZoneInfo
 
 from worker.domain.model import (
     Commitment,
-    Ended,
-    Kind,
+    Effect,
+    EndReason,
     MailName,
-    Message,
     Owner,
     PairState,
     Person,
     Session,
-    State,
+    SessionKind,
+    SessionState,
 )
-from worker.domain.planning.deferrals import next_look
-from worker.domain.planning.plan_builder import SOON, Planning
-from worker.domain.planning.reviews import inside
+from worker.domain.planning.deferrals import find_next_look
+from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.time.worktime import (
     add_working_days,
+    find_last_working_moment,
+    find_next_working_moment,
+    get_local_date,
     is_working_day,
-    last_working_moment,
-    next_working_moment,
-    today,
-    wall,
+    wall_to_utc,
 )
 
 NINE, EIGHT, TEN = 9 * 60, 8 * 60, 10 * 60
 PROMPT_DAYS, BRIEF_DAYS = 3, 1
 #: A prompt that comes later than this is no preparation any more.
-PROMPT_LEAST = timedelta(hours=4)
-BRIEF_LEAST = timedelta(hours=1)
-NOTE_LEAST = timedelta(minutes=15)
+PROMPT_MIN_LEAD = timedelta(hours=4)
+BRIEF_MIN_LEAD = timedelta(hours=1)
+NOTE_MIN_LEAD = timedelta(minutes=15)
 #: A session that moved by more than this after its prompt or brief went out gets another; after its note, by this.
 MOVED_FAR, NOTE_REACH = timedelta(days=14), timedelta(hours=12)
 CONTRACT_HOURS = timedelta(hours=48)
 #: So far apart are the mails that ask for one contract, up to the deadline.
-APART = timedelta(hours=4)
+REMINDER_GAP = timedelta(hours=4)
 REMIND_BEFORE = timedelta(hours=2)
 #: What has to be out by an instant is due so long before it: a sweep comes some seconds late, or some minutes.
-SLACK = timedelta(minutes=15)
-LATE_MAILS = 3
+SWEEP_SLACK = timedelta(minutes=15)
+MAX_LATE_MAILS = 3
 #: What commands did with what a pair wrote down, within so long, is told in one mail.
-TOGETHER = timedelta(minutes=15)
+ACCESS_MAIL_PERIOD = timedelta(minutes=15)
 
 
-def announce(p: Planning) -> None:
+def add_due_mails(p: PlanBuilder) -> None:
     """Decide every mail that is due, and wake for the next one."""
-    _introduction(p)
+    _add_introduction(p)
     for session in list(p.sessions.values()):
         if session.booked and session.span.start > p.now:
-            _ahead(p, session)
-        elif session.state is State.HELD and session.asks_contract:
-            _contract(p, session)
+            _add_preparation_mails(p, session)
+        elif session.state is SessionState.HELD and session.asks_contract:
+            _add_contract_mails(p, session)
     for commitment in p.commitments.values():
-        _due(p, commitment)
+        _add_due_mail(p, commitment)
 
 
-def _introduction(p: Planning) -> None:
+def _add_introduction(p: PlanBuilder) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands."""
-    if any(s.booked or s.held_at for s in p.of_kind(Kind.CAREER)):
+    if any(s.booked or s.held_at for s in p.list_sessions(SessionKind.CAREER)):
         for person in p.people:
             if not any(m.to == person.email for m in p.list_mails(MailName.INTRODUCTION, str(p.pair.id))):
-                p.mail(MailName.INTRODUCTION, str(p.pair.id), person.email)
+                p.add_mail(MailName.INTRODUCTION, str(p.pair.id), person.email)
 
 
 # --- before a session ---
 
 
 @lru_cache(maxsize=1 << 14)
-def day_before(person: Person, start: datetime, days: int, minute: int) -> datetime:
+def find_working_day_before(person: Person, start: datetime, days: int, minute: int) -> datetime:
     """That minute of the day, in the person's zone, so many of the person's working days before."""
-    return wall(person.zone, add_working_days(person, today(person.zone, start), -days), minute)
+    return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, start), -days), minute)
 
 
 def prompt_at(report: Person, start: datetime) -> datetime:
     """T-5: 09:00 in the report's zone, three working days before."""
-    return day_before(report, start, PROMPT_DAYS, NINE)
+    return find_working_day_before(report, start, PROMPT_DAYS, NINE)
 
 
 def brief_at(manager: Person, start: datetime) -> datetime:
     """T-6: 09:00 in the manager's zone, one working day before."""
-    return day_before(manager, start, BRIEF_DAYS, NINE)
+    return find_working_day_before(manager, start, BRIEF_DAYS, NINE)
 
 
 def note_at(manager: Person, start: datetime) -> datetime:
     """T-9: 08:00 in the manager's zone on the day itself; on the working day before when it begins too early."""
-    day = today(manager.zone, start)
-    instant = wall(manager.zone, day, EIGHT)
-    return instant if instant + NOTE_LEAST + SLACK <= start else day_before(manager, start, BRIEF_DAYS, EIGHT)
+    day = get_local_date(manager.zone, start)
+    instant = wall_to_utc(manager.zone, day, EIGHT)
+    return (
+        instant
+        if instant + NOTE_MIN_LEAD + SWEEP_SLACK <= start
+        else find_working_day_before(manager, start, BRIEF_DAYS, EIGHT)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Preparation:
     """A mail before a session: once for each, and again only when the session moves far after it went out."""
 
     name: MailName
-    kind: Kind  #: of the sessions that it prepares
+    kind: SessionKind  #: of the sessions that it prepares
     reader: Owner
     due: Callable[[Person, datetime], datetime]  #: when it is due, for that reader and that start of the session
     least: timedelta  #: later than so long before the session it does not leave
@@ -108,63 +112,63 @@ class Preparation:
 
 
 PREPARATIONS = (
-    Preparation(MailName.REFLECTION_PROMPT, Kind.CAREER, Owner.REPORT, prompt_at, PROMPT_LEAST, MOVED_FAR),
-    Preparation(MailName.BRIEF, Kind.CAREER, Owner.MANAGER, brief_at, BRIEF_LEAST, MOVED_FAR),
-    Preparation(MailName.REVIEW_NOTE, Kind.REVIEW, Owner.MANAGER, note_at, NOTE_LEAST, NOTE_REACH),
+    Preparation(MailName.REFLECTION_PROMPT, SessionKind.CAREER, Owner.REPORT, prompt_at, PROMPT_MIN_LEAD, MOVED_FAR),
+    Preparation(MailName.BRIEF, SessionKind.CAREER, Owner.MANAGER, brief_at, BRIEF_MIN_LEAD, MOVED_FAR),
+    Preparation(MailName.REVIEW_NOTE, SessionKind.REVIEW, Owner.MANAGER, note_at, NOTE_MIN_LEAD, NOTE_REACH),
 )
 
 
-def _ahead(p: Planning, session: Session) -> None:
-    p.wake(session.span.end)
-    if not inside(p, session):
-        p.wake(next_look(p, session))
-        _new_time(p, session)
+def _add_preparation_mails(p: PlanBuilder, session: Session) -> None:
+    p.wake_at(session.span.end)
+    if not is_inside_1on1(p, session):
+        p.wake_at(find_next_look(p, session))
+        _add_deferral_notice(p, session)
     for preparation in PREPARATIONS:
         if preparation.kind is session.kind:
             _prepare(p, session, preparation)
 
 
-def _new_time(p: Planning, session: Session) -> None:
+def _add_deferral_notice(p: PlanBuilder, session: Session) -> None:
     """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
     told = p.list_mails(MailName.DEFERRAL_NOTICE, session.id)
-    if not tells_new_time(session) or any(m.number == session.count for m in told):
+    if not has_new_time(session) or any(m.number == session.count for m in told):
         return
     placed = p.find_event(session.key)
-    if placed is not None and placed.span == session.span and not p.in_flight(session.id):
-        p.mail(MailName.DEFERRAL_NOTICE, session.id, p.manager.email, start=session.start, number=session.count)
+    if placed is not None and placed.span == session.span and not p.has_pending_change(session.id):
+        p.add_mail(MailName.DEFERRAL_NOTICE, session.id, p.manager.email, start=session.start, number=session.count)
 
 
-def tells_new_time(session: Session) -> bool:
+def has_new_time(session: Session) -> bool:
     """Whether it has a time we gave it after it had lost one. A person who chose a time knows it."""
     return session.booked and session.count > 0 and not session.by_hand
 
 
-def _prepare(p: Planning, session: Session, mail: Preparation) -> None:
+def _prepare(p: PlanBuilder, session: Session, mail: Preparation) -> None:
     start = session.span.start
     if any(m.start and abs(start - m.start) <= mail.far for m in p.list_mails(mail.name, session.id)):
         return
     reader = p.manager if mail.reader is Owner.MANAGER else p.report
     due = mail.due(reader, start)
     if p.now < due:
-        p.wake(due)
+        p.wake_at(due)
     elif start - p.now >= mail.least:
-        if p.find_event(session.key) is None and not inside(p, session):
-            p.wake(p.now + SOON)  # it is not on the calendar yet
+        if p.find_event(session.key) is None and not is_inside_1on1(p, session):
+            p.wake_at(p.now + RECHECK_SOON)  # it is not on the calendar yet
         else:
-            p.mail(mail.name, session.id, reader.email, start=start)
+            p.add_mail(mail.name, session.id, reader.email, start=start)
 
 
 # --- after a session ---
 
 
-def hold(p: Planning, session: Session, held_at: datetime, **fields: datetime) -> Session:
+def mark_held(p: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
     """The session as one that took place and ended then. T-7: when that is recorded only later is kept."""
-    noted_at = p.now if p.now > held_at + SLACK else None
+    noted_at = p.now if p.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
         noted_at = session.noted_at  # said once more
-    return p.put(
+    return p.update_session(
         session,
-        state=State.HELD,
+        state=SessionState.HELD,
         held_at=held_at,
         noted_at=noted_at,
         options=(),
@@ -174,7 +178,7 @@ def hold(p: Planning, session: Session, held_at: datetime, **fields: datetime) -
     )
 
 
-def deadline(manager: Person, session: Session) -> datetime:
+def find_contract_deadline(manager: Person, session: Session) -> datetime:
     """T-7, R-15: 48 hours after the end; one working day after it was recorded as held, where that is later."""
     end = session.held_at or session.end
     if end is None:
@@ -183,62 +187,67 @@ def deadline(manager: Person, session: Session) -> datetime:
         return end + CONTRACT_HOURS
     local = session.noted_at.astimezone(ZoneInfo(manager.zone))
     day = add_working_days(manager, local.date(), 1)
-    return max(end + CONTRACT_HOURS, wall(manager.zone, day, 60 * local.hour + local.minute))
+    return max(end + CONTRACT_HOURS, wall_to_utc(manager.zone, day, 60 * local.hour + local.minute))
 
 
 @lru_cache(maxsize=1 << 12)
-def reminders(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
+def list_reminder_times(manager: Person, asked_at: datetime, by: datetime) -> tuple[datetime, ...]:
     """T-7: up to two instants inside the manager's working hours, four hours apart and four after the contract was
     asked for, the last at least two hours before the deadline.
 
     Fewer when there is less working time until then, as after a late session on a Friday.
     """
-    second = last_working_moment(manager, asked_at + APART, by - REMIND_BEFORE - SLACK)
+    second = find_last_working_moment(manager, asked_at + REMINDER_GAP, by - REMIND_BEFORE - SWEEP_SLACK)
     if second is None:
         return ()
-    until = second - APART + SLACK / 15
-    first = next_working_moment(manager, asked_at + timedelta(hours=18), until)
-    first = first or next_working_moment(manager, asked_at + APART, until)
+    until = second - REMINDER_GAP + SWEEP_SLACK / 15
+    first = find_next_working_moment(manager, asked_at + timedelta(hours=18), until)
+    first = first or find_next_working_moment(manager, asked_at + REMINDER_GAP, until)
     return (first, second) if first else (second,)
 
 
 @lru_cache(maxsize=1 << 12)
-def late(manager: Person, by: datetime) -> tuple[datetime, ...]:
+def list_late_reminder_times(manager: Person, by: datetime) -> tuple[datetime, ...]:
     """T-7: after the deadline one mail each working day for three days, at 10:00; the fourth instant ends it."""
-    day = today(manager.zone, by)
-    return tuple(wall(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(LATE_MAILS + 1))
+    day = get_local_date(manager.zone, by)
+    return tuple(
+        wall_to_utc(manager.zone, add_working_days(manager, day, n + 1), TEN) for n in range(MAX_LATE_MAILS + 1)
+    )
 
 
-def _contract(p: Planning, session: Session) -> None:
+def _add_contract_mails(p: PlanBuilder, session: Session) -> None:
     held = session.held_at
     if held is None:
         return
-    if not _sent_for(p, MailName.CONTRACT_REQUEST, session, 0):
-        p.mail(MailName.CONTRACT_REQUEST, session.id, p.manager.email, start=held)
-    by = deadline(p.manager, session)
-    before, after = reminders(p.manager, max(held, session.noted_at or held), by), late(p.manager, by)
+    if not _has_mail(p, MailName.CONTRACT_REQUEST, session, 0):
+        p.add_mail(MailName.CONTRACT_REQUEST, session.id, p.manager.email, start=held)
+    by = find_contract_deadline(p.manager, session)
+    before, after = (
+        list_reminder_times(p.manager, max(held, session.noted_at or held), by),
+        list_late_reminder_times(p.manager, by),
+    )
     instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
     for n, (number, instant) in enumerate(instants):
         if p.now < instant:
-            p.wake(instant)
+            p.wake_at(instant)
             return
         following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
-        if p.now >= following or _sent_for(p, MailName.CONTRACT_REMINDER, session, number):
+        if p.now >= following or _has_mail(p, MailName.CONTRACT_REMINDER, session, number):
             continue
-        leaves = p.now if number > 2 else _reminds_at(p, session, instant, by)
+        leaves = p.now if number > 2 else _find_reminder_time(p, session, instant, by)
         if leaves is None:
             continue
         if p.now < leaves:
-            p.wake(leaves)
+            p.wake_at(leaves)
             return
-        p.mail(MailName.CONTRACT_REMINDER, session.id, p.manager.email, start=held, number=number)
+        p.add_mail(MailName.CONTRACT_REMINDER, session.id, p.manager.email, start=held, number=number)
     if p.now >= after[-1]:
         _mark_unfinished(p, session)
     else:
-        p.wake(after[-1])
+        p.wake_at(after[-1])
 
 
-def _reminds_at(p: Planning, session: Session, instant: datetime, by: datetime) -> datetime | None:
+def _find_reminder_time(p: PlanBuilder, session: Session, instant: datetime, by: datetime) -> datetime | None:
     """When a reminder that was due at that instant may leave, from now on; None when the deadline is too near.
 
     It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
@@ -246,26 +255,26 @@ def _reminds_at(p: Planning, session: Session, instant: datetime, by: datetime) 
     asked = [
         m for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER) for m in p.list_mails(name, session.id)
     ]
-    before = max(p.now if m.live else m.snapshot_at for m in asked if m.start == session.held_at)
-    earliest = max(p.now, before + APART)
-    if p.now <= earliest <= instant + SLACK:
+    before = max(p.now if m.is_live else m.snapshot_at for m in asked if m.start == session.held_at)
+    earliest = max(p.now, before + REMINDER_GAP)
+    if p.now <= earliest <= instant + SWEEP_SLACK:
         return earliest
-    return next_working_moment(p.manager, earliest, by - REMIND_BEFORE)
+    return find_next_working_moment(p.manager, earliest, by - REMIND_BEFORE)
 
 
-def next_morning(person: Person, now: datetime) -> datetime:
+def find_next_working_morning(person: Person, now: datetime) -> datetime:
     """09:00 in the person's zone on the next working day (T-17)."""
-    return wall(person.zone, add_working_days(person, today(person.zone, now), 1), NINE)
+    return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, now), 1), NINE)
 
 
-def _mark_unfinished(p: Planning, session: Session) -> None:
+def _mark_unfinished(p: PlanBuilder, session: Session) -> None:
     """R-17: visible as unfinished, in the history, in `status` and in the next brief."""
-    new = p.put(session, state=State.UNFINISHED)
-    p.decide_session(new, "No contract was recorded; the conversation is unfinished.")
-    p.wake(p.now)
+    new = p.update_session(session, state=SessionState.UNFINISHED)
+    p.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
+    p.wake_at(p.now)
 
 
-def _sent_for(p: Planning, name: MailName, session: Session, number: int) -> bool:
+def _has_mail(p: PlanBuilder, name: MailName, session: Session, number: int) -> bool:
     """True when that mail went out about that very holding of the session."""
     return any(m.number == number and m.start == session.held_at for m in p.list_mails(name, session.id))
 
@@ -282,20 +291,20 @@ def due_instant(day: date) -> datetime:
 def remind_at(owner: Person, due: date) -> datetime:
     """09:00 in the owner's zone on the day it is due, or on the working day before."""
     day = due if is_working_day(owner, due) else add_working_days(owner, due, -1)
-    return wall(owner.zone, day, NINE)
+    return wall_to_utc(owner.zone, day, NINE)
 
 
-def _due(p: Planning, commitment: Commitment) -> None:
-    if not commitment.open:
+def _add_due_mail(p: PlanBuilder, commitment: Commitment) -> None:
+    if not commitment.is_open:
         return
     owner = p.manager if commitment.owner is Owner.MANAGER else p.report
     at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
     if any(m.to == owner.email and m.start == start for m in p.list_mails(MailName.COMMITMENT_DUE, str(p.pair.id))):
         return
     if p.now < at:
-        p.wake(at)
+        p.wake_at(at)
     elif p.now < at + timedelta(days=1) and commitment.recorded_at < at:
-        p.mail(MailName.COMMITMENT_DUE, str(p.pair.id), owner.email, start=start)
+        p.add_mail(MailName.COMMITMENT_DUE, str(p.pair.id), owner.email, start=start)
 
 
 # --- does it still hold? ---
@@ -304,41 +313,41 @@ def _due(p: Planning, commitment: Commitment) -> None:
 # of mails names one for each mail. What isn't true is dropped.
 
 #: What such a function is given: the mail, the pair as it is now, and now.
-Holds = Callable[[Message, PairState, datetime], bool]
+Holds = Callable[[Effect, PairState, datetime], bool]
 
 
-def holds_always(message: Message, state: PairState, now: datetime) -> bool:
+def holds_always(message: Effect, state: PairState, now: datetime) -> bool:
     """True: what it says stays true, whatever becomes of the pair."""
     return True
 
 
-def holds_while_active(message: Message, state: PairState, now: datetime) -> bool:
+def holds_while_active(message: Effect, state: PairState, now: datetime) -> bool:
     """While the pair goes on."""
-    return state.pair.active
+    return state.pair.is_active
 
 
-def holds_when_ended(message: Message, state: PairState, now: datetime) -> bool:
+def holds_when_ended(message: Effect, state: PairState, now: datetime) -> bool:
     """Unless the two have become a pair again."""
-    return state.pair.ended is not Ended.NO
+    return state.pair.ended is not EndReason.NO
 
 
-def holds_while_due(message: Message, state: PairState, now: datetime) -> bool:
+def holds_while_due(message: Effect, state: PairState, now: datetime) -> bool:
     """While a commitment of the reader's that is due on the mail's day is open (R-18, R-20)."""
-    return state.pair.active and any(_due_for(c, message) for c in state.commitments)
+    return state.pair.is_active and any(_is_due_for(c, message) for c in state.commitments)
 
 
-def _due_for(commitment: Commitment, message: Message) -> bool:
+def _is_due_for(commitment: Commitment, message: Effect) -> bool:
     pair = commitment.pair
     owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
-    return commitment.open and due_instant(commitment.due) == message.start and message.to == owner
+    return commitment.is_open and due_instant(commitment.due) == message.start and message.to == owner
 
 
-def _about(message: Message, state: PairState) -> Session | None:
+def _about(message: Effect, state: PairState) -> Session | None:
     """The session that the mail is about; None when the pair does not go on."""
-    return state.session(message.subject) if state.pair.active else None
+    return state.session(message.subject) if state.pair.is_active else None
 
 
-def holds_before_session(message: Message, state: PairState, now: datetime) -> bool:
+def holds_before_session(message: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
     session = _about(message, state)
     if session is None or not session.booked or session.span.start <= now:
@@ -346,25 +355,25 @@ def holds_before_session(message: Message, state: PairState, now: datetime) -> b
     return message.start is None or abs(session.span.start - message.start) <= MOVED_FAR
 
 
-def holds_until_contract(message: Message, state: PairState, now: datetime) -> bool:
+def holds_until_contract(message: Effect, state: PairState, now: datetime) -> bool:
     """While that holding of the session has no contract (T-7)."""
     session = _about(message, state)
-    return session is not None and session.state is State.HELD and session.held_at == message.start
+    return session is not None and session.state is SessionState.HELD and session.held_at == message.start
 
 
-def holds_without_time(message: Message, state: PairState, now: datetime) -> bool:
+def holds_without_time(message: Effect, state: PairState, now: datetime) -> bool:
     """While no time exists for the session."""
     session = _about(message, state)
     return session is not None and session.owed and session.unplaceable is not None
 
 
-def holds_after_deferral(message: Message, state: PairState, now: datetime) -> bool:
+def holds_after_deferral(message: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come and was not deferred once more since."""
     session = _about(message, state)
     return session is not None and session.booked and session.count == message.number and session.span.start > now
 
 
-def holds_while_warned(message: Message, state: PairState, now: datetime) -> bool:
+def holds_while_warned(message: Effect, state: PairState, now: datetime) -> bool:
     """While something is booked over the session at that time."""
     session = _about(message, state)
     if session is None:
@@ -372,7 +381,7 @@ def holds_while_warned(message: Message, state: PairState, now: datetime) -> boo
     return session.booked and session.warned_at is not None and session.start == message.start
 
 
-def holds_at_that_time(message: Message, state: PairState, now: datetime) -> bool:
+def holds_at_that_time(message: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come at the very time that the mail is about."""
     session = _about(message, state)
     return session is not None and session.booked and session.start == message.start and session.span.start > now

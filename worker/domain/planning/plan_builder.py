@@ -14,38 +14,38 @@ from worker.domain.model import (
     Commitment,
     Decision,
     Deferral,
+    Effect,
+    EffectKind,
+    EffectProgress,
     FreeBusy,
-    Kind,
+    FreeBusyRequest,
+    FreeBusySnapshot,
     MailName,
-    Message,
-    Need,
     PairState,
     Person,
-    Placed,
+    PlacedEvent,
     Plan,
     Policy,
-    Progress,
-    Seen,
+    Reasons,
     Session,
+    SessionKind,
     Span,
-    Taken,
-    What,
-    Why,
+    TakenTime,
 )
-from worker.domain.reason_texts import words
+from worker.domain.reason_texts import format_reasons
 
 #: How soon a pair is looked at again while an effect is under way or a calendar can't be asked.
-SOON = timedelta(minutes=1)
-LATER = timedelta(minutes=5)
+RECHECK_SOON = timedelta(minutes=1)
+RECHECK_LATER = timedelta(minutes=5)
 DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
 
 T = TypeVar("T", Session, Commitment)
 
 
-class Planning:
+class PlanBuilder:
     """One pair, as it would be if the plan made so far were carried out."""
 
-    def __init__(self, now: datetime, state: PairState, seen: Seen | None, policy: Policy) -> None:
+    def __init__(self, now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy: Policy) -> None:
         self.now = now
         self.state = state
         self.seen = seen
@@ -55,13 +55,13 @@ class Planning:
         self.report = state.report
         self.sessions: dict[str, Session] = {s.id: s for s in state.sessions}
         self.commitments: dict[str, Commitment] = {c.id: c for c in state.commitments}
-        self.messages: list[Message] = list(state.messages)
+        self.messages: list[Effect] = list(state.effects)
         self.looked = False
         self.wishes: dict[str, Span] = {}  #: by session: the time that somebody would rather have had
         self._acknowledged: dict[str, Span] = {}
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []
-        self._needs: Need | None = None
+        self._needs: FreeBusyRequest | None = None
         self._wake: datetime | None = None
 
     # --- reading ---
@@ -74,71 +74,75 @@ class Planning:
     def addresses(self) -> tuple[Address, Address]:
         return self.state.addresses
 
-    def of_kind(self, *kinds: Kind) -> list[Session]:
+    def list_sessions(self, *kinds: SessionKind) -> list[Session]:
         """The sessions of these kinds, in order of their ids' making."""
         return [s for s in self.sessions.values() if s.kind in kinds]
 
-    def find_event(self, key: str) -> Placed | None:
+    def find_event(self, key: str) -> PlacedEvent | None:
         """The event of that key as last seen, unless it is gone."""
-        found = self.state.placed.get(key)
+        found = self.state.placed_events.get(key)
         return found if found is not None and not found.gone else None
 
-    def in_flight(self, subject: str) -> bool:
+    def has_pending_change(self, subject: str) -> bool:
         """True while a change of that subject's event is decided and not yet settled."""
-        return any(m.subject == subject and m.live and m.what is not What.MAIL for m in self.messages)
+        return any(m.subject == subject and m.is_live and m.kind is not EffectKind.MAIL for m in self.messages)
 
-    def in_flight_key(self, event: str) -> bool:
+    def has_pending_write(self, event: str) -> bool:
         """True while that very event is about to be made or changed."""
-        return any(m.event == event and m.live and m.what in (What.CREATE, What.UPDATE) for m in self.messages)
+        return any(
+            m.event == event and m.is_live and m.kind in (EffectKind.CREATE, EffectKind.UPDATE) for m in self.messages
+        )
 
     @property
     def new_deferrals(self) -> tuple[Deferral, ...]:
         """Those of this plan."""
         return tuple(self._deferrals)
 
-    def list_mails(self, name: MailName, subject: str) -> list[Message]:
+    def list_mails(self, name: MailName, subject: str) -> list[Effect]:
         """The mails of that name about that subject that went out or still may."""
         return [
-            m for m in self.messages if m.name == name and m.subject == subject and m.progress is not Progress.DROPPED
+            m
+            for m in self.messages
+            if m.name == name and m.subject == subject and m.progress is not EffectProgress.DROPPED
         ]
 
-    def refused_until(self, subject: str) -> datetime | None:
+    def find_retry_time(self, subject: str) -> datetime | None:
         """A calendar that refuses is not asked again at once: after 5 minutes, then 20, … up to a day."""
         dead = [
             m.snapshot_at
             for m in self.messages
-            if m.subject == subject and m.progress is Progress.DEAD and m.what is not What.MAIL
+            if m.subject == subject and m.progress is EffectProgress.DEAD and m.kind is not EffectKind.MAIL
         ]
         if not dead:
             return None
         wait = timedelta(minutes=5 * pow(4, min(len(dead) - 1, 5)))
         return max(dead) + min(wait, timedelta(days=1))
 
-    def list_taken_times(self, person: Address, but: str = "") -> tuple[Taken, ...]:
+    def list_taken_times(self, person: Address, but: str = "") -> tuple[TakenTime, ...]:
         """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
         what was held within a day is part of it, since it counts for the day (T-2)."""
-        known, ours = self.state.taken or {}, self.pair.id
+        known, ours = self.state.taken_times or {}, self.pair.id
         others = [t for t in known.get(person, ()) if t.pair != ours]
         for session in self.sessions.values():
             if session.id == but:
                 continue
             if session.booked or (session.held_at and self.now - session.held_at < DAILY):
-                others.append(Taken(session.span, session.id, session.kind))
-            others += [Taken(option, session.id, session.kind) for option in session.options]
+                others.append(TakenTime(session.span, session.id, session.kind))
+            others += [TakenTime(option, session.id, session.kind) for option in session.options]
         if person == self.manager.email:
             others += [
-                Taken(c.block, c.id)
+                TakenTime(c.block, c.id)
                 for c in self.commitments.values()
-                if c.block and c.open and not c.all_day and c.id != but
+                if c.block and c.is_open and not c.all_day and c.id != but
             ]
         return tuple(others)
 
     @property
-    def asks(self) -> bool:
+    def has_request(self) -> bool:
         """True once something is needed that was not read: what is planned then is only the question."""
         return self._needs is not None
 
-    def free_busy(
+    def get_free_busy(
         self, people: Sequence[Person], window: Span, *, giving: bool = True
     ) -> Mapping[Address, FreeBusy] | None:
         """Everybody's time in that window, or None when it can't be told now: then it is asked for, or asked again.
@@ -146,61 +150,61 @@ class Planning:
         `giving`: that time may be given away, so that what other pairs have taken of it has to be known as well.
         """
         readable = tuple(p.email for p in people if p.has_calendar)
-        if self.seen is None or (giving and self.state.taken is None):
-            self._need(readable, window, giving=giving)
+        if self.seen is None or (giving and self.state.taken_times is None):
+            self._request_free_busy(readable, window, giving=giving)
             return None
         known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if not p.has_calendar}
         for email in readable:
             if email in self.seen.unavailable:
-                self.wake(self.now + LATER)
+                self.wake_at(self.now + RECHECK_LATER)
                 return None
             if email not in self.seen.windows or not _covers(self.seen.windows[email], window):
-                self._need(readable, window, giving=giving)
+                self._request_free_busy(readable, window, giving=giving)
                 return None
             known[email] = self.seen.free_busy[email]
         self.looked = True
         return known
 
-    def _need(self, people: tuple[Address, ...], window: Span, *, giving: bool) -> None:
+    def _request_free_busy(self, people: tuple[Address, ...], window: Span, *, giving: bool) -> None:
         if self._needs is not None:
             old = self._needs
             people = tuple(dict.fromkeys(old.people + people))
             window = Span(min(old.window.start, window.start), max(old.window.end, window.end))
-            giving = giving or old.giving
-        self._needs = Need(people, window, giving)
+            giving = giving or old.includes_taken
+        self._needs = FreeBusyRequest(people, window, giving)
 
     # --- changing ---
 
-    def put(self, session: Session, **fields: Any) -> Session:
+    def update_session(self, session: Session, **fields: Any) -> Session:
         """Keep the session with these fields changed; the same again is no change."""
         new = replace(session, **fields)
         self.sessions[new.id] = new
         return new
 
-    def keep(self, commitment: Commitment, **fields: Any) -> Commitment:
+    def update_commitment(self, commitment: Commitment, **fields: Any) -> Commitment:
         """Keep the commitment with these fields changed."""
         new = replace(commitment, **fields)
         self.commitments[new.id] = new
         return new
 
-    def acknowledge(self, placed: Placed) -> None:
+    def accept_move(self, placed: PlacedEvent) -> None:
         """Accept the time a human gave an event of ours."""
         self._acknowledged[placed.key] = placed.span
 
     def add_deferral(self, deferral: Deferral) -> None:
         self._deferrals.append(deferral)
 
-    def decide(self, what: str, reason: str | Why, session: str = "", **fields: object) -> None:
+    def record_decision(self, what: str, reason: str | Reasons, session: str = "", **fields: object) -> None:
         """Put a line into the history. No content of a conversation may be in it."""
         told = {name: value for name, value in fields.items() if value not in (None, "")}
-        said = reason if isinstance(reason, str) else words(reason)
+        said = reason if isinstance(reason, str) else format_reasons(reason)
         self._decisions.append(
             Decision(at=self.now, what=what, pair=self.pair.id, reason=said, session=session, fields=told)
         )
 
-    def decide_session(self, session: Session, reason: str | Why, **fields: object) -> None:
+    def record_session_decision(self, session: Session, reason: str | Reasons, **fields: object) -> None:
         """Put the present state of a session into the history."""
-        self.decide(
+        self.record_decision(
             "session",
             reason,
             session.id,
@@ -213,7 +217,7 @@ class Planning:
             **fields,
         )
 
-    def mail(
+    def add_mail(
         self,
         name: MailName,
         subject: str,
@@ -229,9 +233,9 @@ class Planning:
         about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
         count = sum(m.key.startswith(about) for m in self.messages) + 1
         self.messages.append(
-            Message(
+            Effect(
                 key=f"{about}{count}",
-                what=What.MAIL,
+                kind=EffectKind.MAIL,
                 pair=self.pair.id,
                 subject=subject,
                 due_at=due_at or self.now,
@@ -244,17 +248,17 @@ class Planning:
             )
         )
 
-    def write_event(self, what: What, subject: str, event: str, sequence: int) -> None:
+    def write_event(self, what: EffectKind, subject: str, event: str, sequence: int) -> None:
         """Decide to create, update or cancel an event on the manager's calendar."""
-        suffix = "" if what is What.CANCEL else f":{sequence}"
-        again = sum(m.event == event and m.what is What.CANCEL for m in self.messages)
-        if what is What.CANCEL and again:
+        suffix = "" if what is EffectKind.CANCEL else f":{sequence}"
+        again = sum(m.event == event and m.kind is EffectKind.CANCEL for m in self.messages)
+        if what is EffectKind.CANCEL and again:
             suffix = f":{again + 1}"  # the calendar would not give it up
         placed = self.find_event(event)
         self.messages.append(
-            Message(
+            Effect(
                 key=f"{what.value}:{event}{suffix}",
-                what=what,
+                kind=what,
                 pair=self.pair.id,
                 subject=subject,
                 due_at=self.now,
@@ -265,28 +269,28 @@ class Planning:
             )
         )
 
-    def wake(self, instant: datetime) -> None:
+    def wake_at(self, instant: datetime) -> None:
         """Look at this pair again at that instant, or earlier."""
         if self._wake is None or instant < self._wake:
             self._wake = max(instant, self.now)
 
     # --- the result ---
 
-    def plan(self) -> Plan:
+    def build(self) -> Plan:
         """What changed. With a need, only the question."""
         if self._needs is not None:
             return Plan(pair=self.pair.id, needs=self._needs)
-        before = {m.key for m in self.state.messages}
+        before = {m.key for m in self.state.effects}
         return Plan(
             pair=self.pair.id,
             due_at=self._wake,
             sessions=_select_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
             deferrals=tuple(self._deferrals),
             commitments=_select_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),
-            messages=tuple(m for m in self.messages if m.key not in before),
+            effects=tuple(m for m in self.messages if m.key not in before),
             decisions=tuple(self._decisions),
-            acknowledged=self._acknowledged,
-            looked=self.looked,
+            accepted_moves=self._acknowledged,
+            used_free_busy=self.looked,
         )
 
 
@@ -298,7 +302,7 @@ def _covers(outer: Span, inner: Span) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end
 
 
-def last_look(now: datetime, step: timedelta) -> datetime:
+def find_last_look(now: datetime, step: timedelta) -> datetime:
     """The last instant at or before `now` at which calendars are looked at: every day at 05:00 UTC, or every 12 hours.
 
     One grid for all pairs, so that many people are read in one request.

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.domain.model import QUARTER, Kind, Need, Preference, Reason, Session, Span, Why
-from worker.domain.planning.placement import LEAD_DAYS, without
-from worker.domain.planning.plan_builder import Planning
-from worker.domain.time.availability import BUFFER, Grid, get_free_busy, readable
-from worker.domain.time.explain import unreadable
-from worker.domain.time.search import Search, careers, shared_work
-from worker.domain.time.slots import Slot, rank, why_none
-from worker.domain.time.worktime import shared_working_day, today, wall
+from worker.domain.model import QUARTER, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
+from worker.domain.planning.placement import LEAD_DAYS, exclude_event
+from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
+from worker.domain.time.explain import warn_of_unreadable
+from worker.domain.time.search import Search, find_shared_work, list_career_days
+from worker.domain.time.slots import Slot, explain_no_slot, rank_slots
+from worker.domain.time.worktime import add_shared_working_days, get_local_date, wall_to_utc
 
 #: Within so many of the two's working days from now the best times are looked for; then further ahead.
 AHEAD, FURTHER = 15, 40
-COUNT = 3
+PROPOSAL_COUNT = 3
 #: Of a window that is nearly over too little is left to choose from. Minutes.
-WEEK = 7 * 24 * 60
+WEEK_MINUTES = 7 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,99 +29,103 @@ class Proposals:
     """The times that fit best; when there are none, why."""
 
     slots: tuple[Slot, ...]
-    why_none: Why = ()
+    why_none: Reasons = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedTime:
     """A time somebody picked: what speaks against it; `taken` when somebody's calendar is not free."""
 
     span: Span
-    against: Why = ()
-    taken: bool = False
+    against: Reasons = ()
+    is_taken: bool = False
 
 
-def need(p: Planning, session: Session, pick: Span | None = None) -> Need:
+def make_free_busy_request(p: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """What has to be seen of the calendars: the weeks in which it may be, and that time as well."""
-    end = max(far.end for far in (*_windows(p, session), *((pick,) if pick else ()))) + timedelta(days=1)
+    end = max(far.end for far in (*_make_windows(p, session), *((pick,) if pick else ()))) + timedelta(days=1)
     start = min(p.now, pick.start) if pick else p.now
-    return Need(tuple(person.email for person in p.people if readable(person)), Span(start, end))
+    return FreeBusyRequest(
+        tuple(person.email for person in p.people if has_readable_calendar(person)), Span(start, end)
+    )
 
 
-def propose(p: Planning, session: Session) -> Proposals:
+def propose_times(p: PlanBuilder, session: Session) -> Proposals:
     """The three best times; `p` has seen what `need` asks for."""
-    near, far = (_search(p, session, window) for window in _windows(p, session))
-    slots = rank(near, limit=COUNT) or rank(far, limit=COUNT)
-    return Proposals(slots, () if slots else tuple(why_none(far)))
+    near, far = (_make_search(p, session, window) for window in _make_windows(p, session))
+    slots = rank_slots(near, limit=PROPOSAL_COUNT) or rank_slots(far, limit=PROPOSAL_COUNT)
+    return Proposals(slots, () if slots else tuple(explain_no_slot(far)))
 
 
-def check(p: Planning, session: Session, pick: Span) -> Checked:
+def check_time(p: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
     """What speaks against a time that somebody picked."""
-    search = _search(p, session, pick)
-    busy = [person.name for person in search.people if _busy(search, pick, person.email)]
+    search = _make_search(p, session, pick)
+    busy = [person.name for person in search.people if _is_busy(search, pick, person.email)]
     against = [Reason("busy_then", {"name": name}) for name in busy]
-    unknown = [person.name for person in search.people if _unknown(search, person.email)]
+    unknown = [person.name for person in search.people if _is_unknown(search, person.email)]
     against += [Reason("unread_now", {"name": name}) for name in unknown]
-    against += _against(search, pick)
-    if session.kind is Kind.CAREER and pick.minutes < p.policy.min_minutes:
+    against += _list_objections(search, pick)
+    if session.kind is SessionKind.CAREER and pick.minutes < p.policy.min_minutes:
         against.append(Reason("short_for_it", {"minutes": p.policy.min_minutes}))
-    return Checked(pick, (*against, *unreadable(search)), taken=bool(busy))
+    return CheckedTime(pick, (*against, *warn_of_unreadable(search)), is_taken=bool(busy))
 
 
-def _against(search: Search, pick: Span) -> Iterator[Reason]:
-    grid = Grid(pick)
+def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
+    grid = QuarterGrid(pick)
     for person in search.people:
-        if grid.work(person) != grid.all:
+        if grid.find_working(person) != grid.all:
             yield Reason("outside_hours", {"name": person.name})
-    if search.career and today(search.manager.zone, pick.start) in careers(search):
+    if search.career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
         yield Reason("another_that_day", {"name": search.manager.name})
-    around = Span(pick.start - BUFFER * QUARTER, pick.end + BUFFER * QUARTER)
-    if shared_work(search, grid) == grid.all and any(_busy(search, around, one.email) for one in search.people):
-        yield Reason("no_buffer", {"minutes": BUFFER * 15})
+    around = Span(pick.start - BUFFER_QUARTERS * QUARTER, pick.end + BUFFER_QUARTERS * QUARTER)
+    if find_shared_work(search, grid) == grid.all and any(_is_busy(search, around, one.email) for one in search.people):
+        yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * 15})
 
 
-def _busy(search: Search, span: Span, who: str) -> bool:
-    taken = [item.span for item in search.taken.get(who, ())]
+def _is_busy(search: Search, span: Span, who: str) -> bool:
+    taken = [item.span for item in search.taken_times.get(who, ())]
     seen = search.free_busy.get(who)
     return any(span.overlaps(one) for one in (*taken, *((item.span for item in seen.busy) if seen else ())))
 
 
-def _unknown(search: Search, who: str) -> bool:
+def _is_unknown(search: Search, who: str) -> bool:
     person = next(one for one in search.people if one.email == who)
-    return readable(person) and not get_free_busy(search.free_busy, person).known
+    return has_readable_calendar(person) and not get_free_busy(search.free_busy, person).known
 
 
-def _search(p: Planning, session: Session, window: Span) -> Search:
+def _make_search(p: PlanBuilder, session: Session, window: Span) -> Search:
     seen = p.seen.free_busy if p.seen else {}
     lost = tuple(d.was for d in p.state.deferrals if d.session == session.id and d.was)
     return Search(
         manager=p.manager,
         report=p.report,
         window=window,
-        minutes=max(session.minutes, p.policy.min_minutes) if session.kind is Kind.CAREER else session.minutes,
+        minutes=max(session.minutes, p.policy.min_minutes) if session.kind is SessionKind.CAREER else session.minutes,
         target=session.target if window.start <= session.target <= window.end and not session.count else window.start,
-        prefer=p.pair.prefer if not session.urgent else Preference(),
-        free_busy={who: without(free_busy, session.key) for who, free_busy in seen.items()},
-        taken={who: p.list_taken_times(who, but=session.id) for who in p.addresses},
+        preference=p.pair.preference if not session.urgent else Preference(),
+        free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in seen.items()},
+        taken_times={who: p.list_taken_times(who, but=session.id) for who in p.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
-        career=session.kind is Kind.CAREER,
+        career=session.kind is SessionKind.CAREER,
     )
 
 
-def _windows(p: Planning, session: Session) -> tuple[Span, Span]:
+def _make_windows(p: PlanBuilder, session: Session) -> tuple[Span, Span]:
     """Where it is looked for first, and where then: in its own window while that is to come, else soon."""
-    soon = _day_start(p, LEAD_DAYS)
+    soon = _find_day_start(p, LEAD_DAYS)
     own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
-    if own and session.booked and not session.count and own.minutes >= WEEK:
-        return own, Span(soon, max(own.end, _day_end(p, FURTHER)))
-    return Span(soon, _day_end(p, AHEAD)), Span(soon, _day_end(p, FURTHER))
+    if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
+        return own, Span(soon, max(own.end, _find_day_end(p, FURTHER)))
+    return Span(soon, _find_day_end(p, AHEAD)), Span(soon, _find_day_end(p, FURTHER))
 
 
-def _day_start(p: Planning, days: int) -> datetime:
+def _find_day_start(p: PlanBuilder, days: int) -> datetime:
     zone = p.manager.zone
-    return wall(zone, shared_working_day(p.people, today(zone, p.now), days), 0)
+    return wall_to_utc(zone, add_shared_working_days(p.people, get_local_date(zone, p.now), days), 0)
 
 
-def _day_end(p: Planning, days: int) -> datetime:
+def _find_day_end(p: PlanBuilder, days: int) -> datetime:
     zone = p.manager.zone
-    return wall(zone, shared_working_day(p.people, today(zone, p.now), days) + timedelta(days=1), 0)
+    return wall_to_utc(
+        zone, add_shared_working_days(p.people, get_local_date(zone, p.now), days) + timedelta(days=1), 0
+    )

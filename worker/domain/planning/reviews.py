@@ -2,52 +2,55 @@
 
 from datetime import timedelta
 
-from worker.domain.model import Kind, Review, Session, State
+from worker.domain.model import ReviewMode, Session, SessionKind, SessionState
 from worker.domain.planning import cadence
-from worker.domain.planning.plan_builder import Planning
+from worker.domain.planning.plan_builder import PlanBuilder
 
 #: A contract that comes later than this after its session gets no reviews: the next session is nearer.
-TOO_LATE = timedelta(days=27)
+MAX_CONTRACT_DELAY = timedelta(days=27)
 
 
-def want_reviews(p: Planning) -> None:
+def ensure_reviews(p: PlanBuilder) -> None:
     """Have the reviews owed that are due: they look at a contract, and come when it is there or overdue."""
-    if p.pair.review is Review.NONE:
+    if p.pair.review is ReviewMode.NONE:
         return
-    for session in p.of_kind(Kind.CAREER):
-        over = session.state in (State.CONTRACTED, State.UNFINISHED) and not session.adhoc
-        if not over or session.held_at is None or session.held_at < p.now - TOO_LATE:
+    for session in p.list_sessions(SessionKind.CAREER):
+        over = session.state in (SessionState.CONTRACTED, SessionState.UNFINISHED) and not session.adhoc
+        if not over or session.held_at is None or session.held_at < p.now - MAX_CONTRACT_DELAY:
             continue
-        if any(s.cycle == session.cycle and s.state is not State.CANCELLED for s in p.of_kind(Kind.REVIEW)):
+        if any(
+            s.cycle == session.cycle and s.state is not SessionState.CANCELLED
+            for s in p.list_sessions(SessionKind.REVIEW)
+        ):
             continue
-        for review in cadence.reviews_after(session, p.pair, p.policy, p.now):
-            p.put(review)
+        for review in cadence.make_reviews(session, p.pair, p.policy, p.now):
+            p.update_session(review)
 
 
-def inside(p: Planning, session: Session) -> bool:
+def is_inside_1on1(p: PlanBuilder, session: Session) -> bool:
     """True for a review that takes place inside a meeting the two have anyway: it never had an event."""
-    return session.kind is Kind.REVIEW and p.pair.review is Review.IN_1ON1 and session.sequence == 0
+    return session.kind is SessionKind.REVIEW and p.pair.review is ReviewMode.IN_1ON1 and session.sequence == 0
 
 
-def waits(p: Planning, session: Session) -> bool:
+def is_waiting_for_1on1(p: PlanBuilder, session: Session) -> bool:
     """True for a review that may still find its 1:1: it gets no event of its own before its day has come."""
-    return inside(p, session) and session.count == 0 and p.now < session.target
+    return is_inside_1on1(p, session) and session.count == 0 and p.now < session.target
 
 
-def into_1on1s(p: Planning) -> None:
+def place_reviews_in_1on1s(p: PlanBuilder) -> None:
     """Give each review that has no event the time of the 1:1 nearest to its day."""
-    for review in [s for s in p.of_kind(Kind.REVIEW) if inside(p, s) and (s.owed or s.booked)]:
-        _into_1on1(p, review)
+    for review in [s for s in p.list_sessions(SessionKind.REVIEW) if is_inside_1on1(p, s) and (s.owed or s.booked)]:
+        _place_review_in_1on1(p, review)
 
 
-def _into_1on1(p: Planning, review: Session) -> None:
+def _place_review_in_1on1(p: PlanBuilder, review: Session) -> None:
     near = [m.span for m in p.state.meetings if review.earliest <= m.span.start <= review.latest and m.span.end > p.now]
     best = min(near, key=lambda span: (abs(span.start - review.target), span), default=None)
     if best is not None:
         if not (review.booked and review.span == best):
-            taken = p.put(review, state=State.BOOKED, start=best.start, end=best.end)
-            p.decide_session(taken, "Takes place inside the 1:1 of that day; no event of its own.")
+            taken = p.update_session(review, state=SessionState.BOOKED, start=best.start, end=best.end)
+            p.record_session_decision(taken, "Takes place inside the 1:1 of that day; no event of its own.")
     elif review.booked and review.span.end > p.now:
-        p.put(review, state=State.OWED, start=None, end=None)
+        p.update_session(review, state=SessionState.OWED, start=None, end=None)
     elif review.owed and p.now < review.target:
-        p.wake(review.target)  # the 1:1s may not stand that far ahead yet
+        p.wake_at(review.target)  # the 1:1s may not stand that far ahead yet

@@ -9,20 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from worker.domain.model import QUARTER, Address, FreeBusy, Person, Span, Taken, WorkingHours
-from worker.domain.time.worktime import spells_of, wall
+from worker.domain.model import QUARTER, Address, FreeBusy, Person, Span, TakenTime, WorkingHours
+from worker.domain.time.worktime import compute_spells, wall_to_utc
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = EPOCH.date()
 DAY_QUARTERS = 96
 #: Working time is remembered in pieces of so many days, whatever window asks for it.
 BLOCK_DAYS = 32
-BLOCK = BLOCK_DAYS * DAY_QUARTERS
+BLOCK_QUARTERS = BLOCK_DAYS * DAY_QUARTERS
 #: T-2: so many quarters stay free on each side of what is busy.
-BUFFER = 1
+BUFFER_QUARTERS = 1
 #: The least time there is; one of it past a boundary is in the next quarter.
-INSTANT = timedelta(microseconds=1)
-NOTHING_KNOWN = FreeBusy(known=False)
+MICROSECOND = timedelta(microseconds=1)
+UNKNOWN_FREE_BUSY = FreeBusy(known=False)
 
 
 def floor_quarter(instant: datetime) -> int:
@@ -35,17 +35,17 @@ def ceil_quarter(instant: datetime) -> int:
     return -((EPOCH - instant) // QUARTER)
 
 
-def quarter_instant(quarter: int) -> datetime:
+def get_quarter_start(quarter: int) -> datetime:
     """When that quarter since 1970 starts."""
     return EPOCH + quarter * QUARTER
 
 
-def quarters_in(minutes: int) -> int:
+def count_quarters(minutes: int) -> int:
     """How many quarters a conversation of so many minutes touches."""
     return -(-minutes // 15)
 
 
-class Grid:
+class QuarterGrid:
     """The quarters that lie wholly inside a window, counted from 0."""
 
     __slots__ = ("all", "first", "size")
@@ -55,17 +55,17 @@ class Grid:
         self.size = max(0, floor_quarter(window.end) - self.first)
         self.all = (1 << self.size) - 1
 
-    def instant(self, index: int) -> datetime:
+    def get_instant(self, index: int) -> datetime:
         """When the quarter of that index starts."""
-        return quarter_instant(self.first + index)
+        return get_quarter_start(self.first + index)
 
     def find_touched(self, spans: Iterable[Span], pad: int = 0) -> int:
         """Every quarter that one of the spans touches, and `pad` quarters on each side."""
-        return self._paint_spans(spans, self.instant(pad), self.instant(-pad) + INSTANT)
+        return self._paint_spans(spans, self.get_instant(pad), self.get_instant(-pad) + MICROSECOND)
 
     def find_filled(self, spans: Iterable[Span]) -> int:
         """Every quarter that lies wholly inside one of the spans."""
-        return self._paint_spans(spans, self.instant(-1) + INSTANT, self.instant(1))
+        return self._paint_spans(spans, self.get_instant(-1) + MICROSECOND, self.get_instant(1))
 
     def _paint_spans(self, spans: Iterable[Span], opening: datetime, closing: datetime) -> int:
         """Each span's quarters, from that of its start counted from `opening` up to and with that of its end counted
@@ -85,65 +85,65 @@ class Grid:
         row.reverse()
         return int(row, 2) if row else 0
 
-    def work(self, person: Person) -> int:
+    def find_working(self, person: Person) -> int:
         """The quarters in which the person works."""
         bits = 0
-        for block in range(self.first // BLOCK, (self.first + self.size) // BLOCK + 1):
-            piece = _work_block(person.hours, person.zone, person.country, block)
-            offset = block * BLOCK - self.first
+        for block in range(self.first // BLOCK_QUARTERS, (self.first + self.size) // BLOCK_QUARTERS + 1):
+            piece = _compute_work_block(person.hours, person.zone, person.country, block)
+            offset = block * BLOCK_QUARTERS - self.first
             bits |= piece << offset if offset >= 0 else piece >> -offset
         return bits & self.all
 
-    def busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[Taken], pad: int = 0) -> int:
+    def find_busy(self, person: Person, free_busy: FreeBusy, taken: Iterable[TakenTime], pad: int = 0) -> int:
         """The quarters at which the person can't be had, working hours aside.
 
         Time that isn't known is busy (T-2). Only of somebody whose calendar is `none` it is agreed that nobody can
         read it: what was decided for them elsewhere still counts.
         """
         spans = [item.span for item in taken]
-        if readable(person):
+        if has_readable_calendar(person):
             if not free_busy.known:
                 return self.all
             spans += [item.span for item in free_busy.busy]
         return self.find_touched(spans, pad)
 
-    def between(self, start: int, end: int) -> int:
+    def find_between(self, start: int, end: int) -> int:
         """The quarters from `start` up to `end`, counted since 1970, as far as they are in the window."""
         low, high = (min(max(edge - self.first, 0), self.size) for edge in (start, end))
         return (1 << high) - (1 << low) if low < high else 0
 
 
-def readable(person: Person) -> bool:
+def has_readable_calendar(person: Person) -> bool:
     """False for somebody whose calendar nobody can read."""
     return person.has_calendar
 
 
 def get_free_busy(free_busy: Mapping[Address, FreeBusy], person: Person) -> FreeBusy:
     """What is known of the person; who wasn't asked for is unknown."""
-    return free_busy.get(person.email, NOTHING_KNOWN)
+    return free_busy.get(person.email, UNKNOWN_FREE_BUSY)
 
 
 @lru_cache(maxsize=8192)
-def _work_block(hours: WorkingHours, zone: str, country: str, block: int) -> int:
-    grid = Grid(Span(quarter_instant(block * BLOCK), quarter_instant((block + 1) * BLOCK)))
+def _compute_work_block(hours: WorkingHours, zone: str, country: str, block: int) -> int:
+    grid = QuarterGrid(Span(get_quarter_start(block * BLOCK_QUARTERS), get_quarter_start((block + 1) * BLOCK_QUARTERS)))
     first = EPOCH_DAY + timedelta(days=block * BLOCK_DAYS)
     # Zones reach from -12 to +14 hours, and a spell may run on into the next day.
     days = (first + timedelta(days=step) for step in range(-2, BLOCK_DAYS + 2))
-    return grid.find_filled(span for day in days for span in spells_of(hours, zone, country, day))
+    return grid.find_filled(span for day in days for span in compute_spells(hours, zone, country, day))
 
 
 @lru_cache(maxsize=16384)
-def midnight(zone: str, day: date) -> int:
+def find_midnight_quarter(zone: str, day: date) -> int:
     """The first quarter since 1970 of that local day."""
-    return ceil_quarter(wall(zone, day, 0))
+    return ceil_quarter(wall_to_utc(zone, day, 0))
 
 
-def day_bits(grid: Grid, zone: str, day: date) -> int:
+def find_day_bits(grid: QuarterGrid, zone: str, day: date) -> int:
     """The quarters of that local day, as far as they are in the window."""
-    return grid.between(midnight(zone, day), midnight(zone, day + timedelta(days=1)))
+    return grid.find_between(find_midnight_quarter(zone, day), find_midnight_quarter(zone, day + timedelta(days=1)))
 
 
-def starts(free: int, quarters: int) -> int:
+def find_starts(free: int, quarters: int) -> int:
     """Each quarter from which `quarters` quarters in a row are set in `free`. The run doubles with each shift."""
     run, found = 1, free
     while run < quarters:
@@ -153,7 +153,7 @@ def starts(free: int, quarters: int) -> int:
     return found
 
 
-def ones(bits: int) -> Iterator[int]:
+def iterate_set_bits(bits: int) -> Iterator[int]:
     """The indices of the set bits, lowest first."""
     while bits:
         low = bits & -bits
@@ -161,7 +161,7 @@ def ones(bits: int) -> Iterator[int]:
         bits ^= low
 
 
-def longest(free: int) -> int:
+def measure_longest_run(free: int) -> int:
     """The length of the longest run of set bits."""
     length = 0
     while free:

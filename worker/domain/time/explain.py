@@ -4,35 +4,35 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Person, Reason, Span, Value
-from worker.domain.time.availability import BUFFER, readable
-from worker.domain.time.search import Search, careers, contract_margin, week_of
-from worker.domain.time.worktime import today
+from worker.domain.model import Person, Reason, ReasonValue, Span
+from worker.domain.time.availability import BUFFER_QUARTERS, has_readable_calendar
+from worker.domain.time.search import Search, compute_contract_margins, get_week_number, list_career_days
+from worker.domain.time.worktime import get_local_date
 
 
-def reasons(search: Search, span: Span, day: date) -> Iterator[Reason]:
+def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
     """One for each thing that was weighed; `day` is the manager's date of `span`."""
-    yield _nearness(search, day)
-    yield from _preference(search, span)
-    yield _start(search, span.start)
-    yield _contract(search.manager, day)
-    yield _that_week(search, day)
+    yield _explain_nearness(search, day)
+    yield from _explain_preference(search, span)
+    yield _explain_start(search, span.start)
+    yield _explain_contract(search.manager, day)
+    yield _explain_week(search, day)
     if search.buffer:
-        yield Reason("buffer", {"minutes": BUFFER * 15})
-    yield from unreadable(search)
+        yield Reason("buffer", {"minutes": BUFFER_QUARTERS * 15})
+    yield from warn_of_unreadable(search)
 
 
-def _nearness(search: Search, day: date) -> Reason:
-    target = today(search.manager.zone, search.target)
+def _explain_nearness(search: Search, day: date) -> Reason:
+    target = get_local_date(search.manager.zone, search.target)
     if day == target:
         return Reason("target_day", {"day": day})
     code = "after_target" if day > target else "before_target"
     return Reason(code, {"day": day, "target": target, "count": abs((day - target).days)})
 
 
-def _preference(search: Search, span: Span) -> Iterator[Reason]:
+def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
     local = span.start.astimezone(ZoneInfo(search.report.zone))
-    weekday, minute = search.prefer.weekday, search.prefer.minute
+    weekday, minute = search.preference.weekday, search.preference.minute
     if weekday is not None:
         yield Reason("preferred_weekday" if local.weekday() == weekday else "other_weekday", {"weekday": weekday})
     if minute is not None:
@@ -40,30 +40,30 @@ def _preference(search: Search, span: Span) -> Iterator[Reason]:
         yield Reason("other_hour" if off else "preferred_hour", {"clock": minute} | ({"count": off} if off else {}))
 
 
-def _start(search: Search, at: datetime) -> Reason:
+def _explain_start(search: Search, at: datetime) -> Reason:
     here, there = search.people
-    values: dict[str, Value] = {"at": at, "zone": here.zone, "other_zone": there.zone}
+    values: dict[str, ReasonValue] = {"at": at, "zone": here.zone, "other_zone": there.zone}
     if len({at.astimezone(ZoneInfo(one.zone)).time() for one in search.people}) == 1:
         return Reason("start", values)
     return Reason("start_apart", {**values, "name": here.name, "other": there.name})
 
 
-def _contract(manager: Person, day: date) -> Reason:
-    margin = contract_margin(manager)[day.weekday()]
-    values: dict[str, Value] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
+def _explain_contract(manager: Person, day: date) -> Reason:
+    margin = compute_contract_margins(manager)[day.weekday()]
+    values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
     if margin == 2:
         return Reason("contract_day", values)
     return Reason("contract_margin", {**values, "count": margin}) if margin else Reason("contract_no_margin", values)
 
 
-def _that_week(search: Search, day: date) -> Reason:
-    values: dict[str, Value] = {"name": search.manager.name}
-    count = sum(week_of(other) == week_of(day) for other in careers(search))
+def _explain_week(search: Search, day: date) -> Reason:
+    values: dict[str, ReasonValue] = {"name": search.manager.name}
+    count = sum(get_week_number(other) == get_week_number(day) for other in list_career_days(search))
     return Reason("others_that_week", {**values, "count": count}) if count else Reason("only_that_week", values)
 
 
-def unreadable(search: Search) -> Iterator[Reason]:
+def warn_of_unreadable(search: Search) -> Iterator[Reason]:
     """A warning for each of the two whose calendar nobody can read."""
     for person in search.people:
-        if not readable(person):
+        if not has_readable_calendar(person):
             yield Reason("unreadable", {"name": person.name})

@@ -4,11 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from worker.domain.model import Address, FreeBusy, Kind, Person, Preference, Span, Taken
-from worker.domain.time.availability import BUFFER, Grid, day_bits, get_free_busy, quarters_in, starts
-from worker.domain.time.worktime import today
+from worker.domain.model import Address, FreeBusy, Person, Preference, SessionKind, Span, TakenTime
+from worker.domain.time.availability import (
+    BUFFER_QUARTERS,
+    QuarterGrid,
+    count_quarters,
+    find_day_bits,
+    find_starts,
+    get_free_busy,
+)
+from worker.domain.time.worktime import get_local_date
 
-NO_WISH = Preference()
+NO_PREFERENCE = Preference()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +27,9 @@ class Search:
     window: Span
     minutes: int
     target: datetime
-    prefer: Preference = NO_WISH
+    preference: Preference = NO_PREFERENCE
     free_busy: Mapping[Address, FreeBusy]
-    taken: Mapping[Address, Sequence[Taken]] = field(default_factory=dict)  #: counts as busy
+    taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: counts as busy
     avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
     buffer: bool = True  #: 15 minutes free on each side of what is busy
     career: bool = True  #: at most one career session on a day of the manager's
@@ -33,68 +40,74 @@ class Search:
         return self.manager, self.report
 
 
-def possible(search: Search) -> tuple[Grid, int]:
+def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
     """The grid of the window, and every quarter at which the conversation may start (T-2)."""
-    grid = Grid(search.window)
-    work = shared_work(search, grid)
+    grid = QuarterGrid(search.window)
+    work = find_shared_work(search, grid)
     if not work:
         return grid, 0
     busy = (
-        busy_bits(search, grid, search.manager)
-        | busy_bits(search, grid, search.report)
+        find_busy_bits(search, grid, search.manager)
+        | find_busy_bits(search, grid, search.report)
         | grid.find_touched(search.avoid)
     )
-    return grid, starts(work & ~busy, quarters_in(search.minutes)) & ~full_days(search, grid)
+    return grid, find_starts(work & ~busy, count_quarters(search.minutes)) & ~find_full_days(search, grid)
 
 
-def shared_work(search: Search, grid: Grid) -> int:
+def find_shared_work(search: Search, grid: QuarterGrid) -> int:
     """The quarters in which both work."""
-    return grid.work(search.manager) & grid.work(search.report)
+    return grid.find_working(search.manager) & grid.find_working(search.report)
 
 
-def pad(search: Search) -> int:
+def get_padding(search: Search) -> int:
     """How many quarters stay free on each side of what is busy."""
-    return BUFFER if search.buffer else 0
+    return BUFFER_QUARTERS if search.buffer else 0
 
 
-def others(search: Search, person: Person) -> list[Taken]:
+def list_other_taken_times(search: Search, person: Person) -> list[TakenTime]:
     """What the person's time was given to, the session looked for aside."""
-    return [item for item in search.taken.get(person.email, ()) if not search.exclude or item.session != search.exclude]
+    return [
+        item
+        for item in search.taken_times.get(person.email, ())
+        if not search.exclude or item.session != search.exclude
+    ]
 
 
-def busy_bits(search: Search, grid: Grid, person: Person) -> int:
+def find_busy_bits(search: Search, grid: QuarterGrid, person: Person) -> int:
     """The quarters taken from the person, with what must stay free around them."""
-    return grid.busy(person, get_free_busy(search.free_busy, person), others(search, person), pad(search))
+    return grid.find_busy(
+        person, get_free_busy(search.free_busy, person), list_other_taken_times(search, person), get_padding(search)
+    )
 
 
-def careers(search: Search) -> list[date]:
+def list_career_days(search: Search) -> list[date]:
     """The days, on the manager's calendar, of the manager's other career sessions."""
-    taken = others(search, search.manager)
-    return [today(search.manager.zone, item.span.start) for item in taken if item.kind is Kind.CAREER]
+    taken = list_other_taken_times(search, search.manager)
+    return [get_local_date(search.manager.zone, item.span.start) for item in taken if item.kind is SessionKind.CAREER]
 
 
-def full_days(search: Search, grid: Grid) -> int:
+def find_full_days(search: Search, grid: QuarterGrid) -> int:
     """The quarters of days on which the manager already has a career session."""
     bits = 0
     if search.career:
-        for day in careers(search):
-            bits |= day_bits(grid, search.manager.zone, day)
+        for day in list_career_days(search):
+            bits |= find_day_bits(grid, search.manager.zone, day)
     return bits
 
 
-def days_of(search: Search, grid: Grid) -> list[date]:
+def list_days(search: Search, grid: QuarterGrid) -> list[date]:
     """The days of the manager's calendar that the window touches."""
     zone = search.manager.zone
-    first, last = today(zone, grid.instant(0)), today(zone, grid.instant(grid.size))
+    first, last = get_local_date(zone, grid.get_instant(0)), get_local_date(zone, grid.get_instant(grid.size))
     return [first + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
-def week_of(day: date) -> int:
+def get_week_number(day: date) -> int:
     """A number for the week, Monday to Sunday, that `day` is in."""
     return (day.toordinal() - 1) // 7
 
 
-def contract_margin(manager: Person) -> list[int]:
+def compute_contract_margins(manager: Person) -> list[int]:
     """By weekday of a session: 2 when the manager works on the day the contract is due, two days later; else 1 when
     on the day between; else 0."""
     works = [bool(spells) for spells in manager.hours.week]

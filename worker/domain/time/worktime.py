@@ -17,12 +17,12 @@ import holidays
 
 from worker.domain.model import Person, Span, Spells, WorkingHours
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
+DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
-MIDNIGHT = 1440  #: minutes
+DAY_MINUTES = 1440  #: minutes
 #: Nobody is away from work this long; looking further for a working day would never end.
-LONGEST_SEARCH = 400
+MAX_SEARCH_DAYS = 400
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
@@ -36,109 +36,109 @@ def parse_hours(text: str) -> WorkingHours:
     A spell that ends at or before its start ends the next morning. Raises ValueError with a sentence that names
     what is wrong and shows an example.
     """
-    week: list[list[tuple[int, int]]] = [[] for _ in DAYS]
+    week: list[list[tuple[int, int]]] = [[] for _ in DAY_NAMES]
     for rule in filter(None, (part.strip() for part in text.replace("–", "-").split(";"))):
         found = re.fullmatch(r"([^\d]+?)\s+(\d.*)", rule)
         if not found:
-            _wrong(f"`{rule}` is not days followed by times")
-        spells = [_spell(part.strip()) for part in found[2].split(",")]
-        for index in _days(found[1]):
+            _refuse(f"`{rule}` is not days followed by times")
+        spells = [_parse_spell(part.strip()) for part in found[2].split(",")]
+        for index in _parse_days(found[1]):
             week[index] += spells
     if not any(week):
-        _wrong("no working hours are given")
+        _refuse("no working hours are given")
     _refuse_overlaps(week)
     return WorkingHours(cast(tuple[Spells, Spells, Spells, Spells, Spells, Spells, Spells], _sort_week(week)))
 
 
-def hours_text(hours: WorkingHours) -> str:
+def format_hours(hours: WorkingHours) -> str:
     """The hours as `parse_hours` reads them, days with the same spells together."""
     rules: dict[Spells, list[int]] = {}
     for index, day in enumerate(hours.week):
         if day:
             rules.setdefault(day, []).append(index)
     return "; ".join(
-        f"{_days_text(days)} {','.join(f'{clock(a)}-{_end_text(b)}' for a, b in spells)}"
+        f"{_format_days(days)} {','.join(f'{format_clock(a)}-{_format_end(b)}' for a, b in spells)}"
         for spells, days in rules.items()
     )
 
 
-def clock(minute: int) -> str:
+def format_clock(minute: int) -> str:
     """Minutes after midnight as `09:00`; past midnight it starts again."""
     return f"{minute // 60 % 24:02}:{minute % 60:02}"
 
 
-def _end_text(minute: int) -> str:
-    return "24:00" if minute == MIDNIGHT else clock(minute)
+def _format_end(minute: int) -> str:
+    return "24:00" if minute == DAY_MINUTES else format_clock(minute)
 
 
-def _wrong(what: str) -> NoReturn:
-    raise ValueError(f"Working hours: {what}. Write for example {EXAMPLE}.")
+def _refuse(what: str) -> NoReturn:
+    raise ValueError(f"Working hours: {what}. Write for example {HOURS_EXAMPLE}.")
 
 
 def _sort_week(week: Sequence[Sequence[tuple[int, int]]]) -> tuple[Spells, ...]:
     return tuple(tuple(sorted(day)) for day in week)
 
 
-def _days(text: str) -> Iterator[int]:
+def _parse_days(text: str) -> Iterator[int]:
     for part in text.split(","):
         first, dash, last = (name.strip() for name in part.partition("-"))
-        start = _day(first)
-        span = (_day(last) - start) % 7 if dash else 0
+        start = _parse_day(first)
+        span = (_parse_day(last) - start) % 7 if dash else 0
         yield from ((start + step) % 7 for step in range(span + 1))
 
 
-def _day(name: str) -> int:
+def _parse_day(name: str) -> int:
     short = name[:3].title()
-    if short not in DAYS or not _full_name(DAYS.index(short)).startswith(name.lower()):
-        _wrong(f"`{name}` is not a day; days are {', '.join(DAYS)}")
-    return DAYS.index(short)
+    if short not in DAY_NAMES or not _get_full_name(DAY_NAMES.index(short)).startswith(name.lower()):
+        _refuse(f"`{name}` is not a day; days are {', '.join(DAY_NAMES)}")
+    return DAY_NAMES.index(short)
 
 
-def _full_name(index: int) -> str:
+def _get_full_name(index: int) -> str:
     return ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")[index]
 
 
-def _spell(text: str) -> tuple[int, int]:
+def _parse_spell(text: str) -> tuple[int, int]:
     first, dash, last = (part.strip() for part in text.partition("-"))
     if not dash:
-        _wrong(f"`{text}` is not a start and an end")
-    start, end = _minute(first), _minute(last)
-    if start == MIDNIGHT:
-        _wrong(f"`{text}` starts at 24:00; write 00:00 of the next day")
-    return start, end if end > start else end + MIDNIGHT
+        _refuse(f"`{text}` is not a start and an end")
+    start, end = _parse_minute(first), _parse_minute(last)
+    if start == DAY_MINUTES:
+        _refuse(f"`{text}` starts at 24:00; write 00:00 of the next day")
+    return start, end if end > start else end + DAY_MINUTES
 
 
-def _minute(text: str) -> int:
+def _parse_minute(text: str) -> int:
     found = _CLOCK.fullmatch(text)
-    if not found or int(found[2]) > 59 or int(found[1]) * 60 + int(found[2]) > MIDNIGHT:
-        _wrong(f"`{text}` is not a time of day between 00:00 and 24:00")
+    if not found or int(found[2]) > 59 or int(found[1]) * 60 + int(found[2]) > DAY_MINUTES:
+        _refuse(f"`{text}` is not a time of day between 00:00 and 24:00")
     return int(found[1]) * 60 + int(found[2])
 
 
 def _refuse_overlaps(week: Sequence[Sequence[tuple[int, int]]]) -> None:
     """Spells run on into the next day, and Sunday's into Monday: compare them round the whole week."""
-    line = sorted((index * MIDNIGHT + a, index * MIDNIGHT + b) for index, day in enumerate(week) for a, b in day)
-    line.append((line[0][0] + 7 * MIDNIGHT, line[0][1] + 7 * MIDNIGHT))
+    line = sorted((index * DAY_MINUTES + a, index * DAY_MINUTES + b) for index, day in enumerate(week) for a, b in day)
+    line.append((line[0][0] + 7 * DAY_MINUTES, line[0][1] + 7 * DAY_MINUTES))
     for (start, end), (following, _) in pairwise(line):
         if following < end:
-            one, other = (f"{DAYS[at // MIDNIGHT % 7]} {clock(at)}" for at in (start, following))
-            _wrong(f"the spells starting {one} and {other} overlap")
+            one, other = (f"{DAY_NAMES[at // DAY_MINUTES % 7]} {format_clock(at)}" for at in (start, following))
+            _refuse(f"the spells starting {one} and {other} overlap")
 
 
-def _days_text(days: Sequence[int]) -> str:
+def _format_days(days: Sequence[int]) -> str:
     runs: list[list[int]] = []
     for day in days:
         if runs and runs[-1][-1] == day - 1:
             runs[-1].append(day)
         else:
             runs.append([day])
-    return ",".join(DAYS[run[0]] if len(run) == 1 else f"{DAYS[run[0]]}-{DAYS[run[-1]]}" for run in runs)
+    return ",".join(DAY_NAMES[run[0]] if len(run) == 1 else f"{DAY_NAMES[run[0]]}-{DAY_NAMES[run[-1]]}" for run in runs)
 
 
 # --- wall clocks ----------------------------------------------------------------------------------------------------
 
 
-def wall(zone: str, day: date, minute: int) -> datetime:
+def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
     """The instant, in UTC, at which the clocks of `zone` show `minute` minutes after the midnight `day` begins with.
 
     `minute` may lie past midnight. A time the clocks skip becomes the first instant after the gap, however long the
@@ -149,10 +149,10 @@ def wall(zone: str, day: date, minute: int) -> datetime:
     instant = naive.replace(tzinfo=tz).astimezone(UTC)
     if instant.astimezone(tz).replace(tzinfo=None) == naive:
         return instant
-    return _end_of_gap(tz, naive.replace(tzinfo=tz, fold=1).astimezone(UTC), instant)
+    return _find_end_of_gap(tz, naive.replace(tzinfo=tz, fold=1).astimezone(UTC), instant)
 
 
-def _end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
+def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
     """The first second with the new offset, given an instant with the old one and one with the new."""
     offset = after.astimezone(tz).utcoffset()
     while after - before > timedelta(seconds=1):
@@ -164,7 +164,7 @@ def _end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
     return after
 
 
-def today(zone: str, now: datetime) -> date:
+def get_local_date(zone: str, now: datetime) -> date:
     """The date in `zone` at that instant."""
     return now.astimezone(ZoneInfo(zone)).date()
 
@@ -172,29 +172,29 @@ def today(zone: str, now: datetime) -> date:
 # --- public holidays ------------------------------------------------------------------------------------------------
 
 
-def holiday(country: str, day: date) -> str | None:
+def find_holiday(country: str, day: date) -> str | None:
     """The name of the public holiday, in English where the calendar of that country has it; None on other days.
 
     Raises ValueError for a country that `known_country` doesn't know.
     """
-    return _holidays(country, day.year).get(day)
+    return _load_holidays(country, day.year).get(day)
 
 
-def known_country(country: str) -> bool:
+def is_known_country(country: str) -> bool:
     """Whether public holidays of `DE` or `DE-BY` are known."""
     code, _, subdivision = country.partition("-")
-    known = _countries().get(code)
+    known = _list_countries().get(code)
     return known is not None and (subdivision in known if "-" in country else True)
 
 
 @lru_cache(maxsize=1)
-def _countries() -> dict[str, list[str]]:
+def _list_countries() -> dict[str, list[str]]:
     return holidays.list_supported_countries(include_aliases=True)
 
 
 @lru_cache(maxsize=1024)
-def _holidays(country: str, year: int) -> dict[date, str]:
-    if not known_country(country):
+def _load_holidays(country: str, year: int) -> dict[date, str]:
+    if not is_known_country(country):
         raise ValueError(f"No public holidays are known for `{country}`. Write for example `DE` or `DE-BY`.")
     code, _, subdivision = country.partition("-")
     calendar = holidays.country_holidays(
@@ -208,52 +208,52 @@ def _holidays(country: str, year: int) -> dict[date, str]:
 
 def is_working_day(person: Person, day: date) -> bool:
     """True when a spell of work starts on that day of the person's calendar."""
-    return bool(spells(person, day))
+    return bool(list_spells(person, day))
 
 
-def spells(person: Person, day: date) -> tuple[Span, ...]:
+def list_spells(person: Person, day: date) -> tuple[Span, ...]:
     """The spells that start on that local day, in order; none on a public holiday."""
-    return spells_of(person.hours, person.zone, person.country, day)
+    return compute_spells(person.hours, person.zone, person.country, day)
 
 
 @lru_cache(maxsize=32768)
-def spells_of(hours: WorkingHours, zone: str, country: str, day: date) -> tuple[Span, ...]:
+def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> tuple[Span, ...]:
     """The same by what it depends on: people with the same hours in the same place share the answer."""
     week = hours.week[day.weekday()]
-    if not week or holiday(country, day):
+    if not week or find_holiday(country, day):
         return ()
-    found = (Span(wall(zone, day, start), wall(zone, day, end)) for start, end in week)
+    found = (Span(wall_to_utc(zone, day, start), wall_to_utc(zone, day, end)) for start, end in week)
     return tuple(span for span in found if span.start < span.end)
 
 
-def working_spans(person: Person, window: Span) -> tuple[Span, ...]:
+def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
     """The person's spells, clipped to `window`, in order."""
     clipped = (
         (max(span.start, window.start), min(span.end, window.end))
-        for day in _days_from(_day_before(person, window.start), today(person.zone, window.end))
-        for span in spells(person, day)
+        for day in _iterate_days(_get_day_before(person, window.start), get_local_date(person.zone, window.end))
+        for span in list_spells(person, day)
     )
     return tuple(Span(start, end) for start, end in clipped if start < end)
 
 
 def is_working_time(person: Person, span: Span) -> bool:
     """True when all of the span lies in the person's working hours."""
-    worked = sum((spell.end - spell.start for spell in working_spans(person, span)), timedelta())
+    worked = sum((spell.end - spell.start for spell in list_working_spans(person, span)), timedelta())
     return worked == span.end - span.start
 
 
-def next_working_moment(person: Person, instant: datetime, limit: datetime) -> datetime | None:
+def find_next_working_moment(person: Person, instant: datetime, limit: datetime) -> datetime | None:
     """The first instant at or after `instant` and before `limit` in the person's working hours."""
     if limit <= instant:
         return None
-    return next((span.start for span in working_spans(person, Span(instant, limit))), None)
+    return next((span.start for span in list_working_spans(person, Span(instant, limit))), None)
 
 
-def last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
+def find_last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
     """The last instant from `after` up to `before`, both included, in a spell or at the end of one."""
-    day, first = today(person.zone, before), _day_before(person, after)
+    day, first = get_local_date(person.zone, before), _get_day_before(person, after)
     while day >= first:
-        for span in reversed(spells(person, day)):
+        for span in reversed(list_spells(person, day)):
             if span.start <= before and span.end >= after:
                 return min(span.end, before)
         day -= DAY
@@ -265,39 +265,39 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
     Raises ValueError when 400 days pass without a working day.
     """
-    return _step(lambda at: is_working_day(person, at), day, count)
+    return _step_working_days(lambda at: is_working_day(person, at), day, count)
 
 
-def shared_working_day(people: Sequence[Person], day: date, count: int) -> date:
+def add_shared_working_days(people: Sequence[Person], day: date, count: int) -> date:
     """As `add_working_days`, counting only days on which all of them work; if there are none, the first one's days."""
-    return _shared_working_day(tuple(people), day, count)
+    return _add_shared_working_days(tuple(people), day, count)
 
 
 @lru_cache(maxsize=16384)
-def _shared_working_day(people: tuple[Person, ...], day: date, count: int) -> date:
+def _add_shared_working_days(people: tuple[Person, ...], day: date, count: int) -> date:
     try:
-        return _step(lambda at: all(is_working_day(person, at) for person in people), day, count)
+        return _step_working_days(lambda at: all(is_working_day(person, at) for person in people), day, count)
     except ValueError:
         return add_working_days(people[0], day, count)
 
 
-def _step(works: Callable[[date], bool], day: date, count: int) -> date:
+def _step_working_days(works: Callable[[date], bool], day: date, count: int) -> date:
     step = DAY if count > 0 else -DAY
     for _ in range(abs(count)):
-        for _ in range(LONGEST_SEARCH):
+        for _ in range(MAX_SEARCH_DAYS):
             day += step
             if works(day):
                 break
         else:
-            raise ValueError(f"there is no working day in the {LONGEST_SEARCH} days up to {day}")
+            raise ValueError(f"there is no working day in the {MAX_SEARCH_DAYS} days up to {day}")
     return day
 
 
-def _day_before(person: Person, instant: datetime) -> date:
+def _get_day_before(person: Person, instant: datetime) -> date:
     """A night shift that covers `instant` may have started the day before."""
-    return today(person.zone, instant) - DAY
+    return get_local_date(person.zone, instant) - DAY
 
 
-def _days_from(first: date, last: date) -> Iterator[date]:
+def _iterate_days(first: date, last: date) -> Iterator[date]:
     for step in range((last - first).days + 1):
         yield first + timedelta(days=step)

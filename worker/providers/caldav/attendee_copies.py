@@ -23,27 +23,27 @@ from typing import Any, Protocol
 
 from worker.domain.model import Address, Answer, Event, Span
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound
-from worker.providers.caldav.collection import Collection, Resource, Since
+from worker.providers.caldav.collection import CalendarCollection, CollectionChanges, Resource
 from worker.providers.caldav.copy_records import CopyRecords
 from worker.providers.ical import events as icalendars
 
 log = logging.getLogger(__name__)
 
 #: By guest: the mark of the guest's calendar, and the names of the copies that lie there.
-Tracked = dict[Address, tuple[str, list[str]]]
+TrackedCopies = dict[Address, tuple[str, list[str]]]
 #: By the name of an event: who has a copy, and whether it is known to have been put there.
 PlacedCopies = dict[str, dict[Address, bool]]
 
 #: Meant for `Collection.since` when only names are wanted: no start is needed.
-_ANY = datetime(1970, 1, 1, tzinfo=UTC)
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 #: A calendar that shows none of so many events of ours is not believed: their copies stay for now.
-SUSPICIOUS = 5
+SUSPICIOUS_COUNT = 5
 
 
 class CollectionLookup(Protocol):
     """Gives a person's calendar."""
 
-    def __call__(self, person: Address) -> Collection: ...
+    def __call__(self, person: Address) -> CalendarCollection: ...
 
 
 class GuestCopies:
@@ -64,24 +64,26 @@ class GuestCopies:
 
     # --- putting them there -----------------------------------------------------------------------------------------
 
-    def deliver(self, organizer: Collection, resource: Resource, *, anew: bool) -> None:
+    def deliver_copies(self, organizer: CalendarCollection, resource: Resource, *, anew: bool) -> None:
         """See that each guest with a calendar here has the event as it is now, and nobody else has it; `anew` also
         where the guest had deleted the copy."""
-        known = self._known_of(organizer, [resource]).get(resource.name, {})
+        known = self._list_placed(organizer, [resource]).get(resource.name, {})
         invited = self._list_local_guests(resource)
-        self.remove(organizer, resource.name, known.keys() - invited)
+        self.remove_copies(organizer, resource.name, known.keys() - invited)
         for guest in sorted(invited):
-            self._place(organizer, guest, resource, is_placed=known.get(guest, False), anew=anew)
+            self._place_copy(organizer, guest, resource, is_placed=known.get(guest, False), anew=anew)
 
     def _list_local_guests(self, resource: Resource) -> set[Address]:
         """The guests of an event who have a calendar here."""
-        guests = icalendars.answers(icalendars.main_event(resource.calendar))
+        guests = icalendars.read_answers(icalendars.find_main_event(resource.calendar))
         return {guest for guest in guests if self._local is None or guest in self._local}
 
-    def _place(self, organizer: Collection, guest: Address, resource: Resource, *, is_placed: bool, anew: bool) -> None:
+    def _place_copy(
+        self, organizer: CalendarCollection, guest: Address, resource: Resource, *, is_placed: bool, anew: bool
+    ) -> None:
         """Put the copy there, or renew it."""
         collection, name = self._calendars(guest), resource.name
-        fresh = icalendars.copy_for_guest(resource.calendar, guest, Answer.NEEDS_ACTION)
+        fresh = icalendars.make_guest_copy(resource.calendar, guest, Answer.NEEDS_ACTION)
         try:
             if not is_placed:
                 self._records.intend_copy(organizer.owner, name, guest)
@@ -90,7 +92,7 @@ class GuestCopies:
                     return
             copies = collection.multiget({name})
             for copy in copies:
-                self._renew(collection, copy, resource)
+                self._renew_copy(collection, copy, resource)
             if anew and not copies:
                 collection.put(name, fresh, etag=None)
             if anew or copies:
@@ -100,30 +102,30 @@ class GuestCopies:
             self._records.forget_copies(organizer.owner, name, [guest])
 
     @staticmethod
-    def _renew(guest: Collection, copy: Resource, resource: Resource) -> None:
-        span = _span(resource)
-        if icalendars.copy_is_current(copy.calendar, resource.calendar):
+    def _renew_copy(guest: CalendarCollection, copy: Resource, resource: Resource) -> None:
+        span = _span_of(resource)
+        if icalendars.is_copy_current(copy.calendar, resource.calendar):
             return
-        same_time = icalendars.copy_is_of(copy.calendar, span)
-        answer = icalendars.answer_in_copy(copy.calendar, guest.owner, span) if same_time else Answer.NEEDS_ACTION
-        renewed = icalendars.copy_for_guest(resource.calendar, guest.owner, answer)
+        same_time = icalendars.is_copy_of_time(copy.calendar, span)
+        answer = icalendars.read_copy_answer(copy.calendar, guest.owner, span) if same_time else Answer.NEEDS_ACTION
+        renewed = icalendars.make_guest_copy(resource.calendar, guest.owner, answer)
         guest.put(copy.name, renewed, etag=copy.etag)
 
-    def withdraw(self, organizer: Collection, name: str, resource: Resource | None = None) -> None:
+    def withdraw_copies(self, organizer: CalendarCollection, name: str, resource: Resource | None = None) -> None:
         """Take away every copy of that event; `resource` is the event, if it is still there."""
-        known = self._known_of(organizer, [resource] if resource else [])
-        self.remove(organizer, name, known.get(name, {}))
+        known = self._list_placed(organizer, [resource] if resource else [])
+        self.remove_copies(organizer, name, known.get(name, {}))
 
-    def remove(self, organizer: Collection, name: str, guests: Iterable[Address]) -> None:
+    def remove_copies(self, organizer: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
         """Take these guests' copies away, as far as they are ours and still there."""
-        removed = [guest for guest in guests if _take_away(self._calendars(guest), name)]
+        removed = [guest for guest in guests if _remove_copy(self._calendars(guest), name)]
         if removed:
             self._records.forget_copies(organizer.owner, name, removed)
 
     # --- knowing of them --------------------------------------------------------------------------------------------
 
-    def _known_of(
-        self, organizer: Collection, resources: Iterable[Resource], tracked: Tracked | None = None
+    def _list_placed(
+        self, organizer: CalendarCollection, resources: Iterable[Resource], tracked: TrackedCopies | None = None
     ) -> PlacedCopies:
         """What is recorded, and what older versions kept in cursors and on the events themselves."""
         known: PlacedCopies = {}
@@ -131,13 +133,13 @@ class GuestCopies:
             known.setdefault(record.name, {})[record.guest] = record.is_placed
         for guest, (_, names) in (tracked or {}).items():
             for name in names:
-                self._adopt(organizer, known, name, guest)
+                self._adopt_copy(organizer, known, name, guest)
         for resource in resources:
-            for guest in icalendars.copied_to(icalendars.main_event(resource.calendar)):
-                self._adopt(organizer, known, resource.name, guest)
+            for guest in icalendars.list_copied_guests(icalendars.find_main_event(resource.calendar)):
+                self._adopt_copy(organizer, known, resource.name, guest)
         return known
 
-    def _adopt(self, organizer: Collection, known: PlacedCopies, name: str, guest: Address) -> None:
+    def _adopt_copy(self, organizer: CalendarCollection, known: PlacedCopies, name: str, guest: Address) -> None:
         """Record a copy that was found without a record."""
         if guest not in known.setdefault(name, {}):
             self._records.confirm_copy(organizer.owner, name, guest)
@@ -145,18 +147,18 @@ class GuestCopies:
 
     # --- reading them -----------------------------------------------------------------------------------------------
 
-    def collect_answers(self, organizer: Collection, resources: Iterable[Resource]) -> dict[str, Event]:
+    def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:
         """Our events among these that have guests here, by name, with the answers given there."""
-        ours = {resource.name: resource for resource in resources if icalendars.may_change(resource.calendar)}
-        events = {name: event for name in ours if (event := _single(organizer, ours[name]))}
-        known = self._known_of(organizer, ours.values()) if events else {}
+        ours = {resource.name: resource for resource in resources if icalendars.can_change(resource.calendar)}
+        events = {name: event for name in ours if (event := _read_single(organizer, ours[name]))}
+        known = self._list_placed(organizer, ours.values()) if events else {}
         by_guest: dict[Address, set[str]] = {}
         for name in events:
             for guest in self._list_local_guests(ours[name]):
                 by_guest.setdefault(guest, set()).add(name)
         for guest, names in sorted(by_guest.items()):
             placed = {name: ours[name] for name in names if known.get(name, {}).get(guest)}
-            answers = self._answers(guest, placed) if placed else {}
+            answers = self._read_answers(guest, placed) if placed else {}
             for name in names:
                 answer, is_current = answers.get(name, (Answer.NEEDS_ACTION, False))
                 event = events[name]
@@ -164,18 +166,18 @@ class GuestCopies:
                 events[name] = replace(event, answers=answered, is_delivered=event.is_delivered and is_current)
         return {name: event for name, event in events.items() if event.answers}
 
-    def _answers(self, guest: Address, events: Mapping[str, Resource]) -> dict[str, tuple[Answer, bool]]:
+    def _read_answers(self, guest: Address, events: Mapping[str, Resource]) -> dict[str, tuple[Answer, bool]]:
         """What the guest did with each copy, and whether the copy is as the event is."""
         collection = self._calendars(guest)
         try:
             copies = {copy.name: copy.calendar for copy in collection.multiget(events.keys())}
-            deleted = collection.missing(events.keys() - copies.keys())
+            deleted = collection.list_missing(events.keys() - copies.keys())
         except (NotFound, Forbidden):
             return {}
         read = {
             name: (
-                icalendars.answer_in_copy(copy, guest, _span(events[name])),
-                icalendars.copy_is_current(copy, events[name].calendar),
+                icalendars.read_copy_answer(copy, guest, _span_of(events[name])),
+                icalendars.is_copy_current(copy, events[name].calendar),
             )
             for name, copy in copies.items()
         }
@@ -183,16 +185,16 @@ class GuestCopies:
 
     # --- following the organizer ------------------------------------------------------------------------------------
 
-    def follow(
-        self, organizer: Collection, tracked: Tracked, since: Since, start: datetime
-    ) -> tuple[Tracked, set[str]]:
+    def follow_organizer(
+        self, organizer: CalendarCollection, tracked: TrackedCopies, since: CollectionChanges, start: datetime
+    ) -> tuple[TrackedCopies, set[str]]:
         """Carry the organizer's own changes to the copies, deliver what is missing, and look what guests did since the
         last time. `start`: what ended before it is left alone.
 
         What to remember, and the names of the organizer's events whose copies changed.
         """
         ours = _select_ours(since.changed)
-        known = self._known_of(organizer, ours.values(), tracked)
+        known = self._list_placed(organizer, ours.values(), tracked)
         if since.full:
             self._find_copies(organizer, known, start)
         self._remove_orphans(organizer, known, tracked, since)
@@ -200,16 +202,16 @@ class GuestCopies:
         ours |= _select_ours(organizer.multiget(pending))
         stale = self._find_stale(known, ours)
         for name, resource in ours.items():
-            self._carry(organizer, known.setdefault(name, {}), resource, start, is_stale=name in stale)
+            self._update_copies(organizer, known.setdefault(name, {}), resource, start, is_stale=name in stale)
         stirred: set[str] = set()
-        kept: Tracked = {}
-        for guest, names in sorted(_by_guest(known).items()):
-            mark, touched = self._look(guest, tracked.get(guest, ("", []))[0])
+        kept: TrackedCopies = {}
+        for guest, names in sorted(_group_by_guest(known).items()):
+            mark, touched = self._read_guest_changes(guest, tracked.get(guest, ("", []))[0])
             stirred |= names if touched is None else names & touched
             kept[guest] = (mark, sorted(names))
         return kept, stirred
 
-    def _find_copies(self, organizer: Collection, known: PlacedCopies, start: datetime) -> None:
+    def _find_copies(self, organizer: CalendarCollection, known: PlacedCopies, start: datetime) -> None:
         """Look for this organizer's copies in the calendars of whoever may be a guest, and record them."""
         guests = {guest for held in known.values() for guest in held} | set(self._guests(organizer.owner))
         for guest in sorted(guests - {organizer.owner}):
@@ -219,52 +221,60 @@ class GuestCopies:
                 continue
             for resource in resources:
                 if icalendars.is_ours(resource.name) and _is_copy_of(resource, organizer.owner):
-                    self._adopt(organizer, known, resource.name, guest)
+                    self._adopt_copy(organizer, known, resource.name, guest)
 
-    def _remove_orphans(self, organizer: Collection, known: PlacedCopies, tracked: Tracked, since: Since) -> None:
+    def _remove_orphans(
+        self, organizer: CalendarCollection, known: PlacedCopies, tracked: TrackedCopies, since: CollectionChanges
+    ) -> None:
         """Take away the copies whose event is gone. Forget those that a full pass shows to be over."""
         watched = set() if since.full else {name for _, names in tracked.values() for name in names}
         unseen = known.keys() - since.names - set(since.gone) - watched
-        gone = (set(since.gone) & known.keys()) | organizer.missing(unseen)
-        if since.full and not since.names and len(gone) >= SUSPICIOUS:
+        gone = (set(since.gone) & known.keys()) | organizer.list_missing(unseen)
+        if since.full and not since.names and len(gone) >= SUSPICIOUS_COUNT:
             log.warning(
                 "an empty calendar is not believed", extra={"action": "copies_kept", "calendar": organizer.owner}
             )
             return
         for name in gone:
-            self.remove(organizer, name, known.pop(name))
+            self.remove_copies(organizer, name, known.pop(name))
         for name in unseen - gone if since.full else ():
             self._records.forget_copies(organizer.owner, name, known.pop(name))
 
     def _find_stale(self, known: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
         """The events of which a guest has a copy that is not as the event is."""
         stale = set()
-        for guest, names in _by_guest({name: known.get(name, {}) for name in ours}).items():
+        for guest, names in _group_by_guest({name: known.get(name, {}) for name in ours}).items():
             with suppress(NotFound, Forbidden):
                 copies = self._calendars(guest).multiget(names)
-                stale |= {c.name for c in copies if not icalendars.copy_is_current(c.calendar, ours[c.name].calendar)}
+                stale |= {c.name for c in copies if not icalendars.is_copy_current(c.calendar, ours[c.name].calendar)}
         return stale
 
-    def _carry(
-        self, organizer: Collection, held: dict[Address, bool], resource: Resource, start: datetime, *, is_stale: bool
+    def _update_copies(
+        self,
+        organizer: CalendarCollection,
+        held: dict[Address, bool],
+        resource: Resource,
+        start: datetime,
+        *,
+        is_stale: bool,
     ) -> None:
         """Make the copies of an event what the event is; `held` becomes who has one."""
-        if icalendars.is_struck_out(resource.calendar):
-            self.remove(organizer, resource.name, held)
+        if icalendars.is_marked_cancelled(resource.calendar):
+            self.remove_copies(organizer, resource.name, held)
             held.clear()
             return
         invited = self._list_local_guests(resource)
-        is_lacking = not all(held.get(guest) for guest in invited) and _span(resource).end > start
+        is_lacking = not all(held.get(guest) for guest in invited) and _span_of(resource).end > start
         if is_stale or is_lacking or held.keys() - invited:
             # What was read to see what changed may lack its texts: copies are made from the whole.
-            self.deliver(organizer, organizer.get(resource.name), anew=False)
+            self.deliver_copies(organizer, organizer.get(resource.name), anew=False)
             held.clear()
-            held.update(self._known_of(organizer, []).get(resource.name, {}))
+            held.update(self._list_placed(organizer, []).get(resource.name, {}))
 
-    def _look(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
+    def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
         """The guest's mark now, and the names touched since; None when any may have been."""
         try:
-            since = self._calendars(guest).since(mark, _ANY, read=False)
+            since = self._calendars(guest).list_changes(mark, _ANY_TIME, read=False)
         except (NotFound, Forbidden):
             return mark, set()
         return since.mark, None if since.full else set(since.names) | set(since.gone)
@@ -275,12 +285,12 @@ def _select_ours(resources: Iterable[Resource]) -> dict[str, Resource]:
     ours = {}
     for resource in resources:
         with suppress(InvalidResponse):
-            if icalendars.may_change(resource.calendar) and _span(resource):
+            if icalendars.can_change(resource.calendar) and _span_of(resource):
                 ours[resource.name] = resource
     return ours
 
 
-def _put_new(collection: Collection, name: str, calendar: Any) -> bool:
+def _put_new(collection: CalendarCollection, name: str, calendar: Any) -> bool:
     """True when it was put there, False when something of that name is there already."""
     try:
         collection.put(name, calendar, etag=None)
@@ -289,7 +299,7 @@ def _put_new(collection: Collection, name: str, calendar: Any) -> bool:
     return True
 
 
-def _take_away(collection: Collection, name: str) -> bool:
+def _remove_copy(collection: CalendarCollection, name: str) -> bool:
     """True when no copy of ours lies there any more."""
     for _ in range(2):
         try:
@@ -307,19 +317,19 @@ def _take_away(collection: Collection, name: str) -> bool:
 
 
 def _is_copy_of(resource: Resource, organizer: Address) -> bool:
-    event = icalendars.main_event(resource.calendar)
+    event = icalendars.find_main_event(resource.calendar)
     return icalendars.is_copy(resource.calendar) and icalendars.organizer_of(event) == organizer
 
 
-def _single(organizer: Collection, resource: Resource) -> Event | None:
+def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | None:
     """The event; None when its owner made something else of it that can't be followed."""
     try:
-        return organizer.single(resource)
+        return organizer.read_single(resource)
     except InvalidResponse:
         return None
 
 
-def _by_guest(known: PlacedCopies) -> dict[Address, set[str]]:
+def _group_by_guest(known: PlacedCopies) -> dict[Address, set[str]]:
     names: dict[Address, set[str]] = {}
     for name, guests in known.items():
         for guest in guests:
@@ -327,5 +337,5 @@ def _by_guest(known: PlacedCopies) -> dict[Address, set[str]]:
     return names
 
 
-def _span(resource: Resource) -> Span:
-    return icalendars.own_span(resource.calendar)
+def _span_of(resource: Resource) -> Span:
+    return icalendars.own_span_of(resource.calendar)

@@ -16,24 +16,24 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from worker.clock import Clock, utcnow
-from worker.domain.model import Address, Busy, Changes, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
+from worker.domain.model import Address, BusyTime, CalendarChanges, Cursor, Event, EventDraft, EventRef, FreeBusy, Span
 from worker.errors import Conflict, Forbidden, NotFound, Permanent, ProviderError, Transient
 from worker.providers.base import Finding
-from worker.providers.caldav.attendee_copies import GuestCopies, Tracked
-from worker.providers.caldav.client import Dav
-from worker.providers.caldav.collection import Collection, Resource
-from worker.providers.caldav.copy_records import CopyRecords, KnownCopies
+from worker.providers.caldav.attendee_copies import GuestCopies, TrackedCopies
+from worker.providers.caldav.client import DavClient
+from worker.providers.caldav.collection import CalendarCollection, Resource
+from worker.providers.caldav.copy_records import CopyRecords, InMemoryCopyRecords
 from worker.providers.ical import events as icalendars
-from worker.providers.identities import Identities, KnownIdentities
+from worker.providers.identities import Identities, InMemoryIdentities
 
 _TIMEOUT = 20.0
-_UNREAD = (
+_UNREADABLE_CALENDAR = (
     "The calendar of {person} holds something that can't be read, so that nobody knows what time it takes ({marks}). "
     "Open the event in a calendar program and save it again, or delete it."
 )
 
 
-def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
+def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     """The provider as its section of the settings describes it.
 
     `url`: where a person's calendar is, with `{email}` or `{user}` (the part before the @) in it. `username`,
@@ -47,7 +47,7 @@ def calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
         url.format(email="", user="")
     except (LookupError, ValueError) as error:
         raise NotFound(f"caldav.url is {url!r}; only {{email}} and {{user}} may stand in braces.") from error
-    dav = Dav(
+    dav = DavClient(
         section.get("username"),
         section.get("password"),
         float(section.get("timeout") or _TIMEOUT),
@@ -70,7 +70,7 @@ class CalDavCalendar:
 
     def __init__(
         self,
-        dav: Dav,
+        dav: DavClient,
         url: str,
         *,
         attendee_copies: bool = False,
@@ -85,22 +85,26 @@ class CalDavCalendar:
         self._url = url
         self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
         self._clock = clock
-        self._collections: dict[Address, Collection] = {}
-        self._identities = identities or KnownIdentities()
+        self._collections: dict[Address, CalendarCollection] = {}
+        self._identities = identities or InMemoryIdentities()
         guests = guests or (lambda _: ())
         self._copies = (
-            GuestCopies(self.collection, local, records or KnownCopies(), guests) if attendee_copies else None
+            GuestCopies(self.get_collection, local, records or InMemoryCopyRecords(), guests)
+            if attendee_copies
+            else None
         )
 
     def close(self) -> None:
         """Let go of the connection."""
         self._dav.close()
 
-    def collection(self, person: Address) -> Collection:
+    def get_collection(self, person: Address) -> CalendarCollection:
         """The calendar of that person, wherever the template says it is."""
         if person not in self._collections:
             url = self._url.format(email=quote(person, safe="@"), user=quote(person.partition("@")[0]))
-            self._collections[person] = Collection(self._dav, person, url, self._zones.get(person), self._identities)
+            self._collections[person] = CalendarCollection(
+                self._dav, person, url, self._zones.get(person), self._identities
+            )
         return self._collections[person]
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ class CalDavCalendar:
         failures = 0
         for person in people:
             try:
-                times[person] = self._free_busy(person, window)
+                times[person] = self._read_free_busy(person, window)
             except Transient as error:
                 failures += 1
                 if failures == 2 or len(people) == 1:
@@ -122,17 +126,17 @@ class CalDavCalendar:
                 failures = 0
         return times
 
-    def _free_busy(self, person: Address, window: Span) -> FreeBusy:
-        collection = self.collection(person)
+    def _read_free_busy(self, person: Address, window: Span) -> FreeBusy:
+        collection = self.get_collection(person)
         try:
-            readings = [collection.read(one, window) for one in collection.query(window.start, window.end)]
+            readings = [collection.read_resource(one, window) for one in collection.query(window.start, window.end)]
         except Permanent as error:
             return FreeBusy(known=False, reason=str(error))
-        unread = sorted({mark for reading in readings for mark in reading.unread_in(window)})
+        unread = sorted({mark for reading in readings for mark in reading.list_unread(window)})
         if unread:
-            return FreeBusy(known=False, reason=_UNREAD.format(person=person, marks=", ".join(unread)))
+            return FreeBusy(known=False, reason=_UNREADABLE_CALENDAR.format(person=person, marks=", ".join(unread)))
         busy = [
-            Busy(Span(max(event.span.start, window.start), min(event.span.end, window.end)), event.show, event.key)
+            BusyTime(event.span.clip(window), event.show, event.key)
             for reading in readings
             for event in reading.events
             if event.show is not None and event.span.overlaps(window)
@@ -140,21 +144,21 @@ class CalDavCalendar:
         return FreeBusy(tuple(sorted(busy, key=lambda one: (one.span, one.show, one.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        collection = self.collection(calendar)
+        collection = self.get_collection(calendar)
         try:
-            resource = collection.get(icalendars.resource(key))
+            resource = collection.get(icalendars.make_resource_name(key))
         except NotFound:
             return None
-        event = self._own(collection, resource)
+        event = self._read_own_event(collection, resource)
         return None if event.cancelled or event.key != key else event
 
-    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> Changes:
-        collection = self.collection(calendar)
-        mark, tracked = _open(cursor)
-        since = collection.since(mark, window.start)
+    def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
+        collection = self.get_collection(calendar)
+        mark, tracked = _parse_cursor(cursor)
+        since = collection.list_changes(mark, window.start)
         resources = {resource.name: resource for resource in since.changed}
         if self._copies:
-            tracked, stirred = self._copies.follow(collection, tracked, since, window.start)
+            tracked, stirred = self._copies.follow_organizer(collection, tracked, since, window.start)
             resources |= {resource.name: resource for resource in collection.multiget(stirred - resources.keys())}
         events: dict[str, tuple[Event, ...]] = {}
         unread: set[str] = set()
@@ -164,17 +168,17 @@ class CalDavCalendar:
         if self._copies:
             answered = self._copies.collect_answers(collection, resources.values())
             events |= {name: (event,) for name, event in answered.items()}
-        return Changes(
+        return CalendarChanges(
             events=tuple(event for found in events.values() for event in found),
             gone=() if since.full else (*since.gone, *(name for name in events.keys() - unread if not events[name])),
-            cursor=_close(since.mark, tracked),
+            cursor=_format_cursor(since.mark, tracked),
             full=since.full,
             unread=tuple(sorted(unread)),
         )
 
-    def _own(self, collection: Collection, resource: Resource) -> Event:
+    def _read_own_event(self, collection: CalendarCollection, resource: Resource) -> Event:
         """Our event in `resource`, with the answers from its copies."""
-        event = collection.single(resource)
+        event = collection.read_single(resource)
         if self._copies and event.answers:
             return self._copies.collect_answers(collection, [resource]).get(resource.name, event)
         return event
@@ -182,59 +186,61 @@ class CalDavCalendar:
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        collection = self.collection(calendar)
-        name = icalendars.resource(draft.key)
-        fresh = icalendars.compose(draft, self._now(), we_schedule=self._copies is not None)
+        collection = self.get_collection(calendar)
+        name = icalendars.make_resource_name(draft.key)
+        fresh = icalendars.compose_calendar(draft, self._now(), we_schedule=self._copies is not None)
         try:
             resource, is_new = collection.put(name, fresh, etag=None), True
         except Conflict:
             resource, is_new = collection.get(name), False
-            event = collection.single(resource)
+            event = collection.read_single(resource)
             if event.cancelled or event.key != draft.key:
                 raise
-        return self._deliver(collection, resource, anew=is_new)  # an earlier attempt may not have come this far
+        return self._deliver_copies(collection, resource, anew=is_new)  # an earlier attempt may not have come this far
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
-        collection, resource = self._ours(ref)
+        collection, resource = self._get_own_resource(ref)
         if resource.etag != ref.etag:
-            if not icalendars.written_from(resource.calendar, draft):
+            if not icalendars.is_written_from(resource.calendar, draft):
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-            return self._deliver(collection, resource, anew=False)  # an earlier attempt of this update got through
-        moved = icalendars.amend(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
+            return self._deliver_copies(
+                collection, resource, anew=False
+            )  # an earlier attempt of this update got through
+        moved = icalendars.amend_event(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-        return self._deliver(collection, resource, anew=moved)
+        return self._deliver_copies(collection, resource, anew=moved)
 
     def cancel(self, ref: EventRef) -> None:
         try:
-            collection, resource = self._ours(ref)
+            collection, resource = self._get_own_resource(ref)
         except NotFound:  # somebody deleted it by hand; its copies may be there all the same
             if self._copies:
-                self._copies.withdraw(self.collection(ref.calendar), _name(ref))
+                self._copies.withdraw_copies(self.get_collection(ref.calendar), _get_stored_name(ref))
             return
-        cancelled = collection.single(resource).cancelled
+        cancelled = collection.read_single(resource).cancelled
         if ref.etag and resource.etag != ref.etag and not cancelled:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         if self._copies:
-            if icalendars.answers(icalendars.main_event(resource.calendar)) and not cancelled:
+            if icalendars.read_answers(icalendars.find_main_event(resource.calendar)) and not cancelled:
                 # from here on it is cancelled, whatever happens to us before the copies are gone
-                icalendars.strike_out(resource.calendar, self._now())
+                icalendars.mark_cancelled(resource.calendar, self._now())
                 resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-            self._copies.withdraw(collection, resource.name, resource)
+            self._copies.withdraw_copies(collection, resource.name, resource)
         collection.delete(resource.name, resource.etag)
 
-    def _ours(self, ref: EventRef) -> tuple[Collection, Resource]:
+    def _get_own_resource(self, ref: EventRef) -> tuple[CalendarCollection, Resource]:
         """The stored event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
-        collection = self.collection(ref.calendar)
-        resource = collection.get(_name(ref))
-        if not icalendars.may_change(resource.calendar):
+        collection = self.get_collection(ref.calendar)
+        resource = collection.get(_get_stored_name(ref))
+        if not icalendars.can_change(resource.calendar):
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return collection, resource
 
-    def _deliver(self, collection: Collection, resource: Resource, *, anew: bool) -> Event:
+    def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, anew: bool) -> Event:
         """Bring what was written to the guests; `anew` when all of them are asked for the first time, or again."""
         if self._copies:
-            self._copies.deliver(collection, resource, anew=anew)
-        return collection.single(resource) if anew else self._own(collection, resource)
+            self._copies.deliver_copies(collection, resource, anew=anew)
+        return collection.read_single(resource) if anew else self._read_own_event(collection, resource)
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
@@ -244,7 +250,7 @@ class CalDavCalendar:
     def check(self, person: Address) -> list[Finding]:
         reached = f"The calendar server answers for {person}"
         try:
-            is_calendar, writable = self.collection(person).describe()
+            is_calendar, writable = self.get_collection(person).describe()
         except ProviderError as error:
             return [Finding(reached, ok=False, remedy=str(error))]
         findings = [
@@ -255,32 +261,32 @@ class CalDavCalendar:
                 "" if is_calendar else "The address leads elsewhere; check the path in caldav.url.",
             ),
         ]
-        return [*findings, _may_write(person, writable)]
+        return [*findings, _check_write_access(person, writable)]
 
     def check_guest(self, person: Address) -> list[Finding]:
         """What is needed to invite this person: where copies are ours to put, the right to write."""
         if not self._copies:
             return []
         try:
-            _, writable = self.collection(person).describe()
+            _, writable = self.get_collection(person).describe()
         except ProviderError as error:
             return [Finding(f"{person} can be invited", ok=False, remedy=str(error))]
-        return [_may_write(person, writable)]
+        return [_check_write_access(person, writable)]
 
 
-def _may_write(person: Address, writable: bool | None) -> Finding:
+def _check_write_access(person: Address, writable: bool | None) -> Finding:
     if writable is None:
         return Finding(f"The server does not say who may write to {person}'s calendar", ok=True)
     remedy = "" if writable else f"Share {person}'s calendar with caldav.username, with the right to write."
     return Finding(f"Longarc may write to {person}'s calendar", writable, remedy)
 
 
-def _name(ref: EventRef) -> str:
+def _get_stored_name(ref: EventRef) -> str:
     """The stored name of an event, or of the series it belongs to."""
     return ref.id.partition("#")[0]
 
 
-def _open(cursor: Cursor | None) -> tuple[str, Tracked]:
+def _parse_cursor(cursor: Cursor | None) -> tuple[str, TrackedCopies]:
     try:
         held = json.loads(cursor or "{}")
         copies = {who: (str(mark), list(names)) for who, (mark, names) in held["copies"].items()}
@@ -289,5 +295,5 @@ def _open(cursor: Cursor | None) -> tuple[str, Tracked]:
         return "", {}
 
 
-def _close(mark: str, tracked: Tracked) -> Cursor:
+def _format_cursor(mark: str, tracked: TrackedCopies) -> Cursor:
     return json.dumps({"mark": mark, "copies": tracked}, sort_keys=True, separators=(",", ":"))

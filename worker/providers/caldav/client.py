@@ -34,17 +34,23 @@ D = "{DAV:}"
 C = "{urn:ietf:params:xml:ns:caldav}"
 CS = "{http://calendarserver.org/ns/}"
 _NAMESPACES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
-_WRITES = frozenset({"PUT", "DELETE"})
-_XML = {"Content-Type": "application/xml; charset=utf-8"}
-_NO_ADDRESS = (
+_WRITE_METHODS = frozenset({"PUT", "DELETE"})
+_XML_HEADERS = {"Content-Type": "application/xml; charset=utf-8"}
+_URL_ERRORS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
-_UNSENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "Connection refused", "Failed to resolve")
+_UNSENT_SIGNS = (
+    "NewConnectionError",
+    "NameResolutionError",
+    "ConnectTimeout",
+    "Connection refused",
+    "Failed to resolve",
+)
 #: However long a server asks us to wait, in seconds.
 _LONGEST_PAUSE = 24 * 60 * 60.0
-_DEEPEST = 64  #: elements within each other
+_MOST_DEPTH = 64  #: elements within each other
 
 
 class SyncTokenInvalid(InvalidResponse):
@@ -52,14 +58,14 @@ class SyncTokenInvalid(InvalidResponse):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DavEntry:
     """One resource in an answer: its name inside the collection (empty for the collection itself)."""
 
     name: str
     status: int
     properties: Mapping[str, Any] = field(default_factory=dict)
 
-    def text(self, tag: str) -> str:
+    def get_text(self, tag: str) -> str:
         """The text of a property; empty when it wasn't given."""
         element = self.properties.get(tag)
         return (element.text or "") if element is not None else ""
@@ -69,23 +75,23 @@ class Entry:
 class Multistatus:
     """A 207 answer, taken apart."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[DavEntry, ...]
     token: str = ""
     truncated: bool = False
 
 
-def element(tag: str, content: str = "", **attributes: str) -> str:
+def make_element(tag: str, content: str = "", **attributes: str) -> str:
     """A piece of a request's body; `tag` with the prefix D, C or CS."""
     named = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
     return f"<{tag}{named}>{content}</{tag}>" if content else f"<{tag}{named}/>"
 
 
-def document(tag: str, content: str) -> str:
+def make_document(tag: str, content: str) -> str:
     """A whole request's body."""
     return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
 
 
-class Dav:
+class DavClient:
     """A log-in on a WebDAV server, for several threads. Raises only ProviderErrors, each one line that says what to
     do."""
 
@@ -117,22 +123,22 @@ class Dav:
 
     def propfind(self, url: str, properties: Sequence[str], depth: int) -> Multistatus:
         """The named properties of a collection, and with depth 1 of everything in it."""
-        body = document("D:propfind", element("D:prop", "".join(element(name) for name in properties)))
-        return _multistatus(self._send("PROPFIND", url, body, {**_XML, "Depth": str(depth)}))
+        body = make_document("D:propfind", make_element("D:prop", "".join(make_element(name) for name in properties)))
+        return _parse_multistatus(self._send("PROPFIND", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def report(self, url: str, body: str, depth: int) -> Multistatus:
         """What a REPORT finds. Raises DeadToken."""
-        return _multistatus(self._send("REPORT", url, body, {**_XML, "Depth": str(depth)}))
+        return _parse_multistatus(self._send("REPORT", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def _send(self, method: str, url: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
         try:
-            reply = self._transport.exchange(method, url, body.encode(), dict(headers or {}))
+            reply = self._transport.send_request(method, url, body.encode(), dict(headers or {}))
         except ProviderError:
             raise
         except Exception as error:  # libraries raise errors of several families; all of them end here
-            raise translate(error, method, url, self._transport.timeout) from error
+            raise translate_error(error, method, url, self._transport.timeout) from error
         if reply.status >= 300:
-            raise refusal(reply, method, url)
+            raise translate_refusal(reply, method, url)
         return reply
 
 
@@ -146,7 +152,7 @@ class _ShallowTree(TreeBuilder):
 
     def start(self, tag: Any, attrs: Any, /) -> Element:
         self._depth += 1
-        if self._depth > _DEEPEST:
+        if self._depth > _MOST_DEPTH:
             raise ParseError("too deep")
         return super().start(tag, attrs)
 
@@ -167,12 +173,12 @@ def read_xml(content: bytes, url: str) -> Element:
     return root
 
 
-def _multistatus(reply: Reply) -> Multistatus:
+def _parse_multistatus(reply: Reply) -> Multistatus:
     root = read_xml(reply.content, reply.url) if reply.content else None
     if root is None or root.tag != f"{D}multistatus":
         raise InvalidResponse(f"{reply.url} answered with something that is not a calendar's; check caldav.url.")
     own = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
-    entries = [_entry(response, own) for response in root.findall(f"{D}response")]
+    entries = [_parse_entry(response, own) for response in root.findall(f"{D}response")]
     return Multistatus(
         entries=tuple(entry for entry in entries if entry.status != 507),
         token=root.findtext(f"{D}sync-token") or "",
@@ -180,22 +186,22 @@ def _multistatus(reply: Reply) -> Multistatus:
     )
 
 
-def _entry(response: Any, own: str) -> Entry:
+def _parse_entry(response: Any, own: str) -> DavEntry:
     path = (response.findtext(f"{D}href") or "").strip().rstrip("/")
     found: dict[str, Any] = {}
     for part in response.findall(f"{D}propstat"):
-        if _code(part.findtext(f"{D}status")) < 300:
+        if _parse_status(part.findtext(f"{D}status")) < 300:
             found |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
     name = "" if unquote(path).endswith(own) else unquote(path.rpartition("/")[2])
-    return Entry(name, _code(response.findtext(f"{D}status")), found)
+    return DavEntry(name, _parse_status(response.findtext(f"{D}status")), found)
 
 
-def _code(status: str | None) -> int:
+def _parse_status(status: str | None) -> int:
     words = (status or "").split()
     return int(words[1]) if len(words) > 1 and re.fullmatch("[0-9]{3}", words[1]) else 200
 
 
-def child(collection: str, name: str) -> str:
+def make_resource_url(collection: str, name: str) -> str:
     """The address of a resource in a collection."""
     return f"{collection.rstrip('/')}/{quote(name, safe='')}"
 
@@ -203,35 +209,35 @@ def child(collection: str, name: str) -> str:
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def translate(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
+def translate_error(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
     """What an exception of the libraries that we stand on means for us."""
     if isinstance(error, requests.exceptions.RequestException | HTTPError | OSError):
-        return _translate_connection_error(error, url, timeout, method in _WRITES)
+        return _translate_connection_error(error, url, timeout, method in _WRITE_METHODS)
     return InvalidResponse(f"{url} answered with something unreadable ({type(error).__name__}).")
 
 
 def _translate_connection_error(error: Exception, url: str, timeout: float, uncertain: bool) -> ProviderError:
     if isinstance(error, requests.exceptions.SSLError):
         return Unavailable(f"{url}: no safe connection (TLS): check the certificate and the port.")
-    if isinstance(error, _NO_ADDRESS):
+    if isinstance(error, _URL_ERRORS):
         return NotFound(f"{url} is not an address; check caldav.url.")
     said = f"{type(error).__name__} {error!r} {error}"
-    if any(sign in said for sign in _UNSENT):
+    if any(sign in said for sign in _UNSENT_SIGNS):
         return Unavailable(f"Nothing answers at {url}; check caldav.url and that the server runs.")
     if isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
         return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=uncertain)
     return Unavailable(f"The connection to {url} broke.", uncertain=uncertain)
 
 
-def refusal(reply: Reply, method: str, url: str) -> ProviderError:
+def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
     """What a status other than success means for us."""
     status, body = reply.status, reply.content.decode(errors="replace")
     if status == 429 or (status == 503 and "Retry-After" in reply.headers):
-        return RateLimited("The calendar server asks to slow down.", retry_after=_pause(reply.headers))
+        return RateLimited("The calendar server asks to slow down.", retry_after=_parse_retry_after(reply.headers))
     if "valid-sync-token" in body or (status in (400, 410) and method == "REPORT"):
         return SyncTokenInvalid(f"{url} can't tell what changed since the last look.")
     if status == 401:
-        return _refused_login(reply, url)
+        return _translate_login_refusal(reply, url)
     if status == 403:
         return Forbidden(f"{url}: this log-in may not do that; share the calendar with it, with the right to write.")
     if status in (404, 410) or (status == 409 and "uid-conflict" not in body):
@@ -241,18 +247,18 @@ def refusal(reply: Reply, method: str, url: str) -> ProviderError:
     if status in (405, 501) or status < 400:
         return InvalidResponse(f"{url} is no calendar (status {status}); check caldav.url.")
     if status >= 500 and status != 507:
-        return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in _WRITES)
+        return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in _WRITE_METHODS)
     return Forbidden(f"{url} refuses this (status {status}).")
 
 
-def _refused_login(reply: Reply, url: str) -> AuthRevoked:
+def _translate_login_refusal(reply: Reply, url: str) -> AuthRevoked:
     schemes = {challenge.split(maxsplit=1)[0].lower() for challenge in reply.challenges if challenge.strip()}
     if schemes and not schemes & {"basic", "digest"}:
         return AuthRevoked(f"{url} offers no way to log in that we know (basic, digest).")
     return AuthRevoked(f"{url}: log-in refused; check caldav.username and its password.")
 
 
-def _pause(headers: Mapping[str, str]) -> timedelta | None:
+def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """How long the server asks us to wait: seconds, or until an instant of its own clock."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):

@@ -18,18 +18,29 @@ from icalendar.prop import vCalAddress
 
 from worker.domain.model import Address, Event, EventRef, Span
 from worker.errors import InvalidResponse
-from worker.providers.caldav.client import CS, C, D, Dav, Entry, Multistatus, SyncTokenInvalid, child, document, element
+from worker.providers.caldav.client import (
+    CS,
+    C,
+    D,
+    DavClient,
+    DavEntry,
+    Multistatus,
+    SyncTokenInvalid,
+    make_document,
+    make_element,
+    make_resource_url,
+)
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import parser
-from worker.providers.ical.reader import UNREAD, CalendarContents, read_calendar, single_event
+from worker.providers.ical.reader import UNREADABLE_LOG, CalendarContents, read_calendar, read_single_event
 from worker.providers.ical.times import has_local_times
 from worker.providers.ical.zones import zone_of
-from worker.providers.identities import Identities, KnownIdentities, normalize
+from worker.providers.identities import Identities, InMemoryIdentities, normalize
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 100  #: resources asked for at once
-_ROUNDS = 1000  #: how often we ask for the rest of what changed
+_CHUNK_SIZE = 100  #: resources asked for at once
+_MOST_ROUNDS = 1000  #: how often we ask for the rest of what changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class CollectionChanges:
     """What changed since a mark; when `full`, everything there is."""
 
     changed: tuple[Resource, ...]
@@ -52,15 +63,15 @@ class Since:
     full: bool
 
 
-class Collection:
+class CalendarCollection:
     """A calendar collection. Raises only ProviderErrors."""
 
     def __init__(
-        self, dav: Dav, owner: Address, url: str, zone: tzinfo | None, identities: Identities | None = None
+        self, dav: DavClient, owner: Address, url: str, zone: tzinfo | None, identities: Identities | None = None
     ) -> None:
         """`zone`: that of the owner, where the calendar names none. `identities`: who is meant by an address."""
         self._dav = dav
-        self._identities = identities or KnownIdentities()
+        self._identities = identities or InMemoryIdentities()
         self.owner = owner
         self._url = url
         self._configured = zone
@@ -70,40 +81,40 @@ class Collection:
 
     def get(self, name: str) -> Resource:
         """Raises NotFound."""
-        url = child(self._url, name)
+        url = make_resource_url(self._url, name)
         text, etag = self._dav.get(url)
-        return Resource(name, etag, self._name_people(parser.parse(text, url)))
+        return Resource(name, etag, self._name_people(parser.parse_calendar(text, url)))
 
     def put(self, name: str, calendar: Calendar, *, etag: str | None) -> Resource:
         """Store it, as a new resource when `etag` is None. Raises Conflict."""
-        given = self._dav.put(child(self._url, name), icalendars.text_of(calendar), etag=etag)
+        given = self._dav.put(make_resource_url(self._url, name), icalendars.to_text(calendar), etag=etag)
         return Resource(name, given, calendar) if given else self.get(name)
 
     def delete(self, name: str, etag: str) -> None:
         """Raises Conflict, NotFound."""
-        self._dav.delete(child(self._url, name), etag)
+        self._dav.delete(make_resource_url(self._url, name), etag)
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def read(self, resource: Resource, window: Span | None) -> CalendarContents:
+    def read_resource(self, resource: Resource, window: Span | None) -> CalendarContents:
         """What it holds, as this calendar's owner sees it. Raises InvalidResponse for a series without a window."""
-        return read_calendar(resource.calendar, self._ref(resource), self._zone_for(resource), window)
+        return read_calendar(resource.calendar, self._make_ref(resource), self._choose_zone(resource), window)
 
-    def single(self, resource: Resource) -> Event:
+    def read_single(self, resource: Resource) -> Event:
         """The one event it holds. Raises InvalidResponse when it holds anything else."""
-        return single_event(resource.calendar, self._ref(resource), self._zone_for(resource))
+        return read_single_event(resource.calendar, self._make_ref(resource), self._choose_zone(resource))
 
     def read_anywhere(self, resource: Resource, window: Span) -> tuple[tuple[Event, ...], bool]:
         """A series inside the window, a single event wherever it is now; and whether all of it could be read. Only of
         a series may nothing be inside the window."""
-        recurs = icalendars.recurs(resource.calendar)
-        reading = self.read(resource, window if recurs else None)
+        recurs = icalendars.is_recurring(resource.calendar)
+        reading = self.read_resource(resource, window if recurs else None)
         return tuple(reading.events), not reading.unknown and (recurs or bool(reading.events))
 
-    def _ref(self, resource: Resource) -> EventRef:
+    def _make_ref(self, resource: Resource) -> EventRef:
         return EventRef(self.owner, resource.name, resource.etag)
 
-    def _zone_for(self, resource: Resource) -> tzinfo:
+    def _choose_zone(self, resource: Resource) -> tzinfo:
         """The owner's zone, which is asked for only when a time needs it."""
         needed = any(map(has_local_times, resource.calendar.walk("VEVENT")))
         return self.zone if needed else icalendars.UTC_ZONE
@@ -112,14 +123,14 @@ class Collection:
     def zone(self) -> tzinfo:
         """The zone its owner lives in: as the calendar names it, else as the settings do, else UTC."""
         if self._zone is None:
-            self._learn(self._dav.propfind(self._url, ["C:calendar-timezone"], depth=0))
+            self._learn_zone(self._dav.propfind(self._url, ["C:calendar-timezone"], depth=0))
         return self._zone or icalendars.UTC_ZONE
 
-    def _learn(self, answer: Multistatus) -> None:
-        text = next((entry.text(f"{C}calendar-timezone") for entry in answer.entries), "")
+    def _learn_zone(self, answer: Multistatus) -> None:
+        text = next((entry.get_text(f"{C}calendar-timezone") for entry in answer.entries), "")
         named = None
         with suppress(InvalidResponse):
-            named = zone_of(parser.parse(text, self._url)) if text.strip() else None
+            named = zone_of(parser.parse_calendar(text, self._url)) if text.strip() else None
         self._zone = named or self._configured or icalendars.UTC_ZONE
 
     # --- many resources ---------------------------------------------------------------------------------------------
@@ -127,76 +138,76 @@ class Collection:
     def query(self, start: datetime, end: datetime | None) -> list[Resource]:
         """Everything that lies, at least in part, between the two. What the server does not show the content of is
         there too, as something that can't be read."""
-        bounds = {"start": _stamp(start)} | ({"end": _stamp(end)} if end else {})
-        events = element("C:comp-filter", element("C:time-range", **bounds), name="VEVENT")
-        content = _compose_properties(read=True) + element(
-            "C:filter", element("C:comp-filter", events, name="VCALENDAR")
+        bounds = {"start": _format_instant(start)} | ({"end": _format_instant(end)} if end else {})
+        events = make_element("C:comp-filter", make_element("C:time-range", **bounds), name="VEVENT")
+        content = _compose_properties(read=True) + make_element(
+            "C:filter", make_element("C:comp-filter", events, name="VCALENDAR")
         )
-        answer = self._dav.report(self._url, document("C:calendar-query", content), depth=1)
-        return [self._resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
+        answer = self._dav.report(self._url, make_document("C:calendar-query", content), depth=1)
+        return [self._parse_resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
 
     def multiget(self, names: Names[str]) -> list[Resource]:
         """Those of the named resources that exist."""
         found = []
-        for hrefs in self._hrefs(names):
-            body = document("C:calendar-multiget", _compose_properties(read=True) + hrefs)
-            found += self._resources(self._dav.report(self._url, body, depth=1).entries)
+        for hrefs in self._iter_hrefs(names):
+            body = make_document("C:calendar-multiget", _compose_properties(read=True) + hrefs)
+            found += self._parse_resources(self._dav.report(self._url, body, depth=1).entries)
         return found
 
-    def missing(self, names: Names[str]) -> set[str]:
+    def list_missing(self, names: Names[str]) -> set[str]:
         """Those of the named resources of which the server says that they don't exist."""
         absent: set[str] = set()
-        for hrefs in self._hrefs(names):
-            body = document("C:calendar-multiget", _compose_properties(read=False) + hrefs)
+        for hrefs in self._iter_hrefs(names):
+            body = make_document("C:calendar-multiget", _compose_properties(read=False) + hrefs)
             entries = self._dav.report(self._url, body, depth=1).entries
             absent |= {entry.name for entry in entries if entry.status in (404, 410)}
         return absent & set(names)
 
-    def _hrefs(self, names: Names[str]) -> Iterator[str]:
+    def _iter_hrefs(self, names: Names[str]) -> Iterator[str]:
         """The addresses of these resources, in pieces that are asked for at once."""
         wanted = sorted(names)
         path = self._url.split("://", 1)[-1].partition("/")[2]
-        for first in range(0, len(wanted), _CHUNK):
-            chunk = wanted[first : first + _CHUNK]
-            yield "".join(element("D:href", child(f"/{path}", name)) for name in chunk)
+        for first in range(0, len(wanted), _CHUNK_SIZE):
+            chunk = wanted[first : first + _CHUNK_SIZE]
+            yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
 
-    def since(self, mark: str, start: datetime, *, read: bool = True) -> Since:
+    def list_changes(self, mark: str, start: datetime, *, read: bool = True) -> CollectionChanges:
         """What changed since `mark`; everything that ends after `start` when the mark is dead, empty or says no more
         than that something did. With `read=False` only names are wanted."""
         kind, _, value = mark.partition(":")
         if kind == "sync":
             try:
-                return self._since_token(value, read=read)
+                return self._list_changes_since_token(value, read=read)
             except SyncTokenInvalid:
-                return self._everything(self.mark(), start, read=read)
-        now = self.mark()
+                return self._list_everything(self.read_mark(), start, read=read)
+        now = self.read_mark()
         if mark and now == mark:
-            return Since((), frozenset(), (), mark, full=False)
-        return self._everything(now, start, read=read)
+            return CollectionChanges((), frozenset(), (), mark, full=False)
+        return self._list_everything(now, start, read=read)
 
-    def mark(self) -> str:
+    def read_mark(self) -> str:
         """The present state, to ask later what changed since."""
         answer = self._dav.propfind(self._url, ["D:sync-token", "CS:getctag", "C:calendar-timezone"], depth=0)
-        self._learn(answer)
+        self._learn_zone(answer)
         for entry in answer.entries:
             for kind, tag in (("sync", f"{D}sync-token"), ("ctag", f"{CS}getctag")):
-                if entry.text(tag):
-                    return f"{kind}:{entry.text(tag)}"
+                if entry.get_text(tag):
+                    return f"{kind}:{entry.get_text(tag)}"
         listed = self._dav.propfind(self._url, ["D:getetag"], depth=1).entries
-        versions = sorted(f"{entry.name} {entry.text(f'{D}getetag')}" for entry in listed if entry.name)
+        versions = sorted(f"{entry.name} {entry.get_text(f'{D}getetag')}" for entry in listed if entry.name)
         return f"etags:{sha256(repr(versions).encode()).hexdigest()}"
 
-    def _everything(self, mark: str, start: datetime, *, read: bool) -> Since:
+    def _list_everything(self, mark: str, start: datetime, *, read: bool) -> CollectionChanges:
         # The mark is older than the answer: what changes in between is told twice rather than never.
         found = tuple(self.query(start, None)) if read else ()
-        return Since(found, frozenset(resource.name for resource in found), (), mark, full=True)
+        return CollectionChanges(found, frozenset(resource.name for resource in found), (), mark, full=True)
 
-    def _since_token(self, token: str, *, read: bool) -> Since:
-        entries: dict[str, Entry] = {}
-        for _ in range(_ROUNDS):
-            level = element("D:sync-level", "1")
-            body = document(
-                "D:sync-collection", element("D:sync-token", token) + level + _compose_properties(read=read)
+    def _list_changes_since_token(self, token: str, *, read: bool) -> CollectionChanges:
+        entries: dict[str, DavEntry] = {}
+        for _ in range(_MOST_ROUNDS):
+            level = make_element("D:sync-level", "1")
+            body = make_document(
+                "D:sync-collection", make_element("D:sync-token", token) + level + _compose_properties(read=read)
             )
             answer = self._dav.report(self._url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
@@ -206,24 +217,26 @@ class Collection:
         else:
             raise SyncTokenInvalid(f"{self._url} never comes to an end of what changed.")
         changed = [entry for entry in entries.values() if entry.status != 404]
-        resources = self._resources(changed) if read else []
+        resources = self._parse_resources(changed) if read else []
         unread = {entry.name for entry in changed} - {resource.name for resource in resources}
         if read and unread:  # not every server sends the objects along with their names
             resources += self.multiget(unread)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
-        return Since(tuple(resources), frozenset(entry.name for entry in changed), gone, f"sync:{token}", full=False)
+        return CollectionChanges(
+            tuple(resources), frozenset(entry.name for entry in changed), gone, f"sync:{token}", full=False
+        )
 
-    def _resources(self, entries: Iterable[Entry]) -> list[Resource]:
+    def _parse_resources(self, entries: Iterable[DavEntry]) -> list[Resource]:
         """Those of which the server sends the content."""
-        return [self._resource(entry) for entry in entries if entry.text(f"{C}calendar-data")]
+        return [self._parse_resource(entry) for entry in entries if entry.get_text(f"{C}calendar-data")]
 
-    def _resource(self, entry: Entry) -> Resource:
+    def _parse_resource(self, entry: DavEntry) -> Resource:
         try:
-            calendar = parser.parse(entry.text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
+            calendar = parser.parse_calendar(entry.get_text(f"{C}calendar-data"), f"{self.owner}: {entry.name}")
         except InvalidResponse as error:
-            log.warning("%s", error, extra=UNREAD)
-            calendar = parser.lost_calendar()
-        return Resource(entry.name, entry.text(f"{D}getetag"), self._name_people(calendar))
+            log.warning("%s", error, extra=UNREADABLE_LOG)
+            calendar = parser.make_lost_calendar()
+        return Resource(entry.name, entry.get_text(f"{D}getetag"), self._name_people(calendar))
 
     def _name_people(self, calendar: Calendar) -> Calendar:
         """The object with everybody named by their primary address, by whatever form a program named them."""
@@ -262,13 +275,17 @@ class Collection:
 def _compose_properties(*, read: bool) -> str:
     """The properties asked for; of events only what we look at, where the server can leave out the rest."""
     if not read:
-        return element("D:prop", element("D:getetag"))
-    event = element("C:comp", "".join(element("C:prop", name=name) for name in icalendars.READ), name="VEVENT")
-    whole = element(
-        "C:comp", element("C:prop", name="VERSION") + event + element("C:comp", name="VTIMEZONE"), name="VCALENDAR"
+        return make_element("D:prop", make_element("D:getetag"))
+    event = make_element(
+        "C:comp", "".join(make_element("C:prop", name=name) for name in icalendars.READ_PROPERTIES), name="VEVENT"
     )
-    return element("D:prop", element("D:getetag") + element("C:calendar-data", whole))
+    whole = make_element(
+        "C:comp",
+        make_element("C:prop", name="VERSION") + event + make_element("C:comp", name="VTIMEZONE"),
+        name="VCALENDAR",
+    )
+    return make_element("D:prop", make_element("D:getetag") + make_element("C:calendar-data", whole))
 
 
-def _stamp(instant: datetime) -> str:
+def _format_instant(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"

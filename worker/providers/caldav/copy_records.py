@@ -24,7 +24,7 @@ class CopyRecords(Protocol):
         """Note that no copy lies there, or that nobody needs to know."""
 
 
-class KnownCopies:
+class InMemoryCopyRecords:
     """Records held in memory, for a provider that nobody gave a store."""
 
     def __init__(self) -> None:

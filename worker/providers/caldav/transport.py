@@ -29,15 +29,15 @@ from worker import __version__
 from worker.errors import InvalidResponse, Unavailable
 
 #: The most bytes that an answer may have, after decompression.
-LARGEST = 32 * 1024 * 1024
+LARGEST_ANSWER = 32 * 1024 * 1024
 #: The whole time that an answer may take, as a multiple of the time for which it may be silent.
-WHOLE = 3
-_CONNECTIONS = 8  #: to one host, for all threads together
-_HOPS = 5  #: redirects that are followed
-_CHUNK = 64 * 1024
-_REDIRECTS = frozenset({301, 302, 307, 308})
-_WRITES = frozenset({"PUT", "DELETE"})
-_PORTS = {"http": 80, "https": 443}
+DEADLINE_FACTOR = 3
+_MOST_CONNECTIONS = 8  #: to one host, for all threads together
+_MOST_REDIRECTS = 5  #: redirects that are followed
+_CHUNK_SIZE = 64 * 1024
+_REDIRECT_STATUSES = frozenset({301, 302, 307, 308})
+_WRITE_METHODS = frozenset({"PUT", "DELETE"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ class Transport:
     The session keeps no state between requests (no cookies); the adapter's pool of connections is safe for threads.
     """
 
-    def __init__(self, username: str | None, password: str | None, timeout: float, largest: int = LARGEST) -> None:
+    def __init__(
+        self, username: str | None, password: str | None, timeout: float, largest: int = LARGEST_ANSWER
+    ) -> None:
         """`timeout`: seconds of silence; `largest`: bytes of an answer."""
         self.timeout = timeout
         self._largest = largest
@@ -75,44 +77,44 @@ class Transport:
     def close(self) -> None:
         self._session.close()
 
-    def exchange(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def send_request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The answer to a request, whatever its status.
 
         Raises Unavailable when it takes too long, InvalidResponse when it is too large or leads elsewhere, and what
         `requests` and `urllib3` raise.
         """
         request = _Request(method, url, body, headers)
-        seconds = WHOLE * self.timeout
-        with _deadline(seconds) as deadline:
+        seconds = DEADLINE_FACTOR * self.timeout
+        with _limit_time(seconds) as deadline:
             try:
-                reply = self._log_in(self._session, request)
+                reply = self._send_with_login(self._session, request)
                 if reply.status == 401:
                     with _new_session() as fresh:
-                        reply = self._log_in(fresh, request)
+                        reply = self._send_with_login(fresh, request)
             except Exception as error:
                 if deadline.is_over:
-                    raise _too_slow(request, seconds) from error
+                    raise _make_timeout_error(request, seconds) from error
                 raise
         if deadline.is_over:  # what was cut off may look whole
-            raise _too_slow(request, seconds)
+            raise _make_timeout_error(request, seconds)
         return reply
 
-    def _log_in(self, session: requests.Session, request: _Request) -> Reply:
-        reply = self._follow(session, request)
+    def _send_with_login(self, session: requests.Session, request: _Request) -> Reply:
+        reply = self._follow_redirects(session, request)
         if reply.status == 401 and self._login and self._login.take_challenge(reply):
-            reply = self._follow(session, request)
+            reply = self._follow_redirects(session, request)
         return reply
 
-    def _follow(self, session: requests.Session, request: _Request) -> Reply:
+    def _follow_redirects(self, session: requests.Session, request: _Request) -> Reply:
         url = request.url
-        for _ in range(_HOPS + 1):
-            reply = self._ask(session, request, url)
-            if reply.status not in _REDIRECTS:
+        for _ in range(_MOST_REDIRECTS + 1):
+            reply = self._send_once(session, request, url)
+            if reply.status not in _REDIRECT_STATUSES:
                 return reply
-            url = redirect_target(url, reply.headers.get("Location", ""))
+            url = resolve_redirect(url, reply.headers.get("Location", ""))
         raise InvalidResponse(f"{request.url} redirects without end; check caldav.url.")
 
-    def _ask(self, session: requests.Session, request: _Request, url: str) -> Reply:
+    def _send_once(self, session: requests.Session, request: _Request, url: str) -> Reply:
         answer = session.request(
             request.method,
             url,
@@ -124,26 +126,26 @@ class Transport:
             timeout=self.timeout,
         )
         with closing(answer):
-            content = self._read(answer, request)
+            content = self._read_body(answer, request)
             challenges = tuple(answer.raw.headers.getlist("WWW-Authenticate"))
             return Reply(answer.status_code, answer.headers, content, url, challenges)
 
-    def _read(self, answer: requests.Response, request: _Request) -> bytes:
+    def _read_body(self, answer: requests.Response, request: _Request) -> bytes:
         """The body, decompressed. Raises InvalidResponse, or Unavailable for a write: it may have happened."""
         try:
-            return b"".join(self._pieces(answer, request.url))
+            return b"".join(self._iter_chunks(answer, request.url))
         except InvalidResponse as error:
-            if request.method in _WRITES:
+            if request.method in _WRITE_METHODS:
                 raise Unavailable(str(error), uncertain=True) from error
             raise
 
-    def _pieces(self, answer: requests.Response, url: str) -> Iterator[bytes]:
+    def _iter_chunks(self, answer: requests.Response, url: str) -> Iterator[bytes]:
         encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise InvalidResponse(f"{url} answered in an encoding that was not asked for.")
         gunzip = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         left = self._largest
-        for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+        for chunk in answer.raw.stream(_CHUNK_SIZE, decode_content=False):
             try:
                 piece = gunzip.decompress(chunk, left + 1) if gunzip else chunk
             except zlib.error as error:
@@ -157,22 +159,22 @@ class Transport:
 def _new_session() -> requests.Session:
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    for scheme in _PORTS:
-        session.mount(f"{scheme}://", _Adapter(pool_connections=4, pool_maxsize=_CONNECTIONS, pool_block=True))
+    for scheme in _DEFAULT_PORTS:
+        session.mount(f"{scheme}://", _Adapter(pool_connections=4, pool_maxsize=_MOST_CONNECTIONS, pool_block=True))
     return session
 
 
-def _too_slow(request: _Request, seconds: float) -> Unavailable:
+def _make_timeout_error(request: _Request, seconds: float) -> Unavailable:
     words = f"{request.url} did not come to the end of its answer within {seconds:g} seconds."
-    return Unavailable(words, uncertain=request.method in _WRITES)
+    return Unavailable(words, uncertain=request.method in _WRITE_METHODS)
 
 
-def redirect_target(url: str, location: str) -> str:
+def resolve_redirect(url: str, location: str) -> str:
     """Where a redirect leads. Raises InvalidResponse when that is another host, or not safe where `url` is."""
     try:
         target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)
-        is_same = _origin(old) == _origin(new)
+        is_same = _get_origin(old) == _get_origin(new)
         is_safer = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
     except ValueError:
         is_same = is_safer = False
@@ -185,8 +187,8 @@ def redirect_target(url: str, location: str) -> str:
     return target
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+def _get_origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
 
 
 # --- log-in ---------------------------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ class _Login(AuthBase):
         for challenge in reply.challenges:
             scheme, _, parameters = challenge.strip().partition(" ")
             if scheme.lower() == "digest":
-                self._digest.take(parameters)
+                self._digest.set_challenge(parameters)
                 self._uses_digest.set()
                 return True
         return False
@@ -227,7 +229,7 @@ class _Digest(HTTPDigestAuth):
 
     _thread_local: Any
 
-    def take(self, parameters: str) -> None:
+    def set_challenge(self, parameters: str) -> None:
         """Answer this challenge from now on, in this thread."""
         read: Any = parse_dict_header  # without types, as what follows
         self.init_per_thread_state()
@@ -274,50 +276,50 @@ class _Deadline:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class _Current(threading.local):
+class _ThreadDeadline(threading.local):
     deadline: _Deadline | None = None
 
 
-_current = _Current()
+_thread_deadline = _ThreadDeadline()
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[_Deadline]:
+def _limit_time(seconds: float) -> Iterator[_Deadline]:
     """Bounds everything that this thread exchanges meanwhile."""
     deadline = _Deadline()
     timer = threading.Timer(seconds, deadline.end)
     timer.daemon = True
     timer.start()
-    _current.deadline = deadline
+    _thread_deadline.deadline = deadline
     try:
         yield deadline
     finally:
         timer.cancel()
-        _current.deadline = None
+        _thread_deadline.deadline = None
         deadline.release()
 
 
-class _Watched(HTTPConnection):
+class _WatchedConnection(HTTPConnection):
     """Tells the deadline of the thread which socket is waited for."""
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         send: Any = super().request
         sent = send(*args, **kwargs)
-        if _current.deadline is not None:
-            _current.deadline.watch(self.sock)
+        if _thread_deadline.deadline is not None:
+            _thread_deadline.deadline.watch(self.sock)
         return sent
 
 
-class _WatchedTls(_Watched, HTTPSConnection):
+class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched
+class _WatchedPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedConnection
 
 
-class _PoolTls(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
+class _WatchedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTlsConnection
 
 
 class _Adapter(HTTPAdapter):
@@ -325,9 +327,9 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTls}
+        self.poolmanager.pool_classes_by_scheme = {"http": _WatchedPool, "https": _WatchedTlsPool}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTls}
+        manager.pool_classes_by_scheme = {"http": _WatchedPool, "https": _WatchedTlsPool}
         return manager

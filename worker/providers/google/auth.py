@@ -25,35 +25,39 @@ from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Refused, Unavailable, WrongKey
 from worker.seal import Seal
 
-_SCOPE = "https://www.googleapis.com/auth/"
-OWN = f"{_SCOPE}calendar.events.owned"  #: write our events on a manager's own calendar, and read that calendar
-READ = f"{_SCOPE}calendar.events.readonly"  #: acting as a person: when that person is busy, and how
-TIMES = f"{_SCOPE}calendar.events.freebusy"  #: acting as a manager: when others are busy
-SEND = f"{_SCOPE}gmail.send"
-CALENDARS = f"{_SCOPE}calendar.calendars.readonly"  #: for `check` alone, where it is granted: whether Meet is offered
+_SCOPE_PREFIX = "https://www.googleapis.com/auth/"
+OWNED_EVENTS_SCOPE = (
+    f"{_SCOPE_PREFIX}calendar.events.owned"  #: write our events on a manager's own calendar, and read that calendar
+)
+EVENTS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.events.readonly"  #: acting as a person: when that person is busy, and how
+FREE_BUSY_SCOPE = f"{_SCOPE_PREFIX}calendar.events.freebusy"  #: acting as a manager: when others are busy
+GMAIL_SEND_SCOPE = f"{_SCOPE_PREFIX}gmail.send"
+CALENDARS_READ_SCOPE = (
+    f"{_SCOPE_PREFIX}calendar.calendars.readonly"  #: for `check` alone, where it is granted: whether Meet is offered
+)
 #: What one manager's own account is asked for, all of it at once.
-ACCOUNT_SCOPES = (OWN, TIMES, SEND)
+ACCOUNT_SCOPES = (OWNED_EVENTS_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE)
 
 TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
 AUTH_ENDPOINT = "https://accounts.google.com/o/oauth2/v2/auth"
-_LIFE = timedelta(hours=1)
-_MARGIN = timedelta(minutes=2)  #: a token is not used any more so shortly before its end
+_TOKEN_LIFE = timedelta(hours=1)
+_RENEWAL_MARGIN = timedelta(minutes=2)  #: a token is not used any more so shortly before its end
 _KEY_FIELDS = ("client_email", "client_id", "private_key", "private_key_id", "project_id")
 
 
 class GoogleAccess(Protocol):
     """Gives access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
 
-    def token(self, person: Address, scope: str) -> str:
+    def get_token(self, person: Address, scope: str) -> str:
         """A token with which to act as that person."""
 
-    def forget(self, person: Address, scope: str) -> None:
+    def forget_token(self, person: Address, scope: str) -> None:
         """That token was refused: get another one the next time."""
 
     def list_connected(self) -> list[Address] | None:
         """Who can be acted for; None when that is a whole domain."""
 
-    def project(self) -> str:
+    def get_project(self) -> str:
         """The project whose quota is used, as far as it is known."""
 
 
@@ -74,7 +78,7 @@ class TokenCache:
             return token
         token, life = ask()
         with self._lock:
-            self._known[person, scope] = (token, now + max(life - _MARGIN, timedelta()))
+            self._known[person, scope] = (token, now + max(life - _RENEWAL_MARGIN, timedelta()))
         return token
 
     def drop(self, person: Address, scope: str) -> None:
@@ -89,14 +93,16 @@ class TokenEndpoint:
     url: str
     timeout: float
 
-    def ask(self, form: Mapping[str, str], refused: Callable[[str, str], ProviderError]) -> dict[str, Any]:
+    def post_form(self, form: Mapping[str, str], refused: Callable[[str, str], ProviderError]) -> dict[str, Any]:
         """What it answers. `refused` says what its error code and description mean."""
         try:
             answer = requests.post(self.url, data=dict(form), timeout=self.timeout, allow_redirects=False)
         except requests.exceptions.RequestException as error:
             raise Unavailable(f"Google's token endpoint {self.url} can't be reached.") from error
         if answer.status_code == 429:
-            raise RateLimited("Google's token endpoint asks to slow down.", retry_after=retry_after(answer.headers))
+            raise RateLimited(
+                "Google's token endpoint asks to slow down.", retry_after=parse_retry_after(answer.headers)
+            )
         if answer.status_code >= 500:
             raise Unavailable(f"Google's token endpoint is out of order (status {answer.status_code}).")
         try:
@@ -109,16 +115,18 @@ class TokenEndpoint:
             raise refused(str(told.get("error", "")), str(told.get("error_description", "")))
         return told
 
-    def token(self, form: Mapping[str, str], refused: Callable[[str, str], ProviderError]) -> tuple[str, timedelta]:
+    def request_token(
+        self, form: Mapping[str, str], refused: Callable[[str, str], ProviderError]
+    ) -> tuple[str, timedelta]:
         """An access token, and how long it lives."""
-        told = self.ask(form, refused)
-        token, life = told.get("access_token"), told.get("expires_in", _LIFE.total_seconds())
+        told = self.post_form(form, refused)
+        token, life = told.get("access_token"), told.get("expires_in", _TOKEN_LIFE.total_seconds())
         if not isinstance(token, str) or not token or not isinstance(life, int | float):
             raise InvalidResponse(f"{self.url} answered without a token.")
         return token, timedelta(seconds=life)
 
 
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """How long a service asks to be left alone, when it says so in seconds."""
     told = headers.get("Retry-After") or headers.get("retry-after") or ""
     return timedelta(seconds=int(told)) if told.isascii() and told.isdigit() and len(told) < 8 else None
@@ -138,46 +146,46 @@ class ServiceAccount:
     signer: Any
 
     @classmethod
-    def read(cls, path: Path) -> "ServiceAccount":
+    def from_file(cls, path: Path) -> "ServiceAccount":
         """Raises AuthRevoked, in one line that says what is wrong with the file."""
         from google.auth.crypt import RSASigner
 
-        told = _key_file(path)
+        told = _read_key_file(path)
         try:
             signer: Any = RSASigner
             signer = signer.from_string(told["private_key"], told["private_key_id"])
         except (ValueError, TypeError) as error:
-            raise _unusable(path, "its private key can't be read") from error
+            raise _make_key_file_error(path, "its private key can't be read") from error
         return cls(told["client_email"], told["client_id"], told["project_id"], told["private_key_id"], signer)
 
-    def assertion(self, subject: Address, scope: str, audience: str, now: datetime) -> str:
+    def sign_assertion(self, subject: Address, scope: str, audience: str, now: datetime) -> str:
         """The signed wish to act as `subject`."""
         from google.auth import jwt
 
         encode: Any = jwt.encode  # the library has no types here
         seconds = int(now.timestamp())
         claims = {"iss": self.email, "sub": subject, "scope": scope, "aud": audience, "iat": seconds}
-        claims["exp"] = seconds + int(_LIFE.total_seconds())
+        claims["exp"] = seconds + int(_TOKEN_LIFE.total_seconds())
         return str(encode(self.signer, claims, key_id=self.key_id), "ascii")
 
 
-def _key_file(path: Path) -> dict[str, str]:
+def _read_key_file(path: Path) -> dict[str, str]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _unusable(path, str(error.strerror)) from error
+        raise _make_key_file_error(path, str(error.strerror)) from error
     except ValueError as error:
-        raise _unusable(path, "it is not JSON") from error
+        raise _make_key_file_error(path, "it is not JSON") from error
     if not isinstance(told, dict) or told.get("type") != "service_account":
         kind = "an OAuth client" if isinstance(told, dict) and {"installed", "web"} & told.keys() else "something else"
-        raise _unusable(path, f"it is {kind}")
+        raise _make_key_file_error(path, f"it is {kind}")
     lacking = [name for name in _KEY_FIELDS if not isinstance(told.get(name), str) or not told[name]]
     if lacking:
-        raise _unusable(path, f"it lacks {', '.join(lacking)}")
+        raise _make_key_file_error(path, f"it lacks {', '.join(lacking)}")
     return {name: told[name] for name in _KEY_FIELDS}
 
 
-def _unusable(path: Path, why: str) -> AuthRevoked:
+def _make_key_file_error(path: Path, why: str) -> AuthRevoked:
     return AuthRevoked(
         f"{path} is not the key file of a service account: {why}. "
         "Make one in the Cloud console: IAM & Admin > Service Accounts > Keys > Add key > JSON."
@@ -198,16 +206,16 @@ class Delegation:
     def account(self) -> ServiceAccount:
         """Read when it is first needed."""
         if self._account is None:
-            self._account = ServiceAccount.read(self._key_file)
+            self._account = ServiceAccount.from_file(self._key_file)
         return self._account
 
-    def token(self, person: Address, scope: str) -> str:
-        return self._tokens.get(person, scope, lambda: self._ask(person, scope))
+    def get_token(self, person: Address, scope: str) -> str:
+        return self._tokens.get(person, scope, lambda: self._request_token(person, scope))
 
-    def _ask(self, person: Address, scope: str) -> tuple[str, timedelta]:
-        signed = self.account.assertion(person, scope, self._endpoint.url, self._clock())
+    def _request_token(self, person: Address, scope: str) -> tuple[str, timedelta]:
+        signed = self.account.sign_assertion(person, scope, self._endpoint.url, self._clock())
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}
-        return self._endpoint.token(form, lambda code, told: self._translate_refusal(person, scope, code, told))
+        return self._endpoint.request_token(form, lambda code, told: self._translate_refusal(person, scope, code, told))
 
     def _translate_refusal(self, person: Address, scope: str, code: str, told: str) -> ProviderError:
         account = self.account
@@ -225,13 +233,13 @@ class Delegation:
             f"delegation to {account.client_id} (Google says {code or 'nothing'})."
         )
 
-    def forget(self, person: Address, scope: str) -> None:
+    def forget_token(self, person: Address, scope: str) -> None:
         self._tokens.drop(person, scope)
 
     def list_connected(self) -> list[Address] | None:
         return None
 
-    def project(self) -> str:
+    def get_project(self) -> str:
         return self.account.project
 
 
@@ -247,7 +255,7 @@ def delegation_remedy(client_id: str, *scopes: str) -> str:
 # --- managers' own accounts -----------------------------------------------------------------------------------------
 
 
-class Accounts:
+class ConnectedAccounts:
     """Managers who connected their own account with `longarc connect google`."""
 
     def __init__(
@@ -258,17 +266,17 @@ class Accounts:
         self._endpoint = endpoint
         self._tokens = TokenCache(clock)
 
-    def token(self, person: Address, scope: str) -> str:
-        return self._tokens.get(person, "", lambda: self._ask(person))
+    def get_token(self, person: Address, scope: str) -> str:
+        return self._tokens.get(person, "", lambda: self._request_token(person))
 
-    def _ask(self, person: Address) -> tuple[str, timedelta]:
+    def _request_token(self, person: Address) -> tuple[str, timedelta]:
         form = {
             "grant_type": "refresh_token",
             "refresh_token": self._store.load(person),
             "client_id": self._client_id,
             "client_secret": self._secret,
         }
-        return self._endpoint.token(form, lambda code, told: self._translate_refusal(person, code))
+        return self._endpoint.request_token(form, lambda code, told: self._translate_refusal(person, code))
 
     @staticmethod
     def _translate_refusal(person: Address, code: str) -> ProviderError:
@@ -282,13 +290,13 @@ class Accounts:
             f"seven days): run `longarc connect google {person}` again."
         )
 
-    def forget(self, person: Address, scope: str) -> None:
+    def forget_token(self, person: Address, scope: str) -> None:
         self._tokens.drop(person, "")
 
     def list_connected(self) -> list[Address] | None:
-        return self._store.people()
+        return self._store.list_people()
 
-    def project(self) -> str:
+    def get_project(self) -> str:
         return self._client_id
 
 
@@ -299,7 +307,7 @@ class TokenFolder:
         self._folder = folder
         self._keys = list(keys)
 
-    def people(self) -> list[Address]:
+    def list_people(self) -> list[Address]:
         """Whose tokens there are."""
         return sorted(unquote(path.name.removesuffix(".sealed")) for path in self._folder.glob("*.sealed"))
 
@@ -317,7 +325,7 @@ class TokenFolder:
             words = f"{path} was sealed with another LONGARC_KEY: give that one too, or run"
             raise AuthRevoked(f"{words} `longarc connect google {person}` again.") from error
 
-    def make_ready(self, person: Address) -> None:
+    def prepare_for(self, person: Address) -> None:
         """Raises Refused when that person's could not be kept: to be told before anybody is asked for it."""
         try:
             private_files.make_folder(self._folder)
@@ -334,7 +342,7 @@ class TokenFolder:
         private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
         return self._path(person)
 
-    def renew(self, person: Address) -> None:
+    def reseal(self, person: Address) -> None:
         """Seal that person's anew with the first key. Raises AuthRevoked, OSError."""
         self.save(person, self.load(person))
 
@@ -345,13 +353,13 @@ class TokenFolder:
 # --- from the settings ----------------------------------------------------------------------------------------------
 
 
-def access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
+def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
     """The way in that a section of the settings describes: with a `service_account`, delegation; else the accounts
     that were connected. Reads nothing yet."""
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
     if section.get("service_account"):
         return Delegation(Path(str(section["service_account"])), endpoint, clock)
-    return Accounts(
+    return ConnectedAccounts(
         Path(str(section.get("token_folder") or "var/google")),
         section.get("keys") or (),
         str(section.get("client_id") or ""),

@@ -11,8 +11,15 @@ from typing import Any
 from worker.domain.model import Address
 from worker.errors import ProviderError
 from worker.providers.base import Finding
-from worker.providers.google.auth import CALENDARS, OWN, READ, SEND, TIMES, Delegation
-from worker.providers.google.client import NoCalendar, Wires
+from worker.providers.google.auth import (
+    CALENDARS_READ_SCOPE,
+    EVENTS_READ_SCOPE,
+    FREE_BUSY_SCOPE,
+    GMAIL_SEND_SCOPE,
+    OWNED_EVENTS_SCOPE,
+    Delegation,
+)
+from worker.providers.google.client import GoogleApi, NoCalendar
 
 _WEEK = timedelta(days=7)
 _SWITCH_ON = (
@@ -29,44 +36,46 @@ _NO_MEET = (
 )
 
 
-def calendar_findings(wires: Wires, person: Address, now: datetime, *, video: bool) -> list[Finding]:
+def check_calendar(wires: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
     """Everything that booking for this person needs; with `video` a Meet link, too."""
-    events = wires.api.events()
+    events = wires.service.events()
     since, until = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (now, now + _WEEK))
     own = events.list(calendarId="primary", maxResults=1, fields="timeZone")
-    found = [_check_scope(wires, person, OWN, "write events as")]
+    found = [_check_scope(wires, person, OWNED_EVENTS_SCOPE, "write events as")]
     if found[0].ok:
-        found += _calls(wires, person, OWN, "calendar-json", f"{person}'s calendar can be reached", own)
+        found += _check_call(
+            wires, person, OWNED_EVENTS_SCOPE, "calendar-json", f"{person}'s calendar can be reached", own
+        )
     if not all(one.ok for one in found):
         return found
     if wires.access.list_connected() is None:
-        found.append(_check_scope(wires, person, READ, "read the time of"))
+        found.append(_check_scope(wires, person, EVENTS_READ_SCOPE, "read the time of"))
         within = {"timeMin": since, "timeMax": until, "singleEvents": True, "maxResults": 1}
         asked = events.list(calendarId="primary", fields="items(start,end)", **within)
-        scope = READ
+        scope = EVENTS_READ_SCOPE
     else:
         body = {"timeMin": since, "timeMax": until, "items": [{"id": person}]}
-        asked, scope = wires.api.freebusy().query(body=body, fields="calendars"), TIMES
+        asked, scope = wires.service.freebusy().query(body=body, fields="calendars"), FREE_BUSY_SCOPE
     if found[-1].ok:
-        found += _calls(wires, person, scope, "calendar-json", f"{person} can be asked for free and busy", asked)
-    return [*found, *(_meet(wires, person) if video else ())]
+        found += _check_call(wires, person, scope, "calendar-json", f"{person} can be asked for free and busy", asked)
+    return [*found, *(_check_meet(wires, person) if video else ())]
 
 
-def _meet(wires: Wires, person: Address) -> list[Finding]:
+def _check_meet(wires: GoogleApi, person: Address) -> list[Finding]:
     """Whether this person's events may have a Meet link. It takes a scope that nothing else needs; without it nothing
     is known, and nothing is wrong."""
-    request = wires.api.calendars().get(calendarId="primary", fields="conferenceProperties")
+    request = wires.service.calendars().get(calendarId="primary", fields="conferenceProperties")
     try:
-        calendar = wires.do(person, CALENDARS, request)
+        calendar = wires.execute(person, CALENDARS_READ_SCOPE, request)
     except ProviderError:
-        what = f"Whether Google Meet is offered to {person} is not known; with {CALENDARS} granted it is looked up here"
-        return [Finding(what, True)]
+        unknown = f"Whether Google Meet is offered to {person} is not known"
+        return [Finding(f"{unknown}; with {CALENDARS_READ_SCOPE} granted it is looked up here", True)]
     offered = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
     what, is_offered = f"Google Meet is offered to {person}", "hangoutsMeet" in offered
     return [Finding(what, is_offered, "" if is_offered else _NO_MEET.format(person))]
 
 
-def mail_findings(wires: Wires, sender: Address) -> list[Finding]:
+def check_mail(wires: GoogleApi, sender: Address) -> list[Finding]:
     """Whether mail may be sent. That Gmail is on and takes mail is proved without sending: it is given an empty one,
     which it refuses for being empty, after it has looked at everything else."""
     connected = wires.access.list_connected()
@@ -77,34 +86,45 @@ def mail_findings(wires: Wires, sender: Address) -> list[Finding]:
     if not senders:
         what = "Mail goes out by Gmail as whoever `mail.from` names; set mailers.google.sender, and it is proved here"
         return [Finding(what, True)]
-    return [finding for one in senders for finding in _sendable(wires, one)]
+    return [finding for one in senders for finding in _check_sending(wires, one)]
 
 
-def _sendable(wires: Wires, sender: Address) -> list[Finding]:
-    granted = _check_scope(wires, sender, SEND, "send mail as")
+def _check_sending(wires: GoogleApi, sender: Address) -> list[Finding]:
+    granted = _check_scope(wires, sender, GMAIL_SEND_SCOPE, "send mail as")
     if not granted.ok:
         return [granted]
-    empty = wires.api.users().messages().send(userId="me", body={"raw": ""}, fields="id")
-    return [granted, *_calls(wires, sender, SEND, "gmail", f"{sender} can send mail by Gmail", empty, _empty)]
+    empty = wires.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
+    return [
+        granted,
+        *_check_call(
+            wires,
+            sender,
+            GMAIL_SEND_SCOPE,
+            "gmail",
+            f"{sender} can send mail by Gmail",
+            empty,
+            _is_empty_message_refusal,
+        ),
+    ]
 
 
-def _empty(error: ProviderError) -> bool:
+def _is_empty_message_refusal(error: ProviderError) -> bool:
     """True when all that Google objects to is that there is no message."""
     said = str(error).lower()
     return "recipient" in said or "'raw'" in said or "empty" in said
 
 
-def _check_scope(wires: Wires, person: Address, scope: str, doing: str) -> Finding:
+def _check_scope(wires: GoogleApi, person: Address, scope: str, doing: str) -> Finding:
     what = f"Longarc may {doing} {person} ({scope})"
     try:
-        wires.access.token(person, scope)
+        wires.access.get_token(person, scope)
     except ProviderError as error:
         return Finding(what, False, str(error))
     return Finding(what, True)
 
 
-def _calls(
-    wires: Wires,
+def _check_call(
+    wires: GoogleApi,
     person: Address,
     scope: str,
     api: str,
@@ -115,10 +135,10 @@ def _calls(
     """Try it; whether the API is switched on is a finding of its own."""
     switched = f"The {'Gmail' if api == 'gmail' else 'Calendar'} API is enabled"
     try:
-        wires.do(person, scope, request)
+        wires.execute(person, scope, request)
     except ProviderError as error:
         if "switched on in this project" in str(error):
-            return [Finding(switched, False, _SWITCH_ON.format(api=api, project=_project(wires)))]
+            return [Finding(switched, False, _SWITCH_ON.format(api=api, project=_describe_project(wires)))]
         if isinstance(error, NoCalendar):
             return [
                 Finding(switched, True),
@@ -129,6 +149,6 @@ def _calls(
     return [Finding(switched, True), Finding(what, True)]
 
 
-def _project(wires: Wires) -> str:
+def _describe_project(wires: GoogleApi) -> str:
     access = wires.access
-    return access.project() if isinstance(access, Delegation) else "of your OAuth client"
+    return access.get_project() if isinstance(access, Delegation) else "of your OAuth client"

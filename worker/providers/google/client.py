@@ -43,27 +43,33 @@ from worker.errors import (
     Transient,
     Unavailable,
 )
-from worker.providers.google.auth import GoogleAccess, retry_after
+from worker.providers.google.auth import GoogleAccess, parse_retry_after
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
-BATCH = 50
+BATCH_SIZE = 50
 _MINUTE = timedelta(minutes=1)
-_HOURS = timedelta(hours=6)  #: a limit that is not lifted within minutes
-_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_RATE = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
-_LONG = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
-_OFF = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
-_SCOPES = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
+_LONG_WAIT = timedelta(hours=6)  #: a limit that is not lifted within minutes
+_WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
+_QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
+_API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
+_SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
 _QUOTA_USER = "quotaUser"
-_WHEN = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
+_RETRY_AFTER_TEXT = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
+#: What the operator reads when a person has no Meet; takes an address.
+NO_MEET_NOTICE = (
+    "Google offers no Meet link to {0}, so this person's conversations are booked without one. Switch Google Meet on "
+    "for them in admin.google.com (Apps > Google Workspace > Google Meet), or set `video = false` under [event]; "
+    "`longarc check` says for whom else it is off."
+)
 
 
-class Gone(NotFound):
+class ItemGone(NotFound):
     """The service has nothing under this name any more."""
 
 
-class Stale(Permanent):
+class SyncTokenExpired(Permanent):
     """The sync token is not good any more."""
 
 
@@ -79,7 +85,7 @@ class NoCalendar(Forbidden):
 
 
 @dataclass(slots=True)
-class Pace:
+class RequestQuota:
     """Counts what was spent within the last minute, for each person and for the whole project.
 
     Kept in this process: several processes share a project's quota, and what one of them can't see comes back from
@@ -111,13 +117,13 @@ class Pace:
 # --- sending --------------------------------------------------------------------------------------------------------
 
 
-class Wire:
+class PersonTransport:
     """What the client library takes for its transport, for one person and one scope. One connection per thread."""
 
-    def __init__(self, wires: "Wires", person: Address, scope: str) -> None:
+    def __init__(self, wires: "GoogleApi", person: Address, scope: str) -> None:
         self._wires = wires
         self.person, self.scope = person, scope
-        self.credentials = Inside(wires.access, person, scope)
+        self.credentials = PersonCredentials(wires.access, person, scope)
 
     def request(
         self,
@@ -129,12 +135,12 @@ class Wire:
     ) -> tuple[httplib2.Response, bytes]:
         """As `httplib2.Http.request`. A refused token is renewed once; nothing else is tried twice."""
         for attempt in (1, 2):
-            token = self._wires.access.token(self.person, self.scope)
+            token = self._wires.access.get_token(self.person, self.scope)
             sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
             answer = self._wires.send(method, uri, body, sent)
             if answer.status_code != 401 or attempt == 2:
                 break
-            self._wires.access.forget(self.person, self.scope)
+            self._wires.access.forget_token(self.person, self.scope)
         described: Any = httplib2.Response  # the library has no types
         shown: httplib2.Response = described({name.lower(): value for name, value in answer.headers.items()})
         shown.status, shown.reason = answer.status_code, answer.reason
@@ -145,7 +151,7 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class PersonCredentials:
     """How the client library signs a request that travels inside another one, and renews what was refused."""
 
     access: GoogleAccess
@@ -155,13 +161,13 @@ class Inside:
     access_token_expired: bool = False
 
     def apply(self, headers: dict[str, str]) -> None:
-        headers["Authorization"] = f"Bearer {self.access.token(self.person, self.scope)}"
+        headers["Authorization"] = f"Bearer {self.access.get_token(self.person, self.scope)}"
 
     def refresh(self, _transport: object) -> None:
-        self.access.forget(self.person, self.scope)
+        self.access.forget_token(self.person, self.scope)
 
 
-class Wires:
+class GoogleApi:
     """The connections to one API, and the requests that go over them. Raises only ProviderErrors."""
 
     def __init__(
@@ -171,7 +177,7 @@ class Wires:
         endpoint: str,
         access: GoogleAccess,
         *,
-        pace: Pace,
+        pace: RequestQuota,
         timeout: float,
         clock: Clock,
         quota_key: str = "",
@@ -193,72 +199,72 @@ class Wires:
             session.close()
 
     @property
-    def api(self) -> Any:
+    def service(self) -> Any:
         """What composes the requests, from the description inside the library. Cheap after the first time."""
         return _build_service(self._api, self._version, self._endpoint)
 
-    def do(self, person: Address, scope: str, request: Any, *, units: int = 1, what: str = "") -> Any:
+    def execute(self, person: Address, scope: str, request: Any, *, units: int = 1, what: str = "") -> Any:
         """Send one request as that person, and give what it answers. `what` names the thing asked for, for people."""
         self._pace.spend(person, units)
-        self._charge(request, person)
-        return self._execute(request, Wire(self, person, scope), what or person)
+        self._set_quota_user(request, person)
+        return self._execute_request(request, PersonTransport(self, person, scope), what or person)
 
-    def _charge(self, request: Any, person: Address) -> None:
+    def _set_quota_user(self, request: Any, person: Address) -> None:
         """Have the request counted against that person's quota; without it the service account's is used for all."""
         hashed = blake2b(person.encode(), key=self._quota_key, digest_size=20).hexdigest()  # 40 letters, as allowed
         request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={hashed}"
 
-    def _execute(self, request: Any, wire: Wire, what: str) -> Any:
-        write = request.method in _WRITES and "freeBusy" not in request.uri
+    def _execute_request(self, request: Any, wire: PersonTransport, what: str) -> Any:
+        write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
         with translate_errors(what, write=write, endpoint=self._endpoint, clock=self._clock):
             answer = request.execute(http=wire, num_retries=0)
             if not isinstance(answer, dict) and request.method != "DELETE":  # what is no JSON comes as its text
                 raise ValueError("not an object")
             return answer
 
-    def together(self, wanted: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
+    def execute_batch(self, wanted: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
         """Send reading requests, each as its own person, at most 50 in one; in their order, what each answered or why
         it did not. One alone goes by itself."""
         found: list[Any | ProviderError] = []
-        for n in range(0, len(wanted), BATCH):
-            found += self._batch(wanted[n : n + BATCH])
+        for n in range(0, len(wanted), BATCH_SIZE):
+            found += self._execute_chunk(wanted[n : n + BATCH_SIZE])
         return found
 
-    def _batch(self, some: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
+    def _execute_chunk(self, some: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
         found: dict[str, Any | ProviderError] = {}
-        ready: list[tuple[str, Wire, Any]] = []
+        ready: list[tuple[str, PersonTransport, Any]] = []
         for number, (person, scope, request) in enumerate(some):
-            wire = Wire(self, person, scope)
+            wire = PersonTransport(self, person, scope)
             try:
                 self._pace.spend(person)
-                self.access.token(person, scope)  # so that whoever has none is no obstacle to the others
-                self._charge(request, person)
+                self.access.get_token(person, scope)  # so that whoever has none is no obstacle to the others
+                self._set_quota_user(request, person)
                 request.http = wire
                 ready.append((str(number), wire, request))
             except ProviderError as error:
                 found[str(number)] = error
         if len(ready) == 1:
-            found[ready[0][0]] = self._alone(ready[0][2], ready[0][1])
+            found[ready[0][0]] = self._execute_single(ready[0][2], ready[0][1])
         elif ready:
             found.update(self._send_batch(ready))
         return [found[str(number)] for number in range(len(some))]
 
-    def _alone(self, request: Any, wire: Wire) -> Any | ProviderError:
+    def _execute_single(self, request: Any, wire: PersonTransport) -> Any | ProviderError:
         try:
-            return self._execute(request, wire, wire.person)
+            return self._execute_request(request, wire, wire.person)
         except ProviderError as error:
             return error
 
-    def _send_batch(self, ready: Sequence[tuple[str, Wire, Any]]) -> dict[str, Any | ProviderError]:
+    def _send_batch(self, ready: Sequence[tuple[str, PersonTransport, Any]]) -> dict[str, Any | ProviderError]:
         found: dict[str, Any | ProviderError] = {}
         who = {number: wire for number, wire, _ in ready}
 
-        def take(number: str, answer: Any, error: Exception | None) -> None:
+        def take_answer(number: str, answer: Any, error: Exception | None) -> None:
             known = {"write": False, "endpoint": self._endpoint, "clock": self._clock}
             wrong = error or (None if isinstance(answer, dict) else ValueError("not an object"))
-            found[number] = translate(wrong, who[number].person, **known) if wrong else answer  # type: ignore[arg-type]
+            found[number] = translate_error(wrong, who[number].person, **known) if wrong else answer  # type: ignore[arg-type]
 
-        batch = BatchHttpRequest(callback=take, batch_uri=self._batch_uri)
+        batch = BatchHttpRequest(callback=take_answer, batch_uri=self._batch_uri)
         for number, _, request in ready:
             batch.add(request, request_id=number)
         with translate_errors("a batch", write=False, endpoint=self._endpoint, clock=self._clock):
@@ -286,11 +292,13 @@ class Wires:
 @lru_cache(maxsize=16)
 def _build_service(api: str, version: str, endpoint: str) -> Any:
     options = {"api_endpoint": endpoint}
-    transport = Wire.__new__(Wire)  # nothing is sent while it is built: the description is in the library
+    transport = PersonTransport.__new__(
+        PersonTransport
+    )  # nothing is sent while it is built: the description is in the library
     return build(api, version, http=transport, client_options=options, static_discovery=True, cache_discovery=False)
 
 
-def if_match(request: HttpRequest, etag: str) -> HttpRequest:
+def require_etag(request: HttpRequest, etag: str) -> HttpRequest:
     """The same request, which is refused when the thing was changed since that version."""
     request.headers["If-Match"] = etag
     return request
@@ -307,15 +315,15 @@ def translate_errors(what: str, *, write: bool, endpoint: str, clock: Clock) -> 
     except ProviderError:
         raise
     except Exception as error:
-        raise translate(error, what, write=write, endpoint=endpoint, clock=clock) from error
+        raise translate_error(error, what, write=write, endpoint=endpoint, clock=clock) from error
 
 
-def translate(error: Exception, what: str, *, write: bool, endpoint: str, clock: Clock) -> ProviderError:
+def translate_error(error: Exception, what: str, *, write: bool, endpoint: str, clock: Clock) -> ProviderError:
     """What an exception means for us; `what` was asked for."""
     if isinstance(error, ProviderError):
         return error
     if isinstance(error, HttpError):
-        return _refusal(error, what, write, clock)
+        return _translate_http_error(error, what, write, clock)
     if isinstance(error, requests.exceptions.RequestException):
         return _translate_connection_error(error, endpoint, write)
     if isinstance(error, BatchError | ValueError | KeyError | TypeError):
@@ -344,7 +352,7 @@ class GoogleErrorDetails:
     message: str = ""
 
     @classmethod
-    def read(cls, error: HttpError) -> "GoogleErrorDetails":
+    def from_http_error(cls, error: HttpError) -> "GoogleErrorDetails":
         try:
             told = json.loads(error.content)["error"]
             listed = (told.get("errors") or [{}])[0]
@@ -355,49 +363,51 @@ class GoogleErrorDetails:
             return cls(int(error.resp.status))
 
 
-def _refusal(error: HttpError, what: str, write: bool, clock: Clock) -> ProviderError:
-    told = GoogleErrorDetails.read(error)
-    wait = retry_after(error.resp) or _asked_in_words(told.message, clock)
-    if told.status == 429 or told.reason in _RATE:
+def _translate_http_error(error: HttpError, what: str, write: bool, clock: Clock) -> ProviderError:
+    told = GoogleErrorDetails.from_http_error(error)
+    wait = parse_retry_after(error.resp) or _parse_retry_text(told.message, clock)
+    if told.status == 429 or told.reason in _RATE_REASONS:
         return RateLimited(f"{what}: Google asks to slow down.", retry_after=wait)
-    if told.reason in _LONG:
-        return RateLimited(f"{what}: a daily limit of Google's is used up ({told.reason}).", retry_after=wait or _HOURS)
+    if told.reason in _QUOTA_REASONS:
+        return RateLimited(
+            f"{what}: a daily limit of Google's is used up ({told.reason}).", retry_after=wait or _LONG_WAIT
+        )
     if told.status >= 500:
         return Unavailable(f"{what}: Google is out of order (status {told.status}).", retry_after=wait, uncertain=write)
     if not told.reason and not told.message:
         return InvalidResponse(f"{what}: this is not Google's API that answers (status {told.status}).")
-    return _by_status(told, what)
+    return _translate_status(told, what)
 
 
-def _by_status(told: GoogleErrorDetails, what: str) -> ProviderError:
+def _translate_status(told: GoogleErrorDetails, what: str) -> ProviderError:
     if told.status == 401:
         return AuthRevoked(f"{what}: Google does not accept the grant any more.")
     if told.status == 410:
-        known: Callable[[str], ProviderError] = Gone if told.reason == "deleted" else Stale
+        known: Callable[[str], ProviderError] = ItemGone if told.reason == "deleted" else SyncTokenExpired
         return known(f"{what}: Google has nothing under this name any more ({told.reason}).")
     if told.status == 404:
         return NotFound(f"{what}: Google finds nothing, or may not show it.")
     if told.status in (409, 412):
         return Conflict(f"{what}: it was changed by somebody else, or its id is taken ({told.reason}).")
     if told.status == 400 and "sync token" in told.message.lower():
-        return Stale(f"{what}: the sync token is not good any more.")
+        return SyncTokenExpired(f"{what}: the sync token is not good any more.")
     if told.status == 400 and told.reason == "failedPrecondition":
         return Forbidden(f"{what}: this account has no such service: switch Gmail on for it in the admin console.")
     if told.status == 400 and "conference type" in told.message.lower():
         return NoConference(f"{what}: Google offers no Meet link here.")
     if told.reason == "notACalendarUser":
         return NoCalendar(f"{what}: this account has no Google Calendar.")
-    if told.reason in _OFF:
+    if told.reason in _API_OFF_REASONS:
         return Forbidden(f"{what}: the API is not switched on in this project. {told.message}")
-    if told.reason in _SCOPES:
+    if told.reason in _SCOPE_REASONS:
         return AuthRevoked(f"{what}: the grant lacks a scope ({told.message})")
     if told.reason == "forbiddenForServiceAccounts":
         return Forbidden(f"{what}: the service account has no domain-wide delegation, so it may not invite anybody.")
     return Forbidden(f"{what}: Google refuses this: {told.reason} {told.message}".rstrip())
 
 
-def _asked_in_words(message: str, clock: Clock) -> timedelta | None:
-    found = _WHEN.search(message)
+def _parse_retry_text(message: str, clock: Clock) -> timedelta | None:
+    found = _RETRY_AFTER_TEXT.search(message)
     if not found:
         return None
     try:
@@ -406,4 +416,13 @@ def _asked_in_words(message: str, clock: Clock) -> timedelta | None:
         return None
 
 
-__all__ = ["Gone", "NoCalendar", "NoConference", "Pace", "Stale", "Transient", "Wires", "if_match"]
+__all__ = [
+    "GoogleApi",
+    "ItemGone",
+    "NoCalendar",
+    "NoConference",
+    "RequestQuota",
+    "SyncTokenExpired",
+    "Transient",
+    "require_etag",
+]

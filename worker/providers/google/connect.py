@@ -27,11 +27,11 @@ from worker.providers.google.auth import (
 )
 
 _HOST = "127.0.0.1"
-_DONE = b"<!doctype html><title>Longarc</title><p>This window can be closed now; go back to the terminal.</p>"
-_IDENTITY = ("openid", "email")  #: so that Google says whose account it was
+_DONE_PAGE = b"<!doctype html><title>Longarc</title><p>This window can be closed now; go back to the terminal.</p>"
+_IDENTITY_SCOPES = ("openid", "email")  #: so that Google says whose account it was
 
 
-def connect(
+def connect_account(
     section: Mapping[str, Any], person: Address, show: Callable[[str], None], wait: float = 300
 ) -> tuple[Address, str]:
     """Have the grant given in a browser: `show` is told the address to open. Whose account it is, and the file that
@@ -46,13 +46,13 @@ def connect(
     if not section.get("keys"):
         raise Refused("There is no LONGARC_KEY to seal the token with. Make one with `longarc key`.")
     folder = TokenFolder(Path(str(section.get("token_folder") or "var/google")), section["keys"])
-    folder.make_ready(person)
+    folder.prepare_for(person)
     proof, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
-    with _Landing() as landing:
-        show(_address(section, client_id, person, landing.uri, proof, state))
-        code = _code(landing.wait(wait), state)
-        told = _exchange(section, client_id, landing.uri, proof, code)
-    account = _account(told)
+    with _CallbackServer() as landing:
+        show(_compose_auth_url(section, client_id, person, landing.uri, proof, state))
+        code = _read_code(landing.wait_for_query(wait), state)
+        told = _exchange_code(section, client_id, landing.uri, proof, code)
+    account = _read_account(told)
     if account != person:
         raise Refused(f"The browser gave the account {account}, not {person}. Nothing was kept; choose the other one.")
     granted = set(str(told.get("scope", "")).split())
@@ -67,13 +67,15 @@ def connect(
     return account, str(folder.save(account, token))
 
 
-def _address(section: Mapping[str, Any], client_id: str, person: Address, landing: str, proof: str, state: str) -> str:
+def _compose_auth_url(
+    section: Mapping[str, Any], client_id: str, person: Address, landing: str, proof: str, state: str
+) -> str:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(proof.encode()).digest()).decode().rstrip("=")
     asked = {
         "client_id": client_id,
         "redirect_uri": landing,
         "response_type": "code",
-        "scope": " ".join([*_IDENTITY, *ACCOUNT_SCOPES]),
+        "scope": " ".join([*_IDENTITY_SCOPES, *ACCOUNT_SCOPES]),
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         "state": state,
@@ -84,22 +86,22 @@ def _address(section: Mapping[str, Any], client_id: str, person: Address, landin
     return f"{section.get('auth_endpoint') or AUTH_ENDPOINT}?{urlencode(asked)}"
 
 
-def _code(query: Mapping[str, list[str]], state: str) -> str:
+def _read_code(query: Mapping[str, list[str]], state: str) -> str:
     """What came back, if it belongs to what was asked."""
     if not secrets.compare_digest(query.get("state", [""])[0], state):
         raise Forbidden("What came back from the browser does not belong to this request. Nothing was kept.")
     if error := query.get("error", [""])[0]:
-        raise Refused(f"The grant was not given ({_plain(error)}). Nothing was kept.")
+        raise Refused(f"The grant was not given ({_sanitize_text(error)}). Nothing was kept.")
     if not query.get("code"):
         raise Refused("The browser came back without a code. Nothing was kept.")
     return query["code"][0]
 
 
-def _plain(text: str) -> str:
+def _sanitize_text(text: str) -> str:
     return "".join(sign for sign in text[:60] if sign.isalnum() or sign in "_- ")
 
 
-def _exchange(section: Mapping[str, Any], client_id: str, landing: str, proof: str, code: str) -> dict[str, Any]:
+def _exchange_code(section: Mapping[str, Any], client_id: str, landing: str, proof: str, code: str) -> dict[str, Any]:
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
     form = {
         "grant_type": "authorization_code",
@@ -113,12 +115,12 @@ def _exchange(section: Mapping[str, Any], client_id: str, landing: str, proof: s
     def translate_refusal(error: str, told: str) -> ProviderError:
         if error in ("invalid_client", "unauthorized_client"):
             return AuthRevoked("Google does not know this OAuth client: check client_id and its secret.")
-        return AuthRevoked(f"Google did not accept the code ({_plain(error)}). Nothing was kept; try again.")
+        return AuthRevoked(f"Google did not accept the code ({_sanitize_text(error)}). Nothing was kept; try again.")
 
-    return endpoint.ask(form, translate_refusal)
+    return endpoint.post_form(form, translate_refusal)
 
 
-def _account(told: Mapping[str, Any]) -> Address:
+def _read_account(told: Mapping[str, Any]) -> Address:
     """Whose account it is: the token came straight from Google, so its signature says nothing more."""
     from google.auth import jwt
 
@@ -133,7 +135,7 @@ def _account(told: Mapping[str, Any]) -> Address:
     return email.lower()
 
 
-class _Landing:
+class _CallbackServer:
     """A port of this machine on which the browser lands, once."""
 
     def __init__(self) -> None:
@@ -152,7 +154,7 @@ class _Landing:
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.end_headers()
                 if wanted:
-                    self.wfile.write(_DONE)
+                    self.wfile.write(_DONE_PAGE)
                     landing._query = query
 
             def log_message(self, *_: object) -> None:
@@ -161,13 +163,13 @@ class _Landing:
         self._server = HTTPServer((_HOST, 0), Page)
         self.uri = f"http://{_HOST}:{self._server.server_address[1]}/"
 
-    def __enter__(self) -> "_Landing":
+    def __enter__(self) -> "_CallbackServer":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.server_close()
 
-    def wait(self, seconds: float) -> dict[str, list[str]]:
+    def wait_for_query(self, seconds: float) -> dict[str, list[str]]:
         """What the browser brings. Raises Unavailable when it never comes."""
         until = utcnow() + timedelta(seconds=seconds)
         while self._query is None:

@@ -14,31 +14,31 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address
 from worker.errors import AuthRevoked, InvalidResponse, Permanent
 from worker.providers.base import Finding
-from worker.providers.google.auth import SEND, access, quota_key_of, timeout_of
-from worker.providers.google.client import GMAIL_ENDPOINT, Pace, Wires
+from worker.providers.google.auth import GMAIL_SEND_SCOPE, build_access, quota_key_of, timeout_of
+from worker.providers.google.client import GMAIL_ENDPOINT, GoogleApi, RequestQuota
 from worker.providers.wire import to_bytes
 
 #: What one message costs of the units that a person and a project have in a minute.
-_UNITS = 100
-_LARGEST = 25 * 1024 * 1024
+_UNITS_PER_MESSAGE = 100
+_LARGEST_MESSAGE = 25 * 1024 * 1024
 
 
-def mailer(section: Mapping[str, Any]) -> "GmailMailer":
+def build_mailer(section: Mapping[str, Any]) -> "GmailMailer":
     """The mailer as its section of the settings describes it: the same keys as for the calendar, and `sender`, the
     account that sends what comes from `service`, the address of our own mails (without `service`, everything). Any
     other mail is sent as the account that its From names. `per_person` and `per_project` are units a minute, of which a
     message costs 100."""
-    return make(section, utcnow)
+    return build_with_clock(section, utcnow)
 
 
-def make(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
+def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
     """See `mailer`."""
-    pace = Pace(int(section.get("per_person") or 5000), int(section.get("per_project") or 1_000_000), clock)
-    wires = Wires(
+    pace = RequestQuota(int(section.get("per_person") or 5000), int(section.get("per_project") or 1_000_000), clock)
+    wires = GoogleApi(
         "gmail",
         "v1",
         str(section.get("endpoint") or GMAIL_ENDPOINT),
-        access(section, clock),
+        build_access(section, clock),
         pace=pace,
         timeout=timeout_of(section),
         clock=clock,
@@ -50,7 +50,7 @@ def make(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
 class GmailMailer:
     """A Mailer that hands messages to Gmail."""
 
-    def __init__(self, wires: Wires, sender: Address, clock: Clock, service: Address = "") -> None:
+    def __init__(self, wires: GoogleApi, sender: Address, clock: Clock, service: Address = "") -> None:
         self._wires = wires
         self._sender = sender
         self._service = service
@@ -61,16 +61,18 @@ class GmailMailer:
         self._wires.close()
 
     def send(self, message: EmailMessage, key: str) -> None:
-        account, content = self._account(message), _content(message)
+        account, content = self._choose_account(message), _encode_content(message)
         body = {"raw": urlsafe_b64encode(content).decode()}
-        request = self._wires.api.users().messages().send(userId="me", body=body, fields="id")
-        answer = self._wires.do(account, SEND, request, units=_UNITS, what=f"the mail from {account}")
+        request = self._wires.service.users().messages().send(userId="me", body=body, fields="id")
+        answer = self._wires.execute(
+            account, GMAIL_SEND_SCOPE, request, units=_UNITS_PER_MESSAGE, what=f"the mail from {account}"
+        )
         if not isinstance(answer, dict):
             raise InvalidResponse(f"the mail from {account}: Google answered with something that can't be read.")
 
-    def _account(self, message: EmailMessage) -> Address:
+    def _choose_account(self, message: EmailMessage) -> Address:
         """Who sends. Raises Permanent, AuthRevoked."""
-        author = next((one.addr_spec.lower() for one in _addresses(message, "From")), "")
+        author = next((one.addr_spec.lower() for one in _list_addresses(message, "From")), "")
         sender = self._sender if self._sender and author in (self._service or author, "") else author
         if not sender:
             raise Permanent("The message names nobody who sends it.")
@@ -93,23 +95,23 @@ class GmailMailer:
 
     def check(self) -> list[Finding]:
         """Whether mail can be sent, as far as that can be known without sending any."""
-        from worker.providers.google.checks import mail_findings
+        from worker.providers.google.checks import check_mail
 
-        return mail_findings(self._wires, self._sender)
+        return check_mail(self._wires, self._sender)
 
 
-def _content(message: EmailMessage) -> bytes:
+def _encode_content(message: EmailMessage) -> bytes:
     """The message as it goes over the wire. Raises Permanent."""
     try:
-        if not _addresses(message, "To", "Cc", "Bcc"):
+        if not _list_addresses(message, "To", "Cc", "Bcc"):
             raise Permanent("The message needs a recipient.")
         content = to_bytes(message)
     except (ValueError, AttributeError, LookupError) as error:
         raise Permanent("The message can't be sent as it is: a header of it can't be written.") from error
-    if len(content) > _LARGEST:
+    if len(content) > _LARGEST_MESSAGE:
         raise Permanent("The message is larger than Gmail takes.")
     return content
 
 
-def _addresses(message: EmailMessage, *names: str) -> list[Any]:
+def _list_addresses(message: EmailMessage, *names: str) -> list[Any]:
     return [one for name in names for header in message.get_all(name, []) for one in header.addresses]

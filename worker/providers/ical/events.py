@@ -23,22 +23,24 @@ from icalendar import Alarm, Calendar
 from icalendar import Event as VEvent
 from icalendar.prop import vBroken, vCalAddress, vText
 
-from worker.domain.model import Address, Answer, EventDraft, Guest, Show, Span
+from worker.domain.model import Address, Answer, EventDraft, Guest, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical.parser import as_list
 from worker.providers.ical.times import NoStart, read_times
-from worker.providers.ical.zones import zone_named
+from worker.providers.ical.zones import find_zone_by_name
 
-KEY = "X-LONGARC-KEY"  #: our tag
-ZONE = "X-LONGARC-ZONE"  #: the zone our all-day event was meant in
-DRAFT = "X-LONGARC-DRAFT"  #: fingerprint of the draft it was written from
-COPY = "X-LONGARC-COPY"  #: on a guest's copy: the organizer's time; on an attendee: that the copy was put there
-BUSY_STATUS = "X-MICROSOFT-CDO-BUSYSTATUS"
+KEY_PROPERTY = "X-LONGARC-KEY"  #: our tag
+ZONE_PROPERTY = "X-LONGARC-ZONE"  #: the zone our all-day event was meant in
+DRAFT_PROPERTY = "X-LONGARC-DRAFT"  #: fingerprint of the draft it was written from
+COPY_PROPERTY = (
+    "X-LONGARC-COPY"  #: on a guest's copy: the organizer's time; on an attendee: that the copy was put there
+)
+BUSY_STATUS_PROPERTY = "X-MICROSOFT-CDO-BUSYSTATUS"
 
 #: Properties that are asked of a server that can leave the others out.
-READ = (
+READ_PROPERTIES = (
     "UID DTSTART DTEND DURATION RRULE RDATE EXDATE RECURRENCE-ID STATUS TRANSP SEQUENCE ORGANIZER ATTENDEE "
-    f"{BUSY_STATUS} {KEY} {ZONE} {DRAFT} {COPY}"
+    f"{BUSY_STATUS_PROPERTY} {KEY_PROPERTY} {ZONE_PROPERTY} {DRAFT_PROPERTY} {COPY_PROPERTY}"
 ).split()
 
 _NAMESPACE = UUID("6f2b0c3e-4f0f-5d0a-9a63-1f6f0e6c1d57")
@@ -48,22 +50,22 @@ _ANSWERS = {
     "TENTATIVE": Answer.TENTATIVE,
     "DELEGATED": Answer.DECLINED,  # somebody else goes, whose own line says what they answered
 }
-_NOT_THERE = ("DECLINED", "DELEGATED")
-_SHOWS = {"FREE": None, "TENTATIVE": Show.TENTATIVE, "OOF": Show.AWAY, "WORKINGELSEWHERE": None}
+_ABSENT_ANSWERS = ("DECLINED", "DELEGATED")
+_SHOW_BY_STATUS = {"FREE": None, "TENTATIVE": ShowAs.TENTATIVE, "OOF": ShowAs.AWAY, "WORKINGELSEWHERE": None}
 UTC_ZONE = ZoneInfo("UTC")
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
-def uid(key: str) -> str:
+def make_uid(key: str) -> str:
     """The UID of our event of that key: always the same, legal in an address on the web."""
     return f"longarc-{uuid5(_NAMESPACE, key)}"
 
 
-def resource(key: str) -> str:
+def make_resource_name(key: str) -> str:
     """The name under which our event of that key is stored."""
-    return f"{uid(key)}.ics"
+    return f"{make_uid(key)}.ics"
 
 
 def is_ours(name: str) -> bool:
@@ -71,7 +73,7 @@ def is_ours(name: str) -> bool:
     return name.startswith("longarc-")
 
 
-def fingerprint(draft: EventDraft) -> str:
+def fingerprint_draft(draft: EventDraft) -> str:
     """Tells drafts apart without keeping a word of them."""
     return sha256(repr(draft).encode()).hexdigest()[:24]
 
@@ -79,72 +81,74 @@ def fingerprint(draft: EventDraft) -> str:
 # --- what an event says ---------------------------------------------------------------------------------------------
 
 
-def main_event(calendar: Calendar) -> Any | None:
+def find_main_event(calendar: Calendar) -> Any | None:
     """The VEVENT that is not a single changed occurrence; the first one when all are; None without events."""
     events = calendar.walk("VEVENT")
     return next((event for event in events if "RECURRENCE-ID" not in event), events[0] if events else None)
 
 
-def recurs(calendar: Calendar) -> bool:
+def is_recurring(calendar: Calendar) -> bool:
     """True when the object stands for a series, or for single occurrences of one."""
     return any(name in event for event in calendar.walk("VEVENT") for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
 
 
 def key_of(event: Any) -> str | None:
     """Our key, when the event is ours."""
-    return str(event[KEY]) if KEY in event else None
+    return str(event[KEY_PROPERTY]) if KEY_PROPERTY in event else None
 
 
 def span_of(event: Any, zone: tzinfo) -> Span:
     """When it is; local and all-day times are taken in `zone`, our own in the zone it was written with. Raises
     InvalidResponse when it does not say."""
     try:
-        return read_times(event, own_zone(event) or zone).span
+        return read_times(event, own_zone_of(event) or zone).span
     except NoStart as error:
         raise InvalidResponse("an event of ours does not say any more when it starts") from error
 
 
-def own_zone(event: Any) -> tzinfo | None:
+def own_zone_of(event: Any) -> tzinfo | None:
     """The zone in which our all-day event was meant."""
-    return zone_named(str(event.get(ZONE, "")), guess=False)
+    return find_zone_by_name(str(event.get(ZONE_PROPERTY, "")), guess=False)
 
 
 def organizer_of(event: Any) -> Address:
     """Who invites; empty when nobody does."""
-    return _address(event.get("ORGANIZER"))
+    return _read_address(event.get("ORGANIZER"))
 
 
-def answers(event: Any) -> dict[Address, Answer]:
+def read_answers(event: Any) -> dict[Address, Answer]:
     """Everybody invited, the organizer and rooms aside, and what they said."""
-    organizer = _address(event.get("ORGANIZER"))
+    organizer = _read_address(event.get("ORGANIZER"))
     found = {}
-    for attendee in _attendees(event):
-        email = _address(attendee)
-        if email and email != organizer and _parameter(attendee, "CUTYPE") not in ("ROOM", "RESOURCE"):
-            found[email] = _ANSWERS.get(_parameter(attendee, "PARTSTAT"), Answer.NEEDS_ACTION)
+    for attendee in _list_attendees(event):
+        email = _read_address(attendee)
+        if email and email != organizer and _read_parameter(attendee, "CUTYPE") not in ("ROOM", "RESOURCE"):
+            found[email] = _ANSWERS.get(_read_parameter(attendee, "PARTSTAT"), Answer.NEEDS_ACTION)
     return found
 
 
-def show_of(event: Any, owner: Address) -> Show | None:
+def show_of(event: Any, owner: Address) -> ShowAs | None:
     """How an event counts for the owner of the calendar it is on; None when it takes no time."""
-    said = [_parameter(who, "PARTSTAT") for who in _attendees(event) if _address(who) == owner] or ["ACCEPTED"]
-    if is_cancelled(event) or all(answer in _NOT_THERE for answer in said):
+    said = [_read_parameter(who, "PARTSTAT") for who in _list_attendees(event) if _read_address(who) == owner] or [
+        "ACCEPTED"
+    ]
+    if is_cancelled(event) or all(answer in _ABSENT_ANSWERS for answer in said):
         return None
-    if _word(event, "TRANSP") == "TRANSPARENT":
+    if _read_word(event, "TRANSP") == "TRANSPARENT":
         return None
-    if KEY in event:
-        return Show.BUSY
-    busy = _word(event, BUSY_STATUS)
-    if busy in _SHOWS:
-        return _SHOWS[busy]
-    if _word(event, "STATUS") == "TENTATIVE" or "ACCEPTED" not in said:
-        return Show.TENTATIVE
-    return Show.AWAY if is_all_day(event) else Show.BUSY
+    if KEY_PROPERTY in event:
+        return ShowAs.BUSY
+    busy = _read_word(event, BUSY_STATUS_PROPERTY)
+    if busy in _SHOW_BY_STATUS:
+        return _SHOW_BY_STATUS[busy]
+    if _read_word(event, "STATUS") == "TENTATIVE" or "ACCEPTED" not in said:
+        return ShowAs.TENTATIVE
+    return ShowAs.AWAY if is_all_day(event) else ShowAs.BUSY
 
 
 def is_cancelled(event: Any) -> bool:
     """True when the event does not happen."""
-    return _word(event, "STATUS") == "CANCELLED"
+    return _read_word(event, "STATUS") == "CANCELLED"
 
 
 def is_all_day(event: Any) -> bool:
@@ -153,25 +157,25 @@ def is_all_day(event: Any) -> bool:
     return bool(starts) and not any(isinstance(prop.dt, datetime) for prop in starts)
 
 
-def _word(event: Any, name: str) -> str:
+def _read_word(event: Any, name: str) -> str:
     """What a property says; empty when it says two different things."""
     words = {str(value).strip().upper() for value in as_list(event.get(name, []))}
     return words.pop() if len(words) == 1 else ""
 
 
-def _attendees(event: Any) -> list[Any]:
+def _list_attendees(event: Any) -> list[Any]:
     return as_list(event.get("ATTENDEE", []))
 
 
-def _address(value: Any) -> Address:
+def _read_address(value: Any) -> Address:
     """The e-mail address in a calendar user address, from its EMAIL parameter where the value is none."""
     text = str(value or "").strip().lower()
     if text.startswith("mailto:"):
         return text.removeprefix("mailto:")
-    return _parameter(value, "EMAIL").lower()
+    return _read_parameter(value, "EMAIL").lower()
 
 
-def _parameter(value: Any, name: str) -> str:
+def _read_parameter(value: Any, name: str) -> str:
     parameters = getattr(value, "params", {})
     default = "NEEDS-ACTION" if name == "PARTSTAT" else ""
     return str(parameters.get(name, default)).upper()
@@ -180,51 +184,51 @@ def _parameter(value: Any, name: str) -> str:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def compose(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
+def compose_calendar(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
     """A new event. `we_schedule` tells a server that could invite by itself to leave that to us."""
     calendar = Calendar()
     calendar.add("prodid", "-//Longarc//Longarc//EN")
     calendar.add("version", "2.0")
     event = VEvent()
-    event.add("uid", uid(draft.key))
-    event.add(KEY, draft.key)
+    event.add("uid", make_uid(draft.key))
+    event.add(KEY_PROPERTY, draft.key)
     event.add("created", now)
     event.add("class", "PRIVATE")
     for minutes in draft.reminders:
-        event.add_component(_alarm(minutes))
+        event.add_component(_make_alarm(minutes))
     calendar.add_component(event)
-    _fill(event, draft, now, draft.sequence, {}, we_schedule)
+    _fill_event(event, draft, now, draft.sequence, {}, we_schedule)
     return calendar
 
 
-def invitation(draft: EventDraft, now: datetime, method: str, sender: Address) -> str:
+def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Address) -> str:
     """What goes by mail from `sender` to somebody whom no server tells: a REQUEST, or a CANCEL of one (RFC 5546). What
     is ours alone is left out of it, and reminders are the reader's own affair."""
-    calendar = compose(replace(draft, reminders=()), now, we_schedule=False)
+    calendar = compose_calendar(replace(draft, reminders=()), now, we_schedule=False)
     calendar.add("method", method)
-    event: Any = main_event(calendar)
-    for name in (KEY, ZONE, DRAFT):
+    event: Any = find_main_event(calendar)
+    for name in (KEY_PROPERTY, ZONE_PROPERTY, DRAFT_PROPERTY):
         event.pop(name, None)
     if sender != draft.organizer.email:
         event["organizer"].params["SENT-BY"] = f"mailto:{sender}"
     if method == "CANCEL":
         event["status"] = vText("CANCELLED")
-    return text_of(calendar)
+    return to_text(calendar)
 
 
-def amend(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: bool) -> bool:
+def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: bool) -> bool:
     """Make our event what the draft says. What people added (alarms, colours, categories) stays; when the time
     changes everybody is asked anew, and the answer is True."""
-    event = main_event(calendar)
+    event = find_main_event(calendar)
     if event is None:
         raise InvalidResponse("the event to be changed holds nothing")
     moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
     sequence = max(int(event.get("SEQUENCE", 0)) + moved, draft.sequence)
-    _fill(event, draft, now, sequence, {} if moved else answers(event), we_schedule)
+    _fill_event(event, draft, now, sequence, {} if moved else read_answers(event), we_schedule)
     return moved
 
 
-def _fill(
+def _fill_event(
     event: Any,
     draft: EventDraft,
     now: datetime,
@@ -233,7 +237,7 @@ def _fill(
     we_schedule: bool,
 ) -> None:
     zone = ZoneInfo(draft.zone)
-    copied = copied_to(event)
+    copied = list_copied_guests(event)
     start, end = ((at.astimezone(zone).date() if draft.all_day else at) for at in (draft.span.start, draft.span.end))
     for name, value in {
         "dtstamp": now,
@@ -244,16 +248,16 @@ def _fill(
         "description": draft.body,
         "sequence": sequence,
         "status": "CONFIRMED",
-        "transp": "OPAQUE" if draft.blocks else "TRANSPARENT",
-        ZONE: draft.zone,
-        DRAFT: fingerprint(draft),
+        "transp": "OPAQUE" if draft.blocks_time else "TRANSPARENT",
+        ZONE_PROPERTY: draft.zone,
+        DRAFT_PROPERTY: fingerprint_draft(draft),
     }.items():
         event.pop(name, None)
         event.add(name, value)
     for name in ("duration", "organizer", "attendee"):
         event.pop(name, None)
     if draft.guests:
-        event.add("organizer", _user(draft.organizer, {}))
+        event.add("organizer", _make_user(draft.organizer, {}))
     for guest in draft.guests:
         event.add("attendee", _compose_attendee(guest, known, we_schedule))
     mark_copies(event, copied)
@@ -261,21 +265,21 @@ def _fill(
 
 def _compose_attendee(guest: Guest, known: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
     answer = known.get(guest.email, Answer.NEEDS_ACTION)
-    parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _partstat(answer), "RSVP": "TRUE"}
-    return _user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if we_schedule else {}))
+    parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _format_partstat(answer), "RSVP": "TRUE"}
+    return _make_user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if we_schedule else {}))
 
 
-def _user(guest: Guest, parameters: dict[str, str]) -> vCalAddress:
+def _make_user(guest: Guest, parameters: dict[str, str]) -> vCalAddress:
     user = vCalAddress(f"mailto:{guest.email}")
     user.params.update({"CN": " ".join(guest.name.split())} | parameters)
     return user
 
 
-def _partstat(answer: Answer) -> str:
+def _format_partstat(answer: Answer) -> str:
     return answer.value.upper().replace("_", "-")
 
 
-def _alarm(minutes: int) -> Alarm:
+def _make_alarm(minutes: int) -> Alarm:
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
     alarm.add("description", "Reminder")
@@ -283,104 +287,106 @@ def _alarm(minutes: int) -> Alarm:
     return alarm
 
 
-def written_from(calendar: Calendar, draft: EventDraft) -> bool:
+def is_written_from(calendar: Calendar, draft: EventDraft) -> bool:
     """True when our event is what that draft made of it, and nobody moved it since."""
-    event: Any = main_event(calendar)
-    same = str(event.get(DRAFT, "")) == fingerprint(draft) and not is_cancelled(event)
+    event: Any = find_main_event(calendar)
+    same = str(event.get(DRAFT_PROPERTY, "")) == fingerprint_draft(draft) and not is_cancelled(event)
     return same and span_of(event, ZoneInfo(draft.zone)) == draft.span
 
 
-def may_change(calendar: Calendar) -> bool:
+def can_change(calendar: Calendar) -> bool:
     """True for an event that we put on its organizer's calendar; not for a guest's copy of it."""
-    event = main_event(calendar)
-    return event is not None and KEY in event and COPY not in event
+    event = find_main_event(calendar)
+    return event is not None and KEY_PROPERTY in event and COPY_PROPERTY not in event
 
 
 # --- copies in guests' calendars ------------------------------------------------------------------------------------
 
 
-def copied_to(event: Any) -> set[Address]:
+def list_copied_guests(event: Any) -> set[Address]:
     """The guests in whose calendars the organizer's event is known to have a copy."""
-    return {_address(who) for who in _attendees(event) if _parameter(who, COPY) == "TRUE"}
+    return {_read_address(who) for who in _list_attendees(event) if _read_parameter(who, COPY_PROPERTY) == "TRUE"}
 
 
 def mark_copies(event: Any, guests: Iterable[Address]) -> None:
     """Note on the organizer's event that these guests have a copy."""
     wanted = set(guests)
-    for who in _attendees(event):
-        if _address(who) in wanted:
-            who.params[COPY] = "TRUE"
+    for who in _list_attendees(event):
+        if _read_address(who) in wanted:
+            who.params[COPY_PROPERTY] = "TRUE"
 
 
-def copy_for_guest(calendar: Calendar, guest: Address, answer: Answer) -> Calendar:
+def make_guest_copy(calendar: Calendar, guest: Address, answer: Answer) -> Calendar:
     """The organizer's event as it is put into a guest's calendar."""
     twin = deepcopy(calendar)
-    event: Any = main_event(twin)
-    event.add(COPY, _stamp(own_span(twin)))
-    for who in _attendees(event):
-        said = answer if _address(who) == guest else Answer.NEEDS_ACTION
-        who.params["PARTSTAT"] = _partstat(said)
-        who.params.pop(COPY, None)
+    event: Any = find_main_event(twin)
+    event.add(COPY_PROPERTY, _format_span(own_span_of(twin)))
+    for who in _list_attendees(event):
+        said = answer if _read_address(who) == guest else Answer.NEEDS_ACTION
+        who.params["PARTSTAT"] = _format_partstat(said)
+        who.params.pop(COPY_PROPERTY, None)
     return twin
 
 
 def is_copy(calendar: Calendar) -> bool:
     """True for a copy that we put into a guest's calendar."""
-    event = main_event(calendar)
-    return event is not None and COPY in event
+    event = find_main_event(calendar)
+    return event is not None and COPY_PROPERTY in event
 
 
-def own_span(calendar: Calendar) -> Span:
+def own_span_of(calendar: Calendar) -> Span:
     """When our event is; all-day ones carry their zone."""
-    event: Any = main_event(calendar)
+    event: Any = find_main_event(calendar)
     return span_of(event, UTC_ZONE)
 
 
-def copy_is_current(copy: Calendar, original: Calendar) -> bool:
+def is_copy_current(copy: Calendar, original: Calendar) -> bool:
     """True when nothing changed for the guest since the copy was made."""
-    ours: Any = main_event(original)
-    theirs: Any = main_event(copy)
-    return copy_is_of(copy, own_span(original)) and all(ours.get(n) == theirs.get(n) for n in (DRAFT, "SEQUENCE"))
+    ours: Any = find_main_event(original)
+    theirs: Any = find_main_event(copy)
+    return is_copy_of_time(copy, own_span_of(original)) and all(
+        ours.get(n) == theirs.get(n) for n in (DRAFT_PROPERTY, "SEQUENCE")
+    )
 
 
-def copy_is_of(copy: Calendar, span: Span) -> bool:
+def is_copy_of_time(copy: Calendar, span: Span) -> bool:
     """True when the copy was made while the organizer's event had that time."""
-    event = main_event(copy)
-    return event is not None and str(event.get(COPY, "")) == _stamp(span)
+    event = find_main_event(copy)
+    return event is not None and str(event.get(COPY_PROPERTY, "")) == _format_span(span)
 
 
-def answer_in_copy(copy: Calendar, guest: Address, span: Span) -> Answer:
+def read_copy_answer(copy: Calendar, guest: Address, span: Span) -> Answer:
     """What the guest did with the copy. Who moved it, or struck it out, won't be there: that is a decline. A copy that
     can't be read is no answer."""
-    event = main_event(copy)
+    event = find_main_event(copy)
     if event is None:
         return Answer.NEEDS_ACTION
     try:
-        is_moved = copy_is_of(copy, span) and span_of(event, UTC_ZONE) != span
+        is_moved = is_copy_of_time(copy, span) and span_of(event, UTC_ZONE) != span
     except InvalidResponse:
         return Answer.NEEDS_ACTION
     if is_moved or is_cancelled(event):
         return Answer.DECLINED
-    return answers(event).get(guest, Answer.NEEDS_ACTION)
+    return read_answers(event).get(guest, Answer.NEEDS_ACTION)
 
 
-def _stamp(span: Span) -> str:
+def _format_span(span: Span) -> str:
     return f"{span.start:%Y%m%dT%H%M%SZ}/{span.end:%Y%m%dT%H%M%SZ}"
 
 
-def is_struck_out(calendar: Calendar) -> bool:
+def is_marked_cancelled(calendar: Calendar) -> bool:
     """True when the event is cancelled."""
-    return is_cancelled(main_event(calendar))
+    return is_cancelled(find_main_event(calendar))
 
 
-def strike_out(calendar: Calendar, now: datetime) -> None:
+def mark_cancelled(calendar: Calendar, now: datetime) -> None:
     """Mark our event as cancelled."""
-    event: Any = main_event(calendar)
+    event: Any = find_main_event(calendar)
     for name, value in (("status", "CANCELLED"), ("dtstamp", now)):
         event.pop(name, None)
         event.add(name, value)
 
 
-def text_of(calendar: Calendar) -> str:
+def to_text(calendar: Calendar) -> str:
     """The object as it goes over the wire."""
     return str(calendar.to_ical(), "utf-8")

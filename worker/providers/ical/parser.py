@@ -18,7 +18,7 @@ from icalendar.parser.ical import ComponentIcalParser
 from icalendar.prop import TypesFactory, vBroken, vDDDLists, vDDDTypes, vRecur, vText
 
 from worker.errors import InvalidResponse
-from worker.providers.ical.zones import Zones, tzid_of
+from worker.providers.ical.zones import CalendarZones, tzid_of
 
 #: What the libraries raise over what makes no sense.
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
@@ -29,23 +29,23 @@ CUT_OFF = "CUT-OFF"  #: in the `errors` of an event: the text ends inside it
 _line: Any = Contentline  # as the next one, without types
 _read_value: Any = vDDDTypes.from_ical
 
-_MOMENTS = ("DTSTART", "DTEND", "RECURRENCE-ID")
-_LISTS = ("RDATE", "EXDATE")
-_TIMES = (*_MOMENTS, *_LISTS, "DURATION", "RRULE")
+_MOMENT_NAMES = ("DTSTART", "DTEND", "RECURRENCE-ID")
+_LIST_NAMES = ("RDATE", "EXDATE")
+_ALL_TIME_NAMES = (*_MOMENT_NAMES, *_LIST_NAMES, "DURATION", "RRULE")
 #: What only an event has: an alarm in which it stands was never closed.
-_OF_EVENTS = frozenset({*_MOMENTS, *_LISTS, "RRULE", "STATUS", "TRANSP"})
+_EVENT_ONLY_NAMES = frozenset({*_MOMENT_NAMES, *_LIST_NAMES, "RRULE", "STATUS", "TRANSP"})
 #: Components that stand in a calendar and never in each other.
-_TOP = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY"})
+_TOP_COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY"})
 
-_TIME_NAME = re.compile(rf"\W*({'|'.join(_TIMES)})\b", re.IGNORECASE)
-_REMAINDER = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: the rest of a folded line that lost its blank
-_MOMENT = re.compile(
+_TIME_NAME_PATTERN = re.compile(rf"\W*({'|'.join(_ALL_TIME_NAMES)})\b", re.IGNORECASE)
+_REMAINDER_PATTERN = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: the rest of a folded line that lost its blank
+_MOMENT_PATTERN = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d):?(\d\d)?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
 )
-_LAST_MOMENT = re.compile(rf"(?:^|[:=\s])({_MOMENT.pattern})\W*$", re.IGNORECASE)
+_LAST_MOMENT_PATTERN = re.compile(rf"(?:^|[:=\s])({_MOMENT_PATTERN.pattern})\W*$", re.IGNORECASE)
 
 
-def decode(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """The text of a file, by its byte order mark, else as UTF-8, else as what Windows writes in the west."""
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
@@ -56,11 +56,11 @@ def decode(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def parse(text: str, where: str) -> Calendar:
+def parse_calendar(text: str, where: str) -> Calendar:
     """The calendar object in `text`, with everything of it that can be read. Raises InvalidResponse, naming `where`
     it came from, when there is no calendar object at all."""
-    lines = [_line(line) for line in _content_lines(text)]
-    parser = _Parser(lines, ComponentFactory(), TypesFactory.instance())
+    lines = [_line(line) for line in _iter_content_lines(text)]
+    parser = _LenientParser(lines, ComponentFactory(), TypesFactory.instance())
     calendars = [component for component in parser.parse() if isinstance(component, Calendar)]
     if not any(calendar.subcomponents or not calendar.errors for calendar in calendars):
         raise InvalidResponse(f"{where} is not a readable calendar object.")
@@ -73,7 +73,7 @@ def parse(text: str, where: str) -> Calendar:
     return whole
 
 
-def lost_calendar() -> Calendar:
+def make_lost_calendar() -> Calendar:
     """What stands for an object of which nothing can be read."""
     calendar = Calendar()
     calendar.errors.append((LOST, "not a calendar object"))
@@ -83,11 +83,11 @@ def lost_calendar() -> Calendar:
 # --- lines ----------------------------------------------------------------------------------------------------------
 
 
-def _content_lines(text: str) -> Iterator[str]:
+def _iter_content_lines(text: str) -> Iterator[str]:
     """Whole lines, whatever ends them; what was cut off a line about times by a missing blank is joined to it."""
     whole = ""
     for line in _unfold_lines(text):
-        if _REMAINDER.fullmatch(line) and _TIME_NAME.match(whole):
+        if _REMAINDER_PATTERN.fullmatch(line) and _TIME_NAME_PATTERN.match(whole):
             whole += line
             continue
         if whole:
@@ -110,65 +110,65 @@ def _unfold_lines(text: str) -> Iterator[str]:
     yield "".join(pieces)
 
 
-def _mend(line: str) -> tuple[str, Parameters, str] | None:
+def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
     """The parts of a line that breaks the grammar, when it says something about times."""
-    match = _TIME_NAME.match(line)
+    match = _TIME_NAME_PATTERN.match(line)
     if match is None:
         return None
     rest = line[match.end() :]
-    value = rest if match[1].upper() in _MOMENTS else rest.rpartition(":")[2]
+    value = rest if match[1].upper() in _MOMENT_NAMES else rest.rpartition(":")[2]
     return match[1], Parameters(), value.strip()
 
 
 # --- components -----------------------------------------------------------------------------------------------------
 
 
-class _Parser(ComponentIcalParser):
+class _LenientParser(ComponentIcalParser):
     """Takes every line for what it can be, and closes what was left open."""
 
     def parse_content_lines(self) -> None:
         for line in self._content_lines_iterator:
-            self._take(line)
+            self._take_line(line)
         for component in self._stack:
             component.errors.append((CUT_OFF, "the text ends here"))
-        self._close(len(self._stack))
+        self._close_components(len(self._stack))
 
     def prepare_components(self) -> None:
         """Zones are attached to the whole: none has to be known before."""
 
-    def _take(self, line: Contentline) -> None:
+    def _take_line(self, line: Contentline) -> None:
         try:
             name, params, value = line.parts()
         except UNREADABLE:
-            mended = _mend(line)
+            mended = _mend_line(line)
             if mended is None:
                 return
             name, params, value = mended
         name = name.upper()
         if name == "BEGIN":
-            self._begin(value.strip().upper())
+            self._begin_component(value.strip().upper())
         elif name == "END":
-            self._end(value.strip().upper())
+            self._end_component(value.strip().upper())
         elif self.component is not None:
-            self._add(name, params, value, line)
+            self._add_property(name, params, value, line)
 
-    def _begin(self, name: str) -> None:
+    def _begin_component(self, name: str) -> None:
         if name == "VCALENDAR":
-            self._close(len(self._stack))
+            self._close_components(len(self._stack))
         elif not self._stack:
             self.handle_begin_component("VCALENDAR")
-        elif name in _TOP:
-            self._close(len(self._stack) - 1)
+        elif name in _TOP_COMPONENTS:
+            self._close_components(len(self._stack) - 1)
         self.handle_begin_component(name)
 
-    def _end(self, name: str) -> None:
+    def _end_component(self, name: str) -> None:
         names = [component.name for component in self._stack]
         if name in names:
-            self._close(len(names) - len(names[: _last(names, name)]))
+            self._close_components(len(names) - len(names[: _find_last(names, name)]))
         elif name == "VEVENT" and self._stack:
             self._stack[0].errors.append((LOST, "the end of an event without its beginning"))
 
-    def _close(self, count: int) -> None:
+    def _close_components(self, count: int) -> None:
         for _ in range(count):
             component = self._stack.pop()
             if self._stack:
@@ -176,16 +176,16 @@ class _Parser(ComponentIcalParser):
             else:
                 self._components.append(component)
 
-    def _add(self, name: str, params: Parameters, value: str, line: Contentline) -> None:
-        if name in _OF_EVENTS:
+    def _add_property(self, name: str, params: Parameters, value: str, line: Contentline) -> None:
+        if name in _EVENT_ONLY_NAMES:
             while len(self._stack) > 1 and self._stack[-1].name == "VALARM":
-                self._close(1)
+                self._close_components(1)
         component: Any = self.component
         if name == "DTSTART" and component.name == "VCALENDAR":
             component.errors.append((LOST, "the start of an event outside of any"))
         try:
-            if name in _TIMES and component.name != "VALARM":
-                for prop in _time_properties(name, params, value, line):
+            if name in _ALL_TIME_NAMES and component.name != "VALARM":
+                for prop in _parse_time_properties(name, params, value, line):
                     component.add(name, prop, encode=False)
             else:
                 self.handle_property(name, params, value, line)
@@ -197,43 +197,43 @@ class _Parser(ComponentIcalParser):
     ) -> None:
         component: Any = self.component
         component.errors.append((name, str(exception)))
-        component.add(name, _broken(name, params, val), encode=False)
+        component.add(name, _make_broken(name, params, val), encode=False)
 
 
-def _last(names: list[Any], name: str) -> int:
+def _find_last(names: list[Any], name: str) -> int:
     return len(names) - 1 - names[::-1].index(name)
 
 
-def _broken(name: str, params: Parameters, value: str) -> vBroken:
+def _make_broken(name: str, params: Parameters, value: str) -> vBroken:
     return vBroken.from_parse_error(value, params, name, "time", ValueError("can't be read"))
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
 
 
-def _time_properties(name: str, params: Parameters, value: str, line: str) -> Iterator[Any]:
+def _parse_time_properties(name: str, params: Parameters, value: str, line: str) -> Iterator[Any]:
     """What a line says about times: a value, or `vBroken`; nothing for a list without any."""
     prop: Any = None
-    if name in _MOMENTS:
-        prop = _moment_property(params, value, line)
-    elif name in _LISTS:
-        yield from _list_properties(name, params, value)
+    if name in _MOMENT_NAMES:
+        prop = _parse_moment_property(params, value, line)
+    elif name in _LIST_NAMES:
+        yield from _parse_list_properties(name, params, value)
         return
     elif name == "RRULE":
-        prop = _rule_property(value)
+        prop = _parse_rule_property(value)
     else:
         prop = vText(value.strip())  # as written: a day is not 24 hours everywhere
     if prop is None:
-        yield _broken(name, params, value)
+        yield _make_broken(name, params, value)
     else:
         prop.params = params
         yield prop
 
 
-def _moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | None:
+def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | None:
     moment = read_moment(value)
     if moment is None:  # a zone's name with a colon in it, not quoted, cuts the line in the wrong place
-        match = _LAST_MOMENT.search(line)
+        match = _LAST_MOMENT_PATTERN.search(line)
         moment = read_moment(match[1]) if match else None
         if moment is not None and match is not None:
             _, _, zone = line[: match.start(1)].rstrip(":=").partition("TZID=")
@@ -241,10 +241,10 @@ def _moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | N
     return None if moment is None else vDDDTypes(moment)
 
 
-def _list_properties(name: str, params: Parameters, value: str) -> Iterator[Any]:
+def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterator[Any]:
     items = [item for item in (part.strip() for part in value.split(",")) if item]
     if len(items) > _MOST_ITEMS:
-        yield _broken(name, params, "more than anybody has")
+        yield _make_broken(name, params, "more than anybody has")
         return
     moments = [(item, _read_item(item)) for item in items]
     readable = [moment for _, moment in moments if moment is not None]
@@ -253,7 +253,7 @@ def _list_properties(name: str, params: Parameters, value: str) -> Iterator[Any]
         prop.params = params
         yield prop
     if len(readable) < len(items):
-        yield _broken(name, params, ",".join(item for item, moment in moments if moment is None))
+        yield _make_broken(name, params, ",".join(item for item, moment in moments if moment is None))
 
 
 def _read_item(text: str) -> Any:
@@ -269,7 +269,7 @@ def _read_item(text: str) -> Any:
     return None
 
 
-def _rule_property(text: str) -> vRecur | None:
+def _parse_rule_property(text: str) -> vRecur | None:
     parts = [part.strip() for part in text.strip().removeprefix("RRULE:").split(";") if part.strip()]
     if not parts or any(part.count("=") != 1 for part in parts):
         return None
@@ -285,7 +285,7 @@ def _rule_property(text: str) -> vRecur | None:
 def read_moment(text: str) -> date | datetime | None:
     """A date, a local time, or an aware time, also in the forms that ISO 8601 has for it; None for anything else.
     24:00 is the midnight after, a leap second the second before."""
-    match = _MOMENT.match(text.strip().strip('"'))
+    match = _MOMENT_PATTERN.match(text.strip().strip('"'))
     if match is None or text.strip()[match.end() :][:1].isdigit():
         return None
     try:
@@ -295,12 +295,12 @@ def read_moment(text: str) -> date | datetime | None:
         hour, minute, second = int(match[4]), int(match[5]), min(int(match[6] or 0), 59)
         midnight = datetime.combine(day, time())
         moment = midnight + timedelta(days=1) if (hour, minute, second) == (24, 0, 0) else None
-        return _in_zone(moment or midnight.replace(hour=hour, minute=minute, second=second), match[7])
+        return _apply_offset(moment or midnight.replace(hour=hour, minute=minute, second=second), match[7])
     except (ValueError, OverflowError):
         return None
 
 
-def _in_zone(moment: datetime, suffix: str | None) -> datetime:
+def _apply_offset(moment: datetime, suffix: str | None) -> datetime:
     if not suffix:
         return moment
     if suffix.upper() == "Z":
@@ -313,13 +313,13 @@ def _in_zone(moment: datetime, suffix: str | None) -> datetime:
 
 def _attach_zones(calendar: Calendar) -> None:
     """Give every local time with a TZID the zone that this calendar object means by it."""
-    zones = Zones(calendar)
+    zones = CalendarZones(calendar)
     for component in calendar.walk():
         if component.name not in ("VEVENT", "VFREEBUSY"):
             continue
-        for name in (*_MOMENTS, *_LISTS):
+        for name in (*_MOMENT_NAMES, *_LIST_NAMES):
             for prop in as_list(component.get(name, [])):
-                zone = zones.find(tzid_of(prop)) if tzid_of(prop) else None
+                zone = zones.find_zone(tzid_of(prop)) if tzid_of(prop) else None
                 if zone is not None and not isinstance(prop, vBroken):
                     for value in getattr(prop, "dts", [prop]):
                         value.dt = _place_in_zone(value.dt, zone)

@@ -25,19 +25,19 @@ from typing import Any
 from icalendar import Calendar
 from icalendar.prop import vBroken, vDDDTypes
 
-from worker.domain.model import Event, EventRef, Show, Span
+from worker.domain.model import Event, EventRef, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import recurrence
 from worker.providers.ical.parser import CUT_OFF, LOST, UNREADABLE, as_list
 from worker.providers.ical.recurrence import TimedEvent
-from worker.providers.ical.times import FIRST, LAST, NoStart, instant, read_times
+from worker.providers.ical.times import FIRST, LAST, NoStart, read_times, to_instant
 
 log = logging.getLogger(__name__)
 
-UNREAD = {"action": "event_unreadable"}  #: goes along with a line of the log
+UNREADABLE_LOG = {"action": "event_unreadable"}  #: goes along with a line of the log
 _ALWAYS = Span(FIRST, LAST)
-_FREE_BUSY = {"FREE": None, "BUSY-TENTATIVE": Show.TENTATIVE, "BUSY-UNAVAILABLE": Show.AWAY}
+_FREE_BUSY_TYPES = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, "BUSY-UNAVAILABLE": ShowAs.AWAY}
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class CalendarContents:
     events: list[Event] = field(default_factory=list)
     unknown: list[tuple[Span, str]] = field(default_factory=list)
 
-    def unread_in(self, window: Span) -> list[str]:
+    def list_unread(self, window: Span) -> list[str]:
         """The fingerprints of what may take time in the window, nobody can tell when."""
         return sorted({mark for span, mark in self.unknown if span.overlaps(window)})
 
@@ -71,18 +71,18 @@ def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span 
     return reader.reading
 
 
-def single_event(calendar: Calendar, ref: EventRef, zone: tzinfo) -> Event:
+def read_single_event(calendar: Calendar, ref: EventRef, zone: tzinfo) -> Event:
     """The one event that the object holds. Raises InvalidResponse when it holds anything else, or when its times can't
     be read."""
     reading = read_calendar(calendar, ref, zone, None)
     if reading.unknown:
-        raise InvalidResponse(f"{ref.calendar}: the event {mark_of(ref)} has times that can't be read.")
+        raise InvalidResponse(f"{ref.calendar}: the event {fingerprint_ref(ref)} has times that can't be read.")
     if len(reading.events) != 1:
         raise InvalidResponse(f"{ref.calendar}: {ref.id} holds no single event.")
     return reading.events[0]
 
 
-def mark_of(ref: EventRef) -> str:
+def fingerprint_ref(ref: EventRef) -> str:
     """Tells events apart without a word that somebody may have written."""
     return sha256(ref.id.encode()).hexdigest()[:12]
 
@@ -112,11 +112,13 @@ class _ContentsReader:
         """Read the versions and the changed occurrences of one event. Raises InvalidResponse."""
         window = self._window
         if window is None and any(recurrence.is_series(event) or "RECURRENCE-ID" in event for event in events):
-            raise InvalidResponse(f"{ref.calendar}: the event {mark_of(ref)} is a series, which has no single time.")
+            raise InvalidResponse(
+                f"{ref.calendar}: the event {fingerprint_ref(ref)} is a series, which has no single time."
+            )
         masters = [event for event in events if "RECURRENCE-ID" not in event]
         latest = max(map(recurrence.sequence_of, masters), default=0)
-        parts = self._parts((event for event in masters if recurrence.sequence_of(event) == latest), ref)
-        changes = self._parts((event for event in events if "RECURRENCE-ID" in event), ref)
+        parts = self._read_parts((event for event in masters if recurrence.sequence_of(event) == latest), ref)
+        changes = self._read_parts((event for event in events if "RECURRENCE-ID" in event), ref)
         changed, rivals = recurrence.group_changes(part for part in changes if _has_original(part))
         single = [*rivals, *(part for part in changes if not _has_original(part))]
         if not parts:
@@ -124,77 +126,79 @@ class _ContentsReader:
         read: list[Event] = []
         for part in parts:
             if recurrence.is_series(part.event) or changed:
-                read += self._expand(part, changed, window or _ALWAYS, ref)
+                read += self._expand_series(part, changed, window or _ALWAYS, ref)
                 changed = []
             else:
-                read.append(self._event(part.event, part.times.span, part.times.is_all_day, ref))
+                read.append(self._make_event(part.event, part.times.span, part.times.is_all_day, ref))
         for part in single:
-            read.append(self._single_change(part, ref))
+            read.append(self._read_lone_change(part, ref))
         self.reading.events += sorted(filter(self._is_inside, read), key=lambda event: event.span)
 
     def read_free_busy(self, component: Any, ref: EventRef) -> None:
         """Read the periods that are not free."""
         for prop in as_list(component.get("FREEBUSY", [])):
-            show = _FREE_BUSY.get(str(prop.params.get("FBTYPE", "BUSY")).upper(), Show.BUSY)
+            show = _FREE_BUSY_TYPES.get(str(prop.params.get("FBTYPE", "BUSY")).upper(), ShowAs.BUSY)
             if show is None or self._is_cancelled:
                 continue
             if isinstance(prop, vBroken):
                 self.note_unknown(_ALWAYS, ref)
                 continue
-            begin = instant(prop.start, self._zone)
-            span = Span(begin, max(begin, instant(prop.end, self._zone)))
+            begin = to_instant(prop.start, self._zone)
+            span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
             own_ref = EventRef(ref.calendar, f"{ref.id}#{span.start:%Y%m%dT%H%M%SZ}", ref.etag)
             event = Event(ref=own_ref, span=span, show=show)
             self.reading.events += filter(self._is_inside, [event])
 
     def note_unknown(self, span: Span, ref: EventRef) -> None:
         """Note that nobody can tell what of that stretch is free."""
-        mark = mark_of(ref)
-        log.warning("%s: the event %s has times that can't be read", ref.calendar, mark, extra=UNREAD)
+        mark = fingerprint_ref(ref)
+        log.warning("%s: the event %s has times that can't be read", ref.calendar, mark, extra=UNREADABLE_LOG)
         self.reading.unknown.append((span, mark))
 
-    def _parts(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
+    def _read_parts(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
         """The events with their times, without those that do not say when they start."""
-        return [part for event in events if (part := self._part(event, ref)) is not None]
+        return [part for event in events if (part := self._read_part(event, ref)) is not None]
 
-    def _part(self, event: Any, ref: EventRef) -> TimedEvent | None:
+    def _read_part(self, event: Any, ref: EventRef) -> TimedEvent | None:
         try:
-            part = TimedEvent(event, read_times(event, icalendars.own_zone(event) or self._zone))
+            part = TimedEvent(event, read_times(event, icalendars.own_zone_of(event) or self._zone))
         except NoStart as error:
-            if self._takes_time(event, ref):
+            if self._is_blocking(event, ref):
                 self.note_unknown(error.span, ref)
             return None
-        if any(name == CUT_OFF for name, _ in event.errors) and self._takes_time(event, ref):
+        if any(name == CUT_OFF for name, _ in event.errors) and self._is_blocking(event, ref):
             self.note_unknown(Span(part.times.span.start, LAST), ref)
         return part
 
-    def _expand(self, master: TimedEvent, changed: list[TimedEvent], window: Span, ref: EventRef) -> list[Event]:
+    def _expand_series(self, master: TimedEvent, changed: list[TimedEvent], window: Span, ref: EventRef) -> list[Event]:
         try:
-            occurrences = recurrence.expand(master, changed, window)
+            occurrences = recurrence.expand_series(master, changed, window)
         except UNREADABLE:
             own = master.times.span
-            if self._takes_time(master.event, ref):
-                self.note_unknown(Span(own.start, max(own.end, recurrence.end_of(master.event))), ref)
+            if self._is_blocking(master.event, ref):
+                self.note_unknown(Span(own.start, max(own.end, recurrence.find_series_end(master.event))), ref)
             return [
-                self._event(part.event, part.times.span, part.times.is_all_day, ref, part.times.span.start)
+                self._make_event(part.event, part.times.span, part.times.is_all_day, ref, part.times.span.start)
                 for part in (master, *changed)
             ]
-        return [self._event(one.event, one.span, one.is_all_day, ref, one.original) for one in occurrences]
+        return [self._make_event(one.event, one.span, one.is_all_day, ref, one.original) for one in occurrences]
 
-    def _single_change(self, part: TimedEvent, ref: EventRef) -> Event:
+    def _read_lone_change(self, part: TimedEvent, ref: EventRef) -> Event:
         """A changed occurrence of a series that isn't there."""
         identifier = part.event["RECURRENCE-ID"]
-        if "RANGE" in getattr(identifier, "params", {}) and self._takes_time(part.event, ref):
+        if "RANGE" in getattr(identifier, "params", {}) and self._is_blocking(part.event, ref):
             self.note_unknown(Span(part.times.span.end, LAST), ref)
         original: date | datetime = part.times.span.start
         if _has_original(part):
-            original = identifier.dt if not isinstance(identifier.dt, datetime) else instant(identifier.dt, self._zone)
-        return self._event(part.event, part.times.span, part.times.is_all_day, ref, original)
+            original = (
+                identifier.dt if not isinstance(identifier.dt, datetime) else to_instant(identifier.dt, self._zone)
+            )
+        return self._make_event(part.event, part.times.span, part.times.is_all_day, ref, original)
 
-    def _takes_time(self, event: Any, ref: EventRef) -> bool:
+    def _is_blocking(self, event: Any, ref: EventRef) -> bool:
         return not self._is_cancelled and icalendars.show_of(event, ref.calendar) is not None
 
-    def _event(
+    def _make_event(
         self, event: Any, span: Span, is_all_day: bool, ref: EventRef, original: date | datetime | None = None
     ) -> Event:
         """The event as the owner sees it; an occurrence of a series when there is an `original` start."""
@@ -209,14 +213,13 @@ class _ContentsReader:
             series=series_id,
             all_day=is_all_day,
             organizer=icalendars.organizer_of(event),
-            answers=icalendars.answers(event),
+            answers=icalendars.read_answers(event),
             cancelled=self._is_cancelled or icalendars.is_cancelled(event),
             show=None if self._is_cancelled else icalendars.show_of(event, ref.calendar),
         )
 
     def _is_inside(self, event: Event) -> bool:
-        window, span = self._window, event.span
-        return window is None or span.overlaps(window) or window.start <= span.start < window.end
+        return self._window is None or event.span.is_seen_in(self._window)
 
 
 def _has_original(part: TimedEvent) -> bool:

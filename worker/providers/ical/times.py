@@ -48,7 +48,7 @@ class EventEnding:
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class EventTimes:
     """When an event is, in a way that can be repeated from another start."""
 
     start: date | datetime  #: a date, or the clock on the wall in `zone`
@@ -67,35 +67,35 @@ class Times:
 
     def span_from(self, start: date | datetime) -> Span:
         """When it is if it starts then; `start` is of the kind that the own start is."""
-        begin = instant(start, self.zone)
-        end = max(_end(start, ending, self.zone) for ending in self.endings)
+        begin = to_instant(start, self.zone)
+        end = max(_compute_end(start, ending, self.zone) for ending in self.endings)
         begin = max(FIRST, begin - self.lead)
         return Span(begin, max(begin, end))
 
 
-def read_times(event: Any, zone: tzinfo) -> Times:
+def read_times(event: Any, zone: tzinfo) -> EventTimes:
     """When a VEVENT is; local times and dates are taken in `zone`. Raises NoStart."""
-    starts = _moments(event, "DTSTART") or _moments(event, "RECURRENCE-ID")
-    ends = _moments(event, "DTEND")
+    starts = _list_moments(event, "DTSTART") or _list_moments(event, "RECURRENCE-ID")
+    ends = _list_moments(event, "DTEND")
     if not starts:
-        until = max((instant(end, zone) for end in ends), default=LAST)
+        until = max((to_instant(end, zone) for end in ends), default=LAST)
         raise NoStart(Span(FIRST, LAST if "RRULE" in event or "RDATE" in event else until))
-    start = min(starts, key=lambda one: instant(one, zone))
+    start = min(starts, key=lambda one: to_instant(one, zone))
     if any(isinstance(end, datetime) for end in ends) and not isinstance(start, datetime):
         start = datetime.combine(start, time())  # a day that ends at a time of day
     own = (start.tzinfo if isinstance(start, datetime) else None) or zone
     wall = start.replace(tzinfo=None) if isinstance(start, datetime) else start
     lead, endings = timedelta(), []
-    for one_lead, ending in _endings(event, wall, own, zone, ends):
+    for one_lead, ending in _iter_endings(event, wall, own, zone, ends):
         lead = max(lead, one_lead)
         endings.append(ending)
     if len(starts) > 1:  # it may be at each of them
-        spread = max(instant(one, zone) for one in starts) - instant(start, zone)
+        spread = max(to_instant(one, zone) for one in starts) - to_instant(start, zone)
         endings += [replace(ending, exact=ending.exact + spread) for ending in endings]
-    return Times(wall, own, tuple(endings), lead)
+    return EventTimes(wall, own, tuple(endings), lead)
 
 
-def instant(value: date | datetime, zone: tzinfo) -> datetime:
+def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
     """The instant in UTC, no earlier than 1900 and no later than 2200; local times and dates are taken in `zone`."""
     if not FIRST.year <= value.year < LAST.year:
         return FIRST if value.year < FIRST.year else LAST
@@ -106,34 +106,34 @@ def instant(value: date | datetime, zone: tzinfo) -> datetime:
 
 def has_local_times(event: Any) -> bool:
     """True when a zone is needed to say when a VEVENT is."""
-    moments = _moments(event, "DTSTART") + _moments(event, "DTEND") + _moments(event, "RECURRENCE-ID")
+    moments = _list_moments(event, "DTSTART") + _list_moments(event, "DTEND") + _list_moments(event, "RECURRENCE-ID")
     return not moments or any(not isinstance(one, datetime) or one.tzinfo is None for one in moments)
 
 
-def _moments(event: Any, name: str) -> list[Any]:
+def _list_moments(event: Any, name: str) -> list[Any]:
     return [prop.dt for prop in as_list(event.get(name, [])) if not isinstance(prop, vBroken)]
 
 
-def _end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> datetime:
+def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> datetime:
     try:
         wall = start + ending.wall
         if ending.to_midnight and isinstance(wall, datetime):
             wall = wall.date() + DAY
-        return min(LAST, instant(wall, zone) + ending.exact)
+        return min(LAST, to_instant(wall, zone) + ending.exact)
     except OverflowError:  # it lasts longer than there are years
         return LAST
 
 
-def _endings(
+def _iter_endings(
     event: Any, start: date | datetime, own: tzinfo, zone: tzinfo, ends: list[date | datetime]
 ) -> Iterator[tuple[timedelta, EventEnding]]:
     """Each end that the event names, with how long before the start it takes time for it."""
     said = False
     for end in ends:
         said = True
-        yield from _from_end(start, end, own, zone)
+        yield from _interpret_end(start, end, own, zone)
     for text in as_list(event.get("DURATION", [])):
-        length = _duration(str(text))
+        length = _parse_duration(str(text))
         if length is not None:
             said = True
             yield length
@@ -145,20 +145,20 @@ def _endings(
         yield timedelta(), EventEnding(to_midnight=any(name in event for name in ("DTEND", "DURATION")))
 
 
-def _from_end(
+def _interpret_end(
     start: date | datetime, end: date | datetime, own: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
     if not isinstance(start, datetime):
         days = (end.date() if isinstance(end, datetime) else end) - start
         yield max(timedelta(), -days), EventEnding(wall=max(days, DAY))
         return
-    begin = instant(start, own)
+    begin = to_instant(start, own)
     if not isinstance(end, datetime):
         if end <= begin.astimezone(zone).date():
             end = min(end, date.max - DAY) + DAY
-        yield from _interpret_length(instant(end, zone) - begin)
+        yield from _interpret_length(to_instant(end, zone) - begin)
         return
-    yield from _interpret_length(instant(end, zone) - begin)
+    yield from _interpret_length(to_instant(end, zone) - begin)
     wall = end.replace(tzinfo=None) - start
     if (end.tzinfo or zone) is own and wall > timedelta():
         yield timedelta(), EventEnding(wall=wall)
@@ -171,7 +171,7 @@ def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEndin
         yield -length, EventEnding(exact=max(timedelta(), DAY + length))
 
 
-def _duration(text: str) -> tuple[timedelta, EventEnding] | None:
+def _parse_duration(text: str) -> tuple[timedelta, EventEnding] | None:
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()[1:]):
         return None

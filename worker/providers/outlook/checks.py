@@ -13,24 +13,26 @@ from worker.providers.base import Finding
 from worker.providers.outlook import events, schedule
 from worker.providers.outlook.client import Graph, UnknownUser
 
-_CONSENT = "Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see README)."
-_SCOPE = 'Give the app the role "Application Calendars.Read" for the reports as well (see README).'
+_CONSENT_REMEDY = "Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see README)."
+_SCOPE_REMEDY = 'Give the app the role "Application Calendars.Read" for the reports as well (see README).'
 #: So many reports are named, and their own mailboxes tried.
-_PROBES = 3
+_MOST_PROBES = 3
 #: What an app must not be able to do to everybody.
-_WIDE = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "MailboxSettings.Read")
+_WIDE_PERMISSIONS = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "MailboxSettings.Read")
 
 
-def calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
+def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
     """What is needed to work for an organizer, and for the reports whose time is asked for through that mailbox."""
-    return list(_calendar(graph, person, teams, reports))
+    return list(_iter_calendar_findings(graph, person, teams, reports))
 
 
-def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Address]) -> Iterator[Finding]:
+def _iter_calendar_findings(
+    graph: Graph, person: Address, teams: bool, reports: Sequence[Address]
+) -> Iterator[Finding]:
     what = "Microsoft 365 lets Longarc in" + (f" as {graph.own}" if graph.own else " as an app")
     granted: list[str] = []
     try:
-        granted = read_permissions(graph.claims_token())
+        granted = read_permissions(graph.get_token())
     except ProviderError as error:
         yield Finding(what, False, str(error))
         return
@@ -46,7 +48,7 @@ def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Addr
     yield Finding(f"{person}'s calendar can be read (Calendars.ReadWrite)", True)
     writable = found.get("canEdit") is not False
     yield Finding(
-        f"{person}'s calendar can be written to", writable, "" if writable else f"Give write access. {_CONSENT}"
+        f"{person}'s calendar can be written to", writable, "" if writable else f"Give write access. {_CONSENT_REMEDY}"
     )
     if teams:
         offered = found.get("allowedOnlineMeetingProviders")
@@ -59,11 +61,11 @@ def _calendar(graph: Graph, person: Address, teams: bool, reports: Sequence[Addr
     )
     yield _check_attempt(
         f"Our events on {person}'s calendar can be told apart",
-        lambda: graph.get(person, "events", select="id", expand=events.EXPAND, top=1),
+        lambda: graph.get(person, "events", select="id", expand=events.EXPAND_KEY, top=1),
     )
-    yield _free_busy(graph, person)
-    yield from _reports(graph, person, reports[: schedule.PEOPLE])
-    yield from _reach(graph, granted)
+    yield _check_free_busy(graph, person)
+    yield from _check_reports(graph, person, reports[: schedule.PEOPLE_PER_REQUEST])
+    yield from _check_reach(graph, granted)
 
 
 def _check_attempt(what: str, attempt: Callable[[], object]) -> Finding:
@@ -74,31 +76,33 @@ def _check_attempt(what: str, attempt: Callable[[], object]) -> Finding:
     return Finding(what, True)
 
 
-def _free_busy(graph: Graph, person: Address) -> Finding:
+def _check_free_busy(graph: Graph, person: Address) -> Finding:
     what = f"Free and busy can be asked for through {person}'s mailbox"
     now = utcnow()
     try:
-        found = schedule.read(graph, [person], Span(now, now + timedelta(days=1)), [person])[person]
+        found = schedule.read_free_busy(graph, [person], Span(now, now + timedelta(days=1)), [person])[person]
     except ProviderError as error:
         return Finding(what, False, str(error))
-    return Finding(what, found.known, "" if found.known else f"{found.reason} {_CONSENT}")
+    return Finding(what, found.known, "" if found.known else f"{found.reason} {_CONSENT_REMEDY}")
 
 
-def _reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
+def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
     """Whether the time of reports is told through the mailbox of their manager.
 
     What a scope of RBAC for Applications lets be seen of people outside of it differs between tenants, so it is tried.
     """
     if not reports:
         return
-    outside = [] if graph.own else _outside(graph, reports[:_PROBES])
-    what = f"{person}'s mailbox tells when {', '.join(reports[:_PROBES])}"
-    what += f" and {len(reports) - _PROBES} more reports are free" if len(reports) > _PROBES else " can be met"
+    outside = [] if graph.own else _list_unreachable(graph, reports[:_MOST_PROBES])
+    what = f"{person}'s mailbox tells when {', '.join(reports[:_MOST_PROBES])}"
+    what += (
+        f" and {len(reports) - _MOST_PROBES} more reports are free" if len(reports) > _MOST_PROBES else " can be met"
+    )
     if outside:
         what += f" ({', '.join(outside)} outside the app's scope)"
     now = utcnow()
     try:
-        told = schedule.read(graph, reports, Span(now, now + timedelta(days=1)), [person])
+        told = schedule.read_free_busy(graph, reports, Span(now, now + timedelta(days=1)), [person])
     except ProviderError as error:
         yield Finding(what, False, str(error))
         return
@@ -107,17 +111,17 @@ def _reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Itera
         yield Finding(what, True)
         return
     reason = told[silent[0]].reason
-    yield Finding(what, False, f"Nothing is told of {', '.join(silent)}. {reason} {_SCOPE}")
+    yield Finding(what, False, f"Nothing is told of {', '.join(silent)}. {reason} {_SCOPE_REMEDY}")
 
 
-def _outside(graph: Graph, people: Sequence[Address]) -> list[Address]:
+def _list_unreachable(graph: Graph, people: Sequence[Address]) -> list[Address]:
     """Those of them whose own mailbox the app is kept out of."""
     return [who for who in people if not _check_attempt("", partial(graph.get, who, "calendar", select="id")).ok]
 
 
-def _reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
+def _check_reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
     """An app with consent in Entra reaches every mailbox, unless a policy limits it: a human has to prove that."""
-    wide = [name for name in _WIDE if name in granted]
+    wide = [name for name in _WIDE_PERMISSIONS if name in granted]
     if not graph.own and wide:
         names = ", ".join(wide)
         yield Finding(
@@ -125,17 +129,17 @@ def _reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
         )
 
 
-def mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
+def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
     """What is needed to send; nothing is sent."""
     what = f"Mail goes out by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
     try:
-        granted = read_permissions(graph.claims_token())
+        granted = read_permissions(graph.get_token())
     except ProviderError as error:
         return [Finding(what, False, str(error))]
     needed = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
     lacking = [name for name in needed if name not in granted]
     if lacking and (graph.own or "Mail.Send" in granted):  # with RBAC none of an app's rights stand in its token
-        return [Finding(what, False, f"{' and '.join(lacking)} is not granted. {_CONSENT}")]
+        return [Finding(what, False, f"{' and '.join(lacking)} is not granted. {_CONSENT_REMEDY}")]
     if exactly_once:
         return [_check_attempt(what, lambda: graph.get(mailbox, "messages", select="id", top=1))]
     return [Finding(what, True)]

@@ -29,38 +29,38 @@ from worker.errors import (
     RateLimited,
     Unavailable,
 )
-from worker.providers.identities import Identities, KnownIdentities
+from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
 #: Dates come in UTC, ids stay when an item moves to another folder.
-PREFER = 'outlook.timezone="UTC", IdType="ImmutableId"'
+PREFER_HEADER = 'outlook.timezone="UTC", IdType="ImmutableId"'
 #: Asked for a pause without being told how long.
-PAUSE = timedelta(seconds=30)
-ACCEPTED = 202
+DEFAULT_PAUSE = timedelta(seconds=30)
+HTTP_ACCEPTED = 202
 #: So many questions in one request; each of another mailbox, so that none gets too many at a time.
-BATCH = 20
+BATCH_SIZE = 20
 #: What a filter may hold unescaped.
-_PLAIN = "$(),'="
+_UNESCAPED = "$(),'="
 
 Json = dict[str, Any]
-_MANY = "many mailboxes"
+_MANY_MAILBOXES = "many mailboxes"
 
-_ON_PREMISES = "Give the person an Exchange Online licence, or write `none` as the calendar in the people file."
-_POLICY = "Add {who} to the group that the app's access is limited to, and wait up to two hours."
-_UNKNOWN = (
+_LICENCE_REMEDY = "Give the person an Exchange Online licence, or write `none` as the calendar in the people file."
+_POLICY_REMEDY = "Add {who} to the group that the app's access is limited to, and wait up to two hours."
+_UNKNOWN_USER = (
     "is not known in this tenant by that address. Mend the address in the people file; where the sign-in name (user "
     "principal name) is another than the address, write it there under `aliases`, or the person's id under "
     "`directory_id`."
 )
 #: Codes by which the service says that nobody has that name.
-_NOBODY = frozenset({"request_resourcenotfound", "errorinvaliduser"})
+_UNKNOWN_USER_CODES = frozenset({"request_resourcenotfound", "errorinvaliduser"})
 #: Codes that mean one thing, whatever the status: what to say and what to do.
-_MEANING: Mapping[str, tuple[type[ProviderError], str]] = {
-    "mailboxnotenabledforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_ON_PREMISES}"),
-    "mailboxnotsupportedforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_ON_PREMISES}"),
-    "errornonexistentmailbox": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_ON_PREMISES}"),
+_ERRORS_BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = {
+    "mailboxnotenabledforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
+    "mailboxnotsupportedforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
+    "errornonexistentmailbox": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
     "erroritemnotfound": (NotFound, "{who}: it is gone."),
     "errorsendasdenied": (
         Forbidden,
@@ -68,7 +68,7 @@ _MEANING: Mapping[str, tuple[type[ProviderError], str]] = {
     ),
     "timezonenotsupportedexception": (Permanent, "{who}: the service does not know the time zone that was given."),
 }
-_LOST_STATE = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
+_LOST_STATE_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
 
 
 class DeltaTokenExpired(ProviderError):
@@ -83,7 +83,7 @@ class UnknownUser(NotFound):
     """Nobody in the tenant has that id or sign-in name."""
 
 
-class Duplicate(ProviderError):
+class DuplicateTransaction(ProviderError):
     """The transaction id was used already; `existing` is the event's id when the service tells it."""
 
     def __init__(self, existing: str) -> None:
@@ -96,7 +96,7 @@ class GraphTokens(Protocol):
 
     own: Address  #: whose account it is; empty when an app acts for many
 
-    def token(self, *, fresh: bool = False) -> str:
+    def get_token(self, *, fresh: bool = False) -> str:
         """A token that is good for now; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
 
 
@@ -127,7 +127,7 @@ class Graph:
         ca_file: str = "",
         identities: Identities | None = None,
     ) -> None:
-        self.identities: Identities = identities or KnownIdentities()
+        self.identities: Identities = identities or InMemoryIdentities()
         self._names: dict[Address, str] = {}  #: by which id or sign-in name somebody was reached
         self._endpoint = endpoint.rstrip("/")
         self._tokens = tokens
@@ -145,113 +145,113 @@ class Graph:
         """Let go of the connections."""
         self._session.close()
 
-    def claims_token(self) -> str:
+    def get_token(self) -> str:
         """A token, to look at what it allows."""
-        return self._tokens.token()
+        return self._tokens.get_token()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def get(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Json:
         """A GET below that person's mailbox; keywords become `$keyword`, those with capitals stay as they are."""
-        return self._json(self._reach("GET", who, path, query, prefer=prefer), who)
+        return self._read_json(self._request_mailbox("GET", who, path, query, prefer=prefer), who)
 
-    def all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
+    def iter_all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
         """Every entry of a list, however many pages it takes."""
-        yield from self.rest(who, self.get(who, path, prefer=prefer, **query), prefer=prefer)
+        yield from self.iter_rest(who, self.get(who, path, prefer=prefer, **query), prefer=prefer)
 
-    def rest(self, who: Address, page: Json, *, prefer: str = "") -> Iterator[Json]:
+    def iter_rest(self, who: Address, page: Json, *, prefer: str = "") -> Iterator[Json]:
         """Every entry of that page and of those after it."""
         while True:
-            yield from _values(page, who)
+            yield from _read_values(page, who)
             if not (link := page.get("@odata.nextLink")):
                 return
-            page = self.follow(who, str(link), prefer=prefer)
+            page = self.follow_link(who, str(link), prefer=prefer)
 
-    def follow(self, who: Address, link: str, *, prefer: str = "") -> Json:
+    def follow_link(self, who: Address, link: str, *, prefer: str = "") -> Json:
         """The page a link leads to. Only links that lead to the service itself are followed."""
         if urlsplit(link)[:2] != urlsplit(self._endpoint)[:2]:
             raise InvalidResponse(f"{who}: the service sent a link that leads elsewhere.")
-        return self._json(self._send("GET", who, link, prefer=prefer), who)
+        return self._read_json(self._send("GET", who, link, prefer=prefer), who)
 
     def post(self, who: Address, path: str, body: Json, *, prefer: str = "", writes: bool = True) -> Json:
         """A POST; what comes back, or nothing. `writes=False` for a question that is asked by POST."""
-        answer = self._reach("POST", who, path, json=body, prefer=prefer, writes=writes)
+        answer = self._request_mailbox("POST", who, path, json=body, prefer=prefer, writes=writes)
         return self._read_created(answer, who, writes=writes)
 
     def post_mime(self, who: Address, path: str, content: bytes) -> Json:
         """A POST of a message in MIME, in base64 already."""
-        answer = self._reach("POST", who, path, data=content, kind="text/plain", writes=True)
+        answer = self._request_mailbox("POST", who, path, data=content, kind="text/plain", writes=True)
         return self._read_created(answer, who, writes=True)
 
     def _read_created(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
         """What was made; nothing where it was only accepted, whatever stands in the answer."""
-        if answer.status_code == ACCEPTED or not answer.content:
+        if answer.status_code == HTTP_ACCEPTED or not answer.content:
             return {}
-        return self._json(answer, who, writes=writes)
+        return self._read_json(answer, who, writes=writes)
 
     def patch(self, who: Address, path: str, body: Json, *, etag: str = "") -> Json:
         """A PATCH of the version that `etag` names. Raises Conflict."""
-        answer = self._reach("PATCH", who, path, json=body, etag=etag, writes=True)
-        return self._json(answer, who, writes=True)
+        answer = self._request_mailbox("PATCH", who, path, json=body, etag=etag, writes=True)
+        return self._read_json(answer, who, writes=True)
 
     def delete(self, who: Address, path: str, *, etag: str = "") -> None:
         """Raises Conflict, NotFound."""
-        self._reach("DELETE", who, path, etag=etag, writes=True)
+        self._request_mailbox("DELETE", who, path, etag=etag, writes=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
         """The same GET below each of these mailboxes, twenty in one request; each has its own outcome."""
         found: dict[Address, Json | ProviderError] = {}
-        for first in range(0, len(people), BATCH):
-            some = people[first : first + BATCH]
+        for first in range(0, len(people), BATCH_SIZE):
+            some = people[first : first + BATCH_SIZE]
             with ExitStack() as slots:
                 for who in sorted(some):  # always in one order: two threads that need the same slots must not deadlock
                     slots.enter_context(self._limiter.slot(who))
-                found |= self._batch(some, path, query)
+                found |= self._send_batch(some, path, query)
         for who in [who for who, outcome in found.items() if isinstance(outcome, UnknownUser)]:
             try:  # they may be reached by another of their names
-                found[who] = self._json(self._reach("GET", who, path, query), who)
+                found[who] = self._read_json(self._request_mailbox("GET", who, path, query), who)
             except ProviderError as error:
                 found[who] = error
         return found
 
-    def _batch(
+    def _send_batch(
         self, some: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
     ) -> dict[Address, Json | ProviderError]:
-        each = {"method": "GET", "headers": {"Prefer": PREFER}}
-        items = [{"id": who, "url": self._path(self._known_as(who)[0], path, query), **each} for who in some]
-        token = f"Bearer {self._tokens.token(fresh=fresh)}"
+        each = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
+        items = [{"id": who, "url": self._make_path(self._list_names(who)[0], path, query), **each} for who in some]
+        token = f"Bearer {self._tokens.get_token(fresh=fresh)}"
         headers = {"Authorization": token, "Accept": "application/json", "client-request-id": str(uuid.uuid4())}
         answer = self._call("POST", f"{self._endpoint}/$batch", headers, {"json": {"requests": items}}, writes=False)
         if answer.status_code >= 300 and (fresh or answer.status_code != 401):
-            self._refuse(answer.status_code, answer.headers, _body(answer), _MANY, writes=False)
-        listed = {"value": self._json(answer, _MANY).get("responses", [])}
-        told = {str(one.get("id")): one for one in _values(listed, _MANY)}
-        found = {who: self._outcome(told.get(who) or {}, who) for who in some}
+            self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, writes=False)
+        listed = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
+        told = {str(one.get("id")): one for one in _read_values(listed, _MANY_MAILBOXES)}
+        found = {who: self._read_outcome(told.get(who) or {}, who) for who in some}
         old = answer.status_code == 401 or any(isinstance(one, AuthRevoked) for one in found.values())
-        return self._batch(some, path, query, fresh=True) if old and not fresh else found
+        return self._send_batch(some, path, query, fresh=True) if old and not fresh else found
 
-    def _outcome(self, told: Json, who: Address) -> Json | ProviderError:
+    def _read_outcome(self, told: Json, who: Address) -> Json | ProviderError:
         """What came of one item: throttled or refused by itself, whatever became of the others."""
         status, body = told.get("status"), told.get("body")
         try:
             if not isinstance(status, int):
                 raise InvalidResponse(f"{who}: the service left a question unanswered.")
             if status >= 300:
-                self._refuse(status, told.get("headers") or {}, body, who, writes=False)
+                self._raise_refusal(status, told.get("headers") or {}, body, who, writes=False)
             if not isinstance(body, dict):
                 raise InvalidResponse(f"{who}: the service answered something else than an object.")
         except ProviderError as error:
             return error
         return body
 
-    def _reach(
+    def _request_mailbox(
         self, method: str, who: Address, path: str, query: Mapping[str, object] | None = None, **given: Any
     ) -> requests.Response:
         """The answer of that person's mailbox, asked by the first of their names that the service knows.
 
         The service finds people by their id or their sign-in name. An address is such a name for most, not for all.
         """
-        *others, last = self._known_as(who)
+        *others, last = self._list_names(who)
         for name in others:
             try:
                 return self._request_as(who, name, method, path, query, **given)
@@ -268,12 +268,12 @@ class Graph:
         query: Mapping[str, object] | None,
         **given: Any,
     ) -> requests.Response:
-        url = self._endpoint + self._path(name, path, query or {})
+        url = self._endpoint + self._make_path(name, path, query or {})
         answer = self._send(method, who, url, **given)
         self._names[who] = name
         return answer
 
-    def _known_as(self, who: Address) -> list[str]:
+    def _list_names(self, who: Address) -> list[str]:
         """By what to ask for this person, the surest first; never empty."""
         if self._tokens.own and self.own == who:
             return ["me"]
@@ -281,10 +281,10 @@ class Graph:
         others = sorted(form for form in self.identities.forms(who) if _is_address(form))
         return [name for name in dict.fromkeys([*surest, *others]) if name]
 
-    def _path(self, name: str, path: str, query: Mapping[str, object]) -> str:
+    def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
         given = {name if name != name.lower() else f"${name}": str(value) for name, value in query.items()}
-        asked = "&".join(f"{quote(name, safe='$')}={quote(value, safe=_PLAIN)}" for name, value in given.items())
+        asked = "&".join(f"{quote(name, safe='$')}={quote(value, safe=_UNESCAPED)}" for name, value in given.items())
         return f"/{mailbox}/{path}" + (f"?{asked}" if asked else "")
 
     def _send(
@@ -299,12 +299,12 @@ class Graph:
         kind: str = "",
         **content: Any,
     ) -> requests.Response:
-        headers = {"Prefer": f"{PREFER}, {prefer}" if prefer else PREFER, "Accept": "application/json"}
+        headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
         headers |= {"If-Match": etag} if etag else {}
         headers |= {"Content-Type": kind} if kind else {}
         for fresh in (False, True):
             headers |= {
-                "Authorization": f"Bearer {self._tokens.token(fresh=fresh)}",
+                "Authorization": f"Bearer {self._tokens.get_token(fresh=fresh)}",
                 "client-request-id": str(uuid.uuid4()),
             }
             with self._limiter.slot(who):
@@ -312,7 +312,7 @@ class Graph:
             if answer.status_code != 401:
                 break
         if answer.status_code >= 300:
-            self._refuse(answer.status_code, answer.headers, _body(answer), who, writes=writes)
+            self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), who, writes=writes)
         return answer
 
     def _call(
@@ -335,13 +335,13 @@ class Graph:
             raise TooSlow(f"{place} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
         except requests.exceptions.ConnectionError as error:
             words = f"{place} can't be reached, or broke off; check outlook.endpoint."
-            raise Unavailable(words, uncertain=writes and not _never_connected(error)) from error
+            raise Unavailable(words, uncertain=writes and not _has_no_connection(error)) from error
         except requests.exceptions.RequestException as error:
             raise Unavailable(f"{place} broke off in the middle of its answer.", uncertain=writes) from error
 
     # --- what comes back --------------------------------------------------------------------------------------------
 
-    def _json(self, answer: requests.Response, who: Address, *, writes: bool = False) -> Json:
+    def _read_json(self, answer: requests.Response, who: Address, *, writes: bool = False) -> Json:
         try:
             found = answer.json()
         except ValueError as error:
@@ -352,8 +352,10 @@ class Graph:
             raise InvalidResponse(f"{who}: the service answered something else than an object.")
         return found
 
-    def _refuse(self, status: int, headers: Mapping[str, str], body: object, who: Address, *, writes: bool) -> NoReturn:
-        code, said, error = problem_of(body)
+    def _raise_refusal(
+        self, status: int, headers: Mapping[str, str], body: object, who: Address, *, writes: bool
+    ) -> NoReturn:
+        code, said, error = parse_problem(body)
         log.info(
             "%s %s, request-id %s",
             status,
@@ -362,31 +364,31 @@ class Graph:
             extra={"action": "graph_refused", "calendar": who},
         )
         if code == "errorduplicatetransactionid":
-            raise Duplicate(str(error.get("@event.existingEventId") or ""))
-        if status == 410 or code in _LOST_STATE:
+            raise DuplicateTransaction(str(error.get("@event.existingEventId") or ""))
+        if status == 410 or code in _LOST_STATE_CODES:
             raise DeltaTokenExpired
         if status == 429:
-            wait = _retry_after(headers) or PAUSE
+            wait = _parse_retry_after(headers) or DEFAULT_PAUSE
             self._limiter.pause(who, wait)
             raise RateLimited(f"{who}: the service asked to slow down.", retry_after=wait)
         if status >= 500 or status == 408:
             words = f"{who}: the service is out of order for now ({status}{f', {said}' if said else ''})."
             kind = TooSlow if status == 504 else Unavailable
-            raise kind(words, retry_after=_retry_after(headers), uncertain=writes)
-        raise refusal(status, code, said, who)
+            raise kind(words, retry_after=_parse_retry_after(headers), uncertain=writes)
+        raise translate_refusal(status, code, said, who)
 
 
-def refusal(status: int, code: str, said: str, who: Address) -> ProviderError:
+def translate_refusal(status: int, code: str, said: str, who: Address) -> ProviderError:
     """A refusal for good, in words that say what to do."""
-    if code in _NOBODY:
-        return UnknownUser(f"{who} {_UNKNOWN}")
-    if code in _MEANING:
-        kind, words = _MEANING[code]
+    if code in _UNKNOWN_USER_CODES:
+        return UnknownUser(f"{who} {_UNKNOWN_USER}")
+    if code in _ERRORS_BY_CODE:
+        kind, words = _ERRORS_BY_CODE[code]
         return kind(words.format(who=who))
     if status == 401:
         return AuthRevoked(f"{who}: the service refuses our token ({said or code}); run `longarc check`.")
     if status == 403:
-        return Forbidden(f"{who}: access was refused ({said or code}). {_remedy(code, said).format(who=who)}")
+        return Forbidden(f"{who}: access was refused ({said or code}). {_choose_remedy(code, said).format(who=who)}")
     if status == 404:
         return NotFound(f"{who}: it is not there ({said or code}).")
     if status in (409, 412):
@@ -398,20 +400,20 @@ def _is_address(form: str) -> bool:
     return "@" in form and not any(one in form for one in "/ ")
 
 
-def _remedy(code: str, said: str) -> str:
+def _choose_remedy(code: str, said: str) -> str:
     if "odata is disabled" in said.casefold() or "raop" in said.casefold():
-        return _POLICY
-    return "Grant the permissions that README names, with an administrator's consent. " + _POLICY
+        return _POLICY_REMEDY
+    return "Grant the permissions that README names, with an administrator's consent. " + _POLICY_REMEDY
 
 
-def _body(answer: requests.Response) -> object:
+def _parse_body(answer: requests.Response) -> object:
     try:
         return answer.json()
     except ValueError:
         return None
 
 
-def problem_of(body: Any) -> tuple[str, str, Json]:
+def parse_problem(body: Any) -> tuple[str, str, Json]:
     """The code in lower case, the message in one line, and the whole of it, as far as there is one."""
     try:
         error = body["error"]
@@ -421,17 +423,17 @@ def problem_of(body: Any) -> tuple[str, str, Json]:
     return code.casefold(), " ".join(said.split())[:200], error
 
 
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", str(headers.get("Retry-After", "")))
     return timedelta(seconds=min(float(found[1]), 86400)) if found else None
 
 
-def _never_connected(error: Exception) -> bool:
+def _has_no_connection(error: Exception) -> bool:
     """Whether no connection came to be, so that nothing can have been sent."""
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 
 
-def _values(page: Json, who: Address) -> list[Json]:
+def _read_values(page: Json, who: Address) -> list[Json]:
     found = page.get("value")
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise InvalidResponse(f"{who}: the service answered a list without entries.")
@@ -440,13 +442,13 @@ def _values(page: Json, who: Address) -> list[Json]:
 
 __all__ = [
     "DeltaTokenExpired",
-    "Duplicate",
+    "DuplicateTransaction",
     "Graph",
     "GraphTokens",
     "HttpSession",
     "Json",
     "TooSlow",
     "UnknownUser",
-    "problem_of",
-    "refusal",
+    "parse_problem",
+    "translate_refusal",
 ]

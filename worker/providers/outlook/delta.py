@@ -13,18 +13,18 @@ from worker.errors import InvalidResponse
 from worker.providers.outlook.client import Graph, Json
 
 #: How far a round reaches beyond the window: longer than any time between two full passes.
-ROOM = timedelta(days=9)
+WINDOW_MARGIN = timedelta(days=9)
 _PREFER = "odata.maxpagesize=500"
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class DeltaRound:
     """A round that can be asked what changed: its window, and the link to ask by."""
 
     window: Span
     link: str
 
-    def covers(self, window: Span) -> bool:
+    def is_covering(self, window: Span) -> bool:
         return self.window.start <= window.start and window.end <= self.window.end
 
     @property
@@ -39,33 +39,33 @@ class DeltaChanges:
 
     items: tuple[Json, ...]
     removed: frozenset[str]
-    round: Round
+    round: DeltaRound
 
 
-def parse_cursor(cursor: Cursor | None) -> Round | None:
+def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
     """The round of that cursor; None when it makes no sense."""
     try:
         held = json.loads(cursor or "")
         window = Span(datetime.fromisoformat(held["from"]), datetime.fromisoformat(held["to"]))
-        return Round(window, held["link"]) if isinstance(held["link"], str) else None
+        return DeltaRound(window, held["link"]) if isinstance(held["link"], str) else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def begin(graph: Graph, calendar: Address, window: Span) -> Round:
+def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
     """A new round. What it lists is not looked at: it names occurrences without saying much about them."""
-    wide = Span(window.start, window.end + ROOM)
+    wide = Span(window.start, window.end + WINDOW_MARGIN)
     given = {"startDateTime": f"{wide.start:%Y-%m-%dT%H:%M:%SZ}", "endDateTime": f"{wide.end:%Y-%m-%dT%H:%M:%SZ}"}
     page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **given)
-    return _through(graph, calendar, page, wide).round
+    return _read_pages(graph, calendar, page, wide).round
 
 
-def follow(graph: Graph, calendar: Address, at: Round) -> DeltaChanges:
+def follow_round(graph: Graph, calendar: Address, at: DeltaRound) -> DeltaChanges:
     """What was told since. Raises DeadToken when a new round has to begin, InvalidResponse."""
-    return _through(graph, calendar, graph.follow(calendar, at.link, prefer=_PREFER), at.window)
+    return _read_pages(graph, calendar, graph.follow_link(calendar, at.link, prefer=_PREFER), at.window)
 
 
-def _through(graph: Graph, calendar: Address, page: Json, window: Span) -> DeltaChanges:
+def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> DeltaChanges:
     """All pages. The same entry may come several times: the last counts."""
     latest: dict[str, Json] = {}
     while True:
@@ -73,10 +73,10 @@ def _through(graph: Graph, calendar: Address, page: Json, window: Span) -> Delta
             latest.pop(str(item["id"]), None)
             latest[str(item["id"])] = item
         if link := page.get("@odata.nextLink"):
-            page = graph.follow(calendar, str(link), prefer=_PREFER)
+            page = graph.follow_link(calendar, str(link), prefer=_PREFER)
         elif link := page.get("@odata.deltaLink"):
             removed = frozenset(one for one, item in latest.items() if "@removed" in item)
             items = tuple(item for one, item in latest.items() if one not in removed)
-            return DeltaChanges(items, removed, Round(window, str(link)))
+            return DeltaChanges(items, removed, DeltaRound(window, str(link)))
         else:
             raise InvalidResponse(f"{calendar}: the service does not say how to ask on.")

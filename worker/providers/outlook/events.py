@@ -13,34 +13,34 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, Show, Span
+from worker.domain.model import Address, Answer, Event, EventDraft, EventRef, Guest, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers import windows_zones
 from worker.providers.identities import normalize
 from worker.providers.outlook.client import Json
 
 #: Turns what the service calls somebody into that person's address.
-Naming = Callable[[str], Address]
+NameResolver = Callable[[str], Address]
 
 #: Where our key stands on an event or a mail: the one property of ours.
-PROPERTY = "String {6f1b1c5e-3d0b-4c86-9b0e-2f1a6c0f9d11} Name LongarcKey"
+KEY_PROPERTY = "String {6f1b1c5e-3d0b-4c86-9b0e-2f1a6c0f9d11} Name LongarcKey"
 #: Before each key, so that everything of ours can be asked for at once.
-MARK = "longarc/"
-EXPAND = f"singleValueExtendedProperties($filter=id eq '{PROPERTY}')"
+KEY_PREFIX = "longarc/"
+EXPAND_KEY = f"singleValueExtendedProperties($filter=id eq '{KEY_PROPERTY}')"
 #: What is asked for of an event.
-SELECT = (
+EVENT_FIELDS = (
     "id,iCalUId,changeKey,createdDateTime,type,seriesMasterId,start,end,isAllDay,isCancelled,isOrganizer,showAs,"
     "organizer,attendees,responseStatus"
 )
 #: How each of our transaction ids begins.
-TRANSACTION = "longarc-"
-LIMIT = 500  #: guests an event may have
+TRANSACTION_PREFIX = "longarc-"
+GUEST_LIMIT = 500  #: guests an event may have
 
-_SHOWN: Mapping[str, Show | None] = {
+_SHOW_BY_STATUS: Mapping[str, ShowAs | None] = {
     "free": None,
     "workingelsewhere": None,  # at work, and nothing booked
-    "tentative": Show.TENTATIVE,
-    "oof": Show.AWAY,
+    "tentative": ShowAs.TENTATIVE,
+    "oof": ShowAs.AWAY,
 }
 _ANSWERS = {
     "accepted": Answer.ACCEPTED,
@@ -48,56 +48,57 @@ _ANSWERS = {
     "tentativelyaccepted": Answer.TENTATIVE,
 }
 #: A time that was never set, or was set back, is told as one of these years.
-_NO_TIME = (1, 4501)
+_UNSET_YEARS = (1, 4501)
 #: Where the link to a Teams meeting begins in a text: with a rule of underscores.
 _JOIN_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 
-def mine(key: str) -> str:
+def filter_by_key(key: str) -> str:
     """A filter for what carries that key."""
-    return (
-        f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{_escape_quotes(MARK + key)}')"
-    )
+    value = _escape_quotes(KEY_PREFIX + key)
+    return f"singleValueExtendedProperties/Any(ep: ep/id eq '{KEY_PROPERTY}' and ep/value eq '{value}')"
 
 
 def _escape_quotes(text: str) -> str:
     return text.replace("'", "''")
 
 
-def begins_after(instant: datetime) -> str:
+def filter_starting_from(instant: datetime) -> str:
     """A filter for what begins then or later."""
     return f"start/dateTime ge '{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
 
 
-def tag(key: str) -> list[Json]:
+def make_key_property(key: str) -> list[Json]:
     """The property that carries the key."""
-    return [{"id": PROPERTY, "value": MARK + key}]
+    return [{"id": KEY_PROPERTY, "value": KEY_PREFIX + key}]
 
 
 def key_of(item: Json) -> str | None:
     """Our key on what was read with `EXPAND`, if it carries one."""
     for one in item.get("singleValueExtendedProperties") or ():
         value = str(one.get("value") or "")
-        if str(one.get("id") or "").casefold() == PROPERTY.casefold() and value.startswith(MARK):
-            return value.removeprefix(MARK)
+        if str(one.get("id") or "").casefold() == KEY_PROPERTY.casefold() and value.startswith(KEY_PREFIX):
+            return value.removeprefix(KEY_PREFIX)
     return None
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, primary: Naming = normalize) -> Event:
+def parse_event(
+    item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, primary: NameResolver = normalize
+) -> Event:
     """An event of that person's calendar. Raises InvalidResponse when it can't be understood."""
     try:
         all_day = bool(item.get("isAllDay"))
-        span = Span(*(_whole_day if all_day else _moment)(item["start"], item["end"], zone))
+        span = Span(*(_parse_whole_days if all_day else _parse_timed)(item["start"], item["end"], zone))
         answers: dict[Address, Answer] = {}
-        for who, answer, _ in _guests(item, primary):
+        for who, answer, _ in _iter_guests(item, primary):
             if answers.get(who, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:  # one person may be listed by two names
                 answers[who] = answer
         organizer = owner if item.get("isOrganizer") else primary(form_of(item.get("organizer")))
         if owner in answers and owner != organizer:  # a guest's copy knows only its owner's answer, and keeps it apart
-            answers[owner] = _ANSWERS.get(_response(item), answers[owner])
+            answers[owner] = _ANSWERS.get(_read_response(item), answers[owner])
         answers.pop(organizer, None)
         known = key or key_of(item)
         seen = Event(
@@ -108,11 +109,11 @@ def event(item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *,
             all_day=all_day,
             organizer=organizer,
             answers=answers,
-            proposed={who: found for who, _, one in _guests(item, primary) if (found := _read_proposed_time(one))},
+            proposed={who: found for who, _, one in _iter_guests(item, primary) if (found := _read_proposed_time(one))},
             cancelled=bool(item.get("isCancelled")),
-            show=_show(item, known),
+            show=_read_show(item, known),
         )
-        return replace(seen, ref=replace(seen.ref, etag=f"{seen.ref.etag}#{_digest(seen)}"))
+        return replace(seen, ref=replace(seen.ref, etag=f"{seen.ref.etag}#{_make_digest(seen)}"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidResponse(f"{owner}: an event that can't be understood ({type(error).__name__}).") from error
 
@@ -139,7 +140,7 @@ def service_etag(etag: str) -> str:
     return etag.rpartition("#")[0] or etag
 
 
-def _digest(seen: Event) -> str:
+def _make_digest(seen: Event) -> str:
     """What people change of an event, in short. Answers count without their names, which the service changes."""
     told = (
         *(f"{seen.span.start:%F %T} {seen.span.end:%F %T}", seen.all_day, seen.cancelled, seen.show),
@@ -151,53 +152,53 @@ def _digest(seen: Event) -> str:
 
 def span_of(item: Json) -> Span:
     """From a start to an end, each with its zone. Raises KeyError, ValueError, TypeError."""
-    return Span(moment(item["start"]), moment(item["end"]))
+    return Span(parse_moment(item["start"]), parse_moment(item["end"]))
 
 
-def moment(given: Json) -> datetime:
+def parse_moment(given: Json) -> datetime:
     """An instant: a time of seven digits without an offset, and the zone it is in. Raises ValueError, KeyError."""
     name = str(given.get("timeZone") or "UTC")
-    zone = windows_zones.iana(name)
+    zone = windows_zones.find_iana_name(name)
     if zone is None:
         raise ValueError(f"unknown time zone {name!r}")
-    return _local(given).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return _parse_local_time(given).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def _local(given: Json) -> datetime:
+def _parse_local_time(given: Json) -> datetime:
     text = str(given["dateTime"]).removesuffix("Z")
     return datetime.fromisoformat(text[:26] if "." in text else text).replace(tzinfo=None, microsecond=0)
 
 
-def _moment(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetime]:
-    return moment(start), moment(end)
+def _parse_timed(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetime]:
+    return parse_moment(start), parse_moment(end)
 
 
-def _whole_day(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Whole days are told as midnights, which are those of the owner's zone; or, where they were turned into another
     zone on the way, as the instants they are."""
-    first, last = _local(start), _local(end)
+    first, last = _parse_local_time(start), _parse_local_time(end)
     if first.time() == last.time() == time():
         return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
-    return moment(start), moment(end)
+    return parse_moment(start), parse_moment(end)
 
 
-def _show(item: Json, key: str | None) -> Show | None:
-    shown = _SHOWN.get(str(item.get("showAs") or "").casefold(), Show.BUSY)
-    response = _response(item)
+def _read_show(item: Json, key: str | None) -> ShowAs | None:
+    shown = _SHOW_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
+    response = _read_response(item)
     if item.get("isCancelled") or response == "declined":
         return None
     asked = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
-    return Show.TENTATIVE if asked and shown is Show.BUSY and key is None else shown
+    return ShowAs.TENTATIVE if asked and shown is ShowAs.BUSY and key is None else shown
 
 
-def _response(item: Json) -> str:
+def _read_response(item: Json) -> str:
     """What the owner answered."""
     return str((item.get("responseStatus") or {}).get("response") or "").casefold()
 
 
-def read_status(status: str) -> Show | None:
+def read_status(status: str) -> ShowAs | None:
     """How a stretch counts that is told by its status alone."""
-    return _SHOWN.get(status.casefold(), Show.BUSY)
+    return _SHOW_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
 
 
 def form_of(recipient: Any) -> str:
@@ -206,14 +207,14 @@ def form_of(recipient: Any) -> str:
     return str(told.get("address") or told.get("name") or "")
 
 
-def _guests(item: Json, primary: Naming) -> Iterable[tuple[Address, Answer, Json]]:
-    for one in _people(item):
+def _iter_guests(item: Json, primary: NameResolver) -> Iterable[tuple[Address, Answer, Json]]:
+    for one in _list_people(item):
         told = str((one.get("status") or {}).get("response") or "").casefold()
         if told != "organizer":
             yield primary(form_of(one)), _ANSWERS.get(told, Answer.NEEDS_ACTION), one
 
 
-def _people(item: Json) -> list[Json]:
+def _list_people(item: Json) -> list[Json]:
     """Everybody invited, the rooms aside."""
     listed = item.get("attendees") or ()
     return [one for one in listed if str(one.get("type") or "").casefold() != "resource" and form_of(one)]
@@ -228,12 +229,12 @@ def _read_proposed_time(guest: Json) -> Span | None:
         span = span_of(given)
     except (KeyError, TypeError, ValueError):
         return None
-    return span if span.start.year not in _NO_TIME and span.minutes else None
+    return span if span.start.year not in _UNSET_YEARS and span.minutes else None
 
 
-def only_guest(item: Json) -> tuple[str, str] | None:
+def find_only_guest(item: Json) -> tuple[str, str] | None:
     """What the service calls the one person invited, and that person's name; None when there are more or none."""
-    listed = _people(item)
+    listed = _list_people(item)
     if len(listed) != 1:
         return None
     return form_of(listed[0]), str((listed[0].get("emailAddress") or {}).get("name") or "")
@@ -242,50 +243,50 @@ def only_guest(item: Json) -> tuple[str, str] | None:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def transaction(key: str) -> str:
+def make_transaction_id(key: str) -> str:
     """The same for each attempt to make the event of that key, and never for another."""
-    return f"{TRANSACTION}{sha256(key.encode()).hexdigest()[:40]}"
+    return f"{TRANSACTION_PREFIX}{sha256(key.encode()).hexdigest()[:40]}"
 
 
 def compose_event(draft: EventDraft, *, teams: bool) -> Json:
     """What is posted to make the event."""
     made: Json = {
-        **_times(draft),
+        **_compose_times(draft),
         "subject": draft.subject,
         "body": {"contentType": "html", "content": as_html(draft.body)},
-        "attendees": _attendees(draft.guests),
-        **_manners(draft),
+        "attendees": _compose_attendees(draft.guests),
+        **_compose_display(draft),
         "sensitivity": "private",
         "allowNewTimeProposals": True,
         "responseRequested": True,
-        "transactionId": transaction(draft.key),
-        "singleValueExtendedProperties": tag(draft.key),
+        "transactionId": make_transaction_id(draft.key),
+        "singleValueExtendedProperties": make_key_property(draft.key),
     }
     if teams and draft.video:
         made |= {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
     return made
 
 
-def compose_patch(item: Json, draft: EventDraft, there: Event, *, primary: Naming = normalize) -> Json:
+def compose_patch(item: Json, draft: EventDraft, there: Event, *, primary: NameResolver = normalize) -> Json:
     """What is patched to make the event at `item` what the draft says: nothing more, since each change of a guest or a
     time is told to everybody. Guests whom people added stay."""
     changed: Json = {}
     if (there.span, there.all_day) != (draft.span, draft.all_day):
-        changed |= _times(draft)
+        changed |= _compose_times(draft)
     if item.get("subject") != draft.subject:
         changed["subject"] = draft.subject
-    if (body := _rewritten(item, draft)) is not None:
+    if (body := _rewrite_body(item, draft)) is not None:
         changed["body"] = {"contentType": "html", "content": body}
-    if lacking := _lacking(item, draft, there):
-        changed["attendees"] = [*_standing(item, primary), *_attendees(lacking)]
-    return changed | {name: value for name, value in _manners(draft).items() if item.get(name) != value}
+    if lacking := _list_missing_guests(item, draft, there):
+        changed["attendees"] = [*_copy_attendees(item, primary), *_compose_attendees(lacking)]
+    return changed | {name: value for name, value in _compose_display(draft).items() if item.get(name) != value}
 
 
-def _times(draft: EventDraft) -> Json:
+def _compose_times(draft: EventDraft) -> Json:
     if not draft.all_day:
-        return {"start": _utc(draft.span.start), "end": _utc(draft.span.end), "isAllDay": False}
+        return {"start": _format_utc(draft.span.start), "end": _format_utc(draft.span.end), "isAllDay": False}
     zone = ZoneInfo(draft.zone)
-    name = windows_zones.windows(draft.zone, draft.span.start)
+    name = windows_zones.find_windows_name(draft.zone, draft.span.start)
     first, last = draft.span.start.astimezone(zone), draft.span.end.astimezone(zone)
     # where midnight is left out on a day in spring, it begins later; and whole days begin at midnight all the same
     days = [datetime.combine(first.date(), time()), datetime.combine((last - timedelta(seconds=1)).date(), time())]
@@ -297,31 +298,31 @@ def _times(draft: EventDraft) -> Json:
     }
 
 
-def _utc(instant: datetime) -> Json:
+def _format_utc(instant: datetime) -> Json:
     return {"dateTime": f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
 
 
-utc_time = _utc
+format_utc = _format_utc
 
 
-def _manners(draft: EventDraft) -> Json:
+def _compose_display(draft: EventDraft) -> Json:
     """How it shows and when it reminds. Of several reminders a mailbox has one: the earliest warning."""
-    made: Json = {"showAs": "busy" if draft.blocks else "free", "isReminderOn": bool(draft.reminders)}
+    made: Json = {"showAs": "busy" if draft.blocks_time else "free", "isReminderOn": bool(draft.reminders)}
     return made | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
 
 
-def _attendees(guests: Iterable[Guest]) -> list[Json]:
+def _compose_attendees(guests: Iterable[Guest]) -> list[Json]:
     return [{"emailAddress": {"address": guest.email, "name": guest.name}, "type": "required"} for guest in guests]
 
 
-def _lacking(item: Json, draft: EventDraft, there: Event) -> list[Guest]:
+def _list_missing_guests(item: Json, draft: EventDraft, there: Event) -> list[Guest]:
     """The guests of the draft who are not invited yet. An event for one guest with one guest on it lacks nobody: the
     service may call that guest by a name that nobody knows, and to write the list would invite the same person anew."""
     lacking = [guest for guest in draft.guests if guest.email not in there.answers]
-    return [] if len(draft.guests) == 1 and only_guest(item) else lacking
+    return [] if len(draft.guests) == 1 and find_only_guest(item) else lacking
 
 
-def _standing(item: Json, primary: Naming) -> list[Json]:
+def _copy_attendees(item: Json, primary: NameResolver) -> list[Json]:
     """Everybody and every room on the event, as the service calls them: the list is replaced whole."""
     standing = []
     for one in item.get("attendees") or ():
@@ -339,12 +340,12 @@ def as_html(text: str) -> str:
     return f"<div>{lines}</div>"
 
 
-def _rewritten(item: Json, draft: EventDraft) -> str | None:
+def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
     """The new text, with what lets people join a meeting below it; None when the text is the same, or when it can't be
     told where the way in begins: a text that is old is better than a meeting that nobody finds."""
     body = item.get("body") or {}
     old = str(body.get("content") or "")
-    if _words(as_html(draft.body)) in _words(old):
+    if _extract_text(as_html(draft.body)) in _extract_text(old):
         return None
     fresh = as_html(draft.body)
     if not item.get("isOnlineMeeting"):
@@ -353,11 +354,11 @@ def _rewritten(item: Json, draft: EventDraft) -> str | None:
     return None if block is None else f"{fresh}\r\n<br>{old[block.start() :]}"
 
 
-def _words(content: str) -> str:
+def _extract_text(content: str) -> str:
     """What a body says, without its markup and its blanks."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", content)).split())
 
 
-def cursor(held: Json) -> str:
+def format_cursor(held: Json) -> str:
     """What is kept of a round."""
     return json.dumps(held, sort_keys=True, separators=(",", ":"))

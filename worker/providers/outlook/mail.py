@@ -17,10 +17,10 @@ from worker.providers.outlook.client import Graph, Json
 from worker.providers.wire import to_bytes
 
 #: What a request may hold, in bytes of base64.
-LARGEST = 4_000_000
+LARGEST_MESSAGE = 4_000_000
 
 
-def mode(*, exactly_once: bool) -> str:
+def describe_mode(*, exactly_once: bool) -> str:
     """How sure one can be that a mail goes out once, in words."""
     if exactly_once:
         return "exactly once, by drafts (Mail.ReadWrite)"
@@ -45,24 +45,24 @@ class GraphMailer:
         self._flying: set[str] = set()  #: keys whose message left, but was not seen to arrive anywhere
 
     def send(self, message: EmailMessage, key: str) -> None:
-        author, content = _wire(message)
+        author, content = _encode_message(message)
         sender = self._sender_of(author)
         if not self.exactly_once:
             self._graph.post_mime(sender, "sendMail", content)
             return
         with self._lock:
             self._senders[key] = sender
-        found = self._find(sender, key)
+        found = self._find_message(sender, key)
         if found is not None and not found.get("isDraft"):
             return
-        draft = str(found["id"]) if found else self._draft(sender, content, key)
+        draft = str(found["id"]) if found else self._create_draft(sender, content, key)
         try:
             self._graph.post(sender, f"messages/{quote(draft, safe='')}/send", {})
         except NotFound as error:  # the draft was there a moment ago: it is on its way
-            self._unsure(key)
+            self._mark_unsure(key)
             raise Unavailable(f"{sender}: the message left, but is not seen yet.", uncertain=True) from error
         except Unavailable:
-            self._unsure(key)
+            self._mark_unsure(key)
             raise
 
     def _sender_of(self, author: Address) -> Address:
@@ -80,14 +80,14 @@ class GraphMailer:
         """Where Microsoft 365 keeps a copy of each mail."""
         return "Microsoft 365 keeps a copy of each mail in Sent Items of the mailbox it is sent from"
 
-    def _draft(self, sender: Address, content: bytes, key: str) -> str:
+    def _create_draft(self, sender: Address, content: bytes, key: str) -> str:
         """A draft that carries our key. One that lacks it, because we were stopped in between, is never sent."""
         made = str(self._graph.post_mime(sender, "messages", content)["id"])
-        tag: Json = {"singleValueExtendedProperties": events.tag(key)}
+        tag: Json = {"singleValueExtendedProperties": events.make_key_property(key)}
         self._graph.patch(sender, f"messages/{quote(made, safe='')}", tag)
         return made
 
-    def _unsure(self, key: str) -> None:
+    def _mark_unsure(self, key: str) -> None:
         with self._lock:
             self._flying.add(key)
 
@@ -98,29 +98,29 @@ class GraphMailer:
             sender = self._senders.get(key, "" if self._as_author else self._mailbox)
         if not sender:  # sent by another process, from a mailbox that the key does not tell
             return None
-        found = self._find(sender, key)
+        found = self._find_message(sender, key)
         with self._lock:
             if found is not None:
                 self._flying.discard(key)
                 return not found.get("isDraft")
             return None if key in self._flying else False
 
-    def _find(self, sender: Address, key: str) -> Json | None:
+    def _find_message(self, sender: Address, key: str) -> Json | None:
         """The message of that key, sent before draft."""
-        messages = self._graph.all(
-            sender, "messages", filter=events.mine(key), select="id,isDraft", expand=events.EXPAND, top=50
+        messages = self._graph.iter_all(
+            sender, "messages", filter=events.filter_by_key(key), select="id,isDraft", expand=events.EXPAND_KEY, top=50
         )
         found = [one for one in messages if events.key_of(one) == key]
         return min(found, key=lambda one: bool(one.get("isDraft")), default=None)
 
     def check(self) -> list[Finding]:
         """Logs in, and tells which of the two it is; sends nothing."""
-        return checks.mail(
-            self._graph, self._mailbox, mode(exactly_once=self.exactly_once), exactly_once=self.exactly_once
+        return checks.check_mail(
+            self._graph, self._mailbox, describe_mode(exactly_once=self.exactly_once), exactly_once=self.exactly_once
         )
 
 
-def _wire(message: EmailMessage) -> tuple[Address, bytes]:
+def _encode_message(message: EmailMessage) -> tuple[Address, bytes]:
     """From whom, and the message in base64. Raises Permanent."""
     try:
         sender = str(message["From"].addresses[0].addr_spec).casefold()
@@ -129,6 +129,6 @@ def _wire(message: EmailMessage) -> tuple[Address, bytes]:
         content = base64.b64encode(to_bytes(message))
     except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise Permanent(f"The message can't be sent as it is: {' '.join(str(error).split())[:200]}") from error
-    if len(content) > LARGEST:
+    if len(content) > LARGEST_MESSAGE:
         raise Permanent("The message is larger than what may be sent at once.")
     return sender, content

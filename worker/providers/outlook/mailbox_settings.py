@@ -14,14 +14,14 @@ from worker.providers.outlook.client import Graph
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-class Mailboxes:
+class MailboxSettings:
     """Asks each mailbox once."""
 
     def __init__(self, graph: Graph, zones: Mapping[Address, str]) -> None:
         self._graph = graph
         self._zones = {who: ZoneInfo(name) for who, name in zones.items()}
 
-    def zone(self, who: Address) -> ZoneInfo:
+    def get_zone(self, who: Address) -> ZoneInfo:
         """Where the owner lives: as it was given, else as the mailbox says, else UTC."""
         if who not in self._zones:
             try:
@@ -33,19 +33,23 @@ class Mailboxes:
 
     def habits(self, who: Address) -> Habits:
         """What the mailbox says. Raises ProviderErrors."""
-        return habits(self._graph.get(who, "mailboxSettings"))
+        return parse_habits(self._graph.get(who, "mailboxSettings"))
 
 
-def habits(settings: Mapping[str, Any]) -> Habits:
+def parse_habits(settings: Mapping[str, Any]) -> Habits:
     """What is in a mailbox's settings."""
     working = settings.get("workingHours") or {}
-    own = windows_zones.iana(str(settings.get("timeZone") or ""))
+    own = windows_zones.find_iana_name(str(settings.get("timeZone") or ""))
     described = working.get("timeZone") or {}
-    zone = own or windows_zones.iana(str(described.get("name") or "")) or windows_zones.by_bias(described)
-    return Habits(zone, _hours(working))
+    zone = (
+        own
+        or windows_zones.find_iana_name(str(described.get("name") or ""))
+        or windows_zones.find_zone_by_bias(described)
+    )
+    return Habits(zone, _parse_working_hours(working))
 
 
-def _hours(working: Mapping[str, Any]) -> WorkingHours | None:
+def _parse_working_hours(working: Mapping[str, Any]) -> WorkingHours | None:
     days = [_DAYS.index(day) for one in working.get("daysOfWeek") or () if (day := str(one).casefold()) in _DAYS]
     start, end = (str(working.get(name) or "")[:5] for name in ("startTime", "endTime"))
     if not days or not start or not end:

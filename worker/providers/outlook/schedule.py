@@ -7,42 +7,44 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from worker.domain.model import Address, Answer, Busy, Event, FreeBusy, Show, Span
+from worker.domain.model import Address, Answer, BusyTime, Event, FreeBusy, ShowAs, Span, clip_busy
 from worker.errors import Forbidden, InvalidResponse, NotFound, ProviderError
 from worker.providers.outlook import events as graphevents
 from worker.providers.outlook.client import Graph, Json
 
-PEOPLE = 20
+PEOPLE_PER_REQUEST = 20
 #: The longest and the shortest stretch that is asked about. The service allows less than 62 days, and refuses a stretch
 #: that is shorter than its interval.
 STRETCH, SHORTEST = timedelta(days=61), timedelta(minutes=5)
 #: The longest interval that the service cuts a stretch into, in minutes.
-_INTERVAL = 1440
+_LONGEST_INTERVAL = 1440
 _SECOND = timedelta(seconds=1)
 #: So many mailboxes are tried to ask through, when they can't be asked.
-_TRIES = 3
+_MOST_TRIES = 3
 
 
-def read(
+def read_free_busy(
     graph: Graph, people: Sequence[Address], window: Span, through: Sequence[Address]
 ) -> Mapping[Address, FreeBusy]:
     """Everybody's time that touches the window, each stretch whole; asked through the first of those mailboxes that
     lets us, or their own."""
     seen: dict[Address, FreeBusy] = {}
-    for first in range(0, len(people), PEOPLE):
-        some = people[first : first + PEOPLE]
+    for first in range(0, len(people), PEOPLE_PER_REQUEST):
+        some = people[first : first + PEOPLE_PER_REQUEST]
         try:
-            seen |= _some(graph, some, window, [*through[:_TRIES], *some[:_TRIES]])
+            seen |= _read_chunk(graph, some, window, [*through[:_MOST_TRIES], *some[:_MOST_TRIES]])
         except (NotFound, Forbidden) as error:
             seen |= dict.fromkeys(some, FreeBusy(known=False, reason=str(error)))
     return seen
 
 
-def _some(graph: Graph, people: Sequence[Address], window: Span, through: Sequence[Address]) -> dict[Address, FreeBusy]:
+def _read_chunk(
+    graph: Graph, people: Sequence[Address], window: Span, through: Sequence[Address]
+) -> dict[Address, FreeBusy]:
     last: ProviderError | None = None
     for mailbox in through:
         try:
-            answers = [_ask(graph, mailbox, people, stretch) for stretch in stretches(window)]
+            answers = [_request_schedule(graph, mailbox, people, stretch) for stretch in split_window(window)]
         except (NotFound, Forbidden) as error:
             last = error
             continue
@@ -50,7 +52,7 @@ def _some(graph: Graph, people: Sequence[Address], window: Span, through: Sequen
     raise last or NotFound("Nobody's mailbox is there to ask through.")
 
 
-def stretches(window: Span) -> Iterator[Span]:
+def split_window(window: Span) -> Iterator[Span]:
     """The window in equal parts, each what one request may span, from whole second to whole second. A window that is
     shorter than the shortest stretch is widened."""
     start = window.start.replace(microsecond=0)
@@ -60,18 +62,20 @@ def stretches(window: Span) -> Iterator[Span]:
     yield from map(Span, edges, edges[1:])
 
 
-def interval(stretch: Span) -> int:
+def choose_interval(stretch: Span) -> int:
     """Into how many minutes each the service is to cut a stretch: never more than the stretch has."""
-    return min(stretch.minutes, _INTERVAL)
+    return min(stretch.minutes, _LONGEST_INTERVAL)
 
 
-def _ask(graph: Graph, mailbox: Address, people: Sequence[Address], stretch: Span) -> Mapping[Address, Json]:
+def _request_schedule(
+    graph: Graph, mailbox: Address, people: Sequence[Address], stretch: Span
+) -> Mapping[Address, Json]:
     asked = {
         "schedules": list(people),
-        "startTime": graphevents.utc_time(stretch.start),
-        "endTime": graphevents.utc_time(stretch.end),
+        "startTime": graphevents.format_utc(stretch.start),
+        "endTime": graphevents.format_utc(stretch.end),
         # what is told by it is not looked at: the items tell more
-        "availabilityViewInterval": interval(stretch),
+        "availabilityViewInterval": choose_interval(stretch),
     }
     told = graph.post(mailbox, "calendar/getSchedule", asked, writes=False).get("value")
     if not isinstance(told, list):
@@ -81,7 +85,7 @@ def _ask(graph: Graph, mailbox: Address, people: Sequence[Address], stretch: Spa
 
 
 def _join_parts(parts: Iterable[Json | None], window: Span) -> FreeBusy:
-    found: set[tuple[Span, int, Busy]] = set()
+    found: set[tuple[Span, int, BusyTime]] = set()
     for part in parts:
         if part is None:
             return FreeBusy(known=False, reason="The service said nothing about this person.")
@@ -89,7 +93,7 @@ def _join_parts(parts: Iterable[Json | None], window: Span) -> FreeBusy:
             said = " ".join(str(error.get("message") or error.get("responseCode") or "no reason given").split())
             return FreeBusy(known=False, reason=f"The service can't tell: {said[:160]}")
         try:
-            found |= set(_items(part.get("scheduleItems") or (), window))
+            found |= set(_parse_items(part.get("scheduleItems") or (), window))
         except (KeyError, TypeError, ValueError, AttributeError):
             return FreeBusy(known=False, reason="The service told a time that can't be understood.")
     # what runs over the edge of a stretch is told twice
@@ -97,7 +101,7 @@ def _join_parts(parts: Iterable[Json | None], window: Span) -> FreeBusy:
     return FreeBusy(tuple(busy))
 
 
-def _items(items: Iterable[Json], window: Span) -> Iterator[tuple[Span, int, Busy]]:
+def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[Span, int, BusyTime]]:
     """Each stretch with its whole time, and the how manieth of that time it is."""
     count: dict[tuple[Span, str], int] = {}
     for item in items:
@@ -106,7 +110,7 @@ def _items(items: Iterable[Json], window: Span) -> Iterator[tuple[Span, int, Bus
         if shown is None or not span.overlaps(window):
             continue
         number = count[span, status] = count.get((span, status), 0) + 1
-        yield span, number, Busy(span, shown)
+        yield span, number, BusyTime(span, shown)
 
 
 def mark_our_events(told: FreeBusy, who: Address, events: Iterable[Event], window: Span) -> FreeBusy:
@@ -119,14 +123,6 @@ def mark_our_events(told: FreeBusy, who: Address, events: Iterable[Event], windo
             continue
         alike = [n for n, one in enumerate(busy) if one.span == event.span and one.key is None]
         if alike:
-            at = min(alike, key=lambda n: (busy[n].show is Show.AWAY, n))
+            at = min(alike, key=lambda n: (busy[n].show is ShowAs.AWAY, n))
             busy[at] = replace(busy[at], key=event.key)
-    return replace(told, busy=tuple(_clip_busy(busy, window)))
-
-
-def _clip_busy(busy: Iterable[Busy], window: Span) -> list[Busy]:
-    inside = (one for one in busy if one.span.overlaps(window))
-    found = [
-        replace(one, span=Span(max(one.span.start, window.start), min(one.span.end, window.end))) for one in inside
-    ]
-    return sorted(found, key=lambda one: (one.span, one.show, one.key or ""))
+    return replace(told, busy=clip_busy(busy, window))

@@ -10,26 +10,26 @@ from typing import Protocol
 from worker.domain.contract.lint_rules import english, german
 
 
-class Ear(Protocol):
+class LintRules(Protocol):
     """One language. `said` is a promise as it was written, on one line, without the full stop at its end."""
 
-    def vague(self, said: str) -> str:
+    def find_vague_word(self, said: str) -> str:
         """The word of ours that leaves open what will be done; empty when there is none."""
 
-    def thing(self, said: str) -> bool:
+    def is_thing(self, said: str) -> bool:
         """Whether it names a thing, but not what somebody does."""
 
-    def verb(self, said: str) -> bool:
+    def has_verb(self, said: str) -> bool:
         """Whether something is done in it, as far as can be told for certain."""
 
-    def beyond(self, said: str) -> bool:
+    def is_outcome(self, said: str) -> bool:
         """Whether an outcome is promised that others decide, rather than work towards it."""
 
 
-EARS: Mapping[str, Ear] = {"en": english, "de": german}
+LINT_RULES: Mapping[str, LintRules] = {"en": english, "de": german}
 
 
-def ears_for(locale: str) -> tuple[Ear, ...]:
+def select_lint_rules(locale: str) -> tuple[LintRules, ...]:
     """English, which many write whatever they speak, and the language of the locale when it is known."""
     language = locale.replace("_", "-").partition("-")[0].lower()
-    return tuple(dict.fromkeys((english, EARS.get(language, english))))
+    return tuple(dict.fromkeys((english, LINT_RULES.get(language, english))))

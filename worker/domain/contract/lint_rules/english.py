@@ -2,10 +2,10 @@
 
 import re
 
-from worker.domain.contract.lint_rules.word_lists import any_of, words
+from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
 #: Vague wherever they stand. Longer ones first, so that the whole phrase is the one named.
-VAGUE = words(
+VAGUE = split_words(
     "as soon as possible|as soon as i can|as soon as we can|as much as possible|in the near future|in due course",
     "at some point|at some stage|from time to time|now and then|going forward|when possible|where possible",
     "if possible|when there is time|when i have time|when i get time|when time allows|time permitting|some day",
@@ -16,36 +16,36 @@ VAGUE = words(
 )
 
 #: Vague as the thing promised, harmless inside a sentence.
-VAGUE_AT_START = words(
+VAGUE_AT_START = split_words(
     "try|explore|consider|work on|aim|hope|attempt|strive|endeavour|endeavor|investigate|help with|keep learning",
     "keep growing|keep improving|be a better|i'd like to|i would like to|i want to",
 )
 
 #: What a promise of an outcome speaks of, when the outcome is decided elsewhere.
-OUTCOMES = words(
+OUTCOMES = split_words(
     "promotion|promotions|promoted|pay rise|pay raise|pay increase|pay bump|raise in pay|a raise|her raise",
     "his raise|their raise|your raise|salary|salaries|compensation|bonus|bonuses|stock options|equity grant",
     "headcount|head count|more pay|higher pay|higher grade|pay grade",
 )
 
 #: After these the outcome is only what a document, a meeting or a rule is about.
-ABOUT = words(
+OUTCOME_TOPICS = split_words(
     "case|packet|pack|path|criteria|committee|panel|round|conversation|talk|document|doc|dossier|timeline|review",
     "framework|ladder|guide|guidelines|guideline|rules|rubric|band|bands|range|ranges|template|board|discussion",
     "expectations|policy|form|feedback",
 )
 
 #: Outcomes only when they are given: "the role of", said otherwise, is harmless.
-GIVEN = words(
+GIVEN_OUTCOMES = split_words(
     "role|title|position|job title|job level|seniority",
 )
-GIVING = words(
+GIVING_VERBS = split_words(
     "get|give|grant|secure|ensure|make sure|offer|land|obtain|win|approve|promise|arrange|deliver|create|award",
     "assign|change|upgrade|move|fix",
 )
 
 #: What anybody may promise to do about an outcome that is somebody else's.
-WITHIN = words(
+EFFORT_VERBS = split_words(
     "advocate|argue|ask|write|prepare|draft|present|propose|nominate|recommend|discuss|talk|explain|find out",
     "clarify|describe|share|submit|put forward|put together|review|check|collect|gather|introduce|tell|meet",
     "request|send|list|show|bring|speak|set up|book|compare|read|learn|walk|coach|practise|practice|support",
@@ -56,20 +56,20 @@ WITHIN = words(
 )
 
 #: No commitment that says who does what begins with one of these.
-NOT_A_VERB = words(
+NON_VERB_STARTS = split_words(
     "more|less|fewer|greater|better|improved|ongoing|continued|additional|extra|regular|increased|stronger",
     "clearer|closer",
 )
 
 #: With one of these first a commitment is a thing, unless a verb comes later.
-THING = words(
+THING_STARTS = split_words(
     "a|an|the|my|our|his|her|their|your|some|new|good|weekly|monthly|quarterly",
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:tion|sion|ment|ness|ship|ance|ence|ility|ivity)s?")
 
 #: Common verbs of work: enough to hear one in a sentence, not a dictionary.
 VERBS = frozenset(
-    words(
+    split_words(
         "accept|add|advise|advocate|agree|analyse|announce|answer|apply|appoint|argue|arrange|ask|assign|attend",
         "automate|be|become|begin|bring|build|call|check|choose|clarify|close|coach|collect|compare|complete",
         "connect|count|create|cut|decide|define|delegate|deliver|demo|describe|design|develop|discuss|do|document",
@@ -100,43 +100,43 @@ _CERTAIN = re.compile(r"(?<!\w)(?:guarantee|guarantees|guaranteed|i promise|what
 _RAISED_WITH = re.compile(r"raise .* (?:with|to|at|in) ")
 
 
-_VAGUE = any_of(VAGUE, r"(?<!as soon)")
-_VAGUE_AT_START = any_of(VAGUE_AT_START)
-_OUTCOME = any_of(OUTCOMES, rf"(?!s? (?:{'|'.join(ABOUT)})\b)")
-_GIVEN = any_of(GIVEN, r"(?! (?:model|play|plays|page|description|slide)\b)")
-_GIVING = any_of(GIVING)
-_WITHIN = any_of(WITHIN)
+_VAGUE = compile_any_of(VAGUE, r"(?<!as soon)")
+_VAGUE_AT_START = compile_any_of(VAGUE_AT_START)
+_OUTCOME = compile_any_of(OUTCOMES, rf"(?!s? (?:{'|'.join(OUTCOME_TOPICS)})\b)")
+_GIVEN_OUTCOME = compile_any_of(GIVEN_OUTCOMES, r"(?! (?:model|play|plays|page|description|slide)\b)")
+_GIVING_VERB = compile_any_of(GIVING_VERBS)
+_EFFORT_VERB = compile_any_of(EFFORT_VERBS)
 
 
-def vague(said: str) -> str:
+def find_vague_word(said: str) -> str:
     """The word of ours that leaves open what will be done; empty when there is none."""
     text, _, deed = _split_opening(said)
     found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text)
     return found[0] if found else ""
 
 
-def thing(said: str) -> bool:
+def is_thing(said: str) -> bool:
     """Whether it names a thing, but not what somebody does."""
     _, opened, deed = _split_opening(said)
-    return not opened and not _has_verb(deed)
+    return not opened and not _has_likely_verb(deed)
 
 
-def verb(said: str) -> bool:
+def has_verb(said: str) -> bool:
     """Whether something is done in it, as far as can be told for certain."""
     _, opened, deed = _split_opening(said)
     return opened or any(_is_verb(word) for word in _WORD.findall(deed))
 
 
-def beyond(said: str) -> bool:
+def is_outcome(said: str) -> bool:
     """Whether an outcome is promised, rather than work towards it."""
     text, _, deed = _split_opening(said)
     if _CERTAIN.search(text) or _PROMOTING.search(said) or _APPOINTING.match(deed):
         return True
     if _RAISED_WITH.match(deed) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", deed):
         return False
-    if _WITHIN.match(deed):
+    if _EFFORT_VERB.match(deed):
         return False
-    return bool(_OUTCOME.search(deed) or (_GIVING.match(deed) and _GIVEN.search(deed)))
+    return bool(_OUTCOME.search(deed) or (_GIVING_VERB.match(deed) and _GIVEN_OUTCOME.search(deed)))
 
 
 def _split_opening(said: str) -> tuple[str, bool, str]:
@@ -146,14 +146,18 @@ def _split_opening(said: str) -> tuple[str, bool, str]:
     return text, opening is not None, text[opening.end() :] if opening else text
 
 
-def _has_verb(deed: str) -> bool:
+def _has_likely_verb(deed: str) -> bool:
     """Whether a verb can be heard. In doubt there is one: only a phrase that shows it is a thing is called one."""
     heard = _WORD.findall(deed)
-    if not heard or heard[0] in NOT_A_VERB:
+    if not heard or heard[0] in NON_VERB_STARTS:
         return False
     if any(_is_verb(word) for word in heard):
         return True
-    return (len(heard) > 2 or not deed.isascii()) and heard[0] not in THING and not _THING_ENDING.fullmatch(heard[0])
+    return (
+        (len(heard) > 2 or not deed.isascii())
+        and heard[0] not in THING_STARTS
+        and not _THING_ENDING.fullmatch(heard[0])
+    )
 
 
 def _is_verb(word: str) -> bool:

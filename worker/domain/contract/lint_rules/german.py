@@ -5,10 +5,10 @@ Nouns have capitals and verbs stand second or last, so capitals count here and a
 
 import re
 
-from worker.domain.contract.lint_rules.word_lists import any_of, words
+from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
 #: Vague wherever they stand.
-VAGUE = words(
+VAGUE = split_words(
     "so bald wie möglich|sobald wie möglich|so schnell wie möglich|baldmöglichst|möglichst bald|möglichst schnell",
     "bald|demnächst|zeitnah|in nächster zeit|in absehbarer zeit|in naher zukunft|bei gelegenheit|gelegentlich",
     "irgendwann|irgendwie|irgendwas|früher oder später|zu gegebener zeit|wenn zeit ist|wenn ich zeit habe",
@@ -23,7 +23,7 @@ VAGUE = words(
 )
 
 #: Vague as the thing promised, harmless inside a sentence.
-VAGUE_AT_START = words(
+VAGUE_AT_START = split_words(
     "hoffe|hoffen|überlege|plane irgendwann|bemühe mich|mich bemühen|sich bemühen|arbeite an|arbeite daran|arbeitet an",
     "weiter an mir arbeiten|an mir arbeiten|an sich arbeiten|mehr auf|besser werden|sichtbarer werden|versuchen",
     "ich möchte|möchte|ich würde gern|würde gern|ich will",
@@ -32,21 +32,21 @@ _WORK_ON = re.compile(r"an .* arbeiten$")
 
 #: What a promise of an outcome speaks of, when the outcome is decided elsewhere. Words made from them, such as
 #: Gehaltsband or Beförderungsrunde, are other words.
-OUTCOMES = words(
+OUTCOMES = split_words(
     "beförderung|beförderungen|befördert|befördere|befördern|gehaltserhöhung|gehaltserhöhungen|gehaltssprung|gehalt",
     "gehälter|lohnerhöhung|bonus|boni|prämie|prämien|aktienoptionen|höhergruppierung|höhergruppiert|planstelle",
     "planstellen|mehr geld",
 )
 
 #: Outcomes only when they are given.
-GIVEN = words("Rolle|Stelle|Position|Titel|Teamleitung|Leitungsrolle|Leitungsstelle")
-GIVING = words(
+GIVEN_OUTCOMES = split_words("Rolle|Stelle|Position|Titel|Teamleitung|Leitungsrolle|Leitungsstelle")
+GIVING_VERBS = split_words(
     "bekommt|bekommst|kriegt|kriegst|erhält|erhältst|besorge|besorgen|verschaffe|verschaffen|sichere|sichern",
     "gebe|geben|übertrage|übertragen|schaffe|schaffen|zusichern|sichere zu|sorge dafür|stelle sicher|biete|anbieten",
 )
 
 #: What anybody may promise to do about an outcome that is somebody else's.
-WITHIN = words(
+EFFORT_VERBS = split_words(
     "spreche|sprechen|ansprechen|besprechen|bespreche|rede|reden|einsetzen|setze mich|frage|fragen|nachfragen|erfragen",
     "klären|kläre|abklären|vorschlagen|schlage|empfehlen|empfehle|vorbereiten|bereite|schreiben|schreibe|begründen",
     "begründe|vorstellen|beantragen|beantrage|einreichen|reiche|vorbringen|bringe|einbringen|argumentieren",
@@ -58,8 +58,8 @@ WITHIN = words(
 )
 
 _OPENING = re.compile(r"(?:(?:ich|wir|du|er|sie)(?: werden?)? |[\w.-]+(?: [\w.-]+)? wird )")
-_CERTAIN = any_of(
-    words(
+_CERTAIN = compile_any_of(
+    split_words(
         "garantiere|garantieren|garantiert|verspreche|versprechen|versprochen|koste es, was es wolle|komme, was wolle",
         "auf jeden fall|auf alle fälle",
     )
@@ -68,31 +68,31 @@ _APPOINTING = re.compile(
     r"(?:mache|machen|macht|ernenne|ernennen)\b.*\bzu[mr]? (?:senior|staff|principal|\w*leit\w+|führungskraft|manager)"
     r"|\bzu[mr]? (?:senior|staff|principal|\w*leit\w+|führungskraft|manager)\w*(?: [\w-]+)? (?:machen|ernennen|mache)\b"
 )
-_VAGUE = any_of(VAGUE)
-_VAGUE_AT_START = any_of(VAGUE_AT_START)
-_OUTCOME = any_of(OUTCOMES)
-_GIVEN = any_of(GIVEN)
-_GIVING = any_of(GIVING)
-_WITHIN = any_of(WITHIN)
+_VAGUE = compile_any_of(VAGUE)
+_VAGUE_AT_START = compile_any_of(VAGUE_AT_START)
+_OUTCOME = compile_any_of(OUTCOMES)
+_GIVEN_OUTCOME = compile_any_of(GIVEN_OUTCOMES)
+_GIVING_VERB = compile_any_of(GIVING_VERBS)
+_EFFORT_VERB = compile_any_of(EFFORT_VERBS)
 
 #: No commitment that says who does what begins with one of these.
-NOT_A_VERB = frozenset(
-    words(
+NON_VERB_STARTS = frozenset(
+    split_words(
         "mehr|weniger|bessere|besseres|besserer|stärkere|stärkeres|größere|größeres|klarere|weitere|zusätzliche",
         "kontinuierliche|regelmäßige|verbesserte",
     )
 )
 #: With one of these first it is a thing, unless a verb is heard.
-THING = frozenset(
-    words(
+THING_STARTS = frozenset(
+    split_words(
         "ein|eine|einen|der|die|das|den|mein|meine|meinen|dein|deine|deinen|ihr|ihre|ihren|sein|seine|seinen|unser",
         "unsere|neue|neuer|neues|wöchentliche|monatliche|gute|guter|gutes",
     )
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:ung|heit|keit|schaft|tion|ment|nahme|ing)(?:en|s)?")
 #: Small words that end as verbs do.
-NO_VERBS = frozenset(
-    words(
+VERB_LOOKALIKES = frozenset(
+    split_words(
         "den|einen|meinen|deinen|seinen|ihren|unseren|keinen|jeden|diesen|neuen|ersten|zweiten|dritten|nächsten|letzten",
         "der|einer|meiner|deiner|seiner|ihrer|unserer|jeder|dieser|eine|meine|deine|seine|ihre|unsere|keine|jede|diese",
         "die|wie|alle|beide|neue|erste|zweite|nächste|gute|große|kleine|mit|seit|nicht|zwischen|neben|gegen|wegen|hinten",
@@ -104,7 +104,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
 
 
-def vague(said: str) -> str:
+def find_vague_word(said: str) -> str:
     """The word of ours that leaves open what will be done; empty when there is none."""
     text, _, deed = _split_opening(said)
     found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
@@ -113,36 +113,36 @@ def vague(said: str) -> str:
     return "arbeiten" if _WORK_ON.match(deed) else ""
 
 
-def thing(said: str) -> bool:
+def is_thing(said: str) -> bool:
     """Whether it names a thing, but not what somebody does."""
     heard = _WORD.findall(said)
-    if not heard or heard[0].lower() in NOT_A_VERB:
+    if not heard or heard[0].lower() in NON_VERB_STARTS:
         return True
     first = heard[0].lower()
-    return not verb(said) and (len(heard) < 3 or first in THING or bool(_THING_ENDING.fullmatch(first)))
+    return not has_verb(said) and (len(heard) < 3 or first in THING_STARTS or bool(_THING_ENDING.fullmatch(first)))
 
 
-def verb(said: str) -> bool:
+def has_verb(said: str) -> bool:
     """Whether something is done in it. The first word has a capital whatever it is; one alone is no sentence."""
     _, opened, _ = _split_opening(said)
     first, *others = _WORD.findall(said) or [""]
     first = first.lower()
-    no_verb = not others or first in NOT_A_VERB or first in THING or _THING_ENDING.fullmatch(first)
+    no_verb = not others or first in NON_VERB_STARTS or first in THING_STARTS or _THING_ENDING.fullmatch(first)
     return opened or any(_is_verb(word) for word in (others if no_verb else [first, *others]))
 
 
 def _is_verb(word: str) -> bool:
-    return word.islower() and word not in NO_VERBS and bool(_VERB_ENDING.fullmatch(word))
+    return word.islower() and word not in VERB_LOOKALIKES and bool(_VERB_ENDING.fullmatch(word))
 
 
-def beyond(said: str) -> bool:
+def is_outcome(said: str) -> bool:
     """Whether an outcome is promised, rather than work towards it."""
     text, _, _ = _split_opening(said)
     if _CERTAIN.search(text) or _APPOINTING.search(text):
         return True
-    if _WITHIN.search(text):
+    if _EFFORT_VERB.search(text):
         return False
-    return bool(_OUTCOME.search(text) or (_GIVING.search(text) and _GIVEN.search(said, 1)))
+    return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(said, 1)))
 
 
 def _split_opening(said: str) -> tuple[str, bool, str]:
