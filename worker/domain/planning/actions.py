@@ -1,7 +1,7 @@
 """What a person says to the program, as plans: it took place, it did not, another time, talk soon, the contract.
 
-Each function takes a `Planning` and changes it; the caller commits `p.plan()` like any other plan and wakes the pair.
-Raises `Refused` with a sentence when the rules don't allow what was asked.
+Each function takes a `PlanBuilder` and changes it; the caller commits `builder.build()` like any other plan and wakes
+the pair. Raises `Refused` with a sentence when the rules don't allow what was asked.
 """
 
 from collections.abc import Sequence
@@ -36,82 +36,84 @@ NEAR_PERIOD = timedelta(days=7)
 MAX_AHEAD = timedelta(days=370)
 
 
-def is_missed(p: PlanBuilder, session: Session) -> bool:
+def is_missed(builder: PlanBuilder, session: Session) -> bool:
     """True when it is recorded already that it did not take place, and it has had no other time since."""
-    if session.start is not None and session.start <= p.now:
+    if session.start is not None and session.start <= builder.now:
         return False
-    lost = [one for one in p.state.deferrals if one.session == session.id]
+    lost = [one for one in builder.state.deferrals if one.session == session.id]
     return bool(lost) and max(lost, key=lambda one: one.number).cause is DeferralCause.NOT_HELD
 
 
-def record_not_held(p: PlanBuilder, session: Session) -> None:
+def record_not_held(builder: PlanBuilder, session: Session) -> None:
     """It did not take place: it is owed, soon (T-10)."""
-    if session.start is None or session.start > p.now:
+    if session.start is None or session.start > builder.now:
         raise Refused(f"Session {session.id} has not begun yet. Use `longarc defer` to ask for another time.")
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it took place.")
-    for review in [s for s in p.list_sessions(SessionKind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)]:
-        placement.take_off_calendar(p, review)
-        off = p.update_session(
-            p.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=None
+    for review in [
+        s for s in builder.list_sessions(SessionKind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)
+    ]:
+        placement.take_off_calendar(builder, review)
+        off = builder.update_session(
+            builder.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=None
         )
-        p.record_session_decision(off, "The conversation it follows did not take place.")
-    deferrals.defer(p, session, DeferralCause.NOT_HELD)
-    invitations.add_invitations(p)
+        builder.record_session_decision(off, "The conversation it follows did not take place.")
+    deferrals.defer(builder, session, DeferralCause.NOT_HELD)
+    invitations.add_invitations(builder)
 
 
-def record_held(p: PlanBuilder, session: Session, end: datetime | None = None) -> None:
+def record_held(builder: PlanBuilder, session: Session, end: datetime | None = None) -> None:
     """It took place, at its time or at another one."""
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
-    if end and end < p.now - LATE:
+    if end and end < builder.now - LATE:
         raise Refused(f"Session {session.id} can't have ended that long ago. Look at the year of --at again.")
     end = end or session.end
-    if end is None or end > p.now:
+    if end is None or end > builder.now:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
-    if session.booked and session.span.end > p.now:
-        placement.take_off_calendar(p, session)
-    known = p.sessions.get(session.id, session)  # one of long ago isn't among them
-    done = notices.mark_held(p, known, end, start=end - timedelta(minutes=session.minutes), end=end)
-    p.record_session_decision(done, "Somebody said that it took place.")
-    invitations.add_invitations(p)
+    if session.booked and session.span.end > builder.now:
+        placement.take_off_calendar(builder, session)
+    known = builder.sessions.get(session.id, session)  # one of long ago isn't among them
+    done = notices.mark_held(builder, known, end, start=end - timedelta(minutes=session.minutes), end=end)
+    builder.record_session_decision(done, "Somebody said that it took place.")
+    invitations.add_invitations(builder)
 
 
-def request_time(p: PlanBuilder, session: Session, wish: Span | None) -> None:
+def request_time(builder: PlanBuilder, session: Session, wish: Span | None) -> None:
     """Another time is asked for: one of ours, or the one wished for. Choosing a time held for it is no deferral."""
     if session.is_closed or session.state is SessionState.HELD:
         raise Refused(f"Session {session.id} is over; there is nothing to move.")
     if session.booked and session.span == wish and wish not in session.options:
         return  # it has that time already: a second press
     if wish is None or wish not in session.options:
-        _defer_if_booked(p, session)
+        _defer_if_booked(builder, session)
     if wish is not None:
-        _book_requested_time(p, p.sessions[session.id], wish)
+        _book_requested_time(builder, builder.sessions[session.id], wish)
 
 
-def _defer_if_booked(p: PlanBuilder, session: Session) -> None:
+def _defer_if_booked(builder: PlanBuilder, session: Session) -> None:
     if session.booked:
-        deferrals.defer(p, session, DeferralCause.ASKED)
+        deferrals.defer(builder, session, DeferralCause.ASKED)
 
 
-def _refuse_without_calendar(p: PlanBuilder) -> None:
-    if not p.manager.has_calendar:
+def _refuse_without_calendar(builder: PlanBuilder) -> None:
+    if not builder.manager.has_calendar:
         remedy = "Name one in the people file: an event needs it to stand on."
-        raise Refused(f"{p.manager.email} has no calendar. {remedy}")
+        raise Refused(f"{builder.manager.email} has no calendar. {remedy}")
 
 
-def _book_requested_time(p: PlanBuilder, session: Session, wish: Span) -> None:
-    _refuse_without_calendar(p)
-    if wish.start <= p.now:
+def _book_requested_time(builder: PlanBuilder, session: Session, wish: Span) -> None:
+    _refuse_without_calendar(builder)
+    if wish.start <= builder.now:
         raise Refused("The new time lies in the past. Give one that is still to come.")
-    if wish.start > p.now + MAX_AHEAD:
-        raise Refused(f"The new time is too far ahead. Give one before {p.now + MAX_AHEAD:%Y-%m-%d}.")
-    if wish.minutes < p.policy.min_by_hand and session.kind is SessionKind.CAREER:
+    if wish.start > builder.now + MAX_AHEAD:
+        raise Refused(f"The new time is too far ahead. Give one before {builder.now + MAX_AHEAD:%Y-%m-%d}.")
+    if wish.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
         raise Refused(
-            f"{wish.minutes} minutes are too few for this conversation. Give at least {p.policy.min_by_hand}."
+            f"{wish.minutes} minutes are too few for this conversation. Give at least {builder.policy.min_by_hand}."
         )
-    placed = p.state.placed_events.get(session.key)
-    new = p.update_session(
+    placed = builder.state.placed_events.get(session.key)
+    new = builder.update_session(
         session,
         state=SessionState.BOOKED,
         start=wish.start,
@@ -123,150 +125,168 @@ def _book_requested_time(p: PlanBuilder, session: Session, wish: Span) -> None:
         unplaceable=None,
         options=(),
     )
-    placement.show_on_calendar(p, new)
-    p.record_session_decision(new, "A person chose this time.")
-    if session.kind is SessionKind.CAREER and wish.minutes < p.policy.min_minutes:
-        p.add_mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=wish.start)
+    placement.show_on_calendar(builder, new)
+    builder.record_session_decision(new, "A person chose this time.")
+    if session.kind is SessionKind.CAREER and wish.minutes < builder.policy.min_minutes:
+        builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=wish.start)
 
 
-def request_talk(p: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
+def request_talk(builder: PlanBuilder, trigger: Trigger, *, at_once: bool = False) -> Session:
     """R-6: a conversation soon. Why is kept sealed by the caller; here only how soon.
 
     `at_once` makes any of them as urgent as somebody leaving, so that the urgency gives no reason away.
     """
     at_once = at_once or trigger is Trigger.LEAVING
     days = WITHIN_LEAVING if at_once else WITHIN
-    session = _make_soon_session(p, SessionKind.CAREER, p.pair.minutes, days)
-    session = p.update_session(session, adhoc=True, urgent=at_once)
-    p.record_session_decision(session, "A person asked to talk soon.")
+    session = _make_soon_session(builder, SessionKind.CAREER, builder.pair.minutes, days)
+    session = builder.update_session(session, adhoc=True, urgent=at_once)
+    builder.record_session_decision(session, "A person asked to talk soon.")
     return session
 
 
-def choose_format(p: PlanBuilder, wanted: Format) -> None:
+def choose_format(builder: PlanBuilder, wanted: Format) -> None:
     """R-4: the coming cycle is planned anew in the other format, unless part of it is over or it is too near."""
-    if wanted is p.pair.format:
+    if wanted is builder.pair.format:
         return
-    for cycle in _list_coming_cycles(p):
-        _cancel_for_replanning(p, cycle, "The report chose another format for it.")
+    for cycle in _list_coming_cycles(builder):
+        _cancel_for_replanning(builder, cycle, "The report chose another format for it.")
 
 
-def replan_for_transition(p: PlanBuilder, until: date | None) -> None:
+def replan_for_transition(builder: PlanBuilder, until: date | None) -> None:
     """R-5: the coming conversation is planned anew when the rhythm becomes another one, unless it is near."""
-    if until == p.pair.transition_until:
+    if until == builder.pair.transition_until:
         return
-    changed = replace(p.pair, transition_until=until)
-    held = [s.held_at.date() for s in p.list_sessions(SessionKind.CAREER) if s.held_at]
-    anchor = max(held, default=None) or p.pair.start
-    if anchor is None or cadence.choose_interval(changed, anchor, p.policy) == cadence.choose_interval(
-        p.pair, anchor, p.policy
+    changed = replace(builder.pair, transition_until=until)
+    held = [s.held_at.date() for s in builder.list_sessions(SessionKind.CAREER) if s.held_at]
+    anchor = max(held, default=None) or builder.pair.start
+    if anchor is None or cadence.choose_interval(changed, anchor, builder.policy) == cadence.choose_interval(
+        builder.pair, anchor, builder.policy
     ):
         return
-    for cycle in _list_coming_cycles(p):
-        _cancel_for_replanning(p, cycle, "The rhythm of the two is another one now.")
+    for cycle in _list_coming_cycles(builder):
+        _cancel_for_replanning(builder, cycle, "The rhythm of the two is another one now.")
 
 
-def _list_coming_cycles(p: PlanBuilder) -> list[list[Session]]:
+def _list_coming_cycles(builder: PlanBuilder) -> list[list[Session]]:
     """The cycles of the rhythm of which nothing has happened and nothing is near; each with its sessions."""
     cycles: dict[int, list[Session]] = {}
-    for session in cadence.select_regular_sessions(list(p.sessions.values())):
+    for session in cadence.select_regular_sessions(list(builder.sessions.values())):
         cycles.setdefault(session.cycle, []).append(session)
-    return [some for some in cycles.values() if all(_is_far_off(p, session) for session in some)]
+    return [some for some in cycles.values() if all(_is_far_off(builder, session) for session in some)]
 
 
-def _is_far_off(p: PlanBuilder, session: Session) -> bool:
+def _is_far_off(builder: PlanBuilder, session: Session) -> bool:
     if session.owed:
         return not session.count
-    return session.booked and session.span.start > p.now + NEAR_PERIOD and not session.by_hand
+    return session.booked and session.span.start > builder.now + NEAR_PERIOD and not session.by_hand
 
 
-def _cancel_for_replanning(p: PlanBuilder, sessions: Sequence[Session], why: str) -> None:
+def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], why: str) -> None:
     for session in sessions:
-        placement.take_off_calendar(p, session)
-        off = p.update_session(
-            p.sessions[session.id], state=SessionState.CANCELLED, start=None, end=None, options=(), unplaceable=None
+        placement.take_off_calendar(builder, session)
+        off = builder.update_session(
+            builder.sessions[session.id],
+            state=SessionState.CANCELLED,
+            start=None,
+            end=None,
+            options=(),
+            unplaceable=None,
         )
-        p.record_session_decision(off, why)
-    invitations.add_invitations(p)
+        builder.record_session_decision(off, why)
+    invitations.add_invitations(builder)
 
 
-def request_check_in(p: PlanBuilder) -> Session:
+def request_check_in(builder: PlanBuilder) -> Session:
     """R-7: an informal check-in on request."""
-    session = p.update_session(_make_soon_session(p, SessionKind.CHECKIN, p.policy.checkin_minutes, WITHIN))
-    p.record_session_decision(session, "A person asked for a check-in.")
+    session = builder.update_session(
+        _make_soon_session(builder, SessionKind.CHECKIN, builder.policy.checkin_minutes, WITHIN)
+    )
+    builder.record_session_decision(session, "A person asked for a check-in.")
     return session
 
 
-def _make_soon_session(p: PlanBuilder, kind: SessionKind, minutes: int, days: int) -> Session:
-    if not p.pair.is_active:
+def _make_soon_session(builder: PlanBuilder, kind: SessionKind, minutes: int, days: int) -> Session:
+    if not builder.pair.is_active:
         raise Refused("This pair is paused or has ended. Resume it first.")
-    _refuse_without_calendar(p)
-    if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in p.list_sessions(kind)):
+    _refuse_without_calendar(builder)
+    if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in builder.list_sessions(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
-    zone = p.manager.zone
-    last = add_shared_working_days(p.people, get_local_date(zone, p.now), days)
-    window = cadence.SessionWindow(p.now, p.now, wall_to_utc(zone, last + timedelta(days=1), 0))
-    cycle = max((s.cycle for s in p.sessions.values()), default=1)
-    return cadence.make_session(p.pair.id, kind, Topic.ALL, cycle, minutes, window, p.now, "soon")
+    zone = builder.manager.zone
+    last = add_shared_working_days(builder.people, get_local_date(zone, builder.now), days)
+    window = cadence.SessionWindow(builder.now, builder.now, wall_to_utc(zone, last + timedelta(days=1), 0))
+    cycle = max((s.cycle for s in builder.sessions.values()), default=1)
+    return cadence.make_session(builder.pair.id, kind, Topic.ALL, cycle, minutes, window, builder.now, "soon")
 
 
-def record_contract(p: PlanBuilder, session: Session, promises: Sequence[Dated], revision: int) -> None:
+def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[Dated], revision: int) -> None:
     """The contract is there: commitments begin, change or end, and the summary leaves for both (R-14, R-15, R-18).
 
     Raises NoContractSession, and NotHeldYet before the session has begun.
     """
     if session.kind is not SessionKind.CAREER or session.state is SessionState.CANCELLED:
         raise NoContractSession(f"Session {session.id} is not one that ends with a contract.")
-    if session.held_at is None and (session.start is None or session.start > p.now):
+    if session.held_at is None and (session.start is None or session.start > builder.now):
         raise NotHeldYet(f"Session {session.id} has not taken place yet.")
     if session.held_at is None:
-        session = p.update_session(session, held_at=session.end)
+        session = builder.update_session(session, held_at=session.end)
     was = session.state
-    recorded = p.update_session(session, state=SessionState.CONTRACTED, unplaceable=None, options=(), warned_at=None)
-    _update_commitments(p, session, promises)
-    late = p.now > notices.find_contract_deadline(p.manager, recorded)
+    recorded = builder.update_session(
+        session, state=SessionState.CONTRACTED, unplaceable=None, options=(), warned_at=None
+    )
+    _update_commitments(builder, session, promises)
+    late = builder.now > notices.find_contract_deadline(builder.manager, recorded)
     if was is not SessionState.CONTRACTED:
         reason = "The contract was recorded" + (", after its deadline." if late else ", before its deadline.")
-        p.record_session_decision(recorded, reason, late=late or None)
+        builder.record_session_decision(recorded, reason, late=late or None)
     else:
-        p.record_decision(
+        builder.record_decision(
             "contract", f"Revision {revision} of the contract was recorded.", session.id, revision=revision
         )
-    for email in p.addresses:
-        p.add_mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
+    for email in builder.addresses:
+        builder.add_mail(MailName.CONTRACT_SUMMARY, session.id, email, start=recorded.held_at, number=revision)
 
 
-def _update_commitments(p: PlanBuilder, session: Session, promises: Sequence[Dated]) -> None:
+def _update_commitments(builder: PlanBuilder, session: Session, promises: Sequence[Dated]) -> None:
     """New promises become commitments, known ones follow their new date, those no longer there end as changed."""
     listed = {promise.id for promise in promises}
-    for old in [c for c in p.commitments.values() if c.session == session.id and c.is_open and c.id not in listed]:
-        close_commitment(p, old, CommitmentStanding.CHANGED)
+    for old in [
+        c for c in builder.commitments.values() if c.session == session.id and c.is_open and c.id not in listed
+    ]:
+        close_commitment(builder, old, CommitmentStanding.CHANGED)
     for promise in promises:
-        old_one = p.commitments.get(promise.id)
+        old_one = builder.commitments.get(promise.id)
         if old_one is None:
-            p.update_commitment(_make_commitment(p, session, promise))
+            builder.update_commitment(_make_commitment(builder, session, promise))
         elif old_one.due != promise.due:
-            p.update_commitment(old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False)
+            builder.update_commitment(
+                old_one, due=promise.due, block=None, all_day=False, by_hand=False, dismissed=False
+            )
         elif promise.reworded:
-            commitment_blocks.update_block_text(p, old_one)
+            commitment_blocks.update_block_text(builder, old_one)
 
 
-def _make_commitment(p: PlanBuilder, session: Session, promise: Dated) -> Commitment:
+def _make_commitment(builder: PlanBuilder, session: Session, promise: Dated) -> Commitment:
     return Commitment(
-        id=promise.id, pair=p.pair.id, session=session.id, owner=promise.owner, due=promise.due, recorded_at=p.now
+        id=promise.id,
+        pair=builder.pair.id,
+        session=session.id,
+        owner=promise.owner,
+        due=promise.due,
+        recorded_at=builder.now,
     )
 
 
-def close_commitment(p: PlanBuilder, commitment: Commitment, standing: CommitmentStanding) -> None:
+def close_commitment(builder: PlanBuilder, commitment: Commitment, standing: CommitmentStanding) -> None:
     """A commitment ends as done, changed or let go (R-18); the manager's block goes with the next sweep (T-8)."""
     if not commitment.is_open:
         raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-    p.update_commitment(commitment, standing=standing, closed_at=p.now)
+    builder.update_commitment(commitment, standing=standing, closed_at=builder.now)
     words = {
         CommitmentStanding.DONE: "done",
         CommitmentStanding.CHANGED: "changed",
         CommitmentStanding.LET_GO: "let go",
     }[standing]
-    p.record_decision(
+    builder.record_decision(
         "commitment",
         f"A commitment of the {commitment.owner.value} ended as {words}.",
         commitment.session,

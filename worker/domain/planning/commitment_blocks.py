@@ -9,49 +9,49 @@ from worker.domain.time.slots import find_solo_time
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
 
 
-def sync_blocks(p: PlanBuilder) -> None:
+def sync_blocks(builder: PlanBuilder) -> None:
     """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
-    mine = [c for c in p.commitments.values() if c.owner is Owner.MANAGER]
-    settled = [c.id for c in mine if not p.has_pending_change(c.id)]
+    mine = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
+    settled = [c.id for c in mine if not builder.has_pending_change(c.id)]
     if any(not c.is_open and c.block for c in mine if c.id not in settled):
-        p.wake_at(p.now + RECHECK_SOON)  # it ended while its block was being made
+        builder.wake_at(builder.now + RECHECK_SOON)  # it ended while its block was being made
     for commitment_id in settled:
-        _follow_calendar(p, p.commitments[commitment_id])
+        _follow_calendar(builder, builder.commitments[commitment_id])
     for commitment_id in settled:
-        _place_if_missing(p, p.commitments[commitment_id])
+        _place_if_missing(builder, builder.commitments[commitment_id])
 
 
-def _follow_calendar(p: PlanBuilder, commitment: Commitment) -> None:
+def _follow_calendar(builder: PlanBuilder, commitment: Commitment) -> None:
     """Take over what became of the block on the calendar; take it off when the commitment has ended."""
-    placed = p.state.placed_events.get(commitment.key)
+    placed = builder.state.placed_events.get(commitment.key)
     if placed is None and commitment.block:  # its effect was dropped as too old, or refused
-        p.update_commitment(commitment, block=None, generation=commitment.generation + 1)
+        builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
     if not commitment.is_open:
-        _remove_block(p, commitment)
+        _remove_block(builder, commitment)
     elif placed is not None and not placed.gone:
-        _compare_block(p, commitment, placed)
+        _compare_block(builder, commitment, placed)
     elif placed is not None and commitment.block:
-        _dismiss_block(p, commitment)
+        _dismiss_block(builder, commitment)
 
 
-def _place_if_missing(p: PlanBuilder, commitment: Commitment) -> None:
+def _place_if_missing(builder: PlanBuilder, commitment: Commitment) -> None:
     if not commitment.is_open or commitment.block or commitment.dismissed:
         return
-    blocked = p.find_retry_time(commitment.id)
-    if blocked and p.now < blocked:
-        p.wake_at(blocked)
+    blocked = builder.find_retry_time(commitment.id)
+    if blocked and builder.now < blocked:
+        builder.wake_at(blocked)
     else:
-        _place_block(p, commitment)
+        _place_block(builder, commitment)
 
 
-def _compare_block(p: PlanBuilder, commitment: Commitment, placed: PlacedEvent) -> None:
+def _compare_block(builder: PlanBuilder, commitment: Commitment, placed: PlacedEvent) -> None:
     """Moving it on the calendar is respected and does not change the due date."""
     if placed.span != placed.written:
-        p.accept_move(placed)
-        p.update_commitment(commitment, block=placed.span, by_hand=True)
-        p.record_decision("commitment", "The manager moved it on the calendar; respected.", commitment.session)
+        builder.accept_move(placed)
+        builder.update_commitment(commitment, block=placed.span, by_hand=True)
+        builder.record_decision("commitment", "The manager moved it on the calendar; respected.", commitment.session)
     elif commitment.block and commitment.block != placed.span and not _is_all_day_note(commitment, placed):
-        _retry_write(p, commitment, commitment.block)
+        _retry_write(builder, commitment, commitment.block)
 
 
 def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
@@ -59,65 +59,65 @@ def _is_all_day_note(commitment: Commitment, placed: PlacedEvent) -> bool:
     return commitment.all_day and placed.sequence == commitment.sequence
 
 
-def _retry_write(p: PlanBuilder, commitment: Commitment, block: Span) -> None:
+def _retry_write(builder: PlanBuilder, commitment: Commitment, block: Span) -> None:
     """Our change never reached the calendar. One that refuses is not asked again at once."""
-    blocked = p.find_retry_time(commitment.id)
-    if blocked and p.now < blocked:
-        p.wake_at(blocked)
+    blocked = builder.find_retry_time(commitment.id)
+    if blocked and builder.now < blocked:
+        builder.wake_at(blocked)
     else:
-        _write_block(p, commitment, block, all_day=commitment.all_day)
+        _write_block(builder, commitment, block, all_day=commitment.all_day)
 
 
-def _dismiss_block(p: PlanBuilder, commitment: Commitment) -> None:
-    p.update_commitment(commitment, block=None, dismissed=True)
-    p.record_decision(
+def _dismiss_block(builder: PlanBuilder, commitment: Commitment) -> None:
+    builder.update_commitment(commitment, block=None, dismissed=True)
+    builder.record_decision(
         "commitment",
         "The manager took it off the calendar; respected. It stays open until it is done.",
         commitment.session,
     )
 
 
-def _remove_block(p: PlanBuilder, commitment: Commitment) -> None:
+def _remove_block(builder: PlanBuilder, commitment: Commitment) -> None:
     if commitment.block is None:
         return
-    if p.find_event(commitment.key):
-        p.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
-    p.update_commitment(commitment, block=None)
+    if builder.find_event(commitment.key):
+        builder.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
+    builder.update_commitment(commitment, block=None)
 
 
-def update_block_text(p: PlanBuilder, commitment: Commitment) -> None:
+def update_block_text(builder: PlanBuilder, commitment: Commitment) -> None:
     """The promise says something else now, and so has its block: in its place, wherever that is."""
     if commitment.block is not None:
-        _write_block(p, commitment, commitment.block, all_day=commitment.all_day)
+        _write_block(builder, commitment, commitment.block, all_day=commitment.all_day)
 
 
-def _place_block(p: PlanBuilder, commitment: Commitment) -> None:
-    day_before, due_day = list_candidate_days(p.manager, commitment.due)
-    first, last = _make_day_span(p.manager, day_before), _make_day_span(p.manager, due_day)
-    if last.end <= p.now:
+def _place_block(builder: PlanBuilder, commitment: Commitment) -> None:
+    day_before, due_day = list_candidate_days(builder.manager, commitment.due)
+    first, last = _make_day_span(builder.manager, day_before), _make_day_span(builder.manager, due_day)
+    if last.end <= builder.now:
         _write_block(
-            p,
+            builder,
             commitment,
-            make_all_day_span(p.manager, max(commitment.due, get_local_date(p.manager.zone, p.now))),
+            make_all_day_span(builder.manager, max(commitment.due, get_local_date(builder.manager.zone, builder.now))),
             all_day=True,
         )
         return
-    known = p.get_free_busy([p.manager], Span(min(p.now, first.start), last.end))
+    known = builder.get_free_busy([builder.manager], Span(min(builder.now, first.start), last.end))
     if known is None:
         return
-    free_busy = exclude_event(known[p.manager.email], commitment.key)
+    free_busy = exclude_event(known[builder.manager.email], commitment.key)
     for day in (first, last):
-        block = _find_time(p, commitment, day, free_busy)
+        block = _find_time(builder, commitment, day, free_busy)
         if block:
-            _write_block(p, commitment, block, all_day=False)
+            _write_block(builder, commitment, block, all_day=False)
             return
-    _write_block(p, commitment, make_all_day_span(p.manager, commitment.due), all_day=True)
+    _write_block(builder, commitment, make_all_day_span(builder.manager, commitment.due), all_day=True)
 
 
-def _find_time(p: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
-    window = Span(max(day.start, p.now), max(day.end, p.now))
-    taken = p.list_taken_times(p.manager.email, but=commitment.id)
-    return find_solo_time(p.manager, window, p.policy.commitment_minutes, free_busy, taken, True)
+def _find_time(builder: PlanBuilder, commitment: Commitment, day: Span, free_busy: FreeBusy) -> Span | None:
+    window = Span(max(day.start, builder.now), max(day.end, builder.now))
+    taken = builder.list_taken_times(builder.manager.email, exclude=commitment.id)
+    return find_solo_time(builder.manager, window, builder.policy.commitment_minutes, free_busy, taken, True)
 
 
 def list_candidate_days(manager: Person, due: date) -> tuple[date, date]:
@@ -134,16 +134,18 @@ def make_all_day_span(person: Person, day: date) -> Span:
     return _make_day_span(person, day)
 
 
-def _write_block(p: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:
-    again = p.state.placed_events.get(commitment.key)
-    new = p.update_commitment(
+def _write_block(builder: PlanBuilder, commitment: Commitment, block: Span, *, all_day: bool) -> None:
+    again = builder.state.placed_events.get(commitment.key)
+    new = builder.update_commitment(
         commitment,
         block=block,
         all_day=all_day,
         sequence=commitment.sequence + 1,
         generation=commitment.generation + (again is not None and again.gone),
     )
-    what = EffectKind.UPDATE if p.find_event(new.key) or p.has_pending_write(new.key) else EffectKind.CREATE
-    p.write_event(what, new.id, new.key, new.sequence)
+    what = EffectKind.UPDATE if builder.find_event(new.key) or builder.has_pending_write(new.key) else EffectKind.CREATE
+    builder.write_event(what, new.id, new.key, new.sequence)
     where = "as a note for the day" if all_day else "as a block"
-    p.record_decision("commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due)
+    builder.record_decision(
+        "commitment", f"On the manager's calendar {where}.", new.session, start=block.start, due=new.due
+    )

@@ -40,21 +40,21 @@ CAUSE_NAMES = {
 }
 
 
-def check_booked_sessions(p: PlanBuilder, but: Collection[str] = ()) -> None:
+def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()) -> None:
     """Compare each booked session with its event, and defer, accept or warn; those sessions aside."""
-    for session in [s for s in p.sessions.values() if s.booked and s.id not in but]:
-        if is_inside_1on1(p, session):
+    for session in [s for s in builder.sessions.values() if s.booked and s.id not in except_for]:
+        if is_inside_1on1(builder, session):
             continue  # there is no event to see
-        placed = p.state.placed_events.get(session.key)
-        if p.has_pending_change(session.id):  # what we see may be older than what we decided
-            if is_look_due(p, session) or (placed is not None and _has_change(placed)):
-                p.wake_at(p.now + RECHECK_SOON)
+        placed = builder.state.placed_events.get(session.key)
+        if builder.has_pending_change(session.id):  # what we see may be older than what we decided
+            if is_look_due(builder, session) or (placed is not None and _has_change(placed)):
+                builder.wake_at(builder.now + RECHECK_SOON)
         elif placed is None:
-            _owe_again(p, session)
-        elif p.now < session.span.end or placed.gone:
-            _compare_event(p, session, placed)
+            _owe_again(builder, session)
+        elif builder.now < session.span.end or placed.gone:
+            _compare_event(builder, session, placed)
         elif placed.span != placed.written:
-            _handle_move(p, session, placed)
+            _handle_move(builder, session, placed)
 
 
 def _has_change(placed: PlacedEvent) -> bool:
@@ -62,76 +62,76 @@ def _has_change(placed: PlacedEvent) -> bool:
     return placed.gone or placed.span != placed.written or Answer.DECLINED in placed.answers.values()
 
 
-def _owe_again(p: PlanBuilder, session: Session) -> None:
+def _owe_again(builder: PlanBuilder, session: Session) -> None:
     """The event never came to be: its message was dropped as too old, or refused. Owed again, which is no deferral."""
     state = SessionState.DEFERRED if session.count else SessionState.OWED
-    p.update_session(
+    builder.update_session(
         session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, options=()
     )
 
 
-def _compare_event(p: PlanBuilder, session: Session, placed: PlacedEvent) -> None:
+def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> None:
     if placed.gone:
-        defer(p, session, DeferralCause.DELETED)
+        defer(builder, session, DeferralCause.DELETED)
         return
     if placed.span == placed.written != session.span:
-        _retry_write(p, session)
+        _retry_write(builder, session)
         return
     declined = [who for who, answer in placed.answers.items() if answer is Answer.DECLINED]
     if declined:
-        p.accept_move(placed)  # so that this answer is never counted twice, should the event refuse to move
-        defer(p, session, DeferralCause.DECLINED, declined[0])
+        builder.accept_move(placed)  # so that this answer is never counted twice, should the event refuse to move
+        defer(builder, session, DeferralCause.DECLINED, declined[0])
         return
     if placed.span != placed.written:
-        session = _handle_move(p, session, placed)
-    if session.booked and session.span.start - p.now > LAST_HOURS:
-        _defer_for_holiday(p, session)
-    if p.sessions[session.id].booked:
-        _check_clash(p, p.sessions[session.id])
+        session = _handle_move(builder, session, placed)
+    if session.booked and session.span.start - builder.now > LAST_HOURS:
+        _defer_for_holiday(builder, session)
+    if builder.sessions[session.id].booked:
+        _check_clash(builder, builder.sessions[session.id])
 
 
-def is_lost_time(p: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
+def is_lost_time(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> bool:
     """Whether the time on the calendar is one it was deferred from, with the cause still there: nobody keeps it."""
-    too_short = session.kind is SessionKind.CAREER and placed.span.minutes < p.policy.min_by_hand
+    too_short = session.kind is SessionKind.CAREER and placed.span.minutes < builder.policy.min_by_hand
     if too_short or placed.span.start > session.latest or Answer.DECLINED in placed.answers.values():
         return True
     standing = (DeferralCause.BOOKED_OVER, DeferralCause.OUT_OF_OFFICE, DeferralCause.HOLIDAY)
-    mine = [d for d in p.state.deferrals if d.session == session.id and d.cause in standing]
+    mine = [d for d in builder.state.deferrals if d.session == session.id and d.cause in standing]
     return any(d.was == placed.span for d in mine)
 
 
-def _retry_write(p: PlanBuilder, session: Session) -> None:
+def _retry_write(builder: PlanBuilder, session: Session) -> None:
     """Our last change never reached the calendar, so whatever was answered there was answered to an older time."""
-    blocked = p.find_retry_time(session.id)
-    if blocked and p.now < blocked:
-        p.wake_at(blocked)
+    blocked = builder.find_retry_time(session.id)
+    if blocked and builder.now < blocked:
+        builder.wake_at(blocked)
         return
-    again = p.update_session(session, sequence=session.sequence + 1)
-    p.write_event(EffectKind.UPDATE, again.id, again.key, again.sequence)
+    again = builder.update_session(session, sequence=session.sequence + 1)
+    builder.write_event(EffectKind.UPDATE, again.id, again.key, again.sequence)
 
 
-def _handle_move(p: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
+def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) -> Session:
     """T-11: a hand move inside the rules is respected; outside them the session is owed."""
     span = placed.span
-    p.accept_move(placed)
-    if span.minutes < p.policy.min_by_hand and session.kind is SessionKind.CAREER:
-        return defer(p, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
+    builder.accept_move(placed)
+    if span.minutes < builder.policy.min_by_hand and session.kind is SessionKind.CAREER:
+        return defer(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
     if span.start > max(session.latest, session.span.start):
-        return defer(p, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
-    moved = p.update_session(session, start=span.start, end=span.end, by_hand=True, warned_at=None, options=())
-    p.record_session_decision(moved, "Moved by hand inside the rules; respected.", cause="moved")
-    if session.kind is SessionKind.CAREER and span.minutes < p.policy.min_minutes:
-        p.add_mail(MailName.SHORT_SESSION, session.id, p.manager.email, start=span.start)
+        return defer(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
+    moved = builder.update_session(session, start=span.start, end=span.end, by_hand=True, warned_at=None, options=())
+    builder.record_session_decision(moved, "Moved by hand inside the rules; respected.", cause="moved")
+    if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
+        builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
     return moved
 
 
-def _defer_for_holiday(p: PlanBuilder, session: Session) -> None:
+def _defer_for_holiday(builder: PlanBuilder, session: Session) -> None:
     if session.by_hand:
         return
-    for person in p.people:
+    for person in builder.people:
         day = get_local_date(person.zone, session.span.start)
         if find_holiday(person.country, day) and not _is_in_night_shift(person, day, session.span):
-            defer(p, session, DeferralCause.HOLIDAY)
+            defer(builder, session, DeferralCause.HOLIDAY)
             return
 
 
@@ -143,53 +143,53 @@ def _is_in_night_shift(person: Person, day: date, span: Span) -> bool:
 # --- what is booked over it ---
 
 
-def _check_clash(p: PlanBuilder, session: Session) -> None:
+def _check_clash(builder: PlanBuilder, session: Session) -> None:
     """T-10: what stands over the session now. Only when a look is due; in between nothing is asked."""
-    left = session.span.start - p.now
+    left = session.span.start - builder.now
     if left <= LAST_HOURS:
         return
-    if not is_look_due(p, session):
-        p.wake_at(find_next_look(p, session))
+    if not is_look_due(builder, session):
+        builder.wake_at(find_next_look(builder, session))
         return
-    show, whose = _find_clash(p, session)
+    show, whose = _find_clash(builder, session)
     if whose is None:
         return
     if show is None:
-        _clear_clash(p, session)
+        _clear_clash(builder, session)
     elif show is ShowAs.AWAY:
-        defer(p, session, DeferralCause.OUT_OF_OFFICE, whose)
-    elif left < SOON_HOURS or (session.warned_at and p.now >= session.warned_at + WARNING_PERIOD):
-        defer(p, session, DeferralCause.BOOKED_OVER, whose)
+        defer(builder, session, DeferralCause.OUT_OF_OFFICE, whose)
+    elif left < SOON_HOURS or (session.warned_at and builder.now >= session.warned_at + WARNING_PERIOD):
+        defer(builder, session, DeferralCause.BOOKED_OVER, whose)
     elif session.warned_at is None:
-        _warn_of_clash(p, session, whose)
+        _warn_of_clash(builder, session, whose)
     else:
-        p.wake_at(session.warned_at + WARNING_PERIOD)
+        builder.wake_at(session.warned_at + WARNING_PERIOD)
 
 
-def _clear_clash(p: PlanBuilder, session: Session) -> None:
+def _clear_clash(builder: PlanBuilder, session: Session) -> None:
     if session.warned_at is not None:
-        session = p.update_session(session, warned_at=None)
-        p.record_decision(
+        session = builder.update_session(session, warned_at=None)
+        builder.record_decision(
             "warning", "The time is free again; the session stays.", session.id, cause=DeferralCause.BOOKED_OVER.value
         )
-    p.wake_at(find_next_look(p, session))
+    builder.wake_at(find_next_look(builder, session))
 
 
-def _warn_of_clash(p: PlanBuilder, session: Session, whose: Address) -> None:
-    p.update_session(session, warned_at=p.now)
-    p.record_decision(
+def _warn_of_clash(builder: PlanBuilder, session: Session, whose: Address) -> None:
+    builder.update_session(session, warned_at=builder.now)
+    builder.record_decision(
         "warning",
         f"Something was booked over the session in {whose}'s calendar. Unless it goes, the session moves in a day.",
         session.id,
         cause=DeferralCause.BOOKED_OVER.value,
     )
-    p.add_mail(MailName.BOOKED_OVER_WARNING, session.id, p.manager.email, start=session.start)
-    p.wake_at(p.now + WARNING_PERIOD)
+    builder.add_mail(MailName.BOOKED_OVER_WARNING, session.id, builder.manager.email, start=session.start)
+    builder.wake_at(builder.now + WARNING_PERIOD)
 
 
-def _find_clash(p: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address | None]:
+def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, Address | None]:
     """What the two calendars hold over the session, and whose. `(None, "")`: nothing; `(None, None)`: not told yet."""
-    known = p.get_free_busy(p.people, session.span, giving=False)
+    known = builder.get_free_busy(builder.people, session.span, for_booking=False)
     if known is None:
         return None, None
     found: tuple[ShowAs | None, Address] = (None, "")
@@ -201,15 +201,15 @@ def _find_clash(p: PlanBuilder, session: Session) -> tuple[ShowAs | None, Addres
                 continue
             if busy.show is ShowAs.AWAY:
                 return ShowAs.AWAY, email
-            if found[0] is None and not _may_be_ours(p, session, busy, email):
+            if found[0] is None and not _may_be_ours(builder, session, busy, email):
                 found = (busy.show, email)
     return found
 
 
-def _may_be_ours(p: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
+def _may_be_ours(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
     """A report's service that is not the manager's can't tell our event from another one, so what covers all of it is
     taken for it."""
-    elsewhere = email == p.report.email and p.report.calendar != p.manager.calendar
+    elsewhere = email == builder.report.email and builder.report.calendar != builder.manager.calendar
     covers = busy.span.start <= session.span.start and session.span.end <= busy.span.end
     return elsewhere and busy.key is None and covers
 
@@ -229,38 +229,40 @@ def _compute_look_times(kind: SessionKind, start: datetime) -> tuple[datetime, .
     return tuple(sorted({*days, find_last_look(start - LAST_HOURS, HALF_DAILY)}))
 
 
-def is_look_due(p: PlanBuilder, session: Session) -> bool:
+def is_look_due(builder: PlanBuilder, session: Session) -> bool:
     """True when this session's calendars have to be read now."""
-    looked = p.state.looked_at
+    looked = builder.state.looked_at
     if looked is None:
         return True
     warned = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
-    return any(looked < instant <= p.now for instant in list_look_times(session) + warned)
+    return any(looked < instant <= builder.now for instant in list_look_times(session) + warned)
 
 
-def find_next_look(p: PlanBuilder, session: Session) -> datetime:
+def find_next_look(builder: PlanBuilder, session: Session) -> datetime:
     """When this session's calendars are looked at next; its start when they are no more."""
     warned = (session.warned_at + WARNING_PERIOD,) if session.warned_at else ()
     return min(
-        (instant for instant in list_look_times(session) + warned if instant > p.now), default=session.span.start
+        (instant for instant in list_look_times(session) + warned if instant > builder.now), default=session.span.start
     )
 
 
 # --- deferring ---
 
 
-def defer(p: PlanBuilder, session: Session, cause: DeferralCause, who: Address = "", detail: str = "") -> Session:
+def defer(builder: PlanBuilder, session: Session, cause: DeferralCause, who: Address = "", detail: str = "") -> Session:
     """The session lost its time and is owed again, soon (T-10). The count and the cause are kept."""
     number = session.count + 1
     gone = cause is DeferralCause.DELETED or session.state is not SessionState.BOOKED
-    p.add_deferral(Deferral(session=session.id, number=number, at=p.now, cause=cause, who=who, was=session.span))
-    owed = p.update_session(
+    builder.add_deferral(
+        Deferral(session=session.id, number=number, at=builder.now, cause=cause, who=who, was=session.span)
+    )
+    owed = builder.update_session(
         session,
         state=SessionState.DEFERRED,
         start=None,
         end=None,
         count=number,
-        deferred_at=p.now,
+        deferred_at=builder.now,
         generation=session.generation + gone,
         by_hand=False,
         warned_at=None,
@@ -270,14 +272,16 @@ def defer(p: PlanBuilder, session: Session, cause: DeferralCause, who: Address =
     by = f" by {who}" if who else ""
     words = CAUSE_NAMES[cause] + (f" ({detail})" if detail else "")
     reason = f"Deferred{by}: {words}. Deferral number {number}; it is owed."
-    p.record_session_decision(owed, reason, cause=cause.value, who=who)
+    builder.record_session_decision(owed, reason, cause=cause.value, who=who)
     return owed
 
 
-def count_deferrals_in_cycle(p: PlanBuilder, session: Session) -> int:
+def count_deferrals_in_cycle(builder: PlanBuilder, session: Session) -> int:
     """T-12: deferrals of this cycle's career sessions; a review or check-in counts alone."""
     if session.kind is not SessionKind.CAREER:
         return session.count
     return sum(
-        s.count for s in p.list_sessions(SessionKind.CAREER) if s.cycle == session.cycle and s.adhoc == session.adhoc
+        s.count
+        for s in builder.list_sessions(SessionKind.CAREER)
+        if s.cycle == session.cycle and s.adhoc == session.adhoc
     )

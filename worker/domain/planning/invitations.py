@@ -14,45 +14,45 @@ from worker.domain.planning.reviews import is_inside_1on1
 INVITATION, WITHDRAWAL = MailName.INVITATION, MailName.INVITATION_WITHDRAWN
 
 
-def add_invitations(p: PlanBuilder) -> None:
+def add_invitations(builder: PlanBuilder) -> None:
     """Decide a mail for each session whose time is another than the report was last told."""
-    if not (p.manager.calendar in p.policy.silent and p.report.calendar != p.manager.calendar):
+    if not (builder.manager.calendar in builder.policy.silent and builder.report.calendar != builder.manager.calendar):
         return
-    for session in list(p.sessions.values()):
-        told = _find_last_mail(p, session)
-        if session.booked and session.span.start > p.now:
-            if not is_inside_1on1(p, session):
-                _invite_to(p, session, told)
+    for session in list(builder.sessions.values()):
+        told = _find_last_mail(builder, session)
+        if session.booked and session.span.start > builder.now:
+            if not is_inside_1on1(builder, session):
+                _invite_to(builder, session, told)
         elif told and not session.booked:
-            _withdraw_invitation(p, session, told)
+            _withdraw_invitation(builder, session, told)
 
 
-def _invite_to(p: PlanBuilder, session: Session, told: Effect | None) -> None:
+def _invite_to(builder: PlanBuilder, session: Session, told: Effect | None) -> None:
     if told and told.name == INVITATION and (told.event, told.start) == (session.key, session.span.start):
         return
-    if p.find_event(session.key) is None or p.has_pending_change(session.id):
-        p.wake_at(p.now + RECHECK_SOON)  # it is not on the calendar yet
+    if builder.find_event(session.key) is None or builder.has_pending_change(session.id):
+        builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
         return
     if told and told.event != session.key:
-        _withdraw_invitation(p, session, told)
-    _add_mail(p, INVITATION, session, session.key, _find_last_mail(p, session))
+        _withdraw_invitation(builder, session, told)
+    _add_mail(builder, INVITATION, session, session.key, _find_last_mail(builder, session))
 
 
-def _withdraw_invitation(p: PlanBuilder, session: Session, told: Effect) -> None:
-    if told.name == INVITATION and told.start is not None and told.start > p.now:
-        _add_mail(p, WITHDRAWAL, session, told.event, told)
+def _withdraw_invitation(builder: PlanBuilder, session: Session, told: Effect) -> None:
+    if told.name == INVITATION and told.start is not None and told.start > builder.now:
+        _add_mail(builder, WITHDRAWAL, session, told.event, told)
 
 
-def _add_mail(p: PlanBuilder, name: MailName, session: Session, event: str, told: Effect | None) -> None:
+def _add_mail(builder: PlanBuilder, name: MailName, session: Session, event: str, told: Effect | None) -> None:
     """The number is the SEQUENCE of the event in that person's calendar: it grows with each mail about a session."""
     start = session.span.start if name == INVITATION else told and told.start
     number = 0 if told is None else told.number + 1
-    p.add_mail(name, session.id, p.report.email, start=start or None, number=number, event=event)
+    builder.add_mail(name, session.id, builder.report.email, start=start or None, number=number, event=event)
 
 
-def _find_last_mail(p: PlanBuilder, session: Session) -> Effect | None:
+def _find_last_mail(builder: PlanBuilder, session: Session) -> Effect | None:
     """What the report was last told of that session's time."""
-    told = [m for name in (INVITATION, WITHDRAWAL) for m in p.list_mails(name, session.id)]
+    told = [m for name in (INVITATION, WITHDRAWAL) for m in builder.list_mails(name, session.id)]
     return max(told, key=lambda m: m.number, default=None)
 
 

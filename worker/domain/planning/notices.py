@@ -49,24 +49,24 @@ MAX_LATE_MAILS = 3
 ACCESS_MAIL_PERIOD = timedelta(minutes=15)
 
 
-def add_due_mails(p: PlanBuilder) -> None:
+def add_due_mails(builder: PlanBuilder) -> None:
     """Decide every mail that is due, and wake for the next one."""
-    _add_introduction(p)
-    for session in list(p.sessions.values()):
-        if session.booked and session.span.start > p.now:
-            _add_preparation_mails(p, session)
+    _add_introduction(builder)
+    for session in list(builder.sessions.values()):
+        if session.booked and session.span.start > builder.now:
+            _add_preparation_mails(builder, session)
         elif session.state is SessionState.HELD and session.asks_contract:
-            _add_contract_mails(p, session)
-    for commitment in p.commitments.values():
-        _add_due_mail(p, commitment)
+            _add_contract_mails(builder, session)
+    for commitment in builder.commitments.values():
+        _add_due_mail(builder, commitment)
 
 
-def _add_introduction(p: PlanBuilder) -> None:
+def _add_introduction(builder: PlanBuilder) -> None:
     """R-23: both are told once what this is and who can read what, when the first session stands."""
-    if any(s.booked or s.held_at for s in p.list_sessions(SessionKind.CAREER)):
-        for person in p.people:
-            if not any(m.to == person.email for m in p.list_mails(MailName.INTRODUCTION, str(p.pair.id))):
-                p.add_mail(MailName.INTRODUCTION, str(p.pair.id), person.email)
+    if any(s.booked or s.held_at for s in builder.list_sessions(SessionKind.CAREER)):
+        for person in builder.people:
+            if not any(m.to == person.email for m in builder.list_mails(MailName.INTRODUCTION, str(builder.pair.id))):
+                builder.add_mail(MailName.INTRODUCTION, str(builder.pair.id), person.email)
 
 
 # --- before a session ---
@@ -118,24 +118,26 @@ PREPARATIONS = (
 )
 
 
-def _add_preparation_mails(p: PlanBuilder, session: Session) -> None:
-    p.wake_at(session.span.end)
-    if not is_inside_1on1(p, session):
-        p.wake_at(find_next_look(p, session))
-        _add_deferral_notice(p, session)
+def _add_preparation_mails(builder: PlanBuilder, session: Session) -> None:
+    builder.wake_at(session.span.end)
+    if not is_inside_1on1(builder, session):
+        builder.wake_at(find_next_look(builder, session))
+        _add_deferral_notice(builder, session)
     for preparation in PREPARATIONS:
         if preparation.kind is session.kind:
-            _prepare(p, session, preparation)
+            _prepare(builder, session, preparation)
 
 
-def _add_deferral_notice(p: PlanBuilder, session: Session) -> None:
+def _add_deferral_notice(builder: PlanBuilder, session: Session) -> None:
     """R-8, R-10: the manager hears of the time we gave a session that lost its own, once it stands on the calendar."""
-    told = p.list_mails(MailName.DEFERRAL_NOTICE, session.id)
+    told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
     if not has_new_time(session) or any(m.number == session.count for m in told):
         return
-    placed = p.find_event(session.key)
-    if placed is not None and placed.span == session.span and not p.has_pending_change(session.id):
-        p.add_mail(MailName.DEFERRAL_NOTICE, session.id, p.manager.email, start=session.start, number=session.count)
+    placed = builder.find_event(session.key)
+    if placed is not None and placed.span == session.span and not builder.has_pending_change(session.id):
+        builder.add_mail(
+            MailName.DEFERRAL_NOTICE, session.id, builder.manager.email, start=session.start, number=session.count
+        )
 
 
 def has_new_time(session: Session) -> bool:
@@ -143,30 +145,30 @@ def has_new_time(session: Session) -> bool:
     return session.booked and session.count > 0 and not session.by_hand
 
 
-def _prepare(p: PlanBuilder, session: Session, mail: Preparation) -> None:
+def _prepare(builder: PlanBuilder, session: Session, mail: Preparation) -> None:
     start = session.span.start
-    if any(m.start and abs(start - m.start) <= mail.far for m in p.list_mails(mail.name, session.id)):
+    if any(m.start and abs(start - m.start) <= mail.far for m in builder.list_mails(mail.name, session.id)):
         return
-    reader = p.manager if mail.reader is Owner.MANAGER else p.report
+    reader = builder.manager if mail.reader is Owner.MANAGER else builder.report
     due = mail.due(reader, start)
-    if p.now < due:
-        p.wake_at(due)
-    elif start - p.now >= mail.least:
-        if p.find_event(session.key) is None and not is_inside_1on1(p, session):
-            p.wake_at(p.now + RECHECK_SOON)  # it is not on the calendar yet
+    if builder.now < due:
+        builder.wake_at(due)
+    elif start - builder.now >= mail.least:
+        if builder.find_event(session.key) is None and not is_inside_1on1(builder, session):
+            builder.wake_at(builder.now + RECHECK_SOON)  # it is not on the calendar yet
         else:
-            p.add_mail(mail.name, session.id, reader.email, start=start)
+            builder.add_mail(mail.name, session.id, reader.email, start=start)
 
 
 # --- after a session ---
 
 
-def mark_held(p: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
+def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **fields: datetime) -> Session:
     """The session as one that took place and ended then. T-7: when that is recorded only later is kept."""
-    noted_at = p.now if p.now > held_at + SWEEP_SLACK else None
+    noted_at = builder.now if builder.now > held_at + SWEEP_SLACK else None
     if session.held_at == held_at:
         noted_at = session.noted_at  # said once more
-    return p.update_session(
+    return builder.update_session(
         session,
         state=SessionState.HELD,
         held_at=held_at,
@@ -215,51 +217,53 @@ def list_late_reminder_times(manager: Person, by: datetime) -> tuple[datetime, .
     )
 
 
-def _add_contract_mails(p: PlanBuilder, session: Session) -> None:
+def _add_contract_mails(builder: PlanBuilder, session: Session) -> None:
     held = session.held_at
     if held is None:
         return
-    if not _has_mail(p, MailName.CONTRACT_REQUEST, session, 0):
-        p.add_mail(MailName.CONTRACT_REQUEST, session.id, p.manager.email, start=held)
-    by = find_contract_deadline(p.manager, session)
+    if not _has_mail(builder, MailName.CONTRACT_REQUEST, session, 0):
+        builder.add_mail(MailName.CONTRACT_REQUEST, session.id, builder.manager.email, start=held)
+    by = find_contract_deadline(builder.manager, session)
     before, after = (
-        list_reminder_times(p.manager, max(held, session.noted_at or held), by),
-        list_late_reminder_times(p.manager, by),
+        list_reminder_times(builder.manager, max(held, session.noted_at or held), by),
+        list_late_reminder_times(builder.manager, by),
     )
     instants = list(enumerate(before, start=3 - len(before))) + list(enumerate(after[:-1], start=3))
     for n, (number, instant) in enumerate(instants):
-        if p.now < instant:
-            p.wake_at(instant)
+        if builder.now < instant:
+            builder.wake_at(instant)
             return
         following = instants[n + 1][1] if n + 1 < len(instants) else after[-1]
-        if p.now >= following or _has_mail(p, MailName.CONTRACT_REMINDER, session, number):
+        if builder.now >= following or _has_mail(builder, MailName.CONTRACT_REMINDER, session, number):
             continue
-        leaves = p.now if number > 2 else _find_reminder_time(p, session, instant, by)
+        leaves = builder.now if number > 2 else _find_reminder_time(builder, session, instant, by)
         if leaves is None:
             continue
-        if p.now < leaves:
-            p.wake_at(leaves)
+        if builder.now < leaves:
+            builder.wake_at(leaves)
             return
-        p.add_mail(MailName.CONTRACT_REMINDER, session.id, p.manager.email, start=held, number=number)
-    if p.now >= after[-1]:
-        _mark_unfinished(p, session)
+        builder.add_mail(MailName.CONTRACT_REMINDER, session.id, builder.manager.email, start=held, number=number)
+    if builder.now >= after[-1]:
+        _mark_unfinished(builder, session)
     else:
-        p.wake_at(after[-1])
+        builder.wake_at(after[-1])
 
 
-def _find_reminder_time(p: PlanBuilder, session: Session, instant: datetime, by: datetime) -> datetime | None:
+def _find_reminder_time(builder: PlanBuilder, session: Session, instant: datetime, by: datetime) -> datetime | None:
     """When a reminder that was due at that instant may leave, from now on; None when the deadline is too near.
 
     It keeps its distance from the last mail that asked for this contract, and from one that has not gone out yet.
     """
     asked = [
-        m for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER) for m in p.list_mails(name, session.id)
+        m
+        for name in (MailName.CONTRACT_REQUEST, MailName.CONTRACT_REMINDER)
+        for m in builder.list_mails(name, session.id)
     ]
-    before = max(p.now if m.is_live else m.snapshot_at for m in asked if m.start == session.held_at)
-    earliest = max(p.now, before + REMINDER_GAP)
-    if p.now <= earliest <= instant + SWEEP_SLACK:
+    before = max(builder.now if m.is_live else m.snapshot_at for m in asked if m.start == session.held_at)
+    earliest = max(builder.now, before + REMINDER_GAP)
+    if builder.now <= earliest <= instant + SWEEP_SLACK:
         return earliest
-    return find_next_working_moment(p.manager, earliest, by - REMIND_BEFORE)
+    return find_next_working_moment(builder.manager, earliest, by - REMIND_BEFORE)
 
 
 def find_next_working_morning(person: Person, now: datetime) -> datetime:
@@ -267,16 +271,16 @@ def find_next_working_morning(person: Person, now: datetime) -> datetime:
     return wall_to_utc(person.zone, add_working_days(person, get_local_date(person.zone, now), 1), NINE)
 
 
-def _mark_unfinished(p: PlanBuilder, session: Session) -> None:
+def _mark_unfinished(builder: PlanBuilder, session: Session) -> None:
     """R-17: visible as unfinished, in the history, in `status` and in the next brief."""
-    new = p.update_session(session, state=SessionState.UNFINISHED)
-    p.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
-    p.wake_at(p.now)
+    new = builder.update_session(session, state=SessionState.UNFINISHED)
+    builder.record_session_decision(new, "No contract was recorded; the conversation is unfinished.")
+    builder.wake_at(builder.now)
 
 
-def _has_mail(p: PlanBuilder, name: MailName, session: Session, number: int) -> bool:
+def _has_mail(builder: PlanBuilder, name: MailName, session: Session, number: int) -> bool:
     """True when that mail went out about that very holding of the session."""
-    return any(m.number == number and m.start == session.held_at for m in p.list_mails(name, session.id))
+    return any(m.number == number and m.start == session.held_at for m in builder.list_mails(name, session.id))
 
 
 # --- commitments ---
@@ -294,17 +298,20 @@ def remind_at(owner: Person, due: date) -> datetime:
     return wall_to_utc(owner.zone, day, NINE)
 
 
-def _add_due_mail(p: PlanBuilder, commitment: Commitment) -> None:
+def _add_due_mail(builder: PlanBuilder, commitment: Commitment) -> None:
     if not commitment.is_open:
         return
-    owner = p.manager if commitment.owner is Owner.MANAGER else p.report
+    owner = builder.manager if commitment.owner is Owner.MANAGER else builder.report
     at, start = remind_at(owner, commitment.due), due_instant(commitment.due)
-    if any(m.to == owner.email and m.start == start for m in p.list_mails(MailName.COMMITMENT_DUE, str(p.pair.id))):
+    if any(
+        m.to == owner.email and m.start == start
+        for m in builder.list_mails(MailName.COMMITMENT_DUE, str(builder.pair.id))
+    ):
         return
-    if p.now < at:
-        p.wake_at(at)
-    elif p.now < at + timedelta(days=1) and commitment.recorded_at < at:
-        p.add_mail(MailName.COMMITMENT_DUE, str(p.pair.id), owner.email, start=start)
+    if builder.now < at:
+        builder.wake_at(at)
+    elif builder.now < at + timedelta(days=1) and commitment.recorded_at < at:
+        builder.add_mail(MailName.COMMITMENT_DUE, str(builder.pair.id), owner.email, start=start)
 
 
 # --- does it still hold? ---
@@ -316,72 +323,72 @@ def _add_due_mail(p: PlanBuilder, commitment: Commitment) -> None:
 Holds = Callable[[Effect, PairState, datetime], bool]
 
 
-def holds_always(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_always(effect: Effect, state: PairState, now: datetime) -> bool:
     """True: what it says stays true, whatever becomes of the pair."""
     return True
 
 
-def holds_while_active(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the pair goes on."""
     return state.pair.is_active
 
 
-def holds_when_ended(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
     """Unless the two have become a pair again."""
     return state.pair.ended is not EndReason.NO
 
 
-def holds_while_due(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
     """While a commitment of the reader's that is due on the mail's day is open (R-18, R-20)."""
-    return state.pair.is_active and any(_is_due_for(c, message) for c in state.commitments)
+    return state.pair.is_active and any(_is_due_for(c, effect) for c in state.commitments)
 
 
-def _is_due_for(commitment: Commitment, message: Effect) -> bool:
+def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
     pair = commitment.pair
     owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
-    return commitment.is_open and due_instant(commitment.due) == message.start and message.to == owner
+    return commitment.is_open and due_instant(commitment.due) == effect.start and effect.to == owner
 
 
-def _about(message: Effect, state: PairState) -> Session | None:
+def _about(effect: Effect, state: PairState) -> Session | None:
     """The session that the mail is about; None when the pair does not go on."""
-    return state.session(message.subject) if state.pair.is_active else None
+    return state.session(effect.subject) if state.pair.is_active else None
 
 
-def holds_before_session(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_before_session(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
-    session = _about(message, state)
+    session = _about(effect, state)
     if session is None or not session.booked or session.span.start <= now:
         return False
-    return message.start is None or abs(session.span.start - message.start) <= MOVED_FAR
+    return effect.start is None or abs(session.span.start - effect.start) <= MOVED_FAR
 
 
-def holds_until_contract(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:
     """While that holding of the session has no contract (T-7)."""
-    session = _about(message, state)
-    return session is not None and session.state is SessionState.HELD and session.held_at == message.start
+    session = _about(effect, state)
+    return session is not None and session.state is SessionState.HELD and session.held_at == effect.start
 
 
-def holds_without_time(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """While no time exists for the session."""
-    session = _about(message, state)
+    session = _about(effect, state)
     return session is not None and session.owed and session.unplaceable is not None
 
 
-def holds_after_deferral(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come and was not deferred once more since."""
-    session = _about(message, state)
-    return session is not None and session.booked and session.count == message.number and session.span.start > now
+    session = _about(effect, state)
+    return session is not None and session.booked and session.count == effect.number and session.span.start > now
 
 
-def holds_while_warned(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
     """While something is booked over the session at that time."""
-    session = _about(message, state)
+    session = _about(effect, state)
     if session is None:
         return False
-    return session.booked and session.warned_at is not None and session.start == message.start
+    return session.booked and session.warned_at is not None and session.start == effect.start
 
 
-def holds_at_that_time(message: Effect, state: PairState, now: datetime) -> bool:
+def holds_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
     """While the session is to come at the very time that the mail is about."""
-    session = _about(message, state)
-    return session is not None and session.booked and session.start == message.start and session.span.start > now
+    session = _about(effect, state)
+    return session is not None and session.booked and session.start == effect.start and session.span.start > now

@@ -50,146 +50,148 @@ class SearchAttempt:
     buffer: bool = True
 
 
-def place_owed_sessions(p: PlanBuilder) -> None:
+def place_owed_sessions(builder: PlanBuilder) -> None:
     """Give every owed session a time, the most urgent first, so that it gets the best choice."""
-    owed = [s for s in p.sessions.values() if s.owed]
+    owed = [s for s in builder.sessions.values() if s.owed]
     for session in sorted(owed, key=lambda s: (not s.urgent, not s.adhoc, s.deferred_at or s.earliest, s.id)):
-        blocked = p.find_retry_time(session.id)
-        if blocked and p.now < blocked:
-            p.wake_at(blocked)
-        elif is_waiting_for_1on1(p, session):
-            p.wake_at(session.target)
-        elif session.unplaceable and not _is_retry_due(p, session):
-            p.wake_at(find_last_look(p.now, DAILY) + DAILY)
+        blocked = builder.find_retry_time(session.id)
+        if blocked and builder.now < blocked:
+            builder.wake_at(blocked)
+        elif is_waiting_for_1on1(builder, session):
+            builder.wake_at(session.target)
+        elif session.unplaceable and not _is_retry_due(builder, session):
+            builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
         else:
-            _place_session(p, anchors.refresh_window(p, session))
+            _place_session(builder, anchors.refresh_window(builder, session))
 
 
-def _place_session(p: PlanBuilder, session: Session) -> None:
-    tries = list(_list_attempts(p, session))
-    known = p.get_free_busy(p.people, Span(p.now, max(t.window.end for t in tries)))
+def _place_session(builder: PlanBuilder, session: Session) -> None:
+    tries = list(_list_attempts(builder, session))
+    known = builder.get_free_busy(builder.people, Span(builder.now, max(t.window.end for t in tries)))
     if known is None:
         return
     searches = [
-        make_search(p, session, known, attempt) for attempt in tries if attempt.window.minutes >= attempt.minutes
+        make_search(builder, session, known, attempt) for attempt in tries if attempt.window.minutes >= attempt.minutes
     ]
-    wanted = OFFER_CHOICE_FROM if count_deferrals_in_cycle(p, session) >= OFFER_CHOICE_FROM else 1
+    wanted = OFFER_CHOICE_FROM if count_deferrals_in_cycle(builder, session) >= OFFER_CHOICE_FROM else 1
     for search in searches:
         slots = rank_slots(search, limit=wanted)
         if slots:
-            _book_slot(p, session, slots, search)
+            _book_slot(builder, session, slots, search)
             return
-    _mark_unplaceable(p, session, explain_no_slot(searches[-1]) if searches else (Reason("window_over"),))
+    _mark_unplaceable(builder, session, explain_no_slot(searches[-1]) if searches else (Reason("window_over"),))
 
 
 # --- where to look ---
 
 
-def _list_attempts(p: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
+def _list_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
     if session.urgent:
-        return _list_urgent_attempts(p, session)
+        return _list_urgent_attempts(builder, session)
     if session.adhoc or session.kind is SessionKind.CHECKIN:
-        return _list_adhoc_attempts(p, session)
+        return _list_adhoc_attempts(builder, session)
     if session.state is SessionState.DEFERRED:
-        return _list_deferred_attempts(p, session)
-    return _list_regular_attempts(p, session)
+        return _list_deferred_attempts(builder, session)
+    return _list_regular_attempts(builder, session)
 
 
-def _list_lengths(p: PlanBuilder, session: Session) -> Iterator[int]:
+def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
     """T-1: the wished length, then 15 minutes less at a time, down to the shortest allowed."""
-    floor = p.policy.min_minutes if session.kind is SessionKind.CAREER else session.minutes
+    floor = builder.policy.min_minutes if session.kind is SessionKind.CAREER else session.minutes
     minutes = max(session.minutes, floor)
     while minutes >= floor:
         yield minutes
         minutes -= 15
 
 
-def _find_day_end(p: PlanBuilder, days: int, now: datetime) -> datetime:
+def _find_day_end(builder: PlanBuilder, days: int, now: datetime) -> datetime:
     """The end of the manager's day that lies so many shared working days ahead."""
-    zone = p.manager.zone
-    day = add_shared_working_days(p.people, get_local_date(zone, now), days)
+    zone = builder.manager.zone
+    day = add_shared_working_days(builder.people, get_local_date(zone, now), days)
     return wall_to_utc(zone, day + timedelta(days=1), 0)
 
 
-def _find_day_start(p: PlanBuilder, days: int, now: datetime) -> datetime:
-    zone = p.manager.zone
-    return wall_to_utc(zone, add_shared_working_days(p.people, get_local_date(zone, now), days), 0)
+def _find_day_start(builder: PlanBuilder, days: int, now: datetime) -> datetime:
+    zone = builder.manager.zone
+    return wall_to_utc(zone, add_shared_working_days(builder.people, get_local_date(zone, now), days), 0)
 
 
-def _list_regular_attempts(p: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    lead = _find_day_start(p, LEAD_DAYS, p.now)
+def _list_regular_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
+    lead = _find_day_start(builder, LEAD_DAYS, builder.now)
     earliest = max(session.earliest, lead)
     latest = max(session.latest, earliest)
     if session.latest - earliest < (LEAST_OF_SERIES if session.topic in cadence.SERIES_TOPICS[1:] else LEAST_WINDOW):
-        latest = max(session.latest, p.now + cadence.WINDOW_AFTER)
-    for minutes in _list_lengths(p, session):
+        latest = max(session.latest, builder.now + cadence.WINDOW_AFTER)
+    for minutes in _list_lengths(builder, session):
         yield SearchAttempt(minutes, Span(earliest, max(latest, earliest)))
 
 
-def _list_deferred_attempts(p: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
+def _list_deferred_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
     """T-10: two to ten working days from now; then twenty; then the shortest allowed; each day anew.
 
     Who asks for another time wants a later one: then it all counts from the start that was given up.
     """
-    begin = max(p.now, _find_given_up_start(p, session) or p.now)
-    earliest = max(_find_day_start(p, LEAD_DAYS, p.now), begin)
-    near, far = _find_day_end(p, 10, begin), _find_day_end(p, 20, begin)
+    begin = max(builder.now, _find_given_up_start(builder, session) or builder.now)
+    earliest = max(_find_day_start(builder, LEAD_DAYS, builder.now), begin)
+    near, far = _find_day_end(builder, 10, begin), _find_day_end(builder, 20, begin)
     yield SearchAttempt(session.minutes, Span(earliest, near))
     yield SearchAttempt(session.minutes, Span(earliest, far))
-    floor = p.policy.min_minutes
+    floor = builder.policy.min_minutes
     if session.kind is SessionKind.CAREER and session.minutes > floor:
         yield SearchAttempt(floor, Span(earliest, far))
 
 
-def _find_given_up_start(p: PlanBuilder, session: Session) -> datetime | None:
+def _find_given_up_start(builder: PlanBuilder, session: Session) -> datetime | None:
     """The start that somebody gave up by asking for another time; None when it lost its time otherwise."""
-    mine = [d for d in (*p.state.deferrals, *p.new_deferrals) if d.session == session.id]
+    mine = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
     last = max(mine, key=lambda deferral: deferral.number, default=None)
     return last.was.start if last and last.was and last.cause is DeferralCause.ASKED else None
 
 
-def _list_adhoc_attempts(p: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
+def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
     """T-14: within five working days of the asking; once somebody was told that this can't be, within ten."""
-    earliest = max(p.now + LEAD_HOURS, session.earliest)
-    for end in _list_window_ends(p, session, earliest, 10):
-        for minutes in _list_lengths(p, session):
+    earliest = max(builder.now + LEAD_HOURS, session.earliest)
+    for end in _list_window_ends(builder, session, earliest, 10):
+        for minutes in _list_lengths(builder, session):
             yield SearchAttempt(minutes, Span(earliest, end))
 
 
-def _list_window_ends(p: PlanBuilder, session: Session, earliest: datetime, later: int) -> list[datetime]:
+def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, later: int) -> list[datetime]:
     """The date asked for, and when a person knows that nothing fits until then, a later one."""
     ends = [max(session.latest, earliest)]
-    return [*ends, max(_find_day_end(p, later, p.now), earliest)] if session.unplaceable else ends
+    return [*ends, max(_find_day_end(builder, later, builder.now), earliest)] if session.unplaceable else ends
 
 
-def _list_urgent_attempts(p: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
+def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
     """T-14: within two working days; length and buffers yield before the date does."""
-    earliest = max(p.now + LEAD_HOURS, session.earliest)
-    for end in _list_window_ends(p, session, earliest, 5):
+    earliest = max(builder.now + LEAD_HOURS, session.earliest)
+    for end in _list_window_ends(builder, session, earliest, 5):
         for buffer in (True, False):
-            for minutes in _list_lengths(p, session):
+            for minutes in _list_lengths(builder, session):
                 yield SearchAttempt(minutes, Span(earliest, end), buffer)
 
 
-def make_search(p: PlanBuilder, session: Session, known: Mapping[Address, FreeBusy], attempt: SearchAttempt) -> Search:
+def make_search(
+    builder: PlanBuilder, session: Session, known: Mapping[Address, FreeBusy], attempt: SearchAttempt
+) -> Search:
     """What to look for: near the time that somebody wished for, when somebody did."""
     hurried = session.adhoc or session.state is SessionState.DEFERRED
-    wish = p.wishes.get(session.id)
-    lost = tuple(d.was for d in p.state.deferrals if d.session == session.id and d.was)
-    lost += tuple(d.was for d in p.new_deferrals if d.session == session.id and d.was)
+    wish = builder.requested_times.get(session.id)
+    lost = tuple(d.was for d in builder.state.deferrals if d.session == session.id and d.was)
+    lost += tuple(d.was for d in builder.new_deferrals if d.session == session.id and d.was)
     return Search(
-        manager=p.manager,
-        report=p.report,
+        manager=builder.manager,
+        report=builder.report,
         window=attempt.window,
         minutes=attempt.minutes,
         target=wish.start if wish else attempt.window.start if hurried else session.target,
-        preference=_make_preference(wish, p.report.zone)
+        preference=_make_preference(wish, builder.report.zone)
         if wish
         else Preference()
         if session.urgent
-        else p.pair.preference,
+        else builder.pair.preference,
         free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in known.items()},
-        taken_times={who: p.list_taken_times(who, but=session.id) for who in p.addresses},
+        taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=lost,
         buffer=attempt.buffer,
         career=session.kind is SessionKind.CAREER,
@@ -210,10 +212,10 @@ def exclude_event(free_busy: FreeBusy, key: str) -> FreeBusy:
 # --- what comes of it ---
 
 
-def _book_slot(p: PlanBuilder, session: Session, slots: tuple[Slot, ...], search: Search) -> None:
+def _book_slot(builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], search: Search) -> None:
     slot = slots[0]
-    placed = p.state.placed_events.get(session.key)
-    new = p.update_session(
+    placed = builder.state.placed_events.get(session.key)
+    new = builder.update_session(
         session,
         state=SessionState.BOOKED,
         start=slot.span.start,
@@ -224,14 +226,16 @@ def _book_slot(p: PlanBuilder, session: Session, slots: tuple[Slot, ...], search
         unplaceable=None,
         options=tuple(s.span for s in slots) if len(slots) > 1 else (),
     )
-    show_on_calendar(p, new)
-    p.record_session_decision(
+    show_on_calendar(builder, new)
+    builder.record_session_decision(
         new, _TIME_FOUND if session.adhoc else (*slot.reasons, *_explain_length(session, slot)), key=new.key
     )
-    count = count_deferrals_in_cycle(p, new)
-    announced = any(m.number == new.count for m in p.list_mails(MailName.DEFERRAL_NOTICE, new.id))
+    count = count_deferrals_in_cycle(builder, new)
+    announced = any(m.number == new.count for m in builder.list_mails(MailName.DEFERRAL_NOTICE, new.id))
     if new.count and count >= OFFER_CHOICE_FROM and not announced:
-        p.record_decision("warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id)
+        builder.record_decision(
+            "warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id
+        )
 
 
 def _explain_length(session: Session, slot: Slot) -> Iterator[Reason]:
@@ -239,44 +243,50 @@ def _explain_length(session: Session, slot: Slot) -> Iterator[Reason]:
         yield Reason("shorter", {"minutes": slot.span.minutes, "needed": session.minutes})
 
 
-def show_on_calendar(p: PlanBuilder, session: Session) -> None:
+def show_on_calendar(builder: PlanBuilder, session: Session) -> None:
     """Have the event made, or moved when it exists or is on its way."""
-    what = EffectKind.UPDATE if p.find_event(session.key) or p.has_pending_write(session.key) else EffectKind.CREATE
-    p.write_event(what, session.id, session.key, session.sequence)
+    what = (
+        EffectKind.UPDATE
+        if builder.find_event(session.key) or builder.has_pending_write(session.key)
+        else EffectKind.CREATE
+    )
+    builder.write_event(what, session.id, session.key, session.sequence)
 
 
-def take_off_calendar(p: PlanBuilder, session: Session) -> None:
+def take_off_calendar(builder: PlanBuilder, session: Session) -> None:
     """Have the event cancelled, if there is one or one is on its way; the next one will be another."""
-    if p.find_event(session.key) or p.has_pending_write(session.key):
-        p.write_event(EffectKind.CANCEL, session.id, session.key, session.sequence)
-    p.update_session(session, generation=session.generation + 1)
+    if builder.find_event(session.key) or builder.has_pending_write(session.key):
+        builder.write_event(EffectKind.CANCEL, session.id, session.key, session.sequence)
+    builder.update_session(session, generation=session.generation + 1)
 
 
-def _mark_unplaceable(p: PlanBuilder, session: Session, why: Reasons) -> None:
+def _mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> None:
     """T-4, T-10: nothing fits. A person is told why; it is tried again each day."""
-    p.wake_at(find_last_look(p.now, DAILY) + DAILY)
+    builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
     new = session.unplaceable is None
-    told = p.update_session(session, unplaceable=why)
-    known = _has_mail_for_same_cause(p, told) or (not new and _has_unplaceable_mail(p, told))
+    told = builder.update_session(session, unplaceable=why)
+    known = _has_mail_for_same_cause(builder, told) or (not new and _has_unplaceable_mail(builder, told))
     if new:
         reason = _NO_TIME if session.adhoc else why
-        p.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
+        builder.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
     if not known:
-        p.add_mail(MailName.UNPLACEABLE, session.id, p.manager.email, number=session.count)
+        builder.add_mail(MailName.UNPLACEABLE, session.id, builder.manager.email, number=session.count)
     if new:
-        take_off_calendar(p, told)
+        take_off_calendar(builder, told)
 
 
-def _has_unplaceable_mail(p: PlanBuilder, session: Session) -> bool:
-    return any(m.number == session.count for m in p.list_mails(MailName.UNPLACEABLE, session.id))
+def _has_unplaceable_mail(builder: PlanBuilder, session: Session) -> bool:
+    return any(m.number == session.count for m in builder.list_mails(MailName.UNPLACEABLE, session.id))
 
 
-def _has_mail_for_same_cause(p: PlanBuilder, session: Session) -> bool:
+def _has_mail_for_same_cause(builder: PlanBuilder, session: Session) -> bool:
     """Whether a mail about another conversation of the two says the same: three parts of a series take one mail.
 
     What somebody asked for has a mail of its own.
     """
-    return any(has_same_cause(session, other) and _has_unplaceable_mail(p, other) for other in p.sessions.values())
+    return any(
+        has_same_cause(session, other) and _has_unplaceable_mail(builder, other) for other in builder.sessions.values()
+    )
 
 
 def has_same_cause(one: Session, other: Session) -> bool:
@@ -288,8 +298,8 @@ def has_same_cause(one: Session, other: Session) -> bool:
     )
 
 
-def _is_retry_due(p: PlanBuilder, session: Session) -> bool:
-    if not any(s.id == session.id and s.unplaceable for s in p.state.sessions):
+def _is_retry_due(builder: PlanBuilder, session: Session) -> bool:
+    if not any(s.id == session.id and s.unplaceable for s in builder.state.sessions):
         return False  # found out in this very plan
-    looked = p.state.looked_at
-    return looked is None or looked < find_last_look(p.now, DAILY)
+    looked = builder.state.looked_at
+    return looked is None or looked < find_last_look(builder.now, DAILY)

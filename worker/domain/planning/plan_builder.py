@@ -1,6 +1,7 @@
 """The working copy of a pair while it is planned: what is read from it, what is changed, what is sent, when to wake.
 
-The rules (`deferrals`, `placing`, `notices`, `blocks`) are functions over this; `planner.plan` calls them in order.
+The rules (`placement`, `deferrals`, `reviews`, `notices`, `commitment_blocks`, …) are functions over this;
+`planner.plan` calls them in order.
 Everything here lives for the length of one call of `plan`.
 """
 
@@ -45,20 +46,20 @@ T = TypeVar("T", Session, Commitment)
 class PlanBuilder:
     """One pair, as it would be if the plan made so far were carried out."""
 
-    def __init__(self, now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy: Policy) -> None:
+    def __init__(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None, policy: Policy) -> None:
         self.now = now
         self.state = state
-        self.seen = seen
+        self.snapshot = snapshot
         self.policy = policy
         self.pair = state.pair
         self.manager = state.manager
         self.report = state.report
         self.sessions: dict[str, Session] = {s.id: s for s in state.sessions}
         self.commitments: dict[str, Commitment] = {c.id: c for c in state.commitments}
-        self.messages: list[Effect] = list(state.effects)
-        self.looked = False
-        self.wishes: dict[str, Span] = {}  #: by session: the time that somebody would rather have had
-        self._acknowledged: dict[str, Span] = {}
+        self.effects: list[Effect] = list(state.effects)
+        self.used_free_busy = False
+        self.requested_times: dict[str, Span] = {}  #: by session: the time that somebody would rather have had
+        self._accepted_moves: dict[str, Span] = {}
         self._deferrals: list[Deferral] = []
         self._decisions: list[Decision] = []
         self._needs: FreeBusyRequest | None = None
@@ -85,12 +86,12 @@ class PlanBuilder:
 
     def has_pending_change(self, subject: str) -> bool:
         """True while a change of that subject's event is decided and not yet settled."""
-        return any(m.subject == subject and m.is_live and m.kind is not EffectKind.MAIL for m in self.messages)
+        return any(m.subject == subject and m.is_live and m.kind is not EffectKind.MAIL for m in self.effects)
 
     def has_pending_write(self, event: str) -> bool:
         """True while that very event is about to be made or changed."""
         return any(
-            m.event == event and m.is_live and m.kind in (EffectKind.CREATE, EffectKind.UPDATE) for m in self.messages
+            m.event == event and m.is_live and m.kind in (EffectKind.CREATE, EffectKind.UPDATE) for m in self.effects
         )
 
     @property
@@ -102,7 +103,7 @@ class PlanBuilder:
         """The mails of that name about that subject that went out or still may."""
         return [
             m
-            for m in self.messages
+            for m in self.effects
             if m.name == name and m.subject == subject and m.progress is not EffectProgress.DROPPED
         ]
 
@@ -110,7 +111,7 @@ class PlanBuilder:
         """A calendar that refuses is not asked again at once: after 5 minutes, then 20, … up to a day."""
         dead = [
             m.snapshot_at
-            for m in self.messages
+            for m in self.effects
             if m.subject == subject and m.progress is EffectProgress.DEAD and m.kind is not EffectKind.MAIL
         ]
         if not dead:
@@ -118,13 +119,13 @@ class PlanBuilder:
         wait = timedelta(minutes=5 * pow(4, min(len(dead) - 1, 5)))
         return max(dead) + min(wait, timedelta(days=1))
 
-    def list_taken_times(self, person: Address, but: str = "") -> tuple[TakenTime, ...]:
+    def list_taken_times(self, person: Address, exclude: str = "") -> tuple[TakenTime, ...]:
         """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
         what was held within a day is part of it, since it counts for the day (T-2)."""
         known, ours = self.state.taken_times or {}, self.pair.id
         others = [t for t in known.get(person, ()) if t.pair != ours]
         for session in self.sessions.values():
-            if session.id == but:
+            if session.id == exclude:
                 continue
             if session.booked or (session.held_at and self.now - session.held_at < DAILY):
                 others.append(TakenTime(session.span, session.id, session.kind))
@@ -133,7 +134,7 @@ class PlanBuilder:
             others += [
                 TakenTime(c.block, c.id)
                 for c in self.commitments.values()
-                if c.block and c.is_open and not c.all_day and c.id != but
+                if c.block and c.is_open and not c.all_day and c.id != exclude
             ]
         return tuple(others)
 
@@ -143,35 +144,35 @@ class PlanBuilder:
         return self._needs is not None
 
     def get_free_busy(
-        self, people: Sequence[Person], window: Span, *, giving: bool = True
+        self, people: Sequence[Person], window: Span, *, for_booking: bool = True
     ) -> Mapping[Address, FreeBusy] | None:
         """Everybody's time in that window, or None when it can't be told now: then it is asked for, or asked again.
 
-        `giving`: that time may be given away, so that what other pairs have taken of it has to be known as well.
+        `for_booking`: that time may be given away, so that what other pairs have taken of it has to be known as well.
         """
         readable = tuple(p.email for p in people if p.has_calendar)
-        if self.seen is None or (giving and self.state.taken_times is None):
-            self._request_free_busy(readable, window, giving=giving)
+        if self.snapshot is None or (for_booking and self.state.taken_times is None):
+            self._request_free_busy(readable, window, for_booking=for_booking)
             return None
         known: dict[Address, FreeBusy] = {p.email: FreeBusy() for p in people if not p.has_calendar}
         for email in readable:
-            if email in self.seen.unavailable:
+            if email in self.snapshot.unavailable:
                 self.wake_at(self.now + RECHECK_LATER)
                 return None
-            if email not in self.seen.windows or not _covers(self.seen.windows[email], window):
-                self._request_free_busy(readable, window, giving=giving)
+            if email not in self.snapshot.windows or not _covers(self.snapshot.windows[email], window):
+                self._request_free_busy(readable, window, for_booking=for_booking)
                 return None
-            known[email] = self.seen.free_busy[email]
-        self.looked = True
+            known[email] = self.snapshot.free_busy[email]
+        self.used_free_busy = True
         return known
 
-    def _request_free_busy(self, people: tuple[Address, ...], window: Span, *, giving: bool) -> None:
+    def _request_free_busy(self, people: tuple[Address, ...], window: Span, *, for_booking: bool) -> None:
         if self._needs is not None:
             old = self._needs
             people = tuple(dict.fromkeys(old.people + people))
             window = Span(min(old.window.start, window.start), max(old.window.end, window.end))
-            giving = giving or old.includes_taken
-        self._needs = FreeBusyRequest(people, window, giving)
+            for_booking = for_booking or old.includes_taken
+        self._needs = FreeBusyRequest(people, window, for_booking)
 
     # --- changing ---
 
@@ -189,7 +190,7 @@ class PlanBuilder:
 
     def accept_move(self, placed: PlacedEvent) -> None:
         """Accept the time a human gave an event of ours."""
-        self._acknowledged[placed.key] = placed.span
+        self._accepted_moves[placed.key] = placed.span
 
     def add_deferral(self, deferral: Deferral) -> None:
         self._deferrals.append(deferral)
@@ -231,8 +232,8 @@ class PlanBuilder:
         """Decide to send a mail. The key says what it speaks of, since old mails are not all known here, and counts how
         often the same was decided, so that another may follow one that was dropped."""
         about = f"{name}:{subject}:{to}:" + (f"{start:%Y%m%d}." if start else "") + f"{number}."
-        count = sum(m.key.startswith(about) for m in self.messages) + 1
-        self.messages.append(
+        count = sum(m.key.startswith(about) for m in self.effects) + 1
+        self.effects.append(
             Effect(
                 key=f"{about}{count}",
                 kind=EffectKind.MAIL,
@@ -251,11 +252,11 @@ class PlanBuilder:
     def write_event(self, what: EffectKind, subject: str, event: str, sequence: int) -> None:
         """Decide to create, update or cancel an event on the manager's calendar."""
         suffix = "" if what is EffectKind.CANCEL else f":{sequence}"
-        again = sum(m.event == event and m.kind is EffectKind.CANCEL for m in self.messages)
+        again = sum(m.event == event and m.kind is EffectKind.CANCEL for m in self.effects)
         if what is EffectKind.CANCEL and again:
             suffix = f":{again + 1}"  # the calendar would not give it up
         placed = self.find_event(event)
-        self.messages.append(
+        self.effects.append(
             Effect(
                 key=f"{what.value}:{event}{suffix}",
                 kind=what,
@@ -287,10 +288,10 @@ class PlanBuilder:
             sessions=_select_changed(self.sessions.values(), {s.id: s for s in self.state.sessions}),
             deferrals=tuple(self._deferrals),
             commitments=_select_changed(self.commitments.values(), {c.id: c for c in self.state.commitments}),
-            effects=tuple(m for m in self.messages if m.key not in before),
+            effects=tuple(m for m in self.effects if m.key not in before),
             decisions=tuple(self._decisions),
-            accepted_moves=self._acknowledged,
-            used_free_busy=self.looked,
+            accepted_moves=self._accepted_moves,
+            used_free_busy=self.used_free_busy,
         )
 
 

@@ -37,48 +37,52 @@ from worker.domain.planning.plan_builder import DAILY, PlanBuilder
 
 def plan(now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy: Policy) -> Plan:
     """What to write about this pair at `now`, and when to look again."""
-    p = PlanBuilder(now, state, seen, policy)
-    retry_refused_cancellations(p)
-    if not p.pair.is_active:
-        mark_past_sessions_held(p)  # what took place before took place
-        withdraw_pair(p)
-        return p.build()
-    if not p.manager.has_calendar:  # nothing can stand anywhere until the people file names one
-        mark_past_sessions_held(p)
-        p.wake_at(p.now + DAILY)
-        return p.build()
-    deferrals.check_booked_sessions(p, but=requested_times.answer_requested_times(p))
-    if p.has_request:
-        return p.build()
-    mark_past_sessions_held(p)
-    arrange_sessions(p)
-    commitment_blocks.sync_blocks(p)
-    invitations.add_invitations(p)
-    notices.add_due_mails(p)
-    return p.build()
+    builder = PlanBuilder(now, state, seen, policy)
+    retry_refused_cancellations(builder)
+    if not builder.pair.is_active:
+        mark_past_sessions_held(builder)  # what took place before took place
+        withdraw_pair(builder)
+        return builder.build()
+    if not builder.manager.has_calendar:  # nothing can stand anywhere until the people file names one
+        mark_past_sessions_held(builder)
+        builder.wake_at(builder.now + DAILY)
+        return builder.build()
+    deferrals.check_booked_sessions(builder, except_for=requested_times.answer_requested_times(builder))
+    if builder.has_request:
+        return builder.build()
+    mark_past_sessions_held(builder)
+    arrange_sessions(builder)
+    commitment_blocks.sync_blocks(builder)
+    invitations.add_invitations(builder)
+    notices.add_due_mails(builder)
+    return builder.build()
 
 
 # --- the passing of time ---
 
 
-def mark_past_sessions_held(p: PlanBuilder) -> None:
+def mark_past_sessions_held(builder: PlanBuilder) -> None:
     """A session whose end has passed was held, unless somebody says otherwise (T-7)."""
-    for session in [s for s in p.sessions.values() if s.booked]:
-        end, placed = session.span.end, p.find_event(session.key)
-        if p.now < end:
-            p.wake_at(end)
-        elif placed and placed.span != session.span and deferrals.is_lost_time(p, session, placed):
-            p.update_session(session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, options=())
-            p.record_decision("warning", "The calendar never took the new time, so it gets another one.", session.id)
-        elif placed and placed.span.end > p.now:
-            stands = p.update_session(session, start=placed.span.start, end=placed.span.end, by_hand=True)
-            p.record_session_decision(
+    for session in [s for s in builder.sessions.values() if s.booked]:
+        end, placed = session.span.end, builder.find_event(session.key)
+        if builder.now < end:
+            builder.wake_at(end)
+        elif placed and placed.span != session.span and deferrals.is_lost_time(builder, session, placed):
+            builder.update_session(
+                session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, options=()
+            )
+            builder.record_decision(
+                "warning", "The calendar never took the new time, so it gets another one.", session.id
+            )
+        elif placed and placed.span.end > builder.now:
+            stands = builder.update_session(session, start=placed.span.start, end=placed.span.end, by_hand=True)
+            builder.record_session_decision(
                 stands, "The calendar never took the new time; people see the old one, and it stands."
             )
-            p.wake_at(p.now)
-        elif placed or reviews.is_inside_1on1(p, session):
-            held = notices.mark_held(p, session, end)
-            p.record_session_decision(held, "Its end has passed; taken as held unless somebody says otherwise.")
+            builder.wake_at(builder.now)
+        elif placed or reviews.is_inside_1on1(builder, session):
+            held = notices.mark_held(builder, session, end)
+            builder.record_session_decision(held, "Its end has passed; taken as held unless somebody says otherwise.")
 
 
 # --- what there has to be ---
@@ -87,81 +91,87 @@ def mark_past_sessions_held(p: PlanBuilder) -> None:
 MAX_ROUNDS = 4
 
 
-def arrange_sessions(p: PlanBuilder) -> None:
+def arrange_sessions(builder: PlanBuilder) -> None:
     """Have what there has to be, in its window and with a time."""
     for _ in range(MAX_ROUNDS):
-        before = dict(p.sessions)
-        anchors.reanchor_sessions(p)
-        ensure_sessions(p)
-        placement.place_owed_sessions(p)
-        if p.sessions == before:
+        before = dict(builder.sessions)
+        anchors.reanchor_sessions(builder)
+        ensure_sessions(builder)
+        placement.place_owed_sessions(builder)
+        if builder.sessions == before:
             return
 
 
-def ensure_sessions(p: PlanBuilder) -> None:
+def ensure_sessions(builder: PlanBuilder) -> None:
     """Have every session owed that there has to be: the next career sessions (T-4, T-15) and the reviews (T-9)."""
-    everything = list(p.sessions.values())
-    while len([s for s in cadence.select_regular_sessions(everything) if s.owed or s.booked]) < p.policy.ahead:
-        for session in cadence.make_next_cycle(everything, p.pair, p.people, p.policy, p.now):
-            p.update_session(session)
+    everything = list(builder.sessions.values())
+    while len([s for s in cadence.select_regular_sessions(everything) if s.owed or s.booked]) < builder.policy.ahead:
+        for session in cadence.make_next_cycle(everything, builder.pair, builder.people, builder.policy, builder.now):
+            builder.update_session(session)
             everything.append(session)
-    reviews.ensure_reviews(p)
-    reviews.place_reviews_in_1on1s(p)
+    reviews.ensure_reviews(builder)
+    reviews.place_reviews_in_1on1s(builder)
 
 
 # --- a pair that is no more, or rests ---
 
 
-def withdraw_pair(p: PlanBuilder) -> None:
+def withdraw_pair(builder: PlanBuilder) -> None:
     """Paused or ended: nothing stays on the calendar; the history stays."""
-    why = "The pair is paused." if p.pair.ended is EndReason.NO else "The pair has ended."
-    for session in [s for s in p.sessions.values() if s.booked or s.owed]:
-        placement.take_off_calendar(p, session)
-        off = p.update_session(
-            p.sessions[session.id], state=SessionState.CANCELLED, start=None, end=None, options=(), unplaceable=None
+    why = "The pair is paused." if builder.pair.ended is EndReason.NO else "The pair has ended."
+    for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
+        placement.take_off_calendar(builder, session)
+        off = builder.update_session(
+            builder.sessions[session.id],
+            state=SessionState.CANCELLED,
+            start=None,
+            end=None,
+            options=(),
+            unplaceable=None,
         )
-        p.record_session_decision(off, why)
-    invitations.add_invitations(p)
-    for commitment in [c for c in p.commitments.values() if c.block]:
-        if p.find_event(commitment.key) or p.has_pending_write(commitment.key):
-            p.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
-        p.update_commitment(commitment, block=None, generation=commitment.generation + 1)
-    cycle = max((s.cycle for s in p.sessions.values()), default=0)
-    for person in _list_end_recipients(p):
+        builder.record_session_decision(off, why)
+    invitations.add_invitations(builder)
+    for commitment in [c for c in builder.commitments.values() if c.block]:
+        if builder.find_event(commitment.key) or builder.has_pending_write(commitment.key):
+            builder.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
+        builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
+    cycle = max((s.cycle for s in builder.sessions.values()), default=0)
+    for person in _list_end_recipients(builder):
         if not any(
-            m.to == person.email and m.number == cycle for m in p.list_mails(MailName.PAIR_ENDED, str(p.pair.id))
+            m.to == person.email and m.number == cycle
+            for m in builder.list_mails(MailName.PAIR_ENDED, str(builder.pair.id))
         ):
-            due_at = notices.find_next_working_morning(person, p.now)
-            p.add_mail(MailName.PAIR_ENDED, str(p.pair.id), person.email, number=cycle, due_at=due_at)
+            due_at = notices.find_next_working_morning(person, builder.now)
+            builder.add_mail(MailName.PAIR_ENDED, str(builder.pair.id), person.email, number=cycle, due_at=due_at)
 
 
-def retry_refused_cancellations(p: PlanBuilder) -> None:
+def retry_refused_cancellations(builder: PlanBuilder) -> None:
     """Ask again, ever more seldom, for what is to be gone and a calendar would not give up: people still see it."""
-    wanted = {s.key for s in p.sessions.values() if not s.is_closed} | {
-        c.key for c in p.commitments.values() if c.block
+    wanted = {s.key for s in builder.sessions.values() if not s.is_closed} | {
+        c.key for c in builder.commitments.values() if c.block
     }
-    for key, placed in p.state.placed_events.items():
-        if key in wanted or placed.gone or placed.span.end <= p.now:
+    for key, placed in builder.state.placed_events.items():
+        if key in wanted or placed.gone or placed.span.end <= builder.now:
             continue
-        mine = [m for m in p.messages if m.event == key and m.kind is EffectKind.CANCEL]
+        mine = [m for m in builder.effects if m.event == key and m.kind is EffectKind.CANCEL]
         if not mine or mine[-1].progress is not EffectProgress.DEAD:
             continue
-        blocked = p.find_retry_time(mine[-1].subject)
-        if blocked and p.now < blocked:
-            p.wake_at(blocked)
+        blocked = builder.find_retry_time(mine[-1].subject)
+        if blocked and builder.now < blocked:
+            builder.wake_at(blocked)
         else:
-            p.write_event(EffectKind.CANCEL, mine[-1].subject, key, placed.sequence)
+            builder.write_event(EffectKind.CANCEL, mine[-1].subject, key, placed.sequence)
 
 
-def _list_end_recipients(p: PlanBuilder) -> tuple[Person, ...]:
-    manager, report = p.people
+def _list_end_recipients(builder: PlanBuilder) -> tuple[Person, ...]:
+    manager, report = builder.people
     return {
         EndReason.NO: (),
         EndReason.BOTH_LEFT: (),
         EndReason.REPORT_LEFT: (manager,),
         EndReason.MANAGER_LEFT: (report,),
         EndReason.CHANGED: (manager, report),
-    }[p.pair.ended]
+    }[builder.pair.ended]
 
 
 # --- effects ---
@@ -174,13 +184,13 @@ TELL_OPERATOR_AFTER = 6
 GIVE_UP_AFTER = 60
 
 
-def is_fresh(message: Effect, now: datetime) -> bool:
+def is_fresh(effect: Effect, now: datetime) -> bool:
     """Whether an event may still be written on the strength of what was read when it was decided."""
-    return message.kind is not EffectKind.CREATE or now - message.snapshot_at <= MAX_SNAPSHOT_AGE
+    return effect.kind is not EffectKind.CREATE or now - effect.snapshot_at <= MAX_SNAPSHOT_AGE
 
 
 def settle_effect(
-    message: Effect,
+    effect: Effect,
     outcome: Outcome,
     now: datetime,
     retry_after: timedelta | None = None,
@@ -194,22 +204,22 @@ def settle_effect(
         return Settlement(EffectProgress.DROPPED, replan=True)
     if outcome is Outcome.PERMANENT:
         return Settlement(EffectProgress.DEAD, replan=True, tell_operator=True)
-    if outcome is Outcome.UNCERTAIN and message.kind is EffectKind.MAIL:
-        return _settle_uncertain_mail(message, now, resend)
-    if message.attempts >= GIVE_UP_AFTER:
+    if outcome is Outcome.UNCERTAIN and effect.kind is EffectKind.MAIL:
+        return _settle_uncertain_mail(effect, now, resend)
+    if effect.attempts >= GIVE_UP_AFTER:
         return Settlement(EffectProgress.DEAD, replan=True, tell_operator=True)
-    wait = max(_compute_backoff(message), retry_after or timedelta())
-    return Settlement(EffectProgress.WAITING, due_at=now + wait, tell_operator=message.attempts == TELL_OPERATOR_AFTER)
+    wait = max(_compute_backoff(effect), retry_after or timedelta())
+    return Settlement(EffectProgress.WAITING, due_at=now + wait, tell_operator=effect.attempts == TELL_OPERATOR_AFTER)
 
 
-def _settle_uncertain_mail(message: Effect, now: datetime, resend: bool) -> Settlement:
+def _settle_uncertain_mail(effect: Effect, now: datetime, resend: bool) -> Settlement:
     """Nobody knows whether it went out. Some go once more, with the same Message-ID; others wait for a human."""
-    if resend and message.attempts < 2:
+    if resend and effect.attempts < 2:
         return Settlement(EffectProgress.WAITING, due_at=now)
     return Settlement(EffectProgress.UNCERTAIN, tell_operator=True)
 
 
-def _compute_backoff(message: Effect) -> timedelta:
+def _compute_backoff(effect: Effect) -> timedelta:
     """1, 2, 4, … minutes up to an hour, and a few seconds apart so that many don't come back at the same moment."""
-    wait = min(FIRST_WAIT * (1 << min(max(message.attempts - 1, 0), 10)), LONGEST_WAIT)
-    return wait + timedelta(seconds=sum(message.key.encode()) % 20)
+    wait = min(FIRST_WAIT * (1 << min(max(effect.attempts - 1, 0), 10)), LONGEST_WAIT)
+    return wait + timedelta(seconds=sum(effect.key.encode()) % 20)

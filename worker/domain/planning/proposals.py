@@ -41,32 +41,32 @@ class CheckedTime:
     is_taken: bool = False
 
 
-def make_free_busy_request(p: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
+def make_free_busy_request(builder: PlanBuilder, session: Session, pick: Span | None = None) -> FreeBusyRequest:
     """What has to be seen of the calendars: the weeks in which it may be, and that time as well."""
-    end = max(far.end for far in (*_make_windows(p, session), *((pick,) if pick else ()))) + timedelta(days=1)
-    start = min(p.now, pick.start) if pick else p.now
+    end = max(far.end for far in (*_make_windows(builder, session), *((pick,) if pick else ()))) + timedelta(days=1)
+    start = min(builder.now, pick.start) if pick else builder.now
     return FreeBusyRequest(
-        tuple(person.email for person in p.people if has_readable_calendar(person)), Span(start, end)
+        tuple(person.email for person in builder.people if has_readable_calendar(person)), Span(start, end)
     )
 
 
-def propose_times(p: PlanBuilder, session: Session) -> Proposals:
-    """The three best times; `p` has seen what `need` asks for."""
-    near, far = (_make_search(p, session, window) for window in _make_windows(p, session))
+def propose_times(builder: PlanBuilder, session: Session) -> Proposals:
+    """The three best times; `builder` has read what `need` asks for."""
+    near, far = (_make_search(builder, session, window) for window in _make_windows(builder, session))
     slots = rank_slots(near, limit=PROPOSAL_COUNT) or rank_slots(far, limit=PROPOSAL_COUNT)
     return Proposals(slots, () if slots else tuple(explain_no_slot(far)))
 
 
-def check_time(p: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
+def check_time(builder: PlanBuilder, session: Session, pick: Span) -> CheckedTime:
     """What speaks against a time that somebody picked."""
-    search = _make_search(p, session, pick)
+    search = _make_search(builder, session, pick)
     busy = [person.name for person in search.people if _is_busy(search, pick, person.email)]
     against = [Reason("busy_then", {"name": name}) for name in busy]
     unknown = [person.name for person in search.people if _is_unknown(search, person.email)]
     against += [Reason("unread_now", {"name": name}) for name in unknown]
     against += _list_objections(search, pick)
-    if session.kind is SessionKind.CAREER and pick.minutes < p.policy.min_minutes:
-        against.append(Reason("short_for_it", {"minutes": p.policy.min_minutes}))
+    if session.kind is SessionKind.CAREER and pick.minutes < builder.policy.min_minutes:
+        against.append(Reason("short_for_it", {"minutes": builder.policy.min_minutes}))
     return CheckedTime(pick, (*against, *warn_of_unreadable(search)), is_taken=bool(busy))
 
 
@@ -93,39 +93,41 @@ def _is_unknown(search: Search, who: str) -> bool:
     return has_readable_calendar(person) and not get_free_busy(search.free_busy, person).known
 
 
-def _make_search(p: PlanBuilder, session: Session, window: Span) -> Search:
-    seen = p.seen.free_busy if p.seen else {}
-    lost = tuple(d.was for d in p.state.deferrals if d.session == session.id and d.was)
+def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search:
+    seen = builder.snapshot.free_busy if builder.snapshot else {}
+    lost = tuple(d.was for d in builder.state.deferrals if d.session == session.id and d.was)
     return Search(
-        manager=p.manager,
-        report=p.report,
+        manager=builder.manager,
+        report=builder.report,
         window=window,
-        minutes=max(session.minutes, p.policy.min_minutes) if session.kind is SessionKind.CAREER else session.minutes,
+        minutes=max(session.minutes, builder.policy.min_minutes)
+        if session.kind is SessionKind.CAREER
+        else session.minutes,
         target=session.target if window.start <= session.target <= window.end and not session.count else window.start,
-        preference=p.pair.preference if not session.urgent else Preference(),
+        preference=builder.pair.preference if not session.urgent else Preference(),
         free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in seen.items()},
-        taken_times={who: p.list_taken_times(who, but=session.id) for who in p.addresses},
+        taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
         career=session.kind is SessionKind.CAREER,
     )
 
 
-def _make_windows(p: PlanBuilder, session: Session) -> tuple[Span, Span]:
+def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     """Where it is looked for first, and where then: in its own window while that is to come, else soon."""
-    soon = _find_day_start(p, LEAD_DAYS)
+    soon = _find_day_start(builder, LEAD_DAYS)
     own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
     if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
-        return own, Span(soon, max(own.end, _find_day_end(p, FURTHER)))
-    return Span(soon, _find_day_end(p, AHEAD)), Span(soon, _find_day_end(p, FURTHER))
+        return own, Span(soon, max(own.end, _find_day_end(builder, FURTHER)))
+    return Span(soon, _find_day_end(builder, AHEAD)), Span(soon, _find_day_end(builder, FURTHER))
 
 
-def _find_day_start(p: PlanBuilder, days: int) -> datetime:
-    zone = p.manager.zone
-    return wall_to_utc(zone, add_shared_working_days(p.people, get_local_date(zone, p.now), days), 0)
+def _find_day_start(builder: PlanBuilder, days: int) -> datetime:
+    zone = builder.manager.zone
+    return wall_to_utc(zone, add_shared_working_days(builder.people, get_local_date(zone, builder.now), days), 0)
 
 
-def _find_day_end(p: PlanBuilder, days: int) -> datetime:
-    zone = p.manager.zone
+def _find_day_end(builder: PlanBuilder, days: int) -> datetime:
+    zone = builder.manager.zone
     return wall_to_utc(
-        zone, add_shared_working_days(p.people, get_local_date(zone, p.now), days) + timedelta(days=1), 0
+        zone, add_shared_working_days(builder.people, get_local_date(zone, builder.now), days) + timedelta(days=1), 0
     )
