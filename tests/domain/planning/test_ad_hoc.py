@@ -4,13 +4,9 @@ from datetime import date
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, Story, booked, fill, gaps, pair_of, shared_days, utc
-from worker.domain.model import (
-    Preference,
-    SessionKind,
-    Span,
-    Trigger,
-)
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, pair_of, shared_days, utc
+from tests.support.stories import Story, booked, fill, gaps
+from worker.domain.model import Preference, SessionKind, Span, Trigger
 from worker.domain.planning import actions
 
 

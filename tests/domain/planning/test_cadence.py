@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, Story, pair_of, session_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, session_of, utc
+from tests.support.stories import Story
 from worker.domain.ids import base32
 from worker.domain.model import Format, Interval, PairId, Policy, Session, SessionKind, SessionState, Topic
 from worker.domain.planning import cadence

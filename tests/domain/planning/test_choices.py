@@ -1,11 +1,8 @@
 """Times held for the manager to choose from, when a session was put off again and again (R-10; T-12)."""
 
-from tests.support.pairs import DAY, HOUR, Story, booked, pair_of
-from worker.domain.model import (
-    Format,
-    SessionKind,
-    Trigger,
-)
+from tests.support.pairs import DAY, HOUR, pair_of
+from tests.support.stories import Story, booked
+from worker.domain.model import Format, SessionKind, Trigger
 from worker.domain.planning import actions
 
 

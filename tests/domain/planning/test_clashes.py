@@ -6,31 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.pairs import (
-    DANA,
-    DAY,
-    HOUR,
-    MINUTE,
-    NOW,
-    SAM,
-    Story,
-    booked,
-    causes,
-    nothing,
-    person,
-    session_of,
-    state_of,
-    utc,
-)
-from worker.domain.model import (
-    BusyTime,
-    DeferralCause,
-    Person,
-    Policy,
-    SessionKind,
-    ShowAs,
-    Span,
-)
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, person, session_of, state_of, utc
+from tests.support.stories import Story, booked, causes, nothing
+from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
 from worker.domain.planning.deferrals import list_look_times
 from worker.domain.planning.planner import plan
 

@@ -16,16 +16,14 @@ from tests.support.pairs import (
     NOW,
     OTHER_PAIR,
     SAM,
-    Story,
     commitment_of,
-    fill,
-    nothing,
     pair_of,
     person,
     session_of,
     state_of,
     utc,
 )
+from tests.support.stories import Story, fill, nothing
 from worker.domain.model import (
     CommitmentStanding,
     Dated,

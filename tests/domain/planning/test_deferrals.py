@@ -13,12 +13,6 @@ from tests.support.pairs import (
     NOW,
     SAM,
     WEEK,
-    Calendars,
-    Story,
-    booked,
-    causes,
-    decide,
-    fill,
     message_of,
     pair_of,
     placed_of,
@@ -27,6 +21,7 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
+from tests.support.stories import Calendars, Story, booked, causes, decide, fill
 from worker.domain.model import (
     Answer,
     DeferralCause,

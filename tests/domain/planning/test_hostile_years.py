@@ -6,7 +6,8 @@ from datetime import date
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, WEEK, Story, pair_of
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, WEEK, pair_of
+from tests.support.stories import Story
 from worker.domain.model import (
     CommitmentStanding,
     Dated,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, NOW, RULES, SAM, WEEK, Story, booked, pair_of, person
+from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, person
+from tests.support.stories import RULES, Story, booked
 from worker.domain.model import EndReason, Policy, Span
 
 SILENT = replace(RULES, silent=frozenset({"caldav"}))

@@ -1,9 +1,7 @@
-"""Which mail is due when, and whether it still holds when it leaves (T-5, T-6, T-7; R-11, R-12, R-15, R-17, R-20)."""
+"""Which mail is due when, and whether it still holds when it leaves (R-7, R-11, R-12, R-20, R-23; T-5, T-6, T-9)."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -16,15 +14,15 @@ from tests.support.pairs import (
     MINUTE,
     NOW,
     SAM,
-    Story,
-    booked,
     commitment_of,
+    local,
     pair_of,
     person,
     session_of,
     state_of,
     utc,
 )
+from tests.support.stories import Story, booked
 from worker.domain.model import (
     CommitmentStanding,
     Dated,
@@ -36,27 +34,14 @@ from worker.domain.model import (
     SessionKind,
     SessionState,
     Span,
-    Topic,
     Trigger,
 )
-from worker.domain.planning import actions, notices
-from worker.domain.planning.notices import (
-    NOTE_MIN_LEAD,
-    brief_at,
-    list_late_reminder_times,
-    list_reminder_times,
-    note_at,
-    prompt_at,
-    remind_at,
-)
-from worker.domain.time.worktime import add_working_days, get_local_date, is_working_day, list_spells
+from worker.domain.planning import actions
+from worker.domain.planning.notices import NOTE_MIN_LEAD, brief_at, note_at, prompt_at, remind_at
+from worker.domain.time.worktime import add_working_days, get_local_date, is_working_day
 
 START = utc(2026, 9, 28, 8)
 END = START + 75 * MINUTE
-
-
-def local(instant: datetime, who: Person) -> str:
-    return f"{instant.astimezone(ZoneInfo(who.zone)):%a %Y-%m-%d %H:%M}"
 
 
 def sent_at(story: Story, name: str) -> list[datetime]:
@@ -228,207 +213,6 @@ def test_nobody_is_introduced_to_what_is_not_there() -> None:
     assert story.mails("introduction") == []
 
 
-# --- T-7: the contract ---
-
-
-def held(start: datetime = START, manager: Person = DANA) -> Story:
-    """A story at the end of a session."""
-    session = session_of(start, by_hand=True)
-    story = Story(state=state_of(session, manager=manager), manager=manager, now=start)
-    story.tick()
-    story.until(session.span.end)
-    return story
-
-
-def test_the_contract_is_asked_for_at_the_session_s_end() -> None:
-    """T-7, R-15: at once."""
-    story = held()
-    assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
-    assert story.session("c1").state is SessionState.HELD
-    assert notices.find_contract_deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
-
-
-def test_it_is_asked_for_only_where_a_contract_closes_the_session() -> None:
-    """T-13, R-4: not after the first two of a series, a review or a check-in."""
-    for fields in (
-        {"topic": Topic.NOW},
-        {"topic": Topic.DIRECTION},
-        {"kind": SessionKind.REVIEW},
-        {"kind": SessionKind.CHECKIN},
-    ):
-        session = session_of(utc(2026, 9, 28, 8), **fields)
-        story = Story(state=state_of(session), now=session.span.end)
-        story.tick()
-        assert story.mails("contract_request") == []
-
-
-def test_two_reminders_and_three_late_mails_and_then_it_is_unfinished() -> None:
-    """T-7, R-15, R-17: a Monday's session in Berlin, nobody answers."""
-    story = held()
-    story.until(utc(2026, 10, 20))
-    assert [(m.number, local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == [
-        (1, "Tue 2026-09-29 09:00"),
-        (2, "Wed 2026-09-30 09:00"),
-        (3, "Thu 2026-10-01 10:00"),
-        (4, "Fri 2026-10-02 10:00"),
-        (5, "Mon 2026-10-05 10:00"),
-    ]
-    unfinished = next(d for d in story.told if d.fields.get("state") == "unfinished")
-    assert local(unfinished.at, DANA) == "Tue 2026-10-06 10:00"
-    assert story.session("c1").state is SessionState.UNFINISHED
-    assert len(story.mails("contract_request")) == 1
-
-
-def test_once_the_contract_is_there_nobody_is_reminded() -> None:
-    """T-7."""
-    story = held()
-    story.at(story.now + 23 * HOUR)
-    story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [], 1))
-    story.until(utc(2026, 10, 20))
-    assert len(story.mails("contract_reminder")) == 1
-    assert story.session("c1").state is SessionState.CONTRACTED
-
-
-@pytest.mark.parametrize(
-    ("start", "expected"),
-    [
-        (utc(2026, 9, 25, 13, 45), []),  # a Friday, over at 17:00: the 48 hours hold no working time
-        (utc(2026, 9, 25, 8), [(2, "Fri 2026-09-25 17:00")]),  # over at 11:15: two are four hours apart, or one
-        (utc(2026, 9, 25, 5, 30), [(1, "Fri 2026-09-25 12:45"), (2, "Fri 2026-09-25 17:00")]),
-        (utc(2026, 9, 24, 8), [(1, "Fri 2026-09-25 09:00"), (2, "Fri 2026-09-25 17:00")]),
-        (utc(2026, 9, 27, 18), [(1, "Mon 2026-09-28 15:15"), (2, "Tue 2026-09-29 17:00")]),  # a Sunday, put by hand
-    ],
-)
-def test_reminders_stay_inside_working_hours(start: datetime, expected: list[tuple[int, str]]) -> None:
-    """T-7: fewer when the two days hold less working time than that."""
-    story = held(start)
-    story.until(story.now + 48 * HOUR)
-    assert [(m.number, local(m.snapshot_at, DANA)) for m in story.mails("contract_reminder")] == expected
-
-
-def test_late_mails_come_on_working_days() -> None:
-    """T-7: three of them after a Friday evening, over a public holiday in Germany."""
-    story = held(utc(2026, 9, 30, 13))
-    story.until(utc(2026, 10, 30))
-    after = [local(m.snapshot_at, DANA) for m in story.mails("contract_reminder") if m.number > 2]
-    assert after == ["Mon 2026-10-05 10:00", "Tue 2026-10-06 10:00", "Wed 2026-10-07 10:00"]
-
-
-def test_a_program_that_slept_does_not_catch_up_on_reminders() -> None:
-    """T-7: of several that are overdue only the last makes sense."""
-    story = held()
-    story.now = utc(2026, 10, 2, 12)
-    story.tick()
-    assert [m.number for m in story.mails("contract_reminder")] == [4]
-
-
-def test_a_program_that_slept_over_the_deadline_does_not_speak_as_if_it_were_to_come() -> None:
-    """T-7: the second reminder is due until two hours before the deadline, the first late mail not yet."""
-    story = held()
-    story.now = notices.find_contract_deadline(DANA, story.session("c1")) - HOUR
-    story.tick()
-    assert story.mails("contract_reminder") == []
-
-
-def test_a_session_said_to_have_ended_at_another_time_is_asked_for_anew() -> None:
-    """T-7: what counts from the end counts from the real one."""
-    story = held()
-    end = story.now - 30 * MINUTE
-    story.say(lambda p: actions.record_held(p, p.sessions["c1"], end))
-    assert [m.start for m in story.mails("contract_request")] == [story.now, end]
-
-
-WEEKS = ["Mon-Fri 09:00-17:00", "Mon-Thu 22:00-06:00", "Mon,Wed 08:00-12:00,13:00-15:00", "Sat 10:00-11:00"]
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    st.sampled_from([(zone, country) for zone, country, *_ in CLOCKS]),
-    st.sampled_from(WEEKS),
-    st.integers(0, 366 * 96),
-)
-def test_reminders_are_inside_working_hours_and_before_the_deadline(
-    where: tuple[str, str], hours: str, quarter: int
-) -> None:
-    """T-7: for anybody, for any end; the last at least two hours before the deadline."""
-    dana = person("Dana", *where, hours=hours)
-    end = utc(2026, 1, 1) + quarter * 15 * MINUTE
-    found = list_reminder_times(dana, end, end + 48 * HOUR)
-    assert len(found) <= 2
-    assert list(found) == sorted(set(found))
-    for at in found:
-        day = get_local_date(dana.zone, at)
-        assert any(span.start <= at <= span.end for n in (0, 1) for span in list_spells(dana, day - n * DAY))
-        assert end + 4 * HOUR <= at <= end + 46 * HOUR
-    assert all(second - first >= 4 * HOUR for first, second in pairwise(found))
-    afterwards = list_late_reminder_times(dana, end + 48 * HOUR)
-    assert [local(at, dana)[-5:] for at in afterwards] == ["10:00"] * 4
-    assert all(is_working_day(dana, get_local_date(dana.zone, at)) for at in afterwards)
-    assert afterwards[0] > end + 48 * HOUR - DAY
-    assert get_local_date(dana.zone, afterwards[0]) > get_local_date(dana.zone, end + 48 * HOUR)
-
-
-def test_with_eight_hours_of_work_a_day_there_are_always_two() -> None:
-    """T-7: from Monday to Thursday."""
-    for quarter in range(4 * 96):
-        end = utc(2026, 9, 7) + quarter * 15 * MINUTE
-        assert len(list_reminder_times(DANA, end, end + 48 * HOUR)) == 2, end
-
-
-@pytest.mark.parametrize(
-    ("recorded", "until", "expected"),
-    [
-        # 26 minutes before the 48 hours end
-        (utc(2026, 9, 30, 8, 49), "Thu 2026-10-01 10:49", [(2, "Wed 2026-09-30 17:00")]),
-        (utc(2026, 10, 2, 14), "Mon 2026-10-05 16:00", [(1, "Mon 2026-10-05 09:00"), (2, "Mon 2026-10-05 13:45")]),
-        (utc(2026, 9, 28, 16), "Wed 2026-09-30 11:15", [(1, "Tue 2026-09-29 12:00"), (2, "Wed 2026-09-30 09:00")]),
-    ],
-)
-def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
-    recorded: datetime, until: str, expected: list[tuple[int, str]]
-) -> None:
-    """T-7: a Monday's session over at 11:15; the deadline is the later of 48 hours and one working day."""
-    session = session_of(START, by_hand=True)
-    story = Story(state=state_of(session), now=START)
-    story.tick()
-    story.now = recorded
-    story.say(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
-    story.tick()
-    by = notices.find_contract_deadline(DANA, story.session("c1"))
-    assert local(by, DANA) == until
-    assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded]
-    story.until(by)
-    mails = [m for m in story.mails("contract_reminder") if m.number < 3]
-    assert all(b - a >= 4 * HOUR for a, b in pairwise([recorded, *(m.snapshot_at for m in mails)]))
-    assert all(by - m.snapshot_at >= 2 * HOUR for m in mails)
-    assert [local(m.snapshot_at, DANA) for m in mails][-1] == expected[-1][1]
-
-
-def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> None:
-    """T-7: a program that slept over the end says so a day after; nobody is asked and reminded in one minute."""
-    session = session_of(START, by_hand=True)
-    story = Story(state=state_of(session), now=START)
-    story.tick()
-    story.now = session.span.end + 47 * HOUR
-    story.tick()
-    assert (len(story.mails("contract_request")), story.mails("contract_reminder")) == (1, [])
-    assert notices.find_contract_deadline(DANA, story.session("c1")) == story.now + 24 * HOUR
-    story.until(story.now + 24 * HOUR)
-    assert [m.number for m in story.mails("contract_reminder")] != []
-
-
-def test_a_request_that_could_not_leave_is_not_followed_by_a_reminder_at_once() -> None:
-    """T-7: while mail is out of order, request and reminder do not pile up to leave together."""
-    story = held()
-    waiting = story.mails("contract_request")[0]
-    story.state = replace(story.state, effects=(replace(waiting, progress=EffectProgress.WAITING),))
-    first, second = list_reminder_times(DANA, story.now, story.now + 48 * HOUR)
-    story.now = first
-    later = story.plan()
-    assert not [m for m in later.effects if m.name == "contract_reminder"]
-    assert later.due_at == first + 4 * HOUR < second
-
-
 # --- commitments ---
 
 
@@ -482,20 +266,6 @@ def test_a_new_date_is_a_new_mail() -> None:
     story.say(lambda p: actions.record_contract(p, p.sessions["c1"], [moved], 2))
     story.until(utc(2026, 9, 30))
     assert [m.start for m in story.mails("commitment_due")] == [utc(2026, 9, 15), utc(2026, 9, 22)]
-
-
-@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(minutes=10)])
-def test_the_last_reminder_leaves_though_the_sweep_comes_late(late: timedelta) -> None:
-    """T-7, R-15: a Tuesday's session that ends at one in the afternoon; two hours before the deadline people work."""
-    session = session_of(utc(2026, 9, 29, 9, 45))
-    story = Story(state=state_of(session), now=session.span.end)
-    while story.now < session.span.end + 48 * HOUR:
-        story.tick()
-        assert story.due is not None
-        story.now = max(story.due, story.now) + late
-    sent = [(m.number, session.span.end + 48 * HOUR - m.snapshot_at) for m in story.mails("contract_reminder")]
-    assert [number for number, _ in sent if number < 3] == [1, 2]
-    assert all(left >= 2 * HOUR for number, left in sent if number < 3)
 
 
 def test_a_review_that_goes_to_next_weeks_1on1_has_a_note_on_its_own_day() -> None:

@@ -1,6 +1,6 @@
-"""Where owed sessions get their time, and what happens when there is none (T-1, T-2, T-4, T-10, T-15)."""
+"""Where owed sessions get their time (T-1, T-2, T-3, T-4, T-10, T-15)."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -8,18 +8,11 @@ import pytest
 from tests.support.pairs import (
     DANA,
     DAY,
-    HOUR,
     MINUTE,
     NOW,
     OTHER_PAIR,
     SAM,
     WEEK,
-    Story,
-    booked,
-    decide,
-    fill,
-    gaps,
-    nothing,
     pair_of,
     person,
     session_of,
@@ -27,11 +20,11 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
+from tests.support.stories import Story, booked, decide, fill, gaps, nothing
 from worker.domain.model import (
     Answer,
     EffectKind,
     EffectProgress,
-    Format,
     FreeBusy,
     FreeBusyRequest,
     FreeBusySnapshot,
@@ -42,7 +35,6 @@ from worker.domain.model import (
     SessionState,
     Span,
     TakenTime,
-    Topic,
     Trigger,
 )
 from worker.domain.planning import actions
@@ -217,83 +209,6 @@ def test_each_slot_says_why_it_won() -> None:
     assert story.told[0].session == story.next.id
 
 
-# --- T-4: unplaceable ---
-
-
-def crowded(days: int = 400) -> Story:
-    story = Story()
-    fill(story, SAM, date(2026, 9, 1), days)
-    story.tick()
-    return story
-
-
-def test_when_nothing_fits_a_person_is_told_why_once() -> None:
-    """T-4, R-8: silence is never the outcome."""
-    story = crowded()
-    assert story.next.unplaceable
-    assert story.next.owed
-    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == [(DANA.email, story.next.id)]
-    assert [d.reason for d in story.told if d.what == "unplaceable"] == [format_reasons(story.next.unplaceable or ())]
-    story.until(NOW + 5 * DAY)
-    assert len(story.mails("unplaceable")) == 1
-    assert len([d for d in story.told if d.what == "unplaceable"]) == 1
-
-
-def test_what_is_unplaceable_is_tried_again_each_day() -> None:
-    """T-10: at the daily look, and not in between."""
-    story = crowded()
-    assert story.due == NOW + DAY
-    story.calendars.busy.clear()
-    story.at(NOW + 12 * HOUR)
-    assert not story.next.booked
-    story.until(NOW + DAY)
-    assert story.next.booked
-    assert story.next.unplaceable is None
-
-
-def test_a_calendar_that_changed_is_reason_to_try_at_once() -> None:
-    story = crowded()
-    story.now = NOW + HOUR
-    story.clear()
-    assert story.next.booked
-
-
-def test_what_becomes_unplaceable_goes_from_the_calendar() -> None:
-    """T-10: an event that stands where nobody comes helps nobody; a later one is another event."""
-    story = booked()
-    old = story.next
-    fill(story, SAM, date(2026, 9, 1), 200)
-    story.decline(old)
-    assert story.next.id == old.id
-    assert story.next.unplaceable
-    assert story.standing() == []
-    story.now += DAY
-    story.clear()
-    assert story.next.booked
-    assert story.next.key != old.key
-    assert [p.key for p in story.standing()] == [story.next.key]
-
-
-def test_a_reason_that_changes_is_kept_and_not_mailed_again() -> None:
-    story = crowded()
-    first = story.next.unplaceable
-    story.calendars.unknown[DANA.email] = "no access"
-    story.until(NOW + DAY)
-    assert story.next.unplaceable != first
-    assert len(story.mails("unplaceable")) == 1
-
-
-def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
-    """T-4: in between it had a time."""
-    story = crowded()
-    story.now += HOUR
-    story.clear()
-    fill(story, SAM, date(2026, 9, 1), 400)
-    story.decline(story.next)
-    assert story.next.unplaceable
-    assert len(story.mails("unplaceable")) == 2
-
-
 # --- T-10: the windows of a deferred session ---
 
 
@@ -333,15 +248,6 @@ def test_a_longer_window_comes_before_a_shorter_session() -> None:
     story.decline(story.next)
     assert story.next.span.minutes == 75
     assert shared_days(NOW, story.next.span.start) > 10
-
-
-def test_then_it_is_unplaceable_and_the_reason_counts() -> None:
-    """T-10: 60 minutes in twenty days don't exist either."""
-    story = booked()
-    gaps(story, 89)
-    story.decline(story.next)
-    assert story.next.unplaceable
-    assert [m.number for m in story.mails("unplaceable")] == [1]
 
 
 def test_the_time_just_lost_is_not_offered_again() -> None:
@@ -390,37 +296,6 @@ def test_two_ahead_stay_where_they_are_when_the_first_is_closed() -> None:
     assert story.session(second.id).span == second.span
 
 
-# --- refusals ---
-
-
-def test_a_calendar_that_refuses_is_asked_again_later_and_later() -> None:
-    """T-4, R-8: after 5 minutes, then 20, then 80, and so on up to a day; each time a new event."""
-    story = Story()
-    story.refuses = True
-    tried: list[datetime] = []
-    keys: set[str] = set()
-    for _ in range(8):
-        while not (made := story.tick()).effects:
-            assert story.due is not None
-            story.now = max(story.due, story.now + MINUTE)
-        keys |= {m.key for m in made.effects if m.kind is EffectKind.CREATE}
-        tried.append(story.now)
-    waits = [(later - earlier) / MINUTE for earlier, later in pairwise(tried)]
-    assert waits == [5, 20, 80, 320, 1280, 1440, 1440]
-    assert len(keys) == 8
-
-
-def test_once_it_takes_events_again_all_is_well() -> None:
-    """T-4."""
-    story = Story()
-    story.refuses = True
-    story.tick()
-    story.refuses = False
-    story.until(NOW + 10 * MINUTE)
-    assert story.placed(story.next)
-    assert story.next.count == 0  # nobody deferred anything
-
-
 # --- odd states ---
 
 
@@ -451,13 +326,6 @@ def test_a_window_shorter_than_the_session_is_said_so() -> None:
     assert story.next.unplaceable
 
 
-def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
-    """T-4, R-8: Apia and Berlin."""
-    story = Story(report=person("Sam", "Pacific/Apia", "WS"))
-    story.tick()
-    assert "share no working hours" in format_reasons(story.next.unplaceable or ())
-
-
 def test_the_earliest_day_counts_days_on_which_both_work() -> None:
     """T-10: two part-timers who share only Wednesdays."""
     dana = person("Dana", hours="Mon-Wed 09:00-17:00")
@@ -482,53 +350,3 @@ def test_effects_of_one_plan_are_waiting_and_due_at_once() -> None:
     assert {m.progress for m in made.effects} == {EffectProgress.WAITING}
     assert {m.due_at for m in made.effects} == {NOW}
     assert {m.snapshot_at for m in made.effects} == {NOW}
-
-
-# --- T-13: the parts of a series ---
-
-
-def test_a_part_without_room_in_its_days_is_told_of_and_not_put_later() -> None:
-    """T-13, T-4: five to ten working days after the part before; when those are over, as soon as there is room."""
-    story = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
-    story.tick()
-    first, second, _ = story.of_kind(SessionKind.CAREER)
-    begin = second.earliest
-    end = datetime.combine(add_shared_working_days((DANA, SAM), first.span.start.date(), 10), time(22), UTC)
-    assert begin <= second.span.start <= end < NOW + 3 * WEEK
-    full = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
-    full.calendars.book(SAM, begin, end)
-    full.tick()
-    told = next(s for s in full.of_kind(SessionKind.CAREER) if s.topic is Topic.DIRECTION)
-    assert told.unplaceable and not told.booked
-    full.until(end + DAY)
-    late = full.session(told.id)
-    assert late.booked and late.span.start > end
-
-
-def test_three_parts_without_a_time_take_one_mail() -> None:
-    """T-4, T-13: one for each pair and reason; once the part it spoke of has a time, the others are told of anew."""
-    story = Story(pair_of(format=Format.SERIES))
-    story.calendars.unknown[SAM.email] = "no access"
-    story.tick()
-    parts = story.of_kind(SessionKind.CAREER)
-    assert all(part.unplaceable for part in parts)
-    assert [m.subject for m in story.mails("unplaceable")] == [parts[0].id]
-    assert len([d for d in story.told if d.what == "unplaceable"]) == 3, "the history tells of each"
-    story.until(NOW + 3 * DAY)
-    assert len(story.mails("unplaceable")) == 1
-    story.calendars.unknown.clear()
-    story.calendars.book(SAM, parts[0].latest + 5 * DAY, NOW + 30 * WEEK)
-    story.until(NOW + 4 * DAY)
-    first, *others = story.of_kind(SessionKind.CAREER)
-    late = [part for part in others if part.unplaceable]
-    assert first.booked and late
-    assert [m.subject for m in story.mails("unplaceable")] == [first.id, late[0].id]
-
-
-def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
-    """T-4, T-14."""
-    story = Story()
-    story.calendars.unknown[SAM.email] = "no access"
-    story.tick()
-    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    assert len(story.mails("unplaceable")) == 2

@@ -13,21 +13,14 @@ from tests.support.pairs import (
     NOW,
     SAM,
     WEEK,
-    Calendars,
-    Story,
-    applied,
-    booked,
-    causes,
     commitment_of,
-    decide,
-    nothing,
     pair_of,
-    performed,
     person,
     session_of,
     state_of,
     utc,
 )
+from tests.support.stories import Calendars, Story, applied, booked, causes, decide, nothing, performed
 from worker.domain.model import (
     BusyTime,
     CommitmentStanding,

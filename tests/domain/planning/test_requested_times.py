@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM, Story, booked, causes
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, SAM
+from tests.support.stories import Story, booked, causes
 from worker.domain.model import Answer, EffectKind, ShowAs, Span
 
 

@@ -6,24 +6,8 @@ from datetime import date, datetime
 
 import pytest
 
-from tests.support.pairs import (
-    DANA,
-    DAY,
-    HOUR,
-    MINUTE,
-    NOW,
-    SAM,
-    WEEK,
-    Story,
-    booked,
-    causes,
-    fill,
-    nothing,
-    pair_of,
-    session_of,
-    state_of,
-    utc,
-)
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, session_of, state_of, utc
+from tests.support.stories import Story, booked, causes, fill, nothing
 from worker.domain.model import (
     EffectKind,
     Format,

@@ -7,19 +7,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.pairs import DAY, HOUR, MINUTE, Story, booked, pair_of, person, utc
-from worker.domain.model import (
-    Format,
-    Pair,
-    Person,
-    Policy,
-    ReviewMode,
-    Session,
-    SessionKind,
-    ShowAs,
-    Span,
-    Trigger,
-)
+from tests.support.pairs import DAY, HOUR, MINUTE, pair_of, person, utc
+from tests.support.stories import Story, booked
+from worker.domain.model import Format, Pair, Person, Policy, ReviewMode, Session, SessionKind, ShowAs, Span, Trigger
 from worker.domain.planning import actions, notices
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells

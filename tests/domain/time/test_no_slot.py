@@ -1,0 +1,101 @@
+"""Why no slot is found, and what would help (R-8)."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+
+from tests.support.pairs import DAY, person, utc
+from tests.support.slot_searches import DANA, FREE, SAM, WINDOW, none_words, only, oracle, search, searches
+from worker.domain.model import BusyTime, FreeBusy, SessionKind, ShowAs, Span, TakenTime
+from worker.domain.time.slots import Search
+
+
+def test_no_shared_hours() -> None:
+    s = search(report=person("Sam", hours="Mon-Fri 19:00-23:00"))
+    text = none_words(s)
+    assert "Dana and Sam share no working hours in the window: Dana works on 15 days, Sam works on 15 days." in text
+    assert "If Dana's working hours ended 4 hours later, there would be room on 15 days." in text
+
+
+def test_longer_hours_are_offered_only_when_they_are_free() -> None:
+    late = person("Sam", hours="Mon-Fri 19:00-23:00")
+    evenings = [Span(utc(2027, 6, day, 15), utc(2027, 6, day, 23)) for day in range(7, 28) if day != 9]
+    s = search(report=late, busy=evenings)
+    assert "If Dana's working hours ended 4 hours later, there would be room on 1 day." in none_words(s)
+
+
+def test_overlap_under_an_hour() -> None:
+    text = none_words(search(report=person("Sam", hours="Mon-Fri 16:15-22:00"), minutes=60))
+    assert "The longest time Dana and Sam are both at work is 45 minutes, under the 60 needed." in text
+    assert "If Dana's working hours ended 1 hour later, there would be room on 15 days." in text
+
+
+def test_holidays_are_counted() -> None:
+    easter = Span(utc(2027, 3, 26), utc(2027, 3, 30))
+    assert "Public holidays take 2 working days from Dana." in none_words(search(window=easter))
+
+
+def test_an_unknown_calendar_is_named_with_its_reason() -> None:
+    s = replace(search(), free_busy={DANA.email: FREE, SAM.email: FreeBusy(known=False, reason="the grant is gone")})
+    text = none_words(s)
+    assert "Sam's calendar is unknown (the grant is gone), and unknown time is never free." in text
+    assert "Dana's calendar" not in text
+
+
+def test_a_shorter_session_is_offered_when_it_fits() -> None:
+    gap = only(8, (10, 0), (11, 30))
+    s = search(window=only(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)])
+    assert "With 60 minutes there is room on 1 day." in none_words(s)
+
+
+def test_giving_up_the_buffer_is_offered_when_it_helps() -> None:
+    gap = only(8, (10, 0), (11, 0))
+    s = search(window=only(8, (9, 0), (17, 0)), busy=[Span(gap.start - DAY, gap.start), Span(gap.end, gap.end + DAY)])
+    assert "With 60 minutes and without the free 15 minutes on each side there is room on 1 day." in none_words(s)
+
+
+def test_the_block_that_frees_most_is_named_by_its_time_only() -> None:
+    leave = Span(utc(2027, 6, 6, 22), utc(2027, 6, 19, 22))
+    s = search(busy=[leave, Span(utc(2027, 6, 20), utc(2027, 6, 28))])
+    s = replace(
+        s,
+        free_busy={
+            **s.free_busy,
+            DANA.email: FreeBusy((BusyTime(leave, ShowAs.AWAY), BusyTime(Span(leave.end, WINDOW.end)))),
+        },
+    )
+    text = none_words(s)
+    assert "Dana's calendar leaves room on no days, Sam's calendar leaves room on 15 days" in text
+    assert "Moving Dana's time away of Mon 7 Jun 00:00 to Sun 20 Jun 00:00 (Europe/Berlin) frees" in text
+
+
+def test_a_days_career_session_is_named_as_the_blocker() -> None:
+    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = replace(search(window=only(8, (9, 0), (17, 0))), taken_times={DANA.email: (other,)})
+    text = none_words(s)
+    assert "Dana already has a career session on 1 day with room." in text
+    assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees" in text
+
+
+def test_a_day_that_is_full_isnt_freed_by_moving_something_else() -> None:
+    other = TakenTime(only(8, (9, 0), (10, 15)), "other", SessionKind.CAREER)
+    s = search(window=only(8, (9, 0), (17, 0)), busy=[only(8, (11, 0), (17, 0))], minutes=60)
+    text = none_words(replace(s, taken_times={DANA.email: (other,)}))
+    assert "Moving Dana's career session of Tue 8 Jun 09:00 to 10:15 (Europe/Berlin) frees 4 starting times." in text
+
+
+def test_a_window_too_short_is_said_to_be() -> None:
+    assert "The window holds 60 minutes, under the 75 needed." in none_words(search(window=only(8, (9, 5), (10, 20))))
+
+
+@given(searches())
+@settings(max_examples=60, deadline=None)
+def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
+    """R-8: silence is never the outcome."""
+    text = none_words(s)
+    assert text.startswith("There is room") == bool(oracle(s))
+    if "Without the free 15 minutes" in text:
+        assert oracle(replace(s, buffer=False))
+    for minutes in (60, 75):
+        if f"With {minutes} minutes there is room" in text:
+            assert oracle(replace(s, minutes=minutes))
