@@ -1,4 +1,4 @@
-"""The command `longarc`. What each command does is in `worker.commands`; here is only which there are."""
+"""The command `longarc`: the list of its commands. Each one is written in `worker.commands`."""
 
 import click
 

@@ -158,7 +158,7 @@ def test_bytes_that_are_no_text_are_misuse(desk: Desk, locale: str) -> None:
     plain = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for number, words in ((2, "why"), (6, f"talk {SAM} --trigger doubt --reason")):
         done = outside(desk, rf"{words} $(printf 'x\351')", **plain)
-        said = f"Error: Argument {number} is no text in UTF-8. Write it again.\n"
+        said = f"Error: Argument {number} is not UTF-8 text. Write it again.\n"
         assert (done.returncode, done.stderr.decode()) == (2, said)
 
 
@@ -281,7 +281,7 @@ def test_whoever_is_not_known_is_told_with_who_may_be_meant(desk: Desk) -> None:
     assert "Name the report" in desk.refused("pause", DANA)
     for words in (("why",), ("defer",), ("held",), ("not-held",), ("contract", "show"), ("contract", "template")):
         said = desk.refused(*words, "c0unknown")
-        assert said == "longarc: There is no session c0unknown. `longarc sessions` lists those there are."
+        assert said == "longarc: There is no session c0unknown. `longarc sessions` lists the sessions there are."
     assert "There is no commitment p0" in desk.refused("commitment", "done", "p0")
 
 

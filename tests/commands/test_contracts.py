@@ -92,7 +92,7 @@ def test_what_is_no_text_or_not_there_is_one_clear_line(desk: Desk) -> None:
 
 def test_what_has_no_end_or_no_beginning_is_one_clear_line(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     session = just_held(desk)
-    monkeypatch.setattr(arguments, "PIPE_TIMEOUT", 0.01)
+    monkeypatch.setattr(arguments, "PIPE_TIMEOUT_SECONDS", 0.01)
     os.mkfifo(desk.folder / "pipe")
     assert "a pipe that nobody writes to" in desk.refused(*RECORD, session, str(desk.folder / "pipe"))
     large = desk.write("large.md", "\n" * (arguments.MAX_TEXT_BYTES + 1))
@@ -134,9 +134,9 @@ def test_r18_what_says_the_same_is_said_and_is_no_new_revision(desk: Desk) -> No
     desk.told(*RECORD, session, file, "--yes")
     one, before = desk.json(*LIST_WORDS, "--pair", SAM)[0], desk.rows()
     assert "recorded already" in desk.told(*RECORD, session, file, "--yes")
-    assert "just so already" in desk.told(*CHANGE, one["commitment"], "--due", one["due"])
+    assert "says this already" in desk.told(*CHANGE, one["commitment"], "--due", one["due"])
     same = ("--text", f" {one['text']}\n", "--due", one["due"])
-    assert "just so already" in desk.told(*CHANGE, one["commitment"], *same)
+    assert "says this already" in desk.told(*CHANGE, one["commitment"], *same)
     after = desk.rows()
     assert all(after[name] == before[name] for name in ("contract", "commitment", "message", "access"))
 

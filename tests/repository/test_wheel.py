@@ -82,7 +82,7 @@ def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, s
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
     (tmp_path / "mine").write_text("my own")
     refused = run(installed, tmp_path, "example", name, "mine")
-    said = "mine is there already. Name another file, or say --force to replace it."
+    said = "mine exists already. Name another file, or replace it with --force."
     assert (refused.returncode, refused.stderr.strip()) == (1, f"longarc: {said}")
     assert (tmp_path / "mine").read_text() == "my own"
     assert run(installed, tmp_path, "example", name, "mine", "--force").returncode == 0

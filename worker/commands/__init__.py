@@ -1,4 +1,4 @@
-"""What the commands do, a module for each group of them.
+"""The commands of `longarc`, one module for each group.
 
-Nothing here imports more than click and the standard library before a command runs: `longarc --help` answers at once.
+Heavy modules are imported inside the commands, so that `longarc --help` answers at once.
 """

@@ -1,5 +1,4 @@
-"""How a command names a pair, a session, a time and a day, and how these are found in the database; and how it is
-given words: on its line, in a file, or by standard input."""
+"""Arguments that several commands share: pairs, sessions, times, days and text, and how each is looked up or read."""
 
 import os
 import re
@@ -20,46 +19,46 @@ if TYPE_CHECKING:
     from worker.domain.model import Address, Pair, PairId, Person, Session
     from worker.store.store import Store
 
-#: PAIR as an argument: one word or two.
+#: PAIR on the command line: one word (`manager>report`, or the report) or two (`manager report`).
 pair_argument = click.argument("pair", nargs=-1, required=True, metavar="PAIR")
 session_argument = click.argument("session", metavar="SESSION")
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
 
-#: People write little; nobody means a file larger than this, in bytes.
+#: A larger text file is refused: it can only be a mistake.
 MAX_TEXT_BYTES = 1_000_000
-#: How long somebody who feeds a pipe may take to begin. Seconds.
-PIPE_TIMEOUT = 5
+#: How long to wait for the first byte of a named pipe.
+PIPE_TIMEOUT_SECONDS = 5
 _WALL_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}):(\d{2})")
 
 
 class WallTime(click.ParamType[datetime]):
-    """A day and a time of day, without a zone."""
+    """A date and a time of day without a zone, as `2027-03-02 10:00`."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        found = _WALL_TIME.fullmatch(value.strip())
+        match = _WALL_TIME.fullmatch(value.strip())
         with suppress(ValueError):
-            if found and int(found[1][:4]) in SUPPORTED_YEARS:
-                return datetime.fromisoformat(f"{found[1]}T{found[2]:0>2}:{found[3]}")
+            if match and int(match[1][:4]) in SUPPORTED_YEARS:
+                return datetime.fromisoformat(f"{match[1]}T{match[2]:0>2}:{match[3]}")
         return self.fail('This is no time of the years 2000 to 2099. Write it as "2027-03-02 10:00".', param, ctx)
 
 
 class Day(click.ParamType[date]):
-    """A day of the calendar."""
+    """A date, as YYYY-MM-DD."""
 
     name = "day"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> date:
         with suppress(ValueError):
-            found = date.fromisoformat(value.strip())
-            if found.year in SUPPORTED_YEARS:
-                return found
+            day = date.fromisoformat(value.strip())
+            if day.year in SUPPORTED_YEARS:
+                return day
         return self.fail("This is no day of the years 2000 to 2099. Write it as 2027-03-02.", param, ctx)
 
 
 class TextLine(click.ParamType[str]):
-    """What somebody says, as one line; `-` reads it from standard input."""
+    """Text on one line; `-` reads it from standard input."""
 
     name = "text"
 
@@ -67,22 +66,22 @@ class TextLine(click.ParamType[str]):
         from worker.domain.contract.markdown import MAX_LINE
         from worker.i18n.language import to_single_line
 
-        found = to_single_line(read_text_file(value) if value == "-" else value)
-        if len(found) > MAX_LINE:
+        line = to_single_line(read_text_file(value) if value == "-" else value)
+        if len(line) > MAX_LINE:
             self.fail(f"This is longer than {MAX_LINE:,} characters. Shorten it.", param, ctx)
-        return found
+        return line
 
 
 def read_text_file(file: str) -> str:
-    """What stands in a text file, or comes by standard input (`-`). Raises LongarcError, whatever lies there."""
+    """Return the content of a text file, or of standard input for `-`. Raises LongarcError when it can't be read."""
     from worker.i18n.language import strip_invisible
 
     try:
-        found = _read_stdin() if file == "-" else _read_file(file)
-        if len(found) > MAX_TEXT_BYTES:
+        content = _read_stdin() if file == "-" else _read_file(file)
+        if len(content) > MAX_TEXT_BYTES:
             what, remedy = f"This is larger than {MAX_TEXT_BYTES:,} bytes.", "Keep what matters."
             raise Problems([Problem(display_name(file), what, remedy)])
-        return strip_invisible(found.decode("utf-8-sig"))
+        return strip_invisible(content.decode("utf-8-sig"))
     except OSError as error:
         raise LongarcError(f"{display_name(file)} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -90,7 +89,7 @@ def read_text_file(file: str) -> str:
 
 
 def display_name(file: str) -> str:
-    """What a problem calls that file."""
+    """The name of the file in a problem report."""
     return "standard input" if file == "-" else file
 
 
@@ -101,41 +100,51 @@ def _read_stdin() -> bytes:
 
 
 def _read_file(file: str) -> bytes:
-    """The beginning of a file of any kind. A pipe opens before anybody writes to it, and is left when nobody does."""
+    """Read at most MAX_TEXT_BYTES + 1 bytes. A named pipe is opened without blocking and refused when nobody writes."""
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
-        if stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode) and not select.select([opened], [], [], PIPE_TIMEOUT)[0]:
+        if (
+            stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode)
+            and not select.select([opened], [], [], PIPE_TIMEOUT_SECONDS)[0]
+        ):
             raise LongarcError(f"{file} is a pipe that nobody writes to. Give a file, or `-` for standard input.")
         os.set_blocking(opened.fileno(), True)
         return opened.read(MAX_TEXT_BYTES + 1)
 
 
-at_option = click.option("--at", type=WallTime(), metavar="TIME", help='As "2027-03-02 10:00", where the manager is.')
+at_option = click.option(
+    "--at", type=WallTime(), metavar="TIME", help='As "2027-03-02 10:00", in the time zone of the manager.'
+)
 
 
-def find_pair(store: "Store", words: str | Sequence[str]) -> "Pair":
-    """The pair of `manager>report`, `manager report`, or of the report alone. Aliases will do. Raises UnknownName."""
+def find_pair(store: "Store", name: str | Sequence[str]) -> "Pair":
+    """Return the pair named by `manager>report`, `manager report`, or the report alone.
+
+    Aliases are accepted. Raises UnknownName.
+    """
     from worker.domain.model import PairId
 
-    text = words if isinstance(words, str) else " ".join(words)
+    text = name if isinstance(name, str) else " ".join(name)
     people = [find_primary_address(store, part) for part in text.replace(PairId.SEPARATOR, " ").split()]
     if not 1 <= len(people) <= 2:
         raise click.UsageError("Name a pair as `manager>report`, by address, or by the report's address alone.")
     pairs = store.people.load_all_pairs()
     if len(people) == 2:
         return _require_pair(PairId(*people), pairs)
-    mine = [pair for pair in pairs.values() if pair.report == people[0]]
-    alive = [pair for pair in mine if not pair.ended] or mine
-    if len(alive) == 1:
-        return alive[0]
-    raise UnknownName(_explain_no_single_pair(people[0], alive or list(pairs.values())))
+    reported = [pair for pair in pairs.values() if pair.report == people[0]]
+    current = [pair for pair in reported if not pair.ended] or reported
+    if len(current) == 1:
+        return current[0]
+    raise UnknownName(_explain_no_single_pair(people[0], current or list(pairs.values())))
 
 
 def _require_pair(wanted: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
     from worker.settings.parsers import find_nearest
 
     if wanted not in pairs:
-        near = find_nearest(str(wanted), [str(known) for known in pairs], 0.8)
-        raise UnknownName(f"There is no pair {wanted}. " + (f"Did you mean {near}?" if near else _SESSIONS_HINT))
+        suggestion = find_nearest(str(wanted), [str(known) for known in pairs], 0.8)
+        raise UnknownName(
+            f"There is no pair {wanted}. " + (f"Did you mean {suggestion}?" if suggestion else _SESSIONS_HINT)
+        )
     return pairs[wanted]
 
 
@@ -143,34 +152,34 @@ _SESSIONS_HINT = "`longarc sessions` shows whose sessions there are."
 _ALL_PEOPLE = "The setting `people` names that file; `longarc people` shows what it would change."
 
 
-def _explain_no_single_pair(one: str, pairs: "Sequence[Pair]") -> str:
-    managed = [pair for pair in pairs if pair.manager == one]
+def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
+    managed = [pair for pair in pairs if pair.manager == address]
     if managed:
         reports = ", ".join(sorted(pair.report for pair in managed)[:5])
-        return f"{one} is the manager of a pair. Name the report: {reports}."
-    theirs = [str(pair.id) for pair in pairs if pair.report == one]
-    if theirs:
-        return f"{one} is in more than one pair: {', '.join(theirs)}. Name one of them."
-    return _explain_unknown_person(one, {pair.report for pair in pairs}, _SESSIONS_HINT)
+        return f"{address} is the manager of a pair. Name the report: {reports}."
+    pair_ids = [str(pair.id) for pair in pairs if pair.report == address]
+    if pair_ids:
+        return f"{address} is in more than one pair: {', '.join(pair_ids)}. Name one of them."
+    return _explain_unknown_person(address, {pair.report for pair in pairs}, _SESSIONS_HINT)
 
 
-def _explain_unknown_person(one: str, known: "Collection[Address]", where_to_look: str) -> str:
+def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint: str) -> str:
     from worker.settings.parsers import find_nearest
 
-    near = find_nearest(one, known, 0.8)
-    return f"Nobody in the people file is {one}. " + (f"Did you mean {near}?" if near else where_to_look)
+    suggestion = find_nearest(address, addresses, 0.8)
+    return f"Nobody in the people file is {address}. " + (f"Did you mean {suggestion}?" if suggestion else hint)
 
 
 def find_primary_address(store: "Store", address: str) -> "Address":
-    """The primary address of the person who has this one; the address in lower case when nobody has."""
+    """Return the primary address of the person with this address or alias; the normalized address for nobody known."""
     from worker.providers.identities import normalize
 
-    form = normalize(address)
-    return store.person_forms.find_owner(form) or form
+    normalized = normalize(address)
+    return store.person_forms.find_owner(normalized) or normalized
 
 
 def find_person(store: "Store", people: "Collection[Address]", address: str) -> "Address":
-    """The primary address of that person; an alias will do. Raises UnknownName when nobody ever had it."""
+    """Return the primary address of the person; aliases are accepted. Raises UnknownName."""
     person = find_primary_address(store, address)
     if person not in people:
         raise UnknownName(_explain_unknown_person(person, people, _ALL_PEOPLE))
@@ -178,26 +187,26 @@ def find_person(store: "Store", people: "Collection[Address]", address: str) -> 
 
 
 def find_session(store: "Store", session_id: str) -> "Session":
-    """The session of that id. Raises UnknownName."""
-    found = store.queries.get_session(session_id)
-    if found is None:
-        raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists those there are.")
-    return found
+    """Return the session with this id. Raises UnknownName."""
+    session = store.queries.get_session(session_id)
+    if session is None:
+        raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists the sessions there are.")
+    return session
 
 
 def find_manager(store: "Store", pair_id: "PairId") -> "Person":
-    """The manager of a pair, also one who has left since."""
+    """Return the manager of a pair, including a manager who has left."""
     from worker.store.statistics import Statistics
 
     return Statistics(store.database).load_all_people()[pair_id.manager]
 
 
 def resolve_local_time(at: datetime, zone: str) -> datetime:
-    """The instant at which the clocks of the zone show that time. Raises Refused when they skip it."""
+    """Return the instant at which clocks in the zone show that time. Raises Refused when daylight saving skips it."""
     from worker.commands.context import to_local_time
     from worker.domain.time.worktime import wall_to_utc
 
-    found = wall_to_utc(zone, at.date(), at.hour * 60 + at.minute)
-    if to_local_time(found, zone).replace(tzinfo=None) != at:
+    instant = wall_to_utc(zone, at.date(), at.hour * 60 + at.minute)
+    if to_local_time(instant, zone).replace(tzinfo=None) != at:
         raise Refused(f"The clocks of {zone} skip {at:%H:%M} on {at:%Y-%m-%d}. Give a time that exists.")
-    return found
+    return instant

@@ -1,7 +1,7 @@
 """What every command has: `--config` and `--debug` before or after its name, and errors as clear lines.
 
-An error of ours is shown in its own words. Of any other only the kind is shown, since its words may repeat what two
-people said to each other; `--debug` shows it whole.
+A LongarcError is shown with its text. Of any other error only the type is shown, since its text may repeat content
+of a conversation; `--debug` shows the whole traceback.
 """
 
 import sys
@@ -23,7 +23,7 @@ STOPPED_TEXT = "Stopped; nothing more was done."
 
 @dataclass(slots=True)
 class GlobalOptions:
-    """What was said before the command or after it."""
+    """The values of `--config` and `--debug`, given before or after the name of the command."""
 
     config: str = ""
     debug: bool = False
@@ -40,37 +40,37 @@ class CommandFailed(click.ClickException):
 
 
 def make_printable(text: str) -> str:
-    """The text without signs that would move a terminal's cursor or colour it."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
+    """Replace the characters that would move the cursor of a terminal or change its colours."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def get_global_options() -> GlobalOptions:
-    """What was said to this run of the program."""
+    """Return the global options of the running command."""
     return click.get_current_context().ensure_object(GlobalOptions)
 
 
 def _set_config(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    told = context.ensure_object(GlobalOptions)
-    told.config = value or told.config
+    options = context.ensure_object(GlobalOptions)
+    options.config = value or options.config
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-    told = context.ensure_object(GlobalOptions)
-    told.debug = value or told.debug
+    options = context.ensure_object(GlobalOptions)
+    options.debug = value or options.debug
 
 
 def _make_global_options() -> list[click.Parameter]:
-    """The options that every command takes."""
-    words = "The settings; else LONGARC_CONFIG, else longarc.toml where you are, else defaults."
-    debug = "Show errors whole, with where they come from."
+    """Create `--config` and `--debug` anew, for one command."""
+    config = "The settings file. Default: LONGARC_CONFIG, then ./longarc.toml, then built-in defaults."
+    debug = "Show errors with their traceback."
     return [
-        click.Option(["--config"], metavar="FILE", expose_value=False, callback=_set_config, help=words),
+        click.Option(["--config"], metavar="FILE", expose_value=False, callback=_set_config, help=config),
         click.Option(["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help=debug),
     ]
 
 
 class Command(click.Command):
-    """A command with the options that every command takes."""
+    """A command that also takes `--config` and `--debug`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,7 +78,7 @@ class Command(click.Command):
 
 
 class CommandGroup(click.Group):
-    """A group whose commands take those options too."""
+    """A group whose commands also take `--config` and `--debug`."""
 
     command_class = Command
 
@@ -91,7 +91,7 @@ CommandGroup.group_class = CommandGroup
 
 
 class MainGroup(CommandGroup):
-    """The whole program: tells errors, and lists its commands by what they are for."""
+    """The command `longarc`: turns errors into exit codes, and lists its commands by chapter."""
 
     def __init__(self, *args: Any, chapters: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,31 +108,31 @@ class MainGroup(CommandGroup):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        if isinstance(sys.stdout, TextIOWrapper):  # what a terminal has no sign for is told by its number
+        if isinstance(sys.stdout, TextIOWrapper):  # write what the terminal can't show as \\uXXXX
             sys.stdout.reconfigure(errors="backslashreplace")
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
         output.open_missing_streams()
-        say = partial(click.echo, err=True)
+        print_error = partial(click.echo, err=True)
         try:
             with restrict_to_owner():
                 code = run_for_exit_code(run)
-        except Exception:  # with --debug alone; the interpreter shows it
-            output.flush_streams(1, say)
+        except Exception:  # only with --debug: the interpreter shows the traceback
+            output.flush_streams(1, print_error)
             raise
-        sys.exit(output.flush_streams(code, say))
+        sys.exit(output.flush_streams(code, print_error))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         refuse_invalid_text(args)
 
-        def begin() -> click.Context:
+        def make() -> click.Context:
             output.refuse_closed_stdout()
             return super(MainGroup, self).make_context(info_name, args, parent, **extra)
 
-        return cast(click.Context, convert_errors(GlobalOptions(), begin))
+        return cast(click.Context, convert_errors(GlobalOptions(), make))
 
     def invoke(self, ctx: click.Context) -> Any:
         return convert_errors(ctx.ensure_object(GlobalOptions), lambda: super(MainGroup, self).invoke(ctx))
@@ -144,24 +144,26 @@ class MainGroup(CommandGroup):
         width = max(map(len, self.list_commands(ctx)))
         for title, commands in self._chapters.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{one.name:<{width}}", one.get_short_help_str(limit=90)) for one in commands])
+                formatter.write_dl(
+                    [(f"{command.name:<{width}}", command.get_short_help_str(limit=90)) for command in commands]
+                )
 
 
 def refuse_invalid_text(args: Sequence[str]) -> None:
-    """Raises UsageError for an argument of bytes that stand for no text here: no file and no mail could hold it."""
-    for number, one in enumerate(args, 1):
-        if any("\ud800" <= sign <= "\udfff" for sign in one):
-            raise click.UsageError(f"Argument {number} is no text in UTF-8. Write it again.")
+    """Raises UsageError for an argument that is not valid text: no file and no mail could hold it."""
+    for number, argument in enumerate(args, 1):
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            raise click.UsageError(f"Argument {number} is not UTF-8 text. Write it again.")
 
 
 def run_for_exit_code(run: Callable[[], Any]) -> int:
-    """How the command ended, with what went wrong said on standard error where that takes it."""
+    """Run the command, print its error to standard error, and return the exit code."""
     error: click.ClickException
     try:
         result = run()
         return result if isinstance(result, int) else 0
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+    except SystemExit as exited:
+        return exited.code if isinstance(exited.code, int) else 1
     except click.Abort:
         error = CommandFailed(STOPPED_TEXT)
     except click.ClickException as failure:
@@ -171,8 +173,8 @@ def run_for_exit_code(run: Callable[[], Any]) -> int:
     return error.exit_code
 
 
-def convert_errors(told: GlobalOptions, work: Callable[[], Any]) -> Any:
-    """Do the work; what goes wrong becomes lines on standard error and exit code 1."""
+def convert_errors(options: GlobalOptions, work: Callable[[], Any]) -> Any:
+    """Run `work`; any error becomes CommandFailed: lines on standard error and exit code 1."""
     try:
         return work()
     except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
@@ -180,11 +182,11 @@ def convert_errors(told: GlobalOptions, work: Callable[[], Any]) -> Any:
     except click.Abort:
         raise CommandFailed(STOPPED_TEXT) from None
     except Exception as error:
-        if told.debug:
+        if options.debug:
             raise
         raise CommandFailed(describe_failure(error)) from error
 
 
 def describe_failure(error: Exception) -> str:
-    """What went wrong, as standard error tells it."""
+    """Return the text of an error as it is written to standard error."""
     return str(error) if isinstance(error, Problems) else f"longarc: {describe_error(error)}"

@@ -1,4 +1,4 @@
-"""Opening what a command works on: the settings, and the worker on its database."""
+"""Open what a command works on: the settings, the database, the worker."""
 
 import os
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from worker.settings.load import Settings
     from worker.store.store import Store
 
-#: Read where the command is given, when nobody names another file.
+#: Read from the current folder when neither `--config` nor LONGARC_CONFIG names a file.
 DEFAULT_SETTINGS_FILE = "longarc.toml"
 
 
 def find_settings_path() -> Path | None:
-    """The settings file that was named, or the one that lies here; None when there is none."""
+    """Return the settings file that was named, or `longarc.toml` in the current folder; None when there is none."""
     named = get_global_options().config or os.environ.get("LONGARC_CONFIG")
     if named:
         return Path(named)
@@ -29,7 +29,7 @@ def find_settings_path() -> Path | None:
 
 
 def load_settings() -> "Settings":
-    """The settings in force. Raises Problems."""
+    """Load the settings of this command. Raises Problems."""
     from worker.settings.load import load_settings
 
     return load_settings(find_settings_path(), os.environ)
@@ -37,42 +37,42 @@ def load_settings() -> "Settings":
 
 @contextmanager
 def open_worker(*, seals: bool = False) -> Iterator["Worker"]:
-    """The worker of these settings, on a database that is there and up to date.
+    """Open the worker of these settings. Raises LongarcError when the database is absent or of another version.
 
-    With `seals`, the command writes or opens what people said to each other and needs the key it was sealed with.
-    Without, none is needed: an operator can look after everything without being able to open what is sealed.
+    With `seals` the command seals or opens content, and the key is required. Without it no key is needed: an operator
+    can run the service without being able to open what is sealed.
     """
     from worker.app import build
 
-    found = load_settings()
-    set_up_quiet_logging(found)
-    refuse_absent_database(found.database)
-    worker = build(found, utcnow, store=open_store(found, seals=seals))
+    settings = load_settings()
+    set_up_quiet_logging(settings)
+    refuse_absent_database(settings.database)
+    worker = build(settings, utcnow, store=open_store(settings, seals=seals))
     try:
         refuse_outdated_database(worker.store)
         if seals:
-            refuse_other_key(worker.store, found)
+            refuse_other_key(worker.store, settings)
         yield worker
     finally:
         worker.close()
 
 
-def open_store(found: "Settings", *, seals: bool) -> "Store":
-    """The database of these settings. Raises WrongKey when `seals` and there is no key."""
+def open_store(settings: "Settings", *, seals: bool) -> "Store":
+    """Open the database of these settings. Raises WrongKey when `seals` is set and there is no key."""
     from worker.seal import NoSeal, Seal
     from worker.store.store import Store
 
-    keys = [key.get_secret_value() for key in found.keys]
-    return Store(found.database, Seal(keys) if keys or seals else NoSeal())
+    keys = [key.get_secret_value() for key in settings.keys]
+    return Store(settings.database, Seal(keys) if keys or seals else NoSeal())
 
 
 def is_database_absent(database: str) -> bool:
-    """True for a SQLite file that isn't there: looking into it would make it."""
+    """Whether the database is a SQLite file that does not exist. Opening it would create it."""
     from sqlalchemy import make_url
 
     url = make_url(database)
-    lite = url.get_backend_name() == "sqlite"
-    return lite and url.database not in (None, "", ":memory:") and not Path(str(url.database)).exists()
+    is_sqlite = url.get_backend_name() == "sqlite"
+    return is_sqlite and url.database not in (None, "", ":memory:") and not Path(str(url.database)).exists()
 
 
 def refuse_absent_database(database: str) -> None:
@@ -87,32 +87,32 @@ def refuse_outdated_database(store: "Store") -> None:
     """Raises LongarcError when the database has no tables, or those of another version."""
     from worker.store.statistics import Statistics
 
-    now, head = Statistics(store.database).get_schema_versions()
-    if now is None:
+    version, expected = Statistics(store.database).get_schema_versions()
+    if version is None:
         raise LongarcError("The database is empty. `longarc run` fills it; `longarc plan` shows what it would do.")
-    if now != head:
+    if version != expected:
         raise LongarcError(
-            f"The database is at version {now}, this program at {head}. `longarc run` brings an older one up to date."
+            f"The database is at version {version}, this program at {expected}. "
+            "`longarc run` brings an older one up to date."
         )
 
 
-def refuse_other_key(store: "Store", found: "Settings") -> None:
-    """Raises WrongKey when what is stored was sealed with keys that we don't have: we would add what nobody can read
-    together with the rest."""
+def refuse_other_key(store: "Store", settings: "Settings") -> None:
+    """Raises WrongKey when the stored content was sealed with another key, so that one key opens all content."""
     from worker.ops.checks import open_sealed_pieces
 
-    open_sealed_pieces(store, found, limit=1)
+    open_sealed_pieces(store, settings, limit=1)
 
 
-def set_up_quiet_logging(found: "Settings") -> None:
-    """Only what somebody should know of goes to standard error while a command runs."""
+def set_up_quiet_logging(settings: "Settings") -> None:
+    """Log errors alone while a command runs; everything when the settings say DEBUG."""
     from worker.logs import set_up_logging
 
-    set_up_logging("DEBUG" if found.log.level == "DEBUG" else "ERROR", found.log.format)
+    set_up_logging("DEBUG" if settings.log.level == "DEBUG" else "ERROR", settings.log.format)
 
 
 def to_local_time(instant: datetime, zone: str) -> datetime:
-    """The instant as the clocks of that zone show it."""
+    """Return the instant in that time zone."""
     from zoneinfo import ZoneInfo
 
     return instant.astimezone(ZoneInfo(zone))

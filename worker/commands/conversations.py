@@ -1,4 +1,4 @@
-"""What a manager or a report says to the program: talk soon, another time, it took place, it did not, rest."""
+"""Actions on conversations: `talk`, `defer`, `held`, `not-held`, `pause`, `resume`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,71 +27,73 @@ if TYPE_CHECKING:
     from worker.store.store import Store
 
 TRIGGERS = ("leaving", "doubt", "motivation", "stalled", "change", "milestone")
-#: What is decided here reaches calendars and mail through the running program.
+#: When an action reaches calendars and mail: `longarc run` carries it out.
 WITHIN_A_MINUTE = "within a minute, while `longarc run` is running"
 
 
 @click.command("talk", cls=Command, short_help="Ask for a conversation within days, or for a check-in.")
 @pair_argument
-@click.option("--trigger", type=click.Choice(TRIGGERS), help="What it is about. Only the manager ever reads it.")
+@click.option("--trigger", type=click.Choice(TRIGGERS), help="What it is about. Only the manager reads it.")
 @click.option(
     "--reason",
     type=TextLine(),
     metavar="TEXT",
     default="",
-    help="In your own words; `-` reads them from standard input.",
+    help="Why, in your own words; `-` reads standard input.",
 )
-@click.option("--at-once", is_flag=True, help="Within two working days, whatever it is about.")
-@click.option("--check-in", is_flag=True, help="An informal check-in of some minutes instead.")
+@click.option("--at-once", is_flag=True, help="Within two working days, whatever the trigger.")
+@click.option("--check-in", is_flag=True, help="A short informal check-in instead; takes no other option.")
 def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, check_in: bool) -> None:
-    """Ask for a conversation soon: within five working days, within two when somebody thinks of leaving.
+    """Ask for a conversation within five working days, or within two for `--trigger leaving`.
 
-    Why is kept sealed, and shown to nobody but the manager.
+    The trigger and the reason are kept sealed; only the manager reads them.
     """
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
     with open_worker(seals=not check_in) as worker:
-        named = find_pair(worker.store, pair)
+        named_pair = find_pair(worker.store, pair)
         if trigger is None:
-            session = worker.actions.request_check_in(named.id)
+            session = worker.actions.request_check_in(named_pair.id)
         else:
             from worker.domain.model import Trigger
 
-            session = worker.actions.request_talk(named.id, Trigger(trigger), reason, at_once=at_once)
+            session = worker.actions.request_talk(named_pair.id, Trigger(trigger), reason, at_once=at_once)
     print_line(f"{session}: it gets a time {WITHIN_A_MINUTE}. `longarc why {session}` tells which.")
 
 
-@click.command("defer", cls=Command, short_help="Another time for a conversation: ours, or the one you name.")
+@click.command("defer", cls=Command, short_help="Move a conversation: Longarc finds a time, or you name one.")
 @session_argument
 @at_option
-@click.option("--option", type=click.IntRange(min=1), metavar="N", help="One of the times held to choose from.")
-@click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="How long it shall be, with --at.")
+@click.option(
+    "--option", type=click.IntRange(min=1), metavar="N", help="Take option N of the times held for this session."
+)
+@click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="The new length; needs --at.")
 def defer(session: str, at: datetime | None, option: int | None, minutes: int | None) -> None:
-    """Ask for another time: the program's choice, the time you name, or one of those it holds."""
+    """Move a conversation: to a time that Longarc finds, to the time you name, or to one of the times held for it."""
     if (at and option) or (minutes and not at):
         raise click.UsageError("Name a time with --at (and --minutes), or take one of those held with --option.")
     with open_worker() as worker:
-        found = find_session(worker.store, session)
-        wish = _choose_span(worker.store, found, at, option, minutes)
-        worker.actions.defer_session(session, wish)
-        zone = find_manager(worker.store, found.pair).zone
-        off_work = _off_work(worker.store, found, wish) if wish else []
-    if wish:
-        print_line(f"{session} is booked for {format_time(wish.start, zone)}, {wish.minutes} minutes ({zone}).")
+        planned = find_session(worker.store, session)
+        span = _choose_span(worker.store, planned, at, option, minutes)
+        worker.actions.defer_session(session, span)
+        zone = find_manager(worker.store, planned.pair).zone
+        off_work = _list_names_off_work(worker.store, planned, span) if span else []
+    if span:
+        print_line(f"{session} is booked for {format_time(span.start, zone)}, {span.minutes} minutes ({zone}).")
         if off_work:
             print_line(f"That lies outside the working hours of {' and '.join(off_work)}.", "yellow")
     else:
         print_line(f"{session} is owed; it gets another time {WITHIN_A_MINUTE}.")
 
 
-def _off_work(store: "Store", session: "Session", wish: "Span") -> list[str]:
-    """The names of those of the two for whom that is not working time."""
+def _list_names_off_work(store: "Store", session: "Session", span: "Span") -> list[str]:
+    """The names of those of the two whose working hours do not cover the span."""
     from worker.domain.time.worktime import is_working_time
     from worker.store.statistics import Statistics
 
     people = Statistics(store.database).load_all_people()
     both = [people[address] for address in session.pair.people]
-    return [person.name for person in both if not is_working_time(person, wish)]
+    return [person.name for person in both if not is_working_time(person, span)]
 
 
 def _choose_span(
@@ -110,23 +112,23 @@ def _choose_span(
     return Span(start, start + timedelta(minutes=minutes or session.minutes))
 
 
-@click.command("held", cls=Command, short_help="It took place; say when it ended if not at its time.")
+@click.command("held", cls=Command, short_help="Record that a conversation took place, and when it ended.")
 @session_argument
 @at_option
 def mark_held(session: str, at: datetime | None) -> None:
-    """Say that a conversation took place; with --at, when it ended."""
+    """Record that a conversation took place. --at says when it ended; otherwise it ended at its planned time."""
     with open_worker() as worker:
-        found = find_session(worker.store, session)
-        end = resolve_local_time(at, find_manager(worker.store, found.pair).zone) if at else None
+        planned = find_session(worker.store, session)
+        end = resolve_local_time(at, find_manager(worker.store, planned.pair).zone) if at else None
         worker.actions.record_held(session, end)
-        asks = found.asks_contract
+        asks = planned.asks_contract
     print_line(f"{session} was held." + (f" Close it with: longarc contract template {session}" if asks else ""))
 
 
-@click.command("not-held", cls=Command, short_help="It did not take place: it is owed, and gets a new time.")
+@click.command("not-held", cls=Command, short_help="Record that it did not take place: it gets a new time.")
 @session_argument
 def not_held(session: str) -> None:
-    """Say that a conversation did not take place: it is owed, and gets a new time soon."""
+    """Record that a conversation did not take place: it is owed, and gets a new time soon."""
     with open_worker() as worker:
         find_session(worker.store, session)
         is_new = worker.actions.record_not_held(session)
@@ -136,27 +138,27 @@ def not_held(session: str) -> None:
         print_line(f"It is recorded already that {session} did not take place. Nothing was changed.")
 
 
-@click.command("pause", cls=Command, short_help="Let a pair rest: what is ahead is taken off the calendar.")
+@click.command("pause", cls=Command, short_help="Pause a pair: its events are taken off the calendar.")
 @pair_argument
 def pause(pair: Sequence[str]) -> None:
-    """Let a pair rest. What is ahead of it comes off the calendar; nothing is asked until it is resumed."""
-    _set_resting(pair, rests=True)
+    """Pause a pair. Its future events are cancelled, and nothing is booked or asked until it is resumed."""
+    _set_paused(pair, pauses=True)
 
 
-@click.command("resume", cls=Command, short_help="Take a pair up again.")
+@click.command("resume", cls=Command, short_help="Resume a paused pair.")
 @pair_argument
 def resume(pair: Sequence[str]) -> None:
-    """Take a pair up again: its next conversation gets a time."""
-    _set_resting(pair, rests=False)
+    """Resume a paused pair: its next conversation gets a time."""
+    _set_paused(pair, pauses=False)
 
 
-def _set_resting(words: Sequence[str], *, rests: bool) -> None:
+def _set_paused(name: Sequence[str], *, pauses: bool) -> None:
     with open_worker() as worker:
-        named = find_pair(worker.store, words)
-        if named.ended:
-            raise Refused(f"{named.id} is no pair any more; the people file decides about that.")
-        worker.store.people.set_paused(named.id, rests=rests, now=utcnow())
-        still = worker.store.people.load_all_pairs()[named.id].paused
-    if still and not rests:
-        raise Refused(f"{named.id} is still paused by the people file. Change its row there.")
-    print_line(f"{named.id} {'rests' if rests else 'goes on'}, from the next sweep: {WITHIN_A_MINUTE}.")
+        pair = find_pair(worker.store, name)
+        if pair.ended:
+            raise Refused(f"{pair.id} is no pair any more; the people file decides about that.")
+        worker.store.people.set_paused(pair.id, rests=pauses, now=utcnow())
+        is_paused = worker.store.people.load_all_pairs()[pair.id].paused
+    if is_paused and not pauses:
+        raise Refused(f"{pair.id} is still paused by the people file. Change its row there.")
+    print_line(f"{pair.id} {'rests' if pauses else 'goes on'}, from the next sweep: {WITHIN_A_MINUTE}.")

@@ -1,4 +1,4 @@
-"""`longarc coverage`: how a quarter goes, in groups of five and more."""
+"""`longarc coverage`: counts of a quarter, in groups of five or more pairs."""
 
 import re
 from collections.abc import Sequence
@@ -22,27 +22,31 @@ COLUMNS: tuple[str | tuple[str, str], ...] = (
 )
 
 
-@click.command("coverage", cls=Command, short_help="How a quarter goes, in groups of five and more; never by person.")
-@click.option("--quarter", metavar="2026-Q3", help="Another quarter than this one.")
+@click.command("coverage", cls=Command, short_help="Count a quarter by groups of five or more pairs; never by person.")
+@click.option("--quarter", metavar="2026-Q3", help="The quarter. Default: the current one.")
 @click.option(
-    "--by", type=click.Choice(["country", "zone"]), default="country", show_default=True, help="Of the report."
+    "--by",
+    type=click.Choice(["country", "zone"]),
+    default="country",
+    show_default=True,
+    help="Group by this property of the report.",
 )
 @json_option
 def coverage(quarter: str | None, by: str, as_json: bool) -> None:
-    """Show how a quarter goes: who met, what was put off, what was kept.
+    """Count the conversations, deferrals, contracts and kept commitments of a quarter.
 
-    Groups have five pairs or more. Smaller ones are counted together, or not at all when even together they are fewer
-    than five. Nothing is shown about one person, and nothing of what anybody said is looked at.
+    A group has five pairs or more. Smaller groups are counted together, or not at all when they are still fewer than
+    five pairs. Nothing is shown about a single person, and no content is read.
     """
-    from worker.ops.coverage import count_coverage as counted
+    from worker.ops.coverage import count_coverage
 
     now = utcnow()
     with open_worker() as worker:
-        told = counted(worker.store, _parse_quarter(quarter), now, by)
+        result = count_coverage(worker.store, _parse_quarter(quarter), now, by)
     if as_json:
-        print_json(_coverage_to_json(told))
+        print_json(_coverage_to_json(result))
     else:
-        _show_coverage(told, by)
+        _show_coverage(result, by)
 
 
 def _parse_quarter(text: str | None) -> "Quarter":
@@ -50,25 +54,25 @@ def _parse_quarter(text: str | None) -> "Quarter":
 
     if text is None:
         return find_quarter(utcnow().date())
-    found = re.fullmatch(r"(20\d\d)-?[Qq]([1-4])", text.strip())
-    if not found:
+    match = re.fullmatch(r"(20\d\d)-?[Qq]([1-4])", text.strip())
+    if not match:
         raise click.BadParameter("Write a quarter as 2026-Q3.", param_hint="--quarter")
-    return Quarter(int(found[1]), int(found[2]))
+    return Quarter(int(match[1]), int(match[2]))
 
 
-def _show_coverage(told: "Coverage", by: str) -> None:
-    shown = make_table(f"{told.quarter} by {by}", COLUMNS)
-    for group in told.groups:
-        add_row(shown, *_make_cells(group))
-    if told.total:
-        shown.add_section()
-        add_row(shown, *_make_cells(told.total), style="bold")
-    if told.groups:
-        print_table(shown)
-    if told.hidden:
-        pairs = format_count(told.hidden, "pair is", "pairs are")
+def _show_coverage(result: "Coverage", by: str) -> None:
+    table = make_table(f"{result.quarter} by {by}", COLUMNS)
+    for group in result.groups:
+        add_row(table, *_make_cells(group))
+    if result.total:
+        table.add_section()
+        add_row(table, *_make_cells(result.total), style="bold")
+    if result.groups:
+        print_table(table)
+    if result.hidden:
+        pairs = format_count(result.hidden, "pair is", "pairs are")
         print_line(f"{pairs} in groups of fewer than five, and counted nowhere.", "dim")
-    elif not told.groups:
+    elif not result.groups:
         print_line("There are no pairs in this quarter.")
 
 
@@ -87,16 +91,16 @@ def _format_share(kept: Sequence[bool]) -> str:
     return f"{sum(kept)} of {len(kept)}" if kept else ""
 
 
-def _coverage_to_json(told: "Coverage") -> dict[str, Any]:
-    groups = [_group_to_json(group) for group in told.groups]
-    return {"quarter": str(told.quarter), "groups": groups, "pairs_not_shown": told.hidden}
+def _coverage_to_json(result: "Coverage") -> dict[str, Any]:
+    groups = [_group_to_json(group) for group in result.groups]
+    return {"quarter": str(result.quarter), "groups": groups, "pairs_not_shown": result.hidden}
 
 
 def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:
     names = ("name", "pairs", "held", "ahead", "later", "missing", "deferrals")
-    told: dict[str, Any] = {name: getattr(group, name) for name in names}
-    told["median_days_late"] = group.median_days_late
-    told["contracts"] = {"due": len(group.contracts), "within_48_hours": sum(group.contracts)}
+    values: dict[str, Any] = {name: getattr(group, name) for name in names}
+    values["median_days_late"] = group.median_days_late
+    values["contracts"] = {"due": len(group.contracts), "within_48_hours": sum(group.contracts)}
     for owner, kept in group.promises.items():
-        told[f"{owner.value}_commitments"] = {"due": len(kept), "kept": sum(kept)}
-    return told
+        values[f"{owner.value}_commitments"] = {"due": len(kept), "kept": sum(kept)}
+    return values

@@ -1,7 +1,7 @@
-"""Everything in one folder: the calendar and mail servers that come with Longarc, with settings written for them.
+"""The folder of `longarc run --embedded`: settings, people file, key and database for the built-in servers.
 
-What a person may change (settings, people, key) is written once and then left alone; the ports stay the same, so that
-a calendar program that was subscribed keeps working.
+Settings, people file and key are written once and never overwritten. The ports stay the same, so that a subscribed
+calendar program keeps working.
 """
 
 import json
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from worker.embedded import EmbeddedServers
     from worker.settings.load import Settings
 
-CONFIG, PEOPLE, KEY = "longarc.toml", "people.csv", "key"
-#: The first ports that are tried for calendars, mail and pages; then those after them.
-FIRST_PORTS, PORTS_TRIED = (5232, 2525, 8030), 50
+CONFIG_FILE = "longarc.toml"
+PEOPLE_FILE = "people.csv"
+KEY_FILE = "key"
+#: The first port that is tried for calendars, for mail and for pages.
+FIRST_PORTS = (5232, 2525, 8030)
+#: How many ports are tried, counted from the first.
+MAX_PORTS_TRIED = 50
 _HOST = "127.0.0.1"
 
 _SETTINGS_TEXT = """\
@@ -58,31 +62,31 @@ listen = "127.0.0.1:{pages}"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFolder:
-    """A folder that everything is in."""
+    """A folder with settings, people file, key and database, and the built-in servers that they describe."""
 
     folder: Path
-    #: Where the search for free ports begins: calendars, mail, pages. 0 takes any free port.
+    #: The first port tried for calendars, mail and pages. 0 takes any free port.
     first_ports: tuple[int, int, int] = FIRST_PORTS
-    #: Keeps the ports that were just chosen from everybody else until the servers take them.
+    #: Sockets that hold the chosen ports until the servers listen there.
     _reserved_ports: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
 
     @property
     def config(self) -> Path:
-        return self.folder / CONFIG
+        return self.folder / CONFIG_FILE
 
     @property
     def key(self) -> Path:
-        return self.folder / KEY
+        return self.folder / KEY_FILE
 
     def write_missing_files(self) -> None:
-        """Write what is not there yet: settings for free ports, a key only its owner may read, an example of people."""
+        """Write the files that are missing: settings with free ports, a key, an example people file."""
         private_files.make_folder(self.folder)
         if not self.key.exists():
             from worker.seal import generate_key
 
             private_files.write_new(self.key, f"{generate_key()}\n".encode("ascii"))
-        if not (self.folder / PEOPLE).exists():
-            private_files.write(self.folder / PEOPLE, read_example(EXAMPLE_FILES["people"]))
+        if not (self.folder / PEOPLE_FILE).exists():
+            private_files.write(self.folder / PEOPLE_FILE, read_example(EXAMPLE_FILES["people"]))
         if not self.config.exists():
             private_files.write(self.config, self._render_settings().encode("utf-8"))
 
@@ -101,46 +105,48 @@ class EmbeddedFolder:
         )
 
     def _reserve_port(self, first: int) -> int:
-        """A port that nobody listens on, the first one if possible."""
-        for port in range(first, first + PORTS_TRIED) if first else [0]:
-            trying = socket.socket()
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        """Reserve and return the first free port from `first` on. Raises LongarcError when none of them is free."""
+        for port in range(first, first + MAX_PORTS_TRIED) if first else [0]:
+            candidate = socket.socket()
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                trying.bind((_HOST, port))
-                trying.listen()  # two may be bound to a port, and only one can listen there
+                candidate.bind((_HOST, port))
+                candidate.listen()  # two sockets may bind the same port, but only one can listen
             except OSError:
-                trying.close()
+                candidate.close()
                 continue
-            self._reserved_ports.callback(trying.close)
-            return int(trying.getsockname()[1])
-        raise LongarcError(f"No port from {first} to {first + PORTS_TRIED - 1} is free. Write one into the settings.")
+            self._reserved_ports.callback(candidate.close)
+            return int(candidate.getsockname()[1])
+        raise LongarcError(
+            f"No port from {first} to {first + MAX_PORTS_TRIED - 1} is free. Write one into the settings."
+        )
 
     def release_ports(self) -> None:
-        """Leave the ports that were just chosen to the servers."""
+        """Release the reserved ports, so that the servers can listen there."""
         self._reserved_ports.close()
 
     def set_environment(self, env: MutableMapping[str, str]) -> None:
-        """Have this process, and whatever it starts, use these settings and this key."""
+        """Point LONGARC_CONFIG and LONGARC_KEY_FILE to this folder. A key that is set already stays."""
         env["LONGARC_CONFIG"] = str(self.config)
         if not (env.get("LONGARC_KEY") or env.get("LONGARC_KEY_FILE")):
             env["LONGARC_KEY_FILE"] = str(self.key)
 
     def read_ports(self, settings: "Settings") -> tuple[int, int]:
-        """Where the settings have the calendars and mail. Raises LongarcError when they don't say."""
+        """Return the ports of calendars and mail in the settings. Raises LongarcError when one is missing."""
         calendars, mail = urlsplit(settings.calendars.caldav.url).port, settings.mailers.smtp.port
         if not (calendars and mail):
-            what = "names no port for the calendars (calendars.caldav.url) or for mail (mailers.smtp.port)."
-            raise LongarcError(f"{self.config} {what} Write both, or take the file away: it is then written anew.")
+            missing = "names no port for the calendars (calendars.caldav.url) or for mail (mailers.smtp.port)."
+            raise LongarcError(f"{self.config} {missing} Write both, or delete the file: it is then written anew.")
         return calendars, mail
 
     @contextmanager
     def start_servers(self, settings: "Settings", people: "Collection[Person]") -> "Iterator[EmbeddedServers]":
-        """The servers, at the ports that the settings name."""
+        """Run the calendar and mail servers at the ports in the settings."""
         from worker.embedded import EmbeddedServers
 
         calendars, mail = self.read_ports(settings)
-        for noisy in ("mail.log", "waitress"):  # they tell of each connection
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        for logger in ("mail.log", "waitress"):  # they log each connection
+            logging.getLogger(logger).setLevel(logging.WARNING)
         zones = {person.email: person.zone for person in people}
         self.release_ports()
         with EmbeddedServers(self.folder, list(zones), calendars, mail, zones=zones) as servers:
@@ -148,7 +154,7 @@ class EmbeddedFolder:
 
 
 def list_addresses(servers: "EmbeddedServers", people: "Collection[Address]") -> Iterator[tuple[str, str, str]]:
-    """For each person: the calendar's address for a calendar program, and where the mail is."""
+    """Yield for each person: the address, the URL of the calendar, and the path of the mailbox."""
     from worker.embedded import get_mailbox_path
 
     for email in people:

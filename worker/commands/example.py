@@ -1,4 +1,4 @@
-"""`longarc example`: the files that come with Longarc, written where one wants them."""
+"""`longarc example`: prints the example files that come with Longarc, or writes them to a file."""
 
 from pathlib import Path
 
@@ -9,17 +9,19 @@ from worker.commands.base import Command
 from worker.commands.terminal import print_line
 from worker.errors import LongarcError
 
-#: What each is called on the command line, and in the folder `config` of a checkout.
+#: The file of each example in the folder `config`, by its name on the command line.
 EXAMPLE_FILES = {"settings": "longarc.example.toml", "people": "people.example.csv", "service": "longarc.service"}
 
 
-@click.command("example", cls=Command, short_help="Write example settings, people or systemd unit.")
+@click.command("example", cls=Command, short_help="Print or write example settings, people file or systemd unit.")
 @click.argument("name", type=click.Choice(list(EXAMPLE_FILES)))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@click.option("--force", is_flag=True, help="Replace a FILE that is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def example(name: str, file: Path | None, force: bool) -> None:
-    """Write an example to FILE, else to standard output: `settings` with every key, its default and what it means; a
-    `people` file; the systemd unit (`service`)."""
+    """Write an example to FILE, or to standard output without FILE.
+
+    `settings` lists every key with its default and meaning, `people` is a people file, `service` is a systemd unit.
+    """
     content = read_example(EXAMPLE_FILES[name])
     if file is None:
         click.echo(content.decode("utf-8"), nl=False)
@@ -27,12 +29,12 @@ def example(name: str, file: Path | None, force: bool) -> None:
     try:
         (private_files.write if force else private_files.write_new)(file, content)
     except FileExistsError:
-        raise LongarcError(f"{file} is there already. Name another file, or say --force to replace it.") from None
-    print_line(f"{file} is written.", "green")
+        raise LongarcError(f"{file} exists already. Name another file, or replace it with --force.") from None
+    print_line(f"{file} was written.", "green")
 
 
 def read_example(name: str) -> bytes:
-    """A file that comes with Longarc: inside the installed package, else beside it in a checkout."""
+    """Return an example file, from the installed package or from a checkout. Raises LongarcError when it is missing."""
     package = Path(__file__).resolve().parents[1]
     places = (package / "_config" / name, package.parent / "config" / name)
     file = next((place for place in places if place.is_file()), None)

@@ -1,4 +1,4 @@
-"""What an operator does now and then: `check`, `people`, `key`, `rotate`."""
+"""Commands of the operator: `check`, `retry`, `people`, `key`, `rotate`."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,83 +19,86 @@ if TYPE_CHECKING:
     from worker.settings.load import Settings
     from worker.store.people import ImportPreview
 
-#: Findings that are well, of which more are only counted.
+#: Findings without a problem that are printed; the rest are only counted.
 MAX_SHOWN = 40
 
 
-@click.command("check", cls=Command, short_help="Try everything that is needed; say what to do where it isn't well.")
+@click.command("check", cls=Command, short_help="Try everything Longarc needs, and print a remedy for each problem.")
 @json_option
 def check(as_json: bool) -> None:
-    """Try everything that is needed, changing nothing: settings, database, key, people, mails, calendars, mail servers.
+    """Try everything Longarc needs: settings, database, key, people, mails, calendars, mail servers. Changes nothing.
 
-    Exit code 1 when anything is not well. What works and should be changed all the same is a warning.
+    The exit code is 1 when anything fails. A warning is about something that works but should be changed.
     """
     import logging
 
     from worker.ops.checks import run_checks
 
-    logging.disable(logging.ERROR)  # what a library logs is told as a finding, with its remedy
+    logging.disable(logging.ERROR)  # a finding says the same, with a remedy
     try:
-        found = []
+        findings = []
         for finding in run_checks(find_settings_path(), os.environ, utcnow()):
-            found.append(finding)
+            findings.append(finding)
             if not as_json:
-                _show_finding(finding, sum(one.ok and not one.remedy for one in found))
+                _show_finding(finding, sum(one.ok and not one.remedy for one in findings))
     finally:
         logging.disable(logging.NOTSET)
-    failed = sum(not finding.ok for finding in found)
-    warnings = sum(finding.ok and bool(finding.remedy) for finding in found)
-    hidden = len(found) - failed - warnings - MAX_SHOWN
+    failed = sum(not finding.ok for finding in findings)
+    warnings = sum(finding.ok and bool(finding.remedy) for finding in findings)
+    hidden = len(findings) - failed - warnings - MAX_SHOWN
     if as_json:
-        print_json([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in found])
+        print_json([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in findings])
     elif hidden > 0:
         print_line(f"  … and {hidden:,} more are well", "dim")
     if failed:
         raise CommandFailed(
-            f"{format_count(failed, 'thing')} of {len(found):,} {'is' if failed == 1 else 'are'} not well."
+            f"{format_count(failed, 'thing')} of {len(findings):,} {'is' if failed == 1 else 'are'} not well."
         )
     if not as_json:
         print_line(
-            f"All {len(found):,} are well" + (f", with {format_count(warnings, 'warning')}." if warnings else "."),
+            f"All {len(findings):,} are well" + (f", with {format_count(warnings, 'warning')}." if warnings else "."),
             "green",
         )
 
 
-def _show_finding(finding: "Finding", well: int) -> None:
+def _show_finding(finding: "Finding", ok_count: int) -> None:
     if not finding.ok or finding.remedy:
         print_line(f"{'!' if finding.ok else '✗'} {finding.what}", "yellow" if finding.ok else "red")
         if finding.remedy:
             print_line(f"  → {finding.remedy}")
-    elif well <= MAX_SHOWN:
+    elif ok_count <= MAX_SHOWN:
         print_line(f"✓ {finding.what}", "green")
 
 
-@click.command("retry", cls=Command, short_help="Try the calendar of somebody whose access failed again at once.")
+@click.command("retry", cls=Command, short_help="Try a suspended calendar again at once.")
 @click.argument("addresses", nargs=-1, metavar="ADDRESS...")
-@click.option("--all", "everybody", is_flag=True, help="Of everybody whose access failed.")
-def retry(addresses: Sequence[str], everybody: bool) -> None:
-    """Try again at once, once access was mended: a refused log-in or a revoked grant rests for an hour by itself."""
-    if everybody == bool(addresses):
-        raise click.UsageError("Name somebody, or say --all.")
+@click.option("--all", "all_suspended", is_flag=True, help="All suspended calendars.")
+def retry(addresses: Sequence[str], all_suspended: bool) -> None:
+    """Try suspended calendars again at once, after their access was restored.
+
+    A calendar is suspended for an hour when its log-in is refused or its grant revoked.
+    """
+    if all_suspended == bool(addresses):
+        raise click.UsageError("Name a person, or use --all.")
     with open_worker() as worker:
-        known = worker.store.people.load_all_people()
-        named = [find_person(worker.store, known, one) for one in addresses]
-        for person in named or sorted(worker.store.people.load_suspensions()):
+        people = worker.store.people.load_all_people()
+        persons = [find_person(worker.store, people, address) for address in addresses]
+        for person in persons or sorted(worker.store.people.load_suspensions()):
             was_suspended = worker.store.calendars.lift_suspension(person, utcnow())
-            before = "" if was_suspended else " (access was not suspended)"
-            print_line(f"{person} is tried again within a minute, while `longarc run` is running{before}.")
-        if everybody and not worker.store.people.load_suspensions():
+            note = "" if was_suspended else " (access was not suspended)"
+            print_line(f"{person} is tried again within a minute, while `longarc run` is running{note}.")
+        if all_suspended and not worker.store.people.load_suspensions():
             print_line("Nobody is suspended any more.", "dim")
 
 
-@click.command("people", cls=Command, short_help="What the people file would change; with --apply, change it.")
-@click.option("--apply", "applies", is_flag=True, help="Take it over. `longarc run` does so by itself each minute.")
-@click.option("--accept", is_flag=True, help="Take it over even if many pairs end or many events are cancelled by it.")
+@click.command("people", cls=Command, short_help="Show what the people file would change; --apply changes it.")
+@click.option("--apply", "applies", is_flag=True, help="Apply the people file now. `longarc run` does so each minute.")
+@click.option("--accept", is_flag=True, help="Apply it even if many pairs end or many events are cancelled.")
 @click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
 def people(applies: bool, accept: bool, force: bool) -> None:
-    """Show what the people file would change, and with --apply change it.
+    """Show what the people file would change; with --apply, change it.
 
-    A file by which more than a tenth of the pairs would end, and more than one, is held until somebody says --accept.
+    A file that would end more than a tenth of the pairs, and more than one pair, is applied only with --accept.
     """
     if force and not applies:
         raise click.UsageError("--force goes with --apply.")
@@ -103,49 +106,52 @@ def people(applies: bool, accept: bool, force: bool) -> None:
     from worker.engine.people_import import read_people
     from worker.store.statistics import Statistics
 
-    found = load_settings()
-    set_up_quiet_logging(found)
-    listed = read_people(found, utcnow())
+    settings = load_settings()
+    set_up_quiet_logging(settings)
+    listed = read_people(settings, utcnow())
     if not (applies or accept):
         with open_worker() as worker:
             _show_difference(
-                worker.store.people.preview_import(listed.persons, listed.pairs, listed.forms), found.policy.max_cancels
+                worker.store.people.preview_import(listed.persons, listed.pairs, listed.forms),
+                settings.policy.max_cancels,
             )
         return
-    worker = build(found, store=open_store(found, seals=False))
+    worker = build(settings, store=open_store(settings, seals=False))
     try:
-        Statistics(worker.store.database).get_schema_versions()  # says in clear words when there is no using it
+        Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
         worker.store.migrate()
         changed = worker.import_people(force=force or accept)
     finally:
         worker.close()
-    told = f"{format_count(len(listed.persons), 'person', 'people')} in {format_count(len(listed.pairs), 'pair')}"
-    print_line(f"{told}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
+    counts = f"{format_count(len(listed.persons), 'person', 'people')} in {format_count(len(listed.pairs), 'pair')}"
+    print_line(f"{counts}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
 
 
-def _show_difference(told: "ImportPreview", allowed: int) -> None:
+def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
     changes: Sequence[tuple[Sequence[object], str, str]] = (
-        (told.joined, "person joins", "people join"),
-        (told.left, "person leaves", "people leave"),
-        (told.begun, "pair begins", "pairs begin"),
-        (told.ended, "pair ends", "pairs end"),
+        (preview.joined, "person joins", "people join"),
+        (preview.left, "person leaves", "people leave"),
+        (preview.begun, "pair begins", "pairs begin"),
+        (preview.ended, "pair ends", "pairs end"),
     )
-    for who, one, many in changes:
-        if who:
-            more = f" and {len(who) - 10:,} more" if len(who) > 10 else ""
-            print_line(f"{format_count(len(who), one, many)}: {', '.join(map(str, who[:10]))}{more}")
-    if not any(who for who, _, _ in changes):
+    for names, singular, plural in changes:
+        if names:
+            more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+            print_line(f"{format_count(len(names), singular, plural)}: {', '.join(map(str, names[:10]))}{more}")
+    if not any(names for names, _, _ in changes):
         print_line("Nobody joins or leaves, and the pairs stay as they are.")
-    print_line(f"{format_count(told.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over.")
+    print_line(
+        f"{format_count(preview.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over."
+    )
     from worker.engine.people_import import find_objection
 
-    if why := find_objection(told, allowed):
-        raise Refused(f"{why} It takes `longarc people --accept`.")
+    if objection := find_objection(preview, max_cancels):
+        raise Refused(f"{objection} It takes `longarc people --accept`.")
 
 
-@click.command("key", cls=Command, short_help="Print a fresh key for LONGARC_KEY.")
+@click.command("key", cls=Command, short_help="Print a new key for LONGARC_KEY.")
 def key() -> None:
-    """Print a fresh key for LONGARC_KEY. It is kept nowhere: whoever loses it loses what was sealed with it."""
+    """Print a new key for LONGARC_KEY. It is stored nowhere: without it, sealed content can't be opened any more."""
     from worker.seal import generate_key
 
     click.echo(generate_key())
@@ -155,35 +161,35 @@ def key() -> None:
 def rotate() -> None:
     """Seal everything anew with the first key of LONGARC_KEY.
 
-    To change keys: put the new one first and the old one behind it, parted by a comma; restart `longarc run`
-    everywhere; run this; then take the old one out.
+    To change keys: put the new key first and the old one after it, separated by a comma. Restart `longarc run`
+    everywhere. Run this command. Then remove the old key.
     """
     with open_worker(seals=True) as worker:
-        pieces, lost = worker.store.content.reseal_all(), list[str]()
+        pieces, failures = worker.store.content.reseal_all(), list[str]()
         for renew in _list_grant_renewals(worker.settings):
             try:
                 renew()
             except (LongarcError, OSError) as error:
-                lost.append(describe_failure(error))
+                failures.append(describe_failure(error))
             else:
                 pieces += 1
     sealed = f"{format_count(pieces, 'piece')} sealed anew."
-    if lost:
+    if failures:
         remedy = "Mend that and run this again; the keys behind the first may be needed until then."
-        raise CommandFailed("\n".join([*lost, f"{sealed} {remedy}"]))
+        raise CommandFailed("\n".join([*failures, f"{sealed} {remedy}"]))
     print_line(f"{sealed} Keys behind the first are not needed any more.", "green")
 
 
-def _list_grant_renewals(found: "Settings") -> Iterator[Callable[[], None]]:
-    """What seals anew each grant that a connected account left."""
-    keys = [key.get_secret_value() for key in found.keys]
-    for folder in {one.token_folder for one in (found.calendars.google, found.mailers.google)}:
+def _list_grant_renewals(settings: "Settings") -> Iterator[Callable[[], None]]:
+    """Yield a function for each stored grant of a connected account, which seals that grant anew."""
+    keys = [key.get_secret_value() for key in settings.keys]
+    for folder in {section.token_folder for section in (settings.calendars.google, settings.mailers.google)}:
         if folder.is_dir():
             from worker.providers.google.auth import TokenFolder
 
             tokens = TokenFolder(folder, keys)
             yield from (partial(tokens.reseal, person) for person in tokens.list_people())
-    file = found.calendars.outlook.account_file
+    file = settings.calendars.outlook.account_file
     if file.exists():
         from worker.providers.outlook.auth import TokenCacheFile
         from worker.seal import Seal

@@ -1,7 +1,7 @@
-"""Standard output and standard error, which may be closed, full, or read by nobody.
+"""Standard output and standard error that are closed, full, or a pipe without a reader.
 
-Python writes out what is still buffered when the interpreter ends. A failure there is a traceback's rest and exit code
-120, unless PYTHONUNBUFFERED is set. So a command writes everything out itself and says what came of it.
+Python flushes its buffers when the interpreter ends; a failure there prints part of a traceback and ends with exit code
+120. So each command flushes them itself and reports the error.
 """
 
 import os
@@ -14,8 +14,8 @@ from worker.errors import LongarcError, describe_error
 
 
 def open_missing_streams() -> None:
-    """Open the null device in place of each standard stream that is closed, so that no file of ours takes its number:
-    what a library writes to standard error would otherwise land in the database."""
+    """Open the null device for each closed standard stream. Otherwise the database could get file number 2, and a
+    library that writes to standard error would write into it."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -29,21 +29,23 @@ def refuse_closed_stdout() -> None:
         raise LongarcError("standard output is closed. Send it to a file or to /dev/null.")
 
 
-def flush_streams(code: int, say: Callable[[str], None]) -> int:
-    """The exit code after everything buffered was written out, or can't be: then never 0. A reader who left is no
-    error to speak of."""
+def flush_streams(code: int, print_error: Callable[[str], None]) -> int:
+    """Flush both streams and return the exit code: 1 instead of 0 when standard output can't be written.
+
+    A pipe whose reader has left is not reported, all other errors are.
+    """
     error = _flush(sys.stdout)
     if error and not code:
         if not isinstance(error, BrokenPipeError):
-            with suppress(OSError):  # standard error is full, too: the exit code tells
-                say(f"longarc: {describe_error(error)}")
+            with suppress(OSError):  # standard error is full too: the exit code has to do
+                print_error(f"longarc: {describe_error(error)}")
         code = 1
     _flush(sys.stderr)
     return code
 
 
 def _flush(stream: TextIO | None) -> OSError | None:
-    """Why what is buffered can't be written; it is dropped then. None when all was written."""
+    """Flush the stream. Return None, or the error after which the buffer was dropped."""
     try:
         if stream is not None:
             stream.flush()
@@ -54,7 +56,7 @@ def _flush(stream: TextIO | None) -> OSError | None:
 
 
 def _redirect_to_null(stream: TextIO | None) -> None:
-    """Lead the stream to the null device, where the interpreter's last attempt succeeds."""
+    """Redirect the stream to the null device, so that the flush at the end of the interpreter succeeds."""
     if stream is None:
         return
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""`longarc plan`: what the next sweep would decide for everybody, and why. Writes nothing, sends nothing."""
+"""`longarc plan`: shows what the next sweep would decide, and why. Writes nothing and sends nothing."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from worker.domain.model import Decision, Effect, Person, Plan
 
 
-@click.command("plan", cls=Command, short_help="What would be booked, moved and mailed now, and why. Changes nothing.")
+@click.command("plan", cls=Command, short_help="Show what would be booked, moved and mailed now. Changes nothing.")
 @json_option
 def plan(as_json: bool) -> None:
     """Show what would be booked, moved and mailed now, and why.
 
-    Calendars are read; nothing is written, nothing is sent. Before the first `longarc run` it takes the people from
-    the people file.
+    Calendars are read; nothing is written or sent. Before the first `longarc run` the people are read from the people
+    file.
     """
     with _open_preview_worker() as worker, _collect_warnings() as warnings:
-        plans = [made for made in worker.sweep.preview() if made.decisions or made.effects]
+        plans = [pair_plan for pair_plan in worker.sweep.preview() if pair_plan.decisions or pair_plan.effects]
         if as_json:
-            print_json([_plan_to_json(made) for made in plans])
+            print_json([_plan_to_json(pair_plan) for pair_plan in plans])
         else:
             _show_plans(plans, worker)
     if warnings:
@@ -39,22 +39,22 @@ def plan(as_json: bool) -> None:
 
 @contextmanager
 def _open_preview_worker() -> "Iterator[Worker]":
-    """The worker on its database; on one in memory that holds the people file while there is none."""
+    """Open the worker on its database; without one, on a database in memory with the people of the people file."""
     from worker.app import build
     from worker.store.statistics import Statistics
 
-    found = context.load_settings()
-    context.set_up_quiet_logging(found)
-    if not context.is_database_absent(found.database):
-        store = context.open_store(found, seals=False)
+    settings = context.load_settings()
+    context.set_up_quiet_logging(settings)
+    if not context.is_database_absent(settings.database):
+        store = context.open_store(settings, seals=False)
         if Statistics(store.database).get_schema_versions()[0] is not None:
             store.close()
             with context.open_worker() as worker:
                 yield worker
             return
         store.close()
-    found = found.model_copy(update={"database": "sqlite://"})
-    worker = build(found, utcnow, store=context.open_store(found, seals=False))
+    settings = settings.model_copy(update={"database": "sqlite://"})
+    worker = build(settings, utcnow, store=context.open_store(settings, seals=False))
     try:
         worker.store.create_tables()
         worker.import_people()
@@ -64,49 +64,49 @@ def _open_preview_worker() -> "Iterator[Worker]":
 
 
 class _WarningCollector(logging.Handler):
-    """Keeps what the sweep warns of: a calendar service that can't be asked."""
+    """Collects the warnings of a sweep, such as a calendar service that can't be reached."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.told: dict[str, None] = {}
+        self.messages: dict[str, None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told[record.getMessage()] = None
+        self.messages[record.getMessage()] = None
 
 
 @contextmanager
 def _collect_warnings() -> Iterator[dict[str, None]]:
-    sweeps = logging.getLogger("worker.engine.sweep")
-    before = (sweeps.level, sweeps.propagate)
-    kept = _WarningCollector()
-    sweeps.addHandler(kept)
-    sweeps.setLevel(logging.WARNING)
-    sweeps.propagate = False
+    sweep_log = logging.getLogger("worker.engine.sweep")
+    before = (sweep_log.level, sweep_log.propagate)
+    collector = _WarningCollector()
+    sweep_log.addHandler(collector)
+    sweep_log.setLevel(logging.WARNING)
+    sweep_log.propagate = False
     try:
-        yield kept.told
+        yield collector.messages
     finally:
-        sweeps.removeHandler(kept)
-        sweeps.level, sweeps.propagate = before
+        sweep_log.removeHandler(collector)
+        sweep_log.level, sweep_log.propagate = before
 
 
-# --- for people ---
+# --- the table ---
 
 
 def _show_plans(plans: "Sequence[Plan]", worker: "Worker") -> None:
     from worker.store.statistics import Statistics
 
     people = Statistics(worker.store.database).load_all_people()
-    shown = make_table("What would happen now", ["When", "What", "Why"])
-    for made in plans:
-        manager, report = (people[who] for who in made.pair.people)
-        add_row(shown, "", f"{manager.name} and {report.name}", made.pair, style="bold")
-        for decision in made.decisions:
-            add_row(shown, _format_start(decision, manager), _describe_decision(decision), decision.reason)
-        for message in made.effects:
-            _add_mail_row(shown, message, people)
-        shown.add_section()
+    table = make_table("What would happen now", ["When", "What", "Why"])
+    for plan in plans:
+        manager, report = (people[address] for address in plan.pair.people)
+        add_row(table, "", f"{manager.name} and {report.name}", plan.pair, style="bold")
+        for decision in plan.decisions:
+            add_row(table, _format_start(decision, manager), _describe_decision(decision), decision.reason)
+        for effect in plan.effects:
+            _add_mail_row(table, effect, people)
+        table.add_section()
     if plans:
-        print_table(shown)
+        print_table(table)
     print_line(_summarize_plans(plans), style="bold")
 
 
@@ -115,67 +115,71 @@ def _format_start(decision: "Decision", manager: "Person") -> str:
     return format_time(start, manager.zone) if isinstance(start, datetime) else ""
 
 
-#: What a decision comes to, by the state it gives a session or by what it is.
-_DECISION_WORDS = {"booked": "book", "deferred": "put off", "owed": "give another time", "unplaceable": "no time for"}
-_KIND_WORDS = {"career": "conversation", "checkin": "check-in", "review": "review"}
+#: The verb for a decision, by the new state of the session or the kind of the decision.
+_DECISION_VERBS = {"booked": "book", "deferred": "put off", "owed": "give another time", "unplaceable": "no time for"}
+_KIND_NAMES = {"career": "conversation", "checkin": "check-in", "review": "review"}
 
 
 def _describe_decision(decision: "Decision") -> str:
     fields = decision.fields
-    done = str(fields.get("state") or decision.what)
-    kind = _KIND_WORDS.get(str(fields.get("kind")), "")
+    outcome = str(fields.get("state") or decision.what)
+    kind = _KIND_NAMES.get(str(fields.get("kind")), "")
     topic = f" ({fields['topic']})" if fields.get("topic") not in (None, "all") else ""
     start, end = fields.get("start"), fields.get("end")
-    both = isinstance(start, datetime) and isinstance(end, datetime)
-    length = f", {(end - start) // timedelta(minutes=1)} min" if both else ""  # type: ignore[operator]
-    return f"{_DECISION_WORDS.get(done, done)} {kind}{topic}".strip() + length
+    has_times = isinstance(start, datetime) and isinstance(end, datetime)
+    length = f", {(end - start) // timedelta(minutes=1)} min" if has_times else ""  # type: ignore[operator]
+    return f"{_DECISION_VERBS.get(outcome, outcome)} {kind}{topic}".strip() + length
 
 
-def _add_mail_row(shown: Any, message: "Effect", people: "dict[str, Person]") -> None:
-    if message.name:
-        who = people.get(message.to)
+def _add_mail_row(table: Any, mail: "Effect", people: "dict[str, Person]") -> None:
+    if mail.name:
+        recipient = people.get(mail.to)
         add_row(
-            shown,
-            format_time(message.due_at, who.zone if who else "UTC"),
+            table,
+            format_time(mail.due_at, recipient.zone if recipient else "UTC"),
             "mail",
-            f"{message.name} to {message.to}",
+            f"{mail.name} to {mail.to}",
             style="dim",
         )
 
 
 def _summarize_plans(plans: "Sequence[Plan]") -> str:
-    messages = [message for made in plans for message in made.effects]
-    numbers = {what: sum(m.kind == what for m in messages) for what in ("event.create", "event.update", "event.cancel")}
+    effects = [effect for plan in plans for effect in plan.effects]
+    numbers = {
+        kind: sum(effect.kind == kind for effect in effects)
+        for kind in ("event.create", "event.update", "event.cancel")
+    }
     parts = (
         f"{numbers['event.create']:,} to book",
         f"{numbers['event.update']:,} to move",
         f"{numbers['event.cancel']:,} to take off",
-        f"{format_count(sum(m.kind == 'mail' for m in messages), 'mail')} to send",
+        f"{format_count(sum(effect.kind == 'mail' for effect in effects), 'mail')} to send",
     )
     return f"{', '.join(parts)}, for {format_count(len(plans), 'pair')}. Nothing was written or sent."
 
 
-# --- for machines ---
+# --- JSON ---
 
 
-def _plan_to_json(made: "Plan") -> dict[str, Any]:
+def _plan_to_json(plan: "Plan") -> dict[str, Any]:
     return {
-        "pair": str(made.pair),
+        "pair": str(plan.pair),
         "decisions": [
-            {"what": d.what, "session": d.session, "reason": d.reason, **dict(d.fields)} for d in made.decisions
+            {"what": decision.what, "session": decision.session, "reason": decision.reason, **dict(decision.fields)}
+            for decision in plan.decisions
         ],
-        "messages": [_effect_to_json(message) for message in made.effects],
+        "messages": [_effect_to_json(effect) for effect in plan.effects],
     }
 
 
-def _effect_to_json(message: "Effect") -> dict[str, Any]:
-    told = {
-        "what": message.kind.value,
-        "due_at": message.due_at,
-        "message": message.name,
-        "to": message.to,
-        "calendar": message.calendar,
-        "key": message.event,
-        "start": message.start,
+def _effect_to_json(effect: "Effect") -> dict[str, Any]:
+    values = {
+        "what": effect.kind.value,
+        "due_at": effect.due_at,
+        "message": effect.name,
+        "to": effect.to,
+        "calendar": effect.calendar,
+        "key": effect.event,
+        "start": effect.start,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in values.items() if value}

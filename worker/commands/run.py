@@ -1,7 +1,7 @@
-"""`longarc run`: the consumer that wakes us each minute, the workers, and, if wanted, servers of our own beside them.
+"""`longarc run`: the service. A Huey consumer with its workers, the pages, and with `--embedded` the built-in servers.
 
-SIGINT and SIGTERM mean the same: begin nothing new, finish what is in flight, go. A second one goes at once; what it
-cuts off is found again by its lease.
+The first SIGINT or SIGTERM finishes the effects in flight and stops. A second one ends the process at once; another
+worker takes up the interrupted effects when their lease ends.
 """
 
 import logging
@@ -30,44 +30,43 @@ if TYPE_CHECKING:
     from worker.embedded import EmbeddedServers
     from worker.engine.outages import Outages
 
-#: How many people's addresses are printed.
+#: People whose calendar and mailbox are printed with `--embedded`.
 MAX_SHOWN = 20
-#: How often the consumer's threads, and the people who joined, are looked at. Seconds.
-CHECK_INTERVAL = 10.0
+#: How often the threads of the consumer are checked, a heartbeat is written, and new people get a calendar.
+CHECK_INTERVAL_SECONDS = 10.0
 
 
-@click.command("run", cls=Command, short_help="Book, protect and follow through, until stopped: the one service.")
-@click.option("--workers", default=4, show_default=True, type=click.IntRange(1, 64), help="What is done at one time.")
+@click.command("run", cls=Command, short_help="Run the service: book, protect and follow through.")
+@click.option("--workers", default=4, show_default=True, type=click.IntRange(1, 64), help="Tasks at the same time.")
 @click.option(
     "--embedded",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="With a calendar and a mail server of its own, everything in DIR: to try it without any account.",
+    help="Try it without any account: built-in calendar and mail servers, all files in DIR.",
 )
 def run(workers: int, embedded: Path | None) -> None:
-    """Book, protect and follow through, until it is stopped.
+    """Run the service until it is stopped: book conversations, protect them, follow commitments.
 
-    It may run on any number of machines at once when the database is PostgreSQL. Ctrl-C and SIGTERM finish what is in
-    flight.
+    With PostgreSQL it may run on several machines at once. Ctrl-C and SIGTERM finish what is in flight and stop.
     """
     if embedded and get_global_options().config:
         raise click.UsageError("--embedded DIR brings its own settings, DIR/longarc.toml; leave --config out.")
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signal())
-        house = _prepare_folder(embedded) if embedded else None
+        embedded_folder = _prepare_folder(embedded) if embedded else None
         _export_settings_path()
-        if house:
-            house.read_ports(load_settings())  # before anything is written
+        if embedded_folder:
+            embedded_folder.read_ports(load_settings())  # before anything is written
         worker = _start_worker()
         servers = (
             stack.enter_context(
-                house.start_servers(load_settings(), worker.store.people.load_current_people().values())
+                embedded_folder.start_servers(load_settings(), worker.store.people.load_current_people().values())
             )
-            if house
+            if embedded_folder
             else None
         )
-        if servers and house:
-            _show_addresses(worker, servers, house)
+        if servers and embedded_folder:
+            _show_addresses(worker, servers, embedded_folder)
         if worker.settings.base_url:
             _serve_pages(worker, stack)
         print_line(_describe_run(worker, workers))
@@ -77,7 +76,7 @@ def run(workers: int, embedded: Path | None) -> None:
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """An event that is set by the first SIGINT or SIGTERM; a second one ends the program at once."""
+    """Yield an event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
     stop = threading.Event()
 
     def handle_signal(number: int, _: Any) -> None:
@@ -96,14 +95,14 @@ def stop_on_signal() -> Iterator[threading.Event]:
 def _prepare_folder(folder: Path) -> "EmbeddedFolder":
     from worker.commands.embedded import EmbeddedFolder
 
-    house = EmbeddedFolder(folder.resolve())
-    house.write_missing_files()
-    house.set_environment(os.environ)
-    return house
+    embedded_folder = EmbeddedFolder(folder.resolve())
+    embedded_folder.write_missing_files()
+    embedded_folder.set_environment(os.environ)
+    return embedded_folder
 
 
 def _export_settings_path() -> None:
-    """Tell the tasks, which find their settings by the environment, of the file that was named here."""
+    """Export the path of the settings as LONGARC_CONFIG, where the tasks of Huey read it."""
     path = find_settings_path()
     if path is not None:
         os.environ["LONGARC_CONFIG"] = str(path.resolve())
@@ -111,23 +110,23 @@ def _export_settings_path() -> None:
 
 
 def _start_worker() -> "Worker":
-    """This process's worker, with the people taken over. Raises what is wrong, before anything runs."""
+    """Apply the people file and return the worker of this process. Raises LongarcError before anything runs."""
     from worker.engine.people_import import read_people
     from worker.logs import set_up_logging
     from worker.ops.checks import reach_queue, refuse_unwritable
     from worker.store.statistics import Statistics
 
-    found = load_settings()
-    set_up_logging(found.log.level, found.log.format)
-    refuse_unwritable(found.database)
-    if found.queue:
-        reach_queue(found.queue)
-    with closing(open_store(found, seals=True)) as store:
-        # `schema` says in clear words when there is no using the database, before Huey tries.
-        if is_database_absent(found.database) or Statistics(store.database).get_schema_versions()[0] is None:
-            read_people(found, utcnow())  # raises what is wrong before a database is made for nobody
+    settings = load_settings()
+    set_up_logging(settings.log.level, settings.log.format)
+    refuse_unwritable(settings.database)
+    if settings.queue:
+        reach_queue(settings.queue)
+    with closing(open_store(settings, seals=True)) as store:
+        # get_schema_versions raises a clear error when the database can't be used, before Huey opens it
+        if is_database_absent(settings.database) or Statistics(store.database).get_schema_versions()[0] is None:
+            read_people(settings, utcnow())  # raises Problems before a database is created
         else:
-            refuse_other_key(store, found)
+            refuse_other_key(store, settings)
     from worker import tasks
 
     worker = tasks.get_worker()
@@ -136,8 +135,8 @@ def _start_worker() -> "Worker":
     except (Problems, LongarcError) as error:
         if not worker.store.people.load_current_people():
             raise
-        # those known so far are looked after; each tick tries again and tells the operator
-        click.echo(f"{error}\nThe people known so far stay in force.", err=True)
+        # each tick reads the file again and alerts the operator
+        click.echo(f"{error}\nLongarc goes on with the people it has.", err=True)
     tasks.tick()  # the first minute begins now
     return worker
 
@@ -149,40 +148,41 @@ def _run_consumer(worker: "Worker", workers: int, stop: threading.Event, servers
     from worker.engine.outages import OutageFilter
 
     class SignalFreeConsumer(Consumer):
-        """Leaves the signals to us: of the two, Huey would let only one finish what is in flight."""
+        """Sets no signal handlers: those of Huey finish what is in flight for one of the two signals alone."""
 
         def _set_signal_handlers(self) -> None:
             return
 
-    make: Any = SignalFreeConsumer  # Huey has no types
-    consumer = make(tasks.huey, workers=workers, periodic=True, max_delay=2.0)
+    consumer_class: Any = SignalFreeConsumer  # Huey has no types
+    consumer = consumer_class(tasks.huey, workers=workers, periodic=True, max_delay=2.0)
     for handler in logging.getLogger().handlers:
         handler.addFilter(OutageFilter(tasks.outages, utcnow))
     consumer.start()
-    pulse = HeartbeatWriter(worker, tasks.outages)
-    pulse.beat()
-    looked = monotonic()
+    heartbeat_writer = HeartbeatWriter(worker, tasks.outages)
+    heartbeat_writer.beat()
+    checked_at = monotonic()
     while not stop.wait(0.2):
-        if monotonic() - looked >= CHECK_INTERVAL:
-            looked = monotonic()
+        if monotonic() - checked_at >= CHECK_INTERVAL_SECONDS:
+            checked_at = monotonic()
             consumer.check_worker_health()
-            pulse.beat()
+            heartbeat_writer.beat()
             if servers:
                 _add_new_people(worker, servers)
     tasks.stopping.set()
     consumer.stop(graceful=True)
-    pulse.end()
+    heartbeat_writer.end()
     worker.close()
 
 
 class HeartbeatWriter:
-    """Says of this process that it lives; `longarc status` reads it."""
+    """Writes the heartbeat of this process, which `longarc status` reads."""
 
     def __init__(self, worker: "Worker", outages: "Outages") -> None:
         self._store, self._holder, self._outages = worker.store, worker.holder, outages
         self._started_at = utcnow()
 
     def beat(self) -> None:
+        """Write a heartbeat. An outage of the database is only recorded."""
         from worker.store.heartbeats import Heartbeat
 
         now = utcnow()
@@ -190,6 +190,7 @@ class HeartbeatWriter:
         self._write_heartbeat(lambda: self._store.heartbeats.save_heartbeat(heartbeat))
 
     def end(self) -> None:
+        """Delete the heartbeat: this process stops in order."""
         self._write_heartbeat(lambda: self._store.heartbeats.delete_heartbeat(self._holder))
 
     def _write_heartbeat(self, write: Callable[[], None]) -> None:
@@ -199,10 +200,10 @@ class HeartbeatWriter:
         try:
             write()
         except Exception as error:
-            why = describe_database_outage(error)
-            if not why:
+            reason = describe_database_outage(error)
+            if not reason:
                 raise
-            self._outages.record_failure(DATABASE, why, utcnow())
+            self._outages.record_failure(DATABASE, reason, utcnow())
 
 
 def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
@@ -210,19 +211,19 @@ def _serve_pages(worker: "Worker", stack: ExitStack) -> None:
 
     try:
         pages = stack.enter_context(PageServer(worker))
-    except PortTaken as error:  # of several workers on a machine one serves the pages, and the others go on without
+    except PortTaken as error:  # another worker on this machine serves the pages already
         print_line(f"{error} This worker goes on without them.", "yellow")
         return
     print_line(f"The pages of {pages.base_url} are served at port {pages.port}.")
 
 
 def _add_new_people(worker: "Worker", servers: "EmbeddedServers") -> None:
-    """Give those who joined a calendar."""
+    """Create calendars for new people in the embedded servers."""
     for person in worker.store.people.load_current_people().values():
         servers.add_person(person.email, person.zone)
 
 
-# --- what it says ---
+# --- output ---
 
 
 def _describe_run(worker: "Worker", workers: int) -> str:
@@ -230,22 +231,22 @@ def _describe_run(worker: "Worker", workers: int) -> str:
 
     pairs = sum(pair.is_active for pair in worker.store.people.load_all_pairs().values())
     people = format_count(len(worker.store.people.load_current_people()), "person", "people")
-    where = mask_password(worker.settings.database)
+    database = mask_password(worker.settings.database)
     return (
         f"Longarc runs: {format_count(workers, 'worker')} for {people} in {format_count(pairs, 'active pair')}, "
-        f"on {where}. Ctrl-C finishes what is in flight and stops."
+        f"on {database}. Ctrl-C finishes what is in flight and stops."
     )
 
 
-def _show_addresses(worker: "Worker", servers: "EmbeddedServers", house: "EmbeddedFolder") -> None:
+def _show_addresses(worker: "Worker", servers: "EmbeddedServers", embedded_folder: "EmbeddedFolder") -> None:
     from worker.commands.embedded import list_addresses
 
     people = sorted(one.email for one in worker.store.people.load_current_people().values() if one.calendar == "caldav")
-    shown = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
+    table = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
     for person, calendar, mail in list_addresses(servers, people[:MAX_SHOWN]):
-        add_row(shown, person, calendar, mail)
-    print_table(shown)
+        add_row(table, person, calendar, mail)
+    print_table(table)
     if len(people) > MAX_SHOWN:
-        print_line(f"… and {len(people) - MAX_SHOWN:,} more, alike.", "dim")
-    print_line(f"Settings, people and key are in {house.folder}. For the other commands:")
-    print_line(f"  export LONGARC_CONFIG={house.config} LONGARC_KEY_FILE={house.key}\n", "bold")
+        print_line(f"… and {len(people) - MAX_SHOWN:,} more.", "dim")
+    print_line(f"Settings, people and key are in {embedded_folder.folder}. For the other commands:")
+    print_line(f"  export LONGARC_CONFIG={embedded_folder.config} LONGARC_KEY_FILE={embedded_folder.key}\n", "bold")

@@ -1,4 +1,4 @@
-"""`longarc serve`: the pages alone, for a host that does nothing else; `longarc revoke`: older links open nothing."""
+"""`longarc serve`: the pages without the service. `longarc revoke`: make links void."""
 
 import click
 
@@ -11,9 +11,9 @@ from worker.commands.terminal import print_line
 from worker.errors import LongarcError, UnknownName
 
 
-@click.command("serve", cls=Command, short_help="The pages alone; `longarc run` serves them too, when base_url is set.")
+@click.command("serve", cls=Command, short_help="Serve only the pages. `longarc run` serves them too.")
 def serve() -> None:
-    """Serve the pages that mails link to, until it is stopped; what is decided there, `longarc run` carries out."""
+    """Serve the pages that mails link to, until it is stopped. `longarc run` carries out what people choose there."""
     from worker.logs import set_up_logging
 
     with stop_on_signal() as stop, open_worker(seals=True) as worker:
@@ -26,32 +26,32 @@ def serve() -> None:
     print_line("Stopped.")
 
 
-@click.command("revoke", cls=Command, short_help="Make a person's links and open pages void.")
+@click.command("revoke", cls=Command, short_help="Make the links of a person void.")
 @click.argument("person", metavar="ADDRESS", required=False)
-@click.option("--everybody", is_flag=True, help="Those of everybody.")
+@click.option("--everybody", is_flag=True, help="The links of everybody.")
 def revoke(person: str | None, everybody: bool) -> None:
-    """Make every link that ADDRESS was given until now void, and every page that is open with one."""
+    """Make void every link that ADDRESS has got so far, and sign out every browser that used one."""
     if everybody == bool(person):
-        raise click.UsageError("Name a person, or say --everybody.")
+        raise click.UsageError("Name a person, or use --everybody.")
     from worker.store.people import EVERYBODY
 
     with open_worker() as worker:
-        who = EVERYBODY if person is None else find_primary_address(worker.store, person)
-        if who not in (EVERYBODY, worker.settings.operator) and worker.store.people.get_person(who) is None:
-            raise UnknownName(f"Nobody in the people file is {who}.")
-        worker.store.people.revoke_links(who, utcnow())
-    print_line(f"Links given to {'anybody' if everybody else who} until now open nothing any more.", "green")
+        address = EVERYBODY if person is None else find_primary_address(worker.store, person)
+        if address not in (EVERYBODY, worker.settings.operator) and worker.store.people.get_person(address) is None:
+            raise UnknownName(f"Nobody in the people file is {address}.")
+        worker.store.people.revoke_links(address, utcnow())
+    print_line(f"Links given to {'anybody' if everybody else address} until now open nothing any more.", "green")
 
 
 def make_operator_link() -> str:
-    """A fresh link to the operator's page. Raises LongarcError when there are no pages."""
+    """Return a new link to the operator's page. Raises LongarcError when there are no pages."""
     from worker.links import LinkClaims, Purpose, make_link_signer
     from worker.web.sessions import UNNAMED_OPERATOR
 
-    found = load_settings()
-    links = make_link_signer(found.base_url, [key.get_secret_value() for key in found.keys])
-    if links is None:
+    settings = load_settings()
+    signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
+    if signer is None:
         raise LongarcError("Pages need `base_url` in the settings and LONGARC_KEY in the environment.")
-    return links.build_url(
-        LinkClaims(person=found.operator or UNNAMED_OPERATOR, purpose=Purpose.STATUS, issued_at=utcnow())
+    return signer.build_url(
+        LinkClaims(person=settings.operator or UNNAMED_OPERATOR, purpose=Purpose.STATUS, issued_at=utcnow())
     )

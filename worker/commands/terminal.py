@@ -1,6 +1,6 @@
-"""How the commands look: tables and lines for people, JSON for machines.
+"""Output of the commands: tables and lines for people, JSON for programs.
 
-Names and reasons go in as plain text, never as markup. Where nobody looks on, a table is as wide as it needs.
+All text is printed as plain text, never as markup. A table that does not go to a terminal has a fixed width.
 """
 
 import json
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-#: Of a table that goes to a file or another program, in columns.
+#: Width of a table that goes to a file or another program, in characters.
 FILE_WIDTH = 160
+#: Style of a cell, by its first word.
 STYLES = {
     "booked": "green",
     "book": "green",
@@ -37,59 +38,59 @@ STYLES = {
 
 
 def make_console() -> "Console":
-    """Where tables are printed."""
+    """Return the console for standard output, with FILE_WIDTH when it is no terminal."""
     from rich.console import Console
 
-    screen = Console(highlight=False, markup=False, emoji=False)
-    if not screen.is_terminal and "COLUMNS" not in os.environ:
-        screen = Console(highlight=False, markup=False, emoji=False, width=FILE_WIDTH)
-    return screen
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(highlight=False, markup=False, emoji=False, width=FILE_WIDTH)
+    return console
 
 
 def make_table(title: str, columns: Sequence[str | tuple[str, str]]) -> "Table":
-    """An empty table. A column may come with how it is set: `right`, `id` (never broken), or `dim`."""
+    """Return an empty table. A column is a name, or a name with its layout: `right`, `id` (never wrapped) or `dim`."""
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        name, how = column if isinstance(column, tuple) else (column, "")
-        made.add_column(
+        name, layout = column if isinstance(column, tuple) else (column, "")
+        table.add_column(
             name,
-            justify="right" if how == "right" else "left",
-            no_wrap=how in ("id", "right"),
-            style="dim" if how in ("dim", "id") else "",
+            justify="right" if layout == "right" else "left",
+            no_wrap=layout in ("id", "right"),
+            style="dim" if layout in ("dim", "id") else "",
             overflow="fold",
         )
-    return made
+    return table
 
 
-def add_row(made: "Table", *cells: Any, style: str = "") -> None:
-    """Add a row of plain text; words that say how something stands get their colour."""
+def add_row(table: "Table", *cells: Any, style: str = "") -> None:
+    """Add a row of plain text. A cell that begins with a status gets the colour of that status."""
     from rich.text import Text
 
     texts = [make_printable(str(cell)) for cell in cells]
-    made.add_row(*(Text(text, style=STYLES.get(text.split(" ")[0], "")) for text in texts), style=style or None)
+    table.add_row(*(Text(text, style=STYLES.get(text.split(" ")[0], "")) for text in texts), style=style or None)
 
 
-def print_table(made: "Table") -> None:
-    """Print a table; into a file or another program without the blanks that only fill a screen."""
-    screen = make_console()
-    if screen.is_terminal:
-        screen.print(made)
+def print_table(table: "Table") -> None:
+    """Print a table; without trailing blanks when it does not go to a terminal."""
+    console = make_console()
+    if console.is_terminal:
+        console.print(table)
         return
-    with screen.capture() as captured:
-        screen.print(made)
-    click.echo("\n".join(one.rstrip() for one in captured.get().splitlines()))
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def print_line(text: str = "", style: str = "") -> None:
-    """One line of plain text."""
+    """Print one line of plain text."""
     make_console().print(make_printable(text), style=style or None, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """The value as JSON; instants in UTC with Z."""
+    """Print the value as JSON. Instants are in UTC and end with Z."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_encode_value))
 
 
@@ -102,16 +103,16 @@ def _encode_value(value: Any) -> Any:
 
 
 def format_time(instant: datetime, zone: str) -> str:
-    """A day and a time of day as the clocks of that zone show it: `Tue 2 Mar 2027 10:00`."""
-    there = to_local_time(instant, zone)
-    return f"{format_day(there.date())} {there:%H:%M}"
+    """Return the instant as local date and time in that zone: `Tue 2 Mar 2027 10:00`."""
+    local = to_local_time(instant, zone)
+    return f"{format_day(local.date())} {local:%H:%M}"
 
 
-def format_day(one: date) -> str:
-    """`Tue 2 Mar 2027`."""
-    return f"{one:%a} {one.day} {one:%b %Y}"
+def format_day(day: date) -> str:
+    """Return the day as `Tue 2 Mar 2027`."""
+    return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def format_count(number: int, one: str, many: str = "") -> str:
-    """`1 pair`, `2 pairs`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def format_count(number: int, singular: str, plural: str = "") -> str:
+    """Return the number with its noun: `1 pair`, `2 pairs`. The plural ends in s unless `plural` is given."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

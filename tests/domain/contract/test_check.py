@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tests.support.pairs import DANA
-from worker.commands.contracts import _FAULTS
+from worker.commands.contracts import _FAULT_TEXTS
 from worker.domain.contract.check import (
     ContractCheck,
     ContractFault,
@@ -102,4 +102,4 @@ def test_r23_the_error_says_each_kind_once_and_no_word_of_the_contract() -> None
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_page_and_command_have_words_for_each_kind_of_fault(kind: FaultKind) -> None:
-    assert REMEDIES[kind] and all(_FAULTS[kind.value])
+    assert REMEDIES[kind] and all(_FAULT_TEXTS[kind.value])
