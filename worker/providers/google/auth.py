@@ -1,10 +1,10 @@
-"""Who may act for whom at Google: the two ways in, and the tokens that come of them.
+"""Access tokens for Google's APIs, by delegation or from connected accounts.
 
-`Delegation` is a service account that a Workspace's administrator lets act as each person, for exactly the scopes
-named. `Accounts` are managers who connected their own account; their refresh tokens lie in a folder, sealed, one file
-each. Either gives access tokens, kept in memory until shortly before they end.
+`Delegation` is a service account that the administrator of a Workspace allows to act as everybody, for named scopes.
+`ConnectedAccounts` are managers who connected their own account; their refresh tokens are in a folder, sealed, one file
+each. Both give access tokens, which stay in memory until shortly before they expire.
 
-The exchange with the token endpoint is done here rather than by google-auth: that would sleep and repeat by itself.
+The token endpoint is called here rather than through google-auth, which sleeps and repeats requests.
 """
 
 import json
@@ -26,22 +26,23 @@ from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimit
 from worker.seal import Seal
 
 _SCOPE_PREFIX = "https://www.googleapis.com/auth/"
-OWNED_EVENTS_SCOPE = (
-    f"{_SCOPE_PREFIX}calendar.events.owned"  #: write our events on a manager's own calendar, and read that calendar
-)
-EVENTS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.events.readonly"  #: acting as a person: when that person is busy, and how
-FREE_BUSY_SCOPE = f"{_SCOPE_PREFIX}calendar.events.freebusy"  #: acting as a manager: when others are busy
+#: As a manager: read the manager's own calendar and write our events on it.
+OWNED_EVENTS_SCOPE = f"{_SCOPE_PREFIX}calendar.events.owned"
+#: As a person: read the times on that person's calendar.
+EVENTS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.events.readonly"
+#: As a manager: query other people's free/busy.
+FREE_BUSY_SCOPE = f"{_SCOPE_PREFIX}calendar.events.freebusy"
 GMAIL_SEND_SCOPE = f"{_SCOPE_PREFIX}gmail.send"
-CALENDARS_READ_SCOPE = (
-    f"{_SCOPE_PREFIX}calendar.calendars.readonly"  #: for `check` alone, where it is granted: whether Meet is offered
-)
-#: What one manager's own account is asked for, all of it at once.
+#: Optional, only for `longarc check`: read whether a calendar offers Meet.
+CALENDARS_READ_SCOPE = f"{_SCOPE_PREFIX}calendar.calendars.readonly"
+#: The scopes that a connected account has to grant.
 ACCOUNT_SCOPES = (OWNED_EVENTS_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE)
 
-TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
+TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105  # a URL
 AUTH_ENDPOINT = "https://accounts.google.com/o/oauth2/v2/auth"
 _TOKEN_LIFE = timedelta(hours=1)
-_RENEWAL_MARGIN = timedelta(minutes=2)  #: a token is not used any more so shortly before its end
+_RENEWAL_MARGIN = timedelta(minutes=2)  #: a token is not used in the last minutes of its life
+#: The fields that a key file must have.
 _KEY_FIELDS = ("client_email", "client_id", "private_key", "private_key_id", "project_id")
 
 
@@ -49,52 +50,56 @@ class GoogleAccess(Protocol):
     """Gives access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
 
     def get_token(self, person: Address, scope: str) -> str:
-        """A token with which to act as that person."""
+        """A token to act as that person within the scope."""
 
     def forget_token(self, person: Address, scope: str) -> None:
-        """That token was refused: get another one the next time."""
+        """Drop a token that Google refused, so that `get_token` requests a new one."""
 
     def list_connected(self) -> list[Address] | None:
-        """Who can be acted for; None when that is a whole domain."""
+        """The people whose accounts are connected; None when Longarc may act as everybody in the domain."""
 
     def get_project(self) -> str:
-        """The project whose quota is used, as far as it is known."""
+        """The Cloud project whose quota is used, or the OAuth client's id where the project is not known."""
 
 
 class TokenCache:
-    """Access tokens in memory, each asked for again shortly before it ends."""
+    """Keeps access tokens in memory until shortly before they expire."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._known: dict[tuple[Address, str], tuple[str, datetime]] = {}
+        self._tokens: dict[tuple[Address, str], tuple[str, datetime]] = {}
 
-    def get(self, person: Address, scope: str, ask: Callable[[], tuple[str, timedelta]]) -> str:
-        """The token that is known, or a new one."""
+    def get(self, person: Address, scope: str, request_token: Callable[[], tuple[str, timedelta]]) -> str:
+        """The cached token, or a new one from `request_token`, which returns a token and its lifetime."""
         now = self._clock()
         with self._lock:
-            token, until = self._known.get((person, scope), ("", now))
+            token, until = self._tokens.get((person, scope), ("", now))
         if now < until:
             return token
-        token, life = ask()
+        token, life = request_token()
         with self._lock:
-            self._known[person, scope] = (token, now + max(life - _RENEWAL_MARGIN, timedelta()))
+            self._tokens[person, scope] = (token, now + max(life - _RENEWAL_MARGIN, timedelta()))
         return token
 
     def drop(self, person: Address, scope: str) -> None:
+        """Remove the token, if there is one."""
         with self._lock:
-            self._known.pop((person, scope), None)
+            self._tokens.pop((person, scope), None)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
-    """Where grants are changed into tokens."""
+    """Google's OAuth token endpoint. `timeout` is in seconds."""
 
     url: str
     timeout: float
 
-    def post_form(self, form: Mapping[str, str], refused: Callable[[str, str], ProviderError]) -> dict[str, Any]:
-        """What it answers. `refused` says what its error code and description mean."""
+    def post_form(
+        self, form: Mapping[str, str], translate_refusal: Callable[[str, str], ProviderError]
+    ) -> dict[str, Any]:
+        """The endpoint's answer. `translate_refusal` makes the error to raise from Google's error code and
+        description. Raises Unavailable, RateLimited, InvalidResponse, too."""
         try:
             answer = requests.post(self.url, data=dict(form), timeout=self.timeout, allow_redirects=False)
         except requests.exceptions.RequestException as error:
@@ -106,30 +111,30 @@ class TokenEndpoint:
         if answer.status_code >= 500:
             raise Unavailable(f"Google's token endpoint is out of order (status {answer.status_code}).")
         try:
-            told = answer.json()
+            content = answer.json()
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            content = None
+        if not isinstance(content, dict):
             raise InvalidResponse(f"{self.url} answered with something that is not a token endpoint's.")
         if answer.status_code != 200:
-            raise refused(str(told.get("error", "")), str(told.get("error_description", "")))
-        return told
+            raise translate_refusal(str(content.get("error", "")), str(content.get("error_description", "")))
+        return content
 
     def request_token(
-        self, form: Mapping[str, str], refused: Callable[[str, str], ProviderError]
+        self, form: Mapping[str, str], translate_refusal: Callable[[str, str], ProviderError]
     ) -> tuple[str, timedelta]:
-        """An access token, and how long it lives."""
-        told = self.post_form(form, refused)
-        token, life = told.get("access_token"), told.get("expires_in", _TOKEN_LIFE.total_seconds())
+        """An access token and its lifetime. Raises as `post_form`."""
+        answer = self.post_form(form, translate_refusal)
+        token, life = answer.get("access_token"), answer.get("expires_in", _TOKEN_LIFE.total_seconds())
         if not isinstance(token, str) or not token or not isinstance(life, int | float):
             raise InvalidResponse(f"{self.url} answered without a token.")
         return token, timedelta(seconds=life)
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """How long a service asks to be left alone, when it says so in seconds."""
-    told = headers.get("Retry-After") or headers.get("retry-after") or ""
-    return timedelta(seconds=int(told)) if told.isascii() and told.isdigit() and len(told) < 8 else None
+    """The wait in the Retry-After header; None when there is none, or not in seconds."""
+    text = headers.get("Retry-After") or headers.get("retry-after") or ""
+    return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
 
 
 # --- a service account with domain-wide delegation ------------------------------------------------------------------
@@ -137,7 +142,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """What a key file says, ready to sign with."""
+    """A service account as its key file describes it, able to sign."""
 
     email: str
     client_id: str
@@ -147,19 +152,25 @@ class ServiceAccount:
 
     @classmethod
     def from_file(cls, path: Path) -> "ServiceAccount":
-        """Raises AuthRevoked, in one line that says what is wrong with the file."""
+        """Read a key file. Raises AuthRevoked, with what is wrong with the file."""
         from google.auth.crypt import RSASigner
 
-        told = _read_key_file(path)
+        fields = _read_key_file(path)
         try:
-            signer: Any = RSASigner
-            signer = signer.from_string(told["private_key"], told["private_key_id"])
+            signer_class: Any = RSASigner  # the library has no types here
+            signer = signer_class.from_string(fields["private_key"], fields["private_key_id"])
         except (ValueError, TypeError) as error:
             raise _make_key_file_error(path, "its private key can't be read") from error
-        return cls(told["client_email"], told["client_id"], told["project_id"], told["private_key_id"], signer)
+        return cls(
+            email=fields["client_email"],
+            client_id=fields["client_id"],
+            project=fields["project_id"],
+            key_id=fields["private_key_id"],
+            signer=signer,
+        )
 
     def sign_assertion(self, subject: Address, scope: str, audience: str, now: datetime) -> str:
-        """The signed wish to act as `subject`."""
+        """The signed JWT that asks for a token to act as `subject`. `audience` is the token endpoint's URL."""
         from google.auth import jwt
 
         encode: Any = jwt.encode  # the library has no types here
@@ -170,30 +181,31 @@ class ServiceAccount:
 
 
 def _read_key_file(path: Path) -> dict[str, str]:
+    """The fields in `_KEY_FIELDS`. Raises AuthRevoked when one is missing, or the file is something else."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _make_key_file_error(path, str(error.strerror)) from error
     except ValueError as error:
         raise _make_key_file_error(path, "it is not JSON") from error
-    if not isinstance(told, dict) or told.get("type") != "service_account":
-        kind = "an OAuth client" if isinstance(told, dict) and {"installed", "web"} & told.keys() else "something else"
-        raise _make_key_file_error(path, f"it is {kind}")
-    lacking = [name for name in _KEY_FIELDS if not isinstance(told.get(name), str) or not told[name]]
-    if lacking:
-        raise _make_key_file_error(path, f"it lacks {', '.join(lacking)}")
-    return {name: told[name] for name in _KEY_FIELDS}
+    if not isinstance(content, dict) or content.get("type") != "service_account":
+        is_client = isinstance(content, dict) and {"installed", "web"} & content.keys()
+        raise _make_key_file_error(path, "it is an OAuth client" if is_client else "it is something else")
+    missing = [name for name in _KEY_FIELDS if not isinstance(content.get(name), str) or not content[name]]
+    if missing:
+        raise _make_key_file_error(path, f"it lacks {', '.join(missing)}")
+    return {name: content[name] for name in _KEY_FIELDS}
 
 
-def _make_key_file_error(path: Path, why: str) -> AuthRevoked:
+def _make_key_file_error(path: Path, reason: str) -> AuthRevoked:
     return AuthRevoked(
-        f"{path} is not the key file of a service account: {why}. "
+        f"{path} is not the key file of a service account: {reason}. "
         "Make one in the Cloud console: IAM & Admin > Service Accounts > Keys > Add key > JSON."
     )
 
 
 class Delegation:
-    """A service account that acts as anybody in the domain, for the scopes that the administrator granted."""
+    """GoogleAccess through a service account, which may act as everybody in the domain within the granted scopes."""
 
     def __init__(self, key_file: Path, endpoint: TokenEndpoint, clock: Clock) -> None:
         self._key_file = key_file
@@ -204,7 +216,7 @@ class Delegation:
 
     @property
     def account(self) -> ServiceAccount:
-        """Read when it is first needed."""
+        """The service account, read from the key file on first use."""
         if self._account is None:
             self._account = ServiceAccount.from_file(self._key_file)
         return self._account
@@ -213,20 +225,22 @@ class Delegation:
         return self._tokens.get(person, scope, lambda: self._request_token(person, scope))
 
     def _request_token(self, person: Address, scope: str) -> tuple[str, timedelta]:
-        signed = self.account.sign_assertion(person, scope, self._endpoint.url, self._clock())
-        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}
-        return self._endpoint.request_token(form, lambda code, told: self._translate_refusal(person, scope, code, told))
+        assertion = self.account.sign_assertion(person, scope, self._endpoint.url, self._clock())
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        return self._endpoint.request_token(
+            form, lambda code, description: self._translate_refusal(person, scope, code, description)
+        )
 
-    def _translate_refusal(self, person: Address, scope: str, code: str, told: str) -> ProviderError:
-        account = self.account
+    def _translate_refusal(self, person: Address, scope: str, code: str, description: str) -> ProviderError:
+        account, text = self.account, description.lower()
         if code in ("unauthorized_client", "access_denied", "invalid_scope"):
             return AuthRevoked(delegation_remedy(account.client_id, scope))
-        if "signature" in told.lower() or "not found" in told.lower() or code == "invalid_client":
+        if "signature" in text or "not found" in text or code == "invalid_client":
             return AuthRevoked(
                 f"Google does not know the key in {self._key_file} ({account.email}, project {account.project}) "
                 "any more: it was deleted, or has expired. Make a new one: IAM & Admin > Service Accounts > Keys."
             )
-        if "timeframe" in told.lower():
+        if "timeframe" in text:
             return AuthRevoked("Google refuses the time in our request: set this machine's clock right (NTP).")
         return AuthRevoked(
             f"Nobody can act as {person}: the account is suspended, deleted, or not in the domain that granted "
@@ -244,7 +258,7 @@ class Delegation:
 
 
 def delegation_remedy(client_id: str, *scopes: str) -> str:
-    """Word for word what to paste where."""
+    """Tells the administrator where to enter the client id and the scopes."""
     return (
         "In admin.google.com open Security > Access and data control > API controls > Manage domain wide delegation, "
         f"choose Add new (or Edit), and paste as Client ID `{client_id}` and among the OAuth scopes "
@@ -252,17 +266,18 @@ def delegation_remedy(client_id: str, *scopes: str) -> str:
     )
 
 
-# --- managers' own accounts -----------------------------------------------------------------------------------------
+# --- connected accounts ---------------------------------------------------------------------------------------------
 
 
 class ConnectedAccounts:
-    """Managers who connected their own account with `longarc connect google`."""
+    """GoogleAccess through the accounts that managers connected with `longarc connect google`."""
 
     def __init__(
         self, folder: Path, keys: Iterable[str], client_id: str, secret: str, endpoint: TokenEndpoint, clock: Clock
     ) -> None:
         self._store = TokenFolder(folder, keys)
-        self._client_id, self._secret = client_id, secret
+        self._client_id = client_id
+        self._client_secret = secret
         self._endpoint = endpoint
         self._tokens = TokenCache(clock)
 
@@ -274,9 +289,9 @@ class ConnectedAccounts:
             "grant_type": "refresh_token",
             "refresh_token": self._store.load(person),
             "client_id": self._client_id,
-            "client_secret": self._secret,
+            "client_secret": self._client_secret,
         }
-        return self._endpoint.request_token(form, lambda code, told: self._translate_refusal(person, code))
+        return self._endpoint.request_token(form, lambda code, _: self._translate_refusal(person, code))
 
     @staticmethod
     def _translate_refusal(person: Address, code: str) -> ProviderError:
@@ -301,32 +316,33 @@ class ConnectedAccounts:
 
 
 class TokenFolder:
-    """Refresh tokens, sealed, one file for each account, readable by nobody else."""
+    """A folder of sealed refresh tokens, one file for each account, readable by the operator alone."""
 
     def __init__(self, folder: Path, keys: Iterable[str]) -> None:
         self._folder = folder
         self._keys = list(keys)
 
     def list_people(self) -> list[Address]:
-        """Whose tokens there are."""
+        """The people who have a token here, sorted."""
         return sorted(unquote(path.name.removesuffix(".sealed")) for path in self._folder.glob("*.sealed"))
 
     def load(self, person: Address) -> str:
-        """Raises AuthRevoked."""
+        """The person's refresh token. Raises AuthRevoked when it is missing or can't be opened."""
         path = self._path(person)
         try:
             return Seal(self._keys).open(path.read_bytes())
         except FileNotFoundError:
-            words = f"{person} has not connected a Google account yet: run `longarc connect google {person}`."
-            raise AuthRevoked(words) from None
+            text = f"{person} has not connected a Google account yet: run `longarc connect google {person}`."
+            raise AuthRevoked(text) from None
         except OSError as error:
             raise AuthRevoked(f"{path} can't be read: {error.strerror}.") from error
         except WrongKey as error:
-            words = f"{path} was sealed with another LONGARC_KEY: give that one too, or run"
-            raise AuthRevoked(f"{words} `longarc connect google {person}` again.") from error
+            text = f"{path} was sealed with another LONGARC_KEY: give that one too, or run"
+            raise AuthRevoked(f"{text} `longarc connect google {person}` again.") from error
 
     def prepare_for(self, person: Address) -> None:
-        """Raises Refused when that person's could not be kept: to be told before anybody is asked for it."""
+        """Create the folder. Raises Refused when the person's token could not be saved in it: call this before asking
+        the person for a grant."""
         try:
             private_files.make_folder(self._folder)
         except OSError as error:
@@ -337,13 +353,13 @@ class TokenFolder:
             raise Refused(f"Nothing can be kept in {self._path(person)}: it is a folder. Take it away.")
 
     def save(self, person: Address, refresh_token: str) -> Path:
-        """Write it whole or not at all. Raises OSError, WrongKey."""
+        """Seal the token and write its file, whole or not at all; returns the file. Raises OSError, WrongKey."""
         private_files.make_folder(self._folder)
         private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
         return self._path(person)
 
     def reseal(self, person: Address) -> None:
-        """Seal that person's anew with the first key. Raises AuthRevoked, OSError."""
+        """Seal the person's token again, with the first key. Raises AuthRevoked, OSError."""
         self.save(person, self.load(person))
 
     def _path(self, person: Address) -> Path:
@@ -354,8 +370,8 @@ class TokenFolder:
 
 
 def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
-    """The way in that a section of the settings describes: with a `service_account`, delegation; else the accounts
-    that were connected. Reads nothing yet."""
+    """Return `Delegation` when the section of the settings names a `service_account`, else `ConnectedAccounts`. Reads
+    no file yet."""
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
     if section.get("service_account"):
         return Delegation(Path(str(section["service_account"])), endpoint, clock)
@@ -370,10 +386,10 @@ def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
 
 
 def quota_key_of(section: Mapping[str, Any]) -> str:
-    """What people's addresses are hashed with where they say whose quota is used: the same in every process."""
+    """The key of the hash in `quotaUser`: the first LONGARC_KEY, so that all processes use the same."""
     return next(iter(section.get("keys") or ()), "")
 
 
 def timeout_of(section: Mapping[str, Any]) -> float:
-    """Seconds to wait for an answer."""
+    """Seconds to wait for an answer from Google."""
     return float(section.get("timeout") or 20.0)

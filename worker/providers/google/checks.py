@@ -1,7 +1,5 @@
-"""What `longarc check` finds out about Google: each thing proved by trying it, and when it fails, what to paste where.
-
-An API that is switched off, a scope that was not granted, a person who can't be reached and a time that can't be read
-fail in ways that look alike from afar; here each is asked for by itself.
+"""The findings of `longarc check` about Google. Each part is tried by itself, so that a failure names its own cause:
+an API that is switched off, a scope that was not granted, a person without a calendar, or times that can't be read.
 """
 
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from worker.providers.google.auth import (
     Delegation,
 )
 from worker.providers.google.client import GoogleApi, NoCalendar
+from worker.providers.google.events import format_instant
 
 _WEEK = timedelta(days=7)
 _SWITCH_ON = (
@@ -36,119 +35,110 @@ _NO_MEET = (
 )
 
 
-def check_calendar(wires: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
-    """Everything that booking for this person needs; with `video` a Meet link, too."""
-    events = wires.service.events()
-    since, until = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (now, now + _WEEK))
+def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
+    """What booking for this person needs; with `video`, also a Meet link."""
+    events = api.service.events()
+    start, end = format_instant(now), format_instant(now + _WEEK)
     own = events.list(calendarId="primary", maxResults=1, fields="timeZone")
-    found = [_check_scope(wires, person, OWNED_EVENTS_SCOPE, "write events as")]
-    if found[0].ok:
-        found += _check_call(
-            wires, person, OWNED_EVENTS_SCOPE, "calendar-json", f"{person}'s calendar can be reached", own
-        )
-    if not all(one.ok for one in found):
-        return found
-    if wires.access.list_connected() is None:
-        found.append(_check_scope(wires, person, EVENTS_READ_SCOPE, "read the time of"))
-        within = {"timeMin": since, "timeMax": until, "singleEvents": True, "maxResults": 1}
-        asked = events.list(calendarId="primary", fields="items(start,end)", **within)
-        scope = EVENTS_READ_SCOPE
+    findings = [_check_scope(api, person, OWNED_EVENTS_SCOPE, "write events as")]
+    if findings[0].ok:
+        title = f"{person}'s calendar can be reached"
+        findings += _check_call(api, person, OWNED_EVENTS_SCOPE, "calendar-json", title, own)
+    if not all(finding.ok for finding in findings):
+        return findings
+    if api.access.list_connected() is None:
+        findings.append(_check_scope(api, person, EVENTS_READ_SCOPE, "read the time of"))
+        query = {"timeMin": start, "timeMax": end, "singleEvents": True, "maxResults": 1}
+        request, scope = events.list(calendarId="primary", fields="items(start,end)", **query), EVENTS_READ_SCOPE
     else:
-        body = {"timeMin": since, "timeMax": until, "items": [{"id": person}]}
-        asked, scope = wires.service.freebusy().query(body=body, fields="calendars"), FREE_BUSY_SCOPE
-    if found[-1].ok:
-        found += _check_call(wires, person, scope, "calendar-json", f"{person} can be asked for free and busy", asked)
-    return [*found, *(_check_meet(wires, person) if video else ())]
+        body = {"timeMin": start, "timeMax": end, "items": [{"id": person}]}
+        request, scope = api.service.freebusy().query(body=body, fields="calendars"), FREE_BUSY_SCOPE
+    if findings[-1].ok:
+        title = f"{person} can be asked for free and busy"
+        findings += _check_call(api, person, scope, "calendar-json", title, request)
+    return [*findings, *(_check_meet(api, person) if video else ())]
 
 
-def _check_meet(wires: GoogleApi, person: Address) -> list[Finding]:
-    """Whether this person's events may have a Meet link. It takes a scope that nothing else needs; without it nothing
-    is known, and nothing is wrong."""
-    request = wires.service.calendars().get(calendarId="primary", fields="conferenceProperties")
+def _check_meet(api: GoogleApi, person: Address) -> list[Finding]:
+    """Whether this person's events may have a Meet link. Reading that needs a scope that nothing else needs; without
+    the scope the finding is fine, and says that Meet was not looked up."""
+    request = api.service.calendars().get(calendarId="primary", fields="conferenceProperties")
     try:
-        calendar = wires.execute(person, CALENDARS_READ_SCOPE, request)
+        calendar = api.execute(person, CALENDARS_READ_SCOPE, request)
     except ProviderError:
         unknown = f"Whether Google Meet is offered to {person} is not known"
         return [Finding(f"{unknown}; with {CALENDARS_READ_SCOPE} granted it is looked up here", True)]
     offered = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
-    what, is_offered = f"Google Meet is offered to {person}", "hangoutsMeet" in offered
-    return [Finding(what, is_offered, "" if is_offered else _NO_MEET.format(person))]
+    is_offered = "hangoutsMeet" in offered
+    return [Finding(f"Google Meet is offered to {person}", is_offered, "" if is_offered else _NO_MEET.format(person))]
 
 
-def check_mail(wires: GoogleApi, sender: Address) -> list[Finding]:
-    """Whether mail may be sent. That Gmail is on and takes mail is proved without sending: it is given an empty one,
-    which it refuses for being empty, after it has looked at everything else."""
-    connected = wires.access.list_connected()
+def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
+    """Whether mail can be sent, tried without sending: Gmail is given an empty message, which it refuses as empty only
+    after it has checked everything else."""
+    connected = api.access.list_connected()
     senders = [sender] if sender else (connected or [])
     if not senders and connected is not None:
         remedy = "Run `longarc connect google ADDRESS` for each manager."
         return [Finding("Mail goes out by Gmail", False, remedy)]
     if not senders:
-        what = "Mail goes out by Gmail as whoever `mail.from` names; set mailers.google.sender, and it is proved here"
-        return [Finding(what, True)]
-    return [finding for one in senders for finding in _check_sending(wires, one)]
+        title = "Mail goes out by Gmail as whoever `mail.from` names; set mailers.google.sender, and it is proved here"
+        return [Finding(title, True)]
+    return [finding for account in senders for finding in _check_sending(api, account)]
 
 
-def _check_sending(wires: GoogleApi, sender: Address) -> list[Finding]:
-    granted = _check_scope(wires, sender, GMAIL_SEND_SCOPE, "send mail as")
+def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
+    granted = _check_scope(api, sender, GMAIL_SEND_SCOPE, "send mail as")
     if not granted.ok:
         return [granted]
-    empty = wires.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
-    return [
-        granted,
-        *_check_call(
-            wires,
-            sender,
-            GMAIL_SEND_SCOPE,
-            "gmail",
-            f"{sender} can send mail by Gmail",
-            empty,
-            _is_empty_message_refusal,
-        ),
-    ]
+    empty = api.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
+    title = f"{sender} can send mail by Gmail"
+    sending = _check_call(api, sender, GMAIL_SEND_SCOPE, "gmail", title, empty, _is_empty_message_refusal)
+    return [granted, *sending]
 
 
 def _is_empty_message_refusal(error: ProviderError) -> bool:
-    """True when all that Google objects to is that there is no message."""
-    said = str(error).lower()
-    return "recipient" in said or "'raw'" in said or "empty" in said
+    """Whether Google refuses the message only because it is empty."""
+    text = str(error).lower()
+    return "recipient" in text or "'raw'" in text or "empty" in text
 
 
-def _check_scope(wires: GoogleApi, person: Address, scope: str, doing: str) -> Finding:
-    what = f"Longarc may {doing} {person} ({scope})"
+def _check_scope(api: GoogleApi, person: Address, scope: str, action: str) -> Finding:
+    title = f"Longarc may {action} {person} ({scope})"
     try:
-        wires.access.get_token(person, scope)
+        api.access.get_token(person, scope)
     except ProviderError as error:
-        return Finding(what, False, str(error))
-    return Finding(what, True)
+        return Finding(title, False, str(error))
+    return Finding(title, True)
 
 
 def _check_call(
-    wires: GoogleApi,
+    api: GoogleApi,
     person: Address,
     scope: str,
-    api: str,
-    what: str,
+    library_name: str,
+    title: str,
     request: Any,
-    fine: Callable[[ProviderError], bool] = lambda _: False,
+    is_fine: Callable[[ProviderError], bool] = lambda _: False,
 ) -> list[Finding]:
-    """Try it; whether the API is switched on is a finding of its own."""
-    switched = f"The {'Gmail' if api == 'gmail' else 'Calendar'} API is enabled"
+    """Send the request. Two findings come of it: the API is enabled, and `title`, which an error that `is_fine` accepts
+    confirms as well. `library_name`: the API's name in the Cloud console's library."""
+    enabled = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
     try:
-        wires.execute(person, scope, request)
+        api.execute(person, scope, request)
     except ProviderError as error:
         if "switched on in this project" in str(error):
-            return [Finding(switched, False, _SWITCH_ON.format(api=api, project=_describe_project(wires)))]
+            return [Finding(enabled, False, _SWITCH_ON.format(api=library_name, project=_describe_project(api)))]
         if isinstance(error, NoCalendar):
             return [
-                Finding(switched, True),
+                Finding(enabled, True),
                 Finding(f"{person} has a Google Calendar", False, _NO_CALENDAR.format(person)),
             ]
-        if not fine(error):
-            return [Finding(switched, True), Finding(what, False, str(error))]
-    return [Finding(switched, True), Finding(what, True)]
+        if not is_fine(error):
+            return [Finding(enabled, True), Finding(title, False, str(error))]
+    return [Finding(enabled, True), Finding(title, True)]
 
 
-def _describe_project(wires: GoogleApi) -> str:
-    access = wires.access
+def _describe_project(api: GoogleApi) -> str:
+    access = api.access
     return access.get_project() if isinstance(access, Delegation) else "of your OAuth client"

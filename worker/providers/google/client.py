@@ -1,13 +1,12 @@
-"""Talking to Google's APIs through google-api-python-client: one place that sends, paces, and says what went wrong.
+"""Sends requests to Google's APIs, limits their rate, and turns every failure into a ProviderError.
 
-The client library composes and checks the requests, from the description of the API that comes inside it. Its own
-transport is left aside, because that repeats a request whose connection broke, and a write must not be repeated by
-anybody who can't look first. What can go wrong becomes one of our errors here, with what to do about it.
+google-api-python-client composes and checks the requests, from the API description it contains. Its transport is not
+used: it repeats a request whose connection broke, and a write must not be repeated before somebody has checked
+whether it was done.
 
-Every request names the person it is made for, as a hash in `quotaUser`: without it Google counts what a service
-account asks for a whole company as one user's. Pacing counts for each person, too. It never sleeps: a request that
-would go over the rate is not sent and raises `RateLimited` with the time to wait; the outbox and the next sync come
-back by themselves.
+Every request names the person it is made for, as a hash in `quotaUser`: without that, Google counts all requests of a
+service account as one user's. Our own limit is per person, too. Nothing here sleeps: a request above the limit is not
+sent and raises `RateLimited` with the time to wait; the outbox and the next sync try again.
 """
 
 import json
@@ -40,16 +39,15 @@ from worker.errors import (
     Permanent,
     ProviderError,
     RateLimited,
-    Transient,
     Unavailable,
 )
 from worker.providers.google.auth import GoogleAccess, parse_retry_after
 
 CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
-BATCH_SIZE = 50
+BATCH_SIZE = 50  #: requests in one batch
 _MINUTE = timedelta(minutes=1)
-_LONG_WAIT = timedelta(hours=6)  #: a limit that is not lifted within minutes
+_LONG_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up
 _WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
@@ -57,7 +55,7 @@ _API_OFF_REASONS = frozenset({"accessNotConfigured", "SERVICE_DISABLED"})
 _SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"})
 _QUOTA_USER = "quotaUser"
 _RETRY_AFTER_TEXT = re.compile(r"[Rr]etry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
-#: What the operator reads when a person has no Meet; takes an address.
+#: The notice to the operator when a person has no Meet; {0} is the address.
 NO_MEET_NOTICE = (
     "Google offers no Meet link to {0}, so this person's conversations are booked without one. Switch Google Meet on "
     "for them in admin.google.com (Apps > Google Workspace > Google Meet), or set `video = false` under [event]; "
@@ -66,11 +64,11 @@ NO_MEET_NOTICE = (
 
 
 class ItemGone(NotFound):
-    """The service has nothing under this name any more."""
+    """The item was deleted."""
 
 
 class SyncTokenExpired(Permanent):
-    """The sync token is not good any more."""
+    """The sync token has expired."""
 
 
 class NoConference(Permanent):
@@ -81,15 +79,15 @@ class NoCalendar(Forbidden):
     """This person has no Google Calendar."""
 
 
-# --- how fast -------------------------------------------------------------------------------------------------------
+# --- rate limits ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class RequestQuota:
-    """Counts what was spent within the last minute, for each person and for the whole project.
+    """Limits the quota units spent within a minute, for each person and for the whole project.
 
-    Kept in this process: several processes share a project's quota, and what one of them can't see comes back from
-    Google as a 429, which is honoured as well.
+    It counts the requests of this process only. When several processes share a project and exceed its quota, Google
+    answers 429, which becomes `RateLimited` as well.
     """
 
     per_person: int
@@ -99,31 +97,31 @@ class RequestQuota:
     _lock: Lock = field(default_factory=Lock)
 
     def spend(self, person: Address, units: int = 1) -> None:
-        """Raises RateLimited, and counts nothing then."""
+        """Count `units` for the person and the project. Raises RateLimited, and counts nothing, above a limit."""
         now = self.clock()
         with self._lock:
-            for name, limit in ((person, self.per_person), ("", self.per_project)):
-                spent = self._spent.setdefault(name, deque())
+            for counter, limit in ((person, self.per_person), ("", self.per_project)):
+                spent = self._spent.setdefault(counter, deque())
                 while spent and spent[0][0] <= now - _MINUTE:
                     spent.popleft()
                 if spent and sum(cost for _, cost in spent) + units > limit:
-                    who = person if name else "this project"
+                    subject = counter or "this project"
                     wait = spent[0][0] + _MINUTE - now
-                    raise RateLimited(f"Enough was asked of Google for {who} within a minute.", retry_after=wait)
-            for name in (person, ""):
-                self._spent[name].append((now, units))
+                    raise RateLimited(f"{subject}: the limit of requests to Google in a minute.", retry_after=wait)
+            for counter in (person, ""):
+                self._spent[counter].append((now, units))
 
 
 # --- sending --------------------------------------------------------------------------------------------------------
 
 
 class PersonTransport:
-    """What the client library takes for its transport, for one person and one scope. One connection per thread."""
+    """The client library's transport for one person and one scope. Each thread has one connection."""
 
-    def __init__(self, wires: "GoogleApi", person: Address, scope: str) -> None:
-        self._wires = wires
+    def __init__(self, api: "GoogleApi", person: Address, scope: str) -> None:
+        self._api = api
         self.person, self.scope = person, scope
-        self.credentials = PersonCredentials(wires.access, person, scope)
+        self.credentials = PersonCredentials(api.access, person, scope)
 
     def request(
         self,
@@ -133,152 +131,161 @@ class PersonTransport:
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> tuple[httplib2.Response, bytes]:
-        """As `httplib2.Http.request`. A refused token is renewed once; nothing else is tried twice."""
+        """As `httplib2.Http.request`. A request whose token is refused is sent again once with a new token."""
         for attempt in (1, 2):
-            token = self._wires.access.get_token(self.person, self.scope)
-            sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            answer = self._wires.send(method, uri, body, sent)
+            token = self._api.access.get_token(self.person, self.scope)
+            signed = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            answer = self._api.send(method, uri, body, signed)
             if answer.status_code != 401 or attempt == 2:
                 break
-            self._wires.access.forget_token(self.person, self.scope)
-        described: Any = httplib2.Response  # the library has no types
-        shown: httplib2.Response = described({name.lower(): value for name, value in answer.headers.items()})
-        shown.status, shown.reason = answer.status_code, answer.reason
-        return shown, answer.content
+            self._api.access.forget_token(self.person, self.scope)
+        make_response: Any = httplib2.Response  # the library has no types
+        response: httplib2.Response = make_response({name.lower(): value for name, value in answer.headers.items()})
+        response.status, response.reason = answer.status_code, answer.reason
+        return response, answer.content
 
     def close(self) -> None:
-        """The connection belongs to the thread."""
+        """Does nothing: `GoogleApi` closes the connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonCredentials:
-    """How the client library signs a request that travels inside another one, and renews what was refused."""
+    """The client library's credentials for one request of a batch: signs it, and forgets a refused token."""
 
     access: GoogleAccess
     person: Address
     scope: str
-    access_token: str = "asked for when it is needed"  # noqa: S105  # the library only looks whether there is one
+    access_token: str = "fetched by apply()"  # noqa: S105  # the library only tests whether it is empty
     access_token_expired: bool = False
 
     def apply(self, headers: dict[str, str]) -> None:
+        """Add the person's token to the headers."""
         headers["Authorization"] = f"Bearer {self.access.get_token(self.person, self.scope)}"
 
     def refresh(self, _transport: object) -> None:
+        """Forget the token, so that `apply` gets a new one."""
         self.access.forget_token(self.person, self.scope)
 
 
 class GoogleApi:
-    """The connections to one API, and the requests that go over them. Raises only ProviderErrors."""
+    """Sends requests to one API, each as a person. Raises only ProviderErrors."""
 
     def __init__(
         self,
-        api: str,
+        name: str,
         version: str,
         endpoint: str,
         access: GoogleAccess,
         *,
-        pace: RequestQuota,
+        quota: RequestQuota,
         timeout: float,
         clock: Clock,
         quota_key: str = "",
     ) -> None:
-        """`quota_key`: what people's addresses are hashed with where they say whose quota is used."""
+        """`quota_key`: the key of the hash of a person's address in `quotaUser`."""
         self.access = access
         self._quota_key = quota_key.encode()[: blake2b.MAX_KEY_SIZE]
-        self._api, self._version = api, version
+        self._name, self._version = name, version
         self._endpoint = endpoint
-        self._pace = pace
+        self._quota = quota
         self._timeout = timeout
         self._clock = clock
         self._threads = local()
         self._sessions: list[requests.Session] = []
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections of all threads."""
         for session in self._sessions:
             session.close()
 
     @property
     def service(self) -> Any:
-        """What composes the requests, from the description inside the library. Cheap after the first time."""
-        return _build_service(self._api, self._version, self._endpoint)
+        """The client library's object that composes requests. Built once for all."""
+        return _build_service(self._name, self._version, self._endpoint)
 
-    def execute(self, person: Address, scope: str, request: Any, *, units: int = 1, what: str = "") -> Any:
-        """Send one request as that person, and give what it answers. `what` names the thing asked for, for people."""
-        self._pace.spend(person, units)
+    def execute(self, person: Address, scope: str, request: Any, *, units: int = 1, subject: str = "") -> Any:
+        """Send one request as that person and return the answer. `units`: its cost in quota units. `subject`: what
+        error texts begin with; the person when empty."""
+        self._quota.spend(person, units)
         self._set_quota_user(request, person)
-        return self._execute_request(request, PersonTransport(self, person, scope), what or person)
+        return self._execute_request(request, PersonTransport(self, person, scope), subject or person)
 
     def _set_quota_user(self, request: Any, person: Address) -> None:
-        """Have the request counted against that person's quota; without it the service account's is used for all."""
-        hashed = blake2b(person.encode(), key=self._quota_key, digest_size=20).hexdigest()  # 40 letters, as allowed
+        """Have Google count the request against that person's quota instead of the service account's."""
+        hashed = blake2b(
+            person.encode(), key=self._quota_key, digest_size=20
+        ).hexdigest()  # Google allows 40 characters
         request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={hashed}"
 
-    def _execute_request(self, request: Any, wire: PersonTransport, what: str) -> Any:
-        write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
-        with translate_errors(what, write=write, endpoint=self._endpoint, clock=self._clock):
-            answer = request.execute(http=wire, num_retries=0)
-            if not isinstance(answer, dict) and request.method != "DELETE":  # what is no JSON comes as its text
+    def _execute_request(self, request: Any, transport: PersonTransport, subject: str) -> Any:
+        is_write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
+        with translate_errors(subject, is_write=is_write, endpoint=self._endpoint, clock=self._clock):
+            answer = request.execute(http=transport, num_retries=0)
+            if not isinstance(answer, dict) and request.method != "DELETE":  # the library returns non-JSON as text
                 raise ValueError("not an object")
             return answer
 
-    def execute_batch(self, wanted: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
-        """Send reading requests, each as its own person, at most 50 in one; in their order, what each answered or why
-        it did not. One alone goes by itself."""
-        found: list[Any | ProviderError] = []
-        for n in range(0, len(wanted), BATCH_SIZE):
-            found += self._execute_chunk(wanted[n : n + BATCH_SIZE])
-        return found
+    def execute_batch(self, requests: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
+        """Send read requests, each given as person, scope and request, at most 50 in one HTTP request. Returns, in
+        their order, the answer to each, or the error that came instead. A single request is sent without a batch."""
+        outcomes: list[Any | ProviderError] = []
+        for first in range(0, len(requests), BATCH_SIZE):
+            outcomes += self._execute_chunk(requests[first : first + BATCH_SIZE])
+        return outcomes
 
-    def _execute_chunk(self, some: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
-        found: dict[str, Any | ProviderError] = {}
+    def _execute_chunk(self, chunk: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
+        outcomes: dict[str, Any | ProviderError] = {}
         ready: list[tuple[str, PersonTransport, Any]] = []
-        for number, (person, scope, request) in enumerate(some):
-            wire = PersonTransport(self, person, scope)
+        for number, (person, scope, request) in enumerate(chunk):
+            transport = PersonTransport(self, person, scope)
             try:
-                self._pace.spend(person)
-                self.access.get_token(person, scope)  # so that whoever has none is no obstacle to the others
+                self._quota.spend(person)
+                self.access.get_token(person, scope)  # fails here, not inside the batch, where it would fail them all
                 self._set_quota_user(request, person)
-                request.http = wire
-                ready.append((str(number), wire, request))
+                request.http = transport
+                ready.append((str(number), transport, request))
             except ProviderError as error:
-                found[str(number)] = error
+                outcomes[str(number)] = error
         if len(ready) == 1:
-            found[ready[0][0]] = self._execute_single(ready[0][2], ready[0][1])
+            [(single, transport, request)] = ready
+            outcomes[single] = self._execute_single(request, transport)
         elif ready:
-            found.update(self._send_batch(ready))
-        return [found[str(number)] for number in range(len(some))]
+            outcomes.update(self._send_batch(ready))
+        return [outcomes[str(number)] for number in range(len(chunk))]
 
-    def _execute_single(self, request: Any, wire: PersonTransport) -> Any | ProviderError:
+    def _execute_single(self, request: Any, transport: PersonTransport) -> Any | ProviderError:
         try:
-            return self._execute_request(request, wire, wire.person)
+            return self._execute_request(request, transport, transport.person)
         except ProviderError as error:
             return error
 
     def _send_batch(self, ready: Sequence[tuple[str, PersonTransport, Any]]) -> dict[str, Any | ProviderError]:
-        found: dict[str, Any | ProviderError] = {}
-        who = {number: wire for number, wire, _ in ready}
+        outcomes: dict[str, Any | ProviderError] = {}
+        people = {number: transport.person for number, transport, _ in ready}
 
-        def take_answer(number: str, answer: Any, error: Exception | None) -> None:
-            known = {"write": False, "endpoint": self._endpoint, "clock": self._clock}
-            wrong = error or (None if isinstance(answer, dict) else ValueError("not an object"))
-            found[number] = translate_error(wrong, who[number].person, **known) if wrong else answer  # type: ignore[arg-type]
+        def store_outcome(number: str, answer: Any, error: Exception | None) -> None:
+            if error is None and not isinstance(answer, dict):
+                error = ValueError("not an object")
+            outcomes[number] = answer if error is None else self._translate_read_error(error, people[number])
 
-        batch = BatchHttpRequest(callback=take_answer, batch_uri=self._batch_uri)
+        batch = BatchHttpRequest(callback=store_outcome, batch_uri=self._batch_uri)
         for number, _, request in ready:
             batch.add(request, request_id=number)
-        with translate_errors("a batch", write=False, endpoint=self._endpoint, clock=self._clock):
+        with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
             batch.execute(http=ready[0][1])
-        lost = Unavailable("Google left a part of a batch without an answer.")
-        return {number: found.get(number, lost) for number in who}
+        unanswered = Unavailable("Google left a request of a batch without an answer.")
+        return {number: outcomes.get(number, unanswered) for number in people}
+
+    def _translate_read_error(self, error: Exception, person: Address) -> ProviderError:
+        return translate_error(error, person, is_write=False, endpoint=self._endpoint, clock=self._clock)
 
     @property
     def _batch_uri(self) -> str:
         parts = urlsplit(self._endpoint)
-        return f"{parts.scheme}://{parts.netloc}/batch/{self._api}/{self._version}"
+        return f"{parts.scheme}://{parts.netloc}/batch/{self._name}/{self._version}"
 
     def send(self, method: str, uri: str, body: str | bytes | None, headers: Mapping[str, str]) -> requests.Response:
-        """One request, once."""
+        """Send one HTTP request over this thread's connection, without retries."""
         if not hasattr(self._threads, "session"):
             self._threads.session = requests.Session()
             self._sessions.append(self._threads.session)
@@ -290,62 +297,61 @@ class GoogleApi:
 
 
 @lru_cache(maxsize=16)
-def _build_service(api: str, version: str, endpoint: str) -> Any:
+def _build_service(name: str, version: str, endpoint: str) -> Any:
     options = {"api_endpoint": endpoint}
-    transport = PersonTransport.__new__(
-        PersonTransport
-    )  # nothing is sent while it is built: the description is in the library
-    return build(api, version, http=transport, client_options=options, static_discovery=True, cache_discovery=False)
+    # The library wants a transport but sends nothing here: static discovery reads the API description it contains.
+    transport = PersonTransport.__new__(PersonTransport)
+    return build(name, version, http=transport, client_options=options, static_discovery=True, cache_discovery=False)
 
 
 def require_etag(request: HttpRequest, etag: str) -> HttpRequest:
-    """The same request, which is refused when the thing was changed since that version."""
+    """The same request, which Google refuses when the event is no longer at that etag."""
     request.headers["If-Match"] = etag
     return request
 
 
-# --- what went wrong ------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def translate_errors(what: str, *, write: bool, endpoint: str, clock: Clock) -> Iterator[None]:
-    """Whatever the library or what it stands on raises becomes one of our errors."""
+def translate_errors(subject: str, *, is_write: bool, endpoint: str, clock: Clock) -> Iterator[None]:
+    """Raise every exception of the client library and the HTTP libraries as a ProviderError."""
     try:
         yield
     except ProviderError:
         raise
     except Exception as error:
-        raise translate_error(error, what, write=write, endpoint=endpoint, clock=clock) from error
+        raise translate_error(error, subject, is_write=is_write, endpoint=endpoint, clock=clock) from error
 
 
-def translate_error(error: Exception, what: str, *, write: bool, endpoint: str, clock: Clock) -> ProviderError:
-    """What an exception means for us; `what` was asked for."""
+def translate_error(error: Exception, subject: str, *, is_write: bool, endpoint: str, clock: Clock) -> ProviderError:
+    """The exception as a ProviderError whose text begins with `subject`. `is_write`: whether the request may have
+    changed something; then a lost answer is `uncertain`."""
     if isinstance(error, ProviderError):
         return error
     if isinstance(error, HttpError):
-        return _translate_http_error(error, what, write, clock)
+        return _translate_http_error(error, subject, is_write, clock)
     if isinstance(error, requests.exceptions.RequestException):
-        return _translate_connection_error(error, endpoint, write)
+        return _translate_connection_error(error, endpoint, is_write)
     if isinstance(error, BatchError | ValueError | KeyError | TypeError):
-        # An answer that broke off may belong to a write that was done all the same.
-        if write:
-            return Unavailable(f"{what}: Google's answer can't be read.", uncertain=True)
-        return InvalidResponse(f"{what}: Google answered with something that can't be read.")
-    return InvalidResponse(f"{what}: Google's answer made no sense ({type(error).__name__}).")
+        if is_write:  # it may have been done, and only the answer was cut off
+            return Unavailable(f"{subject}: Google's answer can't be read.", uncertain=True)
+        return InvalidResponse(f"{subject}: Google answered with something that can't be read.")
+    return InvalidResponse(f"{subject}: Google's answer made no sense ({type(error).__name__}).")
 
 
-def _translate_connection_error(error: Exception, endpoint: str, write: bool) -> ProviderError:
+def _translate_connection_error(error: Exception, endpoint: str, is_write: bool) -> ProviderError:
     if isinstance(error, requests.exceptions.SSLError):
         return Unavailable(f"{endpoint}: no safe connection (TLS): check the certificate.")
-    said = repr(error)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or "NewConnectionError" in said or "refused" in said:
+    text = repr(error)
+    if isinstance(error, requests.exceptions.ConnectTimeout) or "NewConnectionError" in text or "refused" in text:
         return Unavailable(f"Nothing answers at {endpoint}.")
-    return Unavailable(f"{endpoint} did not answer, or the connection broke.", uncertain=write)
+    return Unavailable(f"{endpoint} did not answer, or the connection broke.", uncertain=is_write)
 
 
 @dataclass(frozen=True, slots=True)
 class GoogleErrorDetails:
-    """What Google says about a refusal."""
+    """Status, reason and message of an error answer from Google; empty where Google gives none."""
 
     status: int
     reason: str = ""
@@ -353,76 +359,68 @@ class GoogleErrorDetails:
 
     @classmethod
     def from_http_error(cls, error: HttpError) -> "GoogleErrorDetails":
+        """Read the JSON body of the error answer."""
         try:
-            told = json.loads(error.content)["error"]
-            listed = (told.get("errors") or [{}])[0]
-            details = [str(one.get("reason", "")) for one in told.get("details", ()) if isinstance(one, dict)]
-            reason = next((one for one in details if one), "") or str(listed.get("reason", ""))
-            return cls(int(error.resp.status), reason, " ".join(str(told.get("message", "")).split())[:300])
+            body = json.loads(error.content)["error"]
+            first = (body.get("errors") or [{}])[0]
+            reasons = [str(detail.get("reason", "")) for detail in body.get("details", ()) if isinstance(detail, dict)]
+            reason = next(filter(None, reasons), "") or str(first.get("reason", ""))
+            return cls(int(error.resp.status), reason, " ".join(str(body.get("message", "")).split())[:300])
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls(int(error.resp.status))
 
 
-def _translate_http_error(error: HttpError, what: str, write: bool, clock: Clock) -> ProviderError:
-    told = GoogleErrorDetails.from_http_error(error)
-    wait = parse_retry_after(error.resp) or _parse_retry_text(told.message, clock)
-    if told.status == 429 or told.reason in _RATE_REASONS:
-        return RateLimited(f"{what}: Google asks to slow down.", retry_after=wait)
-    if told.reason in _QUOTA_REASONS:
+def _translate_http_error(error: HttpError, subject: str, is_write: bool, clock: Clock) -> ProviderError:
+    details = GoogleErrorDetails.from_http_error(error)
+    wait = parse_retry_after(error.resp) or _parse_retry_text(details.message, clock)
+    if details.status == 429 or details.reason in _RATE_REASONS:
+        return RateLimited(f"{subject}: Google asks to slow down.", retry_after=wait)
+    if details.reason in _QUOTA_REASONS:
         return RateLimited(
-            f"{what}: a daily limit of Google's is used up ({told.reason}).", retry_after=wait or _LONG_WAIT
+            f"{subject}: a daily limit of Google's is used up ({details.reason}).", retry_after=wait or _LONG_WAIT
         )
-    if told.status >= 500:
-        return Unavailable(f"{what}: Google is out of order (status {told.status}).", retry_after=wait, uncertain=write)
-    if not told.reason and not told.message:
-        return InvalidResponse(f"{what}: this is not Google's API that answers (status {told.status}).")
-    return _translate_status(told, what)
+    if details.status >= 500:
+        return Unavailable(
+            f"{subject}: Google is out of order (status {details.status}).", retry_after=wait, uncertain=is_write
+        )
+    if not details.reason and not details.message:
+        return InvalidResponse(f"{subject}: this is not Google's API that answers (status {details.status}).")
+    return _translate_status(details, subject)
 
 
-def _translate_status(told: GoogleErrorDetails, what: str) -> ProviderError:
-    if told.status == 401:
-        return AuthRevoked(f"{what}: Google does not accept the grant any more.")
-    if told.status == 410:
-        known: Callable[[str], ProviderError] = ItemGone if told.reason == "deleted" else SyncTokenExpired
-        return known(f"{what}: Google has nothing under this name any more ({told.reason}).")
-    if told.status == 404:
-        return NotFound(f"{what}: Google finds nothing, or may not show it.")
-    if told.status in (409, 412):
-        return Conflict(f"{what}: it was changed by somebody else, or its id is taken ({told.reason}).")
-    if told.status == 400 and "sync token" in told.message.lower():
-        return SyncTokenExpired(f"{what}: the sync token is not good any more.")
-    if told.status == 400 and told.reason == "failedPrecondition":
-        return Forbidden(f"{what}: this account has no such service: switch Gmail on for it in the admin console.")
-    if told.status == 400 and "conference type" in told.message.lower():
-        return NoConference(f"{what}: Google offers no Meet link here.")
-    if told.reason == "notACalendarUser":
-        return NoCalendar(f"{what}: this account has no Google Calendar.")
-    if told.reason in _API_OFF_REASONS:
-        return Forbidden(f"{what}: the API is not switched on in this project. {told.message}")
-    if told.reason in _SCOPE_REASONS:
-        return AuthRevoked(f"{what}: the grant lacks a scope ({told.message})")
-    if told.reason == "forbiddenForServiceAccounts":
-        return Forbidden(f"{what}: the service account has no domain-wide delegation, so it may not invite anybody.")
-    return Forbidden(f"{what}: Google refuses this: {told.reason} {told.message}".rstrip())
+def _translate_status(details: GoogleErrorDetails, subject: str) -> ProviderError:
+    if details.status == 401:
+        return AuthRevoked(f"{subject}: Google does not accept the grant any more.")
+    if details.status == 410:
+        error_class: Callable[[str], ProviderError] = ItemGone if details.reason == "deleted" else SyncTokenExpired
+        return error_class(f"{subject}: Google has nothing under this name any more ({details.reason}).")
+    if details.status == 404:
+        return NotFound(f"{subject}: Google finds nothing, or may not show it.")
+    if details.status in (409, 412):
+        return Conflict(f"{subject}: it was changed by somebody else, or its id is taken ({details.reason}).")
+    if details.status == 400 and "sync token" in details.message.lower():
+        return SyncTokenExpired(f"{subject}: the sync token is not good any more.")
+    if details.status == 400 and details.reason == "failedPrecondition":
+        return Forbidden(f"{subject}: this account has no such service: switch Gmail on for it in the admin console.")
+    if details.status == 400 and "conference type" in details.message.lower():
+        return NoConference(f"{subject}: Google offers no Meet link here.")
+    if details.reason == "notACalendarUser":
+        return NoCalendar(f"{subject}: this account has no Google Calendar.")
+    if details.reason in _API_OFF_REASONS:
+        return Forbidden(f"{subject}: the API is not switched on in this project. {details.message}")
+    if details.reason in _SCOPE_REASONS:
+        return AuthRevoked(f"{subject}: the grant lacks a scope ({details.message})")
+    if details.reason == "forbiddenForServiceAccounts":
+        return Forbidden(f"{subject}: the service account has no domain-wide delegation, so it may not invite anybody.")
+    return Forbidden(f"{subject}: Google refuses this: {details.reason} {details.message}".rstrip())
 
 
 def _parse_retry_text(message: str, clock: Clock) -> timedelta | None:
-    found = _RETRY_AFTER_TEXT.search(message)
-    if not found:
+    """The time until the instant that an error message names; None when it names none."""
+    match = _RETRY_AFTER_TEXT.search(message)
+    if not match:
         return None
     try:
-        return max(datetime.fromisoformat(found[1].replace("Z", "+00:00")) - clock(), timedelta())
+        return max(datetime.fromisoformat(match[1].replace("Z", "+00:00")) - clock(), timedelta())
     except ValueError:
         return None
-
-
-__all__ = [
-    "GoogleApi",
-    "ItemGone",
-    "NoCalendar",
-    "NoConference",
-    "RequestQuota",
-    "SyncTokenExpired",
-    "Transient",
-    "require_etag",
-]

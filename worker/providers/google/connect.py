@@ -1,7 +1,7 @@
-"""`longarc connect google`: one manager's own account, by the flow for installed programs.
+"""`longarc connect google`: connects one manager's account, by OAuth's flow for installed programs.
 
-The browser is sent to Google, and comes back to a port on this machine that only lives for it. PKCE and a state that
-nobody can guess make sure that what comes back belongs to what was asked. Kept is the refresh token alone, sealed.
+The browser is sent to Google, which redirects it to a port that this process opens on 127.0.0.1 for that one request.
+PKCE and a random state prove that the redirect belongs to this run. Only the refresh token is stored, sealed.
 """
 
 import base64
@@ -28,14 +28,17 @@ from worker.providers.google.auth import (
 
 _HOST = "127.0.0.1"
 _DONE_PAGE = b"<!doctype html><title>Longarc</title><p>This window can be closed now; go back to the terminal.</p>"
-_IDENTITY_SCOPES = ("openid", "email")  #: so that Google says whose account it was
+_IDENTITY_SCOPES = ("openid", "email")  #: for the id token, which names the account
 
 
 def connect_account(
     section: Mapping[str, Any], person: Address, show: Callable[[str], None], wait: float = 300
 ) -> tuple[Address, str]:
-    """Have the grant given in a browser: `show` is told the address to open. Whose account it is, and the file that
-    holds its token. Raises LongarcError; then nothing was written."""
+    """Ask for the grant in a browser; return the account and the file that holds its token.
+
+    `show` is called with the URL to open. `wait`: seconds to wait for the browser. Raises LongarcError; then nothing
+    was written.
+    """
     client_id = str(section.get("client_id") or "")
     if not client_id:
         raise Refused(
@@ -47,19 +50,20 @@ def connect_account(
         raise Refused("There is no LONGARC_KEY to seal the token with. Make one with `longarc key`.")
     folder = TokenFolder(Path(str(section.get("token_folder") or "var/google")), section["keys"])
     folder.prepare_for(person)
-    proof, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
-    with _CallbackServer() as landing:
-        show(_compose_auth_url(section, client_id, person, landing.uri, proof, state))
-        code = _read_code(landing.wait_for_query(wait), state)
-        told = _exchange_code(section, client_id, landing.uri, proof, code)
-    account = _read_account(told)
+    verifier = secrets.token_urlsafe(64)
+    state = secrets.token_urlsafe(32)
+    with _CallbackServer() as server:
+        show(_compose_auth_url(section, client_id, person, server.uri, verifier, state))
+        code = _read_code(server.wait_for_query(wait), state)
+        answer = _exchange_code(section, client_id, server.uri, verifier, code)
+    account = _read_account(answer)
     if account != person:
         raise Refused(f"The browser gave the account {account}, not {person}. Nothing was kept; choose the other one.")
-    granted = set(str(told.get("scope", "")).split())
-    lacking = [scope for scope in ACCOUNT_SCOPES if scope not in granted]
-    if lacking:
-        raise Refused(f"Not everything was allowed; lacking: {', '.join(lacking)}. Nothing was kept; tick every box.")
-    token = told.get("refresh_token")
+    granted = set(str(answer.get("scope", "")).split())
+    missing = [scope for scope in ACCOUNT_SCOPES if scope not in granted]
+    if missing:
+        raise Refused(f"Not everything was allowed; lacking: {', '.join(missing)}. Nothing was kept; tick every box.")
+    token = answer.get("refresh_token")
     if not isinstance(token, str) or not token:
         raise Refused(
             "Google gave no lasting grant. Take Longarc out at myaccount.google.com/connections, then try again."
@@ -68,12 +72,13 @@ def connect_account(
 
 
 def _compose_auth_url(
-    section: Mapping[str, Any], client_id: str, person: Address, landing: str, proof: str, state: str
+    section: Mapping[str, Any], client_id: str, person: Address, redirect_uri: str, verifier: str, state: str
 ) -> str:
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(proof.encode()).digest()).decode().rstrip("=")
-    asked = {
+    """The URL at which the person grants access. `verifier`: the PKCE secret, of which only a hash is sent here."""
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    query = {
         "client_id": client_id,
-        "redirect_uri": landing,
+        "redirect_uri": redirect_uri,
         "response_type": "code",
         "scope": " ".join([*_IDENTITY_SCOPES, *ACCOUNT_SCOPES]),
         "code_challenge": challenge,
@@ -83,11 +88,12 @@ def _compose_auth_url(
         "prompt": "consent",
         "login_hint": person,
     }
-    return f"{section.get('auth_endpoint') or AUTH_ENDPOINT}?{urlencode(asked)}"
+    return f"{section.get('auth_endpoint') or AUTH_ENDPOINT}?{urlencode(query)}"
 
 
 def _read_code(query: Mapping[str, list[str]], state: str) -> str:
-    """What came back, if it belongs to what was asked."""
+    """The code that Google gave the browser. Raises Forbidden when `state` differs from the one sent, Refused when the
+    person did not grant access."""
     if not secrets.compare_digest(query.get("state", [""])[0], state):
         raise Forbidden("What came back from the browser does not belong to this request. Nothing was kept.")
     if error := query.get("error", [""])[0]:
@@ -98,21 +104,25 @@ def _read_code(query: Mapping[str, list[str]], state: str) -> str:
 
 
 def _sanitize_text(text: str) -> str:
-    return "".join(sign for sign in text[:60] if sign.isalnum() or sign in "_- ")
+    """The start of the text without characters that could alter a terminal."""
+    return "".join(character for character in text[:60] if character.isalnum() or character in "_- ")
 
 
-def _exchange_code(section: Mapping[str, Any], client_id: str, landing: str, proof: str, code: str) -> dict[str, Any]:
+def _exchange_code(
+    section: Mapping[str, Any], client_id: str, redirect_uri: str, verifier: str, code: str
+) -> dict[str, Any]:
+    """The token endpoint's answer to the code: tokens and granted scopes. Raises AuthRevoked."""
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
     form = {
         "grant_type": "authorization_code",
         "code": code,
         "client_id": client_id,
         "client_secret": str(section.get("password") or ""),
-        "redirect_uri": landing,
-        "code_verifier": proof,
+        "redirect_uri": redirect_uri,
+        "code_verifier": verifier,
     }
 
-    def translate_refusal(error: str, told: str) -> ProviderError:
+    def translate_refusal(error: str, _description: str) -> ProviderError:
         if error in ("invalid_client", "unauthorized_client"):
             return AuthRevoked("Google does not know this OAuth client: check client_id and its secret.")
         return AuthRevoked(f"Google did not accept the code ({_sanitize_text(error)}). Nothing was kept; try again.")
@@ -120,13 +130,14 @@ def _exchange_code(section: Mapping[str, Any], client_id: str, landing: str, pro
     return endpoint.post_form(form, translate_refusal)
 
 
-def _read_account(told: Mapping[str, Any]) -> Address:
-    """Whose account it is: the token came straight from Google, so its signature says nothing more."""
+def _read_account(answer: Mapping[str, Any]) -> Address:
+    """The address of the account, from the id token. Its signature need not be verified: the token came directly from
+    Google over TLS. Raises LongarcError."""
     from google.auth import jwt
 
     decode: Any = jwt.decode  # the library has no types here
     try:
-        claims = decode(str(told.get("id_token", "")), verify=False)
+        claims = decode(str(answer.get("id_token", "")), verify=False)
     except ValueError:
         claims = {}
     email = claims.get("email")
@@ -136,31 +147,31 @@ def _read_account(told: Mapping[str, Any]) -> Address:
 
 
 class _CallbackServer:
-    """A port of this machine on which the browser lands, once."""
+    """An HTTP server on a free port of 127.0.0.1 that waits for the browser's redirect from Google."""
 
     def __init__(self) -> None:
         self._query: dict[str, list[str]] | None = None
-        landing = self
+        callback_server = self
 
-        class Page(BaseHTTPRequestHandler):
-            """Takes the one visit that carries an answer."""
+        class Handler(BaseHTTPRequestHandler):
+            """Stores the query of the request that carries a `state`; answers 404 to any other."""
 
-            timeout = 10  #: for a visitor who says nothing
+            timeout = 10  #: seconds that a connection may stay silent
 
             def do_GET(self) -> None:  # the library's name
                 query = parse_qs(urlsplit(self.path).query)
-                wanted = "state" in query
-                self.send_response(200 if wanted else 404)
+                is_callback = "state" in query
+                self.send_response(200 if is_callback else 404)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.end_headers()
-                if wanted:
+                if is_callback:
                     self.wfile.write(_DONE_PAGE)
-                    landing._query = query
+                    callback_server._query = query
 
             def log_message(self, *_: object) -> None:
-                """What comes back is a secret: nothing of it is logged."""
+                """Log nothing: the query holds a secret code."""
 
-        self._server = HTTPServer((_HOST, 0), Page)
+        self._server = HTTPServer((_HOST, 0), Handler)
         self.uri = f"http://{_HOST}:{self._server.server_address[1]}/"
 
     def __enter__(self) -> "_CallbackServer":
@@ -170,12 +181,12 @@ class _CallbackServer:
         self._server.server_close()
 
     def wait_for_query(self, seconds: float) -> dict[str, list[str]]:
-        """What the browser brings. Raises Unavailable when it never comes."""
+        """The query of the browser's redirect. Raises Unavailable when it does not come in time."""
         until = utcnow() + timedelta(seconds=seconds)
         while self._query is None:
-            left = (until - utcnow()).total_seconds()
-            self._server.timeout = left
-            if left <= 0:
+            remaining = (until - utcnow()).total_seconds()
+            self._server.timeout = remaining
+            if remaining <= 0:
                 raise Unavailable("Nobody came back from the browser in time. Nothing was kept.")
             self._server.handle_request()
         return self._query

@@ -1,16 +1,16 @@
-"""Google's events on one side, our nouns on the other: the only place that knows both.
+"""Translates events between Google's JSON and the classes of `worker.domain.model`.
 
-An event of ours has an id made of its key, so that creating it twice is one event, and so that a guest's copy, which
-has the same id but none of the organizer's private properties, still shows whose event it is. On the organizer's
-calendar the key stands in one private property, too; only what carries it is ours to change. Outside the organizer's
-domain a copy may have another id; its iCalUID is made of the first one.
+The id of our event is its key, encoded. So creating it twice gives one event; and a guest's copy, which has the same id
+but not the organizer's private properties, can be recognised as ours. On the organizer's calendar the key is also in
+one private property (the tag); Longarc changes only events that carry it. Outside the organizer's domain a copy may
+have another id, but its iCalUID contains the organizer's id.
 
-Google names people by any of their addresses. `self` says who the calendar's owner is; everybody else is known by the
-set of their addresses.
+Google names people by any of their addresses. The calendar's owner is marked `self`; everybody else is found by any
+address that `Identities` holds for them.
 
-How things count: transparent, declined, cancelled and working location are free; out of office and opaque whole days
-are `away`; focus time is busy; tentative, and an invitation not answered yet, are tentative. Our own event is busy
-unless its owner declined it.
+What events count as: transparent, declined, cancelled and working location are free; out of office and opaque whole
+days are `away`; focus time is busy; tentative, and an invitation not answered yet, are tentative. Our own event is busy
+unless the calendar's owner declined it.
 """
 
 import json
@@ -30,9 +30,9 @@ KEY_PROPERTY = "longarcKey"
 _PREFIX = "longarc"
 _LONGEST_ID = 1024
 _UID_SUFFIX = "@google.com"
-#: So soon after it was made nobody has changed an event.
+#: An event whose last change is no later than this after its creation was not changed by a person.
 _UNCHANGED_WITHIN = timedelta(seconds=5)
-#: What of a guest is written back as it was read.
+#: The fields of a guest that are written back as they were read.
 _GUEST_WRITABLE_FIELDS = (
     "email",
     "displayName",
@@ -42,14 +42,14 @@ _GUEST_WRITABLE_FIELDS = (
     "additionalGuests",
     "responseStatus",
 )
-_MOST_REMINDERS = 5  #: more than that Google does not take
+_MOST_REMINDERS = 5  #: Google accepts no more for one event
 _ANSWERS = {
     "accepted": Answer.ACCEPTED,
     "declined": Answer.DECLINED,
     "tentative": Answer.TENTATIVE,
     "needsAction": Answer.NEEDS_ACTION,
 }
-_RESPONSES = {answer: said for said, answer in _ANSWERS.items()}
+_RESPONSES = {answer: response for response, answer in _ANSWERS.items()}
 _FREE_EVENT_TYPES = frozenset({"workingLocation", "birthday"})
 
 Item = Mapping[str, Any]
@@ -59,45 +59,47 @@ _BASE_FIELDS = (
     f"extendedProperties/private/{KEY_PROPERTY}"
 )
 _GUEST_FIELDS = "email,self,organizer,resource,responseStatus"
-#: What is asked of an event, and nothing else: never a title, a text or a place.
+#: The fields requested of an event: never a title, a description or a location.
 EVENT_FIELDS = f"{_BASE_FIELDS},attendees({_GUEST_FIELDS})"
-#: Of somebody who is only asked when they have time: nobody else's address either.
+#: The fields requested for a person's free/busy: no address of anybody else either.
 TIME_FIELDS = (
     "id,iCalUID,status,start,end,transparency,eventType,organizer/self,attendees(self,responseStatus),"
     f"extendedProperties/private/{KEY_PROPERTY}"
 )
-#: Of our own event, before it is changed: all that people may have put there, so that it can stay.
+#: The fields of our own event read before a change: all that people may have edited, so that it is preserved.
 OWN_EVENT_FIELDS = (
     f"{_BASE_FIELDS},created,updated,summary,description,visibility,hangoutLink,"
     f"attendees({_GUEST_FIELDS},displayName,optional,comment,additionalGuests)"
 )
 
 
-# --- names ----------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------------------------
 
 
 def make_event_id(key: str) -> str:
-    """The id of our event of that key: in the only letters that Google takes. Raises Permanent."""
-    made = _PREFIX + b32hexencode(key.encode()).decode().rstrip("=").lower()
-    if len(made) > _LONGEST_ID:
+    """The id of our event of that key, in base32hex, whose characters Google allows in ids. Raises Permanent when the
+    key is too long."""
+    event_id = _PREFIX + b32hexencode(key.encode()).decode().rstrip("=").lower()
+    if len(event_id) > _LONGEST_ID:
         raise Permanent(f"The event's key is too long for Google ({len(key)} characters).")
-    return made
+    return event_id
 
 
-def decode_key(name: str) -> str | None:
+def decode_key(event_id: str) -> str | None:
     """The key that an id of ours was made of; None for any other id."""
-    coded = name.removeprefix(_PREFIX).upper()
-    if not name.startswith(_PREFIX) or not coded:
+    encoded = event_id.removeprefix(_PREFIX).upper()
+    if not event_id.startswith(_PREFIX) or not encoded:
         return None
     try:
-        key = b32hexdecode(coded + "=" * (-len(coded) % 8)).decode()
+        key = b32hexdecode(encoded + "=" * (-len(encoded) % 8)).decode()
     except (NotEncoded, ValueError):
         return None
-    return key if make_event_id(key) == name else None
+    return key if make_event_id(key) == event_id else None
 
 
 def key_of(item: Item) -> str | None:
-    """Our key, when the event is ours. On the organizer's calendar the tag has to be there; on a guest's it can't."""
+    """Our key; None when the event is not ours. On the organizer's calendar the event must also carry the tag; a
+    guest's copy never carries it."""
     key = _find_key(item)
     if key is None or not _has_flag(item.get("organizer"), "self"):
         return key
@@ -110,13 +112,13 @@ def _find_key(item: Item) -> str | None:
 
 
 def tag_of(item: Item) -> str | None:
-    """What our private property says."""
-    found = ((item.get("extendedProperties") or {}).get("private") or {}).get(KEY_PROPERTY)
-    return str(found) if found else None
+    """The key in our private property; None when the event has none."""
+    tag = ((item.get("extendedProperties") or {}).get("private") or {}).get(KEY_PROPERTY)
+    return str(tag) if tag else None
 
 
 def can_change(item: Item) -> bool:
-    """True for an event that we put on its organizer's calendar."""
+    """Whether Longarc created the event and this is the organizer's calendar."""
     key = decode_key(str(item.get("id", "")))
     return key is not None and tag_of(item) == key and _has_flag(item.get("organizer"), "self")
 
@@ -125,7 +127,7 @@ def can_change(item: Item) -> bool:
 
 
 def parse_event(item: Item, calendar: Address, zone: ZoneInfo, identities: Identities) -> Event:
-    """The event, as the owner of that calendar sees it; whole days are taken in `zone`. Raises InvalidResponse."""
+    """The event as the calendar's owner sees it; whole days are those of `zone`. Raises InvalidResponse."""
     try:
         return Event(
             ref=EventRef(calendar, str(item["id"]), str(item.get("etag", ""))),
@@ -139,15 +141,16 @@ def parse_event(item: Item, calendar: Address, zone: ZoneInfo, identities: Ident
             show=read_show(item),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidResponse(f"{calendar}: an event of Google's has times that can't be read.") from error
+        raise InvalidResponse(f"{calendar}: Google sent an event that can't be read.") from error
 
 
 def is_cancelled(item: Item) -> bool:
+    """Whether the event was cancelled or deleted."""
     return item.get("status") == "cancelled"
 
 
 def parse_span(item: Item, zone: ZoneInfo) -> Span:
-    """When it is. Raises KeyError, TypeError, ValueError."""
+    """The event's start and end in UTC. Raises KeyError, TypeError, ValueError."""
     start, end = _parse_instant(item["start"], zone), _parse_instant(item["end"], zone)
     return Span(start, max(start, end))
 
@@ -155,22 +158,23 @@ def parse_span(item: Item, zone: ZoneInfo) -> Span:
 def _parse_instant(at: Item, zone: ZoneInfo) -> datetime:
     if "date" in at:
         return datetime.combine(date.fromisoformat(at["date"]), time(), zone).astimezone(UTC)
-    found = datetime.fromisoformat(at["dateTime"])
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=ZoneInfo(at["timeZone"]) if "timeZone" in at else zone)
-    return found.astimezone(UTC)
+    instant = datetime.fromisoformat(at["dateTime"])
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=ZoneInfo(at["timeZone"]) if "timeZone" in at else zone)
+    return instant.astimezone(UTC)
 
 
-def resolve_person(part: Item, calendar: Address, identities: Identities) -> Address:
-    """Who an organizer or a guest is, by their primary address: the calendar's owner where Google says `self`."""
-    if _has_flag(part, "self"):
+def resolve_person(participant: Item, calendar: Address, identities: Identities) -> Address:
+    """The primary address of an organizer or a guest: the calendar's owner where Google marks `self`; empty when
+    Google gives no address."""
+    if _has_flag(participant, "self"):
         return calendar
-    email = str(part.get("email", ""))
+    email = str(participant.get("email", ""))
     return identities.primary(email) if email else ""
 
 
 def list_guests(item: Item) -> list[Item]:
-    """Everybody invited, the organizer and rooms aside."""
+    """Everybody invited except the organizer and rooms."""
     organizer = str((item.get("organizer") or {}).get("email", "")).casefold()
     return [
         guest
@@ -181,7 +185,7 @@ def list_guests(item: Item) -> list[Item]:
 
 
 def read_answers(item: Item, calendar: Address, identities: Identities) -> dict[Address, Answer]:
-    """Everybody invited, the organizer and rooms aside, and what they said."""
+    """The answer of everybody invited except the organizer and rooms."""
     return {
         resolve_person(guest, calendar, identities): _ANSWERS.get(guest.get("responseStatus", ""), Answer.NEEDS_ACTION)
         for guest in list_guests(item)
@@ -189,39 +193,39 @@ def read_answers(item: Item, calendar: Address, identities: Identities) -> dict[
 
 
 def is_untouched(item: Item) -> bool:
-    """True for an event that is as it was made: nobody has changed it since."""
+    """Whether nobody has changed the event since its creation."""
     try:
-        made, changed = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
+        created, changed = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
     except (KeyError, TypeError, ValueError):
         return False
-    return changed - made < _UNCHANGED_WITHIN
+    return changed - created < _UNCHANGED_WITHIN
 
 
 def read_show(item: Item) -> ShowAs | None:
-    """How it counts for the calendar's owner; None when it leaves the time free."""
+    """What the event counts as for the calendar's owner; None when it leaves the time free."""
     kind = item.get("eventType", "default")
     if is_cancelled(item) or item.get("transparency") == "transparent" or kind in _FREE_EVENT_TYPES:
         return None
-    mine: Item = next((one for one in item.get("attendees") or () if _has_flag(one, "self")), {})
-    said = _ANSWERS.get(mine.get("responseStatus", "accepted"), Answer.NEEDS_ACTION)
-    if said is Answer.DECLINED:
+    owner: Item = next((guest for guest in item.get("attendees") or () if _has_flag(guest, "self")), {})
+    answer = _ANSWERS.get(owner.get("responseStatus", "accepted"), Answer.NEEDS_ACTION)
+    if answer is Answer.DECLINED:
         return None
     if _find_key(item) is not None:
         return ShowAs.BUSY
-    if item.get("status") == "tentative" or said is not Answer.ACCEPTED:
+    if item.get("status") == "tentative" or answer is not Answer.ACCEPTED:
         return ShowAs.TENTATIVE
     return ShowAs.AWAY if kind == "outOfOffice" or "date" in (item.get("start") or {}) else ShowAs.BUSY
 
 
-def _has_flag(part: Any, name: str) -> bool:
-    return bool(part) and part.get(name) is True
+def _has_flag(participant: Any, name: str) -> bool:
+    return bool(participant) and participant.get(name) is True
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
 def compose_event(draft: EventDraft) -> dict[str, Any]:
-    """A new event."""
+    """The body of the request that creates the event."""
     body = {
         "id": make_event_id(draft.key),
         "extendedProperties": {"private": {KEY_PROPERTY: draft.key}},
@@ -240,33 +244,33 @@ def compose_event(draft: EventDraft) -> dict[str, Any]:
 
 
 def compose_conference(draft: EventDraft) -> dict[str, Any]:
-    """The wish for a Meet link. Asked again with the same id it is the same link."""
-    wish = sha256(draft.key.encode()).hexdigest()[:32]
-    return {"createRequest": {"requestId": wish, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
+    """The request for a Meet link. Its id is made of the key, so a repeated request gives the same link."""
+    request_id = sha256(draft.key.encode()).hexdigest()[:32]
+    return {"createRequest": {"requestId": request_id, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
 
 
 def compose_patch(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> dict[str, Any]:
-    """What to change of our event so that it is what the draft says. When the time changes everybody is asked anew;
-    else the guests are not written at all, and their answers stay. Whom people added stays, as they added them."""
+    """The body of the request that makes our event what the draft says. When the time changes, the guest list is
+    written with all answers reset; otherwise it is not written, and the answers stay. Guests added by people stay."""
     fields = _compose_fields(draft)
     body = {**fields, **{name: _replace_time(fields[name]) for name in ("start", "end")}}
-    if not has_time_of(item, draft, zone):  # Google takes the whole list in place of the one before
-        known = read_answers(item, draft.organizer.email, identities)
-        missing = [_compose_guest(guest) for guest in draft.guests if guest.email not in known]
+    if not has_time_of(item, draft, zone):  # a written list of attendees replaces the whole old one
+        invited = read_answers(item, draft.organizer.email, identities)
+        missing = [_compose_guest(guest) for guest in draft.guests if guest.email not in invited]
         body["attendees"] = [*map(_reset_answer, item.get("attendees") or ()), *missing]
     return body
 
 
 def _reset_answer(guest: Item) -> dict[str, Any]:
-    """A guest as it was read, but a person's answer, which is void."""
-    kept = {name: guest[name] for name in _GUEST_WRITABLE_FIELDS if name in guest}
+    """The guest as it was read, with the answer reset unless it is a room or the organizer."""
+    fields = {name: guest[name] for name in _GUEST_WRITABLE_FIELDS if name in guest}
     if not _has_flag(guest, "resource") and not _has_flag(guest, "organizer"):
-        kept["responseStatus"] = _RESPONSES[Answer.NEEDS_ACTION]
-    return kept
+        fields["responseStatus"] = _RESPONSES[Answer.NEEDS_ACTION]
+    return fields
 
 
 def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
-    """Whether it stands where the draft has it."""
+    """Whether the event has the start, end and whole-day flag of the draft."""
     try:
         return parse_span(item, zone) == draft.span and ("date" in item["start"]) == draft.all_day
     except (KeyError, TypeError, ValueError):
@@ -274,7 +278,7 @@ def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
 
 
 def is_written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> bool:
-    """True when it is what that draft makes of it already."""
+    """Whether the event already has the draft's subject, time and transparency, and all its guests."""
     wanted = _compose_fields(draft)
     same = item.get("summary") == wanted["summary"] and item.get("transparency", "opaque") == wanted["transparency"]
     invited = read_answers(item, draft.organizer.email, identities).keys()
@@ -298,9 +302,9 @@ def _compose_time(at: datetime, draft: EventDraft) -> dict[str, str]:
     return {"dateTime": local.isoformat(timespec="seconds"), "timeZone": draft.zone}
 
 
-def _replace_time(when: Mapping[str, str]) -> dict[str, str | None]:
-    """A time in place of another one: the other kind is named too, or it would stay beside this one."""
-    return dict.fromkeys(("date", "dateTime", "timeZone")) | dict(when)
+def _replace_time(at: Mapping[str, str]) -> dict[str, str | None]:
+    """The time with its missing fields as null: a patch keeps the old `date` or `dateTime` otherwise."""
+    return dict.fromkeys(("date", "dateTime", "timeZone")) | dict(at)
 
 
 def _compose_guest(guest: Guest) -> dict[str, Any]:
@@ -316,20 +320,20 @@ def _compose_reminders(draft: EventDraft) -> list[dict[str, Any]]:
 
 
 def is_of_series(item: Item) -> bool:
-    """Whether it is a recurring event, or one occurrence of it."""
+    """Whether the event is a series or an occurrence of one."""
     return bool(item.get("recurrence") or item.get("recurringEventId"))
 
 
 def has_times(item: Item) -> bool:
-    """Whether it says when it takes place; a cancelled event may come with its id alone."""
+    """Whether the event has a start and an end; a cancelled event may come with its id alone."""
     return "start" in item and "end" in item
 
 
 def parse_cursor(cursor: Cursor | None) -> str:
-    """The sync token in a cursor; empty when there is none, or it was made with other parameters than today's."""
+    """The sync token in a cursor; empty when there is no cursor, or one of another version."""
     try:
-        held = json.loads(cursor or "{}")
-        return str(held["token"]) if held["version"] == 1 else ""
+        content = json.loads(cursor or "{}")
+        return str(content["token"]) if content["version"] == 1 else ""
     except (ValueError, KeyError, TypeError):
         return ""
 
@@ -340,7 +344,7 @@ def format_cursor(token: str) -> Cursor:
 
 
 def read_items(answer: Any, calendar: Address) -> list[dict[str, Any]]:
-    """The events of a list that Google answered with. Raises InvalidResponse when it is no such list."""
+    """The events in Google's answer to a list request. Raises InvalidResponse when it is no list of events."""
     items = answer.get("items", []) if isinstance(answer, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) and item.get("id") for item in items):
         raise InvalidResponse(f"{calendar}: Google answered with something that is not a list of events.")
@@ -348,5 +352,5 @@ def read_items(answer: Any, calendar: Address) -> list[dict[str, Any]]:
 
 
 def format_instant(at: datetime) -> str:
-    """The instant as Google takes it in a query: RFC 3339, in UTC, whole seconds."""
+    """A UTC instant in the form of Google's query parameters: RFC 3339, whole seconds."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"

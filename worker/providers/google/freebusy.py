@@ -1,4 +1,4 @@
-"""What Google's free/busy tells of somebody, and which part of it is our own event."""
+"""Reads the answers of Google's free/busy query, and marks the parts that are our own events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,53 +8,52 @@ from worker.domain.model import Address, Answer, BusyTime, Event, FreeBusy, Show
 
 
 def parse_free_busy(who: Address, answer: Any) -> FreeBusy:
-    """What free/busy says of one person; an error is never free."""
+    """One person's busy times; unknown, with the reason, when Google reports an error or sends nothing readable."""
     if not isinstance(answer, Mapping) or answer.get("errors"):
-        reasons = ", ".join(str(one.get("reason")) for one in (answer or {}).get("errors", ())) or "nothing was said"
+        reasons = ", ".join(str(error.get("reason")) for error in (answer or {}).get("errors", ())) or "no reason given"
         return FreeBusy(known=False, reason=f"Google does not show when {who} is busy ({reasons}): not shared with us.")
     try:
-        return FreeBusy(
-            tuple(BusyTime(Span(_parse_instant(one["start"]), _parse_instant(one["end"]))) for one in answer["busy"])
-        )
+        spans = [Span(_parse_instant(busy["start"]), _parse_instant(busy["end"])) for busy in answer["busy"]]
+        return FreeBusy(tuple(map(BusyTime, spans)))
     except (KeyError, TypeError, ValueError):
-        return FreeBusy(known=False, reason=f"What Google says of {who}'s time can't be read.")
+        return FreeBusy(known=False, reason=f"Google's free/busy answer for {who} can't be read.")
 
 
-def mark_our_events(seen: FreeBusy, who: Address, ours: Sequence[Event], window: Span) -> FreeBusy:
-    """The same, with our own events told apart."""
-    if not seen.known:
-        return seen
-    own = [(e.span, e.key) for e in ours if e.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
-    blocks = [busy.span for busy in seen.busy]
-    known = [
-        BusyTime(part, ShowAs.BUSY, key)
-        for span, key in own
+def mark_our_events(free_busy: FreeBusy, who: Address, ours: Sequence[Event], window: Span) -> FreeBusy:
+    """The person's free/busy clipped to `window`, where the time of each of our events that the person did not decline
+    is a busy span of its own, with the event's key."""
+    if not free_busy.known:
+        return free_busy
+    invited = [event for event in ours if event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
+    blocks = [busy.span for busy in free_busy.busy]
+    marked = [
+        BusyTime(part, ShowAs.BUSY, event.key)
+        for event in invited
         for block in blocks
-        for part in _intersect_spans(span, block)
+        for part in _intersect_spans(event.span, block)
     ]
-    rest = [part for block in blocks for part in _subtract_spans(block, [span for span, _ in own])]
-    return FreeBusy(clip_busy([*known, *(BusyTime(part) for part in rest)], window))
+    rest = [part for block in blocks for part in _subtract_spans(block, [event.span for event in invited])]
+    return FreeBusy(clip_busy([*marked, *(BusyTime(part) for part in rest)], window))
 
 
-def _intersect_spans(one: Span, other: Span) -> list[Span]:
-    return [Span(max(one.start, other.start), min(one.end, other.end))] if one.overlaps(other) else []
+def _intersect_spans(first: Span, second: Span) -> list[Span]:
+    """The common part of two spans; an empty list when they have none."""
+    return [Span(max(first.start, second.start), min(first.end, second.end))] if first.overlaps(second) else []
 
 
 def _subtract_spans(block: Span, taken: Iterable[Span]) -> list[Span]:
-    """What of a block is left over."""
-    left = [block]
+    """The parts of `block` outside all the `taken` spans."""
+    parts = [block]
     for span in taken:
-        left = [
-            part
-            for one in left
-            for part in (
-                [Span(one.start, max(one.start, span.start)), Span(min(one.end, span.end), one.end)]
-                if one.overlaps(span)
-                else [one]
-            )
-            if part.start < part.end
-        ]
-    return left
+        remaining: list[Span] = []
+        for part in parts:
+            if part.overlaps(span):
+                remaining.append(Span(part.start, max(part.start, span.start)))
+                remaining.append(Span(min(part.end, span.end), part.end))
+            else:
+                remaining.append(part)
+        parts = [part for part in remaining if part.start < part.end]
+    return parts
 
 
 def _parse_instant(text: str) -> datetime:

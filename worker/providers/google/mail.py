@@ -1,8 +1,7 @@
 """Mail through the Gmail API, sent as the account that its From names, or as one account for all.
 
-With the one scope that sending needs, nothing can be read back: `was_sent` never knows. The API puts a Message-ID of
-its own in place of ours, so that threads hold together only by subject and References, as far as mail programs go by
-those. What we do know is whether the message had been handed over when something broke.
+The scope for sending does not allow reading, so `was_sent` always returns None. Gmail replaces our Message-ID by its
+own; mail programs can group our mails into threads only by subject and References.
 """
 
 from base64 import urlsafe_b64encode
@@ -18,72 +17,76 @@ from worker.providers.google.auth import GMAIL_SEND_SCOPE, build_access, quota_k
 from worker.providers.google.client import GMAIL_ENDPOINT, GoogleApi, RequestQuota
 from worker.providers.wire import to_bytes
 
-#: What one message costs of the units that a person and a project have in a minute.
+#: Quota units that Gmail counts for sending one message.
 _UNITS_PER_MESSAGE = 100
-_LARGEST_MESSAGE = 25 * 1024 * 1024
+_LARGEST_MESSAGE = 25 * 1024 * 1024  #: bytes
 
 
 def build_mailer(section: Mapping[str, Any]) -> "GmailMailer":
-    """The mailer as its section of the settings describes it: the same keys as for the calendar, and `sender`, the
-    account that sends what comes from `service`, the address of our own mails (without `service`, everything). Any
-    other mail is sent as the account that its From names. `per_person` and `per_project` are units a minute, of which a
-    message costs 100."""
+    """Return the mailer that a section of the settings describes.
+
+    The keys are those of the calendar's section, and: `sender`, the account that sends each mail whose From is
+    `service`, or every mail when `service` is empty. Any other mail is sent as the account that its From names.
+    `per_person`, `per_project`: quota units a minute; a message costs 100.
+    """
     return build_with_clock(section, utcnow)
 
 
 def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
-    """See `mailer`."""
-    pace = RequestQuota(int(section.get("per_person") or 5000), int(section.get("per_project") or 1_000_000), clock)
-    wires = GoogleApi(
+    """As `build_mailer`, with the clock given."""
+    quota = RequestQuota(int(section.get("per_person") or 5000), int(section.get("per_project") or 1_000_000), clock)
+    api = GoogleApi(
         "gmail",
         "v1",
         str(section.get("endpoint") or GMAIL_ENDPOINT),
         build_access(section, clock),
-        pace=pace,
+        quota=quota,
         timeout=timeout_of(section),
         clock=clock,
         quota_key=quota_key_of(section),
     )
-    return GmailMailer(wires, str(section.get("sender") or ""), clock, str(section.get("service") or ""))
+    return GmailMailer(api, str(section.get("sender") or ""), clock, str(section.get("service") or ""))
 
 
 class GmailMailer:
     """A Mailer that hands messages to Gmail."""
 
-    def __init__(self, wires: GoogleApi, sender: Address, clock: Clock, service: Address = "") -> None:
-        self._wires = wires
+    def __init__(self, api: GoogleApi, sender: Address, clock: Clock, service: Address = "") -> None:
+        self._api = api
         self._sender = sender
         self._service = service
         self._clock = clock
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._wires.close()
+        """Close the connections."""
+        self._api.close()
 
     def send(self, message: EmailMessage, key: str) -> None:
+        """Hand the message over to Gmail. `key` is not used: Gmail cannot look a message up by it."""
         account, content = self._choose_account(message), _encode_content(message)
         body = {"raw": urlsafe_b64encode(content).decode()}
-        request = self._wires.service.users().messages().send(userId="me", body=body, fields="id")
-        answer = self._wires.execute(
-            account, GMAIL_SEND_SCOPE, request, units=_UNITS_PER_MESSAGE, what=f"the mail from {account}"
+        request = self._api.service.users().messages().send(userId="me", body=body, fields="id")
+        answer = self._api.execute(
+            account, GMAIL_SEND_SCOPE, request, units=_UNITS_PER_MESSAGE, subject=f"the mail from {account}"
         )
         if not isinstance(answer, dict):
             raise InvalidResponse(f"the mail from {account}: Google answered with something that can't be read.")
 
     def _choose_account(self, message: EmailMessage) -> Address:
-        """Who sends. Raises Permanent, AuthRevoked."""
-        author = next((one.addr_spec.lower() for one in _list_addresses(message, "From")), "")
+        """The account that sends the message. Raises Permanent when its From is empty, AuthRevoked when the account is
+        not connected."""
+        author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
         sender = self._sender if self._sender and author in (self._service or author, "") else author
         if not sender:
-            raise Permanent("The message names nobody who sends it.")
-        connected = self._wires.access.list_connected()
+            raise Permanent("The message has no sender in From.")
+        connected = self._api.access.list_connected()
         if connected is not None and sender not in connected:
             raise AuthRevoked(f"{sender} has not connected a Google account: run `longarc connect google {sender}`.")
         return sender
 
     def can_send_as(self, address: Address) -> bool:
         """Whether mail can leave from that account: any of the domain under delegation, else those connected."""
-        connected = self._wires.access.list_connected()
+        connected = self._api.access.list_connected()
         return connected is None or address in connected
 
     def copies_kept(self) -> str:
@@ -91,27 +94,28 @@ class GmailMailer:
         return "Gmail keeps a copy of each mail in Sent of the account it is sent from"
 
     def was_sent(self, key: str) -> bool | None:
+        """None: the scope for sending does not allow reading."""
         return None
 
     def check(self) -> list[Finding]:
-        """Whether mail can be sent, as far as that can be known without sending any."""
+        """Whether mail can be sent, as far as a check without sending can show."""
         from worker.providers.google.checks import check_mail
 
-        return check_mail(self._wires, self._sender)
+        return check_mail(self._api, self._sender)
 
 
 def _encode_content(message: EmailMessage) -> bytes:
-    """The message as it goes over the wire. Raises Permanent."""
+    """The message in bytes. Raises Permanent when it has no recipient, can't be written, or is too large."""
     try:
         if not _list_addresses(message, "To", "Cc", "Bcc"):
             raise Permanent("The message needs a recipient.")
         content = to_bytes(message)
     except (ValueError, AttributeError, LookupError) as error:
-        raise Permanent("The message can't be sent as it is: a header of it can't be written.") from error
+        raise Permanent("The message can't be sent: one of its headers can't be written.") from error
     if len(content) > _LARGEST_MESSAGE:
         raise Permanent("The message is larger than Gmail takes.")
     return content
 
 
 def _list_addresses(message: EmailMessage, *names: str) -> list[Any]:
-    return [one for name in names for header in message.get_all(name, []) for one in header.addresses]
+    return [address for name in names for header in message.get_all(name, []) for address in header.addresses]
