@@ -127,7 +127,7 @@ class Channel:
 
 def test_beyond_the_number_the_oldest_that_waits_is_closed() -> None:
     channels = {n: Channel(answering=n == 0) for n in range(5)}
-    Connections(channels, most=3, clock=lambda: 0.0).close_waiting()
+    Connections(channels, max_connections=3, clock=lambda: 0.0).close_waiting()
     assert [n for n, one in channels.items() if one.closed] == [1, 2]
 
 
@@ -135,7 +135,7 @@ def test_a_request_that_comes_byte_by_byte_is_closed_when_its_time_is_over() -> 
     """However often a byte arrives. One that begins anew on the same connection has its own time."""
     now, begun = [0.0], Channel(request := object())
     served, idle = Channel(object()), Channel()
-    connections = Connections({1: begun, 2: served, 3: idle}, whole=30, clock=lambda: now[0])
+    connections = Connections({1: begun, 2: served, 3: idle}, request_timeout=30, clock=lambda: now[0])
     for second in range(1, 31):
         now[0] = float(second)
         served.request = object()

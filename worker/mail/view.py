@@ -1,7 +1,7 @@
-"""A letter in its reader's language and zone.
+"""The view model of mails and pages: a `MailContext` in its reader's language and zone.
 
-Templates ask a `Reading` for dates, names, lists and how things stand, and do no arithmetic of their own. What a
-person wrote leaves here as one line of text, so that it can't pass for a part of the mail.
+Templates call a `MailView` for dates, names, lists and the status of commitments, and compute nothing themselves. Text
+that a person wrote becomes a single line, so that it can't imitate a part of the mail.
 """
 
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ from worker.i18n.language import Language, count_days_between, to_single_line
 from worker.i18n.reasons import ACCESS_TEXTS, CAUSE_TEXTS, SESSION_NAMES, TRIGGER_TEXTS, translate_reasons
 from worker.mail.context import MailContext
 
-#: Languages that put the family name first: there the whole name is the polite one.
-_FAMILY_FIRST = frozenset({"hu", "ja", "ko", "vi", "zh"})
+#: Languages that put the family name first. Greetings in them use the whole name.
+_FAMILY_NAME_FIRST = frozenset({"hu", "ja", "ko", "vi", "zh"})
 
-#: A commitment due within these days is flagged (R-21).
+#: A commitment due within this many days is flagged (R-21).
 _URGENT_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One commitment or review as a mail shows it."""
+    """One line of a list, such as a commitment or a review, as a mail shows it."""
 
     text: str
     note: str = ""
@@ -52,44 +52,45 @@ class Line:
 
 
 def first_name(person: Person) -> str:
-    """What to call somebody in a greeting, as far as a name can tell."""
+    """The first name for a greeting, guessed from the full name."""
     name = to_single_line(person.name)
     if "," in name:  # "Okafor, Sam", as some HR systems write it
         name = name.partition(",")[2].strip() or name
-    if person.locale.partition("-")[0].partition("_")[0] in _FAMILY_FIRST:
+    if person.locale.partition("-")[0].partition("_")[0] in _FAMILY_NAME_FIRST:
         return name
     return next((word for word in name.split() if not word.endswith(".")), name)
 
 
 class MailView:
-    """A letter in its reader's words: the names that templates may use, beside the letter's own fields."""
+    """A mail context in its reader's language. Templates can call the public methods."""
 
-    def __init__(self, letter: MailContext, words: Language) -> None:
-        self.letter = letter
-        self.words = words
-        self.gettext = words.gettext
-        self.ngettext = words.ngettext
-        self._zone = ZoneInfo(letter.to.zone)
-        self.today = self._to_local_date(letter.now)
+    def __init__(self, context: MailContext, language: Language) -> None:
+        self.context = context
+        self.letter = context  # the name that page templates read
+        self.language = language
+        self.gettext = language.gettext
+        self.ngettext = language.ngettext
+        self._zone = ZoneInfo(context.to.zone)
+        self.today = self._to_local_date(context.now)
 
     def names(self) -> dict[str, Any]:
-        """Everything a template can speak of."""
-        letter, words = self.letter, self.words
+        """Every variable of a template: the context's fields, this view's methods, and some prepared values."""
+        context, language = self.context, self.language
         return (
-            {name: getattr(letter, name) for name in _CONTEXT_FIELDS}
+            {name: getattr(context, name) for name in _CONTEXT_FIELDS}
             | {name: getattr(self, name) for name in self.__class__.__dict__ if name in _TEMPLATE_METHODS}
             | {
-                "lang": words.tag,
-                "direction": words.direction,
-                "form": find_contract_language(words.locale.language),
-                "reads_manager": letter.manager is not None and letter.to.email == letter.manager.email,
+                "lang": language.tag,
+                "direction": language.direction,
+                "form": find_contract_language(language.locale.language),
+                "reads_manager": context.manager is not None and context.to.email == context.manager.email,
                 "today": self.today,
                 "talk": self._describe_session_kind(),
                 "trigger": self._describe_trigger(),
                 "moves_at": self._find_warning_time() + timedelta(days=1),
-                "learning": to_single_line(letter.learning),
-                "reason": _clean_paragraphs(letter.reason)
-                or to_single_line(translate_reasons(letter.why, words, letter.to.zone, self.today)),
+                "learning": to_single_line(context.learning),
+                "reason": _clean_paragraphs(context.reason)
+                or to_single_line(translate_reasons(context.why, language, context.to.zone, self.today)),
             }
         )
 
@@ -100,28 +101,28 @@ class MailView:
         return when.astimezone(self._zone).date()
 
     def day(self, when: date) -> str:
-        """A date, or the date of an instant, with its weekday; with the year when it isn't this one."""
-        found = self._to_local_date(when) if isinstance(when, datetime) else when
-        return self.words.day(found, found.year != self.today.year)
+        """A date, or the reader's date of an instant, with its weekday, and with the year unless it is this year."""
+        local_date = self._to_local_date(when) if isinstance(when, datetime) else when
+        return self.language.day(local_date, local_date.year != self.today.year)
 
     def hour(self, when: datetime) -> str:
         """The time of day of an instant."""
-        return self.words.hour(when, self.letter.to.zone)
+        return self.language.hour(when, self.context.to.zone)
 
     def hours(self, span: Span) -> str:
-        """From when to when; with the zone's city when the two of the pair keep different clocks."""
-        shown = self.words.hours(span.start, span.end, self.letter.to.zone)
+        """The start and end of a span; with the reader's city when the clocks of the pair differ."""
+        hours = self.language.hours(span.start, span.end, self.context.to.zone)
         if not self._has_two_clocks(span.start):
-            return shown
-        city = self.words.city(self.letter.to.zone)
-        return self.gettext("%(hours)s (%(city)s time)", hours=shown, city=city)
+            return hours
+        city = self.language.city(self.context.to.zone)
+        return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
 
     def month(self, first: date) -> str:
-        return self.words.month(first)
+        return self.language.month(first)
 
     def _has_two_clocks(self, when: datetime) -> bool:
-        people = (self.letter.manager, self.letter.report)
-        return len({when.astimezone(ZoneInfo(one.zone)).utcoffset() for one in people if one is not None}) > 1
+        people = (self.context.manager, self.context.report)
+        return len({when.astimezone(ZoneInfo(person.zone)).utcoffset() for person in people if person is not None}) > 1
 
     # --- people ---
 
@@ -133,49 +134,51 @@ class MailView:
 
     def _find_first_name(self, address: Address) -> str:
         """The first name of one of the two; empty for anybody else."""
-        for person in (self.letter.manager, self.letter.report):
+        for person in (self.context.manager, self.context.report):
             if person is not None and address and person.email == address:
                 return first_name(person)
         return ""
 
-    # --- what commands did ---
+    # --- access to contents ---
 
     def access_lines(self) -> list[Line]:
-        """What commands showed or changed, each with its time and the reason given."""
-        return [self._make_access_line(one) for one in self.letter.accesses]
+        """What the operator's commands showed or changed, each with its time and the reason given."""
+        return [self._make_access_line(access) for access in self.context.accesses]
 
-    def _make_access_line(self, one: AccessRecord) -> Line:
-        for_reader, for_other = ACCESS_TEXTS[one.access]
-        if one.on_behalf_of == self.letter.to.email:
-            what = self.gettext(for_reader)
+    def _make_access_line(self, access: AccessRecord) -> Line:
+        for_reader, for_other = ACCESS_TEXTS[access.access]
+        if access.on_behalf_of == self.context.to.email:
+            sentence = self.gettext(for_reader)
         else:
-            what = self.gettext(for_other, who=self._find_first_name(one.on_behalf_of) or one.on_behalf_of)
-        when = f"{self.day(one.at)}, {self.hour(one.at)}"
+            sentence = self.gettext(for_other, who=self._find_first_name(access.on_behalf_of) or access.on_behalf_of)
+        when = f"{self.day(access.at)}, {self.hour(access.at)}"
         return Line(
-            text=f"{when}: {what}", note=self.gettext(N_("Reason given: %(reason)s"), reason=to_single_line(one.reason))
+            text=f"{when}: {sentence}",
+            note=self.gettext(N_("Reason given: %(reason)s"), reason=to_single_line(access.reason)),
         )
 
-    # --- what was agreed ---
+    # --- contracts and commitments ---
 
     def promised(self, promises: Sequence[WrittenCommitment]) -> list[Line]:
-        """Promises as written: by when, and whether that is within the week."""
+        """The commitments of a contract, each with its due date and whether that is within the week."""
         return [
-            self._make_line(one, self._describe_due(one.due), soon=self._is_within_week(one.due)) for one in promises
+            self._make_line(promise, self._describe_due(promise.due), soon=self._is_within_week(promise.due))
+            for promise in promises
         ]
 
     def kept(self, owner: str) -> list[Line]:
-        """One side's commitments with how each stands and how late it is or was; the open ones first."""
-        mine = [one for one in self.letter.commitments if one.commitment.owner == Owner(owner)]
-        mine.sort(key=lambda one: (not one.commitment.is_open, one.commitment.due))
-        return [self._make_line(one.promise, *self._describe_standing(one.commitment)) for one in mine]
+        """One person's commitments, each with its status and how late it is or was; the open ones first."""
+        commitments = [entry for entry in self.context.commitments if entry.commitment.owner == Owner(owner)]
+        commitments.sort(key=lambda entry: (not entry.commitment.is_open, entry.commitment.due))
+        return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
 
     def reviews(self, points: Sequence[ReviewPoint]) -> list[Line]:
-        return [Line(text=to_single_line(one.text), note=self.month(one.month)) for one in points]
+        return [Line(text=to_single_line(review.text), note=self.month(review.month)) for review in points]
 
     def reviews_now(self, points: Sequence[ReviewPoint]) -> list[Line]:
-        """What was to be looked at again this month."""
+        """The reviews that were planned for this month."""
         month = self.today.replace(day=1)
-        return self.reviews([one for one in points if one.month.replace(day=1) == month])
+        return self.reviews([review for review in points if review.month.replace(day=1) == month])
 
     def progress(self, contract: Contract) -> list[Line]:
         return [Line(text=to_single_line(text)) for text in contract.progress]
@@ -203,62 +206,66 @@ class MailView:
         return due is not None and 0 <= count_days_between(self.today, due) <= _URGENT_DAYS
 
     def _describe_standing(self, commitment: Commitment) -> tuple[str, bool]:
+        """The status of a commitment, and whether to flag it (R-21)."""
         if commitment.is_open:
             return self._describe_open(commitment.due)
-        closed = self._to_local_date(commitment.closed_at or self.letter.now)
-        shown = {"day": self.day(closed)}
+        closed = self._to_local_date(commitment.closed_at or self.context.now)
+        values = {"day": self.day(closed)}
         if commitment.standing is CommitmentStanding.CHANGED:
-            return self.gettext("changed on %(day)s", **shown), False
+            return self.gettext("changed on %(day)s", **values), False
         if commitment.standing is CommitmentStanding.LET_GO:
-            return self.gettext("let go on %(day)s", **shown), False
+            return self.gettext("let go on %(day)s", **values), False
         late = count_days_between(commitment.due, closed)
         if late <= 0:
-            return self.gettext("done on %(day)s, in time", **shown), False
-        done = self.ngettext(
-            "done on %(day)s, %(count)s day late", "done on %(day)s, %(count)s days late", late, **shown
+            return self.gettext("done on %(day)s, in time", **values), False
+        done_note = self.ngettext(
+            "done on %(day)s, %(count)s day late", "done on %(day)s, %(count)s days late", late, **values
         )
-        return done, False
+        return done_note, False
 
     def _describe_open(self, due: date) -> tuple[str, bool]:
-        shown = {"day": self.day(due)}
+        values = {"day": self.day(due)}
         late = count_days_between(due, self.today)
         if self._is_within_week(due):
-            return self.gettext("not done yet, due %(day)s: within the week", **shown), True
+            return self.gettext("not done yet, due %(day)s: within the week", **values), True
         if late <= 0:
-            return self.gettext("not done yet, due %(day)s", **shown), False
+            return self.gettext("not done yet, due %(day)s", **values), False
         return self.ngettext(
-            "not done, due %(day)s, %(count)s day late", "not done, due %(day)s, %(count)s days late", late, **shown
+            "not done, due %(day)s, %(count)s day late", "not done, due %(day)s, %(count)s days late", late, **values
         ), True
 
-    # --- what changed ---
+    # --- changes of a contract ---
 
     def changes(self, before: Contract, after: Contract) -> list[str]:
-        """The difference between two revisions, a sentence each; dates that moved say from where to where."""
-        found = compare_contracts(before, after)
+        """The differences between two revisions, one sentence each; a changed date is named old and new."""
+        diff = compare_contracts(before, after)
         sentences = [
-            *self._describe_changes(self.letter.report, found.report),
-            *self._describe_changes(self.letter.manager, found.manager),
+            *self._describe_changes(self.context.report, diff.report),
+            *self._describe_changes(self.context.manager, diff.manager),
         ]
-        if found.reviews:
+        if diff.reviews:
             sentences.append(self.gettext("What we will review has changed."))
-        if found.question:
+        if diff.question:
             sentences.append(self.gettext("The open question is another one."))
         return sentences
 
-    def _describe_changes(self, person: Person | None, found: PartDiff[WrittenCommitment]) -> list[str]:
+    def _describe_changes(self, person: Person | None, diff: PartDiff[WrittenCommitment]) -> list[str]:
         gettext, name = self.gettext, first_name(person) if person else ""
         return [
-            *(gettext("New for %(name)s: %(text)s", name=name, text=to_single_line(one.text)) for one in found.added),
-            *(self._describe_change(name, old, new) for old, new in found.changed),
             *(
-                gettext("No longer for %(name)s: %(text)s", name=name, text=to_single_line(one.text))
-                for one in found.removed
+                gettext("New for %(name)s: %(text)s", name=name, text=to_single_line(promise.text))
+                for promise in diff.added
+            ),
+            *(self._describe_change(name, old, new) for old, new in diff.changed),
+            *(
+                gettext("No longer for %(name)s: %(text)s", name=name, text=to_single_line(promise.text))
+                for promise in diff.removed
             ),
         ]
 
     def _describe_change(self, name: str, old: WrittenCommitment, new: WrittenCommitment) -> str:
         if old.due != new.due:
-            was, now = (self.day(one.due) if one.due else self.gettext("no date yet") for one in (old, new))
+            was, now = (self.day(promise.due) if promise.due else self.gettext("no date yet") for promise in (old, new))
             return self.gettext(
                 "Moved from %(was)s to %(now)s: %(text)s", was=was, now=now, text=to_single_line(new.text)
             )
@@ -269,13 +276,13 @@ class MailView:
     def cause(self, deferral: Deferral) -> str:
         """Why a session lost its time, naming who acted when it was one of the two."""
         to_actor, to_other, unnamed = CAUSE_TEXTS[deferral.cause]
-        if deferral.who == self.letter.to.email:
+        if deferral.who == self.context.to.email:
             return self.gettext(to_actor)
         who = self._find_first_name(deferral.who)
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
     def rhythm(self, pair: Pair) -> str:
-        """How often the two talk."""
+        """How often the pair meets."""
         every = pair.every
         if every.weeks == 13 or every.months == 3:
             return self.gettext("once a quarter")
@@ -284,27 +291,27 @@ class MailView:
         return self.ngettext("every month", "every %(count)s months", every.months)
 
     def _describe_session_kind(self) -> str:
-        """What kind of conversation it is."""
-        return self.gettext(SESSION_NAMES[self.letter.session.kind if self.letter.session else SessionKind.CAREER])
+        """The name of the session's kind; a career conversation when there is no session."""
+        return self.gettext(SESSION_NAMES[self.context.session.kind if self.context.session else SessionKind.CAREER])
 
     def _describe_trigger(self) -> Line | None:
-        """Why the manager asked for the conversation, and their own words about it."""
-        if not self.letter.trigger or self.letter.by_link:
+        """Why the conversation was asked for (R-6), with the text that was typed; None when it is not to be shown."""
+        if not self.context.trigger or self.context.by_link:
             return None
-        kind, _, words = self.letter.trigger.partition(":")
+        kind, _, explanation = self.context.trigger.partition(":")
         if kind not in set(Trigger):
-            return Line(text="", note=to_single_line(self.letter.trigger))
-        return Line(text=self.gettext(TRIGGER_TEXTS[Trigger(kind)]), note=to_single_line(words))
+            return Line(text="", note=to_single_line(self.context.trigger))
+        return Line(text=self.gettext(TRIGGER_TEXTS[Trigger(kind)]), note=to_single_line(explanation))
 
     def _find_warning_time(self) -> datetime:
-        session = self.letter.session
-        return session.warned_at if session and session.warned_at else self.letter.now
+        session = self.context.session
+        return session.warned_at if session and session.warned_at else self.context.now
 
     def length(self, minutes: int) -> str:
         return self.ngettext("%(count)s minute", "%(count)s minutes", minutes)
 
     def ahead(self, days: int) -> date:
-        """The date so many days from today, for an example."""
+        """The date that many days from today, for an example."""
         return self.today + timedelta(days=days)
 
 
@@ -313,6 +320,6 @@ def _clean_paragraphs(text: str) -> str:
     return "\n\n".join(to_single_line(part) for part in text.split("\n\n"))
 
 
-_CONTEXT_FIELDS = tuple(one.name for one in fields(MailContext))
-#: What of a `Reading` a template may call.
+_CONTEXT_FIELDS = tuple(field.name for field in fields(MailContext))
+#: The methods that a template can call.
 _TEMPLATE_METHODS = tuple(name for name in vars(MailView) if not name.startswith("_") and name != "names")

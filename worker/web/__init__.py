@@ -1,5 +1,5 @@
-"""Pages: what a manager, a report and the operator do in a browser, having come by a link from a mail.
+"""Pages: what a manager, a report and the operator do in a browser after they follow a link.
 
-`app` puts them together, `site` is what every page needs, `visits` says who is there and what for. Everything that
-changes something goes through `worker.engine.actions`.
+`app` assembles them, `site` holds what every page needs, `sessions` logs a person in by a link. Everything that changes
+stored state goes through `worker.engine.actions` or `worker.engine.contracts`.
 """

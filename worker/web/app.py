@@ -1,4 +1,4 @@
-"""The pages put together: which addresses there are, and who may come there."""
+"""The WSGI application: every URL of the pages, and the login that each group of pages requires."""
 
 from flask import Blueprint, Flask, Response, abort
 
@@ -9,15 +9,15 @@ from worker.web.security import install_security
 from worker.web.sessions import enter, guard, renew
 from worker.web.site import ASSET_TYPES, Site, current_site
 
-#: Files of ours change their address when they change.
+#: The URL of an asset changes with its content, see `Site.make_asset_url`.
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
 def make_app(worker: Worker) -> Flask:
-    """The WSGI application. Raises LongarcError when nobody said where the pages are reached."""
+    """The WSGI application. Raises LongarcError when the setting `base_url` is missing."""
     app = Flask(__name__, static_folder=None, template_folder=None)
-    app.extensions["longarc"] = found = Site(worker)
-    install_security(app, found)
+    app.extensions["longarc"] = site = Site(worker)
+    install_security(app, site)
     app.add_url_rule("/", "front", show_front)
     app.add_url_rule("/healthy", "healthy", check_health)
     app.add_url_rule("/asset/<name>", "asset", send_asset)
@@ -36,7 +36,7 @@ def make_app(worker: Worker) -> Flask:
 
 
 def _make_team_blueprint() -> Blueprint:
-    """The manager's page, under which the contracts and the times of all the manager's pairs are found."""
+    """The manager's page, with the contract and time pages of all the manager's pairs below it."""
     pages = team.make_blueprint()
     pages.register_blueprint(contract.make_blueprint(), url_prefix="/contract")
     pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
@@ -44,12 +44,12 @@ def _make_team_blueprint() -> Blueprint:
 
 
 def show_front() -> Response:
-    """Where somebody comes without a link: how to get one."""
+    """The page for a browser without a link: says how to get one."""
     return current_site().render_notice("forbidden", 200)
 
 
 def check_health() -> Response:
-    """For whatever watches the service: that it answers, and reaches its database."""
+    """The answer to a health check: the server runs and reaches its database."""
     current_site().store.next_due()
     return Response("well\n", content_type="text/plain")
 
@@ -58,6 +58,6 @@ def send_asset(name: str) -> Response:
     """The stylesheet and the script."""
     if name not in ASSET_TYPES:
         abort(404)
-    answer = Response(current_site().assets[name][0], content_type=f"{ASSET_TYPES[name]}; charset=utf-8")
-    answer.headers["Cache-Control"] = CACHE_FOREVER
-    return answer
+    response = Response(current_site().assets[name][0], content_type=f"{ASSET_TYPES[name]}; charset=utf-8")
+    response.headers["Cache-Control"] = CACHE_FOREVER
+    return response

@@ -1,4 +1,7 @@
-"""What became of a promise: done, changed, let go (R-18). The same forms on the manager's pages and the report's."""
+"""Commitments on a page, and the forms that mark one done, change it or let it go (R-18).
+
+The manager's pages and the report's share them.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,43 +28,41 @@ class CommitmentLine:
     due: date
 
 
-def list_commitments(reading: MailView, kept: Iterable[ReadableCommitment], owner: Owner) -> list[CommitmentLine]:
-    """One side's commitments with how each stands; the open ones first."""
-    mine = [one for one in kept if one.commitment.owner is owner]
-    mine.sort(key=lambda one: (not one.commitment.is_open, one.commitment.due))
-    lines = MailView(replace(reading.letter, commitments=tuple(mine)), reading.words).kept(owner.value)
+def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], owner: Owner) -> list[CommitmentLine]:
+    """One person's commitments, each with its status; the open ones first."""
+    owned = [readable for readable in commitments if readable.commitment.owner is owner]
+    owned.sort(key=lambda readable: (not readable.commitment.is_open, readable.commitment.due))
+    lines = MailView(replace(view.context, commitments=tuple(owned)), view.language).kept(owner.value)
     return [
-        CommitmentLine(one.commitment.id, told, one.commitment.is_open, one.commitment.due)
-        for one, told in zip(mine, lines, strict=True)
+        CommitmentLine(readable.commitment.id, line, readable.commitment.is_open, readable.commitment.due)
+        for readable, line in zip(owned, lines, strict=True)
     ]
 
 
 def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, **values: str) -> Response:
-    """Do what the form about a commitment says, and go back to where it stood."""
-    contracts, reason = (
-        current_site().worker.contracts,
-        to_single_line(request.form.get("reason", ""))[:MAX_SENT_LENGTH],
-    )
-    said = {"said": deed}
+    """Do what the form asks of a commitment, and redirect to the endpoint. `deed`: `done`, `let-go` or `change`."""
+    contracts = current_site().worker.contracts
+    reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_LENGTH]
+    outcome = {"said": deed}
     if deed == "done":
         contracts.mark_done(commitment_id)
     elif deed == "let-go":
         contracts.let_go(commitment_id, reason)
     elif deed == "change":
-        said = _change_commitment(commitment_id, reason)
+        outcome = _change_commitment(commitment_id, reason)
     else:
         abort(404)
-    return redirect_to(url_for(endpoint, **values, **said))  # type: ignore[arg-type]
+    return redirect_to(url_for(endpoint, **values, **outcome))  # type: ignore[arg-type]
 
 
 def _change_commitment(commitment_id: str, reason: str) -> dict[str, str]:
-    """Give a commitment the words and the day of the form; returns what the page says of it then."""
+    """Change a commitment's text and date to the form's; returns the outcome as parameters of the page's URL."""
     text, due = to_single_line(request.form.get("text", "")), parse_day(request.form.get("due", ""))
-    wrong = {"wrong": commitment_id, "_anchor": commitment_id}
+    invalid = {"wrong": commitment_id, "_anchor": commitment_id}
     if due is None or not 0 < len(text) <= MAX_LENGTH:
-        return wrong
+        return invalid
     try:
         is_new = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason)
     except UnfitContract:
-        return wrong
+        return invalid
     return {"said": "changed" if is_new else "same"}

@@ -1,6 +1,6 @@
-"""The contract as a form: what stands in its fields, whatever that is, and the contract it makes once all is well.
+"""The contract form: its fields as typed, and the contract they make once every field is valid.
 
-Fields are kept as they were typed, so that a draft survives half a date. A field's name says where it stands:
+Fields stay as they were typed, so that a draft can hold half a date. A field's name is its list, its line and its part:
 `manager-0-due` is the date of the manager's first commitment.
 """
 
@@ -16,28 +16,29 @@ from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.domain.reason_texts import N_
 from worker.i18n.language import to_single_line
 
-#: The lists of the form, and what each of their lines has.
+#: The lists of the form, and the parts of each of their lines.
 LIST_FIELDS: Mapping[str, tuple[str, ...]] = {
     "report": ("text", "due", "support", "success"),
     "manager": ("text", "due", "support", "success"),
     "reviews": ("month", "text"),
     "progress": ("text",),
 }
-#: What can be kept: lines in a list, and characters in a field.
-MAX_LINES, MAX_LENGTH = 100, 2000
-#: What can be sent.
+#: Limits of a draft: lines in a list, and characters in a field.
+MAX_LINES = 100
+MAX_LENGTH = 2000
+#: Limit of a contract that is sent: characters in a field.
 MAX_SENT_LENGTH = 600
 LIMITS = TextLimits(entries=30, characters=MAX_SENT_LENGTH)
 
-#: What to do about a fault in one of the fields.
+#: What the form says about each kind of fault.
 REMEDIES: Mapping[FaultKind, str] = {
     FaultKind.UNDATED: N_("Say by which day."),
     FaultKind.FAR: N_("That is too long ago or too far ahead. Look at the year again."),
     FaultKind.LONG: N_("This is long for a contract. Shorten it."),
     FaultKind.MANY: N_("These are many lines for a contract. Keep what matters most."),
 }
-#: The lists whose entries know their line, in the order in which `place_of` counts.
-_PLACES = ("report", "manager", "reviews")
+#: The lists whose entries have a line number; `_encode_line_number` counts them in this order.
+_NUMBERED_LISTS = ("report", "manager", "reviews")
 
 _NAME = re.compile(rf"({'|'.join(LIST_FIELDS)})-([0-9]{{1,3}})-([a-z]+)")
 _DIGITS = re.compile(r"[0-9]+")
@@ -48,7 +49,7 @@ FormLine = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """A field that can't be used yet, and what to do about it."""
+    """A field with an error (empty name: the whole form), and what to do about it."""
 
     name: str
     what: str
@@ -56,82 +57,86 @@ class FieldError:
 
 @dataclass(slots=True)
 class ContractForm:
-    """What stands in the fields."""
+    """The content of the form's fields."""
 
     lists: dict[str, list[FormLine]] = field(default_factory=lambda: {name: [] for name in LIST_FIELDS})
     question: str = ""
-    after: int = 0  #: the revision it was begun on; 0 when there was none
+    after: int = 0  #: the revision that it changes; 0 for a first contract
 
     @classmethod
-    def from_request(cls, given: Mapping[str, str]) -> "ContractForm":
-        """What a browser sent. Fields nobody knows are left out, as is what is beyond the bounds."""
+    def from_request(cls, fields: Mapping[str, str]) -> "ContractForm":
+        """The form that a browser sent. Unknown fields are left out, as is everything beyond the limits of a draft."""
         lines: dict[str, dict[int, FormLine]] = {name: {} for name in LIST_FIELDS}
-        for name, value in given.items():
-            found = _NAME.fullmatch(name)
-            if found and found[3] in LIST_FIELDS[found[1]]:
-                lines[found[1]].setdefault(int(found[2]), {})[found[3]] = to_single_line(value[:MAX_LENGTH])
-        made = cls(question=_clean_lines(given.get("question", "")), after=parse_number(given.get("after", "")) or 0)
+        for name, value in fields.items():
+            match = _NAME.fullmatch(name)
+            if match and match[3] in LIST_FIELDS[match[1]]:
+                lines[match[1]].setdefault(int(match[2]), {})[match[3]] = to_single_line(value[:MAX_LENGTH])
+        form = cls(question=_clean_lines(fields.get("question", "")), after=parse_number(fields.get("after", "")) or 0)
         for name, numbered in lines.items():
-            made.lists[name] = [_complete_line(name, one) for _, one in sorted(numbered.items())][:MAX_LINES]
-        return made
+            form.lists[name] = [_complete_line(name, parts) for _, parts in sorted(numbered.items())][:MAX_LINES]
+        return form
 
     @classmethod
     def from_contract(cls, contract: Contract, after: int) -> "ContractForm":
-        """The fields that a contract would fill."""
-        made = cls(question=contract.question, after=after)
+        """The form filled from a contract; `after` is that contract's revision."""
+        form = cls(question=contract.question, after=after)
         for name, promises in (("report", contract.report), ("manager", contract.manager)):
-            made.lists[name] = [_make_promise_line(one) for one in promises]
-        made.lists["reviews"] = [{"month": f"{r.month:%Y-%m}", "text": r.text} for r in contract.reviews]
-        made.lists["progress"] = [{"text": text} for text in contract.progress]
-        return made
+            form.lists[name] = [_make_promise_line(promise) for promise in promises]
+        form.lists["reviews"] = [{"month": f"{r.month:%Y-%m}", "text": r.text} for r in contract.reviews]
+        form.lists["progress"] = [{"text": text} for text in contract.progress]
+        return form
 
     @classmethod
-    def from_draft(cls, told: Mapping[str, Any]) -> "ContractForm":
-        """The form that `keep` described."""
-        return cls(lists={name: list(told["lists"].get(name, ())) for name in LIST_FIELDS}, question=told["question"],
-                   after=told["after"])  # fmt: skip
+    def from_draft(cls, draft: Mapping[str, Any]) -> "ContractForm":
+        """The form that `to_draft` described."""
+        lists = {name: list(draft["lists"].get(name, ())) for name in LIST_FIELDS}
+        return cls(lists=lists, question=draft["question"], after=draft["after"])
 
     def to_draft(self) -> dict[str, Any]:
-        """As it is stored (sealed)."""
+        """The form as JSON values; the store seals them."""
         return {"lists": self.lists, "question": self.question, "after": self.after}
 
-    def change_lines(self, what: str) -> None:
-        """Add or take out a line: `add-manager`, `drop-manager-2`."""
-        deed, _, where = what.partition("-")
-        name, _, number = where.partition("-")
+    def change_lines(self, button: str) -> None:
+        """Add or remove a line, as a button names it (`add-manager`, `drop-manager-2`). Other buttons do nothing."""
+        verb, _, target = button.partition("-")
+        name, _, number = target.partition("-")
         if name not in LIST_FIELDS:
             return
-        if deed == "add" and len(self.lists[name]) < MAX_LINES:
+        if verb == "add" and len(self.lists[name]) < MAX_LINES:
             self.lists[name].append(_complete_line(name, {}))
         position = parse_number(number)
-        if deed == "drop" and position is not None and position < len(self.lists[name]):
+        if verb == "drop" and position is not None and position < len(self.lists[name]):
             del self.lists[name][position]
 
     def is_filled(self) -> bool:
-        """Whether anything was written."""
-        return bool(self.question) or any(any(one.values()) for lines in self.lists.values() for one in lines)
+        """Whether any field has text."""
+        return bool(self.question) or any(any(line.values()) for lines in self.lists.values() for line in lines)
 
     def build_contract(self) -> tuple[Contract, list[FieldError]]:
-        """The contract, and every field that can't be read. Entries know by their `line` where in the form they stand:
-        `place_of` says it."""
-        wrong: list[FieldError] = []
-        made = Contract(
-            report=tuple(self._iter_promises("report", wrong)),
-            manager=tuple(self._iter_promises("manager", wrong)),
-            reviews=tuple(self._iter_reviews(wrong)),
+        """The contract, and an error for every field that can't be read.
+
+        The `line` of an entry encodes its line in the form: `format_line_id` decodes it.
+        """
+        errors: list[FieldError] = []
+        contract = Contract(
+            report=tuple(self._iter_promises("report", errors)),
+            manager=tuple(self._iter_promises("manager", errors)),
+            reviews=tuple(self._iter_reviews(errors)),
             question=self.question,
-            progress=tuple(one["text"] for _, one in self._iter_lines("progress")),
+            progress=tuple(line["text"] for _, line in self._iter_lines("progress")),
         )
-        if not (wrong or made.report or made.manager or made.reviews or made.question):
-            wrong.append(FieldError("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
-        return made, wrong
+        if not (errors or contract.report or contract.manager or contract.reviews or contract.question):
+            errors.append(FieldError("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
+        return contract, errors
 
-    def with_faults(self, wrong: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
-        """What is wrong with its fields, each once and in their order: `wrong` and the faults of its contract."""
-        fields = {field: FieldError(field, REMEDIES[one.kind]) for one in faults for field in [self._field(one)]}
-        return sorted({**fields, **{one.name: one for one in wrong}}.values(), key=_position)
+    def with_faults(self, errors: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
+        """One error for each field, in the order of the form: `errors`, and the faults of the form's contract."""
+        by_field = {self._name_field(fault): fault.kind for fault in faults}
+        errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in by_field.items()}
+        return sorted({**errors_of_faults, **{error.name: error for error in errors}}.values(), key=_get_position)
 
-    def _field(self, fault: ContractFault) -> str:
+    def _name_field(self, fault: ContractFault) -> str:
+        """The name of the field that the fault is in; empty when it concerns the whole form."""
         if not fault.field:
             return ""
         if fault.part is ContractPart.PROGRESS:
@@ -140,75 +145,75 @@ class ContractForm:
         return f"{format_line_id(fault.line)}-{fault.field}"
 
     def _iter_lines(self, name: str) -> Iterator[tuple[int, FormLine]]:
-        """The lines that say something."""
-        return ((number, one) for number, one in enumerate(self.lists[name]) if any(one.values()))
+        """The lines of a list that have text, each with its number."""
+        return ((number, line) for number, line in enumerate(self.lists[name]) if any(line.values()))
 
-    def _iter_promises(self, name: str, wrong: list[FieldError]) -> Iterator[WrittenCommitment]:
-        for number, one in self._iter_lines(name):
-            due = parse_day(one["due"])
-            if not one["text"]:
-                wrong.append(FieldError(f"{name}-{number}-text", N_("Write what will be done, or remove this line.")))
-            if due is None and one["due"]:
-                wrong.append(FieldError(f"{name}-{number}-due", N_("There is no such day. Write it as 2027-02-15.")))
+    def _iter_promises(self, name: str, errors: list[FieldError]) -> Iterator[WrittenCommitment]:
+        for number, line in self._iter_lines(name):
+            due = parse_day(line["due"])
+            if not line["text"]:
+                errors.append(FieldError(f"{name}-{number}-text", N_("Write what will be done, or remove this line.")))
+            if due is None and line["due"]:
+                errors.append(FieldError(f"{name}-{number}-due", N_("There is no such day. Write it as 2027-02-15.")))
             elif due is None:
-                wrong.append(FieldError(f"{name}-{number}-due", REMEDIES[FaultKind.UNDATED]))
-            if one["text"]:
-                support, success = one["support"], one["success"]
+                errors.append(FieldError(f"{name}-{number}-due", REMEDIES[FaultKind.UNDATED]))
+            if line["text"]:
+                support, success = line["support"], line["success"]
                 yield WrittenCommitment(
-                    text=one["text"], due=due, support=support, success=success, line=_encode_line_number(name, number)
+                    text=line["text"], due=due, support=support, success=success, line=_encode_line_number(name, number)
                 )
 
-    def _iter_reviews(self, wrong: list[FieldError]) -> Iterator[ReviewPoint]:
-        for number, one in self._iter_lines("reviews"):
-            month = _parse_month(one["month"])
-            if not one["text"]:
-                wrong.append(FieldError(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
+    def _iter_reviews(self, errors: list[FieldError]) -> Iterator[ReviewPoint]:
+        for number, line in self._iter_lines("reviews"):
+            month = _parse_month(line["month"])
+            if not line["text"]:
+                errors.append(FieldError(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
             if month is None:
-                wrong.append(FieldError(f"reviews-{number}-month", N_("Say in which month, as 2027-02.")))
-            if month and one["text"]:
-                yield ReviewPoint(month=month, text=one["text"], line=_encode_line_number("reviews", number))
+                errors.append(FieldError(f"reviews-{number}-month", N_("Say in which month, as 2027-02.")))
+            if month and line["text"]:
+                yield ReviewPoint(month=month, text=line["text"], line=_encode_line_number("reviews", number))
 
 
-def _position(wrong: FieldError) -> tuple[int, int]:
-    """Where in the form it stands; what concerns the whole form comes last."""
-    found = _NAME.fullmatch(wrong.name)
-    return (list(LIST_FIELDS).index(found[1]), int(found[2])) if found else (len(LIST_FIELDS), 0)
+def _get_position(error: FieldError) -> tuple[int, int]:
+    """The list and line of an error, to sort by; an error of the whole form comes last."""
+    match = _NAME.fullmatch(error.name)
+    return (list(LIST_FIELDS).index(match[1]), int(match[2])) if match else (len(LIST_FIELDS), 0)
 
 
 def format_line_id(number: int) -> str:
-    """The line of the form that an entry's `line` names: `manager-0`."""
-    return f"{_PLACES[number // 1000]}-{number % 1000}"
+    """The id of the form's line that an entry's `line` encodes: `manager-0`."""
+    return f"{_NUMBERED_LISTS[number // 1000]}-{number % 1000}"
 
 
 def _encode_line_number(name: str, number: int) -> int:
-    return _PLACES.index(name) * 1000 + number
+    return _NUMBERED_LISTS.index(name) * 1000 + number
 
 
-def _complete_line(name: str, one: Mapping[str, str]) -> FormLine:
-    return {part: one.get(part, "") for part in LIST_FIELDS[name]}
+def _complete_line(name: str, line: Mapping[str, str]) -> FormLine:
+    return {part: line.get(part, "") for part in LIST_FIELDS[name]}
 
 
-def _make_promise_line(one: WrittenCommitment) -> FormLine:
-    due = one.due.isoformat() if one.due else ""
-    return {"text": one.text, "due": due, "support": one.support, "success": one.success}
+def _make_promise_line(promise: WrittenCommitment) -> FormLine:
+    due = promise.due.isoformat() if promise.due else ""
+    return {"text": promise.text, "due": due, "support": promise.support, "success": promise.success}
 
 
 def _clean_lines(text: str) -> str:
-    """The lines of the open question, each cleaned."""
-    return "\n".join(cleaned for one in text[:MAX_LENGTH].splitlines() if (cleaned := to_single_line(one)))
+    """The lines of the open question, without control characters and empty lines."""
+    return "\n".join(cleaned for row in text[:MAX_LENGTH].splitlines() if (cleaned := to_single_line(row)))
 
 
 def parse_number(text: str, digits: int = 6) -> int | None:
-    """A whole number as a browser sends it; None unless it is at most so many ASCII digits.
+    """A whole number as a browser sends it; None unless it has one to `digits` ASCII digits.
 
-    Every number of a request is read here: `int` also takes signs, underscores, spaces and the digits of any script,
-    and raises on digits that are none and on thousands of them.
+    Every number of a request is parsed here: `int` also accepts signs, underscores, spaces and the digits of any
+    script, and raises on some other Unicode digits and on thousands of digits.
     """
     return int(text) if _DIGITS.fullmatch(text) and len(text) <= digits else None
 
 
 def parse_day(text: str) -> date | None:
-    """A day as a browser sends it; None when it is none of this century."""
+    """A date as a browser sends it; None when it is invalid or outside the years 2000 to 2099."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -217,7 +222,7 @@ def parse_day(text: str) -> date | None:
 
 
 def parse_instant(text: str) -> datetime | None:
-    """An instant as our own forms carry it; None when it is none of this century, or has no zone."""
+    """An instant from a hidden field; None when it is invalid, has no zone, or is outside the years 2000 to 2099."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -226,5 +231,5 @@ def parse_instant(text: str) -> datetime | None:
 
 
 def _parse_month(text: str) -> date | None:
-    found = _MONTH.fullmatch(text)
-    return parse_day(f"{found[1]}-{int(found[2]):02d}-01") if found else None
+    match = _MONTH.fullmatch(text)
+    return parse_day(f"{match[1]}-{int(match[2]):02d}-01") if match else None

@@ -1,12 +1,12 @@
-"""Everything that is kept about somebody, as a file to take along: readable by people and by machines.
+"""A person's download: everything stored about them, as indented JSON.
 
-Why a conversation was asked for is the manager's alone to read (R-6): it is in the manager's file and in no other.
+Why a conversation was asked for is for the manager alone (R-6): only the manager's file has it.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from flask import Response
@@ -16,23 +16,26 @@ from worker.domain.time.worktime import format_hours
 from worker.store.content import ContractRevision
 from worker.web.site import Site, current_site
 
+#: Earlier than every stored deferral.
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+
 
 def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Response:
-    """The answer that a browser keeps as a file."""
-    here = current_site()
-    told = {
-        "written_at": here.now(),
+    """The JSON file about a person and their pairs. `manages`: the person is the pairs' manager."""
+    site = current_site()
+    export = {
+        "written_at": site.now(),
         "about": _export_person(person),
         "read_by": (
             "The contract and the commitments are shown to the two of the pair alone; whoever runs the server could "
             "open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
         ),
-        "pairs": [_export_pair(here, person, pair, manages=manages) for pair in pairs],
+        "pairs": [_export_pair(site, person, pair, manages=manages) for pair in pairs],
     }
-    text = json.dumps(told, indent=2, ensure_ascii=False, default=_encode_value)
-    answer = Response(text + "\n", content_type="application/json; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="longarc-{here.now():%Y-%m-%d}.json"'
-    return answer
+    text = json.dumps(export, indent=2, ensure_ascii=False, default=_encode_value)
+    response = Response(text + "\n", content_type="application/json; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="longarc-{site.now():%Y-%m-%d}.json"'
+    return response
 
 
 def _encode_value(value: object) -> object:
@@ -45,46 +48,65 @@ def _export_person(person: Person) -> dict[str, Any]:
     return {**asdict(person), "hours": format_hours(person.hours)}
 
 
-def _export_pair(here: Site, person: Person, pair: Pair, *, manages: bool) -> dict[str, Any]:
-    sessions = here.store.queries.list_sessions(pair.id)
-    commitments = here.store.queries.list_commitments(pair.id)
-    promises = here.store.content.get_written_commitments([one.id for one in commitments])
-    deferrals = here.store.queries.load_years([pair.id], datetime.fromtimestamp(0, tz=here.now().tzinfo))[
-        pair.id
-    ].deferrals
-    contracts = [_export_contract(one) for session in sessions for one in here.store.content.list_revisions(session.id)]
+def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> dict[str, Any]:
+    sessions = site.store.queries.list_sessions(pair.id)
+    commitments = site.store.queries.list_commitments(pair.id)
+    promises = site.store.content.get_written_commitments([commitment.id for commitment in commitments])
+    year = site.store.queries.load_years([pair.id], _EPOCH)[pair.id]
+    contracts = [
+        _export_contract(revision) for session in sessions for revision in site.store.content.list_revisions(session.id)
+    ]
     return {
         "manager": pair.manager,
         "report": pair.report,
         "how": {name: getattr(pair, name) for name in ("minutes", "format", "review", "transition_until", "trust")},
         "rhythm": str(pair.every),
-        "sessions": [_export_session(here, one, manages=manages) for one in sessions],
-        "times_lost": [{"session": d.session, "at": d.at, "cause": d.cause.value, "who": d.who} for d in deferrals],
+        "sessions": [_export_session(site, session, manages=manages) for session in sessions],
+        "times_lost": [
+            {"session": d.session, "at": d.at, "cause": d.cause.value, "who": d.who} for d in year.deferrals
+        ],
         "contracts": contracts,
-        "commitments": [_export_commitment(one, promises) for one in commitments],
+        "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
-            for line in here.store.queries.list_mails_to(person.email, [pair.id])
+            for line in site.store.queries.list_mails_to(person.email, [pair.id])
         ],
     }
 
 
-def _export_session(here: Site, one: Session, *, manages: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"session": one.id, "kind": one.kind, "topic": one.topic, "state": one.state}
-    told |= {"start": one.start, "end": one.end, "asked_for": one.adhoc, "times_put_off": one.count}
-    why = here.store.content.get_trigger(one.id) if manages and one.adhoc else None
-    return told | ({"why": {"kind": why[0], "words": why[1]}} if why else {})
+def _export_session(site: Site, session: Session, *, manages: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "session": session.id,
+        "kind": session.kind,
+        "topic": session.topic,
+        "state": session.state,
+        "start": session.start,
+        "end": session.end,
+        "asked_for": session.adhoc,
+        "times_put_off": session.count,
+    }
+    trigger = site.store.content.get_trigger(session.id) if manages and session.adhoc else None
+    return fields | ({"why": {"kind": trigger[0], "words": trigger[1]}} if trigger else {})
 
 
-def _export_contract(one: ContractRevision) -> dict[str, Any]:
-    told = asdict(one.contract)
-    for promise in (*told["report"], *told["manager"], *told["reviews"]):
+def _export_contract(revision: ContractRevision) -> dict[str, Any]:
+    fields = asdict(revision.contract)
+    for promise in (*fields["report"], *fields["manager"], *fields["reviews"]):
         promise.pop("line")
-    return {"session": one.session, "revision": one.revision, "recorded_at": one.recorded_at, **told}
+    return {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at, **fields}
 
 
-def _export_commitment(one: Commitment, promises: Mapping[str, WrittenCommitment]) -> dict[str, Any]:
-    words = promises.get(one.id)
-    told: dict[str, Any] = {"commitment": one.id, "session": one.session, "owner": one.owner, "due": one.due}
-    told |= {"standing": one.standing, "recorded_at": one.recorded_at, "closed_at": one.closed_at}
-    return told | ({"text": words.text, "support": words.support, "success": words.success} if words else {})
+def _export_commitment(commitment: Commitment, promises: Mapping[str, WrittenCommitment]) -> dict[str, Any]:
+    promise = promises.get(commitment.id)
+    fields: dict[str, Any] = {
+        "commitment": commitment.id,
+        "session": commitment.session,
+        "owner": commitment.owner,
+        "due": commitment.due,
+    }
+    fields |= {
+        "standing": commitment.standing,
+        "recorded_at": commitment.recorded_at,
+        "closed_at": commitment.closed_at,
+    }
+    return fields | ({"text": promise.text, "support": promise.support, "success": promise.success} if promise else {})

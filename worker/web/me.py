@@ -1,4 +1,4 @@
-"""The report's page: the contract as it stands, own commitments, what is to come, and what the report may choose."""
+"""The report's page: the contract in force, own commitments, coming conversations, and what the report can choose."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import Format, Owner, Pair, PairState
 from worker.web import ad_hoc, export
 from worker.web.commitments import handle_commitment_form, list_commitments
-from worker.web.sessions import current_visit, leave
+from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import build_year_chart, chart_start
 
@@ -29,11 +29,12 @@ def make_blueprint() -> Blueprint:
 
 def _find_pair() -> Pair | None:
     """The pair in which this person is the report; with more than one manager, the first by address."""
-    pairs = current_site().store.people.list_pairs_of_report(current_visit().who)
+    pairs = current_site().store.people.list_pairs_of_report(current_login().address)
     return pairs[0] if pairs else None
 
 
 def _require_pair() -> Pair:
+    """The report's pair. Aborts with 404 when there is none."""
     pair = _find_pair()
     if pair is None:
         abort(404)
@@ -41,69 +42,69 @@ def _require_pair() -> Pair:
 
 
 def show() -> Response:
-    """The page."""
-    here, pair = current_site(), _find_pair()
+    """The page; without a pair, it says so."""
+    site, pair = current_site(), _find_pair()
     if pair is None:
-        words = here.choose_language(current_visit().person.locale)
-        return here.render_page(
-            "me", words, {"to": current_visit().person, "token": current_visit().token, "pair": None}
-        )
-    return _render_page(pair, here.load_state(pair))
+        values = {"to": current_login().person, "token": current_login().token, "pair": None}
+        return site.render_page("me", site.choose_language(), values)
+    return _render_page(pair, site.load_state(pair))
 
 
 def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any) -> Response:
-    here = current_site()
-    year = here.store.queries.load_years([pair.id], chart_start(here.now()))[pair.id]
-    letter = here.build_mail_context(current_visit().person, state)
-    reading = here.build_view(letter)
-    agreed = here.store.content.get_latest_contracts([pair.id]).get(pair.id)
-    kept = [
-        k for k in letter.commitments if k.commitment.is_open or (agreed and k.commitment.session == agreed.session)
+    site = current_site()
+    year = site.store.queries.load_years([pair.id], chart_start(site.now()))[pair.id]
+    context = site.build_page_context(current_login().person, state)
+    view = site.build_view(context)
+    agreed = site.store.content.get_latest_contracts([pair.id]).get(pair.id)
+    commitments = [
+        item
+        for item in context.commitments
+        if item.commitment.is_open or (agreed and item.commitment.session == agreed.session)
     ]
-    revisions = here.store.content.list_revisions(agreed.session) if agreed else []
-    told: dict[str, Any] = {
-        "token": current_visit().token,
+    revisions = site.store.content.list_revisions(agreed.session) if agreed else []
+    page: dict[str, Any] = {
+        "token": current_login().token,
         "agreed": agreed,
-        "changes": reading.changes(revisions[-2].contract, revisions[-1].contract) if len(revisions) > 1 else [],
-        "standing": {owner.value: list_commitments(reading, kept, owner) for owner in Owner},
-        "coming": [s for s in year.sessions if s.booked and s.span.end > here.now()],
+        "changes": view.changes(revisions[-2].contract, revisions[-1].contract) if len(revisions) > 1 else [],
+        "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
+        "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
         "owed": [s for s in year.sessions if s.owed],
-        "picture": build_year_chart(year, reading),
-        "triggers": ad_hoc.list_triggers(reading.words),
-        "formats": [one.value for one in Format],
+        "picture": build_year_chart(year, view),
+        "triggers": ad_hoc.list_triggers(view.language),
+        "formats": [choice.value for choice in Format],
         "unsaid": False,
         "wrong": request.args.get("wrong", ""),
     }
-    return here.render_page("me", reading.words, {**reading.names(), **told, **values}, status)
+    return site.render_page("me", view.language, {**view.names(), **page, **values}, status)
 
 
 def commitment_ends(commitment: str, deed: str) -> Response:
-    """One of the report's own commitments is done, changed or let go."""
-    found = current_site().store.queries.get_commitment(commitment)
-    if found is None or found.pair != _require_pair().id or found.owner is not Owner.REPORT:
+    """Mark one of the report's own commitments as done, change it or let it go."""
+    owned = current_site().store.queries.get_commitment(commitment)
+    if owned is None or owned.pair != _require_pair().id or owned.owner is not Owner.REPORT:
         abort(404)
     return handle_commitment_form(commitment, deed, ".show")
 
 
 def talk() -> Response:
-    """The report would like to talk sooner."""
+    """Request a conversation soon (R-6)."""
     pair = _require_pair()
-    said = ad_hoc.request_conversation(pair, Owner.REPORT)
-    if not said:
+    confirmation = ad_hoc.request_conversation(pair, Owner.REPORT)
+    if not confirmation:
         return _render_page(pair, current_site().load_state(pair), 422, unsaid=True)
-    return redirect_to(url_for(".show", said=said))
+    return redirect_to(url_for(".show", said=confirmation))
 
 
 def choose() -> Response:
-    """R-4: one conversation, or three."""
-    pair, wanted = _require_pair(), request.form.get("format", "")
-    if wanted not in list(Format):
+    """Choose the format of the career talk: one conversation or three (R-4)."""
+    pair, choice = _require_pair(), request.form.get("format", "")
+    if choice not in list(Format):
         abort(404)
-    current_site().worker.actions.choose_format(pair.id, Format(wanted))
+    current_site().worker.actions.choose_format(pair.id, Format(choice))
     return redirect_to(url_for(".show", said="format"))
 
 
 def data() -> Response:
-    """What is kept about the report, as a file."""
+    """A download of everything stored about the report."""
     pair = _find_pair()
-    return export.build_export(current_visit().person, [pair] if pair else [], manages=False)
+    return export.build_export(current_login().person, [pair] if pair else [], manages=False)

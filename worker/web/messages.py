@@ -1,8 +1,8 @@
-"""The short sentences that pages say by themselves: what was done, and what can't be."""
+"""The short messages of pages: confirmations after a form, and pages with a notice only."""
 
 from worker.domain.reason_texts import N_
 
-#: What was just done, by the name that stands in the address after it.
+#: Confirmations of what a form did, by the value of the URL parameter `said`.
 CONFIRMATIONS = {
     "kept": N_("Your draft is kept. You can close this page and come back to it."),
     "dropped": N_("The draft is gone."),
@@ -21,7 +21,7 @@ CONFIRMATIONS = {
     "transition": N_("Kept. The rhythm follows it."),
 }
 
-#: Pages that say one thing: a title and a sentence.
+#: Pages with a notice only: title and text.
 NOTICES = {
     "forbidden": (
         N_("Please come by the link in your mail"),

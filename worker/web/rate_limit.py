@@ -1,4 +1,4 @@
-"""How much anybody may ask for: so many requests a minute, more at once only what was saved up."""
+"""A rate limit for page requests: a token bucket for each asker."""
 
 from collections import OrderedDict
 from datetime import datetime
@@ -6,26 +6,26 @@ from threading import Lock
 
 from worker.clock import Clock
 
-#: Of so many askers the latest are remembered; whoever is forgotten starts afresh.
+#: How many askers are remembered; the one that has not asked for longest is forgotten and starts with a full bucket.
 MAX_ASKERS = 20_000
 
 
 class RateLimiter:
-    """A bucket for each asker, which fills as time passes. Each process has its own."""
+    """Allows each asker a number of requests a minute, at most one minute's number at once. Not shared by processes."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._left: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
         self._lock = Lock()
 
     def allow(self, asker: str, per_minute: int) -> bool:
-        """Whether this asker may go on; if so, it is counted."""
+        """Whether this asker may make a request now; if so, the request is counted."""
         now = self._clock()
         with self._lock:
-            left, at = self._left.pop(asker, (float(per_minute), now))
-            left = min(left + (now - at).total_seconds() * per_minute / 60, float(per_minute))
-            allowed = left >= 1
-            self._left[asker] = (left - 1 if allowed else left, now)
-            while len(self._left) > MAX_ASKERS:
-                self._left.popitem(last=False)
+            tokens, filled_at = self._buckets.pop(asker, (float(per_minute), now))
+            tokens = min(tokens + (now - filled_at).total_seconds() * per_minute / 60, float(per_minute))
+            allowed = tokens >= 1
+            self._buckets[asker] = (tokens - 1 if allowed else tokens, now)
+            while len(self._buckets) > MAX_ASKERS:
+                self._buckets.popitem(last=False)
         return allowed

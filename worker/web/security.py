@@ -1,4 +1,4 @@
-"""What holds for every request, whatever it is for: sizes, rates, headers, and a log that tells no secret."""
+"""Protection of every request: size and rate limits, security headers, error pages, and a log without secrets."""
 
 import logging
 import traceback
@@ -13,16 +13,17 @@ from worker.web.site import Site
 
 log = logging.getLogger(__name__)
 
-#: A form is never larger, in bytes; a contract is short. Nor does it have more fields.
-MAX_FORM_BYTES, MAX_FORM_FIELDS = 256 * 1024, 1000
-#: All who come from one address together may ask so many times as often as one person.
+#: Limits of a form; a contract, the largest form, is far below both.
+MAX_FORM_BYTES = 256 * 1024
+MAX_FORM_FIELDS = 1000
+#: One network address, which a whole office may share, has this multiple of one person's rate limit.
 SHARED_ADDRESS_FACTOR = 10
 
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-#: A mail shown inside a page brings its own styles, and nothing else.
+#: A mail shown inside a page may use its inline styles, and nothing else.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; sandbox"
 HEADERS = {
     "Referrer-Policy": "no-referrer",
@@ -36,41 +37,45 @@ NOTICE_BY_STATUS = {403: "forbidden", 404: "not_found", 405: "not_found", 413: "
 
 
 def install_security(app: Flask, site: Site) -> None:
-    """Put all of it around the pages."""
+    """Apply the limits, the headers and the error pages to an application."""
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_FORM_BYTES, MAX_FORM_MEMORY_SIZE=MAX_FORM_BYTES, MAX_FORM_PARTS=MAX_FORM_FIELDS
     )
     app.before_request(lambda: _check_request(site))
-    app.after_request(lambda answer: _add_headers(answer, site))
+    app.after_request(lambda response: _add_headers(response, site))
     app.register_error_handler(Exception, lambda error: _handle_error(error, site))
 
 
 def _check_request(site: Site) -> Response | None:
-    if "\0" in request.path:  # no address of ours has one, and PostgreSQL takes none
+    """The refusal of a request whose path is invalid or whose network address exceeds its rate limit; else None."""
+    if "\0" in request.path:  # PostgreSQL refuses text with a null character
         return site.render_notice("not_found", 404)
-    if not site.limits.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * SHARED_ADDRESS_FACTOR):
+    if not site.limiter.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * SHARED_ADDRESS_FACTOR):
         return site.render_too_many()
     return None
 
 
-def _add_headers(answer: Response, site: Site) -> Response:
-    """Headers for the browser, a line for the log. An address may hold a link: only its rule is told."""
-    answer.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-    answer.headers.setdefault("Cache-Control", "no-store")
-    answer.headers.update(HEADERS)
+def _add_headers(response: Response, site: Site) -> Response:
+    """Add the security headers, and log the request. A path can hold a link, so only its URL rule is logged."""
+    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.update(HEADERS)
     if site.secure:
-        answer.headers["Strict-Transport-Security"] = "max-age=31536000"
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
     rule = request.url_rule.rule if request.url_rule else "no such page"
-    log.info("%s %s %s", request.method, rule, answer.status_code, extra={"action": "page"})
-    return answer
+    log.info("%s %s %s", request.method, rule, response.status_code, extra={"action": "page"})
+    return response
 
 
 def _handle_error(error: Exception, site: Site) -> Response:
-    """Every error as a page, or as nothing at all: whoever else hears of one logs its address, which may be a link."""
+    """The page for an error; an empty page when that fails, too.
+
+    No error may reach Flask or waitress: they log the path, which can hold a link.
+    """
     try:
         return _render_error(error, site)
-    except Exception as worse:
-        _log_error(worse)
+    except Exception as second_error:
+        _log_error(second_error)
         return Response(status=500)
 
 
@@ -92,11 +97,9 @@ def _render_error(error: Exception, site: Site) -> Response:
 
 
 def _log_error(error: Exception) -> None:
-    """What nobody foresaw is logged by its kind and place: its text may hold what was said."""
+    """Log an unexpected error by its type and place. Its text is left out, because it can quote a contract."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = next((one for one in reversed(frames) if one.filename.endswith(".j2")), frames[-1])
-    said = str(error) if isinstance(error, LongarcError) else ""
-    log.error(
-        "a page failed: %s at %s:%s %s", type(error).__name__, Path(where.filename).name, where.lineno, said,
-        extra={"action": "page_failed"},
-    )  # fmt: skip
+    frame = next((frame for frame in reversed(frames) if frame.filename.endswith(".j2")), frames[-1])
+    text = str(error) if isinstance(error, LongarcError) else ""
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    log.error("a page failed: %s at %s %s", type(error).__name__, place, text, extra={"action": "page_failed"})

@@ -1,7 +1,7 @@
-"""Serving the pages: waitress, in a thread of its own, until it is told to stop.
+"""Serves the pages with waitress in a thread of its own.
 
-TLS is the business of the proxy before it. Its word on where a reader comes from is taken when it comes from the
-address that the settings name, and from nobody else.
+TLS ends at the proxy in front. Its headers about the client's address count only when the request comes from the
+address in the setting `pages.proxy`.
 """
 
 import errno
@@ -23,26 +23,26 @@ from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
 from worker.web.security import MAX_FORM_BYTES
 
 THREADS = 8
-#: waitress must never stop accepting by itself: whoever comes last would wait for those who send nothing.
+#: waitress's own limit. Never reached, because waitress would then stop accepting; `Connections` closes idle ones.
 CONNECTION_LIMIT = 2 * MAX_CONNECTIONS
 
 
 class PortTaken(LongarcError):
-    """Somebody else listens there: mostly another worker of ours."""
+    """Another process listens on the port, usually another Longarc worker."""
 
 
 class PageServer:
-    """The pages of a worker, reachable from `with` to its end. A port of 0 takes any free one."""
+    """The pages of a worker, served inside a `with` block. Port 0 in the settings takes any free port."""
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
         app = make_app(worker)
-        logging.getLogger("waitress").setLevel(logging.ERROR)  # it tells of each request that waits
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that has to wait
         self._listening = _open_socket(settings.pages.listen)
         self.port = int(self._listening.getsockname()[1])
         self.base_url = settings.base_url
-        serve: Any = create_server  # waitress has no types
-        self._server: Any = serve(
+        create: Any = create_server  # waitress has no types
+        self._server: Any = create(
             app,
             sockets=[self._listening],
             threads=THREADS,
@@ -69,9 +69,9 @@ class PageServer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            # `select` ends at file number 1,024; a second is how often what waits is looked at
-            patience = 1 if self._server.active_channels else 30
-            self._server.asyncore.loop(timeout=patience, map=self._server._map, count=1, use_poll=True)
+            # `poll`, because `select` can't watch file numbers above 1,023. Open connections are checked each second.
+            timeout = 1 if self._server.active_channels else 30
+            self._server.asyncore.loop(timeout=timeout, map=self._server._map, count=1, use_poll=True)
             self._connections.close_waiting()
         self._server.task_dispatcher.shutdown()
         for channel in list(self._server._map.values()):
@@ -82,17 +82,18 @@ class PageServer:
 def _make_proxy_options(proxy: str) -> dict[str, Any]:
     if not proxy:
         return {"clear_untrusted_proxy_headers": True}
-    told = {"x-forwarded-for", "x-forwarded-proto"}
-    return {"trusted_proxy": proxy, "trusted_proxy_headers": told, "clear_untrusted_proxy_headers": True}
+    headers = {"x-forwarded-for", "x-forwarded-proto"}
+    return {"trusted_proxy": proxy, "trusted_proxy_headers": headers, "clear_untrusted_proxy_headers": True}
 
 
-def _open_socket(where: str) -> socket.socket:
-    host, _, port = where.rpartition(":")
+def _open_socket(address: str) -> socket.socket:
+    """A listening socket on `host:port`. Raises PortTaken, or LongarcError when it can't be opened otherwise."""
+    host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=1024)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        words = f"The pages can't be served at {where}: {why}. See pages.listen."
-        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(words) from error
+        cause = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        text = f"The pages can't be served at {address}: {cause}. See pages.listen."
+        raise (PortTaken if error.errno == errno.EADDRINUSE else LongarcError)(text) from error

@@ -1,7 +1,7 @@
-"""Who is there, and what for: a link is changed into a cookie that opens the same pages for some hours, and no others.
+"""Logging in by a link: a link is exchanged for a cookie that opens the same pages for some hours, and no others.
 
-The link itself then stands in no address any more, so that it is in no Referer and no log. Opening it changes nothing
-that is stored: mail scanners open links, too.
+After that the link is in no address, so it reaches no Referer and no log. Opening a link changes nothing that is
+stored, because mail scanners open links, too.
 """
 
 from dataclasses import dataclass, replace
@@ -17,198 +17,193 @@ from worker.web.site import current_site, redirect_to
 COOKIE = "longarc"
 #: A link to the operator's page is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
-#: Tries with links that are not ours, from one address in a minute.
+#: How many invalid links one network address may try in a minute.
 MAX_GUESSES = 20
-#: Who opens the operator's page, when no operator's address is set.
+#: The person in a link to the operator's page when the settings name no operator.
 UNNAMED_OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """Somebody who came by a link."""
+class Login:
+    """A person who followed a link, for as long as the cookie is valid (the setting `pages.visit`)."""
 
     person: Person
     link: LinkClaims
-    token: str  #: goes into every form, so that only our pages can send one
+    token: str  #: is in every form against cross-site requests
 
     @property
-    def who(self) -> Address:
+    def address(self) -> Address:
         return self.person.email
 
-    @property
-    def purpose(self) -> Purpose:
-        return self.link.purpose
+
+def current_login() -> Login:
+    """The login of this request. Only valid in pages behind `guard`."""
+    login: Login = g.login
+    return login
 
 
-def current_visit() -> Visit:
-    """Who is there. Only asked behind `guard`."""
-    found: Visit = g.visit
-    return found
-
-
-# --- coming in ---
+# --- following a link ---
 
 
 def enter(token: str) -> Response:
-    """Change a link into a visit, and go where it leads."""
-    here, given = current_site(), _read_link(token)
-    if not _is_link_valid(given):
-        renewal = url_for("renew", token=token) if _find_pair(given) else ""
-        return here.render_notice("gone", 410, renewal=renewal)
-    answer = redirect_to(_make_home_url(given))
-    lasts = here.settings.pages.visit
-    answer.set_cookie(
+    """Exchange a link for a cookie, and redirect to the page it opens."""
+    site, claims = current_site(), _read_link(token)
+    if not _is_link_valid(claims):
+        renewal = url_for("renew", token=token) if _find_pair(claims) else ""
+        return site.render_notice("gone", 410, renewal=renewal)
+    response = redirect_to(_make_home_url(claims))
+    lifetime = site.settings.pages.visit
+    response.set_cookie(
         COOKIE,
-        here.links.sign_claims(replace(given, issued_at=here.now()), "visit"),
-        max_age=lasts,
-        path=_make_cookie_path(given),
-        secure=here.secure,
+        site.links.sign_claims(replace(claims, issued_at=site.now()), "visit"),
+        max_age=lifetime,
+        path=_make_cookie_path(claims),
+        secure=site.secure,
         httponly=True,
         samesite="Lax",
     )
-    return answer
+    return response
 
 
 def renew(token: str) -> Response:
-    """Send a new link to the one whom an old one was given, once an hour at most; nobody else gets it."""
-    here, given = current_site(), _read_link(token)
-    pair = _find_pair(given)
-    if _is_link_valid(given) or pair is None:
+    """Mail a new link to the person the expired one was made for, at most once an hour."""
+    site, claims = current_site(), _read_link(token)
+    pair = _find_pair(claims)
+    if _is_link_valid(claims) or pair is None:
         return redirect_to(url_for("enter", token=token))
-    now = here.now()
+    now = site.now()
     mail = Effect(
-        key=f"fresh_link:{given.person}:{pair.id}:{now:%Y-%m-%dT%H}",
+        key=f"fresh_link:{claims.person}:{pair.id}:{now:%Y-%m-%dT%H}",
         kind=EffectKind.MAIL,
         pair=pair.id,
         subject=str(pair.id),
         due_at=now,
         snapshot_at=now,
         name=MailName.FRESH_LINK.value,
-        to=given.person,
+        to=claims.person,
     )
-    here.store.outbox.add_mail(mail)
-    return here.render_notice("renewed", 202)
+    site.store.outbox.add_mail(mail)
+    return site.render_notice("renewed", 202)
 
 
 def _read_link(token: str) -> LinkClaims:
-    """What a link says, of somebody who is still here."""
-    here = current_site()
+    """The claims of a link. Raises NotFound when it is not a link of ours or its person is gone."""
+    site = current_site()
     try:
-        given = _use_primary_address(here.links.read_token(token))
+        claims = _use_primary_address(site.links.read_token(token))
     except BadLink:
-        if not here.limits.allow(f"guess {request.remote_addr}", MAX_GUESSES):
+        if not site.limiter.allow(f"guess {request.remote_addr}", MAX_GUESSES):
             raise TooManyRequests from None
         raise NotFound from None
-    if _find_person(given) is None:
+    if _find_person(claims) is None:
         raise NotFound
-    return given
+    return claims
 
 
-def _is_link_valid(given: LinkClaims) -> bool:
-    """Whether a link still opens anything."""
-    return _is_pass_valid(
-        given,
-        OPERATOR_LINK_LIFETIME if given.purpose is Purpose.STATUS else current_site().settings.pages.link_lifetime,
-    )
+def _is_link_valid(claims: LinkClaims) -> bool:
+    """Whether a link is neither expired nor revoked."""
+    is_for_operator = claims.purpose is Purpose.STATUS
+    lifetime = OPERATOR_LINK_LIFETIME if is_for_operator else current_site().settings.pages.link_lifetime
+    return _are_claims_valid(claims, lifetime)
 
 
-def _find_pair(given: LinkClaims) -> Pair | None:
-    """A pair in which the one it was given to has a page: the report's own, or the manager's with all that is there."""
-    if given.purpose is Purpose.STATUS:
+def _find_pair(claims: LinkClaims) -> Pair | None:
+    """The first pair that the link's person can open: as the report, or as a manager; None for the operator."""
+    if claims.purpose is Purpose.STATUS:
         return None
     people = current_site().store.people
-    found = (
-        people.list_pairs_of_report(given.person)
-        if given.purpose is Purpose.ME
-        else people.list_pairs_of_manager(given.person)
+    pairs = (
+        people.list_pairs_of_report(claims.person)
+        if claims.purpose is Purpose.ME
+        else people.list_pairs_of_manager(claims.person)
     )
-    return found[0] if found else None
+    return pairs[0] if pairs else None
 
 
 def leave() -> Response:
-    """Make every link and visit of this person void, this one included."""
-    here, given = current_site(), current_visit().link
-    here.store.people.revoke_links(given.person, here.now())
-    answer = here.render_notice("left", 200)
-    answer.delete_cookie(COOKIE, path=_make_cookie_path(given), secure=here.secure, httponly=True, samesite="Lax")
-    return answer
+    """Revoke every link and login of this person, this one included."""
+    site, claims = current_site(), current_login().link
+    site.store.people.revoke_links(claims.person, site.now())
+    response = site.render_notice("left", 200)
+    response.delete_cookie(COOKIE, path=_make_cookie_path(claims), secure=site.secure, httponly=True, samesite="Lax")
+    return response
 
 
-def _make_home_url(given: LinkClaims) -> str:
-    endpoint = f"{given.purpose.value}.show"
-    return url_for(endpoint, session=given.session_id) if given.session_id else url_for(endpoint)
+def _make_home_url(claims: LinkClaims) -> str:
+    endpoint = f"{claims.purpose.value}.show"
+    return url_for(endpoint, session=claims.session_id) if claims.session_id else url_for(endpoint)
 
 
-def _make_cookie_path(given: LinkClaims) -> str:
-    """The part of the site that the visit is for: the browser sends the cookie nowhere else."""
-    return f"{request.script_root}/{given.purpose.value}" + (f"/{given.session_id}" if given.session_id else "")
+def _make_cookie_path(claims: LinkClaims) -> str:
+    """The path of the pages that the claims open: the browser sends the cookie nowhere else."""
+    return f"{request.script_root}/{claims.purpose.value}" + (f"/{claims.session_id}" if claims.session_id else "")
 
 
-# --- being there ---
+# --- checking each request ---
 
 
 def guard(pages: Blueprint, purpose: Purpose) -> None:
-    """Let nobody into these pages but who came by a link for them, and take forms from nowhere else."""
+    """Require for these pages a login with that purpose, and the login's token in every form."""
 
     @pages.before_request
-    def _check_visit() -> Response | None:
-        found = _find_visit(purpose)
-        if found is None:
+    def _check_login() -> Response | None:
+        login = _find_login(purpose)
+        if login is None:
             raise Forbidden
-        g.visit = found
-        here = current_site()
-        if not here.limits.allow(f"person {found.who}", here.settings.pages.per_minute):
-            return here.render_too_many()
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not _is_own_form(found):
+        g.login = login
+        site = current_site()
+        if not site.limiter.allow(f"person {login.address}", site.settings.pages.per_minute):
+            return site.render_too_many()
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not _is_own_form(login):
             raise Forbidden
         return None
 
 
-def _find_visit(purpose: Purpose) -> Visit | None:
-    here, cookie = current_site(), request.cookies.get(COOKIE, "")
+def _find_login(purpose: Purpose) -> Login | None:
+    """The login that the cookie proves; None when it is invalid, expired, revoked or for another page."""
+    site, cookie = current_site(), request.cookies.get(COOKIE, "")
     try:
-        given = _use_primary_address(here.links.read_token(cookie, "visit"))
+        claims = _use_primary_address(site.links.read_token(cookie, "visit"))
     except BadLink:
         return None
-    asked = (request.view_args or {}).get("session", "") if given.session_id else ""
-    if (
-        given.purpose is not purpose
-        or given.session_id != asked
-        or not _is_pass_valid(given, here.settings.pages.visit)
-    ):
+    session_in_address = (request.view_args or {}).get("session", "") if claims.session_id else ""
+    if claims.purpose is not purpose or claims.session_id != session_in_address:
         return None
-    person = _find_person(given)
-    return Visit(person, given, here.links.sign_text(cookie, "form")) if person else None
+    if not _are_claims_valid(claims, site.settings.pages.visit):
+        return None
+    person = _find_person(claims)
+    return Login(person, claims, site.links.sign_text(cookie, "form")) if person else None
 
 
-def _is_pass_valid(given: LinkClaims, lifetime: timedelta) -> bool:
-    here = current_site()
-    if not given.issued_at - timedelta(minutes=1) <= here.now() < given.issued_at + lifetime:
+def _are_claims_valid(claims: LinkClaims, lifetime: timedelta) -> bool:
+    """Whether the claims are younger than `lifetime` and not revoked. A minute of clock difference is allowed."""
+    site = current_site()
+    if not claims.issued_at - timedelta(minutes=1) <= site.now() < claims.issued_at + lifetime:
         return False
-    revoked = here.store.people.get_revocation_time(given.person)
-    return revoked is None or given.issued_at > revoked
+    revoked = site.store.people.get_revocation_time(claims.person)
+    return revoked is None or claims.issued_at > revoked
 
 
-def _use_primary_address(given: LinkClaims) -> LinkClaims:
-    """The same pass for the address that its owner has now: what was sent before a change of name still opens."""
-    if given.purpose is Purpose.STATUS:
-        return given
-    return replace(given, person=current_site().store.person_forms.find_owner(given.person) or given.person)
+def _use_primary_address(claims: LinkClaims) -> LinkClaims:
+    """The claims with the person's current address, so that a link sent before a change of name still works."""
+    if claims.purpose is Purpose.STATUS:
+        return claims
+    return replace(claims, person=current_site().store.person_forms.find_owner(claims.person) or claims.person)
 
 
-def _find_person(given: LinkClaims) -> Person | None:
-    """The one it was given to, if they are still here."""
-    here = current_site()
-    if given.purpose is Purpose.STATUS:
-        operator = here.drafts.build_operator()
-        return operator if given.person == (operator.email or UNNAMED_OPERATOR) else None
-    return here.store.people.get_person(given.person)
+def _find_person(claims: LinkClaims) -> Person | None:
+    """The person the link was made for; None when they are no longer in the people file."""
+    site = current_site()
+    if claims.purpose is Purpose.STATUS:
+        operator = site.composer.build_operator()
+        return operator if claims.person == (operator.email or UNNAMED_OPERATOR) else None
+    return site.store.people.get_person(claims.person)
 
 
-def _is_own_form(found: Visit) -> bool:
-    """Whether a form was sent from one of our pages."""
-    here = current_site()
+def _is_own_form(login: Login) -> bool:
+    """Whether a form was sent from one of the pages of this login."""
+    site = current_site()
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
     cookie = request.cookies.get(COOKIE, "")
-    return here.links.is_signed_text(cookie, "form", request.form.get("token", ""))
+    return site.links.is_signed_text(cookie, "form", request.form.get("token", ""))

@@ -1,4 +1,4 @@
-"""What every page needs: the worker, the links, the words of its reader, and how a page is written."""
+"""What every page needs: the worker, the link signer, the reader's language and the page templates."""
 
 import hashlib
 import logging
@@ -40,17 +40,17 @@ class Site:
         links = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
         if links is None:
             raise LongarcError(
-                "Pages need to know where they are reached: set `base_url`, as https://longarc.example.com."
+                "The pages need their public address: set `base_url`, for example https://longarc.example.com."
             )
         self.worker = worker
         self.links = links
-        self.limits = RateLimiter(worker.clock)
-        self.drafts = Composer(settings)
+        self.limiter = RateLimiter(worker.clock)
+        self.composer = Composer(settings)
         self.secure = urlsplit(settings.base_url).scheme == "https"
         self._folder = find_template_folder() / "pages"
         overrides = [settings.templates / "locale"] if settings.templates else []
         self._languages = Languages([*overrides, find_template_folder() / "locale"])
-        self._words: dict[str, Language] = {}
+        self._loaded_languages: dict[str, Language] = {}
         self._environments: dict[str, Environment] = {}
 
     @property
@@ -64,40 +64,42 @@ class Site:
     def now(self) -> datetime:
         return self.worker.clock()
 
-    # --- words ---
+    # --- language ---
 
     def choose_language(self, locale: str = "") -> Language:
-        """The reader's language; of somebody unknown, what their browser asks for."""
-        wish = locale or self._choose_locale()
-        if wish not in self._words:
-            self._words[wish] = self._load_language(wish)
-        return self._words[wish]
+        """The language of that locale; without one, the language of the person logged in or of the browser."""
+        locale = locale or self._choose_locale()
+        if locale not in self._loaded_languages:
+            self._loaded_languages[locale] = self._load_language(locale)
+        return self._loaded_languages[locale]
 
-    def _load_language(self, wish: str) -> Language:
+    def _load_language(self, locale: str) -> Language:
         try:
-            return self._languages.find_language(wish)
-        except Exception as error:  # a catalogue of the company's own may be wrong in any way
-            log.error("The catalogue for %s can't be read (%s): see `longarc check`.", wish, type(error).__name__)
-            return load_default_templates().languages.find_language(wish)
+            return self._languages.find_language(locale)
+        except Exception as error:  # the company's own catalogue may be wrong in any way
+            log.error("The catalogue for %s can't be read (%s): see `longarc check`.", locale, type(error).__name__)
+            return load_default_templates().languages.find_language(locale)
 
     def _choose_locale(self) -> str:
-        """The first of the browser's languages that there is, of which nobody can make up more; of somebody who came
-        by a link, their own."""
-        if "visit" in g:
-            return str(g.visit.person.locale)
-        known = self._languages.list_tags()
-        wishes = (wish.partition("-")[0] for wish in request.accept_languages.values())
-        return next((wish for wish in wishes if wish in known), self.settings.locale)
+        """The locale of the person logged in; else the first language of the browser that has a catalogue.
 
-    def build_view(self, letter: MailContext) -> MailView:
-        """What a letter speaks of, in its reader's words; a page is read like one."""
-        return MailView(letter, self.choose_language(letter.to.locale))
+        A request can't name a locale that has none: every locale asked for stays in memory.
+        """
+        if "login" in g:
+            return str(g.login.person.locale)
+        available = self._languages.list_tags()
+        accepted = (tag.partition("-")[0] for tag in request.accept_languages.values())
+        return next((tag for tag in accepted if tag in available), self.settings.locale)
 
-    def build_mail_context(self, to: Person, state: PairState, session: Session | None = None) -> MailContext:
-        """Everything a page about a pair may speak of. Opens the contract in force and the promises."""
+    def build_view(self, context: MailContext) -> MailView:
+        """The context in its reader's language. Pages use the same view as mails."""
+        return MailView(context, self.choose_language(context.to.locale))
+
+    def build_page_context(self, to: Person, state: PairState, session: Session | None = None) -> MailContext:
+        """Everything a page about a pair can show to `to`. Opens the sealed contract in force and the commitments."""
         recorded = self.store.content.get_latest_contracts([state.pair.id]).get(state.pair.id)
         commitments = self.store.queries.list_commitments(state.pair.id)
-        promises = self.store.content.get_written_commitments([one.id for one in commitments])
+        promises = self.store.content.get_written_commitments([commitment.id for commitment in commitments])
         return MailContext(
             name="page",
             key="",
@@ -116,54 +118,67 @@ class Site:
         )
 
     def load_state(self, pair: Pair) -> PairState:
-        """All that is known of a pair."""
+        """The stored state of a pair: its people, sessions, deferrals and commitments."""
         return self.store.plans.load([pair.id], self.now()).states[0]
 
-    # --- writing a page ---
+    # --- rendering ---
 
-    def render_page(self, name: str, words: Language, values: Mapping[str, Any], status: int = 200) -> Response:
-        """The page of that name. `values` go before what every page has."""
-        if words.tag not in self._environments:
-            made = make_environment(FileSystemLoader(self._folder), words, html=True)
-            made.globals.update(url=url_for, asset=self.make_asset_url, product=PRODUCT)
-            self._environments[words.tag] = made
-        said = CONFIRMATIONS.get(request.args.get("said", ""), "")
-        shared = {"lang": words.tag, "direction": words.direction, "said": words.gettext(said), "token": "", "to": None}
-        html = self._environments[words.tag].get_template(f"{name}.html.j2").render({**shared, **values})
-        return Response(html, status, content_type="text/html; charset=utf-8", headers={"Content-Language": words.tag})
+    def render_page(self, name: str, language: Language, values: Mapping[str, Any], status: int = 200) -> Response:
+        """The page of that name. `values` override the values that every page has."""
+        if language.tag not in self._environments:
+            environment = make_environment(FileSystemLoader(self._folder), language, html=True)
+            environment.globals.update(url=url_for, asset=self.make_asset_url, product=PRODUCT)
+            self._environments[language.tag] = environment
+        confirmation = CONFIRMATIONS.get(request.args.get("said", ""), "")
+        shared = {
+            "lang": language.tag,
+            "direction": language.direction,
+            "said": language.gettext(confirmation),
+            "token": "",
+            "to": None,
+        }
+        html = self._environments[language.tag].get_template(f"{name}.html.j2").render({**shared, **values})
+        return Response(
+            html, status, content_type="text/html; charset=utf-8", headers={"Content-Language": language.tag}
+        )
 
     def render_notice(self, name: str, status: int, detail: str = "", renewal: str = "") -> Response:
-        """A page that says one thing. `detail`: words of an error of ours; `renewal`: where to ask for a new link."""
+        """A page with one message of NOTICES. `detail`: an error's text; `renewal`: the URL that sends a new link."""
         title, text = NOTICES[name]
-        words = self.choose_language()
-        values = {"title": words.gettext(title), "text": words.gettext(text), "detail": detail, "renewal": renewal}
-        return self.render_page("notice", words, values, status)
+        language = self.choose_language()
+        values = {
+            "title": language.gettext(title),
+            "text": language.gettext(text),
+            "detail": detail,
+            "renewal": renewal,
+        }
+        return self.render_page("notice", language, values, status)
 
     def render_too_many(self) -> Response:
-        """Somebody asks for too much."""
-        answer = self.render_notice("too_many", 429)
-        answer.headers["Retry-After"] = "60"
-        return answer
+        """The answer to a request over the rate limit."""
+        response = self.render_notice("too_many", 429)
+        response.headers["Retry-After"] = "60"
+        return response
 
     # --- style and script ---
 
     def make_asset_url(self, name: str) -> str:
-        """Where a file of ours is, by an address that changes with it."""
+        """The URL of an asset. It changes with the content, so browsers can keep the file for ever."""
         return url_for("asset", name=name, v=self.assets[name][1])
 
     @cached_property
     def assets(self) -> Mapping[str, tuple[bytes, str]]:
-        """Our few files, each with its digest."""
-        found = {name: Path(self._folder, name).read_bytes() for name in ASSET_TYPES}
-        return {name: (raw, hashlib.sha256(raw).hexdigest()[:12]) for name, raw in found.items()}
+        """The content of each asset and the start of its digest."""
+        contents = {name: Path(self._folder, name).read_bytes() for name in ASSET_TYPES}
+        return {name: (raw, hashlib.sha256(raw).hexdigest()[:12]) for name, raw in contents.items()}
 
 
-def redirect_to(where: str) -> Response:
-    """After a form was taken, or a link followed: look at that page now."""
-    return Response(status=303, headers={"Location": where})
+def redirect_to(url: str) -> Response:
+    """Send the browser to that URL with a GET (303), after a form or a link was handled."""
+    return Response(status=303, headers={"Location": url})
 
 
 def current_site() -> Site:
-    """The site this request is for."""
-    found: Site = current_app.extensions["longarc"]
-    return found
+    """The site of the application that handles this request."""
+    site: Site = current_app.extensions["longarc"]
+    return site

@@ -1,7 +1,7 @@
-"""The operator's page: whether it works, and coverage in groups. No pair, no person's conversations, no contract.
+"""The operator's page: whether Longarc works, and coverage by group. No pair, no person's conversations, no contract.
 
-What stands here are counts, the machines of the workers, the addresses of calendars that can't be read, and what the
-operator was told by mail.
+It shows counts, the machines of the workers, the addresses of calendars that can't be read, and the alerts that were
+mailed to the operator.
 """
 
 from collections import Counter
@@ -12,11 +12,11 @@ from flask import Blueprint, Response
 
 from worker.domain.model import Owner
 from worker.ops.coverage import count_coverage, find_quarter
-from worker.ops.status import collect_status as health_of
-from worker.web.sessions import current_visit, leave
+from worker.ops.status import collect_status
+from worker.web.sessions import current_login, leave
 from worker.web.site import current_site
 
-#: Alerts of so many days are shown.
+#: How far back alerts are shown.
 ALERT_PERIOD = timedelta(days=14)
 
 
@@ -29,28 +29,28 @@ def make_blueprint() -> Blueprint:
 
 
 def show() -> Response:
-    """How it works, and how a quarter goes."""
-    here, now = current_site(), current_site().now()
-    health = health_of(here.store, now)
-    words = here.choose_language(current_visit().person.locale)
-    told: dict[str, Any] = {
-        "to": current_visit().person,
-        "token": current_visit().token,
+    """The health of the system, and the coverage of the current quarter."""
+    site, now = current_site(), current_site().now()
+    health = collect_status(site.store, now)
+    language = site.choose_language()
+    page: dict[str, Any] = {
+        "to": current_login().person,
+        "token": current_login().token,
         "health": health,
-        "living": [one for one in health["workers"] if one["lives"]],
-        "silent": [one for one in health["workers"] if not one["lives"]],
+        "living": [worker for worker in health["workers"] if worker["lives"]],
+        "silent": [worker for worker in health["workers"] if not worker["lives"]],
         "troubled": _count_troubled(health["troubled"]),
         "owed": len(health["owed"]),
         "unplaceable": len(health["unplaceable"]),
-        "alerts": here.store.outbox.list_alerts(now - ALERT_PERIOD),
-        "coverage": count_coverage(here.store, find_quarter(now.date()), now),
+        "alerts": site.store.outbox.list_alerts(now - ALERT_PERIOD),
+        "coverage": count_coverage(site.store, find_quarter(now.date()), now),
         "owners": list(Owner),
-        "when": lambda at: f"{words.day(at.date(), True)}, {words.hour(at, 'UTC')}",
+        "when": lambda at: f"{language.day(at.date(), True)}, {language.hour(at, 'UTC')}",
     }
-    return here.render_page("status", words, told)
+    return site.render_page("status", language, page)
 
 
 def _count_troubled(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """How many messages of each kind stand how; whom they are for is told on the machine alone."""
-    kinds = Counter((one["progress"], one["name"] or one["what"]) for one in troubled)
-    return [(progress, what, count) for (progress, what), count in sorted(kinds.items())]
+    """The failing messages as (progress, name, count). Their recipients are only shown by the status command."""
+    counts = Counter((message["progress"], message["name"] or message["what"]) for message in troubled)
+    return [(progress, what, count) for (progress, what), count in sorted(counts.items())]

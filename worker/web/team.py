@@ -1,6 +1,6 @@
-"""The manager's page: the people, each with a year as a picture, and what the manager owes them before all else.
+"""The manager's pages: first the commitments that the manager owes, then each report with a chart of the year.
 
-People stand by name. Nothing counts them up against each other (R-24).
+Reports are sorted by name. Nothing ranks or compares them (R-24).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,38 +21,38 @@ from worker.store.queries import PairYear
 from worker.web import ad_hoc, export
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
-from worker.web.sessions import current_visit, leave
+from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import YearChart, build_year_chart, chart_start
 
 
 @dataclass(frozen=True, slots=True)
 class PersonCard:
-    """One of the manager's people, as things stand at `now`."""
+    """What the pages show of one report, as of `now`. Templates read its fields."""
 
     id: str
     pair: Pair
-    reading: MailView
+    reading: MailView  #: the pair's page context in the manager's language
     picture: YearChart
     now: datetime
     sessions: Sequence[Session]  #: of the year
-    owed_by_me: Sequence[CommitmentLine]
-    count: int  #: how often the next career conversation was put off in its cycle
-    agreed: ContractRevision | None
+    owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
+    count: int  #: deferrals of the next career conversation in its cycle
+    agreed: ContractRevision | None  #: the contract in force
 
     @property
     def coming(self) -> Sequence[Session]:
-        """The conversations that have a time and are not over."""
+        """The booked conversations that have not ended."""
         return [s for s in self.sessions if _is_coming(s, self.now)]
 
     @property
     def next(self) -> Session | None:
-        """The next career conversation that has a time."""
+        """The next booked career conversation."""
         return _next_career(self.sessions, self.now)
 
     @property
     def owed(self) -> Sequence[Session]:
-        """The conversations that have no time."""
+        """The conversations that still need a time."""
         return [s for s in self.sessions if s.owed]
 
     @property
@@ -79,47 +79,49 @@ def make_blueprint() -> Blueprint:
 
 
 def make_person_id(pair_id: PairId) -> str:
-    """A name for a pair in an address, which says nothing about the two."""
+    """An id of a pair for URLs: a digest, so that a URL names nobody."""
     return sha256(str(pair_id).encode()).hexdigest()[:16]
 
 
 def _list_pairs() -> list[Pair]:
-    return current_site().store.people.list_pairs_of_manager(current_visit().who)
+    return current_site().store.people.list_pairs_of_manager(current_login().address)
 
 
 def _find_pair(person: str) -> Pair:
-    found = next((one for one in _list_pairs() if make_person_id(one.id) == person), None)
-    if found is None:
+    """The manager's pair with that id. Aborts with 404 when there is none."""
+    pair = next((candidate for candidate in _list_pairs() if make_person_id(candidate.id) == person), None)
+    if pair is None:
         abort(404)
-    return found
+    return pair
 
 
 def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
-    here = current_site()
-    ids = [one.id for one in pairs]
-    states = here.store.plans.load(ids, here.now()).states
-    years = here.store.queries.load_years(ids, chart_start(here.now()))
-    latest = here.store.content.get_latest_contracts(ids)
+    site = current_site()
+    ids = [pair.id for pair in pairs]
+    states = site.store.plans.load(ids, site.now()).states
+    years = site.store.queries.load_years(ids, chart_start(site.now()))
+    latest = site.store.content.get_latest_contracts(ids)
     cards = [_build_card(state, years[state.pair.id], latest.get(state.pair.id)) for state in states]
-    return sorted(cards, key=lambda one: one.reading.full(_get_report(one)).casefold())
+    return sorted(cards, key=_get_report_name)
 
 
-def _get_report(card: PersonCard) -> Any:
-    return card.reading.letter.report
+def _get_report_name(card: PersonCard) -> str:
+    report = card.reading.context.report
+    return card.reading.full(report).casefold() if report else ""
 
 
 def _build_card(state: PairState, year: PairYear, agreed: ContractRevision | None) -> PersonCard:
-    here, now = current_site(), current_site().now()
-    reading = here.build_view(here.build_mail_context(current_visit().person, state))
-    open_ = [kept for kept in reading.letter.commitments if kept.commitment.is_open]
+    site, now = current_site(), current_site().now()
+    view = site.build_view(site.build_page_context(current_login().person, state))
+    open_ = [item for item in view.context.commitments if item.commitment.is_open]
     return PersonCard(
         id=make_person_id(state.pair.id),
         pair=state.pair,
-        reading=reading,
-        picture=build_year_chart(year, reading),
+        reading=view,
+        picture=build_year_chart(year, view),
         now=now,
         sessions=year.sessions,
-        owed_by_me=list_commitments(reading, open_, Owner.MANAGER),
+        owed_by_me=list_commitments(view, open_, Owner.MANAGER),
         count=_count_deferrals(state, year.sessions, now),
         agreed=agreed,
     )
@@ -139,7 +141,7 @@ def _next_career(sessions: Sequence[Session], now: datetime) -> Session | None:
 
 
 def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetime) -> int:
-    """How often the next career conversation was put off in its cycle, whether it has a time again or not."""
+    """How many deferrals the next career conversation had in its cycle, whether it is booked or still owed."""
     owed = (s for s in sessions if s.kind is SessionKind.CAREER and s.owed)
     session = _next_career(sessions, now) or next(owed, None)
     if session is None:
@@ -148,64 +150,61 @@ def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetim
 
 
 def show() -> Response:
-    """Everybody, and what is owed to them."""
-    here = current_site()
+    """The page with every report, and the commitments owed to them by date."""
+    site = current_site()
     cards = _build_cards(_list_pairs())
-    words = here.choose_language(current_visit().person.locale)
-    owed = sorted(((one, card) for card in cards for one in card.owed_by_me), key=lambda pair: pair[0].due)
-    told = {"to": current_visit().person, "token": current_visit().token, "cards": cards, "owed_by_me": owed}
-    return here.render_page("team", words, told)
+    language = site.choose_language()
+    owed = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
+    values = {"to": current_login().person, "token": current_login().token, "cards": cards, "owed_by_me": owed}
+    return site.render_page("team", language, values)
 
 
 def person_page(person: str) -> Response:
-    """One of them."""
+    """The page about one report."""
     return _render_person(_find_pair(person))
 
 
 def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
-    here = current_site()
+    site = current_site()
     (card,) = _build_cards([pair])
-    kept = [one for one in card.reading.letter.commitments if one.commitment.is_open]
-    told: Mapping[str, Any] = {
-        **card.reading.names(),
-        "token": current_visit().token,
+    view, login = card.reading, current_login()
+    open_ = [item for item in view.context.commitments if item.commitment.is_open]
+    page: Mapping[str, Any] = {
+        **view.names(),
+        "token": login.token,
         "card": card,
-        "standing": {owner.value: list_commitments(card.reading, kept, owner) for owner in Owner},
-        "session_of": {one.commitment.id: one.commitment.session for one in kept},
-        "triggers": ad_hoc.list_triggers(card.reading.words),
-        "sentences": lambda why: translate_sentences(
-            why, card.reading.words, current_visit().person.zone, card.reading.today
-        ),
+        "standing": {owner.value: list_commitments(view, open_, owner) for owner in Owner},
+        "session_of": {item.commitment.id: item.commitment.session for item in open_},
+        "triggers": ad_hoc.list_triggers(view.language),
+        "sentences": lambda reasons: translate_sentences(reasons, view.language, login.person.zone, view.today),
         "unsaid": False,
         "wrong": "",
         **values,
     }
-    return here.render_page("person", card.reading.words, told, status)
+    return site.render_page("person", view.language, page, status)
 
 
-# --- what the manager says ---
+# --- forms ---
 
 
 def talk(person: str) -> Response:
-    """A conversation soon."""
+    """Request a conversation soon (R-6)."""
     pair = _find_pair(person)
-    said = ad_hoc.request_conversation(pair, Owner.MANAGER)
-    return (
-        redirect_to(url_for(".person_page", person=person, said=said))
-        if said
-        else _render_person(pair, 422, unsaid=True)
-    )
+    confirmation = ad_hoc.request_conversation(pair, Owner.MANAGER)
+    if not confirmation:
+        return _render_person(pair, 422, unsaid=True)
+    return redirect_to(url_for(".person_page", person=person, said=confirmation))
 
 
 def trust(person: str) -> Response:
-    """R-12: whether the hardest questions belong into the brief."""
+    """Set whether the brief has the hardest questions (R-12)."""
     pair = _find_pair(person)
     current_site().worker.actions.set_trust(pair.id, there=request.form.get("trust") == "yes")
     return redirect_to(url_for(".person_page", person=person, said="trust"))
 
 
 def transition(person: str) -> Response:
-    """R-5: a tighter rhythm until a day; without a day, no longer."""
+    """Set a tighter rhythm until a day, or end it when the form has no day (R-5)."""
     pair, typed = _find_pair(person), request.form.get("until", "").strip()
     until = parse_day(typed)
     if typed and (until is None or until <= current_site().now().date()):
@@ -215,18 +214,18 @@ def transition(person: str) -> Response:
 
 
 def took_place(person: str, about: str, deed: str) -> Response:
-    """A conversation took place at another time, or did not take place at all."""
-    pair, acts = _find_pair(person), current_site().worker.actions
+    """Record that a conversation took place (`met`), or that it did not (`not-met`)."""
+    pair, actions = _find_pair(person), current_site().worker.actions
     session = current_site().store.queries.get_session(about)
     if session is None or session.pair != pair.id or deed not in ("met", "not-met"):
         abort(404)
     if deed == "met":
-        acts.record_held(session.id, current_site().now())
-    elif not acts.record_not_held(session.id):
+        actions.record_held(session.id, current_site().now())
+    elif not actions.record_not_held(session.id):
         deed = "not-met-before"
     return redirect_to(url_for(".person_page", person=person, said=deed))
 
 
 def data() -> Response:
-    """What is kept about the manager's conversations, as a file."""
-    return export.build_export(current_visit().person, _list_pairs(), manages=True)
+    """A download of everything stored about the manager and the manager's pairs."""
+    return export.build_export(current_login().person, _list_pairs(), manages=True)

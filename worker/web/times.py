@@ -1,7 +1,7 @@
-"""Another time for a conversation: three that fit best, each with its reasons, or one's own, checked on both calendars.
+"""Choosing another time for a session: three proposals with their reasons, or a time of the manager's own.
 
-Looking at calendars changes nothing; taking a time goes through `worker.engine.actions`, as moving the event by hand
-would.
+The page reads both calendars and changes nothing. Taking a time goes through `worker.engine.actions` and has the same
+effect as moving the event in the calendar.
 """
 
 from dataclasses import dataclass, replace
@@ -19,23 +19,27 @@ from worker.domain.time.worktime import get_local_date, wall_to_utc
 from worker.errors import Refused
 from worker.i18n.reasons import translate_sentences
 from worker.web.contract_form import parse_day, parse_instant, parse_number
-from worker.web.sessions import current_visit
+from worker.web.sessions import current_login
 from worker.web.site import current_site, redirect_to
 
-#: What a session may last when a person says how long, in minutes.
+#: The lengths that the form offers, in minutes.
 OFFERED_MINUTES = (45, 60, 75, 90)
+#: The shortest and the longest session that a manager can choose.
+MIN_MINUTES = 10
 MAX_MINUTES = 120
+#: How many characters of each field are read.
+_MAX_FIELD_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class PickedTime:
-    """A time that was asked about: as typed, and as a stretch of time when it is one."""
+    """The time that the manager typed: its fields as text, and its span when they are valid."""
 
     day: str = ""
     hour: str = ""
     minutes: str = ""
     span: Span | None = None
-    wrong: str = ""  #: the field that can't be used
+    wrong: str = ""  #: the name of the invalid field
 
     @property
     def has_input(self) -> bool:
@@ -43,7 +47,7 @@ class PickedTime:
 
 
 def make_blueprint() -> Blueprint:
-    """The page about one session's time; reached by a link of its own, and from the manager's page."""
+    """The page about one session's time. It has a link of its own, and is also below the manager's page."""
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session>", view_func=show)
     pages.add_url_rule("/<session>", view_func=take, methods=["POST"])
@@ -51,75 +55,81 @@ def make_blueprint() -> Blueprint:
 
 
 def _find_session(session_id: str) -> tuple[Session, PairState]:
-    here = current_site()
-    session = here.store.queries.get_session(session_id)
-    pairs = here.store.people.list_pairs_of_manager(current_visit().who) if session else []
-    pair = next((one for one in pairs if session and one.id == session.pair), None)
+    """That session and its pair's state. Aborts with 404 unless it is a session of this manager."""
+    site = current_site()
+    session = site.store.queries.get_session(session_id)
+    pairs = site.store.people.list_pairs_of_manager(current_login().address) if session else []
+    pair = next((candidate for candidate in pairs if session and candidate.id == session.pair), None)
     if session is None or pair is None:
         abort(404)
-    return session, here.load_state(pair)
+    return session, site.load_state(pair)
 
 
 def show(session: str) -> Response:
-    """Where it stands, three other times, and what speaks for or against one that the manager picked."""
-    here, (one, state) = current_site(), _find_session(session)
-    pick = _parse_picked_time(one, state)
-    reading = here.build_view(here.build_mail_context(current_visit().person, state, one))
-    told: dict[str, Any] = {
-        **reading.names(),
-        "token": current_visit().token,
-        "one": one,
+    """The session's time, three proposals, and the reasons for or against a time that the manager typed."""
+    site, (planned, state) = current_site(), _find_session(session)
+    pick = _parse_picked_time(planned, state)
+    view = site.build_view(site.build_page_context(current_login().person, state, planned))
+    values: dict[str, Any] = {
+        **view.names(),
+        "token": current_login().token,
+        "one": planned,
         "pick": pick,
         "lengths": OFFERED_MINUTES,
     }
-    told |= {"open": one.owed or (one.booked and one.span.end > here.now()), "proposals": None, "checked": None}
-    if told["open"]:
-        seen = _read_calendars(one, state, pick.span)
-        told["proposals"] = proposals.propose_times(seen, one)
-        told["checked"] = proposals.check_time(seen, one, pick.span) if pick.span else None
-    told["sentences"] = lambda why: list(
-        translate_sentences(why, reading.words, current_visit().person.zone, reading.today)
+    values |= {
+        "open": planned.owed or (planned.booked and planned.span.end > site.now()),
+        "proposals": None,
+        "checked": None,
+    }
+    if values["open"]:
+        plan = _read_calendars(planned, state, pick.span)
+        values["proposals"] = proposals.propose_times(plan, planned)
+        values["checked"] = proposals.check_time(plan, planned, pick.span) if pick.span else None
+    values["sentences"] = lambda reasons: list(
+        translate_sentences(reasons, view.language, current_login().person.zone, view.today)
     )
-    told["first_day"] = get_local_date(state.manager.zone, here.now())
-    told["minutes"] = pick.minutes or str(one.span.minutes if one.booked else one.minutes)
-    return here.render_page("time", reading.words, told, 422 if pick.wrong else 200)
+    values["first_day"] = get_local_date(state.manager.zone, site.now())
+    values["minutes"] = pick.minutes or str(planned.span.minutes if planned.booked else planned.minutes)
+    return site.render_page("time", view.language, values, 422 if pick.wrong else 200)
 
 
 def _read_calendars(session: Session, state: PairState, pick: Span | None) -> PlanBuilder:
-    """The pair with what both calendars show just now."""
-    here = current_site()
+    """A plan of the pair with the current free/busy of both calendars."""
+    site = current_site()
     people = (state.manager.email, state.report.email)
-    known = replace(state, taken_times=here.store.plans.load_taken_time(people, here.now()))
-    blind = PlanBuilder(here.now(), known, None, here.settings.policy)
-    seen = here.worker.sweep.read_free_busy(proposals.make_free_busy_request(blind, session, pick))
-    return PlanBuilder(here.now(), known, seen, here.settings.policy)
+    state_with_taken_times = replace(state, taken_times=site.store.plans.load_taken_time(people, site.now()))
+    plan = PlanBuilder(site.now(), state_with_taken_times, None, site.settings.policy)
+    free_busy = site.worker.sweep.read_free_busy(proposals.make_free_busy_request(plan, session, pick))
+    return PlanBuilder(site.now(), state_with_taken_times, free_busy, site.settings.policy)
 
 
 def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
-    """The time in the address, in the manager's zone."""
-    typed = [request.args.get(name, "")[:20] for name in ("day", "hour", "minutes")]
-    day, hour, minutes = (
-        parse_day(typed[0]),
-        _parse_minute_of_day(typed[1]),
-        _parse_length(typed[2] or str(session.minutes)),
+    """The time in the URL's query, which is in the manager's zone."""
+    day_text, hour_text, length_text = (
+        request.args.get(name, "")[:_MAX_FIELD_LENGTH] for name in ("day", "hour", "minutes")
     )
-    pick = PickedTime(day=typed[0], hour=typed[1], minutes=typed[2])
+    pick = PickedTime(day_text, hour_text, length_text)
     if not pick.has_input:
         return pick
-    if day is None or hour is None or minutes is None:
-        return replace(pick, wrong="day" if day is None else "hour" if hour is None else "minutes")
-    start = wall_to_utc(state.manager.zone, day, hour)
-    there = start.astimezone(ZoneInfo(state.manager.zone))
-    if (
-        start <= current_site().now()
-        or there.hour * 60 + there.minute != hour
-        or start > current_site().now() + MAX_AHEAD
-    ):
-        return replace(pick, wrong="day" if start <= current_site().now() else "hour")
+    day = parse_day(pick.day)
+    minute_of_day = _parse_minute_of_day(pick.hour)
+    minutes = _parse_length(pick.minutes or str(session.minutes))
+    if day is None or minute_of_day is None or minutes is None:
+        return replace(pick, wrong="day" if day is None else "hour" if minute_of_day is None else "minutes")
+    now = current_site().now()
+    start = wall_to_utc(state.manager.zone, day, minute_of_day)
+    local_start = start.astimezone(ZoneInfo(state.manager.zone))
+    if start <= now:
+        return replace(pick, wrong="day")
+    # The clocks skip some minutes when summer time begins.
+    if local_start.hour * 60 + local_start.minute != minute_of_day or start > now + MAX_AHEAD:
+        return replace(pick, wrong="hour")
     return replace(pick, span=Span(start, start + timedelta(minutes=minutes)))
 
 
 def _parse_minute_of_day(text: str) -> int | None:
+    """`14:30` as minutes after midnight; None when it is no time of day."""
     hour, _, minute = text.partition(":")
     hours, minutes = parse_number(hour, 2), parse_number(minute[:2], 2)
     if hours is None or minutes is None or hours > 23 or minutes > 59:
@@ -129,21 +139,24 @@ def _parse_minute_of_day(text: str) -> int | None:
 
 def _parse_length(text: str) -> int | None:
     minutes = parse_number(text, 3)
-    return minutes if minutes is not None and 10 <= minutes <= MAX_MINUTES else None
+    return minutes if minutes is not None and MIN_MINUTES <= minutes <= MAX_MINUTES else None
 
 
 def take(session: str) -> Response:
-    """Take a time: one of those held for it, one proposed, or the manager's own."""
-    here, (one, _) = current_site(), _find_session(session)
-    here.worker.actions.defer_session(one.id, _parse_span(request.form.get("start", ""), request.form.get("end", "")))
+    """Move the session to a time: one of its held options, a proposal, or the manager's own."""
+    site, (planned, _) = current_site(), _find_session(session)
+    site.worker.actions.defer_session(
+        planned.id, _parse_span(request.form.get("start", ""), request.form.get("end", ""))
+    )
     return redirect_to(url_for(".show", session=session, said="moved"))
 
 
-def _parse_span(start: str, end: str) -> Span:
-    first, last = parse_instant(start), parse_instant(end)
-    if first is None or last is None or last < first:
+def _parse_span(start_text: str, end_text: str) -> Span:
+    """The span between two instants. Raises Refused when it is invalid, too short, too long or too far ahead."""
+    start, end = parse_instant(start_text), parse_instant(end_text)
+    if start is None or end is None or end < start:
         raise Refused("Choose a time first.")
-    wanted = Span(first, last)
-    if not 10 <= wanted.minutes <= MAX_MINUTES or first > current_site().now() + MAX_AHEAD:
+    span = Span(start, end)
+    if not MIN_MINUTES <= span.minutes <= MAX_MINUTES or start > current_site().now() + MAX_AHEAD:
         raise Refused("Choose a time of the coming year, no longer than two hours.")
-    return wanted
+    return span

@@ -1,6 +1,6 @@
-"""A year of two people as a picture: what was held, what is to come, what lost its time, and what became of promises.
+"""A pair's year as a chart: sessions held and to come, deferrals, and commitments with their status.
 
-Only places and words; the template draws them. There is no measure in it, and nothing to compare by (R-24).
+Computes positions and texts; the template draws them. The chart has no score, so that nobody is compared by it (R-24).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,17 @@ from worker.i18n.reasons import SESSION_NAMES
 from worker.mail.view import MailView
 from worker.store.queries import PairYear
 
-WIDTH, HEIGHT = 720, 92
-TALK_ROW, COMMITMENT_ROWS = 30, {Owner.MANAGER: 62, Owner.REPORT: 80}
-TIME_BEFORE, TIME_AHEAD = timedelta(days=270), timedelta(days=110)
+#: The size of the chart, in pixels.
+WIDTH = 720
+HEIGHT = 92
+#: The y coordinates of sessions, and of each person's commitments.
+SESSION_ROW = 30
+COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
+#: The time that the chart covers, before and after now.
+TIME_BEFORE = timedelta(days=270)
+TIME_AHEAD = timedelta(days=110)
+#: No month is labelled in the last pixels, where its name would be cut off.
+_LABEL_WIDTH = 24
 
 _TONE_TEXTS = {
     "held": N_("held"),
@@ -31,7 +39,7 @@ _TONE_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class ChartMark:
-    """Something at one place. `kind` is the shape, `tone` how it went."""
+    """A mark at one position. `kind` chooses the shape, `tone` the colour, by how it went."""
 
     x: float
     y: int
@@ -42,31 +50,31 @@ class ChartMark:
 
 @dataclass(frozen=True, slots=True)
 class YearChart:
-    """What is drawn, and what it says to whoever can't see it."""
+    """A chart as the template draws it."""
 
     marks: Sequence[ChartMark]
-    months: Sequence[tuple[float, str]]
-    today: float
-    told: str
+    months: Sequence[tuple[float, str]]  #: x coordinate and name
+    today: float  #: x coordinate
+    told: str  #: the description for screen readers
     width: int = WIDTH
     height: int = HEIGHT
 
 
 def chart_start(now: datetime) -> datetime:
-    """Where the picture begins."""
+    """The time at the left edge of the chart."""
     return now - TIME_BEFORE
 
 
-def build_year_chart(year: PairYear, reading: MailView) -> YearChart:
-    """The picture of a pair, as its reader names days and people."""
+def build_year_chart(year: PairYear, view: MailView) -> YearChart:
+    """The chart of a pair's year; `view` says who reads it, in which language and zone."""
     marks = [
-        *_mark_sessions(year.sessions, reading),
-        *_mark_deferrals(year, reading),
-        *_mark_commitments(year.commitments, reading),
+        *_mark_sessions(year.sessions, view),
+        *_mark_deferrals(year, view),
+        *_mark_commitments(year.commitments, view),
     ]
-    now = reading.letter.now
+    now = view.context.now
     inside = [mark for mark in marks if 0 <= mark.x <= WIDTH]
-    return YearChart(inside, list(_iter_months(now, reading)), _compute_x(now, now), _describe_year(year, reading))
+    return YearChart(inside, list(_iter_months(now, view)), _compute_x(now, now), _describe_year(year, view))
 
 
 def _compute_x(when: datetime, now: datetime) -> float:
@@ -77,68 +85,73 @@ def _noon_of(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
-def _iter_months(now: datetime, reading: MailView) -> Iterator[tuple[float, str]]:
+def _iter_months(now: datetime, view: MailView) -> Iterator[tuple[float, str]]:
     first = (chart_start(now).date() + timedelta(days=31)).replace(day=1)
-    while (x := _compute_x(_noon_of(first), now)) < WIDTH - 24:
-        yield x, reading.words.format_short_month(first)
+    while (x := _compute_x(_noon_of(first), now)) < WIDTH - _LABEL_WIDTH:
+        yield x, view.language.format_short_month(first)
         first = (first + timedelta(days=32)).replace(day=1)
 
 
-def _mark_sessions(sessions: Sequence[Session], reading: MailView) -> Iterator[ChartMark]:
-    gettext = reading.gettext
+def _mark_sessions(sessions: Sequence[Session], view: MailView) -> Iterator[ChartMark]:
+    gettext = view.gettext
     for session in sessions:
         tone = _choose_session_tone(session)
         if session.start and tone:
-            what = f"{gettext(SESSION_NAMES[session.kind])}, {reading.day(session.start)}: {gettext(_TONE_TEXTS[tone])}"
+            title = f"{gettext(SESSION_NAMES[session.kind])}, {view.day(session.start)}: {gettext(_TONE_TEXTS[tone])}"
             kind = "talk" if session.kind is SessionKind.CAREER else "short"
-            yield ChartMark(_compute_x(session.start, reading.letter.now), TALK_ROW, kind, tone, what)
+            yield ChartMark(_compute_x(session.start, view.context.now), SESSION_ROW, kind, tone, title)
 
 
 def _choose_session_tone(session: Session) -> str:
+    """The tone of a session; empty when the chart leaves it out."""
     if session.booked:
         return "ahead"
     held = session.state in (SessionState.HELD, SessionState.CONTRACTED)
     return "held" if held else "unfinished" if session.state is SessionState.UNFINISHED else ""
 
 
-def _mark_deferrals(year: PairYear, reading: MailView) -> Iterator[ChartMark]:
+def _mark_deferrals(year: PairYear, view: MailView) -> Iterator[ChartMark]:
     for deferral in year.deferrals:
         if deferral.was:
-            why = reading.cause(deferral)
-            title = f"{reading.day(deferral.was.start)}: {reading.gettext(_TONE_TEXTS['put-off'], why=why)}"
-            yield ChartMark(_compute_x(deferral.was.start, reading.letter.now), TALK_ROW, "lost", "put-off", title)
+            cause = view.cause(deferral)
+            title = f"{view.day(deferral.was.start)}: {view.gettext(_TONE_TEXTS['put-off'], why=cause)}"
+            yield ChartMark(_compute_x(deferral.was.start, view.context.now), SESSION_ROW, "lost", "put-off", title)
 
 
-def _mark_commitments(commitments: Sequence[Commitment], reading: MailView) -> Iterator[ChartMark]:
-    for one in commitments:
-        tone = _choose_commitment_tone(one, reading.today)
-        person = reading.letter.manager if one.owner is Owner.MANAGER else reading.letter.report
-        name = reading.first(person) if person else ""
-        title = f"{name}, {reading.day(one.due)}: {reading.gettext(_TONE_TEXTS[tone])}"
+def _mark_commitments(commitments: Sequence[Commitment], view: MailView) -> Iterator[ChartMark]:
+    for commitment in commitments:
+        tone = _choose_commitment_tone(commitment, view.today)
+        person = view.context.manager if commitment.owner is Owner.MANAGER else view.context.report
+        name = view.first(person) if person else ""
+        title = f"{name}, {view.day(commitment.due)}: {view.gettext(_TONE_TEXTS[tone])}"
         yield ChartMark(
-            _compute_x(_noon_of(one.due), reading.letter.now), COMMITMENT_ROWS[one.owner], "promise", tone, title
+            _compute_x(_noon_of(commitment.due), view.context.now),
+            COMMITMENT_ROWS[commitment.owner],
+            "promise",
+            tone,
+            title,
         )
 
 
-def _choose_commitment_tone(one: Commitment, today: date) -> str:
-    if one.standing is CommitmentStanding.DONE:
+def _choose_commitment_tone(commitment: Commitment, today: date) -> str:
+    if commitment.standing is CommitmentStanding.DONE:
         return "kept"
-    if not one.is_open:
+    if not commitment.is_open:
         return "gone"
-    return "open" if one.due >= today else "late"
+    return "open" if commitment.due >= today else "late"
 
 
-def _describe_year(year: PairYear, reading: MailView) -> str:
-    """The same in a sentence or two."""
-    talks = [one for one in year.sessions if one.kind is SessionKind.CAREER]
-    held = sum(_choose_session_tone(one) in ("held", "unfinished") for one in talks)
+def _describe_year(year: PairYear, view: MailView) -> str:
+    """The chart in a sentence or two."""
+    conversations = [item for item in year.sessions if item.kind is SessionKind.CAREER]
+    held = sum(_choose_session_tone(item) in ("held", "unfinished") for item in conversations)
     lost = len(year.deferrals)
-    kept = sum(one.standing is CommitmentStanding.DONE for one in year.commitments)
-    due = sum(one.is_open for one in year.commitments)
-    said = [
-        reading.ngettext("%(count)s conversation held.", "%(count)s conversations held.", held),
-        reading.ngettext("%(count)s time put off.", "%(count)s times put off.", lost) if lost else "",
-        reading.ngettext("%(count)s commitment kept,", "%(count)s commitments kept,", kept),
-        reading.ngettext("%(count)s open.", "%(count)s open.", due),
+    kept = sum(item.standing is CommitmentStanding.DONE for item in year.commitments)
+    due = sum(item.is_open for item in year.commitments)
+    parts = [
+        view.ngettext("%(count)s conversation held.", "%(count)s conversations held.", held),
+        view.ngettext("%(count)s time put off.", "%(count)s times put off.", lost) if lost else "",
+        view.ngettext("%(count)s commitment kept,", "%(count)s commitments kept,", kept),
+        view.ngettext("%(count)s open.", "%(count)s open.", due),
     ]
-    return " ".join(part for part in said if part)
+    return " ".join(part for part in parts if part)
