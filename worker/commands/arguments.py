@@ -63,12 +63,12 @@ class TextLine(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from worker.domain.contract.markdown import MAX_LINE
+        from worker.domain.contract.markdown import MAX_LINE_CHARACTERS
         from worker.i18n.language import to_single_line
 
         line = to_single_line(read_text_file(value) if value == "-" else value)
-        if len(line) > MAX_LINE:
-            self.fail(f"This is longer than {MAX_LINE:,} characters. Shorten it.", param, ctx)
+        if len(line) > MAX_LINE_CHARACTERS:
+            self.fail(f"This is longer than {MAX_LINE_CHARACTERS:,} characters. Shorten it.", param, ctx)
         return line
 
 

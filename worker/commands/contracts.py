@@ -139,13 +139,13 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
     All problems of the file are reported at once. Longarc asks about each commitment that is vague or depends on
     others. Nothing is recorded before you confirm. Both people then get the summary by mail.
     """
-    from worker.domain.contract.markdown import read
+    from worker.domain.contract.markdown import try_parse_contract
     from worker.domain.model import ContentAccess
 
     with open_worker(seals=True) as worker:
         planned = find_session(worker.store, session)
         on_behalf = _require_on_behalf(worker.store, planned.pair, ContentAccess.RECORD_CONTRACT, person, reason)
-        filled, problems = read(read_text_file(file), display_name(file))
+        filled, problems = try_parse_contract(read_text_file(file), display_name(file))
         checked = worker.contracts.check(session, filled)
         _refuse_problems(problems, checked, display_name(file))
         _show_questions(checked.questions, display_name(file))
@@ -167,11 +167,11 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
 
 def _refuse_problems(problems: Sequence[Problem], checked: "ContractCheck", file: str) -> None:
     """Raises Problems with every problem of the file and every fault of the contract, in the order of the lines."""
-    from worker.domain.contract.markdown import line_of
+    from worker.domain.contract.markdown import get_problem_line
 
     all_problems = [*problems, *(_make_problem(fault, checked, file) for fault in checked.faults)]
     if all_problems:
-        raise Problems(sorted(all_problems, key=line_of))
+        raise Problems(sorted(all_problems, key=get_problem_line))
 
 
 def _make_problem(fault: "ContractFault", checked: "ContractCheck", file: str) -> Problem:

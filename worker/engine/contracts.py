@@ -18,12 +18,17 @@ from worker.domain.contract.check import (
     TextLimits,
     UnfitContract,
     check_contract,
-    days_for,
-    days_to_name,
+    compute_allowed_days,
+    compute_allowed_days_after,
     find_faults,
 )
 from worker.domain.contract.languages import ContractPart
-from worker.domain.contract.revisions import CommitmentChange, compare_contracts, next_revision, replace_promise
+from worker.domain.contract.revisions import (
+    CommitmentChange,
+    compare_contracts,
+    plan_revision,
+    replace_commitment,
+)
 from worker.domain.model import (
     AccessRecord,
     Address,
@@ -157,7 +162,7 @@ class Contracts:
         """
 
         def apply_change(p: PlanBuilder, commitment: Commitment, promise: WrittenCommitment) -> WrittenCommitment:
-            days = days_for(get_local_date(p.manager.zone, p.now), [commitment.due])
+            days = compute_allowed_days(get_local_date(p.manager.zone, p.now), [commitment.due])
             if due and due not in days:
                 part = ContractPart.MANAGER if commitment.owner is Owner.MANAGER else ContractPart.REPORT
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
@@ -196,7 +201,7 @@ class Contracts:
             if not changes[-1]:
                 return None
             revisions = self._revisions(session.id)
-            contract = replace_promise(revisions[-1], commitment.owner, old, new)
+            contract = replace_commitment(revisions[-1], commitment.owner, old, new)
             change = CommitmentChange(id=commitment.id, promise=new, reason=reason)
             number = len(revisions) + 1
             return _together(self._next_revision(p, session, contract, number, change), self._note(p, on_behalf))
@@ -208,7 +213,7 @@ class Contracts:
         self, p: PlanBuilder, session: Session, contract: Contract, number: int, change: CommitmentChange | None = None
     ) -> Write:
         """Decide what the revision does; returns what writes its content."""
-        following = next_revision(session.id, number, contract, self._list_known_commitments(session), change)
+        following = plan_revision(session.id, number, contract, self._list_known_commitments(session), change)
         for c, _ in following.let_go:
             actions.close_commitment(p, p.commitments.get(c.id, c), CommitmentStanding.LET_GO)
         actions.record_contract(p, session, [dated for dated, _ in following.promised], number)
@@ -268,7 +273,7 @@ class Contracts:
 
 
 def _refuse_unfit(p: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None) -> None:
-    days = days_to_name(get_local_date(p.manager.zone, p.now), revisions)
+    days = compute_allowed_days_after(revisions, get_local_date(p.manager.zone, p.now))
     if faults := find_faults(contract, days, limits):
         raise UnfitContract(faults, days)
 

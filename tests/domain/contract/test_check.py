@@ -8,15 +8,15 @@ import pytest
 from tests.support.pairs import DANA
 from worker.commands.contracts import _FAULT_TEXTS
 from worker.domain.contract.check import (
+    AllowedDays,
     ContractCheck,
     ContractFault,
-    Days,
     FaultKind,
     TextLimits,
     UnfitContract,
     check_contract,
-    days_for,
-    days_of,
+    compute_allowed_days,
+    iterate_days,
 )
 from worker.domain.contract.languages import ContractPart
 from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
@@ -64,7 +64,9 @@ def test_days_near_enough_and_those_agreed_before_are_no_fault() -> None:
     assert checked(old, AGREED).faults
     again = checked(old, AGREED, old)
     assert (again.faults, again.after) == ((), 2)
-    assert days_for(TODAY, days_of(old)) == Days(date(2024, 3, 1), days_for(TODAY).last)
+    assert compute_allowed_days(TODAY, iterate_days(old)) == AllowedDays(
+        date(2024, 3, 1), compute_allowed_days(TODAY).last
+    )
 
 
 def test_a_commitment_without_a_day_is_a_fault_and_asked_nothing() -> None:

@@ -386,8 +386,14 @@ def test_r23_a_note_in_a_german_file_is_not_read_wherever_it_stands() -> None:
 
 
 def test_every_heading_of_every_language_opens_one_part() -> None:
-    names = [name.casefold() for form in CONTRACT_LANGUAGES.values() for name in (*form.headings.values(), *form.also)]
+    names = [
+        name.casefold()
+        for form in CONTRACT_LANGUAGES.values()
+        for name in (*form.headings.values(), *form.other_headings)
+    ]
     assert len(names) == len(set(names))
     for form in CONTRACT_LANGUAGES.values():
-        assert [line[3:] for line in form.blank.splitlines() if line.startswith("## ")] == list(form.headings.values())
-        assert all(f"„{name}“" in form.blank for name in list(form.also)[:2])
+        assert [line[3:] for line in form.blank_file.splitlines() if line.startswith("## ")] == list(
+            form.headings.values()
+        )
+        assert all(f"„{name}“" in form.blank_file for name in list(form.other_headings)[:2])

@@ -1,1 +1,1 @@
-"""The contract: its file format, its revisions, and the lint of its commitments. Pure."""
+"""The contract: its file format, the check before it is recorded, its revisions, and the lint of its commitments."""

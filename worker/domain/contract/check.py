@@ -1,6 +1,7 @@
-"""What keeps a contract from being recorded, and what to ask of it before that: one check, wherever it was written.
+"""The check of a contract before it is recorded: faults that forbid recording it, and questions about its commitments.
 
-A fault names a kind and a place, never what was written there (R-23). The page and the command find words for it.
+The page and the command share it. A fault names a kind and a place, never the text written there (R-23); the page and
+the command have their own sentence for each kind.
 """
 
 from collections import Counter
@@ -15,13 +16,14 @@ from worker.domain.model import Contract, Person
 from worker.domain.time.worktime import get_local_date
 from worker.errors import Refused
 
-#: How late something may be recorded, and how far ahead promised: what lies beyond is a slip of the pen.
-LATE, FAR = timedelta(days=366), timedelta(days=5 * 366)
+#: A date longer ago than this, or further ahead than that, is taken for a typing error.
+MAX_RECORDING_DELAY = timedelta(days=366)
+MAX_TIME_AHEAD = timedelta(days=5 * 366)
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
-    """The days that a promise may name, and of a review's month the first."""
+class AllowedDays:
+    """The days that a contract may name, both ends included. A review's month counts as its first day."""
 
     first: date
     last: date
@@ -33,19 +35,22 @@ class Days:
         return f"from {self.first} to {self.last}"
 
 
-def days_for(today: date, known: Iterable[date] = ()) -> Days:
-    """What may be named today, from the first of a month; days `known` from before stay good, however long ago."""
-    return Days(min((today - LATE, *known)).replace(day=1), today + FAR)
+def compute_allowed_days(today: date, earlier_days: Iterable[date] = ()) -> AllowedDays:
+    """The days that a contract recorded today may name, from the first of a month.
+
+    `earlier_days`, which an earlier revision names, stay allowed however long ago they are.
+    """
+    return AllowedDays(min((today - MAX_RECORDING_DELAY, *earlier_days)).replace(day=1), today + MAX_TIME_AHEAD)
 
 
-def days_of(contract: Contract) -> Iterator[date]:
-    """Every day that a contract names; of a month its first."""
-    yield from (one.due for one in (*contract.report, *contract.manager) if one.due)
-    yield from (one.month for one in contract.reviews)
+def iterate_days(contract: Contract) -> Iterator[date]:
+    """Every day that a contract names; for a review, the first day of its month."""
+    yield from (commitment.due for commitment in (*contract.report, *contract.manager) if commitment.due)
+    yield from (review.month for review in contract.reviews)
 
 
 class FaultKind(StrEnum):
-    """What can be wrong with a contract that has been read."""
+    """What can be wrong with a contract whose file or form could be read."""
 
     UNDATED = "undated"  #: a commitment names no day
     FAR = "far"  #: a day or a month is too long ago or too far ahead
@@ -53,7 +58,7 @@ class FaultKind(StrEnum):
     MANY = "many"  #: a part has more lines than the limit
 
 
-#: What each says when nobody words it for a reader.
+#: The text of the error, for callers that have no sentence of their own.
 _SENTENCES = {
     FaultKind.UNDATED: "A commitment has no date.",
     FaultKind.FAR: "A date is too long ago or too far ahead.",
@@ -68,42 +73,39 @@ class ContractFault:
 
     kind: FaultKind
     part: ContractPart
-    number: int = 0  #: which entry of that part, from 0
-    field: str = ""  #: `text`, `due`, `support`, `success` or `month`; empty when it is the part as a whole
-    line: int = 0  #: that of the promise or the review point; 0 when it has none
+    number: int = 0  #: index of the entry in that part, from 0
+    field: str = ""  #: `text`, `due`, `support`, `success` or `month`; empty for a fault of the whole part
+    line: int = 0  #: line of the entry in the file; 0 when it has none
 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
     """How much a contract may hold."""
 
-    entries: int  #: in each part
-    characters: int  #: in each text of an entry
+    entries: int  #: most entries in each part
+    characters: int  #: most characters in each text of an entry
 
     def is_exceeded_by(self, text: str) -> bool:
-        """True when one entry can't say so much."""
+        """True when the text is too long for an entry."""
         return len(text) > self.characters
 
 
 class UnfitContract(Refused):
-    """This contract can't be recorded as it is.
+    """A contract can't be recorded as it is: `faults` is everything wrong with it, `days` are the days it may name."""
 
-    `faults` is everything wrong with it, `days` are those that it may name.
-    """
-
-    def __init__(self, faults: Sequence[ContractFault], days: Days) -> None:
+    def __init__(self, faults: Sequence[ContractFault], days: AllowedDays) -> None:
         self.faults, self.days = tuple(faults), days
-        super().__init__(" ".join(dict.fromkeys(_SENTENCES[one.kind] for one in faults)))
+        super().__init__(" ".join(dict.fromkeys(_SENTENCES[fault.kind] for fault in faults)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractCheck:
-    """What was found in a contract: faults keep it from being recorded, questions (R-16) do not."""
+    """The result of a check: faults keep the contract from being recorded, questions (R-16) do not."""
 
     faults: tuple[ContractFault, ...]
     questions: tuple[LintQuestion, ...]
-    days: Days  #: those that it may name
-    after: int  #: the newest revision it was checked against; 0 when there is none
+    days: AllowedDays
+    after: int  #: number of the newest revision when it was checked; 0 when there is none
 
 
 def check_contract(
@@ -113,17 +115,17 @@ def check_contract(
     revisions: Sequence[Contract],
     limits: TextLimits | None = None,
 ) -> ContractCheck:
-    """Everything to say about a contract before it is recorded.
+    """Find the faults of a contract and the questions about its commitments.
 
-    `revisions` are those recorded so far, oldest first: days that the newest names stay good. A commitment without a
-    day is asked nothing: it is a fault already.
+    `revisions` are those recorded so far, oldest first: days that the newest names stay allowed. A commitment without
+    a date gets no questions, because it is a fault already.
     """
     recorded_on = get_local_date(manager.zone, now)
-    days = days_to_name(recorded_on, revisions)
+    days = compute_allowed_days_after(revisions, recorded_on)
     dated = replace(
         contract,
-        report=tuple(one for one in contract.report if one.due),
-        manager=tuple(one for one in contract.manager if one.due),
+        report=tuple(commitment for commitment in contract.report if commitment.due),
+        manager=tuple(commitment for commitment in contract.manager if commitment.due),
     )
     return ContractCheck(
         faults=find_faults(contract, days, limits),
@@ -133,47 +135,47 @@ def check_contract(
     )
 
 
-def days_to_name(today: date, revisions: Sequence[Contract]) -> Days:
-    """The days that a contract may name which is recorded today, after these revisions."""
-    return days_for(today, days_of(revisions[-1]) if revisions else ())
+def compute_allowed_days_after(revisions: Sequence[Contract], today: date) -> AllowedDays:
+    """The days that the next revision may name when it is recorded today; `revisions` are in order, oldest first."""
+    return compute_allowed_days(today, iterate_days(revisions[-1]) if revisions else ())
 
 
-def find_faults(contract: Contract, days: Days, limits: TextLimits | None = None) -> tuple[ContractFault, ...]:
+def find_faults(contract: Contract, days: AllowedDays, limits: TextLimits | None = None) -> tuple[ContractFault, ...]:
     """Everything that keeps a contract from being recorded, entry by entry."""
-    found: list[ContractFault] = []
+    faults: list[ContractFault] = []
     sizes: Counter[ContractPart] = Counter()
-    for entry in _entries(contract):
+    for entry in _iterate_entries(contract):
         kinds = [(FaultKind.LONG, name) for name, text in entry.texts.items() if limits and limits.is_exceeded_by(text)]
         if entry.day_field and entry.day not in days:
             kinds.append((FaultKind.FAR if entry.day else FaultKind.UNDATED, entry.day_field))
         number = sizes[entry.part]
-        found += [
+        faults += [
             ContractFault(kind=kind, part=entry.part, number=number, field=name, line=entry.line)
             for kind, name in kinds
         ]
         sizes[entry.part] += 1
     if limits:
-        found += [ContractFault(kind=FaultKind.MANY, part=part) for part, n in sizes.items() if n > limits.entries]
-    return tuple(found)
+        faults += [ContractFault(kind=FaultKind.MANY, part=part) for part, n in sizes.items() if n > limits.entries]
+    return tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)
 class _ContractEntry:
-    """One line of a contract, of whatever part."""
+    """An entry of any part of a contract, in the form that the check needs."""
 
     part: ContractPart
     line: int
-    texts: Mapping[str, str]
-    day_field: str = ""  #: empty when it names no day
+    texts: Mapping[str, str]  #: by field name
+    day_field: str = ""  #: name of the field that holds `day`; empty when entries of that part have no date
     day: date | None = None
 
 
-def _entries(contract: Contract) -> Iterator[_ContractEntry]:
-    for part, promises in ((ContractPart.REPORT, contract.report), (ContractPart.MANAGER, contract.manager)):
-        for one in promises:
-            texts = {"text": one.text, "support": one.support, "success": one.success}
-            yield _ContractEntry(part, one.line, texts, "due", one.due)
-    for point in contract.reviews:
-        yield _ContractEntry(ContractPart.REVIEWS, point.line, {"text": point.text}, "month", point.month)
+def _iterate_entries(contract: Contract) -> Iterator[_ContractEntry]:
+    for part, commitments in ((ContractPart.REPORT, contract.report), (ContractPart.MANAGER, contract.manager)):
+        for commitment in commitments:
+            texts = {"text": commitment.text, "support": commitment.support, "success": commitment.success}
+            yield _ContractEntry(part, commitment.line, texts, "due", commitment.due)
+    for review in contract.reviews:
+        yield _ContractEntry(ContractPart.REVIEWS, review.line, {"text": review.text}, "month", review.month)
     for text in contract.progress:
         yield _ContractEntry(ContractPart.PROGRESS, 0, {"text": text})

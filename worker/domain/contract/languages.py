@@ -1,7 +1,7 @@
-"""The words of a contract file in each language it may be written in: headings, small words, and an empty one to fill.
+"""The headings, keywords and blank file of a contract in each language it may be written in.
 
-Reading knows all languages at once, so that nobody has to say which; writing takes one. Another language is another
-`Form` in `FORMS`, and lists for it in `worker.domain.contract.lint_rules`.
+The parser recognises all languages at once, so that nobody has to say which; the writer uses one. To add a language,
+add a `ContractLanguage` to `CONTRACT_LANGUAGES`, and word lists to `worker.domain.contract.lint_rules`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class ContractPart(StrEnum):
-    """The parts, by their English headings, in the order in which they are written."""
+    """The parts of a contract file, by their English headings, in the order of the file."""
 
     REPORT = "Their commitments"
     MANAGER = "Manager's commitments"
@@ -21,45 +21,46 @@ class ContractPart(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractLanguage:
-    """A contract file in one language."""
+    """The texts of a contract file in one language."""
 
-    language: str
+    code: str  #: ISO 639-1
     title: str
     revision: str  #: follows the title
-    # the headings
+    # headings
     report: str
     manager: str
     reviews: str
     question: str
     progress: str
-    also: Mapping[str, ContractPart] = field(default_factory=dict)  #: headings that people write instead
-    # the small words
+    other_headings: Mapping[str, ContractPart] = field(default_factory=dict)  #: also understood when read
+    # keywords
     by: str
     none: str
     support: str
     success: str
-    months: str
-    what: str  #: stands for a text in an example
+    months: str  #: names of the months in lower case, separated by blanks
+    placeholder: str  #: stands for a text in an example
     question_example: str
-    blank: str  #: the file to fill in
+    blank_file: str  #: the file to fill in, with placeholders for `str.format`
 
     @property
     def headings(self) -> Mapping[ContractPart, str]:
+        """The heading of each part in this language."""
         return dict(
             zip(ContractPart, (self.report, self.manager, self.reviews, self.question, self.progress), strict=True)
         )
 
-    def example(self, part: ContractPart) -> str:
-        """What a filled line of that part looks like; problems show it."""
+    def format_example(self, part: ContractPart) -> str:
+        """An example of a line of that part, for the remedy of a problem."""
         return {
-            ContractPart.REVIEWS: f"`- 2027-02: {self.what}`",
+            ContractPart.REVIEWS: f"`- 2027-02: {self.placeholder}`",
             ContractPart.QUESTION: self.question_example,
-            ContractPart.PROGRESS: f"`- {self.what}`",
-        }.get(part, f"`- {self.what} {self.by} 2027-02-15`")
+            ContractPart.PROGRESS: f"`- {self.placeholder}`",
+        }.get(part, f"`- {self.placeholder} {self.by} 2027-02-15`")
 
 
 ENGLISH = ContractLanguage(
-    language="en",
+    code="en",
     title="{manager} and {report}, {day}",
     revision=", revision {number}",
     report=ContractPart.REPORT,
@@ -72,9 +73,9 @@ ENGLISH = ContractLanguage(
     support="support",
     success="success",
     months="january february march april may june july august september october november december",
-    what="what",
+    placeholder="what",
     question_example="the question",
-    blank="""\
+    blank_file="""\
 # {manager} and {report}, {day}
 
 <!-- Lines between these arrows are notes to you and are not read. Keep it short and plain: both of you get it by mail.
@@ -111,7 +112,7 @@ ENGLISH = ContractLanguage(
 )
 
 GERMAN = ContractLanguage(
-    language="de",
+    code="de",
     title="{manager} und {report}, {day}",
     revision=", Fassung {number}",
     report="Zusagen deines Gegenübers",
@@ -119,7 +120,7 @@ GERMAN = ContractLanguage(
     reviews="Worauf wir zurückkommen",
     question="Die offene Frage",
     progress="Was sich bewegt hat",
-    also={
+    other_headings={
         "Ihre Zusagen": ContractPart.REPORT,
         "Seine Zusagen": ContractPart.REPORT,
         "Zusagen der Mitarbeiterin": ContractPart.REPORT,
@@ -134,9 +135,9 @@ GERMAN = ContractLanguage(
     support="Unterstützung",
     success="Erfolg",
     months="januar februar märz april mai juni juli august september oktober november dezember",
-    what="was",
+    placeholder="was",
     question_example="die Frage",
-    blank="""\
+    blank_file="""\
 # {manager} und {report}, {day}
 
 <!-- Was zwischen diesen Pfeilen steht, sind Hinweise für dich und wird nicht gelesen. Halte es kurz und schlicht: Ihr
@@ -174,9 +175,9 @@ GERMAN = ContractLanguage(
 """,
 )
 
-CONTRACT_LANGUAGES: Mapping[str, ContractLanguage] = {form.language: form for form in (ENGLISH, GERMAN)}
+CONTRACT_LANGUAGES: Mapping[str, ContractLanguage] = {language.code: language for language in (ENGLISH, GERMAN)}
 
 
 def find_contract_language(locale: str) -> ContractLanguage:
-    """The form in the language of a locale such as `de-AT`; the English one when there is none."""
+    """The contract language for a locale such as `de-AT`; English when there is none for it."""
     return CONTRACT_LANGUAGES.get(locale.replace("_", "-").partition("-")[0].lower(), ENGLISH)

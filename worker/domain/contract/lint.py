@@ -1,6 +1,6 @@
-"""The questions asked of a promise before it is sent: is it specific, dated, near, and the promiser's to keep (R-16)?
+"""The questions about a commitment before it is recorded: is it specific, dated, soon, and the owner's to keep (R-16)?
 
-A question names a line and, where it has one, the word of our own list; never what was promised (R-23).
+A question names a line and, for some, a word of our own lists; never the text of the commitment (R-23).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from worker.domain.contract.lint_rules import LintRules, select_lint_rules
 from worker.domain.model import Contract, Owner, WrittenCommitment
 from worker.domain.reason_texts import N_
 
-#: R-21: what is due this soon is urgent.
+#: R-21: a commitment due this soon is urgent.
 URGENT_PERIOD = timedelta(days=7)
 
-#: What is asked, and a better wording of the same kind.
+#: The question of each code, and the advice that goes with it.
 QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
     "vague": (
         N_("`%(word)s` leaves open what will be done."),
@@ -39,21 +39,21 @@ QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LintQuestion:
-    """What to ask of one promise before it is sent. `worker.i18n.reasons.asked` puts it into somebody's language."""
+    """A question about one commitment. `worker.i18n.reasons.translate_question` gives it in the reader's language."""
 
     line: int
     owner: Owner
-    code: str  #: one of QUESTIONS
-    word: str = ""  #: of our own lists
+    code: str  #: a key of `QUESTION_TEXTS`
+    word: str = ""  #: the vague word of our own lists; empty for other questions
 
     @property
     def what(self) -> str:
-        """What is asked, in English."""
+        """The question, in English."""
         return QUESTION_TEXTS[self.code][0] % {"word": self.word}
 
     @property
     def better(self) -> str:
-        """A better wording of the same kind, in English."""
+        """The advice that goes with the question, in English."""
         return QUESTION_TEXTS[self.code][1]
 
 
@@ -63,14 +63,14 @@ def lint_contract(contract: Contract, recorded_on: date, locale: str = "en") -> 
     `recorded_on` is the day in the manager's zone, `locale` the manager's: contracts are written in that language or
     in English.
     """
-    ears = select_lint_rules(locale)
-    asked = [
-        LintQuestion(promise.line, owner, code, word)
-        for owner, promises in ((Owner.REPORT, contract.report), (Owner.MANAGER, contract.manager))
-        for promise in promises
-        for code, word in _lint_commitment(promise, owner, recorded_on, ears)
+    rules = select_lint_rules(locale)
+    questions = [
+        LintQuestion(commitment.line, owner, code, word)
+        for owner, commitments in ((Owner.REPORT, contract.report), (Owner.MANAGER, contract.manager))
+        for commitment in commitments
+        for code, word in _lint_commitment(commitment, owner, recorded_on, rules)
     ]
-    return tuple(sorted(asked, key=lambda one: one.line))
+    return tuple(sorted(questions, key=lambda question: question.line))
 
 
 def is_urgent(due: date, recorded_on: date) -> bool:
@@ -79,16 +79,17 @@ def is_urgent(due: date, recorded_on: date) -> bool:
 
 
 def _lint_commitment(
-    promise: WrittenCommitment, owner: Owner, recorded_on: date, ears: Sequence[LintRules]
+    commitment: WrittenCommitment, owner: Owner, recorded_on: date, rules: Sequence[LintRules]
 ) -> Iterator[tuple[str, str]]:
-    said = " ".join(promise.text.replace("\u2019", "'").split()).rstrip(".!")
-    vague = next((word for ear in ears if (word := ear.find_vague_word(said))), "")
+    """The code of each question about the commitment, and the vague word it is about."""
+    text = " ".join(commitment.text.replace("\u2019", "'").split()).rstrip(".!")
+    vague = next((word for language in rules if (word := language.find_vague_word(text))), "")
     if vague:
         yield "vague", vague
-    elif any(ear.is_thing(said) for ear in ears) and not any(ear.has_verb(said) for ear in ears):
+    elif any(language.is_thing(text) for language in rules) and not any(language.has_verb(text) for language in rules):
         yield "thing", ""
-    yield from ((code, "") for code in _lint_date(promise.due, recorded_on))
-    if owner is Owner.MANAGER and any(ear.is_outcome(said) for ear in ears):
+    yield from ((code, "") for code in _lint_date(commitment.due, recorded_on))
+    if owner is Owner.MANAGER and any(language.is_outcome(text) for language in rules):
         yield "outcome", ""
 
 

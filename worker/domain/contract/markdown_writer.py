@@ -1,4 +1,4 @@
-"""A contract written as a Markdown file, so that `markdown.parse_contract` reads the same contract back (R-14)."""
+"""Writes a contract as a Markdown file from which `markdown.parse_contract` reads the same contract back (R-14)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,49 +10,50 @@ from worker.domain.model import Contract, WrittenCommitment
 
 
 def _escape(text: str) -> str:
-    """A backslash before what would otherwise be read as a heading, a ruler or `none`."""
+    """The text, with a backslash in front when it would otherwise be read as a heading, a rule or `none`."""
     special = text.startswith(("\\", "#")) or NONE.fullmatch(text) or RULE.fullmatch(text)
     return f"\\{text}" if special else text
 
 
 def render_contract(contract: Contract, title: str = "", locale: str = "en") -> str:
-    """The file that `parse` reads back as the same contract (line numbers aside), in the language of the locale."""
-    form = find_contract_language(locale)
+    """The contract as a file in the language of the locale. Parsed, it gives the same contract, line numbers aside."""
+    language = find_contract_language(locale)
     parts = {
         ContractPart.REPORT: _format_list(
-            (line for one in contract.report for line in _format_commitment(one, form)), form
+            (line for commitment in contract.report for line in _format_commitment(commitment, language)), language
         ),
         ContractPart.MANAGER: _format_list(
-            (line for one in contract.manager for line in _format_commitment(one, form)), form
+            (line for commitment in contract.manager for line in _format_commitment(commitment, language)), language
         ),
         ContractPart.REVIEWS: _format_list(
-            (f"- {one.month.isoformat()[:7]}: {one.text}" for one in contract.reviews), form
+            (f"- {review.month.isoformat()[:7]}: {review.text}" for review in contract.reviews), language
         ),
-        ContractPart.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or form.none,
+        ContractPart.QUESTION: "\n".join(_escape(line) for line in contract.question.splitlines()) or language.none,
     }
     if contract.progress:
-        parts[ContractPart.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), form)
+        parts[ContractPart.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), language)
     head = [f"# {_join_lines(title)}"] if title else []
-    text = "\n\n".join([*head, *(f"## {form.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
-    return COMMENT_START.sub(r"\\\g<0>", text)  # what was said is no note
+    text = "\n\n".join([*head, *(f"## {language.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
+    return COMMENT_START.sub(r"\\\g<0>", text)  # so that text is not read as a comment
 
 
-def _format_commitment(promise: WrittenCommitment, form: ContractLanguage) -> Iterator[str]:
-    yield f"- {_escape(promise.text)}" + (f" {form.by} {promise.due.isoformat()}" if promise.due else "")
-    if promise.support:
-        yield f"  - {form.support}: {promise.support}"
-    if promise.success:
-        yield f"  - {form.success}: {promise.success}"
+def _format_commitment(commitment: WrittenCommitment, language: ContractLanguage) -> Iterator[str]:
+    yield f"- {_escape(commitment.text)}" + (f" {language.by} {commitment.due.isoformat()}" if commitment.due else "")
+    if commitment.support:
+        yield f"  - {language.support}: {commitment.support}"
+    if commitment.success:
+        yield f"  - {language.success}: {commitment.success}"
 
 
 def render_title(manager_name: str, report_name: str, day: date, revision: int, locale: str = "en") -> str:
-    """What stands above a contract that is shown."""
-    form = find_contract_language(locale)
-    return form.title.format(manager=manager_name, report=report_name, day=day) + form.revision.format(number=revision)
+    """The title of a contract that is shown: both names, the day and the revision."""
+    language = find_contract_language(locale)
+    title = language.title.format(manager=manager_name, report=report_name, day=day)
+    return title + language.revision.format(number=revision)
 
 
-def _format_list(lines: Iterable[str], form: ContractLanguage) -> str:
-    return "\n".join(lines) or f"- {form.none}"
+def _format_list(lines: Iterable[str], language: ContractLanguage) -> str:
+    return "\n".join(lines) or f"- {language.none}"
 
 
 def _join_lines(text: str) -> str:
@@ -60,8 +61,13 @@ def _join_lines(text: str) -> str:
 
 
 def render_blank(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
-    """A file to fill in. Read before it is filled, it says line by line what is still to be written."""
+    """The file to fill in. Parsed as it is, it gives a problem for each line that is still to be written."""
     manager, report = (re.sub("<!--|-->", "", _join_lines(name)) for name in (manager_name, report_name))
-    soon = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
-    dates = {"day": today, "soon": soon, "soon_here": f"{soon:%d.%m.%Y}", "month": soon.isoformat()[:7]}
-    return find_contract_language(locale).blank.format(manager=manager, report=report, **dates)
+    example_day = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
+    dates = {
+        "day": today,
+        "soon": example_day,
+        "soon_here": f"{example_day:%d.%m.%Y}",
+        "month": example_day.isoformat()[:7],
+    }
+    return find_contract_language(locale).blank_file.format(manager=manager, report=report, **dates)

@@ -1,6 +1,7 @@
-"""What a new revision of a contract changes, and which of its promises are the ones made before (R-18).
+"""Compares two revisions of a contract, and finds which commitments of the old one the new one continues (R-18).
 
-A promise that goes on keeps its id, so that its block on the calendar moves with it instead of being made anew.
+A commitment that continues keeps its id, so that its block on the calendar is moved instead of being created again.
+Locals called `promise` hold a `WrittenCommitment`, the text in one revision; `commitment` is the stored `Commitment`.
 """
 
 import re
@@ -12,15 +13,15 @@ from typing import Generic, TypeVar
 from worker.domain.ids import derive_id
 from worker.domain.model import Commitment, CommitmentStanding, Contract, Dated, Owner, ReviewPoint, WrittenCommitment
 
-T = TypeVar("T")
+T = TypeVar("T")  # an entry of one part of a contract
 
-#: From this share of common words on, a text counts as the old one reworded.
+#: A text that shares at least this part of its words with an old one counts as the old one reworded.
 _REWORDED_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class PartDiff(Generic[T]):
-    """What became of one part; `changed` pairs what was with what is."""
+    """The changes to one part of a contract; `changed` holds pairs of the old entry and the new one."""
 
     added: tuple[T, ...] = ()
     changed: tuple[tuple[T, T], ...] = ()
@@ -32,7 +33,7 @@ class PartDiff(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractDiff:
-    """What a new revision of a contract changes, part by part. Content, like the contract itself."""
+    """What a new revision of a contract changes, part by part. Never logged, like the contract itself (R-23)."""
 
     report: PartDiff[WrittenCommitment]
     manager: PartDiff[WrittenCommitment]
@@ -46,83 +47,85 @@ class ContractDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentChange:
-    """What becomes of one commitment in the next revision, and why."""
+    """The change that one of the two asked for: one commitment reworded, dated anew or let go, and why."""
 
     id: str
-    promise: WrittenCommitment | None  #: None: it is let go
+    promise: WrittenCommitment | None  #: as it reads from now on; None when it is let go
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextRevision:
-    """What a new revision does to commitments. Each is given with its words."""
+    """What a new revision does to commitments. Each comes with its text."""
 
-    promised: tuple[tuple[Dated, WrittenCommitment], ...]  #: those that begin, go on or change
+    promised: tuple[tuple[Dated, WrittenCommitment], ...]  #: those that are new, continue or change
     let_go: tuple[tuple[Commitment, WrittenCommitment], ...]
 
 
-def next_revision(
+def plan_revision(
     session: str,
     number: int,
     contract: Contract,
-    known: Sequence[tuple[Commitment, WrittenCommitment]],
+    recorded: Sequence[tuple[Commitment, WrittenCommitment]],
     change: CommitmentChange | None = None,
 ) -> NextRevision:
-    """What the contract, recorded as that revision, does to the commitments known of its session (R-18).
+    """What the contract does to the commitments recorded for its session, once it is revision `number` (R-18).
 
-    A promise that goes on keeps the id of its commitment; one that was done stays in the contract, and stays done.
-    Every promise has a date.
+    A commitment that continues keeps its id; one that is done may stay in the contract, and stays done. Raises
+    ValueError when a commitment of the contract has no date: `check_contract` reports those.
     """
-    gone = change.id if change and change.promise is None else ""
-    open_ones = [(c, promise) for c, promise in known if c.is_open and c.id != gone]
-    done = {(c.owner, promise.text, promise.due) for c, promise in known if c.standing is CommitmentStanding.DONE}
-    ids = {c.id for c, _ in open_ones}
+    let_go_id = change.id if change and change.promise is None else ""
+    still_open = [(c, promise) for c, promise in recorded if c.is_open and c.id != let_go_id]
+    done = {(c.owner, promise.text, promise.due) for c, promise in recorded if c.standing is CommitmentStanding.DONE}
+    open_ids = {c.id for c, _ in still_open}
     promised = [
         (dated, promise)
-        for dated, promise in _identify_promises(session, number, open_ones, contract, change)
-        if dated.id in ids or (dated.owner, promise.text, promise.due) not in done
+        for dated, promise in _identify_promises(session, number, still_open, contract, change)
+        if dated.id in open_ids or (dated.owner, promise.text, promise.due) not in done
     ]
-    return NextRevision(promised=tuple(promised), let_go=tuple((c, p) for c, p in known if c.id == gone))
+    let_go = tuple((c, promise) for c, promise in recorded if c.id == let_go_id)
+    return NextRevision(promised=tuple(promised), let_go=let_go)
 
 
 def _identify_promises(
     session: str,
     number: int,
-    known: Sequence[tuple[Commitment, WrittenCommitment]],
+    still_open: Sequence[tuple[Commitment, WrittenCommitment]],
     contract: Contract,
     change: CommitmentChange | None,
 ) -> Iterator[tuple[Dated, WrittenCommitment]]:
-    """Each promise with the id of the commitment it continues, or with a new one."""
+    """Each commitment of the contract, with the id of the one it continues or a new id."""
     for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
-        words = {c.id: promise.text for c, promise in known if c.owner is owner}
-        before = [(c.id, _becomes(c.id, promise, change)) for c, promise in known if c.owner is owner]
-        for place, (promise, carried) in enumerate(zip(promises, match_commitments(before, promises), strict=True)):
+        old_texts = {c.id: promise.text for c, promise in still_open if c.owner is owner}
+        # With the change applied, the changed commitment matches its new text exactly.
+        old = [(c.id, _apply_change(c.id, promise, change)) for c, promise in still_open if c.owner is owner]
+        for place, (promise, old_id) in enumerate(zip(promises, match_commitments(old, promises), strict=True)):
             if promise.due is None:
-                raise ValueError("a promise without a date reached a revision")
-            one = carried or derive_id("p", f"{session}|{number}|{owner}|{place}")
-            reworded = one in words and words[one] != promise.text
-            yield Dated(id=one, owner=owner, due=promise.due, reworded=reworded), promise
+                raise ValueError("a commitment without a date reached a revision")
+            commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{place}")
+            reworded = commitment_id in old_texts and old_texts[commitment_id] != promise.text
+            yield Dated(id=commitment_id, owner=owner, due=promise.due, reworded=reworded), promise
 
 
-def _becomes(commitment: str, promise: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:
-    return change.promise if change and change.promise and change.id == commitment else promise
+def _apply_change(commitment_id: str, promise: WrittenCommitment, change: CommitmentChange | None) -> WrittenCommitment:
+    return change.promise if change and change.promise and change.id == commitment_id else promise
 
 
-def replace_promise(
+def replace_commitment(
     contract: Contract, owner: Owner, old: WrittenCommitment, new: WrittenCommitment | None
 ) -> Contract:
-    """The contract with one promise of that owner in other words or with another date, or without it (None)."""
+    """The contract with `new` in place of the owner's commitment `old`, or without it when `new` is None."""
 
-    def swap_promise(promises: Sequence[WrittenCommitment]) -> tuple[WrittenCommitment, ...]:
-        kept: list[WrittenCommitment] = []
+    def replace_in(promises: Sequence[WrittenCommitment]) -> tuple[WrittenCommitment, ...]:
+        result: list[WrittenCommitment] = []
         for promise in promises:
             same = (promise.text, promise.due) == (old.text, old.due)
-            kept += ([new] if new else []) if same else [promise]
-        return tuple(kept)
+            result += ([new] if new else []) if same else [promise]
+        return tuple(result)
 
     if owner is Owner.MANAGER:
-        return replace(contract, manager=swap_promise(contract.manager))
-    return replace(contract, report=swap_promise(contract.report))
+        return replace(contract, manager=replace_in(contract.manager))
+    return replace(contract, report=replace_in(contract.report))
 
 
 def compare_contracts(old: Contract, new: Contract) -> ContractDiff:
@@ -139,14 +142,14 @@ def compare_contracts(old: Contract, new: Contract) -> ContractDiff:
 def match_commitments(
     old: Sequence[tuple[str, WrittenCommitment]], new: Sequence[WrittenCommitment]
 ) -> list[str | None]:
-    """For each new promise the id of the old one it goes on with, or None when it is a new one.
+    """For each new commitment, the id of the old one that it continues, or None when it is a new one.
 
-    The same words are the same promise whatever the date; then mostly the same words; then the same place with the
-    same date. No id is given out twice.
+    Commitments match by the same text, whatever the date; else by mostly the same words; else by the same place in
+    the list with the same date. No id is used twice.
     """
-    was = [(promise.text, str(promise.due)) for _, promise in old]
-    now = [(promise.text, str(promise.due)) for promise in new]
-    return [None if index is None else old[index][0] for index in _match_items(was, now)]
+    old_marks = [(promise.text, str(promise.due)) for _, promise in old]
+    new_marks = [(promise.text, str(promise.due)) for promise in new]
+    return [None if index is None else old[index][0] for index in _match_items(old_marks, new_marks)]
 
 
 def _compare_commitments(
@@ -162,9 +165,9 @@ def _compare_questions(old: str, new: str) -> PartDiff[str]:
 
 
 def _compare_items(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str, str]]) -> PartDiff[T]:
-    """`marks` are the words and the date of each of `old`, then of each of `new`."""
+    """The changes from `old` to `new`; `marks` holds the text and the date of each of `old`, then of each of `new`."""
     matched = _match_items(marks[: len(old)], marks[len(old) :])
-    kept = {index for index in matched if index is not None}
+    continued = {index for index in matched if index is not None}
     return PartDiff(
         added=tuple(item for item, index in zip(new, matched, strict=True) if index is None),
         changed=tuple(
@@ -172,40 +175,43 @@ def _compare_items(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str
             for item, index in zip(new, matched, strict=True)
             if index is not None and _get_content(old[index]) != _get_content(item)
         ),
-        removed=tuple(item for index, item in enumerate(old) if index not in kept),
+        removed=tuple(item for index, item in enumerate(old) if index not in continued),
     )
 
 
 def _get_content(item: object) -> object:
-    """What counts as the content of an item: everything but the line it stands in."""
+    """Everything in an item except its line number."""
     if isinstance(item, WrittenCommitment):
         return item.text, item.due, item.support, item.success
     return (item.text, item.month) if isinstance(item, ReviewPoint) else item
 
 
 def _match_items(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) -> list[int | None]:
-    """For each of `new` (words, date) the place in `old` of what it goes on with. Surest pairs are made first."""
-    was, now = [_count_words(text) for text, _ in old], [_count_words(text) for text, _ in new]
-    sure: list[tuple[float, bool, bool, int, int]] = []
-    for i, (said, then) in enumerate(old):
-        for j, (text, due) in enumerate(new):
-            alike = _measure_similarity(was[i], now[j])
-            if alike < _REWORDED_SHARE and (i != j or then != due or not due):
+    """For each (text, date) of `new`, the index in `old` of the item it continues, or None.
+
+    The most similar pairs are matched first; ties go to the same text, then the same date, then the nearest place.
+    """
+    old_words = [_count_words(text) for text, _ in old]
+    new_words = [_count_words(text) for text, _ in new]
+    candidates: list[tuple[float, bool, bool, int, int, int]] = []
+    for i, (old_text, old_date) in enumerate(old):
+        for j, (new_text, new_date) in enumerate(new):
+            similarity = _measure_similarity(old_words[i], new_words[j])
+            if similarity < _REWORDED_SHARE and (i != j or old_date != new_date or not new_date):
                 continue
-            sure.append((-alike, text != said, then != due, abs(i - j), j * len(old) + i))
-    found: list[int | None] = [None] * len(new)
-    for *_, place in sorted(sure):
-        j, i = divmod(place, len(old))
-        if found[j] is None and i not in found:
-            found[j] = i
-    return found
+            candidates.append((-similarity, new_text != old_text, old_date != new_date, abs(i - j), j, i))
+    matched: list[int | None] = [None] * len(new)
+    for *_, j, i in sorted(candidates):
+        if matched[j] is None and i not in matched:
+            matched[j] = i
+    return matched
 
 
 def _count_words(text: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", text.casefold()))
 
 
-def _measure_similarity(one: Counter[str], other: Counter[str]) -> float:
-    """The share of words two texts have in common, from 0 to 1."""
-    size = one.total() + other.total()
-    return 2 * (one & other).total() / size if size else 1.0
+def _measure_similarity(words: Counter[str], other_words: Counter[str]) -> float:
+    """The share of words that two texts have in common, from 0 to 1."""
+    size = words.total() + other_words.total()
+    return 2 * (words & other_words).total() / size if size else 1.0

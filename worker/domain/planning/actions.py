@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from worker.domain.contract.check import LATE
+from worker.domain.contract.check import MAX_RECORDING_DELAY
 from worker.domain.model import (
     Commitment,
     CommitmentStanding,
@@ -66,7 +66,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     """It took place, at its time or at another one."""
     if session.state is SessionState.CONTRACTED:
         raise Refused(f"Session {session.id} has a contract, so it is known that it took place.")
-    if end and end < builder.now - LATE:
+    if end and end < builder.now - MAX_RECORDING_DELAY:
         raise Refused(f"Session {session.id} can't have ended that long ago. Look at the year of --at again.")
     end = end or session.end
     if end is None or end > builder.now:

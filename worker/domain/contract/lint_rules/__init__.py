@@ -1,7 +1,7 @@
-"""What can be heard in a promise, by language: each module knows the words of one.
+"""The rules that find vague commitments and promised outcomes, one module for each language.
 
-The lists are data and deliberately short: a question that makes no sense costs more trust than one not asked. In
-doubt nothing is heard.
+The word lists are deliberately short: a question that makes no sense costs more trust than one that is not asked. In
+doubt a rule finds nothing.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,25 @@ from worker.domain.contract.lint_rules import english, german
 
 
 class LintRules(Protocol):
-    """One language. `said` is a promise as it was written, on one line, without the full stop at its end."""
+    """The rules of one language. `sentence` is the text of a commitment on one line, without a full stop at its end."""
 
-    def find_vague_word(self, said: str) -> str:
-        """The word of ours that leaves open what will be done; empty when there is none."""
+    def find_vague_word(self, sentence: str) -> str:
+        """The listed word that leaves open what will be done; empty when there is none."""
 
-    def is_thing(self, said: str) -> bool:
-        """Whether it names a thing, but not what somebody does."""
+    def is_thing(self, sentence: str) -> bool:
+        """True when it names a thing, but not what somebody does."""
 
-    def has_verb(self, said: str) -> bool:
-        """Whether something is done in it, as far as can be told for certain."""
+    def has_verb(self, sentence: str) -> bool:
+        """True when it certainly has a verb."""
 
-    def is_outcome(self, said: str) -> bool:
-        """Whether an outcome is promised that others decide, rather than work towards it."""
+    def is_outcome(self, sentence: str) -> bool:
+        """True when it promises an outcome that others decide, rather than work towards it."""
 
 
 LINT_RULES: Mapping[str, LintRules] = {"en": english, "de": german}
 
 
 def select_lint_rules(locale: str) -> tuple[LintRules, ...]:
-    """English, which many write whatever they speak, and the language of the locale when it is known."""
+    """The rules of English, which many people write whatever they speak, and those of the locale's language if any."""
     language = locale.replace("_", "-").partition("-")[0].lower()
     return tuple(dict.fromkeys((english, LINT_RULES.get(language, english))))

@@ -1,4 +1,4 @@
-"""English promises: what is vague in them, what is only a thing, what others decide."""
+"""The rules for English: vague words, things without a verb, and outcomes that others decide."""
 
 import re
 
@@ -15,27 +15,27 @@ VAGUE = split_words(
     "ideally|i guess|explore options|explore possibilities|explore ways",
 )
 
-#: Vague as the thing promised, harmless inside a sentence.
+#: Vague as the first words of a commitment, harmless further on.
 VAGUE_AT_START = split_words(
     "try|explore|consider|work on|aim|hope|attempt|strive|endeavour|endeavor|investigate|help with|keep learning",
     "keep growing|keep improving|be a better|i'd like to|i would like to|i want to",
 )
 
-#: What a promise of an outcome speaks of, when the outcome is decided elsewhere.
+#: Outcomes that others decide.
 OUTCOMES = split_words(
     "promotion|promotions|promoted|pay rise|pay raise|pay increase|pay bump|raise in pay|a raise|her raise",
     "his raise|their raise|your raise|salary|salaries|compensation|bonus|bonuses|stock options|equity grant",
     "headcount|head count|more pay|higher pay|higher grade|pay grade",
 )
 
-#: After these the outcome is only what a document, a meeting or a rule is about.
+#: Followed by one of these, an outcome is only the topic of a document, a meeting or a rule: "salary review".
 OUTCOME_TOPICS = split_words(
     "case|packet|pack|path|criteria|committee|panel|round|conversation|talk|document|doc|dossier|timeline|review",
     "framework|ladder|guide|guidelines|guideline|rules|rubric|band|bands|range|ranges|template|board|discussion",
     "expectations|policy|form|feedback",
 )
 
-#: Outcomes only when they are given: "the role of", said otherwise, is harmless.
+#: Outcomes only after one of `GIVING_VERBS`; elsewhere, as in "the role of", harmless.
 GIVEN_OUTCOMES = split_words(
     "role|title|position|job title|job level|seniority",
 )
@@ -44,7 +44,7 @@ GIVING_VERBS = split_words(
     "assign|change|upgrade|move|fix",
 )
 
-#: What anybody may promise to do about an outcome that is somebody else's.
+#: What anybody may promise to do about an outcome that others decide.
 EFFORT_VERBS = split_words(
     "advocate|argue|ask|write|prepare|draft|present|propose|nominate|recommend|discuss|talk|explain|find out",
     "clarify|describe|share|submit|put forward|put together|review|check|collect|gather|introduce|tell|meet",
@@ -61,13 +61,13 @@ NON_VERB_STARTS = split_words(
     "clearer|closer",
 )
 
-#: With one of these first a commitment is a thing, unless a verb comes later.
+#: A commitment that begins with one of these is a thing, unless a verb comes later.
 THING_STARTS = split_words(
     "a|an|the|my|our|his|her|their|your|some|new|good|weekly|monthly|quarterly",
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:tion|sion|ment|ness|ship|ance|ence|ility|ivity)s?")
 
-#: Common verbs of work: enough to hear one in a sentence, not a dictionary.
+#: Common verbs of work: enough to recognise most sentences, not a dictionary.
 VERBS = frozenset(
     split_words(
         "accept|add|advise|advocate|agree|analyse|announce|answer|apply|appoint|argue|arrange|ask|assign|attend",
@@ -108,55 +108,55 @@ _GIVING_VERB = compile_any_of(GIVING_VERBS)
 _EFFORT_VERB = compile_any_of(EFFORT_VERBS)
 
 
-def find_vague_word(said: str) -> str:
-    """The word of ours that leaves open what will be done; empty when there is none."""
-    text, _, deed = _split_opening(said)
-    found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text)
-    return found[0] if found else ""
+def find_vague_word(sentence: str) -> str:
+    """The listed word that leaves open what will be done; empty when there is none."""
+    text, _, predicate = _split_opening(sentence)
+    match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text)
+    return match[0] if match else ""
 
 
-def is_thing(said: str) -> bool:
-    """Whether it names a thing, but not what somebody does."""
-    _, opened, deed = _split_opening(said)
-    return not opened and not _has_likely_verb(deed)
+def is_thing(sentence: str) -> bool:
+    """True when it names a thing, but not what somebody does."""
+    _, has_opening, predicate = _split_opening(sentence)
+    return not has_opening and not _has_likely_verb(predicate)
 
 
-def has_verb(said: str) -> bool:
-    """Whether something is done in it, as far as can be told for certain."""
-    _, opened, deed = _split_opening(said)
-    return opened or any(_is_verb(word) for word in _WORD.findall(deed))
+def has_verb(sentence: str) -> bool:
+    """True when it certainly has a verb."""
+    _, has_opening, predicate = _split_opening(sentence)
+    return has_opening or any(_is_verb(word) for word in _WORD.findall(predicate))
 
 
-def is_outcome(said: str) -> bool:
-    """Whether an outcome is promised, rather than work towards it."""
-    text, _, deed = _split_opening(said)
-    if _CERTAIN.search(text) or _PROMOTING.search(said) or _APPOINTING.match(deed):
+def is_outcome(sentence: str) -> bool:
+    """True when it promises an outcome, rather than work towards it."""
+    text, _, predicate = _split_opening(sentence)
+    if _CERTAIN.search(text) or _PROMOTING.search(sentence) or _APPOINTING.match(predicate):
         return True
-    if _RAISED_WITH.match(deed) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", deed):
+    if _RAISED_WITH.match(predicate) and not re.match(r"raise [\w']+ (?:salary|pay|bonus)", predicate):
         return False
-    if _EFFORT_VERB.match(deed):
+    if _EFFORT_VERB.match(predicate):
         return False
-    return bool(_OUTCOME.search(deed) or (_GIVING_VERB.match(deed) and _GIVEN_OUTCOME.search(deed)))
+    return bool(_OUTCOME.search(predicate) or (_GIVING_VERB.match(predicate) and _GIVEN_OUTCOME.search(predicate)))
 
 
-def _split_opening(said: str) -> tuple[str, bool, str]:
-    """All of it in small letters, whether it says first who will do it, and what is done."""
-    text = said.casefold()
+def _split_opening(sentence: str) -> tuple[str, bool, str]:
+    """The sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
+    text = sentence.casefold()
     opening = _OPENING.match(text)
     return text, opening is not None, text[opening.end() :] if opening else text
 
 
-def _has_likely_verb(deed: str) -> bool:
-    """Whether a verb can be heard. In doubt there is one: only a phrase that shows it is a thing is called one."""
-    heard = _WORD.findall(deed)
-    if not heard or heard[0] in NON_VERB_STARTS:
+def _has_likely_verb(predicate: str) -> bool:
+    """True unless the phrase clearly has no verb; in doubt it has one."""
+    words = _WORD.findall(predicate)
+    if not words or words[0] in NON_VERB_STARTS:
         return False
-    if any(_is_verb(word) for word in heard):
+    if any(_is_verb(word) for word in words):
         return True
     return (
-        (len(heard) > 2 or not deed.isascii())
-        and heard[0] not in THING_STARTS
-        and not _THING_ENDING.fullmatch(heard[0])
+        (len(words) > 2 or not predicate.isascii())
+        and words[0] not in THING_STARTS
+        and not _THING_ENDING.fullmatch(words[0])
     )
 
 

@@ -1,6 +1,6 @@
-"""German promises: what is vague in them, what is only a thing, what others decide.
+"""The rules for German: vague words, things without a verb, and outcomes that others decide.
 
-Nouns have capitals and verbs stand second or last, so capitals count here and a verb is looked for anywhere.
+Nouns have capitals and verbs stand second or last: the rules heed capitals, and look for a verb at any place.
 """
 
 import re
@@ -22,7 +22,7 @@ VAGUE = split_words(
     "versuche,|versuche zu|versuche es|zu versuchen|versuchen,|werde versuchen|probiere mal|näher kennenlernen",
 )
 
-#: Vague as the thing promised, harmless inside a sentence.
+#: Vague as the first words of a commitment, harmless further on.
 VAGUE_AT_START = split_words(
     "hoffe|hoffen|überlege|plane irgendwann|bemühe mich|mich bemühen|sich bemühen|arbeite an|arbeite daran|arbeitet an",
     "weiter an mir arbeiten|an mir arbeiten|an sich arbeiten|mehr auf|besser werden|sichtbarer werden|versuchen",
@@ -30,22 +30,21 @@ VAGUE_AT_START = split_words(
 )
 _WORK_ON = re.compile(r"an .* arbeiten$")
 
-#: What a promise of an outcome speaks of, when the outcome is decided elsewhere. Words made from them, such as
-#: Gehaltsband or Beförderungsrunde, are other words.
+#: Outcomes that others decide. Compounds such as Gehaltsband or Beförderungsrunde are different words.
 OUTCOMES = split_words(
     "beförderung|beförderungen|befördert|befördere|befördern|gehaltserhöhung|gehaltserhöhungen|gehaltssprung|gehalt",
     "gehälter|lohnerhöhung|bonus|boni|prämie|prämien|aktienoptionen|höhergruppierung|höhergruppiert|planstelle",
     "planstellen|mehr geld",
 )
 
-#: Outcomes only when they are given.
+#: Outcomes only in a sentence with one of `GIVING_VERBS`.
 GIVEN_OUTCOMES = split_words("Rolle|Stelle|Position|Titel|Teamleitung|Leitungsrolle|Leitungsstelle")
 GIVING_VERBS = split_words(
     "bekommt|bekommst|kriegt|kriegst|erhält|erhältst|besorge|besorgen|verschaffe|verschaffen|sichere|sichern",
     "gebe|geben|übertrage|übertragen|schaffe|schaffen|zusichern|sichere zu|sorge dafür|stelle sicher|biete|anbieten",
 )
 
-#: What anybody may promise to do about an outcome that is somebody else's.
+#: What anybody may promise to do about an outcome that others decide.
 EFFORT_VERBS = split_words(
     "spreche|sprechen|ansprechen|besprechen|bespreche|rede|reden|einsetzen|setze mich|frage|fragen|nachfragen|erfragen",
     "klären|kläre|abklären|vorschlagen|schlage|empfehlen|empfehle|vorbereiten|bereite|schreiben|schreibe|begründen",
@@ -82,7 +81,7 @@ NON_VERB_STARTS = frozenset(
         "kontinuierliche|regelmäßige|verbesserte",
     )
 )
-#: With one of these first it is a thing, unless a verb is heard.
+#: A commitment that begins with one of these is a thing, unless it has a verb.
 THING_STARTS = frozenset(
     split_words(
         "ein|eine|einen|der|die|das|den|mein|meine|meinen|dein|deine|deinen|ihr|ihre|ihren|sein|seine|seinen|unser",
@@ -90,7 +89,7 @@ THING_STARTS = frozenset(
     )
 )
 _THING_ENDING = re.compile(r"\w{3,}(?:ung|heit|keit|schaft|tion|ment|nahme|ing)(?:en|s)?")
-#: Small words that end as verbs do.
+#: Words in lower case that end as verbs do.
 VERB_LOOKALIKES = frozenset(
     split_words(
         "den|einen|meinen|deinen|seinen|ihren|unseren|keinen|jeden|diesen|neuen|ersten|zweiten|dritten|nächsten|letzten",
@@ -104,49 +103,49 @@ _WORD = re.compile(r"[^\W\d_]+")
 _VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
 
 
-def find_vague_word(said: str) -> str:
-    """The word of ours that leaves open what will be done; empty when there is none."""
-    text, _, deed = _split_opening(said)
-    found = _VAGUE_AT_START.match(deed) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
-    if found:
-        return found[0].rstrip(",")
-    return "arbeiten" if _WORK_ON.match(deed) else ""
+def find_vague_word(sentence: str) -> str:
+    """The listed word that leaves open what will be done; empty when there is none."""
+    text, _, predicate = _split_opening(sentence)
+    match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
+    if match:
+        return match[0].rstrip(",")
+    return "arbeiten" if _WORK_ON.match(predicate) else ""
 
 
-def is_thing(said: str) -> bool:
-    """Whether it names a thing, but not what somebody does."""
-    heard = _WORD.findall(said)
-    if not heard or heard[0].lower() in NON_VERB_STARTS:
+def is_thing(sentence: str) -> bool:
+    """True when it names a thing, but not what somebody does."""
+    words = _WORD.findall(sentence)
+    if not words or words[0].lower() in NON_VERB_STARTS:
         return True
-    first = heard[0].lower()
-    return not has_verb(said) and (len(heard) < 3 or first in THING_STARTS or bool(_THING_ENDING.fullmatch(first)))
+    first = words[0].lower()
+    return not has_verb(sentence) and (len(words) < 3 or first in THING_STARTS or bool(_THING_ENDING.fullmatch(first)))
 
 
-def has_verb(said: str) -> bool:
-    """Whether something is done in it. The first word has a capital whatever it is; one alone is no sentence."""
-    _, opened, _ = _split_opening(said)
-    first, *others = _WORD.findall(said) or [""]
+def has_verb(sentence: str) -> bool:
+    """True when it certainly has a verb. The first word has a capital whatever it is; a single word is no sentence."""
+    _, has_opening, _ = _split_opening(sentence)
+    first, *others = _WORD.findall(sentence) or [""]
     first = first.lower()
     no_verb = not others or first in NON_VERB_STARTS or first in THING_STARTS or _THING_ENDING.fullmatch(first)
-    return opened or any(_is_verb(word) for word in (others if no_verb else [first, *others]))
+    return has_opening or any(_is_verb(word) for word in (others if no_verb else [first, *others]))
 
 
 def _is_verb(word: str) -> bool:
     return word.islower() and word not in VERB_LOOKALIKES and bool(_VERB_ENDING.fullmatch(word))
 
 
-def is_outcome(said: str) -> bool:
-    """Whether an outcome is promised, rather than work towards it."""
-    text, _, _ = _split_opening(said)
+def is_outcome(sentence: str) -> bool:
+    """True when it promises an outcome, rather than work towards it."""
+    text, _, _ = _split_opening(sentence)
     if _CERTAIN.search(text) or _APPOINTING.search(text):
         return True
     if _EFFORT_VERB.search(text):
         return False
-    return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(said, 1)))
+    return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(sentence, 1)))
 
 
-def _split_opening(said: str) -> tuple[str, bool, str]:
-    """All of it in small letters, whether it says first who will do it, and what is done."""
-    text = said.lower()
+def _split_opening(sentence: str) -> tuple[str, bool, str]:
+    """The sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
+    text = sentence.lower()
     opening = _OPENING.match(text)
     return text, opening is not None, text[opening.end() :] if opening else text

@@ -1,4 +1,4 @@
-"""Word lists as data: written many to a line, and matched as whole words."""
+"""Word lists: written many to a line, matched as whole words."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,10 @@ def split_words(*lines: str) -> tuple[str, ...]:
     return tuple("|".join(lines).split("|"))
 
 
-def compile_any_of(listed: Sequence[str], after: str = "") -> re.Pattern[str]:
-    """Any of these words, whole; hyphens count as part of a word. Of two that fit, the longer one is found."""
-    either = "|".join(re.escape(word) for word in sorted(listed, key=len, reverse=True))
-    return re.compile(rf"(?<![\w-])(?:{either})(?![\w-]){after}")
+def compile_any_of(words: Sequence[str], suffix: str = "") -> re.Pattern[str]:
+    """A pattern for any of the words as a whole, then the pattern `suffix`. Hyphens are part of a word.
+
+    Of two words that match at one place, the longer one is found.
+    """
+    either = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<![\w-])(?:{either})(?![\w-]){suffix}")
