@@ -1,7 +1,7 @@
-"""The servers that come with Longarc: a real CalDAV server and a real SMTP server, on this machine only.
+"""Embedded servers for the demo, tests and trials without an account: CalDAV and SMTP, on this machine only.
 
-For the demo, the tests, and whoever wants to try it without an account anywhere. Calendars are kept by Radicale as
-files; mail is taken by aiosmtpd and put into a Maildir for each recipient.
+Radicale serves the calendars and stores them as files; aiosmtpd accepts mail, which is written into a Maildir for each
+recipient.
 """
 
 import logging
@@ -24,16 +24,16 @@ from worker.errors import LongarcError
 from worker.providers import maildir
 
 _HOST = "127.0.0.1"
-#: What a WSGI server serves.
+#: A WSGI application.
 WsgiApp = Callable[..., Any]
 
 
 class EmbeddedServers:
-    """The two servers, from `with` to its end. A port of 0 takes any free one.
+    """A context manager that runs both servers. Port 0 takes any free port.
 
-    `zones` names the zone of a person's calendar, as that person's program would. With `username` and `password` the
-    calendars ask for a log-in, which may then read and write them all; without, anybody on this machine may.
-    `around` may wrap what is served, to watch it or to stand in its way.
+    `zones`: the zone that a person's calendar names, by address. With `username` and `password`, the CalDAV server asks
+    for this log-in, which can read and write all calendars; without, every program on this machine can. `around`:
+    wraps the CalDAV application, to watch its requests or make them fail.
     """
 
     def __init__(
@@ -51,14 +51,17 @@ class EmbeddedServers:
         self._folder = folder
         self._people = dict.fromkeys(people)
         self._zones = dict(zones or {})
-        self._ports = (caldav_port, smtp_port)
-        self._login = (username, password)
+        self._requested_caldav_port = caldav_port
+        self._requested_smtp_port = smtp_port
+        self._username = username
+        self._password = password
         self._around = around
         self._stack = ExitStack()
         self._storage: Any = None
         self.mail_folder = folder / "mail"
-        self.caldav_url = ""  #: with `{email}` in it, as the settings want it
-        self.smtp_host, self.smtp_port = _HOST, 0
+        self.caldav_url = ""  #: with `{email}` in it, as in the settings
+        self.smtp_host = _HOST
+        self.smtp_port = 0
 
     def __enter__(self) -> "EmbeddedServers":
         app, config = _import_optional("radicale.app"), _import_optional("radicale.config")
@@ -73,35 +76,33 @@ class EmbeddedServers:
         self._stack.close()
 
     def add_person(self, person: Address, zone: str = "") -> None:
-        """Give a person a calendar; one that is there already stays as it is."""
+        """Create a person's calendar. Does not change one that exists."""
         with self._storage.acquire_lock("w"):
             for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _build_calendar_properties(zone))):
                 if not any(True for _ in self._storage.discover(path)):
                     self._storage.create_collection(path, props=properties)
 
-    # --- calendars --------------------------------------------------------------------------------------------------
+    # --- calendars ----------------------------------------------------------------------------------------------------
 
     def _start_calendars(self, app: ModuleType, config: ModuleType, server: ModuleType, stack: ExitStack) -> None:
-        logging.getLogger("radicale").setLevel(logging.ERROR)  # it tells of each refusal, also those we count on
+        logging.getLogger("radicale").setLevel(logging.ERROR)  # it logs every refused request, also expected ones
         configuration = config.load()
         configuration.update(self._build_configuration(), "longarc", privileged=True)
-        logging.getLogger("radicale").setLevel(logging.ERROR)
         application = app.Application(configuration)
         self._storage = application._storage
         for person in self._people:
             self.add_person(person, self._zones.get(person, ""))
         served = self._around(application) if self._around else application
-        port = stack.enter_context(_WsgiServer(server, served, self._ports[0])).port
+        port = stack.enter_context(_WsgiServer(server, served, self._requested_caldav_port)).port
         self.caldav_url = f"http://{_HOST}:{port}/{{email}}/calendar/"
 
     def _build_configuration(self) -> dict[str, dict[str, str]]:
         calendars = self._folder / "calendars"
         private_files.make_folder(calendars)
-        username, password = self._login
         auth = {"type": "none", "delay": "0"}
-        if username:
+        if self._username:
             users = self._folder / "users"
-            private_files.write(users, f"{username}:{password}\n".encode())
+            private_files.write(users, f"{self._username}:{self._password}\n".encode())
             auth = {"type": "htpasswd", "htpasswd_filename": str(users), "htpasswd_encryption": "plain", "delay": "0"}
         return {
             "auth": auth,
@@ -116,15 +117,17 @@ class EmbeddedServers:
             "logging": {"level": "error"},
         }
 
-    # --- mail -------------------------------------------------------------------------------------------------------
+    # --- mail ---------------------------------------------------------------------------------------------------------
 
     def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
         private_files.make_folder(self.mail_folder)
-        listening = _listen(self._ports[1], "mailers.smtp.port")
+        listening = _listen(self._requested_smtp_port, "mailers.smtp.port")
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
             def _create_server(self) -> Any:
-                return self.loop.create_server(self._factory_invoker, sock=listening)  # a port of 0 is known only so
+                return self.loop.create_server(
+                    self._factory_invoker, sock=listening
+                )  # bound already: its port is known
 
         self.smtp_port = int(listening.getsockname()[1])
         server = Server(_MailHandler(self._folder), hostname=_HOST, port=self.smtp_port)
@@ -134,7 +137,7 @@ class EmbeddedServers:
 
 
 class _WsgiServer:
-    """A WSGI server in a thread of its own, keeping connections open."""
+    """Runs a WSGI server in its own thread, with persistent connections."""
 
     def __init__(self, server: ModuleType, app: WsgiApp, port: int) -> None:
         self._listening = _listen(port, "calendars.caldav.url")
@@ -161,7 +164,7 @@ class _WsgiServer:
 
 
 class _MailHandler:
-    """Takes what comes in by SMTP: one copy into each recipient's Maildir, one as it came into `eml`."""
+    """Stores incoming mail: a copy in each recipient's Maildir, and the original in the folder `eml`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -197,7 +200,7 @@ def _build_calendar_properties(zone: str) -> dict[str, str]:
 
 def _listen(port: int, setting: str) -> socket.socket:
     """A socket bound to that port. Raises LongarcError, which names the setting that holds the port."""
-    # By its protocol asyncio tells a socket on which small answers are not to be held back.
+    # With the protocol given, asyncio sets TCP_NODELAY on the connections, so that small answers are not delayed.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.companies import MINUTE, START
 from worker.clock import SteppedClock
 from worker.errors import RateLimited
-from worker.providers.limiter import AT_ONCE, Limiter
+from worker.providers.limiter import MAX_AT_ONCE, Limiter
 
 DANA, KIM = "dana@corp.example", "kim@corp.example"
 
@@ -29,7 +29,7 @@ def test_a_slot_is_free_again_after_its_request_whether_it_failed_or_not(clock: 
 
 def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> None:
     limiter = Limiter(clock)
-    full, leave = threading.Barrier(AT_ONCE + 1), threading.Event()
+    full, leave = threading.Barrier(MAX_AT_ONCE + 1), threading.Event()
     events: list[str] = []
 
     def hold() -> None:
@@ -42,7 +42,7 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
         with limiter.slot(DANA):
             events.append("entered")
 
-    threads = [threading.Thread(target=hold) for _ in range(AT_ONCE)]
+    threads = [threading.Thread(target=hold) for _ in range(MAX_AT_ONCE)]
     for thread in threads:
         thread.start()
     full.wait(10)
@@ -53,7 +53,7 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
     leave.set()
     for thread in (*threads, late):
         thread.join(10)
-    assert events[0] == "another mailbox" and sorted(events[1:]) == ["entered", *["left"] * AT_ONCE]
+    assert events[0] == "another mailbox" and sorted(events[1:]) == ["entered", *["left"] * MAX_AT_ONCE]
     assert events[1] == "left"
 
 

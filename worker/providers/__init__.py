@@ -1,1 +1,1 @@
-"""Calendars and mail services. Each module here speaks to one kind and to nothing else of ours but the domain."""
+"""Calendar and mail providers. Each module speaks to one kind of service, and depends only on the domain."""

@@ -1,8 +1,8 @@
-"""Who an address belongs to.
+"""Maps the forms of an address to the person they belong to.
 
-A person has one primary address, other addresses, and sometimes the id that a directory gives. A calendar service may
-name the same person by any of them: Google by an alias, Exchange by the primary address, an X500 string or a bare name.
-Providers turn whatever a service names into the primary address before anything else compares it.
+A person has one primary address, aliases, and sometimes an id in the company's directory. A calendar service may name
+a person by any of them: Google by an alias, Exchange by the primary address, an X500 string or a bare name. Providers
+turn every form into the primary address before anything is compared.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,23 +13,23 @@ from worker.domain.model import Address
 
 
 class Identities(Protocol):
-    """What a provider asks about people. Implementations are safe to use from several threads."""
+    """Looks up people by the forms of their addresses. Implementations are thread-safe."""
 
     def primary(self, form: str) -> Address:
-        """The primary address of the person that `form` names; the normalized `form` when nobody is known by it."""
+        """The primary address of the person that `form` names; the normalized `form` when it is unknown."""
 
     def forms(self, person: Address) -> frozenset[str]:
-        """Every normalized form this person is known by, the primary address among them."""
+        """Every normalized form of this person, with the primary address."""
 
     def learn(self, person: Address, form: str) -> None:
-        """Keep `form` as one more name of this person. Does nothing when it is another known person's."""
+        """Add a form of this person. Does nothing when the form belongs to another person."""
 
     def directory_id(self, person: Address) -> str | None:
-        """The id of this person in the company's directory; None when it is not known."""
+        """The id of this person in the company's directory; None when it is unknown."""
 
 
 def normalize(form: str) -> str:
-    """The form in which addresses are compared: without `mailto:`, `smtp:` and blanks around it, case folded."""
+    """The form in which addresses are compared: case folded, without `mailto:`, `smtp:` and surrounding blanks."""
     text = form.strip().casefold()
     for prefix in ("mailto:", "smtp:"):
         text = text.removeprefix(prefix)
@@ -37,18 +37,18 @@ def normalize(form: str) -> str:
 
 
 class InMemoryIdentities:
-    """Identities held in memory. What is learned is lost with the object."""
+    """Identities held in memory."""
 
     def __init__(
         self, aliases: Mapping[Address, Iterable[str]] | None = None, directory_ids: Mapping[Address, str] | None = None
     ) -> None:
-        """`aliases`: further forms by primary address. `directory_ids`: the directory's id by primary address."""
+        """Both by primary address. `aliases`: further forms. `directory_ids`: ids in the company's directory."""
         self._lock = Lock()
         self._directory_ids = dict(directory_ids or {})
         self._primary: dict[str, Address] = {}
-        for person, others in (aliases or {}).items():
+        for person, further_forms in (aliases or {}).items():
             self._primary[normalize(person)] = person
-            for form in others:
+            for form in further_forms:
                 self._primary.setdefault(normalize(form), person)
 
     def primary(self, form: str) -> Address:

@@ -1,8 +1,8 @@
 """Limits how many requests this process sends to one mailbox at the same time.
 
-Microsoft 365 takes four at a time for each mailbox and app. It counts the requests of all processes together, and
+Microsoft 365 accepts four at a time for each mailbox and app. It counts the requests of all processes together, and
 answers those above the limit with 429 and a Retry-After. A process that gets this answer pauses its own requests to
-that mailbox; what it wanted to do is tried again from its row in the database.
+that mailbox; the effect is tried again later from its outbox row.
 """
 
 from collections import defaultdict
@@ -14,16 +14,16 @@ from threading import BoundedSemaphore, Lock
 from worker.clock import Clock, utcnow
 from worker.errors import RateLimited
 
-#: Requests at the same time, for each mailbox.
-AT_ONCE = 4
-#: How long a request waits for a slot before it is put off.
-PATIENCE = timedelta(seconds=30)
+#: Requests at the same time for each mailbox.
+MAX_AT_ONCE = 4
+#: How long a request waits for a slot before it is refused.
+MAX_WAIT = timedelta(seconds=30)
 
 
 class Limiter:
-    """Gives out slots for requests to mailboxes. The threads of a process share one."""
+    """Hands out slots for requests to mailboxes. All threads of a process share one limiter."""
 
-    def __init__(self, clock: Clock = utcnow, at_once: int = AT_ONCE, patience: timedelta = PATIENCE) -> None:
+    def __init__(self, clock: Clock = utcnow, at_once: int = MAX_AT_ONCE, patience: timedelta = MAX_WAIT) -> None:
         """`at_once`: slots for each mailbox. `patience`: how long a request waits for one."""
         self._clock = clock
         self._patience = patience
@@ -33,8 +33,8 @@ class Limiter:
 
     @contextmanager
     def slot(self, mailbox: str) -> Iterator[None]:
-        """Hold one of the mailbox's slots. Raises RateLimited while the mailbox is paused, and when no slot comes free
-        in time: in both cases nothing was sent."""
+        """Hold one of the mailbox's slots inside the block. Raises RateLimited, before anything is sent, while the
+        mailbox is paused and when no slot comes free in time."""
         with self._lock:
             slots = self._slots[mailbox]
             paused_until = self._paused_until.get(mailbox)
@@ -49,7 +49,7 @@ class Limiter:
             slots.release()
 
     def pause(self, mailbox: str, duration: timedelta) -> None:
-        """Refuse slots of this mailbox for so long, as the service asked. The longest pause asked for counts."""
+        """Refuse slots of this mailbox for `duration`, as the service asked. Of several pauses the longest counts."""
         until = self._clock() + duration
         with self._lock:
             self._paused_until[mailbox] = max(self._paused_until.get(mailbox, until), until)

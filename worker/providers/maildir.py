@@ -1,8 +1,7 @@
-"""Mail into a folder instead of to a server: for the demo, for trying things out, and for what comes in by SMTP on
-this machine.
+"""A mailer that writes messages into a folder, for the demo, for trials, and for the embedded SMTP server.
 
-The folder is a Maildir, so that any mail program can open it. A message's file is named by its key, which makes
-sending it twice one message, and lets `was_sent` know.
+The folder is a Maildir, so that mail programs can open it. A message's file name is derived from its key, so that a
+message sent twice is stored once, and `was_sent` can tell.
 """
 
 import os
@@ -20,7 +19,7 @@ from worker.providers.wire import to_bytes
 
 
 def build_mailer(section: Mapping[str, Any]) -> "MaildirMailer":
-    """The mailer as its section of the settings describes it: `folder`, made when it is missing."""
+    """The mailer as its section of the settings describes it: `folder`, created when it is missing."""
     return MaildirMailer(Path(str(section["folder"])))
 
 
@@ -47,7 +46,7 @@ class MaildirMailer:
             raise _translate_error(error, self._folder) from error
 
     def check(self) -> list[Finding]:
-        """Whether the folder is there, or can be, and may be written to."""
+        """Whether the folder, or the nearest existing folder above it, can be written to."""
         place = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
         ok = place.is_dir() and os.access(place, os.W_OK)
         remedy = "" if ok else f"Make {place} a folder that Longarc may write to, or change maildir.folder."
@@ -55,7 +54,7 @@ class MaildirMailer:
 
 
 def deliver(folder: Path, content: bytes, name: str = "") -> Path:
-    """Put a message into the Maildir at `folder`, whole or not at all; under the same name it replaces itself."""
+    """Write a message into the Maildir at `folder`, whole or not at all. It replaces a message of the same name."""
     for part in ("tmp", "new", "cur"):
         private_files.make_folder(folder / part)
     draft = folder / "tmp" / uuid4().hex
@@ -67,12 +66,12 @@ def deliver(folder: Path, content: bytes, name: str = "") -> Path:
 
 
 def list_messages(folder: Path) -> list[Path]:
-    """The messages of a Maildir, read ones too, by name."""
+    """The files of all messages in a Maildir, read and unread, sorted."""
     return sorted(path for part in ("new", "cur") for path in (folder / part).glob("*") if path.is_file())
 
 
 def _make_file_name(key: str) -> str:
-    """A legal file name that only this key has: a mail program appends its flags after a colon."""
+    """The file name for a key, without the colon after which mail programs append their flags."""
     return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
 
 

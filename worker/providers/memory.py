@@ -1,10 +1,10 @@
-"""The reference provider: calendars and mail that live in this process.
+"""The reference provider: calendars and mail in the memory of this process.
 
-Tests, dry runs and the simulation use it; what it does is what every other provider has to do. Besides what the
-worker asks of a calendar it has what people do to theirs behind the worker's back: `add`, `answer`, `move`, `remove`.
+Tests, dry runs and the simulation use it; every other provider must behave the same. Besides the interface of a
+calendar, it has methods for what people do to their calendars themselves: `add`, `answer`, `move`, `remove`.
 
-Each calendar is a list sorted by start, so that a look into a window costs what lies in it, and what is handed out
-is made once and kept until the event changes.
+Each calendar is sorted by start, so that reading a window costs only the events in it. The `Event` objects it returns
+are cached until the event changes.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from itertools import chain
 from typing import Any
 
 from worker.domain.model import (
@@ -30,24 +31,24 @@ from worker.domain.model import (
 from worker.errors import Conflict, Forbidden, NotFound
 from worker.providers.base import Finding
 
-#: Called with the name of an operation before its effect, and with `<name>.done` after it; may raise ProviderErrors.
+#: Called with the name of an operation before it takes effect, and with `<name>.done` after; may raise ProviderErrors.
 Fault = Callable[[str], None]
 
 
 def build_calendar(section: Mapping[str, Any]) -> "MemoryCalendar":
-    """An empty provider; `people`, when given, are those who have a calendar."""
+    """A provider without events. `people`: those who have a calendar; without it, everybody has."""
     people = section.get("people")
     return MemoryCalendar(people if people is None else list(people))
 
 
 def build_mailer(section: Mapping[str, Any]) -> "MemoryMailer":
-    """An empty mailer; `forgetful` makes it one that can't tell what it sent, `anybody` one that sends as anybody."""
+    """A mailer. `forgetful`: it can't tell what it sent. `anybody`: it can send from any mailbox."""
     return MemoryMailer(forgetful=bool(section.get("forgetful", False)), anybody=bool(section.get("anybody", False)))
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """An event, as the organizer and everybody invited share it."""
+    """An event as it is stored: one object for the calendars of the organizer and all attendees."""
 
     id: str
     organizer: Address
@@ -57,30 +58,31 @@ class _Entry:
     all_day: bool = False
     series: str | None = None
     answers: dict[Address, Answer] = field(default_factory=dict)
-    shown_as: Mapping[Address, str] = field(default_factory=dict)
-    version: int = 1
+    shown_as: Mapping[Address, str] = field(default_factory=dict)  #: see MemoryCalendar
+    version: int = 1  #: the etag
     sequence: int = 0
-    views: dict[Address, Event] | None = None  #: as handed out since it was last touched
-    block: BusyTime | None = None  #: the same for the time it takes
+    views: dict[Address, Event] | None = None  #: cached results of `as_event`, by owner
+    block: BusyTime | None = None  #: cached result of `as_busy`
 
     @property
     def log_id(self) -> str:
+        """The id under which changes are reported: that of the series for an occurrence."""
         return self.series or self.id
 
     def mark_changed(self) -> None:
-        """It is another version from now on, and looks different."""
+        """Count a new version and empty the caches."""
         self.version += 1
         self.views = self.block = None
 
     def as_event(self, owner: Address) -> Event:
-        """How it looks on that calendar."""
+        """The event as it shows on the owner's calendar."""
         self.views = self.views or {}
         if owner not in self.views:
             self.views[owner] = self._build_event(owner)
         return self.views[owner]
 
     def as_busy(self, owner: Address) -> BusyTime | None:
-        """How it blocks the owner's time."""
+        """The busy span on the owner's calendar; None when it takes no time."""
         show = self._show_for(owner)
         if show is None or not self.span.minutes:
             return None
@@ -107,20 +109,20 @@ class _Entry:
         answer = self.answers.get(owner, Answer.ACCEPTED)
         if answer is Answer.DECLINED or self.show is None:
             return None
-        unsure = answer is not Answer.ACCEPTED and self.key is None
-        return ShowAs.TENTATIVE if unsure else self.show
+        is_tentative = answer is not Answer.ACCEPTED and self.key is None
+        return ShowAs.TENTATIVE if is_tentative else self.show
 
 
 class _CalendarIndex:
-    """One person's calendar: its events by start, and when each was last touched."""
+    """One person's calendar: its events sorted by start, and when each was last changed."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[datetime, str]] = []
         self._entries: dict[str, _Entry] = {}
-        self._longest = timedelta(0)
-        self.series: dict[str, set[str]] = {}
-        self.touched: dict[str, int] = {}  #: what was touched last stands last
-        self.forgotten = 0  #: cursors up to here are dead
+        self._longest = timedelta(0)  #: the longest event so far: how far before a window its events may start
+        self.series: dict[str, set[str]] = {}  #: ids of the occurrences
+        self.changed: dict[str, int] = {}  #: the tick of the last change by log id, the latest last
+        self.dead_before = 0  #: cursors from ticks before this one are dead
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._entries
@@ -139,11 +141,12 @@ class _CalendarIndex:
             self.series[entry.series].discard(entry.id)
 
     def mark_changed(self, log_id: str, tick: int) -> None:
-        self.touched.pop(log_id, None)
-        self.touched[log_id] = tick
+        """Note the tick of a change."""
+        self.changed.pop(log_id, None)
+        self.changed[log_id] = tick
 
     def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
-        """What shares a moment with the window, by start."""
+        """The events that overlap or touch the window, by start."""
         first = bisect_left(self._rows, (window.start - self._longest, ""))
         last = bisect_right(self._rows, (window.end, ""))
         for _, entry_id in self._rows[first:last]:
@@ -152,7 +155,7 @@ class _CalendarIndex:
                 yield entry
 
     def iter_starting_from(self, instant: datetime) -> Iterator[_Entry]:
-        """What starts at that instant or later."""
+        """The events that start at that instant or later."""
         for _, entry_id in self._rows[bisect_left(self._rows, (instant, "")) :]:
             yield self._entries[entry_id]
 
@@ -160,14 +163,16 @@ class _CalendarIndex:
         """The event of that id, or the occurrences of that series."""
         if log_id in self._entries:
             return [self._entries[log_id]]
-        return sorted((self._entries[one] for one in self.series.get(log_id, ())), key=lambda entry: entry.span)
+        occurrences = (self._entries[entry_id] for entry_id in self.series.get(log_id, ()))
+        return sorted(occurrences, key=lambda entry: entry.span)
 
 
 class MemoryCalendar:
-    """A CalendarProvider in this process, and the people who use its calendars.
+    """A CalendarProvider in memory, with methods for what people do to their calendars.
 
-    With `people`, only they have a calendar; otherwise everybody has. `fail` may be set to make operations fail.
-    `shown_as` may be filled with the form by which events that are handed out name a person, as real services do.
+    With `people`, only they have a calendar; otherwise everybody has. `fail` can be set to make operations fail.
+    `shown_as` can be filled with another form of a person's address, which returned events then use, as some real
+    services do.
     """
 
     def __init__(self, people: Iterable[Address] | None = None) -> None:
@@ -175,15 +180,15 @@ class MemoryCalendar:
         self.shown_as: dict[Address, str] = {}
         self._people = None if people is None else set(people)
         self._unreadable: dict[Address, str] = {}
-        self._shelves: dict[Address, _CalendarIndex] = {}
+        self._indexes: dict[Address, _CalendarIndex] = {}
         self._entries: dict[str, _Entry] = {}
-        self._keys: dict[tuple[Address, str], str] = {}  #: every key ever used on a calendar, and its event
-        self._alive: dict[str, str] = {}  #: the event of a key, while there is one
-        self._tick = 0
-        self._count = 0
-        self._stirred: set[Address] = set()
+        self._keys: dict[tuple[Address, str], str] = {}  #: the event id of every key ever used on a calendar
+        self._ids_by_key: dict[str, str] = {}  #: the event id of a key, while the event exists
+        self._tick = 0  #: the number of changes so far: a cursor
+        self._last_id = 0
+        self._calendars_changed_by_hand: set[Address] = set()
 
-    # --- what the worker asks ---------------------------------------------------------------------------------------
+    # --- the calendar interface ---------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         self._raise_fault("free_busy")
@@ -192,49 +197,53 @@ class MemoryCalendar:
     def _read_free_busy(self, person: Address, window: Span) -> FreeBusy:
         if reason := self._get_unreadable_reason(person):
             return FreeBusy(known=False, reason=reason)
-        found = []
+        busy_times = []
         for entry in self._get_index(person).iter_overlapping(window):
             busy = entry.as_busy(person)
             if busy is not None and busy.span.overlaps(window):
-                found.append(_clip_busy(busy, window))
-        found.sort(key=lambda busy: busy.span)
-        return FreeBusy(tuple(found))
+                busy_times.append(_clip_busy(busy, window))
+        busy_times.sort(key=lambda busy: busy.span)
+        return FreeBusy(tuple(busy_times))
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         self._raise_fault("changes")
-        shelf = self._get_readable_index(calendar)
+        index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
-        if since < shelf.forgotten:
-            own = (entry for entry in shelf.iter_starting_from(window.end) if entry.key)
-            listed = {entry.id: entry for found in (shelf.iter_overlapping(window), own) for entry in found}
-            events = tuple(entry.as_event(calendar) for entry in listed.values())
-            return CalendarChanges(events, (), str(self._tick), full=True)
-        told, gone = self._list_changes_since(calendar, shelf, since, window)
-        return CalendarChanges(tuple(told), tuple(gone), str(self._tick), full=False)
+        if since < index.dead_before:
+            later_ours = (entry for entry in index.iter_starting_from(window.end) if entry.key)
+            entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), later_ours)}
+            listed = tuple(entry.as_event(calendar) for entry in entries.values())
+            return CalendarChanges(listed, (), str(self._tick), full=True)
+        events, gone = self._list_changes_since(calendar, index, since, window)
+        return CalendarChanges(tuple(events), tuple(gone), str(self._tick), full=False)
 
     @staticmethod
     def _list_changes_since(
-        calendar: Address, shelf: _CalendarIndex, since: int, window: Span
+        calendar: Address, index: _CalendarIndex, since: int, window: Span
     ) -> tuple[list[Event], list[str]]:
-        events, gone = [], []
-        for log_id in reversed(shelf.touched):
-            if shelf.touched[log_id] <= since:
+        """The events changed after the tick `since`, and the ids of those that are gone; of series, the occurrences in
+        the window."""
+        events: list[Event] = []
+        gone: list[str] = []
+        for log_id in reversed(index.changed):
+            if index.changed[log_id] <= since:
                 break
-            found = [
+            current = [
                 entry.as_event(calendar)
-                for entry in shelf.find_entries(log_id)
+                for entry in index.find_entries(log_id)
                 if entry.series is None or entry.span.overlaps(window)
             ]
-            events += found
-            gone += [] if found else [log_id]
+            events += current
+            if not current:
+                gone.append(log_id)
         return events, gone
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         self._raise_fault("create")
         self._get_readable_index(calendar)
-        known = self._keys.get((calendar, draft.key))
-        entry = self._entries.get(known) if known else None
-        if known and entry is None:
+        entry_id = self._keys.get((calendar, draft.key))
+        entry = self._entries.get(entry_id) if entry_id else None
+        if entry_id and entry is None:
             raise Conflict(f"{calendar}: the event {draft.key} was cancelled.")
         if entry is None:
             entry = self._make_entry(calendar, draft)
@@ -243,7 +252,7 @@ class MemoryCalendar:
 
     def _make_entry(self, calendar: Address, draft: EventDraft) -> _Entry:
         entry = _Entry(self._new_id(), calendar, draft.span, key=draft.key, shown_as=self.shown_as)
-        self._keys[calendar, draft.key] = self._alive[draft.key] = entry.id
+        self._keys[calendar, draft.key] = self._ids_by_key[draft.key] = entry.id
         self._write_draft(entry, draft)
         return entry
 
@@ -277,16 +286,16 @@ class MemoryCalendar:
 
     def find(self, calendar: Address, key: str) -> Event | None:
         self._raise_fault("find")
-        shelf = self._get_readable_index(calendar)
-        entry_id = self._alive.get(key, "")
-        return self._entries[entry_id].as_event(calendar) if entry_id in shelf else None
+        index = self._get_readable_index(calendar)
+        entry_id = self._ids_by_key.get(key, "")
+        return self._entries[entry_id].as_event(calendar) if entry_id in index else None
 
     def check(self, person: Address) -> list[Finding]:
         self._raise_fault("check")
         reason = self._get_unreadable_reason(person)
         return [Finding(f"{person} has a calendar", not reason, reason)]
 
-    # --- what people do ---------------------------------------------------------------------------------------------
+    # --- what people do -----------------------------------------------------------------------------------------------
 
     def add(
         self,
@@ -299,10 +308,10 @@ class MemoryCalendar:
         attendees: Mapping[Address, Answer] | Sequence[Address] = (),
         organizer: Address = "",
     ) -> str:
-        """Put an event on somebody's calendar, and on those of the people invited. Its id.
+        """Put an event on the calendar of `address` and on those of the attendees. Returns its id.
 
-        Occurrences of a series are added one by one, under the same `series`. `attendees` are asked, or have
-        answered already when they come with an answer. The organizer is `address` unless it says otherwise.
+        Occurrences of a series are added one by one, with the same `series`. `attendees`: addresses, or a mapping to
+        the answers they have given already. The organizer is `address` unless another one is given.
         """
         answers = dict(attendees) if isinstance(attendees, Mapping) else dict.fromkeys(attendees, Answer.NEEDS_ACTION)
         owner = organizer or address
@@ -314,15 +323,15 @@ class MemoryCalendar:
         return entry.id
 
     def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
-        """Somebody invited says whether they come."""
+        """An attendee answers the invitation."""
         entry = self._find_entry(calendar, key_or_id)
         entry.answers[address] = answer
         self._mark_changed(entry, by_hand=not entry.key)
-        self._stirred.add(entry.organizer)  # an answer to us is read there; nobody else's time is another by it
+        self._calendars_changed_by_hand.add(entry.organizer)  # answers to our events are read only there
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
-        """Drag an event elsewhere. The organizer moves it for all, who are asked anew; somebody invited has
-        declined the agreed time by it."""
+        """Move an event by hand. The organizer moves it for all, which resets the answers; an attendee who moves it
+        declines."""
         entry = self._find_entry(calendar, key_or_id)
         if calendar != entry.organizer:
             self.answer(calendar, entry.id, calendar, Answer.DECLINED)
@@ -333,7 +342,7 @@ class MemoryCalendar:
         self._place_entry(entry, by_hand=True)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
-        """Delete an event from a calendar: for all when the organizer does it, else it is a decline."""
+        """Delete an event by hand: the organizer deletes it for all, an attendee declines."""
         entry = self._find_entry(calendar, key_or_id)
         if calendar == entry.organizer:
             self._delete_entry(entry, by_hand=True)
@@ -343,36 +352,38 @@ class MemoryCalendar:
         self._mark_changed(entry, by_hand=True)
 
     def remove_for_all(self, entry_id: str) -> None:
-        """Take an event off every calendar, whoever organizes it."""
+        """Delete an event from every calendar."""
         self._delete_entry(self._entries[entry_id], by_hand=True)
 
     def erase(self, entry_id: str) -> None:
-        """Have it that an event never was: nobody hears that it is gone. For what is over, when time passes fast."""
+        """Delete an event without reporting it as a change. The simulation drops past events so."""
         entry = self._entries.pop(entry_id)
         for person in self._list_holders(entry):
-            shelf = self._get_index(person)
-            if entry_id in shelf:
-                shelf.remove(entry)
-            if not shelf.find_entries(entry.log_id):
-                shelf.touched.pop(entry.log_id, None)
+            index = self._get_index(person)
+            if entry_id in index:
+                index.remove(entry)
+            if not index.find_entries(entry.log_id):
+                index.changed.pop(entry.log_id, None)
 
     def make_unreadable(self, person: Address, reason: str) -> None:
         """From now on this person's calendar can't be read."""
         self._unreadable[person] = reason
 
     def forget_cursors(self, calendar: Address) -> None:
-        """Every cursor handed out so far for this calendar is dead."""
+        """Make every cursor of this calendar dead."""
         self._tick += 1
-        self._get_index(calendar).forgotten = self._tick
+        self._get_index(calendar).dead_before = self._tick
 
     def pop_changed_calendars(self) -> set[Address]:
-        """Whose calendars people touched since this was last asked: a hint, as a push would be."""
-        stirred, self._stirred = self._stirred, set()
-        return stirred
+        """The owners of the calendars that people changed since the last call: like the push messages of a service."""
+        owners = self._calendars_changed_by_hand
+        self._calendars_changed_by_hand = set()
+        return owners
 
-    # --- inside -----------------------------------------------------------------------------------------------------
+    # --- internals ----------------------------------------------------------------------------------------------------
 
     def _raise_fault(self, operation: str) -> None:
+        """Let `fail` raise its error for this operation."""
         if self.fail:
             self.fail(operation)
 
@@ -387,13 +398,13 @@ class MemoryCalendar:
         return self._get_index(calendar)
 
     def _get_index(self, person: Address) -> _CalendarIndex:
-        if person not in self._shelves:
-            self._shelves[person] = _CalendarIndex()
-        return self._shelves[person]
+        if person not in self._indexes:
+            self._indexes[person] = _CalendarIndex()
+        return self._indexes[person]
 
     def _new_id(self) -> str:
-        self._count += 1
-        return f"e{self._count}"
+        self._last_id += 1
+        return f"e{self._last_id}"
 
     def _get_own_entry(self, ref: EventRef) -> _Entry:
         entry = self._entries.get(ref.id)
@@ -404,14 +415,15 @@ class MemoryCalendar:
         return entry
 
     def _find_entry(self, calendar: Address, key_or_id: str) -> _Entry:
-        """The event of that id or key, which `calendar` has to do with. Raises NotFound."""
-        entry = self._entries.get(self._alive.get(key_or_id, key_or_id))
+        """The event with that id or key. Raises NotFound when it is missing or not on `calendar`."""
+        entry = self._entries.get(self._ids_by_key.get(key_or_id, key_or_id))
         if entry is None or calendar not in self._list_holders(entry):
             raise NotFound(f"{calendar}: no event {key_or_id}.")
         return entry
 
     @staticmethod
     def _list_holders(entry: _Entry) -> tuple[Address, ...]:
+        """The people on whose calendars the event may be."""
         return (entry.organizer, *entry.answers)
 
     def _place_entry(self, entry: _Entry, *, by_hand: bool) -> None:
@@ -422,7 +434,7 @@ class MemoryCalendar:
         self._mark_changed(entry, by_hand=by_hand)
 
     def _withdraw_entry(self, entry: _Entry) -> None:
-        """Off every calendar, to be put up again: those who are not on it then have lost it."""
+        """Remove the event from every calendar. A person who is no attendee when it is placed again sees it as gone."""
         for person in self._list_holders(entry):
             if entry.id in self._get_index(person):
                 self._get_index(person).remove(entry)
@@ -434,14 +446,14 @@ class MemoryCalendar:
         for person in self._list_holders(entry):
             self._get_index(person).mark_changed(entry.log_id, self._tick)
         if by_hand:
-            self._stirred.update(self._list_holders(entry))
+            self._calendars_changed_by_hand.update(self._list_holders(entry))
 
     def _delete_entry(self, entry: _Entry, *, by_hand: bool) -> None:
         self._withdraw_entry(entry)
         self._mark_changed(entry, by_hand=by_hand)
         del self._entries[entry.id]
         if entry.key:
-            del self._alive[entry.key]
+            del self._ids_by_key[entry.key]
 
 
 def _clip_busy(busy: BusyTime, window: Span) -> BusyTime:
@@ -451,7 +463,8 @@ def _clip_busy(busy: BusyTime, window: Span) -> BusyTime:
 
 
 class MemoryMailer:
-    """A Mailer that keeps what it sends. `fail` may be set to make it fail; `forgetful` ones can't tell what went."""
+    """A Mailer that keeps messages in `sent`. `fail` can be set to make it fail; a `forgetful` one can't tell what it
+    sent."""
 
     def __init__(self, *, forgetful: bool = False, anybody: bool = False) -> None:
         self.fail: Fault | None = None
@@ -474,9 +487,9 @@ class MemoryMailer:
         return None if self.forgetful else key in self._keys
 
     def can_send_as(self, address: Address) -> bool:
-        """Whether mail can leave from that person's mailbox."""
+        """Whether this mailer can send from that person's mailbox."""
         return self._anybody
 
     def check(self) -> list[Finding]:
-        """Always well."""
+        """One finding that is always ok."""
         return [Finding("Mail is kept in memory", ok=True)]

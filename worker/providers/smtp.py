@@ -1,7 +1,7 @@
-"""Mail by SMTP (RFC 5321), a connection for each message.
+"""Mail by SMTP (RFC 5321), with one connection for each message.
 
-A server that has taken a message tells nobody afterwards, so `was_sent` never knows. What we do know is whether the
-message itself had been handed over when something broke: that decides between "may have gone" and "did not go".
+An SMTP server can't be asked about messages it has accepted, so `was_sent` always returns None. But when a connection
+breaks, we know whether the transfer of the message had begun: only then may it have been sent.
 """
 
 import smtplib
@@ -18,13 +18,13 @@ from worker.providers.base import Finding
 from worker.providers.wire import to_bytes
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
-_TIMEOUT = 20.0
+_TIMEOUT_SECONDS = 20.0
 
 
 def build_mailer(section: Mapping[str, Any]) -> "SmtpMailer":
     """The mailer as its section of the settings describes it: `host`, `port`, `username`, `password`, `security`
-    (`none`, `starttls` or `tls`), `ca_file` (when the server's certificate comes from a house of its own), `timeout` in
-    seconds."""
+    (`none`, `starttls` or `tls`), `ca_file` (the certificate authority, if it is no public one), `timeout` (seconds).
+    Raises Permanent for an unknown `security`."""
     security = str(section.get("security") or "starttls")
     if security not in _PORTS:
         raise Permanent(f"smtp.security is {security!r}; write none, starttls or tls.")
@@ -35,7 +35,7 @@ def build_mailer(section: Mapping[str, Any]) -> "SmtpMailer":
         password=str(section.get("password") or ""),
         security=security,
         ca_file=str(section.get("ca_file") or ""),
-        timeout=float(section.get("timeout") or _TIMEOUT),
+        timeout=float(section.get("timeout") or _TIMEOUT_SECONDS),
     )
 
 
@@ -45,9 +45,12 @@ class SmtpMailer:
     def __init__(
         self, *, host: str, port: int, username: str, password: str, security: str, ca_file: str, timeout: float
     ) -> None:
-        self._host, self._port = host, port
-        self._username, self._password = username, password
-        self._security, self._ca_file = security, ca_file
+        self._host = host
+        self._port = port
+        self._username = username
+        self._password = password
+        self._security = security
+        self._ca_file = ca_file
         self._timeout = timeout
 
     def send(self, message: EmailMessage, key: str) -> None:
@@ -56,25 +59,25 @@ class SmtpMailer:
             try:
                 refused = session.sendmail(sender, recipients, content)
             except (smtplib.SMTPException, OSError, EOFError) as error:
-                raise self._translate_error(error, uncertain=session.handing_over) from error
-            if refused:  # the others have it, so it must not be sent again
-                code, said = next(iter(refused.values()))
-                raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(said)}")
+                raise self._translate_error(error, uncertain=session.has_begun_transfer) from error
+            if refused:  # the other recipients got the message, so it must not be sent again
+                code, reply = next(iter(refused.values()))
+                raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(reply)}")
 
     def was_sent(self, key: str) -> bool | None:
         return None
 
     def check(self) -> list[Finding]:
-        """Connects, secures the connection, logs in; sends nothing."""
-        what = f"The mail server {self._host}:{self._port} answers and lets us in"
+        """Whether we can connect, secure the connection and log in; sends nothing."""
+        statement = f"The mail server {self._host}:{self._port} answers and lets us in"
         try:
             with self._open_session() as session:
                 session.noop()
         except ProviderError as error:
-            return [Finding(what, ok=False, remedy=str(error))]
+            return [Finding(statement, ok=False, remedy=str(error))]
         except (smtplib.SMTPException, OSError) as error:
-            return [Finding(what, ok=False, remedy=str(self._translate_error(error, uncertain=False)))]
-        return [Finding(what, ok=True)]
+            return [Finding(statement, ok=False, remedy=str(self._translate_error(error, uncertain=False)))]
+        return [Finding(statement, ok=True)]
 
     @contextmanager
     def _open_session(self) -> Iterator["_SmtpSession"]:
@@ -91,7 +94,7 @@ class SmtpMailer:
 
     def _connect(self) -> "_SmtpSession":
         name = socket.gethostname()
-        greeting = name if "." in name else "[127.0.0.1]"  # asking the DNS for our name can take long
+        greeting = name if "." in name else "[127.0.0.1]"  # smtplib's default asks the DNS, which can take long
         if self._security == "tls":
             session: _SmtpSession = _TlsSmtpSession(
                 self._host, self._port, local_hostname=greeting, timeout=self._timeout, context=self._make_ssl_context()
@@ -116,9 +119,9 @@ class SmtpMailer:
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
             return AuthRevoked(f"{place}: log-in refused; check smtp.username and its password.")
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            return _translate_code(*next(iter(error.recipients.values())), what="the recipient")
+            return _translate_code(*next(iter(error.recipients.values())), refused="the recipient")
         if isinstance(error, smtplib.SMTPSenderRefused):
-            return _translate_code(error.smtp_code, error.smtp_error, what="the sender's address")
+            return _translate_code(error.smtp_code, error.smtp_error, refused="the sender's address")
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return Forbidden(f"{place} can't do what smtp.security or smtp.username asks for: {_to_one_line(error)}")
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
@@ -126,7 +129,7 @@ class SmtpMailer:
         if isinstance(error, smtplib.SMTPServerDisconnected):
             return Unavailable(f"{place} closed the connection.", uncertain=uncertain)
         if isinstance(error, smtplib.SMTPResponseException):
-            return _translate_code(error.smtp_code, error.smtp_error, what="this")
+            return _translate_code(error.smtp_code, error.smtp_error, refused="this")
         if isinstance(error, smtplib.SMTPException):
             return Forbidden(f"{place} can't be used: {_to_one_line(error)}")
         if isinstance(error, ssl.SSLError):
@@ -135,49 +138,52 @@ class SmtpMailer:
 
 
 def _make_envelope(message: EmailMessage) -> tuple[str, list[str], bytes]:
-    """From whom, to whom, and the message as it goes over the wire. (The library would do this, too, but puts a mark
-    before each line that begins with "From".) Raises Permanent."""
+    """The sender, the recipients, and the message as bytes. Raises Permanent for a message that can't be sent.
+
+    `smtplib.send_message` is not used, because it puts a ">" before each line that begins with "From".
+    """
     try:
         sender = _list_addresses(message, "Sender", "From")[0]
         recipients = _list_addresses(message, "To", "Cc", "Bcc")
         if not recipients or not all(address.isascii() for address in (sender, *recipients)):
             raise ValueError("it needs a recipient, and addresses in ASCII")
-        hidden = copy(message)
-        del hidden["Bcc"]
-        return sender, recipients, to_bytes(hidden)
+        without_bcc = copy(message)
+        del without_bcc["Bcc"]
+        return sender, recipients, to_bytes(without_bcc)
     except (ValueError, IndexError, AttributeError) as error:
         raise Permanent(f"The message can't be sent as it is: {_to_one_line(error)}") from error
 
 
 def _list_addresses(message: EmailMessage, *names: str) -> list[str]:
-    found = [one.addr_spec for name in names for header in message.get_all(name, []) for one in header.addresses]
-    return list(dict.fromkeys(found))
+    """The addresses in the headers of these names, each once."""
+    headers = [header for name in names for header in message.get_all(name, [])]
+    return list(dict.fromkeys(address.addr_spec for header in headers for address in header.addresses))
 
 
 class _SmtpSession(smtplib.SMTP):
-    """Remembers whether the message itself has begun to go over."""
+    """An SMTP connection that notes whether the transfer of the message has begun."""
 
-    handing_over = False
+    has_begun_transfer = False
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        self.handing_over = True
+        self.has_begun_transfer = True
         return super().data(msg)
 
 
 class _TlsSmtpSession(_SmtpSession, smtplib.SMTP_SSL):
-    """With TLS from the first byte."""
+    """An SMTP connection with TLS from the first byte."""
 
 
-def _translate_code(code: int, said: bytes | str, *, what: str) -> ProviderError:
-    message = f"The mail server refused {what}: {code} {_decode_reply(said)}"
+def _translate_code(code: int, reply: bytes | str, *, refused: str) -> ProviderError:
+    message = f"The mail server refused {refused}: {code} {_decode_reply(reply)}"
     if code == 421:
         return RateLimited(message)
     return Transient(message) if 400 <= code < 500 else Permanent(message)
 
 
-def _decode_reply(said: bytes | str) -> str:
-    return _to_one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
+def _decode_reply(reply: bytes | str) -> str:
+    return _to_one_line(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply)
 
 
-def _to_one_line(said: object) -> str:
-    return " ".join(str(said).split())[:200]
+def _to_one_line(text: object) -> str:
+    return " ".join(str(text).split())[:200]

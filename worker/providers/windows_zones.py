@@ -1,8 +1,8 @@
-"""Time zones as Microsoft 365 names them, as the rest of the world does.
+"""Translates between the time zones of Microsoft 365 and IANA names.
 
-A mailbox says `W. Europe Standard Time`, or an IANA name, or nothing, or describes a zone of its own by its bias: the
-minutes to add to local time to get UTC. The first is looked up in CLDR, the last is matched with a zone that has the
-same clock all year.
+A mailbox has a Windows name such as `W. Europe Standard Time`, an IANA name, nothing, or a custom zone that is
+described by its bias: the minutes to add to local time to get UTC. Windows names are looked up in CLDR; a custom zone
+is matched with a zone that has the same offsets in winter and summer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,66 +13,71 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from babel.core import get_global
 
-#: Half a year from each other, so that summer and winter both are looked at, on either half of the earth.
+#: Two instants at which zones are compared, in northern winter and northern summer.
 _WINTER, _SUMMER = datetime(2027, 1, 15, 12, tzinfo=UTC), datetime(2027, 7, 15, 12, tzinfo=UTC)
 
 
 def find_iana_name(name: str) -> str | None:
-    """The IANA name of a zone that a mailbox names; None when nobody knows it."""
+    """The IANA name of a zone by its Windows or IANA name; None when it is unknown."""
     plain = name.strip()
-    for known in (plain, f"{plain} Standard Time"):  # some programs leave the end away
-        if known in _load_windows_names():
-            return _load_windows_names()[known]
+    for windows_name in (plain, f"{plain} Standard Time"):  # some programs leave out the last two words
+        if windows_name in _load_windows_names():
+            return _load_windows_names()[windows_name]
     return plain if plain and plain in available_timezones() else None
 
 
 def find_windows_name(zone: str, at: datetime) -> str:
-    """A name that every mailbox takes for `zone`, with the same clock around `at`; `zone` itself when there is none."""
-    return next((name for name, known in _load_windows_names().items() if known == zone), None) or next(
-        (name for name, known in sorted(_load_windows_names().items()) if _has_same_clock(zone, known, at)), zone
-    )
+    """A Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after `at`;
+    `zone` itself when there is none."""
+    names = _load_windows_names()
+    exact = (name for name, iana_name in names.items() if iana_name == zone)
+    similar = (name for name, iana_name in sorted(names.items()) if _has_same_clock(zone, iana_name, at))
+    return next(exact, None) or next(similar, zone)
 
 
 def find_zone_by_bias(described: Mapping[str, Any]) -> str | None:
-    """The IANA name of a zone whose clock is like that of a described one; None when there is none."""
+    """The IANA name of a zone with the same offsets as a mailbox's custom zone; None when there is none.
+
+    `described`: Graph's `customTimeZone`.
+    """
     try:
         bias = int(described["bias"])
-        saved = int((described.get("daylightOffset") or {}).get("daylightBias") or 0)
+        daylight_bias = int((described.get("daylightOffset") or {}).get("daylightBias") or 0)
     except (KeyError, TypeError, ValueError):
         return None
     winter = summer = timedelta(minutes=-bias)
-    if saved:
-        warm = _is_north(described)
-        winter, summer = (
-            (winter, summer - timedelta(minutes=saved)) if warm else (winter - timedelta(minutes=saved), summer)
-        )
-    found = (zone for zone in _list_candidates() if _read_offsets(zone) == (winter, summer))
-    return next(found, None)
+    if daylight_bias and _is_northern(described):
+        summer -= timedelta(minutes=daylight_bias)
+    elif daylight_bias:
+        winter -= timedelta(minutes=daylight_bias)
+    return next((zone for zone in _iter_candidates() if _read_offsets(zone) == (winter, summer)), None)
 
 
-def _is_north(described: Mapping[str, Any]) -> bool:
-    """Whether its clock goes forward in the first half of the year."""
+def _is_northern(described: Mapping[str, Any]) -> bool:
+    """Whether daylight saving time begins in the first half of the year."""
     return int((described.get("daylightOffset") or {}).get("month") or 3) <= 6
 
 
 @lru_cache(maxsize=1)
 def _load_windows_names() -> Mapping[str, str]:
-    """CLDR's table, by the name Windows has."""
+    """IANA names by Windows name, from CLDR."""
     return {**get_global("windows_zone_mapping"), "UTC": "UTC"}
 
 
-def _list_candidates() -> Iterator[str]:
-    """Zones where people live, then those that are only an offset."""
+def _iter_candidates() -> Iterator[str]:
+    """The zones with a Windows name: those of places first, then those that are only an offset."""
     yield from sorted(set(_load_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
 
 
 @lru_cache(maxsize=512)
 def _read_offsets(zone: str) -> tuple[timedelta | None, timedelta | None]:
-    place = ZoneInfo(zone)
-    return _WINTER.astimezone(place).utcoffset(), _SUMMER.astimezone(place).utcoffset()
+    """The offsets from UTC in northern winter and summer."""
+    info = ZoneInfo(zone)
+    return _WINTER.astimezone(info).utcoffset(), _SUMMER.astimezone(info).utcoffset()
 
 
 def _has_same_clock(zone: str, other: str, at: datetime) -> bool:
-    days = [at + timedelta(days=n) for n in (0, 1, 91, 182)]
-    here, there = ZoneInfo(zone), ZoneInfo(other)
-    return all(day.astimezone(here).utcoffset() == day.astimezone(there).utcoffset() for day in days)
+    """Whether two zones have the same offset at `at` and on three days in the half year after it."""
+    instants = [at + timedelta(days=days) for days in (0, 1, 91, 182)]
+    info, other_info = ZoneInfo(zone), ZoneInfo(other)
+    return all(then.astimezone(info).utcoffset() == then.astimezone(other_info).utcoffset() for then in instants)

@@ -1,4 +1,4 @@
-"""A message as it goes over the wire."""
+"""Writes a message as bytes for sending."""
 
 from email import policy
 from email.message import EmailMessage
@@ -9,9 +9,9 @@ _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 
 
 def to_bytes(message: EmailMessage) -> bytes:
-    """The message in 7-bit characters, whatever it holds: no server need offer 8BITMIME or SMTPUTF8.
+    """The message in 7-bit characters, so that servers without 8BITMIME and SMTPUTF8 accept it.
 
-    Raises ValueError when it can't be written so, as with an address that is not in ASCII.
+    Raises ValueError when that is impossible, as with an address that is not in ASCII.
     """
     content: bytes = message.as_bytes(policy=_SEVEN_BIT)
     if not content.isascii():

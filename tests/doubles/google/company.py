@@ -60,20 +60,20 @@ class GoogleCompany(Served[google.GoogleCalendar]):
     # --- what people do ---
 
     def add(self, address: Address, span: Span, *, show: ShowAs | None = ShowAs.BUSY, **_: Any) -> str:
-        self._stirred.add(address)
+        self._calendars_changed_by_hand.add(address)
         return self._hands.add(address, span, show=show)
 
     def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
         self._hands.answer(calendar, address, key_or_id, answer)
-        self._stirred |= {calendar, address}
+        self._calendars_changed_by_hand |= {calendar, address}
 
     def move(self, calendar: Address, key_or_id: str, span: Span) -> None:
         self._hands.move(calendar, key_or_id, span)
-        self._stirred.add(calendar)
+        self._calendars_changed_by_hand.add(calendar)
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
         self._hands.delete(calendar, key_or_id)
-        self._stirred |= set(self.google.calendars.shelves)
+        self._calendars_changed_by_hand |= set(self.google.calendars.shelves)
 
     def forget_cursors(self, calendar: Address) -> None:
         self.google.calendars.expire(calendar)

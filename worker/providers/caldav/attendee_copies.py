@@ -1,17 +1,17 @@
-"""What a scheduling server does, done by us where there is none: guests get a copy of the organizer's event.
+"""Delivers invitations on CalDAV servers that don't: puts a copy of the organizer's event into each guest's calendar.
 
-The copy has the organizer's UID and lies in the guest's calendar. What the guest does with it there is the answer:
-accepts, declines, deletes it (declined), moves it (declined: whoever moves it won't be there at the agreed time).
-What the organizer does by hand is carried to the copies when changes are read: a moved event moves the copies and
-asks anew, a deleted one takes them away.
+The copy has the organizer's UID. The guest answers by what they do with it: accept it, decline it, delete it (counts
+as declined) or move it (counts as declined: they won't be there at the agreed time). When changes are read, what the
+organizer did by hand is applied to the copies: a moved event moves the copies and resets the answers, a deleted event
+removes the copies.
 
-Each step can be repeated. The organizer's event is written first; then a record says that a copy may lie there; then
-the copy is put there; then the record says that it does. So a copy that is missing and confirmed was deleted by the
-guest, one that is missing and not confirmed was never delivered, and is put there by the next pass. A full pass also
-looks for copies in guests' calendars of which no record is left.
+Each step can be repeated after a crash. The order is: write the organizer's event, record the intention to place a
+copy, place the copy, confirm it in the record. A missing copy with a confirmed record was deleted by the guest; a
+missing copy without confirmation was never delivered, and the next pass places it. A full pass also finds copies in
+guests' calendars that have no record.
 
-Reading changes costs one request for the organizer and one for each guest's calendar that holds copies; a full pass one
-more for each guest.
+Reading changes costs one request for the organizer's calendar and one for each guest's calendar that holds copies; a
+full pass costs one more for each guest.
 """
 
 import logging
@@ -29,25 +29,26 @@ from worker.providers.ical import events as icalendars
 
 log = logging.getLogger(__name__)
 
-#: By guest: the mark of the guest's calendar, and the names of the copies that lie there.
+#: By guest: the state mark of the guest's calendar when it was last read, and the resource names of the copies in it.
 TrackedCopies = dict[Address, tuple[str, list[str]]]
-#: By the name of an event: who has a copy, and whether it is known to have been put there.
+#: By the resource name of an event: the guests with a copy, and whether its placing is confirmed.
 PlacedCopies = dict[str, dict[Address, bool]]
 
-#: Meant for `Collection.since` when only names are wanted: no start is needed.
+#: The start to pass to `CalendarCollection.list_changes` when only names are read: it has no effect then.
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-#: A calendar that shows none of so many events of ours is not believed: their copies stay for now.
+#: When an organizer's calendar shows no event at all, and at least this many with copies are missing from it, the
+#: answer is taken for a fault of the server, and the copies stay.
 SUSPICIOUS_COUNT = 5
 
 
 class CollectionLookup(Protocol):
-    """Gives a person's calendar."""
+    """A function that returns a person's calendar."""
 
     def __call__(self, person: Address) -> CalendarCollection: ...
 
 
 class GuestCopies:
-    """Puts copies into guests' calendars and reads what became of them."""
+    """Places copies in guests' calendars and reads the guests' answers from them."""
 
     def __init__(
         self,
@@ -56,22 +57,25 @@ class GuestCopies:
         records: CopyRecords,
         guests: Callable[[Address], Iterable[Address]],
     ) -> None:
-        """`local`: who has a calendar here (None: try everybody). `guests`: whom an organizer may have invited."""
+        """`local`: the people with a calendar on this server; None tries everybody. `guests`: returns the people whom
+        an organizer may have invited."""
         self._calendars = calendars
         self._local = local
         self._records = records
         self._guests = guests
 
-    # --- putting them there -----------------------------------------------------------------------------------------
+    # --- placing copies -----------------------------------------------------------------------------------------------
 
-    def deliver_copies(self, organizer: CalendarCollection, resource: Resource, *, anew: bool) -> None:
-        """See that each guest with a calendar here has the event as it is now, and nobody else has it; `anew` also
-        where the guest had deleted the copy."""
-        known = self._list_placed(organizer, [resource]).get(resource.name, {})
+    def deliver_copies(self, organizer: CalendarCollection, resource: Resource, *, ask_again: bool) -> None:
+        """Give each guest with a calendar here a copy of the event as it is now, and remove all other copies.
+
+        `ask_again`: also replace copies that guests deleted, because everybody is asked (again).
+        """
+        placed = self._list_placed(organizer, [resource]).get(resource.name, {})
         invited = self._list_local_guests(resource)
-        self.remove_copies(organizer, resource.name, known.keys() - invited)
+        self.remove_copies(organizer, resource.name, placed.keys() - invited)
         for guest in sorted(invited):
-            self._place_copy(organizer, guest, resource, is_placed=known.get(guest, False), anew=anew)
+            self._place_copy(organizer, guest, resource, is_placed=placed.get(guest, False), ask_again=ask_again)
 
     def _list_local_guests(self, resource: Resource) -> set[Address]:
         """The guests of an event who have a calendar here."""
@@ -79,9 +83,9 @@ class GuestCopies:
         return {guest for guest in guests if self._local is None or guest in self._local}
 
     def _place_copy(
-        self, organizer: CalendarCollection, guest: Address, resource: Resource, *, is_placed: bool, anew: bool
+        self, organizer: CalendarCollection, guest: Address, resource: Resource, *, is_placed: bool, ask_again: bool
     ) -> None:
-        """Put the copy there, or renew it."""
+        """Place the guest's copy, or bring the one that is there up to date."""
         collection, name = self._calendars(guest), resource.name
         fresh = icalendars.make_guest_copy(resource.calendar, guest, Answer.NEEDS_ACTION)
         try:
@@ -93,11 +97,11 @@ class GuestCopies:
             copies = collection.multiget({name})
             for copy in copies:
                 self._renew_copy(collection, copy, resource)
-            if anew and not copies:
+            if ask_again and not copies:
                 collection.put(name, fresh, etag=None)
-            if anew or copies:
+            if ask_again or copies:
                 self._records.confirm_copy(organizer.owner, name, guest)
-        except (NotFound, Forbidden) as error:  # no calendar here, or none that we may write to
+        except (NotFound, Forbidden) as error:  # the guest has no calendar here, or we may not write to it
             log.warning("no copy for %s: %s", guest, error, extra={"action": "copy_refused", "calendar": guest})
             self._records.forget_copies(organizer.owner, name, [guest])
 
@@ -112,53 +116,55 @@ class GuestCopies:
         guest.put(copy.name, renewed, etag=copy.etag)
 
     def withdraw_copies(self, organizer: CalendarCollection, name: str, resource: Resource | None = None) -> None:
-        """Take away every copy of that event; `resource` is the event, if it is still there."""
-        known = self._list_placed(organizer, [resource] if resource else [])
-        self.remove_copies(organizer, name, known.get(name, {}))
+        """Remove every copy of the event stored as `name`; `resource` is the event, if it still exists."""
+        placed = self._list_placed(organizer, [resource] if resource else [])
+        self.remove_copies(organizer, name, placed.get(name, {}))
 
     def remove_copies(self, organizer: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
-        """Take these guests' copies away, as far as they are ours and still there."""
+        """Remove these guests' copies. Leaves alone what is stored under that name but is not a copy of ours."""
         removed = [guest for guest in guests if _remove_copy(self._calendars(guest), name)]
         if removed:
             self._records.forget_copies(organizer.owner, name, removed)
 
-    # --- knowing of them --------------------------------------------------------------------------------------------
+    # --- records ------------------------------------------------------------------------------------------------------
 
     def _list_placed(
         self, organizer: CalendarCollection, resources: Iterable[Resource], tracked: TrackedCopies | None = None
     ) -> PlacedCopies:
-        """What is recorded, and what older versions kept in cursors and on the events themselves."""
-        known: PlacedCopies = {}
+        """The organizer's copies, from the records. Copies that older versions noted in a cursor (`tracked`) or on the
+        events themselves are added to the records."""
+        placed: PlacedCopies = {}
         for record in self._records.list_copies(organizer.owner):
-            known.setdefault(record.name, {})[record.guest] = record.is_placed
+            placed.setdefault(record.name, {})[record.guest] = record.is_placed
         for guest, (_, names) in (tracked or {}).items():
             for name in names:
-                self._adopt_copy(organizer, known, name, guest)
+                self._adopt_copy(organizer, placed, name, guest)
         for resource in resources:
             for guest in icalendars.list_copied_guests(icalendars.find_main_event(resource.calendar)):
-                self._adopt_copy(organizer, known, resource.name, guest)
-        return known
+                self._adopt_copy(organizer, placed, resource.name, guest)
+        return placed
 
-    def _adopt_copy(self, organizer: CalendarCollection, known: PlacedCopies, name: str, guest: Address) -> None:
-        """Record a copy that was found without a record."""
-        if guest not in known.setdefault(name, {}):
+    def _adopt_copy(self, organizer: CalendarCollection, placed: PlacedCopies, name: str, guest: Address) -> None:
+        """Record a copy that has no record, and add it to `placed`."""
+        if guest not in placed.setdefault(name, {}):
             self._records.confirm_copy(organizer.owner, name, guest)
-            known[name][guest] = True
+            placed[name][guest] = True
 
-    # --- reading them -----------------------------------------------------------------------------------------------
+    # --- reading answers ----------------------------------------------------------------------------------------------
 
     def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:
-        """Our events among these that have guests here, by name, with the answers given there."""
+        """Those of the resources that are our events and have guests, by resource name, with the answers that the
+        copies give."""
         ours = {resource.name: resource for resource in resources if icalendars.can_change(resource.calendar)}
         events = {name: event for name in ours if (event := _read_single(organizer, ours[name]))}
-        known = self._list_placed(organizer, ours.values()) if events else {}
+        placed = self._list_placed(organizer, ours.values()) if events else {}
         by_guest: dict[Address, set[str]] = {}
         for name in events:
             for guest in self._list_local_guests(ours[name]):
                 by_guest.setdefault(guest, set()).add(name)
         for guest, names in sorted(by_guest.items()):
-            placed = {name: ours[name] for name in names if known.get(name, {}).get(guest)}
-            answers = self._read_answers(guest, placed) if placed else {}
+            copied = {name: ours[name] for name in names if placed.get(name, {}).get(guest)}
+            answers = self._read_answers(guest, copied) if copied else {}
             for name in names:
                 answer, is_current = answers.get(name, (Answer.NEEDS_ACTION, False))
                 event = events[name]
@@ -167,53 +173,54 @@ class GuestCopies:
         return {name: event for name, event in events.items() if event.answers}
 
     def _read_answers(self, guest: Address, events: Mapping[str, Resource]) -> dict[str, tuple[Answer, bool]]:
-        """What the guest did with each copy, and whether the copy is as the event is."""
+        """The guest's answer by each copy, and whether the copy is up to date."""
         collection = self._calendars(guest)
         try:
             copies = {copy.name: copy.calendar for copy in collection.multiget(events.keys())}
             deleted = collection.list_missing(events.keys() - copies.keys())
         except (NotFound, Forbidden):
             return {}
-        read = {
+        answers = {
             name: (
                 icalendars.read_copy_answer(copy, guest, _span_of(events[name])),
                 icalendars.is_copy_current(copy, events[name].calendar),
             )
             for name, copy in copies.items()
         }
-        return read | dict.fromkeys(deleted, (Answer.DECLINED, True))
+        return answers | dict.fromkeys(deleted, (Answer.DECLINED, True))
 
-    # --- following the organizer ------------------------------------------------------------------------------------
+    # --- applying the organizer's changes -----------------------------------------------------------------------------
 
     def follow_organizer(
         self, organizer: CalendarCollection, tracked: TrackedCopies, since: CollectionChanges, start: datetime
     ) -> tuple[TrackedCopies, set[str]]:
-        """Carry the organizer's own changes to the copies, deliver what is missing, and look what guests did since the
-        last time. `start`: what ended before it is left alone.
+        """Apply the organizer's own changes to the copies, deliver missing ones, and read which copies guests changed.
 
-        What to remember, and the names of the organizer's events whose copies changed.
+        `tracked`: the copies as the last call returned them. `since`: the organizer's changes. Events that ended before
+        `start` get no new copies. Returns the tracked copies for the next call, and the names of the organizer's events
+        whose copies changed.
         """
         ours = _select_ours(since.changed)
-        known = self._list_placed(organizer, ours.values(), tracked)
+        placed = self._list_placed(organizer, ours.values(), tracked)
         if since.full:
-            self._find_copies(organizer, known, start)
-        self._remove_orphans(organizer, known, tracked, since)
-        pending = {name for name, guests in known.items() if not all(guests.values())} - ours.keys()
+            self._find_copies(organizer, placed, start)
+        self._remove_orphans(organizer, placed, tracked, since)
+        pending = {name for name, guests in placed.items() if not all(guests.values())} - ours.keys()
         ours |= _select_ours(organizer.multiget(pending))
-        stale = self._find_stale(known, ours)
+        stale = self._find_stale(placed, ours)
         for name, resource in ours.items():
-            self._update_copies(organizer, known.setdefault(name, {}), resource, start, is_stale=name in stale)
-        stirred: set[str] = set()
-        kept: TrackedCopies = {}
-        for guest, names in sorted(_group_by_guest(known).items()):
+            self._update_copies(organizer, placed.setdefault(name, {}), resource, start, is_stale=name in stale)
+        changed_names: set[str] = set()
+        now_tracked: TrackedCopies = {}
+        for guest, names in sorted(_group_by_guest(placed).items()):
             mark, touched = self._read_guest_changes(guest, tracked.get(guest, ("", []))[0])
-            stirred |= names if touched is None else names & touched
-            kept[guest] = (mark, sorted(names))
-        return kept, stirred
+            changed_names |= names if touched is None else names & touched
+            now_tracked[guest] = (mark, sorted(names))
+        return now_tracked, changed_names
 
-    def _find_copies(self, organizer: CalendarCollection, known: PlacedCopies, start: datetime) -> None:
-        """Look for this organizer's copies in the calendars of whoever may be a guest, and record them."""
-        guests = {guest for held in known.values() for guest in held} | set(self._guests(organizer.owner))
+    def _find_copies(self, organizer: CalendarCollection, placed: PlacedCopies, start: datetime) -> None:
+        """Find this organizer's copies in the calendars of all possible guests, and record them."""
+        guests = {guest for copies in placed.values() for guest in copies} | set(self._guests(organizer.owner))
         for guest in sorted(guests - {organizer.owner}):
             try:
                 resources = self._calendars(guest).query(start, None)
@@ -221,58 +228,62 @@ class GuestCopies:
                 continue
             for resource in resources:
                 if icalendars.is_ours(resource.name) and _is_copy_of(resource, organizer.owner):
-                    self._adopt_copy(organizer, known, resource.name, guest)
+                    self._adopt_copy(organizer, placed, resource.name, guest)
 
     def _remove_orphans(
-        self, organizer: CalendarCollection, known: PlacedCopies, tracked: TrackedCopies, since: CollectionChanges
+        self, organizer: CalendarCollection, placed: PlacedCopies, tracked: TrackedCopies, since: CollectionChanges
     ) -> None:
-        """Take away the copies whose event is gone. Forget those that a full pass shows to be over."""
+        """Remove the copies whose event is gone. A full pass also forgets the records of events that have ended."""
         watched = set() if since.full else {name for _, names in tracked.values() for name in names}
-        unseen = known.keys() - since.names - set(since.gone) - watched
-        gone = (set(since.gone) & known.keys()) | organizer.list_missing(unseen)
+        unseen = placed.keys() - since.names - set(since.gone) - watched
+        gone = (set(since.gone) & placed.keys()) | organizer.list_missing(unseen)
         if since.full and not since.names and len(gone) >= SUSPICIOUS_COUNT:
             log.warning(
-                "an empty calendar is not believed", extra={"action": "copies_kept", "calendar": organizer.owner}
+                "the calendar shows no events; %d copied events are missing, their copies stay",
+                len(gone),
+                extra={"action": "copies_kept", "calendar": organizer.owner},
             )
             return
         for name in gone:
-            self.remove_copies(organizer, name, known.pop(name))
+            self.remove_copies(organizer, name, placed.pop(name))
         for name in unseen - gone if since.full else ():
-            self._records.forget_copies(organizer.owner, name, known.pop(name))
+            self._records.forget_copies(organizer.owner, name, placed.pop(name))
 
-    def _find_stale(self, known: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
-        """The events of which a guest has a copy that is not as the event is."""
+    def _find_stale(self, placed: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
+        """The names of the events of which some guest's copy is out of date."""
         stale = set()
-        for guest, names in _group_by_guest({name: known.get(name, {}) for name in ours}).items():
+        for guest, names in _group_by_guest({name: placed.get(name, {}) for name in ours}).items():
             with suppress(NotFound, Forbidden):
-                copies = self._calendars(guest).multiget(names)
-                stale |= {c.name for c in copies if not icalendars.is_copy_current(c.calendar, ours[c.name].calendar)}
+                for copy in self._calendars(guest).multiget(names):
+                    if not icalendars.is_copy_current(copy.calendar, ours[copy.name].calendar):
+                        stale.add(copy.name)
         return stale
 
     def _update_copies(
         self,
         organizer: CalendarCollection,
-        held: dict[Address, bool],
+        placed: dict[Address, bool],
         resource: Resource,
         start: datetime,
         *,
         is_stale: bool,
     ) -> None:
-        """Make the copies of an event what the event is; `held` becomes who has one."""
+        """Bring the copies of one event up to date, and update `placed`, the guests who have one."""
         if icalendars.is_marked_cancelled(resource.calendar):
-            self.remove_copies(organizer, resource.name, held)
-            held.clear()
+            self.remove_copies(organizer, resource.name, placed)
+            placed.clear()
             return
         invited = self._list_local_guests(resource)
-        is_lacking = not all(held.get(guest) for guest in invited) and _span_of(resource).end > start
-        if is_stale or is_lacking or held.keys() - invited:
-            # What was read to see what changed may lack its texts: copies are made from the whole.
-            self.deliver_copies(organizer, organizer.get(resource.name), anew=False)
-            held.clear()
-            held.update(self._list_placed(organizer, []).get(resource.name, {}))
+        is_copy_missing = not all(placed.get(guest) for guest in invited) and _span_of(resource).end > start
+        if is_stale or is_copy_missing or placed.keys() - invited:
+            # A list of changes may leave out the subject and body; copies need the whole event.
+            self.deliver_copies(organizer, organizer.get(resource.name), ask_again=False)
+            placed.clear()
+            placed.update(self._list_placed(organizer, []).get(resource.name, {}))
 
     def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
-        """The guest's mark now, and the names touched since; None when any may have been."""
+        """The state mark of the guest's calendar now, and the names changed since `mark`; None when the server can't
+        tell, so that all of them may have changed."""
         try:
             since = self._calendars(guest).list_changes(mark, _ANY_TIME, read=False)
         except (NotFound, Forbidden):
@@ -281,7 +292,7 @@ class GuestCopies:
 
 
 def _select_ours(resources: Iterable[Resource]) -> dict[str, Resource]:
-    """Our events among these, by name. What nobody can tell the time of is left as it is, and so are its copies."""
+    """Our events among these, by name. An event whose time can't be read is left out, so that its copies stay."""
     ours = {}
     for resource in resources:
         with suppress(InvalidResponse):
@@ -291,7 +302,7 @@ def _select_ours(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 
 def _put_new(collection: CalendarCollection, name: str, calendar: Any) -> bool:
-    """True when it was put there, False when something of that name is there already."""
+    """Store a new resource. False when that name is taken."""
     try:
         collection.put(name, calendar, etag=None)
     except Conflict:
@@ -300,7 +311,7 @@ def _put_new(collection: CalendarCollection, name: str, calendar: Any) -> bool:
 
 
 def _remove_copy(collection: CalendarCollection, name: str) -> bool:
-    """True when no copy of ours lies there any more."""
+    """Delete our copy of that name. True when no copy of ours is left, False when it may be there still."""
     for _ in range(2):
         try:
             copy = collection.get(name)
@@ -309,7 +320,7 @@ def _remove_copy(collection: CalendarCollection, name: str) -> bool:
             return True
         except NotFound:
             return True
-        except Conflict:  # the guest changed it this moment
+        except Conflict:  # the guest changed it since it was read
             continue
         except (Forbidden, InvalidResponse):
             return False
@@ -322,16 +333,17 @@ def _is_copy_of(resource: Resource, organizer: Address) -> bool:
 
 
 def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | None:
-    """The event; None when its owner made something else of it that can't be followed."""
+    """The event; None when the resource no longer holds one readable single event."""
     try:
         return organizer.read_single(resource)
     except InvalidResponse:
         return None
 
 
-def _group_by_guest(known: PlacedCopies) -> dict[Address, set[str]]:
+def _group_by_guest(placed: PlacedCopies) -> dict[Address, set[str]]:
+    """The names of the copied events, by guest."""
     names: dict[Address, set[str]] = {}
-    for name, guests in known.items():
+    for name, guests in placed.items():
         for guest in guests:
             names.setdefault(guest, set()).add(name)
     return names

@@ -1,11 +1,11 @@
-"""Calendars on a CalDAV server (RFC 4791), read and written by one log-in that all of them are shared with.
+"""The calendar provider for CalDAV servers (RFC 4791). All calendars are shared with one log-in.
 
-An event of ours is the resource named by its UID, which follows from its key: so `If-None-Match` makes creating it
-twice harmless, and `If-Match` guards every change. Once deleted it leaves no trace: the server can't tell a key that
-was cancelled from one never used, so keys must not be reused (they carry a generation, which grows).
+An event of ours is a resource named by its UID, which is derived from its key. So `If-None-Match` makes creating it
+twice harmless, and `If-Match` guards every change. A deleted event leaves no trace: the server can't tell a cancelled
+key from one never used, so keys must not be reused (they contain a generation number that grows).
 
-`attendee_copies` is for servers that don't deliver invitations by themselves (RFC 6638), Radicale for one. Then we
-do what such a server would do: see `worker.providers.caldav.attendee_copies`.
+The setting `attendee_copies` is for servers that don't deliver invitations themselves (RFC 6638), such as Radicale:
+`worker.providers.caldav.attendee_copies` then does it.
 """
 
 import json
@@ -26,9 +26,9 @@ from worker.providers.caldav.copy_records import CopyRecords, InMemoryCopyRecord
 from worker.providers.ical import events as icalendars
 from worker.providers.identities import Identities, InMemoryIdentities
 
-_TIMEOUT = 20.0
+_TIMEOUT_SECONDS = 20.0
 _UNREADABLE_CALENDAR = (
-    "The calendar of {person} holds something that can't be read, so that nobody knows what time it takes ({marks}). "
+    "The calendar of {person} holds an event whose times can't be read ({fingerprints}). "
     "Open the event in a calendar program and save it again, or delete it."
 )
 
@@ -36,11 +36,11 @@ _UNREADABLE_CALENDAR = (
 def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     """The provider as its section of the settings describes it.
 
-    `url`: where a person's calendar is, with `{email}` or `{user}` (the part before the @) in it. `username`,
-    `password`: the log-in. `attendee_copies`: the server delivers no invitations, we do. `local`: addresses that have
-    a calendar on this server (all are tried when it isn't given). `zones`: a zone by address, for calendars that
-    don't name their own. `timeout`: seconds. `copies`: what was copied to whom (CopyRecords). `guests`: whom an
-    organizer may have invited. `identities`: who an address belongs to.
+    `url`: the URL of a person's calendar, with `{email}` or `{user}` (the part before the @) in it. `username`,
+    `password`: the log-in. `attendee_copies`: the server delivers no invitations, so we place copies. `local`: the
+    people with a calendar on this server (everybody is tried when it is missing). `zones`: the zone by address, for
+    calendars that name none. `timeout`: seconds. `copies`: the CopyRecords. `guests`: returns the people whom an
+    organizer may have invited. `identities`: whom an address belongs to. Raises NotFound for an invalid `url`.
     """
     url = str(section["url"])
     try:
@@ -50,7 +50,7 @@ def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     dav = DavClient(
         section.get("username"),
         section.get("password"),
-        float(section.get("timeout") or _TIMEOUT),
+        float(section.get("timeout") or _TIMEOUT_SECONDS),
     )
     local = section.get("local")
     return CalDavCalendar(
@@ -95,11 +95,11 @@ class CalDavCalendar:
         )
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connections to the server."""
         self._dav.close()
 
     def get_collection(self, person: Address) -> CalendarCollection:
-        """The calendar of that person, wherever the template says it is."""
+        """That person's calendar, at the URL that the settings give for them."""
         if person not in self._collections:
             url = self._url.format(email=quote(person, safe="@"), user=quote(person.partition("@")[0]))
             self._collections[person] = CalendarCollection(
@@ -107,11 +107,11 @@ class CalDavCalendar:
             )
         return self._collections[person]
 
-    # --- reading ----------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Who can't be read just now waits alone. Two in a row are an outage, which nobody waits through for each
-        person: raises Transient."""
+        """A person whose calendar can't be read just now comes back as temporarily unknown. Two such people in a row
+        are an outage: raises Transient, instead of waiting for a time-out for each of the others."""
         times: dict[Address, FreeBusy] = {}
         failures = 0
         for person in people:
@@ -129,19 +129,21 @@ class CalDavCalendar:
     def _read_free_busy(self, person: Address, window: Span) -> FreeBusy:
         collection = self.get_collection(person)
         try:
-            readings = [collection.read_resource(one, window) for one in collection.query(window.start, window.end)]
+            resources = collection.query(window.start, window.end)
+            contents = [collection.read_resource(resource, window) for resource in resources]
         except Permanent as error:
             return FreeBusy(known=False, reason=str(error))
-        unread = sorted({mark for reading in readings for mark in reading.list_unread(window)})
+        unread = sorted({fingerprint for content in contents for fingerprint in content.list_unread(window)})
         if unread:
-            return FreeBusy(known=False, reason=_UNREADABLE_CALENDAR.format(person=person, marks=", ".join(unread)))
+            reason = _UNREADABLE_CALENDAR.format(person=person, fingerprints=", ".join(unread))
+            return FreeBusy(known=False, reason=reason)
         busy = [
             BusyTime(event.span.clip(window), event.show, event.key)
-            for reading in readings
-            for event in reading.events
+            for content in contents
+            for event in content.events
             if event.show is not None and event.span.overlaps(window)
         ]
-        return FreeBusy(tuple(sorted(busy, key=lambda one: (one.span, one.show, one.key or ""))))
+        return FreeBusy(tuple(sorted(busy, key=lambda time: (time.span, time.show, time.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
         collection = self.get_collection(calendar)
@@ -158,18 +160,20 @@ class CalDavCalendar:
         since = collection.list_changes(mark, window.start)
         resources = {resource.name: resource for resource in since.changed}
         if self._copies:
-            tracked, stirred = self._copies.follow_organizer(collection, tracked, since, window.start)
-            resources |= {resource.name: resource for resource in collection.multiget(stirred - resources.keys())}
+            tracked, changed_names = self._copies.follow_organizer(collection, tracked, since, window.start)
+            others = collection.multiget(changed_names - resources.keys())
+            resources |= {resource.name: resource for resource in others}
         events: dict[str, tuple[Event, ...]] = {}
         unread: set[str] = set()
         for name, resource in resources.items():
-            events[name], is_read = collection.read_anywhere(resource, window)
-            unread |= set() if is_read else {name}
+            events[name], is_complete = collection.read_events(resource, window)
+            if not is_complete:
+                unread.add(name)
         if self._copies:
             answered = self._copies.collect_answers(collection, resources.values())
             events |= {name: (event,) for name, event in answered.items()}
         return CalendarChanges(
-            events=tuple(event for found in events.values() for event in found),
+            events=tuple(event for same_resource in events.values() for event in same_resource),
             gone=() if since.full else (*since.gone, *(name for name in events.keys() - unread if not events[name])),
             cursor=_format_cursor(since.mark, tracked),
             full=since.full,
@@ -183,7 +187,7 @@ class CalDavCalendar:
             return self._copies.collect_answers(collection, [resource]).get(resource.name, event)
         return event
 
-    # --- writing ----------------------------------------------------------------------------------------------------
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         collection = self.get_collection(calendar)
@@ -196,24 +200,24 @@ class CalDavCalendar:
             event = collection.read_single(resource)
             if event.cancelled or event.key != draft.key:
                 raise
-        return self._deliver_copies(collection, resource, anew=is_new)  # an earlier attempt may not have come this far
+        # An earlier attempt may have created the event without delivering all copies.
+        return self._deliver_copies(collection, resource, ask_again=is_new)
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         collection, resource = self._get_own_resource(ref)
         if resource.etag != ref.etag:
             if not icalendars.is_written_from(resource.calendar, draft):
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-            return self._deliver_copies(
-                collection, resource, anew=False
-            )  # an earlier attempt of this update got through
+            # An earlier attempt wrote this update, but may not have delivered all copies.
+            return self._deliver_copies(collection, resource, ask_again=False)
         moved = icalendars.amend_event(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-        return self._deliver_copies(collection, resource, anew=moved)
+        return self._deliver_copies(collection, resource, ask_again=moved)
 
     def cancel(self, ref: EventRef) -> None:
         try:
             collection, resource = self._get_own_resource(ref)
-        except NotFound:  # somebody deleted it by hand; its copies may be there all the same
+        except NotFound:  # deleted by hand; its copies may still be there
             if self._copies:
                 self._copies.withdraw_copies(self.get_collection(ref.calendar), _get_stored_name(ref))
             return
@@ -222,30 +226,31 @@ class CalDavCalendar:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         if self._copies:
             if icalendars.read_answers(icalendars.find_main_event(resource.calendar)) and not cancelled:
-                # from here on it is cancelled, whatever happens to us before the copies are gone
+                # Marked first: if this process dies before all copies are removed, the event still reads as cancelled.
                 icalendars.mark_cancelled(resource.calendar, self._now())
                 resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
             self._copies.withdraw_copies(collection, resource.name, resource)
         collection.delete(resource.name, resource.etag)
 
     def _get_own_resource(self, ref: EventRef) -> tuple[CalendarCollection, Resource]:
-        """The stored event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
+        """The calendar and the resource of our event at `ref`. Raises NotFound, and Forbidden when it isn't ours."""
         collection = self.get_collection(ref.calendar)
         resource = collection.get(_get_stored_name(ref))
         if not icalendars.can_change(resource.calendar):
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return collection, resource
 
-    def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, anew: bool) -> Event:
-        """Bring what was written to the guests; `anew` when all of them are asked for the first time, or again."""
+    def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, ask_again: bool) -> Event:
+        """Deliver the copies of what was written, and return the event. `ask_again`: all guests are asked for the first
+        time or ask_again, so that no answers need to be read."""
         if self._copies:
-            self._copies.deliver_copies(collection, resource, anew=anew)
-        return collection.read_single(resource) if anew else self._read_own_event(collection, resource)
+            self._copies.deliver_copies(collection, resource, ask_again=ask_again)
+        return collection.read_single(resource) if ask_again else self._read_own_event(collection, resource)
 
     def _now(self) -> datetime:
         return self._clock().astimezone(UTC)
 
-    # --- proving ----------------------------------------------------------------------------------------------------
+    # --- checks -------------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
         reached = f"The calendar server answers for {person}"
@@ -264,7 +269,7 @@ class CalDavCalendar:
         return [*findings, _check_write_access(person, writable)]
 
     def check_guest(self, person: Address) -> list[Finding]:
-        """What is needed to invite this person: where copies are ours to put, the right to write."""
+        """Whether this person can be invited: needs the right to write to their calendar when we place copies."""
         if not self._copies:
             return []
         try:
@@ -282,15 +287,16 @@ def _check_write_access(person: Address, writable: bool | None) -> Finding:
 
 
 def _get_stored_name(ref: EventRef) -> str:
-    """The stored name of an event, or of the series it belongs to."""
+    """The resource name of an event, or of the series it belongs to."""
     return ref.id.partition("#")[0]
 
 
 def _parse_cursor(cursor: Cursor | None) -> tuple[str, TrackedCopies]:
+    """The collection's mark and the tracked copies; both empty for a cursor that can't be read."""
     try:
-        held = json.loads(cursor or "{}")
-        copies = {who: (str(mark), list(names)) for who, (mark, names) in held["copies"].items()}
-        return str(held["mark"]), copies
+        fields = json.loads(cursor or "{}")
+        tracked = {guest: (str(mark), list(names)) for guest, (mark, names) in fields["copies"].items()}
+        return str(fields["mark"]), tracked
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", {}
 

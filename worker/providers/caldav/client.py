@@ -1,6 +1,6 @@
-"""WebDAV: one place that sends, takes the answers apart, and turns whatever can go wrong into our own errors.
+"""A WebDAV client: sends requests, parses the answers, and turns every failure into a ProviderError.
 
-XML is read without document types and entities, and no deeper than answers of calendars are.
+XML with document types or entities, or nested deeper than calendar answers are, is refused.
 """
 
 import re
@@ -30,6 +30,7 @@ from worker.errors import (
 )
 from worker.providers.caldav.transport import Reply, Transport
 
+#: XML namespaces: WebDAV, CalDAV, and the extensions of calendarserver.org.
 D = "{DAV:}"
 C = "{urn:ietf:params:xml:ns:caldav}"
 CS = "{http://calendarserver.org/ns/}"
@@ -41,6 +42,7 @@ _URL_ERRORS = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
+#: Parts of the texts of errors that happen before a request is sent.
 _UNSENT_SIGNS = (
     "NewConnectionError",
     "NameResolutionError",
@@ -48,58 +50,59 @@ _UNSENT_SIGNS = (
     "Connection refused",
     "Failed to resolve",
 )
-#: However long a server asks us to wait, in seconds.
-_LONGEST_PAUSE = 24 * 60 * 60.0
-_MOST_DEPTH = 64  #: elements within each other
+#: The longest pause, in seconds, even if a server asks for more.
+_MAX_PAUSE_SECONDS = 24 * 60 * 60.0
+_MAX_XML_DEPTH = 64  #: levels of nested elements
 
 
 class SyncTokenInvalid(InvalidResponse):
-    """The server does not know this sync token any more."""
+    """The server does not accept this sync token any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class DavEntry:
-    """One resource in an answer: its name inside the collection (empty for the collection itself)."""
+    """One resource in a multistatus answer."""
 
-    name: str
+    name: str  #: inside the collection; empty for the collection itself
     status: int
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     def get_text(self, tag: str) -> str:
-        """The text of a property; empty when it wasn't given."""
+        """The text of a property; empty when the answer has none."""
         element = self.properties.get(tag)
         return (element.text or "") if element is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Multistatus:
-    """A 207 answer, taken apart."""
+    """A parsed 207 answer."""
 
     entries: tuple[DavEntry, ...]
-    token: str = ""
-    truncated: bool = False
+    token: str = ""  #: the new sync token
+    truncated: bool = False  #: the server has more entries
 
 
 def make_element(tag: str, content: str = "", **attributes: str) -> str:
-    """A piece of a request's body; `tag` with the prefix D, C or CS."""
-    named = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
-    return f"<{tag}{named}>{content}</{tag}>" if content else f"<{tag}{named}/>"
+    """An XML element for a request's body; `tag` has the prefix D, C or CS, `content` is XML."""
+    formatted = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<{tag}{formatted}>{content}</{tag}>" if content else f"<{tag}{formatted}/>"
 
 
 def make_document(tag: str, content: str) -> str:
-    """A whole request's body."""
+    """The XML document for a request's body."""
     return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
 
 
 class DavClient:
-    """A log-in on a WebDAV server, for several threads. Raises only ProviderErrors, each one line that says what to
+    """A thread-safe WebDAV client with one log-in. Raises only ProviderErrors, whose texts are one line and say what to
     do."""
 
     def __init__(self, username: str | None, password: str | None, timeout: float) -> None:
-        """`timeout`: seconds for which an answer may be silent."""
+        """`timeout`: seconds to wait for the next bytes of an answer."""
         self._transport = Transport(username, password, timeout)
 
     def close(self) -> None:
+        """Close all connections."""
         self._transport.close()
 
     def get(self, url: str) -> tuple[str, str]:
@@ -111,8 +114,8 @@ class DavClient:
             raise InvalidResponse(f"{url} answered with something that is not text.") from None
 
     def put(self, url: str, text: str, *, etag: str | None) -> str:
-        """Store a resource: a new one when `etag` is None, else in place of that version. Its etag afterwards, empty
-        when the server keeps it to itself. Raises Conflict."""
+        """Store a resource: a new one when `etag` is None, else in place of that version. Returns the new etag, empty
+        when the server does not send it. Raises Conflict."""
         precondition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         reply = self._send("PUT", url, text, {"Content-Type": "text/calendar; charset=utf-8", **precondition})
         return str(reply.headers.get("ETag", ""))
@@ -122,12 +125,12 @@ class DavClient:
         self._send("DELETE", url, "", {"If-Match": etag} if etag else {})
 
     def propfind(self, url: str, properties: Sequence[str], depth: int) -> Multistatus:
-        """The named properties of a collection, and with depth 1 of everything in it."""
+        """The named properties of a collection; with `depth` 1 also those of everything in it."""
         body = make_document("D:propfind", make_element("D:prop", "".join(make_element(name) for name in properties)))
         return _parse_multistatus(self._send("PROPFIND", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def report(self, url: str, body: str, depth: int) -> Multistatus:
-        """What a REPORT finds. Raises DeadToken."""
+        """The answer to a REPORT. Raises SyncTokenInvalid."""
         return _parse_multistatus(self._send("REPORT", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def _send(self, method: str, url: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
@@ -135,24 +138,24 @@ class DavClient:
             reply = self._transport.send_request(method, url, body.encode(), dict(headers or {}))
         except ProviderError:
             raise
-        except Exception as error:  # libraries raise errors of several families; all of them end here
+        except Exception as error:  # requests, urllib3 and the standard library each have their own errors
             raise translate_error(error, method, url, self._transport.timeout) from error
         if reply.status >= 300:
             raise translate_refusal(reply, method, url)
         return reply
 
 
-# --- answers --------------------------------------------------------------------------------------------------------
+# --- answers ----------------------------------------------------------------------------------------------------------
 
 
 class _ShallowTree(TreeBuilder):
-    """Builds a tree. Raises ParseError for one that is too deep."""
+    """Builds an XML tree. Raises ParseError for one that is nested too deep."""
 
     _depth = 0
 
     def start(self, tag: Any, attrs: Any, /) -> Element:
         self._depth += 1
-        if self._depth > _MOST_DEPTH:
+        if self._depth > _MAX_XML_DEPTH:
             raise ParseError("too deep")
         return super().start(tag, attrs)
 
@@ -162,9 +165,9 @@ class _ShallowTree(TreeBuilder):
 
 
 def read_xml(content: bytes, url: str) -> Element:
-    """The root of the tree. Raises InvalidResponse."""
-    build: Any = DefusedXMLParser  # without types
-    parser = build(target=_ShallowTree(), forbid_dtd=True)
+    """The root of the XML tree. Raises InvalidResponse; `url` names the source in the message."""
+    make_parser: Any = DefusedXMLParser  # Any: the library has no types
+    parser = make_parser(target=_ShallowTree(), forbid_dtd=True)
     try:
         parser.feed(content)
         root: Element = parser.close()
@@ -177,8 +180,8 @@ def _parse_multistatus(reply: Reply) -> Multistatus:
     root = read_xml(reply.content, reply.url) if reply.content else None
     if root is None or root.tag != f"{D}multistatus":
         raise InvalidResponse(f"{reply.url} answered with something that is not a calendar's; check caldav.url.")
-    own = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
-    entries = [_parse_entry(response, own) for response in root.findall(f"{D}response")]
+    collection_path = unquote(reply.url.split("://", 1)[-1].partition("/")[2]).strip("/")
+    entries = [_parse_entry(response, collection_path) for response in root.findall(f"{D}response")]
     return Multistatus(
         entries=tuple(entry for entry in entries if entry.status != 507),
         token=root.findtext(f"{D}sync-token") or "",
@@ -186,31 +189,32 @@ def _parse_multistatus(reply: Reply) -> Multistatus:
     )
 
 
-def _parse_entry(response: Any, own: str) -> DavEntry:
+def _parse_entry(response: Any, collection_path: str) -> DavEntry:
     path = (response.findtext(f"{D}href") or "").strip().rstrip("/")
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for part in response.findall(f"{D}propstat"):
         if _parse_status(part.findtext(f"{D}status")) < 300:
-            found |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
-    name = "" if unquote(path).endswith(own) else unquote(path.rpartition("/")[2])
-    return DavEntry(name, _parse_status(response.findtext(f"{D}status")), found)
+            properties |= {child.tag: child for child in part.iterfind(f"{D}prop/*")}
+    name = "" if unquote(path).endswith(collection_path) else unquote(path.rpartition("/")[2])
+    return DavEntry(name, _parse_status(response.findtext(f"{D}status")), properties)
 
 
 def _parse_status(status: str | None) -> int:
-    words = (status or "").split()
-    return int(words[1]) if len(words) > 1 and re.fullmatch("[0-9]{3}", words[1]) else 200
+    """The code in a status line such as `HTTP/1.1 404 Not Found`; 200 when it has none."""
+    parts = (status or "").split()
+    return int(parts[1]) if len(parts) > 1 and re.fullmatch("[0-9]{3}", parts[1]) else 200
 
 
 def make_resource_url(collection: str, name: str) -> str:
-    """The address of a resource in a collection."""
+    """The URL of a resource in a collection."""
     return f"{collection.rstrip('/')}/{quote(name, safe='')}"
 
 
-# --- errors ---------------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def translate_error(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
-    """What an exception of the libraries that we stand on means for us."""
+    """The ProviderError for an exception of the HTTP libraries."""
     if isinstance(error, requests.exceptions.RequestException | HTTPError | OSError):
         return _translate_connection_error(error, url, timeout, method in _WRITE_METHODS)
     return InvalidResponse(f"{url} answered with something unreadable ({type(error).__name__}).")
@@ -221,8 +225,8 @@ def _translate_connection_error(error: Exception, url: str, timeout: float, unce
         return Unavailable(f"{url}: no safe connection (TLS): check the certificate and the port.")
     if isinstance(error, _URL_ERRORS):
         return NotFound(f"{url} is not an address; check caldav.url.")
-    said = f"{type(error).__name__} {error!r} {error}"
-    if any(sign in said for sign in _UNSENT_SIGNS):
+    description = f"{type(error).__name__} {error!r} {error}"
+    if any(sign in description for sign in _UNSENT_SIGNS):
         return Unavailable(f"Nothing answers at {url}; check caldav.url and that the server runs.")
     if isinstance(error, requests.exceptions.Timeout | ReadTimeoutError):
         return Unavailable(f"{url} did not answer within {timeout:g} seconds.", uncertain=uncertain)
@@ -230,12 +234,12 @@ def _translate_connection_error(error: Exception, url: str, timeout: float, unce
 
 
 def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
-    """What a status other than success means for us."""
+    """The ProviderError for an answer with a status other than success."""
     status, body = reply.status, reply.content.decode(errors="replace")
     if status == 429 or (status == 503 and "Retry-After" in reply.headers):
         return RateLimited("The calendar server asks to slow down.", retry_after=_parse_retry_after(reply.headers))
     if "valid-sync-token" in body or (status in (400, 410) and method == "REPORT"):
-        return SyncTokenInvalid(f"{url} can't tell what changed since the last look.")
+        return SyncTokenInvalid(f"{url} can't tell what changed since the last reading.")
     if status == 401:
         return _translate_login_refusal(reply, url)
     if status == 403:
@@ -259,12 +263,13 @@ def _translate_login_refusal(reply: Reply, url: str) -> AuthRevoked:
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """How long the server asks us to wait: seconds, or until an instant of its own clock."""
+    """How long the server asks us to wait: a number of seconds, or a date by the server's clock. None when it can't be
+    read."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return timedelta(seconds=min(float(text), _LONGEST_PAUSE))
+        return timedelta(seconds=min(float(text), _MAX_PAUSE_SECONDS))
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))
     except (TypeError, ValueError):
         return None
-    return min(max(wait, timedelta()), timedelta(seconds=_LONGEST_PAUSE))
+    return min(max(wait, timedelta()), timedelta(seconds=_MAX_PAUSE_SECONDS))

@@ -1,5 +1,8 @@
-"""What was copied into whose calendar, as it has to outlive a process: it is noted before a copy is put there, so that
-a process that dies in between leaves a note and no meeting that nobody knows of."""
+"""Records of which event was copied into which guest's calendar.
+
+A record is written before its copy is placed. A process that dies in between leaves a record without a copy, never a
+copy without a record.
+"""
 
 from collections.abc import Collection, Sequence
 from threading import Lock
@@ -9,23 +12,23 @@ from worker.domain.model import Address, CopyRecord
 
 
 class CopyRecords(Protocol):
-    """Remembers copies. Raises only ProviderErrors; safe to use from several threads and processes."""
+    """Stores the records. Raises only ProviderErrors; safe to use from several threads and processes."""
 
     def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
         """The copies of this organizer's events."""
 
     def intend_copy(self, organizer: Address, name: str, guest: Address) -> None:
-        """Note that a copy may lie there from now on. Changes nothing when one is known to."""
+        """Record that a copy is about to be placed. Does not change a confirmed record."""
 
     def confirm_copy(self, organizer: Address, name: str, guest: Address) -> None:
-        """Note that a copy lies there."""
+        """Record that the copy is placed."""
 
     def forget_copies(self, organizer: Address, name: str, guests: Collection[Address]) -> None:
-        """Note that no copy lies there, or that nobody needs to know."""
+        """Delete the records of these guests' copies: they are removed, or no longer needed."""
 
 
 class InMemoryCopyRecords:
-    """Records held in memory, for a provider that nobody gave a store."""
+    """Records held in memory, for a provider without a database."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -34,8 +37,8 @@ class InMemoryCopyRecords:
     def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
         with self._lock:
             return [
-                CopyRecord(name, who, placed)
-                for (owner, name, who), placed in self._placed.items()
+                CopyRecord(name, guest, is_placed)
+                for (owner, name, guest), is_placed in self._placed.items()
                 if owner == organizer
             ]
 

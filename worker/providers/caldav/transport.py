@@ -1,11 +1,11 @@
-"""HTTP for WebDAV: the log-in goes along at once, answers are bounded in size and time, nobody leads us elsewhere.
+"""HTTP for WebDAV, with a log-in, and limits on the size, duration and redirects of answers.
 
-- Basic is sent with the first request, so that threads that share a transport wait for no negotiation. A server that
-  asks for Digest gets it from then on; each thread has a nonce of its own.
-- A 401 is asked once more on a fresh connection before it counts.
-- An answer may be silent for `timeout` and take three times that in all; it may have `LARGEST` bytes, also after
-  decompression.
-- Redirects within one host are followed; to another host, or from https to http, they are refused.
+- Basic authentication is sent with the first request, so that threads that share a transport don't wait for a
+  negotiation. A server that asks for Digest gets Digest from then on; each thread has its own nonce.
+- After a 401 the request is sent once more on a new connection, before the 401 counts.
+- An answer may pause for `timeout` seconds, and take `DEADLINE_FACTOR` times that in all. It may have
+  `LARGEST_ANSWER` bytes, also after decompression.
+- Redirects within one host are followed; redirects to another host, or from https to http, are refused.
 """
 
 import socket
@@ -28,13 +28,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from worker import __version__
 from worker.errors import InvalidResponse, Unavailable
 
-#: The most bytes that an answer may have, after decompression.
+#: The most bytes of an answer, after decompression.
 LARGEST_ANSWER = 32 * 1024 * 1024
-#: The whole time that an answer may take, as a multiple of the time for which it may be silent.
+#: The longest time for a whole answer, as a multiple of the time-out between two reads.
 DEADLINE_FACTOR = 3
-_MOST_CONNECTIONS = 8  #: to one host, for all threads together
-_MOST_REDIRECTS = 5  #: redirects that are followed
-_CHUNK_SIZE = 64 * 1024
+_MAX_CONNECTIONS = 8  #: to one host, for all threads together
+_MAX_REDIRECTS = 5  #: for one request
+_CHUNK_SIZE = 64 * 1024  #: bytes read at once
 _REDIRECT_STATUSES = frozenset({301, 302, 307, 308})
 _WRITE_METHODS = frozenset({"PUT", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -42,12 +42,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer, and the address that gave it."""
+    """A complete answer."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
-    url: str
+    url: str  #: the URL that answered, after redirects
     challenges: tuple[str, ...] = ()  #: its WWW-Authenticate headers
 
 
@@ -60,28 +60,29 @@ class _Request:
 
 
 class Transport:
-    """Sends requests for one log-in; several threads may use it at once.
+    """Sends requests with one log-in; several threads may use it at once.
 
-    The session keeps no state between requests (no cookies); the adapter's pool of connections is safe for threads.
+    The session keeps no state between requests (no cookies), and the adapter's connection pool is thread-safe.
     """
 
     def __init__(
-        self, username: str | None, password: str | None, timeout: float, largest: int = LARGEST_ANSWER
+        self, username: str | None, password: str | None, timeout: float, max_bytes: int = LARGEST_ANSWER
     ) -> None:
-        """`timeout`: seconds of silence; `largest`: bytes of an answer."""
+        """`timeout`: seconds between two reads. `max_bytes`: of an answer."""
         self.timeout = timeout
-        self._largest = largest
+        self._max_bytes = max_bytes
         self._login = _Login(username, password or "") if username else None
         self._session = _new_session()
 
     def close(self) -> None:
+        """Close all connections."""
         self._session.close()
 
     def send_request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The answer to a request, whatever its status.
 
-        Raises Unavailable when it takes too long, InvalidResponse when it is too large or leads elsewhere, and what
-        `requests` and `urllib3` raise.
+        Raises Unavailable when it takes too long, InvalidResponse when it is too large or redirects to another host,
+        and the errors of `requests` and `urllib3`.
         """
         request = _Request(method, url, body, headers)
         seconds = DEADLINE_FACTOR * self.timeout
@@ -95,7 +96,7 @@ class Transport:
                 if deadline.is_over:
                     raise _make_timeout_error(request, seconds) from error
                 raise
-        if deadline.is_over:  # what was cut off may look whole
+        if deadline.is_over:  # an answer that was cut off may look complete
             raise _make_timeout_error(request, seconds)
         return reply
 
@@ -107,7 +108,7 @@ class Transport:
 
     def _follow_redirects(self, session: requests.Session, request: _Request) -> Reply:
         url = request.url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             reply = self._send_once(session, request, url)
             if reply.status not in _REDIRECT_STATUSES:
                 return reply
@@ -115,7 +116,7 @@ class Transport:
         raise InvalidResponse(f"{request.url} redirects without end; check caldav.url.")
 
     def _send_once(self, session: requests.Session, request: _Request, url: str) -> Reply:
-        answer = session.request(
+        response = session.request(
             request.method,
             url,
             data=request.body,
@@ -125,34 +126,34 @@ class Transport:
             stream=True,
             timeout=self.timeout,
         )
-        with closing(answer):
-            content = self._read_body(answer, request)
-            challenges = tuple(answer.raw.headers.getlist("WWW-Authenticate"))
-            return Reply(answer.status_code, answer.headers, content, url, challenges)
+        with closing(response):
+            content = self._read_body(response, request)
+            challenges = tuple(response.raw.headers.getlist("WWW-Authenticate"))
+            return Reply(response.status_code, response.headers, content, url, challenges)
 
-    def _read_body(self, answer: requests.Response, request: _Request) -> bytes:
-        """The body, decompressed. Raises InvalidResponse, or Unavailable for a write: it may have happened."""
+    def _read_body(self, response: requests.Response, request: _Request) -> bytes:
+        """The decompressed body. Raises InvalidResponse, or for a write Unavailable with `uncertain`."""
         try:
-            return b"".join(self._iter_chunks(answer, request.url))
+            return b"".join(self._iter_chunks(response, request.url))
         except InvalidResponse as error:
             if request.method in _WRITE_METHODS:
                 raise Unavailable(str(error), uncertain=True) from error
             raise
 
-    def _iter_chunks(self, answer: requests.Response, url: str) -> Iterator[bytes]:
-        encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    def _iter_chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise InvalidResponse(f"{url} answered in an encoding that was not asked for.")
         gunzip = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
-        left = self._largest
-        for chunk in answer.raw.stream(_CHUNK_SIZE, decode_content=False):
+        bytes_left = self._max_bytes
+        for chunk in response.raw.stream(_CHUNK_SIZE, decode_content=False):
             try:
-                piece = gunzip.decompress(chunk, left + 1) if gunzip else chunk
+                piece = gunzip.decompress(chunk, bytes_left + 1) if gunzip else chunk
             except zlib.error as error:
                 raise InvalidResponse(f"{url} answered with a broken compression.") from error
-            left -= len(piece)
-            if left < 0:
-                raise InvalidResponse(f"{url} answered with more than {self._largest:,} bytes.")
+            bytes_left -= len(piece)
+            if bytes_left < 0:
+                raise InvalidResponse(f"{url} answered with more than {self._max_bytes:,} bytes.")
             yield piece
 
 
@@ -160,26 +161,27 @@ def _new_session() -> requests.Session:
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     for scheme in _DEFAULT_PORTS:
-        session.mount(f"{scheme}://", _Adapter(pool_connections=4, pool_maxsize=_MOST_CONNECTIONS, pool_block=True))
+        session.mount(f"{scheme}://", _Adapter(pool_connections=4, pool_maxsize=_MAX_CONNECTIONS, pool_block=True))
     return session
 
 
 def _make_timeout_error(request: _Request, seconds: float) -> Unavailable:
-    words = f"{request.url} did not come to the end of its answer within {seconds:g} seconds."
-    return Unavailable(words, uncertain=request.method in _WRITE_METHODS)
+    message = f"{request.url} did not come to the end of its answer within {seconds:g} seconds."
+    return Unavailable(message, uncertain=request.method in _WRITE_METHODS)
 
 
 def resolve_redirect(url: str, location: str) -> str:
-    """Where a redirect leads. Raises InvalidResponse when that is another host, or not safe where `url` is."""
+    """The URL that a redirect leads to. Raises InvalidResponse when it is on another host, or leads from https to
+    http."""
     try:
         target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)
-        is_same = _get_origin(old) == _get_origin(new)
-        is_safer = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
+        is_same_origin = _get_origin(old) == _get_origin(new)
+        is_upgrade = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
     except ValueError:
-        is_same = is_safer = False
-    if not location or not (is_same or is_safer):
-        shown = "".join(sign for sign in location[:200] if sign.isprintable())
+        is_same_origin = is_upgrade = False
+    if not location or not (is_same_origin or is_upgrade):
+        shown = "".join(char for char in location[:200] if char.isprintable())
         raise InvalidResponse(
             f"{url} redirects to {shown!r}, another host or one without TLS. The log-in is not sent there; "
             "if that is where the calendars are, write it as caldav.url."
@@ -191,11 +193,11 @@ def _get_origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
 
 
-# --- log-in ---------------------------------------------------------------------------------------------------------
+# --- log-in -----------------------------------------------------------------------------------------------------------
 
 
 class _Anonymous(AuthBase):
-    """No log-in, not even one that a .netrc names."""
+    """No log-in; without this, requests would take one from a .netrc file."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
@@ -214,7 +216,7 @@ class _Login(AuthBase):
         return scheme(request)
 
     def take_challenge(self, reply: Reply) -> bool:
-        """True when the server asks for Digest: the request is to be sent again."""
+        """Switch to Digest if the server asks for it. True when it does: the request must be sent again."""
         for challenge in reply.challenges:
             scheme, _, parameters = challenge.strip().partition(" ")
             if scheme.lower() == "digest":
@@ -225,15 +227,15 @@ class _Login(AuthBase):
 
 
 class _Digest(HTTPDigestAuth):
-    """Digest that answers a challenge it was handed. What it keeps is kept by thread: nonces and counts don't mix."""
+    """Digest authentication with a challenge that is set from outside. Nonces and counts are kept by thread."""
 
     _thread_local: Any
 
     def set_challenge(self, parameters: str) -> None:
         """Answer this challenge from now on, in this thread."""
-        read: Any = parse_dict_header  # without types, as what follows
+        parse: Any = parse_dict_header  # Any: requests leaves it untyped, like build_digest_header below
         self.init_per_thread_state()
-        self._thread_local.chal = read(parameters)
+        self._thread_local.chal = parse(parameters)
         self._thread_local.last_nonce, self._thread_local.nonce_count = "", 0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -244,11 +246,11 @@ class _Digest(HTTPDigestAuth):
         return request
 
 
-# --- time -----------------------------------------------------------------------------------------------------------
+# --- time -------------------------------------------------------------------------------------------------------------
 
 
 class _Deadline:
-    """Shuts a connection down at its time. A time-out alone ends no answer that comes byte by byte."""
+    """Shuts a connection down after a time. A time-out between reads doesn't end an answer that trickles in."""
 
     def __init__(self) -> None:
         self.is_over = False
@@ -256,23 +258,26 @@ class _Deadline:
         self._socket: Any = None
 
     def watch(self, connection: Any) -> None:
+        """Shut this socket down at the deadline; at once when the deadline is over."""
         with self._lock:
             self._socket = connection
             if self.is_over:
                 self._shut_down()
 
     def release(self) -> None:
+        """Stop watching the socket."""
         with self._lock:
             self._socket = None
 
     def end(self) -> None:
+        """The time is up: shut the watched socket down."""
         with self._lock:
             self.is_over = True
             self._shut_down()
 
     def _shut_down(self) -> None:
         if self._socket is not None:
-            with suppress(OSError):  # that of the plain socket: another thread may be reading from the TLS one
+            with suppress(OSError):  # the plain socket's method: another thread may be reading from the TLS socket
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -285,7 +290,7 @@ _thread_deadline = _ThreadDeadline()
 
 @contextmanager
 def _limit_time(seconds: float) -> Iterator[_Deadline]:
-    """Bounds everything that this thread exchanges meanwhile."""
+    """Shut down this thread's connections after `seconds`, until the block ends."""
     deadline = _Deadline()
     timer = threading.Timer(seconds, deadline.end)
     timer.daemon = True
@@ -300,18 +305,18 @@ def _limit_time(seconds: float) -> Iterator[_Deadline]:
 
 
 class _WatchedConnection(HTTPConnection):
-    """Tells the deadline of the thread which socket is waited for."""
+    """Tells the thread's deadline which socket to shut down."""
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         send: Any = super().request
-        sent = send(*args, **kwargs)
+        result = send(*args, **kwargs)
         if _thread_deadline.deadline is not None:
             _thread_deadline.deadline.watch(self.sock)
-        return sent
+        return result
 
 
 class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
-    """The same over TLS."""
+    """A watched connection over TLS."""
 
 
 class _WatchedPool(HTTPConnectionPool):
@@ -323,7 +328,7 @@ class _WatchedTlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Keeps connections that are watched."""
+    """An adapter whose connections are watched by the deadline of their thread."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

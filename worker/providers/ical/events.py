@@ -1,13 +1,14 @@
-"""Events in iCalendar (RFC 5545) on one side, our nouns on the other: what an event says, and how ours are written.
+"""Reads single VEVENTs (RFC 5545), and writes our own events and their copies.
 
-Read are times, states and addresses, never a title or a text. Where the standard leaves room, this is what we do:
+Only times, statuses and addresses are read, never a subject or a body. Where the standard leaves a choice, this module
+does the following:
 
-- an opaque all-day event means that nobody is there: it counts as `away`, as does out of office;
-- our own event counts as busy, whether it was answered or not, unless its owner declined it;
-- who delegated an invitation does not come: for them it takes no time, for the others it is a decline;
-- a property that says two different things says nothing.
+- An opaque all-day event counts as `away`, like out of office.
+- Our own event counts as busy, answered or not, unless the owner of the calendar declined it.
+- A delegated invitation takes no time of the attendee who delegated it, and counts as their decline.
+- A property with two different values counts as missing.
 
-Whole calendars are read by `worker.providers.ical.reader`, times by `worker.providers.ical.times`.
+`worker.providers.ical.reader` reads whole calendars, `worker.providers.ical.times` the times of an event.
 """
 
 from collections.abc import Iterable
@@ -29,15 +30,14 @@ from worker.providers.ical.parser import as_list
 from worker.providers.ical.times import NoStart, read_times
 from worker.providers.ical.zones import find_zone_by_name
 
-KEY_PROPERTY = "X-LONGARC-KEY"  #: our tag
-ZONE_PROPERTY = "X-LONGARC-ZONE"  #: the zone our all-day event was meant in
-DRAFT_PROPERTY = "X-LONGARC-DRAFT"  #: fingerprint of the draft it was written from
-COPY_PROPERTY = (
-    "X-LONGARC-COPY"  #: on a guest's copy: the organizer's time; on an attendee: that the copy was put there
-)
+KEY_PROPERTY = "X-LONGARC-KEY"  #: the key of our event: marks it as ours
+ZONE_PROPERTY = "X-LONGARC-ZONE"  #: the zone that the dates of our all-day event are in
+DRAFT_PROPERTY = "X-LONGARC-DRAFT"  #: the fingerprint of the draft that our event was written from
+#: On a guest's copy: the span of the organizer's event. As a parameter of an attendee: TRUE when they have a copy.
+COPY_PROPERTY = "X-LONGARC-COPY"
 BUSY_STATUS_PROPERTY = "X-MICROSOFT-CDO-BUSYSTATUS"
 
-#: Properties that are asked of a server that can leave the others out.
+#: The properties of a VEVENT that we read: servers are asked to leave out the others.
 READ_PROPERTIES = (
     "UID DTSTART DTEND DURATION RRULE RDATE EXDATE RECURRENCE-ID STATUS TRANSP SEQUENCE ORGANIZER ATTENDEE "
     f"{BUSY_STATUS_PROPERTY} {KEY_PROPERTY} {ZONE_PROPERTY} {DRAFT_PROPERTY} {COPY_PROPERTY}"
@@ -48,18 +48,18 @@ _ANSWERS = {
     "ACCEPTED": Answer.ACCEPTED,
     "DECLINED": Answer.DECLINED,
     "TENTATIVE": Answer.TENTATIVE,
-    "DELEGATED": Answer.DECLINED,  # somebody else goes, whose own line says what they answered
+    "DELEGATED": Answer.DECLINED,  # the delegate has an ATTENDEE line with their own answer
 }
 _ABSENT_ANSWERS = ("DECLINED", "DELEGATED")
 _SHOW_BY_STATUS = {"FREE": None, "TENTATIVE": ShowAs.TENTATIVE, "OOF": ShowAs.AWAY, "WORKINGELSEWHERE": None}
 UTC_ZONE = ZoneInfo("UTC")
 
 
-# --- names ----------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 def make_uid(key: str) -> str:
-    """The UID of our event of that key: always the same, legal in an address on the web."""
+    """The UID of our event of that key: always the same, safe in a URL."""
     return f"longarc-{uuid5(_NAMESPACE, key)}"
 
 
@@ -69,26 +69,26 @@ def make_resource_name(key: str) -> str:
 
 
 def is_ours(name: str) -> bool:
-    """True when a stored name is one that `resource` gives."""
+    """True when a resource name is one that `make_resource_name` gives."""
     return name.startswith("longarc-")
 
 
 def fingerprint_draft(draft: EventDraft) -> str:
-    """Tells drafts apart without keeping a word of them."""
+    """A short hash of the draft, to recognize it without keeping its text."""
     return sha256(repr(draft).encode()).hexdigest()[:24]
 
 
-# --- what an event says ---------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def find_main_event(calendar: Calendar) -> Any | None:
-    """The VEVENT that is not a single changed occurrence; the first one when all are; None without events."""
+    """The first VEVENT that is not a changed occurrence, else the first VEVENT; None when there is none."""
     events = calendar.walk("VEVENT")
     return next((event for event in events if "RECURRENCE-ID" not in event), events[0] if events else None)
 
 
 def is_recurring(calendar: Calendar) -> bool:
-    """True when the object stands for a series, or for single occurrences of one."""
+    """True when the object holds a series or occurrences of one."""
     return any(name in event for event in calendar.walk("VEVENT") for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
 
 
@@ -98,69 +98,68 @@ def key_of(event: Any) -> str | None:
 
 
 def span_of(event: Any, zone: tzinfo) -> Span:
-    """When it is; local and all-day times are taken in `zone`, our own in the zone it was written with. Raises
-    InvalidResponse when it does not say."""
+    """The event's span. Dates and local times are in `zone`, or in the zone that our event was written with. Raises
+    InvalidResponse when it has no readable start."""
     try:
         return read_times(event, own_zone_of(event) or zone).span
     except NoStart as error:
-        raise InvalidResponse("an event of ours does not say any more when it starts") from error
+        raise InvalidResponse("an event of ours has no readable start any more") from error
 
 
 def own_zone_of(event: Any) -> tzinfo | None:
-    """The zone in which our all-day event was meant."""
+    """The zone that the dates of our all-day event are in; None for other events."""
     return find_zone_by_name(str(event.get(ZONE_PROPERTY, "")), guess=False)
 
 
 def organizer_of(event: Any) -> Address:
-    """Who invites; empty when nobody does."""
+    """The organizer's address; empty when the event has none."""
     return _read_address(event.get("ORGANIZER"))
 
 
 def read_answers(event: Any) -> dict[Address, Answer]:
-    """Everybody invited, the organizer and rooms aside, and what they said."""
+    """The answers of all attendees except the organizer and rooms."""
     organizer = _read_address(event.get("ORGANIZER"))
-    found = {}
+    answers = {}
     for attendee in _list_attendees(event):
         email = _read_address(attendee)
         if email and email != organizer and _read_parameter(attendee, "CUTYPE") not in ("ROOM", "RESOURCE"):
-            found[email] = _ANSWERS.get(_read_parameter(attendee, "PARTSTAT"), Answer.NEEDS_ACTION)
-    return found
+            answers[email] = _ANSWERS.get(_read_parameter(attendee, "PARTSTAT"), Answer.NEEDS_ACTION)
+    return answers
 
 
 def show_of(event: Any, owner: Address) -> ShowAs | None:
-    """How an event counts for the owner of the calendar it is on; None when it takes no time."""
-    said = [_read_parameter(who, "PARTSTAT") for who in _list_attendees(event) if _read_address(who) == owner] or [
-        "ACCEPTED"
-    ]
-    if is_cancelled(event) or all(answer in _ABSENT_ANSWERS for answer in said):
+    """How the event counts in the free/busy of `owner`, whose calendar it is on; None when it takes no time."""
+    own_lines = [attendee for attendee in _list_attendees(event) if _read_address(attendee) == owner]
+    answers = [_read_parameter(attendee, "PARTSTAT") for attendee in own_lines] or ["ACCEPTED"]
+    if is_cancelled(event) or all(answer in _ABSENT_ANSWERS for answer in answers):
         return None
-    if _read_word(event, "TRANSP") == "TRANSPARENT":
+    if _read_value(event, "TRANSP") == "TRANSPARENT":
         return None
     if KEY_PROPERTY in event:
         return ShowAs.BUSY
-    busy = _read_word(event, BUSY_STATUS_PROPERTY)
-    if busy in _SHOW_BY_STATUS:
-        return _SHOW_BY_STATUS[busy]
-    if _read_word(event, "STATUS") == "TENTATIVE" or "ACCEPTED" not in said:
+    busy_status = _read_value(event, BUSY_STATUS_PROPERTY)
+    if busy_status in _SHOW_BY_STATUS:
+        return _SHOW_BY_STATUS[busy_status]
+    if _read_value(event, "STATUS") == "TENTATIVE" or "ACCEPTED" not in answers:
         return ShowAs.TENTATIVE
     return ShowAs.AWAY if is_all_day(event) else ShowAs.BUSY
 
 
 def is_cancelled(event: Any) -> bool:
-    """True when the event does not happen."""
-    return _read_word(event, "STATUS") == "CANCELLED"
+    """True when the event's STATUS is CANCELLED."""
+    return _read_value(event, "STATUS") == "CANCELLED"
 
 
 def is_all_day(event: Any) -> bool:
-    """True when its start is a date."""
+    """True when the event's start is a date."""
     starts = [prop for prop in as_list(event.get("DTSTART", [])) if not isinstance(prop, vBroken)]
     return bool(starts) and not any(isinstance(prop.dt, datetime) for prop in starts)
 
 
-def _read_word(event: Any, name: str) -> str:
-    """What a property says; empty when it says two different things."""
-    words = {str(value).strip().upper() for value in as_list(event.get(name, []))}
-    return words.pop() if len(words) == 1 else ""
+def _read_value(event: Any, name: str) -> str:
+    """The value of a property, in capitals; empty when it is missing or has two different values."""
+    values = {str(value).strip().upper() for value in as_list(event.get(name, []))}
+    return values.pop() if len(values) == 1 else ""
 
 
 def _list_attendees(event: Any) -> list[Any]:
@@ -168,7 +167,7 @@ def _list_attendees(event: Any) -> list[Any]:
 
 
 def _read_address(value: Any) -> Address:
-    """The e-mail address in a calendar user address, from its EMAIL parameter where the value is none."""
+    """The e-mail address of an ORGANIZER or ATTENDEE: its mailto URI, else its EMAIL parameter."""
     text = str(value or "").strip().lower()
     if text.startswith("mailto:"):
         return text.removeprefix("mailto:")
@@ -181,11 +180,11 @@ def _read_parameter(value: Any, name: str) -> str:
     return str(parameters.get(name, default)).upper()
 
 
-# --- writing --------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def compose_calendar(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
-    """A new event. `we_schedule` tells a server that could invite by itself to leave that to us."""
+    """A calendar object with a new event of ours. `we_schedule`: tell the server not to send invitations itself."""
     calendar = Calendar()
     calendar.add("prodid", "-//Longarc//Longarc//EN")
     calendar.add("version", "2.0")
@@ -202,8 +201,8 @@ def compose_calendar(draft: EventDraft, now: datetime, *, we_schedule: bool) -> 
 
 
 def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Address) -> str:
-    """What goes by mail from `sender` to somebody whom no server tells: a REQUEST, or a CANCEL of one (RFC 5546). What
-    is ours alone is left out of it, and reminders are the reader's own affair."""
+    """The text of an invitation that goes by mail from `sender`; `method` is REQUEST or CANCEL (RFC 5546). Leaves out
+    our private properties and the reminders."""
     calendar = compose_calendar(replace(draft, reminders=()), now, we_schedule=False)
     calendar.add("method", method)
     event: Any = find_main_event(calendar)
@@ -217,11 +216,11 @@ def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Ad
 
 
 def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: bool) -> bool:
-    """Make our event what the draft says. What people added (alarms, colours, categories) stays; when the time
-    changes everybody is asked anew, and the answer is True."""
+    """Rewrite our event from the draft. True when it moved, which resets all answers. What people added to it (alarms,
+    colours, categories) stays."""
     event = find_main_event(calendar)
     if event is None:
-        raise InvalidResponse("the event to be changed holds nothing")
+        raise InvalidResponse("the calendar object to change holds no event")
     moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
     sequence = max(int(event.get("SEQUENCE", 0)) + moved, draft.sequence)
     _fill_event(event, draft, now, sequence, {} if moved else read_answers(event), we_schedule)
@@ -233,9 +232,10 @@ def _fill_event(
     draft: EventDraft,
     now: datetime,
     sequence: int,
-    known: dict[Address, Answer],
+    answers: dict[Address, Answer],
     we_schedule: bool,
 ) -> None:
+    """Write the draft into the VEVENT; attendees keep their `answers`."""
     zone = ZoneInfo(draft.zone)
     copied = list_copied_guests(event)
     start, end = ((at.astimezone(zone).date() if draft.all_day else at) for at in (draft.span.start, draft.span.end))
@@ -259,12 +259,12 @@ def _fill_event(
     if draft.guests:
         event.add("organizer", _make_user(draft.organizer, {}))
     for guest in draft.guests:
-        event.add("attendee", _compose_attendee(guest, known, we_schedule))
+        event.add("attendee", _compose_attendee(guest, answers, we_schedule))
     mark_copies(event, copied)
 
 
-def _compose_attendee(guest: Guest, known: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
-    answer = known.get(guest.email, Answer.NEEDS_ACTION)
+def _compose_attendee(guest: Guest, answers: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
+    answer = answers.get(guest.email, Answer.NEEDS_ACTION)
     parameters = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": _format_partstat(answer), "RSVP": "TRUE"}
     return _make_user(guest, parameters | ({"SCHEDULE-AGENT": "CLIENT"} if we_schedule else {}))
 
@@ -288,76 +288,77 @@ def _make_alarm(minutes: int) -> Alarm:
 
 
 def is_written_from(calendar: Calendar, draft: EventDraft) -> bool:
-    """True when our event is what that draft made of it, and nobody moved it since."""
+    """True when our event was last written from that draft, and nobody cancelled or moved it since."""
     event: Any = find_main_event(calendar)
-    same = str(event.get(DRAFT_PROPERTY, "")) == fingerprint_draft(draft) and not is_cancelled(event)
-    return same and span_of(event, ZoneInfo(draft.zone)) == draft.span
+    is_same_draft = str(event.get(DRAFT_PROPERTY, "")) == fingerprint_draft(draft) and not is_cancelled(event)
+    return is_same_draft and span_of(event, ZoneInfo(draft.zone)) == draft.span
 
 
 def can_change(calendar: Calendar) -> bool:
-    """True for an event that we put on its organizer's calendar; not for a guest's copy of it."""
+    """True for an event that we created on its organizer's calendar; False for a guest's copy of one."""
     event = find_main_event(calendar)
     return event is not None and KEY_PROPERTY in event and COPY_PROPERTY not in event
 
 
-# --- copies in guests' calendars ------------------------------------------------------------------------------------
+# --- copies in guests' calendars --------------------------------------------------------------------------------------
 
 
 def list_copied_guests(event: Any) -> set[Address]:
-    """The guests in whose calendars the organizer's event is known to have a copy."""
-    return {_read_address(who) for who in _list_attendees(event) if _read_parameter(who, COPY_PROPERTY) == "TRUE"}
+    """The guests whom the organizer's event notes as having a copy."""
+    attendees = _list_attendees(event)
+    return {_read_address(attendee) for attendee in attendees if _read_parameter(attendee, COPY_PROPERTY) == "TRUE"}
 
 
 def mark_copies(event: Any, guests: Iterable[Address]) -> None:
     """Note on the organizer's event that these guests have a copy."""
-    wanted = set(guests)
-    for who in _list_attendees(event):
-        if _read_address(who) in wanted:
-            who.params[COPY_PROPERTY] = "TRUE"
+    marked = set(guests)
+    for attendee in _list_attendees(event):
+        if _read_address(attendee) in marked:
+            attendee.params[COPY_PROPERTY] = "TRUE"
 
 
 def make_guest_copy(calendar: Calendar, guest: Address, answer: Answer) -> Calendar:
-    """The organizer's event as it is put into a guest's calendar."""
-    twin = deepcopy(calendar)
-    event: Any = find_main_event(twin)
-    event.add(COPY_PROPERTY, _format_span(own_span_of(twin)))
-    for who in _list_attendees(event):
-        said = answer if _read_address(who) == guest else Answer.NEEDS_ACTION
-        who.params["PARTSTAT"] = _format_partstat(said)
-        who.params.pop(COPY_PROPERTY, None)
-    return twin
+    """The copy of the organizer's event for a guest's calendar, with that guest's answer and nobody else's."""
+    copied = deepcopy(calendar)
+    event: Any = find_main_event(copied)
+    event.add(COPY_PROPERTY, _format_span(own_span_of(copied)))
+    for attendee in _list_attendees(event):
+        shown_answer = answer if _read_address(attendee) == guest else Answer.NEEDS_ACTION
+        attendee.params["PARTSTAT"] = _format_partstat(shown_answer)
+        attendee.params.pop(COPY_PROPERTY, None)
+    return copied
 
 
 def is_copy(calendar: Calendar) -> bool:
-    """True for a copy that we put into a guest's calendar."""
+    """True for a copy that we placed in a guest's calendar."""
     event = find_main_event(calendar)
     return event is not None and COPY_PROPERTY in event
 
 
 def own_span_of(calendar: Calendar) -> Span:
-    """When our event is; all-day ones carry their zone."""
+    """The span of our event. Needs no zone: ours carry theirs."""
     event: Any = find_main_event(calendar)
     return span_of(event, UTC_ZONE)
 
 
 def is_copy_current(copy: Calendar, original: Calendar) -> bool:
-    """True when nothing changed for the guest since the copy was made."""
+    """True when the copy was made from the event as it is now."""
     ours: Any = find_main_event(original)
     theirs: Any = find_main_event(copy)
     return is_copy_of_time(copy, own_span_of(original)) and all(
-        ours.get(n) == theirs.get(n) for n in (DRAFT_PROPERTY, "SEQUENCE")
+        ours.get(name) == theirs.get(name) for name in (DRAFT_PROPERTY, "SEQUENCE")
     )
 
 
 def is_copy_of_time(copy: Calendar, span: Span) -> bool:
-    """True when the copy was made while the organizer's event had that time."""
+    """True when the copy was made while the organizer's event had that span."""
     event = find_main_event(copy)
     return event is not None and str(event.get(COPY_PROPERTY, "")) == _format_span(span)
 
 
 def read_copy_answer(copy: Calendar, guest: Address, span: Span) -> Answer:
-    """What the guest did with the copy. Who moved it, or struck it out, won't be there: that is a decline. A copy that
-    can't be read is no answer."""
+    """The guest's answer by their copy. A copy that the guest moved or cancelled is a decline; one that can't be read
+    gives no answer. `span`: that of the organizer's event."""
     event = find_main_event(copy)
     if event is None:
         return Answer.NEEDS_ACTION
@@ -375,7 +376,7 @@ def _format_span(span: Span) -> str:
 
 
 def is_marked_cancelled(calendar: Calendar) -> bool:
-    """True when the event is cancelled."""
+    """True when the object's main event is cancelled."""
     return is_cancelled(find_main_event(calendar))
 
 
@@ -388,5 +389,5 @@ def mark_cancelled(calendar: Calendar, now: datetime) -> None:
 
 
 def to_text(calendar: Calendar) -> str:
-    """The object as it goes over the wire."""
+    """The calendar object as text."""
     return str(calendar.to_ical(), "utf-8")

@@ -1,8 +1,8 @@
-"""Calendar objects (RFC 5545) out of text, whatever is wrong with it: one broken line hides nothing else.
+"""Parses text into calendar objects (RFC 5545), leniently: a broken line does not hide the rest.
 
-What can't be read stays where it is as `vBroken`, so that whoever looks at it knows that something was said. An event
-that is cut off, or of which only the end is there, is noted in the `errors` of the calendar. Local times get the zone
-that this text means by their TZID (`worker.providers.ical.zones`); the process-wide cache of icalendar is not used.
+A property that can't be parsed stays in place as `vBroken`, so that readers know it was there. A lost event is noted in
+the `errors` of the calendar, an event that is cut off in its own `errors`. Local times get the zone that the text
+defines for their TZID (`worker.providers.ical.zones`); the process-wide zone cache of icalendar is not used.
 """
 
 import re
@@ -20,25 +20,25 @@ from icalendar.prop import TypesFactory, vBroken, vDDDLists, vDDDTypes, vRecur, 
 from worker.errors import InvalidResponse
 from worker.providers.ical.zones import CalendarZones, tzid_of
 
-#: What the libraries raise over what makes no sense.
+#: The errors that the libraries raise for values that make no sense.
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
-_MOST_ITEMS = 10_000  #: in a list of single times
-LOST = "LOST"  #: in the `errors` of a calendar: an event was there that can't be read
+_MAX_ITEMS = 10_000  #: values in one RDATE or EXDATE line
+LOST = "LOST"  #: in the `errors` of a calendar: it held an event that can't be read
 CUT_OFF = "CUT-OFF"  #: in the `errors` of an event: the text ends inside it
 
-_line: Any = Contentline  # as the next one, without types
+_make_line: Any = Contentline  # Any: icalendar leaves these two untyped
 _read_value: Any = vDDDTypes.from_ical
 
 _MOMENT_NAMES = ("DTSTART", "DTEND", "RECURRENCE-ID")
 _LIST_NAMES = ("RDATE", "EXDATE")
 _ALL_TIME_NAMES = (*_MOMENT_NAMES, *_LIST_NAMES, "DURATION", "RRULE")
-#: What only an event has: an alarm in which it stands was never closed.
+#: Properties that only an event has: when an alarm contains one, the alarm was never closed.
 _EVENT_ONLY_NAMES = frozenset({*_MOMENT_NAMES, *_LIST_NAMES, "RRULE", "STATUS", "TRANSP"})
-#: Components that stand in a calendar and never in each other.
+#: Components that belong directly into a calendar, never into each other.
 _TOP_COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY"})
 
 _TIME_NAME_PATTERN = re.compile(rf"\W*({'|'.join(_ALL_TIME_NAMES)})\b", re.IGNORECASE)
-_REMAINDER_PATTERN = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: the rest of a folded line that lost its blank
+_REMAINDER_PATTERN = re.compile(r"[0-9A-Za-z,;=/+-]+")  #: a continuation line that lost its leading blank
 _MOMENT_PATTERN = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d):?(\d\d)?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
 )
@@ -46,10 +46,9 @@ _LAST_MOMENT_PATTERN = re.compile(rf"(?:^|[:=\s])({_MOMENT_PATTERN.pattern})\W*$
 
 
 def decode_text(content: bytes) -> str:
-    """The text of a file, by its byte order mark, else as UTF-8, else as what Windows writes in the west."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark):
-            return content.decode(encoding, "replace")
+    """The text of a file: UTF-16 by its byte order mark, else UTF-8, else Windows-1252."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -57,47 +56,50 @@ def decode_text(content: bytes) -> str:
 
 
 def parse_calendar(text: str, where: str) -> Calendar:
-    """The calendar object in `text`, with everything of it that can be read. Raises InvalidResponse, naming `where`
-    it came from, when there is no calendar object at all."""
-    lines = [_line(line) for line in _iter_content_lines(text)]
+    """The calendar object in `text`, with everything that can be read; several objects are merged into one.
+
+    Raises InvalidResponse when there is none; `where` names the source of the text in the message.
+    """
+    lines = [_make_line(line) for line in _iter_content_lines(text)]
     parser = _LenientParser(lines, ComponentFactory(), TypesFactory.instance())
     calendars = [component for component in parser.parse() if isinstance(component, Calendar)]
     if not any(calendar.subcomponents or not calendar.errors for calendar in calendars):
         raise InvalidResponse(f"{where} is not a readable calendar object.")
     for calendar in calendars:
         _attach_zones(calendar)
-    whole = calendars[0]
+    merged = calendars[0]
     for other in calendars[1:]:
-        whole.subcomponents += other.subcomponents
-        whole.errors += other.errors
-    return whole
+        merged.subcomponents += other.subcomponents
+        merged.errors += other.errors
+    return merged
 
 
 def make_lost_calendar() -> Calendar:
-    """What stands for an object of which nothing can be read."""
+    """A calendar that stands for an unreadable object: it holds nothing but the note that something is lost."""
     calendar = Calendar()
     calendar.errors.append((LOST, "not a calendar object"))
     return calendar
 
 
-# --- lines ----------------------------------------------------------------------------------------------------------
+# --- lines ------------------------------------------------------------------------------------------------------------
 
 
 def _iter_content_lines(text: str) -> Iterator[str]:
-    """Whole lines, whatever ends them; what was cut off a line about times by a missing blank is joined to it."""
-    whole = ""
+    """Unfolded lines. A continuation of a property with times is joined also when its leading blank is missing."""
+    current = ""
     for line in _unfold_lines(text):
-        if _REMAINDER_PATTERN.fullmatch(line) and _TIME_NAME_PATTERN.match(whole):
-            whole += line
+        if _REMAINDER_PATTERN.fullmatch(line) and _TIME_NAME_PATTERN.match(current):
+            current += line
             continue
-        if whole:
-            yield whole
-        whole = line
-    if whole:
-        yield whole
+        if current:
+            yield current
+        current = line
+    if current:
+        yield current
 
 
 def _unfold_lines(text: str) -> Iterator[str]:
+    """The lines, with continuation lines (RFC 5545, 3.1) joined; any line ending is accepted."""
     pieces: list[str] = []
     for line in re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff").replace("\0", "")):
         if not line:
@@ -111,7 +113,7 @@ def _unfold_lines(text: str) -> Iterator[str]:
 
 
 def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
-    """The parts of a line that breaks the grammar, when it says something about times."""
+    """The name, parameters and value of an ungrammatical line with times; None for other lines."""
     match = _TIME_NAME_PATTERN.match(line)
     if match is None:
         return None
@@ -120,11 +122,11 @@ def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
     return match[1], Parameters(), value.strip()
 
 
-# --- components -----------------------------------------------------------------------------------------------------
+# --- components -------------------------------------------------------------------------------------------------------
 
 
 class _LenientParser(ComponentIcalParser):
-    """Takes every line for what it can be, and closes what was left open."""
+    """A parser that skips what it can't read, and closes components that are never ended."""
 
     def parse_content_lines(self) -> None:
         for line in self._content_lines_iterator:
@@ -134,7 +136,7 @@ class _LenientParser(ComponentIcalParser):
         self._close_components(len(self._stack))
 
     def prepare_components(self) -> None:
-        """Zones are attached to the whole: none has to be known before."""
+        """Does nothing: `parse_calendar` attaches the zones to the parsed calendar."""
 
     def _take_line(self, line: Contentline) -> None:
         try:
@@ -164,11 +166,12 @@ class _LenientParser(ComponentIcalParser):
     def _end_component(self, name: str) -> None:
         names = [component.name for component in self._stack]
         if name in names:
-            self._close_components(len(names) - len(names[: _find_last(names, name)]))
+            self._close_components(len(names) - _find_last(names, name))
         elif name == "VEVENT" and self._stack:
             self._stack[0].errors.append((LOST, "the end of an event without its beginning"))
 
     def _close_components(self, count: int) -> None:
+        """Close the `count` innermost open components."""
         for _ in range(count):
             component = self._stack.pop()
             if self._stack:
@@ -201,6 +204,7 @@ class _LenientParser(ComponentIcalParser):
 
 
 def _find_last(names: list[Any], name: str) -> int:
+    """The index of the last occurrence of `name`."""
     return len(names) - 1 - names[::-1].index(name)
 
 
@@ -208,11 +212,11 @@ def _make_broken(name: str, params: Parameters, value: str) -> vBroken:
     return vBroken.from_parse_error(value, params, name, "time", ValueError("can't be read"))
 
 
-# --- values ---------------------------------------------------------------------------------------------------------
+# --- values -----------------------------------------------------------------------------------------------------------
 
 
 def _parse_time_properties(name: str, params: Parameters, value: str, line: str) -> Iterator[Any]:
-    """What a line says about times: a value, or `vBroken`; nothing for a list without any."""
+    """The properties that a line with times gives: parsed ones or `vBroken`; none for an empty list."""
     prop: Any = None
     if name in _MOMENT_NAMES:
         prop = _parse_moment_property(params, value, line)
@@ -222,7 +226,7 @@ def _parse_time_properties(name: str, params: Parameters, value: str, line: str)
     elif name == "RRULE":
         prop = _parse_rule_property(value)
     else:
-        prop = vText(value.strip())  # as written: a day is not 24 hours everywhere
+        prop = vText(value.strip())  # DURATION stays text: a timedelta can't tell a day from 24 hours
     if prop is None:
         yield _make_broken(name, params, value)
     else:
@@ -231,8 +235,9 @@ def _parse_time_properties(name: str, params: Parameters, value: str, line: str)
 
 
 def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTypes | None:
+    """DTSTART, DTEND or RECURRENCE-ID; None when it can't be read. Corrects the TZID in `params` if it was split."""
     moment = read_moment(value)
-    if moment is None:  # a zone's name with a colon in it, not quoted, cuts the line in the wrong place
+    if moment is None:  # an unquoted zone name with a colon in it splits the line in the wrong place
         match = _LAST_MOMENT_PATTERN.search(line)
         moment = read_moment(match[1]) if match else None
         if moment is not None and match is not None:
@@ -243,8 +248,8 @@ def _parse_moment_property(params: Parameters, value: str, line: str) -> vDDDTyp
 
 def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterator[Any]:
     items = [item for item in (part.strip() for part in value.split(",")) if item]
-    if len(items) > _MOST_ITEMS:
-        yield _make_broken(name, params, "more than anybody has")
+    if len(items) > _MAX_ITEMS:
+        yield _make_broken(name, params, "too many values")
         return
     moments = [(item, _read_item(item)) for item in items]
     readable = [moment for _, moment in moments if moment is not None]
@@ -257,6 +262,7 @@ def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterato
 
 
 def _read_item(text: str) -> Any:
+    """A date or time, or for a period a pair of its start and its end or length; None when it can't be read."""
     start, slash, end = text.partition("/")
     first = read_moment(start)
     if not slash or first is None:
@@ -270,6 +276,7 @@ def _read_item(text: str) -> Any:
 
 
 def _parse_rule_property(text: str) -> vRecur | None:
+    """The rule; None when it can't be read or has a part twice."""
     parts = [part.strip() for part in text.strip().removeprefix("RRULE:").split(";") if part.strip()]
     if not parts or any(part.count("=") != 1 for part in parts):
         return None
@@ -283,8 +290,8 @@ def _parse_rule_property(text: str) -> vRecur | None:
 
 
 def read_moment(text: str) -> date | datetime | None:
-    """A date, a local time, or an aware time, also in the forms that ISO 8601 has for it; None for anything else.
-    24:00 is the midnight after, a leap second the second before."""
+    """A date, a local time, or an aware time, in iCalendar or ISO 8601 form; None for anything else. 24:00 is the
+    following midnight, a leap second the second before it."""
     match = _MOMENT_PATTERN.match(text.strip().strip('"'))
     if match is None or text.strip()[match.end() :][:1].isdigit():
         return None
@@ -308,11 +315,11 @@ def _apply_offset(moment: datetime, suffix: str | None) -> datetime:
     return datetime.fromisoformat(f"{moment.isoformat()}{suffix}").astimezone(UTC)
 
 
-# --- zones ----------------------------------------------------------------------------------------------------------
+# --- zones ------------------------------------------------------------------------------------------------------------
 
 
 def _attach_zones(calendar: Calendar) -> None:
-    """Give every local time with a TZID the zone that this calendar object means by it."""
+    """Give every local time with a TZID the zone that the calendar object defines for it."""
     zones = CalendarZones(calendar)
     for component in calendar.walk():
         if component.name not in ("VEVENT", "VFREEBUSY"):
@@ -327,12 +334,12 @@ def _attach_zones(calendar: Calendar) -> None:
 
 def _place_in_zone(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, tuple):
-        return tuple(_place_in_zone(one, zone) for one in value)
+        return tuple(_place_in_zone(part, zone) for part in value)
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=zone)
     return value
 
 
 def as_list(value: Any) -> list[Any]:
-    """What may be one, or a list of them, as a list."""
+    """The value as a list: icalendar gives a property that occurs once as a single value."""
     return value if isinstance(value, list) else [value]

@@ -1,16 +1,17 @@
-"""When an event is: its start, how long it takes, and what of that was only half said.
+"""Reads when a VEVENT takes place, also from contradictory or incomplete properties.
 
-Where a file says too much, too little or nonsense, the reading that takes more time is the one that counts:
+Where an event contradicts itself, the interpretation that takes more time counts:
 
-- of several starts all, and what lies between; of several ends the last; of DTEND beside DURATION what lasts longer;
-- an end that can't be read, beside a start that can: until the midnight after;
-- an end before its start: from the end on, for a day when the two are less than a day apart (who wrote it may have
-  meant the day after, or have mixed the two up), else up to the start; for whole days both of them;
-- a negative duration: that long before the start and that long after it;
-- a whole day that ends on the day it starts takes that day; a timed event that ends on a date that is not after its
-  start ends at the end of that date, of all other dates at their beginning.
+- several starts: from the first to the last; several ends: the last; both DTEND and DURATION: the later end;
+- a readable start with an unreadable end: until the following midnight;
+- an end before its start: when the two are less than a day apart, the whole day from the end on (the author may have
+  meant the next day, or swapped the two), otherwise from the end to the start; for all-day events both days;
+- a negative duration: that long before the start and after it;
+- an all-day event that ends on the day it starts takes that day;
+- a timed event whose end is a date ends at the beginning of that date; when the date is not after the start, at its
+  end.
 
-Days and weeks of a DURATION are days by the clock on the wall, hours are hours (RFC 5545, 3.3.6).
+Days and weeks of a DURATION are days of wall time, its hours are exact hours (RFC 5545, 3.3.6).
 """
 
 import re
@@ -24,37 +25,40 @@ from icalendar.prop import vBroken
 from worker.domain.model import Span
 from worker.providers.ical.parser import as_list
 
+#: The bounds of all times that are read.
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-_MOST_DAYS = 400_000  #: more than there are between the two
-_DURATION = re.compile(r"\s*([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\s*", re.IGNORECASE)
+_MAX_DURATION_DAYS = 400_000  #: more days than there are from FIRST to LAST
+_DURATION_PATTERN = re.compile(
+    r"\s*([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\s*", re.IGNORECASE
+)
 
 
 class NoStart(ValueError):
-    """An event does not say when it starts; `span` is where it may lie."""
+    """An event has no readable start; `span` is the range in which it may lie."""
 
     def __init__(self, span: Span) -> None:
-        super().__init__("no start that can be read")
+        super().__init__("no readable start")
         self.span = span
 
 
 @dataclass(frozen=True, slots=True)
 class EventEnding:
-    """How to come from a start to an end: by the clock on the wall, then by the watch."""
+    """How to compute an end from a start: add `wall` in wall time, then `exact` in elapsed time."""
 
     wall: timedelta = timedelta()
     exact: timedelta = timedelta()
-    to_midnight: bool = False
+    to_midnight: bool = False  #: go on to the next midnight of wall time before `exact` is added
 
 
 @dataclass(frozen=True, slots=True)
 class EventTimes:
-    """When an event is, in a way that can be repeated from another start."""
+    """The times of an event, in a form that can be applied to another start."""
 
-    start: date | datetime  #: a date, or the clock on the wall in `zone`
+    start: date | datetime  #: a date, or a naive wall time in `zone`
     zone: tzinfo
-    endings: tuple[EventEnding, ...]
-    lead: timedelta = timedelta()  #: how long before its start it takes time already
+    endings: tuple[EventEnding, ...]  #: the latest end they give counts
+    lead: timedelta = timedelta()  #: how long before `start` the event already takes time
 
     @property
     def is_all_day(self) -> bool:
@@ -62,11 +66,11 @@ class EventTimes:
 
     @property
     def span(self) -> Span:
-        """When it is, in UTC."""
+        """The time the event takes, in UTC."""
         return self.span_from(self.start)
 
     def span_from(self, start: date | datetime) -> Span:
-        """When it is if it starts then; `start` is of the kind that the own start is."""
+        """The time the event takes, in UTC, if it starts at `start`, a date or a wall time like the event's own."""
         begin = to_instant(start, self.zone)
         end = max(_compute_end(start, ending, self.zone) for ending in self.endings)
         begin = max(FIRST, begin - self.lead)
@@ -74,29 +78,30 @@ class EventTimes:
 
 
 def read_times(event: Any, zone: tzinfo) -> EventTimes:
-    """When a VEVENT is; local times and dates are taken in `zone`. Raises NoStart."""
+    """The times of a VEVENT; dates and local times without a zone are in `zone`. Raises NoStart."""
     starts = _list_moments(event, "DTSTART") or _list_moments(event, "RECURRENCE-ID")
     ends = _list_moments(event, "DTEND")
     if not starts:
         until = max((to_instant(end, zone) for end in ends), default=LAST)
         raise NoStart(Span(FIRST, LAST if "RRULE" in event or "RDATE" in event else until))
-    start = min(starts, key=lambda one: to_instant(one, zone))
+    start = min(starts, key=lambda moment: to_instant(moment, zone))
     if any(isinstance(end, datetime) for end in ends) and not isinstance(start, datetime):
-        start = datetime.combine(start, time())  # a day that ends at a time of day
-    own = (start.tzinfo if isinstance(start, datetime) else None) or zone
+        start = datetime.combine(start, time())  # a date that ends at a time of day is not all-day
+    own_zone = (start.tzinfo if isinstance(start, datetime) else None) or zone
     wall = start.replace(tzinfo=None) if isinstance(start, datetime) else start
-    lead, endings = timedelta(), []
-    for one_lead, ending in _iter_endings(event, wall, own, zone, ends):
-        lead = max(lead, one_lead)
+    lead = timedelta()
+    endings = []
+    for ending_lead, ending in _iter_endings(event, wall, own_zone, zone, ends):
+        lead = max(lead, ending_lead)
         endings.append(ending)
-    if len(starts) > 1:  # it may be at each of them
-        spread = max(to_instant(one, zone) for one in starts) - to_instant(start, zone)
+    if len(starts) > 1:  # the event may be at each of them
+        spread = max(to_instant(moment, zone) for moment in starts) - to_instant(start, zone)
         endings += [replace(ending, exact=ending.exact + spread) for ending in endings]
-    return EventTimes(wall, own, tuple(endings), lead)
+    return EventTimes(wall, own_zone, tuple(endings), lead)
 
 
 def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
-    """The instant in UTC, no earlier than 1900 and no later than 2200; local times and dates are taken in `zone`."""
+    """The instant in UTC, bounded by FIRST and LAST; dates and local times without a zone are in `zone`."""
     if not FIRST.year <= value.year < LAST.year:
         return FIRST if value.year < FIRST.year else LAST
     if not isinstance(value, datetime):
@@ -105,9 +110,9 @@ def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
 
 
 def has_local_times(event: Any) -> bool:
-    """True when a zone is needed to say when a VEVENT is."""
+    """True when a VEVENT has dates or local times, so that its span depends on the owner's zone."""
     moments = _list_moments(event, "DTSTART") + _list_moments(event, "DTEND") + _list_moments(event, "RECURRENCE-ID")
-    return not moments or any(not isinstance(one, datetime) or one.tzinfo is None for one in moments)
+    return not moments or any(not isinstance(moment, datetime) or moment.tzinfo is None for moment in moments)
 
 
 def _list_moments(event: Any, name: str) -> list[Any]:
@@ -120,24 +125,27 @@ def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> d
         if ending.to_midnight and isinstance(wall, datetime):
             wall = wall.date() + DAY
         return min(LAST, to_instant(wall, zone) + ending.exact)
-    except OverflowError:  # it lasts longer than there are years
+    except OverflowError:  # past the year 9999
         return LAST
 
 
 def _iter_endings(
-    event: Any, start: date | datetime, own: tzinfo, zone: tzinfo, ends: list[date | datetime]
+    event: Any, start: date | datetime, own_zone: tzinfo, zone: tzinfo, ends: list[date | datetime]
 ) -> Iterator[tuple[timedelta, EventEnding]]:
-    """Each end that the event names, with how long before the start it takes time for it."""
-    said = False
+    """A lead and an ending for each end and duration of the event; defaults when it has none that can be read.
+
+    `own_zone`: the zone of the start; `zone`: that of ends without their own.
+    """
+    has_end = False
     for end in ends:
-        said = True
-        yield from _interpret_end(start, end, own, zone)
+        has_end = True
+        yield from _interpret_end(start, end, own_zone, zone)
     for text in as_list(event.get("DURATION", [])):
         length = _parse_duration(str(text))
         if length is not None:
-            said = True
+            has_end = True
             yield length
-    if said:
+    if has_end:
         return
     if not isinstance(start, datetime):
         yield timedelta(), EventEnding(wall=DAY)
@@ -146,13 +154,15 @@ def _iter_endings(
 
 
 def _interpret_end(
-    start: date | datetime, end: date | datetime, own: tzinfo, zone: tzinfo
+    start: date | datetime, end: date | datetime, own_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
+    """The lead and endings that an end means. Two endings when start and end share a zone: elapsed time and wall time
+    differ across a change of clocks, and the later end counts."""
     if not isinstance(start, datetime):
         days = (end.date() if isinstance(end, datetime) else end) - start
         yield max(timedelta(), -days), EventEnding(wall=max(days, DAY))
         return
-    begin = to_instant(start, own)
+    begin = to_instant(start, own_zone)
     if not isinstance(end, datetime):
         if end <= begin.astimezone(zone).date():
             end = min(end, date.max - DAY) + DAY
@@ -160,11 +170,12 @@ def _interpret_end(
         return
     yield from _interpret_length(to_instant(end, zone) - begin)
     wall = end.replace(tzinfo=None) - start
-    if (end.tzinfo or zone) is own and wall > timedelta():
+    if (end.tzinfo or zone) is own_zone and wall > timedelta():
         yield timedelta(), EventEnding(wall=wall)
 
 
 def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEnding]]:
+    """The lead and the ending of a timed event of that length, which is negative when it ends before it starts."""
     if length >= timedelta():
         yield timedelta(), EventEnding(exact=length)
     else:
@@ -172,10 +183,11 @@ def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEndin
 
 
 def _parse_duration(text: str) -> tuple[timedelta, EventEnding] | None:
-    match = _DURATION.fullmatch(text)
+    """The lead and the ending that a DURATION means; None when it can't be read."""
+    match = _DURATION_PATTERN.fullmatch(text)
     if match is None or not any(match.groups()[1:]):
         return None
     weeks, days, hours, minutes, seconds = (min(int(part or 0), 10**10) for part in match.groups()[1:])
-    wall = timedelta(days=min(weeks * 7 + days, _MOST_DAYS))
-    exact = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, _MOST_DAYS * 86400))
+    wall = timedelta(days=min(weeks * 7 + days, _MAX_DURATION_DAYS))
+    exact = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, _MAX_DURATION_DAYS * 86400))
     return (wall + exact if match[1] == "-" else timedelta()), EventEnding(wall, exact)

@@ -1,11 +1,11 @@
-"""Time zones as calendar objects name and define them.
+"""Resolves the time zones that calendar objects name and define.
 
-A name is looked up in this order: the IANA database, whose rules are newer than those that a file carries; the names
-that Windows uses; the last part of a vendor's name (`/mozilla.org/20050126_1/Europe/Berlin`); the file's own VTIMEZONE;
-at last what a display name says (`(UTC+01:00) Amsterdam, Berlin`). A short name such as `EST`, which means different
-things to different programs, is taken from the file's own VTIMEZONE first.
+A TZID is looked up in this order: as an IANA name, whose rules are newer than those in a file; as the last part of a
+vendor's name (`/mozilla.org/20050126_1/Europe/Berlin`); as a Windows name; in the object's own VTIMEZONE; and as a
+display name (`(UTC+01:00) Amsterdam, Berlin`). A short name such as `EST`, which programs use for different zones, is
+looked up in the object's own VTIMEZONE first.
 
-Nothing here outlives the calendar object it was read from: two files may define one name differently.
+Zones are cached for one calendar object only: two files may define one name differently.
 """
 
 import re
@@ -23,12 +23,12 @@ from icalendar.prop import vRecur
 
 from worker.providers import windows_zones
 
-#: What the libraries raise over zones that make no sense.
+#: The errors that the libraries raise for zones that make no sense.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
-_UNIVERSAL = frozenset({"utc", "gmt", "z", "zulu", "etc/utc", "etc/gmt"})
-_OFFSET = re.compile(r"^\W*(?:UTC|GMT)?\s*([+-\u2212])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
-_read_rules: Any = tzical  # as the next one, without types
-_MOST_VALUES = 12  #: how many values a part of a VTIMEZONE's rule may have
+_UTC_NAMES = frozenset({"utc", "gmt", "z", "zulu", "etc/utc", "etc/gmt"})
+_OFFSET_PATTERN = re.compile(r"^\W*(?:UTC|GMT)?\s*([+-\u2212])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
+_read_rules: Any = tzical  # Any: dateutil leaves it untyped
+_MAX_VALUES = 12  #: values in one part of a VTIMEZONE's rule
 
 
 class CalendarZones:
@@ -41,14 +41,14 @@ class CalendarZones:
         self._resolved: dict[str, tzinfo | None] = {}
 
     def find_zone(self, name: str) -> tzinfo | None:
-        """The zone that this calendar object means by `name`; None when nothing tells."""
+        """The zone that this calendar object means by `name`; None when it can't be resolved."""
         if name not in self._resolved:
             self._resolved[name] = self._resolve_zone(name)
         return self._resolved[name]
 
     def _resolve_zone(self, name: str) -> tzinfo | None:
         plain = _normalize_name(name)
-        if "/" not in plain and plain not in _UNIVERSAL and plain in _load_iana_names():
+        if "/" not in plain and plain not in _UTC_NAMES and plain in _load_iana_names():
             return self._find_defined_zone(plain) or find_zone_by_name(name)
         return find_zone_by_name(name, guess=False) or self._find_defined_zone(plain) or find_zone_by_name(name)
 
@@ -61,19 +61,19 @@ class CalendarZones:
 
 
 def find_zone_by_name(name: str, *, guess: bool = True) -> tzinfo | None:
-    """The zone of that name, without looking at any definition. With `guess` also by a city or an offset in it."""
+    """The zone of that name; None when it is unknown. With `guess`, also by a city or an offset in the name."""
     text = _strip_quotes(name)
-    known = _load_iana_names().get(_normalize_name(name)) or _find_vendor_suffix(text)
-    if known is None and text.casefold().endswith(" standard time"):
-        known = windows_zones.find_iana_name(text)
-    if known:
-        return ZoneInfo(known)
+    iana_name = _load_iana_names().get(_normalize_name(name)) or _find_vendor_suffix(text)
+    if iana_name is None and text.casefold().endswith(" standard time"):
+        iana_name = windows_zones.find_iana_name(text)
+    if iana_name:
+        return ZoneInfo(iana_name)
     return _guess_zone(text) if guess and text else None
 
 
 def zone_of(calendar: Calendar) -> tzinfo | None:
-    """The zone that a calendar object names for its owner: X-WR-TIMEZONE, else the VTIMEZONE that most of its events
-    use, else its first VTIMEZONE that makes sense. None when it names none."""
+    """The zone that a calendar object names for its owner: X-WR-TIMEZONE, else the zone that most of its events use,
+    else its first valid VTIMEZONE; None when it names none."""
     zones = CalendarZones(calendar)
     named = str(calendar.get("X-WR-TIMEZONE", ""))
     if named and (zone := zones.find_zone(named)):
@@ -90,7 +90,7 @@ def tzid_of(prop: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-# --- names ----------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 def _strip_quotes(name: str) -> str:
@@ -104,30 +104,32 @@ def _normalize_name(name: Any) -> str:
 
 @cache
 def _load_iana_names() -> dict[str, str]:
+    """All IANA names, by their case-folded form."""
     names = {name.casefold(): name for name in available_timezones()} | {"z": "UTC"}
-    names.pop("localtime", None)  # the machine's own, where it has one
+    names.pop("localtime", None)  # the zone of this machine, on systems that have such a file
     return names
 
 
 def _find_vendor_suffix(name: str) -> str | None:
+    """The IANA name at the end of a vendor's name."""
     parts = name.split("/")
     suffixes = ("/".join(parts[first:]).casefold() for first in range(1, len(parts)))
     return next((_load_iana_names()[suffix] for suffix in suffixes if suffix in _load_iana_names()), None)
 
 
 def _guess_zone(name: str) -> tzinfo | None:
-    """The zone of a display name, by a city with that offset, by the name Windows gives it, or by the offset alone."""
-    inner = re.sub(r"\((?=(?:UTC|GMT))", "", name, flags=re.IGNORECASE)
-    match = _OFFSET.match(inner)
-    words = re.sub(r"\([^)]*\)", "", name).strip()
+    """The zone of a display name: by a city in it that has its offset, by its Windows name, or by the offset alone."""
+    without_bracket = re.sub(r"\((?=(?:UTC|GMT))", "", name, flags=re.IGNORECASE)
+    match = _OFFSET_PATTERN.match(without_bracket)
+    cities = re.sub(r"\([^)]*\)", "", name).strip()
     offset = _parse_offset(match) if match else None
-    for city in words.split(","):
-        for known in _iter_city_zones(city.strip().replace(" ", "_").casefold()):
-            if offset is None or offset in _list_offsets(known):
-                return ZoneInfo(known)
-    by_windows = windows_zones.find_iana_name(re.sub(r" time$", "", words, flags=re.IGNORECASE))
-    if by_windows:
-        return ZoneInfo(by_windows)
+    for city in cities.split(","):
+        for iana_name in _iter_city_zones(city.strip().replace(" ", "_").casefold()):
+            if offset is None or offset in _list_offsets(iana_name):
+                return ZoneInfo(iana_name)
+    windows_match = windows_zones.find_iana_name(re.sub(r" time$", "", cities, flags=re.IGNORECASE))
+    if windows_match:
+        return ZoneInfo(windows_match)
     return None if offset is None else timezone(offset)
 
 
@@ -139,32 +141,33 @@ def _parse_offset(match: re.Match[str]) -> timedelta | None:
 
 
 def _iter_city_zones(city: str) -> Iterator[str]:
-    return (known for plain, known in _load_iana_names().items() if "/" in plain and plain.rpartition("/")[2] == city)
+    return (name for plain, name in _load_iana_names().items() if "/" in plain and plain.rpartition("/")[2] == city)
 
 
 def _list_offsets(name: str) -> set[timedelta | None]:
+    """The zone's offsets in winter and in summer."""
     zone = ZoneInfo(name)
     return {datetime(2027, month, 15, tzinfo=zone).utcoffset() for month in (1, 7)}
 
 
-# --- a file's own rules ---------------------------------------------------------------------------------------------
+# --- VTIMEZONE --------------------------------------------------------------------------------------------------------
 
 
 def _build_zone(definition: Any) -> tzinfo | None:
-    """The zone that a VTIMEZONE defines; None when its rules can't be followed."""
+    """The zone that a VTIMEZONE defines; None when its rules make no sense."""
     try:
-        parts = [line for part in definition.subcomponents for line in _format_observance(part)]
-        text = "\r\n".join(["BEGIN:VTIMEZONE", "TZID:own", *parts, "END:VTIMEZONE", ""])
+        lines = [line for part in definition.subcomponents for line in _format_observance(part)]
+        text = "\r\n".join(["BEGIN:VTIMEZONE", "TZID:own", *lines, "END:VTIMEZONE", ""])
         zone: tzinfo = _read_rules(StringIO(text)).get()
         for year in (1970, 2027):
-            datetime(year, 7, 1, tzinfo=zone).utcoffset()
+            datetime(year, 7, 1, tzinfo=zone).utcoffset()  # raises for rules that can't be computed
     except _UNREADABLE:
         return None
     return zone
 
 
 def _format_observance(part: Any) -> Iterator[str]:
-    """STANDARD or DAYLIGHT with nothing but what tells its times."""
+    """A STANDARD or DAYLIGHT part as lines, with only the properties that define its times."""
     if part.name not in ("STANDARD", "DAYLIGHT"):
         return
     yield f"BEGIN:{part.name}"
@@ -174,7 +177,7 @@ def _format_observance(part: Any) -> Iterator[str]:
     for rule in _as_list(part.get("RRULE", [])):
         yield f"RRULE:{_format_rule(rule)}"
     for line in _as_list(part.get("RDATE", [])):
-        yield f"RDATE:{','.join(_format_wall_time(one.dt) for one in line.dts)}"
+        yield f"RDATE:{','.join(_format_wall_time(value.dt) for value in line.dts)}"
     yield f"END:{part.name}"
 
 
@@ -190,11 +193,11 @@ def _format_wall_time(value: Any) -> str:
 
 
 def _format_rule(rule: Any) -> str:
-    """The rule as text. Raises ValueError for one that happens more often than clocks change."""
+    """The rule as text. Raises ValueError for a rule that is not yearly or has too many values."""
     if not isinstance(rule, vRecur) or rule.get("FREQ") != ["YEARLY"]:
-        raise ValueError("clocks change by the year")
-    if any(len(_as_list(value)) > _MOST_VALUES for value in rule.values()):
-        raise ValueError("more values than a change of clocks needs")
+        raise ValueError("a rule that is not yearly")
+    if any(len(_as_list(value)) > _MAX_VALUES for value in rule.values()):
+        raise ValueError("too many values in a rule")
     text: Any = rule
     return str(text.to_ical(), "ascii")
 
