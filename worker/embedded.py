@@ -124,10 +124,10 @@ class EmbeddedServers:
         listening = _listen(self._requested_smtp_port, "mailers.smtp.port")
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
+            """Serves on a socket that is bound already, so that the port is known also when it was 0."""
+
             def _create_server(self) -> Any:
-                return self.loop.create_server(
-                    self._factory_invoker, sock=listening
-                )  # bound already: its port is known
+                return self.loop.create_server(self._factory_invoker, sock=listening)
 
         self.smtp_port = int(listening.getsockname()[1])
         server = Server(_MailHandler(self._folder), hostname=_HOST, port=self.smtp_port)
@@ -173,6 +173,7 @@ class _MailHandler:
         self._count = sum(1 for _ in self._sources.iterdir())
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
+        """Store one message. Returns the reply to the client."""
         self._count += 1
         name = f"{self._count:06d}"
         private_files.write(self._sources / f"{name}.eml", envelope.original_content)

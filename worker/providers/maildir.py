@@ -30,6 +30,7 @@ class MaildirMailer:
         self._folder = folder
 
     def send(self, message: EmailMessage, key: str) -> None:
+        """Write the message into the folder, unless it is there already."""
         if self.was_sent(key):
             return
         try:
@@ -40,6 +41,7 @@ class MaildirMailer:
             raise _translate_error(error, self._folder) from error
 
     def was_sent(self, key: str) -> bool | None:
+        """Whether the folder has a message with that key, read or unread."""
         try:
             return any(_has_name(path, _make_file_name(key)) for path in list_messages(self._folder))
         except OSError as error:

@@ -128,6 +128,7 @@ class _CalendarIndex:
         return entry_id in self._entries
 
     def add(self, entry: _Entry) -> None:
+        """Put the event on this calendar."""
         self._entries[entry.id] = entry
         insort(self._rows, (entry.span.start, entry.id))
         self._longest = max(self._longest, entry.span.end - entry.span.start)
@@ -135,6 +136,7 @@ class _CalendarIndex:
             self.series.setdefault(entry.series, set()).add(entry.id)
 
     def remove(self, entry: _Entry) -> None:
+        """Take the event off this calendar."""
         del self._entries[entry.id]
         del self._rows[bisect_left(self._rows, (entry.span.start, entry.id))]
         if entry.series:
@@ -206,6 +208,7 @@ class MemoryCalendar:
         return FreeBusy(tuple(busy_times))
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
+        """What changed since `cursor`, a tick; without a valid one everything in `window`, and our own later events."""
         self._raise_fault("changes")
         index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
@@ -239,6 +242,7 @@ class MemoryCalendar:
         return events, gone
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
+        """Create the event, or return the one with that key. Raises Conflict when it was cancelled."""
         self._raise_fault("create")
         self._get_readable_index(calendar)
         entry_id = self._keys.get((calendar, draft.key))
@@ -267,6 +271,7 @@ class MemoryCalendar:
         self._place_entry(entry, by_hand=False)
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        """Rewrite the event from the draft. Raises Conflict for a stale etag, NotFound, Forbidden."""
         self._raise_fault("update")
         entry = self._get_own_entry(ref)
         if str(entry.version) != ref.etag:
@@ -276,6 +281,7 @@ class MemoryCalendar:
         return entry.as_event(ref.calendar)
 
     def cancel(self, ref: EventRef) -> None:
+        """Delete the event from every calendar, if it still exists. Raises Conflict for a stale etag, Forbidden."""
         self._raise_fault("cancel")
         if ref.id in self._entries:
             entry = self._get_own_entry(ref)
@@ -474,6 +480,7 @@ class MemoryMailer:
         self._keys: set[str] = set()
 
     def send(self, message: EmailMessage, key: str) -> None:
+        """Append the message to `sent`."""
         if self.fail:
             self.fail("send")
         self.sent.append((key, message))
@@ -482,6 +489,7 @@ class MemoryMailer:
             self.fail("send.done")
 
     def was_sent(self, key: str) -> bool | None:
+        """Whether a message with that key was sent; None for a forgetful mailer."""
         if self.fail:
             self.fail("was_sent")
         return None if self.forgetful else key in self._keys

@@ -54,6 +54,7 @@ class SmtpMailer:
         self._timeout = timeout
 
     def send(self, message: EmailMessage, key: str) -> None:
+        """Hand the message to the server. Raises a ProviderError, `uncertain` when the message may have been sent."""
         sender, recipients, content = _make_envelope(message)
         with self._open_session() as session:
             try:
@@ -65,6 +66,7 @@ class SmtpMailer:
                 raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(reply)}")
 
     def was_sent(self, key: str) -> bool | None:
+        """None: an SMTP server can't tell."""
         return None
 
     def check(self) -> list[Finding]:
@@ -166,6 +168,7 @@ class _SmtpSession(smtplib.SMTP):
     has_begun_transfer = False
 
     def data(self, msg: Any) -> tuple[int, bytes]:
+        """Transfer the message; called by `sendmail` once the server has accepted a recipient."""
         self.has_begun_transfer = True
         return super().data(msg)
 

@@ -107,11 +107,12 @@ class GuestCopies:
 
     @staticmethod
     def _renew_copy(guest: CalendarCollection, copy: Resource, resource: Resource) -> None:
+        """Replace a copy that is out of date. The answer stays if the event has the same time."""
         span = _span_of(resource)
         if icalendars.is_copy_current(copy.calendar, resource.calendar):
             return
-        same_time = icalendars.is_copy_of_time(copy.calendar, span)
-        answer = icalendars.read_copy_answer(copy.calendar, guest.owner, span) if same_time else Answer.NEEDS_ACTION
+        is_same_time = icalendars.is_copy_of_time(copy.calendar, span)
+        answer = icalendars.read_copy_answer(copy.calendar, guest.owner, span) if is_same_time else Answer.NEEDS_ACTION
         renewed = icalendars.make_guest_copy(resource.calendar, guest.owner, answer)
         guest.put(copy.name, renewed, etag=copy.etag)
 
@@ -192,19 +193,19 @@ class GuestCopies:
     # --- applying the organizer's changes -----------------------------------------------------------------------------
 
     def follow_organizer(
-        self, organizer: CalendarCollection, tracked: TrackedCopies, since: CollectionChanges, start: datetime
+        self, organizer: CalendarCollection, tracked: TrackedCopies, changes: CollectionChanges, start: datetime
     ) -> tuple[TrackedCopies, set[str]]:
         """Apply the organizer's own changes to the copies, deliver missing ones, and read which copies guests changed.
 
-        `tracked`: the copies as the last call returned them. `since`: the organizer's changes. Events that ended before
+        `tracked`: the copies as the last call returned them. `changes`: the organizer's own. Events that ended before
         `start` get no new copies. Returns the tracked copies for the next call, and the names of the organizer's events
         whose copies changed.
         """
-        ours = _select_ours(since.changed)
+        ours = _select_ours(changes.changed)
         placed = self._list_placed(organizer, ours.values(), tracked)
-        if since.full:
+        if changes.full:
             self._find_copies(organizer, placed, start)
-        self._remove_orphans(organizer, placed, tracked, since)
+        self._remove_orphans(organizer, placed, tracked, changes)
         pending = {name for name, guests in placed.items() if not all(guests.values())} - ours.keys()
         ours |= _select_ours(organizer.multiget(pending))
         stale = self._find_stale(placed, ours)
@@ -231,13 +232,13 @@ class GuestCopies:
                     self._adopt_copy(organizer, placed, resource.name, guest)
 
     def _remove_orphans(
-        self, organizer: CalendarCollection, placed: PlacedCopies, tracked: TrackedCopies, since: CollectionChanges
+        self, organizer: CalendarCollection, placed: PlacedCopies, tracked: TrackedCopies, changes: CollectionChanges
     ) -> None:
         """Remove the copies whose event is gone. A full pass also forgets the records of events that have ended."""
-        watched = set() if since.full else {name for _, names in tracked.values() for name in names}
-        unseen = placed.keys() - since.names - set(since.gone) - watched
-        gone = (set(since.gone) & placed.keys()) | organizer.list_missing(unseen)
-        if since.full and not since.names and len(gone) >= SUSPICIOUS_COUNT:
+        watched = set() if changes.full else {name for _, names in tracked.values() for name in names}
+        unseen = placed.keys() - changes.names - set(changes.gone) - watched
+        gone = (set(changes.gone) & placed.keys()) | organizer.list_missing(unseen)
+        if changes.full and not changes.names and len(gone) >= SUSPICIOUS_COUNT:
             log.warning(
                 "the calendar shows no events; %d copied events are missing, their copies stay",
                 len(gone),
@@ -246,7 +247,7 @@ class GuestCopies:
             return
         for name in gone:
             self.remove_copies(organizer, name, placed.pop(name))
-        for name in unseen - gone if since.full else ():
+        for name in unseen - gone if changes.full else ():
             self._records.forget_copies(organizer.owner, name, placed.pop(name))
 
     def _find_stale(self, placed: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
@@ -285,10 +286,10 @@ class GuestCopies:
         """The state mark of the guest's calendar now, and the names changed since `mark`; None when the server can't
         tell, so that all of them may have changed."""
         try:
-            since = self._calendars(guest).list_changes(mark, _ANY_TIME, read=False)
+            changes = self._calendars(guest).list_changes(mark, _ANY_TIME, read=False)
         except (NotFound, Forbidden):
             return mark, set()
-        return since.mark, None if since.full else set(since.names) | set(since.gone)
+        return changes.mark, None if changes.full else set(changes.names) | set(changes.gone)
 
 
 def _select_ours(resources: Iterable[Resource]) -> dict[str, Resource]:

@@ -146,6 +146,7 @@ class CalDavCalendar:
         return FreeBusy(tuple(sorted(busy, key=lambda time: (time.span, time.show, time.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
+        """Our event with that key and its current answers; None when there is none or it was cancelled."""
         collection = self.get_collection(calendar)
         try:
             resource = collection.get(icalendars.make_resource_name(key))
@@ -155,12 +156,13 @@ class CalDavCalendar:
         return None if event.cancelled or event.key != key else event
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
+        """What changed since `cursor`. Also brings the copies in guests' calendars up to date, if we place copies."""
         collection = self.get_collection(calendar)
         mark, tracked = _parse_cursor(cursor)
-        since = collection.list_changes(mark, window.start)
-        resources = {resource.name: resource for resource in since.changed}
+        changes = collection.list_changes(mark, window.start)
+        resources = {resource.name: resource for resource in changes.changed}
         if self._copies:
-            tracked, changed_names = self._copies.follow_organizer(collection, tracked, since, window.start)
+            tracked, changed_names = self._copies.follow_organizer(collection, tracked, changes, window.start)
             others = collection.multiget(changed_names - resources.keys())
             resources |= {resource.name: resource for resource in others}
         events: dict[str, tuple[Event, ...]] = {}
@@ -172,11 +174,12 @@ class CalDavCalendar:
         if self._copies:
             answered = self._copies.collect_answers(collection, resources.values())
             events |= {name: (event,) for name, event in answered.items()}
+        emptied = [name for name in events.keys() - unread if not events[name]]
         return CalendarChanges(
-            events=tuple(event for same_resource in events.values() for event in same_resource),
-            gone=() if since.full else (*since.gone, *(name for name in events.keys() - unread if not events[name])),
-            cursor=_format_cursor(since.mark, tracked),
-            full=since.full,
+            events=tuple(event for events_of_one in events.values() for event in events_of_one),
+            gone=() if changes.full else (*changes.gone, *emptied),
+            cursor=_format_cursor(changes.mark, tracked),
+            full=changes.full,
             unread=tuple(sorted(unread)),
         )
 
@@ -190,6 +193,7 @@ class CalDavCalendar:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
+        """Create the event, or return the one that an earlier attempt created. Raises Conflict when it is cancelled."""
         collection = self.get_collection(calendar)
         name = icalendars.make_resource_name(draft.key)
         fresh = icalendars.compose_calendar(draft, self._now(), we_schedule=self._copies is not None)
@@ -204,6 +208,7 @@ class CalDavCalendar:
         return self._deliver_copies(collection, resource, ask_again=is_new)
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        """Rewrite the event from the draft. Raises Conflict for a stale etag, unless it was written already."""
         collection, resource = self._get_own_resource(ref)
         if resource.etag != ref.etag:
             if not icalendars.is_written_from(resource.calendar, draft):
@@ -215,6 +220,7 @@ class CalDavCalendar:
         return self._deliver_copies(collection, resource, ask_again=moved)
 
     def cancel(self, ref: EventRef) -> None:
+        """Remove the copies of the event, then the event, if they still exist. Raises Conflict for a stale etag."""
         try:
             collection, resource = self._get_own_resource(ref)
         except NotFound:  # deleted by hand; its copies may still be there
@@ -253,6 +259,7 @@ class CalDavCalendar:
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
+        """Whether the server answers, has a calendar for this person, and lets us write to it."""
         reached = f"The calendar server answers for {person}"
         try:
             is_calendar, writable = self.get_collection(person).describe()

@@ -96,8 +96,8 @@ def expand_series(master: TimedEvent, changed: Sequence[TimedEvent], window: Spa
     `parser.UNREADABLE` for rules that the libraries can't process.
     """
     clock = _SeriesClock(master.times)
-    excluded_walls = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
-    excluded_days = {wall for wall in excluded_walls if not isinstance(wall, datetime)}
+    excluded = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
+    excluded_days = {day for day in excluded if not isinstance(day, datetime)}
     changed = [
         change for change in changed if _to_day(clock.to_start(change.event["RECURRENCE-ID"].dt)) not in excluded_days
     ]
