@@ -1,10 +1,10 @@
-"""Ids that follow from what they name, so that planning the same world again gives the same ids."""
+"""Ids derived from what they name, so that planning the same state again gives the same ids."""
 
 import hashlib
 
 
 def derive_id(prefix: str, seed: str) -> str:
-    """The prefix, then 56 bits of the seed's digest in `base32`."""
+    """The prefix, then 56 bits of the seed's SHA-256 in `base32`."""
     return prefix + base32(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
 
 

@@ -1,7 +1,8 @@
-"""Reasons in sentences. Each is written once, in English; whose voice says it decides language, clock and dates.
+"""The sentence of each reason, in English; a formatter decides the language, the clock and the format of dates.
 
-The history and the operator read `ENGLISH`, the sentences as they stand here; for a mail `worker.i18n.reasons` brings
-the reader's own voice. What other languages bend with a count is part of the sentence, so that each can bend it.
+The history and the operator get `ENGLISH_FORMATTER`, which uses the sentences as they are here; for a mail or a page,
+`worker.i18n.reasons` has a formatter for the reader's language. Words that change with a count are part of the
+sentence, so that each language can change them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,18 +18,18 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def N_(text: str) -> str:  # noqa: N802 -- the name gettext's tools look for
-    """Mark words to be translated later, where it is known who reads them."""
+    """Mark a text for translation; it is translated where the reader is known."""
     return text
 
 
-def NN_(one: str, many: str) -> tuple[str, str]:  # noqa: N802
-    """The same for words that follow a count."""
-    return one, many
+def NN_(singular: str, plural: str) -> tuple[str, str]:  # noqa: N802
+    """As `N_`, for a text that depends on a count."""
+    return singular, plural
 
 
-#: The sentence of each code. `%(name)s` stands for a value of the reason, or for what `_SHOWN` and `_MADE` make of it.
+#: The sentence of each code. `%(name)s` is a value of the reason, as `_VALUE_FORMATTERS` or `_CODE_FORMATTERS` show it.
 SENTENCES: Mapping[str, str | tuple[str, str]] = {
-    # why a time was chosen
+    # why a slot was chosen
     "target_day": N_("%(day)s is the target day."),
     "after_target": NN_(
         "%(day)s is %(count)s day after the target, %(target)s.",
@@ -61,14 +62,14 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "buffer": N_("At least %(minutes)s minutes before and after it are free."),
     "unreadable": N_("%(name)s's calendar can't be read; working hours count as free."),
     "shorter": N_("%(minutes)s minutes, because no %(needed)s fit."),
-    # what speaks against a time that somebody picked
+    # why a time that a person picked does not fit
     "busy_then": N_("%(name)s's calendar is not free then."),
     "unread_now": N_("%(name)s's calendar can't be read just now."),
     "short_for_it": N_("It is shorter than %(minutes)s minutes."),
     "outside_hours": N_("It is outside the working hours of %(name)s."),
     "another_that_day": N_("%(name)s has another career session that day."),
     "no_buffer": N_("There are not %(minutes)s free minutes before and after it."),
-    # why there is none
+    # why no time exists
     "room": NN_("There is room at %(count)s starting time.", "There is room at %(count)s starting times."),
     "window_over": N_("Its window is shorter than the session."),
     "window_short": N_("The window holds %(minutes)s minutes, under the %(needed)s needed."),
@@ -114,11 +115,12 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "If %(name)s's working hours ended %(count)s hours later, there would be room %(days)s.",
     ),
     "no_change": N_("No single change that was tried makes room: it takes a longer window."),
-    #: written down before reasons were values
+    # stored as text before reasons had codes
     "verbatim": "%(words)s",
 }
-NO_DAYS, ON_DAYS = N_("on no days"), NN_("on %(count)s day", "on %(count)s days")
-#: What stands in the way, by what it is.
+NO_DAYS = N_("on no days")
+ON_DAYS = NN_("on %(count)s day", "on %(count)s days")
+#: How each kind of blocker is named.
 BLOCKER_NAMES = {
     "career": N_("%(name)s's career session"),
     "time": N_("%(name)s's time"),
@@ -130,13 +132,13 @@ BLOCKER_OF_BOTH = N_("%(what)s and %(other)s's")
 
 
 class ReasonFormatter(Protocol):
-    """How somebody is spoken to."""
+    """Formats texts and values for one reader."""
 
     def gettext(self, message: str, /, **values: object) -> str:
-        """The sentence in their language, its `%(name)s` filled in."""
+        """The sentence in the reader's language, with its `%(name)s` filled in."""
 
-    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
-        """The sentence in the form that `count` asks for; `%(count)s` is filled in too."""
+    def ngettext(self, singular: str, plural: str, count: int, /, **values: object) -> str:
+        """The sentence in the form for `count`, with its values and `%(count)s` filled in."""
 
     def format_date(self, day: date) -> str:
         """A date with its weekday."""
@@ -148,23 +150,23 @@ class ReasonFormatter(Protocol):
         """A time of day, given in minutes after midnight."""
 
     def format_hour(self, at: datetime, zone: str) -> str:
-        """What the clocks of that zone show."""
+        """The time of day in that zone."""
 
     def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
-        """From when to when; `zone` is that of whoever the reason is about."""
+        """A time span; `zone` is that of the person whom the reason is about."""
 
     def format_detail(self, text: str) -> str:
-        """What a service said about itself, to follow a word, for those whose business it is."""
+        """A service's error text, to follow a word; empty for readers who are not operators."""
 
 
 class EnglishFormatter:
-    """The sentences as they are written here: for the history and for operators."""
+    """The English sentences of this module, for the history and for operators."""
 
     def gettext(self, message: str, /, **values: object) -> str:
         return message % values
 
-    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
-        return (one if count == 1 else many) % {"count": count, **values}
+    def ngettext(self, singular: str, plural: str, count: int, /, **values: object) -> str:
+        return (singular if count == 1 else plural) % {"count": count, **values}
 
     def format_date(self, day: date) -> str:
         return format_short_date(day)
@@ -180,8 +182,8 @@ class EnglishFormatter:
 
     def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
         first, last = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
-        until = f"{last:%H:%M}" if first.date() == last.date() else f"{format_short_date(last.date())} {last:%H:%M}"
-        return f"{format_short_date(first.date())} {first:%H:%M} to {until} ({zone})"
+        end_text = f"{last:%H:%M}" if first.date() == last.date() else f"{format_short_date(last.date())} {last:%H:%M}"
+        return f"{format_short_date(first.date())} {first:%H:%M} to {end_text} ({zone})"
 
     def format_detail(self, text: str) -> str:
         return f" ({text})" if text else ""
@@ -190,65 +192,64 @@ class EnglishFormatter:
 ENGLISH_FORMATTER = EnglishFormatter()
 
 
-def format_reasons(why: Reasons, voice: ReasonFormatter = ENGLISH_FORMATTER) -> str:
-    """All of it, sentence after sentence."""
-    return " ".join(format_sentences(why, voice))
+def format_reasons(reasons: Reasons, formatter: ReasonFormatter = ENGLISH_FORMATTER) -> str:
+    """The sentences of all reasons as one text."""
+    return " ".join(format_sentences(reasons, formatter))
 
 
-def format_sentences(why: Reasons, voice: ReasonFormatter = ENGLISH_FORMATTER) -> Iterator[str]:
-    """One sentence for each reason."""
-    for reason in why:
-        said = _format_sentence(reason, voice)
-        yield said[:1].upper() + said[1:]
+def format_sentences(reasons: Reasons, formatter: ReasonFormatter = ENGLISH_FORMATTER) -> Iterator[str]:
+    """One sentence for each reason, with a capital first letter."""
+    for reason in reasons:
+        sentence = _format_sentence(reason, formatter)
+        yield sentence[:1].upper() + sentence[1:]
 
 
-def _format_sentence(reason: Reason, voice: ReasonFormatter) -> str:
+def _format_sentence(reason: Reason, formatter: ReasonFormatter) -> str:
     sentence, values = SENTENCES[reason.code], reason.values
     shown: dict[str, Any] = {
-        name: _VALUE_FORMATTERS.get(name, _keep_value)(voice, value) for name, value in values.items()
+        name: _VALUE_FORMATTERS.get(name, _keep_value)(formatter, value) for name, value in values.items()
     }
     if reason.code in _CODE_FORMATTERS:
-        shown |= _CODE_FORMATTERS[reason.code](voice, values)
+        shown |= _CODE_FORMATTERS[reason.code](formatter, values)
     if isinstance(sentence, str):
-        return voice.gettext(sentence, **shown)
-    return voice.ngettext(*sentence, shown.pop("count"), **shown)
+        return formatter.gettext(sentence, **shown)
+    return formatter.ngettext(*sentence, shown.pop("count"), **shown)
 
 
-def _keep_value(voice: ReasonFormatter, value: ReasonValue) -> ReasonValue:
+def _keep_value(formatter: ReasonFormatter, value: ReasonValue) -> ReasonValue:
     return value
 
 
-def _format_day_count(voice: ReasonFormatter, days: int) -> str:
-    return voice.ngettext(*ON_DAYS, days) if days else voice.gettext(NO_DAYS)
+def _format_day_count(formatter: ReasonFormatter, days: int) -> str:
+    return formatter.ngettext(*ON_DAYS, days) if days else formatter.gettext(NO_DAYS)
 
 
-#: How values are told, by their names.
+#: How a value is formatted, by its name; other values stay as they are.
 _VALUE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
-    "day": lambda voice, day: voice.format_date(day),
-    "target": lambda voice, day: voice.format_date(day),
-    "weekday": lambda voice, index: voice.get_weekday_name(index),
-    "clock": lambda voice, minute: voice.format_clock(minute),
-    "detail": lambda voice, text: voice.format_detail(text),
+    "day": lambda formatter, day: formatter.format_date(day),
+    "target": lambda formatter, day: formatter.format_date(day),
+    "weekday": lambda formatter, index: formatter.get_weekday_name(index),
+    "clock": lambda formatter, minute: formatter.format_clock(minute),
+    "detail": lambda formatter, text: formatter.format_detail(text),
     **dict.fromkeys(("days", "other_days", "left", "other_left", "both"), _format_day_count),
 }
 
 
-def _format_start(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
+def _format_start(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "hour": voice.format_hour(values["at"], values["zone"]),
-        "other_hour": voice.format_hour(values["at"], values["other_zone"]),
+        "hour": formatter.format_hour(values["at"], values["zone"]),
+        "other_hour": formatter.format_hour(values["at"], values["other_zone"]),
     }
 
 
-def _format_blocker(voice: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
-    block = BLOCKER_NAMES[values["what"]]
-    whose = voice.gettext(block, name=values["name"])
+def _format_blocker(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
+    blocker = formatter.gettext(BLOCKER_NAMES[values["what"]], name=values["name"])
     if values["other"]:
-        whose = voice.gettext(BLOCKER_OF_BOTH, what=whose, other=values["other"])
-    return {"what": whose, "when": voice.format_stretch(values["start"], values["end"], values["zone"])}
+        blocker = formatter.gettext(BLOCKER_OF_BOTH, what=blocker, other=values["other"])
+    return {"what": blocker, "when": formatter.format_stretch(values["start"], values["end"], values["zone"])}
 
 
-#: What takes more than one value to tell, by code.
+#: Texts that are formatted from several values of a reason, by its code.
 _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Mapping[str, str]]] = {
     "start": _format_start,
     "start_apart": _format_start,
@@ -257,10 +258,10 @@ _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Ma
 
 
 def format_short_date(day: date) -> str:
-    """`Tue 6 Oct`"""
+    """The date as `Tue 6 Oct`."""
     return f"{DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
 def format_count(number: int, noun: str) -> str:
-    """`no days`, `1 day`, `2 days`"""
+    """The count with its noun: `no days`, `1 day`, `2 days`."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,8 +1,7 @@
-"""The nouns of the program, as frozen values.
+"""The domain model: frozen values and enums that the whole program shares.
 
-All instants are aware datetimes in UTC; a wall-clock rule is computed in a person's zone and comes back as an
-instant. Nothing in here holds a word that was spoken in a conversation, except `Contract` and its parts, which
-are only ever stored sealed.
+Every datetime is aware and in UTC; a rule about the wall clock is computed in a person's zone, with a UTC result. Only
+`Contract`, its parts, `Trigger` and `AccessRecord.reason` hold what people said or wrote: they are stored sealed.
 """
 
 from worker.domain.model.calendars import (

@@ -1,4 +1,4 @@
-"""What calendars hold, and what we want them to hold."""
+"""Events, free/busy and changes of calendars, and the events that we want them to have."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from worker.domain.model.time import Address, Cursor, Span
 
 
 class ShowAs(StrEnum):
-    """How a stretch of a calendar counts. `away` is out of office: nobody is there, whatever else is booked."""
+    """How a busy span of a calendar counts. `away` is out of office, which outweighs everything else at that time."""
 
     BUSY = "busy"
     TENTATIVE = "tentative"
@@ -17,7 +17,7 @@ class ShowAs(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BusyTime:
-    """A stretch that is not free. `key` is ours when the stretch is an event we made, else None."""
+    """A busy span. `key` is the event's key when it is one of our events, else None."""
 
     span: Span
     show: ShowAs = ShowAs.BUSY
@@ -25,22 +25,24 @@ class BusyTime:
 
 
 def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
-    """What lies inside the window, cut at its edges and sorted by time."""
-    inside = (BusyTime(item.span.clip(window), item.show, item.key) for item in busy if item.span.overlaps(window))
-    return tuple(sorted(inside, key=lambda item: (item.span, item.show, item.key or "")))
+    """The busy spans inside the window, cut at its edges and sorted by time."""
+    clipped = (BusyTime(item.span.clip(window), item.show, item.key) for item in busy if item.span.overlaps(window))
+    return tuple(sorted(clipped, key=lambda item: (item.span, item.show, item.key or "")))
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBusy:
-    """What is known of one person's time inside a window. Unknown is never free (T-2)."""
+    """One person's busy spans inside a window. When `known` is false, no time counts as free (T-2)."""
 
     busy: tuple[BusyTime, ...] = ()
     known: bool = True
-    reason: str = ""  #: why it isn't known, in words
-    temporary: bool = False  #: it isn't known just now; asked again later it may be
+    reason: str = ""  #: why it isn't known, as a sentence
+    temporary: bool = False  #: it isn't known now, but a later request may succeed
 
 
 class Answer(StrEnum):
+    """An attendee's answer to an invitation."""
+
     NEEDS_ACTION = "needs_action"
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -49,7 +51,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventRef:
-    """Where an event stands: whose calendar, the provider's id there, and the version we know."""
+    """Where an event is: its calendar, the provider's id there, and the version that we read last."""
 
     calendar: Address
     id: str
@@ -58,33 +60,35 @@ class EventRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event, or one occurrence of a recurring one, as a calendar holds it. No title, no text: never read."""
+    """One event, or one occurrence of a series, as a calendar has it. Its title and text are never read."""
 
     ref: EventRef
     span: Span
-    key: str | None = None  #: ours, when it is an event we made
-    series: str | None = None  #: the recurring event it is an occurrence of
+    key: str | None = None  #: the event's key when it is one of ours
+    series: str | None = None  #: id of the series that it is an occurrence of
     all_day: bool = False
     organizer: Address = ""
-    answers: Mapping[Address, Answer] = field(default_factory=dict)  #: everybody invited, the organizer aside
-    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: another time, by who proposed it with an answer
+    answers: Mapping[Address, Answer] = field(default_factory=dict)  #: of every attendee except the organizer
+    proposed: Mapping[Address, Span] = field(
+        default_factory=dict
+    )  #: the other time that an attendee proposed with an answer
     cancelled: bool = False
     show: ShowAs | None = ShowAs.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
-    is_delivered: bool = True  #: False while a guest has not got what we deliver ourselves
+    is_delivered: bool = True  #: False while a guest's copy that we deliver ourselves is missing or outdated
 
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
-    """A guest's copy of an organizer's event: it may lie there, and with `is_placed` it did."""
+    """A guest's copy of an event: it may be in the guest's calendar; when `is_placed`, it was seen or written there."""
 
-    name: str  #: of the event, and of its copy
+    name: str  #: the resource name that the event and its copy share
     guest: Address
     is_placed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Somebody named on an event."""
+    """A person named on an event: the organizer or an attendee."""
 
     email: Address
     name: str
@@ -92,17 +96,17 @@ class Guest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """What we want an event to be. Always private; guests never may change it."""
+    """An event as we want it to be. Always private; attendees may not change it."""
 
     key: str
     subject: str
     body: str
     span: Span
-    zone: str  #: the organizer's, for programs that show it
+    zone: str  #: the organizer's, for calendar programs that show it
     organizer: Guest
     guests: tuple[Guest, ...] = ()
     all_day: bool = False  #: then `span` runs from local midnight to local midnight in `zone`
-    blocks_time: bool = True  #: false: shown, but leaves the time free
+    blocks_time: bool = True  #: when false, the event is shown but its time stays free
     reminders: tuple[int, ...] = (15,)  #: minutes before the start
     video: bool = False
     sequence: int = 0
@@ -110,12 +114,11 @@ class EventDraft:
 
 @dataclass(frozen=True, slots=True)
 class CalendarChanges:
-    """What a calendar says happened.
+    """What changed in a calendar since the last cursor.
 
-    An event that belongs to a series stands for the whole series: whatever was known of that series and isn't
-    listed is gone. `gone` holds ids of events or of series. When `full`, everything inside the window is listed and
-    what isn't listed is gone. `unread` holds ids of what is there and can't be read: it is not gone, whatever is
-    listed of it.
+    When one occurrence of a series is listed, all are: known occurrences that aren't listed are gone. `gone` holds ids
+    of events or of series. When `full`, everything inside the window is listed, and what isn't listed is gone. `unread`
+    holds ids of events or series that exist but can't be read: they are not gone, whether they are listed or not.
     """
 
     events: tuple[Event, ...]

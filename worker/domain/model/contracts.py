@@ -1,20 +1,22 @@
-"""What two people agreed on, and how each promise stands."""
+"""Contracts, their commitments, and the status of each commitment."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from worker.domain.model.people import PairId
-from worker.domain.model.time import Span
+from worker.domain.model.time import Address, Span
 
 
 class Owner(StrEnum):
+    """Who of the two owes a commitment."""
+
     MANAGER = "manager"
     REPORT = "report"
 
 
 class CommitmentStanding(StrEnum):
-    """How a commitment stands or ended (R-18)."""
+    """The status of a commitment (R-18)."""
 
     OPEN = "open"
     DONE = "done"
@@ -24,27 +26,27 @@ class CommitmentStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenCommitment:
-    """A commitment as written: what, by when, and optionally who supports it and what success looks like (R-26)."""
+    """The text of a commitment: what, by when, and optionally who supports it and what success looks like (R-26)."""
 
     text: str
     due: date | None
     support: str = ""
     success: str = ""
-    line: int = 0  #: where it stands in the file, from 1; 0 when it came from elsewhere
+    line: int = 0  #: its line in the file, from 1; 0 when it didn't come from a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewPoint:
-    """What the two will look at again, and in which month (its first day)."""
+    """Something that the two will review, and in which month."""
 
-    month: date
+    month: date  #: the first day of the month
     text: str
-    line: int = 0
+    line: int = 0  #: its line in the file, from 1; 0 when it didn't come from a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The four parts (R-14), and progress worth naming (R-24). Content: stored sealed only."""
+    """The four parts of a contract (R-14), and progress worth naming (R-24). Stored only sealed."""
 
     report: tuple[WrittenCommitment, ...] = ()
     manager: tuple[WrittenCommitment, ...] = ()
@@ -55,16 +57,16 @@ class Contract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dated:
-    """A promise without its words: who owes it and by when. `id` is that of the commitment it continues, if any."""
+    """A commitment of a new revision, without its text. `id` is that of the commitment it continues, or a new one."""
 
     id: str
     owner: Owner
     due: date
-    reworded: bool = False  #: it continues one, in other words
+    reworded: bool = False  #: it continues a commitment with a changed text
 
 
 class ContentAccess(StrEnum):
-    """What a command did with what two people wrote down."""
+    """The commands that show or change a contract or its commitments; the values are their names."""
 
     SHOW_CONTRACT = "contract show"
     RECORD_CONTRACT = "contract record"
@@ -76,18 +78,18 @@ class ContentAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRecord:
-    """That a command showed or changed what two people wrote down: both are told. The reason is stored sealed."""
+    """One use of such a command. Both people are told of it by mail."""
 
     pair: PairId
     at: datetime
     access: ContentAccess
-    on_behalf_of: str  #: the address of one of the two
-    reason: str
+    on_behalf_of: Address  #: of one of the two
+    reason: str  #: stored sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """The dates and the standing of a promise; its words are sealed elsewhere, under the same id."""
+    """The dates and the status of a commitment. Its text is stored sealed elsewhere, under the same id."""
 
     id: str
     pair: PairId
@@ -98,15 +100,15 @@ class Commitment:
     standing: CommitmentStanding = CommitmentStanding.OPEN
     closed_at: datetime | None = None
     block: Span | None = None  #: its time on the manager's calendar (T-8)
-    all_day: bool = False
+    all_day: bool = False  #: the block is an all-day event
     by_hand: bool = False  #: the manager chose the present time
     dismissed: bool = False  #: the manager removed it from the calendar
-    generation: int = 1
-    sequence: int = 0
+    generation: int = 1  #: grows when the event has to be created again
+    sequence: int = 0  #: grows with each change of the event that we decide
 
     @property
     def key(self) -> str:
-        """Names this commitment's event, and no other, on any calendar."""
+        """The key of this commitment's event: no other event has it, on any calendar."""
         return f"{self.id}.{self.generation}"
 
     @property

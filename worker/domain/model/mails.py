@@ -1,10 +1,10 @@
-"""The names of the mails. What is known of each besides stands in one table, `worker/mail/kinds.py`."""
+"""The names of the mails. Their other properties are in one table, in `worker/mail/kinds.py`."""
 
 from enum import StrEnum
 
 
 class MailName(StrEnum):
-    """A mail: the name of its folder of templates, as the outbox, the history and the ledger hold it."""
+    """The name of a mail: that of its folder of templates. The outbox, the history and the ledger store it."""
 
     INTRODUCTION = "introduction"
     INVITATION = "invitation"
@@ -26,5 +26,5 @@ class MailName(StrEnum):
     OPERATOR_ALERT = "operator_alert"
 
 
-#: Mails about a pair itself that count however long ago they went out; others count for some weeks.
+#: Mails that a pair gets once: planning reads them however old they are, and others only for some weeks.
 REMEMBERED = (MailName.INTRODUCTION, MailName.PAIR_ENDED)

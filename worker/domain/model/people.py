@@ -1,4 +1,4 @@
-"""Who there is, and how a pair wants its conversations."""
+"""People and pairs, and how a pair wants its sessions."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from worker.domain.model.time import Address, Interval, WorkingHours
 
-#: In place of a provider's name: a calendar that can't be read. Working hours count as free, answers come by mail.
+#: Instead of a provider's name: the person has no calendar that we can read. Working hours count as free, and answers
+#: come by mail.
 NO_CALENDAR = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """One row of the people file, as far as it concerns the person alone."""
+    """A person, as one row of the people file describes them."""
 
     email: Address
     name: str
@@ -26,21 +27,21 @@ class Person:
 
     @property
     def has_calendar(self) -> bool:
-        """Whether there is a calendar that can be read and written."""
+        """True when the person has a calendar that we can read and write."""
         return self.calendar != NO_CALENDAR
 
 
 class AliasSource(StrEnum):
-    """Where it is known from that a form names a person."""
+    """Where an alias comes from."""
 
     PEOPLE_FILE = "people_file"  #: an alias that the people file lists
-    DIRECTORY = "directory"  #: the id that a directory gives
-    LEARNED = "learned"  #: how a calendar service named the guest of an event of ours
+    DIRECTORY = "directory"  #: the person's id in a directory
+    LEARNED = "learned"  #: how a calendar service named an attendee of one of our events
 
 
 @dataclass(frozen=True, slots=True)
 class PersonAlias:
-    """One more form that names a person: an alias, the id of a directory, an X500 string. Lower case, no blanks
+    """Another name of a person: an address, the id in a directory, or an X500 string; in lower case, without blanks
     around it."""
 
     alias: str
@@ -64,9 +65,9 @@ class ReviewMode(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Why a pair is no pair any more."""
+    """Why a pair has ended."""
 
-    NO = ""
+    NO = ""  #: it has not
     REPORT_LEFT = "report_left"
     MANAGER_LEFT = "manager_left"
     BOTH_LEFT = "both_left"
@@ -75,15 +76,15 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """When a pair likes to meet, in the report's zone. `minute` counts from local midnight."""
+    """When a pair prefers to meet, in the report's zone; None where it has no preference."""
 
-    weekday: int | None = None
-    minute: int | None = None
+    weekday: int | None = None  #: 0 is Monday
+    minute: int | None = None  #: after local midnight
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PairId:
-    """Names a pair by the addresses of the two. Its text is `manager>report`."""
+    """The id of a pair: the addresses of the two. As text it is `manager>report`."""
 
     SEPARATOR: ClassVar[str] = ">"
 
@@ -109,7 +110,7 @@ class PairId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A manager and one report, and how the two want it."""
+    """A manager and one report, and how the two want their sessions."""
 
     manager: Address
     report: Address

@@ -1,4 +1,4 @@
-"""What is decided, what is done about it, and what came of it."""
+"""What planning reads, what it decides, and the effects that carry a decision out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from worker.domain.model.time import Address, Interval, Span
 
 
 class EffectKind(StrEnum):
-    """What an outbox message does."""
+    """What an effect does."""
 
     CREATE = "event.create"
     UPDATE = "event.update"
@@ -22,11 +22,11 @@ class EffectKind(StrEnum):
 
 
 class EffectProgress(StrEnum):
-    """Where an outbox message stands.
+    """How far an effect has come.
 
-    `waiting`: due at `due_at`. `claimed`: somebody holds its lease and has not begun. `sending`: the call may have
-    been made. `done`, `dropped` (no longer true, nothing was sent), `uncertain` (nobody can know), `dead` (refused
-    for good) are final.
+    `waiting`: due at `due_at`. `claimed`: a process holds its lease and has not begun. `sending`: the call may have
+    been made. Final: `done`, `dropped` (no longer needed, nothing was sent), `uncertain` (nothing tells whether the
+    call succeeded) and `dead` (refused permanently).
     """
 
     WAITING = "waiting"
@@ -43,21 +43,21 @@ LIVE_PROGRESS = frozenset({EffectProgress.WAITING, EffectProgress.CLAIMED, Effec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """An effect that was decided: a row of the outbox, unique by `key`, holding no content."""
+    """A row of the outbox, unique by `key`: a change to a calendar or a mail, without content of a contract."""
 
     key: str
     kind: EffectKind
-    pair: PairId | None  #: None for what the operator is told
-    subject: str  #: session id, commitment id, or the pair's id; messages of one subject go out in order
+    pair: PairId | None  #: None for mails to the operator
+    subject: str  #: id of the session, commitment or pair; effects of one subject are carried out in order
     due_at: datetime
-    snapshot_at: datetime  #: when the world it was decided on was read
+    snapshot_at: datetime  #: when the state was read on which it was decided
     calendar: Address = ""  #: for events: whose calendar
     event: str = ""  #: for events, and for mails about one: the event's key
-    name: str = ""  #: for mails: which one
-    to: Address = ""
-    number: int = 0  #: for mails that come in a row: which one of them
-    start: datetime | None = None  #: what it speaks of: a session's start, a due date at midnight UTC; for an update
-    #: where the event stood when it was decided
+    name: str = ""  #: for mails: a `MailName`
+    to: Address = ""  #: for mails: the recipient
+    number: int = 0  #: for a mail that is sent repeatedly: which repetition
+    #: The session's start, or a due date at midnight UTC; for an update, the event's start when it was decided.
+    start: datetime | None = None
     progress: EffectProgress = EffectProgress.WAITING
     attempts: int = 0
 
@@ -68,9 +68,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedEvent:
-    """An event of ours as it was last seen on its calendar.
+    """One of our events as it was last seen on its calendar.
 
-    `written` is the time we last wrote, or accepted from a human: when `span` is another one, a human moved it.
+    `written` is the time that we last wrote or accepted; when `span` differs from it, a person moved the event.
     """
 
     key: str
@@ -80,12 +80,12 @@ class PlacedEvent:
     sequence: int = 0  #: of the session or commitment, as last written
     gone: bool = False
     answers: Mapping[Address, Answer] = field(default_factory=dict)
-    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: another time, by who proposed it
+    proposed: Mapping[Address, Span] = field(default_factory=dict)  #: the other time that an attendee proposed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
-    """One occurrence of a recurring meeting of exactly the two of a pair (T-9)."""
+    """An occurrence of a recurring meeting that only the two of a pair attend (T-9)."""
 
     pair: PairId
     span: Span
@@ -93,30 +93,30 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class TakenTime:
-    """Time of a person that was decided elsewhere and may not be on the calendar yet. It counts as busy."""
+    """Time of a person that another decision uses and that may not be on the calendar yet. It counts as busy."""
 
     span: Span
-    session: str  #: the session or commitment it belongs to
+    session: str  #: id of the session or commitment it belongs to
     kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairState:
-    """All that is known of a pair when it is planned, read in one transaction."""
+    """Everything that planning a pair needs, read in one transaction."""
 
     pair: Pair
     manager: Person
     report: Person
-    sessions: tuple[Session, ...] = ()  #: those not closed, and the last ones closed of each kind
+    sessions: tuple[Session, ...] = ()  #: those not closed, and the last closed ones of each kind
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
     effects: tuple[Effect, ...] = ()
     placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
-    #: by any pair, from now on; None when it was not read, and then nothing can be placed
+    #: Of every pair, from now on, by person; None when not read, and then nothing can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
-    looked_at: datetime | None = None  #: when the free/busy of the two was last read
+    looked_at: datetime | None = None  #: when planning last used the free/busy of the two
 
     @property
     def addresses(self) -> tuple[Address, Address]:
@@ -124,14 +124,16 @@ class PairState:
         return self.manager.email, self.report.email
 
     def session(self, session_id: str) -> Session | None:
-        """The session of that id; None when there is none, or it was not read."""
-        return next((s for s in self.sessions if s.id == session_id), None)
+        """The session with that id; None when there is none, or it was not read."""
+        return next((session for session in self.sessions if session.id == session_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBusyRequest:
-    """What planning lacks: the free/busy of these people in this window; when their time is to be given, also what
-    other pairs have taken of it."""
+    """Free/busy that planning lacks, of these people in this window.
+
+    With `includes_taken`, planning also needs the time that other pairs have taken of these people.
+    """
 
     people: tuple[Address, ...]
     window: Span
@@ -140,10 +142,10 @@ class FreeBusyRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeBusySnapshot:
-    """What was read of the calendars for planning: each person's free/busy, inside that person's window.
+    """Each person's free/busy, inside that person's window, as it was read for planning.
 
-    Somebody in `unavailable` could not be asked just now; that is no reason to tell anybody anything, only to ask
-    again.
+    The free/busy of people in `unavailable` could not be read this time: planning tries again later and sends no mail
+    about it.
     """
 
     windows: Mapping[Address, Span]
@@ -153,7 +155,7 @@ class FreeBusySnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A line of the append-only history: what was decided and why, in words, with no content."""
+    """A line of the append-only history: what was decided and why, without content."""
 
     at: datetime
     what: str  #: `session`, `unplaceable`, `commitment`, `warning`
@@ -165,57 +167,60 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be written, all of it or nothing. With `needs`, it is only a question: ask, then plan again."""
+    """The result of planning a pair, written as a whole or not at all.
+
+    With `needs`, nothing is decided yet: the free/busy is to be read and the pair planned again.
+    """
 
     pair: PairId
-    due_at: datetime | None = None  #: when this pair must be looked at again; None: nothing to wait for
+    due_at: datetime | None = None  #: when to plan this pair again; None when nothing is pending
     sessions: tuple[Session, ...] = ()
     deferrals: tuple[Deferral, ...] = ()
     commitments: tuple[Commitment, ...] = ()
     effects: tuple[Effect, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: hand moves accepted, by event key
+    accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: times that people moved events to, by event key
     needs: FreeBusyRequest | None = None
-    used_free_busy: bool = False  #: true when free/busy was used for it
-    problem: str = ""  #: why nothing could be planned, in words without content
+    used_free_busy: bool = False  #: true when the plan rests on free/busy
+    problem: str = ""  #: why nothing could be planned, without content
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing changes (when to look again aside)."""
+        """True when the plan changes nothing except `due_at`."""
         return not (self.sessions or self.deferrals or self.commitments or self.effects or self.decisions)
 
 
 class Outcome(StrEnum):
-    """What came of performing a message."""
+    """The outcome of carrying out an effect."""
 
     DONE = "done"
-    STALE = "stale"  #: no longer true; nothing was done
-    TRANSIENT = "transient"
-    UNCERTAIN = "uncertain"
-    PERMANENT = "permanent"
+    STALE = "stale"  #: no longer needed; nothing was done
+    TRANSIENT = "transient"  #: failed, and may succeed later
+    UNCERTAIN = "uncertain"  #: nothing tells whether the call succeeded
+    PERMANENT = "permanent"  #: failed, and will fail again
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What becomes of a message after an attempt: its progress, when to try again, whether to replan its pair."""
+    """How an effect goes on after an attempt."""
 
     progress: EffectProgress
-    due_at: datetime | None = None
-    replan: bool = False
-    tell_operator: bool = False
+    due_at: datetime | None = None  #: when to try again
+    replan: bool = False  #: plan the pair again
+    tell_operator: bool = False  #: send the operator a mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The company's choices, within the rules of time. Defaults are the rules' own."""
+    """The company's settings for planning. The defaults are those of the rules (T-n)."""
 
-    min_minutes: int = 60
-    min_by_hand: int = 45
+    min_minutes: int = 60  #: shortest career session that planning places
+    min_by_hand: int = 45  #: shortest career session, in minutes, that a person may choose
     review_minutes: int = 25
     checkin_minutes: int = 15
     commitment_minutes: int = 30
-    ahead: int = 1
+    ahead: int = 1  #: how many regular career sessions are owed or booked at a time
     transition_every: Interval = Interval(weeks=6)
-    first_within_days: int = 21  #: a pair without a start date first meets about so long after it is first seen
+    first_within_days: int = 21  #: target of the first session of a pair without a start date, after it is first seen
     max_cancels: int = 20  #: more event cancellations than this in one sweep are refused
-    silent: frozenset[str] = frozenset()  #: calendar services that tell no guest outside of them by themselves
+    silent: frozenset[str] = frozenset()  #: providers whose calendars send no invitation to attendees of other services

@@ -1,20 +1,20 @@
-"""Why something is as it is, as a value: kept as it was found, worded for whoever reads it."""
+"""Reasons as values: stored without a language, and put into sentences for each reader."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-#: What a reason may speak of: names, zones and counts; a day; an instant. Never what a calendar holds.
+#: The values that a reason may hold: names, zones and counts; a day; an instant. Never the content of a calendar.
 ReasonValue = str | int | date | datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing to be said: which sentence (`worker.domain.reason_texts` has them), and what goes into it."""
+    """One reason: the code of its sentence in `worker.domain.reason_texts`, and the values that the sentence shows."""
 
     code: str
     values: Mapping[str, ReasonValue] = field(default_factory=dict, hash=False)
 
 
-#: Reasons in the order in which they are told.
+#: Reasons in the order in which a reader sees them.
 Reasons = tuple[Reason, ...]

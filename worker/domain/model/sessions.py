@@ -1,4 +1,4 @@
-"""Conversations: planned, held, owed; and how they lost their time."""
+"""Sessions, their status, and the deferrals by which they lost their time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +10,15 @@ from worker.domain.model.time import Address, Span
 
 
 class SessionKind(StrEnum):
+    """A career session, the monthly review of a contract (R-7), or a check-in."""
+
     CAREER = "career"
     REVIEW = "review"
     CHECKIN = "checkin"
 
 
 class Topic(StrEnum):
-    """What a career session is about (R-4); reviews and check-ins are about `all`."""
+    """The topic of a career session (R-4); reviews and check-ins have `all`."""
 
     ALL = "all"
     NOW = "now"
@@ -25,11 +27,12 @@ class Topic(StrEnum):
 
 
 class SessionState(StrEnum):
-    """Where a session stands.
+    """The status of a session.
 
-    `owed`: due, no time yet. `deferred`: had a time and lost it, owed again. `booked`: decided, on the calendar or
-    on its way there. `held`: its end has passed and nobody said otherwise. `contracted`: held and closed with a
-    contract. `unfinished`: held, and no contract came. `cancelled`: not owed any more, with a reason in the history.
+    `owed`: due, without a time. `deferred`: owed again after it lost its time. `booked`: has a time, and its event is
+    on the calendar or about to be. `held`: its end has passed, and nobody said that it did not take place.
+    `contracted`: held, with a contract. `unfinished`: held, and no contract came in time. `cancelled`: no longer owed;
+    the history has the reason.
     """
 
     OWED = "owed"
@@ -55,7 +58,7 @@ class DeferralCause(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What an ad hoc conversation answers (R-6). Stored sealed."""
+    """Why a manager asks for an ad hoc session (R-6). Stored sealed."""
 
     LEAVING = "leaving"
     DOUBT = "doubt"
@@ -67,7 +70,7 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One conversation that is owed, planned, held or past. It keeps its id however often it moves."""
+    """A planned conversation of a pair. It keeps its id however often it moves."""
 
     id: str
     pair: PairId
@@ -76,23 +79,23 @@ class Session:
     cycle: int
     adhoc: bool = False
     state: SessionState = SessionState.OWED
-    minutes: int  #: wished length
-    earliest: datetime  #: the window in which it belongs
-    target: datetime
-    latest: datetime
+    minutes: int  #: wanted length
+    earliest: datetime  #: start of the window in which it is to be held
+    target: datetime  #: the best time for it
+    latest: datetime  #: end of that window
     start: datetime | None = None
     end: datetime | None = None
-    generation: int = 1  #: grows when the event has to be made anew
-    sequence: int = 0  #: grows with each change of the event we decide
-    by_hand: bool = False  #: a human chose the present time (R-9, T-11)
-    urgent: bool = False  #: buffers and preferences yield before the date does (T-14)
-    count: int = 0  #: deferrals of this session
+    generation: int = 1  #: grows when the event has to be created again
+    sequence: int = 0  #: grows with each change of the event that we decide
+    by_hand: bool = False  #: a person chose its present time (R-9, T-11)
+    urgent: bool = False  #: buffers and preferences are given up before the date is (T-14)
+    count: int = 0  #: how often it was deferred
     deferred_at: datetime | None = None
-    warned_at: datetime | None = None  #: when the clash over the present time was told
-    held_at: datetime | None = None  #: end of the conversation that took place
-    noted_at: datetime | None = None  #: when that was recorded, where it was not at its end (T-7)
-    unplaceable: Reasons | None = None  #: why no time exists; a person has been told
-    options: tuple[Span, ...] = ()  #: times held for the manager to choose from (T-12)
+    warned_at: datetime | None = None  #: when the pair was told that its present time clashes with something
+    held_at: datetime | None = None  #: when it ended, once it has taken place
+    noted_at: datetime | None = None  #: when `held_at` was recorded, if that was later (T-7)
+    unplaceable: Reasons | None = None  #: why no time exists, once a person was told so
+    options: tuple[Span, ...] = ()  #: times that are held for the manager to choose from (T-12)
 
     @property
     def owed(self) -> bool:
@@ -104,36 +107,36 @@ class Session:
 
     @property
     def asks_contract(self) -> bool:
-        """True when a contract closes it: a combined session, or the last of a series (T-13)."""
+        """True when a contract is due after it: a combined session, or the last of a series (T-13)."""
         return self.kind is SessionKind.CAREER and self.topic in (Topic.ALL, Topic.GAP)
 
     @property
     def is_closed(self) -> bool:
-        """True when nothing is left to be done for it."""
+        """True when nothing is left to do for it."""
         if self.state is SessionState.HELD:
             return not self.asks_contract
         return self.state in (SessionState.CONTRACTED, SessionState.UNFINISHED, SessionState.CANCELLED)
 
     @property
     def span(self) -> Span:
-        """The time it has. Raises ValueError when it has none."""
+        """Its time. Raises ValueError when it has none."""
         if self.start is None or self.end is None:
             raise ValueError(f"session {self.id} has no time")
         return Span(self.start, self.end)
 
     @property
     def key(self) -> str:
-        """Names this session's event, and no other, on any calendar."""
+        """The key of this session's event: no other event has it, on any calendar."""
         return f"{self.id}.{self.generation}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferral:
-    """That a session lost its time: when, why, by whom and which (R-8). `who` is empty when nobody acted."""
+    """The loss of a session's time: when, why and by whom (R-8)."""
 
     session: str
     number: int  #: 1 for the first of this session
     at: datetime
     cause: DeferralCause
-    who: Address = ""
-    was: Span | None = None
+    who: Address = ""  #: who caused it; empty when nobody acted
+    was: Span | None = None  #: the time that was lost

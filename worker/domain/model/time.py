@@ -1,11 +1,11 @@
-"""Stretches of time, and the week somebody works."""
+"""Spans of time, and the weekly working hours of a person."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 #: An e-mail address in lower case. It names a person and that person's calendar.
 Address = str
-#: What a provider gave us to ask "what changed since?" with. Opaque.
+#: An opaque text of a provider. A request with it returns what changed since.
 Cursor = str
 
 QUARTER = timedelta(minutes=15)
@@ -13,14 +13,14 @@ QUARTER = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """From `start` up to, not including, `end`; both aware, in UTC."""
+    """The time from `start` up to, not including, `end`; both are aware and in UTC."""
 
     start: datetime
     end: datetime
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError("a span needs aware instants")
+            raise ValueError("a span needs aware datetimes")
         if self.end < self.start:
             raise ValueError(f"a span can't end ({self.end}) before it starts ({self.start})")
 
@@ -30,19 +30,20 @@ class Span:
         return int((self.end - self.start) // timedelta(minutes=1))
 
     def overlaps(self, other: "Span") -> bool:
-        """True when the two share a moment; touching is not sharing."""
+        """True when the two have time in common; spans that only touch don't."""
         return self.start < other.end and other.start < self.end
 
     def is_seen_in(self, window: "Span") -> bool:
-        """True when a part of it lies inside the window, or, where it has no length, its instant does."""
+        """True when a part of the span is inside the window; of an empty span, when its start is."""
         return self.overlaps(window) or window.start <= self.start < window.end
 
     def clip(self, window: "Span") -> "Span":
-        """The part of it inside the window. Raises ValueError when they don't touch."""
+        """The part of the span inside the window. Raises ValueError when the two don't touch."""
         return Span(max(self.start, window.start), min(self.end, window.end))
 
 
-#: One weekday's working spells: minutes after local midnight, end exclusive; an end over 1440 is in the next morning.
+#: The spells of one weekday, each a stretch of work without a break: start and end in minutes after local midnight, end
+#: excluded. An end above 1440 is on the next morning.
 Spells = tuple[tuple[int, int], ...]
 
 
@@ -55,7 +56,7 @@ class WorkingHours:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A rhythm: so many weeks, or so many months; one of the two is zero."""
+    """A number of weeks or of months between sessions; one of the two is zero."""
 
     weeks: int = 0
     months: int = 0

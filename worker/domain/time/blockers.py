@@ -1,4 +1,4 @@
-"""Why no time exists, blocker by blocker and in numbers, and what would make room (R-8)."""
+"""Explains why a search finds no time, blocker by blocker and in numbers, and what would make room (R-8)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,19 +29,21 @@ from worker.domain.time.search import (
 )
 from worker.domain.time.worktime import find_holiday, get_local_date
 
-MIN_MINUTES = 60  #: T-1: nothing is shortened below this by itself
-SHORTEN_STEP = 15
-#: How many hours earlier or later somebody's hours are tried.
-MOST_HOURS_MOVED = 4
-CAREER, OURS = "career", "time"
-#: What is said besides, and blocks nothing by itself or only on some days.
+MIN_MINUTES = 60  #: T-1: no session is shortened below this automatically
+SHORTEN_STEP_MINUTES = 15
+#: How far a working day is extended at most when longer hours are tried.
+MAX_EXTRA_HOURS = 4
+#: Kinds of blockers that come from taken time: a career session, or any other time decided for the person.
+CAREER_BLOCKER = "career"
+TAKEN_BLOCKER = "time"
+#: Codes of reasons that go with others: by themselves they block no day, or only some days.
 SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
 
 
 def explain_no_slot(search: Search) -> Reasons:
-    """Why nothing fits, blocker by blocker and in numbers, and the least change found that makes room.
+    """Why nothing fits, blocker by blocker and in numbers, and last the least change that makes room.
 
-    A change is named only after the search was tried with it. What is in a calendar is never named, only when it is.
+    A change is suggested only after a search with it found room. A reason names when a blocker is, never what it is.
     """
     grid, free = find_possible_starts(search)
     if free:
@@ -49,46 +51,49 @@ def explain_no_slot(search: Search) -> Reasons:
     return (*_explain_blockers(search, grid), *warn_of_unreadable(search), _suggest_change(search, grid))
 
 
-def has_same_blockers(one: Reasons, other: Reasons) -> bool:
-    """Whether the same stands in the way of two conversations, be it on other days. How to make room may differ."""
-    return _collect_blocking_codes(one) == _collect_blocking_codes(other)
+def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
+    """True when both name the same blockers of the same people; days, counts and the suggested change may differ."""
+    return _collect_blocking_codes(reasons) == _collect_blocking_codes(other_reasons)
 
 
-def _collect_blocking_codes(why: Reasons) -> set[tuple[str, ReasonValue]]:
-    blocking = why[:-1] or why  # the last one says what would make room
-    return {(one.code, one.values.get("name", "")) for one in blocking if one.code not in SIDE_REASONS}
+def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
+    """The code of each blocker, with the name of the person it concerns."""
+    blocking = reasons[:-1] or reasons  # the last one says what would make room
+    return {(reason.code, reason.values.get("name", "")) for reason in blocking if reason.code not in SIDE_REASONS}
 
 
 def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
-    need = count_quarters(search.minutes)
-    if grid.size < need:
+    needed = count_quarters(search.minutes)
+    if grid.size < needed:
         yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
         return
-    unknown = [person for person in search.people if _is_unknown(search, person)]
-    for person in unknown:
+    unknown_people = [person for person in search.people if _is_unknown(search, person)]
+    for person in unknown_people:
         yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
     shared = find_shared_work(search, grid)
-    fitting = find_starts(shared, need)
+    shared_starts = find_starts(shared, needed)
     yield from _explain_holidays(search, grid)
-    if not fitting:
+    if not shared_starts:
         yield _explain_hours(search, grid, shared)
-    elif not unknown:
+    elif not unknown_people:
         yield from _explain_busy(search, grid, shared)
     else:
-        yield Reason("shared", {"days": _count_days(search, grid, fitting), "minutes": search.minutes})
+        yield Reason("shared", {"days": _count_days(search, grid, shared_starts), "minutes": search.minutes})
 
 
 def _is_unknown(search: Search, person: Person) -> bool:
+    """True when the person has a calendar, but it could not be read this time."""
     return has_readable_calendar(person) and not get_free_busy(search.free_busy, person).known
 
 
 def _count_days(search: Search, grid: QuarterGrid, bits: int) -> int:
-    """On how many of the manager's days there is one of these quarters."""
+    """On how many of the manager's days at least one of the bits is set."""
     zone = search.manager.zone
     return sum(bool(bits & find_day_bits(grid, zone, day)) for day in list_days(search, grid))
 
 
 def _explain_holidays(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
+    """The number of public holidays on each person's working weekdays."""
     for person in search.people:
         days = (day for day in list_days(search, grid) if person.hours.week[day.weekday()])
         count = sum(find_holiday(person.country, day) is not None for day in days)
@@ -97,8 +102,8 @@ def _explain_holidays(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
 
 
 def _explain_hours(search: Search, grid: QuarterGrid, shared: int) -> Reason:
-    one, other = search.people
-    names = {"name": one.name, "other": other.name}
+    """Why the two never work together for long enough; `shared` are the quarters in which both work."""
+    names = {"name": search.manager.name, "other": search.report.name}
     if shared:
         return Reason("longest", {**names, "minutes": measure_longest_run(shared) * 15, "needed": search.minutes})
     days, other_days = (_count_days(search, grid, grid.find_working(person)) for person in search.people)
@@ -106,40 +111,41 @@ def _explain_hours(search: Search, grid: QuarterGrid, shared: int) -> Reason:
 
 
 def _explain_busy(search: Search, grid: QuarterGrid, shared: int) -> Iterator[Reason]:
-    need = count_quarters(search.minutes)
-    busy = [find_busy_bits(search, grid, person) for person in search.people]
-    left, other_left = (_count_days(search, grid, find_starts(shared & ~bits, need)) for bits in busy)
-    both = find_starts(shared & ~busy[0] & ~busy[1], need)
+    """Why the shared working hours have no room: calendars, days with a career session, and times just lost."""
+    needed = count_quarters(search.minutes)
+    manager_busy, report_busy = (find_busy_bits(search, grid, person) for person in search.people)
+    starts = find_starts(shared & ~manager_busy & ~report_busy, needed)
     yield Reason(
         "room_by_calendar",
         {
-            "days": _count_days(search, grid, find_starts(shared, need)),
+            "days": _count_days(search, grid, find_starts(shared, needed)),
             "minutes": search.minutes,
             "name": search.manager.name,
-            "left": left,
+            "left": _count_days(search, grid, find_starts(shared & ~manager_busy, needed)),
             "other": search.report.name,
-            "other_left": other_left,
-            "both": _count_days(search, grid, both),
+            "other_left": _count_days(search, grid, find_starts(shared & ~report_busy, needed)),
+            "both": _count_days(search, grid, starts),
         },
     )
-    full = both & find_full_days(search, grid)
+    full = starts & find_full_days(search, grid)
     if full:
         yield Reason("full_days", {"name": search.manager.name, "count": _count_days(search, grid, full)})
-    if both & ~full:
-        yield Reason("just_lost", {"days": _count_days(search, grid, both & ~full)})
+    if starts & ~full:
+        yield Reason("just_lost", {"days": _count_days(search, grid, starts & ~full)})
 
 
 def _suggest_change(search: Search, grid: QuarterGrid) -> Reason:
-    """The least change that makes room, in the order in which changes cost people something."""
+    """The first change that makes room, cheapest first: a shorter session, a blocker moved, longer working hours."""
     if any(_is_unknown(search, person) for person in search.people):
         return Reason("calendar_first")
-    found = _try_shorter(search) or _try_moving_a_blocker(search, grid) or _try_longer_hours(search, grid)
-    return found or Reason("no_change")
+    change = _try_shorter(search) or _try_moving_a_blocker(search, grid) or _try_longer_hours(search, grid)
+    return change or Reason("no_change")
 
 
 def _try_shorter(search: Search) -> Reason | None:
+    """Try shorter sessions, first with the buffer and then without it."""
     for buffer in (True, False) if search.buffer else (False,):
-        for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP):
+        for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES):
             grid, free = find_possible_starts(replace(search, minutes=minutes, buffer=buffer))
             if free:
                 days = {"days": _count_days(search, grid, free)}
@@ -151,81 +157,84 @@ def _try_shorter(search: Search) -> Reason | None:
 
 
 class _Blocker(NamedTuple):
-    """Something in the way that somebody could move, and the quarters it takes."""
+    """A busy span that somebody could move, and the quarters that it closes."""
 
     span: Span
-    what: str
-    name: str
-    other: str  #: when it is in both calendars
-    busy: int
-    full: int  #: quarters closed because it is a career session on that day
+    kind: str  #: a key of `reason_texts.BLOCKER_NAMES`
+    name: str  #: of the person whose time it is
+    other: str  #: name of the other person when it is in both calendars, else empty
+    busy: int  #: quarters it takes, with the padding
+    full: int  #: all quarters of its day when it is a career session of the manager
 
 
 def _list_blockers(search: Search, grid: QuarterGrid) -> list[_Blocker]:
-    """All that is in the way, each stretch once: a meeting of both is one thing to move."""
-    found: dict[Span, _Blocker] = {}
+    """Every busy span of the two, each once: a meeting that both attend is one blocker."""
+    blockers: dict[Span, _Blocker] = {}
     for person in search.people:
-        for span, what in _list_stretches(search, person):
-            career = search.career and what == CAREER and person is search.manager
-            full = find_day_bits(grid, person.zone, get_local_date(person.zone, span.start)) if career else 0
-            if span in found:
-                found[span] = found[span]._replace(other=person.name, full=found[span].full | full)
+        for span, kind in _list_busy_spans(search, person):
+            closes_day = search.career and kind == CAREER_BLOCKER and person is search.manager
+            full = find_day_bits(grid, person.zone, get_local_date(person.zone, span.start)) if closes_day else 0
+            if span in blockers:
+                blockers[span] = blockers[span]._replace(other=person.name, full=blockers[span].full | full)
             else:
-                found[span] = _Blocker(
-                    span, what, person.name, "", grid.find_touched([span], get_padding(search)), full
+                blockers[span] = _Blocker(
+                    span, kind, person.name, "", grid.find_touched([span], get_padding(search)), full
                 )
-    return list(found.values())
+    return list(blockers.values())
 
 
-def _list_stretches(search: Search, person: Person) -> Iterator[tuple[Span, str]]:
+def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str]]:
+    """Each busy span of the person with the kind of blocker it is. Taken time hides the same span in free/busy."""
     taken = {
-        item.span: CAREER if item.kind is SessionKind.CAREER else OURS
+        item.span: CAREER_BLOCKER if item.kind is SessionKind.CAREER else TAKEN_BLOCKER
         for item in list_other_taken_times(search, person)
     }
     yield from taken.items()
     if has_readable_calendar(person):
-        shown = {item.span: item.show for item in get_free_busy(search.free_busy, person).busy}
-        yield from ((span, show.value) for span, show in shown.items() if span not in taken)
+        show_by_span = {item.span: item.show for item in get_free_busy(search.free_busy, person).busy}
+        yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken)
 
 
 def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
-    """Name the one stretch whose removal frees the most starts; the earliest of equals."""
-    blocks = _list_blockers(search, grid)
-    base, need = find_shared_work(search, grid) & ~grid.find_touched(search.avoid), count_quarters(search.minutes)
-    busy = _combine_others([block.busy for block in blocks])
-    full = _combine_others([block.full for block in blocks])
-    room = [find_starts(base & ~taken, need) & ~closed for taken, closed in zip(busy, full, strict=True)]
-    gains = [(-bits.bit_count(), block) for bits, block in zip(room, blocks, strict=True) if bits]
+    """Find the one blocker whose removal frees the most starts; of equals, the earliest."""
+    blockers = _list_blockers(search, grid)
+    work = find_shared_work(search, grid) & ~grid.find_touched(search.avoid)
+    needed = count_quarters(search.minutes)
+    busy = _combine_others([blocker.busy for blocker in blockers])
+    full = _combine_others([blocker.full for blocker in blockers])
+    starts = [find_starts(work & ~taken, needed) & ~closed for taken, closed in zip(busy, full, strict=True)]
+    # Negative, so that `min` finds the greatest gain and then the earliest span.
+    gains = [(-bits.bit_count(), blocker) for bits, blocker in zip(starts, blockers, strict=True) if bits]
     if not gains:
         return None
-    gain, block = min(gains)
+    negative_gain, blocker = min(gains)
     return Reason(
         "moving",
         {
-            "what": block.what,
-            "name": block.name,
-            "other": block.other,
-            "start": block.span.start,
-            "end": block.span.end,
+            "what": blocker.kind,
+            "name": blocker.name,
+            "other": blocker.other,
+            "start": blocker.span.start,
+            "end": blocker.span.end,
             "zone": search.manager.zone,
-            "count": -gain,
+            "count": -negative_gain,
         },
     )
 
 
 def _combine_others(masks: list[int]) -> list[int]:
-    """For each mask, all the others together."""
+    """For each mask, the union of all the others."""
     before = list(accumulate(masks, or_, initial=0))
     after = list(accumulate(reversed(masks), or_, initial=0))[::-1]
-    return [low | high for low, high in zip(before, after[1:], strict=False)]
+    return [earlier | later for earlier, later in zip(before, after[1:], strict=False)]
 
 
 def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
-    """Try longer days: each of the two starting earlier or ending later, by as few whole hours as possible."""
+    """Try longer working days: one of the two starts earlier or ends later, by as few whole hours as possible."""
     busy = grid.find_touched(search.avoid) | find_full_days(search, grid)
     for person in search.people:
         busy |= find_busy_bits(search, grid, person)
-    for hours in range(1, MOST_HOURS_MOVED + 1):
+    for hours in range(1, MAX_EXTRA_HOURS + 1):
         for person, other in (search.people, search.people[::-1]):
             work = grid.find_working(person)
             for longer, code in (
@@ -240,12 +249,14 @@ def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
 
 
 def _extend_earlier(work: int, hours: int) -> int:
+    """The working quarters, with every spell starting so many hours earlier."""
     for _ in range(4 * hours):
         work |= work >> 1
     return work
 
 
 def _extend_later(work: int, hours: int) -> int:
+    """The working quarters, with every spell ending so many hours later."""
     for _ in range(4 * hours):
         work |= work << 1
     return work

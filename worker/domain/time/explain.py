@@ -1,4 +1,4 @@
-"""Why a time was chosen: a reason for each thing that was weighed, and never a word of what a calendar holds."""
+"""Explains why a slot was chosen, one reason for each criterion. A reason never holds the content of a calendar."""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from worker.domain.time.worktime import get_local_date
 
 
 def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
-    """One for each thing that was weighed; `day` is the manager's date of `span`."""
+    """One reason for each criterion; `day` is the date of `span` in the manager's zone."""
     yield _explain_nearness(search, day)
     yield from _explain_preference(search, span)
     yield _explain_start(search, span.start)
@@ -36,16 +36,19 @@ def _explain_preference(search: Search, span: Span) -> Iterator[Reason]:
     if weekday is not None:
         yield Reason("preferred_weekday" if local.weekday() == weekday else "other_weekday", {"weekday": weekday})
     if minute is not None:
-        off = abs((local.hour * 60 + local.minute - minute + 720) % 1440 - 720)
-        yield Reason("other_hour" if off else "preferred_hour", {"clock": minute} | ({"count": off} if off else {}))
+        distance = abs((local.hour * 60 + local.minute - minute + 720) % 1440 - 720)
+        if distance:
+            yield Reason("other_hour", {"clock": minute, "count": distance})
+        else:
+            yield Reason("preferred_hour", {"clock": minute})
 
 
 def _explain_start(search: Search, at: datetime) -> Reason:
-    here, there = search.people
-    values: dict[str, ReasonValue] = {"at": at, "zone": here.zone, "other_zone": there.zone}
-    if len({at.astimezone(ZoneInfo(one.zone)).time() for one in search.people}) == 1:
+    manager, report = search.people
+    values: dict[str, ReasonValue] = {"at": at, "zone": manager.zone, "other_zone": report.zone}
+    if len({at.astimezone(ZoneInfo(person.zone)).time() for person in search.people}) == 1:
         return Reason("start", values)
-    return Reason("start_apart", {**values, "name": here.name, "other": there.name})
+    return Reason("start_apart", {**values, "name": manager.name, "other": report.name})
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
@@ -63,7 +66,7 @@ def _explain_week(search: Search, day: date) -> Reason:
 
 
 def warn_of_unreadable(search: Search) -> Iterator[Reason]:
-    """A warning for each of the two whose calendar nobody can read."""
+    """A reason for each of the two whose calendar cannot be read, because working hours count as free there."""
     for person in search.people:
         if not has_readable_calendar(person):
             yield Reason("unreadable", {"name": person.name})

@@ -1,4 +1,4 @@
-"""What is looked for, and every quarter of an hour at which it fits (T-2)."""
+"""The search for a session's time, and every quarter of an hour at which the session may start (T-2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,20 +20,20 @@ NO_PREFERENCE = Preference()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is looked for. A person missing from `free_busy` is unknown, and so never free."""
+    """The criteria for a session's time. A person missing from `free_busy` is unknown, and so never free."""
 
     manager: Person
     report: Person
     window: Span
     minutes: int
-    target: datetime
+    target: datetime  #: the nearer a time is to it, the better
     preference: Preference = NO_PREFERENCE
     free_busy: Mapping[Address, FreeBusy]
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: counts as busy
     avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
     buffer: bool = True  #: 15 minutes free on each side of what is busy
     career: bool = True  #: at most one career session on a day of the manager's
-    exclude: str = ""  #: the session looked for: what it has taken itself doesn't count
+    exclude: str = ""  #: id of the session that is placed: time that it has taken itself doesn't count
 
     @property
     def people(self) -> tuple[Person, Person]:
@@ -41,7 +41,7 @@ class Search:
 
 
 def find_possible_starts(search: Search) -> tuple[QuarterGrid, int]:
-    """The grid of the window, and every quarter at which the conversation may start (T-2)."""
+    """The grid of the window, and every quarter at which the session may start (T-2)."""
     grid = QuarterGrid(search.window)
     work = find_shared_work(search, grid)
     if not work:
@@ -65,7 +65,7 @@ def get_padding(search: Search) -> int:
 
 
 def list_other_taken_times(search: Search, person: Person) -> list[TakenTime]:
-    """What the person's time was given to, the session looked for aside."""
+    """The person's taken times, except those of the session that is placed."""
     return [
         item
         for item in search.taken_times.get(person.email, ())
@@ -74,14 +74,14 @@ def list_other_taken_times(search: Search, person: Person) -> list[TakenTime]:
 
 
 def find_busy_bits(search: Search, grid: QuarterGrid, person: Person) -> int:
-    """The quarters taken from the person, with what must stay free around them."""
+    """The quarters in which the person is busy, with the padding that must stay free around them."""
     return grid.find_busy(
         person, get_free_busy(search.free_busy, person), list_other_taken_times(search, person), get_padding(search)
     )
 
 
 def list_career_days(search: Search) -> list[date]:
-    """The days, on the manager's calendar, of the manager's other career sessions."""
+    """The days of the manager's other career sessions, in the manager's zone."""
     taken = list_other_taken_times(search, search.manager)
     return [get_local_date(search.manager.zone, item.span.start) for item in taken if item.kind is SessionKind.CAREER]
 
@@ -96,19 +96,22 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
 
 
 def list_days(search: Search, grid: QuarterGrid) -> list[date]:
-    """The days of the manager's calendar that the window touches."""
+    """The dates in the manager's zone that the window touches."""
     zone = search.manager.zone
     first, last = get_local_date(zone, grid.get_instant(0)), get_local_date(zone, grid.get_instant(grid.size))
     return [first + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
 def get_week_number(day: date) -> int:
-    """A number for the week, Monday to Sunday, that `day` is in."""
+    """The running number of the week, Monday to Sunday, that `day` is in."""
     return (day.toordinal() - 1) // 7
 
 
 def compute_contract_margins(manager: Person) -> list[int]:
-    """By weekday of a session: 2 when the manager works on the day the contract is due, two days later; else 1 when
-    on the day between; else 0."""
+    """How many days the manager has for the contract, by weekday of the session.
+
+    2 when the manager works on the weekday two days later, when the contract is due; else 1 when the manager works on
+    the day between; else 0.
+    """
     works = [bool(spells) for spells in manager.hours.week]
     return [2 if works[(day + 2) % 7] else int(works[(day + 1) % 7]) for day in range(7)]

@@ -1,8 +1,8 @@
-"""When a person is at work: hours as people write them, wall clocks, public holidays, working days.
+"""Working time: the format of working hours, wall clocks, public holidays and working days.
 
-Everything that turns a rule of the wall clock into an instant goes through `wall`, so that summer time, a zone that
-moves by half an hour and a zone that skips a whole day are dealt with once. A spell belongs to the day it starts on:
-a night shift that starts on a Friday is Friday's, even when Saturday is a holiday.
+`wall_to_utc` is the only place that turns a time on the wall clock into an instant, so that summer time, a zone that
+moves by half an hour and a zone that skips a whole day are handled once. A spell is a stretch of working time without
+a break. It belongs to the day on which it starts: a Friday night shift is Friday's, even when Saturday is a holiday.
 """
 
 import re
@@ -20,14 +20,14 @@ from worker.domain.model import Person, Span, Spells, WorkingHours
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
-DAY_MINUTES = 1440  #: minutes
-#: Nobody is away from work this long; looking further for a working day would never end.
+DAY_MINUTES = 1440
+#: Searches for a working day stop here: nobody is away from work this long.
 MAX_SEARCH_DAYS = 400
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 
-# --- hours as people write them -------------------------------------------------------------------------------------
+# --- format of working hours -------------------------------------------------------------------------------------
 
 
 def parse_hours(text: str) -> WorkingHours:
@@ -38,11 +38,11 @@ def parse_hours(text: str) -> WorkingHours:
     """
     week: list[list[tuple[int, int]]] = [[] for _ in DAY_NAMES]
     for rule in filter(None, (part.strip() for part in text.replace("–", "-").split(";"))):
-        found = re.fullmatch(r"([^\d]+?)\s+(\d.*)", rule)
-        if not found:
+        match = re.fullmatch(r"([^\d]+?)\s+(\d.*)", rule)
+        if not match:
             _refuse(f"`{rule}` is not days followed by times")
-        spells = [_parse_spell(part.strip()) for part in found[2].split(",")]
-        for index in _parse_days(found[1]):
+        spells = [_parse_spell(part.strip()) for part in match[2].split(",")]
+        for index in _parse_days(match[1]):
             week[index] += spells
     if not any(week):
         _refuse("no working hours are given")
@@ -51,19 +51,19 @@ def parse_hours(text: str) -> WorkingHours:
 
 
 def format_hours(hours: WorkingHours) -> str:
-    """The hours as `parse_hours` reads them, days with the same spells together."""
+    """The hours in the format of `parse_hours`; days with the same spells share a rule."""
     rules: dict[Spells, list[int]] = {}
     for index, day in enumerate(hours.week):
         if day:
             rules.setdefault(day, []).append(index)
     return "; ".join(
-        f"{_format_days(days)} {','.join(f'{format_clock(a)}-{_format_end(b)}' for a, b in spells)}"
+        f"{_format_days(days)} {','.join(f'{format_clock(start)}-{_format_end(end)}' for start, end in spells)}"
         for spells, days in rules.items()
     )
 
 
 def format_clock(minute: int) -> str:
-    """Minutes after midnight as `09:00`; past midnight it starts again."""
+    """Minutes after midnight as `09:00`; 1440 and more are times of the next day."""
     return f"{minute // 60 % 24:02}:{minute % 60:02}"
 
 
@@ -71,8 +71,8 @@ def _format_end(minute: int) -> str:
     return "24:00" if minute == DAY_MINUTES else format_clock(minute)
 
 
-def _refuse(what: str) -> NoReturn:
-    raise ValueError(f"Working hours: {what}. Write for example {HOURS_EXAMPLE}.")
+def _refuse(problem: str) -> NoReturn:
+    raise ValueError(f"Working hours: {problem}. Write for example {HOURS_EXAMPLE}.")
 
 
 def _sort_week(week: Sequence[Sequence[tuple[int, int]]]) -> tuple[Spells, ...]:
@@ -109,20 +109,22 @@ def _parse_spell(text: str) -> tuple[int, int]:
 
 
 def _parse_minute(text: str) -> int:
-    found = _CLOCK.fullmatch(text)
-    if not found or int(found[2]) > 59 or int(found[1]) * 60 + int(found[2]) > DAY_MINUTES:
+    match = _CLOCK.fullmatch(text)
+    if not match or int(match[2]) > 59 or int(match[1]) * 60 + int(match[2]) > DAY_MINUTES:
         _refuse(f"`{text}` is not a time of day between 00:00 and 24:00")
-    return int(found[1]) * 60 + int(found[2])
+    return int(match[1]) * 60 + int(match[2])
 
 
 def _refuse_overlaps(week: Sequence[Sequence[tuple[int, int]]]) -> None:
-    """Spells run on into the next day, and Sunday's into Monday: compare them round the whole week."""
-    line = sorted((index * DAY_MINUTES + a, index * DAY_MINUTES + b) for index, day in enumerate(week) for a, b in day)
-    line.append((line[0][0] + 7 * DAY_MINUTES, line[0][1] + 7 * DAY_MINUTES))
-    for (start, end), (following, _) in pairwise(line):
-        if following < end:
-            one, other = (f"{DAY_NAMES[at // DAY_MINUTES % 7]} {format_clock(at)}" for at in (start, following))
-            _refuse(f"the spells starting {one} and {other} overlap")
+    """Raise ValueError when spells overlap. A spell may run on into the next day, and one of Sunday into Monday."""
+    spells = sorted(
+        (index * DAY_MINUTES + start, index * DAY_MINUTES + end) for index, day in enumerate(week) for start, end in day
+    )
+    spells.append((spells[0][0] + 7 * DAY_MINUTES, spells[0][1] + 7 * DAY_MINUTES))
+    for (start, end), (next_start, _) in pairwise(spells):
+        if next_start < end:
+            first, second = (f"{DAY_NAMES[at // DAY_MINUTES % 7]} {format_clock(at)}" for at in (start, next_start))
+            _refuse(f"the spells starting {first} and {second} overlap")
 
 
 def _format_days(days: Sequence[int]) -> str:
@@ -139,9 +141,9 @@ def _format_days(days: Sequence[int]) -> str:
 
 
 def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
-    """The instant, in UTC, at which the clocks of `zone` show `minute` minutes after the midnight `day` begins with.
+    """The instant, in UTC, at which the clocks of `zone` show `minute` minutes after the midnight that begins `day`.
 
-    `minute` may lie past midnight. A time the clocks skip becomes the first instant after the gap, however long the
+    `minute` may be 1440 or more. A time the clocks skip becomes the first instant after the gap, however long the
     gap (Pacific/Apia skipped the whole of 2011-12-30); a time they show twice is the first of the two.
     """
     tz = ZoneInfo(zone)
@@ -173,22 +175,23 @@ def get_local_date(zone: str, now: datetime) -> date:
 
 
 def find_holiday(country: str, day: date) -> str | None:
-    """The name of the public holiday, in English where the calendar of that country has it; None on other days.
+    """The name of the public holiday, in English where `holidays` has it; None on other days.
 
-    Raises ValueError for a country that `known_country` doesn't know.
+    Raises ValueError when `is_known_country` is false.
     """
     return _load_holidays(country, day.year).get(day)
 
 
 def is_known_country(country: str) -> bool:
-    """Whether public holidays of `DE` or `DE-BY` are known."""
+    """True when public holidays are known for a country such as `DE` or a subdivision such as `DE-BY`."""
     code, _, subdivision = country.partition("-")
-    known = _list_countries().get(code)
-    return known is not None and (subdivision in known if "-" in country else True)
+    subdivisions = _list_countries().get(code)
+    return subdivisions is not None and (subdivision in subdivisions if "-" in country else True)
 
 
 @lru_cache(maxsize=1)
 def _list_countries() -> dict[str, list[str]]:
+    """The subdivisions of each country, by the country's code."""
     return holidays.list_supported_countries(include_aliases=True)
 
 
@@ -207,7 +210,7 @@ def _load_holidays(country: str, year: int) -> dict[date, str]:
 
 
 def is_working_day(person: Person, day: date) -> bool:
-    """True when a spell of work starts on that day of the person's calendar."""
+    """True when a spell starts on that day in the person's zone."""
     return bool(list_spells(person, day))
 
 
@@ -218,12 +221,12 @@ def list_spells(person: Person, day: date) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=32768)
 def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> tuple[Span, ...]:
-    """The same by what it depends on: people with the same hours in the same place share the answer."""
-    week = hours.week[day.weekday()]
-    if not week or find_holiday(country, day):
+    """As `list_spells`, cached by what it depends on: people with the same hours in the same place share the result."""
+    spells = hours.week[day.weekday()]
+    if not spells or find_holiday(country, day):
         return ()
-    found = (Span(wall_to_utc(zone, day, start), wall_to_utc(zone, day, end)) for start, end in week)
-    return tuple(span for span in found if span.start < span.end)
+    spans = (Span(wall_to_utc(zone, day, start), wall_to_utc(zone, day, end)) for start, end in spells)
+    return tuple(span for span in spans if span.start < span.end)
 
 
 def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
@@ -243,14 +246,14 @@ def is_working_time(person: Person, span: Span) -> bool:
 
 
 def find_next_working_moment(person: Person, instant: datetime, limit: datetime) -> datetime | None:
-    """The first instant at or after `instant` and before `limit` in the person's working hours."""
+    """The first instant from `instant` up to, not including, `limit` in the person's working hours; None if none is."""
     if limit <= instant:
         return None
     return next((span.start for span in list_working_spans(person, Span(instant, limit))), None)
 
 
 def find_last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
-    """The last instant from `after` up to `before`, both included, in a spell or at the end of one."""
+    """The last instant from `after` up to `before`, both included, in a spell or at its end; None if none is."""
     day, first = get_local_date(person.zone, before), _get_day_before(person, after)
     while day >= first:
         for span in reversed(list_spells(person, day)):
@@ -265,28 +268,30 @@ def add_working_days(person: Person, day: date, count: int) -> date:
 
     Raises ValueError when 400 days pass without a working day.
     """
-    return _step_working_days(lambda at: is_working_day(person, at), day, count)
+    return _step_working_days(lambda other_day: is_working_day(person, other_day), day, count)
 
 
 def add_shared_working_days(people: Sequence[Person], day: date, count: int) -> date:
-    """As `add_working_days`, counting only days on which all of them work; if there are none, the first one's days."""
+    """As `add_working_days`, counting days on which all of them work; if there are none, those of the first person."""
     return _add_shared_working_days(tuple(people), day, count)
 
 
 @lru_cache(maxsize=16384)
 def _add_shared_working_days(people: tuple[Person, ...], day: date, count: int) -> date:
     try:
-        return _step_working_days(lambda at: all(is_working_day(person, at) for person in people), day, count)
+        return _step_working_days(
+            lambda other_day: all(is_working_day(person, other_day) for person in people), day, count
+        )
     except ValueError:
         return add_working_days(people[0], day, count)
 
 
-def _step_working_days(works: Callable[[date], bool], day: date, count: int) -> date:
+def _step_working_days(is_counted: Callable[[date], bool], day: date, count: int) -> date:
     step = DAY if count > 0 else -DAY
     for _ in range(abs(count)):
         for _ in range(MAX_SEARCH_DAYS):
             day += step
-            if works(day):
+            if is_counted(day):
                 break
         else:
             raise ValueError(f"there is no working day in the {MAX_SEARCH_DAYS} days up to {day}")
@@ -294,7 +299,7 @@ def _step_working_days(works: Callable[[date], bool], day: date, count: int) -> 
 
 
 def _get_day_before(person: Person, instant: datetime) -> date:
-    """A night shift that covers `instant` may have started the day before."""
+    """The local date before that of `instant`: a night shift that covers `instant` may have started on it."""
     return get_local_date(person.zone, instant) - DAY
 
 
