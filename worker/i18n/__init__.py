@@ -1,1 +1,1 @@
-"""Languages of people: translated words, dates, and reasons as sentences."""
+"""Translations: languages with their texts and dates, and the domain's reasons as sentences."""

@@ -1,8 +1,8 @@
-"""The words and dates of one language, and what plain text needs to be pleasant to read.
+"""Translated texts and dates of a language, and the cleaning and wrapping of plain text.
 
-English is written in the sources. Other languages are gettext catalogues, `locale/<language>/LC_MESSAGES/longarc.po`,
-read when first needed, so nothing has to be compiled. Dates follow the language of the words: a reader whose language
-has no catalogue gets English throughout, never half a sentence of each.
+English texts are in the source code. Other languages are gettext catalogues (`locale/<tag>/LC_MESSAGES/longarc.po`),
+read when first needed without compiling them. Dates use the same language as the texts: a reader whose language has no
+catalogue gets English for both.
 """
 
 import re
@@ -25,10 +25,10 @@ GETTEXT_DOMAIN = "longarc"
 LINE_WIDTH = 74
 ENGLISH = Locale("en")
 
-#: Typographic spaces that dates come with; a no-break space says the same and every mail program knows it.
+#: Typographic spaces in Babel's dates, replaced by a no-break space, which every mail program can show.
 _SPACES = {0x202F: "\u00a0", 0x2009: " "}
-#: What nobody sees, though it turns other words around or hides a word from whoever looks for it. The joiners of emoji
-#: and the marks that languages written from the right need are not among them.
+#: Invisible characters that can reverse the text around them or hide a word from a search. The joiners of emoji and the
+#: marks that right-to-left languages need are not among them.
 _INVISIBLE = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
 _BULLET = re.compile(r" *(?:- )?")
@@ -36,27 +36,26 @@ _GAPS = re.compile(r"\n{3,}")
 
 
 def strip_invisible(text: str) -> str:
-    """What a person wrote, as it looks: letters and their dots are one sign, and what comes along with a copied text
-    though nobody sees it is left out."""
+    """The text without invisible characters, and with combining marks composed (NFC)."""
     return normalize("NFC", text.translate(_INVISIBLE))
 
 
 def to_single_line(text: str) -> str:
-    """What a person wrote, as one line: no breaks that could pass for structure, no control characters."""
+    """The text on one line, without control and invisible characters."""
     return " ".join(strip_invisible(text).translate(_CONTROL).split())
 
 
 def wrap_text(text: str, width: int = LINE_WIDTH) -> str:
-    """Plain text with long lines broken between words (lists hang), single blank lines, one line break at the end."""
-    lines = (row if len(row) <= width else _wrap_line(row, width) for row in map(str.rstrip, text.splitlines()))
+    """Plain text with long lines wrapped (list items indented), no two blank lines, and one line break at the end."""
+    lines = (line if len(line) <= width else _wrap_line(line, width) for line in map(str.rstrip, text.splitlines()))
     return _GAPS.sub("\n\n", "\n".join(lines)).strip("\n").replace("\u00a0", " ") + "\n"
 
 
-def _wrap_line(row: str, width: int) -> str:
-    lead = _BULLET.match(row)
-    indent = " " * (lead.end() if lead else 0)
-    first, *words = row[len(indent) :].split(" ")
-    lines, current = [], row[: len(indent)] + first
+def _wrap_line(line: str, width: int) -> str:
+    bullet = _BULLET.match(line)
+    indent = " " * (bullet.end() if bullet else 0)
+    first, *words = line[len(indent) :].split(" ")
+    lines, current = [], line[: len(indent)] + first
     for word in words:
         if len(current) + 1 + len(word) > width:
             lines.append(current)
@@ -67,14 +66,14 @@ def _wrap_line(row: str, width: int) -> str:
 
 
 class Language:
-    """One language: its sentences, dates and lists."""
+    """One language: translations, and how it writes dates and times."""
 
     def __init__(self, locale: Locale, catalogue: NullTranslations) -> None:
         self.locale = locale
         self.tag = str(locale).replace("_", "-")
         self.direction = locale.text_direction
-        self._load_catalogue = catalogue
-        # Most dates of a day are asked for again and again; a bound keeps a long-lived worker small.
+        self._catalogue = catalogue
+        # The same dates are formatted again and again; the bounds limit the memory of a long-running worker.
         self.day: Callable[[date, bool], str] = lru_cache(4096)(self._format_day)
         self.hour: Callable[[datetime, str], str] = lru_cache(4096)(self._format_hour)
         self.hours: Callable[[datetime, datetime, str], str] = lru_cache(4096)(self._format_hours)
@@ -82,24 +81,24 @@ class Language:
         self.city: Callable[[str], str] = lru_cache(512)(self._get_city_name)
 
     def gettext(self, message: str, /, **values: object) -> str:
-        """The sentence in this language, its `%(name)s` filled in."""
-        # No words at all would fetch the catalogue's own header.
-        text = self._load_catalogue.gettext(message) if message else ""
+        """The translated message with its `%(name)s` filled in; an empty message stays empty."""
+        # A catalogue's entry for the empty message is its header.
+        text = self._catalogue.gettext(message) if message else ""
         return text % values if values else text
 
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
-        """The sentence in the form that `count` asks for; `%(count)s` is filled in too."""
+        """The translated message in the plural form for `count`; `%(count)s` is filled in, too."""
         return self.select_plural(one, many, count) % {"count": count, **values}
 
     def select_plural(self, one: str, many: str, count: int) -> str:
-        """The form that `count` asks for, nothing filled in."""
-        return self._load_catalogue.ngettext(one, many, count)
+        """The translated plural form for `count`, nothing filled in."""
+        return self._catalogue.ngettext(one, many, count)
 
     @cached_property
     def _date_pattern(self) -> str:
-        """The pattern of a date with its weekday, without the year, all written out."""
-        found = self.locale.datetime_skeletons
-        pattern = str((found.get("MMMMEd") or found["MMMEd"]).pattern)
+        """The CLDR pattern of a date without the year, with weekday and month written out."""
+        skeletons = self.locale.datetime_skeletons
+        pattern = str((skeletons.get("MMMMEd") or skeletons["MMMEd"]).pattern)
         return re.sub(r"E+", "EEEE", re.sub(r"(?<!M)MMM(?!M)", "MMMM", pattern))
 
     def _format_day(self, when: date, year: bool) -> str:
@@ -116,7 +115,7 @@ class Language:
         return _replace_spaces(format_date(first, "MMMM y", locale=self.locale))
 
     def format_short_month(self, first: date) -> str:
-        """The month alone, short: `Nov`."""
+        """The abbreviated name of the month: `Nov`."""
         return _replace_spaces(format_date(first, "LLL", locale=self.locale))
 
     def _get_city_name(self, zone: str) -> str:
@@ -128,45 +127,45 @@ def _replace_spaces(text: str) -> str:
 
 
 class Languages:
-    """The catalogues found in some folders; what stands in an earlier folder wins, sentence by sentence."""
+    """The languages with a catalogue in one of the folders; each message comes from the first folder that has it."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
-        self._known: dict[str, Language] = {}
+        self._loaded: dict[str, Language] = {}
 
     def list_tags(self) -> list[str]:
-        """Every language there is, English first."""
-        found = {
+        """The tags of all languages, English first."""
+        catalogues = {
             path.parts[-3] for folder in self._folders for path in folder.glob(f"*/LC_MESSAGES/{GETTEXT_DOMAIN}.po")
         }
-        return ["en", *sorted(found - {"en"})]
+        return ["en", *sorted(catalogues - {"en"})]
 
-    def find_language(self, wish: str) -> Language:
-        """The language nearest to the wish (`de-AT`: Austrian German, else German), else English."""
-        if wish not in self._known:
-            self._known[wish] = self._find_nearest(wish)
-        return self._known[wish]
+    def find_language(self, locale: str) -> Language:
+        """The best match for a locale: `de-AT` gives Austrian German, else German, else English."""
+        if locale not in self._loaded:
+            self._loaded[locale] = self._find_nearest(locale)
+        return self._loaded[locale]
 
-    def has_language(self, wish: str) -> bool:
-        """Whether there are words in the language of that locale."""
-        return self.find_language(wish).locale.language == re.split("[-_]", wish)[0].lower()
+    def has_language(self, locale: str) -> bool:
+        """Whether there is a catalogue for the language of that locale (English needs none)."""
+        return self.find_language(locale).locale.language == re.split("[-_]", locale)[0].lower()
 
-    def _find_nearest(self, wish: str) -> Language:
+    def _find_nearest(self, locale: str) -> Language:
         try:
-            locale = Locale.parse(wish.replace("-", "_"))
+            babel_locale = Locale.parse(locale.replace("-", "_"))
         except (ValueError, UnknownLocaleError):
-            return self.find_language("en") if wish != "en" else Language(ENGLISH, NullTranslations())
-        catalogue = self._load_catalogue(str(locale)) or self._load_catalogue(locale.language)
-        if catalogue is None and locale.language != "en":
+            return self.find_language("en") if locale != "en" else Language(ENGLISH, NullTranslations())
+        catalogue = self._load_catalogue(str(babel_locale)) or self._load_catalogue(babel_locale.language)
+        if catalogue is None and babel_locale.language != "en":
             return self.find_language("en")
-        return Language(locale, catalogue or NullTranslations())
+        return Language(babel_locale, catalogue or NullTranslations())
 
     def _load_catalogue(self, tag: str) -> NullTranslations | None:
         paths = [folder / tag / "LC_MESSAGES" / f"{GETTEXT_DOMAIN}.po" for folder in self._folders]
-        found = [load_translations(path) for path in paths if path.is_file()]
-        for other in found[1:]:
-            found[0].add_fallback(other)
-        return found[0] if found else None
+        catalogues = [load_translations(path) for path in paths if path.is_file()]
+        for fallback in catalogues[1:]:
+            catalogues[0].add_fallback(fallback)
+        return catalogues[0] if catalogues else None
 
 
 def read_catalogue(path: Path) -> Catalog:
@@ -176,7 +175,7 @@ def read_catalogue(path: Path) -> Catalog:
 
 
 def load_translations(path: Path) -> GNUTranslations:
-    """A catalogue ready to be asked; sentences marked fuzzy don't count. Raises PoFileError."""
+    """The translations of a catalogue, without those marked fuzzy. Raises PoFileError."""
     compiled = BytesIO()
     write_mo(compiled, read_catalogue(path))
     compiled.seek(0)

@@ -1,4 +1,4 @@
-"""The words for what the domain calls by a name, marked here and translated for whoever reads them."""
+"""Texts for the domain's enums and reasons, translated into the reader's language."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,8 +12,8 @@ from worker.i18n.language import Language
 
 MIDNIGHT = time()
 
-#: Why a session lost its time: to the one who acted, to the other one, and when there is nobody to name. Plain and
-#: without blame (R-10).
+#: Why a session lost its time, without blame (R-10): as told to the person who caused it, to the other person, and when
+#: nobody is named.
 CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
     DeferralCause.DECLINED: (
         N_("you could not make it"),
@@ -60,7 +60,7 @@ SESSION_NAMES: Mapping[SessionKind, str] = {
     SessionKind.CHECKIN: N_("check-in"),
 }
 
-#: Why a manager asks for a conversation out of turn (R-6): what they said, never a guess (R-24).
+#: Why somebody asks for a conversation out of turn (R-6): the choices of the form, never a guess (R-24).
 TRIGGER_TEXTS: Mapping[Trigger, str] = {
     Trigger.LEAVING: N_("another employer, or a thought of leaving"),
     Trigger.DOUBT: N_("a doubt whether this is the right place"),
@@ -71,7 +71,7 @@ TRIGGER_TEXTS: Mapping[Trigger, str] = {
 }
 
 
-#: What a command did with what two people wrote down, to the one it was done for and to the other one.
+#: What a command did with a pair's contract: as told to the person it was done for, and to the other person.
 ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
     ContentAccess.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
     ContentAccess.RECORD_CONTRACT: (
@@ -94,42 +94,42 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
 }
 
 
-def translate_reasons(why: Reasons, words: Language, zone: str, today: date) -> str:
-    """Reasons for somebody who reads this language, whose clock is that of `zone` and whose date is `today`."""
-    return reason_texts.format_reasons(why, _LanguageFormatter(words, zone, today))
+def translate_reasons(reasons: Reasons, language: Language, zone: str, today: date) -> str:
+    """The reasons as one text in that language, with times in `zone`. Dates outside this year have the year."""
+    return reason_texts.format_reasons(reasons, _LanguageFormatter(language, zone, today))
 
 
-def translate_sentences(why: Reasons, words: Language, zone: str, today: date) -> Iterator[str]:
-    """The same, one by one."""
-    return reason_texts.format_sentences(why, _LanguageFormatter(words, zone, today))
+def translate_sentences(reasons: Reasons, language: Language, zone: str, today: date) -> Iterator[str]:
+    """The same reasons as separate sentences."""
+    return reason_texts.format_sentences(reasons, _LanguageFormatter(language, zone, today))
 
 
 class _LanguageFormatter:
-    """The reader's own language, dates and clock."""
+    """Formats the values in reasons in the reader's language and zone."""
 
-    def __init__(self, words: Language, zone: str, today: date) -> None:
-        self.gettext = words.gettext
-        self.ngettext = words.ngettext
-        self._words = words
+    def __init__(self, language: Language, zone: str, today: date) -> None:
+        self.gettext = language.gettext
+        self.ngettext = language.ngettext
+        self._language = language
         self._zone = zone
         self._today = today
 
     def format_date(self, day: date) -> str:
-        return self._words.day(day, day.year != self._today.year)
+        return self._language.day(day, day.year != self._today.year)
 
     def get_weekday_name(self, index: int) -> str:
-        return str(self._words.locale.days["format"]["wide"][index])
+        return str(self._language.locale.days["format"]["wide"][index])
 
     def format_clock(self, minute: int) -> str:
-        return self._words.hour(datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC")
+        return self._language.hour(datetime.combine(self._today, MIDNIGHT, UTC) + timedelta(minutes=minute), "UTC")
 
     def format_hour(self, at: datetime, zone: str) -> str:
-        return self._words.hour(at, zone)
+        return self._language.hour(at, zone)
 
     def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
         first, last = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
         if first == last:
-            return f"{self.format_date(first)}, {self._words.hours(start, end, self._zone)}"
+            return f"{self.format_date(first)}, {self._language.hours(start, end, self._zone)}"
         return self.gettext(
             "%(first)s, %(hour)s to %(last)s, %(until)s",
             first=self.format_date(first),
@@ -139,10 +139,10 @@ class _LanguageFormatter:
         )
 
     def format_detail(self, text: str) -> str:
-        return ""  # what a service says is for the operator, who finds it in the history
+        return ""  # a provider's error text is for the operator, who finds it in the history
 
 
-def translate_question(question: LintQuestion, words: Language) -> tuple[str, str]:
-    """What is asked of a promise (R-16), and a better wording of the same kind, in somebody's language."""
-    what, better = QUESTION_TEXTS[question.code]
-    return words.gettext(what, word=question.word), words.gettext(better)
+def translate_question(question: LintQuestion, language: Language) -> tuple[str, str]:
+    """The question about a commitment (R-16), and an example of a better wording, in that language."""
+    text, better = QUESTION_TEXTS[question.code]
+    return language.gettext(text, word=question.word), language.gettext(better)

@@ -1,1 +1,1 @@
-"""Mails: which there are, what each may say, and how it is rendered in its reader's language."""
+"""Mails: the table of all kinds, the data each can show, and rendering in the reader's language."""

@@ -1,4 +1,4 @@
-"""The calendar object that a mail of invitation carries (RFC 6047), for whom no server invites."""
+"""The calendar part of an invitation mail (RFC 6047), for reports whom no calendar server invites."""
 
 from datetime import datetime
 from email.message import EmailMessage
@@ -9,14 +9,14 @@ from worker.providers.ical import events
 
 
 def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
-    """Put the event beside the text of the mail of that name, where calendar programs look for it.
+    """Add the event to the mail of that name as an alternative to its text, where calendar programs look for it.
 
-    The calendar object says that the mail's sender acts for the organizer, when the two differ (RFC 6047, 2.2.1). It
-    is encoded as base64: its lines stay as they are, and no server has to carry more than 7 bits.
+    When the mail's sender is not the organizer, the event names the sender as acting for them (RFC 6047, 2.2.1). The
+    part is encoded as base64, which keeps its line ends and is 7-bit.
     """
     method, sender = KINDS[name].calendar_method, email["From"].addresses[0].addr_spec
     part = EmailMessage()
     text = events.compose_invitation(draft, now, method, sender)
     part.set_content(text, subtype="calendar", cte="base64", params={"method": method})
-    del part["MIME-Version"]  # the mail says it
+    del part["MIME-Version"]  # the mail itself has this header
     email.attach(part)

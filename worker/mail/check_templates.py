@@ -1,4 +1,4 @@
-"""Reads the proofs: finds what is wrong with templates and catalogues before a mail depends on them."""
+"""Checks templates and catalogues by rendering every sample mail, before a real mail depends on them."""
 
 import re
 import traceback
@@ -16,63 +16,72 @@ from worker.mail.context import MailContext
 from worker.mail.kinds import KINDS, list_samples
 from worker.mail.templates import PARTS
 
-#: Nothing that belongs to a mail is longer, be it a file or what it makes.
+#: The largest template file, in bytes, and the longest rendered part, in characters.
 MAX_SIZE = 1_000_000
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-#: A comment, or a string in quotes, with or without its keyword.
+#: A line of a catalogue: a comment, or a quoted string with or without its keyword.
 _CATALOGUE_ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
 
 
 def find_mistakes(
-    render: Callable[[MailContext], EmailMessage], part: Callable[[MailContext, str], None], languages: Iterable[str]
+    render: Callable[[MailContext], EmailMessage],
+    render_part: Callable[[MailContext, str], None],
+    languages: Iterable[str],
 ) -> list[Problem]:
-    """What goes wrong when every sample letter is rendered in each of the languages; each thing once."""
-    found: dict[Problem, None] = {}
+    """The problems found by rendering every sample mail in each of the languages; each problem once.
+
+    `render` makes a whole mail, `render_part` one of PARTS.
+    """
+    problems: dict[Problem, None] = {}
     for language in languages:
-        for letter in list_samples(language):
-            whole = _try_rendering(letter, partial(render, letter))
-            if whole:  # each part by itself, because the first that fails hides the others
-                apart = [problem for name in PARTS for problem in _try_rendering(letter, partial(part, letter, name))]
-                found |= dict.fromkeys(apart or whole)
-    return list(found)
+        for context in list_samples(language):
+            mail_problems = _try_rendering(context, partial(render, context))
+            if mail_problems:  # then render each part alone, because the first that fails hides the others
+                part_problems = [
+                    problem
+                    for name in PARTS
+                    for problem in _try_rendering(context, partial(render_part, context, name))
+                ]
+                problems |= dict.fromkeys(part_problems or mail_problems)
+    return list(problems)
 
 
-def _try_rendering(letter: MailContext, attempt: Callable[[], object]) -> list[Problem]:
+def _try_rendering(context: MailContext, attempt: Callable[[], object]) -> list[Problem]:
     try:
         attempt()
     except Problems as problems:
         return list(problems.problems)
-    except Exception as error:  # a template may fail in any way; here it becomes words
-        return [_describe_mistake(letter, error)]
+    except Exception as error:  # a template may fail in any way
+        return [_describe_mistake(context, error)]
     return []
 
 
 def find_misplaced_files(overrides: Path) -> list[Problem]:
-    """Files that nobody will ever read, because no message is called that."""
+    """Template files that no mail uses, because no mail or part has their name."""
     if not overrides.is_dir():
         return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
-    known = {f"{name}/{part}" for name in KINDS for part in PARTS}
+    names = {f"{name}/{part}" for name in KINDS for part in PARTS}
     remedy = f"Name it <message>/<part>, with a part of {', '.join(PARTS)}; a piece of your own begins with `_`."
     return [
         Problem(str(path), "is used by no mail.", remedy)
         for path in sorted(overrides.rglob("*"))
-        if _is_mail_part(path) and path.relative_to(overrides).as_posix() not in known
+        if _is_mail_part(path) and path.relative_to(overrides).as_posix() not in names
     ]
 
 
 def _is_mail_part(path: Path) -> bool:
-    """A template, or a part whose ending was forgotten; pieces of the company's own aside."""
+    """Whether it is a template, or a part without its `.j2`; the company's own includes begin with `_`."""
     return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
 
 
 def find_unreadable_files(overrides: Path) -> list[Problem]:
-    """What can't be read as text, of all that is read."""
+    """The templates, stylesheets and catalogues that can't be read as text."""
     paths = sorted(path for path in overrides.rglob("*") if path.suffix in (".j2", ".css", ".po"))
     return [problem for path in paths if (problem := _check_file(path))]
 
 
 def _check_file(path: Path) -> Problem | None:
-    if not path.is_file():  # a folder, or a link to nowhere or in a circle: passed over when mails are made
+    if not path.is_file():  # a folder or a broken symbolic link, which rendering would skip silently
         return Problem(str(path), "is no file.", "Put the file itself there, or take this away: then ours is used.")
     try:
         with path.open("rb") as opened:
@@ -88,7 +97,7 @@ def _check_file(path: Path) -> Problem | None:
 
 
 def _find_invalid_line(content: bytes) -> int:
-    """The first line that is no UTF-8; 0 when all are."""
+    """The number of the first line that is not UTF-8; 0 when all are."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -97,20 +106,20 @@ def _find_invalid_line(content: bytes) -> int:
 
 
 def find_broken_translations(overrides: Path) -> list[Problem]:
-    """Lines of catalogues that can't be read, and translations that can't be filled in as the sentence is."""
+    """Catalogue lines that can't be read, and translations whose placeholders don't match the English sentence."""
     remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
     paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{GETTEXT_DOMAIN}.po") if path.is_file())
-    found = [
-        (path, number, what)
+    mistakes = [
+        (path, number, mistake)
         for path in paths
-        for number, what in (*_find_broken_rows(path), *_find_broken_messages(path))
+        for number, mistake in (*_find_broken_rows(path), *_find_broken_messages(path))
     ]
-    return [Problem(f"{path}:{number}", f"{what}.", remedy) for path, number, what in found]
+    return [Problem(f"{path}:{number}", f"{mistake}.", remedy) for path, number, mistake in mistakes]
 
 
 def _find_broken_rows(path: Path) -> Iterator[tuple[int, str]]:
-    for number, row in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if not _CATALOGUE_ROW.fullmatch(row.strip()):
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not _CATALOGUE_ROW.fullmatch(line.strip()):
             yield number, "This is no line of a catalogue"
 
 
@@ -121,12 +130,12 @@ def _find_broken_messages(path: Path) -> Iterator[tuple[int, str]]:
     except PoFileError as error:
         yield error.lineno + 1, str(error)
         return
-    except (LookupError, ValueError) as error:  # a charset, a date, a plural form that there is none of
+    except (LookupError, ValueError) as error:  # an unknown charset, date or plural form in the header
         yield 1, f"The header can't be understood ({error}); write it as in ours"
         return
     for message in messages:
-        ours = message.id if isinstance(message.id, str) else " ".join(message.id)
-        values = dict.fromkeys(_PLACEHOLDER.findall(ours), "")
+        original = message.id if isinstance(message.id, str) else " ".join(message.id)
+        values = dict.fromkeys(_PLACEHOLDER.findall(original), "")
         for text in [message.string] if isinstance(message.string, str) else message.string or ():
             try:
                 text % values
@@ -134,16 +143,16 @@ def _find_broken_messages(path: Path) -> Iterator[tuple[int, str]]:
                 yield message.lineno or 0, f"The translation can't be filled in ({type(error).__name__}: {error})"
 
 
-def _describe_mistake(letter: MailContext, error: Exception) -> Problem:
+def _describe_mistake(context: MailContext, error: Exception) -> Problem:
     if isinstance(error, TemplateSyntaxError):
         return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Mend the template there.")
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename.endswith(".j2")]
-    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else letter.name
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else context.name
     if isinstance(error, TemplateNotFound):
-        return Problem(where, f"there is no template {error}.", "Check the name after `extends` or `include`.")
+        return Problem(place, f"there is no template {error}.", "Check the name after `extends` or `include`.")
     if isinstance(error, RecursionError):
-        return Problem(where, "This template comes back to itself.", "Take out what includes or calls itself.")
+        return Problem(place, "This template comes back to itself.", "Take out what includes or calls itself.")
     if isinstance(error, OverflowError | MemoryError):
-        return Problem(where, "This template makes more than fits.", "Keep what a reader needs.")
-    what = f"{type(error).__name__}: {str(error).rstrip('.')}."
-    return Problem(where, what, "Use only names that our own template of this mail uses.")
+        return Problem(place, "This template makes more than fits.", "Keep what a reader needs.")
+    text = f"{type(error).__name__}: {str(error).rstrip('.')}."
+    return Problem(place, text, "Use only names that our own template of this mail uses.")

@@ -1,4 +1,4 @@
-"""What an event and a mail are made of, from the state as it is now, at the moment they leave."""
+"""Builds the content of events and mails from the current state, at the moment the outbox sends them."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -33,33 +33,31 @@ from worker.mail.context import MailContext, ReadableCommitment
 from worker.mail.kinds import KINDS, ContractLink, Sealed
 from worker.settings.load import Settings
 
-#: Commitments that ended are named in the next brief for so long.
+#: How long a closed commitment is still listed in briefs.
 RECENT_PERIOD = timedelta(days=120)
 
-_BEGIN_THREADS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
+_FIRST_MAILS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedMaterial:
-    """The sealed part of what a mail or an event says: words of contracts and promises, for one batch of messages."""
+    """The opened sealed texts for one batch of messages: contracts, commitments, and what was typed elsewhere."""
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
     promises: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by commitment
     closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
-    contract_sessions: Mapping[PairId, str] = field(
-        default_factory=dict
-    )  #: the session of the contract in force, by pair
+    #: The session of the contract in force, by pair.
+    contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
     accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
     alert_texts: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
-    trigger_texts: Mapping[str, str] = field(
-        default_factory=dict
-    )  #: why a talk was asked for, by session; manager's mails only
+    #: Why a conversation was asked for, by session; for the manager's mails only.
+    trigger_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Composer:
-    """Makes drafts and letters in this company's words."""
+    """Builds event drafts and mail contexts according to the company's settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -70,7 +68,7 @@ class Composer:
     # --- events ---
 
     def build_session_event(self, state: PairState, session: Session) -> EventDraft:
-        """R-23: a neutral title, nothing said in the conversation, the report invited (R-2)."""
+        """The event of a session: a neutral title, no content of the conversation (R-23), the report invited (R-2)."""
         subjects = {
             SessionKind.CAREER: self._event.subject,
             SessionKind.REVIEW: self._event.review_subject,
@@ -93,8 +91,10 @@ class Composer:
     def build_commitment_event(
         self, state: PairState, commitment: Commitment, promise: WrittenCommitment | None
     ) -> EventDraft:
-        """T-8: the manager's own private block. The title is neutral; what stands inside is a setting, since delegates
-        and those who administer the calendars may be able to read it."""
+        """The manager's private block for a commitment (T-8). Raises ValueError when the commitment has no block.
+
+        The title is neutral. A setting chooses the text, because delegates and administrators may be able to read it.
+        """
         if commitment.block is None:
             raise ValueError(f"commitment {commitment.id} has no block")
         body = self._choose_commitment_text(commitment, promise)
@@ -112,36 +112,38 @@ class Composer:
         )
 
     def _choose_commitment_text(self, commitment: Commitment, promise: WrittenCommitment | None) -> str:
-        """The words of a promise, the address of its page (which opens for its owner alone), or nothing."""
+        """The commitment's text, the URL of its page (for the logged-in manager only), or nothing, as set."""
         if self._event.commitment_text == "link":
             return f"{self._settings.base_url}/team/contract/{commitment.session}"
         return promise.text if promise and self._event.commitment_text == "text" else ""
 
     def build_invitation_event(self, state: PairState, session: Session, message: Effect) -> EventDraft:
-        """What an invitation by mail carries: the event as that mail tells of it, the numbers counted by its mails."""
-        start = message.start or session.span.start
-        span = Span(start, start + timedelta(minutes=session.minutes))
-        told = session.span if session.booked and session.key == message.event else span
-        draft = self.build_session_event(state, replace(session, start=told.start, end=told.end))
+        """The event of an invitation mail. Its sequence number counts the mails about that event."""
+        if session.booked and session.key == message.event:
+            span = session.span
+        else:  # the session has lost that time: the mail withdraws it
+            start = message.start or session.span.start
+            span = Span(start, start + timedelta(minutes=session.minutes))
+        draft = self.build_session_event(state, replace(session, start=span.start, end=span.end))
         return replace(draft, key=message.event, sequence=message.number)
 
     # --- mails ---
 
     def build_mail_context(
-        self, message: Effect, state: PairState | None, material: SealedMaterial, now: datetime
+        self, message: Effect, state: PairState | None, content: SealedMaterial, now: datetime
     ) -> MailContext:
-        """Everything the mail may speak of."""
+        """The context of a mail. `state`: the pair's, or None for a mail to the operator."""
         if state is None:
-            words = material.alert_texts.get(message.key, "")
-            return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=words)
+            reason = content.alert_texts.get(message.key, "")
+            return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=reason)
         session = state.session(message.subject)
         reader = state.manager if message.to == state.manager.email else state.report
-        parts = self._collect_session_fields(message, state, session, material, now) if session else {}
-        fields = KINDS[message.name].fields(message)
-        commitments = _known_commitments(state, material, now)
-        if "due" in fields:
-            commitments = _due_on(fields["due"], reader, state, commitments)
-        letter = MailContext(
+        session_fields = self._collect_session_fields(message, state, session, content, now) if session else {}
+        effect_fields = KINDS[message.name].fields(message)
+        commitments = _list_readable_commitments(state, content, now)
+        if "due" in effect_fields:
+            commitments = _list_due_commitments(effect_fields["due"], reader, state, commitments)
+        context = MailContext(
             name=message.name,
             key=message.key,
             to=reader,
@@ -152,27 +154,26 @@ class Composer:
             thread=_find_thread_key(message, state),
             session=session or _find_next_session(state, now),
             commitments=commitments,
-            links=self._build_links(
-                message, state, material.contract_sessions.get(state.pair.id, ""), commitments, now
-            ),
+            links=self._build_links(message, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
             learning=self._settings.mail.learning,
             commitment_text=self._event.commitment_text,
-            accesses=tuple(material.accesses.get(message.key, ())),
-            **{"contract": material.contracts.get(state.pair.id), **parts, **fields},
+            accesses=tuple(content.accesses.get(message.key, ())),
+            **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields},
         )
-        return _remove_content(letter) if self._settings.mail.content == "link" else letter
+        return _remove_content(context) if self._settings.mail.content == "link" else context
 
     def choose_sender(self, message: Effect, state: PairState) -> Address:
-        """Whose mailbox the mail is to be sent from: the manager's, when the company wants it so; empty otherwise."""
+        """The address whose mailbox sends the mail: the manager's when so set, else empty for the default sender."""
         as_manager = self._settings.mail.send_as == "manager" and KINDS[message.name].may_leave_from_manager
         return state.manager.email if as_manager else ""
 
     def _collect_session_fields(
-        self, message: Effect, state: PairState, session: Session, material: SealedMaterial, now: datetime
+        self, message: Effect, state: PairState, session: Session, content: SealedMaterial, now: datetime
     ) -> dict[str, object]:
-        counted = PlanBuilder(now, state, None, self._policy)
-        parts: dict[str, object] = {
-            "count": deferrals.count_deferrals_in_cycle(counted, session),
+        """The fields of the context that depend on the session the mail is about."""
+        plan = PlanBuilder(now, state, None, self._policy)
+        fields: dict[str, object] = {
+            "count": deferrals.count_deferrals_in_cycle(plan, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
             "why": session.unplaceable or (),
@@ -180,31 +181,38 @@ class Composer:
             "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
-            parts["deadline"] = notices.find_contract_deadline(state.manager, session)
-        if session.id in material.trigger_texts:
-            parts["trigger"] = material.trigger_texts.get(session.id, "")
-            parts["asked_by_report"] = session.id in material.asked_by_report
+            fields["deadline"] = notices.find_contract_deadline(state.manager, session)
+        if session.id in content.trigger_texts:
+            fields["trigger"] = content.trigger_texts.get(session.id, "")
+            fields["asked_by_report"] = session.id in content.asked_by_report
         if Sealed.REVISIONS in KINDS[message.name].opens:
-            parts.update(_collect_summary_fields(message, material.revisions.get(session.id, ())))
-        return parts
+            fields.update(_collect_revision_fields(message, content.revisions.get(session.id, ())))
+        return fields
 
     def _build_links(
         self, message: Effect, state: PairState, agreed: str, commitments: Sequence[ReadableCommitment], now: datetime
     ) -> dict[str, str]:
-        """Where the mail leads: addresses by what for. None when there are no pages, or no pair any more."""
+        """The reader's links by name (LINK_NAMES); empty when there are no pages or the pair has ended.
+
+        `agreed`: the session of the contract in force.
+        """
         if self._links is None or state.pair.ended is not EndReason.NO:
             return {}
-        due = commitments[0].commitment.session if commitments else ""
-        about = message.subject if KINDS[message.name].contract_link is ContractLink.OF_SESSION else agreed
-        to_report = message.to == state.report.email
-        ways = _list_report_links() if to_report else _list_manager_links(message.subject, about, due)
+        if message.to == state.report.email:
+            links = _list_report_links()
+        else:
+            of_session = KINDS[message.name].contract_link is ContractLink.OF_SESSION
+            due = commitments[0].commitment.session if commitments else ""
+            links = _list_manager_links(message.subject, message.subject if of_session else agreed, due)
         return {
-            name: self._links.build_url(LinkClaims(person=message.to, purpose=purpose, session_id=about, issued_at=now))
-            for name, (purpose, about) in ways.items()
+            name: self._links.build_url(
+                LinkClaims(person=message.to, purpose=purpose, session_id=session_id, issued_at=now)
+            )
+            for name, (purpose, session_id) in links.items()
         }
 
     def build_operator(self) -> Person:
-        """The person who runs Longarc, as the reader of a mail."""
+        """The operator as the reader of mails and pages."""
         return Person(
             email=self._settings.operator,
             name="Longarc operator",
@@ -217,37 +225,44 @@ class Composer:
         )
 
 
-def _remove_content(letter: MailContext) -> MailContext:
-    """The letter with nothing of what the two said to each other."""
-    if not KINDS[letter.name].has_content:
-        return letter
-    return replace(letter, by_link=True, contract=None, previous=None, commitments=())
+def _remove_content(context: MailContext) -> MailContext:
+    """The context without contracts and commitments, for companies whose mails link to them instead."""
+    if not KINDS[context.name].has_content:
+        return context
+    return replace(context, by_link=True, contract=None, previous=None, commitments=())
 
 
-def _known_commitments(state: PairState, material: SealedMaterial, now: datetime) -> tuple[ReadableCommitment, ...]:
-    """Those whose words were opened, open or ended lately, by when they are due."""
-    everything = [*state.commitments, *material.closed_commitments.get(state.pair.id, ())]
-    known = {c.id: c for c in everything if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
-    kept = [
-        ReadableCommitment(commitment=c, promise=material.promises[c.id])
-        for c in known.values()
-        if c.id in material.promises
-    ]
-    return tuple(sorted(kept, key=lambda k: (k.commitment.due, k.commitment.id)))
-
-
-def _due_on(
-    day: date | None, reader: Person, state: PairState, kept: Sequence[ReadableCommitment]
+def _list_readable_commitments(
+    state: PairState, content: SealedMaterial, now: datetime
 ) -> tuple[ReadableCommitment, ...]:
-    """The reader's own that are open and due on that day."""
+    """The pair's commitments whose texts were opened, if open or closed within RECENT_PERIOD, sorted by due date."""
+    commitments = [*state.commitments, *content.closed_commitments.get(state.pair.id, ())]
+    recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
+    readable = [
+        ReadableCommitment(commitment=c, promise=content.promises[c.id])
+        for c in recent.values()
+        if c.id in content.promises
+    ]
+    return tuple(sorted(readable, key=lambda k: (k.commitment.due, k.commitment.id)))
+
+
+def _list_due_commitments(
+    day: date | None, reader: Person, state: PairState, commitments: Sequence[ReadableCommitment]
+) -> tuple[ReadableCommitment, ...]:
+    """The reader's own commitments that are open and due on that day."""
     owner = Owner.MANAGER if reader is state.manager else Owner.REPORT
-    return tuple(k for k in kept if k.commitment.owner is owner and k.commitment.due == day and k.commitment.is_open)
+    return tuple(
+        readable
+        for readable in commitments
+        if readable.commitment.owner is owner and readable.commitment.due == day and readable.commitment.is_open
+    )
 
 
 def _find_thread_key(message: Effect, state: PairState) -> str:
-    """The key of the mail that began this reader's thread about the pair; empty when none went out."""
-    begun = (m for m in state.effects if m.name in _BEGIN_THREADS and m.to == message.to and m.key != message.key)
-    return next((m.key for m in begun if m.progress is EffectProgress.DONE), "")
+    """The key of the mail that began this reader's thread about the pair; empty when none was sent."""
+    first_mails = (mail for mail in state.effects if mail.name in _FIRST_MAILS and mail.to == message.to)
+    keys = (mail.key for mail in first_mails if mail.progress is EffectProgress.DONE)
+    return next((key for key in keys if key != message.key), "")
 
 
 def _list_report_links() -> dict[str, tuple[Purpose, str]]:
@@ -255,15 +270,16 @@ def _list_report_links() -> dict[str, tuple[Purpose, str]]:
 
 
 def _list_manager_links(session: str, contract: str, due: str) -> dict[str, tuple[Purpose, str]]:
-    """By name, the purpose and the session it is about: the mail's own, that of the contract, that of what is due."""
-    ways = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, session)}
-    for name, about in (("contract", contract), ("commitment", due)):
-        if about:
-            ways[name] = (Purpose.CONTRACT, about)
-    return ways
+    """The purpose and session id of each link. Sessions: the mail's, the contract's, the due commitment's."""
+    links = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, session)}
+    for name, session_id in (("contract", contract), ("commitment", due)):
+        if session_id:
+            links[name] = (Purpose.CONTRACT, session_id)
+    return links
 
 
-def _collect_summary_fields(message: Effect, revisions: Sequence[Contract]) -> dict[str, object]:
+def _collect_revision_fields(message: Effect, revisions: Sequence[Contract]) -> dict[str, object]:
+    """The fields of a mail about one revision of a contract; the message's number is that revision."""
     number = message.number
     return {
         "contract": revisions[number - 1],
@@ -273,11 +289,12 @@ def _collect_summary_fields(message: Effect, revisions: Sequence[Contract]) -> d
 
 
 def _list_unfinished_starts(state: PairState, session: Session) -> tuple[datetime, ...]:
-    """R-17: when earlier conversations took place that have no contract yet."""
-    open_ = [s for s in state.sessions if s.state is SessionState.UNFINISHED and s.id != session.id and s.start]
-    return tuple(sorted(s.start for s in open_ if s.start))
+    """The starts of earlier sessions that still lack a contract (R-17), in order."""
+    unfinished = [s for s in state.sessions if s.state is SessionState.UNFINISHED and s.id != session.id and s.start]
+    return tuple(sorted(s.start for s in unfinished if s.start))
 
 
 def _find_next_session(state: PairState, now: datetime) -> Session | None:
-    ahead = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
-    return min(ahead, key=lambda s: s.span.start, default=None)
+    """The next booked career conversation."""
+    coming = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
+    return min(coming, key=lambda s: s.span.start, default=None)

@@ -1,8 +1,8 @@
-"""The one table of mails: all that is known of each, but for its words and the hour when it is due.
+"""The table of mails: everything about each kind of mail except its text and when it is due.
 
 To add a mail: name it in `worker/domain/model/mails.py`, enter it here, put its templates into
 `templates/emails/<name>`, and decide in `worker/domain/planning/notices.py` when it is due. Every mail is written in
-its reader's language, and leads to its reader's own pages.
+its reader's language and links to its reader's own pages.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,51 +17,53 @@ from worker.mail.context import LINK_NAMES, MailContext, Reader
 
 
 class Voice(StrEnum):
-    """Under whose name a mail is written."""
+    """The display name in a mail's From header."""
 
     PRODUCT = "product"
-    MANAGER = "manager"  #: what the manager says to the report; the manager's own copy comes from the product
+    MANAGER = "manager"  #: in the report's mail; the manager's own copy has the product's name
 
 
 class Sealed(StrEnum):
-    """What has to be opened for a mail, beside the contract in force: that is opened for every mail about a pair."""
+    """Sealed data that a mail needs, beside the contract in force, which every mail about a pair has."""
 
-    COMMITMENTS = "commitments"  #: the words of the pair's commitments
+    COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
     TRIGGER = "trigger"  #: why one of the two asked for an ad hoc session
     ACCESSES = "accesses"  #: what commands showed or changed
 
 
 class ContractLink(StrEnum):
-    """Which session's contract the manager's link leads to."""
+    """Which contract the link in the manager's mail opens."""
 
-    IN_FORCE = "in_force"  #: that of the contract in force
-    OF_SESSION = "of_session"  #: the one that the mail is about
+    IN_FORCE = "in_force"  #: the contract in force
+    OF_SESSION = "of_session"  #: the contract of the session that the mail is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailKind:
-    """What is known of a mail."""
+    """One kind of mail."""
 
     name: MailName
-    readers: tuple[Reader, ...]  #: whom its templates can address; the rule behind it decides who gets it
-    holds: notices.Holds  #: whether what was decided is still true when it leaves; else it is dropped
-    samples: Callable[
-        [MailContext], Iterator[MailContext]
-    ]  #: letters to show it with, from one to the reader with nothing else
+    readers: tuple[Reader, ...]  #: the roles its templates are written for; planning decides who gets it
+    holds: notices.Holds  #: whether the reason for the mail still holds when it is sent; else it is dropped
+    #: Sample mails for the templates' check; the argument is a sample with nothing but the basic fields.
+    samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
-    has_content: bool = False  #: shows what the two said to each other; with `content = "link"` a link stands instead
-    reader_only: bool = False  #: an answer to it does not go to the other of the two
-    resend: bool = False  #: better twice than never: sent once more when nobody knows whether it went out
-    begins_thread: bool = False  #: the reader's later mails about the pair answer it
+    has_content: bool = False  #: shows contracts or commitments; with `content = "link"` it links to them instead
+    reader_only: bool = False  #: has no Reply-To with the other person's address
+    resend: bool = False  #: sent again when it is unknown whether the first attempt succeeded
+    begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
     opens: frozenset[Sealed] = frozenset()
     contract_link: ContractLink = ContractLink.IN_FORCE
-    calendar_method: str = ""  #: what its calendar part asks of the reader's program (RFC 5546); empty without one
-    fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: what the effect itself says of it
+    calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
+    fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: context fields taken from the effect
 
     @property
     def may_leave_from_manager(self) -> bool:
-        """With `send_as = "manager"` it leaves from the manager's mailbox: then every copy lies with one of the two."""
+        """Whether `send_as = "manager"` sends it from the manager's mailbox.
+
+        So every copy of a mail with private content is in the mailbox of one of the two.
+        """
         return self.has_content or self.voice is Voice.MANAGER
 
 
@@ -75,14 +77,14 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.INTRODUCTION,
             readers=_BOTH,
             holds=notices.holds_while_active,
-            samples=samples.write_introductions,
+            samples=samples.iter_introductions,
             begins_thread=True,
         ),
         MailKind(
             name=MailName.INVITATION,
             readers=_REPORT,
             holds=invitations.is_current,
-            samples=samples.write_invitations,
+            samples=samples.iter_invitations,
             calendar_method="REQUEST",
             fields=lambda mail: {"number": mail.number},
         ),
@@ -90,7 +92,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.INVITATION_WITHDRAWN,
             readers=_REPORT,
             holds=notices.holds_always,
-            samples=samples.write_withdrawn_invitations,
+            samples=samples.iter_withdrawn_invitations,
             calendar_method="CANCEL",
             fields=lambda mail: {"number": mail.number, "was": mail.start},
         ),
@@ -98,14 +100,14 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.REFLECTION_PROMPT,
             readers=_REPORT,
             holds=notices.holds_before_session,
-            samples=samples.write_prompts,
+            samples=samples.iter_prompts,
             voice=Voice.MANAGER,
         ),
         MailKind(
             name=MailName.BRIEF,
             readers=_MANAGER,
             holds=notices.holds_before_session,
-            samples=samples.write_briefs,
+            samples=samples.iter_briefs,
             has_content=True,
             reader_only=True,
             opens=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER}),
@@ -114,7 +116,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.CONTRACT_REQUEST,
             readers=_MANAGER,
             holds=notices.holds_until_contract,
-            samples=samples.write_contract_requests,
+            samples=samples.iter_contract_requests,
             opens=frozenset({Sealed.COMMITMENTS}),
             contract_link=ContractLink.OF_SESSION,
         ),
@@ -122,15 +124,15 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.CONTRACT_REMINDER,
             readers=_MANAGER,
             holds=notices.holds_until_contract,
-            samples=samples.write_contract_reminders,
+            samples=samples.iter_contract_reminders,
             contract_link=ContractLink.OF_SESSION,
             fields=lambda mail: {"reminder": mail.number},
         ),
         MailKind(
             name=MailName.CONTRACT_SUMMARY,
             readers=_BOTH,
-            holds=notices.holds_always,  # a contract once recorded is never withdrawn, whoever left since
-            samples=samples.write_contract_summaries,
+            holds=notices.holds_always,  # a recorded contract is never withdrawn, even when somebody has left
+            samples=samples.iter_contract_summaries,
             voice=Voice.MANAGER,
             has_content=True,
             resend=True,
@@ -141,31 +143,31 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.DEFERRAL_NOTICE,
             readers=_BOTH,
             holds=notices.holds_after_deferral,
-            samples=samples.write_deferral_notices,
+            samples=samples.iter_deferral_notices,
         ),
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,
             readers=_BOTH,
             holds=notices.holds_while_warned,
-            samples=samples.write_one,
+            samples=samples.iter_unchanged,
         ),
         MailKind(
             name=MailName.UNPLACEABLE,
             readers=_BOTH,
             holds=notices.holds_without_time,
-            samples=samples.write_unplaceable,
+            samples=samples.iter_unplaceable,
         ),
         MailKind(
             name=MailName.SHORT_SESSION,
             readers=_BOTH,
             holds=notices.holds_at_that_time,
-            samples=samples.write_short_sessions,
+            samples=samples.iter_short_sessions,
         ),
         MailKind(
             name=MailName.COMMITMENT_DUE,
             readers=_BOTH,
             holds=notices.holds_while_due,
-            samples=samples.write_due_commitments,
+            samples=samples.iter_due_commitments,
             has_content=True,
             opens=frozenset({Sealed.COMMITMENTS}),
             fields=lambda mail: {"due": mail.start.date() if mail.start else None},
@@ -174,7 +176,7 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.REVIEW_NOTE,
             readers=_MANAGER,
             holds=notices.holds_before_session,
-            samples=samples.write_review_notes,
+            samples=samples.iter_review_notes,
             has_content=True,
             opens=frozenset({Sealed.COMMITMENTS}),
         ),
@@ -182,49 +184,48 @@ KINDS: Mapping[str, MailKind] = {
             name=MailName.PAIR_ENDED,
             readers=_BOTH,
             holds=notices.holds_when_ended,
-            samples=samples.write_endings,
+            samples=samples.iter_endings,
         ),
         MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
             holds=notices.holds_always,
-            samples=samples.write_fresh_links,
+            samples=samples.iter_fresh_links,
             reader_only=True,
         ),
         MailKind(
             name=MailName.CONTENT_ACCESSED,
             readers=_BOTH,
             holds=notices.holds_always,
-            samples=samples.write_accesses,
+            samples=samples.iter_accesses,
             opens=frozenset({Sealed.ACCESSES}),
         ),
         MailKind(
             name=MailName.OPERATOR_ALERT,
             readers=_OPERATOR,
             holds=notices.holds_always,
-            samples=samples.write_alerts,
+            samples=samples.iter_alerts,
             reader_only=True,
-            resend=True,  # the operator has no other way to hear of it
+            resend=True,  # no other channel tells the operator
         ),
     )
 }
 
 
 def list_samples(locale: str = "en") -> Iterator[MailContext]:
-    """Sample letters to readers of that language: every mail, to each of its readers, with what it may have and
-    without."""
-    made = (
-        letter
+    """Sample contexts in that language: every mail to each of its readers, with and without each optional field."""
+    contexts = (
+        context
         for kind in KINDS.values()
         for reader in kind.readers
-        for letter in kind.samples(samples.address(kind.name, reader, locale))
+        for context in kind.samples(samples.make_sample(kind.name, reader, locale))
     )
-    for number, letter in enumerate(made):
-        named = replace(letter, key=f"sample-{number}-{letter.name}")
-        yield named
-        links = {purpose: f"https://longarc.example/{purpose}" for purpose in LINK_NAMES}
-        linked = replace(named, key=f"{named.key}-linked", links=links)
-        yield linked
-        if KINDS[named.name].has_content:
-            key = f"{named.key}-by-link"
-            yield replace(linked, key=key, by_link=True, contract=None, previous=None, commitments=())
+    links = {name: f"https://longarc.example/{name}" for name in LINK_NAMES}
+    for number, context in enumerate(contexts):
+        without_links = replace(context, key=f"sample-{number}-{context.name}")
+        yield without_links
+        with_links = replace(without_links, key=f"{without_links.key}-linked", links=links)
+        yield with_links
+        if KINDS[context.name].has_content:
+            key = f"{without_links.key}-by-link"
+            yield replace(with_links, key=key, by_link=True, contract=None, previous=None, commitments=())

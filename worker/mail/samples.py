@@ -1,7 +1,7 @@
-"""Letters about two people who don't exist: one function for each mail, which the table of mails names.
+"""Sample mails about an invented pair: one function for each kind of mail, named in the table of mails.
 
-Each takes a letter to one reader and returns it with what such a mail may have, and without. `longarc check` renders
-them all, and the documentation shows them.
+Each function takes a basic sample to one reader and yields variants with and without the optional fields of that mail.
+`longarc check` renders them all, and the documentation shows them.
 """
 
 from collections.abc import Iterator
@@ -94,7 +94,11 @@ CONTRACT = Contract(
 
 
 def _build_commitment(
-    number: int, owner: Owner, promise: WrittenCommitment, standing: CommitmentStanding, closed: datetime | None = None
+    number: int,
+    owner: Owner,
+    promise: WrittenCommitment,
+    standing: CommitmentStanding,
+    closed_at: datetime | None = None,
 ) -> ReadableCommitment:
     commitment = Commitment(
         id=f"c{number}",
@@ -104,7 +108,7 @@ def _build_commitment(
         due=promise.due or NOW.date(),
         recorded_at=NOW - 90 * _DAY,
         standing=standing,
-        closed_at=closed,
+        closed_at=closed_at,
     )
     return ReadableCommitment(commitment=commitment, promise=promise)
 
@@ -118,7 +122,7 @@ COMMITMENTS = (
     _build_commitment(4, Owner.REPORT, _PLAN_PROMISE, CommitmentStanding.DONE, NOW - 8 * _DAY),
     _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
 )
-#: Each thing that a command does, for one of the two or the other.
+#: One record of each kind of access, alternately for the manager and the report.
 ACCESSES = tuple(
     AccessRecord(
         pair=PAIR.id,
@@ -142,7 +146,7 @@ DEFERRALS = tuple(
     for number, cause in enumerate(_CAUSES, start=1)
 )
 OPTIONS = tuple(Span(_START + days * _DAY, _START + days * _DAY + timedelta(minutes=75)) for days in (5, 6, 8))
-#: One that says why there is no time, and one that says what would make room.
+#: One reason why there is no time, and one that says what could be moved to get time.
 NO_TIME_REASONS = (
     Reason(
         "room_by_calendar",
@@ -171,14 +175,14 @@ NO_TIME_REASONS = (
 )
 _SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
 _HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
-_AFTER: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
+_AFTER_SESSION: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
 
 
-def address(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
-    """A letter of that name to that reader in that language; to one of the two, about a session to come."""
+def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
+    """The basic sample of that mail: to a reader in that language, about a coming session unless to the operator."""
     if reader is Reader.OPERATOR:
         return MailContext(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
-    dana, sam = (replace(one, locale=locale) for one in (DANA, SAM))
+    dana, sam = (replace(person, locale=locale) for person in (DANA, SAM))
     return MailContext(
         name=name,
         key="",
@@ -192,53 +196,53 @@ def address(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
     )
 
 
-# --- around a pair ---
+# --- about a pair, and to the operator ---
 
 
-def write_one(letter: MailContext) -> Iterator[MailContext]:
-    """The letter as it is."""
-    yield letter
+def iter_unchanged(context: MailContext) -> Iterator[MailContext]:
+    """The basic sample alone."""
+    yield context
 
 
-def write_introductions(letter: MailContext) -> Iterator[MailContext]:
-    yield letter
-    yield replace(letter, session=None, commitment_text="text")
-    yield replace(letter, commitment_text="link")
+def iter_introductions(context: MailContext) -> Iterator[MailContext]:
+    yield context
+    yield replace(context, session=None, commitment_text="text")
+    yield replace(context, commitment_text="link")
 
 
-def write_endings(letter: MailContext) -> Iterator[MailContext]:
+def iter_endings(context: MailContext) -> Iterator[MailContext]:
     for ended in (EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.CHANGED):
-        yield replace(letter, session=None, pair=replace(PAIR, ended=ended))
-    yield replace(letter, session=None)
+        yield replace(context, session=None, pair=replace(PAIR, ended=ended))
+    yield replace(context, session=None)
 
 
-def write_fresh_links(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, session=None, contract=None)
+def iter_fresh_links(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, session=None, contract=None)
 
 
-def write_accesses(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, session=None, contract=None, accesses=ACCESSES)
-    yield replace(letter, session=None, contract=None, accesses=ACCESSES[:1], links={})
+def iter_accesses(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, session=None, contract=None, accesses=ACCESSES)
+    yield replace(context, session=None, contract=None, accesses=ACCESSES[:1], links={})
 
 
-def write_alerts(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, reason="Calendar of dana@example.com is refused.")
+def iter_alerts(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, reason="Calendar of dana@example.com is refused.")
 
 
 # --- before a session ---
 
 
-def write_prompts(letter: MailContext) -> Iterator[MailContext]:
+def iter_prompts(context: MailContext) -> Iterator[MailContext]:
     for topic in Topic:
         session = replace(SESSION, topic=topic)
-        yield replace(letter, session=session)
-        yield replace(letter, session=session, contract=None, learning="I talk too early.")
+        yield replace(context, session=session)
+        yield replace(context, session=session, contract=None, learning="I talk too early.")
 
 
-def write_briefs(letter: MailContext) -> Iterator[MailContext]:
+def iter_briefs(context: MailContext) -> Iterator[MailContext]:
     for topic in Topic:
         brief = replace(
-            letter, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
+            context, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
         )
         yield replace(brief, deferrals=DEFERRALS[:2], unfinished=(NOW - 95 * _DAY,), pair=replace(PAIR, trust=True))
         yield replace(brief, contract=None, commitments=(), count=0)
@@ -247,61 +251,61 @@ def write_briefs(letter: MailContext) -> Iterator[MailContext]:
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
 
 
-def write_review_notes(letter: MailContext) -> Iterator[MailContext]:
+def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
     review = replace(SESSION, kind=SessionKind.REVIEW, end=_START + timedelta(minutes=25))
-    yield replace(letter, commitments=COMMITMENTS, session=review)
-    yield replace(letter, session=None, contract=None)
+    yield replace(context, commitments=COMMITMENTS, session=review)
+    yield replace(context, session=None, contract=None)
 
 
 # --- contracts and commitments ---
 
 
-def write_contract_requests(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, **_AFTER, now=_START + timedelta(minutes=80), contract=None)
+def iter_contract_requests(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, **_AFTER_SESSION, now=_START + timedelta(minutes=80), contract=None)
 
 
-def write_contract_reminders(letter: MailContext) -> Iterator[MailContext]:
+def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
     for reminder in range(1, 6):
-        yield replace(letter, **_AFTER, reminder=reminder, now=_START + reminder * _DAY)
+        yield replace(context, **_AFTER_SESSION, reminder=reminder, now=_START + reminder * _DAY)
 
 
-def write_contract_summaries(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, session=_HELD)
-    yield replace(letter, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
-    yield replace(letter, contract=Contract(), session=None)
+def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, session=_HELD)
+    yield replace(context, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
+    yield replace(context, contract=Contract(), session=None)
 
 
-def write_due_commitments(letter: MailContext) -> Iterator[MailContext]:
-    owner = Owner.MANAGER if letter.to == letter.manager else Owner.REPORT
-    for kept in COMMITMENTS:
-        if kept.commitment.is_open and kept.commitment.owner is owner:
-            yield replace(letter, commitments=(kept,), due=kept.commitment.due)
+def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
+    owner = Owner.MANAGER if context.to == context.manager else Owner.REPORT
+    for readable in COMMITMENTS:
+        if readable.commitment.is_open and readable.commitment.owner is owner:
+            yield replace(context, commitments=(readable,), due=readable.commitment.due)
 
 
 # --- a session's time ---
 
 
-def write_invitations(letter: MailContext) -> Iterator[MailContext]:
+def iter_invitations(context: MailContext) -> Iterator[MailContext]:
     for number in (0, 1):
-        yield replace(letter, number=number)
+        yield replace(context, number=number)
 
 
-def write_withdrawn_invitations(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, session=_SESSION_WITHOUT_TIME, number=2, was=_START)
+def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, session=_SESSION_WITHOUT_TIME, number=2, was=_START)
 
 
-def write_deferral_notices(letter: MailContext) -> Iterator[MailContext]:
+def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
     for count in (1, 2, 3):
-        moved = replace(letter, count=count, deferrals=DEFERRALS[:count])
-        yield moved
-        yield replace(moved, session=_SESSION_WITHOUT_TIME, options=OPTIONS if count == 3 else ())
-        yield replace(moved, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
+        with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
+        yield with_deferrals
+        yield replace(with_deferrals, session=_SESSION_WITHOUT_TIME, options=OPTIONS if count == 3 else ())
+        yield replace(with_deferrals, options=(SESSION.span, *OPTIONS[:2]) if count == 3 else ())
 
 
-def write_unplaceable(letter: MailContext) -> Iterator[MailContext]:
+def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
     for also in range(3):
-        yield replace(letter, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
+        yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
 
 
-def write_short_sessions(letter: MailContext) -> Iterator[MailContext]:
-    yield replace(letter, session=replace(SESSION, end=_START + timedelta(minutes=50)))
+def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:
+    yield replace(context, session=replace(SESSION, end=_START + timedelta(minutes=50)))

@@ -1,8 +1,8 @@
-"""Where templates come from, and how they are made ready once so that a mail costs little.
+"""Loads the templates of mails and pages, and compiles each once per process.
 
-A company puts its own files into a folder laid out like `templates/emails`; whatever isn't there comes from us. HTML
-templates are written with a stylesheet beside them, `_style.css`, whose rules are moved into the tags when a template
-is first loaded, since many mail programs ignore stylesheets.
+A company puts its own mail templates into a folder laid out like `templates/emails`; ours stand in for missing files.
+The rules of the stylesheet `_style.css` are inlined into the HTML templates when they are loaded, because many mail
+programs ignore stylesheets.
 """
 
 import re
@@ -29,23 +29,23 @@ from markupsafe import Markup
 
 from worker.i18n.language import Language, Languages
 
-#: What makes a mail, in a folder of the message's name.
+#: The templates of one mail, in a folder with the mail's name.
 PARTS = ("subject.txt.j2", "body.txt.j2", "body.html.j2")
 STYLESHEET = "_style.css"
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def find_template_folder() -> Path:
-    """Our own templates: inside the installed package, else beside it in a checkout."""
+    """The folder of our own templates: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
-    return next(found for found in (package / "_templates", package.parent / "templates") if found.is_dir())
+    return next(folder for folder in (package / "_templates", package.parent / "templates") if folder.is_dir())
 
 
 class StyledLoader(BaseLoader):
-    """Files of the first folder that has them; HTML comes with its styles in the tags, line by line as written."""
+    """Loads a template from the first folder that has it; HTML gets inline styles, and its lines keep their numbers."""
 
     def __init__(self, *folders: Path) -> None:
-        self._files = ChoiceLoader([FileSystemLoader(one) for one in folders])
+        self._files = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, path, _ = self._files.get_source(environment, template)
@@ -55,17 +55,17 @@ class StyledLoader(BaseLoader):
         return [name for name in self._files.list_templates() if name.endswith(".j2")]
 
     def _inline_styles(self, environment: Environment, source: str) -> str:
-        """The source with styles inlined. What Jinja reads is taken out meanwhile: it isn't HTML yet."""
-        taken: list[str] = []
+        """The source with styles inlined. Jinja's tags are replaced by placeholders meanwhile: they are not HTML."""
+        tags: list[str] = []
 
-        def take(found: re.Match[str]) -> str:
-            taken.append(found[0])
-            return f"jinja{len(taken) - 1}z"
+        def replace_tag(match: re.Match[str]) -> str:
+            tags.append(match[0])
+            return f"jinja{len(tags) - 1}z"
 
-        bare = _JINJA.sub(take, source)
-        whole = bare.lstrip().lower().startswith("<!doctype")
-        styled = self._inliner.inline(bare) if whole else css_inline.inline_fragment(bare, self._css)
-        return re.sub(r"jinja(\d+)z", lambda found: taken[int(found[1])], styled)
+        html = _JINJA.sub(replace_tag, source)
+        is_document = html.lstrip().lower().startswith("<!doctype")
+        styled = self._inliner.inline(html) if is_document else css_inline.inline_fragment(html, self._css)
+        return re.sub(r"jinja(\d+)z", lambda match: tags[int(match[1])], styled)
 
     @cached_property
     def _css(self) -> str:
@@ -76,16 +76,16 @@ class StyledLoader(BaseLoader):
 
     @cached_property
     def _inliner(self) -> css_inline.CSSInliner:
-        # A style tag of the page itself stays where it is: it holds what can't be inlined, such as dark colours.
+        # A template's own style tag stays: it has the rules that can't be inlined, such as those for dark mode.
         return css_inline.CSSInliner(
             inline_style_tags=False, keep_style_tags=True, load_remote_stylesheets=False, extra_css=self._css
         )
 
 
 class CompiledTemplates(BytecodeCache):
-    """Keeps what each template was compiled to while the process lives: no language compiles it again.
+    """Caches the compiled code of each template in memory, so that all languages share it.
 
-    The code knows nothing of a language. It belongs to one file with one content.
+    The code does not depend on the language. The bucket's checksum changes with the template's content.
     """
 
     def __init__(self) -> None:
@@ -103,41 +103,44 @@ class CompiledTemplates(BytecodeCache):
 
 @cache
 def _get_compiled_templates(kind: str, html: bool) -> CompiledTemplates:
-    """The compiled templates of one kind of environment: the code depends on whether it is a sandbox and escapes."""
+    """The cache for one kind of environment: compiled code differs with the sandbox and with escaping."""
     return CompiledTemplates()
 
 
 class MailTemplates:
-    """The templates and catalogues of mails, each read when it is first needed, and kept."""
+    """The templates and catalogues of mails; each is read when first needed, then cached."""
 
     def __init__(self, overrides: Path | None = None) -> None:
-        first = (overrides,) if overrides else ()
-        self.languages = Languages([one / "locale" for one in (*first, find_template_folder())])
-        self._loader = StyledLoader(*first, find_template_folder() / "emails")
-        # What others wrote reaches nothing but what a mail may speak of, and counts no further than a mail could need.
+        company_folders = (overrides,) if overrides else ()
+        self.languages = Languages([folder / "locale" for folder in (*company_folders, find_template_folder())])
+        self._loader = StyledLoader(*company_folders, find_template_folder() / "emails")
+        # The sandbox lets a company's templates reach only their variables, and limits the size of `range`.
         self._kind = ImmutableSandboxedEnvironment if overrides else Environment
         self._environments: dict[str, tuple[Environment, Environment]] = {}
 
-    def get_template(self, name: str, part: str, words: Language) -> Template:
-        """One of the PARTS of that message."""
-        if words.tag not in self._environments:
-            plain, rich = (make_environment(self._loader, words, html=html, kind=self._kind) for html in (False, True))
-            self._environments[words.tag] = plain, rich
-        text, html = self._environments[words.tag]
-        return (html if part.endswith(".html.j2") else text).get_template(f"{name}/{part}")
+    def get_template(self, name: str, part: str, language: Language) -> Template:
+        """One of the PARTS of that mail, in that language."""
+        if language.tag not in self._environments:
+            self._environments[language.tag] = (
+                make_environment(self._loader, language, html=False, kind=self._kind),
+                make_environment(self._loader, language, html=True, kind=self._kind),
+            )
+        text_environment, html_environment = self._environments[language.tag]
+        environment = html_environment if part.endswith(".html.j2") else text_environment
+        return environment.get_template(f"{name}/{part}")
 
 
 @lru_cache(1)
 def load_default_templates() -> MailTemplates:
-    """Those that come with us. They don't change, so a process reads them once."""
+    """Our own mail templates, cached because they don't change while a process runs."""
     return MailTemplates()
 
 
 def make_environment(
-    loader: BaseLoader, words: Language, *, html: bool, kind: type[Environment] = Environment
+    loader: BaseLoader, language: Language, *, html: bool, kind: type[Environment] = Environment
 ) -> Environment:
-    """Templates that speak one language. A name that doesn't exist is an error, never an empty place in a mail."""
-    made = kind(
+    """A Jinja environment for one language. An undefined variable raises an error instead of leaving a gap."""
+    environment = kind(
         loader=loader,
         extensions=["jinja2.ext.i18n"],
         autoescape=select_autoescape(("html.j2",), default=html),
@@ -149,25 +152,25 @@ def make_environment(
         cache_size=-1,
         bytecode_cache=_get_compiled_templates(kind.__name__, html),
     )
-    made.policies["ext.i18n.trimmed"] = True
-    gettext, ngettext = _make_translators(words, Markup if html else str)
-    # As with `install_gettext_callables(newstyle=True)`, whose own functions make a context anew for each sentence.
-    made.newstyle_gettext = True  # type: ignore[attr-defined]
-    made.globals.update(gettext=gettext, ngettext=ngettext, _=gettext)
-    return made
+    environment.policies["ext.i18n.trimmed"] = True
+    gettext, ngettext = _make_translators(language, Markup if html else str)
+    # Like `install_gettext_callables(newstyle=True)`, whose functions are slower: they make a context each time.
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.globals.update(gettext=gettext, ngettext=ngettext, _=gettext)
+    return environment
 
 
-def _make_translators(words: Language, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
-    """The look-ups for templates: a translation is trusted, what is filled into it is escaped when `kind` escapes."""
+def _make_translators(language: Language, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
+    """`gettext` and `ngettext` for templates. With `kind` Markup, the values filled in are escaped, not the text."""
 
     @lru_cache(None)
-    def sentence(message: str) -> str:
-        return kind(words.gettext(message))
+    def translate(message: str) -> str:
+        return kind(language.gettext(message))
 
     def gettext(message: str, /, **values: object) -> str:
-        return sentence(message) % values
+        return translate(message) % values
 
     def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
-        return kind(words.select_plural(one, many, count)) % {"num": count, **values}
+        return kind(language.select_plural(one, many, count)) % {"num": count, **values}
 
     return gettext, ngettext
