@@ -135,7 +135,7 @@ def test_every_report_is_tried_and_who_is_not_is_said(
     said = {one.what for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD)}
     for report in reports:
         assert {f"The time of {report} can be read", f"Longarc may write to {report}'s calendar"} <= said
-    monkeypatch.setattr("worker.ops.checks.REPORTS", 6)
+    monkeypatch.setattr("worker.ops.checks.MAX_REPORTS_TRIED", 6)
     left_out = [one for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD) if one.what.startswith("Not tried")]
     assert [one.what for one in left_out] == [f"Not tried: the calendars of {reports[6]}"]
 

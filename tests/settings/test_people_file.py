@@ -152,7 +152,7 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("email", "b>o@x.org", "is not an e-mail address"),
         ("email", "straße@x.org", "is not an e-mail address"),
         ("email", "", "The email is missing."),
-        ("email", "ana@x.org", "`ana@x.org` stands in line 2 already."),
+        ("email", "ana@x.org", "`ana@x.org` is in line 2 already."),
         ("name", "", "The name is missing."),
         ("name", "Bo\nBcc: eve@x.org", "There is a line break or a control character in this cell."),
         ("name", "B\u202eo", "There is a line break or a control character in this cell."),
@@ -183,8 +183,8 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("every", "3 weeks", "`3 weeks` is too short or too long."),
         ("every", "13 months", "is too short or too long"),
         ("every", "0 months", "is too short or too long"),
-        ("minutes", "45", "`45` is no length for a session. Write the minutes, from `60` to `90`."),
-        ("minutes", "1e2", "is no length"),
+        ("minutes", "45", "`45` is not the length of a session. Write the minutes, from `60` to `90`."),
+        ("minutes", "1e2", "is not the length"),
         ("format", "serie", "`serie` is not one of `combined`, `series`. Did you mean `series`?"),
         ("review", "1on1", "Did you mean `in_1on1`?"),
         ("prefer", "Tue 24:00", "`Tue 24:00` is not a day and a time."),
@@ -194,8 +194,8 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("paused", "ja", "`ja` is neither yes nor no."),
         ("aliases", "b.o@x.org bo", "`bo` is not an e-mail address."),
         ("aliases", "b.o@x.org; ana@x.org", "`ana@x.org` belongs to `ana@x.org` in line 2 already. Keep it in the row"),
-        ("directory_id", "bo jones", "`bo jones` is not an id of a directory."),
-        ("directory_id", "bo@x.org", "`bo@x.org` is not an id of a directory."),
+        ("directory_id", "bo jones", "`bo jones` is not a directory id."),
+        ("directory_id", "bo@x.org", "`bo@x.org` is not a directory id."),
     ],
 )
 def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, column: str, value: str, says: str) -> None:
@@ -286,7 +286,7 @@ def test_a_manager_whose_row_is_wrong_is_still_a_manager(tmp_path: Path) -> None
         ("time_zone", "Timezone", "The column `timezone` is not known. Did you mean `time_zone`?"),
         ("time_zone", "office", "line 1, time_zone: This column is missing. A people file needs email, name"),
         ("country", "office,working hours", "Did you mean `working_hours`?"),
-        ("country", "country,email", "line 1, email: This column is there twice."),
+        ("country", "country,email", "line 1, email: This column appears twice."),
     ],
 )
 def test_the_header_is_checked(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -318,7 +318,10 @@ def test_columns_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
             table(ANA, BO) + table(BO, delimiter="\t").splitlines()[1],
             "line 4: This row is separated by tabs, the header",
         ),
-        (table(ANA, BO).replace(",", "|"), "line 1: `email|name|manager|time_zone|country` is no header: nothing"),
+        (
+            table(ANA, BO).replace(",", "|"),
+            "line 1: `email|name|manager|time_zone|country` is not a header: no separator",
+        ),
         (b"PK\x03\x04\x14\x00\x06", "people.csv:line 1: This is a workbook, not a CSV file. Save it as UTF-8"),
         (table(ANA, BO).replace("Bo", "B\0o"), "people.csv:line 3: There is a zero byte"),
         (table(ANA, BO).replace("Bo,", "Bo, jr,"), "line 3: There are 6 cells under a header of 5. Put quotes around"),

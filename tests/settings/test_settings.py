@@ -165,7 +165,9 @@ def test_factories_get_plain_values_and_their_password(tmp_path: Path) -> None:
 
 
 def test_a_calendar_nobody_placed_says_so_when_it_is_used() -> None:
-    with pytest.raises(Problems, match=r"calendars\.caldav\.url: This calendar is used, but nobody said where it is"):
+    with pytest.raises(
+        Problems, match=r"calendars\.caldav\.url: This calendar service is used, but its address is not set"
+    ):
         load_settings(None, {}).get_calendar_section("caldav")
 
 
@@ -254,7 +256,7 @@ def test_what_the_environment_says_is_blamed_on_it_and_not_repeated(tmp_path: Pa
     assert sorted(line.partition(".")[0] for line in found) == [
         "LONGARC_DATABASE_URL_FILE: There is more than one `@` in this address",
         "LONGARC_KEY_FILE: Key 1 of 1 is not 32 bytes in URL-safe base64",
-        "LONGARC_QUEUE_URL: There is no such port",
+        "LONGARC_QUEUE_URL: The port is not valid",
     ]
     assert not any(part in line for line in found for part in ("hid@", "den@", "hidden"))
 
@@ -276,7 +278,7 @@ def test_a_file_that_holds_something_else_than_keys_is_one_problem(tmp_path: Pat
     (tmp_path / "notes").write_text(f"these are my notes {KEY}\nand no key\n")
     assert only(tmp_path, "", LONGARC_KEY_FILE=str(tmp_path / "notes")) == (
         "LONGARC_KEY_FILE: 7 of 8 keys are not 32 bytes in URL-safe base64; the first is key 1. "
-        "Make one with `longarc key`; part several by commas."
+        "Make one with `longarc key`; separate several by commas."
     )
 
 
@@ -315,11 +317,11 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('[mail]\ndomain = "not one"', "2: mail.domain: `not one` is not a domain. Write it as `example.com`"),
         ('[mail]\noperator_by = "smpt"', "2: mail.operator_by: `smpt` is not one of"),
         ('[mail]\nlearning = "a\\nb"', "2: mail.learning: There is a line break"),
-        ('[event]\nsubject = "{manager} and {name}"', "2: event.subject: There is a place in this text"),
-        ('[event]\nsubject = "{manager.email}"', "2: event.subject: There is a place in this text"),
-        ('[event]\nsubject = "{report!r}"', "2: event.subject: There is a place in this text"),
+        ('[event]\nsubject = "{manager} and {name}"', "2: event.subject: This text has an unknown"),
+        ('[event]\nsubject = "{manager.email}"', "2: event.subject: This text has an unknown"),
+        ('[event]\nsubject = "{report!r}"', "2: event.subject: This text has an unknown"),
         ('[event]\nsubject = "{report"', "2: event.subject: The braces in this text don't match."),
-        ('[event]\nsubject = " "', "2: event.subject: This text is empty. Write some words, or leave the key out."),
+        ('[event]\nsubject = " "', "2: event.subject: This text is empty. Write a text, or leave the key out."),
         ('[event]\ncommitment_subject = ""', "2: event.commitment_subject: This text is empty."),
         (
             '[event]\ncommitment_text = "words"',
@@ -327,7 +329,7 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ),
         (
             '[event]\ncommitment_text = "link"',
-            "2: event.commitment_text: There are no pages to lead to.",
+            "2: event.commitment_text: A link needs pages, and there are none.",
         ),
         ('[event]\nvideo = "yes"', "2: event.video: This is neither yes nor no. Write `true` or `false`"),
         ("[event]\nreminders = 15", "2: event.reminders: This is not a list of minutes."),
@@ -345,44 +347,50 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('queue = "http://x"', "1: queue: This is not an address"),
         ('base_url = "longarc.example.com"', "1: base_url: This is not an address"),
         ('base_url = "https://["', "1: base_url: This is not an address"),
-        ('base_url = "https://:8030/"', "1: base_url: There is no server of such a name."),
-        ('base_url = "https://a example/"', "1: base_url: There is no server of such a name."),
-        ('base_url = "https://a.example:80300"', "1: base_url: There is no such port."),
+        ('base_url = "https://:8030/"', "1: base_url: The name of the server is not valid."),
+        ('base_url = "https://a example/"', "1: base_url: The name of the server is not valid."),
+        ('base_url = "https://a.example:80300"', "1: base_url: The port is not valid."),
         ('base_url = "https://dana@a.example"', "1: base_url: There is a user name in this address."),
-        ('base_url = "https://a.example/?x=1"', "1: base_url: There is a sign in this address"),
-        ("base_url = 'https://a.example/<b>\"'", "1: base_url: There is a sign in this address"),
-        ('queue = "redis://cache:none/0"', "1: queue: There is no such port. Write a number from 1 to 65535"),
-        ('queue = "redis:///0"', "1: queue: There is no server of such a name."),
+        ('base_url = "https://a.example/?x=1"', "1: base_url: There is a character in this address"),
+        ("base_url = 'https://a.example/<b>\"'", "1: base_url: There is a character in this address"),
+        ('queue = "redis://cache:none/0"', "1: queue: The port is not valid. Write a number from 1 to 65535"),
+        ('queue = "redis:///0"', "1: queue: The name of the server is not valid."),
         ('database = "postgresql://"', "1: database: This is not an address"),
-        ('database = "postgresql://db:x/longarc"', "1: database: There is no such port."),
-        ('database = "postgresql://db:99999/longarc"', "1: database: There is no such port."),
+        ('database = "postgresql://db:x/longarc"', "1: database: The port is not valid."),
+        ('database = "postgresql://db:99999/longarc"', "1: database: The port is not valid."),
         ('database = "postgresql://a%00@db/longarc"', "1: database: There is a control character in this address."),
         (
             'database = "postgresql:///x?host=db&port=y"',
-            "1: database: What stands behind the `?` in this address can't",
+            "1: database: The part after the `?` in this address can't",
         ),
         ('database = "sqlite:"', "1: database: This is not an address"),
         ('database = "sqlite://longarc.db"', "1: database: This is not the path of a SQLite file."),
         ('database = "sqlite:///longarc.db?mode=ro"', "1: database: This is not the path of a SQLite file."),
         ('database = "sqlite:///~nobody/longarc.db"', "1: database: This is not the path of a SQLite file."),
-        ('database = "sqlite://"', "1: database: This database is in memory: all that is kept there is gone"),
+        ('database = "sqlite://"', "1: database: This database is in memory: its content is lost"),
         ('database = " sqlite:///:memory:"', "1: database: This database is in memory"),
-        ('[calendars.caldav]\nurl = "https://{host}/{email}"', "2: calendars.caldav.url: This address is not one for"),
+        ('[calendars.caldav]\nurl = "https://{host}/{email}"', "2: calendars.caldav.url: This address is the same for"),
         (
             f'[calendars.caldav]\nurl = "https://{"d" * 64}.example/{{email}}"',
-            "2: calendars.caldav.url: There is no server of such a name.",
+            "2: calendars.caldav.url: The name of the server is not valid.",
         ),
-        ('[calendars.caldav]\nurl = "https:///{email}"', "2: calendars.caldav.url: There is no server of such a name."),
-        ('[calendars.caldav]\nurl = "https://d:x/{email}"', "2: calendars.caldav.url: There is no such port."),
-        ('[calendars.google]\nendpoint = "https://d:0/"', "2: calendars.google.endpoint: There is no such port."),
+        (
+            '[calendars.caldav]\nurl = "https:///{email}"',
+            "2: calendars.caldav.url: The name of the server is not valid.",
+        ),
+        ('[calendars.caldav]\nurl = "https://d:x/{email}"', "2: calendars.caldav.url: The port is not valid."),
+        ('[calendars.google]\nendpoint = "https://d:0/"', "2: calendars.google.endpoint: The port is not valid."),
         ('locale = "klingon"', "1: locale: `klingon` is not a known language."),
         ('people = ""', "1: people: The path is empty."),
-        ('people = "~nobody-here/p.csv"', "1: people: `~nobody-here` is nobody on this machine. Write the whole path."),
+        (
+            'people = "~nobody-here/p.csv"',
+            "1: people: `~nobody-here` names no user of this machine. Write the whole path.",
+        ),
         (
             '[calendars.caldav]\nurl = "https://dav.example.com/"',
-            "2: calendars.caldav.url: This address is not one for each",
+            "2: calendars.caldav.url: This address is the same for",
         ),
-        ('[calendars.caldav]\nurl = "https://d/{name}"', "2: calendars.caldav.url: This address is not one for each"),
+        ('[calendars.caldav]\nurl = "https://d/{name}"', "2: calendars.caldav.url: This address is the same for"),
         ('[mailers.smtp]\nsecurity = "ssl"', "2: mailers.smtp.security: `ssl` is not one of"),
         ("[mailers.smtp]\nport = 70000", "2: mailers.smtp.port: This is not a whole number"),
         ("mailers = 3", "1: mailers: This is a section, not a value."),

@@ -62,12 +62,12 @@ def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, s
 
 
 def _show_status(report: dict[str, Any]) -> None:
-    pairs, calendars, outbox = report["pairs"], report["calendars"], report["outbox"]
+    pairs, calendars = report["pairs"], report["calendars"]
     table = make_table("How it stands", ["", ""])
     table.show_header = False
     inactive = "".join(f", {pairs[name]:,} {name}" for name in ("paused", "ended") if pairs[name])
     add_row(table, "People", f"{report['people']:,} people, {format_count(pairs['active'], 'active pair')}{inactive}")
-    _show_workers(table, report["workers"])
+    _add_worker_rows(table, report["workers"])
     add_row(table, "Calendars", f"{calendars['read']:,} read{_format_addresses('never read', calendars['never_read'])}")
     if calendars["behind"]:
         add_row(
@@ -76,7 +76,7 @@ def _show_status(report: dict[str, Any]) -> None:
             _format_addresses("behind", calendars["behind"])[2:] + ". Is `longarc run` running?",
             style="yellow",
         )
-    _show_unreachable(table, report["unreachable"])
+    _add_unreachable_rows(table, report["unreachable"])
     for name, guarantee in report["mail"].items():
         add_row(table, "Mail", f"by {name}" + (f", {guarantee}" if guarantee else ""))
     for calendar in report["suspended"]:
@@ -92,19 +92,7 @@ def _show_status(report: dict[str, Any]) -> None:
         "Sessions",
         ", ".join(f"{number:,} {state}" for state, number in sorted(report["sessions"].items())) or "none",
     )
-    add_row(
-        table, "Outbox", ", ".join(f"{number:,} {progress}" for progress, number in sorted(outbox.items())) or "empty"
-    )
-    for effect in report["due"]:
-        name = effect["message"] or effect["what"]
-        add_row(
-            table, "", f"{effect['count']:,} {name} due since {format_time(effect['since'], 'UTC')} UTC", style="yellow"
-        )
-    for effect in report["tried_again"]:
-        name = effect["message"] or effect["what"]
-        retry_at = format_time(effect["again"], "UTC")
-        line = f"{effect['count']:,} {name} tried again at {retry_at} UTC: {effect['why']}"
-        add_row(table, "", line, style="yellow")
+    _add_outbox_rows(table, report)
     print_table(table)
     _show_troubled(report["troubled"])
     _show_owed("Without a time", report["owed"] + report["unplaceable"])
@@ -116,7 +104,26 @@ def _show_status(report: dict[str, Any]) -> None:
     )
 
 
-def _show_workers(table: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
+def _add_outbox_rows(table: "Table", report: Mapping[str, Any]) -> None:
+    """Add the counts of the outbox, and the effects that are late or tried again."""
+    add_row(
+        table,
+        "Outbox",
+        ", ".join(f"{number:,} {progress}" for progress, number in sorted(report["outbox"].items())) or "empty",
+    )
+    for effect in report["due"]:
+        name = effect["message"] or effect["what"]
+        add_row(
+            table, "", f"{effect['count']:,} {name} due since {format_time(effect['since'], 'UTC')} UTC", style="yellow"
+        )
+    for effect in report["tried_again"]:
+        name = effect["message"] or effect["what"]
+        retry_at = format_time(effect["again"], "UTC")
+        line = f"{effect['count']:,} {name} tried again at {retry_at} UTC: {effect['why']}"
+        add_row(table, "", line, style="yellow")
+
+
+def _add_worker_rows(table: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
     """Add the live workers, and those whose heartbeat stopped within the last day without an orderly end."""
     living = [worker for worker in workers if worker["lives"]]
     named = ", ".join(f"{worker['host']} ({worker['pid']}, {worker['version']})" for worker in living[:5])
@@ -126,7 +133,7 @@ def _show_workers(table: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
         add_row(table, "", last, style="yellow")
 
 
-def _show_unreachable(table: "Table", unreachable: Sequence[Mapping[str, Any]]) -> None:
+def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any]]) -> None:
     """Add the calendars that can't be read, grouped by service and reason, with the time of the next try."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for calendar in unreachable:

@@ -1,1 +1,1 @@
-"""For the operator: whether everything works (`checks`), how it stands (`status`), and coverage by group."""
+"""For the operator: `checks` tries everything, `status` reports the state, `coverage` counts by group."""

@@ -1,6 +1,6 @@
-"""Whether everything Longarc needs is there and works, each thing proved by trying it and none of it changed.
+"""The checks of `longarc check`: each one tries something that Longarc needs, and changes nothing.
 
-A check never stops at the first thing that is wrong, only where nothing more can be found out.
+The checks go on after a failure, except where the rest depends on what failed.
 """
 
 import os
@@ -31,14 +31,15 @@ from worker.store.store import Store
 if TYPE_CHECKING:
     from worker.providers.base import CalendarProvider
 
-#: Of each calendar service the time of so many reports is read, over so long.
-REPORTS, AHEAD = 200, timedelta(days=14)
-#: How long the queue is waited for, in seconds.
-QUEUE_TIMEOUT = 10
+#: Reports of each calendar service whose free/busy is read.
+MAX_REPORTS_TRIED = 200
+#: How far ahead free/busy is read.
+FREE_BUSY_PERIOD = timedelta(days=14)
+QUEUE_TIMEOUT_SECONDS = 10
 
 
 def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[Finding]:
-    """Everything that was looked at, one after the other."""
+    """Run all checks and yield their findings, in the order of the run."""
     try:
         settings = load_settings(config, env)
     except Problems as problems:
@@ -55,7 +56,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     people = yield from _check_people(settings, now)
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
-    everybody = dict(people.persons)  # the same each time: services are made anew for other people
+    everybody = dict(people.persons)  # one object for all calls: Services are rebuilt when the people change
     identities = build_identities(everybody, people.forms)
     services = Services(settings, lambda: everybody, pairs=people.pairs.values, identities=identities)
     yield from _run_part("Calendars can be used", _check_calendars(services, people))
@@ -64,7 +65,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
 
 
 def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
-    """The findings of a part; whatever ends it is one of them, and the other parts are looked at all the same."""
+    """Yield the findings of a part. An error in it becomes a finding, so that the other parts still run."""
     try:
         yield from part
     except Problems as problems:
@@ -74,12 +75,12 @@ def _run_part(what: str, part: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None, PeopleFile]:
-    """The people to look at the rest with; nobody when their file can't be used."""
+    """Yield findings on the people file, and return the people; nobody when the file can't be used."""
     people = PeopleFile({}, {})
     try:
         people = read_people(settings, now)
-        told = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
-        yield Finding(told, True)
+        summary = f"{settings.people.name} names {len(people.persons):,} people in {len(people.pairs):,} pairs"
+        yield Finding(summary, True)
     except Problems as problems:
         yield from map(_make_finding, problems.problems)
     except LongarcError as error:
@@ -88,7 +89,7 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
 
 
 def _check_pages(settings: Settings) -> Iterator[Finding]:
-    """Links open what two people said to each other: on their way nobody else may read them."""
+    """Check that links, which open content, travel encrypted: base_url needs https except on this machine."""
     if not settings.base_url:
         yield Finding("There are no pages: base_url is not set, so mails name commands", True)
         return
@@ -109,7 +110,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
     from sqlalchemy import make_url
 
     url = make_url(settings.database)
-    where = mask_password(url)
+    database = mask_password(url)
     key = _check_key(settings)
     yield key
     refuse_unwritable(settings.database)
@@ -120,17 +121,17 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
         settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [generate_key()])
     )
     try:
-        version, head = Statistics(store.database).get_schema_versions()
+        version, expected = Statistics(store.database).get_schema_versions()
         if version is None:
-            yield Finding(f"The database {where} is empty; the first `longarc run` fills it", True)
-        elif version != head:
+            yield Finding(f"The database {database} is empty; the first `longarc run` fills it", True)
+        elif version != expected:
             remedy = "Start `longarc run` once: it brings an older database up to date."
-            yield Finding(f"The database {where} is at version {version}, this program at {head}", False, remedy)
+            yield Finding(f"The database {database} is at version {version}, this program at {expected}", False, remedy)
         elif missing := Statistics(store.database).list_missing_tables():
             remedy = "Put it back whole, as it was kept last."
-            yield Finding(f"The database {where} lacks {', '.join(missing)}", False, remedy)
+            yield Finding(f"The database {database} lacks {', '.join(missing)}", False, remedy)
         else:
-            yield Finding(f"The database {where} is there and up to date", True)
+            yield Finding(f"The database {database} is there and up to date", True)
             if key.ok:
                 yield _check_sealed_pieces(store, settings)
             yield from _check_managers_without_calendar(store)
@@ -141,19 +142,19 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
-    """The managers in force whose calendar is `none`: people files of earlier versions might say so."""
+    """Report managers whose calendar is `none`, which people files of earlier versions could contain."""
     people = store.people.load_current_people()
     managers = {pair.manager for pair in store.people.load_all_pairs().values() if pair.is_active}
-    named = sorted(one for one in managers if one in people and not people[one].has_calendar)
-    if named:
-        more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
+    without_calendar = sorted(manager for manager in managers if manager in people and not people[manager].has_calendar)
+    if without_calendar:
+        more = f" and {len(without_calendar) - 5:,} more" if len(without_calendar) > 5 else ""
         remedy = "Name their calendar in the people file: an event needs one to stand on, and `none` is for reports."
-        what = f"Nothing can be booked for {', '.join(named[:5])}{more}: a manager without a calendar"
+        what = f"Nothing can be booked for {', '.join(without_calendar[:5])}{more}: a manager without a calendar"
         yield Finding(what, False, remedy)
 
 
 def refuse_unwritable(database: str) -> None:
-    """Raises LongarcError when a SQLite file can't be written, or made. Its journal lies beside it."""
+    """Raises LongarcError when a SQLite file, or its folder, where the journal goes, can't be written."""
     from sqlalchemy import make_url
 
     url = make_url(database)
@@ -188,7 +189,7 @@ def _check_sealed_pieces(store: Store, settings: Settings) -> Finding:
 
 
 def open_sealed_pieces(store: Store, settings: Settings, limit: int | None = None) -> int:
-    """Open the sealed pieces, or so many of each kind, and forget them; how many that were. Raises WrongKey."""
+    """Open all sealed pieces, or `limit` of each kind, and return how many there were. Raises WrongKey."""
     seal = Seal([key.get_secret_value() for key in settings.keys])
     count = 0
     for kind, pieces in Statistics(store.database).load_sealed_values(limit).items():
@@ -215,11 +216,13 @@ def reach_queue(url: str) -> None:
     try:
         from redis import Redis
 
-        with closing(Redis.from_url(url, socket_connect_timeout=QUEUE_TIMEOUT, socket_timeout=QUEUE_TIMEOUT)) as queue:
+        with closing(
+            Redis.from_url(url, socket_connect_timeout=QUEUE_TIMEOUT_SECONDS, socket_timeout=QUEUE_TIMEOUT_SECONDS)
+        ) as queue:
             queue.ping()
     except ImportError:
-        raise LongarcError("A queue on Redis needs one package more: `pip install redis`.") from None
-    except Exception as error:  # a server that isn't there, or whatever it can't make of the address
+        raise LongarcError("A queue on Redis needs the package redis: `pip install redis`.") from None
+    except Exception as error:  # no server there, or an address that redis can't parse
         remedy = "Start it, or mend `queue` in the settings (LONGARC_QUEUE_URL)."
         raise LongarcError(f"The queue can't be used: {get_first_line(error)} {remedy}") from error
 
@@ -234,15 +237,15 @@ def _check_templates(settings: Settings, persons: Collection[Person]) -> Iterato
 
 
 def _check_languages(emails: MailRenderer, persons: Collection[Person]) -> Iterator[Finding]:
-    """The locales whose readers get English, because nobody has translated the mails."""
-    read = Counter(person.locale for person in persons)
-    for locale in sorted(one for one in read if not emails.has_language(one)):
-        who = "1 person reads" if read[locale] == 1 else f"{read[locale]:,} people read"
-        yield Finding(f"{who} {locale}, of which there is no catalogue: their mails are in English", True)
+    """Report the locales without a catalogue, whose readers get English mails."""
+    reader_counts = Counter(person.locale for person in persons)
+    for locale in sorted(one for one in reader_counts if not emails.has_language(one)):
+        readers = "1 person reads" if reader_counts[locale] == 1 else f"{reader_counts[locale]:,} people read"
+        yield Finding(f"{readers} {locale}, of which there is no catalogue: their mails are in English", True)
 
 
 def _check_calendars(services: Services, people: PeopleFile) -> Iterator[Finding]:
-    """Each organizer's calendar, by the service it is with."""
+    """Check the calendar of each organizer with its service."""
     for organizer in sorted({pair.manager for pair in people.pairs.values()}):
         name = people.persons[organizer].calendar
         try:
@@ -255,17 +258,17 @@ def _check_calendars(services: Services, people: PeopleFile) -> Iterator[Finding
 
 
 def _check_free_busy(services: Services, people: PeopleFile, now: datetime) -> Iterator[Finding]:
-    """The time of the reports of each service, read as a sweep reads it; who was left out is said."""
+    """Read the free/busy of the reports of each service as a sweep does, and name the reports left out."""
     reports = sorted({pair.report for pair in people.pairs.values()})
     try:
         by_service = services.group_by_service(reports)
     except LongarcError:
-        return  # said already, for the managers
-    for provider, known in by_service.values():
+        return  # _check_calendars has reported it
+    for provider, addresses in by_service.values():
         size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
-        for first in range(0, min(len(known), REPORTS), size):
-            yield from _check_free_busy_batch(provider, known[first : min(first + size, REPORTS)], now)
-        yield from _report_untried(known[REPORTS:])
+        for first in range(0, min(len(addresses), MAX_REPORTS_TRIED), size):
+            yield from _check_free_busy_batch(provider, addresses[first : min(first + size, MAX_REPORTS_TRIED)], now)
+        yield from _report_untried(addresses[MAX_REPORTS_TRIED:])
     unread = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
     if unread:
         yield Finding(f"{len(unread):,} of the reports have no calendar that can be read: they answer by mail", True)
@@ -278,23 +281,27 @@ def _report_untried(reports: Sequence[Address]) -> Iterator[Finding]:
         yield Finding(f"Not tried: the calendars of {named}", True, remedy)
 
 
-def _check_free_busy_batch(provider: "CalendarProvider", some: Collection[Address], now: datetime) -> Iterator[Finding]:
+def _check_free_busy_batch(
+    provider: "CalendarProvider", addresses: Collection[Address], now: datetime
+) -> Iterator[Finding]:
     try:
-        seen = provider.free_busy(list(some), Span(now, now + AHEAD))
+        results = provider.free_busy(list(addresses), Span(now, now + FREE_BUSY_PERIOD))
     except ProviderError as error:
-        yield Finding(f"The time of {', '.join(some)} can be read", False, str(error))
+        yield Finding(f"The time of {', '.join(addresses)} can be read", False, str(error))
         return
-    for report, found in seen.items():
-        shut = "Share this calendar, or write `none` in the people file."
-        advice = "Run this again in a few minutes; the worker tries again by itself." if found.temporary else shut
-        remedy = "" if found.known else f"{found.reason} {advice}"
-        yield Finding(f"The time of {report} can be read", found.known, remedy.strip())
-        if found.known:
+    for report, result in results.items():
+        share_remedy = "Share this calendar, or write `none` in the people file."
+        advice = (
+            "Run this again in a few minutes; the worker tries again by itself." if result.temporary else share_remedy
+        )
+        remedy = "" if result.known else f"{result.reason} {advice}"
+        yield Finding(f"The time of {report} can be read", result.known, remedy.strip())
+        if result.known:
             yield from getattr(provider, "check_guest", _return_no_findings)(report)
 
 
 def _return_no_findings(_: Address) -> Sequence[Finding]:
-    """Of services that invite by themselves: nothing more is needed of a guest's calendar."""
+    """The check of an attendee for services that deliver invitations themselves: nothing more is needed."""
     return ()
 
 
@@ -318,9 +325,9 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
 def _check_mail_content(
     usable: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
 ) -> Iterator[Finding]:
-    """What mails hold, whose mailbox they leave from, and where copies stay."""
-    held = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
-    yield Finding(f"Mails hold {held} of contracts, promises and reasons (mail.content)", True)
+    """Report what mails contain, whose mailbox sends them, and where copies stay."""
+    content = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
+    yield Finding(f"Mails hold {content} of contracts, promises and reasons (mail.content)", True)
     for name, mailer in sorted(usable.items()):
         if copies := copies_kept(mailer):
             yield Finding(copies, True)

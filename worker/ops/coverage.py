@@ -1,7 +1,7 @@
-"""What good looks like, counted for groups of people (R-22): who met, what was put off, what was kept.
+"""Coverage of a quarter by groups of pairs (R-22): conversations held, deferrals, contracts and commitments kept.
 
-Never about one person. A group of fewer than five pairs is folded into the others; when the others are fewer than
-five too they are counted nowhere, so that nothing follows from subtracting one line from another.
+Nothing is counted for a single person. Groups of fewer than five pairs are merged into "others". When "others" has
+fewer than five pairs too, it is counted nowhere, so that it can't be computed by subtraction.
 """
 
 from collections import defaultdict
@@ -14,11 +14,13 @@ from worker.domain.model import Commitment, CommitmentStanding, Owner, PairId, P
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-#: R-22: no group smaller than this is shown.
+#: R-22: the smallest group that is shown, in pairs.
 MIN_GROUP_SIZE = 5
+#: A contract recorded within this time after the end of its session counts as in time.
 DEADLINE = timedelta(hours=48)
-OTHERS, ALL = "others", "all of these"
-#: What a group can be: something of the report's that many share.
+OTHERS = "others"
+ALL = "all of these"
+#: The property of the report that defines the groups, by the name of the grouping.
 GROUPINGS: Mapping[str, Callable[[Person], str]] = {
     "country": lambda person: person.country.partition("-")[0],
     "zone": lambda person: person.zone,
@@ -53,27 +55,28 @@ class Quarter:
 
 
 def find_quarter(day: date) -> Quarter:
-    """The quarter a day lies in."""
+    """Return the quarter that contains the day."""
     return Quarter(day.year, (day.month + 2) // 3)
 
 
 @dataclass(slots=True)
 class CoverageGroup:
-    """The sums of some pairs. A pair is in exactly one of `held`, `ahead`, `later` and `missing`."""
+    """Counts of a group of pairs. Each pair is in exactly one of `held`, `ahead`, `later` and `missing`."""
 
     name: str
     pairs: int = 0
-    held: int = 0  #: met in this quarter
-    ahead: int = 0  #: not yet, and on the calendar for this quarter
-    later: int = 0  #: not due before the next quarter
-    missing: int = 0  #: due, and neither held nor on the calendar for this quarter
+    held: int = 0  #: held a session in this quarter
+    ahead: int = 0  #: not held yet, but booked in this quarter
+    later: int = 0  #: due in a later quarter
+    missing: int = 0  #: due, and neither held nor booked in this quarter
     deferrals: int = 0
-    days_late: list[int] = field(default_factory=list)  #: of each session held, days after its target
-    contracts: list[bool] = field(default_factory=list)  #: of each that was due: within 48 hours?
-    promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})  #: kept?
+    days_late: list[int] = field(default_factory=list)  #: for each session held: days after its target
+    contracts: list[bool] = field(default_factory=list)  #: for each contract due: recorded within 48 hours?
+    #: for each commitment due, by owner: kept?
+    promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
 
     def add(self, other: "CoverageGroup") -> None:
-        """Count these pairs too."""
+        """Add the counts of another group."""
         for name in ("pairs", "held", "ahead", "later", "missing", "deferrals"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.days_late += other.days_late
@@ -89,7 +92,7 @@ class CoverageGroup:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """A quarter in groups of five and more, and how many pairs were too few to be counted."""
+    """The groups of a quarter, their total, and how many pairs are in groups too small to show."""
 
     quarter: Quarter
     groups: tuple[CoverageGroup, ...]
@@ -98,24 +101,26 @@ class Coverage:
 
 
 def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country") -> Coverage:
-    """Count a quarter. `by` is one of `BY`."""
+    """Count a quarter. `by` is a key of GROUPINGS."""
     figures = Statistics(store.database)
     people = figures.load_all_people()
     pairs = {
-        p.id: p for p in store.people.load_all_pairs().values() if p.is_active and p.first_seen <= quarter.last_day
+        pair.id: pair
+        for pair in store.people.load_all_pairs().values()
+        if pair.is_active and pair.first_seen <= quarter.last_day
     }
     return fold_groups(
         _count_pairs(figures, quarter, now, pairs),
-        {one: GROUPINGS[by](people[p.report]) for one, p in pairs.items()},
+        {pair_id: GROUPINGS[by](people[pair.report]) for pair_id, pair in pairs.items()},
         quarter,
     )
 
 
 def fold_groups(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
-    """Pairs to groups, none of them smaller than five."""
+    """Merge the counts of pairs into groups of MIN_GROUP_SIZE pairs or more."""
     groups: dict[str, CoverageGroup] = {}
-    for pair_id, one in counted.items():
-        groups.setdefault(group_of[pair_id], CoverageGroup(group_of[pair_id])).add(one)
+    for pair_id, counts in counted.items():
+        groups.setdefault(group_of[pair_id], CoverageGroup(group_of[pair_id])).add(counts)
     others = CoverageGroup(OTHERS)
     for small in [group for group in groups.values() if group.pairs < MIN_GROUP_SIZE]:
         others.add(groups.pop(small.name))
@@ -126,7 +131,7 @@ def fold_groups(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairI
     return Coverage(quarter, tuple(shown), total if len(shown) > 1 else None, 0 if others in shown else others.pairs)
 
 
-# --- pair by pair ---
+# --- counts of single pairs ---
 
 
 def _count_pairs(
@@ -135,38 +140,40 @@ def _count_pairs(
     sessions: dict[PairId, list[Session]] = defaultdict(list)
     for session in figures.list_career_sessions(quarter.start, quarter.end):
         sessions[session.pair].append(session)
-    promises: dict[PairId, list[Commitment]] = defaultdict(list)
+    commitments: dict[PairId, list[Commitment]] = defaultdict(list)
     for commitment in figures.list_due_commitments(quarter.first_day, min(quarter.last_day, now.date())):
-        promises[commitment.pair].append(commitment)
-    deferrals, recorded = (
-        figures.count_deferrals(quarter.start, quarter.end),
-        figures.load_contract_times(quarter.start),
-    )
+        commitments[commitment.pair].append(commitment)
+    deferrals = figures.count_deferrals(quarter.start, quarter.end)
+    recorded_at = figures.load_contract_times(quarter.start)
     counted: dict[PairId, CoverageGroup] = {}
     for pair_id in pairs:
-        one = counted[pair_id] = CoverageGroup(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
-        _count_sessions(one, sessions[pair_id], quarter, now, recorded)
-        for promise in promises[pair_id]:
-            if promise.standing in (CommitmentStanding.OPEN, CommitmentStanding.DONE):
-                one.promises[promise.owner].append(promise.standing is CommitmentStanding.DONE)
+        counts = counted[pair_id] = CoverageGroup(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
+        _count_sessions(counts, sessions[pair_id], quarter, now, recorded_at)
+        for commitment in commitments[pair_id]:
+            if commitment.standing in (CommitmentStanding.OPEN, CommitmentStanding.DONE):
+                counts.promises[commitment.owner].append(commitment.standing is CommitmentStanding.DONE)
     return counted
 
 
 def _count_sessions(
-    one: CoverageGroup, sessions: Sequence[Session], quarter: Quarter, now: datetime, recorded: Mapping[str, datetime]
+    group: CoverageGroup,
+    sessions: Sequence[Session],
+    quarter: Quarter,
+    now: datetime,
+    recorded_at: Mapping[str, datetime],
 ) -> None:
     held = [s for s in sessions if s.held_at and quarter.start <= s.held_at < quarter.end]
     for session in held:
         ended = session.held_at or now
         if not session.adhoc:
-            one.days_late.append(max((ended.date() - session.target.date()).days, 0))
-        if session.asks_contract and (session.id in recorded or now > ended + DEADLINE):
-            one.contracts.append(session.id in recorded and recorded[session.id] <= ended + DEADLINE)
-    setattr(one, _classify_pair(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
+            group.days_late.append(max((ended.date() - session.target.date()).days, 0))
+        if session.asks_contract and (session.id in recorded_at or now > ended + DEADLINE):
+            group.contracts.append(session.id in recorded_at and recorded_at[session.id] <= ended + DEADLINE)
+    setattr(group, _classify_pair(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
 
 
 def _classify_pair(held: Sequence[Session], open_: Sequence[Session], quarter: Quarter, now: datetime) -> str:
-    """Where a pair stands in that quarter."""
+    """Return the field of CoverageGroup that counts the pair: held, ahead, later or missing."""
     if held:
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_):

@@ -1,4 +1,4 @@
-"""What `longarc check` says about the machine: its time zones, the user it runs as, who else can read its files."""
+"""Checks of the machine: the time zone database, the user, and who else can read the files of Longarc."""
 
 import re
 import shlex
@@ -12,14 +12,14 @@ from sqlalchemy import make_url
 from worker.providers.base import Finding
 from worker.settings.load import KEY_VARIABLE, OVERRIDE_VARIABLES, PASSWORD_VARIABLES, Settings
 
-#: A version names only its year: it counts as from the middle of it.
+#: Month and day of a release: its version names only the year.
 _ASSUMED_RELEASE_DAY = (7, 1)
 _OTHERS_PERMISSIONS = stat.S_IRWXG | stat.S_IRWXO
 _IANA_VERSION = re.compile(r"(\d{4})[a-z]+")
 
 
 def check_time_zones(today: date, version: str) -> Finding:
-    """Which release of the time zone database is in force, with a remedy when it is older than a year."""
+    """Report the release of the time zone database, with a warning when it is older than a year."""
     what = f"Time zones follow release {version} of their database"
     match = _IANA_VERSION.fullmatch(version)
     if match and today < date(int(match[1]) + 1, *_ASSUMED_RELEASE_DAY):
@@ -29,21 +29,21 @@ def check_time_zones(today: date, version: str) -> Finding:
 
 
 def get_zone_release() -> str:
-    """The release that zones are read from: the package `tzdata`, which `worker` puts before the machine's own."""
+    """Return the release of the package `tzdata`, which `worker` uses instead of the files of the machine."""
     import tzdata
 
     return str(tzdata.IANA_VERSION)
 
 
 def check_user(effective_id: int) -> Iterator[Finding]:
-    """A warning for root, who needs no leave to read anything."""
+    """Warn when the program runs as root, who can read every file."""
     if effective_id == 0:
         remedy = "Run it as a user of its own, as `longarc example service` does."
         yield Finding("Longarc runs as root", True, remedy)
 
 
 def check_file_permissions(settings: Settings, env: Mapping[str, str]) -> Iterator[Finding]:
-    """A warning that names the files with secrets or contents that others than their owner may read or write."""
+    """Warn of files with secrets or content that anybody but their owner may read or write."""
     private = sorted({*_list_secret_files(settings, env), *_list_database_files(settings)})
     if readable := [shlex.quote(str(file)) for file in private if _is_readable_by_others(file)]:
         yield Finding(
@@ -67,16 +67,16 @@ def _list_secret_files(settings: Settings, env: Mapping[str, str]) -> Iterator[P
 
 
 def _list_database_files(settings: Settings) -> Iterator[Path]:
-    """A SQLite file, its journals, and the queue beside it."""
+    """The SQLite file, its journals, and the queue beside it."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite":
         file = Path(str(url.database))
-        for one in (file, file.with_suffix(".queue.db")):
-            yield from (one.with_name(f"{one.name}{end}") for end in ("", "-wal", "-shm", "-journal"))
+        for path in (file, file.with_suffix(".queue.db")):
+            yield from (path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm", "-journal"))
 
 
 def _is_readable_by_others(file: Path) -> bool:
-    """False for a file that isn't there or can't be looked at: another check says so where it matters."""
+    """Whether others may read the file; False when it is missing, which other checks report."""
     try:
         mode = file.stat().st_mode
     except OSError:

@@ -1,7 +1,4 @@
-"""How the program is doing, for whoever runs it: what the command `status` and the operator's page show.
-
-Nothing sealed is opened.
-"""
+"""The state of the service, as `longarc status` and the operator's page show it. Opens nothing sealed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -14,20 +11,20 @@ from worker.store.heartbeats import Heartbeat
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-#: A calendar that was due to be read longer ago is behind.
+#: A calendar is behind when its next read has been due for longer.
 BEHIND_AFTER = timedelta(minutes=15)
-#: A worker that was seen so lately lives.
+#: A worker lives when its last heartbeat is not older.
 ALIVE_WITHIN = timedelta(minutes=2)
 
 
 def collect_status(store: Store, now: datetime) -> dict[str, Any]:
-    """What is read, what waits, what is owed, what needs a person: counts, addresses and ids."""
+    """Return counts, addresses and ids: calendars read, effects waiting, sessions owed, and what needs a person."""
     figures = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
     calendars = store.calendars.list_health()
-    again = figures.load_next_plan_times()
-    hindered = {one["address"] for one in calendars if one["failing_since"]} | set(store.people.load_suspensions())
+    next_plan_times = figures.load_next_plan_times()
+    unreadable = {one["address"] for one in calendars if one["failing_since"]} | set(store.people.load_suspensions())
     owed = figures.list_owed_sessions()
     return {
         "at": now,
@@ -57,8 +54,8 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
         "owed": [
             {
                 **_describe_owed(session),
-                "waits_for": _find_hindrance(session, hindered),
-                "again": again.get(session.pair),
+                "waits_for": _find_hindrance(session, unreadable),
+                "again": next_plan_times.get(session.pair),
             }
             for session in owed
             if not session.unplaceable
@@ -73,10 +70,12 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
 
 def _describe_calendars(health: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
     return {
-        "read": sum(one["full_at"] is not None for one in health),
-        "never_read": sorted(one["address"] for one in health if one["full_at"] is None),
-        "behind": sorted(one["address"] for one in health if one["due_at"] and one["due_at"] < now - BEHIND_AFTER),
-        "unreachable": sorted(one["address"] for one in health if one["failing_since"]),
+        "read": sum(calendar["full_at"] is not None for calendar in health),
+        "never_read": sorted(calendar["address"] for calendar in health if calendar["full_at"] is None),
+        "behind": sorted(
+            calendar["address"] for calendar in health if calendar["due_at"] and calendar["due_at"] < now - BEHIND_AFTER
+        ),
+        "unreachable": sorted(calendar["address"] for calendar in health if calendar["failing_since"]),
     }
 
 
@@ -85,10 +84,10 @@ def _describe_worker(heartbeat: Heartbeat, now: datetime) -> dict[str, Any]:
 
 
 def _describe_unreachable(calendar: Mapping[str, Any], people: Mapping[Address, Person]) -> dict[str, Any]:
-    who = calendar["address"]
+    address = calendar["address"]
     return {
-        "person": who,
-        "service": people[who].calendar if who in people else "",
+        "person": address,
+        "service": people[address].calendar if address in people else "",
         "since": calendar["failing_since"],
         "failures": calendar["failures"],
         "why": calendar["problem"],
@@ -96,17 +95,17 @@ def _describe_unreachable(calendar: Mapping[str, Any], people: Mapping[Address, 
     }
 
 
-def _find_hindrance(session: Session, hindered: Collection[Address]) -> str:
-    """What a session without a time waits for; empty when the next sweep may find one."""
-    blocked = [who for who in session.pair.people if who in hindered]
+def _find_hindrance(session: Session, unreadable: Collection[Address]) -> str:
+    """Return why a session without a time has to wait; empty when the next sweep may find a time."""
+    blocked = [who for who in session.pair.people if who in unreadable]
     return f"the calendar of {blocked[0]} can't be read" if blocked else ""
 
 
-def _describe_troubled(message: Mapping[str, Any]) -> dict[str, Any]:
-    told = {
-        name: message[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")
+def _describe_troubled(effect: Mapping[str, Any]) -> dict[str, Any]:
+    values = {
+        name: effect[name] for name in ("progress", "what", "name", "pair", "subject", "to", "attempts", "problem")
     }
-    return {**told, "pair": str(message["pair"] or "")}
+    return {**values, "pair": str(effect["pair"] or "")}
 
 
 def _describe_owed(session: Session) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The operator's decisions, read from a TOML file and the environment.
+"""Load the settings from a TOML file and the environment.
 
-Everything that is wrong is reported at once, with the file, the line and the key. A secret never stands in the file:
-it comes from the environment, or from a file that the environment names, and never shows when settings are printed.
+All problems are reported at once, with file, line and key. Secrets are refused in the file: they come from the
+environment, or from a file that the environment names, and do not show when the settings are printed.
 """
 
 import re
@@ -38,7 +38,7 @@ from worker.settings.sections import (
     parse_database,
 )
 
-#: Where each provider's password comes from.
+#: The environment variable with the password of each provider.
 PASSWORD_VARIABLES = {
     "smtp": "LONGARC_SMTP_PASSWORD",
     "caldav": "LONGARC_CALDAV_PASSWORD",
@@ -52,12 +52,12 @@ OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEU
 _SECRET_NAME = re.compile(
     r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
 )
-_USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # a port is no password
+_USERINFO = re.compile(r"[^:/@]+://[^:/@\[]*:(?!\d{1,5}(?:[/?#]|$))[^@]+@")  # user:port is no user:password
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _TABLE_LINE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
 
-#: What pydantic calls wrong, as what to say and what to write instead.
+#: Problem and remedy for the error types of pydantic.
 _PYDANTIC_PROBLEMS = {
     "bool_type": ("This is neither yes nor no.", "Write `true` or `false`, without quotes."),
     "model_type": ("This is a section, not a value.", "Put its keys under a heading in square brackets."),
@@ -65,7 +65,7 @@ _PYDANTIC_PROBLEMS = {
 
 
 class Settings(Section):
-    """Everything the operator decides. Addresses that may hold a password don't show when it is printed."""
+    """All settings. URLs that may contain a password are not part of the repr."""
 
     database: Annotated[str, as_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
@@ -83,12 +83,12 @@ class Settings(Section):
     sync: SyncSettings = SyncSettings()
     pages: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
-    keys: tuple[SecretStr, ...] = ()  #: Fernet keys, the one to seal with first
+    keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals
     passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by provider
 
     @property
     def policy(self) -> Policy:
-        """The company's choices as the domain knows them."""
+        """The settings that the planner of the domain needs."""
         rules = self.rules
         return Policy(
             min_minutes=rules.min_minutes,
@@ -104,44 +104,48 @@ class Settings(Section):
         )
 
     def get_calendar_section(self, name: str) -> dict[str, Any]:
-        """What the factory of that calendar is given: plain values, with its password. Raises Problems when the
-        service can't be reached with what is set, KeyError when there is no such service."""
+        """Return the section of a calendar service as plain values, with its password, for its factory.
+
+        Raises Problems when a required setting is missing, KeyError when there is no such service.
+        """
         section = self._dump_section(self.calendars, name)
         if section.get("url") == "":
             where = f"settings: calendars.{name}.url"
             remedy = "Write the address of a person's calendar, with `{email}` in it."
-            raise Problems([Problem(where, "This calendar is used, but nobody said where it is.", remedy)])
+            raise Problems([Problem(where, "This calendar service is used, but its address is not set.", remedy)])
         self._refuse_incomplete(name, section)
         return section
 
     @staticmethod
     def _refuse_incomplete(name: str, section: Mapping[str, Any]) -> None:
-        """An app without a name, a tenant or a proof reaches nobody. All that lacks is said at once."""
+        """Raises Problems with every setting that Microsoft 365 needs and that is missing."""
         if name != "outlook":
             return
         needed = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
         if not section["account"]:
             needed["tenant"] = "Write the tenant's id or its domain."
             needed["password"] = f"Give the app's secret as {PASSWORD_VARIABLES['outlook']}, or name `certificate`."
-        known = {**section, "password": section.get("password") or section.get("certificate")}
-        lacking = [(key, remedy) for key, remedy in needed.items() if not known.get(key)]
-        if lacking:
+        values = {**section, "password": section.get("password") or section.get("certificate")}
+        missing = [(key, remedy) for key, remedy in needed.items() if not values.get(key)]
+        if missing:
             what = "Microsoft 365 is used, and this is missing."
-            raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in lacking])
+            raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in missing])
 
     def get_mailer_section(self, name: str) -> dict[str, Any]:
-        """What the factory of that mailer is given: plain values, with its password. Raises KeyError for a mailer
-        that doesn't exist, Problems when it can't be reached with what is set."""
+        """Return the section of a mail service as plain values, with its password, for its factory.
+
+        Raises Problems when a required setting is missing, KeyError when there is no such service.
+        """
         section = self._dump_section(self.mailers, name)
         if name == "outlook":
-            sent = {"sender": self.mail.sender, "as_author": self.mail.send_as == "manager"}
-            section = {**self.get_calendar_section(name), **section, **sent}
+            sender_options = {"sender": self.mail.sender, "as_author": self.mail.send_as == "manager"}
+            section = {**self.get_calendar_section(name), **section, **sender_options}
         elif name == "google":
             section["service"] = self.mail.sender
         return section
 
     def _dump_section(self, services: Section, name: str) -> dict[str, Any]:
-        """Durations become seconds, paths text; what isn't set is left out."""
+        """Return a section with durations as seconds and paths as text, without values that are None."""
         if name not in type(services).model_fields:
             raise KeyError(name)
         section: Section = getattr(services, name)
@@ -160,25 +164,27 @@ def _dump_value(value: object) -> object:
 
 
 def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
-    """Read the settings: defaults when there is no file, secrets and overrides from `env`. Raises Problems, all at
-    once. Relative paths in the file start at its folder."""
+    """Read the settings: defaults without a file, secrets and overrides from `env`.
+
+    Relative paths in the file start at its folder. Raises Problems with all problems at once.
+    """
     source = _SettingsSource.read(path)
-    given = dict(_remove_secrets(source.given, (), source))
+    values = dict(_remove_secrets(source.values, (), source))
     for name, variable in OVERRIDE_VARIABLES.items():
-        _refuse_password(given.get(name), (name,), variable, source)
+        _refuse_password(values.get(name), (name,), variable, source)
         if value := _read_variable(variable, env, source):
-            given[name] = value
-            source.elsewhere[name] = _get_used_variable(variable, env)
-    _refuse_in_memory_database(given, source)
-    _refuse_link_without_pages(given, source)
+            values[name] = value
+            source.variables[name] = _get_used_variable(variable, env)
+    _refuse_in_memory_database(values, source)
+    _refuse_link_without_pages(values, source)
     address = ("calendars", "caldav", "url")
-    _refuse_password(_get_nested(given, *address), address, PASSWORD_VARIABLES["caldav"], source)
-    given["keys"] = _read_keys(env, source)
+    _refuse_password(_get_nested(values, *address), address, PASSWORD_VARIABLES["caldav"], source)
+    values["keys"] = _read_keys(env, source)
     passwords = {name: _read_variable(variable, env, source) for name, variable in PASSWORD_VARIABLES.items()}
-    given["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
-    _add_default_sections(given)
+    values["passwords"] = {name: SecretStr(value) for name, value in passwords.items() if value}
+    _add_default_sections(values)
     try:
-        settings = Settings.model_validate(given, context={"folder": path.parent if path else Path()})
+        settings = Settings.model_validate(values, context={"folder": path.parent if path else Path()})
     except ValidationError as error:
         source.problems += [_build_problem(detail, source) for detail in error.errors(include_url=False)]
     if source.problems:
@@ -186,28 +192,30 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     return settings
 
 
-#: Settings that may say `link`, and what else they may say.
+#: Settings that may be `link`, and the other values to suggest.
 _LINK_SETTINGS = {("event", "commitment_text"): "`text` or `none`", ("mail", "content"): "`full`"}
 
 
-def _refuse_link_without_pages(given: Mapping[str, Any], source: "_SettingsSource") -> None:
-    for key, others in _LINK_SETTINGS.items():
-        if _get_nested(given, *key) == "link" and not given.get("base_url"):
-            source.add_problem(key, "There are no pages to lead to.", f"Set `base_url`, or write {others}.")
+def _refuse_link_without_pages(values: Mapping[str, Any], source: "_SettingsSource") -> None:
+    for key, alternatives in _LINK_SETTINGS.items():
+        if _get_nested(values, *key) == "link" and not values.get("base_url"):
+            source.add_problem(
+                key, "A link needs pages, and there are none.", f"Set `base_url`, or write {alternatives}."
+            )
 
 
 class _SettingsSource:
-    """The file as it was read, where each key stands in it, and what is wrong so far."""
+    """The parsed file, the line of each key, and the problems found so far."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.given: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self.problems: list[Problem] = []
-        self.elsewhere: dict[str, str] = {}  #: the variables that were heard instead of the file
+        self.variables: dict[str, str] = {}  #: by setting: the variable read instead of the file
         self.lines = dict(_find_key_lines(text))
         try:
-            self.given = tomllib.loads(text)
-        except ValueError as error:  # also a number of thousands of digits
+            self.values = tomllib.loads(text)
+        except ValueError as error:  # TOMLDecodeError, or a number with too many digits
             what, _, at = str(error).partition(" (at ")
             line = int(at.split(",")[0][5:]) if at.startswith("line ") else text.rstrip().count("\n") + 1
             self.problems.append(Problem(f"{name}:{line}", f"This is not TOML: {what}.", "Mend this line first."))
@@ -232,8 +240,8 @@ class _SettingsSource:
         self.problems.append(Problem(self.locate(key), what, remedy))
 
     def locate(self, key: tuple[str, ...]) -> str:
-        if key[0] in self.elsewhere:
-            return self.elsewhere[key[0]]
+        if key[0] in self.variables:
+            return self.variables[key[0]]
         line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), None)
         return f"{self.name}:{line}: {'.'.join(key)}" if line else f"{self.name}: {'.'.join(key)}"
 
@@ -243,7 +251,7 @@ class _SettingsSource:
 
 
 def _find_key_lines(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Where keys and sections stand, as far as one can see without reading TOML twice."""
+    """Yield the line of each key and section. A simple scan: a key inside a multi-line value may be misread."""
     section: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if table := _TABLE_LINE.fullmatch(line.rstrip()):
@@ -261,10 +269,10 @@ def _split_key(text: str) -> tuple[str, ...]:
 
 
 def _remove_secrets(
-    given: Mapping[str, Any], at: tuple[str, ...], source: _SettingsSource
+    values: Mapping[str, Any], at: tuple[str, ...], source: _SettingsSource
 ) -> Iterator[tuple[str, Any]]:
-    """The same, without keys that hold secrets; each is a problem, its value never looked at."""
-    for name, value in given.items():
+    """Yield the items without those whose key names a secret; each of these becomes a problem."""
+    for name, value in values.items():
         key = (*at, name)
         if _SECRET_NAME.fullmatch(name):
             source.add_problem(
@@ -275,9 +283,11 @@ def _remove_secrets(
 
 
 def _guess_variable(key: tuple[str, ...]) -> str:
-    told = ".".join(key).casefold()
-    meant = next((variable for name, variable in (PASSWORD_VARIABLES | OVERRIDE_VARIABLES).items() if name in told), "")
-    return meant or (KEY_VARIABLE if key[-1].casefold().endswith(("key", "keys")) else "")
+    dotted = ".".join(key).casefold()
+    guess = next(
+        (variable for name, variable in (PASSWORD_VARIABLES | OVERRIDE_VARIABLES).items() if name in dotted), ""
+    )
+    return guess or (KEY_VARIABLE if key[-1].casefold().endswith(("key", "keys")) else "")
 
 
 def _build_secret_remedy(variable: str) -> str:
@@ -286,26 +296,26 @@ def _build_secret_remedy(variable: str) -> str:
 
 
 def _refuse_password(value: object, key: tuple[str, ...], variable: str, source: _SettingsSource) -> None:
-    """An address in the file may not carry a password."""
+    """Add a problem when an address in the file contains a password."""
     if isinstance(value, str) and _has_password(value):
         source.add_problem(key, "There is a password in this address.", _build_secret_remedy(variable))
 
 
 def _has_password(address: str) -> bool:
-    """Before an `@`, also one that should have been written otherwise, or by its name behind a `?`."""
+    """Whether an address has a password before its `@`, even a malformed one, or a secret parameter after `?`."""
     named = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
     return bool(_USERINFO.match(address)) or any(_SECRET_NAME.fullmatch(unquote_plus(name)) for name in named)
 
 
-def _refuse_in_memory_database(given: Mapping[str, Any], source: _SettingsSource) -> None:
-    """What is kept in memory would be gone with each command."""
-    if isinstance(given.get("database"), str) and is_in_memory(given["database"].strip()):
-        what = "This database is in memory: all that is kept there is gone when the program ends."
+def _refuse_in_memory_database(values: Mapping[str, Any], source: _SettingsSource) -> None:
+    """Add a problem for a database in memory: each command would start with an empty one."""
+    if isinstance(values.get("database"), str) and is_in_memory(values["database"].strip()):
+        what = "This database is in memory: its content is lost when the program ends."
         source.add_problem(("database",), what, "Name a file, as `sqlite:///var/longarc.db`.")
 
 
 def _read_variable(name: str, env: Mapping[str, str], source: _SettingsSource) -> str:
-    """What the environment says, directly or by naming a file; empty when it says nothing."""
+    """Return the value of a variable, or of the file that NAME_FILE names; empty when neither is set."""
     value, file = env.get(name, ""), env.get(f"{name}_FILE", "")
     if value and file:
         source.problems.append(Problem(name, f"Both {name} and {name}_FILE are set.", "Set one of them."))
@@ -321,38 +331,38 @@ def _read_variable(name: str, env: Mapping[str, str], source: _SettingsSource) -
 
 
 def _get_used_variable(name: str, env: Mapping[str, str]) -> str:
-    """The variable that was heard: this one, or the one that names a file."""
+    """Return the variable that was read: NAME or NAME_FILE."""
     return name if env.get(name) else f"{name}_FILE"
 
 
 def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretStr, ...]:
-    """The keys of the environment; what is none is one problem, however many words it has."""
+    """Return the keys in the environment. All invalid keys together are one problem."""
     keys = [key for key in re.split(r"[\s,]+", _read_variable(KEY_VARIABLE, env, source)) if key]
     wrong = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
     if wrong:
         what = f"Key {wrong[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
         if len(wrong) > 1:
             what = f"{len(wrong)} of {len(keys)} keys are not 32 bytes in URL-safe base64; the first is key {wrong[0]}."
-        remedy = "Make one with `longarc key`; part several by commas."
+        remedy = "Make one with `longarc key`; separate several by commas."
         source.problems.append(Problem(_get_used_variable(KEY_VARIABLE, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
 
 
-# --- what pydantic says, in words -----------------------------------------------------------------------------------
+# --- problems from errors of pydantic -------------------------------------------------------------------------------
 
 
-def _add_default_sections(given: dict[str, Any]) -> None:
-    """So that a default path starts at the folder of the file, like one that is written there."""
+def _add_default_sections(values: dict[str, Any]) -> None:
+    """Add the sections with default paths, so that these paths start at the folder of the settings file."""
     for kind, names in (("calendars", ("google", "outlook")), ("mailers", ("google", "maildir"))):
-        services = given.setdefault(kind, {})
+        services = values.setdefault(kind, {})
         for name in names if isinstance(services, dict) else ():
             services.setdefault(name, {})
 
 
-def _get_nested(given: object, *key: str) -> object:
+def _get_nested(value: object, *key: str) -> object:
     for name in key:
-        given = given.get(name) if isinstance(given, dict) else None
-    return given
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
@@ -368,7 +378,7 @@ def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
 
 
 def list_known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key that may stand in the file, sections included."""
+    """Yield every key allowed in the file, sections included."""
     for name, field in (model or Settings).model_fields.items():
         key = (*at, field.alias or name)
         if key in (("keys",), ("passwords",)):
@@ -379,12 +389,12 @@ def list_known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = 
 
 
 def _build_key_remedy(key: tuple[str, ...]) -> str:
-    known = list(list_known_keys())
-    near = find_nearest(key[-1], [one[-1] for one in known if one[:-1] == key[:-1]])
-    if near:
-        return f"Did you mean `{near}`?"
-    elsewhere = [one for one in known if one[-1] == key[-1]]
-    if elsewhere:
-        above = f"under `[{'.'.join(elsewhere[0][:-1])}]`" if elsewhere[0][1:] else "above the first section"
-        return f"It belongs {above}."
+    known_keys = list(list_known_keys())
+    suggestion = find_nearest(key[-1], [one[-1] for one in known_keys if one[:-1] == key[:-1]])
+    if suggestion:
+        return f"Did you mean `{suggestion}`?"
+    same_name = [one for one in known_keys if one[-1] == key[-1]]
+    if same_name:
+        place = f"under `[{'.'.join(same_name[0][:-1])}]`" if same_name[0][1:] else "above the first section"
+        return f"It belongs {place}."
     return "Take it out, or see the example file for the keys there are."

@@ -1,7 +1,6 @@
-"""What a person may write in the people file and in the settings: addresses, rhythms, zones, dates.
+"""Parsers of single values in the people file and the settings: addresses, intervals, zones, dates.
 
-Each reader takes text without blanks around it and returns a value, or raises `Unfit`, which says what is wrong and
-what to write instead.
+Each parser takes stripped text and returns a value, or raises InvalidValue with the problem and its remedy.
 """
 
 import re
@@ -17,23 +16,23 @@ from worker.clock import SUPPORTED_YEARS
 from worker.domain.model import Address, Interval, Preference, WorkingHours
 from worker.domain.time.worktime import is_known_country, parse_hours
 
-#: Lengths a career session may be given (T-1), in minutes.
+#: Allowed lengths of a career session (T-1).
 SESSION_MINUTES = range(60, 91)
-MAX_NAME_LENGTH = 200
+MAX_NAME_CHARS = 200
 
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
-_EVERY = re.compile(r"(\d{1,3})\s*(week|month)s?")
+_INTERVAL = re.compile(r"(\d{1,3})\s*(week|month)s?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_PREFER = re.compile(r"(?:([a-z]+))?\s*(?:(\d{1,2}):(\d{2}))?")
+_PREFERENCE = re.compile(r"(?:([a-z]+))?\s*(?:(\d{1,2}):(\d{2}))?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 class InvalidValue(ValueError):
-    """A value that can't be used. What to write instead is worked out only when somebody will read it."""
+    """A value that can't be used, with its problem and remedy. A callable remedy is computed only when it is shown."""
 
     def __init__(self, what: str, remedy: str | Callable[[], str] = "") -> None:
         super().__init__(what)
@@ -41,19 +40,19 @@ class InvalidValue(ValueError):
         self._remedy = remedy
 
     def build_remedy(self) -> str:
-        """What to write instead."""
+        """Return what to write instead."""
         return self._remedy if isinstance(self._remedy, str) else self._remedy()
 
 
-def find_nearest(given: str, known: Collection[str], cutoff: float = 0.6) -> str:
-    """The one of `known` that was most likely meant, or nothing."""
-    plain = {name.casefold(): name for name in known}
-    found = get_close_matches(given[:80].casefold(), plain, 1, cutoff)
-    return plain[found[0]] if found else ""
+def find_nearest(text: str, known: Collection[str], cutoff: float = 0.6) -> str:
+    """Return the most similar text in `known`; empty when none is similar enough. `cutoff` is from 0 to 1."""
+    by_folded = {name.casefold(): name for name in known}
+    matches = get_close_matches(text[:80].casefold(), by_folded, 1, cutoff)
+    return by_folded[matches[0]] if matches else ""
 
 
 def parse_address(text: str) -> Address:
-    """An e-mail address, in lower case. Raises Unfit."""
+    """Parse an e-mail address, and return it in lower case. Raises InvalidValue."""
     address = text.strip().casefold()
     if not (text.isascii() and _ADDRESS.fullmatch(address)):
         raise InvalidValue(
@@ -63,38 +62,38 @@ def parse_address(text: str) -> Address:
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
-    """Several e-mail addresses, parted by blanks, semicolons or commas, each once. Raises Unfit."""
-    return tuple(dict.fromkeys(parse_address(one) for one in re.split(r"[\s;,]+", text) if one))
+    """Parse e-mail addresses separated by blanks, semicolons or commas; each is returned once. Raises InvalidValue."""
+    return tuple(dict.fromkeys(parse_address(part) for part in re.split(r"[\s;,]+", text) if part))
 
 
 def parse_directory_id(text: str) -> tuple[str, ...]:
-    """The id by which a directory knows a person, in lower case, alone. Raises Unfit."""
-    if " " in text or "@" in text or len(text) > MAX_NAME_LENGTH:
+    """Parse the id of a person in a directory, and return it in lower case as the only element. Raises InvalidValue."""
+    if " " in text or "@" in text or len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
-            f"`{shorten_value(text)}` is not an id of a directory.", "Write the object id, without blanks, or nothing."
+            f"`{shorten_value(text)}` is not a directory id.", "Write the object id, without blanks, or nothing."
         )
     return (text.casefold(),)
 
 
 def parse_every(text: str) -> Interval:
-    """A rhythm between four weeks and twelve months: `13 weeks`, `6 months`, `quarter`. Raises Unfit."""
+    """Parse an interval from four weeks to twelve months: `13 weeks`, `6 months`, `quarter`. Raises InvalidValue."""
     plain = " ".join(text.casefold().split())
     if plain == "quarter":
         return Interval(weeks=13)
-    found = _EVERY.fullmatch(plain)
-    if not found:
+    match = _INTERVAL.fullmatch(plain)
+    if not match:
         raise InvalidValue(f"`{shorten_value(text)}` is not a rhythm.", "Write `13 weeks`, `6 months` or `quarter`.")
-    count = int(found[1])
-    every = Interval(weeks=count) if found[2] == "week" else Interval(months=count)
-    if not (4 <= every.weeks <= 52 or 1 <= every.months <= 12):
+    count = int(match[1])
+    interval = Interval(weeks=count) if match[2] == "week" else Interval(months=count)
+    if not (4 <= interval.weeks <= 52 or 1 <= interval.months <= 12):
         raise InvalidValue(
             f"`{shorten_value(text)}` is too short or too long.", "Write something from `4 weeks` to `12 months`."
         )
-    return every
+    return interval
 
 
 def parse_locale(text: str) -> str:
-    """A language that is known, as `en` or `pt_BR`. Raises Unfit."""
+    """Parse a locale, such as `en` or `pt_BR`. Raises InvalidValue."""
     try:
         return _normalize_locale(text)
     except (ValueError, UnknownLocaleError):
@@ -104,7 +103,7 @@ def parse_locale(text: str) -> str:
 
 
 def parse_zone(text: str) -> str:
-    """The IANA name of a time zone. Raises Unfit."""
+    """Check the IANA name of a time zone. Raises InvalidValue."""
     if text not in _list_zones():
         raise InvalidValue(f"`{shorten_value(text)}` is not a time zone.", lambda: _build_zone_remedy(text))
     return text
@@ -112,12 +111,12 @@ def parse_zone(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _build_zone_remedy(text: str) -> str:
-    given = text.strip().replace(" ", "_")
+    typed = text.strip().replace(" ", "_")
     cities = {name.rpartition("/")[2]: name for name in sorted(_list_zones())}
-    near = find_nearest(given, _list_zones(), 0.85) or cities.get(
-        find_nearest(given.rpartition("/")[2], cities, 0.8), ""
+    suggestion = find_nearest(typed, _list_zones(), 0.85) or cities.get(
+        find_nearest(typed.rpartition("/")[2], cities, 0.8), ""
     )
-    return f"Did you mean `{near}`?" if near else "Write an IANA name such as `Europe/Berlin`."
+    return f"Did you mean `{suggestion}`?" if suggestion else "Write an IANA name such as `Europe/Berlin`."
 
 
 @lru_cache(maxsize=256)
@@ -132,7 +131,7 @@ def _list_zones() -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def parse_working_hours(text: str) -> WorkingHours:
-    """Working hours, as `worktime.parse_hours` reads them. Raises Unfit."""
+    """Parse working hours in the format of `worktime.parse_hours`. Raises InvalidValue."""
     try:
         return parse_hours(text)
     except ValueError as error:
@@ -140,17 +139,17 @@ def parse_working_hours(text: str) -> WorkingHours:
 
 
 def parse_name(text: str) -> str:
-    """A person's name. Raises Unfit."""
-    if len(text) > MAX_NAME_LENGTH:
+    """Return a name with single blanks. Raises InvalidValue."""
+    if len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
-            f"The name is longer than {MAX_NAME_LENGTH} characters.", "Write the name by which people know each other."
+            f"The name is longer than {MAX_NAME_CHARS} characters.", "Write the name by which people know each other."
         )
     return " ".join(text.split())
 
 
 @lru_cache(maxsize=1024)
 def parse_country(text: str) -> str:
-    """A country whose public holidays are known, with its subdivision or without. Raises Unfit."""
+    """Parse the code of a country, or of its subdivision, whose public holidays are known. Raises InvalidValue."""
     country = text.upper()
     if not is_known_country(country):
         raise InvalidValue(
@@ -160,16 +159,16 @@ def parse_country(text: str) -> str:
 
 
 def parse_minutes(text: str) -> int:
-    """The length of a career session. Raises Unfit."""
+    """Parse the length of a career session. Raises InvalidValue."""
     if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) in SESSION_MINUTES):
         raise InvalidValue(
-            f"`{shorten_value(text)}` is no length for a session.", "Write the minutes, from `60` to `90`."
+            f"`{shorten_value(text)}` is not the length of a session.", "Write the minutes, from `60` to `90`."
         )
     return int(text)
 
 
 def parse_date(text: str) -> date:
-    """A day of these years. Raises Unfit."""
+    """Parse a date within SUPPORTED_YEARS. Raises InvalidValue."""
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
@@ -185,25 +184,25 @@ def parse_date(text: str) -> date:
 
 
 def parse_boolean(text: str) -> bool:
-    """Yes or no. Raises Unfit."""
+    """Parse yes or no. Raises InvalidValue."""
     if text.casefold() not in _BOOLEANS:
         raise InvalidValue(f"`{shorten_value(text)}` is neither yes nor no.", "Write `yes` or `no`.")
     return _BOOLEANS[text.casefold()]
 
 
 def parse_preference(text: str) -> Preference:
-    """When a pair likes to meet: a weekday, a time, or both. Raises Unfit."""
-    found = _PREFER.fullmatch(text.casefold())
-    day, hour, minute = found.groups() if found else (None, None, None)
+    """Parse the preferred weekday, time or both. Raises InvalidValue."""
+    match = _PREFERENCE.fullmatch(text.casefold())
+    day, hour, minute = match.groups() if match else (None, None, None)
     days = [index for index, name in enumerate(_WEEKDAYS) if day and len(day) > 2 and name.startswith(day)]
-    clock = int(hour) * 60 + int(minute) if hour and minute and int(hour) < 24 and int(minute) < 60 else None
-    if not found or bool(day) != bool(days) or bool(hour) != (clock is not None):
+    minute_of_day = int(hour) * 60 + int(minute) if hour and minute and int(hour) < 24 and int(minute) < 60 else None
+    if not match or bool(day) != bool(days) or bool(hour) != (minute_of_day is not None):
         raise InvalidValue(f"`{shorten_value(text)}` is not a day and a time.", "Write `Tue 10:00`, `Tue` or `10:00`.")
-    return Preference(weekday=days[0] if days else None, minute=clock)
+    return Preference(weekday=days[0] if days else None, minute=minute_of_day)
 
 
 def make_choice_parser(known: Collection[str]) -> Callable[[str], str]:
-    """Reads one of these words."""
+    """Return a parser that accepts the texts in `known`, in any case."""
 
     def parse(text: str) -> str:
         if text.casefold() in known:
@@ -218,6 +217,6 @@ def make_choice_parser(known: Collection[str]) -> Callable[[str], str]:
 
 
 def shorten_value(text: str, size: int = 60) -> str:
-    """A value as a problem shows it: short, and without signs that move the cursor."""
-    plain = "".join(sign if sign.isprintable() else "?" for sign in text[: size + 1])
-    return plain if len(plain) <= size else plain[: size - 1] + "…"
+    """Shorten a value for a problem report, and replace characters that are not printable."""
+    printable = "".join(char if char.isprintable() else "?" for char in text[: size + 1])
+    return printable if len(printable) <= size else printable[: size - 1] + "…"

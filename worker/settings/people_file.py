@@ -1,7 +1,7 @@
-"""The people file: who works here, who manages whom, and how each pair wants it.
+"""Load the people file: who works here, who manages whom, and the preferences of each pair.
 
-It is a CSV as an HR system exports it, so extra columns are ignored, the order is free, and commas, semicolons or tabs
-will do. What can't be used is reported all at once, each with the line and the column it stands in.
+The file is a CSV export of an HR system: columns may be in any order, unknown columns are ignored, and the separator is
+a comma, a semicolon or a tab. All problems are reported at once, with line and column.
 """
 
 import csv
@@ -57,10 +57,10 @@ OPTIONAL_COLUMNS = (
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 
 OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
-#: More problems than this are only counted.
+#: Problems beyond this number are only counted.
 MAX_PROBLEMS = 200
 
-#: Control characters, line separators, and the signs that make text run backwards.
+#: Control characters, line separators, and characters that reverse the direction of text.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 T = TypeVar("T")
@@ -68,13 +68,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PeopleFile:
-    """Everybody by address, and every pair by its id."""
+    """The content of a people file: persons by address, pairs by id."""
 
     persons: Mapping[Address, Person]
     pairs: Mapping[PairId, Pair]
-    #: who lacks a time zone or working hours here, and has a calendar that may tell them: which of the two columns
+    #: by person: the empty columns (time zone, working hours) that the calendar can supply
     unset_columns: Mapping[Address, frozenset[str]] = field(default_factory=dict)
-    #: the other forms that name these people, each naming one person
+    #: aliases and directory ids, each of one person
     forms: Sequence[PersonAlias] = ()
 
 
@@ -93,14 +93,14 @@ def load_people_file(
 ) -> PeopleFile:
     """Read the people file. Raises Problems with everything that is wrong in it.
 
-    `calendars` and `mailers` are the providers that may be named; the defaults fill empty cells. Of those in `telling`
-    the calendar itself tells a person's time zone and working hours, so that both cells may stay empty. A pair is
-    first seen `today`; whoever has seen it before knows better.
+    `calendars` and `mailers` are the allowed providers. The defaults fill empty cells. Calendars in `telling` supply
+    time zone and working hours, so both cells may be empty for their users. Every pair gets `today` as `first_seen`;
+    the caller keeps an earlier date.
     """
     report = _ProblemReport(path.name)
     rows = list(_read_rows(_read_text(path, report), report))
-    named = make_choice_parser(list(dict.fromkeys([*calendars, NO_CALENDAR])))
-    accepted = _ServiceParsers(named, make_choice_parser(list(mailers)), frozenset(telling))
+    calendar_parser = make_choice_parser(list(dict.fromkeys([*calendars, NO_CALENDAR])))
+    parsers = _ServiceParsers(calendar_parser, make_choice_parser(list(mailers)), frozenset(telling))
     defaults = _Defaults(
         person=Person(
             email="",
@@ -114,7 +114,7 @@ def load_people_file(
         ),
         pair=Pair(manager="", report="", first_seen=today, every=default_every, minutes=default_minutes),
     )
-    people = _build_people(rows, accepted, defaults, report)
+    people = _build_people(rows, parsers, defaults, report)
     if not rows and not report.problems:
         report.add_problem(1, "", "There is nobody in this file.", "Write one line for each person under the header.")
     report.raise_problems()
@@ -125,7 +125,7 @@ def load_people_file(
 
 
 class _ProblemReport:
-    """The problems of one file. Only the first are kept in words."""
+    """The problems of one file: the first MAX_PROBLEMS as texts, the rest as a count."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -150,7 +150,7 @@ class _ProblemReport:
 
 @dataclass(slots=True)
 class _PeopleRow:
-    """One line of the file, its cells by known column. `usable` turns false with the first problem in it."""
+    """One row of the file: its line number, and its cells by column. The first problem clears `is_usable`."""
 
     line: int
     cells: Mapping[str, str]
@@ -161,8 +161,8 @@ class _PeopleRow:
         self.is_usable = False
         self.report.add_problem(self.line, column, what, remedy)
 
-    def parse_cell(self, column: str, reader: Callable[[str], T], default: T) -> T:
-        """What stands in the cell; the default when it is empty or can't be used."""
+    def parse_cell(self, column: str, parser: Callable[[str], T], default: T) -> T:
+        """Return the parsed cell; the default when the cell is empty or can't be used."""
         text = self.cells.get(column, "")
         if not text:
             return default
@@ -172,19 +172,19 @@ class _PeopleRow:
             )
             return default
         try:
-            return reader(text)
-        except InvalidValue as unfit:
-            self.add_problem(column, unfit.what, unfit.build_remedy)
+            return parser(text)
+        except InvalidValue as error:
+            self.add_problem(column, error.what, error.build_remedy)
             return default
 
 
 @dataclass(frozen=True, slots=True)
 class _ServiceParsers:
-    """Readers of the names of providers."""
+    """Parsers of the columns `calendar` and `mail`."""
 
     calendar: Callable[[str], str]
     mail: Callable[[str], str]
-    telling: frozenset[str] = frozenset()  #: calendars that tell the zone and the hours of their owner
+    telling: frozenset[str] = frozenset()  #: calendars that supply time zone and working hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,76 +195,76 @@ class _Defaults:
 
 @dataclass(slots=True)
 class _PeopleIndex:
-    """Who was found so far: the row of each address, and each person's manager."""
+    """The rows by address, the manager of each person, and the aliases, as far as they are parsed."""
 
     rows: dict[Address, _PeopleRow] = field(default_factory=dict)
     managers: dict[Address, Address] = field(default_factory=dict)
     forms: dict[str, PersonAlias] = field(default_factory=dict)
 
     def find_primary(self, address: Address) -> Address:
-        """The primary address of the person whom one of these rows lists under `address`."""
-        listed = self.forms.get(address)
-        return listed.person if listed and address not in self.rows else address
+        """Return the primary address of the person with this alias; the address itself when it is no alias."""
+        alias = self.forms.get(address)
+        return alias.person if alias and address not in self.rows else address
 
 
 def _build_people(
-    rows: Sequence[_PeopleRow], accepted: _ServiceParsers, defaults: _Defaults, report: _ProblemReport
+    rows: Sequence[_PeopleRow], parsers: _ServiceParsers, defaults: _Defaults, report: _ProblemReport
 ) -> PeopleFile:
     persons: dict[Address, Person] = {}
-    listed: list[Pair] = []
-    unsaid: dict[Address, frozenset[str]] = {}
-    known = _PeopleIndex()
+    listed_pairs: list[Pair] = []
+    unset_columns: dict[Address, frozenset[str]] = {}
+    index = _PeopleIndex()
     for row in rows:
-        person = _parse_person(row, accepted, defaults.person)
+        person = _parse_person(row, parsers, defaults.person)
         pair = _parse_pair(row, person.email, defaults.pair)
         if not person.email:
             continue
-        if person.email in known.rows:
+        if person.email in index.rows:
             row.add_problem(
-                "email", f"`{person.email}` stands in line {known.rows[person.email].line} already.", _ONE_ROW_REMEDY
+                "email", f"`{person.email}` is in line {index.rows[person.email].line} already.", _ONE_ROW_REMEDY
             )
             continue
-        known.rows[person.email] = row
+        index.rows[person.email] = row
         persons[person.email] = person
-        listed.append(pair)
-        if empty := _find_unset_columns(row, accepted):
-            unsaid[person.email] = empty
-    for email, row in known.rows.items():
-        _collect_forms(email, row, known)
-    pairs = {pair.id: pair for pair in _resolve_managers(listed, known)}
-    _check_managers(known, persons)
-    return PeopleFile(persons, pairs, unsaid, tuple(known.forms.values()))
+        listed_pairs.append(pair)
+        if columns := _find_unset_columns(row, parsers):
+            unset_columns[person.email] = columns
+    for email, row in index.rows.items():
+        _collect_forms(email, row, index)
+    pairs = {pair.id: pair for pair in _resolve_managers(listed_pairs, index)}
+    _check_managers(index, persons)
+    return PeopleFile(persons, pairs, unset_columns, tuple(index.forms.values()))
 
 
-def _collect_forms(email: Address, row: _PeopleRow, known: _PeopleIndex) -> None:
-    """Note what else this person is called. A form names one person: a second one is a problem of the later row."""
+def _collect_forms(email: Address, row: _PeopleRow, index: _PeopleIndex) -> None:
+    """Add the aliases and the directory id of a person. One that another person has is a problem of the later row."""
     no_names: tuple[str, ...] = ()
     for column, source, names in (
         ("aliases", AliasSource.PEOPLE_FILE, row.parse_cell("aliases", parse_addresses, no_names)),
         ("directory_id", AliasSource.DIRECTORY, row.parse_cell("directory_id", parse_directory_id, no_names)),
     ):
         for form in names:
-            owner = form if form in known.rows else known.forms[form].person if form in known.forms else email
+            owner = form if form in index.rows else index.forms[form].person if form in index.forms else email
             if owner != email:
-                what = f"`{form}` belongs to `{owner}` in line {known.rows[owner].line} already."
+                what = f"`{form}` belongs to `{owner}` in line {index.rows[owner].line} already."
                 row.add_problem(column, what, "Keep it in the row of one person.")
             elif form != email:
-                known.forms[form] = PersonAlias(form, email, source)
+                index.forms[form] = PersonAlias(form, email, source)
 
 
-def _resolve_managers(listed: Sequence[Pair], known: _PeopleIndex) -> Iterator[Pair]:
-    """The pairs of those who have a manager, who may be named by an alias."""
-    for pair in listed:
+def _resolve_managers(listed_pairs: Sequence[Pair], index: _PeopleIndex) -> Iterator[Pair]:
+    """Yield the pairs of the persons with a manager. A manager may be named by an alias."""
+    for pair in listed_pairs:
         if pair.manager:
-            manager = known.find_primary(pair.manager)
-            known.managers[pair.report] = manager
+            manager = index.find_primary(pair.manager)
+            index.managers[pair.report] = manager
             yield replace(pair, manager=manager)
 
 
-def _find_unset_columns(row: _PeopleRow, accepted: _ServiceParsers) -> frozenset[str]:
-    """The cells that are empty, and that this person's calendar may fill."""
-    tells = row.cells.get("calendar", "").casefold() in accepted.telling
-    return frozenset(column for column in ("time_zone", "working_hours") if tells and not row.cells.get(column))
+def _find_unset_columns(row: _PeopleRow, parsers: _ServiceParsers) -> frozenset[str]:
+    """Return the empty columns that the calendar of this person can supply."""
+    can_supply = row.cells.get("calendar", "").casefold() in parsers.telling
+    return frozenset(column for column in ("time_zone", "working_hours") if can_supply and not row.cells.get(column))
 
 
 _ONE_ROW_REMEDY = "Keep one row for each person."
@@ -272,10 +272,10 @@ _FORMAT_PARSER = make_choice_parser(list(Format))
 _REVIEW_PARSER = make_choice_parser(list(ReviewMode))
 
 
-def _parse_person(row: _PeopleRow, accepted: _ServiceParsers, default: Person) -> Person:
-    untold = _find_unset_columns(row, accepted)
+def _parse_person(row: _PeopleRow, parsers: _ServiceParsers, default: Person) -> Person:
+    unset_columns = _find_unset_columns(row, parsers)
     for column in ("email", "name", "time_zone", "country"):
-        if not row.cells.get(column) and column in row.cells and column not in untold:
+        if not row.cells.get(column) and column in row.cells and column not in unset_columns:
             row.add_problem(column, f"The {column.replace('_', ' ')} is missing.", "Fill this cell.")
     return replace(
         default,
@@ -285,13 +285,13 @@ def _parse_person(row: _PeopleRow, accepted: _ServiceParsers, default: Person) -
         country=row.parse_cell("country", parse_country, default.country),
         hours=row.parse_cell("working_hours", parse_working_hours, default.hours),
         locale=row.parse_cell("locale", parse_locale, default.locale),
-        calendar=row.parse_cell("calendar", accepted.calendar, default.calendar),
-        mail=row.parse_cell("mail", accepted.mail, default.mail),
+        calendar=row.parse_cell("calendar", parsers.calendar, default.calendar),
+        mail=row.parse_cell("mail", parsers.mail, default.mail),
     )
 
 
 def _parse_pair(row: _PeopleRow, report: Address, default: Pair) -> Pair:
-    """The pair of this person and the manager; its manager is empty when there is none."""
+    """Return the pair of this person and the manager; the manager is empty when the row names none."""
     return replace(
         default,
         report=report,
@@ -308,42 +308,42 @@ def _parse_pair(row: _PeopleRow, report: Address, default: Pair) -> Pair:
     )
 
 
-def _check_managers(known: _PeopleIndex, persons: Mapping[Address, Person]) -> None:
-    reports = Counter(known.managers.values())
-    for manager, count in reports.items():
+def _check_managers(index: _PeopleIndex, persons: Mapping[Address, Person]) -> None:
+    report_counts = Counter(index.managers.values())
+    for manager, count in report_counts.items():
         if manager in persons and not persons[manager].has_calendar:
-            many = "somebody" if count == 1 else f"{count:,} people"
-            what = f"`{manager}` manages {many}, and conversations need a calendar to stand on."
-            known.rows[manager].add_problem("calendar", what, "Name this manager's calendar: `none` is for reports.")
-    for email, manager in known.managers.items():
-        row = known.rows[email]
+            reports_text = "somebody" if count == 1 else f"{count:,} people"
+            what = f"`{manager}` manages {reports_text}, and conversations need a calendar to stand on."
+            index.rows[manager].add_problem("calendar", what, "Name this manager's calendar: `none` is for reports.")
+    for email, manager in index.managers.items():
+        row = index.rows[email]
         if manager == email:
             row.add_problem(
                 "manager", "This person is their own manager.", "Name another, or leave the cell empty at the top."
             )
-        elif manager not in known.rows:
+        elif manager not in index.rows:
             row.add_problem(
-                "manager", f"`{manager}` has no row in this file.", partial(_build_manager_remedy, manager, known.rows)
+                "manager", f"`{manager}` has no row in this file.", partial(_build_manager_remedy, manager, index.rows)
             )
-    for circle in _find_circles(known.managers):
-        first = min(circle, key=lambda email: known.rows[email].line)
-        turned = circle[circle.index(first) :] + circle[: circle.index(first)]
-        named = [*turned[:6], *(["…"] if len(turned) > 6 else []), first]
-        row = known.rows[first]
+    for circle in _find_circles(index.managers):
+        first = min(circle, key=lambda email: index.rows[email].line)
+        rotated = circle[circle.index(first) :] + circle[: circle.index(first)]
+        shown = [*rotated[:6], *(["…"] if len(rotated) > 6 else []), first]
+        row = index.rows[first]
         row.add_problem(
-            "manager", f"These manage each other in a circle: {' > '.join(named)}.", "Somebody has to be at the top."
+            "manager", f"These manage each other in a circle: {' > '.join(shown)}.", "Somebody has to be at the top."
         )
 
 
 def _build_manager_remedy(address: Address, rows: Mapping[Address, _PeopleRow]) -> str:
-    """Looks for a slip of the pen among those who begin alike; a file may name tens of thousands."""
-    alike = [email for email in rows if email[:2] == address[:2]]
-    near = find_nearest(address, alike[:2000], 0.85)
-    return f"Did you mean `{near}`?" if near else "Add a row for this manager, or empty the cell."
+    """Suggest a similar address. Compares only addresses with the same first two letters: a file may be long."""
+    similar = [email for email in rows if email[:2] == address[:2]]
+    suggestion = find_nearest(address, similar[:2000], 0.85)
+    return f"Did you mean `{suggestion}`?" if suggestion else "Add a row for this manager, or empty the cell."
 
 
 def _find_circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]]:
-    """Each circle of two or more, once: from each person upwards until somebody seen before."""
+    """Yield each circle of two or more managers once, by walking up from each person until a person seen before."""
     seen: set[Address] = set()
     for start in managers:
         path: list[Address] = []
@@ -377,17 +377,17 @@ def _read_text(path: Path, report: _ProblemReport) -> str:
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            at = len(content) - len(error.object) + error.start
-            line = content[:at].count(b"\n") + 1
-            report.add_problem(line, "", f"The byte 0x{content[at]:02X} is not UTF-8.", remedy)
+            offset = len(content) - len(error.object) + error.start
+            line = content[:offset].count(b"\n") + 1
+            report.add_problem(line, "", f"The byte 0x{content[offset]:02X} is not UTF-8.", remedy)
     report.raise_problems()
     return ""
 
 
 def _read_rows(text: str, report: _ProblemReport) -> Iterator[_PeopleRow]:
-    """The rows under the header. Problems with the header, with quotes and with stray cells are noted here."""
+    """Yield the rows below the header. Problems with the header, quotes and extra cells are added to `report`."""
     skipped = 0
-    if re.match(r"sep=.\r?\n", text):  # a line that Excel writes for itself
+    if re.match(r"sep=.\r?\n", text):  # Excel writes this line to name the separator
         skipped, text = 1, text.partition("\n")[2]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_detect_delimiter(text), strict=True)
     columns: dict[int, str] | None = None
@@ -402,9 +402,9 @@ def _read_rows(text: str, report: _ProblemReport) -> Iterator[_PeopleRow]:
                 width = len(cells)
                 if report.problems:
                     return
-            elif stray := _find_other_separator(cells, reader.dialect.delimiter):
+            elif other := _find_other_separator(cells, reader.dialect.delimiter):
                 usual = _SEPARATOR_NAMES[reader.dialect.delimiter]
-                what = f"This row is separated by {_SEPARATOR_NAMES[stray]}, the header by {usual}."
+                what = f"This row is separated by {_SEPARATOR_NAMES[other]}, the header by {usual}."
                 report.add_problem(at, "", what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[width:]):
                 what = f"There are {len(cells)} cells under a header of {width}."
@@ -425,7 +425,7 @@ def _read_rows(text: str, report: _ProblemReport) -> Iterator[_PeopleRow]:
 
 
 def _is_cut_off(text: str, line: int) -> bool:
-    """Whether the text ends in that line without ending the line, as an export does that was cut off."""
+    """Whether that line is the last one and has no line break: the export was cut off."""
     return not text.endswith("\n") and line > text.count("\n")
 
 
@@ -433,48 +433,52 @@ _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def _find_other_separator(cells: Sequence[str], delimiter: str) -> str:
-    """The separator of a row that hasn't that of the header; empty when it has."""
+    """Return the separator of a row that uses another one than the header; empty for other rows."""
     if any(cell.strip() for cell in cells[1:]):
         return ""
-    return next((sign for sign in _SEPARATOR_NAMES if sign != delimiter and cells[0].count(sign) > 2), "")
+    return next(
+        (separator for separator in _SEPARATOR_NAMES if separator != delimiter and cells[0].count(separator) > 2), ""
+    )
 
 
-def _describe_csv_error(said: str) -> tuple[str, str]:
-    """What the reader of CSV means, and what to write instead."""
-    if "unexpected end" in said:
+def _describe_csv_error(message: str) -> tuple[str, str]:
+    """Return problem and remedy for an error of the csv module."""
+    if "unexpected end" in message:
         return "A quote is opened in this row and never closed.", "Close it, and write a quote inside quotes twice."
-    if "field larger" in said:
+    if "field larger" in message:
         what = f"A cell that begins in this row is longer than {csv.field_size_limit():,} characters."
         return what, "Close the quote before it, or shorten it."
     return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
 
 
 def _detect_delimiter(text: str) -> str:
-    """The separator that finds most known columns in the first line that says something."""
+    """Return the separator that yields most known columns in the first line with text."""
     header = next((line for line in io.StringIO(text) if line.strip()), "").replace('"', "").casefold()
-    return max(_SEPARATOR_NAMES, key=lambda sign: len({name.strip() for name in header.split(sign)} & set(COLUMNS)))
+    return max(
+        _SEPARATOR_NAMES, key=lambda separator: len({name.strip() for name in header.split(separator)} & set(COLUMNS))
+    )
 
 
 def _locate_columns(header: Sequence[str], line: int, report: _ProblemReport) -> dict[int, str]:
-    """Where each known column stands. Other columns are ignored, unless they look like a slip of the pen."""
+    """Return the known columns by index. Unknown columns are ignored, unless they look like a misspelt known one."""
     names = [" ".join(cell.split()).casefold() for cell in header]
     columns: dict[int, str] = {}
     if len(names) == 1 and names[0] not in COLUMNS:
-        what = f"`{shorten_value(names[0])}` is no header: nothing separates the columns."
+        what = f"`{shorten_value(names[0])}` is not a header: no separator is between the columns."
         report.add_problem(line, "", what, f"Write {','.join(REQUIRED_COLUMNS)}, with commas, semicolons or tabs.")
         return columns
     for index, name in enumerate(names):
         if name in COLUMNS and name in columns.values():
-            report.add_problem(line, name, "This column is there twice.", "Keep one of them.")
+            report.add_problem(line, name, "This column appears twice.", "Keep one of them.")
         elif name in COLUMNS:
             columns[index] = name
     missing = [name for name in COLUMNS if name not in columns.values()]
-    strangers = [name for name in names if name and name not in COLUMNS]
+    unknown = [name for name in names if name and name not in COLUMNS]
     for name in missing:
-        near = _find_misspelling(name, strangers)
-        if near:
+        misspelt = _find_misspelling(name, unknown)
+        if misspelt:
             report.add_problem(
-                line, name, f"The column `{shorten_value(near)}` is not known.", f"Did you mean `{name}`?"
+                line, name, f"The column `{shorten_value(misspelt)}` is not known.", f"Did you mean `{name}`?"
             )
         elif name in REQUIRED_COLUMNS:
             report.add_problem(
@@ -483,8 +487,10 @@ def _locate_columns(header: Sequence[str], line: int, report: _ProblemReport) ->
     return columns
 
 
-def _find_misspelling(name: str, strangers: Sequence[str]) -> str:
-    """The unknown column that is this one misspelt; an optional column has to be very near."""
-    bare = {re.sub(r"[\W_]", "", stranger): stranger for stranger in strangers}
-    plain = name.replace("_", "")
-    return bare.get(plain) or bare.get(find_nearest(plain, bare, 0.75 if name in REQUIRED_COLUMNS else 0.88), "")
+def _find_misspelling(name: str, unknown: Sequence[str]) -> str:
+    """Return the unknown column that looks like this one misspelt. An optional column has to be more similar."""
+    by_letters = {re.sub(r"[\W_]", "", column): column for column in unknown}
+    letters = name.replace("_", "")
+    return by_letters.get(letters) or by_letters.get(
+        find_nearest(letters, by_letters, 0.75 if name in REQUIRED_COLUMNS else 0.88), ""
+    )

@@ -1,6 +1,6 @@
 """The sections of the settings: every key with its default and its bounds.
 
-A value that can't be used raises `Unfit`; where it stands is added by whoever reads the file.
+A parser raises InvalidValue for a value that can't be used; `load` adds the file, the line and the key.
 """
 
 import re
@@ -27,39 +27,41 @@ from worker.settings.parsers import (
 _DURATION = re.compile(r"(\d{1,6})\s*(second|minute|hour|day|week)s?", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
-#: What comes before a query: signs that mean nothing in a page either.
+#: URL characters before a query that need no escaping in HTML.
 _BASE_URL = re.compile(r"[\w.~!$()*+,;=:@%/\[\]-]+")
-#: What the address of a database may begin with.
+#: The allowed schemes of a database URL.
 _DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
 
 
-# --- readers of single values ---------------------------------------------------------------------------------------
+# --- parsers of single values ---------------------------------------------------------------------------------------
 
 
 def parse_duration(text: str) -> timedelta:
-    """A length of time: `30 seconds`, `5 minutes`, `1 day`. Raises Unfit."""
-    found = _DURATION.fullmatch(" ".join(text.casefold().split()))
-    if not found:
+    """Parse a length of time: `30 seconds`, `5 minutes`, `1 day`. Raises InvalidValue."""
+    match = _DURATION.fullmatch(" ".join(text.casefold().split()))
+    if not match:
         raise InvalidValue(
             f"`{shorten_value(text)}` is not a length of time.", "Write `30 seconds`, `5 minutes` or `1 day`."
         )
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _parse_text(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidValue("This is not text.", 'Put it in quotes: `"…"`.')
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value.strip()):
+    if any(ord(char) < 32 or ord(char) == 127 for char in value.strip()):
         raise InvalidValue("There is a line break or a control character in this text.", "Keep it on one line.")
     return value.strip()
 
 
 def as_text(reader: Callable[[str], Any]) -> PlainValidator:
+    """Return a validator that requires text and parses it."""
     return PlainValidator(lambda value: reader(_parse_text(value)))
 
 
 def as_optional_text(reader: Callable[[str], Any]) -> PlainValidator:
+    """Return a validator that parses text, and accepts empty text as it is."""
     return PlainValidator(lambda value: reader(text) if (text := _parse_text(value)) else "")
 
 
@@ -84,27 +86,28 @@ def _as_duration(low: str, high: str) -> PlainValidator:
     return as_text(read)
 
 
-def _as_template(*names: str, needed: bool = False) -> PlainValidator:
-    """Text with places for these names."""
+def _as_template(*names: str, required: bool = False) -> PlainValidator:
+    """Return a validator of text in which `{name}` may stand for each of these names."""
 
     def read(text: str) -> str:
-        if needed and not text:
-            raise InvalidValue("This text is empty.", "Write some words, or leave the key out.")
+        if required and not text:
+            raise InvalidValue("This text is empty.", "Write a text, or leave the key out.")
         places = ", ".join(f"`{{{name}}}`" for name in names)
         try:
-            parts = [(name, spec, how) for _, name, spec, how in Formatter().parse(text) if name is not None]
+            parts = [
+                (name, spec, conversion) for _, name, spec, conversion in Formatter().parse(text) if name is not None
+            ]
         except ValueError:
             raise InvalidValue("The braces in this text don't match.", f"It may hold {places}.") from None
-        if any(name not in names or spec or how for name, spec, how in parts):
-            raise InvalidValue("There is a place in this text that nothing can fill.", f"It may hold {places}.")
+        if any(name not in names or spec or conversion for name, spec, conversion in parts):
+            raise InvalidValue("This text has an unknown placeholder.", f"It may hold {places}.")
         return text
 
     return as_text(read)
 
 
 def make_url_parser(*schemes: str) -> Callable[[str], str]:
-    """Reads an address of one of these kinds, of a server that there can be. None of it is shown when it is wrong: it
-    may hold a secret."""
+    """Return a parser of URLs with one of these schemes. Its errors don't quote the URL, which may contain a secret."""
 
     def read(text: str) -> str:
         try:
@@ -115,8 +118,8 @@ def make_url_parser(*schemes: str) -> Callable[[str], str]:
         if not known:
             raise _build_scheme_error(schemes)
         host = parts.hostname or ""
-        if not (_HOST.fullmatch(host) or ":" in host):  # a number in brackets has colons
-            raise InvalidValue("There is no server of such a name.", "Write its name behind `://`, as `example.com`.")
+        if not (_HOST.fullmatch(host) or ":" in host):  # an IPv6 address has colons
+            raise InvalidValue("The name of the server is not valid.", "Write it after `://`, as `example.com`.")
         _check_port(lambda: parts.port)
         return text
 
@@ -136,17 +139,17 @@ def _check_port(port: Callable[[], int | None]) -> None:
         known = False
     if not known:
         raise InvalidValue(
-            "There is no such port.", "Write a number from 1 to 65535 behind the colon, or leave both out."
+            "The port is not valid.", "Write a number from 1 to 65535 after the colon, or leave both out."
         )
 
 
 def parse_database(text: str) -> str:
-    """A SQLite file, or the address of a PostgreSQL, of which nothing is shown. Raises Unfit."""
+    """Check the URL of a SQLite file or a PostgreSQL server. Raises InvalidValue, which does not quote the URL."""
     scheme, _, rest = text.partition("://")
     if scheme not in _DATABASE_SCHEMES or (scheme != "sqlite" and not rest):
         raise _build_scheme_error(_DATABASE_SCHEMES)
     if scheme == "sqlite":
-        if "?" in rest or not f"{rest}/".startswith("/") or rest.startswith("/~"):  # which would be a folder named ~
+        if "?" in rest or not f"{rest}/".startswith("/") or rest.startswith("/~"):  # `~` would be the name of a folder
             remedy = "Write a path behind `sqlite:///`, and nothing else: `sqlite:///var/longarc.db`."
             raise InvalidValue("This is not the path of a SQLite file.", remedy)
         return text
@@ -164,29 +167,29 @@ def parse_database(text: str) -> str:
     try:
         server.get_dialect()().create_connect_args(server)
     except ArgumentError:
-        raise InvalidValue("What stands behind the `?` in this address can't be used.", "Mend or remove it.") from None
+        raise InvalidValue("The part after the `?` in this address can't be used.", "Mend or remove it.") from None
     return text
 
 
 def is_in_memory(database: str) -> bool:
-    """Whether what is kept in that database is gone with the process."""
+    """Whether the URL is that of a SQLite database in memory."""
     scheme, _, rest = database.partition("://")
     return scheme == "sqlite" and (rest in ("", "/", "/:memory:") or rest.startswith("/file:"))
 
 
 def parse_base_url(text: str) -> str:
-    """Where the pages begin. It stands in every mail, with more behind it. Raises Unfit."""
+    """Check the URL of the pages, to which the links in mails add a path. Raises InvalidValue."""
     parts = urlsplit(make_url_parser("https", "http")(text))
     if "@" in parts.netloc:
         raise InvalidValue("There is a user name in this address.", "Take it out: this address stands in every mail.")
     if not _BASE_URL.fullmatch(text):
-        what = "There is a sign in this address that can't be in the beginning of one."
-        raise InvalidValue(what, "Write it as `https://longarc.example.com`, or with a path behind that.")
+        what = "There is a character in this address that it can't contain."
+        raise InvalidValue(what, "Write it as `https://longarc.example.com`, or with a path after that.")
     return text.rstrip("/")
 
 
 def _parse_folder_url(text: str) -> str:
-    """The beginning of addresses: it ends with a stroke."""
+    """Check the URL of a folder, and end it with a single slash."""
     return f"{make_url_parser('https', 'http')(text).rstrip('/')}/"
 
 
@@ -195,7 +198,7 @@ def _parse_caldav_url(text: str) -> str:
     places = _PLACEHOLDER.findall(text)
     if not places or set(places) - {"email", "user"}:
         remedy = "Put `{email}` or `{user}` where the person's name goes."
-        raise InvalidValue("This address is not one for each person.", remedy)
+        raise InvalidValue("This address is the same for everybody.", remedy)
     return text
 
 
@@ -203,7 +206,7 @@ def _parse_listen_address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
         raise InvalidValue(
-            f"`{shorten_value(text)}` is no place to listen at.", "Write an address and a port: `127.0.0.1:8030`."
+            f"`{shorten_value(text)}` is not an address to listen at.", "Write an address and a port: `127.0.0.1:8030`."
         )
     return text
 
@@ -218,7 +221,7 @@ def _parse_ip(text: str) -> str:
 
 
 def parse_path(value: object, info: ValidationInfo) -> Path:
-    """Relative paths start at the folder of the settings file."""
+    """Parse a path. A relative one starts at the folder of the settings file."""
     text = str(value) if isinstance(value, Path) else _parse_text(value)
     if not text:
         raise InvalidValue("The path is empty.", "Write the path, or leave the key out.")
@@ -226,13 +229,15 @@ def parse_path(value: object, info: ValidationInfo) -> Path:
         path = Path(text).expanduser()
     except RuntimeError:
         raise InvalidValue(
-            f"`{shorten_value(Path(text).parts[0])}` is nobody on this machine.", "Write the whole path."
+            f"`{shorten_value(Path(text).parts[0])}` names no user of this machine.", "Write the whole path."
         ) from None
     return Path((info.context or {}).get("folder", Path()), path)
 
 
 def _parse_reminders(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple) or not all(type(one) is int and 0 <= one <= 40320 for one in value):
+    if not isinstance(value, list | tuple) or not all(
+        type(minutes) is int and 0 <= minutes <= 40320 for minutes in value
+    ):
         raise InvalidValue(
             "This is not a list of minutes.", "Write for example `[15]`, or `[]` for none; at most four weeks."
         )
@@ -240,21 +245,23 @@ def _parse_reminders(value: object) -> tuple[int, ...]:
 
 
 def _parse_default_minutes(value: object, info: ValidationInfo) -> int:
-    least = max(SESSION_MINUTES.start, info.data.get("min_minutes", 0))
-    most = SESSION_MINUTES.stop - 1
-    if type(value) is not int or not least <= value <= most:
-        raise InvalidValue(f"This is not a whole number from {least} to {most}.", "It can't be under `min_minutes`.")
+    lowest = max(SESSION_MINUTES.start, info.data.get("min_minutes", 0))
+    highest = SESSION_MINUTES.stop - 1
+    if type(value) is not int or not lowest <= value <= highest:
+        raise InvalidValue(
+            f"This is not a whole number from {lowest} to {highest}.", "It can't be under `min_minutes`."
+        )
     return value
 
 
 def _parse_domain(value: object, info: ValidationInfo) -> str:
-    """Where our Message-IDs live: by itself that of the sender."""
-    given = _parse_text(value).casefold()
+    """Parse the domain of Message-IDs. Its default is that of the sender."""
+    domain = _parse_text(value).casefold()
     try:
-        return parse_address(f"id@{given}" if given else info.data.get("sender", "id@localhost")).partition("@")[2]
+        return parse_address(f"id@{domain}" if domain else info.data.get("sender", "id@localhost")).partition("@")[2]
     except InvalidValue:
         raise InvalidValue(
-            f"`{shorten_value(given)}` is not a domain.", "Write it as `example.com`, or leave the key out."
+            f"`{shorten_value(domain)}` is not a domain.", "Write it as `example.com`, or leave the key out."
         ) from None
 
 
@@ -265,7 +272,7 @@ def _parse_level(text: str) -> str:
 Text = Annotated[str, PlainValidator(_parse_text)]
 PathText = Annotated[Path, PlainValidator(parse_path)]
 _NamesTemplate = Annotated[str, _as_template("manager", "report")]
-_TitleTemplate = Annotated[str, _as_template("manager", "report", needed=True)]
+_TitleTemplate = Annotated[str, _as_template("manager", "report", required=True)]
 _Every = Annotated[Interval, as_text(parse_every)]
 _Timeout = Annotated[timedelta, _as_duration("1 second", "10 minutes")]
 
@@ -274,13 +281,13 @@ _Timeout = Annotated[timedelta, _as_duration("1 second", "10 minutes")]
 
 
 class Section(BaseModel):
-    """A part of the file: strict about types, closed to keys nobody knows."""
+    """A section of the settings file: strict about types, and refuses unknown keys."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RuleSettings(Section):
-    """The company's choices within the rules of time."""
+    """What a company may choose within the rules T-n."""
 
     ahead: Annotated[int, _as_integer(1, 2)] = 1
     default_every: _Every = Interval(weeks=13)
@@ -296,8 +303,10 @@ class RuleSettings(Section):
 
 
 class EventSettings(Section):
-    """What our events say. Neutral: anybody who sees the calendar may read it (R-23). `commitment_text`: what stands
-    inside the private event of a promise; its words, the address of its page, or nothing."""
+    """The texts of events. They are neutral, since others may see the calendar (R-23).
+
+    `commitment_text` is the content of the private event of a commitment: its text, a link to its page, or nothing.
+    """
 
     subject: _TitleTemplate = "Career conversation: {manager} and {report}"
     review_subject: _TitleTemplate = "Contract review: {manager} and {report}"
@@ -310,7 +319,8 @@ class EventSettings(Section):
 
 
 class CalDavSettings(Section):
-    """`url` holds `{email}` or `{user}`. `attendee_copies`: the server delivers no invitations, so we do."""
+    """`url` contains `{email}` or `{user}`. `attendee_copies`: Longarc writes the event to the attendee's calendar
+    itself, because the server delivers no invitations."""
 
     url: Annotated[str, as_optional_text(_parse_caldav_url)] = ""
     username: Text = ""
@@ -319,8 +329,10 @@ class CalDavSettings(Section):
 
 
 class OutlookSettings(Section):
-    """Microsoft 365: an app of the tenant's, or one manager's own account (`account`). Its secret, or what opens its
-    certificate's key, comes from the environment."""
+    """Microsoft 365: an app of the tenant, or one manager's own account (`account`).
+
+    The secret of the app, or the passphrase of its certificate, comes from the environment.
+    """
 
     endpoint: Annotated[str, as_text(make_url_parser("https", "http"))] = "https://graph.microsoft.com/v1.0"
     authority: Annotated[str, as_text(make_url_parser("https"))] = "https://login.microsoftonline.com"
@@ -335,13 +347,13 @@ class OutlookSettings(Section):
 
 
 class OutlookMailSettings(Section):
-    """Mail goes by the connection of the calendars. `exactly_once` needs the right to read and write mail."""
+    """Mail uses the connection of [calendars.outlook]. `exactly_once` needs the permission to read and write mail."""
 
     exactly_once: bool = False
 
 
 class SmtpSettings(Section):
-    """A port of 0 is the usual one for the security chosen."""
+    """Port 0 means the default port of the chosen `security`."""
 
     host: Text = "localhost"
     port: Annotated[int, _as_integer(0, 65535)] = 0
@@ -352,7 +364,7 @@ class SmtpSettings(Section):
 
 
 class _GoogleSettings(Section):
-    """Both ways in to Google: a service account's key file, or accounts that were connected."""
+    """Access to Google: by the key file of a service account, or by connected accounts."""
 
     service_account: PathText | None = None
     client_id: Text = ""
@@ -365,7 +377,7 @@ class _GoogleSettings(Section):
 
 
 class GoogleCalendarSettings(_GoogleSettings):
-    """`per_person` and `per_project`: requests a minute, below what Google publishes (600 and 10,000)."""
+    """`per_person` and `per_project` limit requests per minute, below the quotas of Google (600 and 10,000)."""
 
     endpoint: Annotated[str, as_text(_parse_folder_url)] = "https://www.googleapis.com/calendar/v3/"
     per_person: Annotated[int, _as_integer(10, 100_000)] = 500
@@ -373,7 +385,10 @@ class GoogleCalendarSettings(_GoogleSettings):
 
 
 class GmailSettings(_GoogleSettings):
-    """Without `sender`, each mail is sent as the account that its From names. A message costs 100 units."""
+    """Without `sender`, each mail is sent by the account in its From.
+
+    `per_person` and `per_project` limit quota units per minute; a message costs 100.
+    """
 
     endpoint: Annotated[str, as_text(_parse_folder_url)] = "https://gmail.googleapis.com/"
     sender: Annotated[Address, as_optional_text(parse_address)] = ""
@@ -382,7 +397,7 @@ class GmailSettings(_GoogleSettings):
 
 
 class MaildirSettings(Section):
-    """Mail as files in a folder, for trying things out."""
+    """Mail as files in a folder, for trials."""
 
     folder: Annotated[PathText, Field(validate_default=True)] = Path("var/mail")
 
@@ -392,7 +407,7 @@ class MemorySettings(Section):
 
 
 class CalendarSettings(Section):
-    """One section for each calendar service there is."""
+    """One section for each calendar service."""
 
     caldav: CalDavSettings = CalDavSettings()
     google: GoogleCalendarSettings = Field(default_factory=GoogleCalendarSettings)
@@ -401,7 +416,7 @@ class CalendarSettings(Section):
 
 
 class MailerSettings(Section):
-    """One section for each mail service there is."""
+    """One section for each mail service."""
 
     smtp: SmtpSettings = SmtpSettings()
     google: GmailSettings = Field(default_factory=GmailSettings)
@@ -411,7 +426,7 @@ class MailerSettings(Section):
 
 
 class MailSettings(Section):
-    """Who our mail comes from, what it holds, and a line about a leader's own learning (R-25)."""
+    """The sender and the content of mails. `learning` is a line for managers about their own learning (R-25)."""
 
     sender: Annotated[Address, as_text(parse_address), Field(alias="from")] = "longarc@localhost"
     domain: Annotated[str, PlainValidator(_parse_domain), Field(validate_default=True)] = ""
@@ -422,14 +437,14 @@ class MailSettings(Section):
 
 
 class SyncSettings(Section):
-    """How often calendars are looked at, and how often in full."""
+    """How often changes of calendars are read, and how often whole calendars."""
 
     every: Annotated[timedelta, _as_duration("1 minute", "24 hours")] = timedelta(minutes=5)
     full_every: Annotated[timedelta, _as_duration("1 hour", "7 days")] = timedelta(days=1)
 
 
 class PageSettings(Section):
-    """Where the pages are served, and for how long a link and a visit hold."""
+    """Where pages are served, and how long a link and a visit are valid. `per_minute` limits requests."""
 
     listen: Annotated[str, as_text(_parse_listen_address)] = "127.0.0.1:8030"
     proxy: Annotated[str, as_optional_text(_parse_ip)] = "127.0.0.1"
