@@ -47,7 +47,7 @@ class ContractDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentChange:
-    """The change that one of the two asked for: one commitment reworded, dated anew or let go, and why."""
+    """The change that one of the two asked for: one commitment reworded, given another date or let go, and why."""
 
     id: str
     promise: WrittenCommitment | None  #: as it reads from now on; None when it is let go

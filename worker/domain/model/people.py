@@ -115,14 +115,14 @@ class Pair:
     manager: Address
     report: Address
     first_seen: date
-    start: date | None = None
-    every: Interval = Interval(weeks=13)
-    minutes: int = 75
+    start: date | None = None  #: the first session is not before this day
+    every: Interval = Interval(weeks=13)  #: between career sessions
+    minutes: int = 75  #: length of a career session
     format: Format = Format.COMBINED
     review: ReviewMode = ReviewMode.ALONE
-    transition_until: date | None = None
+    transition_until: date | None = None  #: until this day, sessions are more frequent
     preference: Preference = Preference()
-    trust: bool = False
+    trust: bool = False  #: the hardest questions may appear in the brief
     paused: bool = False
     ended: EndReason = EndReason.NO
 
@@ -132,4 +132,5 @@ class Pair:
 
     @property
     def is_active(self) -> bool:
+        """True when the pair is neither paused nor ended."""
         return not (self.paused or self.ended is not EndReason.NO)

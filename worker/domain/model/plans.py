@@ -63,6 +63,7 @@ class Effect:
 
     @property
     def is_live(self) -> bool:
+        """True while the effect has no final progress."""
         return self.progress in LIVE_PROGRESS
 
 
@@ -221,6 +222,6 @@ class Policy:
     commitment_minutes: int = 30
     ahead: int = 1  #: how many regular career sessions are owed or booked at a time
     transition_every: Interval = Interval(weeks=6)
-    first_within_days: int = 21  #: target of the first session of a pair without a start date, after it is first seen
+    first_within_days: int = 21  #: from when a pair without a start date is first seen until about its first session
     max_cancels: int = 20  #: more event cancellations than this in one sweep are refused
     silent: frozenset[str] = frozenset()  #: providers whose calendars send no invitation to attendees of other services

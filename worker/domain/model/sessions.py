@@ -99,10 +99,12 @@ class Session:
 
     @property
     def owed(self) -> bool:
+        """True when it is due and has no time."""
         return self.state in (SessionState.OWED, SessionState.DEFERRED)
 
     @property
     def booked(self) -> bool:
+        """True when it has a time and is not held yet."""
         return self.state is SessionState.BOOKED
 
     @property

@@ -43,7 +43,7 @@ SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
 def explain_no_slot(search: Search) -> Reasons:
     """Why nothing fits, blocker by blocker and in numbers, and last the least change that makes room.
 
-    A change is suggested only after a search with it found room. A reason names when a blocker is, never what it is.
+    A change is suggested only after a search with it found room. A reason has the time of a blocker, never its title.
     """
     grid, free = find_possible_starts(search)
     if free:
@@ -63,6 +63,7 @@ def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
 
 
 def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
+    """A reason for each thing that blocks the session: window, unknown calendars, holidays, hours, busy time."""
     needed = count_quarters(search.minutes)
     if grid.size < needed:
         yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})

@@ -31,8 +31,8 @@ class Search:
     free_busy: Mapping[Address, FreeBusy]
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: counts as busy
     avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
-    buffer: bool = True  #: 15 minutes free on each side of what is busy
-    career: bool = True  #: at most one career session on a day of the manager's
+    buffer: bool = True  #: keep 15 minutes free on each side of busy time
+    career: bool = True  #: allow the manager at most one career session a day
     exclude: str = ""  #: id of the session that is placed: time that it has taken itself doesn't count
 
     @property
@@ -60,7 +60,7 @@ def find_shared_work(search: Search, grid: QuarterGrid) -> int:
 
 
 def get_padding(search: Search) -> int:
-    """How many quarters stay free on each side of what is busy."""
+    """How many quarters stay free on each side of busy time."""
     return BUFFER_QUARTERS if search.buffer else 0
 
 

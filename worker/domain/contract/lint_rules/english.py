@@ -4,7 +4,7 @@ import re
 
 from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
-#: Vague wherever they stand. Longer ones first, so that the whole phrase is the one named.
+#: Vague at any place. Longer ones first, so that the whole phrase is the one named.
 VAGUE = split_words(
     "as soon as possible|as soon as i can|as soon as we can|as much as possible|in the near future|in due course",
     "at some point|at some stage|from time to time|now and then|going forward|when possible|where possible",
@@ -88,7 +88,7 @@ VERBS = frozenset(
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
 _OPENING = re.compile(r"(?:(?:i|we|you|he|she|they)(?:'ll| will| am going to)|[\w.-]+(?: [\w.-]+)? will) ")
-#: Promoting a person, not somebody's work: a name or a pronoun at the end, or somebody "to" something.
+#: Promoting a person, not promoting work: a name or a pronoun at the end, or a person "to" something.
 _PROMOTING = re.compile(
     r"\b(?i:promote) (?:him$|her$|them$|you$|[A-Z][\w.-]*$|[\w.-]+(?: [\w.-]+)? (?:to|into) "
     r"(?!(?:an? |the )?(?:wider |whole )?(?:group|team|audience|channel|guild|forum|public)\b))"

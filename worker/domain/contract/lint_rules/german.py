@@ -7,7 +7,7 @@ import re
 
 from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
-#: Vague wherever they stand.
+#: Vague at any place.
 VAGUE = split_words(
     "so bald wie möglich|sobald wie möglich|so schnell wie möglich|baldmöglichst|möglichst bald|möglichst schnell",
     "bald|demnächst|zeitnah|in nächster zeit|in absehbarer zeit|in naher zukunft|bei gelegenheit|gelegentlich",
