@@ -17,7 +17,12 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
+from threading import Thread
 from typing import Any
+
+import requests
 
 from tests.support.companies import Office, contract, new_store, pair, pairs, person, settings
 from worker.app import Worker, build
@@ -52,8 +57,8 @@ STEPS: dict[str, Callable[[Worker], tuple[object, str]]] = {
     "step.confirm": lambda w: (w.store.attendee_copies, "confirm_copy"),
     "step.forget": lambda w: (w.store.attendee_copies, "forget_copies"),
 }
-
-
+#: What the clients of the services import when they are first used; of HTTP, more is imported with the first answer.
+FIRST_USED = ("jwt", "worker.providers.google.calendar", "worker.providers.google.freebusy")
 #: The last line of a process that found its database out of reach, and could do nothing else than end.
 OUT_OF_REACH = "database out of reach: "
 #: Of what people do, so much at one instant.
@@ -219,10 +224,24 @@ def live(command: dict[str, Any]) -> None:
     Life(command, tell).live()
 
 
+class SilentHandler(BaseHTTPRequestHandler):
+    """Answers whatever is asked that it knows nothing of it."""
+
+    def log_message(self, format: str, *values: object) -> None:
+        pass
+
+
 def warm_up() -> None:
     """Import, read and compile whatever that is done to on first use, so that not every process has to."""
     for name in (*base.CALENDAR_FACTORIES, *base.MAILER_FACTORIES):
         base.load_factory({**base.CALENDAR_FACTORIES, **base.MAILER_FACTORIES}, name)
+    for module in FIRST_USED:
+        import_module(module)
+    with HTTPServer(("127.0.0.1", 0), SilentHandler) as server:
+        answering = Thread(target=server.handle_request)
+        answering.start()
+        requests.get(f"http://127.0.0.1:{server.server_port}", timeout=30)
+        answering.join()
     store = new_store("sqlite://")
     store.migrate()
     store.close()

@@ -24,8 +24,8 @@ TOKEN_AUDIENCE = "https://oauth2.googleapis.com/token"
 
 @cache
 def _key_pair() -> tuple[bytes, bytes]:
-    """A private key and its public one; made once, since it takes its time."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """A private key and its public one. A small key guards nothing, and is made, read and used in little time."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 -- so that tests are quick
     plain = serialization.NoEncryption()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     shown = serialization.PublicFormat.SubjectPublicKeyInfo

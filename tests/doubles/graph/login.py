@@ -16,7 +16,8 @@ from urllib.parse import parse_qs
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 TENANT = "11111111-2222-4333-8444-555555555555"
@@ -238,8 +239,13 @@ def _names(scope: str) -> tuple[str, ...]:
 
 
 def certificate(name: str, *hosts: str) -> tuple[bytes, bytes]:
-    """A new key and a certificate of its own for it, both in PEM."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    """A new key and a certificate of its own for it, both in PEM: for those hosts, or for an application."""
+    # an application has to have an RSA key; the other kind is made in no time
+    key: CertificateIssuerPrivateKeyTypes = (
+        ec.generate_private_key(ec.SECP256R1())
+        if hosts
+        else rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     made = (

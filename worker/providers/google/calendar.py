@@ -14,6 +14,7 @@ shows only where it extends beyond ours.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -126,8 +127,9 @@ class GoogleCalendar:
         """Close the connections."""
         self._api.close()
 
-    @property
+    @cached_property
     def _events(self) -> Any:
+        """What composes requests about events. Kept, since the library makes it anew each time, in some 15 ms."""
         return self._api.service.events()
 
     def _parse_event(self, item: Mapping[str, Any], calendar: Address, zone: ZoneInfo) -> Event:
