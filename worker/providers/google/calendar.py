@@ -497,7 +497,4 @@ class GoogleCalendar:
 
 def _compose_bounds(window: Span) -> dict[str, str]:
     """The window as the query parameters `timeMin` and `timeMax`."""
-    return {
-        "timeMin": google_events.format_instant(window.start),
-        "timeMax": google_events.format_instant(window.end),
-    }
+    return {"timeMin": google_events.format_instant(window.start), "timeMax": google_events.format_instant(window.end)}

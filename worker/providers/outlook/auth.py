@@ -1,7 +1,7 @@
 """Tokens for Microsoft Graph, by MSAL: as an app that acts for many people, or as one manager's own account.
 
-An app proves itself by a certificate, or by a secret. An account signs in once (`longarc connect outlook`); what MSAL
-keeps of it is sealed, written whole or not at all, and readable by its owner alone.
+An app authenticates by a certificate or a secret. An account signs in once (`longarc connect outlook`); MSAL's token
+cache for it is stored sealed, written whole or not at all, and readable by its owner alone.
 """
 
 import fcntl
@@ -25,17 +25,18 @@ from worker.errors import AuthRevoked, LongarcError, ProviderError, Unavailable,
 from worker.providers.outlook.client import GraphTokens, HttpSession
 from worker.seal import Seal
 
-#: What an own account is asked for: its calendar, its mail going out, its working hours.
+#: The scopes that a connected account has to grant: its calendar, sending mail, its working hours.
 DELEGATED_SCOPES = ("Calendars.ReadWrite", "Mail.Send", "MailboxSettings.Read")
+#: The scope in addition, where mail is sent exactly once.
 EXACTLY_ONCE_SCOPE = "Mail.ReadWrite"
 
-_msal: Any = msal  # it is typed in part only
+_msal: Any = msal  # the library is typed only in part
 
 _CONNECT_REMEDY = "Run `longarc connect outlook`."
 _RENEW_REMEDY = (
     "Make a new one in Entra, under App registrations, Certificates & secrets, and give it as LONGARC_OUTLOOK_SECRET."
 )
-#: What the log-in service means by its numbers, and what to do.
+#: What the log-in service's error codes (AADSTS) mean, and what to do.
 _REMEDIES: Mapping[int, str] = {
     90002: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
     900023: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
@@ -59,17 +60,20 @@ _REMEDIES: Mapping[int, str] = {
     70000: f"The grant was withdrawn. {_CONNECT_REMEDY}",
     50057: "The account is switched off. Ask an administrator.",
 }
-#: It may go well a minute later.
+#: Error codes of failures that may pass within a minute.
 _TEMPORARY_CODES = frozenset({90033, 90024, 50196, 90055})
 _TEMPORARY_ERRORS = frozenset({"temporarily_unavailable", "server_error", "timeout"})
 
 
 def build_tokens(section: Mapping[str, Any]) -> GraphTokens:
-    """Those of an app, or of an account when one is named. `endpoint`, `authority`, `tenant`, `client_id`; for an app
-    `certificate` (a PEM file with key and certificate; `password` opens the key) or `password` (a secret); for an
-    account `account`, `account_file` and `seal`. Raises AuthRevoked when they don't suffice."""
+    """Return the tokens of an account when the section of the settings names one, else those of an app.
+
+    Both need `endpoint`, `authority`, `client_id`. An app: `tenant`, and `certificate` (a PEM file with key and
+    certificate; `password` opens the key) or `password` (a secret). An account: `account`, `account_file`, `seal`.
+    Raises AuthRevoked when a key is missing.
+    """
     if not section.get("client_id"):
-        raise AuthRevoked("Nobody said which app to be. Write `client_id` under [calendars.outlook].")
+        raise AuthRevoked("No app is named. Write `client_id` under [calendars.outlook].")
     if section.get("account"):
         return AccountTokens(section)
     if not section.get("tenant"):
@@ -78,7 +82,7 @@ def build_tokens(section: Mapping[str, Any]) -> GraphTokens:
 
 
 class AppTokens:
-    """Tokens of an app registration."""
+    """GraphTokens of an app registration."""
 
     own: Address = ""
 
@@ -86,11 +90,11 @@ class AppTokens:
         self._section = section
         self._scopes = [f"{_get_graph_root(section)}/.default"]
         self._lock = Lock()
-        self._open_client: Any = None
+        self._client: Any = None
 
     def get_token(self, *, fresh: bool = False) -> str:
         with self._lock, _translate_errors(self._section):
-            client = self._open_client = self._open_client or _build_app_client(self._section)
+            client = self._client = self._client or _build_app_client(self._section)
             if fresh:
                 client.remove_tokens_for_client()
             return _extract_token(client.acquire_token_for_client(self._scopes), "the app")
@@ -100,14 +104,14 @@ def _build_app_client(section: Mapping[str, Any]) -> Any:
     secret = str(section.get("password") or "")
     file = section.get("certificate")
     if not file and not secret:
-        words = "The app has neither a certificate nor a secret. Name `certificate` in [calendars.outlook], or give "
-        raise AuthRevoked(f"{words}LONGARC_OUTLOOK_SECRET.")
-    proof = _load_certificate(Path(str(file)), secret) if file else secret
-    return _msal.ConfidentialClientApplication(client_credential=proof, **_make_client_options(section))
+        text = "The app has neither a certificate nor a secret. Name `certificate` in [calendars.outlook], or give "
+        raise AuthRevoked(f"{text}LONGARC_OUTLOOK_SECRET.")
+    credential = _load_certificate(Path(str(file)), secret) if file else secret
+    return _msal.ConfidentialClientApplication(client_credential=credential, **_make_client_options(section))
 
 
 def _load_certificate(file: Path, passphrase: str) -> Mapping[str, str]:
-    """What MSAL wants of a PEM file with a private key and its certificate."""
+    """The credential for MSAL from a PEM file with a private key and its certificate. Raises AuthRevoked."""
     remedy = "It has to hold a private key and its certificate, both in PEM."
     try:
         content = file.read_bytes()
@@ -119,42 +123,44 @@ def _load_certificate(file: Path, passphrase: str) -> Mapping[str, str]:
         raise AuthRevoked(f"The certificate {file} can't be used. {remedy}") from error
     if _encode_public_key(key.public_key()) != _encode_public_key(certificate.public_key()):
         raise AuthRevoked(f"In {file} the private key does not belong to the certificate. {remedy}")
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private_key = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return {
-        "private_key": key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain).decode(),
-        "public_certificate": certificate.public_bytes(pem).decode(),
+        "private_key": private_key.decode(),
+        "public_certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
     }
 
 
 def _encode_public_key(key: Any) -> bytes:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return bytes(key.public_bytes(serialization.Encoding.DER, form))
+    public_format = serialization.PublicFormat.SubjectPublicKeyInfo
+    return bytes(key.public_bytes(serialization.Encoding.DER, public_format))
 
 
 class AccountTokens:
-    """Tokens of one person's own account, signed in by that person."""
+    """GraphTokens of one person's own account, into which that person signed in."""
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self.own: Address = str(section["account"]).casefold()
         self._section = section
         if "seal" not in section:
-            raise AuthRevoked("Without LONGARC_KEY nothing can be kept of an account. Make one with `longarc key`.")
-        self._kept = TokenCacheFile(Path(str(section["account_file"])), section["seal"])
+            raise AuthRevoked("There is no LONGARC_KEY to seal the account's tokens with. Make one with `longarc key`.")
+        self._cache_file = TokenCacheFile(Path(str(section["account_file"])), section["seal"])
         self._lock = Lock()
         names = (*DELEGATED_SCOPES, *((EXACTLY_ONCE_SCOPE,) if section.get("exactly_once") else ()))
         self._scopes = [f"{_get_graph_root(section)}/{name}" for name in names]
 
     def get_token(self, *, fresh: bool = False) -> str:
         with self._lock, _translate_errors(self._section), self._open_client() as client:
-            known = client.get_accounts(self.own)
-            if not known:
+            accounts = client.get_accounts(self.own)
+            if not accounts:
                 raise AuthRevoked(f"{self.own} has not signed in, or signed out. {_CONNECT_REMEDY}")
-            found = client.acquire_token_silent_with_error(self._scopes, known[0], force_refresh=fresh)
-            return _extract_token(found, self.own)
+            answer = client.acquire_token_silent_with_error(self._scopes, accounts[0], force_refresh=fresh)
+            return _extract_token(answer, self.own)
 
     def sign_in_by_device(self, show: Callable[[str], None]) -> None:
-        """Sign in on any device, by the code that `show` is given words about. Waits for it. Raises AuthRevoked."""
-        with self._lock, _translate_errors(self._section), self._open_client(anew=True) as client:
+        """Sign in on any device, by a code; `show` is called with the instructions. Waits. Raises AuthRevoked."""
+        with self._lock, _translate_errors(self._section), self._open_client(empty=True) as client:
             flow = client.initiate_device_flow(self._scopes)
             if "user_code" not in flow:
                 _extract_token(flow, self.own)
@@ -163,31 +169,32 @@ class AccountTokens:
 
     def sign_in_by_browser(self) -> None:
         """Sign in with the browser of this machine. Waits for it. Raises AuthRevoked."""
-        with self._lock, _translate_errors(self._section), self._open_client(anew=True) as client:
+        with self._lock, _translate_errors(self._section), self._open_client(empty=True) as client:
             self._check_signed_in(client.acquire_token_interactive(self._scopes, login_hint=self.own, timeout=300))
 
-    def _check_signed_in(self, found: Mapping[str, Any]) -> None:
-        _extract_token(found, self.own)
-        who = str((found.get("id_token_claims") or {}).get("preferred_username") or "").casefold()
+    def _check_signed_in(self, answer: Mapping[str, Any]) -> None:
+        """Raise AuthRevoked when the sign-in failed, or another account signed in."""
+        _extract_token(answer, self.own)
+        who = str((answer.get("id_token_claims") or {}).get("preferred_username") or "").casefold()
         if who != self.own:
             raise AuthRevoked(f"{who or 'Somebody else'} signed in, not {self.own}. Nothing was kept.")
 
     @contextmanager
-    def _open_client(self, *, anew: bool = False) -> Iterator[Any]:
-        """A client with what is kept of the account; what changed is kept when all went well. One at a time, whatever
-        the process: a refresh token may be good for one use only. `anew` asks for nothing of what was kept before:
-        whoever signs in needs no key that fits it."""
-        with self._kept.hold_lock():
+    def _open_client(self, *, empty: bool = False) -> Iterator[Any]:
+        """A client with the stored token cache, which is stored again when the block succeeds. Only one process at a
+        time has it: a refresh token may be good for one use only. `empty`: start without the stored cache, so that
+        signing in needs no key that opens it."""
+        with self._cache_file.hold_lock():
             cache = _msal.SerializableTokenCache()
-            if not anew:
-                cache.deserialize(self._kept.read())
+            if not empty:
+                cache.deserialize(self._cache_file.read())
             yield _msal.PublicClientApplication(token_cache=cache, **_make_client_options(self._section))
             if cache.has_state_changed:
-                self._kept.write(cache.serialize())
+                self._cache_file.write(cache.serialize())
 
 
 class TokenCacheFile:
-    """What MSAL keeps of an account, in a file: sealed, for its owner's eyes alone."""
+    """The file with MSAL's token cache for an account: sealed, readable by its owner alone."""
 
     def __init__(self, file: Path, seal: Seal) -> None:
         self._file = file
@@ -195,14 +202,14 @@ class TokenCacheFile:
 
     @contextmanager
     def hold_lock(self) -> Iterator[None]:
-        """Nobody else reads or writes it meanwhile. Raises AuthRevoked where nothing can be kept."""
+        """Keep other processes from reading and writing the file. Raises AuthRevoked when it can't be written."""
         try:
             private_files.make_folder(self._file.parent)
             lock = self._file.with_name(f"{self._file.name}.lock")
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, private_files.FILE_MODE)
         except OSError as error:
-            words = f"Nothing can be kept in {self._file.parent}: {error.strerror}. Mend `account_file`."
-            raise AuthRevoked(words) from error
+            text = f"Nothing can be kept in {self._file.parent}: {error.strerror}. Mend `account_file`."
+            raise AuthRevoked(text) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if self._file.is_dir():
@@ -212,7 +219,7 @@ class TokenCacheFile:
             os.close(handle)
 
     def read(self) -> str:
-        """What there is, `{}` when there is nothing yet. Raises AuthRevoked."""
+        """The token cache as JSON; `{}` when there is no file yet. Raises AuthRevoked."""
         try:
             return self._seal.open(self._file.read_bytes())
         except FileNotFoundError:
@@ -220,26 +227,26 @@ class TokenCacheFile:
         except OSError as error:
             raise AuthRevoked(f"The grant in {self._file} can't be read: {error.strerror}.") from error
         except WrongKey as error:
-            words = f"The grant in {self._file} was sealed with another key"
-            raise AuthRevoked(
-                f"{words}; give that one too in LONGARC_KEY, or sign in again. {_CONNECT_REMEDY}"
-            ) from error
+            text = (
+                f"The grant in {self._file} was sealed with another key; give that one too in LONGARC_KEY, or sign in"
+            )
+            raise AuthRevoked(f"{text} again. {_CONNECT_REMEDY}") from error
 
     def write(self, text: str) -> None:
-        """Whole or not at all, sealed with the first key."""
+        """Seal the token cache with the first key and write it, whole or not at all."""
         private_files.write(self._file, self._seal.close(text))
 
     def reseal(self) -> None:
-        """Seal it anew with the first key. Raises AuthRevoked."""
+        """Seal the file's content again, with the first key. Raises AuthRevoked."""
         with self.hold_lock():
             self.write(self.read())
 
 
-# --- what both have -------------------------------------------------------------------------------------------------
+# --- shared ---------------------------------------------------------------------------------------------------------
 
 
 def _get_graph_root(section: Mapping[str, Any]) -> str:
-    """Graph without its version: what permissions are asked for at."""
+    """Graph's URL without path and version, with which scopes begin."""
     parts = urlsplit(str(section["endpoint"]))
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -250,47 +257,47 @@ def _make_client_options(section: Mapping[str, Any]) -> dict[str, Any]:
         "client_id": str(section["client_id"]),
         "authority": f"{authority}/{section.get('tenant') or 'organizations'}",
         "http_client": HttpSession(float(section.get("timeout") or 30), str(section.get("ca_file") or "")),
-        "instance_discovery": False,  # the address is the operator's to say: sovereign clouds have their own
+        "instance_discovery": False,  # the operator sets the authority: sovereign clouds have their own
     }
 
 
 @contextmanager
 def _translate_errors(section: Mapping[str, Any]) -> Iterator[None]:
-    """What MSAL raises, as ours."""
-    place = urlsplit(str(section["authority"])).netloc
+    """Raise every exception of MSAL and of its HTTP requests as a ProviderError."""
+    host = urlsplit(str(section["authority"])).netloc
     try:
         yield
     except LongarcError:
         raise
     except requests.exceptions.SSLError as error:
-        words = f"{place}: no safe connection (TLS); check outlook.authority and the certificates to trust."
-        raise Unavailable(words) from error
+        text = f"{host}: no safe connection (TLS); check outlook.authority and the certificates to trust."
+        raise Unavailable(text) from error
     except requests.exceptions.RequestException as error:
-        raise Unavailable(f"{place} can't be reached; check outlook.authority.") from error
-    except ValueError as error:  # so it says that the authority does not know the tenant
-        raise AuthRevoked(f"{place} does not know this tenant. {_REMEDIES[90002]}") from error
+        raise Unavailable(f"{host} can't be reached; check outlook.authority.") from error
+    except ValueError as error:  # MSAL raises it when the authority does not know the tenant
+        raise AuthRevoked(f"{host} does not know this tenant. {_REMEDIES[90002]}") from error
     except (MsalError, RuntimeError, KeyError, TypeError) as error:
-        raise Unavailable(f"{place} is out of order for now.") from error
+        raise Unavailable(f"{host} is out of order for now.") from error
 
 
-def _extract_token(found: Mapping[str, Any] | None, who: str) -> str:
-    if found and "access_token" in found:
-        return str(found["access_token"])
-    raise translate_refusal(found or {}, who)
+def _extract_token(answer: Mapping[str, Any] | None, who: str) -> str:
+    if answer and "access_token" in answer:
+        return str(answer["access_token"])
+    raise translate_refusal(answer or {}, who)
 
 
-def translate_refusal(found: Mapping[str, Any], who: str) -> ProviderError:
-    """What a failed log-in means, in one line with what to do."""
-    codes = [int(code) for code in found.get("error_codes") or () if str(code).isdigit()]
-    error = str(found.get("error") or "")
+def translate_refusal(answer: Mapping[str, Any], who: str) -> ProviderError:
+    """The error for MSAL's answer to a failed log-in, with a remedy."""
+    codes = [int(code) for code in answer.get("error_codes") or () if str(code).isdigit()]
+    error = str(answer.get("error") or "")
     if error in _TEMPORARY_ERRORS or _TEMPORARY_CODES & set(codes):
-        return Unavailable(f"The log-in service has no time for {who} just now.")
+        return Unavailable(f"The log-in service can't serve {who} right now.")
     for code in codes:
         if code in _REMEDIES:
             return AuthRevoked(f"AADSTS{code}: {_REMEDIES[code]}")
-    if error == "invalid_grant" or not found:
+    if error == "invalid_grant" or not answer:
         return AuthRevoked(f"The grant of {who} is gone. {_CONNECT_REMEDY}")
     if error in ("authorization_pending", "expired_token", "code_expired", "authorization_declined", "access_denied"):
-        return AuthRevoked(f"{who} did not sign in in time, or said no. {_CONNECT_REMEDY}")
-    said = " ".join(str(found.get("error_description") or error).split())[:160]
-    return AuthRevoked(f"The log-in service refuses {who}: {said}")
+        return AuthRevoked(f"{who} did not sign in in time, or refused. {_CONNECT_REMEDY}")
+    description = " ".join(str(answer.get("error_description") or error).split())[:160]
+    return AuthRevoked(f"The log-in service refuses {who}: {description}")

@@ -1,18 +1,17 @@
 """Calendars in Microsoft 365, through Microsoft Graph.
 
-Our key is in one property of ours on the organizer's event. A guest's copy does not carry it: there our event is known
-by its `iCalUId`, which all copies share, or, where only times are told, by the time it has. `organizers` says who may
-have invited somebody, so that this costs one request and not one for each person there is.
+Our key is in an extended property of the organizer's event. A guest's copy does not carry it: there our event is
+recognised by its `iCalUId`, which all copies share, or, in free/busy answers, by its times. `organizers` returns who
+may have invited a person, so that only their calendars are read to find the copies' keys.
 
-Nothing is looked for by that property where there is another way: it is not indexed, and on a large mailbox such a
-question is never answered. What changed is told with the `transactionId` that we gave it; what is ahead is listed by
-its start.
+The property is not indexed, and a search by it times out on a large mailbox, so it is the last resort. Changes are
+recognised by the `transactionId` that we gave the event; future events are listed by their start.
 
-The service may call a person by another address than the one invited, by an X500 string or by a bare name. `identities`
-turns each of them into the person's address, and learns those that an event of ours shows.
+Microsoft 365 may name a person by another address than the one invited, by an X500 string or by a bare name.
+`identities` maps each of these forms to the person's address, and learns the forms that our events show.
 
-The time of those who organize is read from their calendars, that of everybody else by `getSchedule` through an
-organizer's mailbox: so an app needs access to organizers alone.
+The time of organizers is read from their calendars, everybody else's by `getSchedule` through an organizer's mailbox.
+So an app needs access to the organizers' mailboxes only.
 """
 
 import logging
@@ -38,52 +37,52 @@ from worker.providers.base import Finding, Habits
 from worker.providers.identities import InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.providers.outlook import auth, checks, delta, mail, schedule
-from worker.providers.outlook import events as graphevents
+from worker.providers.outlook import events as graph_events
 from worker.providers.outlook.client import DeltaTokenExpired, DuplicateTransaction, Graph, Json, TooSlow
 from worker.providers.outlook.mailbox_settings import MailboxSettings
 
 log = logging.getLogger(__name__)
 
-#: Who hears of what an operator should know, once for each cause: the cause, and the words.
+#: Receives notices for the operator: the cause, and the text. A cause is shown once.
 NoticeListener = Callable[[str, str], None]
-#: Who may have invited a person to one of our events.
+#: Returns who may have invited a person to one of our events.
 Organizers = Callable[[Address], Collection[Address]]
 
 _PAGE = 500
-_OWN_EVENT_FIELDS = f"{graphevents.EVENT_FIELDS},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
+_OWN_EVENT_FIELDS = f"{graph_events.EVENT_FIELDS},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
 _NO_TEAMS = (
     "Microsoft 365 made an event of {who} without the Teams meeting that was asked for: Teams is not available to this "
     "person. Give the person Teams, or write `teams = false` under [calendars.outlook]."
 )
 _CANCEL_COMMENT = "This time is free again."
-#: So many changes are looked up one by one; where there are more, a full pass costs less.
+#: The most changed events that are read one by one. With more of them, a full pass costs less.
 _MOST_LOOKUPS = 20
-#: How far back an event of ours is looked for in a mailbox that is too large to be searched.
+#: How far back events are listed to find ours in a mailbox that is too large for a search.
 _SEARCH_BACK = timedelta(days=400)
 
 
 def build_calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
-    """The provider as its section of the settings describes it.
+    """Return the provider that a section of the settings describes.
 
-    `endpoint`, `authority`, `tenant`, `client_id` and what goes with them: see `graphauth.tokens`. `teams`: whether
-    events with video get a Teams link. `organizers`: who may have invited somebody. `limiter`: limits
-    requests to each mailbox. `identities`: who an address belongs to. `notices`: hears what an operator should know.
-    `local`: everybody whose calendar is here. `zones`: a zone by address, which goes before what mailboxes say.
-    `timeout`: seconds. `ca_file`: certificates to trust.
+    `endpoint`, `authority`, `tenant`, `client_id` and the credentials: see `auth.build_tokens`. `teams`: whether events
+    with video get a Teams link. `organizers`: returns who may have invited a person. `limiter`: limits requests to each
+    mailbox. `identities`: maps forms to people. `notices`: called with each notice for the operator. `local`: everybody
+    whose calendar is in Microsoft 365. `zones`: time zone by address, used in place of the mailbox's. `timeout`:
+    seconds. `ca_file`: certificates to trust.
     """
     return OutlookCalendar(
         build_graph(section),
         organizers=section.get("organizers") or (lambda _: ()),
         zones=dict(section.get("zones") or {}),
         teams=bool(section.get("teams", True)),
-        notices=section.get("notices") or (lambda _cause, _words: None),
+        notices=section.get("notices") or (lambda _cause, _text: None),
         local=section.get("local") or (),
     )
 
 
 def build_mailer(section: Mapping[str, Any]) -> "mail.GraphMailer":
-    """The mailer, by the same connection. `sender`: whose mailbox mail goes out from. `exactly_once`, `as_author`:
-    see `worker.providers.outlook.mail`."""
+    """Return the mailer that a section of the settings describes. `sender`: the mailbox that sends. `exactly_once`,
+    `as_author`: see `GraphMailer`. The other keys are those of `build_calendar`."""
     return mail.GraphMailer(
         build_graph(section),
         str(section.get("sender") or ""),
@@ -93,7 +92,7 @@ def build_mailer(section: Mapping[str, Any]) -> "mail.GraphMailer":
 
 
 def build_graph(section: Mapping[str, Any]) -> Graph:
-    """Graph, as the section says how to reach it. Raises AuthRevoked when that can't be."""
+    """Return the Graph client. Raises AuthRevoked when the section lacks credentials."""
     return Graph(
         str(section["endpoint"]),
         auth.build_tokens(section),
@@ -106,15 +105,14 @@ def build_graph(section: Mapping[str, Any]) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _EventWithUid:
-    """An event on somebody's calendar, and what it has in common with its copies."""
+    """An event on one calendar, and the `iCalUId` it shares with its copies."""
 
     event: Event
     uid: str
 
 
-_CalendarView = (
-    list[_EventWithUid] | Permanent | Transient
-)  #: what is on a calendar, or why it can't be read, for good or just now
+#: The events on a calendar, or the error why it can't be read.
+_CalendarView = list[_EventWithUid] | Permanent | Transient
 
 
 class OutlookCalendar:
@@ -127,69 +125,66 @@ class OutlookCalendar:
         organizers: Organizers = lambda _: (),
         zones: Mapping[Address, str] | None = None,
         teams: bool = True,
-        notices: NoticeListener = lambda _cause, _words: None,
+        notices: NoticeListener = lambda _cause, _text: None,
         local: Collection[Address] = (),
     ) -> None:
         self._graph = graph
         self._identities = graph.identities
         self._notices = notices
         self._local = local
-        self._unsearchable: set[Address] = set()  #: mailboxes that are too large to be searched by our property
+        self._unsearchable: set[Address] = set()  #: mailboxes too large for a search by our property
         self._organizers = organizers
         self._teams = teams
         self.mailboxes = MailboxSettings(graph, zones or {})
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._graph.close()
 
     # --- free/busy --------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        asked = list(dict.fromkeys(people))
-        inviting = {who: frozenset(self._organizers(who)) for who in asked}
-        organizing: set[Address] = {self._graph.own} - {""}
-        for who in asked:
-            organizing |= inviting[who]
-        views = self._read_views(sorted(organizing), window)
-        ours = [seen for view in views.values() if isinstance(view, list) for seen in view if seen.event.key]
-        seen = {who: _to_free_busy(views[who], ours, window) for who in asked if who in views}
-        seen |= {who: waiting for who in asked if (waiting := _make_temporary_unknown(who, inviting[who], views))}
-        through = [who for who, view in views.items() if isinstance(view, list)]
-        told = schedule.read_free_busy(self._graph, [who for who in asked if who not in seen], window, through)
-        for who, free_busy in told.items():
-            events = [self._assign_guest(one.event, who, inviting[who]) for one in ours]
-            seen[who] = schedule.mark_our_events(free_busy, who, events, window)
-        return {who: seen[who] for who in asked}
+        """Everybody's busy time inside `window`: organizers' from their calendars, others' by `getSchedule`."""
+        wanted = list(dict.fromkeys(people))
+        organizers = {who: frozenset(self._organizers(who)) for who in wanted}
+        views = self._read_views(sorted(({self._graph.own} - {""}).union(*organizers.values())), window)
+        ours = [entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.key]
+        free_busy = {who: _to_free_busy(views[who], ours, window) for who in wanted if who in views}
+        free_busy |= {
+            who: unknown for who in wanted if (unknown := _make_temporary_unknown(who, organizers[who], views))
+        }
+        readable = [who for who, view in views.items() if isinstance(view, list)]
+        others = [who for who in wanted if who not in free_busy]
+        for who, answer in schedule.read_free_busy(self._graph, others, window, readable).items():
+            events = [self._assign_guest(entry.event, who, organizers[who]) for entry in ours]
+            free_busy[who] = schedule.mark_our_events(answer, who, events, window)
+        return {who: free_busy[who] for who in wanted}
 
-    def _assign_guest(self, event: Event, who: Address, inviting: Collection[Address]) -> Event:
-        """The event, with `who` for its one guest where that one goes by a name that nobody here has."""
+    def _assign_guest(self, event: Event, who: Address, organizers: Collection[Address]) -> Event:
+        """The event with `who` as its only guest, when it is by one of `who`'s organizers and its only guest has a form
+        that belongs to nobody in `local`. Otherwise the event as it is."""
         unnamed = len(event.answers) == 1 and not {who, *self._local} & event.answers.keys()
-        if not (unnamed and self._local and event.organizer in inviting):
+        if not (unnamed and self._local and event.organizer in organizers):
             return event
         return replace(event, answers=dict.fromkeys([who], *event.answers.values()))
 
     def _read_views(self, people: Sequence[Address], window: Span) -> dict[Address, _CalendarView]:
-        """What is on these calendars in that window; of many of them the first pages in one request."""
-        given: dict[str, Any] = {
-            **_make_list_query(),
-            "startDateTime": _format_instant(window.start),
-            "endDateTime": _format_instant(window.end),
-        }
+        """The events on each calendar in the window. The first pages of several calendars are read in one request."""
+        query: dict[str, Any] = {**_make_list_query(), **graph_events.compose_bounds(window)}
         if len(people) == 1:
-            return {who: self._parse_view(who, self._graph.iter_all(who, "calendarView", **given)) for who in people}
-        pages = self._graph.get_each(people, "calendarView", **given)
+            return {who: self._parse_view(who, self._graph.iter_all(who, "calendarView", **query)) for who in people}
+        pages = self._graph.get_each(people, "calendarView", **query)
         return {who: self._complete_view(who, pages[who]) for who in people}
 
     def _complete_view(self, who: Address, page: Json | ProviderError) -> _CalendarView:
-        """One of many calendars; when it can't be read just now, that is its own affair."""
+        """The events of one calendar after its first page; the error instead when it can't be read."""
         try:
             return self._parse_view(who, self._iter_rest(who, page))
         except Transient as error:
             return error
 
     def _iter_rest(self, who: Address, page: Json | ProviderError) -> Iterator[Json]:
-        """Raises what came instead of the page."""
+        """Every entry of the page and of those after it. Raises the error that came instead of the page."""
         if isinstance(page, ProviderError):
             raise page
         yield from self._graph.iter_rest(who, page)
@@ -201,74 +196,77 @@ class OutlookCalendar:
             return error
 
     def _iter_window(self, who: Address, window: Span) -> Iterator[_EventWithUid]:
-        """What is on the calendar in that window, occurrences one by one."""
-        given: dict[str, Any] = {
-            "startDateTime": _format_instant(window.start),
-            "endDateTime": _format_instant(window.end),
-        }
-        yield from self._iter_events(who, "calendarView", **given)
+        """The events on the calendar in the window, with each occurrence of a series."""
+        yield from self._iter_events(who, "calendarView", **graph_events.compose_bounds(window))
 
     def _iter_events(self, who: Address, path: str, **query: object) -> Iterator[_EventWithUid]:
-        asked: dict[str, Any] = {**_make_list_query(), **query}
-        for item in self._graph.iter_all(who, path, **asked):
+        for item in self._graph.iter_all(who, path, **{**_make_list_query(), **query}):
             yield self._parse_item(who, item)
 
     def _parse_item(self, who: Address, item: Json) -> _EventWithUid:
         return _EventWithUid(self._parse_event(item, who), str(item.get("iCalUId") or item["id"]))
 
     def _parse_event(self, item: Json, who: Address, key: str | None = None) -> Event:
-        """The event, everybody on it by their addresses."""
+        """The event, with everybody on it named by their primary address."""
         if item.get("isOrganizer"):
-            self._learn_form(who, graphevents.form_of(item.get("organizer")))
-        return graphevents.parse_event(item, who, self.mailboxes.get_zone(who), key, primary=self._identities.primary)
+            self._learn_form(who, graph_events.form_of(item.get("organizer")))
+        return graph_events.parse_event(item, who, self.mailboxes.get_zone(who), key, primary=self._identities.primary)
 
     def _learn_form(self, person: Address, form: str) -> None:
-        """Keep one more name by which the service calls that person."""
+        """Keep one more form by which Microsoft 365 names the person."""
         if form and self._identities.primary(form) != person:
             self._identities.learn(person, form)
 
-    # --- what changed -----------------------------------------------------------------------------------------------
+    # --- changes ----------------------------------------------------------------------------------------------------
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        at = delta.parse_cursor(cursor)
-        if at is not None and at.is_covering(window):
+        """The changes since `cursor`; everything when the cursor has expired or its round does not cover `window`."""
+        last_round = delta.parse_cursor(cursor)
+        if last_round is not None and last_round.is_covering(window):
             try:
-                told = delta.follow_round(self._graph, calendar, at)
+                answer = delta.follow_round(self._graph, calendar, last_round)
             except DeltaTokenExpired:
                 log.info("a new round begins", extra={"action": "graph_round", "calendar": calendar})
             else:
-                if (changes := self._list_changes_since(calendar, told, window)) is not None:
+                if (changes := self._list_changes_since(calendar, answer, window)) is not None:
                     return changes
         return self._list_everything(calendar, window)
 
     def _list_everything(self, calendar: Address, window: Span) -> CalendarChanges:
-        """The plain view and our events behind it; the new round begins first, so that nothing gets lost in between."""
+        """Everything in the window, and our events after it. The new delta round begins before the events are read, so
+        that no change in between is lost."""
         try:
             cursor = delta.begin_round(self._graph, calendar, window).cursor
         except DeltaTokenExpired as error:
-            raise Unavailable(f"{calendar}: the service forgets what it has just told.") from error
-        listed = {seen.event.ref.id: seen for seen in self._iter_window(calendar, window)}
-        listed |= {seen.event.ref.id: seen for seen in self._iter_ours_after(calendar, window.end)}
-        return CalendarChanges(self._add_keys(calendar, listed.values()), (), cursor, full=True)
+            raise Unavailable(f"{calendar}: the service refuses the sync token that it has just given.") from error
+        by_id = {entry.event.ref.id: entry for entry in self._iter_window(calendar, window)}
+        by_id |= {entry.event.ref.id: entry for entry in self._iter_ours_after(calendar, window.end)}
+        return CalendarChanges(self._add_keys(calendar, by_id.values()), (), cursor, full=True)
 
-    def _list_changes_since(self, calendar: Address, told: delta.DeltaChanges, window: Span) -> CalendarChanges | None:
-        """What a round told; None when so much was told that to list everything costs less."""
-        series = {str(item.get("seriesMasterId") or "") for item in told.items} - {""}
-        series |= {str(item["id"]) for item in told.items if item.get("type") == "seriesMaster"}
-        singles = [item for item in told.items if not item.get("seriesMasterId") and item["id"] not in series]
-        asked = [str(item["id"]) for item in singles if _can_be_ours(item)] + sorted(told.removed)
-        if len(asked) > _MOST_LOOKUPS:
+    def _list_changes_since(
+        self, calendar: Address, answer: delta.DeltaChanges, window: Span
+    ) -> CalendarChanges | None:
+        """The changes in the answer to a delta round; None when there are so many that a full pass costs less."""
+        series = {str(item.get("seriesMasterId") or "") for item in answer.items} - {""}
+        series |= {str(item["id"]) for item in answer.items if item.get("type") == "seriesMaster"}
+        singles = [item for item in answer.items if not item.get("seriesMasterId") and item["id"] not in series]
+        candidates = [str(item["id"]) for item in singles if _can_be_ours(item)] + sorted(answer.removed)
+        if len(candidates) > _MOST_LOOKUPS:
             return None
-        found = {one: self._look_up(calendar, one) for one in asked}
-        ours = {one: seen for one, seen in found.items() if seen and (seen.event.key or one not in told.removed)}
-        gone = sorted(found.keys() - ours.keys())
-        listed = [*ours.values()]  # also those that were moved out of the window
-        listed += [self._parse_item(calendar, item) for item in singles if item["id"] not in found]
-        for master in sorted(series - told.removed):
+        read = {event_id: self._look_up(calendar, event_id) for event_id in candidates}
+        present = {
+            event_id: entry
+            for event_id, entry in read.items()
+            if entry and (entry.event.key or event_id not in answer.removed)
+        }
+        gone = sorted(read.keys() - present.keys())
+        changed = [*present.values()]  # our events moved out of the window among them
+        changed += [self._parse_item(calendar, item) for item in singles if item["id"] not in read]
+        for master in sorted(series - answer.removed):
             occurrences = self._list_occurrences(calendar, master, window)
-            listed += occurrences
+            changed += occurrences
             gone += [] if occurrences else [master]
-        return CalendarChanges(self._add_keys(calendar, listed), tuple(gone), told.round.cursor, full=False)
+        return CalendarChanges(self._add_keys(calendar, changed), tuple(gone), answer.round.cursor, full=False)
 
     def _look_up(self, calendar: Address, event_id: str) -> _EventWithUid | None:
         """The event of that id with its key; None when it is gone."""
@@ -276,223 +274,222 @@ class OutlookCalendar:
         return self._parse_item(calendar, item) if item else None
 
     def _list_occurrences(self, calendar: Address, master: str, window: Span) -> list[_EventWithUid]:
-        """A series inside the window; nothing when it is gone."""
-        given = {"startDateTime": _format_instant(window.start), "endDateTime": _format_instant(window.end)}
+        """The occurrences of a series inside the window; an empty list when the series is gone."""
+        query = graph_events.compose_bounds(window)
         try:
-            return list(self._iter_events(calendar, f"events/{quote(master, safe='')}/instances", **given))
+            return list(self._iter_events(calendar, f"{_make_event_path(master)}/instances", **query))
         except NotFound:
             return []
 
     def _iter_ours_after(self, calendar: Address, instant: datetime) -> Iterator[_EventWithUid]:
-        """Every event of ours that begins then or later."""
-        listed = self._iter_events(calendar, "events", filter=graphevents.filter_starting_from(instant))
-        return (seen for seen in listed if seen.event.key)
+        """Our events that begin at `instant` or later."""
+        listed = self._iter_events(calendar, "events", filter=graph_events.filter_starting_from(instant))
+        return (entry for entry in listed if entry.event.key)
 
     def _add_keys(self, calendar: Address, listed: Collection[_EventWithUid]) -> tuple[Event, ...]:
-        """The events, those with their key that another organizer invited the owner to for us.
+        """The events, with the key added to each guest's copy of an event of ours.
 
-        The copies that one organizer's event has are known by what they have in common, not by what the service calls
-        the organizer.
+        The key comes from the event with the same uid on the organizer's calendar. The organizer's name on the copy
+        may be a form that nobody is known by, so such a copy is compared with every organizer's events.
         """
-        theirs = [seen for seen in listed if not (seen.event.key or seen.event.series)]
-        theirs = [seen for seen in theirs if seen.event.organizer not in ("", calendar)]
+        copies = [entry for entry in listed if not (entry.event.key or entry.event.series)]
+        copies = [entry for entry in copies if entry.event.organizer not in ("", calendar)]
         keys: dict[str, str] = {}
         for organizer in sorted(set(self._organizers(calendar)) - {calendar}):
-            copies = [
-                seen for seen in theirs if seen.event.organizer in (organizer, *self._get_unknown_organizer(seen.event))
+            spans = [
+                copy.event.span
+                for copy in copies
+                if copy.event.organizer in (organizer, *self._get_unknown_organizer(copy.event))
             ]
-            if not copies:
+            if not spans:
                 continue
-            around = Span(min(one.event.span.start for one in copies), max(one.event.span.end for one in copies))
+            around = Span(min(span.start for span in spans), max(span.end for span in spans))
             try:
-                keys |= {seen.uid: seen.event.key for seen in self._iter_window(organizer, around) if seen.event.key}
+                originals = list(self._iter_window(organizer, around))
             except (NotFound, Forbidden) as error:
                 log.warning("an organizer can't be asked: %s", error, extra={"action": "organizer_unreadable"})
-        return tuple(replace(seen.event, key=seen.event.key or keys.get(seen.uid)) for seen in listed)
+            else:
+                keys |= {original.uid: original.event.key for original in originals if original.event.key}
+        return tuple(replace(entry.event, key=entry.event.key or keys.get(entry.uid)) for entry in listed)
 
     def _get_unknown_organizer(self, event: Event) -> set[str]:
-        """The organizer, when nobody here is known by that name."""
+        """The organizer's form in a set, when it belongs to nobody in `local`; else an empty set."""
         return {event.organizer} - set(self._local)
 
     # --- our events -------------------------------------------------------------------------------------------------
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        found = self._find_all(calendar, key)
-        return found[0] if found else None
+        """Our event of that key; None when it does not exist or was cancelled."""
+        events = self._find_all(calendar, key)
+        return events[0] if events else None
 
     def _find_all(self, calendar: Address, key: str) -> list[Event]:
-        """The event of that key; several, the oldest first, when the service let more than one come to be."""
-        items = sorted(self._search_items(calendar, key), key=lambda one: str(one.get("createdDateTime")))
+        """The events of that key, the oldest first. There are several when the service created one twice."""
+        items = sorted(self._search_items(calendar, key), key=lambda item: str(item.get("createdDateTime")))
         events = [self._parse_event(item, calendar) for item in items]
-        return [one for one in events if one.key == key and not one.cancelled]
+        return [event for event in events if event.key == key and not event.cancelled]
 
     def _search_items(self, calendar: Address, key: str) -> list[Json]:
-        """What may be the event of that key. A mailbox that is too large to be searched is listed instead, from then
-        on at once."""
+        """The events among which the one of that key is. When a search in the mailbox timed out once, its events are
+        listed by start instead, from then on."""
+        query = _make_list_query()
         if calendar not in self._unsearchable:
+            by_key = graph_events.filter_by_key(key)
             try:
-                return list(
-                    self._graph.iter_all(
-                        calendar, "events", filter=graphevents.filter_by_key(key), **_make_list_query()
-                    )
-                )
+                return list(self._graph.iter_all(calendar, "events", filter=by_key, **query))
             except TooSlow:
                 self._unsearchable.add(calendar)
-        return list(
-            self._graph.iter_all(
-                calendar,
-                "events",
-                filter=graphevents.filter_starting_from(utcnow() - _SEARCH_BACK),
-                **_make_list_query(),
-            )
-        )
+        by_start = graph_events.filter_starting_from(utcnow() - _SEARCH_BACK)
+        return list(self._graph.iter_all(calendar, "events", filter=by_start, **query))
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
-        if len(draft.guests) > graphevents.GUEST_LIMIT:
-            raise Permanent(f"{calendar}: an event may have {graphevents.GUEST_LIMIT} guests at most.")
+        """Create the event and invite the guests; return the existing event when the key is already in use."""
+        if len(draft.guests) > graph_events.GUEST_LIMIT:
+            raise Permanent(f"{calendar}: an event may have {graph_events.GUEST_LIMIT} guests at most.")
         try:
-            made = self._graph.post(calendar, "events", graphevents.compose_event(draft, teams=self._teams))
-        except DuplicateTransaction as taken:
-            return self._find_existing(calendar, draft.key, taken)
+            item = self._graph.post(calendar, "events", graph_events.compose_event(draft, teams=self._teams))
+        except DuplicateTransaction as duplicate:
+            return self._find_existing(calendar, draft.key, duplicate.existing)
         except Unavailable as error:
-            found = self._find_after_failure(calendar, draft.key) if error.uncertain else None
-            if found is None:
+            existing = self._find_after_failure(calendar, draft.key) if error.uncertain else None
+            if existing is None:
                 raise
-            return found
-        self._learn_guest(draft, made, fresh=True)
-        if self._teams and draft.video and made.get("isOnlineMeeting") is False:
+            return existing
+        self._learn_guest(draft, item, is_new=True)
+        if self._teams and draft.video and item.get("isOnlineMeeting") is False:
             self._notices(f"teams:{calendar}", _NO_TEAMS.format(who=calendar))
-        return self._parse_event(made, calendar, draft.key)
+        return self._parse_event(item, calendar, draft.key)
 
-    def _learn_guest(self, draft: EventDraft, item: Json, *, fresh: bool) -> None:
-        """Learn what the service calls the one guest of an event of ours. On one that is not fresh people may have put
-        somebody else: there a form counts only when it is no address, or goes with the guest's name."""
-        seen = graphevents.find_only_guest(item)
-        if len(draft.guests) != 1 or seen is None:
+    def _learn_guest(self, draft: EventDraft, item: Json, *, is_new: bool) -> None:
+        """Learn the form by which Microsoft 365 names the only guest of our event. On an event that is not new, people
+        may have replaced the guest: there a form counts only when it is no address, or has the guest's name."""
+        only_guest = graph_events.find_only_guest(item)
+        if len(draft.guests) != 1 or only_guest is None:
             return
-        [guest], (form, name) = draft.guests, seen
-        if fresh or "@" not in form or name.casefold() == guest.name.casefold():
+        guest = draft.guests[0]
+        form, name = only_guest
+        if is_new or "@" not in form or name.casefold() == guest.name.casefold():
             self._learn_form(guest.email, form)
 
-    def _find_existing(self, calendar: Address, key: str, taken: DuplicateTransaction) -> Event:
-        """The event that has this key already. Raises Conflict when it was cancelled."""
-        found = self._find_after_failure(calendar, key)
-        if found is None and taken.existing:  # what was made a moment ago may not be found yet, but can be read
-            item = self._get_item(calendar, taken.existing)
-            found = self._parse_item(calendar, item).event if item else None
-        if found is None or found.key != key or found.cancelled:
+    def _find_existing(self, calendar: Address, key: str, event_id: str) -> Event:
+        """The event that has this key already. `event_id`: its id where the service reports it, else empty. Raises
+        Conflict when the event was cancelled."""
+        event = self._find_after_failure(calendar, key)
+        if event is None and event_id:  # a search may not find a new event yet, but it can be read by its id
+            item = self._get_item(calendar, event_id)
+            event = self._parse_event(item, calendar) if item else None
+        if event is None or event.key != key or event.cancelled:
             raise Conflict(f"{calendar}: the event {key} was cancelled.")
-        return found
+        return event
 
     def _find_after_failure(self, calendar: Address, key: str) -> Event | None:
-        """The event, after an attempt whose outcome nobody heard of; one, whatever came of several attempts."""
+        """The event of that key after an attempt to create it whose outcome is unknown; None when it is not found.
+        Cancels duplicates that several attempts left."""
         try:
-            found = self._find_all(calendar, key)
+            events = self._find_all(calendar, key)
         except ProviderError:
             return None
-        for surplus in found[1:]:
-            self.cancel(replace(surplus.ref, etag=""))
-        return found[0] if found else None
+        for duplicate in events[1:]:
+            self.cancel(replace(duplicate.ref, etag=""))
+        return events[0] if events else None
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
+        """Make the event what the draft says. Raises NotFound when it is gone, Conflict when people changed it."""
         item = self._get_own_item(ref)
         if item is None:
             raise NotFound(f"{ref.calendar}: the event {draft.key} is gone.")
-        self._learn_guest(draft, item, fresh=False)
-        there = self._parse_event(item, ref.calendar)
-        changed = graphevents.compose_patch(item, draft, there, primary=self._identities.primary)
-        if not changed:  # it is that already; an earlier attempt got through
-            return there
-        if not graphevents.is_same_version(ref.etag, there):
+        self._learn_guest(draft, item, is_new=False)
+        current = self._parse_event(item, ref.calendar)
+        patch = graph_events.compose_patch(item, draft, current, primary=self._identities.primary)
+        if not patch:  # an earlier attempt of this update succeeded
+            return current
+        if not graph_events.is_same_version(ref.etag, current):
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-        made = self._graph.patch(ref.calendar, _make_event_path(ref.id), changed, etag=graphevents.etag_of(item))
-        return self._parse_event(made, ref.calendar, there.key)
+        item = self._graph.patch(ref.calendar, _make_event_path(ref.id), patch, etag=graph_events.etag_of(item))
+        return self._parse_event(item, ref.calendar, current.key)
 
     def cancel(self, ref: EventRef) -> None:
+        """Cancel the event for everybody invited. Does nothing when it is gone already."""
         item = self._get_own_item(ref)
         if item is None:
             return
-        if ref.etag and not graphevents.is_same_version(ref.etag, self._parse_event(item, ref.calendar)):
+        if ref.etag and not graph_events.is_same_version(ref.etag, self._parse_event(item, ref.calendar)):
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         try:
             if item.get("attendees"):
                 self._graph.post(ref.calendar, f"{_make_event_path(ref.id)}/cancel", {"comment": _CANCEL_COMMENT})
             else:
-                self._graph.delete(
-                    ref.calendar, _make_event_path(ref.id), etag=graphevents.etag_of(item) if ref.etag else ""
-                )
+                etag = graph_events.etag_of(item) if ref.etag else ""
+                self._graph.delete(ref.calendar, _make_event_path(ref.id), etag=etag)
         except NotFound:
             return
 
     def _get_own_item(self, ref: EventRef) -> Json | None:
-        """The event as it stands; None when it is gone. Raises Forbidden when it is not ours."""
+        """Our event at `ref`; None when it is gone or cancelled. Raises Forbidden when it is not ours."""
         item = self._get_item(ref.calendar, ref.id)
         if item is None or item.get("isCancelled"):
             return None
-        if graphevents.key_of(item) is None or item.get("isOrganizer") is False:
+        if graph_events.key_of(item) is None or item.get("isOrganizer") is False:
             raise Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         return item
 
     def _get_item(self, calendar: Address, event_id: str) -> Json | None:
         try:
             return self._graph.get(
-                calendar, _make_event_path(event_id), select=_OWN_EVENT_FIELDS, expand=graphevents.EXPAND_KEY
+                calendar, _make_event_path(event_id), select=_OWN_EVENT_FIELDS, expand=graph_events.EXPAND_KEY
             )
         except NotFound:
             return None
 
-    # --- the owner ---
+    # --- the owner's settings ---------------------------------------------------------------------------------------
 
     def habits(self, person: Address) -> Habits:
-        """The owner's time zone and working hours, as the mailbox has them."""
+        """The person's time zone and working hours, from the mailbox settings."""
         return self.mailboxes.habits(person)
 
-    # --- proving ----------------------------------------------------------------------------------------------------
+    # --- checks -----------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
+        """What booking for this person and their reports needs, each part tried."""
         reports = sorted(who for who in self._local if who != person and person in self._organizers(who))
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
 
 def _to_free_busy(view: _CalendarView, ours: Collection[_EventWithUid], window: Span) -> FreeBusy:
-    """An organizer's time, our events in it known by their key or by what copies have in common."""
+    """An organizer's busy time inside the window. Our events in it have their key, on copies by the uid."""
     if not isinstance(view, list):
         return FreeBusy(known=False, reason=str(view), temporary=isinstance(view, Transient))
-    keys = {seen.uid: seen.event.key for seen in ours}
-    found = [
-        BusyTime(seen.event.span.clip(window), seen.event.show, seen.event.key or keys.get(seen.uid))
-        for seen in view
-        if seen.event.show is not None and not seen.event.cancelled and seen.event.span.overlaps(window)
+    keys = {entry.uid: entry.event.key for entry in ours}
+    busy_times = [
+        BusyTime(entry.event.span.clip(window), entry.event.show, entry.event.key or keys.get(entry.uid))
+        for entry in view
+        if entry.event.show is not None and not entry.event.cancelled and entry.event.span.overlaps(window)
     ]
-    return FreeBusy(tuple(sorted(found, key=lambda busy: (busy.span, busy.show, busy.key or ""))))
+    return FreeBusy(tuple(sorted(busy_times, key=lambda busy: (busy.span, busy.show, busy.key or ""))))
 
 
 def _make_temporary_unknown(
-    who: Address, inviting: Collection[Address], views: Mapping[Address, _CalendarView]
+    who: Address, organizers: Collection[Address], views: Mapping[Address, _CalendarView]
 ) -> FreeBusy | None:
-    """Unknown for now, when a calendar can't be read just now without which nobody can tell what of this person's time
-    is ours; None when there is none such."""
-    lacking = next((views[one] for one in (who, *sorted(inviting)) if isinstance(views.get(one), Transient)), None)
-    return FreeBusy(known=False, reason=str(lacking), temporary=True) if lacking else None
+    """Temporarily unknown free/busy, when the calendar of the person or of one of their organizers can't be read now:
+    without it our events in this person's time can't be recognised. None when all can be read."""
+    errors = (views.get(owner) for owner in (who, *sorted(organizers)))
+    error = next((error for error in errors if isinstance(error, Transient)), None)
+    return FreeBusy(known=False, reason=str(error), temporary=True) if error else None
 
 
 def _can_be_ours(item: Json) -> bool:
-    """Whether an entry of a round may be an event of ours: it has a transaction id of ours, or has none and is the
-    owner's own."""
-    transaction = str(item.get("transactionId") or "")
-    return (
-        transaction.startswith(graphevents.TRANSACTION_PREFIX) if transaction else item.get("isOrganizer") is not False
-    )
+    """Whether an entry of a delta round may be our event: its transaction id is ours, or it has none and the calendar's
+    owner organizes it."""
+    if transaction_id := str(item.get("transactionId") or ""):
+        return transaction_id.startswith(graph_events.TRANSACTION_PREFIX)
+    return item.get("isOrganizer") is not False
 
 
 def _make_list_query() -> dict[str, Any]:
-    """What is asked of a list of events."""
-    return {"top": _PAGE, "select": graphevents.EVENT_FIELDS, "expand": graphevents.EXPAND_KEY}
+    """The query parameters of a list of events."""
+    return {"top": _PAGE, "select": graph_events.EVENT_FIELDS, "expand": graph_events.EXPAND_KEY}
 
 
 def _make_event_path(event_id: str) -> str:
     return f"events/{quote(event_id, safe='')}"
-
-
-def _format_instant(instant: Any) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

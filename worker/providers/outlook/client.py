@@ -1,8 +1,8 @@
-"""Talking to Microsoft Graph: one request at a time with its token, its turn at the mailbox and its headers.
+"""Sends requests to Microsoft Graph, each with a token, a slot of the limiter and its headers.
 
-What comes back is JSON or a ProviderError. Nothing is repeated here except a request that was refused for an old
-token: that one was not performed. A write whose answer got lost says so (`uncertain`); whoever asked for it knows how
-to look whether it happened.
+Every request returns JSON or raises a ProviderError. Nothing is repeated here except a request that was refused for an
+old token, which was not performed. A write whose answer got lost raises an error with `uncertain`; the caller looks up
+whether it was performed.
 """
 
 import logging
@@ -34,18 +34,18 @@ from worker.providers.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
-#: Dates come in UTC, ids stay when an item moves to another folder.
+#: Dates in UTC, and ids that stay when an item moves to another folder.
 PREFER_HEADER = 'outlook.timezone="UTC", IdType="ImmutableId"'
-#: Asked for a pause without being told how long.
+#: The pause when the service asks for one without saying how long.
 DEFAULT_PAUSE = timedelta(seconds=30)
 HTTP_ACCEPTED = 202
-#: So many questions in one request; each of another mailbox, so that none gets too many at a time.
+#: Requests in one batch. Each goes to another mailbox, so that no mailbox gets too many at a time.
 BATCH_SIZE = 20
-#: What a filter may hold unescaped.
+#: Characters of a query value that stay unescaped.
 _UNESCAPED = "$(),'="
 
 Json = dict[str, Any]
-_MANY_MAILBOXES = "many mailboxes"
+_MANY_MAILBOXES = "many mailboxes"  #: the subject of an error of a whole batch
 
 _LICENCE_REMEDY = "Give the person an Exchange Online licence, or write `none` as the calendar in the people file."
 _POLICY_REMEDY = "Add {who} to the group that the app's access is limited to, and wait up to two hours."
@@ -54,9 +54,9 @@ _UNKNOWN_USER = (
     "principal name) is another than the address, write it there under `aliases`, or the person's id under "
     "`directory_id`."
 )
-#: Codes by which the service says that nobody has that name.
+#: Error codes for a name that nobody in the tenant has.
 _UNKNOWN_USER_CODES = frozenset({"request_resourcenotfound", "errorinvaliduser"})
-#: Codes that mean one thing, whatever the status: what to say and what to do.
+#: The error and its text for codes that mean the same with any status.
 _ERRORS_BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = {
     "mailboxnotenabledforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
     "mailboxnotsupportedforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
@@ -68,11 +68,12 @@ _ERRORS_BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = {
     ),
     "timezonenotsupportedexception": (Permanent, "{who}: the service does not know the time zone that was given."),
 }
+#: Error codes for a delta token that can no longer be used.
 _LOST_STATE_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
 
 
 class DeltaTokenExpired(ProviderError):
-    """What was kept of the last round is not known any more: a new round has to begin."""
+    """The delta token has expired: a new round has to begin."""
 
 
 class TooSlow(Unavailable):
@@ -84,7 +85,7 @@ class UnknownUser(NotFound):
 
 
 class DuplicateTransaction(ProviderError):
-    """The transaction id was used already; `existing` is the event's id when the service tells it."""
+    """The transaction id was used already. `existing`: the event's id where the service reports it, else empty."""
 
     def __init__(self, existing: str) -> None:
         super().__init__()
@@ -94,28 +95,30 @@ class DuplicateTransaction(ProviderError):
 class GraphTokens(Protocol):
     """Gives tokens for Graph."""
 
-    own: Address  #: whose account it is; empty when an app acts for many
+    own: Address  #: the account, when the tokens are one person's; empty for an app
 
     def get_token(self, *, fresh: bool = False) -> str:
-        """A token that is good for now; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
+        """A valid token; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
 
 
 class HttpSession(requests.Session):
-    """A session with a time-out of its own, and the certificates it was given, whatever the environment names."""
+    """A session with a default time-out in seconds. `ca_file` replaces the certificates that the environment names."""
 
     def __init__(self, timeout: float, ca_file: str = "") -> None:
         super().__init__()
-        self._timeout, self._ca_file = timeout, ca_file
+        self._timeout = timeout
+        self._ca_file = ca_file
 
-    def request(self, method: Any, url: Any, *args: Any, **given: Any) -> requests.Response:
-        given.setdefault("timeout", self._timeout)
+    def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
+        """As `requests.Session.request`."""
+        options.setdefault("timeout", self._timeout)
         if self._ca_file:
-            given["verify"] = self._ca_file
-        return super().request(method, url, *args, **given)
+            options["verify"] = self._ca_file
+        return super().request(method, url, *args, **options)
 
 
 class Graph:
-    """Requests to Graph on behalf of somebody's mailbox."""
+    """Sends requests to people's mailboxes, at `users/{name}` or, for a person's own account, at `me`."""
 
     def __init__(
         self,
@@ -128,7 +131,7 @@ class Graph:
         identities: Identities | None = None,
     ) -> None:
         self.identities: Identities = identities or InMemoryIdentities()
-        self._names: dict[Address, str] = {}  #: by which id or sign-in name somebody was reached
+        self._names: dict[Address, str] = {}  #: the id or sign-in name by which each person was reached last
         self._endpoint = endpoint.rstrip("/")
         self._tokens = tokens
         self._limiter = limiter
@@ -138,25 +141,25 @@ class Graph:
 
     @property
     def own(self) -> Address:
-        """Whose account it is; empty when an app acts for many."""
+        """The person whose account it is; empty for an app."""
         return self.identities.primary(self._tokens.own) if self._tokens.own else ""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._session.close()
 
     def get_token(self) -> str:
-        """A token, to look at what it allows."""
+        """A token, to read the permissions in it."""
         return self._tokens.get_token()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def get(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Json:
-        """A GET below that person's mailbox; keywords become `$keyword`, those with capitals stay as they are."""
+        """GET `path` of the person's mailbox. A query keyword becomes `$keyword`, unless it has capitals."""
         return self._read_json(self._request_mailbox("GET", who, path, query, prefer=prefer), who)
 
     def iter_all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
-        """Every entry of a list, however many pages it takes."""
+        """Every entry of a list, of all pages."""
         yield from self.iter_rest(who, self.get(who, path, prefer=prefer, **query), prefer=prefer)
 
     def iter_rest(self, who: Address, page: Json, *, prefer: str = "") -> Iterator[Json]:
@@ -168,76 +171,76 @@ class Graph:
             page = self.follow_link(who, str(link), prefer=prefer)
 
     def follow_link(self, who: Address, link: str, *, prefer: str = "") -> Json:
-        """The page a link leads to. Only links that lead to the service itself are followed."""
+        """GET the page at a link that the service sent. Raises InvalidResponse when it leads to another host."""
         if urlsplit(link)[:2] != urlsplit(self._endpoint)[:2]:
             raise InvalidResponse(f"{who}: the service sent a link that leads elsewhere.")
         return self._read_json(self._send("GET", who, link, prefer=prefer), who)
 
     def post(self, who: Address, path: str, body: Json, *, prefer: str = "", writes: bool = True) -> Json:
-        """A POST; what comes back, or nothing. `writes=False` for a question that is asked by POST."""
+        """POST to the person's mailbox; returns the answer, or {} without one. `writes=False`: it changes nothing."""
         answer = self._request_mailbox("POST", who, path, json=body, prefer=prefer, writes=writes)
         return self._read_created(answer, who, writes=writes)
 
     def post_mime(self, who: Address, path: str, content: bytes) -> Json:
-        """A POST of a message in MIME, in base64 already."""
+        """POST a MIME message, encoded in base64."""
         answer = self._request_mailbox("POST", who, path, data=content, kind="text/plain", writes=True)
         return self._read_created(answer, who, writes=True)
 
     def _read_created(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
-        """What was made; nothing where it was only accepted, whatever stands in the answer."""
+        """The item created; {} when the request was only accepted, whatever the answer contains."""
         if answer.status_code == HTTP_ACCEPTED or not answer.content:
             return {}
         return self._read_json(answer, who, writes=writes)
 
     def patch(self, who: Address, path: str, body: Json, *, etag: str = "") -> Json:
-        """A PATCH of the version that `etag` names. Raises Conflict."""
+        """PATCH the item; returns it as changed. Raises Conflict when it is no longer at `etag`."""
         answer = self._request_mailbox("PATCH", who, path, json=body, etag=etag, writes=True)
         return self._read_json(answer, who, writes=True)
 
     def delete(self, who: Address, path: str, *, etag: str = "") -> None:
-        """Raises Conflict, NotFound."""
+        """DELETE the item. Raises NotFound, and Conflict when it is no longer at `etag`."""
         self._request_mailbox("DELETE", who, path, etag=etag, writes=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
-        """The same GET below each of these mailboxes, twenty in one request; each has its own outcome."""
-        found: dict[Address, Json | ProviderError] = {}
+        """GET the same path of each person's mailbox, twenty in one request; for each the answer or the error."""
+        outcomes: dict[Address, Json | ProviderError] = {}
         for first in range(0, len(people), BATCH_SIZE):
-            some = people[first : first + BATCH_SIZE]
+            chunk = people[first : first + BATCH_SIZE]
             with ExitStack() as slots:
-                for who in sorted(some):  # always in one order: two threads that need the same slots must not deadlock
+                for who in sorted(chunk):  # always in one order: two threads that need the same slots must not deadlock
                     slots.enter_context(self._limiter.slot(who))
-                found |= self._send_batch(some, path, query)
-        for who in [who for who, outcome in found.items() if isinstance(outcome, UnknownUser)]:
-            try:  # they may be reached by another of their names
-                found[who] = self._read_json(self._request_mailbox("GET", who, path, query), who)
+                outcomes |= self._send_batch(chunk, path, query)
+        for who in [who for who, outcome in outcomes.items() if isinstance(outcome, UnknownUser)]:
+            try:  # this tries the person's other names
+                outcomes[who] = self._read_json(self._request_mailbox("GET", who, path, query), who)
             except ProviderError as error:
-                found[who] = error
-        return found
+                outcomes[who] = error
+        return outcomes
 
     def _send_batch(
-        self, some: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
+        self, people: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
     ) -> dict[Address, Json | ProviderError]:
-        each = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
-        items = [{"id": who, "url": self._make_path(self._list_names(who)[0], path, query), **each} for who in some]
+        common = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
+        items = [{"id": who, "url": self._make_path(self._list_names(who)[0], path, query), **common} for who in people]
         token = f"Bearer {self._tokens.get_token(fresh=fresh)}"
         headers = {"Authorization": token, "Accept": "application/json", "client-request-id": str(uuid.uuid4())}
         answer = self._call("POST", f"{self._endpoint}/$batch", headers, {"json": {"requests": items}}, writes=False)
         if answer.status_code >= 300 and (fresh or answer.status_code != 401):
             self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, writes=False)
-        listed = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
-        told = {str(one.get("id")): one for one in _read_values(listed, _MANY_MAILBOXES)}
-        found = {who: self._read_outcome(told.get(who) or {}, who) for who in some}
-        old = answer.status_code == 401 or any(isinstance(one, AuthRevoked) for one in found.values())
-        return self._send_batch(some, path, query, fresh=True) if old and not fresh else found
+        page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
+        responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
+        outcomes = {who: self._read_outcome(responses.get(who) or {}, who) for who in people}
+        refused = answer.status_code == 401 or any(isinstance(outcome, AuthRevoked) for outcome in outcomes.values())
+        return self._send_batch(people, path, query, fresh=True) if refused and not fresh else outcomes
 
-    def _read_outcome(self, told: Json, who: Address) -> Json | ProviderError:
-        """What came of one item: throttled or refused by itself, whatever became of the others."""
-        status, body = told.get("status"), told.get("body")
+    def _read_outcome(self, response: Json, who: Address) -> Json | ProviderError:
+        """The answer to one request of a batch, or the error it means."""
+        status, body = response.get("status"), response.get("body")
         try:
             if not isinstance(status, int):
-                raise InvalidResponse(f"{who}: the service left a question unanswered.")
+                raise InvalidResponse(f"{who}: the service left a request of a batch unanswered.")
             if status >= 300:
-                self._raise_refusal(status, told.get("headers") or {}, body, who, writes=False)
+                self._raise_refusal(status, response.get("headers") or {}, body, who, writes=False)
             if not isinstance(body, dict):
                 raise InvalidResponse(f"{who}: the service answered something else than an object.")
         except ProviderError as error:
@@ -245,19 +248,19 @@ class Graph:
         return body
 
     def _request_mailbox(
-        self, method: str, who: Address, path: str, query: Mapping[str, object] | None = None, **given: Any
+        self, method: str, who: Address, path: str, query: Mapping[str, object] | None = None, **options: Any
     ) -> requests.Response:
-        """The answer of that person's mailbox, asked by the first of their names that the service knows.
+        """The answer to a request to the person's mailbox, sent by the first of their names that the service knows.
 
-        The service finds people by their id or their sign-in name. An address is such a name for most, not for all.
+        The service finds people by their id or sign-in name, which is not everybody's address. `options`: see `_send`.
         """
         *others, last = self._list_names(who)
         for name in others:
             try:
-                return self._request_as(who, name, method, path, query, **given)
+                return self._request_as(who, name, method, path, query, **options)
             except UnknownUser:
                 continue
-        return self._request_as(who, last, method, path, query, **given)
+        return self._request_as(who, last, method, path, query, **options)
 
     def _request_as(
         self,
@@ -266,26 +269,26 @@ class Graph:
         method: str,
         path: str,
         query: Mapping[str, object] | None,
-        **given: Any,
+        **options: Any,
     ) -> requests.Response:
         url = self._endpoint + self._make_path(name, path, query or {})
-        answer = self._send(method, who, url, **given)
+        answer = self._send(method, who, url, **options)
         self._names[who] = name
         return answer
 
     def _list_names(self, who: Address) -> list[str]:
-        """By what to ask for this person, the surest first; never empty."""
+        """The names to try for this person, the most reliable first; never empty."""
         if self._tokens.own and self.own == who:
             return ["me"]
-        surest = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
+        reliable = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
         others = sorted(form for form in self.identities.forms(who) if _is_address(form))
-        return [name for name in dict.fromkeys([*surest, *others]) if name]
+        return [name for name in dict.fromkeys([*reliable, *others]) if name]
 
     def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
-        given = {name if name != name.lower() else f"${name}": str(value) for name, value in query.items()}
-        asked = "&".join(f"{quote(name, safe='$')}={quote(value, safe=_UNESCAPED)}" for name, value in given.items())
-        return f"/{mailbox}/{path}" + (f"?{asked}" if asked else "")
+        fields = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
+        encoded = "&".join(f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items())
+        return f"/{mailbox}/{path}" + (f"?{encoded}" if encoded else "")
 
     def _send(
         self,
@@ -299,6 +302,8 @@ class Graph:
         kind: str = "",
         **content: Any,
     ) -> requests.Response:
+        """Send a request, again with a new token when the service refuses the first. `prefer`: more for the Prefer
+        header. `writes`: whether a lost answer is `uncertain`. `kind`: content type. `content`: `json` or `data`."""
         headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
         headers |= {"If-Match": etag} if etag else {}
         headers |= {"Content-Type": kind} if kind else {}
@@ -324,38 +329,39 @@ class Graph:
         *,
         writes: bool,
     ) -> requests.Response:
-        place = urlsplit(self._endpoint).netloc
+        host = urlsplit(self._endpoint).netloc
         try:
             return self._session.request(method, url, headers=headers, allow_redirects=False, **content)
         except requests.exceptions.SSLError as error:
-            raise Unavailable(f"{place}: no safe connection (TLS); check the certificates to trust.") from error
+            raise Unavailable(f"{host}: no safe connection (TLS); check the certificates to trust.") from error
         except requests.exceptions.ConnectTimeout as error:
-            raise Unavailable(f"{place} can't be reached.") from error
+            raise Unavailable(f"{host} can't be reached.") from error
         except requests.exceptions.Timeout as error:
-            raise TooSlow(f"{place} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
+            raise TooSlow(f"{host} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
         except requests.exceptions.ConnectionError as error:
-            words = f"{place} can't be reached, or broke off; check outlook.endpoint."
-            raise Unavailable(words, uncertain=writes and not _has_no_connection(error)) from error
+            text = f"{host} can't be reached, or broke off; check outlook.endpoint."
+            raise Unavailable(text, uncertain=writes and not _has_no_connection(error)) from error
         except requests.exceptions.RequestException as error:
-            raise Unavailable(f"{place} broke off in the middle of its answer.", uncertain=writes) from error
+            raise Unavailable(f"{host} broke off in the middle of its answer.", uncertain=writes) from error
 
-    # --- what comes back --------------------------------------------------------------------------------------------
+    # --- answers ---------------------------------------------------------------------------------------------------
 
     def _read_json(self, answer: requests.Response, who: Address, *, writes: bool = False) -> Json:
         try:
-            found = answer.json()
+            content = answer.json()
         except ValueError as error:
-            if writes:  # it was done; what it came to has to be looked up
+            if writes:  # it was performed, so the caller has to look up the result
                 raise Unavailable(f"{who}: the answer was cut off.", uncertain=True) from error
             raise InvalidResponse(f"{who}: the service answered something that is not JSON.") from error
-        if not isinstance(found, dict):
+        if not isinstance(content, dict):
             raise InvalidResponse(f"{who}: the service answered something else than an object.")
-        return found
+        return content
 
     def _raise_refusal(
         self, status: int, headers: Mapping[str, str], body: object, who: Address, *, writes: bool
     ) -> NoReturn:
-        code, said, error = parse_problem(body)
+        """Log an error answer and raise the ProviderError it means. Pauses the mailbox after a 429."""
+        code, message, error = parse_problem(body)
         log.info(
             "%s %s, request-id %s",
             status,
@@ -372,36 +378,37 @@ class Graph:
             self._limiter.pause(who, wait)
             raise RateLimited(f"{who}: the service asked to slow down.", retry_after=wait)
         if status >= 500 or status == 408:
-            words = f"{who}: the service is out of order for now ({status}{f', {said}' if said else ''})."
-            kind = TooSlow if status == 504 else Unavailable
-            raise kind(words, retry_after=_parse_retry_after(headers), uncertain=writes)
-        raise translate_refusal(status, code, said, who)
+            text = f"{who}: the service is out of order for now ({status}{f', {message}' if message else ''})."
+            error_class = TooSlow if status == 504 else Unavailable
+            raise error_class(text, retry_after=_parse_retry_after(headers), uncertain=writes)
+        raise translate_refusal(status, code, message, who)
 
 
-def translate_refusal(status: int, code: str, said: str, who: Address) -> ProviderError:
-    """A refusal for good, in words that say what to do."""
+def translate_refusal(status: int, code: str, message: str, who: Address) -> ProviderError:
+    """The error for a permanent refusal, with a remedy. `code`: in lower case."""
     if code in _UNKNOWN_USER_CODES:
         return UnknownUser(f"{who} {_UNKNOWN_USER}")
     if code in _ERRORS_BY_CODE:
-        kind, words = _ERRORS_BY_CODE[code]
-        return kind(words.format(who=who))
+        error_class, template = _ERRORS_BY_CODE[code]
+        return error_class(template.format(who=who))
     if status == 401:
-        return AuthRevoked(f"{who}: the service refuses our token ({said or code}); run `longarc check`.")
+        return AuthRevoked(f"{who}: the service refuses our token ({message or code}); run `longarc check`.")
     if status == 403:
-        return Forbidden(f"{who}: access was refused ({said or code}). {_choose_remedy(code, said).format(who=who)}")
+        return Forbidden(f"{who}: access was refused ({message or code}). {_choose_remedy(message).format(who=who)}")
     if status == 404:
-        return NotFound(f"{who}: it is not there ({said or code}).")
+        return NotFound(f"{who}: it is not there ({message or code}).")
     if status in (409, 412):
         return Conflict(f"{who}: it was changed since it was last read.")
-    return Permanent(f"{who}: the service refused this: {status} {said or code}")
+    return Permanent(f"{who}: the service refused this: {status} {message or code}")
 
 
 def _is_address(form: str) -> bool:
-    return "@" in form and not any(one in form for one in "/ ")
+    return "@" in form and not set("/ ") & set(form)
 
 
-def _choose_remedy(code: str, said: str) -> str:
-    if "odata is disabled" in said.casefold() or "raop" in said.casefold():
+def _choose_remedy(message: str) -> str:
+    # Both texts come from an application access policy that does not include the mailbox.
+    if "odata is disabled" in message.casefold() or "raop" in message.casefold():
         return _POLICY_REMEDY
     return "Grant the permissions that README names, with an administrator's consent. " + _POLICY_REMEDY
 
@@ -414,41 +421,27 @@ def _parse_body(answer: requests.Response) -> object:
 
 
 def parse_problem(body: Any) -> tuple[str, str, Json]:
-    """The code in lower case, the message in one line, and the whole of it, as far as there is one."""
+    """Code (in lower case), message (in one line) and the whole error of an error answer; empty where missing."""
     try:
         error = body["error"]
-        code, said = str(error.get("code") or ""), str(error.get("message") or "")
+        code, message = str(error.get("code") or ""), str(error.get("message") or "")
     except (KeyError, TypeError, AttributeError):
         return "", "", {}
-    return code.casefold(), " ".join(said.split())[:200], error
+    return code.casefold(), " ".join(message.split())[:200], error
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", str(headers.get("Retry-After", "")))
-    return timedelta(seconds=min(float(found[1]), 86400)) if found else None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*", str(headers.get("Retry-After", "")))
+    return timedelta(seconds=min(float(match[1]), 86400)) if match else None
 
 
 def _has_no_connection(error: Exception) -> bool:
-    """Whether no connection came to be, so that nothing can have been sent."""
+    """Whether the connection was never established, so that nothing was sent."""
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 
 
 def _read_values(page: Json, who: Address) -> list[Json]:
-    found = page.get("value")
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+    entries = page.get("value")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InvalidResponse(f"{who}: the service answered a list without entries.")
-    return found
-
-
-__all__ = [
-    "DeltaTokenExpired",
-    "DuplicateTransaction",
-    "Graph",
-    "GraphTokens",
-    "HttpSession",
-    "Json",
-    "TooSlow",
-    "UnknownUser",
-    "parse_problem",
-    "translate_refusal",
-]
+    return entries

@@ -1,7 +1,7 @@
-"""What changed on a calendar since it was last asked: rounds of `calendarView/delta`.
+"""Changes on a calendar since the last sync, by rounds of `calendarView/delta`.
 
-A round is bound to the window it began with. It begins with some room at the end, so that the window that is asked
-for may slide for a while before a new round has to begin.
+A round is bound to the window it began with. It begins with a margin after the window's end, so that later syncs, whose
+windows end later, can use it for some days before a new round has to begin.
 """
 
 import json
@@ -11,31 +11,34 @@ from datetime import datetime, timedelta
 from worker.domain.model import Address, Cursor, Span
 from worker.errors import InvalidResponse
 from worker.providers.outlook.client import Graph, Json
+from worker.providers.outlook.events import compose_bounds
 
-#: How far a round reaches beyond the window: longer than any time between two full passes.
+#: How far a round reaches beyond the window: longer than the time between two full passes.
 WINDOW_MARGIN = timedelta(days=9)
 _PREFER = "odata.maxpagesize=500"
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaRound:
-    """A round that can be asked what changed: its window, and the link to ask by."""
+    """A round: its window, and the link that returns the changes since its last answer."""
 
     window: Span
     link: str
 
     def is_covering(self, window: Span) -> bool:
+        """Whether the window lies inside the round's."""
         return self.window.start <= window.start and window.end <= self.window.end
 
     @property
     def cursor(self) -> Cursor:
-        held = {"from": self.window.start.isoformat(), "to": self.window.end.isoformat(), "link": self.link}
-        return json.dumps(held, sort_keys=True, separators=(",", ":"))
+        """The round in a cursor, as `parse_cursor` reads it."""
+        content = {"from": self.window.start.isoformat(), "to": self.window.end.isoformat(), "link": self.link}
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaChanges:
-    """What a round told since it was last asked, each entry as it was told last, and how to ask on."""
+    """The answer to a round: the latest version of each changed entry, the ids of removed ones, and the next round."""
 
     items: tuple[Json, ...]
     removed: frozenset[str]
@@ -43,30 +46,29 @@ class DeltaChanges:
 
 
 def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
-    """The round of that cursor; None when it makes no sense."""
+    """The round in the cursor; None when there is no cursor, or it can't be read."""
     try:
-        held = json.loads(cursor or "")
-        window = Span(datetime.fromisoformat(held["from"]), datetime.fromisoformat(held["to"]))
-        return DeltaRound(window, held["link"]) if isinstance(held["link"], str) else None
+        content = json.loads(cursor or "")
+        window = Span(datetime.fromisoformat(content["from"]), datetime.fromisoformat(content["to"]))
+        return DeltaRound(window, content["link"]) if isinstance(content["link"], str) else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
 def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
-    """A new round. What it lists is not looked at: it names occurrences without saying much about them."""
+    """Begin a new round. Its entries are discarded: for occurrences they hold little more than the id."""
     wide = Span(window.start, window.end + WINDOW_MARGIN)
-    given = {"startDateTime": f"{wide.start:%Y-%m-%dT%H:%M:%SZ}", "endDateTime": f"{wide.end:%Y-%m-%dT%H:%M:%SZ}"}
-    page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **given)
+    page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **compose_bounds(wide))
     return _read_pages(graph, calendar, page, wide).round
 
 
-def follow_round(graph: Graph, calendar: Address, at: DeltaRound) -> DeltaChanges:
-    """What was told since. Raises DeadToken when a new round has to begin, InvalidResponse."""
-    return _read_pages(graph, calendar, graph.follow_link(calendar, at.link, prefer=_PREFER), at.window)
+def follow_round(graph: Graph, calendar: Address, last: DeltaRound) -> DeltaChanges:
+    """The changes since the round `last`. Raises DeltaTokenExpired when a new round has to begin, InvalidResponse."""
+    return _read_pages(graph, calendar, graph.follow_link(calendar, last.link, prefer=_PREFER), last.window)
 
 
 def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> DeltaChanges:
-    """All pages. The same entry may come several times: the last counts."""
+    """Read all pages of an answer. An entry may come several times; the last one counts."""
     latest: dict[str, Json] = {}
     while True:
         for item in page.get("value") or ():
@@ -75,8 +77,8 @@ def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> De
         if link := page.get("@odata.nextLink"):
             page = graph.follow_link(calendar, str(link), prefer=_PREFER)
         elif link := page.get("@odata.deltaLink"):
-            removed = frozenset(one for one, item in latest.items() if "@removed" in item)
-            items = tuple(item for one, item in latest.items() if one not in removed)
+            removed = frozenset(event_id for event_id, item in latest.items() if "@removed" in item)
+            items = tuple(item for event_id, item in latest.items() if event_id not in removed)
             return DeltaChanges(items, removed, DeltaRound(window, str(link)))
         else:
-            raise InvalidResponse(f"{calendar}: the service does not say how to ask on.")
+            raise InvalidResponse(f"{calendar}: the service sent a list of changes without a link to the next one.")

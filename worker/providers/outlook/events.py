@@ -1,10 +1,9 @@
-"""Events as Microsoft Graph writes them, and as the worker knows them.
+"""Translates events between Microsoft Graph's JSON and the classes of `worker.domain.model`.
 
-Of other people's events only times, answers and how they count are asked for, never a subject or a text.
+Of other people's events only times, answers and what they count as are requested, never a subject or a body.
 """
 
 import html
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -19,26 +18,26 @@ from worker.providers import windows_zones
 from worker.providers.identities import normalize
 from worker.providers.outlook.client import Json
 
-#: Turns what the service calls somebody into that person's address.
+#: Maps the form by which Microsoft 365 names a person to the person's primary address.
 NameResolver = Callable[[str], Address]
 
-#: Where our key stands on an event or a mail: the one property of ours.
+#: The extended property of an event or a mail that holds our key.
 KEY_PROPERTY = "String {6f1b1c5e-3d0b-4c86-9b0e-2f1a6c0f9d11} Name LongarcKey"
-#: Before each key, so that everything of ours can be asked for at once.
+#: The property's value is this prefix and the key.
 KEY_PREFIX = "longarc/"
 EXPAND_KEY = f"singleValueExtendedProperties($filter=id eq '{KEY_PROPERTY}')"
-#: What is asked for of an event.
+#: The fields requested of an event.
 EVENT_FIELDS = (
     "id,iCalUId,changeKey,createdDateTime,type,seriesMasterId,start,end,isAllDay,isCancelled,isOrganizer,showAs,"
     "organizer,attendees,responseStatus"
 )
-#: How each of our transaction ids begins.
+#: The beginning of each of our transaction ids.
 TRANSACTION_PREFIX = "longarc-"
-GUEST_LIMIT = 500  #: guests an event may have
+GUEST_LIMIT = 500  #: the most guests of one event
 
 _SHOW_BY_STATUS: Mapping[str, ShowAs | None] = {
     "free": None,
-    "workingelsewhere": None,  # at work, and nothing booked
+    "workingelsewhere": None,  # says where the person works, not that the person is busy
     "tentative": ShowAs.TENTATIVE,
     "oof": ShowAs.AWAY,
 }
@@ -47,14 +46,14 @@ _ANSWERS = {
     "declined": Answer.DECLINED,
     "tentativelyaccepted": Answer.TENTATIVE,
 }
-#: A time that was never set, or was set back, is told as one of these years.
+#: Years that Graph returns in place of a time that is not set.
 _UNSET_YEARS = (1, 4501)
-#: Where the link to a Teams meeting begins in a text: with a rule of underscores.
+#: The beginning of the block with the Teams link in a body: a line of underscores.
 _JOIN_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 
 def filter_by_key(key: str) -> str:
-    """A filter for what carries that key."""
+    """A `$filter` for the events or mails that carry the key."""
     value = _escape_quotes(KEY_PREFIX + key)
     return f"singleValueExtendedProperties/Any(ep: ep/id eq '{KEY_PROPERTY}' and ep/value eq '{value}')"
 
@@ -64,20 +63,25 @@ def _escape_quotes(text: str) -> str:
 
 
 def filter_starting_from(instant: datetime) -> str:
-    """A filter for what begins then or later."""
+    """A `$filter` for the events that begin at `instant` or later."""
     return f"start/dateTime ge '{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
 
 
+def compose_bounds(window: Span) -> dict[str, str]:
+    """The window as the query parameters `startDateTime` and `endDateTime`."""
+    return {"startDateTime": f"{window.start:%Y-%m-%dT%H:%M:%SZ}", "endDateTime": f"{window.end:%Y-%m-%dT%H:%M:%SZ}"}
+
+
 def make_key_property(key: str) -> list[Json]:
-    """The property that carries the key."""
+    """The value of `singleValueExtendedProperties` that holds the key."""
     return [{"id": KEY_PROPERTY, "value": KEY_PREFIX + key}]
 
 
 def key_of(item: Json) -> str | None:
-    """Our key on what was read with `EXPAND`, if it carries one."""
-    for one in item.get("singleValueExtendedProperties") or ():
-        value = str(one.get("value") or "")
-        if str(one.get("id") or "").casefold() == KEY_PROPERTY.casefold() and value.startswith(KEY_PREFIX):
+    """Our key on an event or a mail that was read with `EXPAND_KEY`; None when it carries none."""
+    for extended in item.get("singleValueExtendedProperties") or ():
+        value = str(extended.get("value") or "")
+        if str(extended.get("id") or "").casefold() == KEY_PROPERTY.casefold() and value.startswith(KEY_PREFIX):
             return value.removeprefix(KEY_PREFIX)
     return None
 
@@ -88,84 +92,91 @@ def key_of(item: Json) -> str | None:
 def parse_event(
     item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, primary: NameResolver = normalize
 ) -> Event:
-    """An event of that person's calendar. Raises InvalidResponse when it can't be understood."""
+    """The event as the calendar's owner sees it; whole days are those of `zone`. `key`: our key, when the caller knows
+    it. Raises InvalidResponse."""
     try:
         all_day = bool(item.get("isAllDay"))
-        span = Span(*(_parse_whole_days if all_day else _parse_timed)(item["start"], item["end"], zone))
+        parse_times = _parse_whole_days if all_day else _parse_timed
+        span = Span(*parse_times(item["start"], item["end"], zone))
         answers: dict[Address, Answer] = {}
         for who, answer, _ in _iter_guests(item, primary):
-            if answers.get(who, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:  # one person may be listed by two names
+            if answers.get(who, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:  # a person may be listed by two forms
                 answers[who] = answer
         organizer = owner if item.get("isOrganizer") else primary(form_of(item.get("organizer")))
-        if owner in answers and owner != organizer:  # a guest's copy knows only its owner's answer, and keeps it apart
+        if owner in answers and owner != organizer:  # a guest's copy has only the owner's answer, in a field of its own
             answers[owner] = _ANSWERS.get(_read_response(item), answers[owner])
         answers.pop(organizer, None)
-        known = key or key_of(item)
-        seen = Event(
+        key = key or key_of(item)
+        event = Event(
             ref=EventRef(owner, str(item["id"]), etag_of(item)),
             span=span,
-            key=known,
+            key=key,
             series=str(item["seriesMasterId"]) if item.get("seriesMasterId") else None,
             all_day=all_day,
             organizer=organizer,
             answers=answers,
-            proposed={who: found for who, _, one in _iter_guests(item, primary) if (found := _read_proposed_time(one))},
+            proposed={
+                who: proposed
+                for who, _, guest in _iter_guests(item, primary)
+                if (proposed := _read_proposed_time(guest))
+            },
             cancelled=bool(item.get("isCancelled")),
-            show=_read_show(item, known),
+            show=_read_show(item, key),
         )
-        return replace(seen, ref=replace(seen.ref, etag=f"{seen.ref.etag}#{_make_digest(seen)}"))
+        return replace(event, ref=replace(event.ref, etag=f"{event.ref.etag}#{_make_digest(event)}"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InvalidResponse(f"{owner}: an event that can't be understood ({type(error).__name__}).") from error
+        raise InvalidResponse(f"{owner}: the service sent an unreadable event ({type(error).__name__}).") from error
 
 
 def etag_of(item: Json) -> str:
-    """The version, in the form that `If-Match` wants."""
+    """The service's version of the event, in the form of `If-Match`."""
     return str(item.get("@odata.etag") or f'W/"{item["changeKey"]}"')
 
 
-def is_same_version(etag: str, there: Event) -> bool:
+def is_same_version(etag: str, current: Event) -> bool:
     """Whether nobody changed the event since it had that etag.
 
-    The service renews its own version also for what nobody did, such as a Teams link that is ready a little later. So
-    the etag that we keep holds a digest of what people change as well, and that decides.
+    The service's own version also changes without anybody's action, for instance when a Teams link becomes ready. So
+    our etags hold a digest of the fields that people change as well, and the digests are compared.
     """
-    _, mark, digest = etag.rpartition("#")
-    if not mark:  # kept before there was a digest
-        return etag == service_etag(there.ref.etag)
-    return digest == there.ref.etag.rpartition("#")[2]
+    _, separator, digest = etag.rpartition("#")
+    if not separator:  # stored by a Longarc that had no digest yet
+        return etag == service_etag(current.ref.etag)
+    return digest == current.ref.etag.rpartition("#")[2]
 
 
 def service_etag(etag: str) -> str:
-    """What the service knows of an etag that we keep."""
+    """The service's part of one of our etags."""
     return etag.rpartition("#")[0] or etag
 
 
-def _make_digest(seen: Event) -> str:
-    """What people change of an event, in short. Answers count without their names, which the service changes."""
-    told = (
-        *(f"{seen.span.start:%F %T} {seen.span.end:%F %T}", seen.all_day, seen.cancelled, seen.show),
-        *sorted(answer.value for answer in seen.answers.values()),
-        *sorted(f"{wish.start:%F %T} {wish.end:%F %T}" for wish in seen.proposed.values()),
+def _make_digest(event: Event) -> str:
+    """A digest of the fields that people change. Answers count without the guests' forms, which the service changes."""
+    fields = (
+        *(f"{event.span.start:%F %T} {event.span.end:%F %T}", event.all_day, event.cancelled, event.show),
+        *sorted(answer.value for answer in event.answers.values()),
+        *sorted(f"{span.start:%F %T} {span.end:%F %T}" for span in event.proposed.values()),
     )
-    return sha256(repr(told).encode()).hexdigest()[:16]
+    return sha256(repr(fields).encode()).hexdigest()[:16]
 
 
 def span_of(item: Json) -> Span:
-    """From a start to an end, each with its zone. Raises KeyError, ValueError, TypeError."""
+    """The item's `start` and `end` in UTC. Raises KeyError, ValueError, TypeError."""
     return Span(parse_moment(item["start"]), parse_moment(item["end"]))
 
 
-def parse_moment(given: Json) -> datetime:
-    """An instant: a time of seven digits without an offset, and the zone it is in. Raises ValueError, KeyError."""
-    name = str(given.get("timeZone") or "UTC")
+def parse_moment(moment: Json) -> datetime:
+    """The instant of Graph's `dateTime` (local, without offset) and `timeZone`. Raises ValueError, KeyError."""
+    name = str(moment.get("timeZone") or "UTC")
     zone = windows_zones.find_iana_name(name)
     if zone is None:
         raise ValueError(f"unknown time zone {name!r}")
-    return _parse_local_time(given).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return _parse_local_time(moment).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def _parse_local_time(given: Json) -> datetime:
-    text = str(given["dateTime"]).removesuffix("Z")
+def _parse_local_time(moment: Json) -> datetime:
+    text = str(moment["dateTime"]).removesuffix("Z")
+    # Graph writes seven decimals; datetime takes six.
     return datetime.fromisoformat(text[:26] if "." in text else text).replace(tzinfo=None, microsecond=0)
 
 
@@ -174,8 +185,8 @@ def _parse_timed(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetim
 
 
 def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Whole days are told as midnights, which are those of the owner's zone; or, where they were turned into another
-    zone on the way, as the instants they are."""
+    """Start and end of whole days in UTC. Graph gives midnights, meant in the owner's zone `zone`; or, where it has
+    converted them to another zone, times of day, meant in the zone that they name."""
     first, last = _parse_local_time(start), _parse_local_time(end)
     if first.time() == last.time() == time():
         return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
@@ -183,74 +194,76 @@ def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime,
 
 
 def _read_show(item: Json, key: str | None) -> ShowAs | None:
-    shown = _SHOW_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
+    """What the event counts as for the calendar's owner; None when it leaves the time free."""
+    show = _SHOW_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
     response = _read_response(item)
     if item.get("isCancelled") or response == "declined":
         return None
-    asked = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
-    return ShowAs.TENTATIVE if asked and shown is ShowAs.BUSY and key is None else shown
+    undecided = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
+    return ShowAs.TENTATIVE if undecided and show is ShowAs.BUSY and key is None else show
 
 
 def _read_response(item: Json) -> str:
-    """What the owner answered."""
+    """The calendar owner's answer in lower case; empty when there is none."""
     return str((item.get("responseStatus") or {}).get("response") or "").casefold()
 
 
 def read_status(status: str) -> ShowAs | None:
-    """How a stretch counts that is told by its status alone."""
+    """What a free/busy item with this status counts as; None for free."""
     return _SHOW_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
 
 
 def form_of(recipient: Any) -> str:
-    """What the service calls somebody: an address, an X500 string, or a mere name; empty when it says nobody."""
-    told = (recipient or {}).get("emailAddress") or {}
-    return str(told.get("address") or told.get("name") or "")
+    """The form by which Microsoft 365 names a person: an address, an X500 string or a bare name; empty for nobody."""
+    email = (recipient or {}).get("emailAddress") or {}
+    return str(email.get("address") or email.get("name") or "")
 
 
 def _iter_guests(item: Json, primary: NameResolver) -> Iterable[tuple[Address, Answer, Json]]:
-    for one in _list_people(item):
-        told = str((one.get("status") or {}).get("response") or "").casefold()
-        if told != "organizer":
-            yield primary(form_of(one)), _ANSWERS.get(told, Answer.NEEDS_ACTION), one
+    """Address, answer and entry of everybody invited except the organizer and rooms."""
+    for person in _list_people(item):
+        response = str((person.get("status") or {}).get("response") or "").casefold()
+        if response != "organizer":
+            yield primary(form_of(person)), _ANSWERS.get(response, Answer.NEEDS_ACTION), person
 
 
 def _list_people(item: Json) -> list[Json]:
-    """Everybody invited, the rooms aside."""
-    listed = item.get("attendees") or ()
-    return [one for one in listed if str(one.get("type") or "").casefold() != "resource" and form_of(one)]
+    """Everybody on the event except rooms."""
+    attendees = item.get("attendees") or ()
+    return [each for each in attendees if str(each.get("type") or "").casefold() != "resource" and form_of(each)]
 
 
 def _read_proposed_time(guest: Json) -> Span | None:
-    """The time that somebody would rather have; nothing when none was named, or one that is no time."""
-    given = guest.get("proposedNewTime")
-    if not isinstance(given, dict):
+    """The time that a guest proposed instead; None when there is none, or an invalid one."""
+    proposed = guest.get("proposedNewTime")
+    if not isinstance(proposed, dict):
         return None
     try:
-        span = span_of(given)
+        span = span_of(proposed)
     except (KeyError, TypeError, ValueError):
         return None
     return span if span.start.year not in _UNSET_YEARS and span.minutes else None
 
 
 def find_only_guest(item: Json) -> tuple[str, str] | None:
-    """What the service calls the one person invited, and that person's name; None when there are more or none."""
-    listed = _list_people(item)
-    if len(listed) != 1:
+    """Form and name of the only person invited; None when there are several or none."""
+    people = _list_people(item)
+    if len(people) != 1:
         return None
-    return form_of(listed[0]), str((listed[0].get("emailAddress") or {}).get("name") or "")
+    return form_of(people[0]), str((people[0].get("emailAddress") or {}).get("name") or "")
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
 def make_transaction_id(key: str) -> str:
-    """The same for each attempt to make the event of that key, and never for another."""
+    """The transaction id for the event of that key: the same for each attempt to create it."""
     return f"{TRANSACTION_PREFIX}{sha256(key.encode()).hexdigest()[:40]}"
 
 
 def compose_event(draft: EventDraft, *, teams: bool) -> Json:
-    """What is posted to make the event."""
-    made: Json = {
+    """The body of the request that creates the event."""
+    body: Json = {
         **_compose_times(draft),
         "subject": draft.subject,
         "body": {"contentType": "html", "content": as_html(draft.body)},
@@ -263,102 +276,96 @@ def compose_event(draft: EventDraft, *, teams: bool) -> Json:
         "singleValueExtendedProperties": make_key_property(draft.key),
     }
     if teams and draft.video:
-        made |= {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
-    return made
+        body |= {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
+    return body
 
 
-def compose_patch(item: Json, draft: EventDraft, there: Event, *, primary: NameResolver = normalize) -> Json:
-    """What is patched to make the event at `item` what the draft says: nothing more, since each change of a guest or a
-    time is told to everybody. Guests whom people added stay."""
-    changed: Json = {}
-    if (there.span, there.all_day) != (draft.span, draft.all_day):
-        changed |= _compose_times(draft)
+def compose_patch(item: Json, draft: EventDraft, current: Event, *, primary: NameResolver = normalize) -> Json:
+    """The body of the request that makes the event what the draft says, empty when it is so already. Holds only fields
+    that differ, because everybody is notified of each change of the time or a guest. Guests added by people stay."""
+    patch: Json = {}
+    if (current.span, current.all_day) != (draft.span, draft.all_day):
+        patch |= _compose_times(draft)
     if item.get("subject") != draft.subject:
-        changed["subject"] = draft.subject
-    if (body := _rewrite_body(item, draft)) is not None:
-        changed["body"] = {"contentType": "html", "content": body}
-    if lacking := _list_missing_guests(item, draft, there):
-        changed["attendees"] = [*_copy_attendees(item, primary), *_compose_attendees(lacking)]
-    return changed | {name: value for name, value in _compose_display(draft).items() if item.get(name) != value}
+        patch["subject"] = draft.subject
+    if (content := _rewrite_body(item, draft)) is not None:
+        patch["body"] = {"contentType": "html", "content": content}
+    if missing := _list_missing_guests(item, draft, current):
+        patch["attendees"] = [*_copy_attendees(item, primary), *_compose_attendees(missing)]
+    return patch | {name: value for name, value in _compose_display(draft).items() if item.get(name) != value}
 
 
 def _compose_times(draft: EventDraft) -> Json:
     if not draft.all_day:
-        return {"start": _format_utc(draft.span.start), "end": _format_utc(draft.span.end), "isAllDay": False}
+        return {"start": format_utc(draft.span.start), "end": format_utc(draft.span.end), "isAllDay": False}
     zone = ZoneInfo(draft.zone)
     name = windows_zones.find_windows_name(draft.zone, draft.span.start)
     first, last = draft.span.start.astimezone(zone), draft.span.end.astimezone(zone)
-    # where midnight is left out on a day in spring, it begins later; and whole days begin at midnight all the same
-    days = [datetime.combine(first.date(), time()), datetime.combine((last - timedelta(seconds=1)).date(), time())]
-    days[1] += timedelta(days=1)
+    # Graph wants midnights, also on a day that begins later because the change to summer time skips midnight.
+    start = datetime.combine(first.date(), time())
+    end = datetime.combine((last - timedelta(seconds=1)).date(), time()) + timedelta(days=1)
     return {
-        "start": {"dateTime": f"{days[0]:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
-        "end": {"dateTime": f"{days[1]:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
+        "start": {"dateTime": f"{start:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
+        "end": {"dateTime": f"{end:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
         "isAllDay": True,
     }
 
 
-def _format_utc(instant: datetime) -> Json:
+def format_utc(instant: datetime) -> Json:
+    """The instant in UTC as Graph's `dateTime` and `timeZone`."""
     return {"dateTime": f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
 
 
-format_utc = _format_utc
-
-
 def _compose_display(draft: EventDraft) -> Json:
-    """How it shows and when it reminds. Of several reminders a mailbox has one: the earliest warning."""
-    made: Json = {"showAs": "busy" if draft.blocks_time else "free", "isReminderOn": bool(draft.reminders)}
-    return made | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
+    """How the event shows, and its reminder. Graph has one reminder for an event: the earliest of the draft's."""
+    fields: Json = {"showAs": "busy" if draft.blocks_time else "free", "isReminderOn": bool(draft.reminders)}
+    return fields | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
 
 
 def _compose_attendees(guests: Iterable[Guest]) -> list[Json]:
     return [{"emailAddress": {"address": guest.email, "name": guest.name}, "type": "required"} for guest in guests]
 
 
-def _list_missing_guests(item: Json, draft: EventDraft, there: Event) -> list[Guest]:
-    """The guests of the draft who are not invited yet. An event for one guest with one guest on it lacks nobody: the
-    service may call that guest by a name that nobody knows, and to write the list would invite the same person anew."""
-    lacking = [guest for guest in draft.guests if guest.email not in there.answers]
-    return [] if len(draft.guests) == 1 and find_only_guest(item) else lacking
+def _list_missing_guests(item: Json, draft: EventDraft, current: Event) -> list[Guest]:
+    """The draft's guests who are not invited yet. None when the draft and the event have one guest each: Microsoft 365
+    may name that guest by a form that nobody is known by, and writing the list would invite the same person twice."""
+    if len(draft.guests) == 1 and find_only_guest(item):
+        return []
+    return [guest for guest in draft.guests if guest.email not in current.answers]
 
 
 def _copy_attendees(item: Json, primary: NameResolver) -> list[Json]:
-    """Everybody and every room on the event, as the service calls them: the list is replaced whole."""
-    standing = []
-    for one in item.get("attendees") or ():
-        told = dict(one.get("emailAddress") or {})
-        known = primary(form_of(one))
-        if "@" not in form_of(one) and "@" in known:  # a bare name can be read, but not written
-            told["address"] = known
-        standing.append({"emailAddress": told, "type": one.get("type") or "required"})
-    return standing
+    """All people and rooms on the event, as they were read: a written list replaces the whole old one."""
+    attendees = []
+    for attendee in item.get("attendees") or ():
+        email = dict(attendee.get("emailAddress") or {})
+        address = primary(form_of(attendee))
+        if "@" not in form_of(attendee) and "@" in address:  # Graph returns bare names, but does not accept them
+            email["address"] = address
+        attendees.append({"emailAddress": email, "type": attendee.get("type") or "required"})
+    return attendees
 
 
 def as_html(text: str) -> str:
-    """Plain text as a body."""
+    """Plain text as an HTML body."""
     lines = "<br>\r\n".join(html.escape(line, quote=False) for line in text.split("\n"))
     return f"<div>{lines}</div>"
 
 
 def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
-    """The new text, with what lets people join a meeting below it; None when the text is the same, or when it can't be
-    told where the way in begins: a text that is old is better than a meeting that nobody finds."""
+    """The new body, with the block that holds the Teams link copied from the old one. None when the text is the same,
+    or when that block can't be found: an outdated text is better than a meeting without its link."""
     body = item.get("body") or {}
     old = str(body.get("content") or "")
-    if _extract_text(as_html(draft.body)) in _extract_text(old):
+    new = as_html(draft.body)
+    if _extract_text(new) in _extract_text(old):
         return None
-    fresh = as_html(draft.body)
     if not item.get("isOnlineMeeting"):
-        return fresh
+        return new
     block = _JOIN_BLOCK.search(old)
-    return None if block is None else f"{fresh}\r\n<br>{old[block.start() :]}"
+    return None if block is None else f"{new}\r\n<br>{old[block.start() :]}"
 
 
 def _extract_text(content: str) -> str:
-    """What a body says, without its markup and its blanks."""
+    """The text of an HTML body, without markup and with single blanks."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", content)).split())
-
-
-def format_cursor(held: Json) -> str:
-    """What is kept of a round."""
-    return json.dumps(held, sort_keys=True, separators=(",", ":"))

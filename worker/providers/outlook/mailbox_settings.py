@@ -1,4 +1,4 @@
-"""What a mailbox says of its owner: the zone the person lives in, and the hours the person works."""
+"""Reads the time zone and working hours of a mailbox's owner."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,42 +15,41 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 class MailboxSettings:
-    """Asks each mailbox once."""
+    """Time zones and working hours of people. `zones`: zones from the settings, used in place of the mailbox's."""
 
     def __init__(self, graph: Graph, zones: Mapping[Address, str]) -> None:
         self._graph = graph
         self._zones = {who: ZoneInfo(name) for who, name in zones.items()}
 
     def get_zone(self, who: Address) -> ZoneInfo:
-        """Where the owner lives: as it was given, else as the mailbox says, else UTC."""
+        """The person's zone: from the settings, else from the mailbox, else UTC. Each mailbox is asked once."""
         if who not in self._zones:
             try:
-                said = self.habits(who).zone
-            except Permanent:  # it may not be asked; whatever else is asked next says why
-                said = None
-            self._zones[who] = ZoneInfo(said or "UTC")
+                name = self.habits(who).zone
+            except Permanent:  # the next request to this mailbox fails too, and reports why
+                name = None
+            self._zones[who] = ZoneInfo(name or "UTC")
         return self._zones[who]
 
     def habits(self, who: Address) -> Habits:
-        """What the mailbox says. Raises ProviderErrors."""
+        """The zone and working hours in the mailbox's settings. Raises ProviderErrors."""
         return parse_habits(self._graph.get(who, "mailboxSettings"))
 
 
 def parse_habits(settings: Mapping[str, Any]) -> Habits:
-    """What is in a mailbox's settings."""
+    """The zone and working hours in a `mailboxSettings` answer; None for what is missing or unreadable."""
     working = settings.get("workingHours") or {}
-    own = windows_zones.find_iana_name(str(settings.get("timeZone") or ""))
-    described = working.get("timeZone") or {}
+    working_zone = working.get("timeZone") or {}
     zone = (
-        own
-        or windows_zones.find_iana_name(str(described.get("name") or ""))
-        or windows_zones.find_zone_by_bias(described)
+        windows_zones.find_iana_name(str(settings.get("timeZone") or ""))
+        or windows_zones.find_iana_name(str(working_zone.get("name") or ""))
+        or windows_zones.find_zone_by_bias(working_zone)
     )
     return Habits(zone, _parse_working_hours(working))
 
 
 def _parse_working_hours(working: Mapping[str, Any]) -> WorkingHours | None:
-    days = [_DAYS.index(day) for one in working.get("daysOfWeek") or () if (day := str(one).casefold()) in _DAYS]
+    days = [_DAYS.index(day) for name in working.get("daysOfWeek") or () if (day := str(name).casefold()) in _DAYS]
     start, end = (str(working.get(name) or "")[:5] for name in ("startTime", "endTime"))
     if not days or not start or not end:
         return None
