@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make demo` and `make test`. Both set up what they need in .venv.
+# Start with `make demo` or `make test`. Both set up their environment in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 PROVIDER ?= caldav
@@ -39,7 +39,8 @@ bench: setup
 
 constraints: setup
 	$(BIN)/python -m tools.release_files
-# The documentation site, in build/site; a broken link or a page out of step fails.
+
+# Builds the documentation site in build/site; a broken link or an outdated page is an error.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --strict
 

@@ -1,7 +1,6 @@
-"""Writes the reference pages that follow from the code: settings, people file, and every mail as it looks.
+"""Generates reference pages from the code: the settings, and a sample of every mail.
 
-mkdocs runs it through the plugin gen-files. `tests/repository/test_docs.py` calls the functions to hold the pages to
-the code.
+mkdocs runs this module through the plugin gen-files; `tests/repository/test_docs.py` tests its functions.
 """
 
 import re
@@ -37,7 +36,7 @@ def list_settings(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def write_settings() -> str:
-    """The page about settings: a table for each section, from the example file that a test holds to the models."""
+    """Return the page about settings: a table for each section of the example file."""
     parts = [
         "# Settings\n",
         "One TOML file: `longarc.toml`, or the one that `--config` or `LONGARC_CONFIG` names. Every key has a default.",
@@ -47,18 +46,20 @@ def write_settings() -> str:
     for section, keys in groupby(list_settings(EXAMPLE.read_text(encoding="utf-8")), key=lambda one: one[0]):
         parts.append(f"\n## {f'`[{section}]`' if section else 'Top level'}\n")
         parts.append("| key | default | meaning |\n|---|---|---|")
-        parts += [f"| `{name}` | `{_cell(default)}` | {_cell(meaning)} |" for _, name, default, meaning in keys]
+        parts += [
+            f"| `{name}` | `{_escape_cell(default)}` | {_escape_cell(meaning)} |" for _, name, default, meaning in keys
+        ]
     return "\n".join(parts) + "\n"
 
 
 def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
-    """One mail of each kind and reader: its name, its subject, and its HTML body."""
-    mails = MailRenderer(sender="longarc@example.com", domain="example.com")
+    """Yield a sample of each mail kind and reader: its name, its subject and its HTML body."""
+    renderer = MailRenderer(sender="longarc@example.com", domain="example.com")
     seen = set()
-    for letter in list_samples(locale):
-        reader = "manager" if letter.manager and letter.to.email == letter.manager.email else "report"
-        name = letter.name if letter.name == "operator_alert" else f"{letter.name}-{reader}"
-        message = mails.render(letter)
+    for sample in list_samples(locale):
+        reader = "manager" if sample.manager and sample.to.email == sample.manager.email else "report"
+        name = sample.name if sample.name == "operator_alert" else f"{sample.name}-{reader}"
+        message = renderer.render(sample)
         body = message.get_body(("html",))
         if name in seen or body is None:
             continue
@@ -66,7 +67,7 @@ def write_mails(locale: str) -> Iterator[tuple[str, str, str]]:
         yield name, str(message["Subject"]), body.get_content()
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
@@ -76,23 +77,27 @@ def write_all() -> None:
 
     with mkdocs_gen_files.open("reference/settings.md", "w") as page:
         page.write(write_settings())
-    shown = [
+    lines = [
         "# Mails\n",
         "One mail of each kind and reader, filled with people who do not exist: English, then German.\n",
     ]
     for locale, title in (("en", "English"), ("de", "German")):
-        shown.append(f"\n## {title}\n")
+        lines.append(f"\n## {title}\n")
         for name, subject, html in write_mails(locale):
             with mkdocs_gen_files.open(f"reference/mails/{locale}-{name}.html", "w") as page:
                 page.write(html)
-            shown.append(f"### {subject}\n\n`{name}`\n")
-            frame = 'loading="lazy" style="width: 100%; height: 34rem; border: 1px solid #8886; border-radius: 4px"'
-            shown.append(f'<iframe src="{locale}-{name}.html" title="{_attribute(subject)}" {frame}></iframe>\n')
+            lines.append(f"### {subject}\n\n`{name}`\n")
+            attributes = (
+                'loading="lazy" style="width: 100%; height: 34rem; border: 1px solid #8886; border-radius: 4px"'
+            )
+            lines.append(
+                f'<iframe src="{locale}-{name}.html" title="{_escape_attribute(subject)}" {attributes}></iframe>\n'
+            )
     with mkdocs_gen_files.open("reference/mails.md", "w") as page:
-        page.write("\n".join(shown))
+        page.write("\n".join(lines))
 
 
-def _attribute(text: str) -> str:
+def _escape_attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;")
 
 
