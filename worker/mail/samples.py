@@ -205,27 +205,32 @@ def iter_unchanged(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_introductions(context: MailContext) -> Iterator[MailContext]:
+    """With a session, without one, and with each kind of commitment event."""
     yield context
     yield replace(context, session=None, commitment_text="text")
     yield replace(context, commitment_text="link")
 
 
 def iter_endings(context: MailContext) -> Iterator[MailContext]:
+    """One for each reason why a pair ends, and one without a reason."""
     for ended in (EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.CHANGED):
         yield replace(context, session=None, pair=replace(PAIR, ended=ended))
     yield replace(context, session=None)
 
 
 def iter_fresh_links(context: MailContext) -> Iterator[MailContext]:
+    """Without session and contract."""
     yield replace(context, session=None, contract=None)
 
 
 def iter_accesses(context: MailContext) -> Iterator[MailContext]:
+    """With every kind of access, and with one access and no links."""
     yield replace(context, session=None, contract=None, accesses=ACCESSES)
     yield replace(context, session=None, contract=None, accesses=ACCESSES[:1], links={})
 
 
 def iter_alerts(context: MailContext) -> Iterator[MailContext]:
+    """With one problem."""
     yield replace(context, reason="Calendar of dana@example.com is refused.")
 
 
@@ -233,6 +238,7 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
+    """For each topic: with a contract, and without one but with the leader's own line."""
     for topic in Topic:
         session = replace(SESSION, topic=topic)
         yield replace(context, session=session)
@@ -240,6 +246,7 @@ def iter_prompts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_briefs(context: MailContext) -> Iterator[MailContext]:
+    """For each topic: full, almost empty, and with each trigger."""
     for topic in Topic:
         brief = replace(
             context, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
@@ -252,6 +259,7 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
+    """With a review and commitments, and without."""
     review = replace(SESSION, kind=SessionKind.REVIEW, end=_START + timedelta(minutes=25))
     yield replace(context, commitments=COMMITMENTS, session=review)
     yield replace(context, session=None, contract=None)
@@ -261,21 +269,25 @@ def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_contract_requests(context: MailContext) -> Iterator[MailContext]:
+    """Shortly after the session."""
     yield replace(context, **_AFTER_SESSION, now=_START + timedelta(minutes=80), contract=None)
 
 
 def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
+    """Each of the five reminders."""
     for reminder in range(1, 6):
         yield replace(context, **_AFTER_SESSION, reminder=reminder, now=_START + reminder * _DAY)
 
 
 def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
+    """A first contract, a revision, and an empty contract."""
     yield replace(context, session=_HELD)
     yield replace(context, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
     yield replace(context, contract=Contract(), session=None)
 
 
 def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
+    """Each open commitment of the reader."""
     owner = Owner.MANAGER if context.to == context.manager else Owner.REPORT
     for readable in COMMITMENTS:
         if readable.commitment.is_open and readable.commitment.owner is owner:
@@ -286,15 +298,18 @@ def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_invitations(context: MailContext) -> Iterator[MailContext]:
+    """A first invitation, and one to another time."""
     for number in (0, 1):
         yield replace(context, number=number)
 
 
 def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
+    """For a session that has lost its time."""
     yield replace(context, session=_SESSION_WITHOUT_TIME, number=2, was=_START)
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
+    """After one, two and three deferrals: moved, without a time, and with options."""
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
@@ -303,9 +318,11 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
+    """For one session, and for up to two more."""
     for also in range(3):
         yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
 
 
 def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:
+    """For a session of 50 minutes."""
     yield replace(context, session=replace(SESSION, end=_START + timedelta(minutes=50)))

@@ -118,6 +118,7 @@ class MailView:
         return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
 
     def month(self, first: date) -> str:
+        """The month and year of a date."""
         return self.language.month(first)
 
     def _has_two_clocks(self, when: datetime) -> bool:
@@ -127,9 +128,11 @@ class MailView:
     # --- people ---
 
     def first(self, person: Person) -> str:
+        """A person's first name."""
         return first_name(person)
 
     def full(self, person: Person) -> str:
+        """A person's full name."""
         return to_single_line(person.name)
 
     def _find_first_name(self, address: Address) -> str:
@@ -173,6 +176,7 @@ class MailView:
         return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
 
     def reviews(self, points: Sequence[ReviewPoint]) -> list[Line]:
+        """Review points, each with its month."""
         return [Line(text=to_single_line(review.text), note=self.month(review.month)) for review in points]
 
     def reviews_now(self, points: Sequence[ReviewPoint]) -> list[Line]:
@@ -181,9 +185,11 @@ class MailView:
         return self.reviews([review for review in points if review.month.replace(day=1) == month])
 
     def progress(self, contract: Contract) -> list[Line]:
+        """The progress that a contract records, one line for each entry."""
         return [Line(text=to_single_line(text)) for text in contract.progress]
 
     def question(self, contract: Contract) -> str:
+        """The contract's open question on one line."""
         return to_single_line(contract.question)
 
     def _make_line(self, promise: WrittenCommitment, note: str, soon: bool = False) -> Line:
@@ -308,6 +314,7 @@ class MailView:
         return session.warned_at if session and session.warned_at else self.context.now
 
     def length(self, minutes: int) -> str:
+        """A number of minutes in words."""
         return self.ngettext("%(count)s minute", "%(count)s minutes", minutes)
 
     def ahead(self, days: int) -> date:

@@ -150,7 +150,7 @@ def _render_form(
     form: ContractForm,
     version: int,
     *,
-    wrong: list[FieldError] | None = None,
+    errors: list[FieldError] | None = None,
     notice: str = "",
     **values: Any,
 ) -> Response:
@@ -162,10 +162,10 @@ def _render_form(
         "version": version,
         "asked": _find_questions(context, form) if form.is_filled() else {},
         "notice": notice,
-        "errors": {error.name: language.gettext(error.what) for error in wrong or ()},
+        "errors": {error.name: language.gettext(error.what) for error in errors or ()},
         **_load_last_contract(context),
     }
-    return _render_page("write", context, page, 422 if wrong else 409 if notice else 200)
+    return _render_page("write", context, page, 422 if errors else 409 if notice else 200)
 
 
 def _load_last_contract(context: ContractContext) -> dict[str, Any]:
@@ -183,8 +183,8 @@ def _load_last_contract(context: ContractContext) -> dict[str, Any]:
 
 def _build_contract(context: ContractContext, form: ContractForm) -> tuple[Contract, list[FieldError]]:
     """The form's contract, and every error in its fields and texts as of today."""
-    contract, wrong = form.build_contract()
-    return contract, form.with_faults(wrong, _check(context, contract).faults)
+    contract, errors = form.build_contract()
+    return contract, form.with_faults(errors, _check(context, contract).faults)
 
 
 def _check(context: ContractContext, contract: Contract) -> ContractCheck:
@@ -233,13 +233,13 @@ def _describe_saved_draft() -> str:
 
 def _respond_to_button(context: ContractContext, form: ContractForm, version: int, button: str) -> Response:
     if button == "preview":
-        _, wrong = _build_contract(context, form)
-        if wrong:
-            return _render_form(context, form, version, wrong=wrong)
+        _, errors = _build_contract(context, form)
+        if errors:
+            return _render_form(context, form, version, errors=errors)
         return redirect_to(url_for(".preview", session=context.session.id))
-    said = "kept" if button == "keep" else None
+    confirmation = "kept" if button == "keep" else None
     list_name = button.split("-")[1] if button.startswith(("add-", "drop-")) else None
-    return redirect_to(url_for(".write", session=context.session.id, said=said, _anchor=list_name))
+    return redirect_to(url_for(".write", session=context.session.id, said=confirmation, _anchor=list_name))
 
 
 def _report_draft_conflict(context: ContractContext, form: ContractForm, problem: str, *, is_script: bool) -> Response:
@@ -273,9 +273,9 @@ def preview(session: str) -> Response:
     if draft is None or not context.has_ended:
         return redirect_to(url_for(".write", session=session))
     form = ContractForm.from_draft(draft.fields)
-    contract, wrong = _build_contract(context, form)
-    if wrong:
-        return _render_form(context, form, draft.version, wrong=wrong)
+    contract, errors = _build_contract(context, form)
+    if errors:
+        return _render_form(context, form, draft.version, errors=errors)
     site = current_site()
     view = site.build_view(site.build_page_context(current_login().person, context.state, context.session))
     before = context.revisions[-1].contract if context.revisions else None
@@ -347,9 +347,9 @@ def send(session: str) -> Response:
     if request.form.get("version") != str(draft.version):
         raise Refused(site.choose_language().gettext(DRAFT_CHANGED))
     form = ContractForm.from_draft(draft.fields)
-    contract, wrong = form.build_contract()
-    if wrong:
-        return _render_form(context, form, draft.version, wrong=wrong)
+    contract, errors = form.build_contract()
+    if errors:
+        return _render_form(context, form, draft.version, errors=errors)
     try:
         result = site.worker.contracts.record(
             session, contract, after=form.after, limits=contract_form.LIMITS, drop_draft=True
@@ -357,7 +357,7 @@ def send(session: str) -> Response:
     except Overtaken:
         return _report_newer_revision(session, form, draft.version)
     except UnfitContract as error:
-        return _render_form(context, form, draft.version, wrong=form.with_faults([], error.faults))
+        return _render_form(context, form, draft.version, errors=form.with_faults([], error.faults))
     except (NoContractSession, NotHeldYet) as error:
         raise Refused(site.choose_language().gettext(REFUSALS[type(error)])) from error
     # Of two requests at the same time, the second gets the revision that the first recorded.
