@@ -107,7 +107,9 @@ class RequestQuota:
                 if spent and sum(cost for _, cost in spent) + units > limit:
                     subject = counter or "this project"
                     wait = spent[0][0] + _MINUTE - now
-                    raise RateLimited(f"{subject}: the limit of requests to Google in a minute.", retry_after=wait)
+                    raise RateLimited(
+                        f"{subject}: the limit of requests to Google a minute is reached.", retry_after=wait
+                    )
             for counter in (person, ""):
                 self._spent[counter].append((now, units))
 
