@@ -243,7 +243,8 @@ def _format_start(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict
 
 
 def _format_blocker(formatter: ReasonFormatter, values: Mapping[str, Any]) -> dict[str, str]:
-    blocker = formatter.gettext(BLOCKER_NAMES[values["what"]], name=values["name"])
+    text = BLOCKER_NAMES[values["what"]]  # looked up first: pybabel takes each string in a gettext call for a message
+    blocker = formatter.gettext(text, name=values["name"])
     if values["other"]:
         blocker = formatter.gettext(BLOCKER_OF_BOTH, what=blocker, other=values["other"])
     return {"what": blocker, "when": formatter.format_stretch(values["start"], values["end"], values["zone"])}
