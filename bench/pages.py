@@ -1,4 +1,4 @@
-"""How long a page takes from link to last byte, and whether drafts that are saved at the same time are all kept."""
+"""Benchmark of the pages: time from link to last byte, and whether drafts saved at the same time are all kept."""
 
 import re
 import threading
@@ -28,7 +28,9 @@ from worker.store.store import Store
 from worker.web.server import PageServer
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
-MANAGERS, CLIENTS, ROUNDS = 200, 8, 400
+MANAGERS = 200
+CLIENTS = 8
+ROUNDS = 400
 BASE = "http://bench.example"
 
 
@@ -48,26 +50,26 @@ class ServedCompany:
 
 def measure() -> list[tuple[str, str]]:
     """Pages of 1,400 pairs, eight clients at once; then 200 managers who all save five times."""
-    with _serve_company() as house:
+    with _serve_company() as company:
         pairs = MANAGERS * TEAM_SIZE
         rows = [
-            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _measure_times(house, ways))
+            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _measure_times(company, ways))
             for name, ways in (
-                ("the contract", [_contract_path(house, one) for one in house.sessions]),
-                ("the report's page", [house.sign_path(one.pair.report, Purpose.ME) for one in house.sessions]),
-                (f"the manager's page, {TEAM_SIZE} people", [_team_path(house, one) for one in house.sessions]),
+                ("the contract", [_contract_path(company, one) for one in company.sessions]),
+                ("the report's page", [company.sign_path(one.pair.report, Purpose.ME) for one in company.sessions]),
+                (f"the manager's page, {TEAM_SIZE} people", [_team_path(company, one) for one in company.sessions]),
             )
         ]
-        rows += _measure_drafts(house)
+        rows += _measure_drafts(company)
     return rows
 
 
-def _contract_path(house: ServedCompany, one: Session) -> str:
-    return house.sign_path(one.pair.manager, Purpose.CONTRACT, one.id)
+def _contract_path(company: ServedCompany, one: Session) -> str:
+    return company.sign_path(one.pair.manager, Purpose.CONTRACT, one.id)
 
 
-def _team_path(house: ServedCompany, one: Session) -> str:
-    return house.sign_path(one.pair.manager, Purpose.TEAM)
+def _team_path(company: ServedCompany, one: Session) -> str:
+    return company.sign_path(one.pair.manager, Purpose.TEAM)
 
 
 @contextmanager
@@ -114,15 +116,15 @@ def _hold_session(worker: Worker, pair: PairId) -> Session:
 # --- asking ---
 
 
-def _measure_times(house: ServedCompany, ways: list[str]) -> str:
+def _measure_times(company: ServedCompany, ways: list[str]) -> str:
     """Each client follows a link and reads the page behind it, again and again."""
 
     def one(number: int) -> float:
         begun = time.perf_counter()
-        _open_page(house.port, ways[number % len(ways)])
+        _open_page(company.port, ways[number % len(ways)])
         return time.perf_counter() - begun
 
-    _open_page(house.port, ways[0])
+    _open_page(company.port, ways[0])
     with ThreadPoolExecutor(CLIENTS) as pool:
         taken = sorted(pool.map(one, range(ROUNDS)))
     return f"{median(taken) * 1000:.0f} ms median, {taken[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
@@ -144,9 +146,9 @@ def _open_page(port: int, way: str) -> tuple[str, str, str]:
         way = answer.getheader("Location") or ""
 
 
-def _measure_drafts(house: ServedCompany) -> list[tuple[str, str]]:
+def _measure_drafts(company: ServedCompany) -> list[tuple[str, str]]:
     """200 managers type at the same time, each saving five times; what was answered as kept has to be there."""
-    opened = [_open_form(house, one) for one in house.sessions]
+    opened = [_open_form(company, one) for one in company.sessions]
     together, begun = threading.Barrier(MANAGERS), [0.0]
     taken: list[float] = []
 
@@ -155,7 +157,7 @@ def _measure_drafts(house: ServedCompany) -> list[tuple[str, str]]:
         kept = 0
         for typed in range(5):
             at = time.perf_counter()
-            kept = _save_draft(house.port, *opened[number], f"{number} typed {typed}", kept)
+            kept = _save_draft(company.port, *opened[number], f"{number} typed {typed}", kept)
             taken.append(time.perf_counter() - at)
         return kept
 
@@ -163,7 +165,7 @@ def _measure_drafts(house: ServedCompany) -> list[tuple[str, str]]:
     with ThreadPoolExecutor(MANAGERS) as pool:
         versions = list(pool.map(save, range(MANAGERS)))
     whole = time.perf_counter() - begun[0]
-    sketches = [house.worker.store.content.get_contract_draft(one.id) for one in house.sessions]
+    sketches = [company.worker.store.content.get_contract_draft(one.id) for one in company.sessions]
     kept = sum(bool(s and s.fields["question"] == f"{n} typed 4") for n, s in enumerate(sketches))
     assert kept == MANAGERS and versions == [5] * MANAGERS
     speed = f"{median(taken) * 1000:.0f} ms median, {sorted(taken)[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
@@ -174,10 +176,10 @@ def _measure_drafts(house: ServedCompany) -> list[tuple[str, str]]:
     ]
 
 
-def _open_form(house: ServedCompany, one: Session) -> tuple[str, str, str]:
+def _open_form(company: ServedCompany, one: Session) -> tuple[str, str, str]:
     """The address of the form, the cookie, and the form's token."""
-    way, cookie, _ = _open_page(house.port, _contract_path(house, one))
-    connection = HTTPConnection("127.0.0.1", house.port, timeout=60)
+    way, cookie, _ = _open_page(company.port, _contract_path(company, one))
+    connection = HTTPConnection("127.0.0.1", company.port, timeout=60)
     connection.request("GET", f"{way}/write", headers={"Cookie": cookie})
     page = connection.getresponse().read().decode()
     connection.close()

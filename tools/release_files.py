@@ -1,7 +1,7 @@
-"""What a release needs to know of its dependencies: `constraints-hashes.txt` and `docs/licences.md`.
+"""Writes the two files of a release about its dependencies: `constraints-hashes.txt` and `docs/licences.md`.
 
-Both name what Longarc installs for its users (with the extras `embedded` and `redis`, and all that these need), for
-every platform and Python, at the versions of `constraints.txt`. `make constraints` writes them.
+Both list the runtime dependencies of Longarc, with those of the extras `embedded` and `redis`, for every platform and
+Python, at the versions of `constraints.txt`. `make constraints` runs this module.
 """
 
 import subprocess
@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ("embedded", "redis")
-CONSTRAINTS, HASHES, LICENCES = "constraints.txt", "constraints-hashes.txt", "docs/licences.md"
+CONSTRAINTS = "constraints.txt"
+HASHES = "constraints-hashes.txt"
+LICENCES = "docs/licences.md"
 
 _HASHES_HEAD = """\
 # Written by `make constraints` from pyproject.toml and constraints.txt. For a release:
@@ -35,7 +37,7 @@ _MIT_TEXT = "Permission is hereby granted, free of charge, to any person obtaini
 
 
 def lock_with_hashes() -> str:
-    """The pinned runtime dependencies, each with the hashes of all files of its version, without any address."""
+    """Return the pinned runtime dependencies, each with the hashes of all files of its version."""
     wanted = ["pip", "compile", "pyproject.toml", "--constraint", CONSTRAINTS, "--universal", "--generate-hashes"]
     quiet = ["--quiet", "--no-config", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     return _HASHES_HEAD + _run_uv(*wanted, *quiet, *(f"--extra={extra}" for extra in EXTRAS))

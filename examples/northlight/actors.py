@@ -1,6 +1,4 @@
-"""The people of the demo at work: each beat of the script is done when it is due, through a calendar program or through
-what people say to Longarc.
-"""
+"""The people of the demo: they play each beat of the script when it is due, in a calendar program or in Longarc."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,23 +14,26 @@ from examples.northlight.stage import DemoStage
 from worker.domain.model import Commitment, Owner, Session, SessionState, Span, Trigger
 from worker.simulation.world import LedgerLine
 
-CAREER, BLOCK = "Career conversation", "A promise to"
-#: Who is invited accepts in the morning of the next weekday.
+#: Title of the event of a career session.
+CAREER = "Career conversation"
+#: First words of the title of the private event of a commitment.
+BLOCK = "A promise to"
+#: Attendees accept at this local time on the next weekday.
 ACCEPTS_AT = "09:20"
 
 
 class ScriptedHumans:
-    """Everybody, acting by the script."""
+    """All people of the demo, who act by the script."""
 
     def __init__(self, stage: DemoStage, work: Path) -> None:
         self._stage = stage
         self._contracts = ContractFiles(work / "contracts")
         self._threads: list[list[Beat]] = [list(thread) for thread in list_threads()]
-        self._invited: list[tuple[datetime, str, str]] = []  # when it is accepted, session, event's key
+        self._invited: list[tuple[datetime, str, str]] = []  # (time of acceptance, session id, key of the event)
         self._next: datetime | None = None
         self._stale = True
 
-    # --- what the stage asks ----------------------------------------------------------------------------------------
+    # --- called by the stage -----------------------------------------------------------------------------------------
 
     def next_at(self) -> datetime | None:
         if self._stale:
@@ -56,12 +57,14 @@ class ScriptedHumans:
             day = _add_weekdays(_to_local(self._stage.clock(), report).date(), 1)
             self._invited.append((_to_utc(report, day, ACCEPTS_AT), line["session"], line["key"]))
 
-    # --- when -------------------------------------------------------------------------------------------------------
+    # --- times of beats ----------------------------------------------------------------------------------------------
 
     def _list_upcoming(self) -> list[tuple[datetime, list[Beat]]]:
-        """The first beat of each thread that can be dated, with its instant."""
-        found = [(self._find_due_time(thread[0]), thread) for thread in self._threads if thread]
-        return sorted(((at, thread) for at, thread in found if at is not None), key=lambda one: one[0])
+        """Return the threads whose next beat has a time, with that time, in order."""
+        due_threads = [(self._find_due_time(thread[0]), thread) for thread in self._threads if thread]
+        return sorted(
+            ((at, thread) for at, thread in due_threads if at is not None), key=lambda due_thread: due_thread[0]
+        )
 
     def _find_due_time(self, beat: Beat) -> datetime | None:
         when = beat.when
@@ -72,19 +75,19 @@ class ScriptedHumans:
             return None
         if when.is_ahead:
             return _date_beat(beat, session.start) if session.booked else None
-        over = session.state in (SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED)
-        return _date_beat(beat, session.held_at) if over else None
+        has_ended = session.state in (SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED)
+        return _date_beat(beat, session.held_at) if has_ended else None
 
     def _find_session(self, beat: Beat) -> Session | None:
-        found = [s for s in self._stage.worker.store.queries.list_sessions(beat.pair) if _is_meant(s, beat.about)]
-        return found[beat.about.number] if len(found) > beat.about.number else None
+        matching = [s for s in self._stage.worker.store.queries.list_sessions(beat.pair) if _matches(s, beat.about)]
+        return matching[beat.about.number] if len(matching) > beat.about.number else None
 
-    # --- doing ------------------------------------------------------------------------------------------------------
+    # --- beats -------------------------------------------------------------------------------------------------------
 
     def _play_beat(self, beat: Beat, now: datetime) -> Iterator[LedgerLine]:
-        """Do it, and tell of it as the ledger does."""
+        """Perform a beat, and yield its ledger line."""
         session = self._find_session(beat) if not beat.when.on else None
-        told: LedgerLine = getattr(self, f"_{beat.act}")(beat, session, **beat.what) or {}
+        details: LedgerLine = getattr(self, f"_{beat.act}")(beat, session, **beat.what) or {}
         line: LedgerLine = {
             "at": _format_instant(now),
             "what": "human",
@@ -96,18 +99,18 @@ class ScriptedHumans:
             line |= {"session": session.id, "kind": session.kind.value, "key": session.key}
             if session.start and session.end:
                 line |= {"start": _format_instant(session.start), "end": _format_instant(session.end)}
-        yield line | ({"reason": beat.why} if beat.why else {}) | told
+        yield line | ({"reason": beat.why} if beat.why else {}) | details
 
     def _accept_invitations(self, now: datetime) -> None:
-        """Those invited say yes, if it is still what they were invited to."""
-        ready = [one for one in self._invited if one[0] <= now]
-        self._invited = [one for one in self._invited if one[0] > now]
+        """Accept the invitations that are due and still valid."""
+        ready = [invitation for invitation in self._invited if invitation[0] <= now]
+        self._invited = [invitation for invitation in self._invited if invitation[0] > now]
         for session_id, key in dict.fromkeys((session, key) for _, session, key in ready):
             session = self._stage.worker.store.queries.get_session(session_id)
             if session and session.booked and session.key == key and session.span.start > now:
                 self._stage.open_calendar(session.pair.report).answer(_get_title(session), session.span, "ACCEPTED")
 
-    # --- on calendars -----------------------------------------------------------------------------------------------
+    # --- actions on calendars ----------------------------------------------------------------------------------------
 
     def _decline(self, beat: Beat, session: Session, visit: str) -> LedgerLine:
         day = _to_local(session.span.start, beat.who).date()
@@ -146,29 +149,31 @@ class ScriptedHumans:
     def _move_block(self, beat: Beat, session: Session, text: str, days: int, at: str) -> LedgerLine:
         commitment = self._find_commitment(session, text)
         if commitment.block is None:
-            raise LookupError(f"{text!r} stands on no calendar")
+            raise LookupError(f"{text!r} is on no calendar")
         to = _move_span(beat, commitment.block, days, at)
         self._stage.open_calendar(beat.who).move(BLOCK, commitment.block, to)
-        told = _describe_commitment(commitment) | {"act": "move", "key": commitment.key}
-        return self._report_change(beat) | told | {"start": _format_instant(to.start), "end": _format_instant(to.end)}
+        details = _describe_commitment(commitment) | {"act": "move", "key": commitment.key}
+        return (
+            self._report_change(beat) | details | {"start": _format_instant(to.start), "end": _format_instant(to.end)}
+        )
 
     def _report_change(self, beat: Beat) -> LedgerLine:
         self._stage.report_change(beat.who)
         return {"calendar": beat.who}
 
-    # --- in words ---------------------------------------------------------------------------------------------------
+    # --- actions in Longarc ------------------------------------------------------------------------------------------
 
     def _record_contract(self, beat: Beat, session: Session, contract: str, ask: bool = False) -> LedgerLine:
-        """Write the file, have it read, and record it; with `ask`, only hear what is asked of the promises in it."""
+        """Write, read and record a contract file; with `ask`, only return the questions about its commitments."""
         day = _to_local(self._stage.clock(), beat.who).date()
-        written = self._contracts.write(contract, day)
-        asked = self._stage.worker.contracts.check(session.id, written).questions
-        questions = [f"{one.what} {one.better}" for one in asked]
+        contract_read = self._contracts.write(contract, day)
+        lint_questions = self._stage.worker.contracts.check(session.id, contract_read).questions
+        questions = [f"{question.what} {question.better}" for question in lint_questions]
         if ask:
             return {"act": "write_contract", "asked": questions}
         if questions:
             raise LookupError(f"{contract} is questioned: {questions}")
-        self._stage.worker.contracts.record(session.id, written)
+        self._stage.worker.contracts.record(session.id, contract_read)
         return {}
 
     def _no_show(self, beat: Beat, session: Session) -> None:
@@ -183,8 +188,12 @@ class ScriptedHumans:
         return {"start": _format_instant(chosen.start), "end": _format_instant(chosen.end)}
 
     def _talk(self, beat: Beat, _: None, trigger: str) -> LedgerLine:
-        made = self._stage.worker.actions.request_talk(beat.pair, Trigger(trigger), beat.why)
-        return {"session": made, "kind": "career", "reason": "The reason is sealed; only the manager's brief says it."}
+        session_id = self._stage.worker.actions.request_talk(beat.pair, Trigger(trigger), beat.why)
+        return {
+            "session": session_id,
+            "kind": "career",
+            "reason": "The reason is sealed; only the manager's brief says it.",
+        }
 
     def _check_in(self, beat: Beat, _: None) -> LedgerLine:
         return {"session": self._stage.worker.actions.request_check_in(beat.pair), "kind": "checkin"}
@@ -206,15 +215,15 @@ class ScriptedHumans:
         return _describe_commitment(commitment) | {"due": due.isoformat()}
 
     def _find_commitment(self, session: Session, text: str) -> Commitment:
-        """The open commitment whose words begin so. Raises LookupError."""
+        """Return the open commitment whose text begins with `text`. Raises LookupError."""
         store = self._stage.worker.store
-        known = {c.id: c for c in store.queries.list_commitments_of_session(session.id) if c.is_open}
-        for one, promise in store.content.get_written_commitments(known).items():
+        commitments = {c.id: c for c in store.queries.list_commitments_of_session(session.id) if c.is_open}
+        for commitment_id, promise in store.content.get_written_commitments(commitments).items():
             if promise.text.startswith(text):
-                return known[one]
+                return commitments[commitment_id]
         raise LookupError(f"nobody promised {text!r}")
 
-    # --- in the office ----------------------------------------------------------------------------------------------
+    # --- changes of the people file ----------------------------------------------------------------------------------
 
     def _join(self, beat: Beat, _: None) -> None:
         self._stage.add_person(beat.who)
@@ -224,7 +233,7 @@ class ScriptedHumans:
         self._stage.write_people(people.CORRECTED_ROWS)
 
 
-def _is_meant(session: Session, about: SessionSelector) -> bool:
+def _matches(session: Session, about: SessionSelector) -> bool:
     return (
         session.kind == about.kind
         and session.adhoc == about.adhoc
@@ -243,7 +252,7 @@ def _date_beat(beat: Beat, anchor: datetime | None) -> datetime | None:
 
 
 def _add_weekdays(day: date, count: int) -> date:
-    """So many weekdays later, or earlier."""
+    """Add `count` weekdays, which may be negative."""
     step = timedelta(days=1 if count > 0 else -1)
     while count:
         day += step
@@ -273,6 +282,6 @@ def _format_instant(instant: datetime) -> str:
 
 
 def _describe_commitment(commitment: Commitment) -> LedgerLine:
-    """A ledger holds no words of a conversation: whose commitment it was, and its date."""
+    """Return owner and due date of a commitment. The ledger holds no content."""
     whose = "manager" if commitment.owner is Owner.MANAGER else "report"
     return {"kind": "commitment", "due": commitment.due.isoformat(), "owner": whose, "session": commitment.id}

@@ -46,7 +46,7 @@ class CalDavProgram:
     def close(self) -> None:
         self._client.close()
 
-    # --- writing one's own entries ----------------------------------------------------------------------------------
+    # --- writing one's own entries -----------------------------------------------------------------------------------
 
     def add(self, entry: CalendarEntry, now: datetime) -> str:
         """Put an entry there; the text of it, for the calendars of those invited."""
@@ -58,7 +58,7 @@ class CalDavProgram:
         """Take over an entry that somebody else invited to, and that was accepted."""
         self._calendar.add_event(text)
 
-    # --- what others, and Longarc, put there ------------------------------------------------------------------------
+    # --- what others, and Longarc, put there -------------------------------------------------------------------------
 
     def answer(self, title: str, span: Span, answer: str) -> None:
         """Answer an invitation: `ACCEPTED`, `DECLINED` or `TENTATIVE`."""
@@ -92,7 +92,7 @@ class CalDavProgram:
                 return event
         raise LookupError(f"{self.owner} finds no {title!r} at {span.start}")
 
-    # --- for whoever wants to look at it ----------------------------------------------------------------------------
+    # --- for whoever wants to look at it -----------------------------------------------------------------------------
 
     def export(self) -> str:
         """The whole calendar as one iCalendar object."""

@@ -46,7 +46,7 @@ class GoogleServices:
             ) from None
         self._double = double
         self._work = work
-        self.taken = work / "mails"
+        self.mail_folder = work / "mails"
         self._count = 0
         self._google: Google
         self._clock: Clock
@@ -60,7 +60,7 @@ class GoogleServices:
         self._google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
         self._google.post.rewrites = False  # by its Message-ID a mail is found in the ledger
         self._google.post.take = self._save_mail
-        self.taken.mkdir()
+        self.mail_folder.mkdir()
         self._key_file.touch(mode=0o600)
         self._key_file.write_text(json.dumps(self._google.tokens.service_account()), encoding="utf-8")
 
@@ -73,7 +73,7 @@ class GoogleServices:
 
     def _save_mail(self, content: bytes) -> None:
         self._count += 1
-        (self.taken / f"{self._count:06d}.eml").write_bytes(content)
+        (self.mail_folder / f"{self._count:06d}.eml").write_bytes(content)
 
     def settings(self) -> str:
         told = []
@@ -167,7 +167,7 @@ class GoogleProgram:
     def _list_items(self) -> Iterator[dict[str, Any]]:
         yield from self._double.calendars.shown_to(self.owner)
 
-    # --- for whoever wants to look at it ----------------------------------------------------------------------------
+    # --- for whoever wants to look at it -----------------------------------------------------------------------------
 
     def export(self) -> str:
         """The whole calendar as one iCalendar object."""

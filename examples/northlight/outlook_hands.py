@@ -49,7 +49,7 @@ class OutlookServices:
                 "Get the source, and run `make demo PROVIDER=outlook` there."
             ) from None
         self._graph = graph
-        self.taken = work / "mails"
+        self.mail_folder = work / "mails"
         self._count = 0
         self._double: Double
 
@@ -59,11 +59,11 @@ class OutlookServices:
             self.add_person(row["email"])
         self._double.world.person(SENDER)
         self._double.mails.take = self._save_mail
-        self.taken.mkdir()
+        self.mail_folder.mkdir()
 
     def _save_mail(self, content: bytes) -> None:
         self._count += 1
-        (self.taken / f"{self._count:06d}.eml").write_bytes(content)
+        (self.mail_folder / f"{self._count:06d}.eml").write_bytes(content)
 
     def settings(self) -> str:
         given = self._graph.section(self._double)

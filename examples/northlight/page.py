@@ -86,7 +86,7 @@ def write_page(result: DemoResult, out: Path) -> None:
     (out / "index.html").write_text(text, encoding="utf-8")
 
 
-# --- who --------------------------------------------------------------------------------------------------------------
+# --- who -------------------------------------------------------------------------------------------------------------
 
 
 def _describe_role(who: Address, result: DemoResult) -> str:
@@ -113,7 +113,7 @@ def _list_next_sessions(result: DemoResult) -> list[tuple[str, str]]:
     return found
 
 
-# --- mails ------------------------------------------------------------------------------------------------------------
+# --- mails -----------------------------------------------------------------------------------------------------------
 
 
 def _has_mail(result: DemoResult, who: Address) -> bool:

@@ -84,7 +84,7 @@ FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
 
 
-# --- what else stands on their calendars ----------------------------------------------------------------------------
+# --- what else stands on their calendars -----------------------------------------------------------------------------
 
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 

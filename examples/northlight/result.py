@@ -49,6 +49,6 @@ def collect_result(stage: DemoStage, letters: Sequence[DeliveredMail]) -> DemoRe
         promises=store.content.get_written_commitments([one.id for one in commitments]),
         persons={email: persons[email] for email in people.NAMES if email in persons},
         pairs={one: pairs[one] for one in people.PAIRS if one in pairs},
-        real=stage.house.real,
-        keeper=stage.house.keeper,
+        real=stage.services.real,
+        keeper=stage.services.keeper,
     )

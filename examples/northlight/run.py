@@ -53,7 +53,7 @@ def _play_story(out: Path, provider: str, end: datetime, told: Progress) -> Demo
     work.mkdir()
     with DemoStage(work, provider) as stage:
         stage.run_until(end, ScriptedHumans(stage, work), told)
-        result = collect_result(stage, list(mailbox.read_mails(stage.house.taken, stage.ledger)))
+        result = collect_result(stage, list(mailbox.read_mails(stage.services.mail_folder, stage.ledger)))
         calendars = out / "calendars"
         calendars.mkdir()
         for person in result.persons:
@@ -64,7 +64,7 @@ def _play_story(out: Path, provider: str, end: datetime, told: Progress) -> Demo
     return result
 
 
-# --- the folder -------------------------------------------------------------------------------------------------------
+# --- the folder ------------------------------------------------------------------------------------------------------
 
 
 def _clear_folder(out: Path) -> None:
@@ -84,7 +84,7 @@ def _clear_folder(out: Path) -> None:
             one.unlink()
 
 
-# --- the terminal -----------------------------------------------------------------------------------------------------
+# --- the terminal ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""What people do in the demo, as data: a thread of beats for each pair, each beat due by the conversation it is about.
+"""The script of the demo as data: for each pair a thread of beats, which people play in order.
 
-Nothing here says when the program acts. Beats of one thread follow each other; threads know nothing of each other.
+A beat is dated by a day or by a session. The script says only what people do; Longarc decides what it does.
 """
 
 from collections.abc import Mapping
@@ -13,33 +13,33 @@ from worker.domain.model import Address, PairId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatTime:
-    """An instant in somebody's zone: on a day, or so many weekdays from a session's start or from when it was held."""
+    """The time of a beat, in the zone of its person: on a day, or relative to the start or the end of a session."""
 
-    at: str = ""  #: wall clock; without it, `minutes` after the anchor itself
-    on: str = ""  #: a day of the calendar
-    days: int = 0  #: weekdays, before the start when negative, else after it was held
+    at: str = ""  #: local time; when empty, `minutes` after the anchor counts
+    on: str = ""  #: a date, as YYYY-MM-DD
+    days: int = 0  #: weekdays: before the start when negative, after the end otherwise
     minutes: int = 0
 
     @property
     def is_ahead(self) -> bool:
-        """True when it is counted back from a session's start."""
+        """Whether the time is before the start of a session."""
         return self.days < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSelector:
-    """Which of a pair's conversations is meant."""
+    """Selects one session of a pair."""
 
     kind: str = "career"
     cycle: int = 1
     topic: str = ""
     adhoc: bool = False
-    number: int = 0  #: of several such, by time
+    number: int = 0  #: index among the matching sessions, by time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """One thing that one person does, and why, in that person's words."""
+    """One action of one person, with the reason in their own words."""
 
     who: Address
     act: str

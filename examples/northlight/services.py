@@ -1,6 +1,6 @@
-"""Where the demo's calendars are kept and its mails are taken: servers that come along, or a stand-in for a vendor's.
+"""The calendar and mail services of the demo: the servers that come with Longarc, or a double of a vendor's service.
 
-The stage asks nothing else of them. Each house says what an operator would write into the settings for it.
+`DemoServices` is all that the stage knows of them. Each one writes its own sections of the settings.
 """
 
 import json
@@ -19,14 +19,14 @@ from worker.providers.base import CalendarProvider, Mailer
 from worker.providers.caldav.calendar import CalDavCalendar
 from worker.providers.caldav.client import DavClient
 
-TIMEOUT = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 class CalendarProgram(Protocol):
-    """One person at their calendar program."""
+    """A calendar program, as one person uses it."""
 
     def add(self, entry: CalendarEntry, now: datetime) -> str:
-        """Put an entry there; what is to be handed to those invited."""
+        """Add an entry; return the invitation for its attendees as iCalendar text."""
 
     def receive(self, text: str) -> None: ...
     def answer(self, title: str, span: Span, answer: str) -> None: ...
@@ -37,22 +37,22 @@ class CalendarProgram(Protocol):
 
 
 class DemoServices(Protocol):
-    """Servers, from `open` until the stack is unwound."""
+    """Services that run from `open` until the stack is closed."""
 
-    calendars: str  #: the calendar service that the people file names
-    mails: str  #: and the mail service
-    real: str  #: what is real about it, in words
-    keeper: str  #: who gives the calendars out, in words
-    taken: Path  #: holds each mail as it was taken
+    calendars: str  #: the name of the calendar service in the people file
+    mails: str  #: the name of the mail service in the people file
+    real: str  #: the parts that are real servers, for the page
+    keeper: str  #: where the calendars are, for the page
+    mail_folder: Path  #: the folder with every mail received
 
     def open(self, stack: ExitStack) -> None: ...
 
     def settings(self) -> str:
-        """The sections of the settings that lead here."""
+        """Return the sections of the settings for these services."""
 
     def provider(self, clock: Clock) -> CalendarProvider: ...
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
-        """Those that have to be told the time; the others are made from the settings."""
+        """Return the mailers that need the clock of the demo; the others are created from the settings."""
 
     def add_person(self, person: Address) -> None: ...
     def open_calendar(self, person: Address) -> CalendarProgram: ...
@@ -61,7 +61,8 @@ class DemoServices(Protocol):
 class EmbeddedServices:
     """The servers that come with Longarc: Radicale, and SMTP."""
 
-    calendars, mails = "caldav", "smtp"
+    calendars = "caldav"
+    mails = "smtp"
     real = "a CalDAV server, an SMTP server"
     keeper = "the CalDAV server"
 
@@ -69,7 +70,7 @@ class EmbeddedServices:
         self._servers = EmbeddedServers(
             work / "servers", [row["email"] for row in people.FIRST_ROWS], zones=people.ZONES
         )
-        self.taken = work / "servers" / "eml"
+        self.mail_folder = work / "servers" / "eml"
 
     def open(self, stack: ExitStack) -> None:
         stack.enter_context(self._servers)
@@ -81,7 +82,7 @@ class EmbeddedServices:
 
     def provider(self, clock: Clock) -> CalendarProvider:
         url = self._servers.caldav_url
-        return CalDavCalendar(DavClient(None, None, TIMEOUT), url, attendee_copies=True, clock=clock)
+        return CalDavCalendar(DavClient(None, None, TIMEOUT_SECONDS), url, attendee_copies=True, clock=clock)
 
     def mailers(self, clock: Clock) -> dict[str, Mailer]:
         return {}
@@ -94,7 +95,7 @@ class EmbeddedServices:
 
 
 def make_services(name: str, work: Path) -> DemoServices:
-    """The house of that provider. Raises LongarcError when there is none."""
+    """Return the services of the demo for a provider. Raises LongarcError for an unknown name."""
     if name == "caldav":
         return EmbeddedServices(work)
     if name == "google":

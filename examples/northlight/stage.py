@@ -1,7 +1,7 @@
-"""The stage of the demo: real servers on this machine, the real program and its Huey tasks, a clock that is stepped.
+"""The stage of the demo: real servers, the real program with its Huey tasks, and a clock that the demo advances.
 
-Nothing is replaced but the clock. Settings, people file and key are written as an operator would; calendars and mail
-are those of a house (`examples.northlight.services`); what is due is found and done by the tasks of `worker.tasks`.
+Only the clock is replaced. Settings, people file and key are files, as an operator would write them. The calendar and
+mail services are those of `examples.northlight.services`; the tasks of `worker.tasks` do the work.
 """
 
 import csv
@@ -26,7 +26,7 @@ from worker.seal import generate_key
 from worker.settings import load as settings_file
 from worker.simulation.world import Humans, LedgerLine, make_ledger_line
 
-#: What people did on calendars is seen when calendars are asked next, as `sync.every` has it.
+#: Changes on a calendar are read at the next multiple of this, as with `sync.every`.
 POLL_EVERY = timedelta(minutes=5)
 
 _SETTINGS = """\
@@ -44,23 +44,23 @@ learning = "Last quarter I learned that I decide too early which way somebody wa
 
 {services}
 [sync]
-# Each act of a person is followed by a look at the calendars; besides, the demo looks once a day.
+# Calendars are read after each action of a person, and once a day.
 every = "1 day"
 full_every = "7 days"
 """
 
 
 class DemoStage:
-    """Servers, program and clock, from `with` to its end."""
+    """Runs servers, program and clock within a `with` block."""
 
     def __init__(self, work: Path, provider: str = "caldav") -> None:
         self._work = work
-        self.house = make_services(provider, work)
+        self.services = make_services(provider, work)
         self._stack = ExitStack()
-        self._desks: dict[Address, CalendarProgram] = {}
-        self._stirred: dict[Address, datetime] = {}
-        self._told = 0
-        self._broken: list[BaseException] = []
+        self._programs: dict[Address, CalendarProgram] = {}
+        self._poll_times: dict[Address, datetime] = {}
+        self._last_history_id = 0
+        self._task_errors: list[BaseException] = []
         self.clock = SteppedClock(cast.START)
         self.ledger: list[LedgerLine] = []
         self.worker: Worker
@@ -69,16 +69,16 @@ class DemoStage:
     def __enter__(self) -> "DemoStage":
         with ExitStack() as stack:
             people = [row["email"] for row in cast.FIRST_ROWS]
-            self.house.open(stack)
+            self.services.open(stack)
             stack.enter_context(_set_environment(self._write_settings()))
             settings = settings_file.load_settings(self._work / "longarc.toml", os.environ)
             self.worker = build(settings, self.clock, holder="demo")
             stack.callback(self.worker.close)
             self.worker.store.migrate()
-            provider: Any = self.house.provider(self.clock)
+            provider: Any = self.services.provider(self.clock)
             stack.callback(provider.close)
-            mailers = self.house.mailers(self.clock)
-            self.worker.services.use(calendars={self.house.calendars: provider}, mailers=mailers)
+            mailers = self.services.mailers(self.clock)
+            self.worker.services.use(calendars={self.services.calendars: provider}, mailers=mailers)
             self._start_tasks(stack)
             for person in people:
                 self._fill_calendar(person)
@@ -89,28 +89,28 @@ class DemoStage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    # --- setting up -------------------------------------------------------------------------------------------------
+    # --- setting up --------------------------------------------------------------------------------------------------
 
     def _write_settings(self) -> dict[str, str]:
-        """The operator's part: settings, key and people file. What has to be in the environment."""
+        """Write settings, key and people file. Return the environment variables that name them."""
         here, key = self._work / "longarc.toml", self._work / "key"
         self.write_people(cast.FIRST_ROWS)
         key.touch(mode=0o600)
         key.write_text(generate_key(), encoding="ascii")
         database = URL.create("sqlite", database=str(self._work / "longarc.db")).render_as_string()
-        values = {"company": cast.COMPANY, "database": database, "mails": self.house.mails}
+        values = {"company": cast.COMPANY, "database": database, "mails": self.services.mails}
         quoted = {name: json.dumps(value) for name, value in values.items()}
         here.write_text(
-            _SETTINGS.format(**quoted, here=here, key=key, services=self.house.settings()), encoding="utf-8"
+            _SETTINGS.format(**quoted, here=here, key=key, services=self.services.settings()), encoding="utf-8"
         )
         return {"LONGARC_CONFIG": str(here), "LONGARC_KEY_FILE": str(key)}
 
     def write_people(self, rows: Sequence[cast.PeopleRow]) -> None:
-        """The people file, as HR's system exports it."""
+        """Write the people file, as an HR system exports it."""
         with (self._work / "people.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, (*cast.COLUMNS, "calendar", "mail"), restval="")
             writer.writeheader()
-            services = {"calendar": self.house.calendars, "mail": self.house.mails}
+            services = {"calendar": self.services.calendars, "mail": self.services.mails}
             writer.writerows({**row, **services} for row in rows)
 
     def _start_tasks(self, stack: ExitStack) -> None:
@@ -118,52 +118,52 @@ class DemoStage:
 
         from worker import tasks  # it reads the settings when it is imported
 
-        def broke(_signal: str, _task: object, error: BaseException | None = None) -> None:
-            self._broken.append(error or LongarcError("A task failed."))
+        def record_error(_signal: str, _task: object, error: BaseException | None = None) -> None:
+            self._task_errors.append(error or LongarcError("A task failed."))
 
         self._tasks = tasks
         stack.enter_context(tasks.run_tasks_immediately(self.worker))
         huey: Any = tasks.huey
-        huey.signal(SIGNAL_ERROR)(broke)
-        stack.callback(huey.disconnect_signal, broke, SIGNAL_ERROR)
+        huey.signal(SIGNAL_ERROR)(record_error)
+        stack.callback(huey.disconnect_signal, record_error, SIGNAL_ERROR)
 
     def _fill_calendar(self, person: Address) -> None:
-        """Put on somebody's calendar what stands there besides."""
+        """Add the other events of a person to the calendar."""
         for entry in cast.CALENDARS[person]:
             text = self.open_calendar(person).add(entry, self.clock())
             if entry.with_whom:
                 self.open_calendar(entry.with_whom).receive(text)
 
     def _close_calendars(self) -> None:
-        for desk in self._desks.values():
-            desk.close()
+        for program in self._programs.values():
+            program.close()
 
-    # --- what people have in hand -----------------------------------------------------------------------------------
+    # --- calendars of people -----------------------------------------------------------------------------------------
 
     def open_calendar(self, person: Address) -> CalendarProgram:
-        """That person at their calendar program."""
-        if person not in self._desks:
-            self._desks[person] = self.house.open_calendar(person)
-        return self._desks[person]
+        """Return the calendar program of a person; it is opened once."""
+        if person not in self._programs:
+            self._programs[person] = self.services.open_calendar(person)
+        return self._programs[person]
 
     def add_person(self, person: Address) -> None:
-        """Somebody new gets a calendar."""
-        self.house.add_person(person)
+        """Create and fill the calendar of a new person."""
+        self.services.add_person(person)
         self._fill_calendar(person)
 
     def report_change(self, person: Address) -> None:
-        """Something changed on that calendar; those whose sessions stand there are asked at the next poll."""
+        """Note a change on a calendar: the managers of this person are polled at the next poll time."""
         now = self.clock()
         seconds = POLL_EVERY.total_seconds()
         at = now + timedelta(seconds=seconds - now.timestamp() % seconds)
         for pair in self.worker.store.people.load_all_pairs():
             if person in pair.people:
-                self._stirred.setdefault(pair.manager, at)
+                self._poll_times.setdefault(pair.manager, at)
 
-    # --- time -------------------------------------------------------------------------------------------------------
+    # --- time --------------------------------------------------------------------------------------------------------
 
     def run_until(self, end: datetime, humans: Humans, progress: Callable[[datetime], None]) -> None:
-        """Let time pass, from one instant at which something is due to the next."""
+        """Advance the clock to `end`, from each instant at which something is due to the next."""
         while True:
             now = self.clock()
             self.ledger += humans.act(now)
@@ -178,20 +178,20 @@ class DemoStage:
         self.clock.move_to(end)
 
     def _poll(self, now: datetime) -> None:
-        seen = [person for person, at in self._stirred.items() if at <= now]
+        seen = [person for person, at in self._poll_times.items() if at <= now]
         if seen:
             self.worker.store.calendars.make_due(seen, now)
         for person in seen:
-            del self._stirred[person]
+            del self._poll_times[person]
 
     def _tick(self) -> None:
         self._tasks.tick()
-        if self._broken:
-            raise self._broken[0]
+        if self._task_errors:
+            raise self._task_errors[0]
 
     def _record_history(self, humans: Humans) -> None:
-        for row in self.worker.store.queries.list_history_after(self._told):
-            self._told = row["id"]
+        for row in self.worker.store.queries.list_history_after(self._last_history_id):
+            self._last_history_id = row["id"]
             line = make_ledger_line(row)
             if line is not None:
                 self.ledger.append(line)
@@ -199,13 +199,13 @@ class DemoStage:
 
     def _find_next_instant(self, humans: Humans) -> datetime:
         earliest = self.clock() + timedelta(seconds=1)
-        instants: list[datetime | None] = [*self.worker.store.next_due(), humans.next_at(), *self._stirred.values()]
+        instants: list[datetime | None] = [*self.worker.store.next_due(), humans.next_at(), *self._poll_times.values()]
         return min(max(instant, earliest) for instant in instants if instant is not None)
 
 
 @contextmanager
 def _set_environment(values: dict[str, str]) -> Iterator[None]:
-    """These and no other settings of ours in the environment; what was there comes back."""
+    """Replace all LONGARC_ variables of the environment; restore them at the end."""
     before = {name: value for name, value in os.environ.items() if name.startswith("LONGARC_")}
     _replace_environment(before, values)
     try:

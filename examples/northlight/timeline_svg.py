@@ -133,7 +133,7 @@ class _TimelineBuilder:
     def _get_day_x(self, day: date) -> float:
         return self.get_x(datetime.combine(day, time(), UTC))
 
-    # --- the weeks --------------------------------------------------------------------------------------------------
+    # --- the weeks ---------------------------------------------------------------------------------------------------
 
     def list_months(self) -> Iterator[tuple[float, float, str]]:
         """Where each month begins, how wide it is, and its name."""
@@ -158,7 +158,7 @@ class _TimelineBuilder:
             if changed:
                 yield self.get_x(before), " and ".join(get_city(zone) for zone in changed)
 
-    # --- a lane -----------------------------------------------------------------------------------------------------
+    # --- a lane ------------------------------------------------------------------------------------------------------
 
     def make_lane(self, number: int, pair: Pair) -> Lane:
         zones = dict.fromkeys(get_city(people.ZONES[who]) for who in (pair.manager, pair.report))

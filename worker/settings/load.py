@@ -265,7 +265,7 @@ def _split_key(text: str) -> tuple[str, ...]:
     return tuple(part.strip(" \t\"'") for part in text.split("."))
 
 
-# --- secrets and the environment ------------------------------------------------------------------------------------
+# --- secrets and the environment -------------------------------------------------------------------------------------
 
 
 def _remove_secrets(
@@ -348,7 +348,7 @@ def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretS
     return tuple(SecretStr(key) for key in keys)
 
 
-# --- problems from errors of pydantic -------------------------------------------------------------------------------
+# --- problems from errors of pydantic --------------------------------------------------------------------------------
 
 
 def _add_default_sections(values: dict[str, Any]) -> None:

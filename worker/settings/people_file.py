@@ -121,7 +121,7 @@ def load_people_file(
     return people
 
 
-# --- from rows to people --------------------------------------------------------------------------------------------
+# --- from rows to people ---------------------------------------------------------------------------------------------
 
 
 class _ProblemReport:
@@ -356,7 +356,7 @@ def _find_circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]
             yield path[path.index(person) :]
 
 
-# --- from bytes to rows ---------------------------------------------------------------------------------------------
+# --- from bytes to rows ----------------------------------------------------------------------------------------------
 
 
 def _read_text(path: Path, report: _ProblemReport) -> str:

@@ -34,7 +34,7 @@ _DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 _UNITS = {unit: timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week")}
 
 
-# --- parsers of single values ---------------------------------------------------------------------------------------
+# --- parsers of single values ----------------------------------------------------------------------------------------
 
 
 def parse_duration(text: str) -> timedelta:
@@ -277,7 +277,7 @@ _Every = Annotated[Interval, as_text(parse_every)]
 _Timeout = Annotated[timedelta, _as_duration("1 second", "10 minutes")]
 
 
-# --- sections -------------------------------------------------------------------------------------------------------
+# --- sections --------------------------------------------------------------------------------------------------------
 
 
 class Section(BaseModel):
