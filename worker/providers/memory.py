@@ -128,7 +128,6 @@ class _CalendarIndex:
         return entry_id in self._entries
 
     def add(self, entry: _Entry) -> None:
-        """Put the event on this calendar."""
         self._entries[entry.id] = entry
         insort(self._rows, (entry.span.start, entry.id))
         self._longest = max(self._longest, entry.span.end - entry.span.start)
@@ -136,14 +135,12 @@ class _CalendarIndex:
             self.series.setdefault(entry.series, set()).add(entry.id)
 
     def remove(self, entry: _Entry) -> None:
-        """Take the event off this calendar."""
         del self._entries[entry.id]
         del self._rows[bisect_left(self._rows, (entry.span.start, entry.id))]
         if entry.series:
             self.series[entry.series].discard(entry.id)
 
     def mark_changed(self, log_id: str, tick: int) -> None:
-        """Note the tick of a change."""
         self.changed.pop(log_id, None)
         self.changed[log_id] = tick
 
@@ -480,7 +477,6 @@ class MemoryMailer:
         self._keys: set[str] = set()
 
     def send(self, message: EmailMessage, key: str) -> None:
-        """Append the message to `sent`."""
         if self.fail:
             self.fail("send")
         self.sent.append((key, message))
@@ -499,5 +495,4 @@ class MemoryMailer:
         return self._anybody
 
     def check(self) -> list[Finding]:
-        """One finding that is always ok."""
         return [Finding("Mail is kept in memory", ok=True)]
