@@ -73,12 +73,11 @@ def build(
     *,
     store: Store | None = None,
     holder: str | None = None,
-    together: int = 1,
-    writes: type[MailRenderer] = MailRenderer,
+    mail_renderer: MailRenderer | None = None,
 ) -> Worker:
     """Wire the program. Reaches nothing but the database; services are reached when they are first used.
 
-    `together` is the outbox's: how many messages are begun and settled at once. `writes` makes the mails.
+    `store` and `mail_renderer` are made from the settings when they are not given.
     """
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -99,7 +98,9 @@ def build(
         identities=identities,
         copies=store.attendee_copies,
     )
-    emails = writes(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    mail_renderer = mail_renderer or MailRenderer(
+        sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates
+    )
     drafts = Composer(settings)
     policy, operator = settings.policy, settings.operator
     acts = Actions(store, clock, policy, holder)
@@ -108,7 +109,7 @@ def build(
         clock=clock,
         store=store,
         services=services,
-        mail_renderer=emails,
+        mail_renderer=mail_renderer,
         sync=Sync(
             store,
             services.find_calendar_of,
@@ -120,7 +121,7 @@ def build(
         ),
         sweep=Sweep(store, services.group_by_service, clock, policy, operator),
         outbox=Outbox(
-            store, services.find_calendar_of, services.get_mailer, emails, drafts, clock, operator, identities, together
+            store, services.find_calendar_of, services.get_mailer, mail_renderer, drafts, clock, operator, identities
         ),
         actions=acts,
         contracts=Contracts(store, clock, acts),

@@ -251,9 +251,9 @@ def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Stor
     first = [one.effect.key for one in store.outbox.claim(START, "one", UNTIL, 10)]
     assert sorted(first) == ["create", "create-2", "mail"]
     assert second.outbox.claim(START, "two", UNTIL, 10) == []
-    store.outbox.begin(["create"], "one", UNTIL)
+    store.outbox.begin("create", "one", UNTIL)
     store.outbox.settle(
-        [EffectResult(effect=message("create"), settlement=Settlement(EffectProgress.DONE))], "one", START
+        EffectResult(effect=message("create"), settlement=Settlement(EffectProgress.DONE)), "one", START
     )
     assert [one.effect.key for one in second.outbox.claim(START, "two", UNTIL, 10)] == ["update"]
 
@@ -261,9 +261,9 @@ def test_changes_of_one_event_are_claimed_one_at_a_time_and_in_order(store: Stor
 def test_a_change_that_is_tried_again_keeps_those_after_it_waiting(store: Store) -> None:
     commit(store, message("create", EffectKind.CREATE), message("update", EffectKind.UPDATE))
     store.outbox.claim(START, "one", UNTIL, 10)
-    store.outbox.begin(["create"], "one", UNTIL)
+    store.outbox.begin("create", "one", UNTIL)
     again = Settlement(EffectProgress.WAITING, due_at=START + HOUR)
-    store.outbox.settle([EffectResult(effect=message("create"), settlement=again)], "one", START)
+    store.outbox.settle(EffectResult(effect=message("create"), settlement=again), "one", START)
     assert store.outbox.claim(START + MINUTE, "one", UNTIL, 10) == []
     assert [c.effect.key for c in store.outbox.claim(START + HOUR, "one", START + 2 * HOUR, 10)] == ["create"]
 
@@ -274,8 +274,8 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
     assert second.outbox.claim(UNTIL - timedelta(seconds=1), "two", UNTIL + HOUR, 10) == []
     (taken,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
     assert not taken.is_outcome_unknown
-    assert store.outbox.begin(["mail"], "one", UNTIL) == set()
-    assert second.outbox.begin(["mail"], "two", UNTIL + HOUR) == {"mail"}
+    assert not store.outbox.begin("mail", "one", UNTIL)
+    assert second.outbox.begin("mail", "two", UNTIL + HOUR)
     placed = PlacedEvent(key="s1.1", ref=EventRef(DANA, "e1", "1"), span=Span(START, UNTIL), written=Span(START, UNTIL))
     stale = EffectResult(
         effect=message("mail"),
@@ -283,7 +283,7 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
         placed=placed,
         history_fields={},
     )
-    store.outbox.settle([stale], "one", START)
+    store.outbox.settle(stale, "one", START)
     assert row(store, "mail").progress is EffectProgress.SENDING
     assert store.queries.list_history() == []
     with store.database.read() as connection:
@@ -293,7 +293,7 @@ def test_whoever_lost_a_message_neither_begins_nor_settles_it(store: Store, seco
 def test_what_was_begun_and_never_ended_is_found_as_lost(store: Store, second: Store) -> None:
     commit(store, message("mail"))
     store.outbox.claim(START, "one", UNTIL, 10)
-    assert store.outbox.begin(["mail"], "one", UNTIL) == {"mail"}
+    assert store.outbox.begin("mail", "one", UNTIL)
     (found,) = second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10)
     assert found.is_outcome_unknown and found.effect.attempts == 1
 
@@ -302,7 +302,7 @@ def test_beginning_renews_the_lease(store: Store, second: Store) -> None:
     """The last of a long batch begins late; while its call is under way nobody else may take it for lost."""
     commit(store, message("mail"))
     store.outbox.claim(START, "one", UNTIL, 10)
-    store.outbox.begin(["mail"], "one", UNTIL + 4 * MINUTE)
+    store.outbox.begin("mail", "one", UNTIL + 4 * MINUTE)
     assert second.outbox.claim(UNTIL, "two", UNTIL + HOUR, 10) == []
     assert len(second.outbox.claim(UNTIL + 4 * MINUTE, "two", UNTIL + HOUR, 10)) == 1
 

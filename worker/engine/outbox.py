@@ -103,11 +103,7 @@ class Outbox:
         clock: Clock,
         operator: str,
         identities: Identities,
-        together: int = 1,
     ) -> None:
-        """`together`: how many are noted as begun before the first of them is performed, and settled after the last.
-        One, for services that are far away; more only where nothing can be left in between, as in a simulation."""
-        self._together = together
         self._store = store
         self._calendar_of = calendar_of
         self._mailers = mailers
@@ -124,15 +120,15 @@ class Outbox:
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
         if not claimed:
             return 0
-        known = self._load_context(claimed)
-        if known.problem:  # what can't be opened for one of them keeps no other from leaving
+        context = self._load_context(claimed)
+        if context.problem:  # an effect whose texts cannot be opened must not hold up the others
             for one in claimed:
-                self._perform_batch([one], self._load_context([one]), holder)
+                self._perform(one, self._load_context([one]), holder)
             return len(claimed)
-        for n in range(0, len(claimed), self._together):
-            if self._clock() - known.loaded_at > MAX_CONTEXT_AGE:
-                known = self._load_context(claimed[n:])
-            self._perform_batch(claimed[n : n + self._together], known, holder)
+        for number, one in enumerate(claimed):
+            if self._clock() - context.loaded_at > MAX_CONTEXT_AGE:
+                context = self._load_context(claimed[number:])
+            self._perform(one, context, holder)
         return len(claimed)
 
     def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
@@ -155,22 +151,24 @@ class Outbox:
 
     # --- one message ---
 
-    def _perform_batch(self, some: Sequence[ClaimedEffect], known: BatchContext, holder: str) -> None:
-        ours = self._store.outbox.begin([one.effect.key for one in some], holder, self._clock() + LEASE)
-        endings = [self._perform_one(one, known) for one in some if one.effect.key in ours]
+    def _perform(self, one: ClaimedEffect, context: BatchContext, holder: str) -> None:
+        """Begin the effect, attempt it, settle it. Each step is stored before the next: after a crash at most this
+        effect has an unknown outcome."""
+        if not self._store.outbox.begin(one.effect.key, holder, self._clock() + LEASE):
+            return
+        result = self._attempt_claimed(one, context)
         now = self._clock()
-        self._store.outbox.settle([ending for ending, _ in endings], holder, now)
-        unlike = sorted({ending.effect.calendar for ending, attempt in endings if attempt.needs_reread})
-        if unlike:
-            self._store.calendars.request_full_read(unlike, now)
+        self._store.outbox.settle(result, holder, now)
+        if result.needs_reread:
+            self._store.calendars.request_full_read([result.effect.calendar], now)
 
-    def _perform_one(self, one: ClaimedEffect, known: BatchContext) -> tuple[EffectResult, Attempt]:
+    def _attempt_claimed(self, one: ClaimedEffect, context: BatchContext) -> EffectResult:
         message, pair = replace(one.effect, attempts=one.effect.attempts + 1), one.effect.pair
-        state = None if pair is None else known.states.get(pair)
-        if known.problem:
-            attempt = Attempt(Outcome.TRANSIENT, known.problem)
+        state = None if pair is None else context.states.get(pair)
+        if context.problem:
+            attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
-            attempt = self._attempt(message, state, known.material, lost=one.is_outcome_unknown)
+            attempt = self._attempt(message, state, context.material, lost=one.is_outcome_unknown)
         now = self._clock()
         settlement = planner.settle_effect(
             message, attempt.outcome, now, attempt.retry_after, resend=_may_resend(message)
@@ -179,7 +177,7 @@ class Outbox:
             settlement = _replan_if_new_time(settlement, _find_subject(message, state))
         settlement = _replan_if_changed(settlement, attempt.placed)
         self._report_result(message, attempt, settlement, now)
-        ending = EffectResult(
+        return EffectResult(
             effect=message,
             settlement=settlement,
             problem=attempt.problem,
@@ -189,7 +187,6 @@ class Outbox:
             history_fields=attempt.history_fields,
             needs_reread=attempt.needs_reread,
         )
-        return ending, attempt
 
     def _attempt(self, message: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool) -> Attempt:
         """Perform it; every way in which it can go wrong becomes an outcome."""
@@ -264,13 +261,12 @@ class Outbox:
         self, message: Effect, state: PairState | None, letter: MailContext
     ) -> dict[str, Any]:
         """What the history keeps of a mail."""
-        envelope = self._emails.build_envelope(letter)
         due = {"due": letter.due} if letter.due else {}
         return {
             "message": message.name,
             "to": message.to,
-            "from": envelope["From"],
-            "message_id": envelope["Message-ID"],
+            "from": str(self._emails.make_sender(letter)),
+            "message_id": self._emails.make_message_id(letter.key),
             "number": message.number or None,
             **_build_history_fields(_find_subject(message, state)),
             **due,

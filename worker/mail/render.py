@@ -1,17 +1,14 @@
 """Turns a letter into a mail: three templates in the reader's language, and headers that are safe and stable.
 
 The Message-ID follows from the outbox key alone, so that the same mail sent twice is the same mail. The mails about one
-pair form a thread under the introduction that the reader got. Headers and bodies are encoded here because the ways that
-`EmailMessage` offers for it take longer than everything else together.
+pair form a thread under the introduction that the reader got.
 """
 
 import re
-from binascii import b2a_qp
 from collections.abc import Mapping
-from email.headerregistry import Address, BaseHeader, HeaderRegistry
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import compat32, default
-from email.utils import format_datetime
+from email.policy import SMTP
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -36,24 +33,9 @@ from worker.mail.view import MailView
 #: In HTML, whatever a reader doesn't see.
 _INVISIBLE_HTML = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1>|<(?!img\b)[^>]*>", re.DOTALL | re.IGNORECASE)
 
-#: Never inside a quoted-printable text, where `=` is followed by digits or by the end of the line.
+#: Fixed, so that the same mail sent twice is the same mail. It is never inside a quoted-printable text, where `=` is
+#: followed by digits or by the end of the line.
 _BOUNDARY = "=_longarc_="
-
-
-class _Registry(HeaderRegistry):
-    """The standard registry, which makes the class of a header anew each time it is asked for one."""
-
-    def __getitem__(self, name: str) -> type[BaseHeader]:
-        return _get_header_class(name.lower())
-
-
-@lru_cache(256)
-def _get_header_class(name: str) -> type[BaseHeader]:
-    return HeaderRegistry()[name]
-
-
-_registry = _Registry()
-_POLICY = default.clone(header_factory=_registry)
 
 
 class MailRenderer:
@@ -85,24 +67,26 @@ class MailRenderer:
         subject, text, html = (templates.get_template(letter.name, part, words) for part in PARTS)
         names["subject"] = to_single_line(_render_template(subject, names))
         bodies = _render_template(text, names), _render_template(html, names)
-        message = EmailMessage(_POLICY)
+        message = EmailMessage(SMTP)
         self._add_addresses(message, letter)
         self._add_headers(message, letter)
-        message["Subject"] = _make_header("Subject", names["subject"])
-        message["Content-Language"] = _make_header("Content-Language", words.tag)
-        _set_bodies(message, wrap_text(bodies[0]), bodies[1])
+        message["Subject"] = names["subject"]
+        message.set_content(wrap_text(bodies[0]), cte="quoted-printable")
+        message.add_alternative(bodies[1], subtype="html", cte="quoted-printable")
+        message.set_boundary(_BOUNDARY)
+        message["Content-Language"] = words.tag  # last: making it an alternative moves Content-* headers into a part
         return message
 
     def _collect_names(self, letter: MailContext, words: Language) -> dict[str, object]:
         return {**MailView(letter, words).names(), "product": self._product}
 
-    def build_envelope(self, letter: MailContext) -> EmailMessage:
-        """From whom, to whom and which one, with nothing inside."""
-        message = EmailMessage(compat32)  # whose headers are what they say, and nothing more
-        message["From"] = _format_mailbox(self._choose_sender_name(letter), letter.sender or self._sender)
-        message["To"] = _format_mailbox(to_single_line(letter.to.name), letter.to.email)
-        message["Message-ID"] = self._make_message_id(letter.key)
-        return message
+    def make_sender(self, letter: MailContext) -> Address:
+        """The name and address that the mail is from."""
+        return Address(self._choose_sender_name(letter), addr_spec=letter.sender or self._sender)
+
+    def make_message_id(self, key: str) -> str:
+        """The Message-ID of the mail with that outbox key."""
+        return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
 
     def check_templates(self) -> list[Problem]:
         """What is wrong with the templates and catalogues in use; every message is rendered in every language."""
@@ -128,34 +112,23 @@ class MailRenderer:
 
     def _add_addresses(self, message: EmailMessage, letter: MailContext) -> None:
         """Who writes, who reads, and whom an answer reaches."""
-        message["From"] = _make_mailbox_header("From", self._choose_sender_name(letter), letter.sender or self._sender)
-        message["To"] = _make_mailbox_header("To", to_single_line(letter.to.name), letter.to.email)
+        message["From"] = self.make_sender(letter)
+        message["To"] = _make_address(letter.to)
         other = _find_other_person(letter)
         if other and not KINDS[letter.name].reader_only and other.email != letter.sender:
-            message["Reply-To"] = _make_mailbox_header("Reply-To", to_single_line(other.name), other.email)
+            message["Reply-To"] = _make_address(other)
 
     def _choose_sender_name(self, letter: MailContext) -> str:
         return to_single_line(letter.manager.name) if letter.manager and _is_from_manager(letter) else self._product
 
     def _add_headers(self, message: EmailMessage, letter: MailContext) -> None:
         """When, which one, in which thread, and that no machine should answer."""
-        message["Date"] = _registry("Date", format_datetime(letter.now))
-        message["Message-ID"] = _registry("Message-ID", self._make_message_id(letter.key))
+        message["Date"] = letter.now
+        message["Message-ID"] = self.make_message_id(letter.key)
         if letter.thread:
-            for name in ("In-Reply-To", "References"):
-                message[name] = _make_header(name, self._make_message_id(letter.thread))
-        message["Auto-Submitted"] = _make_header("Auto-Submitted", "auto-generated")
-        message["X-Auto-Response-Suppress"] = _make_header("X-Auto-Response-Suppress", "All")
-
-    def _make_message_id(self, key: str) -> str:
-        return f"<{sha256(key.encode()).hexdigest()[:32]}@{self._domain}>"
-
-
-class EnvelopeRenderer(MailRenderer):
-    """Mails that nobody will open, as in a simulation: the envelopes alone."""
-
-    def render(self, letter: MailContext) -> EmailMessage:
-        return self.build_envelope(letter)
+            message["In-Reply-To"] = message["References"] = self.make_message_id(letter.thread)
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
 
 
 @lru_cache(8)
@@ -195,29 +168,5 @@ def _find_other_person(letter: MailContext) -> Person | None:
     return None
 
 
-@lru_cache(8192)
-def _make_header(name: str, value: str) -> BaseHeader:
-    return _registry(name, value)
-
-
-@lru_cache(1024)  # each is some kilobytes
-def _make_mailbox_header(header: str, name: str, email: str) -> BaseHeader:
-    return _registry(header, _format_mailbox(name, email))
-
-
-def _format_mailbox(name: str, email: str) -> str:
-    return str(Address(display_name=name, addr_spec=email))
-
-
-def _set_bodies(message: EmailMessage, text: str, html: str) -> None:
-    message["MIME-Version"] = _make_header("MIME-Version", "1.0")
-    message["Content-Type"] = _make_header("Content-Type", f'multipart/alternative; boundary="{_BOUNDARY}"')
-    message.set_payload([_build_part("plain", text), _build_part("html", html)])
-
-
-def _build_part(subtype: str, content: str) -> EmailMessage:
-    part = EmailMessage(_POLICY)
-    part["Content-Type"] = _make_header("Content-Type", f'text/{subtype}; charset="utf-8"')
-    part["Content-Transfer-Encoding"] = _make_header("Content-Transfer-Encoding", "quoted-printable")
-    part.set_payload(b2a_qp(content.encode(), istext=True).decode("ascii"))
-    return part
+def _make_address(person: Person) -> Address:
+    return Address(to_single_line(person.name), addr_spec=person.email)

@@ -15,9 +15,9 @@ from typing import IO, TYPE_CHECKING
 from worker import private_files
 from worker.domain.model import Address, Pair, PairId, Person, Span
 from worker.errors import Problem, Problems
-from worker.mail.render import EnvelopeRenderer
 from worker.settings.load import Settings
 from worker.simulation import partition
+from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
 from worker.simulation.summary import Summary
 
 if TYPE_CHECKING:
@@ -144,15 +144,18 @@ def _simulate_in_process(
     elsewhere: Collection[Address] = (),
 ) -> None:
     """All of them in this process."""
-    import gc
-
     from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
 
-    world = SimulatedWorld(make_simulation_settings(settings), persons, pairs, run.start, writes=EnvelopeRenderer)
+    settings = make_simulation_settings(settings)
+    world = SimulatedWorld(
+        settings,
+        persons,
+        pairs,
+        run.start,
+        mailer=DiscardingMailer(),
+        mail_renderer=BlankMailRenderer(sender=settings.mail.sender, domain=settings.mail.domain),
+    )
     end = run.start + timedelta(days=run.days)
-    # millions of small values that all live on: looking through them for garbage takes a fifth of the time
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 50)
     try:
         if run.calendars is not None:
             window = Span(run.start, end + OtherMeetings.AHEAD)
@@ -161,7 +164,6 @@ def _simulate_in_process(
         world.humans = SimulatedHumans(world, manner, run.seed)
         _run_weeks(world, OtherMeetings(world, manner, run.seed), end, progress)
     finally:
-        gc.set_threshold(*before)
         world.worker.close()
 
 

@@ -100,21 +100,20 @@ class SimulatedWorld:
         start: datetime,
         *,
         calendar: MemoryCalendar | None = None,
-        writes: type[MailRenderer] = MailRenderer,
+        mailer: MemoryMailer | None = None,
+        mail_renderer: MailRenderer | None = None,
     ) -> None:
-        """With `writes=Envelopes` mails are sent and counted, but not written: most of a year's work is theirs."""
         self.clock = SteppedClock(start)
         self.calendar = calendar or MemoryCalendar()
-        self.mailer = MemoryMailer()
+        self.mailer = mailer or MemoryMailer()
         self.persons = {e: replace(p, calendar=_choose_calendar(p), mail=SERVICE) for e, p in persons.items()}
         self.pairs = dict(pairs)
-        self.worker = _build_worker(settings, self.clock, writes)
+        self.worker = _build_worker(settings, self.clock, mail_renderer)
         self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
         self.worker.store.people.apply_import(self.persons, self.pairs, start)
         self.worker.store.people.set_fact("people", "simulated")
         self.ledger = Ledger()
         self.humans: Humans = IdleHumans()
-        self._keep = writes is MailRenderer
         self._told = 0
 
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
@@ -137,8 +136,6 @@ class SimulatedWorld:
             self.worker.store.calendars.make_due(sorted(stirred), now)
         due = self.worker.tick()
         self._record_history()
-        if not self._keep:
-            self.mailer.sent.clear()
         return due
 
     def _find_next_instant(self, due: NextDue) -> datetime | None:
@@ -160,10 +157,10 @@ def _choose_calendar(person: Person) -> str:
     return SERVICE if person.has_calendar else NO_CALENDAR
 
 
-def _build_worker(settings: Settings, clock: SteppedClock, writes: type[MailRenderer]) -> Worker:
+def _build_worker(settings: Settings, clock: SteppedClock, mail_renderer: MailRenderer | None) -> Worker:
     store = Store(SCRATCH_URL, Seal([generate_key()]))
     store.create_tables()
-    return build(settings, clock, store=store, holder="simulation", together=50, writes=writes)
+    return build(settings, clock, store=store, holder="simulation", mail_renderer=mail_renderer)
 
 
 def make_ledger_line(row: Mapping[str, Any]) -> LedgerLine | None:

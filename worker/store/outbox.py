@@ -5,15 +5,14 @@ index, and a message whose holder died is due again by itself.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, update
 
-from worker.domain.model import LIVE_PROGRESS, Effect, EffectKind, EffectProgress, PairId, PlacedEvent, Settlement
+from worker.domain.model import LIVE_PROGRESS, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
 from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, raise_alert
 from worker.store.database import Database
@@ -58,7 +57,7 @@ _CLAIM = PreparedStatement(
 _BEGIN = PreparedStatement(
     update(message)
     .where(
-        in_bound_list(message.c.key, "keys"),
+        message.c.key == bindparam("named"),
         message.c.holder == bindparam("me"),
         in_literals(message.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
     )
@@ -67,18 +66,16 @@ _BEGIN = PreparedStatement(
         attempts=message.c.attempts + 1,
         due_at=bind_instant("until"),
     )
-    .returning(message.c.key)
 )
 _SETTLE = PreparedStatement(
     update(message)
-    .where(in_bound_list(message.c.key, "keys"), message.c.holder == bindparam("me"))
+    .where(message.c.key == bindparam("named"), message.c.holder == bindparam("me"))
     .values(
         progress=bindparam("to_progress"),
         due_at=bind_instant("to_due_at"),
         problem=bindparam("to_problem"),
         holder=None,
     )
-    .returning(message.c.key)
 )
 _MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("named")).values(gone=True))
 _SAVE_WRITTEN_TIME = PreparedStatement(
@@ -154,44 +151,38 @@ class OutboxRows:
             for row in found
         ]
 
-    def begin(self, keys: Sequence[str], holder: str, until: datetime) -> set[str]:
-        """Note that these are about to be performed, and hold them until then. Only those returned are still ours."""
+    def begin(self, key: str, holder: str, until: datetime) -> bool:
+        """Record that the effect is about to be performed, and extend its lease. False when another holder has it."""
         with self._database.write() as connection:
-            return set(_BEGIN.fetch_column(connection, keys=list(keys), me=holder, until=until))
+            return bool(_BEGIN.execute(connection, named=key, me=holder, until=until))
 
-    def settle(self, endings: Sequence[EffectResult], holder: str, now: datetime) -> None:
-        """Write how attempts ended, all of it. Of a message that is not ours any more nothing is written."""
+    def settle(self, result: EffectResult, holder: str, now: datetime) -> None:
+        """Store everything that follows from an attempt; nothing when another holder has the effect by now."""
+        effect, settlement = result.effect, result.settlement
         with self._database.write() as connection:
-            ours = _settle_ours(connection, endings, holder)
-            seen_since = self._save_events(connection, ours)
-            done = [e for e in ours if e.settlement.progress is EffectProgress.DONE]
-            append_history(
-                connection,
-                [
-                    (now, e.effect.kind.value, e.effect.pair, _get_session_id(e.effect), "", e.history_fields or {})
-                    for e in done
-                ],
-            )
-            replan = [e for e in ours if e.settlement.replan]
-            again = _pairs(e for e in replan if not e.needs_reread) | seen_since
-            if again:
-                wake_pairs(connection, sorted(again), now)
-            if later := _pairs(e for e in replan if e.needs_reread):
-                wake_pairs(connection, sorted(later), now + REPLAN_AFTER_READING)
+            if not _settle_claimed(connection, result, holder):
+                return
+            has_newer_reading = self._save_event(connection, result)
+            if settlement.progress is EffectProgress.DONE:
+                fields = result.history_fields or {}
+                append_history(connection, [(now, effect.kind.value, effect.pair, _get_session_id(effect), "", fields)])
+            if effect.pair is None:
+                return
+            if has_newer_reading or (settlement.replan and not result.needs_reread):
+                wake_pairs(connection, [effect.pair], now)
+            elif settlement.replan:
+                wake_pairs(connection, [effect.pair], now + REPLAN_AFTER_READING)
 
-    def _save_events(self, connection: Connection, endings: Sequence[EffectResult]) -> set[PairId]:
-        """Write down where events stand; the pairs of those of which more is known, which has to be planned with."""
-        written: list[dict[str, Any]] = []
-        seen_since: set[PairId] = set()
-        for ending in endings:
-            if ending.placed is not None and _keep_newer_reading(connection, ending, ending.placed):
-                seen_since |= _pairs([ending])
-            elif ending.placed is not None:
-                written.append(_build_event_row(ending.effect, ending.placed))
-            if ending.removed_key:
-                _MARK_GONE.execute(connection, named=ending.removed_key)
-        self._database.upsert(connection, event, written)
-        return seen_since
+    def _save_event(self, connection: Connection, result: EffectResult) -> bool:
+        """Store where the event stands. True when a newer reading of the calendar was kept: planning needs it."""
+        if result.removed_key:
+            _MARK_GONE.execute(connection, named=result.removed_key)
+        if result.placed is None:
+            return False
+        if _keep_newer_reading(connection, result, result.placed):
+            return True
+        self._database.upsert(connection, event, [_build_event_row(result.effect, result.placed)])
+        return False
 
     def alert(self, key: str, words: str, now: datetime, operator: str, cause: str = "") -> None:
         """Tell the operator something, once by that key; of one cause at most once an hour, with a count of the others.
@@ -249,22 +240,17 @@ class OutboxRows:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _settle_ours(connection: Connection, endings: Sequence[EffectResult], holder: str) -> list[EffectResult]:
-    """Write how they ended; those that were still ours. Many end alike, and are written together."""
-    alike: dict[tuple[str, datetime | None, str | None], list[str]] = defaultdict(list)
-    for ending in endings:
-        settlement = ending.settlement
-        alike[settlement.progress.value, settlement.due_at, ending.problem or None].append(ending.effect.key)
-    ours: set[str] = set()
-    for (progress, due_at, problem), keys in alike.items():
-        to = {"to_progress": progress, "to_due_at": due_at, "to_problem": problem}
-        ours.update(_SETTLE.fetch_column(connection, keys=keys, me=holder, **to))
-    return [ending for ending in endings if ending.effect.key in ours]
-
-
-def _pairs(endings: Iterable[EffectResult]) -> set[PairId]:
-    """The pairs whose effects they end."""
-    return {e.effect.pair for e in endings if e.effect.pair is not None}
+def _settle_claimed(connection: Connection, result: EffectResult, holder: str) -> bool:
+    """Store how the effect ended. False when another holder has it by now."""
+    updated = _SETTLE.execute(
+        connection,
+        named=result.effect.key,
+        me=holder,
+        to_progress=result.settlement.progress.value,
+        to_due_at=result.settlement.due_at,
+        to_problem=result.problem or None,
+    )
+    return bool(updated)
 
 
 def _build_event_row(one: Effect, placed: PlacedEvent) -> dict[str, Any]:
