@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.provider_contract import MailerContract, letter
+from tests.support.drafts import letter
+from tests.support.provider_contract import MailerContract
 from worker.domain.model import Address
 from worker.errors import Forbidden
 from worker.providers import base, maildir

@@ -8,17 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.provider_contract import (
-    WINDOW,
-    CalendarContract,
-    GuestDeletionContract,
-    GuestMoveContract,
-    MailerContract,
-    at,
-    draft,
-    letter,
-    span,
-)
+from tests.support.drafts import WINDOW, at, draft, letter, span
+from tests.support.provider_contract import CalendarContract, GuestDeletionContract, GuestMoveContract, MailerContract
 from worker.domain.model import Address, Answer, ShowAs, Span
 from worker.errors import Conflict, Unavailable
 from worker.providers import base

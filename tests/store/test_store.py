@@ -1,4 +1,4 @@
-"""The database as the program's only truth: leases, wakes, fences, unique keys, people, and what is sealed.
+"""The database as the program's only truth: leases, wakes, fences, unique keys, the history, and people.
 
 Everything here holds on SQLite and on PostgreSQL.
 """
@@ -18,14 +18,12 @@ from tests.support.companies import (
     DANA,
     DAY,
     HOUR,
-    KEY,
     KIM,
     MINUTE,
     SAM,
     START,
     Office,
     company,
-    contract,
     new_store,
     pair,
     pairs,
@@ -47,19 +45,18 @@ from worker.domain.model import (
     Reason,
     Settlement,
     Span,
-    Trigger,
-    WrittenCommitment,
 )
 from worker.domain.planning.plan_builder import find_last_look
-from worker.errors import LeaseLost, WrongKey
-from worker.seal import generate_key
+from worker.errors import LeaseLost
 from worker.store import rows, tables
 from worker.store.database import DatabaseUnreachable
 from worker.store.outbox import EffectResult
 from worker.store.store import Store
 
 UNTIL = START + 10 * MINUTE
+
 PAIR = PairId(DANA, SAM)
+
 OTHER = PairId(DANA, KIM)
 
 
@@ -441,71 +438,6 @@ def test_people_pauses_outlast_the_people_file(store: Store) -> None:
     assert store.people.load_all_pairs()[PAIR].paused
     store.people.set_paused(PAIR, rests=False, now=START)
     assert store.people.load_all_pairs()[PAIR].is_active
-
-
-# --- what is sealed ---
-
-
-def sealed_office(url: str) -> tuple[Office, str]:
-    """An office with a contract and an ad hoc talk with a reason; the session of the contract."""
-    office = Office(url)
-    office.tick()
-    held = office.hold()
-    office.worker.contracts.record(held.id, contract(office.clock(), "Hyacinth"))
-    office.worker.actions.request_talk(held.pair, Trigger.LEAVING, "Marigold")
-    return office, held.id
-
-
-def everything(store: Store) -> str:
-    """Every value of every row, as text."""
-    with store.database.read() as connection:
-        return "\n".join(
-            str(list(line)) for t in tables.metadata.tables for line in connection.execute(text(f'SELECT * FROM "{t}"'))
-        )
-
-
-def test_content_is_stored_sealed_and_read_with_the_key(database_url: str) -> None:
-    office, session = sealed_office(database_url)
-    stored = everything(office.store)
-    assert "Hyacinth" not in stored and "Marigold" not in stored and "leaving" not in stored
-    (kept,) = office.store.content.list_revisions(session)
-    assert kept.contract == contract(kept.recorded_at, "Hyacinth")
-    adhoc = next(s for s in office.store.queries.list_sessions() if s.adhoc)
-    assert office.store.content.get_trigger(adhoc.id) == (Trigger.LEAVING, "Marigold")
-    office.close()
-
-
-def test_keys_change_without_a_stop(database_url: str) -> None:
-    office, session = sealed_office(database_url)
-    new = generate_key()
-    both, only_new, only_old = (new_store(database_url, keys) for keys in (f"{new},{KEY}", new, KEY))
-    assert both.content.list_revisions(session)
-    with pytest.raises(WrongKey):
-        only_new.content.list_revisions(session)
-    assert (
-        both.content.reseal_all() == 1 + len(both.queries.list_commitments()) + 2
-    )  # why, and how soon, a talk was asked for
-    assert only_new.content.list_revisions(session) == both.content.list_revisions(session)
-    commitments = [c.id for c in only_new.queries.list_commitments()]
-    assert all(isinstance(p, WrittenCommitment) for p in only_new.content.get_written_commitments(commitments).values())
-    with pytest.raises(WrongKey):
-        only_old.content.list_revisions(session)
-    for one in (both, only_new, only_old):
-        one.close()
-    office.close()
-
-
-def test_a_wrong_key_says_so_and_shows_nothing(database_url: str) -> None:
-    office, session = sealed_office(database_url)
-    stranger = new_store(database_url, generate_key())
-    with pytest.raises(WrongKey) as caught:
-        stranger.content.list_revisions(session)
-    assert "key" in str(caught.value) and "Hyacinth" not in str(caught.value)
-    with pytest.raises(WrongKey):
-        stranger.content.reseal_all()
-    assert office.store.content.list_revisions(session)
-    stranger.close()
-    office.close()
 
 
 # --- the rest ---

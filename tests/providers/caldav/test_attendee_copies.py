@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.providers.conftest import CalDavHands, Watched
-from tests.support.provider_contract import WINDOW, draft, span
+from tests.support.drafts import WINDOW, draft, span
 from worker.domain.model import Address, Answer, EventDraft
 from worker.embedded import EmbeddedServers
 from worker.errors import ProviderError

@@ -16,8 +16,8 @@ from urllib.request import parse_http_list, parse_keqv_list
 import pytest
 
 from tests.providers.conftest import Watched
+from tests.support.drafts import WINDOW
 from tests.support.loopback import EMPTY, Loopback, Request, serve
-from tests.support.provider_contract import WINDOW
 from worker.embedded import EmbeddedServers
 from worker.errors import AuthRevoked, InvalidResponse, ProviderError, RateLimited, Unavailable
 from worker.providers import base

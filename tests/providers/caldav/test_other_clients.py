@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.provider_contract import WINDOW, at, draft, span
+from tests.support.drafts import WINDOW, at, draft, span
 from worker.domain.model import Answer, Span
 from worker.embedded import EmbeddedServers
 from worker.providers import base

@@ -10,15 +10,8 @@ import pytest
 
 from tests.doubles.google import Google, GoogleHands
 from tests.support.companies import KEY
-from tests.support.provider_contract import (
-    WINDOW,
-    CalendarContract,
-    GuestDeletionContract,
-    Hands,
-    MailerContract,
-    draft,
-    span,
-)
+from tests.support.drafts import WINDOW, Hands, draft, span
+from tests.support.provider_contract import CalendarContract, GuestDeletionContract, MailerContract
 from worker.domain.model import Address, Answer
 from worker.providers.base import CalendarProvider
 from worker.providers.google import calendar as google

@@ -292,7 +292,7 @@ def test_a_folder_where_the_grant_belongs_is_said_before_anybody_signs_in(own: d
 def test_an_account_works_on_its_own_calendar(own: dict[str, Any], double: Double) -> None:
     """As `me`; others only by free/busy, through it."""
     from tests.doubles.graph import Hands
-    from tests.support.provider_contract import WINDOW, draft, span
+    from tests.support.drafts import WINDOW, draft, span
 
     signed_in(own)
     hands = Hands(double)

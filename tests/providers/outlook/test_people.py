@@ -8,7 +8,8 @@ import pytest
 
 from tests.doubles.graph import Double, Hands, section
 from tests.doubles.graph.state import Item
-from tests.support.provider_contract import WINDOW, CalendarContract, draft, letter, span
+from tests.support.drafts import WINDOW, draft, letter, span
+from tests.support.provider_contract import CalendarContract
 from worker.domain.model import Address, Answer, Span
 from worker.errors import NotFound
 from worker.providers.identities import InMemoryIdentities

@@ -1,8 +1,4 @@
-"""Reads a ledger line after line and keeps what has to follow each line in mind until its time has come.
-
-What is right or wrong at one moment stands in `tests.support.audit.rules`; here is what is known of a run, and
-what has to come after what.
-"""
+"""Reads a ledger line by line and sees that each line is followed by what has to follow; `rules` judges one moment."""
 
 import heapq
 from collections import Counter, defaultdict

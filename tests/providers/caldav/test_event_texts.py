@@ -1,0 +1,271 @@
+"""What is written to a CalDAV server, and what other programs write there, is understood (R-23)."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from icalendar import Calendar
+
+from tests.providers.conftest import CalDavHands, Watched
+from tests.support.caldav import open_calendar
+from tests.support.drafts import WINDOW, at, days, draft, span
+from worker.domain.model import Answer, EventRef, Guest, ShowAs, Span
+from worker.embedded import EmbeddedServers
+from worker.providers.caldav.calendar import CalDavCalendar
+from worker.providers.ical import events as icalendars
+from worker.providers.ical import parser
+from worker.providers.ical.reader import read_calendar, read_single_event
+from worker.providers.ical.zones import zone_of
+
+pytestmark = pytest.mark.usefixtures("undisturbed")
+
+# --- what is written --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_private_and_complete(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    """R-23: private; and whatever another program needs to show it."""
+    dana, sam = hands.person(), hands.person()
+    event = provider.create(dana, draft(dana, sam, reminders=(15, 60), sequence=3))
+    written: Any = Calendar.from_ical(hands.text(dana, event.ref.id))
+    [component] = written.walk("VEVENT")
+    assert component["CLASS"] == "PRIVATE" and component["SEQUENCE"] == 3 and component["TRANSP"] == "OPAQUE"
+    assert component["SUMMARY"] == "Career conversation: Dana and Sam"
+    assert component["ORGANIZER"] == f"mailto:{dana}" and component["ORGANIZER"].params["CN"] == "Dana Ö."
+    assert component["ATTENDEE"].params["PARTSTAT"] == "NEEDS-ACTION"
+    assert sorted(alarm["TRIGGER"].dt for alarm in written.walk("VALARM")) == [
+        -timedelta(hours=1),
+        -timedelta(minutes=15),
+    ]
+    assert component["DTSTART"].dt == at(9, 10) and not component.errors
+
+
+def test_an_update_keeps_what_people_added(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    """R-9: a colour, a category, another reminder stay; the sequence grows when the time changes."""
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    provider.create(dana, wanted)
+    extra = "CATEGORIES:Long arc\nCOLOR:teal\nX-MINE:1\nBEGIN:VALARM"
+    hands.edit(dana, wanted.key, lambda text: text.replace("BEGIN:VALARM", extra).replace("-PT15M", "-PT45M"))
+    event = provider.find(dana, wanted.key)
+    assert event is not None
+    provider.update(event.ref, replace(wanted, span=span(11, 13)))
+    text = hands.text(dana, event.ref.id)
+    for kept in ("CATEGORIES:Long arc", "COLOR:teal", "X-MINE:1", "TRIGGER:-PT45M", "SEQUENCE:1"):
+        assert kept in text
+    assert text.count("BEGIN:VALARM") == 1
+
+
+def test_nothing_can_be_smuggled_into_an_event(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    dana = hands.person()
+    wicked = 'Eve"\r\nATTENDEE:mailto:eve@example.org\r\nX:'
+    wanted = draft(dana, subject=wicked, body=wicked, guests=(Guest("sam@elsewhere.example", wicked),))
+    event = provider.create(dana, wanted)
+    assert set(event.answers) == {"sam@elsewhere.example"}
+    [component] = Calendar.from_ical(hands.text(dana, event.ref.id)).walk("VEVENT")
+    assert component["ATTENDEE"] == "mailto:sam@elsewhere.example"
+
+
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Pacific/Apia"]
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60)
+
+
+@st.composite
+def drafts(draw: st.DrawFn) -> Any:
+    zone = draw(st.sampled_from(ZONES))
+    if draw(st.booleans()):
+        first = date(2026, 1, 1) + timedelta(days=draw(st.integers(0, 900)))
+        time, all_day = days(zone, first, first + timedelta(days=draw(st.integers(0, 3)))), True
+    else:
+        start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=draw(st.integers(0, 900 * 24 * 60)))
+        time, all_day = Span(start, start + timedelta(minutes=draw(st.integers(1, 3000)))), False
+    return draft(
+        "dana@example.org",
+        "sam@example.org",
+        key=draw(_TEXT.filter(bool)),
+        span=time,
+        all_day=all_day,
+        zone=zone,
+        subject=draw(_TEXT),
+        body=draw(_TEXT),
+        blocks_time=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(drafts())
+def test_whatever_is_written_reads_back_as_it_was_meant(wanted: Any) -> None:
+    """Through the text of RFC 5545 and back, in every zone and on both sides of a change of the clocks."""
+    text = icalendars.to_text(icalendars.compose_calendar(wanted, at(1, 0), we_schedule=True))
+    assert all(len(line) <= 75 for line in text.encode().split(b"\r\n"))
+    calendar = parser.parse_calendar(text, "here")
+    event = read_single_event(calendar, EventRef("dana@example.org", "x.ics", "1"), ZoneInfo("Asia/Tokyo"))
+    assert (event.key, event.span, event.all_day) == (wanted.key, wanted.span, wanted.all_day)
+    assert event.show is (ShowAs.BUSY if wanted.blocks_time else None)
+    assert event.answers == {"sam@example.org": Answer.NEEDS_ACTION}
+    assert icalendars.is_written_from(calendar, wanted)
+    component = icalendars.find_main_event(calendar)
+    assert component is not None and not component.errors
+    assert str(component["SUMMARY"]) == wanted.subject
+
+
+# --- what others wrote ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["STATUS:CANCELLED"], None),
+        (["X-MICROSOFT-CDO-BUSYSTATUS:FREE"], None),
+        (["X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE"], ShowAs.TENTATIVE),
+        (["X-MICROSOFT-CDO-BUSYSTATUS:BUSY", "TRANSP:OPAQUE"], ShowAs.BUSY),
+        (["X-MICROSOFT-CDO-BUSYSTATUS:OOF", "TRANSP:TRANSPARENT"], None),
+    ],
+)
+def test_other_programs_ways_to_say_it(
+    provider: CalDavCalendar, hands: CalDavHands, lines: list[str], expected: ShowAs | None
+) -> None:
+    dana = hands.person()
+    hands.put_event(dana, ["DTSTART:20270305T140000Z", "DURATION:PT1H", *lines])
+    found = provider.free_busy([dana], WINDOW)[dana].busy
+    assert [(busy.span, busy.show) for busy in found] == ([(span(5, 14), expected)] if expected else [])
+
+
+def test_local_times_are_taken_where_the_owner_lives(provider: CalDavCalendar, hands: CalDavHands) -> None:
+    dana = hands.person("America/New_York")
+    hands.put_event(dana, ["DTSTART:20270305T090000", "DTEND:20270305T100000"])
+    [busy] = provider.free_busy([dana], WINDOW)[dana].busy
+    assert busy.span == span(5, 14)
+
+
+def test_a_calendar_without_a_zone_takes_it_from_the_settings(server: EmbeddedServers, hands: CalDavHands) -> None:
+    dana = hands.person(zone="")
+    hands.add_all_day(dana, date(2027, 3, 9), date(2027, 3, 9))
+    for zones, zone in (({dana: "Asia/Tokyo"}, "Asia/Tokyo"), ({}, "UTC")):
+        [busy] = open_calendar(server, zones=zones).free_busy([dana], WINDOW)[dana].busy
+        assert busy.span == days(zone, date(2027, 3, 9), date(2027, 3, 9))
+
+
+def test_a_series_keeps_its_wall_clock_over_a_change_of_the_clocks(
+    provider: CalDavCalendar, hands: CalDavHands
+) -> None:
+    dana = hands.person()
+    hands.put_event(dana, ["DTSTART;TZID=Europe/Berlin:20270322T090000", "DURATION:PT30M", "RRULE:FREQ=WEEKLY;COUNT=2"])
+    found = provider.free_busy([dana], WINDOW)[dana].busy
+    assert [busy.span for busy in found] == [span(22, 8, 30), span(29, 7, 30)]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "busy"),
+    [
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nno line at all", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nEXDATE:", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nDURATION:PT30M", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:99991231T235959Z", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:later", 2),
+        (b"DTSTART:20270305T090000Z", b"DTSTART:20270305T110000Z", 2),
+        (b"END:VEVENT\r\nEND:VCALENDAR", b"END:VCALENDAR", 2),
+    ],
+)
+def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, busy: int
+) -> None:
+    dana = hands.person()
+    hands.add(dana, span(5, 9))
+    hands.add(dana, span(6, 9))
+    watched.rewrite = lambda content: content.replace(was, becomes)
+    shown = provider.free_busy([dana], WINDOW)[dana]
+    assert shown.known and len(shown.busy) == busy
+    assert any(one.span.overlaps(span(5, 9, 120)) for one in shown.busy)
+    assert len(provider.changes(dana, None, WINDOW).events) == busy
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "events"),
+    [
+        (b"DTSTART:20270305T090000Z", b"DTSTART:not-a-time", 1),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRRULE:FREQ=SECONDLY", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRRULE:FREQ=WEEKLY;BYDAY MO", 2),
+        (b"DTEND:20270305T100000Z", b"DTEND:20270305T100000Z\r\nRDATE:tomorrow", 2),
+        (b"BEGIN:VEVENT", b"BEGIN:NOTHING", 0),
+        (b"BEGIN:V", b"NOTHING:V", 0),
+        (b"calendar-data>", b"other-data>", 0),
+    ],
+)
+def test_time_that_cannot_be_read_is_unknown(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, events: int
+) -> None:
+    """T-2: never known and free. The reason says which event by a fingerprint, and what to do."""
+    dana = hands.person()
+    hands.add(dana, span(5, 9))
+    hands.add(dana, span(6, 9))
+    watched.rewrite = lambda content: content.replace(was, becomes)
+    shown = provider.free_busy([dana], WINDOW)[dana]
+    assert not shown.known
+    assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", shown.reason)
+    if b"calendar-data" not in was:
+        assert len(provider.changes(dana, None, WINDOW).events) == events
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b"DTSTART", b"DTSTART;X-WHEN=soon:sometime\r\nX-START"),
+        (b"BEGIN:VEVENT", b"BEGIN:NOTHING"),
+        (b"BEGIN:V", b"NOTHING:V"),
+    ],
+)
+def test_an_event_of_ours_that_can_t_be_read_any_more_is_not_gone(
+    provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, is_full: bool
+) -> None:
+    """T-2: neither gone nor free. Its copy stays, and it is an event like others once it can be read again."""
+    dana, sam = hands.person(), hands.person()
+    wanted = draft(dana, sam)
+    event = provider.create(dana, wanted)
+    cursor = None if is_full else provider.changes(dana, None, WINDOW).cursor
+    hands.edit(dana, wanted.key, lambda text: text.replace("END:VEVENT", "X-OTHER:1\r\nEND:VEVENT"))
+    watched.rewrite = lambda content: content.replace(was, becomes)
+    told = provider.changes(dana, cursor, WINDOW)
+    assert (told.unread, told.gone, told.full) == ((event.ref.id,), (), is_full)
+    assert not provider.free_busy([dana], WINDOW)[dana].known
+    watched.clear()
+    hands.edit(dana, wanted.key, lambda text: text.replace("X-OTHER:1", "X-OTHER:2"))
+    again = provider.changes(dana, told.cursor, WINDOW)
+    assert [(one.key, one.answers) for one in again.events] == [(wanted.key, {sam: Answer.NEEDS_ACTION})]
+    assert (again.unread, again.gone) == ((), ())
+    hands.text(sam, event.ref.id)
+
+
+def test_a_whole_calendar_is_read_by_uid() -> None:
+    """A file that a person exported: each series keeps to itself, single events are none."""
+    text = """BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:theirs
+X-WR-TIMEZONE:Europe/Berlin
+BEGIN:VEVENT
+UID:weekly
+DTSTART;TZID=Europe/Berlin:20270308T090000
+DURATION:PT30M
+RRULE:FREQ=WEEKLY;COUNT=2
+END:VEVENT
+BEGIN:VEVENT
+UID:once
+DTSTART;VALUE=DATE:20270309
+END:VEVENT
+END:VCALENDAR
+"""
+    calendar = parser.parse_calendar(text, "file")
+    zone = zone_of(calendar)
+    assert zone is not None
+    found = read_calendar(calendar, EventRef("dana@example.org", "file", ""), zone, WINDOW).events
+    assert [(event.ref.id.partition("#")[0], event.series, event.span) for event in found] == [
+        ("weekly", "weekly", span(8, 8, 30)),
+        ("weekly", "weekly", span(15, 8, 30)),
+        ("once", None, days("Europe/Berlin", date(2027, 3, 9), date(2027, 3, 9))),
+    ]

@@ -1,0 +1,57 @@
+"""Google as its double has it, and the calendar and the mailer on it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.google import Google, GoogleHands
+from tests.support.companies import KEY
+from worker.providers.google import calendar as google
+from worker.providers.google import mail
+from worker.providers.google.auth import EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE, OWNED_EVENTS_SCOPE
+from worker.providers.google.calendar import GoogleCalendar
+from worker.providers.google.mail import GmailMailer
+
+
+@pytest.fixture
+def double() -> Iterator[Google]:
+    with Google() as running:
+        running.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
+        yield running
+
+
+@pytest.fixture(name="section")
+def delegated(double: Google, tmp_path: Path) -> dict[str, Any]:
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(double.tokens.service_account()))
+    return {**double.section, "service_account": str(file), "timeout": 2.0}
+
+
+@pytest.fixture
+def hands(double: Google) -> GoogleHands:
+    return GoogleHands(double.calendars)
+
+
+@pytest.fixture
+def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
+    calendar = google.build_calendar(section)
+    yield calendar
+    calendar.close()
+
+
+@pytest.fixture
+def mailer(double: Google, section: dict[str, Any]) -> Iterator[GmailMailer]:
+    double.calendars.add_person("dana@example.org")
+    made = mail.build_mailer({**section, **double.mail_section, "timeout": 2.0})
+    yield made
+    made.close()
+
+
+@pytest.fixture(name="alone")
+def own_account(double: Google, tmp_path: Path) -> dict[str, Any]:
+    client, secret = double.tokens.client
+    folder = {"token_folder": str(tmp_path / "tokens"), "keys": [KEY]}
+    return {**double.section, **folder, "client_id": client, "password": secret}

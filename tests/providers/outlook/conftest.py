@@ -1,0 +1,50 @@
+"""Microsoft 365 as its double has it, one for all tests of a module and empty for each, and the providers on it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.doubles.graph import Double, Hands, section
+from worker.providers.outlook import calendar as outlook
+from worker.providers.outlook.calendar import OutlookCalendar
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Double]:
+    with Double() as double:
+        yield double
+
+
+@pytest.fixture
+def double(service: Double) -> Iterator[Double]:
+    service.forget()
+    yield service
+    service.forget()
+
+
+@pytest.fixture
+def hands(double: Double) -> Hands:
+    return Hands(double)
+
+
+@pytest.fixture
+def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
+    calendar = outlook.build_calendar(section(double, organizers=hands.organizers))
+    yield calendar
+    calendar.close()
+
+
+@pytest.fixture
+def plain(double: Double) -> Any:
+    double.world.person("dana@example.org")
+    return outlook.build_mailer(section(double, sender="dana@example.org"))
+
+
+@pytest.fixture
+def sure(double: Double) -> Any:
+    double.world.person("dana@example.org")
+    given = section(double, sender="dana@example.org", exactly_once=True)
+    known = double.login.applications[given["client_id"]]
+    known.rights = (*known.rights, "Mail.ReadWrite")
+    return outlook.build_mailer(given)

@@ -1,0 +1,137 @@
+"""What `worker.providers.base` promises about free/busy, as tests that every calendar inherits."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from tests.support.drafts import DAY, WINDOW, Hands, at, days, draft, span
+from worker.domain.model import Answer, ShowAs, Span
+from worker.providers.base import CalendarProvider
+
+
+class FreeBusyContract:
+    """One test for each promise about the time that a calendar shows."""
+
+    reads_away = True  #: out of office can be told from busy
+    reads_tentative = True  #: tentative can be told from busy
+
+    # --- unknown is never free --------------------------------------------------------------------------------------
+
+    def test_unknown_is_never_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        """T-2: who can't be read is in the answer, not known, with a reason in one line."""
+        known, unknown = hands.person(), hands.stranger()
+        found = provider.free_busy([known, unknown], WINDOW)
+        assert set(found) == {known, unknown}
+        assert found[known].known and found[known].busy == ()
+        assert not found[unknown].known and found[unknown].busy == ()
+        assert found[unknown].reason and "\n" not in found[unknown].reason
+
+    def test_nobody_asked_nobody_answered(self, provider: CalendarProvider, hands: Hands) -> None:
+        assert dict(provider.free_busy([], WINDOW)) == {}
+
+    # --- how time counts --------------------------------------------------------------------------------------------
+
+    def test_busy_is_clipped_and_sorted(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14))
+        hands.add(person, Span(at(4, 22), at(5, 2)))
+        hands.add(person, Span(at(5, 23), at(6, 3)))
+        hands.add(person, span(7, 9))
+        window = Span(at(5, 0), at(6, 0))
+        busy = provider.free_busy([person], window)[person].busy
+        assert [one.span for one in busy] == [Span(at(5, 0), at(5, 2)), span(5, 14), Span(at(5, 23), at(6, 0))]
+        assert all(one.show is ShowAs.BUSY and one.key is None for one in busy)
+
+    def test_what_touches_the_window_is_outside(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, Span(at(4, 23), at(5, 0)))
+        hands.add(person, Span(at(6, 0), at(6, 1)))
+        assert provider.free_busy([person], Span(at(5, 0), at(6, 0)))[person].busy == ()
+
+    def test_times_are_aware_and_in_utc(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person("America/New_York")
+        hands.add(person, span(5, 14))
+        event = provider.create(person, draft(person))
+        [busy, own] = provider.free_busy([person], WINDOW)[person].busy
+        for one in (busy.span, own.span, event.span):
+            assert one.start.utcoffset() == one.end.utcoffset() == timedelta(0)
+
+    def test_transparent_is_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14), show=None)
+        assert provider.free_busy([person], WINDOW)[person].busy == ()
+
+    def test_tentative_and_away_are_told_apart(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        hands.add(person, span(5, 14), show=ShowAs.TENTATIVE)
+        hands.add(person, span(6, 14), show=ShowAs.AWAY)
+        tentative, away = provider.free_busy([person], WINDOW)[person].busy
+        assert tentative.show is (ShowAs.TENTATIVE if self.reads_tentative else ShowAs.BUSY)
+        assert away.show is (ShowAs.AWAY if self.reads_away else ShowAs.BUSY)
+
+    @pytest.mark.parametrize(
+        ("answer", "expected"),
+        [
+            (Answer.ACCEPTED, ShowAs.BUSY),
+            (Answer.NEEDS_ACTION, ShowAs.TENTATIVE),
+            (Answer.TENTATIVE, ShowAs.TENTATIVE),
+            (Answer.DECLINED, None),
+        ],
+    )
+    def test_an_invitation_counts_as_answered(
+        self, provider: CalendarProvider, hands: Hands, answer: Answer, expected: ShowAs | None
+    ) -> None:
+        """An invitation not answered yet is tentative; a declined one is free."""
+        organizer, guest = hands.person(), hands.person()
+        hands.invite(organizer, guest, span(5, 14), answer)
+        shows = [busy.show for busy in provider.free_busy([guest], WINDOW)[guest].busy]
+        if not self.reads_tentative and expected is ShowAs.TENTATIVE:
+            expected = ShowAs.BUSY
+        assert shows == ([expected] if expected else [])
+        assert [busy.show for busy in provider.free_busy([organizer], WINDOW)[organizer].busy] == [ShowAs.BUSY]
+
+    @pytest.mark.parametrize(
+        ("zone", "first", "last"),
+        [
+            ("UTC", date(2027, 3, 9), date(2027, 3, 9)),
+            ("Europe/Berlin", date(2027, 3, 27), date(2027, 3, 29)),  # the clocks go forward in between
+            ("America/Los_Angeles", date(2027, 3, 13), date(2027, 3, 14)),
+            ("Asia/Kolkata", date(2027, 3, 9), date(2027, 3, 10)),
+            ("Pacific/Kiritimati", date(2027, 3, 9), date(2027, 3, 9)),  # UTC+14
+            ("Pacific/Pago_Pago", date(2027, 3, 9), date(2027, 3, 9)),  # UTC-11
+            ("Africa/Cairo", date(2027, 4, 29), date(2027, 4, 30)),  # midnight is left out on the 30th
+        ],
+    )
+    def test_all_day_is_busy_on_those_days_where_the_owner_lives(
+        self, provider: CalendarProvider, hands: Hands, zone: str, first: date, last: date
+    ) -> None:
+        person = hands.person(zone)
+        hands.add_all_day(person, first, last)
+        expected = days(zone, first, last)
+        window = Span(expected.start - 3 * DAY, expected.end + 3 * DAY)
+        [busy] = provider.free_busy([person], window)[person].busy
+        assert busy.span == expected
+        assert busy.show in (ShowAs.BUSY, ShowAs.AWAY)
+        [event] = provider.changes(person, None, window).events
+        assert event.all_day and event.span == expected
+
+    def test_all_day_transparent_is_free(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person("Europe/Berlin")
+        hands.add_all_day(person, date(2027, 3, 9), date(2027, 3, 10), opaque=False)
+        assert provider.free_busy([person], WINDOW)[person].busy == ()
+
+    def test_a_series_counts_by_its_occurrences(self, provider: CalendarProvider, hands: Hands) -> None:
+        """A moved occurrence is busy where it was moved to only; a cancelled one is free."""
+        person = hands.person()
+        series = hands.add_daily(person, span(8, 9, 30), times=4)
+        hands.move_occurrence(person, series, 1, span(9, 15, 30))
+        hands.cancel_occurrence(person, series, 2)
+        busy = provider.free_busy([person], WINDOW)[person].busy
+        assert [one.span for one in busy] == [span(8, 9, 30), span(9, 15, 30), span(11, 9, 30)]
+
+    def test_an_occurrence_moved_into_the_window_is_seen(self, provider: CalendarProvider, hands: Hands) -> None:
+        person = hands.person()
+        series = hands.add_daily(person, span(8, 9, 30), times=3)
+        hands.move_occurrence(person, series, 2, span(20, 9, 30))
+        busy = provider.free_busy([person], Span(at(20, 0), at(21, 0)))[person].busy
+        assert [one.span for one in busy] == [span(20, 9, 30)]

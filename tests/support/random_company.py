@@ -1,0 +1,496 @@
+"""A company in which anything may happen in any order, and what has to be true after each step.
+
+A Hypothesis machine lives in a simulated company: people accept, decline, move, delete, book over, go away, don't show
+up, record, keep and drop what they promised, pause, leave and come back; services fail before and after they did what
+was asked; cursors die; the process is killed and started again. After each step in which nothing is broken, the
+calendars, the database and the mails are compared with what was promised.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import select
+
+from tests.support import companies
+from tests.support.companies import (
+    DANA,
+    DAY,
+    HOUR,
+    KEY,
+    KIM,
+    MINUTE,
+    SAM,
+    SERVICE,
+    START,
+    contract,
+    pair,
+    pairs,
+    people,
+    person,
+)
+from tests.support.faulty_services import ERRORS, OPERATIONS, Killed, Post, holds
+from worker.app import build
+from worker.domain.model import (
+    Answer,
+    Commitment,
+    Deferral,
+    Effect,
+    EffectProgress,
+    Format,
+    Pair,
+    PairId,
+    Person,
+    ReviewMode,
+    Session,
+    SessionKind,
+    SessionState,
+    ShowAs,
+    Span,
+    Trigger,
+)
+from worker.domain.planning.placement import has_same_cause
+from worker.domain.time.worktime import find_holiday, get_local_date, list_working_spans
+from worker.errors import LongarcError
+from worker.seal import Seal
+from worker.simulation.world import SimulatedWorld, make_simulation_settings
+from worker.store import rows, tables
+
+EVE, PAT = "eve@corp.example", "pat@corp.example"
+#: A wait that ends, a retry, a reading, a calendar that refused and is asked again after a day: then all has settled.
+SETTLED = 26 * HOUR
+
+
+class Company(RuleBasedStateMachine):
+    """Dana leads Sam and Kim, who leads Eve; Pat, elsewhere in the world, reports to Kim."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        everybody = {**people(DANA, SAM, KIM, EVE), PAT: person(PAT, zone="America/New_York", country="US")}
+        self.everybody = everybody
+        listed = pairs(
+            pair(DANA, SAM),
+            pair(DANA, KIM, format=Format.SERIES),
+            pair(KIM, EVE, review=ReviewMode.NONE, minutes=60),
+            pair(KIM, PAT),
+        )
+        self.listed = listed
+        self.world = self.found(everybody, listed)
+        self.post = Post(self._untrue)
+        self.world.mailer = self.post
+        self._wire()
+        self.failing = ""
+        self.well_since = START
+        self.recorded: dict[tuple[str, int], datetime] = {}
+        self.counts: dict[str, int] = {}
+        self.starts = 0
+
+    def found(self, everybody: dict[str, Person], listed: dict[PairId, Pair]) -> SimulatedWorld:
+        """The company, on the calendar in memory."""
+        return SimulatedWorld(make_simulation_settings(companies.settings()), everybody, listed, START)
+
+    # --- reading ---
+
+    @property
+    def now(self) -> datetime:
+        return self.world.clock()
+
+    def sessions(self, *states: SessionState) -> list[Session]:
+        return [s for s in self.world.worker.store.queries.list_sessions() if s.state in states]
+
+    def upcoming(self) -> list[Session]:
+        """Those that stand on a calendar and have not begun."""
+        booked = [s for s in self.sessions(SessionState.BOOKED) if s.span.start > self.now]
+        return [s for s in booked if self._stands(s.pair.manager, s.key)]
+
+    def _stands(self, calendar: str, key: str) -> bool:
+        """Whether the event is on that calendar. People look at calendars whatever the program can do."""
+        fail, self.world.calendar.fail = self.world.calendar.fail, None
+        found = self.world.calendar.find(calendar, key)
+        self.world.calendar.fail = fail
+        return found is not None
+
+    def chosen(self, data: st.DataObject, some: list[Any]) -> Any:
+        return some[data.draw(st.integers(0, len(some) - 1))] if some else None
+
+    def _rows(self, table: Any, read: Callable[[Any], Any]) -> list[Any]:
+        with self.world.worker.store.database.read() as connection:
+            return [read(row) for row in connection.execute(select(table)).mappings()]
+
+    def messages(self) -> list[Effect]:
+        return self._rows(tables.message, rows.message)
+
+    # --- time ---
+
+    @rule(hours=st.integers(1, 60))
+    def hours_pass(self, hours: int) -> None:
+        self._live(hours * HOUR)
+
+    @rule(days=st.sampled_from((5, 14, 40)))
+    def days_pass(self, days: int) -> None:
+        self._live(days * DAY)
+
+    @rule(data=st.data())
+    def until_one_ends(self, data: st.DataObject) -> None:
+        one = self.chosen(data, self.upcoming())
+        if one:
+            self._live(one.span.end - self.now)
+
+    def _live(self, length: timedelta) -> None:
+        self.world.run_until(self.now + length)
+
+    # --- on calendars ---
+
+    @rule(data=st.data(), answer=st.sampled_from((Answer.ACCEPTED, Answer.DECLINED, Answer.TENTATIVE)))
+    def answers(self, data: st.DataObject, answer: Answer) -> None:
+        if one := self.chosen(data, self.upcoming()):
+            self.world.calendar.answer(one.pair.manager, one.key, one.pair.report, answer)
+
+    @rule(
+        data=st.data(), shift=st.integers(-5, 5), quarters=st.integers(-8, 8), longer=st.sampled_from((0, 0, -30, -45))
+    )
+    def moves(self, data: st.DataObject, shift: int, quarters: int, longer: int) -> None:
+        """Inside the rules or not, just as somebody drags it."""
+        one = self.chosen(data, self.upcoming())
+        if one:
+            start = one.span.start + shift * DAY + quarters * 15 * MINUTE
+            minutes = max(one.span.minutes + longer, 15)
+            if start > self.now + HOUR:
+                self.world.calendar.move(one.pair.manager, one.key, companies.span(start, minutes))
+
+    @rule(data=st.data(), by_report=st.booleans())
+    def deletes(self, data: st.DataObject, by_report: bool) -> None:
+        one = self.chosen(data, self.upcoming())
+        if one and self._stands(who := one.pair.report if by_report else one.pair.manager, one.key):
+            self.world.calendar.remove(who, one.key)
+
+    @rule(data=st.data(), by_report=st.booleans(), away=st.booleans())
+    def books_over(self, data: st.DataObject, by_report: bool, away: bool) -> None:
+        if one := self.chosen(data, self.upcoming()):
+            who = one.pair.report if by_report else one.pair.manager
+            span = Span(one.span.start - 2 * DAY, one.span.end + DAY) if away else companies.span(one.span.start, 30)
+            self.world.calendar.add(who, span, show=ShowAs.AWAY if away else ShowAs.BUSY)
+
+    @rule(data=st.data(), shift=st.integers(-3, 3))
+    def moves_a_block(self, data: st.DataObject, shift: int) -> None:
+        blocks = [c for c in self._commitments() if c.is_open and c.block and c.block.start > self.now]
+        one = self.chosen(data, [c for c in blocks if self._stands(c.pair.manager, c.key)])
+        if one and one.block.start + shift * DAY > self.now:
+            moved = Span(one.block.start + shift * DAY, one.block.end + shift * DAY)
+            self.world.calendar.move(one.pair.manager, one.key, moved)
+
+    # --- saying something ---
+
+    def _says(self, act: Callable[[], object]) -> None:
+        """What the rules don't allow is refused, in words; that is an answer too."""
+        try:
+            act()
+        except LongarcError as error:
+            note(f"refused: {error}")
+
+    @rule(data=st.data())
+    def did_not_show_up(self, data: st.DataObject) -> None:
+        if one := self.chosen(data, self.sessions(SessionState.HELD)):
+            self._says(lambda: self.world.worker.actions.record_not_held(one.id))
+
+    @rule(data=st.data())
+    def says_it_was_held(self, data: st.DataObject) -> None:
+        if one := self.chosen(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED)):
+            self._says(lambda: self.world.worker.actions.record_held(one.id, self.now - HOUR))
+
+    @rule(data=st.data(), wish=st.none() | st.integers(1, 30))
+    def asks_for_another_time(self, data: st.DataObject, wish: int | None) -> None:
+        one = self.chosen(data, self.sessions(SessionState.BOOKED, SessionState.DEFERRED))
+        if one:
+            wanted = companies.span(START.replace(hour=9) + ((self.now - START).days + wish) * DAY) if wish else None
+            wanted = self.chosen(data, [wanted, *one.options])
+            self._says(lambda: self.world.worker.actions.defer_session(one.id, wanted))
+
+    @rule(data=st.data(), trigger=st.sampled_from(Trigger))
+    def asks_to_talk(self, data: st.DataObject, trigger: Trigger) -> None:
+        pair_id = self.chosen(data, sorted(self.listed))
+        if pair_id:
+            self._says(lambda: self.world.worker.actions.request_talk(pair_id, trigger, "It came up."))
+
+    @rule(data=st.data())
+    def asks_for_a_check_in(self, data: st.DataObject) -> None:
+        pair_id = self.chosen(data, sorted(self.listed))
+        if pair_id:
+            self._says(lambda: self.world.worker.actions.request_check_in(pair_id))
+
+    @rule(data=st.data(), days=st.integers(2, 60))
+    def records(self, data: st.DataObject, days: int) -> None:
+        held = [
+            s
+            for s in self.sessions(SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
+            if s.kind is SessionKind.CAREER
+        ]
+        one = self.chosen(data, held)
+        if one:
+
+            def act() -> None:
+                result = self.world.worker.contracts.record(one.id, contract(self.now, days=days))
+                if result.is_new:
+                    self.recorded[one.id, result.revision] = self.now
+
+            self._says(act)
+
+    def _commitments(self) -> list[Commitment]:
+        return self.world.worker.store.queries.list_commitments()
+
+    @rule(data=st.data(), how=st.sampled_from(("done", "let go", "later", "other words")))
+    def a_commitment_ends_or_changes(self, data: st.DataObject, how: str) -> None:
+        one = self.chosen(data, [c for c in self._commitments() if c.is_open])
+        contracts = self.world.worker.contracts
+        if one is None:
+            return
+        doings: dict[str, Callable[[], object]] = {
+            "done": lambda: contracts.mark_done(one.id),
+            "let go": lambda: contracts.let_go(one.id, "It is not needed."),
+            "later": lambda: contracts.change(one.id, due=get_local_date("UTC", self.now) + timedelta(days=20)),
+            "other words": lambda: contracts.change(one.id, text="Something else entirely"),
+        }
+        self._says(doings[how])
+
+    # --- who there is ---
+
+    @rule(data=st.data(), rests=st.booleans())
+    def pauses(self, data: st.DataObject, rests: bool) -> None:
+        if pair_id := self.chosen(data, sorted(self.listed)):
+            self.world.worker.store.people.set_paused(pair_id, rests=rests, now=self.now)
+
+    @rule(who=st.sampled_from((SAM, KIM, EVE, PAT, DANA)), back=st.booleans())
+    def leaves_or_comes_back(self, who: str, back: bool) -> None:
+        here = {p.email for p in self.world.worker.store.people.load_current_people().values()}
+        wanted = here | {who} if back else here - {who}
+        everybody = {email: self.world.persons[email] for email in sorted(wanted)}
+        listed = {one.id: one for one in self._all_pairs() if one.manager in wanted and one.report in wanted}
+        self.world.worker.store.people.apply_import(everybody, listed, self.now)
+        self.world.worker.store.people.set_fact("people", f"{sorted(wanted)} at {self.now}")
+        self.listed = listed
+
+    def _all_pairs(self) -> list[Any]:
+        return list(self.world.pairs.values())
+
+    # --- what breaks ---
+
+    @rule(
+        error=st.sampled_from(sorted(ERRORS)),
+        operations=st.sets(st.sampled_from(OPERATIONS), min_size=1, max_size=3),
+        after=st.booleans(),
+        times=st.sampled_from((1, 2, 1000)),
+    )
+    def fails(self, error: str, operations: set[str], after: bool, times: int) -> None:
+        """Before the service did anything, or after it did it all the same."""
+        names = [f"{one}.done" if after else one for one in sorted(operations)]
+        self.failing = f"{error} at {names}, {times} times"
+        failure = companies.Fails(ERRORS[error], *names, times=times)
+        self.world.calendar.fail = self.post.fail = failure
+
+    @precondition(lambda self: self.failing)
+    @rule()
+    def heals(self) -> None:
+        """Everything works again, and there was time for it."""
+        self.world.calendar.fail = self.post.fail = None
+        self.failing = ""
+        self._live(SETTLED)
+        self.well_since = self.now
+
+    @rule(who=st.sampled_from((DANA, KIM)))
+    def a_cursor_dies(self, who: str) -> None:
+        self.world.calendar.forget_cursors(who)
+
+    @rule()
+    def is_restarted(self) -> None:
+        """Another process takes over; what the old one had in hand it never gave back."""
+        self.starts += 1
+        known, store = self.world.worker.settings, self.world.worker.store
+        self.world.worker = build(known, self.world.clock, store=store, holder=f"process{self.starts}")
+        self._wire()
+
+    @rule(
+        operation=st.sampled_from(("create", "update", "cancel", "send", "changes", "free_busy")), after=st.booleans()
+    )
+    def is_killed(self, operation: str, after: bool) -> None:
+        """In the middle of something, at the next of these operations within two weeks."""
+        where = f"{operation}.done" if after else operation
+
+        def kill(seen: str) -> None:
+            if seen == where:
+                raise Killed
+
+        fail = self.world.calendar.fail
+        self.world.calendar.fail = self.post.fail = kill
+        try:
+            self._live(14 * DAY)
+        except Killed:
+            note(f"killed at {where}, {self.now}")
+        self.world.calendar.fail = self.post.fail = fail
+        self.is_restarted()
+        self._live(SETTLED)
+        self.well_since = self.now
+
+    def _wire(self) -> None:
+        self.world.worker.services.use(calendars={SERVICE: self.world.calendar}, mailers={SERVICE: self.post})
+        self.world.worker.store.content._seal = Seal([KEY])
+
+    @initialize()
+    def begins(self) -> None:
+        self.world.step()
+
+    # --- what holds, always ---
+
+    def _untrue(self, key: str) -> str:
+        """What is wrong with a mail that is about to leave; empty when all of it is true."""
+        register = self.world.worker.store.queries
+        message = next(m for m in self.messages() if m.key == key)
+        name, session = message.name, register.get_session(message.subject)
+        known = self.world.worker.store.people.load_all_pairs()
+        if name in ("operator_alert", "pair_ended"):
+            return ""
+        if name == "contract_summary":
+            kept = self.world.worker.store.content.list_revisions(message.subject)
+            return "" if len(kept) >= message.number else "no such contract"
+        assert message.pair is not None
+        if not known[message.pair].is_active:
+            return "the pair rests or is no more"
+        if name == "commitment_due":
+            due = [c for c in self._commitments() if c.is_open and message.start and c.due == message.start.date()]
+            return "" if due else "nothing is due"
+        return "" if session is None or holds(message, session, self.now) else f"{session.state} {session.start}"
+
+    @invariant()
+    def nothing_happens_that_nobody_foresaw(self) -> None:
+        """What goes wrong with one pair or calendar stops no other: here it has to be told."""
+        told = [words for _, words in self.world.worker.store.outbox.list_alerts(self.now - 4000 * DAY)]
+        assert [words for words in told if words.startswith("Planning ") or "could not be read" in words] == []
+
+    @invariant()
+    def every_mail_was_true(self) -> None:
+        assert self.post.untrue == []
+
+    @invariant()
+    def no_mail_went_out_twice_without_need(self) -> None:
+        again = {key for key, count in Counter(key for key, _ in self.post.sent).items() if count > 1}
+        assert {key.partition(":")[0] for key in again} <= {"contract_summary", "operator_alert"}
+
+    @invariant()
+    def deferrals_are_kept_with_their_cause(self) -> None:
+        """R-8: owed, never dropped, however often."""
+        kept: list[Deferral] = self._rows(tables.deferral, rows.deferral)
+        number = Counter(one.session for one in kept)
+        known = self.world.worker.store.people.load_all_pairs()
+        for session in self.world.worker.store.queries.list_sessions():
+            assert session.count == number[session.id] >= self.counts.get(session.id, 0)
+            self.counts[session.id] = session.count
+            if session.count and session.state is SessionState.CANCELLED:
+                assert (
+                    self._was_off(session) or not known[session.pair].is_active or session.kind is SessionKind.REVIEW
+                ), session
+
+    def _was_off(self, session: Session) -> bool:
+        lines = self.world.worker.store.queries.list_history(session_id=session.id)
+        return any("paused" in line["reason"] or "ended" in line["reason"] for line in lines)
+
+    # --- what holds when nothing is broken ---
+
+    @invariant()
+    def it_has_settled(self) -> None:
+        if self.failing:
+            return
+        self.world.step()
+        self._nothing_is_left_undone()
+        self._there_is_always_a_next_session()
+        self._calendar_and_database_agree()
+        self._what_we_placed_is_inside_the_rules()
+        self._no_hour_is_given_away_twice()
+        self._summaries_left_at_once()
+
+    def _nothing_is_left_undone(self) -> None:
+        undone = [m for m in self.messages() if m.is_live and m.due_at <= self.now]
+        assert not undone, undone
+
+    def _there_is_always_a_next_session(self) -> None:
+        """T-4: or a human was told why there is none."""
+        told = {
+            m.subject for m in self.messages() if m.name == "unplaceable" and m.progress is not EffectProgress.WAITING
+        }
+        for pair_id, one in self.world.worker.store.people.load_all_pairs().items():
+            if not one.is_active:
+                continue
+            every = self.world.worker.store.queries.list_sessions(pair_id)
+            mine = [s for s in every if s.kind is SessionKind.CAREER]
+            ahead = [s for s in mine if s.booked and s.span.end > self.now]
+            why = [s for s in every if s.owed and s.unplaceable]
+            assert ahead or set(why) & set(mine), (pair_id, [(s.id, s.state, s.start) for s in mine])
+            alone = [s for s in why if s.id not in told]
+            assert all(any(has_same_cause(s, other) for other in why if other.id in told) for s in alone), alone
+
+    def _calendar_and_database_agree(self) -> None:
+        """Each session to come has one live event at its time; nothing else of ours is on any calendar."""
+        wanted: dict[str, Span] = {}
+        for session in self.sessions(SessionState.BOOKED):
+            if session.span.start > self.now:
+                wanted[session.key] = session.span
+        for one in self._commitments():
+            if one.is_open and one.block and one.block.start > self.now:
+                wanted[one.key] = one.block
+        window = Span(self.now, self.now + 400 * DAY)
+        on_calendar: dict[str, Span] = {}
+        for manager in (DANA, KIM):
+            for event in self.world.calendar.changes(manager, None, window).events:
+                if event.key and event.organizer in ("", manager) and event.span.start > self.now:
+                    assert event.key not in on_calendar
+                    on_calendar[event.key] = event.span
+        assert on_calendar == wanted, (_less(on_calendar, wanted), _less(wanted, on_calendar))
+
+    def _what_we_placed_is_inside_the_rules(self) -> None:
+        """T-1, T-2; a human may put it elsewhere."""
+        for session in self.sessions(SessionState.BOOKED):
+            if session.by_hand or session.span.start <= self.now:
+                continue
+            span = session.span
+            assert span.minutes == session.minutes or (session.kind is SessionKind.CAREER and span.minutes >= 60), (
+                session
+            )
+            assert span.start.minute % 15 == 0 == span.start.second
+            for who in (session.pair.manager, session.pair.report):
+                person_ = self.everybody[who]
+                worked = sum((s.end - s.start for s in list_working_spans(person_, span)), timedelta())
+                assert worked == span.end - span.start, (session, who)
+                assert not find_holiday(person_.country, get_local_date(person_.zone, span.start)), session
+
+    def _no_hour_is_given_away_twice(self) -> None:
+        taken: dict[str, list[tuple[Span, str]]] = {}
+        for session in self.sessions(SessionState.BOOKED):
+            if not session.by_hand and session.span.end > self.now:
+                for who in (session.pair.manager, session.pair.report):
+                    taken.setdefault(who, []).append((session.span, session.id))
+        for one in self._commitments():
+            if one.is_open and one.block and not (one.all_day or one.by_hand) and one.block.end > self.now:
+                taken.setdefault(one.pair.manager, []).append((one.block, one.id))
+        for who, spans in taken.items():
+            spans.sort()
+            for (a, first), (b, second) in pairwise(spans):
+                assert not a.overlaps(b), (who, a, first, b, second)
+
+    def _summaries_left_at_once(self) -> None:
+        """R-15: for both, within five minutes of the recording, when nothing was broken."""
+        sent = {(m.subject, m.number, m.to) for m in self.messages() if m.name == "contract_summary" and not m.is_live}
+        for (session, revision), at in self.recorded.items():
+            if at >= self.well_since:
+                pair_id = self.world.worker.store.queries.get_pair_id(session)
+                for who in pair_id.people if pair_id else ():
+                    assert (session, revision, who) in sent, (session, revision, who, at)
+
+    def teardown(self) -> None:
+        self.world.worker.close()
+
+
+def _less(one: dict[str, Span], other: dict[str, Span]) -> dict[str, Span]:
+    return {key: span for key, span in one.items() if other.get(key) != span}
