@@ -52,6 +52,7 @@ from worker.store import rows, tables
 from worker.store.database import DatabaseUnreachable
 from worker.store.outbox import EffectResult
 from worker.store.store import Store
+from worker.store.types import format_reasons, parse_reasons
 
 UNTIL = START + 10 * MINUTE
 
@@ -481,5 +482,5 @@ def test_why_there_is_no_time_is_kept_as_it_was_found() -> None:
         Reason("after_target", {"day": date(2026, 10, 6), "target": date(2026, 10, 5), "count": 1}),
         Reason("no_change"),
     )
-    assert rows.why(rows.why_text(why)) == why
-    assert rows.why("Dana is never there.") == (Reason("verbatim", {"words": "Dana is never there."}),)
+    assert parse_reasons(format_reasons(why)) == why
+    assert parse_reasons("Dana is never there.") == (Reason("verbatim", {"words": "Dana is never there."}),)

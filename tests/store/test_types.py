@@ -1,11 +1,13 @@
 """What stands in the columns, read past our own types."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from tests.support.companies import DANA, KIM, SAM, Office
-from worker.domain.model import PairId
+from worker.domain.model import PairId, Reason, SessionState, Span
 from worker.store import tables
 
 
@@ -34,3 +36,23 @@ def test_rows_are_found_by_pair_ids(office: Office) -> None:
         among = select(tables.pair.c.report).where(tables.pair.c.id.in_(known))
         assert list(connection.execute(among).scalars()) == [SAM]
     assert [state.pair.id for state in office.store.plans.load(known, office.clock()).states] == known[:1]
+
+
+def test_text_that_no_enumeration_has_is_named(office: Office) -> None:
+    office.tick()
+    with office.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE session SET topic = 'weather'")
+    with office.store.database.read() as connection, pytest.raises(ValueError, match="'weather' is none of Topic's"):
+        connection.execute(select(tables.session.c.topic)).scalars().all()
+
+
+def test_spans_reasons_and_members_are_stored_as_json_and_text(office: Office) -> None:
+    span = Span(datetime(2027, 1, 4, 9, tzinfo=UTC), datetime(2027, 1, 4, 10, tzinfo=UTC))
+    reasons = (Reason("no_change"),)
+    office.tick()
+    with office.store.database.write() as connection:
+        connection.execute(update(tables.session).values(unplaceable=reasons, options=(span,), state=SessionState.HELD))
+        columns = tables.session.c.unplaceable, tables.session.c.options, tables.session.c.state
+        assert connection.execute(select(*columns)).first() == (reasons, (span,), SessionState.HELD)
+    assert texts(office, "SELECT unplaceable FROM session") == {'[["no_change", {}]]'}
+    assert texts(office, "SELECT state FROM session") == {"held"}

@@ -15,6 +15,7 @@ from worker.store import rows
 from worker.store.database import Database
 from worker.store.plans import wake_pairs
 from worker.store.tables import commitment, event, message, pair, session
+from worker.store.types import convert_to_seconds
 
 
 def adopt_orphans(
@@ -90,7 +91,7 @@ def _build_event_row(
 
 def _build_cancel(stray: Event, subject: str, owner: PairId, now: datetime) -> Effect:
     return Effect(
-        key=f"{EffectKind.CANCEL.value}:{stray.key}:stray:{rows.seconds(now)}",
+        key=f"{EffectKind.CANCEL.value}:{stray.key}:stray:{convert_to_seconds(now)}",
         kind=EffectKind.CANCEL,
         pair=owner,
         subject=subject,

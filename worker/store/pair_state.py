@@ -28,7 +28,6 @@ from worker.domain.model import (
     PlacedEvent,
     ReviewMode,
     Session,
-    SessionKind,
     SessionState,
     Span,
     TakenTime,
@@ -235,8 +234,8 @@ def load_taken_time(
     taken: dict[Address, list[TakenTime]] = defaultdict(list)
     who = list(people)
     for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - DAY):
-        for one in (*_parse_span(row), *_parse_options(row["options"])):
-            mine = TakenTime(one, row["id"], SessionKind(row["kind"]), row["pair"])
+        for one in (*_parse_span(row), *row["options"]):
+            mine = TakenTime(one, row["id"], row["kind"], row["pair"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
     for row in _BLOCKS.fetch_rows(connection, people=who, now=now):
@@ -251,10 +250,6 @@ def _get_sort_key(one: TakenTime) -> tuple[datetime, str]:
 
 def _parse_span(row: Row) -> Iterable[Span]:
     return (Span(row["start"], row["end"]),)
-
-
-def _parse_options(stored: Sequence[tuple[int, int]]) -> Iterable[Span]:
-    return (Span(rows.instant(start), rows.instant(end)) for start, end in stored)
 
 
 def _build_state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:

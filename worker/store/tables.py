@@ -5,9 +5,8 @@ pairs of such seconds. Columns named `sealed` and `sealed_plan` hold ciphertext 
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -35,32 +34,20 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from worker.store.types import PairIdType
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime, stored as whole seconds since 1970 in UTC."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    # the two processors themselves, and not the methods they are usually made of: half of all values are instants
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
-        return _convert_to_seconds
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
-        return _convert_to_instant
-
-
-def _convert_to_seconds(value: datetime | None) -> int | None:
-    return None if value is None else int(value.timestamp())
-
-
-@lru_cache(maxsize=16384)  # the same few come back all day
-def _convert_to_instant(value: int | None) -> datetime | None:
-    return None if value is None else datetime.fromtimestamp(value, UTC)
-
+from worker.domain.model import (
+    CommitmentStanding,
+    DeferralCause,
+    EffectKind,
+    EffectProgress,
+    EndReason,
+    Format,
+    Owner,
+    ReviewMode,
+    SessionKind,
+    SessionState,
+    Topic,
+)
+from worker.store.types import EnumType, Instant, PairIdType, ReasonsType, SpansType
 
 metadata = MetaData(
     naming_convention={
@@ -113,8 +100,8 @@ pair = Table(
     Column("weeks", Integer, nullable=False),
     Column("months", Integer, nullable=False),
     Column("minutes", Integer, nullable=False),
-    Column("format", String, nullable=False),
-    Column("review", String, nullable=False),
+    Column("format", EnumType(Format), nullable=False),
+    Column("review", EnumType(ReviewMode), nullable=False),
     Column("transition_until", Date),
     Column("weekday", Integer),
     Column("minute", Integer),
@@ -122,7 +109,7 @@ pair = Table(
     Column("paused", Boolean, nullable=False),
     Column("rests", Boolean, nullable=False, default=False),  # paused by `longarc pause`
     Column("chosen", JSON(none_as_null=True)),  # what the two chose on their pages; goes before the people file
-    Column("ended", String, nullable=False),
+    Column("ended", EnumType(EndReason), nullable=False),
     Column("cycle", Integer, nullable=False, default=0),  # the newest of which something was held
     Column("looked_at", Instant),
     Column("due_at", Instant, index=True),
@@ -134,11 +121,11 @@ session = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("pair", PairIdType, ForeignKey("pair.id"), nullable=False),
-    Column("kind", String, nullable=False),
-    Column("topic", String, nullable=False),
+    Column("kind", EnumType(SessionKind), nullable=False),
+    Column("topic", EnumType(Topic), nullable=False),
     Column("cycle", Integer, nullable=False),
     Column("adhoc", Boolean, nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", EnumType(SessionState), nullable=False),
     Column("closed", Boolean, nullable=False),
     Column("minutes", Integer, nullable=False),
     Column("earliest", Instant, nullable=False),
@@ -155,8 +142,8 @@ session = Table(
     Column("warned_at", Instant),
     Column("held_at", Instant),
     Column("noted_at", Instant),  # when it was recorded as held, where that was not at its end
-    Column("unplaceable", String),
-    Column("options", JSON, nullable=False),
+    Column("unplaceable", ReasonsType),
+    Column("options", SpansType, nullable=False),
     Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
     Column("sealed_plan", LargeBinary),  # of an ad hoc one: how soon it has to be, and why there is no time for it
     Index("ix_session_pair_closed", "pair", "closed", "cycle"),
@@ -168,7 +155,7 @@ deferral = Table(
     Column("session", String, ForeignKey("session.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("at", Instant, nullable=False),
-    Column("cause", String, nullable=False),
+    Column("cause", EnumType(DeferralCause), nullable=False),
     Column("who", String, nullable=False),
     Column("was_start", Instant),
     Column("was_end", Instant),
@@ -200,10 +187,10 @@ commitment = Table(
     Column("id", String, primary_key=True),
     Column("pair", PairIdType, ForeignKey("pair.id"), nullable=False),
     Column("session", String, ForeignKey("session.id"), nullable=False, index=True),
-    Column("owner", String, nullable=False),
+    Column("owner", EnumType(Owner), nullable=False),
     Column("due", Date, nullable=False),
     Column("recorded_at", Instant, nullable=False),
-    Column("standing", String, nullable=False),
+    Column("standing", EnumType(CommitmentStanding), nullable=False),
     Column("closed_at", Instant),
     Column("block_start", Instant),
     Column("block_end", Instant),
@@ -242,7 +229,7 @@ message = Table(
     metadata,
     Column("id", SerialInteger, primary_key=True, autoincrement=True),
     Column("key", String, nullable=False),
-    Column("what", String, nullable=False),
+    Column("what", EnumType(EffectKind), nullable=False),
     Column("name", String, nullable=False),
     Column("pair", PairIdType, nullable=False),
     Column("subject", String, nullable=False, index=True),
@@ -251,7 +238,7 @@ message = Table(
     Column("to", String, nullable=False),
     Column("number", Integer, nullable=False),
     Column("start", Instant),
-    Column("progress", String, nullable=False),
+    Column("progress", EnumType(EffectProgress), nullable=False),
     Column("due_at", Instant),  # of one that is in somebody's hands: when its lease ends; none once settled for good
     Column("snapshot_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -1,12 +1,23 @@
-"""How values stand in columns: each type turns a value into what the database keeps, and back."""
+"""How values stand in columns: each type turns a value into what the database keeps, and back.
 
-from collections.abc import Callable
+The types define the two processors themselves, not the methods that SQLAlchemy usually makes them of: a sweep reads
+many rows.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from functools import lru_cache
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Dialect, String
+from sqlalchemy import JSON, BigInteger, Dialect, String
 from sqlalchemy.types import TypeDecorator
 
-from worker.domain.model import PairId
+from worker.domain.model import PairId, Reason, Reasons, ReasonValue, Span
+
+E = TypeVar("E", bound=StrEnum)
+V = TypeVar("V")
 
 
 class PairIdType(TypeDecorator[PairId]):
@@ -15,19 +26,137 @@ class PairIdType(TypeDecorator[PairId]):
     impl = String
     cache_ok = True
 
-    # the two processors themselves, and not the methods they are usually made of: a sweep reads many rows
-
     def bind_processor(self, dialect: Dialect) -> Callable[[PairId | None], str]:
-        return _pair_text
+        return _format_pair_id
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], PairId | None]:
-        return _pair_id
+        return _parse_pair_id
 
 
-def _pair_text(value: PairId | None) -> str:
+def _format_pair_id(value: PairId | None) -> str:
     return "" if value is None else str(value)
 
 
 @lru_cache(maxsize=16384)  # the same few come back all day
-def _pair_id(text: str | None) -> PairId | None:
+def _parse_pair_id(text: str | None) -> PairId | None:
     return PairId.parse(text) if text else None
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, stored as whole seconds since 1970 in UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
+        return _convert_to_seconds
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        return _convert_to_instant
+
+
+def _convert_to_seconds(value: datetime | None) -> int | None:
+    return None if value is None else int(value.timestamp())
+
+
+@lru_cache(maxsize=16384)  # the same few come back all day
+def _convert_to_instant(value: int | None) -> datetime | None:
+    return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+class EnumType(TypeDecorator[E]):
+    """A member of a string enumeration, stored as its value. Raises ValueError for a text that is no member's value."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, members: type[E]) -> None:
+        super().__init__()
+        self.members = members
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
+        """Takes a member or its value, which are equal."""
+        texts: dict[str | None, str | None] = {member.value: str(member.value) for member in self.members}
+        return self._make_lookup({None: None, **texts})
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], E | None]:
+        members: dict[str | None, E | None] = {str(member.value): member for member in self.members}
+        return self._make_lookup({None: None, **members})
+
+    def _make_lookup(self, table: dict[str | None, V]) -> Callable[[str | None], V]:
+        """Looks values up in a table: asking the enumeration itself takes much longer."""
+
+        def look_up(value: str | None) -> V:
+            try:
+                return table[value]
+            except KeyError:
+                raise ValueError(f"{value!r} is none of {self.members.__name__}'s values.") from None
+
+        return look_up
+
+
+class ReasonsType(TypeDecorator[Reasons]):
+    """Reasons, stored as JSON text; None when there are none."""
+
+    impl = String
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Reasons | None], str | None]:
+        return lambda reasons: format_reasons(reasons) if reasons else None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Reasons | None]:
+        return lambda text: parse_reasons(text) if text else None
+
+
+class SpansType(TypeDecorator[Sequence[Span]]):
+    """Spans in order, stored as a JSON list of pairs of seconds since 1970. Read as a tuple."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Span] | None, dialect: Dialect) -> list[list[int]]:
+        return [[convert_to_seconds(span.start), convert_to_seconds(span.end)] for span in value or ()]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Span, ...]:
+        return tuple(Span(convert_to_instant(start), convert_to_instant(end)) for start, end in value or ())
+
+
+# --- values inside JSON ---
+
+
+def convert_to_seconds(value: datetime) -> int:
+    """An instant as it stands inside JSON."""
+    return int(value.timestamp())
+
+
+def convert_to_instant(seconds: int) -> datetime:
+    """The instant that `convert_to_seconds` stored."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def format_reasons(reasons: Reasons) -> str:
+    """Reasons as JSON: code and values, a day as `{"day": …}` and an instant as `{"at": …}`."""
+    return json.dumps(
+        [[reason.code, {name: _encode(value) for name, value in reason.values.items()}] for reason in reasons]
+    )
+
+
+def parse_reasons(text: str) -> Reasons:
+    """Reasons as `format_reasons` wrote them, or a plain sentence of an older version."""
+    if not text.startswith("["):
+        return (Reason("verbatim", {"words": text}),)
+    return tuple(
+        Reason(code, {name: _decode(value) for name, value in values.items()}) for code, values in json.loads(text)
+    )
+
+
+def _encode(value: ReasonValue) -> Any:
+    if isinstance(value, datetime):
+        return {"at": convert_to_seconds(value)}
+    return {"day": value.isoformat()} if isinstance(value, date) else value
+
+
+def _decode(value: Any) -> ReasonValue:
+    if not isinstance(value, dict):
+        return cast(ReasonValue, value)
+    return convert_to_instant(value["at"]) if "at" in value else date.fromisoformat(value["day"])
