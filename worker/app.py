@@ -103,7 +103,7 @@ def build(
     )
     drafts = Composer(settings)
     policy, operator = settings.policy, settings.operator
-    acts = Actions(store, clock, policy, holder)
+    actions = Actions(store, clock, policy, holder)
     return Worker(
         settings=settings,
         clock=clock,
@@ -123,8 +123,8 @@ def build(
         outbox=Outbox(
             store, services.find_calendar_of, services.get_mailer, mail_renderer, drafts, clock, operator, identities
         ),
-        actions=acts,
-        contracts=Contracts(store, clock, acts),
+        actions=actions,
+        contracts=Contracts(store, clock, actions),
         people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
     )

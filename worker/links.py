@@ -58,8 +58,8 @@ class LinkSigner:
 
     def sign_claims(self, given: LinkClaims, kind: str = "link") -> str:
         """The signed form. What is signed as one kind is never taken for another."""
-        told = [given.person, given.purpose.value, given.session_id, int(given.issued_at.timestamp())]
-        return self._make_serializer(kind).dumps(told)
+        fields = [given.person, given.purpose.value, given.session_id, int(given.issued_at.timestamp())]
+        return self._make_serializer(kind).dumps(fields)
 
     def read_token(self, token: str, kind: str = "link") -> LinkClaims:
         """What a token says. Raises BadLink. Whether it still holds is for the reader to find out."""

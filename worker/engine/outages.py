@@ -49,8 +49,8 @@ class Outages:
             outage.count = count or outage.count + 1
             if now - outage.logged_at >= LOG_INTERVAL:
                 outage.logged_at = now
-                told = (what, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
-                log.warning("%s is still out of order, since %s UTC: %d attempts failed.", *told, extra=_LASTS)
+                arguments = (what, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
+                log.warning("%s is still out of order, since %s UTC: %d attempts failed.", *arguments, extra=_LASTS)
 
     def record_recovery(self, what: str, now: datetime) -> None:
         """It works; nothing when that is no news."""
@@ -58,24 +58,24 @@ class Outages:
             outage = self._lasting.pop(what, None)
         if outage is not None:
             minutes = max(int((now - outage.since).total_seconds()) // 60, 0)
-            told = (what, minutes, outage.count)
-            log.warning("%s works again, after %d minutes and %d failed attempts.", *told, extra=_ENDS)
+            arguments = (what, minutes, outage.count)
+            log.warning("%s works again, after %d minutes and %d failed attempts.", *arguments, extra=_ENDS)
 
     def update_services(
         self, unreachable: Mapping[str, CalendarFailures], unsent: Mapping[str, MailFailures], now: datetime
     ) -> None:
         """Bring what is told of services in line with what the database knows, whichever process found it out."""
-        known: dict[str, tuple[str, str, int]] = {}
+        failing: dict[str, tuple[str, str, int]] = {}
         for name, one in unreachable.items():
             calendars = "1 calendar" if one.calendars == 1 else f"{one.calendars:,} calendars"
-            known[_CALENDAR_PREFIX + name] = f"{calendars} can't be read.", one.problem, one.failures
+            failing[_CALENDAR_PREFIX + name] = f"{calendars} can't be read.", one.problem, one.failures
         for name, mail in unsent.items():
             mails = "1 mail" if mail.mails == 1 else f"{mail.mails:,} mails"
-            known[_MAIL_PREFIX + name] = f"{mails} could not leave.", mail.problem, mail.attempts
-        for what, (stopped, problem, failures) in known.items():
+            failing[_MAIL_PREFIX + name] = f"{mails} could not leave.", mail.problem, mail.attempts
+        for what, (stopped, problem, failures) in failing.items():
             self.record_failure(what, f"{stopped} {get_first_line(Exception(problem))}", now, failures)
         for what in list(self._lasting):
-            if what.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and what not in known:
+            if what.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and what not in failing:
                 self.record_recovery(what, now)
 
 

@@ -1,8 +1,8 @@
-"""Performing what was decided: claim a due message under a lease, perform it, settle it.
+"""Performs effects: claim a due effect under a lease, attempt it, settle it.
 
-The row says `sending` before the call. Whoever finds a row whose lease ran out while it said so knows that nobody
-knows: an event is looked for by its key, a mail is asked for by its key, and what can't be known is left to the rule
-of its kind (`planner.settle`).
+The row says `sending` before the call. When its lease ends with the row in that state, the outcome is unknown: the
+event or the mail is looked up by its key, and where the service cannot tell, `planner.settle_effect` decides by the
+kind of the effect.
 """
 
 import logging
@@ -82,7 +82,7 @@ STALE = Attempt(Outcome.STALE)
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What a batch of messages is about, as of one moment."""
+    """The pairs and texts that a batch of effects is about, as of one moment."""
 
     loaded_at: datetime
     states: Mapping[PairId, PairState]
@@ -91,7 +91,7 @@ class BatchContext:
 
 
 class Outbox:
-    """Performs messages that are due."""
+    """Performs the effects that are due."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Outbox:
         self._identities = identities
 
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Perform up to `limit` due messages; how many that were."""
+        """Perform up to `limit` due effects, and return how many were claimed."""
         now = self._clock()
         holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
@@ -163,22 +163,22 @@ class Outbox:
             self._store.calendars.request_full_read([result.effect.calendar], now)
 
     def _attempt_claimed(self, one: ClaimedEffect, context: BatchContext) -> EffectResult:
-        message, pair = replace(one.effect, attempts=one.effect.attempts + 1), one.effect.pair
+        effect, pair = replace(one.effect, attempts=one.effect.attempts + 1), one.effect.pair
         state = None if pair is None else context.states.get(pair)
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
-            attempt = self._attempt(message, state, context.material, lost=one.is_outcome_unknown)
+            attempt = self._attempt(effect, state, context.material, lost=one.is_outcome_unknown)
         now = self._clock()
         settlement = planner.settle_effect(
-            message, attempt.outcome, now, attempt.retry_after, resend=_may_resend(message)
+            effect, attempt.outcome, now, attempt.retry_after, resend=_may_resend(effect)
         )
-        if message.kind in (EffectKind.CREATE, EffectKind.UPDATE):
-            settlement = _replan_if_new_time(settlement, _find_subject(message, state))
+        if effect.kind in (EffectKind.CREATE, EffectKind.UPDATE):
+            settlement = _replan_if_new_time(settlement, _find_subject(effect, state))
         settlement = _replan_if_changed(settlement, attempt.placed)
-        self._report_result(message, attempt, settlement, now)
+        self._report_result(effect, attempt, settlement, now)
         return EffectResult(
-            effect=message,
+            effect=effect,
             settlement=settlement,
             problem=attempt.problem,
             placed=attempt.placed,
@@ -188,16 +188,16 @@ class Outbox:
             needs_reread=attempt.needs_reread,
         )
 
-    def _attempt(self, message: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool) -> Attempt:
+    def _attempt(self, effect: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool) -> Attempt:
         """Perform it; every way in which it can go wrong becomes an outcome."""
         try:
-            if message.kind is EffectKind.MAIL:
-                return self._perform_mail(message, state, material, lost=lost)
-            return self._perform_event(message, state, material)
+            if effect.kind is EffectKind.MAIL:
+                return self._perform_mail(effect, state, material, lost=lost)
+            return self._perform_event(effect, state, material)
         except AuthRevoked as error:
-            return self._suspend_revoked(message, error)
+            return self._suspend_revoked(effect, error)
         except (Conflict, NotFound) as error:
-            if message.kind is EffectKind.MAIL:
+            if effect.kind is EffectKind.MAIL:
                 return Attempt(Outcome.PERMANENT, str(error))
             return Attempt(Outcome.STALE, str(error), needs_reread=True)
         except Permanent as error:
@@ -212,72 +212,72 @@ class Outbox:
                 return Attempt(Outcome.TRANSIENT, why)  # ours, and no reason to give up what is to be done
             return Attempt(Outcome.PERMANENT, describe_unexpected_error(error))
 
-    def _suspend_revoked(self, message: Effect, error: AuthRevoked) -> Attempt:
+    def _suspend_revoked(self, effect: Effect, error: AuthRevoked) -> Attempt:
         """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
-        who = message.calendar or "the sender of mails"
+        who = effect.calendar or "the sender of mails"
         now = self._clock()
-        if message.kind is EffectKind.MAIL or self._store.people.suspend(who, now + SUSPENSION_LENGTH):
+        if effect.kind is EffectKind.MAIL or self._store.people.suspend(who, now + SUSPENSION_LENGTH):
             words = f"The grant to act for {who} is gone: {error}"
-            words = words if message.kind is EffectKind.MAIL else describe_revoked_grant(who, error)
+            words = words if effect.kind is EffectKind.MAIL else describe_revoked_grant(who, error)
             self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
-    def _report_result(self, message: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+    def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
         level = logging.DEBUG if settlement.progress is EffectProgress.WAITING else logging.INFO  # tries are counted
-        told = (message.kind.value, message.name or message.event, settlement.progress.value)
-        extra = {"action": message.kind.value, "key": message.key, "problem": attempt.problem}
-        log.log(level, "%s %s: %s", *told, extra=extra)
-        if settlement.tell_operator and not _is_alert(message):
-            what = f"the mail {message.name}" if message.kind is EffectKind.MAIL else message.kind.value
-            words = f"{what} for {message.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
-            key, cause = f"{message.key}:{settlement.progress.value}", message.kind.value
+        arguments = (effect.kind.value, effect.name or effect.event, settlement.progress.value)
+        extra = {"action": effect.kind.value, "key": effect.key, "problem": attempt.problem}
+        log.log(level, "%s %s: %s", *arguments, extra=extra)
+        if settlement.tell_operator and not _is_alert(effect):
+            what = f"the mail {effect.name}" if effect.kind is EffectKind.MAIL else effect.kind.value
+            words = f"{what} for {effect.pair or 'the operator'} is {settlement.progress.value}: {attempt.problem}"
+            key, cause = f"{effect.key}:{settlement.progress.value}", effect.kind.value
             self._store.outbox.alert(key, words, now, self._operator, cause)
 
     # --- mails ---
 
     def _perform_mail(
-        self, message: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool
+        self, effect: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool
     ) -> Attempt:
         """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
         now = self._clock()
-        holds = state is None or KINDS[message.name].holds(message, state, now)
+        holds = state is None or KINDS[effect.name].holds(effect, state, now)
         mailer = self._mailers((state.manager if state is not None else self._drafts.build_operator()).mail)
-        letter = self._drafts.build_mail_context(message, state, material, now)
-        author = self._drafts.choose_sender(message, state) if state is not None else ""
+        letter = self._drafts.build_mail_context(effect, state, material, now)
+        author = self._drafts.choose_sender(effect, state) if state is not None else ""
         if author and can_send_as(mailer, author):
             letter = replace(letter, sender=author)
-        fields = self._build_mail_history_fields(message, state, letter)
-        if lost or message.attempts > 1:
-            sent = mailer.was_sent(message.key)
+        fields = self._build_mail_history_fields(effect, state, letter)
+        if lost or effect.attempts > 1:
+            sent = mailer.was_sent(effect.key)
             if sent:
                 return Attempt(Outcome.DONE, history_fields=fields)
-            if sent is None and lost and not (holds and _may_resend(message) and message.attempts <= 2):
+            if sent is None and lost and not (holds and _may_resend(effect) and effect.attempts <= 2):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
         if not holds:
             return STALE
-        return self._send_mail(mailer, self._build_mail(message, state, letter), message.key, fields)
+        return self._send_mail(mailer, self._build_mail(effect, state, letter), effect.key, fields)
 
     def _build_mail_history_fields(
-        self, message: Effect, state: PairState | None, letter: MailContext
+        self, effect: Effect, state: PairState | None, letter: MailContext
     ) -> dict[str, Any]:
         """What the history keeps of a mail."""
         due = {"due": letter.due} if letter.due else {}
         return {
-            "message": message.name,
-            "to": message.to,
+            "message": effect.name,
+            "to": effect.to,
             "from": str(self._emails.make_sender(letter)),
             "message_id": self._emails.make_message_id(letter.key),
-            "number": message.number or None,
-            **_build_history_fields(_find_subject(message, state)),
+            "number": effect.number or None,
+            **_build_history_fields(_find_subject(effect, state)),
             **due,
         }
 
-    def _build_mail(self, message: Effect, state: PairState | None, letter: MailContext) -> EmailMessage:
+    def _build_mail(self, effect: Effect, state: PairState | None, letter: MailContext) -> EmailMessage:
         email = self._render_mail(letter)
-        session = _find_subject(message, state)
-        if state is not None and KINDS[message.name].calendar_method and isinstance(session, Session):
-            draft = self._drafts.build_invitation_event(state, session, message)
-            calendar_part.attach_event(email, message.name, draft, self._clock())
+        session = _find_subject(effect, state)
+        if state is not None and KINDS[effect.name].calendar_method and isinstance(session, Session):
+            draft = self._drafts.build_invitation_event(state, session, effect)
+            calendar_part.attach_event(email, effect.name, draft, self._clock())
         return email
 
     def _render_mail(self, letter: MailContext) -> EmailMessage:
@@ -313,27 +313,27 @@ class Outbox:
 
     # --- events ---
 
-    def _perform_event(self, message: Effect, state: PairState | None, material: SealedMaterial) -> Attempt:
-        provider = self._calendar_of(message.calendar)
+    def _perform_event(self, effect: Effect, state: PairState | None, material: SealedMaterial) -> Attempt:
+        provider = self._calendar_of(effect.calendar)
         if state is None or provider is None:  # a manager whose calendar is `none`: there is nowhere to write it
-            return Attempt(Outcome.STALE, f"There is no calendar of {message.calendar} to write to.")
-        if message.kind is EffectKind.CANCEL:
-            return self._cancel_event(message, state, provider)
-        subject = _find_subject(message, state)
-        wanted = subject is not None and _is_wanted(message, subject)
-        there = provider.find(message.calendar, message.event) if message.attempts > 1 else None
+            return Attempt(Outcome.STALE, f"There is no calendar of {effect.calendar} to write to.")
+        if effect.kind is EffectKind.CANCEL:
+            return self._cancel_event(effect, state, provider)
+        subject = _find_subject(effect, state)
+        wanted = subject is not None and _is_wanted(effect, subject)
+        there = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
         if subject is None or not wanted:
-            if there is not None and message.kind is EffectKind.CREATE:
+            if there is not None and effect.kind is EffectKind.CREATE:
                 provider.cancel(there.ref)  # an earlier attempt did make it, and nobody heard of it
             return STALE
         draft = self._build_event_draft(state, subject, material)
-        if message.kind is EffectKind.CREATE:
-            return self._create_event(message, provider, draft, subject, there)
-        return self._update_event(message, provider, draft, subject, there, state.placed_events.get(message.event))
+        if effect.kind is EffectKind.CREATE:
+            return self._create_event(effect, provider, draft, subject, there)
+        return self._update_event(effect, provider, draft, subject, there, state.placed_events.get(effect.event))
 
     def _create_event(
         self,
-        message: Effect,
+        effect: Effect,
         provider: CalendarProvider,
         draft: EventDraft,
         subject: Session | Commitment,
@@ -342,15 +342,15 @@ class Outbox:
         """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
         if there is not None and there.is_delivered:
             placed = self._resolve_placed(there, draft)
-        elif there is not None or planner.is_fresh(message, self._clock()):
-            placed = self._resolve_placed(provider.create(message.calendar, draft), draft)
+        elif there is not None or planner.is_fresh(effect, self._clock()):
+            placed = self._resolve_placed(provider.create(effect.calendar, draft), draft)
         else:
             return STALE
         return Attempt(Outcome.DONE, placed=placed, history_fields=_build_history_fields(subject))
 
     def _update_event(
         self,
-        message: Effect,
+        effect: Effect,
         provider: CalendarProvider,
         draft: EventDraft,
         subject: Session | Commitment,
@@ -363,7 +363,7 @@ class Outbox:
             return STALE
         same = placed.written == draft.span and there is not None and there.ref.etag == placed.ref.etag
         if there is None or there.span != draft.span or same or not there.is_delivered:
-            if message.start and placed.span.start != message.start:
+            if effect.start and placed.span.start != effect.start:
                 return STALE
             there = provider.update(placed.ref, draft)
         return Attempt(
@@ -386,39 +386,39 @@ class Outbox:
             return self._drafts.build_session_event(state, subject)
         return self._drafts.build_commitment_event(state, subject, material.promises.get(subject.id))
 
-    def _cancel_event(self, message: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
-        placed = state.placed_events.get(message.event)
+    def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
+        placed = state.placed_events.get(effect.event)
         if placed is None or placed.gone:
             return STALE
         provider.cancel(replace(placed.ref, etag=""))
-        fields = {**_build_history_fields(_find_subject(message, state)), "key": message.event}
+        fields = {**_build_history_fields(_find_subject(effect, state)), "key": effect.event}
         fields.update(start=placed.span.start, end=placed.span.end)
-        return Attempt(Outcome.DONE, removed_key=message.event, history_fields=fields)
+        return Attempt(Outcome.DONE, removed_key=effect.event, history_fields=fields)
 
 
-def _may_resend(message: Effect) -> bool:
+def _may_resend(effect: Effect) -> bool:
     """Whether it is a mail that is sent once more when nobody knows whether it went out."""
-    return message.name in KINDS and KINDS[message.name].resend
+    return effect.name in KINDS and KINDS[effect.name].resend
 
 
-def _is_alert(message: Effect) -> bool:
-    return message.name in KINDS and Reader.OPERATOR in KINDS[message.name].readers
+def _is_alert(effect: Effect) -> bool:
+    return effect.name in KINDS and Reader.OPERATOR in KINDS[effect.name].readers
 
 
-def _find_subject(message: Effect, state: PairState | None) -> Session | Commitment | None:
+def _find_subject(effect: Effect, state: PairState | None) -> Session | Commitment | None:
     """The session or commitment a message is about; None when it is about neither."""
     if state is not None:
-        known: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
-        known.update({c.id: c for c in state.commitments})
-        return known.get(message.subject)
+        subjects: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
+        subjects.update({c.id: c for c in state.commitments})
+        return subjects.get(effect.subject)
     return None
 
 
-def _is_wanted(message: Effect, subject: Session | Commitment) -> bool:
+def _is_wanted(effect: Effect, subject: Session | Commitment) -> bool:
     """Whether the event is still to be there, as that very event."""
     if isinstance(subject, Session):
-        return subject.booked and subject.key == message.event
-    return subject.is_open and subject.block is not None and subject.key == message.event
+        return subject.booked and subject.key == effect.event
+    return subject.is_open and subject.block is not None and subject.key == effect.event
 
 
 def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:

@@ -4,15 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from worker.domain.model import Address, Answer, Event, EventRef, Person, Span
 from worker.errors import Problem, Problems, ProviderError
 from worker.providers.memory import MemoryCalendar
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_calendars(

@@ -31,7 +31,7 @@ class PartRunner(Protocol):
 
 
 def split_pairs(pairs: Pairs) -> list[dict[PairId, Pair]]:
-    """The pairs, cut where nobody is on both sides, into at most `PARTS` of about the same size."""
+    """The pairs, cut where nobody is on both sides, into at most `MAX_PARTS` of about the same size."""
     if len(pairs) < MAX_PARTS * MIN_PART_PAIRS:
         return [dict(pairs)]
     teams = sorted(_group_by_team(pairs), key=lambda team: (-len(team), min(team)))
@@ -69,15 +69,15 @@ def run_parts(cut: Sequence[Pairs], life: PartRunner, progress: Callable[[dateti
         with ProcessPoolExecutor(len(cut) - 1, context) as pool, _terminate_on_failure():
             others = [pool.submit(_run_part, life, *one) for one in zip(cut[1:], ledgers[1:], strict=True)]
 
-            def look(now: datetime) -> None:
+            def check_others(now: datetime) -> None:
                 _raise_failure(others)
                 progress(now)
 
-            life(cut[0], ledgers[0], look)
+            life(cut[0], ledgers[0], check_others)
             for other in others:
                 other.result()
-        told = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
-        yield from heapq.merge(*told, key=_get_instant)
+        lines = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
+        yield from heapq.merge(*lines, key=_get_instant)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def simulate_to_ledger(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationOptions:
-    """What to simulate: from when, how long, by which dice, and how people behave (one of `behaviour.MANNERS`)."""
+    """What to simulate: from when, how long, by which dice, and how people behave (one of `people.BEHAVIOURS`)."""
 
     start: datetime
     days: int

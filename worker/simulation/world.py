@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, Any, Protocol
 
 from worker.app import Worker, build
 from worker.clock import SteppedClock
@@ -16,10 +16,6 @@ from worker.settings.load import Settings
 from worker.simulation.summary import Summary
 from worker.store.database import SCRATCH_URL
 from worker.store.store import NextDue, Store
-
-if TYPE_CHECKING:
-    pass
-
 
 SERVICE = "memory"
 
@@ -141,8 +137,8 @@ class SimulatedWorld:
     def _find_next_instant(self, due: NextDue) -> datetime | None:
         earliest = self.clock() + timedelta(seconds=1)
         instants = (*due, self.humans.next_at())
-        known = [max(instant, earliest) for instant in instants if instant is not None]
-        return min(known, default=None)
+        upcoming = [max(instant, earliest) for instant in instants if instant is not None]
+        return min(upcoming, default=None)
 
     def _record_history(self) -> None:
         for row in self.worker.store.queries.list_history_after(self._told):

@@ -32,8 +32,8 @@ def raise_alert(
     """Tell the operator once by that key: at once, or with others of the same cause."""
     if not database.is_sqlite:  # one at a time: two that see no mail for the cause would both send one
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-    known = select(message.c.id).where(message.c.key == f"{MAIL_NAME}:{key}")
-    if connection.execute(known).first():
+    same_key = select(message.c.id).where(message.c.key == f"{MAIL_NAME}:{key}")
+    if connection.execute(same_key).first():
         return
     last = _find_last_mail(connection, cause, now)
     alert = _build_alert(f"{MAIL_NAME}:{key}", now, operator)

@@ -233,7 +233,7 @@ class CalendarRows:
 
     def save(
         self,
-        look: DueCalendar,
+        due_calendar: DueCalendar,
         holder: str,
         reading: CalendarReading,
         cursor: Cursor | None,
@@ -242,7 +242,7 @@ class CalendarRows:
         now: datetime,
     ) -> None:
         """Write what was read, all of it. `size` is given after a full pass. Nothing when it is not ours any more."""
-        read: dict[str, Any] = {"one": look.address, "me": holder, "upto": cursor}
+        read: dict[str, Any] = {"one": due_calendar.address, "me": holder, "upto": cursor}
         if size is not None:
             read.update(now=now, events=size)
         with self._database.write() as connection:
@@ -252,9 +252,9 @@ class CalendarRows:
                 _UPDATE_EVENT.execute_many(
                     connection, [_build_event_update(placed, etag) for placed, etag in reading.placed]
                 )
-            self._save_meetings(connection, look.address, reading, full=size is not None)
-            adopt_orphans(self._database, connection, look.address, reading.orphans, now)
-            _LIFT_SUSPENSION.execute(connection, one=look.address)
+            self._save_meetings(connection, due_calendar.address, reading, full=size is not None)
+            adopt_orphans(self._database, connection, due_calendar.address, reading.orphans, now)
+            _LIFT_SUSPENSION.execute(connection, one=due_calendar.address)
             if reading.pairs_to_plan:
                 wake_pairs(connection, sorted(reading.pairs_to_plan), now)
             if reading.pairs_to_look_at:
@@ -279,15 +279,17 @@ class CalendarRows:
         }
         self._database.upsert(connection, meeting, list(listed.values()))
 
-    def postpone(self, look: DueCalendar, holder: str, due: datetime) -> None:
+    def postpone(self, due_calendar: DueCalendar, holder: str, due: datetime) -> None:
         """Give it back, to be read again then."""
         with self._database.write() as connection:
-            _RELEASE_LEASE.execute(connection, one=look.address, me=holder, due=due)
+            _RELEASE_LEASE.execute(connection, one=due_calendar.address, me=holder, due=due)
 
-    def record_failure(self, look: DueCalendar, holder: str, due: datetime, problem: str, now: datetime) -> None:
+    def record_failure(
+        self, due_calendar: DueCalendar, holder: str, due: datetime, problem: str, now: datetime
+    ) -> None:
         """It could not be read: note why, without content, and since when, and have it read again then."""
         with self._database.write() as connection:
-            _RECORD_FAILURE.execute(connection, one=look.address, me=holder, due=due, why=problem, now=now)
+            _RECORD_FAILURE.execute(connection, one=due_calendar.address, me=holder, due=due, why=problem, now=now)
 
     def load_failures(self) -> dict[str, CalendarFailures]:
         """What can't be read now, by calendar service."""

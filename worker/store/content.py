@@ -27,11 +27,13 @@ from worker.store.database import Database
 from worker.store.statements import PreparedStatement, Row
 from worker.store.tables import in_bound_list
 
-contract, commitment, session, sketch = tables.contract, tables.commitment, tables.session, tables.sketch
+contract, contract_draft, commitment = tables.contract, tables.contract_draft, tables.commitment
+session = tables.session
 access = tables.access
 #: Every column that holds ciphertext.
 SEALED_COLUMNS = (
-    contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, sketch.c.sealed, access.c.sealed,
+    contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
+    access.c.sealed,
 )  # fmt: skip
 
 _INSERT_REVISION = PreparedStatement(contract.insert())
@@ -125,11 +127,12 @@ class Content:
         with self._database.write() as connection:
             if not self._database.is_sqlite:  # two that keep the first one at once: one after the other
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
-            kept = connection.execute(select(sketch.c.version).where(sketch.c.session == session_id)).scalar() or 0
+            query = select(contract_draft.c.version).where(contract_draft.c.session == session_id)
+            kept = connection.execute(query).scalar() or 0
             if over is not None and over != kept:
                 raise Refused("This draft was changed in another window since.")
             row = {"session": session_id, "version": kept + 1, "saved_at": now, "sealed": sealed}
-            self._database.upsert(connection, sketch, [row])
+            self._database.upsert(connection, contract_draft, [row])
         return kept + 1
 
     def save_access(self, connection: Connection, record: AccessRecord) -> None:
@@ -148,7 +151,7 @@ class Content:
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
         """What was being written is written, or no longer wanted."""
-        connection.execute(delete(sketch).where(sketch.c.session == session_id))
+        connection.execute(delete(contract_draft).where(contract_draft.c.session == session_id))
 
     # --- reading ---
 
@@ -177,11 +180,12 @@ class Content:
     def get_contract_draft(self, session_id: str) -> ContractDraft | None:
         """What is being written as the contract of a session."""
         with self._database.read() as connection:
-            row = connection.execute(select(sketch).where(sketch.c.session == session_id)).mappings().first()
+            query = select(contract_draft).where(contract_draft.c.session == session_id)
+            row = connection.execute(query).mappings().first()
         if row is None:
             return None
-        told = json.loads(self._seal.open(row["sealed"]))
-        return ContractDraft(version=row["version"], saved_at=row["saved_at"], fields=told)
+        fields = json.loads(self._seal.open(row["sealed"]))
+        return ContractDraft(version=row["version"], saved_at=row["saved_at"], fields=fields)
 
     def list_revisions(self, session_id: str) -> list[ContractRevision]:
         """All revisions of a session's contract, oldest first."""
@@ -208,8 +212,8 @@ class Content:
             sealed = _TRIGGER.fetch_value(connection, one=session_id)
         if sealed is None:
             return None
-        told = json.loads(self._seal.open(sealed))
-        return Trigger(told["trigger"]), told["reason"]
+        fields = json.loads(self._seal.open(sealed))
+        return Trigger(fields["trigger"]), fields["reason"]
 
     def get_requester(self, session_id: str) -> Owner:
         """Which of the two asked for a talk."""
@@ -223,12 +227,12 @@ class Content:
             return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
     def _parse_revision(self, row: Row) -> ContractRevision:
-        told = json.loads(self._seal.open(row["sealed"]))
+        fields = json.loads(self._seal.open(row["sealed"]))
         return ContractRevision(
             session=row["session"],
             revision=row["revision"],
             recorded_at=row["recorded_at"],
-            contract=_parse_contract(told),
+            contract=_parse_contract(fields),
         )
 
 
@@ -249,9 +253,9 @@ def _dump_written_commitment(promise: WrittenCommitment) -> dict[str, Any]:
     return {"text": promise.text, "due": due, "support": promise.support, "success": promise.success}
 
 
-def _parse_written_commitment(told: Mapping[str, Any]) -> WrittenCommitment:
-    due = date.fromisoformat(told["due"]) if told["due"] else None
-    return WrittenCommitment(text=told["text"], due=due, support=told["support"], success=told["success"])
+def _parse_written_commitment(fields: Mapping[str, Any]) -> WrittenCommitment:
+    due = date.fromisoformat(fields["due"]) if fields["due"] else None
+    return WrittenCommitment(text=fields["text"], due=due, support=fields["support"], success=fields["success"])
 
 
 def _dump_contract(one: Contract) -> dict[str, Any]:
@@ -264,11 +268,11 @@ def _dump_contract(one: Contract) -> dict[str, Any]:
     }
 
 
-def _parse_contract(told: Mapping[str, Any]) -> Contract:
+def _parse_contract(fields: Mapping[str, Any]) -> Contract:
     return Contract(
-        report=tuple(_parse_written_commitment(p) for p in told["report"]),
-        manager=tuple(_parse_written_commitment(p) for p in told["manager"]),
-        reviews=tuple(ReviewPoint(month=date.fromisoformat(r["month"]), text=r["text"]) for r in told["reviews"]),
-        question=told["question"],
-        progress=tuple(told["progress"]),
+        report=tuple(_parse_written_commitment(p) for p in fields["report"]),
+        manager=tuple(_parse_written_commitment(p) for p in fields["manager"]),
+        reviews=tuple(ReviewPoint(month=date.fromisoformat(r["month"]), text=r["text"]) for r in fields["reviews"]),
+        question=fields["question"],
+        progress=tuple(fields["progress"]),
     )

@@ -1,4 +1,4 @@
-"""The connection to the database, and the one object that the rest of the program asks."""
+"""The connection to the database, its transactions, and its schema."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,9 +49,9 @@ def describe_database_outage(error: BaseException) -> str:
         return get_first_line(error)
     driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     kinds = {kind.__name__ for kind in type(driver).__mro__}
-    known = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGE_ERRORS
+    is_outage = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGE_ERRORS
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return get_first_line(Exception(str(driver))) if known or lost else ""
+    return get_first_line(Exception(str(driver))) if is_outage or lost else ""
 
 
 class Database:
@@ -208,7 +208,7 @@ def _create_file(dialect: object, record: object, given: Sequence[Any], named: o
 
 
 def _parse_json(text: str) -> Any:
-    """Most of what is kept as JSON is empty."""
+    """The value of a JSON text. The empty ones, which most are, skip the parser."""
     return {} if text == "{}" else [] if text == "[]" else json.loads(text)
 
 

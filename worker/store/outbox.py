@@ -109,7 +109,7 @@ class MailFailures:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedEffect:
-    """A message in our hands. `lost` is true when another had begun it and never said how it ended."""
+    """An effect under our lease. `is_outcome_unknown` when an earlier holder began it and never settled it."""
 
     effect: Effect
     is_outcome_unknown: bool
@@ -138,7 +138,7 @@ class OutboxRows:
         self._logged: set[str] = set()  #: alerts that the log was told, where there is no operator
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[ClaimedEffect]:
-        """Take due messages into our hands. Of the changes of one event only the oldest: they go out in order."""
+        """Take due effects under a lease. Of the changes of one event only the oldest: they go out in order."""
         with self._database.write() as connection:
             found = _DUE_EFFECTS.fetch_rows(connection, now=now, limit=limit)
             if found:
@@ -200,7 +200,7 @@ class OutboxRows:
             raise_alert(self._database, connection, key=key, cause=cause, words=words, now=now, operator=operator)
 
     def add_mail(self, one: Effect, **fields: str) -> None:
-        """Have a mail sent that no plan decided. Of one key there is one."""
+        """Add a mail that no plan decided, unless one with its key exists."""
         with self._database.write() as connection:
             row = {**rows.message_row(one), "fields": fields}
             self._database.insert_new(connection, message, [row], ["key"])

@@ -171,8 +171,8 @@ contract = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
-#: A contract that is being written: what stands in the form, whatever state it is in.
-sketch = Table(
+#: A contract that is being written: the fields of its form as they were last saved, complete or not.
+contract_draft = Table(
     "sketch",
     metadata,
     Column("session", String, ForeignKey("session.id"), primary_key=True),
