@@ -28,8 +28,9 @@ lint: setup
 check: lint
 	$(BIN)/pytest -n auto tests/domain tests/i18n tests/repository tests/settings
 
+# Hundreds of processes start in these tests: each would compile the program anew where nothing compiled may be kept.
 test: lint
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 proof: setup
 	LONGARC_PROOF=full $(BIN)/pytest -m proof --timeout 3600
