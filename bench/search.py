@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import portion
 
-from worker.domain.model import QUARTER, BusyTime, FreeBusy, Person, Preference, Span
+from worker.domain.model import QUARTER_HOUR, BusyTime, FreeBusy, Person, Preference, Span
 from worker.domain.time.availability import QuarterGrid, find_starts, iterate_set_bits
 from worker.domain.time.slots import Search, rank_slots
 from worker.domain.time.worktime import list_working_spans, parse_hours
@@ -142,7 +142,12 @@ def list_bit_starts(found: int) -> list[datetime]:
 def as_intervals(calendars: PairTimes) -> tuple[Any, Any, Any, Any]:
     """The same as intervals, with the same quarter of an hour."""
     work, other_work, busy, other_busy = calendars
-    return unite_spans(work), unite_spans(other_work), unite_spans(busy, QUARTER), unite_spans(other_busy, QUARTER)
+    return (
+        unite_spans(work),
+        unite_spans(other_work),
+        unite_spans(busy, QUARTER_HOUR),
+        unite_spans(other_busy, QUARTER_HOUR),
+    )
 
 
 def search_intervals(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetime, datetime]]:
@@ -157,8 +162,8 @@ def list_interval_starts(found: Iterable[tuple[datetime, datetime]]) -> list[dat
     """The quarters of an hour in those stretches."""
     at: list[datetime] = []
     for first, last in found:
-        start = MONDAY - (MONDAY - first) // QUARTER * QUARTER
-        at += [start + step * QUARTER for step in range((last - start) // QUARTER + 1)]
+        start = MONDAY - (MONDAY - first) // QUARTER_HOUR * QUARTER_HOUR
+        at += [start + step * QUARTER_HOUR for step in range((last - start) // QUARTER_HOUR + 1)]
     return at
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.pairs import DAY, MINUTE, person, utc
 from worker.domain.model import (
-    QUARTER,
+    QUARTER_HOUR,
     BusyTime,
     FreeBusy,
     Person,
@@ -82,7 +82,7 @@ def at_work(who: Person, instant: datetime) -> bool:
 
 def blocked(s: Search, who: Person, slot: Span) -> bool:
     known = s.free_busy.get(who.email, FreeBusy(known=False))
-    margin = QUARTER if s.buffer else timedelta()
+    margin = QUARTER_HOUR if s.buffer else timedelta()
     spans = [item.span for item in s.taken_times.get(who.email, ()) if item.session != s.exclude]
     if who.calendar != "none":
         if not known.known:
@@ -102,13 +102,13 @@ def oracle(s: Search) -> list[datetime]:
         if item.kind is SessionKind.CAREER and item.session != s.exclude
     }
     midnight = s.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    quarters = [midnight + step * QUARTER for step in range((s.window.end - midnight) // QUARTER + 1)]
+    quarters = [midnight + step * QUARTER_HOUR for step in range((s.window.end - midnight) // QUARTER_HOUR + 1)]
     works = {at: at_work(s.manager, at) and at_work(s.report, at) for at in quarters}
     hits = []
     for start in quarters:
         slot = Span(start, start + s.minutes * MINUTE)
         inside = s.window.start <= start and slot.end <= s.window.end
-        parts = [start + step * QUARTER for step in range(s.minutes // 15)]
+        parts = [start + step * QUARTER_HOUR for step in range(s.minutes // 15)]
         if not inside or not all(works.get(part, False) for part in parts):
             continue
         if any(blocked(s, who, slot) for who in (s.manager, s.report)) or any(slot.overlaps(a) for a in s.avoid):

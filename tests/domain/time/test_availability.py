@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.domain.model import QUARTER, BusyTime, FreeBusy, Person, ShowAs, Span, TakenTime
+from worker.domain.model import QUARTER_HOUR, BusyTime, FreeBusy, Person, ShowAs, Span, TakenTime
 from worker.domain.time.availability import (
     QuarterGrid,
     find_day_bits,
@@ -35,7 +35,7 @@ def span(start: int, end: int) -> Span:
 
 
 def quarters(grid: QuarterGrid) -> list[Span]:
-    return [Span(grid.get_instant(index), grid.get_instant(index) + QUARTER) for index in range(grid.size)]
+    return [Span(grid.get_instant(index), grid.get_instant(index) + QUARTER_HOUR) for index in range(grid.size)]
 
 
 spans = st.builds(lambda start, length: span(start, start + length), st.integers(-300, 1700), st.integers(1, 400))
@@ -45,15 +45,15 @@ windows = st.builds(lambda start, length: span(start, start + length), st.intege
 @given(windows)
 def test_a_grid_holds_the_whole_quarters_of_its_window(window: Span) -> None:
     grid = QuarterGrid(window)
-    inside = [at for at in (START + step * QUARTER for step in range(-4, 120)) if at >= window.start]
-    assert [part.start for part in quarters(grid)] == [at for at in inside if at + QUARTER <= window.end]
+    inside = [at for at in (START + step * QUARTER_HOUR for step in range(-4, 120)) if at >= window.start]
+    assert [part.start for part in quarters(grid)] == [at for at in inside if at + QUARTER_HOUR <= window.end]
 
 
 @given(windows, st.lists(spans, max_size=6), st.integers(0, 2))
 @settings(max_examples=150, deadline=None)
 def test_busy_time_is_rounded_outward(window: Span, busy: list[Span], pad: int) -> None:
     grid = QuarterGrid(window)
-    margin = pad * QUARTER
+    margin = pad * QUARTER_HOUR
     wide = [Span(part.start - margin, part.end + margin) for part in busy]
     touched = [index for index, part in enumerate(quarters(grid)) if any(part.overlaps(other) for other in wide)]
     assert list(iterate_set_bits(grid.find_touched(busy, pad))) == touched

@@ -213,25 +213,29 @@ def test_a_block_for_a_commitment_takes_the_latest_day_early() -> None:
     busy = FreeBusy(
         (BusyTime(Span(utc(2027, 6, 25), utc(2027, 6, 26))), BusyTime(Span(utc(2027, 6, 24, 7), utc(2027, 6, 24, 8))))
     )
-    assert find_solo_time(DANA, WINDOW, 30, busy, (), latest=True) == Span(utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30))
-    assert find_solo_time(DANA, WINDOW, 30, busy, (), latest=False) == Span(utc(2027, 6, 7, 7), utc(2027, 6, 7, 7, 30))
+    assert find_solo_time(DANA, WINDOW, 30, busy, (), on_last_day=True) == Span(
+        utc(2027, 6, 24, 8), utc(2027, 6, 24, 8, 30)
+    )
+    assert find_solo_time(DANA, WINDOW, 30, busy, (), on_last_day=False) == Span(
+        utc(2027, 6, 7, 7), utc(2027, 6, 7, 7, 30)
+    )
 
 
 def test_a_blocks_day_is_the_persons_own() -> None:
     """In Auckland the working day begins on the evening before, in UTC."""
     tui = person("Tui", "Pacific/Auckland", "NZ")
     evening = utc(2027, 6, 23, 21)
-    assert find_solo_time(tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, (), latest=True) == Span(
-        evening, evening + 30 * MINUTE
-    )
+    assert find_solo_time(
+        tui, Span(utc(2027, 6, 21), utc(2027, 6, 23, 22, 30)), 30, FREE, (), on_last_day=True
+    ) == Span(evening, evening + 30 * MINUTE)
 
 
 def test_a_block_never_takes_unknown_or_given_time() -> None:
     window = only(8, (9, 0), (10, 0))
     given_away = TakenTime(only(8, (9, 0), (9, 20)), "s1")
-    assert find_solo_time(DANA, window, 30, FreeBusy(known=False), (), latest=True) is None
-    assert find_solo_time(DANA, window, 30, FREE, (given_away,), latest=True) == only(8, (9, 30), (10, 0))
-    assert find_solo_time(DANA, only(12, (9, 0), (17, 0)), 30, FREE, (), latest=True) is None
-    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(known=False), (), latest=False) == only(
+    assert find_solo_time(DANA, window, 30, FreeBusy(known=False), (), on_last_day=True) is None
+    assert find_solo_time(DANA, window, 30, FREE, (given_away,), on_last_day=True) == only(8, (9, 30), (10, 0))
+    assert find_solo_time(DANA, only(12, (9, 0), (17, 0)), 30, FREE, (), on_last_day=True) is None
+    assert find_solo_time(person(calendar="none"), window, 30, FreeBusy(known=False), (), on_last_day=False) == only(
         8, (9, 0), (9, 30)
     )

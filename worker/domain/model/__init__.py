@@ -60,12 +60,12 @@ from worker.domain.model.plans import (
 )
 from worker.domain.model.reasons import Reason, Reasons, ReasonValue
 from worker.domain.model.sessions import Deferral, DeferralCause, Session, SessionKind, SessionState, Topic, Trigger
-from worker.domain.model.time import QUARTER, Address, Cursor, Interval, Span, Spells, WorkingHours
+from worker.domain.model.time import QUARTER_HOUR, Address, Cursor, Interval, Span, Spells, WorkingHours
 
 __all__ = [
     "LIVE_PROGRESS",
     "NO_CALENDAR",
-    "QUARTER",
+    "QUARTER_HOUR",
     "REMEMBERED",
     "AccessRecord",
     "Address",

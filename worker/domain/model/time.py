@@ -8,7 +8,7 @@ Address = str
 #: An opaque text of a provider. A request with it returns what changed since.
 Cursor = str
 
-QUARTER = timedelta(minutes=15)
+QUARTER_HOUR = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,7 +38,7 @@ class Span:
         return self.overlaps(window) or window.start <= self.start < window.end
 
     def clip(self, window: "Span") -> "Span":
-        """The part of the span inside the window. Raises ValueError when the two don't touch."""
+        """Return the part of the span inside the window. Raises ValueError when the two don't touch."""
         return Span(max(self.start, window.start), min(self.end, window.end))
 
 

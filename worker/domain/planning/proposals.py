@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.domain.model import QUARTER, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
+from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
 from worker.domain.planning.placement import LEAD_DAYS, exclude_event
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
@@ -77,7 +77,7 @@ def _list_objections(search: Search, pick: Span) -> Iterator[Reason]:
             yield Reason("outside_hours", {"name": person.name})
     if search.career and get_local_date(search.manager.zone, pick.start) in list_career_days(search):
         yield Reason("another_that_day", {"name": search.manager.name})
-    around = Span(pick.start - BUFFER_QUARTERS * QUARTER, pick.end + BUFFER_QUARTERS * QUARTER)
+    around = Span(pick.start - BUFFER_QUARTERS * QUARTER_HOUR, pick.end + BUFFER_QUARTERS * QUARTER_HOUR)
     if find_shared_work(search, grid) == grid.all and any(_is_busy(search, around, one.email) for one in search.people):
         yield Reason("no_buffer", {"minutes": BUFFER_QUARTERS * 15})
 

@@ -1,4 +1,4 @@
-"""Explains why a search finds no time, blocker by blocker and in numbers, and what would make room (R-8)."""
+"""Explains, blocker by blocker and with counts, why a search finds no time, and what would make room (R-8)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,18 +36,18 @@ MAX_EXTRA_HOURS = 4
 #: Kinds of blockers that come from taken time: a career session, or any other time decided for the person.
 CAREER_BLOCKER = "career"
 TAKEN_BLOCKER = "time"
-#: Codes of reasons that go with others: by themselves they block no day, or only some days.
+#: Codes of reasons that only accompany others: what they name blocks no day, or only some days.
 SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
 
 
 def explain_no_slot(search: Search) -> Reasons:
-    """Why nothing fits, blocker by blocker and in numbers, and last the least change that makes room.
+    """Return a reason with counts for each blocker and, as the last one, the smallest change that makes room.
 
-    A change is suggested only after a search with it found room. A reason has the time of a blocker, never its title.
+    A change is suggested only after a search with it found room. A reason holds the time of a blocker, never its title.
     """
-    grid, free = find_possible_starts(search)
-    if free:
-        return (Reason("room", {"count": free.bit_count()}),)
+    grid, start_bits = find_possible_starts(search)
+    if start_bits:
+        return (Reason("room", {"count": start_bits.bit_count()}),)
     return (*_explain_blockers(search, grid), *warn_of_unreadable(search), _suggest_change(search, grid))
 
 
@@ -57,13 +57,13 @@ def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
 
 
 def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
-    """The code of each blocker, with the name of the person it concerns."""
-    blocking = reasons[:-1] or reasons  # the last one says what would make room
+    """Return the code of each blocker, with the name of the person it concerns."""
+    blocking = reasons[:-1] or reasons  # without the last one, the suggested change
     return {(reason.code, reason.values.get("name", "")) for reason in blocking if reason.code not in SIDE_REASONS}
 
 
 def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
-    """A reason for each thing that blocks the session: window, unknown calendars, holidays, hours, busy time."""
+    """Yield a reason for each blocker: a short window, unknown calendars, holidays, working hours, busy time."""
     needed = count_quarters(search.minutes)
     if grid.size < needed:
         yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
@@ -71,13 +71,13 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
     unknown_people = [person for person in search.people if _is_unknown(search, person)]
     for person in unknown_people:
         yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
-    shared = find_shared_work(search, grid)
-    shared_starts = find_starts(shared, needed)
+    shared_bits = find_shared_work(search, grid)
+    shared_starts = find_starts(shared_bits, needed)
     yield from _explain_holidays(search, grid)
     if not shared_starts:
-        yield _explain_hours(search, grid, shared)
+        yield _explain_hours(search, grid, shared_bits)
     elif not unknown_people:
-        yield from _explain_busy(search, grid, shared)
+        yield from _explain_busy(search, grid, shared_bits)
     else:
         yield Reason("shared", {"days": _count_days(search, grid, shared_starts), "minutes": search.minutes})
 
@@ -88,13 +88,13 @@ def _is_unknown(search: Search, person: Person) -> bool:
 
 
 def _count_days(search: Search, grid: QuarterGrid, bits: int) -> int:
-    """On how many of the manager's days at least one of the bits is set."""
+    """Return on how many of the manager's days at least one of the bits is set."""
     zone = search.manager.zone
     return sum(bool(bits & find_day_bits(grid, zone, day)) for day in list_days(search, grid))
 
 
 def _explain_holidays(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
-    """The number of public holidays on each person's working weekdays."""
+    """Yield a reason for each person with public holidays on working weekdays, with their count."""
     for person in search.people:
         days = (day for day in list_days(search, grid) if person.hours.week[day.weekday()])
         count = sum(find_holiday(person.country, day) is not None for day in days)
@@ -102,41 +102,43 @@ def _explain_holidays(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
             yield Reason("holidays", {"name": person.name, "count": count})
 
 
-def _explain_hours(search: Search, grid: QuarterGrid, shared: int) -> Reason:
-    """Why the two never work together for long enough; `shared` are the quarters in which both work."""
+def _explain_hours(search: Search, grid: QuarterGrid, shared_bits: int) -> Reason:
+    """Return why the two never work together for long enough; in `shared_bits` are the quarter-hours both work."""
     names = {"name": search.manager.name, "other": search.report.name}
-    if shared:
-        return Reason("longest", {**names, "minutes": measure_longest_run(shared) * 15, "needed": search.minutes})
+    if shared_bits:
+        return Reason("longest", {**names, "minutes": measure_longest_run(shared_bits) * 15, "needed": search.minutes})
     days, other_days = (_count_days(search, grid, grid.find_working(person)) for person in search.people)
     return Reason("never_together", {**names, "days": days, "other_days": other_days})
 
 
-def _explain_busy(search: Search, grid: QuarterGrid, shared: int) -> Iterator[Reason]:
-    """Why the shared working hours have no room: calendars, days with a career session, and times just lost."""
+def _explain_busy(search: Search, grid: QuarterGrid, shared_bits: int) -> Iterator[Reason]:
+    """Yield why the shared working hours have no room: calendars, days with a career session, and times just lost."""
     needed = count_quarters(search.minutes)
     manager_busy, report_busy = (find_busy_bits(search, grid, person) for person in search.people)
-    starts = find_starts(shared & ~manager_busy & ~report_busy, needed)
+    starts = find_starts(shared_bits & ~manager_busy & ~report_busy, needed)
     yield Reason(
         "room_by_calendar",
         {
-            "days": _count_days(search, grid, find_starts(shared, needed)),
+            "days": _count_days(search, grid, find_starts(shared_bits, needed)),
             "minutes": search.minutes,
             "name": search.manager.name,
-            "left": _count_days(search, grid, find_starts(shared & ~manager_busy, needed)),
+            "left": _count_days(search, grid, find_starts(shared_bits & ~manager_busy, needed)),
             "other": search.report.name,
-            "other_left": _count_days(search, grid, find_starts(shared & ~report_busy, needed)),
+            "other_left": _count_days(search, grid, find_starts(shared_bits & ~report_busy, needed)),
             "both": _count_days(search, grid, starts),
         },
     )
-    full = starts & find_full_days(search, grid)
-    if full:
-        yield Reason("full_days", {"name": search.manager.name, "count": _count_days(search, grid, full)})
-    if starts & ~full:
-        yield Reason("just_lost", {"days": _count_days(search, grid, starts & ~full)})
+    starts_on_full_days = starts & find_full_days(search, grid)
+    if starts_on_full_days:
+        count = _count_days(search, grid, starts_on_full_days)
+        yield Reason("full_days", {"name": search.manager.name, "count": count})
+    lost_starts = starts & ~starts_on_full_days
+    if lost_starts:
+        yield Reason("just_lost", {"days": _count_days(search, grid, lost_starts)})
 
 
 def _suggest_change(search: Search, grid: QuarterGrid) -> Reason:
-    """The first change that makes room, cheapest first: a shorter session, a blocker moved, longer working hours."""
+    """Return the first change that makes room: a shorter session, else a blocker moved, else longer working hours."""
     if any(_is_unknown(search, person) for person in search.people):
         return Reason("calendar_first")
     change = _try_shorter(search) or _try_moving_a_blocker(search, grid) or _try_longer_hours(search, grid)
@@ -147,9 +149,9 @@ def _try_shorter(search: Search) -> Reason | None:
     """Try shorter sessions, first with the buffer and then without it."""
     for buffer in (True, False) if search.buffer else (False,):
         for minutes in range(search.minutes, min(MIN_MINUTES, search.minutes) - 1, -SHORTEN_STEP_MINUTES):
-            grid, free = find_possible_starts(replace(search, minutes=minutes, buffer=buffer))
-            if free:
-                days = {"days": _count_days(search, grid, free)}
+            grid, start_bits = find_possible_starts(replace(search, minutes=minutes, buffer=buffer))
+            if start_bits:
+                days = {"days": _count_days(search, grid, start_bits)}
                 if minutes == search.minutes:
                     return Reason("tighter_has_room", days)
                 code = "shorter_has_room" if buffer == search.buffer else "both_have_room"
@@ -158,34 +160,34 @@ def _try_shorter(search: Search) -> Reason | None:
 
 
 class _Blocker(NamedTuple):
-    """A busy span that somebody could move, and the quarters that it closes."""
+    """A busy span that somebody could move, and the quarter-hours at which it prevents a session."""
 
     span: Span
     kind: str  #: a key of `reason_texts.BLOCKER_NAMES`
     name: str  #: of the person whose time it is
-    other: str  #: name of the other person when it is in both calendars, else empty
-    busy: int  #: quarters it takes, with the padding
-    full: int  #: all quarters of its day when it is a career session of the manager
+    other: str  #: name of the other person when both have it, else empty
+    busy_bits: int  #: quarter-hours it takes, with the padding
+    day_bits: int  #: the whole day when it is a career session of the manager, who has one a day at most; else 0
 
 
 def _list_blockers(search: Search, grid: QuarterGrid) -> list[_Blocker]:
-    """Every busy span of the two, each once: a meeting that both attend is one blocker."""
+    """Return the busy spans of the two as blockers; the same span of both is one blocker."""
     blockers: dict[Span, _Blocker] = {}
     for person in search.people:
         for span, kind in _list_busy_spans(search, person):
-            closes_day = search.career and kind == CAREER_BLOCKER and person is search.manager
-            full = find_day_bits(grid, person.zone, get_local_date(person.zone, span.start)) if closes_day else 0
+            fills_day = search.career and kind == CAREER_BLOCKER and person is search.manager
+            day_bits = find_day_bits(grid, person.zone, get_local_date(person.zone, span.start)) if fills_day else 0
             if span in blockers:
-                blockers[span] = blockers[span]._replace(other=person.name, full=blockers[span].full | full)
+                day_bits |= blockers[span].day_bits
+                blockers[span] = blockers[span]._replace(other=person.name, day_bits=day_bits)
             else:
-                blockers[span] = _Blocker(
-                    span, kind, person.name, "", grid.find_touched([span], get_padding(search)), full
-                )
+                busy_bits = grid.find_touched([span], get_padding(search))
+                blockers[span] = _Blocker(span, kind, person.name, "", busy_bits, day_bits)
     return list(blockers.values())
 
 
 def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str]]:
-    """Each busy span of the person with the kind of blocker it is. Taken time hides the same span in free/busy."""
+    """Yield each busy span of the person with its kind of blocker. Taken time hides the same span in free/busy."""
     taken = {
         item.span: CAREER_BLOCKER if item.kind is SessionKind.CAREER else TAKEN_BLOCKER
         for item in list_other_taken_times(search, person)
@@ -197,13 +199,16 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
 
 
 def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
-    """Find the one blocker whose removal frees the most starts; of equals, the earliest."""
+    """Find the blocker without which there are most possible starts; of equals, the earliest."""
     blockers = _list_blockers(search, grid)
     work = find_shared_work(search, grid) & ~grid.find_touched(search.avoid)
     needed = count_quarters(search.minutes)
-    busy = _combine_others([blocker.busy for blocker in blockers])
-    full = _combine_others([blocker.full for blocker in blockers])
-    starts = [find_starts(work & ~taken, needed) & ~closed for taken, closed in zip(busy, full, strict=True)]
+    others_busy = _combine_others([blocker.busy_bits for blocker in blockers])
+    others_days = _combine_others([blocker.day_bits for blocker in blockers])
+    starts = [
+        find_starts(work & ~busy_bits, needed) & ~day_bits
+        for busy_bits, day_bits in zip(others_busy, others_days, strict=True)
+    ]
     # Negative, so that `min` finds the greatest gain and then the earliest span.
     gains = [(-bits.bit_count(), blocker) for bits, blocker in zip(starts, blockers, strict=True) if bits]
     if not gains:
@@ -223,41 +228,42 @@ def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
     )
 
 
-def _combine_others(masks: list[int]) -> list[int]:
-    """For each mask, the union of all the others."""
-    before = list(accumulate(masks, or_, initial=0))
-    after = list(accumulate(reversed(masks), or_, initial=0))[::-1]
-    return [earlier | later for earlier, later in zip(before, after[1:], strict=False)]
+def _combine_others(bit_sets: list[int]) -> list[int]:
+    """Return, for each set of bits, the union of all the others."""
+    unions_before = list(accumulate(bit_sets, or_, initial=0))
+    unions_after = list(accumulate(reversed(bit_sets), or_, initial=0))[::-1]
+    return [before | after for before, after in zip(unions_before, unions_after[1:], strict=False)]
 
 
 def _try_longer_hours(search: Search, grid: QuarterGrid) -> Reason | None:
     """Try longer working days: one of the two starts earlier or ends later, by as few whole hours as possible."""
-    busy = grid.find_touched(search.avoid) | find_full_days(search, grid)
+    busy_bits = grid.find_touched(search.avoid) | find_full_days(search, grid)
     for person in search.people:
-        busy |= find_busy_bits(search, grid, person)
+        busy_bits |= find_busy_bits(search, grid, person)
     for hours in range(1, MAX_EXTRA_HOURS + 1):
         for person, other in (search.people, search.people[::-1]):
             work = grid.find_working(person)
-            for longer, code in (
+            for longer_work, code in (
                 (_extend_earlier(work, hours), "started_earlier"),
                 (_extend_later(work, hours), "ended_later"),
             ):
-                free = find_starts(grid.find_working(other) & longer & ~busy, count_quarters(search.minutes))
-                if free:
-                    days = _count_days(search, grid, free)
+                shared_bits = grid.find_working(other) & longer_work
+                start_bits = find_starts(shared_bits & ~busy_bits, count_quarters(search.minutes))
+                if start_bits:
+                    days = _count_days(search, grid, start_bits)
                     return Reason(code, {"name": person.name, "count": hours, "days": days})
     return None
 
 
 def _extend_earlier(work: int, hours: int) -> int:
-    """The working quarters, with every spell starting so many hours earlier."""
+    """Return the working quarter-hours when every spell starts this many hours earlier."""
     for _ in range(4 * hours):
         work |= work >> 1
     return work
 
 
 def _extend_later(work: int, hours: int) -> int:
-    """The working quarters, with every spell ending so many hours later."""
+    """Return the working quarter-hours when every spell ends this many hours later."""
     for _ in range(4 * hours):
         work |= work << 1
     return work

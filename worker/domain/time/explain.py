@@ -11,7 +11,7 @@ from worker.domain.time.worktime import get_local_date
 
 
 def explain_slot(search: Search, span: Span, day: date) -> Iterator[Reason]:
-    """One reason for each criterion; `day` is the date of `span` in the manager's zone."""
+    """Yield a reason for each criterion; `day` is the date of `span` in the manager's zone."""
     yield _explain_nearness(search, day)
     yield from _explain_preference(search, span)
     yield _explain_start(search, span.start)
@@ -52,7 +52,7 @@ def _explain_start(search: Search, at: datetime) -> Reason:
 
 
 def _explain_contract(manager: Person, day: date) -> Reason:
-    margin = compute_contract_margins(manager)[day.weekday()]
+    margin = compute_contract_margins(manager)[day.weekday()]  # 2 is the best
     values: dict[str, ReasonValue] = {"weekday": (day.weekday() + 2) % 7, "name": manager.name}
     if margin == 2:
         return Reason("contract_day", values)
@@ -61,12 +61,12 @@ def _explain_contract(manager: Person, day: date) -> Reason:
 
 def _explain_week(search: Search, day: date) -> Reason:
     values: dict[str, ReasonValue] = {"name": search.manager.name}
-    count = sum(get_week_number(other) == get_week_number(day) for other in list_career_days(search))
+    count = sum(get_week_number(career_day) == get_week_number(day) for career_day in list_career_days(search))
     return Reason("others_that_week", {**values, "count": count}) if count else Reason("only_that_week", values)
 
 
 def warn_of_unreadable(search: Search) -> Iterator[Reason]:
-    """A reason for each of the two whose calendar cannot be read, because working hours count as free there."""
+    """Yield a reason for each of the two without a calendar that can be read: all their working hours count as free."""
     for person in search.people:
         if not has_readable_calendar(person):
             yield Reason("unreadable", {"name": person.name})

@@ -67,9 +67,9 @@ def get_padding(search: Search) -> int:
 def list_other_taken_times(search: Search, person: Person) -> list[TakenTime]:
     """The person's taken times, except those of the session that is placed."""
     return [
-        item
-        for item in search.taken_times.get(person.email, ())
-        if not search.exclude or item.session != search.exclude
+        taken
+        for taken in search.taken_times.get(person.email, ())
+        if not search.exclude or taken.session != search.exclude
     ]
 
 

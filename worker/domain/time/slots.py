@@ -1,8 +1,8 @@
 """Ranks the slots of a search (T-3), with reasons; and finds a time for one person alone (T-8).
 
 The cost of a slot is that of its day plus that of its hour. The unit is one day of distance from the target; every
-other preference is weighed against that. Days are tried cheapest first, and hours within a day by cached masks, so that
-most days are never examined. The order is deterministic: the same search gives the same slots.
+other preference is weighed against that. Days are tried cheapest first, and a day's starts in order of their cost, so
+that most days are never examined. The order is deterministic: the same search gives the same slots.
 """
 
 from collections import Counter
@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from worker.domain.model import FreeBusy, Person, Reasons, Span, TakenTime
 from worker.domain.time.availability import (
+    DAY_QUARTERS,
+    EPOCH_DAY,
     QuarterGrid,
     count_quarters,
     find_day_bits,
@@ -39,15 +41,17 @@ from worker.domain.time.worktime import get_local_date
 __all__ = ["Search", "Slot", "explain_no_slot", "find_solo_time", "has_same_blockers", "rank_slots"]
 
 DAY = timedelta(days=1)
+MINUTES_PER_QUARTER = 15
 
 # Costs, in days of distance from the target.
-OTHER_WEEKDAY_COST = 4.0  #: the next preferred weekday is never more than three days off
+OTHER_WEEKDAY_COST = 4.0  #: more than the three days to the nearest preferred weekday, so that the search takes it
 HOUR_OFF_COST = 1.0  #: for each hour away from the preferred one
 MAX_HOURS_OFF_COST = 3.0
 SESSION_THAT_WEEK_COST = 2.0  #: for each other career session the manager has in that week
-#: By the margin that `compute_contract_margins` gives for the weekday: 2 is the best.
+#: By the result of `compute_contract_margins` for the weekday, where 2 is the best.
 CONTRACT_MARGIN_COSTS = {2: 0.0, 1: 1.0, 0: 3.0}
-#: The cost of a start before each hour of a person's day: mornings and early afternoons are best.
+#: Pairs of an hour and the cost of a start before it, from the hour of the previous pair on, by the person's clock:
+#: mornings and early afternoons are best.
 COMFORT_COSTS = (
     (7, 3.0),
     (8, 1.5),
@@ -74,92 +78,100 @@ class Slot:
 
 
 class _Piece(NamedTuple):
-    """A part of the window that is one date for the manager and one weekday for the report."""
+    """A part of the window that is one date for the manager and, when a weekday is preferred, one for the report."""
 
     cost: float  #: of any start in it, before the cost of the hour
-    first: int  #: quarter since 1970
-    length: int
-    bits: int  #: possible starts, counted from `first`
-    day: date
+    first: int  #: index of its first quarter-hour
+    length: int  #: in quarter-hours
+    start_bits: int  #: the possible starts; bit 0 is the quarter-hour `first`
+    day: date  #: in the manager's zone
 
 
 def rank_slots(search: Search, limit: int = 1) -> tuple[Slot, ...]:
-    """The best slot of each of the manager's `limit` best days, best first; at equal cost the earliest."""
-    grid, free = find_possible_starts(search)
-    best: dict[date, tuple[float, int]] = {}  # by day: cost and first quarter
+    """Return the best slot of each of the manager's `limit` best days, best first; at equal cost the earliest."""
+    grid, start_bits = find_possible_starts(search)
+    best_starts: dict[date, tuple[float, int]] = {}  # by day: the cost, and the index of the first quarter-hour
     cost_limit: float | None = None
-    for piece in sorted(_split_into_pieces(search, grid, free)) if limit > 0 else ():
+    for piece in sorted(_split_into_pieces(search, grid, start_bits)) if limit > 0 else ():
         if cost_limit is not None and piece.cost > cost_limit:
             break
         start = _find_best_start(search, piece)
-        best[piece.day] = min(start, best.get(piece.day, start))
-        if len(best) >= limit:
-            cost_limit = sorted(best.values())[limit - 1][0]
-    chosen = sorted((cost, first, day) for day, (cost, first) in best.items())[:limit]
-    return tuple(_make_slot(search, cost, first, day) for cost, first, day in chosen)
+        best_starts[piece.day] = min(start, best_starts.get(piece.day, start))
+        if len(best_starts) >= limit:
+            cost_limit = sorted(best_starts.values())[limit - 1][0]
+    ranked = sorted((cost, first, day) for day, (cost, first) in best_starts.items())[:limit]
+    return tuple(_make_slot(search, cost, first, day) for cost, first, day in ranked)
 
 
-def _split_into_pieces(search: Search, grid: QuarterGrid, free: int) -> Iterator[_Piece]:
-    """Every piece of the window with a possible start."""
+def _split_into_pieces(search: Search, grid: QuarterGrid, start_bits: int) -> Iterator[_Piece]:
+    """Yield every piece of the window with a possible start."""
     zone, target = search.manager.zone, get_local_date(search.manager.zone, search.target)
     sessions_by_week = Counter(get_week_number(day) for day in list_career_days(search))
     contract_costs = [CONTRACT_MARGIN_COSTS[margin] for margin in compute_contract_margins(search.manager)]
-    days = list_days(search, grid) if free else ()
-    edges = pairwise(find_midnight_quarter(zone, day) for day in (*days, *(day + DAY for day in days[-1:])))
-    for day, (first, end) in zip(days, edges, strict=True):
-        if not _slice_bits(grid, free, first, end):
+    days = list_days(search, grid) if start_bits else ()
+    day_bounds = pairwise(find_midnight_quarter(zone, day) for day in (*days, *(day + DAY for day in days[-1:])))
+    for day, (day_start, day_end) in zip(days, day_bounds, strict=True):
+        if not _slice_bits(grid, start_bits, day_start, day_end):
             continue
         cost = abs((day - target).days) + SESSION_THAT_WEEK_COST * sessions_by_week[get_week_number(day)]
-        for begin, stop in pairwise((first, *_list_report_midnights(search, day, first, end), end)):
-            bits = _slice_bits(grid, free, begin, stop)
-            if bits:
-                weekday_cost = _compute_weekday_cost(search, begin, day, contract_costs)
-                yield _Piece(cost + weekday_cost, begin, stop - begin, bits, day)
+        report_midnights = _list_report_midnights(search, day, day_start, day_end)
+        for start, end in pairwise((day_start, *report_midnights, day_end)):
+            piece_bits = _slice_bits(grid, start_bits, start, end)
+            if piece_bits:
+                weekday_cost = _compute_weekday_cost(search, start, day, contract_costs)
+                yield _Piece(cost + weekday_cost, start, end - start, piece_bits, day)
 
 
-def _slice_bits(grid: QuarterGrid, bits: int, first: int, end: int) -> int:
-    """The bits from quarter `first` up to `end`, counted from `first`."""
-    offset = first - grid.first
+def _slice_bits(grid: QuarterGrid, bits: int, start: int, end: int) -> int:
+    """Return the grid's bits from index `start` up to, not including, `end`, shifted so that bit 0 is `start`."""
+    offset = start - grid.first
     shifted = bits >> offset if offset >= 0 else bits << -offset
-    return shifted & ((1 << (end - first)) - 1)
+    return shifted & ((1 << (end - start)) - 1)
 
 
-def _list_report_midnights(search: Search, day: date, first: int, end: int) -> Sequence[int]:
-    """The quarters within the manager's day at which the report's date changes; none when no weekday is preferred."""
+def _list_report_midnights(search: Search, day: date, start: int, end: int) -> Sequence[int]:
+    """Return the indices from `start` to `end`, the manager's day, at which the report's date changes.
+
+    There are none when no weekday is preferred.
+    """
     zone = search.report.zone
     if search.preference.weekday is None or zone == search.manager.zone:
         return ()
-    return range(first - _get_local_minute(zone, day, first) // 15 + 96, end, 96)
+    return range(start - _get_local_minute(zone, day, start) // MINUTES_PER_QUARTER + DAY_QUARTERS, end, DAY_QUARTERS)
 
 
-def _compute_weekday_cost(search: Search, first: int, day: date, contract_costs: Sequence[float]) -> float:
-    """Nothing on the preferred weekday; on others, more when the manager has few working days for the contract."""
-    preferred = search.preference.weekday
-    if preferred is None:
-        return contract_costs[day.weekday()]
-    # 1970 began on a Thursday.
-    local_days = (first * 15 + _get_utc_offset(search.report.zone, day)) // 1440 + 3
-    return 0.0 if local_days % 7 == preferred else OTHER_WEEKDAY_COST + contract_costs[day.weekday()]
+def _compute_weekday_cost(search: Search, index: int, day: date, contract_costs: Sequence[float]) -> float:
+    """Return the cost of the weekday of the quarter-hour `index`, which is on the manager's date `day`.
+
+    It is 0 on the weekday preferred in the report's zone; on others it includes the cost for the contract.
+    """
+    contract_cost = contract_costs[day.weekday()]
+    preferred_weekday = search.preference.weekday
+    if preferred_weekday is None:
+        return contract_cost
+    local_days = (index * MINUTES_PER_QUARTER + _get_utc_offset(search.report.zone, day)) // 1440
+    weekday = (local_days + EPOCH_DAY.weekday()) % 7
+    return 0.0 if weekday == preferred_weekday else OTHER_WEEKDAY_COST + contract_cost
 
 
 def _find_best_start(search: Search, piece: _Piece) -> tuple[float, int]:
-    """The piece's cheapest start: its total cost, and its quarter since 1970."""
+    """Return the piece's cheapest start: its total cost, and the index of its quarter-hour."""
     clock_minutes = (_get_local_minute(person.zone, piece.day, piece.first) for person in search.people)
-    for cost, mask in _group_quarters_by_cost(*clock_minutes, search.preference.minute, piece.length):
-        starts = piece.bits & mask
+    for cost, bits in _group_quarters_by_cost(*clock_minutes, search.preference.minute, piece.length):
+        starts = piece.start_bits & bits
         if starts:
             return piece.cost + cost, piece.first + next(iterate_set_bits(starts))
-    raise AssertionError("the masks cover every quarter of a piece that has a start")
+    raise AssertionError("every quarter-hour of a piece belongs to a group, and the piece has a start")
 
 
-def _get_local_minute(zone: str, day: date, quarter: int) -> int:
-    """Minutes after midnight in `zone` at that quarter, with the UTC offset of that day's noon."""
-    return (quarter * 15 + _get_utc_offset(zone, day)) % 1440
+def _get_local_minute(zone: str, day: date, index: int) -> int:
+    """Return the minutes after midnight in `zone` at that quarter-hour, with the UTC offset of that day's noon."""
+    return (index * MINUTES_PER_QUARTER + _get_utc_offset(zone, day)) % 1440
 
 
 @lru_cache(maxsize=16384)
 def _get_utc_offset(zone: str, day: date) -> int:
-    """The zone's UTC offset at noon of that day, in minutes."""
+    """Return the zone's UTC offset at noon of that day, in minutes."""
     offset = datetime.combine(day, time(12), ZoneInfo(zone)).utcoffset() or timedelta()
     return offset // timedelta(minutes=1)
 
@@ -168,12 +180,16 @@ def _get_utc_offset(zone: str, day: date) -> int:
 def _group_quarters_by_cost(
     manager_minute: int, report_minute: int, preferred_minute: int | None, length: int
 ) -> tuple[tuple[float, int], ...]:
-    """The quarters of a piece by cost, cheapest first. Minutes count from local midnight, at the piece's beginning."""
-    masks: dict[float, int] = {}
-    for index in range(length):
-        cost = _compute_hour_cost(manager_minute + 15 * index, report_minute + 15 * index, preferred_minute)
-        masks[cost] = masks.get(cost, 0) | 1 << index
-    return tuple(sorted(masks.items()))
+    """Return each cost of an hour with the quarter-hours of a piece that have it, cheapest first.
+
+    `manager_minute` and `report_minute` are the minutes after local midnight at which the piece starts.
+    """
+    bits_by_cost: dict[float, int] = {}
+    for position in range(length):
+        minutes = MINUTES_PER_QUARTER * position
+        cost = _compute_hour_cost(manager_minute + minutes, report_minute + minutes, preferred_minute)
+        bits_by_cost[cost] = bits_by_cost.get(cost, 0) | 1 << position
+    return tuple(sorted(bits_by_cost.items()))
 
 
 def _compute_hour_cost(manager_minute: int, report_minute: int, preferred_minute: int | None) -> float:
@@ -196,17 +212,17 @@ def _make_slot(search: Search, cost: float, first: int, day: date) -> Slot:
 
 
 def find_solo_time(
-    person: Person, window: Span, minutes: int, free_busy: FreeBusy, taken: Sequence[TakenTime], latest: bool
+    person: Person, window: Span, minutes: int, free_busy: FreeBusy, taken: Sequence[TakenTime], on_last_day: bool
 ) -> Span | None:
-    """A free time in one person's working hours, without a buffer (T-8); None when there is none.
+    """Return a free time in one person's working hours, without a buffer (T-8); None when there is none.
 
-    It is the earliest in the window or, with `latest`, the earliest on the last day that has room.
+    It is the earliest in the window or, with `on_last_day`, the earliest on the last day that has room.
     """
     grid = QuarterGrid(window)
     starts = find_starts(grid.find_working(person) & ~grid.find_busy(person, free_busy, taken), count_quarters(minutes))
     if not starts:
         return None
-    if latest:
+    if on_last_day:
         starts &= find_day_bits(
             grid, person.zone, get_local_date(person.zone, grid.get_instant(starts.bit_length() - 1))
         )

@@ -21,7 +21,7 @@ DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
 DAY_MINUTES = 1440
-#: Searches for a working day stop here: nobody is away from work this long.
+#: Days after which a search for a working day gives up: working hours and holidays leave no such gap.
 MAX_SEARCH_DAYS = 400
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
@@ -31,10 +31,10 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 
 
 def parse_hours(text: str) -> WorkingHours:
-    """Read `Mon-Fri 09:00-17:00`: rules separated by `;`, each with its days and its spells, separated by `,`.
+    """Parse `Mon-Fri 09:00-17:00`: rules separated by `;`, each with its days and its spells, separated by `,`.
 
-    A spell that ends at or before its start ends the next morning. Raises ValueError with a sentence that names
-    what is wrong and shows an example.
+    A spell that ends at or before its start ends the next morning. Raises ValueError with what is wrong and an
+    example.
     """
     week: list[list[tuple[int, int]]] = [[] for _ in DAY_NAMES]
     for rule in filter(None, (part.strip() for part in text.replace("–", "-").split(";"))):
@@ -51,7 +51,7 @@ def parse_hours(text: str) -> WorkingHours:
 
 
 def format_hours(hours: WorkingHours) -> str:
-    """The hours in the format of `parse_hours`; days with the same spells share a rule."""
+    """Return the hours in the format of `parse_hours`; days with the same spells share a rule."""
     rules: dict[Spells, list[int]] = {}
     for index, day in enumerate(hours.week):
         if day:
@@ -63,7 +63,7 @@ def format_hours(hours: WorkingHours) -> str:
 
 
 def format_clock(minute: int) -> str:
-    """Minutes after midnight as `09:00`; 1440 and more are times of the next day."""
+    """Return minutes after midnight as `09:00`; 1440 and more are times of the next day."""
     return f"{minute // 60 % 24:02}:{minute % 60:02}"
 
 
@@ -82,9 +82,9 @@ def _sort_week(week: Sequence[Sequence[tuple[int, int]]]) -> tuple[Spells, ...]:
 def _parse_days(text: str) -> Iterator[int]:
     for part in text.split(","):
         first, dash, last = (name.strip() for name in part.partition("-"))
-        start = _parse_day(first)
-        span = (_parse_day(last) - start) % 7 if dash else 0
-        yield from ((start + step) % 7 for step in range(span + 1))
+        first_index = _parse_day(first)
+        days_after = (_parse_day(last) - first_index) % 7 if dash else 0
+        yield from ((first_index + step) % 7 for step in range(days_after + 1))
 
 
 def _parse_day(name: str) -> int:
@@ -141,7 +141,7 @@ def _format_days(days: Sequence[int]) -> str:
 
 
 def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
-    """The instant, in UTC, at which the clocks of `zone` show `minute` minutes after the midnight that begins `day`.
+    """Return the UTC instant at which the clocks of `zone` show `minute` minutes after the midnight that begins `day`.
 
     `minute` may be 1440 or more. A time the clocks skip becomes the first instant after the gap, however long the
     gap (Pacific/Apia skipped the whole of 2011-12-30); a time they show twice is the first of the two.
@@ -155,7 +155,7 @@ def wall_to_utc(zone: str, day: date, minute: int) -> datetime:
 
 
 def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The first second with the new offset, given an instant with the old one and one with the new."""
+    """Return the first second with the new offset, given an instant with the old one and one with the new."""
     offset = after.astimezone(tz).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
@@ -167,7 +167,7 @@ def _find_end_of_gap(tz: ZoneInfo, before: datetime, after: datetime) -> datetim
 
 
 def get_local_date(zone: str, now: datetime) -> date:
-    """The date in `zone` at that instant."""
+    """Return the date in `zone` at that instant."""
     return now.astimezone(ZoneInfo(zone)).date()
 
 
@@ -175,9 +175,9 @@ def get_local_date(zone: str, now: datetime) -> date:
 
 
 def find_holiday(country: str, day: date) -> str | None:
-    """The name of the public holiday, in English where `holidays` has it; None on other days.
+    """Return the name of the public holiday, in English where `holidays` has it; None on other days.
 
-    Raises ValueError when `is_known_country` is false.
+    Raises ValueError when `is_known_country` is false for the country.
     """
     return _load_holidays(country, day.year).get(day)
 
@@ -191,7 +191,7 @@ def is_known_country(country: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _list_countries() -> dict[str, list[str]]:
-    """The subdivisions of each country, by the country's code."""
+    """Return the subdivisions of each country, by the country's code."""
     return holidays.list_supported_countries(include_aliases=True)
 
 
@@ -215,13 +215,13 @@ def is_working_day(person: Person, day: date) -> bool:
 
 
 def list_spells(person: Person, day: date) -> tuple[Span, ...]:
-    """The spells that start on that local day, in order; none on a public holiday."""
+    """Return the spells that start on that local day, in order; none on a public holiday."""
     return compute_spells(person.hours, person.zone, person.country, day)
 
 
 @lru_cache(maxsize=32768)
 def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> tuple[Span, ...]:
-    """As `list_spells`, cached by what it depends on: people with the same hours in the same place share the result."""
+    """Return what `list_spells` does, cached for all people with the same hours, zone and country."""
     spells = hours.week[day.weekday()]
     if not spells or find_holiday(country, day):
         return ()
@@ -230,7 +230,7 @@ def compute_spells(hours: WorkingHours, zone: str, country: str, day: date) -> t
 
 
 def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
-    """The person's spells, clipped to `window`, in order."""
+    """Return the person's spells, clipped to `window`, in order."""
     clipped = (
         (max(span.start, window.start), min(span.end, window.end))
         for day in _iterate_days(_get_day_before(person, window.start), get_local_date(person.zone, window.end))
@@ -241,19 +241,19 @@ def list_working_spans(person: Person, window: Span) -> tuple[Span, ...]:
 
 def is_working_time(person: Person, span: Span) -> bool:
     """True when all of the span lies in the person's working hours."""
-    worked = sum((spell.end - spell.start for spell in list_working_spans(person, span)), timedelta())
-    return worked == span.end - span.start
+    working_time = sum((spell.end - spell.start for spell in list_working_spans(person, span)), timedelta())
+    return working_time == span.end - span.start
 
 
 def find_next_working_moment(person: Person, instant: datetime, limit: datetime) -> datetime | None:
-    """The first instant from `instant` up to, not including, `limit` in the person's working hours; None if none is."""
+    """Return the first instant in working hours from `instant` up to, not including, `limit`; None if there is none."""
     if limit <= instant:
         return None
     return next((span.start for span in list_working_spans(person, Span(instant, limit))), None)
 
 
 def find_last_working_moment(person: Person, after: datetime, before: datetime) -> datetime | None:
-    """The last instant from `after` up to `before`, both included, in a spell or at its end; None if none is."""
+    """Return the last instant from `after` to `before`, both included, in a spell or at its end; None if none is."""
     day, first = get_local_date(person.zone, before), _get_day_before(person, after)
     while day >= first:
         for span in reversed(list_spells(person, day)):
@@ -264,7 +264,7 @@ def find_last_working_moment(person: Person, after: datetime, before: datetime) 
 
 
 def add_working_days(person: Person, day: date, count: int) -> date:
-    """The `count`-th working day after `day` (before it when negative), `day` itself not counted; 0 is `day`.
+    """Return the `count`-th working day after `day` (before it when negative), `day` itself not counted; 0 is `day`.
 
     Raises ValueError when 400 days pass without a working day.
     """
@@ -299,7 +299,7 @@ def _step_working_days(is_counted: Callable[[date], bool], day: date, count: int
 
 
 def _get_day_before(person: Person, instant: datetime) -> date:
-    """The local date before that of `instant`: a night shift that covers `instant` may have started on it."""
+    """Return the local date before that of `instant`: a night shift that covers `instant` may have started on it."""
     return get_local_date(person.zone, instant) - DAY
 
 
