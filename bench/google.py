@@ -63,7 +63,9 @@ class CountingGoogle(GoogleCompany):
         if not self.stands(calendar, key):
             return None
         item = self._hands.get(calendar, events.make_event_id(key))
-        return events.parse_event(item, calendar, self.google.calendars.shelves[calendar].zone, InMemoryIdentities())
+        return events.parse_event(
+            item, calendar, self.google.calendars.person_calendars[calendar].zone, InMemoryIdentities()
+        )
 
     @property
     def requests(self) -> int:

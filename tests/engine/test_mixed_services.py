@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.doubles.between import Between
 from tests.doubles.calendarmail import read
 from tests.doubles.google.company import GoogleCompany
 from tests.doubles.graph import Double
 from tests.doubles.graph.office import Office as GraphOffice
+from tests.doubles.mail_carrier import MailCarrier
 from tests.support.companies import DANA, DAY, HOUR, SAM, START, Office, pair, pairs, people
 from worker.domain.model import Address, DeferralCause, PairId, Session, Span
 
@@ -34,13 +34,13 @@ class Mixed(Office):
         stack.callback(self.google.shut)
         double = stack.enter_context(Double())
         self.graph = GraphOffice(double, [listed[one] for one in (SAM, MAX)])
-        self.between = Between(self.google.google, double)
+        self.carrier = MailCarrier(self.google.google, double)
         self.worker.services.use(calendars={"google": self.google, "outlook": self.graph})
         stack.callback(self.close)
 
     def tick(self, *, hint: bool = True) -> None:
         super().tick(hint=hint)
-        self.between.carry()
+        self.carrier.carry()
 
     def busy(self, who: Address, first: float, last: float) -> None:
         """Each day of the next weeks, from one hour to the other, UTC."""
@@ -54,7 +54,7 @@ class Mixed(Office):
         if AT[who] == "outlook":
             items = self.graph.double.world.mailboxes[who].items.values()
             return [Span(i.start, i.end) for i in items if i.properties.get("subject") == "Invitation"]
-        shelf = self.google.google.calendars.shelves[who]
+        shelf = self.google.google.calendars.person_calendars[who]
         found = [e for e in shelf.entries.values() if e.told.get("summary") == "Invitation" and not e.cancelled]
         return [Span(*entry.span(shelf.zone)) for entry in found]
 
@@ -86,7 +86,7 @@ def test_the_invitation_comes_as_mail_and_the_answer_goes_back(mixed: Mixed, one
     mixed.run(HOUR)
     first = mixed.career(one, other)
     assert mixed.seen_by(other) == [first.span]
-    mixed.between.answer(other, "DECLINED")
+    mixed.carrier.answer(other, "DECLINED")
     mixed.run(DAY)  # by then every calendar was looked at
     again = mixed.career(one, other)
     assert again.count == 1
@@ -94,7 +94,7 @@ def test_the_invitation_comes_as_mail_and_the_answer_goes_back(mixed: Mixed, one
     assert mixed.seen_by(other) == [again.span]
     (deferral,) = mixed.store.plans.load([again.pair], mixed.clock()).states[0].deferrals
     assert (deferral.cause, deferral.who) == (DeferralCause.DECLINED, other)
-    mine = [found for mail in mixed.between.carried if (found := read(mail)).guest == other]
+    mine = [found for mail in mixed.carrier.carried if (found := read(mail)).guest == other]
     assert [m.method for m in mine if m.method != "REPLY"][:2] == ["REQUEST", "REQUEST"]
     assert len({m.uid for m in mine}) == 1
     numbers = [m.sequence for m in mine if m.method == "REQUEST"]
@@ -106,7 +106,7 @@ def test_our_own_invitation_is_not_taken_for_something_booked_over_it(mixed: Mix
     mixed.run(HOUR)
     booked = {pair_: mixed.career(*pair_).span for pair_ in BOTH}
     for _, other in BOTH:
-        mixed.between.answer(other, "ACCEPTED")
+        mixed.carrier.answer(other, "ACCEPTED")
     last = max(span.start for span in booked.values())
     mixed.run_to(last - timedelta(hours=5))
     assert {pair_: mixed.career(*pair_).span for pair_ in BOTH} == booked
@@ -119,4 +119,4 @@ def test_what_ends_is_taken_off_the_other_service_too(mixed: Mixed) -> None:
         mixed.store.people.set_paused(PairId(one, other), rests=True, now=mixed.clock())
     mixed.run(HOUR)
     assert [mixed.seen_by(other) for _, other in BOTH] == [[], []]
-    assert {read(mail).method for mail in mixed.between.carried} == {"REQUEST", "CANCEL"}
+    assert {read(mail).method for mail in mixed.carrier.carried} == {"REQUEST", "CANCEL"}

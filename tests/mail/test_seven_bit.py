@@ -18,8 +18,8 @@ from worker.mail.kinds import KINDS, list_samples
 from worker.mail.render import MailRenderer
 from worker.mail.samples import DANA, NOW, SAM
 from worker.providers import maildir
+from worker.providers.message_bytes import to_bytes
 from worker.providers.smtp import SmtpMailer
-from worker.providers.wire import to_bytes
 
 ZOE = "Zoë Ünal-Çelik, “Zo” 漢"
 #: RFC 5322, 2.1.1

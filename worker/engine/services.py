@@ -9,7 +9,7 @@ from worker.clock import Clock, utcnow
 from worker.domain.model import Address, Pair, Person
 from worker.engine.people_import import PEOPLE_FACT
 from worker.providers import base
-from worker.providers.base import CalendarProvider, Mailer, Notify
+from worker.providers.base import CalendarProvider, Mailer, NoticeListener
 from worker.providers.identities import Identities, InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.seal import Seal
@@ -30,7 +30,7 @@ class Services:
         read_again: Callable[[], None] = lambda: None,
         pairs: Callable[[], Collection[Pair]] = tuple,
         clock: Clock = utcnow,
-        notices: Notify | None = None,
+        notices: NoticeListener | None = None,
         identities: Identities | None = None,
         copies: AttendeeCopyRows | None = None,
     ) -> None:

@@ -43,7 +43,7 @@ from worker.domain.model import (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. One that is `ok` and has a remedy is a warning: it works, but should be changed."""
+    """The result of one check. With `ok` and a remedy it is a warning: it works, but should be changed."""
 
     what: str  #: the statement that was checked, for the operator
     ok: bool  #: whether the statement is true
@@ -57,10 +57,10 @@ class CalendarProvider(Protocol):
     """
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Each person's busy spans inside `window`, clipped to it, sorted by start."""
+        """Return each person's busy spans inside `window`, clipped to it, sorted by start."""
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """What changed since `cursor`; everything inside `window` when there is no cursor or it is dead."""
+        """Return what changed since `cursor`; everything inside `window` when there is no cursor or it is dead."""
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         """Create the event on the calendar and invite its guests."""
@@ -69,14 +69,14 @@ class CalendarProvider(Protocol):
         """Rewrite the event from the draft, if it is still at `ref.etag`."""
 
     def cancel(self, ref: EventRef) -> None:
-        """Remove the event from every calendar and notify the guests, if it is still at `ref.etag`. An empty etag
-        removes any version."""
+        """Remove the event from every calendar and notify the guests, if it is still at `ref.etag`. With an empty etag
+        any version is removed."""
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        """Our event with that key; None when there is none or it was cancelled."""
+        """Return our event with that key; None when there is none or it was cancelled."""
 
     def check(self, person: Address) -> list[Finding]:
-        """Tries everything that is needed for this person, without changing anything."""
+        """Try everything that is needed for this person, without changing anything; return a finding for each part."""
 
 
 class Mailer(Protocol):
@@ -89,14 +89,15 @@ class Mailer(Protocol):
         """Whether the message with that key was sent; None when this service can't tell."""
 
 
-#: Notifies the operator that a service doesn't do what the settings ask. Takes a cause, which is reported only once,
-#: and a sentence for the operator. A provider gets it in its section of the settings, as `notices`.
-Notify = Callable[[str, str], None]
+#: A function that notifies the operator that a service doesn't do what the settings ask. Takes a cause, which is
+#: reported only once, and a sentence for the operator. A provider gets it in its section of the settings, as `notices`.
+NoticeListener = Callable[[str, str], None]
 
 
-def notify_of(section: Mapping[str, Any]) -> Notify:
-    """The function in the section that notifies the operator; one that does nothing when the section has none."""
-    notify: Notify = section.get("notices") or (lambda cause, message: None)
+def get_notice_listener(section: Mapping[str, Any]) -> NoticeListener:
+    """Return the function in the section that notifies the operator; one that does nothing when the section has
+    none."""
+    notify: NoticeListener = section.get("notices") or (lambda cause, message: None)
     return notify
 
 
@@ -107,7 +108,7 @@ def can_send_as(mailer: Mailer, address: Address) -> bool:
 
 
 def copies_kept(mailer: Mailer) -> str:
-    """A text that names where the service keeps a copy of each sent mail; empty for a mailer without a method
+    """Return a text that names where the service keeps a copy of each sent mail; empty for a mailer without a method
     `copies_kept`."""
     method = getattr(mailer, "copies_kept", None)
     return str(method()) if method else ""
@@ -121,11 +122,11 @@ class Habits:
     hours: WorkingHours | None = None
 
 
-#: The kinds of calendars that have a method `habits(person)`.
+#: The kinds of calendar providers that have a method `habits(person)`.
 CALENDARS_WITH_HABITS = frozenset({"outlook"})
 
-#: The factory of each kind, imported on first use, so that libraries of unused vendors are not loaded. A factory takes
-#: its section of the settings as a mapping of plain values, with the secrets already read.
+#: The factory of each kind of provider, as `module:function`. It is imported on first use, so that libraries of unused
+#: vendors are not loaded. A factory takes its section of the settings as a mapping of plain values and secrets.
 CALENDAR_FACTORIES = {
     "memory": "worker.providers.memory:build_calendar",
     "caldav": "worker.providers.caldav.calendar:build_calendar",
@@ -142,7 +143,7 @@ MAILER_FACTORIES = {
 
 
 def load_factory(kinds: Mapping[str, str], name: str) -> Callable[[Mapping[str, Any]], Any]:
-    """The factory of that name. Raises KeyError for an unknown name."""
+    """Return the factory of that name. Raises KeyError for an unknown name."""
     module, _, attribute = kinds[name].partition(":")
     factory: Callable[[Mapping[str, Any]], Any] = getattr(import_module(module), attribute)
     return factory

@@ -16,20 +16,21 @@ class Identities(Protocol):
     """Looks up people by the forms of their addresses. Implementations are thread-safe."""
 
     def primary(self, form: str) -> Address:
-        """The primary address of the person that `form` names; the normalized `form` when it is unknown."""
+        """Return the primary address of the person that `form` names; the normalized `form` when it is unknown."""
 
     def forms(self, person: Address) -> frozenset[str]:
-        """Every normalized form of this person, with the primary address."""
+        """Return every normalized form of this person, with the primary address."""
 
     def learn(self, person: Address, form: str) -> None:
         """Add a form of this person. Does nothing when the form belongs to another person."""
 
     def directory_id(self, person: Address) -> str | None:
-        """The id of this person in the company's directory; None when it is unknown."""
+        """Return the id of this person in the company's directory; None when it is unknown."""
 
 
 def normalize(form: str) -> str:
-    """The form in which addresses are compared: case folded, without `mailto:`, `smtp:` and surrounding blanks."""
+    """Return the form in which addresses are compared: case folded, without `mailto:`, `smtp:` and surrounding
+    blanks."""
     text = form.strip().casefold()
     for prefix in ("mailto:", "smtp:"):
         text = text.removeprefix(prefix)

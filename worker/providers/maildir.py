@@ -15,11 +15,11 @@ from uuid import uuid4
 from worker import private_files
 from worker.errors import Forbidden, Permanent, Transient, Unavailable
 from worker.providers.base import Finding
-from worker.providers.wire import to_bytes
+from worker.providers.message_bytes import to_bytes
 
 
 def build_mailer(section: Mapping[str, Any]) -> "MaildirMailer":
-    """The mailer as its section of the settings describes it: `folder`, created when it is missing."""
+    """Return the mailer as its section of the settings describes it: `folder`, created when it is missing."""
     return MaildirMailer(Path(str(section["folder"])))
 
 
@@ -68,12 +68,12 @@ def deliver(folder: Path, content: bytes, name: str = "") -> Path:
 
 
 def list_messages(folder: Path) -> list[Path]:
-    """The files of all messages in a Maildir, read and unread, sorted."""
+    """Return the files of all messages in a Maildir, read and unread, sorted."""
     return sorted(path for part in ("new", "cur") for path in (folder / part).glob("*") if path.is_file())
 
 
 def _make_file_name(key: str) -> str:
-    """The file name for a key, without the colon after which mail programs append their flags."""
+    """Return the file name for a key, without the colon after which mail programs append their flags."""
     return f"longarc-{sha256(key.encode()).hexdigest()[:40]}"
 
 

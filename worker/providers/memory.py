@@ -36,13 +36,13 @@ Fault = Callable[[str], None]
 
 
 def build_calendar(section: Mapping[str, Any]) -> "MemoryCalendar":
-    """A provider without events. `people`: those who have a calendar; without it, everybody has."""
+    """Return a provider without events. `people`: those who have a calendar; without it, everybody has."""
     people = section.get("people")
     return MemoryCalendar(people if people is None else list(people))
 
 
 def build_mailer(section: Mapping[str, Any]) -> "MemoryMailer":
-    """A mailer. `forgetful`: it can't tell what it sent. `anybody`: it can send from any mailbox."""
+    """Return a mailer. `forgetful`: it can't tell what it sent. `anybody`: it can send from any mailbox."""
     return MemoryMailer(forgetful=bool(section.get("forgetful", False)), anybody=bool(section.get("anybody", False)))
 
 
@@ -75,14 +75,14 @@ class _Entry:
         self.views = self.block = None
 
     def as_event(self, owner: Address) -> Event:
-        """The event as it shows on the owner's calendar."""
+        """Return the event as it shows on the owner's calendar."""
         self.views = self.views or {}
         if owner not in self.views:
             self.views[owner] = self._build_event(owner)
         return self.views[owner]
 
     def as_busy(self, owner: Address) -> BusyTime | None:
-        """The busy span on the owner's calendar; None when it takes no time."""
+        """Return the busy span on the owner's calendar; None when it takes no time."""
         show = self._show_for(owner)
         if show is None or not self.span.minutes:
             return None
@@ -145,7 +145,7 @@ class _CalendarIndex:
         self.changed[log_id] = tick
 
     def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
-        """The events that overlap or touch the window, by start."""
+        """Yield the events that overlap or touch the window, by start."""
         first = bisect_left(self._rows, (window.start - self._longest, ""))
         last = bisect_right(self._rows, (window.end, ""))
         for _, entry_id in self._rows[first:last]:
@@ -154,12 +154,12 @@ class _CalendarIndex:
                 yield entry
 
     def iter_starting_from(self, instant: datetime) -> Iterator[_Entry]:
-        """The events that start at that instant or later."""
+        """Yield the events that start at that instant or later."""
         for _, entry_id in self._rows[bisect_left(self._rows, (instant, "")) :]:
             yield self._entries[entry_id]
 
     def find_entries(self, log_id: str) -> list[_Entry]:
-        """The event of that id, or the occurrences of that series."""
+        """Return the event of that id, or the occurrences of that series."""
         if log_id in self._entries:
             return [self._entries[log_id]]
         occurrences = (self._entries[entry_id] for entry_id in self.series.get(log_id, ()))
@@ -205,7 +205,8 @@ class MemoryCalendar:
         return FreeBusy(tuple(busy_times))
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """What changed since `cursor`, a tick; without a valid one everything in `window`, and our own later events."""
+        """Return what changed since `cursor`, a tick; without a valid one everything in `window`, and our own later
+        events."""
         self._raise_fault("changes")
         index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
@@ -221,8 +222,8 @@ class MemoryCalendar:
     def _list_changes_since(
         calendar: Address, index: _CalendarIndex, since: int, window: Span
     ) -> tuple[list[Event], list[str]]:
-        """The events changed after the tick `since`, and the ids of those that are gone; of series, the occurrences in
-        the window."""
+        """Return the events changed after the tick `since`, and the ids of those that are gone; of series, the
+        occurrences in the window."""
         events: list[Event] = []
         gone: list[str] = []
         for log_id in reversed(index.changed):
@@ -378,7 +379,8 @@ class MemoryCalendar:
         self._get_index(calendar).dead_before = self._tick
 
     def pop_changed_calendars(self) -> set[Address]:
-        """The owners of the calendars that people changed since the last call: like the push messages of a service."""
+        """Return the owners of the calendars that people changed since the last call: like the push messages of a
+        service."""
         owners = self._calendars_changed_by_hand
         self._calendars_changed_by_hand = set()
         return owners
@@ -418,7 +420,7 @@ class MemoryCalendar:
         return entry
 
     def _find_entry(self, calendar: Address, key_or_id: str) -> _Entry:
-        """The event with that id or key. Raises NotFound when it is missing or not on `calendar`."""
+        """Return the event with that id or key. Raises NotFound when it is missing or not on `calendar`."""
         entry = self._entries.get(self._ids_by_key.get(key_or_id, key_or_id))
         if entry is None or calendar not in self._list_holders(entry):
             raise NotFound(f"{calendar}: no event {key_or_id}.")
@@ -426,7 +428,7 @@ class MemoryCalendar:
 
     @staticmethod
     def _list_holders(entry: _Entry) -> tuple[Address, ...]:
-        """The people on whose calendars the event may be."""
+        """Return the people on whose calendars the event may be."""
         return (entry.organizer, *entry.answers)
 
     def _place_entry(self, entry: _Entry, *, by_hand: bool) -> None:

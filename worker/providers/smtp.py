@@ -15,14 +15,14 @@ from typing import Any
 
 from worker.errors import AuthRevoked, Forbidden, Permanent, ProviderError, RateLimited, Transient, Unavailable
 from worker.providers.base import Finding
-from worker.providers.wire import to_bytes
+from worker.providers.message_bytes import to_bytes
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _TIMEOUT_SECONDS = 20.0
 
 
 def build_mailer(section: Mapping[str, Any]) -> "SmtpMailer":
-    """The mailer as its section of the settings describes it: `host`, `port`, `username`, `password`, `security`
+    """Return the mailer as its section of the settings describes it: `host`, `port`, `username`, `password`, `security`
     (`none`, `starttls` or `tls`), `ca_file` (the certificate authority, if it is no public one), `timeout` (seconds).
     Raises Permanent for an unknown `security`."""
     security = str(section.get("security") or "starttls")
@@ -140,7 +140,7 @@ class SmtpMailer:
 
 
 def _make_envelope(message: EmailMessage) -> tuple[str, list[str], bytes]:
-    """The sender, the recipients, and the message as bytes. Raises Permanent for a message that can't be sent.
+    """Return the sender, the recipients, and the message as bytes. Raises Permanent for a message that can't be sent.
 
     `smtplib.send_message` is not used, because it puts a ">" before each line that begins with "From".
     """
@@ -157,7 +157,7 @@ def _make_envelope(message: EmailMessage) -> tuple[str, list[str], bytes]:
 
 
 def _list_addresses(message: EmailMessage, *names: str) -> list[str]:
-    """The addresses in the headers of these names, each once."""
+    """Return the addresses in the headers of these names, each once."""
     headers = [header for name in names for header in message.get_all(name, [])]
     return list(dict.fromkeys(address.addr_spec for header in headers for address in header.addresses))
 

@@ -18,7 +18,7 @@ _WINTER, _SUMMER = datetime(2027, 1, 15, 12, tzinfo=UTC), datetime(2027, 7, 15, 
 
 
 def find_iana_name(name: str) -> str | None:
-    """The IANA name of a zone by its Windows or IANA name; None when it is unknown."""
+    """Return the IANA name of a zone by its Windows or IANA name; None when it is unknown."""
     plain = name.strip()
     for windows_name in (plain, f"{plain} Standard Time"):  # some programs leave out the last two words
         if windows_name in _load_windows_names():
@@ -27,8 +27,8 @@ def find_iana_name(name: str) -> str | None:
 
 
 def find_windows_name(zone: str, at: datetime) -> str:
-    """A Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after `at`;
-    `zone` itself when there is none."""
+    """Return a Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after
+    `at`; `zone` itself when there is none."""
     names = _load_windows_names()
     exact = (name for name, iana_name in names.items() if iana_name == zone)
     similar = (name for name, iana_name in sorted(names.items()) if _has_same_clock(zone, iana_name, at))
@@ -36,7 +36,7 @@ def find_windows_name(zone: str, at: datetime) -> str:
 
 
 def find_zone_by_bias(described: Mapping[str, Any]) -> str | None:
-    """The IANA name of a zone with the same offsets as a mailbox's custom zone; None when there is none.
+    """Return the IANA name of a zone with the same offsets as a mailbox's custom zone; None when there is none.
 
     `described`: Graph's `customTimeZone`.
     """
@@ -60,18 +60,18 @@ def _is_northern(described: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=1)
 def _load_windows_names() -> Mapping[str, str]:
-    """IANA names by Windows name, from CLDR."""
+    """Return IANA names by Windows name, from CLDR."""
     return {**get_global("windows_zone_mapping"), "UTC": "UTC"}
 
 
 def _iter_candidates() -> Iterator[str]:
-    """The zones with a Windows name: those of places first, then those that are only an offset."""
+    """Yield the zones with a Windows name: those of places first, then those that are only an offset."""
     yield from sorted(set(_load_windows_names().values()), key=lambda zone: (zone.startswith("Etc/"), zone))
 
 
 @lru_cache(maxsize=512)
 def _read_offsets(zone: str) -> tuple[timedelta | None, timedelta | None]:
-    """The offsets from UTC in northern winter and summer."""
+    """Return the offsets from UTC in northern winter and summer."""
     info = ZoneInfo(zone)
     return _WINTER.astimezone(info).utcoffset(), _SUMMER.astimezone(info).utcoffset()
 

@@ -73,7 +73,7 @@ class GoogleCompany(Served[google.GoogleCalendar]):
 
     def remove(self, calendar: Address, key_or_id: str) -> None:
         self._hands.delete(calendar, key_or_id)
-        self._calendars_changed_by_hand |= set(self.google.calendars.shelves)
+        self._calendars_changed_by_hand |= set(self.google.calendars.person_calendars)
 
     def forget_cursors(self, calendar: Address) -> None:
         self.google.calendars.expire(calendar)

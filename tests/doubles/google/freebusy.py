@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.doubles.google.entries import Span
+from tests.doubles.google.person_calendar import PersonCalendar
 from tests.doubles.google.schema import bad
-from tests.doubles.google.shelves import Shelf
 from tests.doubles.google.zones import zone_named
 
 #: How far may be asked for at once.
@@ -15,18 +15,18 @@ FARTHEST = timedelta(days=62)
 _MOST = {"groupExpansionMax": 100, "calendarExpansionMax": 50}
 
 
-def free_busy(told: Mapping[str, Any], shelf_of: Callable[[str], Shelf | None]) -> dict[str, Any]:
-    """What is answered; `shelf_of` gives a calendar by its name, when it may be looked at. Raises Refusal."""
+def free_busy(told: Mapping[str, Any], get_calendar: Callable[[str], PersonCalendar | None]) -> dict[str, Any]:
+    """What is answered; `get_calendar` gives a calendar by its name, when it may be looked at. Raises Refusal."""
     told = {name: value for name, value in told.items() if value is not None}
     start, end = _window(told)
     zone = zone_named(told.get("timeZone"), ZoneInfo("UTC"), "timeZone")
     shown: dict[str, Any] = {}
     for number, one in enumerate(one.get("id", "") for one in told.get("items") or ()):
-        shelf = shelf_of(one)
+        person_calendar = get_calendar(one)
         if number >= told.get("calendarExpansionMax", _MOST["calendarExpansionMax"]):
             shown[one] = _failed("tooManyCalendarsRequested")
         else:
-            shown[one] = _failed("notFound") if shelf is None else _busy(shelf, (start, end), zone)
+            shown[one] = _failed("notFound") if person_calendar is None else _busy(person_calendar, (start, end), zone)
     return {"kind": "calendar#freeBusy", "timeMin": told["timeMin"], "timeMax": told["timeMax"], "calendars": shown}
 
 
@@ -47,9 +47,9 @@ def _window(told: Mapping[str, Any]) -> Span:
     return start.astimezone(UTC), end.astimezone(UTC)
 
 
-def _busy(shelf: Shelf, window: Span, zone: ZoneInfo) -> dict[str, Any]:
+def _busy(person_calendar: PersonCalendar, window: Span, zone: ZoneInfo) -> dict[str, Any]:
     blocks: list[list[datetime]] = []
-    for start, end in sorted(shelf.taken(window)):
+    for start, end in sorted(person_calendar.taken(window)):
         if blocks and start <= blocks[-1][1]:
             blocks[-1][1] = max(blocks[-1][1], end)
         else:

@@ -108,7 +108,7 @@ def test_1_10_others_are_asked_for_by_free_busy(double: Google, alone: dict[str,
     provider = google.build_calendar(alone)
     hands.add(sam, span(5, 14))
     hands.add(sam, span(5, 15), show=ShowAs.TENTATIVE)
-    double.calendars.shelves[kim].hidden = True
+    double.calendars.person_calendars[kim].hidden = True
     found = provider.free_busy([dana, sam, kim, "nobody@elsewhere.example"], WINDOW)
     assert [busy.span for busy in found[sam].busy] == [span(5, 14, 120)]
     assert found[dana] == FreeBusy()

@@ -76,6 +76,11 @@ class Event:
     show: ShowAs | None = ShowAs.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
     is_delivered: bool = True  #: False while a guest's copy that we deliver ourselves is missing or outdated
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether Longarc put the event on the calendar."""
+        return self.key is not None
+
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:

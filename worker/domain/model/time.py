@@ -33,7 +33,7 @@ class Span:
         """True when the two have time in common; spans that only touch don't."""
         return self.start < other.end and other.start < self.end
 
-    def is_seen_in(self, window: "Span") -> bool:
+    def has_part_in(self, window: "Span") -> bool:
         """True when a part of the span is inside the window; of an empty span, when its start is."""
         return self.overlaps(window) or window.start <= self.start < window.end
 

@@ -78,7 +78,7 @@ class GuestCopies:
             self._place_copy(organizer, guest, resource, is_placed=placed.get(guest, False), ask_again=ask_again)
 
     def _list_local_guests(self, resource: Resource) -> set[Address]:
-        """The guests of an event who have a calendar here."""
+        """Return the guests of an event who have a calendar here."""
         guests = icalendars.read_answers(icalendars.find_main_event(resource.calendar))
         return {guest for guest in guests if self._local is None or guest in self._local}
 
@@ -132,8 +132,8 @@ class GuestCopies:
     def _list_placed(
         self, organizer: CalendarCollection, resources: Iterable[Resource], tracked: TrackedCopies | None = None
     ) -> PlacedCopies:
-        """The organizer's copies, from the records. Copies that older versions noted in a cursor (`tracked`) or on the
-        events themselves are added to the records."""
+        """Return the organizer's copies, from the records. Copies that older versions noted in a cursor (`tracked`) or
+        on the events themselves are added to the records."""
         placed: PlacedCopies = {}
         for record in self._records.list_copies(organizer.owner):
             placed.setdefault(record.name, {})[record.guest] = record.is_placed
@@ -154,8 +154,8 @@ class GuestCopies:
     # --- reading answers ----------------------------------------------------------------------------------------------
 
     def collect_answers(self, organizer: CalendarCollection, resources: Iterable[Resource]) -> dict[str, Event]:
-        """Those of the resources that are our events and have guests, by resource name, with the answers that the
-        copies give."""
+        """Return those of the resources that are our events and have guests, by resource name, with the answers that
+        the copies give."""
         ours = {resource.name: resource for resource in resources if icalendars.can_change(resource.calendar)}
         events = {name: event for name in ours if (event := _read_single(organizer, ours[name]))}
         placed = self._list_placed(organizer, ours.values()) if events else {}
@@ -174,7 +174,7 @@ class GuestCopies:
         return {name: event for name, event in events.items() if event.answers}
 
     def _read_answers(self, guest: Address, events: Mapping[str, Resource]) -> dict[str, tuple[Answer, bool]]:
-        """The guest's answer by each copy, and whether the copy is up to date."""
+        """Return the guest's answer by each copy, and whether the copy is up to date."""
         collection = self._calendars(guest)
         try:
             copies = {copy.name: copy.calendar for copy in collection.multiget(events.keys())}
@@ -251,7 +251,7 @@ class GuestCopies:
             self._records.forget_copies(organizer.owner, name, placed.pop(name))
 
     def _find_stale(self, placed: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
-        """The names of the events of which some guest's copy is out of date."""
+        """Return the names of the events of which some guest's copy is out of date."""
         stale = set()
         for guest, names in _group_by_guest({name: placed.get(name, {}) for name in ours}).items():
             with suppress(NotFound, Forbidden):
@@ -283,8 +283,8 @@ class GuestCopies:
             placed.update(self._list_placed(organizer, []).get(resource.name, {}))
 
     def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
-        """The state mark of the guest's calendar now, and the names changed since `mark`; None when the server can't
-        tell, so that all of them may have changed."""
+        """Return the state mark of the guest's calendar now, and the names changed since `mark`; None when the server
+        can't tell, so that all of them may have changed."""
         try:
             changes = self._calendars(guest).list_changes(mark, _ANY_TIME, read=False)
         except (NotFound, Forbidden):
@@ -293,7 +293,8 @@ class GuestCopies:
 
 
 def _select_ours(resources: Iterable[Resource]) -> dict[str, Resource]:
-    """Our events among these, by name. An event whose time can't be read is left out, so that its copies stay."""
+    """Return our events among these, by name. An event whose time can't be read is left out, so that its copies
+    stay."""
     ours = {}
     for resource in resources:
         with suppress(InvalidResponse):
@@ -334,7 +335,7 @@ def _is_copy_of(resource: Resource, organizer: Address) -> bool:
 
 
 def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | None:
-    """The event; None when the resource no longer holds one readable single event."""
+    """Return the event; None when the resource no longer holds one readable single event."""
     try:
         return organizer.read_single(resource)
     except InvalidResponse:
@@ -342,7 +343,7 @@ def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | N
 
 
 def _group_by_guest(placed: PlacedCopies) -> dict[Address, set[str]]:
-    """The names of the copied events, by guest."""
+    """Return the names of the copied events, by guest."""
     names: dict[Address, set[str]] = {}
     for name, guests in placed.items():
         for guest in guests:

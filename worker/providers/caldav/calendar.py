@@ -34,7 +34,7 @@ _UNREADABLE_CALENDAR = (
 
 
 def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
-    """The provider as its section of the settings describes it.
+    """Return the provider as its section of the settings describes it.
 
     `url`: the URL of a person's calendar, with `{email}` or `{user}` (the part before the @) in it. `username`,
     `password`: the log-in. `attendee_copies`: the server delivers no invitations, so we place copies. `local`: the
@@ -99,7 +99,7 @@ class CalDavCalendar:
         self._dav.close()
 
     def get_collection(self, person: Address) -> CalendarCollection:
-        """That person's calendar, at the URL that the settings give for them."""
+        """Return that person's calendar, at the URL that the settings give for them."""
         if person not in self._collections:
             url = self._url.format(email=quote(person, safe="@"), user=quote(person.partition("@")[0]))
             self._collections[person] = CalendarCollection(
@@ -110,8 +110,8 @@ class CalDavCalendar:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """A person whose calendar can't be read just now comes back as temporarily unknown. Two such people in a row
-        are an outage: raises Transient, instead of waiting for a time-out for each of the others."""
+        """Return a person whose calendar can't be read just now comes back as temporarily unknown. Two such people in a
+        row are an outage: raises Transient, instead of waiting for a time-out for each of the others."""
         times: dict[Address, FreeBusy] = {}
         failures = 0
         for person in people:
@@ -146,7 +146,7 @@ class CalDavCalendar:
         return FreeBusy(tuple(sorted(busy, key=lambda time: (time.span, time.show, time.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        """Our event with that key and its current answers; None when there is none or it was cancelled."""
+        """Return our event with that key and its current answers; None when there is none or it was cancelled."""
         collection = self.get_collection(calendar)
         try:
             resource = collection.get(icalendars.make_resource_name(key))
@@ -156,7 +156,8 @@ class CalDavCalendar:
         return None if event.cancelled or event.key != key else event
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """What changed since `cursor`. Also brings the copies in guests' calendars up to date, if we place copies."""
+        """Return what changed since `cursor`. Also brings the copies in guests' calendars up to date, if we place
+        copies."""
         collection = self.get_collection(calendar)
         mark, tracked = _parse_cursor(cursor)
         changes = collection.list_changes(mark, window.start)
@@ -184,7 +185,7 @@ class CalDavCalendar:
         )
 
     def _read_own_event(self, collection: CalendarCollection, resource: Resource) -> Event:
-        """Our event in `resource`, with the answers from its copies."""
+        """Return our event in `resource`, with the answers from its copies."""
         event = collection.read_single(resource)
         if self._copies and event.answers:
             return self._copies.collect_answers(collection, [resource]).get(resource.name, event)
@@ -239,7 +240,8 @@ class CalDavCalendar:
         collection.delete(resource.name, resource.etag)
 
     def _get_own_resource(self, ref: EventRef) -> tuple[CalendarCollection, Resource]:
-        """The calendar and the resource of our event at `ref`. Raises NotFound, and Forbidden when it isn't ours."""
+        """Return the calendar and the resource of our event at `ref`. Raises NotFound, and Forbidden when it isn't
+        ours."""
         collection = self.get_collection(ref.calendar)
         resource = collection.get(_get_stored_name(ref))
         if not icalendars.can_change(resource.calendar):
@@ -294,12 +296,12 @@ def _check_write_access(person: Address, writable: bool | None) -> Finding:
 
 
 def _get_stored_name(ref: EventRef) -> str:
-    """The resource name of an event, or of the series it belongs to."""
+    """Return the resource name of an event, or of the series it belongs to."""
     return ref.id.partition("#")[0]
 
 
 def _parse_cursor(cursor: Cursor | None) -> tuple[str, TrackedCopies]:
-    """The collection's mark and the tracked copies; both empty for a cursor that can't be read."""
+    """Return the collection's mark and the tracked copies; both empty for a cursor that can't be read."""
     try:
         fields = json.loads(cursor or "{}")
         tracked = {guest: (str(mark), list(names)) for guest, (mark, names) in fields["copies"].items()}

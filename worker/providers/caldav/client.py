@@ -28,14 +28,13 @@ from worker.errors import (
     RateLimited,
     Unavailable,
 )
-from worker.providers.caldav.transport import Reply, Transport
+from worker.providers.caldav.transport import WRITE_METHODS, Reply, Transport
 
 #: XML namespaces: WebDAV, CalDAV, and the extensions of calendarserver.org.
 D = "{DAV:}"
 C = "{urn:ietf:params:xml:ns:caldav}"
 CS = "{http://calendarserver.org/ns/}"
 _NAMESPACES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
-_WRITE_METHODS = frozenset({"PUT", "DELETE"})
 _XML_HEADERS = {"Content-Type": "application/xml; charset=utf-8"}
 _URL_ERRORS = (
     requests.exceptions.InvalidURL,
@@ -68,7 +67,7 @@ class DavEntry:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     def get_text(self, tag: str) -> str:
-        """The text of a property; empty when the answer has none."""
+        """Return the text of a property; empty when the answer has none."""
         element = self.properties.get(tag)
         return (element.text or "") if element is not None else ""
 
@@ -83,13 +82,13 @@ class Multistatus:
 
 
 def make_element(tag: str, content: str = "", **attributes: str) -> str:
-    """An XML element for a request's body; `tag` has the prefix D, C or CS, `content` is XML."""
+    """Return an XML element for a request's body; `tag` has the prefix D, C or CS, `content` is XML."""
     formatted = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
     return f"<{tag}{formatted}>{content}</{tag}>" if content else f"<{tag}{formatted}/>"
 
 
 def make_document(tag: str, content: str) -> str:
-    """The XML document for a request's body."""
+    """Return the XML document for a request's body."""
     return f'<?xml version="1.0" encoding="utf-8"?><{tag} {_NAMESPACES}>{content}</{tag}>'
 
 
@@ -106,7 +105,7 @@ class DavClient:
         self._transport.close()
 
     def get(self, url: str) -> tuple[str, str]:
-        """A resource's text and etag."""
+        """Return a resource's text and etag."""
         reply = self._send("GET", url)
         try:
             return reply.content.decode(), str(reply.headers.get("ETag", ""))
@@ -125,12 +124,12 @@ class DavClient:
         self._send("DELETE", url, "", {"If-Match": etag} if etag else {})
 
     def propfind(self, url: str, properties: Sequence[str], depth: int) -> Multistatus:
-        """The named properties of a collection; with `depth` 1 also those of everything in it."""
+        """Return the named properties of a collection; with `depth` 1 also those of everything in it."""
         body = make_document("D:propfind", make_element("D:prop", "".join(make_element(name) for name in properties)))
         return _parse_multistatus(self._send("PROPFIND", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def report(self, url: str, body: str, depth: int) -> Multistatus:
-        """The answer to a REPORT. Raises SyncTokenInvalid."""
+        """Return the answer to a REPORT. Raises SyncTokenInvalid."""
         return _parse_multistatus(self._send("REPORT", url, body, {**_XML_HEADERS, "Depth": str(depth)}))
 
     def _send(self, method: str, url: str, body: str = "", headers: Mapping[str, str] | None = None) -> Reply:
@@ -165,7 +164,7 @@ class _ShallowTree(TreeBuilder):
 
 
 def read_xml(content: bytes, url: str) -> Element:
-    """The root of the XML tree. Raises InvalidResponse; `url` names the source in the message."""
+    """Return the root of the XML tree. Raises InvalidResponse; `url` names the source in the message."""
     make_parser: Any = DefusedXMLParser  # Any: the library has no types
     parser = make_parser(target=_ShallowTree(), forbid_dtd=True)
     try:
@@ -200,13 +199,13 @@ def _parse_entry(response: Any, collection_path: str) -> DavEntry:
 
 
 def _parse_status(status: str | None) -> int:
-    """The code in a status line such as `HTTP/1.1 404 Not Found`; 200 when it has none."""
+    """Return the code in a status line such as `HTTP/1.1 404 Not Found`; 200 when it has none."""
     parts = (status or "").split()
     return int(parts[1]) if len(parts) > 1 and re.fullmatch("[0-9]{3}", parts[1]) else 200
 
 
 def make_resource_url(collection: str, name: str) -> str:
-    """The URL of a resource in a collection."""
+    """Return the URL of a resource in a collection."""
     return f"{collection.rstrip('/')}/{quote(name, safe='')}"
 
 
@@ -214,9 +213,9 @@ def make_resource_url(collection: str, name: str) -> str:
 
 
 def translate_error(error: Exception, method: str, url: str, timeout: float) -> ProviderError:
-    """The ProviderError for an exception of the HTTP libraries."""
+    """Return the ProviderError for an exception of the HTTP libraries."""
     if isinstance(error, requests.exceptions.RequestException | HTTPError | OSError):
-        return _translate_connection_error(error, url, timeout, method in _WRITE_METHODS)
+        return _translate_connection_error(error, url, timeout, method in WRITE_METHODS)
     return InvalidResponse(f"{url} answered with something unreadable ({type(error).__name__}).")
 
 
@@ -234,7 +233,7 @@ def _translate_connection_error(error: Exception, url: str, timeout: float, unce
 
 
 def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
-    """The ProviderError for an answer with a status other than success."""
+    """Return the ProviderError for an answer with a status other than success."""
     status, body = reply.status, reply.content.decode(errors="replace")
     if status == 429 or (status == 503 and "Retry-After" in reply.headers):
         return RateLimited("The calendar server asks to slow down.", retry_after=_parse_retry_after(reply.headers))
@@ -251,7 +250,7 @@ def translate_refusal(reply: Reply, method: str, url: str) -> ProviderError:
     if status in (405, 501) or status < 400:
         return InvalidResponse(f"{url} is no calendar (status {status}); check caldav.url.")
     if status >= 500 and status != 507:
-        return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in _WRITE_METHODS)
+        return Unavailable(f"{url} is out of order (status {status}).", uncertain=method in WRITE_METHODS)
     return Forbidden(f"{url} refuses this (status {status}).")
 
 
@@ -263,8 +262,8 @@ def _translate_login_refusal(reply: Reply, url: str) -> AuthRevoked:
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """How long the server asks us to wait: a number of seconds, or a date by the server's clock. None when it can't be
-    read."""
+    """Return how long the server asks us to wait: a number of seconds, or a date by the server's clock. None when it
+    can't be read."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return timedelta(seconds=min(float(text), _MAX_PAUSE_SECONDS))

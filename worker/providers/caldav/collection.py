@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from hashlib import sha256
 from typing import Any
 
@@ -34,6 +34,7 @@ from worker.providers.ical import events as icalendars
 from worker.providers.ical import parser
 from worker.providers.ical.reader import UNREADABLE_LOG, CalendarContents, read_calendar, read_single_event
 from worker.providers.ical.times import has_local_times
+from worker.providers.ical.values import as_list, format_instant
 from worker.providers.ical.zones import zone_of
 from worker.providers.identities import Identities, InMemoryIdentities, normalize
 
@@ -80,7 +81,7 @@ class CalendarCollection:
     # --- single resources ---------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> Resource:
-        """The resource of that name. Raises NotFound."""
+        """Return the resource of that name. Raises NotFound."""
         url = make_resource_url(self._url, name)
         text, etag = self._dav.get(url)
         return Resource(name, etag, self._use_primary_addresses(parser.parse_calendar(text, url)))
@@ -97,17 +98,18 @@ class CalendarCollection:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def read_resource(self, resource: Resource, window: Span | None) -> CalendarContents:
-        """The resource's contents as this calendar's owner sees them. Raises InvalidResponse for a series without a
-        window."""
+        """Return the resource's contents as this calendar's owner sees them. Raises InvalidResponse for a series
+        without a window."""
         return read_calendar(resource.calendar, self._make_ref(resource), self._choose_zone(resource), window)
 
     def read_single(self, resource: Resource) -> Event:
-        """The one event in the resource. Raises InvalidResponse when it holds anything else."""
+        """Return the one event in the resource. Raises InvalidResponse when it holds anything else."""
         return read_single_event(resource.calendar, self._make_ref(resource), self._choose_zone(resource))
 
     def read_events(self, resource: Resource, window: Span) -> tuple[tuple[Event, ...], bool]:
-        """The resource's events, and whether all could be read: a series inside the window, a single event wherever it
-        lies. A single event that gives nothing could not be read; a series may have nothing inside the window."""
+        """Return the resource's events, and whether all could be read: a series inside the window, a single event
+        wherever it lies. A single event that gives nothing could not be read; a series may have nothing inside the
+        window."""
         is_series = icalendars.is_recurring(resource.calendar)
         contents = self.read_resource(resource, window if is_series else None)
         return tuple(contents.events), not contents.unknown and (is_series or bool(contents.events))
@@ -116,7 +118,7 @@ class CalendarCollection:
         return EventRef(self.owner, resource.name, resource.etag)
 
     def _choose_zone(self, resource: Resource) -> tzinfo:
-        """The owner's zone if the resource has local times, else UTC: asking for the zone may cost a request."""
+        """Return the owner's zone if the resource has local times, else UTC: asking for the zone may cost a request."""
         needs_zone = any(map(has_local_times, resource.calendar.walk("VEVENT")))
         return self.zone if needs_zone else icalendars.UTC_ZONE
 
@@ -138,9 +140,9 @@ class CalendarCollection:
     # --- many resources -----------------------------------------------------------------------------------------------
 
     def query(self, start: datetime, end: datetime | None) -> list[Resource]:
-        """All resources with an event between `start` and `end`, at least in part. A resource whose content the server
-        does not send is included as an unreadable one."""
-        bounds = {"start": _format_instant(start)} | ({"end": _format_instant(end)} if end else {})
+        """Return all resources with an event between `start` and `end`, at least in part. A resource whose content the
+        server does not send is included as an unreadable one."""
+        bounds = {"start": format_instant(start)} | ({"end": format_instant(end)} if end else {})
         events = make_element("C:comp-filter", make_element("C:time-range", **bounds), name="VEVENT")
         content = _compose_properties(read=True) + make_element(
             "C:filter", make_element("C:comp-filter", events, name="VCALENDAR")
@@ -149,7 +151,7 @@ class CalendarCollection:
         return [self._parse_resource(entry) for entry in answer.entries if entry.name and entry.status != 404]
 
     def multiget(self, names: Collection[str]) -> list[Resource]:
-        """Those of the named resources that exist."""
+        """Return those of the named resources that exist."""
         resources = []
         for hrefs in self._iter_hrefs(names):
             body = make_document("C:calendar-multiget", _compose_properties(read=True) + hrefs)
@@ -157,7 +159,7 @@ class CalendarCollection:
         return resources
 
     def list_missing(self, names: Collection[str]) -> set[str]:
-        """Those of the named resources that the server reports as missing."""
+        """Return those of the named resources that the server reports as missing."""
         absent: set[str] = set()
         for hrefs in self._iter_hrefs(names):
             body = make_document("C:calendar-multiget", _compose_properties(read=False) + hrefs)
@@ -166,7 +168,7 @@ class CalendarCollection:
         return absent & set(names)
 
     def _iter_hrefs(self, names: Collection[str]) -> Iterator[str]:
-        """The href elements of these resources, one string for each request."""
+        """Yield the href elements of these resources, one string for each request."""
         ordered = sorted(names)
         path = self._url.split("://", 1)[-1].partition("/")[2]
         for first in range(0, len(ordered), _CHUNK_SIZE):
@@ -174,8 +176,9 @@ class CalendarCollection:
             yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
 
     def list_changes(self, mark: str, start: datetime, *, read: bool = True) -> CollectionChanges:
-        """What changed since `mark`; everything that ends after `start` when the mark is empty or dead, or can't tell
-        which resources changed. With `read=False` only the names of changed resources, and none for a full answer."""
+        """Return what changed since `mark`; everything that ends after `start` when the mark is empty or dead, or can't
+        tell which resources changed. With `read=False` only the names of changed resources, and none for a full
+        answer."""
         kind, _, value = mark.partition(":")
         if kind == "sync":
             try:
@@ -188,7 +191,7 @@ class CalendarCollection:
         return self._list_everything(current_mark, start, read=read)
 
     def read_mark(self) -> str:
-        """A mark of the current state."""
+        """Return a mark of the current state."""
         answer = self._dav.propfind(self._url, ["D:sync-token", "CS:getctag", "C:calendar-timezone"], depth=0)
         self._read_zone(answer)
         for entry in answer.entries:
@@ -230,7 +233,7 @@ class CalendarCollection:
         )
 
     def _parse_resources(self, entries: Iterable[DavEntry]) -> list[Resource]:
-        """The resources whose content the server sent."""
+        """Return the resources whose content the server sent."""
         return [self._parse_resource(entry) for entry in entries if entry.get_text(f"{C}calendar-data")]
 
     def _parse_resource(self, entry: DavEntry) -> Resource:
@@ -246,12 +249,12 @@ class CalendarCollection:
         for event in calendar.walk("VEVENT"):
             for name in ("ORGANIZER", "ATTENDEE"):
                 if name in event:
-                    values = [self._replace_address(value) for value in parser.as_list(event[name])]
+                    values = [self._replace_address(value) for value in as_list(event[name])]
                     event[name] = values if len(values) > 1 else values[0]
         return calendar
 
     def _replace_address(self, value: Any) -> Any:
-        """The organizer or attendee with the person's primary address; unchanged when it is that, or unknown."""
+        """Return the organizer or attendee with the person's primary address; unchanged when it is that, or unknown."""
         parameters = getattr(value, "params", {})
         for form in (str(value), str(parameters.get("EMAIL", ""))):
             primary = self._identities.primary(form)
@@ -276,8 +279,8 @@ class CalendarCollection:
 
 
 def _compose_properties(*, read: bool) -> str:
-    """The properties to ask for: the etag, and with `read` the event properties that we use. Servers that can't leave
-    out the others send whole events."""
+    """Return the properties to ask for: the etag, and with `read` the event properties that we use. Servers that can't
+    leave out the others send whole events."""
     if not read:
         return make_element("D:prop", make_element("D:getetag"))
     event = make_element(
@@ -289,7 +292,3 @@ def _compose_properties(*, read: bool) -> str:
         name="VCALENDAR",
     )
     return make_element("D:prop", make_element("D:getetag") + make_element("C:calendar-data", whole))
-
-
-def _format_instant(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"

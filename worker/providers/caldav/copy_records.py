@@ -15,7 +15,7 @@ class CopyRecords(Protocol):
     """Stores the records. Raises only ProviderErrors; safe to use from several threads and processes."""
 
     def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
-        """The copies of this organizer's events."""
+        """Return the copies of this organizer's events."""
 
     def intend_copy(self, organizer: Address, name: str, guest: Address) -> None:
         """Record that a copy is about to be placed. Does not change a confirmed record."""

@@ -32,11 +32,12 @@ from worker.errors import InvalidResponse, Unavailable
 LARGEST_ANSWER = 32 * 1024 * 1024
 #: The longest time for a whole answer, as a multiple of the time-out between two reads.
 DEADLINE_FACTOR = 3
+#: The methods that change something: when such a request fails without an answer, its outcome is unknown.
+WRITE_METHODS = frozenset({"PUT", "DELETE"})
 _MAX_CONNECTIONS = 8  #: to one host, for all threads together
 _MAX_REDIRECTS = 5  #: for one request
 _CHUNK_SIZE = 64 * 1024  #: bytes read at once
 _REDIRECT_STATUSES = frozenset({301, 302, 307, 308})
-_WRITE_METHODS = frozenset({"PUT", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -79,7 +80,7 @@ class Transport:
         self._session.close()
 
     def send_request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """The answer to a request, whatever its status.
+        """Return the answer to a request, whatever its status.
 
         Raises Unavailable when it takes too long, InvalidResponse when it is too large or redirects to another host,
         and the errors of `requests` and `urllib3`.
@@ -132,11 +133,11 @@ class Transport:
             return Reply(response.status_code, response.headers, content, url, challenges)
 
     def _read_body(self, response: requests.Response, request: _Request) -> bytes:
-        """The decompressed body. Raises InvalidResponse, or for a write Unavailable with `uncertain`."""
+        """Return the decompressed body. Raises InvalidResponse, or for a write Unavailable with `uncertain`."""
         try:
             return b"".join(self._iter_chunks(response, request.url))
         except InvalidResponse as error:
-            if request.method in _WRITE_METHODS:
+            if request.method in WRITE_METHODS:
                 raise Unavailable(str(error), uncertain=True) from error
             raise
 
@@ -167,12 +168,12 @@ def _new_session() -> requests.Session:
 
 def _make_timeout_error(request: _Request, seconds: float) -> Unavailable:
     message = f"{request.url} did not come to the end of its answer within {seconds:g} seconds."
-    return Unavailable(message, uncertain=request.method in _WRITE_METHODS)
+    return Unavailable(message, uncertain=request.method in WRITE_METHODS)
 
 
 def resolve_redirect(url: str, location: str) -> str:
-    """The URL that a redirect leads to. Raises InvalidResponse when it is on another host, or leads from https to
-    http."""
+    """Return the URL that a redirect leads to. Raises InvalidResponse when it is on another host, or leads from https
+    to http."""
     try:
         target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)

@@ -50,16 +50,16 @@ class GoogleAccess(Protocol):
     """Gives access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
 
     def get_token(self, person: Address, scope: str) -> str:
-        """A token to act as that person within the scope."""
+        """Return a token to act as that person within the scope."""
 
     def forget_token(self, person: Address, scope: str) -> None:
         """Drop a token that Google refused, so that `get_token` requests a new one."""
 
     def list_connected(self) -> list[Address] | None:
-        """The people whose accounts are connected; None when Longarc may act as everybody in the domain."""
+        """Return the people whose accounts are connected; None when Longarc may act as everybody in the domain."""
 
     def get_project(self) -> str:
-        """The Cloud project whose quota is used, or the OAuth client's id where the project is not known."""
+        """Return the Cloud project whose quota is used, or the OAuth client's id where the project is not known."""
 
 
 class TokenCache:
@@ -71,7 +71,7 @@ class TokenCache:
         self._tokens: dict[tuple[Address, str], tuple[str, datetime]] = {}
 
     def get(self, person: Address, scope: str, request_token: Callable[[], tuple[str, timedelta]]) -> str:
-        """The cached token, or a new one from `request_token`, which returns a token and its lifetime."""
+        """Return the cached token, or a new one from `request_token`, which returns a token and its lifetime."""
         now = self._clock()
         with self._lock:
             token, until = self._tokens.get((person, scope), ("", now))
@@ -98,7 +98,7 @@ class TokenEndpoint:
     def post_form(
         self, form: Mapping[str, str], translate_refusal: Callable[[str, str], ProviderError]
     ) -> dict[str, Any]:
-        """The endpoint's answer. `translate_refusal` makes the error to raise from Google's error code and
+        """Return the endpoint's answer. `translate_refusal` makes the error to raise from Google's error code and
         description. Raises Unavailable, RateLimited, InvalidResponse, too."""
         try:
             answer = requests.post(self.url, data=dict(form), timeout=self.timeout, allow_redirects=False)
@@ -123,7 +123,7 @@ class TokenEndpoint:
     def request_token(
         self, form: Mapping[str, str], translate_refusal: Callable[[str, str], ProviderError]
     ) -> tuple[str, timedelta]:
-        """An access token and its lifetime. Raises as `post_form`."""
+        """Return an access token and its lifetime. Raises as `post_form`."""
         answer = self.post_form(form, translate_refusal)
         token, life = answer.get("access_token"), answer.get("expires_in", _TOKEN_LIFE.total_seconds())
         if not isinstance(token, str) or not token or not isinstance(life, int | float):
@@ -132,7 +132,7 @@ class TokenEndpoint:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """The wait in the Retry-After header; None when there is none, or not in seconds."""
+    """Return the wait in the Retry-After header; None when there is none, or not in seconds."""
     text = headers.get("Retry-After") or headers.get("retry-after") or ""
     return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
 
@@ -170,7 +170,7 @@ class ServiceAccount:
         )
 
     def sign_assertion(self, subject: Address, scope: str, audience: str, now: datetime) -> str:
-        """The signed JWT that asks for a token to act as `subject`. `audience` is the token endpoint's URL."""
+        """Return the signed JWT that asks for a token to act as `subject`. `audience` is the token endpoint's URL."""
         from google.auth import jwt
 
         encode: Any = jwt.encode  # the library has no types here
@@ -181,7 +181,7 @@ class ServiceAccount:
 
 
 def _read_key_file(path: Path) -> dict[str, str]:
-    """The fields in `_KEY_FIELDS`. Raises AuthRevoked when one is missing, or the file is something else."""
+    """Return the fields in `_KEY_FIELDS`. Raises AuthRevoked when one is missing, or the file is something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -323,11 +323,11 @@ class TokenFolder:
         self._keys = list(keys)
 
     def list_people(self) -> list[Address]:
-        """The people who have a token here, sorted."""
+        """Return the people who have a token here, sorted."""
         return sorted(unquote(path.name.removesuffix(".sealed")) for path in self._folder.glob("*.sealed"))
 
     def load(self, person: Address) -> str:
-        """The person's refresh token. Raises AuthRevoked when it is missing or can't be opened."""
+        """Return the person's refresh token. Raises AuthRevoked when it is missing or can't be opened."""
         path = self._path(person)
         try:
             return Seal(self._keys).open(path.read_bytes())
@@ -386,10 +386,10 @@ def build_access(section: Mapping[str, Any], clock: Clock) -> GoogleAccess:
 
 
 def quota_key_of(section: Mapping[str, Any]) -> str:
-    """The key of the hash in `quotaUser`: the first LONGARC_KEY, so that all processes use the same."""
+    """Return the key of the hash in `quotaUser`: the first LONGARC_KEY, so that all processes use the same."""
     return next(iter(section.get("keys") or ()), "")
 
 
 def timeout_of(section: Mapping[str, Any]) -> float:
-    """Seconds to wait for an answer from Google."""
+    """Return seconds to wait for an answer from Google."""
     return float(section.get("timeout") or 20.0)

@@ -1,15 +1,15 @@
 """Calendars in Google Workspace, over the Calendar API. Each calendar is written to as the manager who owns it.
 
 Changes are read with a sync token: one request per calendar and sync. A sync request cannot be limited to a window,
-and it returns a recurring event as a rule, not as occurrences. So a full pass sends two requests (all events from the
-window's start on, which yields the token; then the occurrences inside the window), and the occurrences of a changed
-series are read again.
+and its answer has one item for each series, with the recurrence rule in it, instead of one for each occurrence. So a
+full pass sends two requests (all events from the window's start on, which yields the token; then the occurrences inside
+the window), and the occurrences of a changed series are read again.
 
 Free/busy is read in one of two ways. Where a service account may act as everybody, each person's events are read as
 that person, times only, fifty people in a request: this distinguishes out of office from busy, and our event from an
 event booked over it. Where managers connected only their own accounts, other people's time is read by the free/busy
-query. Our events in it are recognised by their times on the manager's calendar; another event booked over one of ours
-shows only where it extends beyond ours.
+query, which returns only spans. Our events in it are recognised by their times on the manager's calendar; another event
+booked over one of ours shows only where it extends beyond ours.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ from worker.domain.model import (
     clip_busy,
 )
 from worker.errors import Conflict, Forbidden, InvalidResponse, NotFound, ProviderError, Transient, Unavailable
-from worker.providers.base import Finding, Notify, notify_of
+from worker.providers.base import Finding, NoticeListener, get_notice_listener
 from worker.providers.google import events as google_events
 from worker.providers.google.auth import (
     EVENTS_READ_SCOPE,
@@ -59,7 +59,7 @@ _PAGE_SIZE = 2500
 _UTC = ZoneInfo("UTC")
 #: The longest window of one free/busy query.
 _LONGEST_FREE_BUSY = timedelta(days=60)
-#: For so long after its creation Google may not find an event.
+#: How long after its creation Google may fail to find an event.
 PROPAGATION_DELAY = timedelta(minutes=2)
 _EVENT_LIST_FIELDS = f"nextPageToken,nextSyncToken,timeZone,items({google_events.EVENT_FIELDS})"
 
@@ -69,15 +69,15 @@ def build_calendar(section: Mapping[str, Any]) -> "GoogleCalendar":
 
     `service_account`: the key file of a service account with domain-wide delegation. Without it: `token_folder`,
     `client_id`, `password` (the client's secret) and `keys` (which seal the tokens). `endpoint`, `token_endpoint`:
-    URLs. `zones`: time zone by address, for whole days on a calendar that reports no zone. `timeout`: seconds.
+    URLs. `zones`: time zone by address, for all-day events on a calendar that reports no zone. `timeout`: seconds.
     `per_person`, `per_project`: requests a minute. `identities`: maps addresses to people. `notices`: called with each
-    notice for the operator. `video`: whether events ask for a Meet link.
+    notice for the operator. `video`: whether a Meet link is requested for each event.
     """
     return build_with_clock(section, utcnow)
 
 
 def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleCalendar":
-    """As `build_calendar`, with the clock given."""
+    """Return the provider as `build_calendar` does, with another clock."""
     quota = RequestQuota(int(section.get("per_person") or 500), int(section.get("per_project") or 9000), clock)
     api = GoogleApi(
         "calendar",
@@ -94,7 +94,7 @@ def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GoogleCalenda
         zones=section.get("zones"),
         clock=clock,
         identities=section.get("identities"),
-        notify=notify_of(section),
+        notify=get_notice_listener(section),
         video=bool(section.get("video", True)),
     )
 
@@ -111,34 +111,37 @@ class GoogleCalendar:
         zones: Mapping[Address, str] | None = None,
         clock: Clock = utcnow,
         identities: Identities | None = None,
-        notify: Notify = lambda cause, text: None,
+        notify: NoticeListener = lambda cause, text: None,
         video: bool = True,
     ) -> None:
         self._api = api
         self._identities = identities or InMemoryIdentities()
         self._notify = notify
         self._video = video
-        self._zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
+        self._fallback_zones = {address: ZoneInfo(name) for address, name in (zones or {}).items()}
         self._clock = clock
-        self._calendar_zones: dict[Address, ZoneInfo] = {}
-        self._created_at: dict[str, datetime] = {}
+        self._cached_zones: dict[Address, ZoneInfo] = {}
+        self._created_at: dict[str, datetime] = {}  #: by event id; only within PROPAGATION_DELAY
 
     def close(self) -> None:
         """Close the connections."""
         self._api.close()
 
     @cached_property
-    def _events(self) -> Any:
-        """What composes requests about events. Kept, since the library makes it anew each time, in some 15 ms."""
+    def _events_resource(self) -> Any:
+        """The client library's composer of requests about events. Cached, because building it takes some 15 ms."""
         return self._api.service.events()
 
     def _parse_event(self, item: Mapping[str, Any], calendar: Address, zone: ZoneInfo) -> Event:
         return google_events.parse_event(item, calendar, zone, self._identities)
 
+    def _parse_items(self, items: Iterable[Mapping[str, Any]], calendar: Address, zone: ZoneInfo) -> list[Event]:
+        return [self._parse_event(item, calendar, zone) for item in items if google_events.has_times(item)]
+
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """The changes since `cursor`; everything when the sync token in it has expired."""
+        """Return the changes since `cursor`; everything when the sync token in it has expired."""
         token = google_events.parse_cursor(cursor)
         if token:
             try:
@@ -155,103 +158,99 @@ class GoogleCalendar:
             str(item.get("recurringEventId") or item["id"]) for item in items if google_events.is_of_series(item)
         )
         single = [item for item in items if not google_events.is_of_series(item)]
+        cancelled_ids = [str(item["id"]) for item in single if google_events.is_cancelled(item)]
         # A deleted event comes with its id alone, so a deleted series looks like a deleted single event.
-        gone = [str(item["id"]) for item in single if google_events.is_cancelled(item) and item["id"] not in series_ids]
+        gone_ids = [event_id for event_id in cancelled_ids if event_id not in series_ids]
         events = [self._parse_event(item, calendar, zone) for item in single if not google_events.is_cancelled(item)]
         for series_id, occurrences in self._read_occurrences(calendar, list(series_ids), window, zone):
             events += occurrences
-            gone += [] if occurrences else [series_id]
-        return CalendarChanges(tuple(events), tuple(gone), google_events.format_cursor(sync_token), full=False)
+            gone_ids += [] if occurrences else [series_id]
+        return CalendarChanges(tuple(events), tuple(gone_ids), google_events.format_cursor(sync_token), full=False)
 
     def _list_everything(self, calendar: Address, window: Span) -> CalendarChanges:
         query = {"timeMin": google_events.format_instant(window.start), "singleEvents": False}
         try:
             items, zone, sync_token = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
-        except SyncTokenExpired as error:  # the request carried no token, so sending it again cannot help
+        except SyncTokenExpired as error:  # a 410 to a request without a sync token: beginning anew cannot help
             raise InvalidResponse(f"{calendar}: Google refuses to start a sync of this calendar.") from error
         single = [
             self._parse_event(item, calendar, zone)
             for item in items
             if not google_events.is_of_series(item) and not google_events.is_cancelled(item)
         ]
-        events = [event for event in single if event.key or event.span.is_seen_in(window)]
+        events = [event for event in single if event.is_ours or event.span.has_part_in(window)]
         if any(item.get("recurrence") for item in items):
-            query = {**_compose_bounds(window), "singleEvents": True}
+            query = {**google_events.compose_bounds(window), "singleEvents": True}
             expanded, _, _ = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
             occurrences = [self._parse_event(item, calendar, zone) for item in expanded if item.get("recurringEventId")]
-            events += [event for event in occurrences if not event.cancelled and event.span.is_seen_in(window)]
+            events += [event for event in occurrences if not event.cancelled and event.span.has_part_in(window)]
         return CalendarChanges(tuple(events), (), google_events.format_cursor(sync_token), full=True)
 
     def _list_items(
         self, calendar: Address, scope: str, fields: str, **query: Any
     ) -> tuple[list[dict[str, Any]], ZoneInfo, str]:
-        """The events of all pages, the calendar's zone, and the sync token of the last page (or "")."""
+        """Return the events of all pages, the calendar's zone, and the sync token of the last page (or "")."""
         items: list[dict[str, Any]] = []
-        page: str | None = None
+        page_token: str | None = None
         while True:
-            request = self._events.list(
-                calendarId="primary", maxResults=_PAGE_SIZE, fields=fields, pageToken=page, **query
+            request = self._events_resource.list(
+                calendarId="primary", maxResults=_PAGE_SIZE, fields=fields, pageToken=page_token, **query
             )
             answer = self._api.execute(calendar, scope, request)
             items += google_events.read_items(answer, calendar)
-            page = answer.get("nextPageToken")
-            if not page:
+            page_token = answer.get("nextPageToken")
+            if not page_token:
                 return items, self._remember_zone(answer, calendar), str(answer.get("nextSyncToken") or "")
 
     def _read_occurrences(
         self, calendar: Address, series_ids: Sequence[str], window: Span, zone: ZoneInfo
     ) -> Iterable[tuple[str, list[Event]]]:
-        """Each series with its occurrences inside the window; none when the series is gone."""
+        """Yield the id of each series and its occurrences inside the window: an empty list when it is gone."""
         fields = _EVENT_LIST_FIELDS.replace("nextSyncToken,", "")
-        query = {**_compose_bounds(window), "maxResults": _PAGE_SIZE, "fields": fields}
+        query = {**google_events.compose_bounds(window), "maxResults": _PAGE_SIZE, "fields": fields}
         requests = [
-            self._events.instances(calendarId="primary", eventId=series_id, **query) for series_id in series_ids
+            self._events_resource.instances(calendarId="primary", eventId=series_id, **query)
+            for series_id in series_ids
         ]
         answers = self._api.execute_batch([(calendar, OWNED_EVENTS_SCOPE, request) for request in requests])
         for series_id, answer in zip(series_ids, answers, strict=True):
             if isinstance(answer, ProviderError):
-                if not isinstance(answer, NotFound | SyncTokenExpired):
+                if not isinstance(answer, NotFound | SyncTokenExpired):  # a 410 here means that the series is gone
                     raise answer
                 yield series_id, []
             else:
-                events = [
-                    self._parse_event(item, calendar, zone)
-                    for item in google_events.read_items(answer, calendar)
-                    if google_events.has_times(item)
-                ]
-                yield series_id, [event for event in events if not event.cancelled and event.span.is_seen_in(window)]
+                events = self._parse_items(google_events.read_items(answer, calendar), calendar, zone)
+                yield series_id, [event for event in events if not event.cancelled and event.span.has_part_in(window)]
 
     # --- free/busy --------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Everybody's busy time inside `window`, read as each person or through the connected managers."""
-        wanted = list(dict.fromkeys(people))
-        connected = self._api.access.list_connected() if wanted else []
-        if connected is None:
-            events, free_busy = self._read_each(wanted, window, EVENTS_READ_SCOPE, google_events.TIME_FIELDS)
+        """Return everybody's busy time inside `window`, read as each person or through the connected managers."""
+        unique = list(dict.fromkeys(people))
+        connected = self._api.access.list_connected() if unique else []
+        if connected is None:  # a service account, which may act as everybody
+            events, unreadable = self._read_each(unique, window, EVENTS_READ_SCOPE, google_events.TIME_FIELDS)
+            free_busy = unreadable
         else:
-            events, free_busy = self._read_each(connected, window, OWNED_EVENTS_SCOPE, google_events.EVENT_FIELDS)
-            others = [who for who in wanted if who not in connected]
-            free_busy |= self._read_others(others, wanted, events, free_busy, window)
+            events, unreadable = self._read_each(connected, window, OWNED_EVENTS_SCOPE, google_events.EVENT_FIELDS)
+            others = [who for who in unique if who not in connected]
+            failure = next((unreadable[who] for who in unique if who in unreadable), None)
+            free_busy = unreadable | self._read_others(others, events, failure, window)
         for who in events:
-            busy = [BusyTime(event.span, event.show, event.key) for event in events[who] if event.show]
+            busy = [BusyTime(event.span, event.show, event.key) for event in events[who] if event.show is not None]
             free_busy[who] = FreeBusy(clip_busy(busy, window))
-        return {who: free_busy[who] for who in wanted}
+        return {who: free_busy[who] for who in unique}
 
     def _read_others(
-        self,
-        others: Sequence[Address],
-        wanted: Sequence[Address],
-        events: Mapping[Address, list[Event]],
-        failed: Mapping[Address, FreeBusy],
-        window: Span,
+        self, others: Sequence[Address], events: Mapping[Address, list[Event]], failure: FreeBusy | None, window: Span
     ) -> dict[Address, FreeBusy]:
-        """Free/busy of `others`, as the connected managers may see it. All of it is unknown when the calendar of one of
-        `wanted` could not be read: our events cannot be recognised without the manager's calendar."""
-        if unreadable := next((failed[who] for who in wanted if who in failed), None):
-            reason = f"Our own events in this person's time can't be told apart: {unreadable.reason}"
+        """Return free/busy of `others`, as the connected managers may see it. `events`: those on each manager's
+        calendar. `failure`: of a manager whose calendar could not be read; all free/busy is unknown then, because our
+        events cannot be recognised without that calendar."""
+        if failure:
+            reason = f"Our own events in this person's time can't be told apart: {failure.reason}"
             return dict.fromkeys(others, FreeBusy(known=False, reason=reason, temporary=True))
-        ours = [event for who in events for event in events[who] if event.key and event.organizer == who]
+        ours = [event for who in events for event in events[who] if event.is_ours and event.organizer == who]
         free_busy: dict[Address, FreeBusy] = {}
         for first in range(0, len(others), self.people_per_request):
             chunk = others[first : first + self.people_per_request]
@@ -261,84 +260,91 @@ class GoogleCalendar:
     def _read_each(
         self, people: Sequence[Address], window: Span, scope: str, fields: str
     ) -> tuple[dict[Address, list[Event]], dict[Address, FreeBusy]]:
-        """The events inside the window on each person's calendar, read as that person; and unknown free/busy, with the
-        reason, for each person whose calendar cannot be read."""
+        """Return the events inside the window on each person's calendar, read as that person; and unknown free/busy,
+        with the reason, for each person whose calendar cannot be read."""
         events: dict[Address, list[Event]] = {}
-        failed: dict[Address, FreeBusy] = {}
-        pages: dict[Address, str | None] = dict.fromkeys(people)
-        while pages:
-            requests = [(who, scope, self._compose_list_request(window, page, fields)) for who, page in pages.items()]
-            answers = dict(zip(pages, self._api.execute_batch(requests), strict=True))
-            pages = {}
+        unreadable: dict[Address, FreeBusy] = {}
+        page_tokens: dict[Address, str | None] = dict.fromkeys(people)  # None: the first page
+        while page_tokens:
+            requests = [
+                (who, scope, self._compose_list_request(window, token, fields)) for who, token in page_tokens.items()
+            ]
+            answers = dict(zip(page_tokens, self._api.execute_batch(requests), strict=True))
+            page_tokens = {}
             for who, answer in answers.items():
                 try:
-                    page_events, page = self._parse_page(answer, who)
+                    page_events, next_token = self._parse_page(answer, who)
                 except ProviderError as error:
-                    failed[who] = FreeBusy(known=False, reason=str(error), temporary=isinstance(error, Transient))
+                    unreadable[who] = FreeBusy(known=False, reason=str(error), temporary=isinstance(error, Transient))
                     continue
                 events.setdefault(who, []).extend(page_events)
-                if page:
-                    pages[who] = page
-        return {who: listed for who, listed in events.items() if who not in failed}, failed
+                if next_token:
+                    page_tokens[who] = next_token
+        return {who: listed for who, listed in events.items() if who not in unreadable}, unreadable
 
     def _parse_page(self, answer: Any | ProviderError, calendar: Address) -> tuple[list[Event], str | None]:
-        """The events on one page of a list, and the token of the next page. Raises the error that came instead."""
+        """Return the events in an answer to a list request, and the token of the next page. Raises `answer` when it is
+        an error."""
         if isinstance(answer, ProviderError):
             raise answer
         items, zone = google_events.read_items(answer, calendar), self._remember_zone(answer, calendar)
-        events = [self._parse_event(item, calendar, zone) for item in items if google_events.has_times(item)]
-        return events, answer.get("nextPageToken")
+        return self._parse_items(items, calendar, zone), answer.get("nextPageToken")
 
-    def _compose_list_request(self, window: Span, page: str | None, fields: str) -> Any:
-        query = {**_compose_bounds(window), "fields": f"nextPageToken,timeZone,items({fields})", "pageToken": page}
-        return self._events.list(calendarId="primary", singleEvents=True, maxResults=_PAGE_SIZE, **query)
+    def _compose_list_request(self, window: Span, page_token: str | None, fields: str) -> Any:
+        query = {
+            **google_events.compose_bounds(window),
+            "fields": f"nextPageToken,timeZone,items({fields})",
+            "singleEvents": True,
+        }
+        return self._events_resource.list(calendarId="primary", maxResults=_PAGE_SIZE, pageToken=page_token, **query)
 
     def _read_free_busy(
-        self, others: Sequence[Address], askers: Sequence[Address], ours: Sequence[Event], window: Span
+        self, others: Sequence[Address], managers: Sequence[Address], ours: Sequence[Event], window: Span
     ) -> dict[Address, FreeBusy]:
-        """Free/busy of at most 50 people. Those whom one of the `askers` may not see are asked for as the next one."""
-        hidden = "No connected Google account may see when {} is busy: run `longarc connect google`."
-        free_busy = {who: FreeBusy(known=False, reason=hidden.format(who)) for who in others}
+        """Return free/busy of at most 50 people. It is queried as the first manager; for people whose free/busy this
+        manager may not see, as the next one, and so on."""
+        hidden_reason = "No connected Google account may see when {} is busy: run `longarc connect google`."
+        free_busy = {who: FreeBusy(known=False, reason=hidden_reason.format(who)) for who in others}
         unknown = list(others)
-        for asker in askers:
-            for who, answer in self._query_free_busy(asker, unknown, window).items():
+        for manager in managers:
+            for who, answer in self._query_free_busy(manager, unknown, window).items():
                 free_busy[who] = mark_our_events(answer, who, ours, window)
             unknown = [who for who in unknown if not free_busy[who].known]
             if not unknown:
                 break
         return free_busy
 
-    def _query_free_busy(self, asker: Address, others: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
-        """Free/busy of the others as `asker` may see it. A long window takes several requests."""
+    def _query_free_busy(self, manager: Address, others: Sequence[Address], window: Span) -> dict[Address, FreeBusy]:
+        """Return free/busy of the others as `manager` may see it. A long window takes several requests."""
         free_busy: dict[Address, FreeBusy] = {}
         start = window.start
         while start < window.end:
             end = min(start + _LONGEST_FREE_BUSY, window.end)
-            body = {**_compose_bounds(Span(start, end)), "items": [{"id": who} for who in others]}
+            body = {**google_events.compose_bounds(Span(start, end)), "items": [{"id": who} for who in others]}
             request = self._api.service.freebusy().query(body=body, fields="calendars")
-            answer = self._api.execute(asker, FREE_BUSY_SCOPE, request)
+            answer = self._api.execute(manager, FREE_BUSY_SCOPE, request)
             calendars = answer.get("calendars") or {}
-            by_person = {self._identities.primary(name): entry for name, entry in calendars.items()}
+            by_person = {self._identities.primary(address): entry for address, entry in calendars.items()}
             for who in others:
                 earlier, part = free_busy.get(who, FreeBusy()), parse_free_busy(who, by_person.get(who))
                 joined = FreeBusy((*earlier.busy, *part.busy))
-                free_busy[who] = next((each for each in (earlier, part) if not each.known), joined)
+                free_busy[who] = next((unknown for unknown in (earlier, part) if not unknown.known), joined)
             start = end
         return free_busy
 
     def _remember_zone(self, answer: Mapping[str, Any], calendar: Address) -> ZoneInfo:
-        """The calendar's zone in a list answer; else the one from the settings, else UTC."""
+        """Return the calendar's zone in a list answer; else the one from the settings, else UTC."""
         try:
             zone = ZoneInfo(str(answer.get("timeZone") or ""))
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            zone = self._zones.get(calendar, _UTC)
-        self._calendar_zones[calendar] = zone
+            zone = self._fallback_zones.get(calendar, _UTC)
+        self._cached_zones[calendar] = zone
         return zone
 
     # --- our events -------------------------------------------------------------------------------------------------
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        """Our event of that key; None when it does not exist or was cancelled."""
+        """Return our event of that key; None when it does not exist or was cancelled."""
         try:
             item, zone = self._get_item(calendar, google_events.make_event_id(key))
         except NotFound:
@@ -348,11 +354,13 @@ class GoogleCalendar:
         return self._parse_event(item, calendar, zone)
 
     def _get_item(self, calendar: Address, event_id: str) -> tuple[dict[str, Any], ZoneInfo]:
-        """The event as Google returns it, and the zone of its whole days. Raises NotFound; Unavailable instead when
-        this process created the event a moment ago."""
+        """Return the event as Google returns it, and the zone of its all-day times. Raises NotFound, or Unavailable
+        when this process created the event a moment ago."""
         subject = f"{calendar}: {google_events.decode_key(event_id) or event_id}"
         try:
-            request = self._events.get(calendarId="primary", eventId=event_id, fields=google_events.OWN_EVENT_FIELDS)
+            request = self._events_resource.get(
+                calendarId="primary", eventId=event_id, fields=google_events.OWN_EVENT_FIELDS
+            )
             item = self._api.execute(calendar, OWNED_EVENTS_SCOPE, request, subject=subject)
         except NotFound:
             if self._clock() - self._created_at.get(event_id, datetime.min.replace(tzinfo=_UTC)) < PROPAGATION_DELAY:
@@ -363,28 +371,29 @@ class GoogleCalendar:
         return item, self._get_calendar_zone(calendar) if "date" in (item.get("start") or {}) else _UTC
 
     def _get_calendar_zone(self, calendar: Address) -> ZoneInfo:
-        """The zone of the calendar's whole days. Requested once and remembered."""
-        if calendar not in self._calendar_zones:
-            request = self._events.list(calendarId="primary", maxResults=1, fields="timeZone")
+        """Return the zone of all-day events on the calendar. It is requested once and remembered."""
+        if calendar not in self._cached_zones:
+            request = self._events_resource.list(calendarId="primary", maxResults=1, fields="timeZone")
             self._remember_zone(self._api.execute(calendar, OWNED_EVENTS_SCOPE, request), calendar)
-        return self._calendar_zones[calendar]
+        return self._cached_zones[calendar]
 
     def create(self, calendar: Address, draft: EventDraft) -> Event:
         """Create the event and invite the guests; return the existing event when the key is already in use."""
         event_id = google_events.make_event_id(draft.key)
         try:
-            item = self._write_event(calendar, google_events.compose_event(draft), self._events.insert)
+            item = self._write_event(calendar, google_events.compose_event(draft), self._events_resource.insert)
         except Conflict:
             return self._resolve_taken_id(calendar, event_id, draft)
         now = self._clock()
-        self._created_at = {recent: at for recent, at in self._created_at.items() if now - at < PROPAGATION_DELAY}
+        self._created_at = {recent_id: at for recent_id, at in self._created_at.items() if now - at < PROPAGATION_DELAY}
         self._created_at[event_id] = now
         return self._parse_written_event(item, calendar, draft)
 
     def _write_event(
-        self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path: str
+        self, calendar: Address, body: Mapping[str, Any], method: Callable[..., Any], etag: str = "", **path_params: str
     ) -> dict[str, Any]:
-        """Write the event and return what Google stored. Where Meet is not offered, write it without a link."""
+        """Write the event and return what Google stored. Where Meet is not offered, write it without a link.
+        `path_params`: parameters of `method` for the URL, beside `calendarId`."""
         with_link = "conferenceData" in body
         request = method(
             calendarId="primary",
@@ -392,7 +401,7 @@ class GoogleCalendar:
             sendUpdates="all",
             conferenceDataVersion=1 if with_link else 0,
             fields=google_events.OWN_EVENT_FIELDS,
-            **path,
+            **path_params,
         )
         try:
             item: dict[str, Any] = self._api.execute(
@@ -402,29 +411,29 @@ class GoogleCalendar:
             if not with_link:
                 raise
             self._notify("google-meet", NO_MEET_NOTICE.format(calendar))
-            plain = {name: value for name, value in body.items() if name != "conferenceData"}
-            return self._write_event(calendar, plain, method, etag, **path)
+            body_without_link = {name: value for name, value in body.items() if name != "conferenceData"}
+            return self._write_event(calendar, body_without_link, method, etag, **path_params)
         return item
 
     def _parse_written_event(self, item: Mapping[str, Any], calendar: Address, draft: EventDraft) -> Event:
-        """The event in the answer to our own write. Learns the address by which Google names the organizer, and the
-        guest when there is only one."""
+        """Return the event in the answer to our own write. Learns the address by which Google names the organizer, and
+        the guest when there is only one."""
         guests = google_events.list_guests(item)
         if len(guests) == len(draft.guests) == 1:
-            self._learn_form(draft.guests[0].email, guests[0])
+            self._learn_alias(draft.guests[0].email, guests[0])
         organizer = item.get("organizer") or {}
         if organizer.get("self") is True:
-            self._learn_form(calendar, organizer)
-        return self._parse_event(item, calendar, self._zone_of_draft(draft))
+            self._learn_alias(calendar, organizer)
+        return self._parse_event(item, calendar, ZoneInfo(draft.zone))
 
-    def _learn_form(self, person: Address, participant: Mapping[str, Any]) -> None:
-        form = str(participant.get("email") or "")
-        if form and self._identities.primary(form) != person:
-            self._identities.learn(person, form)
+    def _learn_alias(self, person: Address, participant: Mapping[str, Any]) -> None:
+        alias = str(participant.get("email") or "")
+        if alias and self._identities.primary(alias) != person:
+            self._identities.learn(person, alias)
 
     def _resolve_taken_id(self, calendar: Address, event_id: str, draft: EventDraft) -> Event:
-        """Our event of an earlier attempt, when that has the id. Raises Conflict when a cancelled event or somebody
-        else's has it, Unavailable when Google does not show the event yet."""
+        """Return our event of an earlier attempt, when that has the id. Raises Conflict when a cancelled event or
+        somebody else's has it, Unavailable when Google does not show the event yet."""
         try:
             item, _ = self._get_item(calendar, event_id)
         except NotFound as error:
@@ -433,14 +442,14 @@ class GoogleCalendar:
             raise Conflict(f"{calendar}: the event {draft.key} was cancelled, and its id is not used again.")
         if not google_events.can_change(item):
             raise Conflict(f"{calendar}: the id of {draft.key} is taken by an event that Longarc did not put there.")
-        if google_events.is_untouched(item):
+        if google_events.is_untouched(item):  # so its guests are still those we wrote, and their aliases can be learned
             return self._parse_written_event(item, calendar, draft)
-        return self._parse_event(item, calendar, self._zone_of_draft(draft))
+        return self._parse_event(item, calendar, ZoneInfo(draft.zone))
 
     def update(self, ref: EventRef, draft: EventDraft) -> Event:
         """Make the event what the draft says. Raises Conflict when it was cancelled or is no longer at `ref.etag`."""
         item = self._get_own_item(ref)
-        zone = self._zone_of_draft(draft)
+        zone = ZoneInfo(draft.zone)
         if google_events.is_cancelled(item):
             raise Conflict(f"{ref.calendar}: the event was cancelled.")
         if str(item.get("etag")) != ref.etag:
@@ -450,7 +459,7 @@ class GoogleCalendar:
         body = google_events.compose_patch(item, draft, zone, self._identities)
         if draft.video and "hangoutLink" not in item:
             body["conferenceData"] = google_events.compose_conference(draft)
-        changed = self._write_event(ref.calendar, body, self._events.patch, ref.etag, eventId=ref.id)
+        changed = self._write_event(ref.calendar, body, self._events_resource.patch, ref.etag, eventId=ref.id)
         if "attendees" in body:
             return self._parse_written_event(changed, ref.calendar, draft)
         return self._parse_event(changed, ref.calendar, zone)
@@ -465,14 +474,14 @@ class GoogleCalendar:
             return
         if ref.etag and str(item.get("etag")) != ref.etag:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
-        request = self._events.delete(calendarId="primary", eventId=ref.id, sendUpdates="all")
+        request = self._events_resource.delete(calendarId="primary", eventId=ref.id, sendUpdates="all")
         try:
             self._api.execute(ref.calendar, OWNED_EVENTS_SCOPE, require_etag(request, str(item["etag"])))
         except (NotFound, ItemGone):
             return
 
     def _get_own_item(self, ref: EventRef) -> dict[str, Any]:
-        """The event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
+        """Return the event at `ref`, if it is ours to change. Raises Forbidden, NotFound."""
         foreign = Forbidden(f"{ref.calendar}: {ref.id} is not an event that Longarc put there.")
         if google_events.decode_key(ref.id) is None:
             raise foreign
@@ -481,20 +490,10 @@ class GoogleCalendar:
             raise foreign
         return item
 
-    @staticmethod
-    def _zone_of_draft(draft: EventDraft) -> ZoneInfo:
-        """The zone of our own whole days."""
-        return ZoneInfo(draft.zone)
-
     # --- checks -----------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
-        """What booking for this person needs, each part tried."""
+        """Try everything that booking for this person needs; return a finding for each part."""
         from worker.providers.google.checks import check_calendar
 
         return check_calendar(self._api, person, self._clock(), video=self._video)
-
-
-def _compose_bounds(window: Span) -> dict[str, str]:
-    """The window as the query parameters `timeMin` and `timeMax`."""
-    return {"timeMin": google_events.format_instant(window.start), "timeMax": google_events.format_instant(window.end)}

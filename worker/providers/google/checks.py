@@ -36,7 +36,7 @@ _NO_MEET = (
 
 
 def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
-    """What booking for this person needs; with `video`, also a Meet link."""
+    """Return what booking for this person needs; with `video`, also a Meet link."""
     events = api.service.events()
     start, end = format_instant(now), format_instant(now + _WEEK)
     own = events.list(calendarId="primary", maxResults=1, fields="timeZone")

@@ -47,7 +47,7 @@ CALENDAR_ENDPOINT = "https://www.googleapis.com/calendar/v3/"
 GMAIL_ENDPOINT = "https://gmail.googleapis.com/"
 BATCH_SIZE = 50  #: requests in one batch
 _MINUTE = timedelta(minutes=1)
-_LONG_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up
+_DAILY_LIMIT_WAIT = timedelta(hours=6)  #: before the next try, when a daily limit is used up
 _WRITE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 _QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"})
@@ -68,7 +68,7 @@ class ItemGone(NotFound):
 
 
 class SyncTokenExpired(Permanent):
-    """The sync token has expired."""
+    """The sync token has expired. Also raised for any other answer 410 whose reason is not `deleted`."""
 
 
 class NoConference(Permanent):
@@ -97,7 +97,8 @@ class RequestQuota:
     _lock: Lock = field(default_factory=Lock)
 
     def spend(self, person: Address, units: int = 1) -> None:
-        """Count `units` for the person and the project. Raises RateLimited, and counts nothing, above a limit."""
+        """Count `units` for the person and the project. When that would exceed a limit, counts nothing and raises
+        RateLimited."""
         now = self.clock()
         with self._lock:
             for counter, limit in ((person, self.per_person), ("", self.per_project)):
@@ -133,11 +134,11 @@ class PersonTransport:
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> tuple[httplib2.Response, bytes]:
-        """As `httplib2.Http.request`. A request whose token is refused is sent again once with a new token."""
+        """Send a request as `httplib2.Http.request` does; once more with a new token when Google refuses the token."""
         for attempt in (1, 2):
             token = self._api.access.get_token(self.person, self.scope)
-            signed = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            answer = self._api.send(method, uri, body, signed)
+            authorized = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            answer = self._api.send(method, uri, body, authorized)
             if answer.status_code != 401 or attempt == 2:
                 break
             self._api.access.forget_token(self.person, self.scope)
@@ -147,12 +148,12 @@ class PersonTransport:
         return response, answer.content
 
     def close(self) -> None:
-        """Does nothing: `GoogleApi` closes the connections."""
+        """Do nothing: `GoogleApi` closes the connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonCredentials:
-    """The client library's credentials for one request of a batch: signs it, and forgets a refused token."""
+    """The client library's credentials for one request of a batch: add a token to it, and forget a refused one."""
 
     access: GoogleAccess
     person: Address
@@ -202,12 +203,12 @@ class GoogleApi:
 
     @property
     def service(self) -> Any:
-        """The client library's object that composes requests. Built once for all."""
+        """The client library's composer of requests. It is built only once."""
         return _build_service(self._name, self._version, self._endpoint)
 
     def execute(self, person: Address, scope: str, request: Any, *, units: int = 1, subject: str = "") -> Any:
-        """Send one request as that person and return the answer. `units`: its cost in quota units. `subject`: what
-        error texts begin with; the person when empty."""
+        """Send one request as that person and return the answer. `units`: its cost in quota units. `subject`: the
+        beginning of error texts; the person's address when empty."""
         self._quota.spend(person, units)
         self._set_quota_user(request, person)
         return self._execute_request(request, PersonTransport(self, person, scope), subject or person)
@@ -237,22 +238,22 @@ class GoogleApi:
 
     def _execute_chunk(self, chunk: Sequence[tuple[Address, str, Any]]) -> list[Any | ProviderError]:
         outcomes: dict[str, Any | ProviderError] = {}
-        ready: list[tuple[str, PersonTransport, Any]] = []
+        prepared: list[tuple[str, PersonTransport, Any]] = []
         for number, (person, scope, request) in enumerate(chunk):
             transport = PersonTransport(self, person, scope)
             try:
                 self._quota.spend(person)
-                self.access.get_token(person, scope)  # fails here, not inside the batch, where it would fail them all
+                self.access.get_token(person, scope)  # if this fails inside the batch, all its requests fail
                 self._set_quota_user(request, person)
                 request.http = transport
-                ready.append((str(number), transport, request))
+                prepared.append((str(number), transport, request))
             except ProviderError as error:
                 outcomes[str(number)] = error
-        if len(ready) == 1:
-            [(single, transport, request)] = ready
-            outcomes[single] = self._execute_single(request, transport)
-        elif ready:
-            outcomes.update(self._send_batch(ready))
+        if len(prepared) == 1:
+            [(only_number, transport, request)] = prepared
+            outcomes[only_number] = self._execute_single(request, transport)
+        elif prepared:
+            outcomes.update(self._send_batch(prepared))
         return [outcomes[str(number)] for number in range(len(chunk))]
 
     def _execute_single(self, request: Any, transport: PersonTransport) -> Any | ProviderError:
@@ -261,9 +262,9 @@ class GoogleApi:
         except ProviderError as error:
             return error
 
-    def _send_batch(self, ready: Sequence[tuple[str, PersonTransport, Any]]) -> dict[str, Any | ProviderError]:
+    def _send_batch(self, prepared: Sequence[tuple[str, PersonTransport, Any]]) -> dict[str, Any | ProviderError]:
         outcomes: dict[str, Any | ProviderError] = {}
-        people = {number: transport.person for number, transport, _ in ready}
+        people = {number: transport.person for number, transport, _ in prepared}
 
         def store_outcome(number: str, answer: Any, error: Exception | None) -> None:
             if error is None and not isinstance(answer, dict):
@@ -271,10 +272,10 @@ class GoogleApi:
             outcomes[number] = answer if error is None else self._translate_read_error(error, people[number])
 
         batch = BatchHttpRequest(callback=store_outcome, batch_uri=self._batch_uri)
-        for number, _, request in ready:
+        for number, _, request in prepared:
             batch.add(request, request_id=number)
         with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
-            batch.execute(http=ready[0][1])
+            batch.execute(http=prepared[0][1])
         unanswered = Unavailable("Google left a request of a batch without an answer.")
         return {number: outcomes.get(number, unanswered) for number in people}
 
@@ -307,7 +308,7 @@ def _build_service(name: str, version: str, endpoint: str) -> Any:
 
 
 def require_etag(request: HttpRequest, etag: str) -> HttpRequest:
-    """The same request, which Google refuses when the event is no longer at that etag."""
+    """Return the same request, which Google refuses when the event is no longer at that etag."""
     request.headers["If-Match"] = etag
     return request
 
@@ -327,8 +328,8 @@ def translate_errors(subject: str, *, is_write: bool, endpoint: str, clock: Cloc
 
 
 def translate_error(error: Exception, subject: str, *, is_write: bool, endpoint: str, clock: Clock) -> ProviderError:
-    """The exception as a ProviderError whose text begins with `subject`. `is_write`: whether the request may have
-    changed something; then a lost answer is `uncertain`."""
+    """Return the exception as a ProviderError whose text begins with `subject`. `is_write`: whether the request may
+    have changed something; then a lost answer is `uncertain`."""
     if isinstance(error, ProviderError):
         return error
     if isinstance(error, HttpError):
@@ -379,7 +380,8 @@ def _translate_http_error(error: HttpError, subject: str, is_write: bool, clock:
         return RateLimited(f"{subject}: Google asks to slow down.", retry_after=wait)
     if details.reason in _QUOTA_REASONS:
         return RateLimited(
-            f"{subject}: a daily limit of Google's is used up ({details.reason}).", retry_after=wait or _LONG_WAIT
+            f"{subject}: a daily limit of Google's is used up ({details.reason}).",
+            retry_after=wait or _DAILY_LIMIT_WAIT,
         )
     if details.status >= 500:
         return Unavailable(
@@ -418,7 +420,7 @@ def _translate_status(details: GoogleErrorDetails, subject: str) -> ProviderErro
 
 
 def _parse_retry_text(message: str, clock: Clock) -> timedelta | None:
-    """The time until the instant that an error message names; None when it names none."""
+    """Return the time until the instant that an error message names; None when it names none."""
     match = _RETRY_AFTER_TEXT.search(message)
     if not match:
         return None

@@ -74,7 +74,8 @@ def connect_account(
 def _compose_auth_url(
     section: Mapping[str, Any], client_id: str, person: Address, redirect_uri: str, verifier: str, state: str
 ) -> str:
-    """The URL at which the person grants access. `verifier`: the PKCE secret, of which only a hash is sent here."""
+    """Return the URL at which the person grants access. `verifier`: the PKCE secret, of which only a hash is sent
+    here."""
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     query = {
         "client_id": client_id,
@@ -92,8 +93,8 @@ def _compose_auth_url(
 
 
 def _read_code(query: Mapping[str, list[str]], state: str) -> str:
-    """The code that Google gave the browser. Raises Forbidden when `state` differs from the one sent, Refused when the
-    person did not grant access."""
+    """Return the code that Google gave the browser. Raises Forbidden when `state` differs from the one sent, Refused
+    when the person did not grant access."""
     if not secrets.compare_digest(query.get("state", [""])[0], state):
         raise Forbidden("What came back from the browser does not belong to this request. Nothing was kept.")
     if error := query.get("error", [""])[0]:
@@ -104,14 +105,14 @@ def _read_code(query: Mapping[str, list[str]], state: str) -> str:
 
 
 def _sanitize_text(text: str) -> str:
-    """The start of the text without characters that could alter a terminal."""
+    """Return the start of the text without characters that could alter a terminal."""
     return "".join(character for character in text[:60] if character.isalnum() or character in "_- ")
 
 
 def _exchange_code(
     section: Mapping[str, Any], client_id: str, redirect_uri: str, verifier: str, code: str
 ) -> dict[str, Any]:
-    """The token endpoint's answer to the code: tokens and granted scopes. Raises AuthRevoked."""
+    """Return the token endpoint's answer to the code: tokens and granted scopes. Raises AuthRevoked."""
     endpoint = TokenEndpoint(str(section.get("token_endpoint") or TOKEN_ENDPOINT), timeout_of(section))
     form = {
         "grant_type": "authorization_code",
@@ -131,8 +132,8 @@ def _exchange_code(
 
 
 def _read_account(answer: Mapping[str, Any]) -> Address:
-    """The address of the account, from the id token. Its signature need not be verified: the token came directly from
-    Google over TLS. Raises LongarcError."""
+    """Return the address of the account, from the id token. Its signature need not be verified: the token came directly
+    from Google over TLS. Raises LongarcError."""
     from google.auth import jwt
 
     decode: Any = jwt.decode  # the library has no types here
@@ -181,7 +182,7 @@ class _CallbackServer:
         self._server.server_close()
 
     def wait_for_query(self, seconds: float) -> dict[str, list[str]]:
-        """The query of the browser's redirect. Raises Unavailable when it does not come in time."""
+        """Return the query of the browser's redirect. Raises Unavailable when it does not come in time."""
         until = utcnow() + timedelta(seconds=seconds)
         while self._query is None:
             remaining = (until - utcnow()).total_seconds()

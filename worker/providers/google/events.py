@@ -8,9 +8,9 @@ have another id, but its iCalUID contains the organizer's id.
 Google names people by any of their addresses. The calendar's owner is marked `self`; everybody else is found by any
 address that `Identities` holds for them.
 
-What events count as: transparent, declined, cancelled and working location are free; out of office and opaque whole
-days are `away`; focus time is busy; tentative, and an invitation not answered yet, are tentative. Our own event is busy
-unless the calendar's owner declined it.
+How events count: transparent, declined and cancelled events and working locations are free; out of office and opaque
+all-day events are `away`; focus time is busy; tentative events, and invitations not answered yet, are tentative. Our
+own event is busy unless the calendar's owner declined it.
 """
 
 import json
@@ -28,10 +28,10 @@ from worker.providers.identities import Identities
 
 KEY_PROPERTY = "longarcKey"
 _PREFIX = "longarc"
-_LONGEST_ID = 1024
+_MAX_ID_LENGTH = 1024  #: characters
 _UID_SUFFIX = "@google.com"
-#: An event whose last change is no later than this after its creation was not changed by a person.
-_UNCHANGED_WITHIN = timedelta(seconds=5)
+#: An event that was last changed within this time after its creation was not changed by a person.
+_UNTOUCHED_WITHIN = timedelta(seconds=5)
 #: The fields of a guest that are written back as they were read.
 _GUEST_WRITABLE_FIELDS = (
     "email",
@@ -42,7 +42,7 @@ _GUEST_WRITABLE_FIELDS = (
     "additionalGuests",
     "responseStatus",
 )
-_MOST_REMINDERS = 5  #: Google accepts no more for one event
+_MAX_REMINDERS = 5  #: Google accepts no more for one event
 _ANSWERS = {
     "accepted": Answer.ACCEPTED,
     "declined": Answer.DECLINED,
@@ -61,7 +61,7 @@ _BASE_FIELDS = (
 _GUEST_FIELDS = "email,self,organizer,resource,responseStatus"
 #: The fields requested of an event: never a title, a description or a location.
 EVENT_FIELDS = f"{_BASE_FIELDS},attendees({_GUEST_FIELDS})"
-#: The fields requested for a person's free/busy: no address of anybody else either.
+#: The fields requested for a person's free/busy: no address of another person either.
 TIME_FIELDS = (
     "id,iCalUID,status,start,end,transparency,eventType,organizer/self,attendees(self,responseStatus),"
     f"extendedProperties/private/{KEY_PROPERTY}"
@@ -77,16 +77,16 @@ OWN_EVENT_FIELDS = (
 
 
 def make_event_id(key: str) -> str:
-    """The id of our event of that key, in base32hex, whose characters Google allows in ids. Raises Permanent when the
-    key is too long."""
+    """Return the id of our event of that key, in base32hex, whose characters Google allows in ids. Raises Permanent
+    when the key is too long."""
     event_id = _PREFIX + b32hexencode(key.encode()).decode().rstrip("=").lower()
-    if len(event_id) > _LONGEST_ID:
+    if len(event_id) > _MAX_ID_LENGTH:
         raise Permanent(f"The event's key is too long for Google ({len(key)} characters).")
     return event_id
 
 
 def decode_key(event_id: str) -> str | None:
-    """The key that an id of ours was made of; None for any other id."""
+    """Return the key that an id of ours was made of; None for any other id."""
     encoded = event_id.removeprefix(_PREFIX).upper()
     if not event_id.startswith(_PREFIX) or not encoded:
         return None
@@ -98,7 +98,7 @@ def decode_key(event_id: str) -> str | None:
 
 
 def key_of(item: Item) -> str | None:
-    """Our key; None when the event is not ours. On the organizer's calendar the event must also carry the tag; a
+    """Return our key; None when the event is not ours. On the organizer's calendar the event must also carry the tag; a
     guest's copy never carries it."""
     key = _find_key(item)
     if key is None or not _has_flag(item.get("organizer"), "self"):
@@ -107,12 +107,12 @@ def key_of(item: Item) -> str | None:
 
 
 def _find_key(item: Item) -> str | None:
-    """The key in the event's id, or in the iCalUID that all copies of it share."""
+    """Return the key in the event's id, or in the iCalUID that all copies of it share."""
     return decode_key(str(item.get("id", ""))) or decode_key(str(item.get("iCalUID", "")).removesuffix(_UID_SUFFIX))
 
 
 def tag_of(item: Item) -> str | None:
-    """The key in our private property; None when the event has none."""
+    """Return the key in our private property; None when the event has none."""
     tag = ((item.get("extendedProperties") or {}).get("private") or {}).get(KEY_PROPERTY)
     return str(tag) if tag else None
 
@@ -127,7 +127,8 @@ def can_change(item: Item) -> bool:
 
 
 def parse_event(item: Item, calendar: Address, zone: ZoneInfo, identities: Identities) -> Event:
-    """The event as the calendar's owner sees it; whole days are those of `zone`. Raises InvalidResponse."""
+    """Return the event as the calendar's owner sees it. Dates of all-day events are in `zone`. Raises
+    InvalidResponse."""
     try:
         return Event(
             ref=EventRef(calendar, str(item["id"]), str(item.get("etag", ""))),
@@ -150,7 +151,7 @@ def is_cancelled(item: Item) -> bool:
 
 
 def parse_span(item: Item, zone: ZoneInfo) -> Span:
-    """The event's start and end in UTC. Raises KeyError, TypeError, ValueError."""
+    """Return the event's start and end in UTC. Raises KeyError, TypeError, ValueError."""
     start, end = _parse_instant(item["start"], zone), _parse_instant(item["end"], zone)
     return Span(start, max(start, end))
 
@@ -165,7 +166,7 @@ def _parse_instant(at: Item, zone: ZoneInfo) -> datetime:
 
 
 def resolve_person(participant: Item, calendar: Address, identities: Identities) -> Address:
-    """The primary address of an organizer or a guest: the calendar's owner where Google marks `self`; empty when
+    """Return the primary address of an organizer or a guest: the calendar's owner where Google marks `self`; empty when
     Google gives no address."""
     if _has_flag(participant, "self"):
         return calendar
@@ -174,7 +175,7 @@ def resolve_person(participant: Item, calendar: Address, identities: Identities)
 
 
 def list_guests(item: Item) -> list[Item]:
-    """Everybody invited except the organizer and rooms."""
+    """Return the attendees without the organizer and rooms."""
     organizer = str((item.get("organizer") or {}).get("email", "")).casefold()
     return [
         guest
@@ -185,7 +186,7 @@ def list_guests(item: Item) -> list[Item]:
 
 
 def read_answers(item: Item, calendar: Address, identities: Identities) -> dict[Address, Answer]:
-    """The answer of everybody invited except the organizer and rooms."""
+    """Return the answers of all people invited, by address, without the organizer and rooms."""
     return {
         resolve_person(guest, calendar, identities): _ANSWERS.get(guest.get("responseStatus", ""), Answer.NEEDS_ACTION)
         for guest in list_guests(item)
@@ -193,16 +194,17 @@ def read_answers(item: Item, calendar: Address, identities: Identities) -> dict[
 
 
 def is_untouched(item: Item) -> bool:
-    """Whether nobody has changed the event since its creation."""
+    """Whether no person has changed the event since its creation. Decided by its times of creation and last change,
+    because an event has no field that says who changed it."""
     try:
-        created, changed = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
+        created, updated = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
     except (KeyError, TypeError, ValueError):
         return False
-    return changed - created < _UNCHANGED_WITHIN
+    return updated - created < _UNTOUCHED_WITHIN
 
 
 def read_show(item: Item) -> ShowAs | None:
-    """What the event counts as for the calendar's owner; None when it leaves the time free."""
+    """Return how the event counts for the calendar's owner; None when it leaves the time free."""
     kind = item.get("eventType", "default")
     if is_cancelled(item) or item.get("transparency") == "transparent" or kind in _FREE_EVENT_TYPES:
         return None
@@ -225,7 +227,7 @@ def _has_flag(participant: Any, name: str) -> bool:
 
 
 def compose_event(draft: EventDraft) -> dict[str, Any]:
-    """The body of the request that creates the event."""
+    """Return the body of the request that creates the event."""
     body = {
         "id": make_event_id(draft.key),
         "extendedProperties": {"private": {KEY_PROPERTY: draft.key}},
@@ -244,16 +246,16 @@ def compose_event(draft: EventDraft) -> dict[str, Any]:
 
 
 def compose_conference(draft: EventDraft) -> dict[str, Any]:
-    """The request for a Meet link. Its id is made of the key, so a repeated request gives the same link."""
+    """Return the request for a Meet link. Its id is made of the key, so a repeated request gives the same link."""
     request_id = sha256(draft.key.encode()).hexdigest()[:32]
     return {"createRequest": {"requestId": request_id, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
 
 
 def compose_patch(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> dict[str, Any]:
-    """The body of the request that makes our event what the draft says. When the time changes, the guest list is
+    """Return the body of the request that makes our event what the draft says. When the time changes, the guest list is
     written with all answers reset; otherwise it is not written, and the answers stay. Guests added by people stay."""
     fields = _compose_fields(draft)
-    body = {**fields, **{name: _replace_time(fields[name]) for name in ("start", "end")}}
+    body = {**fields, **{name: _null_other_fields(fields[name]) for name in ("start", "end")}}
     if not has_time_of(item, draft, zone):  # a written list of attendees replaces the whole old one
         invited = read_answers(item, draft.organizer.email, identities)
         missing = [_compose_guest(guest) for guest in draft.guests if guest.email not in invited]
@@ -262,7 +264,7 @@ def compose_patch(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Ide
 
 
 def _reset_answer(guest: Item) -> dict[str, Any]:
-    """The guest as it was read, with the answer reset unless it is a room or the organizer."""
+    """Return the guest as it was read, with the answer reset unless it is a room or the organizer."""
     fields = {name: guest[name] for name in _GUEST_WRITABLE_FIELDS if name in guest}
     if not _has_flag(guest, "resource") and not _has_flag(guest, "organizer"):
         fields["responseStatus"] = _RESPONSES[Answer.NEEDS_ACTION]
@@ -270,7 +272,7 @@ def _reset_answer(guest: Item) -> dict[str, Any]:
 
 
 def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
-    """Whether the event has the start, end and whole-day flag of the draft."""
+    """Whether the event has the draft's start and end, and is all-day if the draft is."""
     try:
         return parse_span(item, zone) == draft.span and ("date" in item["start"]) == draft.all_day
     except (KeyError, TypeError, ValueError):
@@ -279,10 +281,10 @@ def has_time_of(item: Item, draft: EventDraft, zone: ZoneInfo) -> bool:
 
 def is_written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Identities) -> bool:
     """Whether the event already has the draft's subject, time and transparency, and all its guests."""
-    wanted = _compose_fields(draft)
-    same = item.get("summary") == wanted["summary"] and item.get("transparency", "opaque") == wanted["transparency"]
+    fields = _compose_fields(draft)
+    is_same = item.get("summary") == fields["summary"] and item.get("transparency", "opaque") == fields["transparency"]
     invited = read_answers(item, draft.organizer.email, identities).keys()
-    return same and has_time_of(item, draft, zone) and {guest.email for guest in draft.guests} <= invited
+    return is_same and has_time_of(item, draft, zone) and {guest.email for guest in draft.guests} <= invited
 
 
 def _compose_fields(draft: EventDraft) -> dict[str, Any]:
@@ -302,8 +304,8 @@ def _compose_time(at: datetime, draft: EventDraft) -> dict[str, str]:
     return {"dateTime": local.isoformat(timespec="seconds"), "timeZone": draft.zone}
 
 
-def _replace_time(at: Mapping[str, str]) -> dict[str, str | None]:
-    """The time with its missing fields as null: a patch keeps the old `date` or `dateTime` otherwise."""
+def _null_other_fields(at: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the time with each field that it lacks as null: otherwise a patch keeps the old `date` or `dateTime`."""
     return dict.fromkeys(("date", "dateTime", "timeZone")) | dict(at)
 
 
@@ -316,7 +318,7 @@ def _compose_guest(guest: Guest) -> dict[str, Any]:
 
 
 def _compose_reminders(draft: EventDraft) -> list[dict[str, Any]]:
-    return [{"method": "popup", "minutes": minutes} for minutes in draft.reminders[:_MOST_REMINDERS]]
+    return [{"method": "popup", "minutes": minutes} for minutes in draft.reminders[:_MAX_REMINDERS]]
 
 
 def is_of_series(item: Item) -> bool:
@@ -330,7 +332,7 @@ def has_times(item: Item) -> bool:
 
 
 def parse_cursor(cursor: Cursor | None) -> str:
-    """The sync token in a cursor; empty when there is no cursor, or one of another version."""
+    """Return the sync token in a cursor; empty when there is no cursor, or one of another version."""
     try:
         content = json.loads(cursor or "{}")
         return str(content["token"]) if content["version"] == 1 else ""
@@ -339,12 +341,12 @@ def parse_cursor(cursor: Cursor | None) -> str:
 
 
 def format_cursor(token: str) -> Cursor:
-    """The cursor that holds a sync token."""
+    """Return the cursor that holds a sync token."""
     return json.dumps({"version": 1, "token": token})
 
 
 def read_items(answer: Any, calendar: Address) -> list[dict[str, Any]]:
-    """The events in Google's answer to a list request. Raises InvalidResponse when it is no list of events."""
+    """Return the events in Google's answer to a list request. Raises InvalidResponse when it is no list of events."""
     items = answer.get("items", []) if isinstance(answer, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) and item.get("id") for item in items):
         raise InvalidResponse(f"{calendar}: Google answered with something that is not a list of events.")
@@ -352,5 +354,10 @@ def read_items(answer: Any, calendar: Address) -> list[dict[str, Any]]:
 
 
 def format_instant(at: datetime) -> str:
-    """A UTC instant in the form of Google's query parameters: RFC 3339, whole seconds."""
+    """Return a UTC instant in the form of Google's query parameters: RFC 3339, whole seconds."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def compose_bounds(window: Span) -> dict[str, str]:
+    """Return the window as the query parameters `timeMin` and `timeMax`."""
+    return {"timeMin": format_instant(window.start), "timeMax": format_instant(window.end)}

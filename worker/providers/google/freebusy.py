@@ -8,7 +8,8 @@ from worker.domain.model import Address, Answer, BusyTime, Event, FreeBusy, Show
 
 
 def parse_free_busy(who: Address, answer: Any) -> FreeBusy:
-    """One person's busy times; unknown, with the reason, when Google reports an error or sends nothing readable."""
+    """Return one person's busy times; unknown, with the reason, when Google reports an error or sends nothing
+    readable."""
     if not isinstance(answer, Mapping) or answer.get("errors"):
         reasons = ", ".join(str(error.get("reason")) for error in (answer or {}).get("errors", ())) or "no reason given"
         return FreeBusy(known=False, reason=f"Google does not show when {who} is busy ({reasons}): not shared with us.")
@@ -20,8 +21,8 @@ def parse_free_busy(who: Address, answer: Any) -> FreeBusy:
 
 
 def mark_our_events(free_busy: FreeBusy, who: Address, ours: Sequence[Event], window: Span) -> FreeBusy:
-    """The person's free/busy clipped to `window`, where the time of each of our events that the person did not decline
-    is a busy span of its own, with the event's key."""
+    """Return the person's free/busy clipped to `window`, where the time of each of our events that the person did not
+    decline is a busy span of its own, with the event's key."""
     if not free_busy.known:
         return free_busy
     invited = [event for event in ours if event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
@@ -37,12 +38,12 @@ def mark_our_events(free_busy: FreeBusy, who: Address, ours: Sequence[Event], wi
 
 
 def _intersect_spans(first: Span, second: Span) -> list[Span]:
-    """The common part of two spans; an empty list when they have none."""
+    """Return the common part of two spans; an empty list when they have none."""
     return [Span(max(first.start, second.start), min(first.end, second.end))] if first.overlaps(second) else []
 
 
 def _subtract_spans(block: Span, taken: Iterable[Span]) -> list[Span]:
-    """The parts of `block` outside all the `taken` spans."""
+    """Return the parts of `block` outside all the `taken` spans."""
     parts = [block]
     for span in taken:
         remaining: list[Span] = []

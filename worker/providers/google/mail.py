@@ -16,7 +16,7 @@ from worker.errors import AuthRevoked, InvalidResponse, Permanent
 from worker.providers.base import Finding
 from worker.providers.google.auth import GMAIL_SEND_SCOPE, build_access, quota_key_of, timeout_of
 from worker.providers.google.client import GMAIL_ENDPOINT, GoogleApi, RequestQuota
-from worker.providers.wire import to_bytes
+from worker.providers.message_bytes import to_bytes
 
 #: Quota units that Gmail counts for sending one message.
 _UNITS_PER_MESSAGE = 100
@@ -79,8 +79,8 @@ class GmailMailer:
             raise InvalidResponse(f"the mail from {account}: Google answered with something that can't be read.")
 
     def _choose_account(self, message: EmailMessage) -> Address:
-        """The account that sends the message. Raises Permanent when its From is empty, AuthRevoked when the account is
-        not connected."""
+        """Return the account that sends the message. Raises Permanent when its From is empty, AuthRevoked when the
+        account is not connected."""
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
         sender = self._sender if self._sender and author in (self._service or author, "") else author
         if not sender:
@@ -96,7 +96,7 @@ class GmailMailer:
         return connected is None or address in connected
 
     def copies_kept(self) -> str:
-        """Where Gmail keeps a copy of each mail."""
+        """Return where Gmail keeps a copy of each mail."""
         return "Gmail keeps a copy of each mail in Sent of the account it is sent from"
 
     def was_sent(self, key: str) -> bool | None:
@@ -111,7 +111,7 @@ class GmailMailer:
 
 
 def _encode_content(message: EmailMessage) -> bytes:
-    """The message in bytes. Raises Permanent when it has no recipient, can't be written, or is too large."""
+    """Return the message in bytes. Raises Permanent when it has no recipient, can't be written, or is too large."""
     try:
         if not _list_addresses(message, "To", "Cc", "Bcc"):
             raise Permanent("The message needs a recipient.")

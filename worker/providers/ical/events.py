@@ -26,8 +26,8 @@ from icalendar.prop import vBroken, vCalAddress, vText
 
 from worker.domain.model import Address, Answer, EventDraft, Guest, ShowAs, Span
 from worker.errors import InvalidResponse
-from worker.providers.ical.parser import as_list
 from worker.providers.ical.times import NoStart, read_times
+from worker.providers.ical.values import as_list, format_instant
 from worker.providers.ical.zones import find_zone_by_name
 
 KEY_PROPERTY = "X-LONGARC-KEY"  #: the key of our event: marks it as ours
@@ -59,12 +59,12 @@ UTC_ZONE = ZoneInfo("UTC")
 
 
 def make_uid(key: str) -> str:
-    """The UID of our event of that key: always the same, safe in a URL."""
+    """Return the UID of our event of that key: always the same, safe in a URL."""
     return f"longarc-{uuid5(_NAMESPACE, key)}"
 
 
 def make_resource_name(key: str) -> str:
-    """The name under which our event of that key is stored."""
+    """Return the name under which our event of that key is stored."""
     return f"{make_uid(key)}.ics"
 
 
@@ -74,7 +74,7 @@ def is_ours(name: str) -> bool:
 
 
 def fingerprint_draft(draft: EventDraft) -> str:
-    """A short hash of the draft, to recognize it without keeping its text."""
+    """Return a short hash of the draft, to recognize it without keeping its text."""
     return sha256(repr(draft).encode()).hexdigest()[:24]
 
 
@@ -82,7 +82,7 @@ def fingerprint_draft(draft: EventDraft) -> str:
 
 
 def find_main_event(calendar: Calendar) -> Any | None:
-    """The first VEVENT that is not a changed occurrence, else the first VEVENT; None when there is none."""
+    """Return the first VEVENT that is not a changed occurrence, else the first VEVENT; None when there is none."""
     events = calendar.walk("VEVENT")
     return next((event for event in events if "RECURRENCE-ID" not in event), events[0] if events else None)
 
@@ -93,13 +93,13 @@ def is_recurring(calendar: Calendar) -> bool:
 
 
 def key_of(event: Any) -> str | None:
-    """Our key, when the event is ours."""
+    """Return our key, when the event is ours."""
     return str(event[KEY_PROPERTY]) if KEY_PROPERTY in event else None
 
 
 def span_of(event: Any, zone: tzinfo) -> Span:
-    """The event's span. Dates and local times are in `zone`, or in the zone that our event was written with. Raises
-    InvalidResponse when it has no readable start."""
+    """Return the event's span. Dates and local times are in `zone`, or in the zone that our event was written with.
+    Raises InvalidResponse when it has no readable start."""
     try:
         return read_times(event, own_zone_of(event) or zone).span
     except NoStart as error:
@@ -107,17 +107,17 @@ def span_of(event: Any, zone: tzinfo) -> Span:
 
 
 def own_zone_of(event: Any) -> tzinfo | None:
-    """The zone that the dates of our all-day event are in; None for other events."""
+    """Return the zone that the dates of our all-day event are in; None for other events."""
     return find_zone_by_name(str(event.get(ZONE_PROPERTY, "")), guess=False)
 
 
 def organizer_of(event: Any) -> Address:
-    """The organizer's address; empty when the event has none."""
+    """Return the organizer's address; empty when the event has none."""
     return _read_address(event.get("ORGANIZER"))
 
 
 def read_answers(event: Any) -> dict[Address, Answer]:
-    """The answers of all attendees except the organizer and rooms."""
+    """Return the answers of all attendees except the organizer and rooms."""
     organizer = _read_address(event.get("ORGANIZER"))
     answers = {}
     for attendee in _list_attendees(event):
@@ -128,7 +128,7 @@ def read_answers(event: Any) -> dict[Address, Answer]:
 
 
 def show_of(event: Any, owner: Address) -> ShowAs | None:
-    """How the event counts in the free/busy of `owner`, whose calendar it is on; None when it takes no time."""
+    """Return how the event counts in the free/busy of `owner`, whose calendar it is on; None when it takes no time."""
     own_lines = [attendee for attendee in _list_attendees(event) if _read_address(attendee) == owner]
     answers = [_read_parameter(attendee, "PARTSTAT") for attendee in own_lines] or ["ACCEPTED"]
     if is_cancelled(event) or all(answer in _ABSENT_ANSWERS for answer in answers):
@@ -157,7 +157,7 @@ def is_all_day(event: Any) -> bool:
 
 
 def _read_value(event: Any, name: str) -> str:
-    """The value of a property, in capitals; empty when it is missing or has two different values."""
+    """Return the value of a property, in capitals; empty when it is missing or has two different values."""
     values = {str(value).strip().upper() for value in as_list(event.get(name, []))}
     return values.pop() if len(values) == 1 else ""
 
@@ -167,7 +167,7 @@ def _list_attendees(event: Any) -> list[Any]:
 
 
 def _read_address(value: Any) -> Address:
-    """The e-mail address of an ORGANIZER or ATTENDEE: its mailto URI, else its EMAIL parameter."""
+    """Return the e-mail address of an ORGANIZER or ATTENDEE: its mailto URI, else its EMAIL parameter."""
     text = str(value or "").strip().lower()
     if text.startswith("mailto:"):
         return text.removeprefix("mailto:")
@@ -184,7 +184,8 @@ def _read_parameter(value: Any, name: str) -> str:
 
 
 def compose_calendar(draft: EventDraft, now: datetime, *, we_schedule: bool) -> Calendar:
-    """A calendar object with a new event of ours. `we_schedule`: tell the server not to send invitations itself."""
+    """Return a calendar object with a new event of ours. `we_schedule`: tell the server not to send invitations
+    itself."""
     calendar = Calendar()
     calendar.add("prodid", "-//Longarc//Longarc//EN")
     calendar.add("version", "2.0")
@@ -201,8 +202,8 @@ def compose_calendar(draft: EventDraft, now: datetime, *, we_schedule: bool) -> 
 
 
 def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Address) -> str:
-    """The text of an invitation that goes by mail from `sender`; `method` is REQUEST or CANCEL (RFC 5546). Leaves out
-    our private properties and the reminders."""
+    """Return the text of an invitation that goes by mail from `sender`; `method` is REQUEST or CANCEL (RFC 5546).
+    Leaves out our private properties and the reminders."""
     calendar = compose_calendar(replace(draft, reminders=()), now, we_schedule=False)
     calendar.add("method", method)
     event: Any = find_main_event(calendar)
@@ -304,7 +305,7 @@ def can_change(calendar: Calendar) -> bool:
 
 
 def list_copied_guests(event: Any) -> set[Address]:
-    """The guests whom the organizer's event notes as having a copy."""
+    """Return the guests whom the organizer's event notes as having a copy."""
     attendees = _list_attendees(event)
     return {_read_address(attendee) for attendee in attendees if _read_parameter(attendee, COPY_PROPERTY) == "TRUE"}
 
@@ -318,7 +319,7 @@ def mark_copies(event: Any, guests: Iterable[Address]) -> None:
 
 
 def make_guest_copy(calendar: Calendar, guest: Address, answer: Answer) -> Calendar:
-    """The copy of the organizer's event for a guest's calendar, with that guest's answer and nobody else's."""
+    """Return the copy of the organizer's event for a guest's calendar, with that guest's answer and nobody else's."""
     copied = deepcopy(calendar)
     event: Any = find_main_event(copied)
     event.add(COPY_PROPERTY, _format_span(own_span_of(copied)))
@@ -336,7 +337,7 @@ def is_copy(calendar: Calendar) -> bool:
 
 
 def own_span_of(calendar: Calendar) -> Span:
-    """The span of our event. Needs no zone: ours carry theirs."""
+    """Return the span of our event. Needs no zone: ours carry theirs."""
     event: Any = find_main_event(calendar)
     return span_of(event, UTC_ZONE)
 
@@ -357,8 +358,8 @@ def is_copy_of_time(copy: Calendar, span: Span) -> bool:
 
 
 def read_copy_answer(copy: Calendar, guest: Address, span: Span) -> Answer:
-    """The guest's answer by their copy. A copy that the guest moved or cancelled is a decline; one that can't be read
-    gives no answer. `span`: that of the organizer's event."""
+    """Return the guest's answer by their copy. A copy that the guest moved or cancelled is a decline; one that can't be
+    read gives no answer. `span`: that of the organizer's event."""
     event = find_main_event(copy)
     if event is None:
         return Answer.NEEDS_ACTION
@@ -372,7 +373,7 @@ def read_copy_answer(copy: Calendar, guest: Address, span: Span) -> Answer:
 
 
 def _format_span(span: Span) -> str:
-    return f"{span.start:%Y%m%dT%H%M%SZ}/{span.end:%Y%m%dT%H%M%SZ}"
+    return f"{format_instant(span.start)}/{format_instant(span.end)}"
 
 
 def is_marked_cancelled(calendar: Calendar) -> bool:
@@ -389,5 +390,5 @@ def mark_cancelled(calendar: Calendar, now: datetime) -> None:
 
 
 def to_text(calendar: Calendar) -> str:
-    """The calendar object as text."""
+    """Return the calendar object as text."""
     return str(calendar.to_ical(), "utf-8")

@@ -18,10 +18,9 @@ from icalendar.parser.ical import ComponentIcalParser
 from icalendar.prop import TypesFactory, vBroken, vDDDLists, vDDDTypes, vRecur, vText
 
 from worker.errors import InvalidResponse
+from worker.providers.ical.values import UNREADABLE, as_list
 from worker.providers.ical.zones import CalendarZones, tzid_of
 
-#: The errors that the libraries raise for values that make no sense.
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 _MAX_ITEMS = 10_000  #: values in one RDATE or EXDATE line
 LOST = "LOST"  #: in the `errors` of a calendar: it held an event that can't be read
 CUT_OFF = "CUT-OFF"  #: in the `errors` of an event: the text ends inside it
@@ -46,7 +45,7 @@ _LAST_MOMENT_PATTERN = re.compile(rf"(?:^|[:=\s])({_MOMENT_PATTERN.pattern})\W*$
 
 
 def decode_text(content: bytes) -> str:
-    """The text of a file: UTF-16 by its byte order mark, else UTF-8, else Windows-1252."""
+    """Return the text of a file: UTF-16 by its byte order mark, else UTF-8, else Windows-1252."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")
     try:
@@ -56,7 +55,7 @@ def decode_text(content: bytes) -> str:
 
 
 def parse_calendar(text: str, where: str) -> Calendar:
-    """The calendar object in `text`, with everything that can be read; several objects are merged into one.
+    """Return the calendar object in `text`, with everything that can be read; several objects are merged into one.
 
     Raises InvalidResponse when there is none; `where` names the source of the text in the message.
     """
@@ -75,7 +74,7 @@ def parse_calendar(text: str, where: str) -> Calendar:
 
 
 def make_lost_calendar() -> Calendar:
-    """A calendar that stands for an unreadable object: it holds nothing but the note that something is lost."""
+    """Return a calendar that stands for an unreadable object: it holds nothing but the note that something is lost."""
     calendar = Calendar()
     calendar.errors.append((LOST, "not a calendar object"))
     return calendar
@@ -85,7 +84,8 @@ def make_lost_calendar() -> Calendar:
 
 
 def _iter_content_lines(text: str) -> Iterator[str]:
-    """Unfolded lines. A continuation of a property with times is joined also when its leading blank is missing."""
+    """Yield unfolded lines. A continuation of a property with times is joined also when its leading blank is
+    missing."""
     current = ""
     for line in _unfold_lines(text):
         if _REMAINDER_PATTERN.fullmatch(line) and _TIME_NAME_PATTERN.match(current):
@@ -99,7 +99,7 @@ def _iter_content_lines(text: str) -> Iterator[str]:
 
 
 def _unfold_lines(text: str) -> Iterator[str]:
-    """The lines, with continuation lines (RFC 5545, 3.1) joined; any line ending is accepted."""
+    """Yield the lines, with continuation lines (RFC 5545, 3.1) joined; any line ending is accepted."""
     pieces: list[str] = []
     for line in re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff").replace("\0", "")):
         if not line:
@@ -113,7 +113,7 @@ def _unfold_lines(text: str) -> Iterator[str]:
 
 
 def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
-    """The name, parameters and value of an ungrammatical line with times; None for other lines."""
+    """Return the name, parameters and value of an ungrammatical line with times; None for other lines."""
     match = _TIME_NAME_PATTERN.match(line)
     if match is None:
         return None
@@ -204,7 +204,7 @@ class _LenientParser(ComponentIcalParser):
 
 
 def _find_last(names: list[Any], name: str) -> int:
-    """The index of the last occurrence of `name`."""
+    """Return the index of the last occurrence of `name`."""
     return len(names) - 1 - names[::-1].index(name)
 
 
@@ -216,7 +216,7 @@ def _make_broken(name: str, params: Parameters, value: str) -> vBroken:
 
 
 def _parse_time_properties(name: str, params: Parameters, value: str, line: str) -> Iterator[Any]:
-    """The properties that a line with times gives: parsed ones or `vBroken`; none for an empty list."""
+    """Yield the properties that a line with times gives: parsed ones or `vBroken`; none for an empty list."""
     prop: Any = None
     if name in _MOMENT_NAMES:
         prop = _parse_moment_property(params, value, line)
@@ -262,7 +262,7 @@ def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterato
 
 
 def _read_item(text: str) -> Any:
-    """A date or time, or for a period a pair of its start and its end or length; None when it can't be read."""
+    """Return a date or time, or for a period a pair of its start and its end or length; None when it can't be read."""
     start, slash, end = text.partition("/")
     first = read_moment(start)
     if not slash or first is None:
@@ -276,7 +276,7 @@ def _read_item(text: str) -> Any:
 
 
 def _parse_rule_property(text: str) -> vRecur | None:
-    """The rule; None when it can't be read or has a part twice."""
+    """Return the rule; None when it can't be read or has a part twice."""
     parts = [part.strip() for part in text.strip().removeprefix("RRULE:").split(";") if part.strip()]
     if not parts or any(part.count("=") != 1 for part in parts):
         return None
@@ -290,8 +290,8 @@ def _parse_rule_property(text: str) -> vRecur | None:
 
 
 def read_moment(text: str) -> date | datetime | None:
-    """A date, a local time, or an aware time, in iCalendar or ISO 8601 form; None for anything else. 24:00 is the
-    following midnight, a leap second the second before it."""
+    """Return a date, a local time, or an aware time, in iCalendar or ISO 8601 form; None for anything else. 24:00 is
+    the following midnight, a leap second the second before it."""
     match = _MOMENT_PATTERN.match(text.strip().strip('"'))
     if match is None or text.strip()[match.end() :][:1].isdigit():
         return None
@@ -338,8 +338,3 @@ def _place_in_zone(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=zone)
     return value
-
-
-def as_list(value: Any) -> list[Any]:
-    """The value as a list: icalendar gives a property that occurs once as a single value."""
-    return value if isinstance(value, list) else [value]

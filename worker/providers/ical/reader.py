@@ -28,9 +28,10 @@ from worker.domain.model import Event, EventRef, ShowAs, Span
 from worker.errors import InvalidResponse
 from worker.providers.ical import events as icalendars
 from worker.providers.ical import recurrence
-from worker.providers.ical.parser import CUT_OFF, LOST, UNREADABLE, as_list
+from worker.providers.ical.parser import CUT_OFF, LOST
 from worker.providers.ical.recurrence import TimedEvent
 from worker.providers.ical.times import FIRST, LAST, NoStart, read_times, to_instant
+from worker.providers.ical.values import UNREADABLE, as_list, format_instant
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +49,12 @@ class CalendarContents:
     unknown: list[tuple[Span, str]] = field(default_factory=list)
 
     def list_unread(self, window: Span) -> list[str]:
-        """The fingerprints of the unreadable events that may take time in the window."""
+        """Return the fingerprints of the unreadable events that may take time in the window."""
         return sorted({fingerprint for span, fingerprint in self.unknown if span.overlaps(window)})
 
 
 def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span | None) -> CalendarContents:
-    """The contents of the object, as the owner of `ref.calendar`, who lives in `zone`, sees them.
+    """Return the contents of the object, as the owner of `ref.calendar`, who lives in `zone`, sees them.
 
     A series gives its occurrences inside `window`, each with its own id. A single event is given only inside `window`,
     or wherever it lies when that is None. Events get the id of `ref`, or their UIDs when the object has several.
@@ -70,8 +71,8 @@ def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span 
 
 
 def read_single_event(calendar: Calendar, ref: EventRef, zone: tzinfo) -> Event:
-    """The one event that the object holds. Raises InvalidResponse when it holds none, several, or a series, or when
-    its times can't be read."""
+    """Return the one event that the object holds. Raises InvalidResponse when it holds none, several, or a series, or
+    when its times can't be read."""
     contents = read_calendar(calendar, ref, zone, None)
     if contents.unknown:
         raise InvalidResponse(f"{ref.calendar}: the event {fingerprint_ref(ref)} has times that can't be read.")
@@ -81,12 +82,12 @@ def read_single_event(calendar: Calendar, ref: EventRef, zone: tzinfo) -> Event:
 
 
 def fingerprint_ref(ref: EventRef) -> str:
-    """A short hash of the event's id: identifies it in logs without any text that a person wrote."""
+    """Return a short hash of the event's id: identifies it in logs without any text that a person wrote."""
     return sha256(ref.id.encode()).hexdigest()[:12]
 
 
 def _group_by_uid(calendar: Calendar, ref: EventRef) -> list[tuple[EventRef, list[Any]]]:
-    """The VEVENTs of each UID, with the ref that their event gets."""
+    """Return the VEVENTs of each UID, with the ref that their event gets."""
     groups: dict[str, list[Any]] = {}
     for number, event in enumerate(calendar.walk("VEVENT")):
         if not event and not event.errors:
@@ -145,7 +146,7 @@ class _ContentsReader:
                 continue
             begin = to_instant(prop.start, self._zone)
             span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
-            own_ref = EventRef(ref.calendar, f"{ref.id}#{span.start:%Y%m%dT%H%M%SZ}", ref.etag)
+            own_ref = EventRef(ref.calendar, f"{ref.id}#{format_instant(span.start)}", ref.etag)
             event = Event(ref=own_ref, span=span, show=show)
             self.contents.events += filter(self._is_inside, [event])
 
@@ -156,11 +157,11 @@ class _ContentsReader:
         self.contents.unknown.append((span, fingerprint))
 
     def _read_times_of(self, events: Iterable[Any], ref: EventRef) -> list[TimedEvent]:
-        """The events with their times, without those that have no readable start."""
+        """Return the events with their times, without those that have no readable start."""
         return [timed for event in events if (timed := self._read_timed_event(event, ref)) is not None]
 
     def _read_timed_event(self, event: Any, ref: EventRef) -> TimedEvent | None:
-        """The event with its times; None without a readable start. What can't be read is noted as unknown."""
+        """Return the event with its times; None without a readable start. What can't be read is noted as unknown."""
         try:
             timed = TimedEvent(event, read_times(event, icalendars.own_zone_of(event) or self._zone))
         except NoStart as error:
@@ -172,7 +173,8 @@ class _ContentsReader:
         return timed
 
     def _expand_series(self, master: TimedEvent, changed: list[TimedEvent], window: Span, ref: EventRef) -> list[Event]:
-        """The occurrences inside the window; of a series that can't be expanded, the first and the changed ones."""
+        """Return the occurrences inside the window; of a series that can't be expanded, the first and the changed
+        ones."""
         try:
             occurrences = recurrence.expand_series(master, changed, window)
         except UNREADABLE:
@@ -186,7 +188,7 @@ class _ContentsReader:
         return [self._make_event(item.event, item.span, item.is_all_day, ref, item.original) for item in occurrences]
 
     def _read_lone_change(self, change: TimedEvent, ref: EventRef) -> Event:
-        """A changed occurrence whose series is not in the object, or that can't be assigned to it."""
+        """Return a changed occurrence whose series is not in the object, or that can't be assigned to it."""
         identifier = change.event["RECURRENCE-ID"]
         if "RANGE" in getattr(identifier, "params", {}) and self._is_blocking(change.event, ref):
             self.note_unknown(Span(change.times.span.end, LAST), ref)
@@ -204,12 +206,13 @@ class _ContentsReader:
     def _make_event(
         self, event: Any, span: Span, is_all_day: bool, ref: EventRef, original: date | datetime | None = None
     ) -> Event:
-        """The event as the owner sees it; an occurrence of the series at `ref` when there is an `original` start."""
+        """Return the event as the owner sees it; an occurrence of the series at `ref` when there is an `original`
+        start."""
         series_id = None
         if original is not None:
             series_id = ref.id
-            pattern = "%Y%m%dT%H%M%SZ" if isinstance(original, datetime) else "%Y%m%d"
-            ref = EventRef(ref.calendar, f"{series_id}#{original:{pattern}}", ref.etag)
+            name = format_instant(original) if isinstance(original, datetime) else f"{original:%Y%m%d}"
+            ref = EventRef(ref.calendar, f"{series_id}#{name}", ref.etag)
         return Event(
             ref=ref,
             span=span,
@@ -223,7 +226,7 @@ class _ContentsReader:
         )
 
     def _is_inside(self, event: Event) -> bool:
-        return self._window is None or event.span.is_seen_in(self._window)
+        return self._window is None or event.span.has_part_in(self._window)
 
 
 def _has_original(change: TimedEvent) -> bool:

@@ -29,8 +29,8 @@ from icalendar import Event as VEvent
 from icalendar.prop import vBroken, vDDDLists, vDDDTypes, vInt, vRecur
 
 from worker.domain.model import Span
-from worker.providers.ical.parser import as_list
 from worker.providers.ical.times import DAY, LAST, EventTimes, to_instant
+from worker.providers.ical.values import as_list
 
 _MAX_PER_DAY = 24  #: occurrences a day, unless COUNT is small
 _SMALL_COUNT = 1000  #: a series with a COUNT up to this may happen as often as it likes
@@ -90,10 +90,10 @@ def is_series(event: Any) -> bool:
 
 
 def expand_series(master: TimedEvent, changed: Sequence[TimedEvent], window: Span) -> list[Occurrence]:
-    """The occurrences of a series around the window, with the `changed` ones as they are now.
+    """Return the occurrences of a series around the window, with the `changed` ones as they are now.
 
     `master` is the VEVENT that holds the rule. Raises ValueError for a series that is refused, and the errors in
-    `parser.UNREADABLE` for rules that the libraries can't process.
+    `values.UNREADABLE` for rules that the libraries can't process.
     """
     clock = _SeriesClock(master.times)
     excluded = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
@@ -113,7 +113,7 @@ def expand_series(master: TimedEvent, changed: Sequence[TimedEvent], window: Spa
 
 
 def find_series_end(event: Any) -> datetime:
-    """A time by which a series has certainly ended, from its UNTIL; LAST when its rules don't tell."""
+    """Return a time by which a series has certainly ended, from its UNTIL; LAST when its rules don't tell."""
     ends = []
     for rule in as_list(event.get("RRULE", [])):
         values = as_list(rule.get("UNTIL", [])) if _is_rule(rule) else []
@@ -134,7 +134,8 @@ class _SeriesClock:
         self._is_all_day = times.is_all_day
 
     def to_wall(self, moment: date | datetime) -> WallTime:
-        """The wall time at that moment: a date for an all-day series, else a naive local time. A date stays a date."""
+        """Return the wall time at that moment: a date for an all-day series, else a naive local time. A date stays a
+        date."""
         if not isinstance(moment, datetime):
             return moment
         if self._is_all_day:
@@ -142,20 +143,22 @@ class _SeriesClock:
         return moment.astimezone(self._zone).replace(tzinfo=None) if moment.tzinfo else moment
 
     def to_start(self, moment: date | datetime) -> WallTime:
-        """The wall time of the occurrence that `moment` names: a date gets the time of day of the series' start."""
+        """Return the wall time of the occurrence that `moment` names: a date gets the time of day of the series'
+        start."""
         wall = self.to_wall(moment)
         if self._is_all_day or isinstance(wall, datetime) or not isinstance(self._start, datetime):
             return wall
         return datetime.combine(wall, self._start.time())
 
     def to_until(self, moment: date | datetime) -> WallTime:
-        """The last wall time that an UNTIL of `moment` includes."""
+        """Return the last wall time that an UNTIL of `moment` includes."""
         if self._is_all_day:
             return max(_to_day(moment), _to_day(self.to_wall(moment)))
         return self.to_wall(moment) if isinstance(moment, datetime) else datetime.combine(moment, time(23, 59, 59))
 
     def _to_date(self, moment: datetime) -> date:
-        """The date in the zone of the series. Midnight in UTC stands for its own date: some programs write dates so."""
+        """Return the date in the zone of the series. Midnight in UTC stands for its own date: some programs write dates
+        so."""
         if moment.tzinfo is None or (moment.utcoffset() == timedelta() and moment.time() == time()):
             return moment.date()
         return moment.astimezone(self._zone).date()
@@ -165,7 +168,7 @@ class _SeriesClock:
 
 
 def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, periods: dict[WallTime, Span]) -> VEvent:
-    """The series as the library expects it, in wall time. Raises ValueError for a series that is refused."""
+    """Return the series as the library expects it, in wall time. Raises ValueError for a series that is refused."""
     event, times = master.event, master.times
     single = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
     excluded = [clock.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
@@ -188,7 +191,7 @@ def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, perio
 
 
 def _compose_change(change: TimedEvent, clock: _SeriesClock, index: int) -> VEvent:
-    """A changed occurrence as the library expects it; with RANGE=THISANDFUTURE it changes all later ones too."""
+    """Return a changed occurrence as the library expects it; with RANGE=THISANDFUTURE it changes all later ones too."""
     identifier = change.event["RECURRENCE-ID"]
     original = clock.to_start(identifier.dt)
     start = clock.to_wall(change.times.span.start + change.times.lead)
@@ -204,7 +207,8 @@ def _compose_change(change: TimedEvent, clock: _SeriesClock, index: int) -> VEve
 
 
 def _compose_component(start: WallTime, length: timedelta, index: int, event: Any) -> VEvent:
-    """A VEVENT with the start of `event`, and an end that is at least as late: the library only selects by it."""
+    """Return a VEVENT with the start of `event`, and an end that is at least as late: the library only selects by
+    it."""
     component = VEvent()
     component["UID"] = "series"
     component["SEQUENCE"] = vInt(sequence_of(event))
@@ -216,24 +220,25 @@ def _compose_component(start: WallTime, length: timedelta, index: int, event: An
 
 
 def sequence_of(event: Any) -> int:
-    """The SEQUENCE of a VEVENT; 0 when it has none that can be read."""
+    """Return the SEQUENCE of a VEVENT; 0 when it has none that can be read."""
     numbers = [int(value) for value in as_list(event.get("SEQUENCE", [])) if isinstance(value, int)]
     return max(numbers, default=0)
 
 
 def _iter_moments(event: Any, name: str) -> Iterator[Any]:
-    """The readable dates and times of RDATE or EXDATE, without periods."""
+    """Return the readable dates and times of RDATE or EXDATE, without periods."""
     return (value for value in _iter_values(event, name) if not isinstance(value, tuple))
 
 
 def _iter_values(event: Any, name: str) -> Iterator[Any]:
-    """The readable values of RDATE or EXDATE: dates, times, and for periods pairs of a start and an end or length."""
+    """Return the readable values of RDATE or EXDATE: dates, times, and for periods pairs of a start and an end or
+    length."""
     lines = (line for line in as_list(event.get(name, [])) if isinstance(line, vDDDLists))
     return (value.dt for line in lines for value in line.dts)
 
 
 def _read_periods(master: TimedEvent, clock: _SeriesClock) -> dict[WallTime, Span]:
-    """The RDATE values that are periods, by their start."""
+    """Return the RDATE values that are periods, by their start."""
     periods = {}
     for start, end in (value for value in _iter_values(master.event, "RDATE") if isinstance(value, tuple)):
         begin = to_instant(start, master.times.zone)
@@ -267,7 +272,7 @@ def _read_occurrence(
 
 
 def _shift_times(times: EventTimes, start: WallTime, series_times: EventTimes) -> Span:
-    """The span of a changed occurrence when it is applied to a later `start` of its series."""
+    """Return the span of a changed occurrence when it is applied to a later `start` of its series."""
     if times.is_all_day == series_times.is_all_day and times.zone is series_times.zone:
         return times.span_from(start)
     begin = to_instant(start, series_times.zone)
@@ -282,7 +287,7 @@ def _is_rule(value: Any) -> bool:
 
 
 def _iter_rules(line: Any, clock: _SeriesClock) -> Iterator[RuleParts]:
-    """The rules of an RRULE line: none when its step is too long, two when it has both COUNT and UNTIL. Raises
+    """Yield the rules of an RRULE line: none when its step is too long, two when it has both COUNT and UNTIL. Raises
     ValueError for parts that can't be read or are unknown."""
     if not _is_rule(line):
         raise ValueError("a rule that can't be read")
@@ -346,7 +351,7 @@ def _frequency_of(parts: RuleParts) -> str:
 
 
 def group_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
-    """One newest change of each occurrence, and its rivals: further changes of it with the same SEQUENCE."""
+    """Return one newest change of each occurrence, and its rivals: further changes of it with the same SEQUENCE."""
     newest: dict[datetime, list[TimedEvent]] = {}
     for change in changes:
         original = to_instant(change.event["RECURRENCE-ID"].dt, UTC)

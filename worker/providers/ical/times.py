@@ -23,7 +23,7 @@ from typing import Any
 from icalendar.prop import vBroken
 
 from worker.domain.model import Span
-from worker.providers.ical.parser import as_list
+from worker.providers.ical.values import as_list
 
 #: The bounds of all times that are read.
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -70,7 +70,8 @@ class EventTimes:
         return self.span_from(self.start)
 
     def span_from(self, start: date | datetime) -> Span:
-        """The time the event takes, in UTC, if it starts at `start`, a date or a wall time like the event's own."""
+        """Return the time the event takes, in UTC, if it starts at `start`, a date or a wall time like the event's
+        own."""
         begin = to_instant(start, self.zone)
         end = max(_compute_end(start, ending, self.zone) for ending in self.endings)
         begin = max(FIRST, begin - self.lead)
@@ -78,7 +79,7 @@ class EventTimes:
 
 
 def read_times(event: Any, zone: tzinfo) -> EventTimes:
-    """The times of a VEVENT; dates and local times without a zone are in `zone`. Raises NoStart."""
+    """Return the times of a VEVENT; dates and local times without a zone are in `zone`. Raises NoStart."""
     starts = _list_moments(event, "DTSTART") or _list_moments(event, "RECURRENCE-ID")
     ends = _list_moments(event, "DTEND")
     if not starts:
@@ -101,7 +102,7 @@ def read_times(event: Any, zone: tzinfo) -> EventTimes:
 
 
 def to_instant(value: date | datetime, zone: tzinfo) -> datetime:
-    """The instant in UTC, bounded by FIRST and LAST; dates and local times without a zone are in `zone`."""
+    """Return the instant in UTC, bounded by FIRST and LAST; dates and local times without a zone are in `zone`."""
     if not FIRST.year <= value.year < LAST.year:
         return FIRST if value.year < FIRST.year else LAST
     if not isinstance(value, datetime):
@@ -132,7 +133,7 @@ def _compute_end(start: date | datetime, ending: EventEnding, zone: tzinfo) -> d
 def _iter_endings(
     event: Any, start: date | datetime, own_zone: tzinfo, zone: tzinfo, ends: list[date | datetime]
 ) -> Iterator[tuple[timedelta, EventEnding]]:
-    """A lead and an ending for each end and duration of the event; defaults when it has none that can be read.
+    """Yield a lead and an ending for each end and duration of the event; defaults when it has none that can be read.
 
     `own_zone`: the zone of the start; `zone`: that of ends without their own.
     """
@@ -156,8 +157,8 @@ def _iter_endings(
 def _interpret_end(
     start: date | datetime, end: date | datetime, own_zone: tzinfo, zone: tzinfo
 ) -> Iterator[tuple[timedelta, EventEnding]]:
-    """The lead and endings that an end means. Two endings when start and end share a zone: elapsed time and wall time
-    differ across a change of clocks, and the later end counts."""
+    """Yield the lead and endings that an end means. Two endings when start and end share a zone: elapsed time and wall
+    time differ across a change of clocks, and the later end counts."""
     if not isinstance(start, datetime):
         days = (end.date() if isinstance(end, datetime) else end) - start
         yield max(timedelta(), -days), EventEnding(wall=max(days, DAY))
@@ -175,7 +176,8 @@ def _interpret_end(
 
 
 def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEnding]]:
-    """The lead and the ending of a timed event of that length, which is negative when it ends before it starts."""
+    """Yield the lead and the ending of a timed event of that length, which is negative when it ends before it
+    starts."""
     if length >= timedelta():
         yield timedelta(), EventEnding(exact=length)
     else:
@@ -183,7 +185,7 @@ def _interpret_length(length: timedelta) -> Iterator[tuple[timedelta, EventEndin
 
 
 def _parse_duration(text: str) -> tuple[timedelta, EventEnding] | None:
-    """The lead and the ending that a DURATION means; None when it can't be read."""
+    """Return the lead and the ending that a DURATION means; None when it can't be read."""
     match = _DURATION_PATTERN.fullmatch(text)
     if match is None or not any(match.groups()[1:]):
         return None

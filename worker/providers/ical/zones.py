@@ -22,9 +22,8 @@ from icalendar import Calendar
 from icalendar.prop import vRecur
 
 from worker.providers import windows_zones
+from worker.providers.ical.values import UNREADABLE, as_list
 
-#: The errors that the libraries raise for zones that make no sense.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 _UTC_NAMES = frozenset({"utc", "gmt", "z", "zulu", "etc/utc", "etc/gmt"})
 _OFFSET_PATTERN = re.compile(r"^\W*(?:UTC|GMT)?\s*([+-\u2212])(\d{1,2}):?(\d{2})?(?!\d)", re.IGNORECASE)
 _read_rules: Any = tzical  # Any: dateutil leaves it untyped
@@ -41,7 +40,7 @@ class CalendarZones:
         self._resolved: dict[str, tzinfo | None] = {}
 
     def find_zone(self, name: str) -> tzinfo | None:
-        """The zone that this calendar object means by `name`; None when it can't be resolved."""
+        """Return the zone that this calendar object means by `name`; None when it can't be resolved."""
         if name not in self._resolved:
             self._resolved[name] = self._resolve_zone(name)
         return self._resolved[name]
@@ -61,7 +60,7 @@ class CalendarZones:
 
 
 def find_zone_by_name(name: str, *, guess: bool = True) -> tzinfo | None:
-    """The zone of that name; None when it is unknown. With `guess`, also by a city or an offset in the name."""
+    """Return the zone of that name; None when it is unknown. With `guess`, also by a city or an offset in the name."""
     text = _strip_quotes(name)
     iana_name = _load_iana_names().get(_normalize_name(name)) or _find_vendor_suffix(text)
     if iana_name is None and text.casefold().endswith(" standard time"):
@@ -72,8 +71,8 @@ def find_zone_by_name(name: str, *, guess: bool = True) -> tzinfo | None:
 
 
 def zone_of(calendar: Calendar) -> tzinfo | None:
-    """The zone that a calendar object names for its owner: X-WR-TIMEZONE, else the zone that most of its events use,
-    else its first valid VTIMEZONE; None when it names none."""
+    """Return the zone that a calendar object names for its owner: X-WR-TIMEZONE, else the zone that most of its events
+    use, else its first valid VTIMEZONE; None when it names none."""
     zones = CalendarZones(calendar)
     named = str(calendar.get("X-WR-TIMEZONE", ""))
     if named and (zone := zones.find_zone(named)):
@@ -85,7 +84,7 @@ def zone_of(calendar: Calendar) -> tzinfo | None:
 
 
 def tzid_of(prop: Any) -> str:
-    """The TZID parameter of a property; empty without one."""
+    """Return the TZID parameter of a property; empty without one."""
     value = getattr(prop, "params", {}).get("TZID", "")
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -98,27 +97,28 @@ def _strip_quotes(name: str) -> str:
 
 
 def _normalize_name(name: Any) -> str:
-    """The form in which names are compared."""
+    """Return the form in which names are compared."""
     return " ".join(_strip_quotes(str(name)).casefold().split())
 
 
 @cache
 def _load_iana_names() -> dict[str, str]:
-    """All IANA names, by their case-folded form."""
+    """Return all IANA names, by their case-folded form."""
     names = {name.casefold(): name for name in available_timezones()} | {"z": "UTC"}
     names.pop("localtime", None)  # the zone of this machine, on systems that have such a file
     return names
 
 
 def _find_vendor_suffix(name: str) -> str | None:
-    """The IANA name at the end of a vendor's name."""
+    """Return the IANA name at the end of a vendor's name."""
     parts = name.split("/")
     suffixes = ("/".join(parts[first:]).casefold() for first in range(1, len(parts)))
     return next((_load_iana_names()[suffix] for suffix in suffixes if suffix in _load_iana_names()), None)
 
 
 def _guess_zone(name: str) -> tzinfo | None:
-    """The zone of a display name: by a city in it that has its offset, by its Windows name, or by the offset alone."""
+    """Return the zone of a display name: by a city in it that has its offset, by its Windows name, or by the offset
+    alone."""
     without_bracket = re.sub(r"\((?=(?:UTC|GMT))", "", name, flags=re.IGNORECASE)
     match = _OFFSET_PATTERN.match(without_bracket)
     cities = re.sub(r"\([^)]*\)", "", name).strip()
@@ -145,7 +145,7 @@ def _iter_city_zones(city: str) -> Iterator[str]:
 
 
 def _list_offsets(name: str) -> set[timedelta | None]:
-    """The zone's offsets in winter and in summer."""
+    """Return the zone's offsets in winter and in summer."""
     zone = ZoneInfo(name)
     return {datetime(2027, month, 15, tzinfo=zone).utcoffset() for month in (1, 7)}
 
@@ -154,29 +154,29 @@ def _list_offsets(name: str) -> set[timedelta | None]:
 
 
 def _build_zone(definition: Any) -> tzinfo | None:
-    """The zone that a VTIMEZONE defines; None when its rules make no sense."""
+    """Return the zone that a VTIMEZONE defines; None when its rules make no sense."""
     try:
         lines = [line for part in definition.subcomponents for line in _format_observance(part)]
         text = "\r\n".join(["BEGIN:VTIMEZONE", "TZID:own", *lines, "END:VTIMEZONE", ""])
         zone: tzinfo = _read_rules(StringIO(text)).get()
         for year in (1970, 2027):
             datetime(year, 7, 1, tzinfo=zone).utcoffset()  # raises for rules that can't be computed
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return zone
 
 
 def _format_observance(part: Any) -> Iterator[str]:
-    """A STANDARD or DAYLIGHT part as lines, with only the properties that define its times."""
+    """Yield a STANDARD or DAYLIGHT part as lines, with only the properties that define its times."""
     if part.name not in ("STANDARD", "DAYLIGHT"):
         return
     yield f"BEGIN:{part.name}"
     yield f"DTSTART:{_format_wall_time(part['DTSTART'].dt)}"
     for name in ("TZOFFSETFROM", "TZOFFSETTO"):
         yield f"{name}:{_format_offset(part[name].td)}"
-    for rule in _as_list(part.get("RRULE", [])):
+    for rule in as_list(part.get("RRULE", [])):
         yield f"RRULE:{_format_rule(rule)}"
-    for line in _as_list(part.get("RDATE", [])):
+    for line in as_list(part.get("RDATE", [])):
         yield f"RDATE:{','.join(_format_wall_time(value.dt) for value in line.dts)}"
     yield f"END:{part.name}"
 
@@ -193,14 +193,10 @@ def _format_wall_time(value: Any) -> str:
 
 
 def _format_rule(rule: Any) -> str:
-    """The rule as text. Raises ValueError for a rule that is not yearly or has too many values."""
+    """Return the rule as text. Raises ValueError for a rule that is not yearly or has too many values."""
     if not isinstance(rule, vRecur) or rule.get("FREQ") != ["YEARLY"]:
         raise ValueError("a rule that is not yearly")
-    if any(len(_as_list(value)) > _MAX_VALUES for value in rule.values()):
+    if any(len(as_list(value)) > _MAX_VALUES for value in rule.values()):
         raise ValueError("too many values in a rule")
     text: Any = rule
     return str(text.to_ical(), "ascii")
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -111,7 +111,7 @@ def _build_app_client(section: Mapping[str, Any]) -> Any:
 
 
 def _load_certificate(file: Path, passphrase: str) -> Mapping[str, str]:
-    """The credential for MSAL from a PEM file with a private key and its certificate. Raises AuthRevoked."""
+    """Return the credential for MSAL from a PEM file with a private key and its certificate. Raises AuthRevoked."""
     remedy = "It has to hold a private key and its certificate, both in PEM."
     try:
         content = file.read_bytes()
@@ -219,7 +219,7 @@ class TokenCacheFile:
             os.close(handle)
 
     def read(self) -> str:
-        """The token cache as JSON; `{}` when there is no file yet. Raises AuthRevoked."""
+        """Return the token cache as JSON; `{}` when there is no file yet. Raises AuthRevoked."""
         try:
             return self._seal.open(self._file.read_bytes())
         except FileNotFoundError:
@@ -246,7 +246,7 @@ class TokenCacheFile:
 
 
 def _get_graph_root(section: Mapping[str, Any]) -> str:
-    """Graph's URL without path and version, with which scopes begin."""
+    """Return Graph's URL without path and version, with which scopes begin."""
     parts = urlsplit(str(section["endpoint"]))
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -287,7 +287,7 @@ def _extract_token(answer: Mapping[str, Any] | None, who: str) -> str:
 
 
 def translate_refusal(answer: Mapping[str, Any], who: str) -> ProviderError:
-    """The error for MSAL's answer to a failed log-in, with a remedy."""
+    """Return the error for MSAL's answer to a failed log-in, with a remedy."""
     codes = [int(code) for code in answer.get("error_codes") or () if str(code).isdigit()]
     error = str(answer.get("error") or "")
     if error in _TEMPORARY_ERRORS or _TEMPORARY_CODES & set(codes):

@@ -33,7 +33,7 @@ from worker.errors import (
     Transient,
     Unavailable,
 )
-from worker.providers.base import Finding, Habits
+from worker.providers.base import Finding, Habits, NoticeListener, get_notice_listener
 from worker.providers.identities import InMemoryIdentities
 from worker.providers.limiter import Limiter
 from worker.providers.outlook import auth, checks, delta, mail, schedule
@@ -43,8 +43,6 @@ from worker.providers.outlook.mailbox_settings import MailboxSettings
 
 log = logging.getLogger(__name__)
 
-#: Receives notices for the operator: the cause, and the text. A cause is shown once.
-NoticeListener = Callable[[str, str], None]
 #: Returns who may have invited a person to one of our events.
 Organizers = Callable[[Address], Collection[Address]]
 
@@ -75,7 +73,7 @@ def build_calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
         organizers=section.get("organizers") or (lambda _: ()),
         zones=dict(section.get("zones") or {}),
         teams=bool(section.get("teams", True)),
-        notices=section.get("notices") or (lambda _cause, _text: None),
+        notify=get_notice_listener(section),
         local=section.get("local") or (),
     )
 
@@ -125,12 +123,12 @@ class OutlookCalendar:
         organizers: Organizers = lambda _: (),
         zones: Mapping[Address, str] | None = None,
         teams: bool = True,
-        notices: NoticeListener = lambda _cause, _text: None,
+        notify: NoticeListener = lambda _cause, _text: None,
         local: Collection[Address] = (),
     ) -> None:
         self._graph = graph
         self._identities = graph.identities
-        self._notices = notices
+        self._notify = notify
         self._local = local
         self._unsearchable: set[Address] = set()  #: mailboxes too large for a search by our property
         self._organizers = organizers
@@ -144,7 +142,7 @@ class OutlookCalendar:
     # --- free/busy --------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Everybody's busy time inside `window`: organizers' from their calendars, others' by `getSchedule`."""
+        """Return everybody's busy time inside `window`: organizers' from their calendars, others' by `getSchedule`."""
         wanted = list(dict.fromkeys(people))
         organizers = {who: frozenset(self._organizers(who)) for who in wanted}
         views = self._read_views(sorted(({self._graph.own} - {""}).union(*organizers.values())), window)
@@ -161,15 +159,16 @@ class OutlookCalendar:
         return {who: free_busy[who] for who in wanted}
 
     def _assign_guest(self, event: Event, who: Address, organizers: Collection[Address]) -> Event:
-        """The event with `who` as its only guest, when it is by one of `who`'s organizers and its only guest has a form
-        that belongs to nobody in `local`. Otherwise the event as it is."""
+        """Return the event with `who` as its only guest, when it is by one of `who`'s organizers and its only guest has
+        a form that belongs to nobody in `local`. Otherwise the event as it is."""
         unnamed = len(event.answers) == 1 and not {who, *self._local} & event.answers.keys()
         if not (unnamed and self._local and event.organizer in organizers):
             return event
         return replace(event, answers=dict.fromkeys([who], *event.answers.values()))
 
     def _read_views(self, people: Sequence[Address], window: Span) -> dict[Address, _CalendarView]:
-        """The events on each calendar in the window. The first pages of several calendars are read in one request."""
+        """Return the events on each calendar in the window. The first pages of several calendars are read in one
+        request."""
         query: dict[str, Any] = {**_make_list_query(), **graph_events.compose_bounds(window)}
         if len(people) == 1:
             return {who: self._parse_view(who, self._graph.iter_all(who, "calendarView", **query)) for who in people}
@@ -177,14 +176,14 @@ class OutlookCalendar:
         return {who: self._complete_view(who, pages[who]) for who in people}
 
     def _complete_view(self, who: Address, page: Json | ProviderError) -> _CalendarView:
-        """The events of one calendar after its first page; the error instead when it can't be read."""
+        """Return the events of one calendar after its first page; the error instead when it can't be read."""
         try:
             return self._parse_view(who, self._iter_rest(who, page))
         except Transient as error:
             return error
 
     def _iter_rest(self, who: Address, page: Json | ProviderError) -> Iterator[Json]:
-        """Every entry of the page and of those after it. Raises the error that came instead of the page."""
+        """Yield every entry of the page and of those after it. Raises the error that came instead of the page."""
         if isinstance(page, ProviderError):
             raise page
         yield from self._graph.iter_rest(who, page)
@@ -196,7 +195,7 @@ class OutlookCalendar:
             return error
 
     def _iter_window(self, who: Address, window: Span) -> Iterator[_EventWithUid]:
-        """The events on the calendar in the window, with each occurrence of a series."""
+        """Yield the events on the calendar in the window, with each occurrence of a series."""
         yield from self._iter_events(who, "calendarView", **graph_events.compose_bounds(window))
 
     def _iter_events(self, who: Address, path: str, **query: object) -> Iterator[_EventWithUid]:
@@ -207,7 +206,7 @@ class OutlookCalendar:
         return _EventWithUid(self._parse_event(item, who), str(item.get("iCalUId") or item["id"]))
 
     def _parse_event(self, item: Json, who: Address, key: str | None = None) -> Event:
-        """The event, with everybody on it named by their primary address."""
+        """Return the event, with everybody on it named by their primary address."""
         if item.get("isOrganizer"):
             self._learn_form(who, graph_events.form_of(item.get("organizer")))
         return graph_events.parse_event(item, who, self.mailboxes.get_zone(who), key, primary=self._identities.primary)
@@ -220,7 +219,8 @@ class OutlookCalendar:
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """The changes since `cursor`; everything when the cursor has expired or its round does not cover `window`."""
+        """Return the changes since `cursor`; everything when the cursor has expired or its round does not cover
+        `window`."""
         last_round = delta.parse_cursor(cursor)
         if last_round is not None and last_round.is_covering(window):
             try:
@@ -233,8 +233,8 @@ class OutlookCalendar:
         return self._list_everything(calendar, window)
 
     def _list_everything(self, calendar: Address, window: Span) -> CalendarChanges:
-        """Everything in the window, and our events after it. The new delta round begins before the events are read, so
-        that no change in between is lost."""
+        """Return everything in the window, and our events after it. The new delta round begins before the events are
+        read, so that no change in between is lost."""
         try:
             cursor = delta.begin_round(self._graph, calendar, window).cursor
         except DeltaTokenExpired as error:
@@ -246,7 +246,8 @@ class OutlookCalendar:
     def _list_changes_since(
         self, calendar: Address, answer: delta.DeltaChanges, window: Span
     ) -> CalendarChanges | None:
-        """The changes in the answer to a delta round; None when there are so many that a full pass costs less."""
+        """Return the changes in the answer to a delta round; None when there are so many that a full pass costs
+        less."""
         series = {str(item.get("seriesMasterId") or "") for item in answer.items} - {""}
         series |= {str(item["id"]) for item in answer.items if item.get("type") == "seriesMaster"}
         singles = [item for item in answer.items if not item.get("seriesMasterId") and item["id"] not in series]
@@ -269,12 +270,12 @@ class OutlookCalendar:
         return CalendarChanges(self._add_keys(calendar, changed), tuple(gone), answer.round.cursor, full=False)
 
     def _look_up(self, calendar: Address, event_id: str) -> _EventWithUid | None:
-        """The event of that id with its key; None when it is gone."""
+        """Return the event of that id with its key; None when it is gone."""
         item = self._get_item(calendar, event_id)
         return self._parse_item(calendar, item) if item else None
 
     def _list_occurrences(self, calendar: Address, master: str, window: Span) -> list[_EventWithUid]:
-        """The occurrences of a series inside the window; an empty list when the series is gone."""
+        """Return the occurrences of a series inside the window; an empty list when the series is gone."""
         query = graph_events.compose_bounds(window)
         try:
             return list(self._iter_events(calendar, f"{_make_event_path(master)}/instances", **query))
@@ -282,12 +283,12 @@ class OutlookCalendar:
             return []
 
     def _iter_ours_after(self, calendar: Address, instant: datetime) -> Iterator[_EventWithUid]:
-        """Our events that begin at `instant` or later."""
+        """Return our events that begin at `instant` or later."""
         listed = self._iter_events(calendar, "events", filter=graph_events.filter_starting_from(instant))
         return (entry for entry in listed if entry.event.key)
 
     def _add_keys(self, calendar: Address, listed: Collection[_EventWithUid]) -> tuple[Event, ...]:
-        """The events, with the key added to each guest's copy of an event of ours.
+        """Return the events, with the key added to each guest's copy of an event of ours.
 
         The key comes from the event with the same uid on the organizer's calendar. The organizer's name on the copy
         may be a form that nobody is known by, so such a copy is compared with every organizer's events.
@@ -313,25 +314,25 @@ class OutlookCalendar:
         return tuple(replace(entry.event, key=entry.event.key or keys.get(entry.uid)) for entry in listed)
 
     def _get_unknown_organizer(self, event: Event) -> set[str]:
-        """The organizer's form in a set, when it belongs to nobody in `local`; else an empty set."""
+        """Return the organizer's form in a set, when it belongs to nobody in `local`; else an empty set."""
         return {event.organizer} - set(self._local)
 
     # --- our events -------------------------------------------------------------------------------------------------
 
     def find(self, calendar: Address, key: str) -> Event | None:
-        """Our event of that key; None when it does not exist or was cancelled."""
+        """Return our event of that key; None when it does not exist or was cancelled."""
         events = self._find_all(calendar, key)
         return events[0] if events else None
 
     def _find_all(self, calendar: Address, key: str) -> list[Event]:
-        """The events of that key, the oldest first. There are several when the service created one twice."""
+        """Return the events of that key, the oldest first. There are several when the service created one twice."""
         items = sorted(self._search_items(calendar, key), key=lambda item: str(item.get("createdDateTime")))
         events = [self._parse_event(item, calendar) for item in items]
         return [event for event in events if event.key == key and not event.cancelled]
 
     def _search_items(self, calendar: Address, key: str) -> list[Json]:
-        """The events among which the one of that key is. When a search in the mailbox timed out once, its events are
-        listed by start instead, from then on."""
+        """Return the events among which the one of that key is. When a search in the mailbox timed out once, its events
+        are listed by start instead, from then on."""
         query = _make_list_query()
         if calendar not in self._unsearchable:
             by_key = graph_events.filter_by_key(key)
@@ -357,7 +358,7 @@ class OutlookCalendar:
             return existing
         self._learn_guest(draft, item, is_new=True)
         if self._teams and draft.video and item.get("isOnlineMeeting") is False:
-            self._notices(f"teams:{calendar}", _NO_TEAMS.format(who=calendar))
+            self._notify(f"teams:{calendar}", _NO_TEAMS.format(who=calendar))
         return self._parse_event(item, calendar, draft.key)
 
     def _learn_guest(self, draft: EventDraft, item: Json, *, is_new: bool) -> None:
@@ -372,8 +373,8 @@ class OutlookCalendar:
             self._learn_form(guest.email, form)
 
     def _find_existing(self, calendar: Address, key: str, event_id: str) -> Event:
-        """The event that has this key already. `event_id`: its id where the service reports it, else empty. Raises
-        Conflict when the event was cancelled."""
+        """Return the event that has this key already. `event_id`: its id where the service reports it, else empty.
+        Raises Conflict when the event was cancelled."""
         event = self._find_after_failure(calendar, key)
         if event is None and event_id:  # a search may not find a new event yet, but it can be read by its id
             item = self._get_item(calendar, event_id)
@@ -383,8 +384,8 @@ class OutlookCalendar:
         return event
 
     def _find_after_failure(self, calendar: Address, key: str) -> Event | None:
-        """The event of that key after an attempt to create it whose outcome is unknown; None when it is not found.
-        Cancels duplicates that several attempts left."""
+        """Return the event of that key after an attempt to create it whose outcome is unknown; None when it is not
+        found. Cancels duplicates that several attempts left."""
         try:
             events = self._find_all(calendar, key)
         except ProviderError:
@@ -425,7 +426,7 @@ class OutlookCalendar:
             return
 
     def _get_own_item(self, ref: EventRef) -> Json | None:
-        """Our event at `ref`; None when it is gone or cancelled. Raises Forbidden when it is not ours."""
+        """Return our event at `ref`; None when it is gone or cancelled. Raises Forbidden when it is not ours."""
         item = self._get_item(ref.calendar, ref.id)
         if item is None or item.get("isCancelled"):
             return None
@@ -444,19 +445,19 @@ class OutlookCalendar:
     # --- the owner's settings ---------------------------------------------------------------------------------------
 
     def habits(self, person: Address) -> Habits:
-        """The person's time zone and working hours, from the mailbox settings."""
+        """Return the person's time zone and working hours, from the mailbox settings."""
         return self.mailboxes.habits(person)
 
     # --- checks -----------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
-        """What booking for this person and their reports needs, each part tried."""
+        """Return what booking for this person and their reports needs, each part tried."""
         reports = sorted(who for who in self._local if who != person and person in self._organizers(who))
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
 
 def _to_free_busy(view: _CalendarView, ours: Collection[_EventWithUid], window: Span) -> FreeBusy:
-    """An organizer's busy time inside the window. Our events in it have their key, on copies by the uid."""
+    """Return an organizer's busy time inside the window. Our events in it have their key, on copies by the uid."""
     if not isinstance(view, list):
         return FreeBusy(known=False, reason=str(view), temporary=isinstance(view, Transient))
     keys = {entry.uid: entry.event.key for entry in ours}
@@ -471,8 +472,8 @@ def _to_free_busy(view: _CalendarView, ours: Collection[_EventWithUid], window: 
 def _make_temporary_unknown(
     who: Address, organizers: Collection[Address], views: Mapping[Address, _CalendarView]
 ) -> FreeBusy | None:
-    """Temporarily unknown free/busy, when the calendar of the person or of one of their organizers can't be read now:
-    without it our events in this person's time can't be recognised. None when all can be read."""
+    """Return temporarily unknown free/busy, when the calendar of the person or of one of their organizers can't be read
+    now: without it our events in this person's time can't be recognised. None when all can be read."""
     errors = (views.get(owner) for owner in (who, *sorted(organizers)))
     error = next((error for error in errors if isinstance(error, Transient)), None)
     return FreeBusy(known=False, reason=str(error), temporary=True) if error else None
@@ -487,7 +488,7 @@ def _can_be_ours(item: Json) -> bool:
 
 
 def _make_list_query() -> dict[str, Any]:
-    """The query parameters of a list of events."""
+    """Return the query parameters of a list of events."""
     return {"top": _PAGE, "select": graph_events.EVENT_FIELDS, "expand": graph_events.EXPAND_KEY}
 
 

@@ -22,8 +22,8 @@ _WIDE_PERMISSIONS = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "Mail
 
 
 def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
-    """What booking for an organizer needs, and reading the reports' free/busy through that mailbox. `teams`: whether
-    events get a Teams link."""
+    """Return what booking for an organizer needs, and reading the reports' free/busy through that mailbox. `teams`:
+    whether events get a Teams link."""
     return list(_iter_calendar_findings(graph, person, teams, reports))
 
 
@@ -116,13 +116,13 @@ def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) ->
 
 
 def _list_unreachable(graph: Graph, people: Sequence[Address]) -> list[Address]:
-    """The people whose own mailbox the app may not read."""
+    """Return the people whose own mailbox the app may not read."""
     return [who for who in people if not _check_attempt("", partial(graph.get, who, "calendar", select="id")).ok]
 
 
 def _check_reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
-    """A finding when the app has wide permissions in Entra. They reach every mailbox unless a policy limits them, which
-    the operator has to prove."""
+    """Yield a finding when the app has wide permissions in Entra. They reach every mailbox unless a policy limits them,
+    which the operator has to prove."""
     wide = ", ".join(name for name in _WIDE_PERMISSIONS if name in granted)
     if not graph.own and wide:
         yield Finding(
@@ -131,7 +131,7 @@ def _check_reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
 
 
 def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
-    """What sending mail needs. Sends nothing. `mode`: the text of `mail.describe_mode`."""
+    """Return what sending mail needs. Sends nothing. `mode`: the text of `mail.describe_mode`."""
     title = f"Mail goes out by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
     try:
         granted = read_permissions(graph.get_token())
@@ -147,7 +147,8 @@ def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool)
 
 
 def read_permissions(token: str) -> list[str]:
-    """The permissions in a token: an app's roles, or an account's scopes; an empty list when it can't be read."""
+    """Return the permissions in a token: an app's roles, or an account's scopes; an empty list when it can't be
+    read."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

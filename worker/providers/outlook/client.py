@@ -98,7 +98,7 @@ class GraphTokens(Protocol):
     own: Address  #: the account, when the tokens are one person's; empty for an app
 
     def get_token(self, *, fresh: bool = False) -> str:
-        """A valid token; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
+        """Return a valid token; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
 
 
 class HttpSession(requests.Session):
@@ -149,7 +149,7 @@ class Graph:
         self._session.close()
 
     def get_token(self) -> str:
-        """A token, to read the permissions in it."""
+        """Return a token, to read the permissions in it."""
         return self._tokens.get_token()
 
     # --- requests ---------------------------------------------------------------------------------------------------
@@ -159,11 +159,11 @@ class Graph:
         return self._read_json(self._request_mailbox("GET", who, path, query, prefer=prefer), who)
 
     def iter_all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
-        """Every entry of a list, of all pages."""
+        """Yield every entry of a list, of all pages."""
         yield from self.iter_rest(who, self.get(who, path, prefer=prefer, **query), prefer=prefer)
 
     def iter_rest(self, who: Address, page: Json, *, prefer: str = "") -> Iterator[Json]:
-        """Every entry of that page and of those after it."""
+        """Yield every entry of that page and of those after it."""
         while True:
             yield from _read_values(page, who)
             if not (link := page.get("@odata.nextLink")):
@@ -187,7 +187,7 @@ class Graph:
         return self._read_created(answer, who, writes=True)
 
     def _read_created(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
-        """The item created; {} when the request was only accepted, whatever the answer contains."""
+        """Return the item created; {} when the request was only accepted, whatever the answer contains."""
         if answer.status_code == HTTP_ACCEPTED or not answer.content:
             return {}
         return self._read_json(answer, who, writes=writes)
@@ -234,7 +234,7 @@ class Graph:
         return self._send_batch(people, path, query, fresh=True) if refused and not fresh else outcomes
 
     def _read_outcome(self, response: Json, who: Address) -> Json | ProviderError:
-        """The answer to one request of a batch, or the error it means."""
+        """Return the answer to one request of a batch, or the error it means."""
         status, body = response.get("status"), response.get("body")
         try:
             if not isinstance(status, int):
@@ -250,7 +250,8 @@ class Graph:
     def _request_mailbox(
         self, method: str, who: Address, path: str, query: Mapping[str, object] | None = None, **options: Any
     ) -> requests.Response:
-        """The answer to a request to the person's mailbox, sent by the first of their names that the service knows.
+        """Return the answer to a request to the person's mailbox, sent by the first of their names that the service
+        knows.
 
         The service finds people by their id or sign-in name, which is not everybody's address. `options`: see `_send`.
         """
@@ -277,7 +278,7 @@ class Graph:
         return answer
 
     def _list_names(self, who: Address) -> list[str]:
-        """The names to try for this person, the most reliable first; never empty."""
+        """Return the names to try for this person, the most reliable first; never empty."""
         if self._tokens.own and self.own == who:
             return ["me"]
         reliable = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
@@ -385,7 +386,7 @@ class Graph:
 
 
 def translate_refusal(status: int, code: str, message: str, who: Address) -> ProviderError:
-    """The error for a permanent refusal, with a remedy. `code`: in lower case."""
+    """Return the error for a permanent refusal, with a remedy. `code`: in lower case."""
     if code in _UNKNOWN_USER_CODES:
         return UnknownUser(f"{who} {_UNKNOWN_USER}")
     if code in _ERRORS_BY_CODE:
@@ -421,7 +422,8 @@ def _parse_body(answer: requests.Response) -> object:
 
 
 def parse_problem(body: Any) -> tuple[str, str, Json]:
-    """Code (in lower case), message (in one line) and the whole error of an error answer; empty where missing."""
+    """Return code (in lower case), message (in one line) and the whole error of an error answer; empty where
+    missing."""
     try:
         error = body["error"]
         code, message = str(error.get("code") or ""), str(error.get("message") or "")

@@ -46,7 +46,7 @@ class DeltaChanges:
 
 
 def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
-    """The round in the cursor; None when there is no cursor, or it can't be read."""
+    """Return the round in the cursor; None when there is no cursor, or it can't be read."""
     try:
         content = json.loads(cursor or "")
         window = Span(datetime.fromisoformat(content["from"]), datetime.fromisoformat(content["to"]))
@@ -63,7 +63,8 @@ def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
 
 
 def follow_round(graph: Graph, calendar: Address, last: DeltaRound) -> DeltaChanges:
-    """The changes since the round `last`. Raises DeltaTokenExpired when a new round has to begin, InvalidResponse."""
+    """Return the changes since the round `last`. Raises DeltaTokenExpired when a new round has to begin,
+    InvalidResponse."""
     return _read_pages(graph, calendar, graph.follow_link(calendar, last.link, prefer=_PREFER), last.window)
 
 

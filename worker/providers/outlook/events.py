@@ -53,7 +53,7 @@ _JOIN_BLOCK = re.compile(r"(?:<div[^>]*>\s*)?(?:<[^>]+>\s*)*_{20,}", re.DOTALL)
 
 
 def filter_by_key(key: str) -> str:
-    """A `$filter` for the events or mails that carry the key."""
+    """Return a `$filter` for the events or mails that carry the key."""
     value = _escape_quotes(KEY_PREFIX + key)
     return f"singleValueExtendedProperties/Any(ep: ep/id eq '{KEY_PROPERTY}' and ep/value eq '{value}')"
 
@@ -63,22 +63,22 @@ def _escape_quotes(text: str) -> str:
 
 
 def filter_starting_from(instant: datetime) -> str:
-    """A `$filter` for the events that begin at `instant` or later."""
+    """Return a `$filter` for the events that begin at `instant` or later."""
     return f"start/dateTime ge '{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
 
 
 def compose_bounds(window: Span) -> dict[str, str]:
-    """The window as the query parameters `startDateTime` and `endDateTime`."""
+    """Return the window as the query parameters `startDateTime` and `endDateTime`."""
     return {"startDateTime": f"{window.start:%Y-%m-%dT%H:%M:%SZ}", "endDateTime": f"{window.end:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def make_key_property(key: str) -> list[Json]:
-    """The value of `singleValueExtendedProperties` that holds the key."""
+    """Return the value of `singleValueExtendedProperties` that holds the key."""
     return [{"id": KEY_PROPERTY, "value": KEY_PREFIX + key}]
 
 
 def key_of(item: Json) -> str | None:
-    """Our key on an event or a mail that was read with `EXPAND_KEY`; None when it carries none."""
+    """Return our key on an event or a mail that was read with `EXPAND_KEY`; None when it carries none."""
     for extended in item.get("singleValueExtendedProperties") or ():
         value = str(extended.get("value") or "")
         if str(extended.get("id") or "").casefold() == KEY_PROPERTY.casefold() and value.startswith(KEY_PREFIX):
@@ -92,8 +92,8 @@ def key_of(item: Json) -> str | None:
 def parse_event(
     item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, primary: NameResolver = normalize
 ) -> Event:
-    """The event as the calendar's owner sees it; whole days are those of `zone`. `key`: our key, when the caller knows
-    it. Raises InvalidResponse."""
+    """Return the event as the calendar's owner sees it; whole days are those of `zone`. `key`: our key, when the caller
+    knows it. Raises InvalidResponse."""
     try:
         all_day = bool(item.get("isAllDay"))
         parse_times = _parse_whole_days if all_day else _parse_timed
@@ -129,7 +129,7 @@ def parse_event(
 
 
 def etag_of(item: Json) -> str:
-    """The service's version of the event, in the form of `If-Match`."""
+    """Return the service's version of the event, in the form of `If-Match`."""
     return str(item.get("@odata.etag") or f'W/"{item["changeKey"]}"')
 
 
@@ -146,12 +146,13 @@ def is_same_version(etag: str, current: Event) -> bool:
 
 
 def service_etag(etag: str) -> str:
-    """The service's part of one of our etags."""
+    """Return the service's part of one of our etags."""
     return etag.rpartition("#")[0] or etag
 
 
 def _make_digest(event: Event) -> str:
-    """A digest of the fields that people change. Answers count without the guests' forms, which the service changes."""
+    """Return a digest of the fields that people change. Answers count without the guests' forms, which the service
+    changes."""
     fields = (
         *(f"{event.span.start:%F %T} {event.span.end:%F %T}", event.all_day, event.cancelled, event.show),
         *sorted(answer.value for answer in event.answers.values()),
@@ -161,12 +162,12 @@ def _make_digest(event: Event) -> str:
 
 
 def span_of(item: Json) -> Span:
-    """The item's `start` and `end` in UTC. Raises KeyError, ValueError, TypeError."""
+    """Return the item's `start` and `end` in UTC. Raises KeyError, ValueError, TypeError."""
     return Span(parse_moment(item["start"]), parse_moment(item["end"]))
 
 
 def parse_moment(moment: Json) -> datetime:
-    """The instant of Graph's `dateTime` (local, without offset) and `timeZone`. Raises ValueError, KeyError."""
+    """Return the instant of Graph's `dateTime` (local, without offset) and `timeZone`. Raises ValueError, KeyError."""
     name = str(moment.get("timeZone") or "UTC")
     zone = windows_zones.find_iana_name(name)
     if zone is None:
@@ -185,8 +186,8 @@ def _parse_timed(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetim
 
 
 def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Start and end of whole days in UTC. Graph gives midnights, meant in the owner's zone `zone`; or, where it has
-    converted them to another zone, times of day, meant in the zone that they name."""
+    """Return start and end of whole days in UTC. Graph gives midnights, meant in the owner's zone `zone`; or, where it
+    has converted them to another zone, times of day, meant in the zone that they name."""
     first, last = _parse_local_time(start), _parse_local_time(end)
     if first.time() == last.time() == time():
         return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
@@ -194,7 +195,7 @@ def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime,
 
 
 def _read_show(item: Json, key: str | None) -> ShowAs | None:
-    """What the event counts as for the calendar's owner; None when it leaves the time free."""
+    """Return what the event counts as for the calendar's owner; None when it leaves the time free."""
     show = _SHOW_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
     response = _read_response(item)
     if item.get("isCancelled") or response == "declined":
@@ -204,23 +205,24 @@ def _read_show(item: Json, key: str | None) -> ShowAs | None:
 
 
 def _read_response(item: Json) -> str:
-    """The calendar owner's answer in lower case; empty when there is none."""
+    """Return the calendar owner's answer in lower case; empty when there is none."""
     return str((item.get("responseStatus") or {}).get("response") or "").casefold()
 
 
 def read_status(status: str) -> ShowAs | None:
-    """What a free/busy item with this status counts as; None for free."""
+    """Return what a free/busy item with this status counts as; None for free."""
     return _SHOW_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
 
 
 def form_of(recipient: Any) -> str:
-    """The form by which Microsoft 365 names a person: an address, an X500 string or a bare name; empty for nobody."""
+    """Return the form by which Microsoft 365 names a person: an address, an X500 string or a bare name; empty for
+    nobody."""
     email = (recipient or {}).get("emailAddress") or {}
     return str(email.get("address") or email.get("name") or "")
 
 
 def _iter_guests(item: Json, primary: NameResolver) -> Iterable[tuple[Address, Answer, Json]]:
-    """Address, answer and entry of everybody invited except the organizer and rooms."""
+    """Yield address, answer and entry of everybody invited except the organizer and rooms."""
     for person in _list_people(item):
         response = str((person.get("status") or {}).get("response") or "").casefold()
         if response != "organizer":
@@ -228,13 +230,13 @@ def _iter_guests(item: Json, primary: NameResolver) -> Iterable[tuple[Address, A
 
 
 def _list_people(item: Json) -> list[Json]:
-    """Everybody on the event except rooms."""
+    """Return everybody on the event except rooms."""
     attendees = item.get("attendees") or ()
     return [each for each in attendees if str(each.get("type") or "").casefold() != "resource" and form_of(each)]
 
 
 def _read_proposed_time(guest: Json) -> Span | None:
-    """The time that a guest proposed instead; None when there is none, or an invalid one."""
+    """Return the time that a guest proposed instead; None when there is none, or an invalid one."""
     proposed = guest.get("proposedNewTime")
     if not isinstance(proposed, dict):
         return None
@@ -246,7 +248,7 @@ def _read_proposed_time(guest: Json) -> Span | None:
 
 
 def find_only_guest(item: Json) -> tuple[str, str] | None:
-    """Form and name of the only person invited; None when there are several or none."""
+    """Return form and name of the only person invited; None when there are several or none."""
     people = _list_people(item)
     if len(people) != 1:
         return None
@@ -257,12 +259,12 @@ def find_only_guest(item: Json) -> tuple[str, str] | None:
 
 
 def make_transaction_id(key: str) -> str:
-    """The transaction id for the event of that key: the same for each attempt to create it."""
+    """Return the transaction id for the event of that key: the same for each attempt to create it."""
     return f"{TRANSACTION_PREFIX}{sha256(key.encode()).hexdigest()[:40]}"
 
 
 def compose_event(draft: EventDraft, *, teams: bool) -> Json:
-    """The body of the request that creates the event."""
+    """Return the body of the request that creates the event."""
     body: Json = {
         **_compose_times(draft),
         "subject": draft.subject,
@@ -281,8 +283,9 @@ def compose_event(draft: EventDraft, *, teams: bool) -> Json:
 
 
 def compose_patch(item: Json, draft: EventDraft, current: Event, *, primary: NameResolver = normalize) -> Json:
-    """The body of the request that makes the event what the draft says, empty when it is so already. Holds only fields
-    that differ, because everybody is notified of each change of the time or a guest. Guests added by people stay."""
+    """Return the body of the request that makes the event what the draft says, empty when it is so already. Holds only
+    fields that differ, because everybody is notified of each change of the time or a guest. Guests added by people
+    stay."""
     patch: Json = {}
     if (current.span, current.all_day) != (draft.span, draft.all_day):
         patch |= _compose_times(draft)
@@ -312,12 +315,13 @@ def _compose_times(draft: EventDraft) -> Json:
 
 
 def format_utc(instant: datetime) -> Json:
-    """The instant in UTC as Graph's `dateTime` and `timeZone`."""
+    """Return the instant in UTC as Graph's `dateTime` and `timeZone`."""
     return {"dateTime": f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
 
 
 def _compose_display(draft: EventDraft) -> Json:
-    """How the event shows, and its reminder. Graph has one reminder for an event: the earliest of the draft's."""
+    """Return how the event shows, and its reminder. Graph has one reminder for an event: the earliest of the
+    draft's."""
     fields: Json = {"showAs": "busy" if draft.blocks_time else "free", "isReminderOn": bool(draft.reminders)}
     return fields | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
 
@@ -327,15 +331,16 @@ def _compose_attendees(guests: Iterable[Guest]) -> list[Json]:
 
 
 def _list_missing_guests(item: Json, draft: EventDraft, current: Event) -> list[Guest]:
-    """The draft's guests who are not invited yet. None when the draft and the event have one guest each: Microsoft 365
-    may name that guest by a form that nobody is known by, and writing the list would invite the same person twice."""
+    """Return the draft's guests who are not invited yet. None when the draft and the event have one guest each:
+    Microsoft 365 may name that guest by a form that nobody is known by, and writing the list would invite the same
+    person twice."""
     if len(draft.guests) == 1 and find_only_guest(item):
         return []
     return [guest for guest in draft.guests if guest.email not in current.answers]
 
 
 def _copy_attendees(item: Json, primary: NameResolver) -> list[Json]:
-    """All people and rooms on the event, as they were read: a written list replaces the whole old one."""
+    """Return all people and rooms on the event, as they were read: a written list replaces the whole old one."""
     attendees = []
     for attendee in item.get("attendees") or ():
         email = dict(attendee.get("emailAddress") or {})
@@ -347,14 +352,14 @@ def _copy_attendees(item: Json, primary: NameResolver) -> list[Json]:
 
 
 def as_html(text: str) -> str:
-    """Plain text as an HTML body."""
+    """Return plain text as an HTML body."""
     lines = "<br>\r\n".join(html.escape(line, quote=False) for line in text.split("\n"))
     return f"<div>{lines}</div>"
 
 
 def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
-    """The new body, with the block that holds the Teams link copied from the old one. None when the text is the same,
-    or when that block can't be found: an outdated text is better than a meeting without its link."""
+    """Return the new body, with the block that holds the Teams link copied from the old one. None when the text is the
+    same, or when that block can't be found: an outdated text is better than a meeting without its link."""
     body = item.get("body") or {}
     old = str(body.get("content") or "")
     new = as_html(draft.body)
@@ -367,5 +372,5 @@ def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
 
 
 def _extract_text(content: str) -> str:
-    """The text of an HTML body, without markup and with single blanks."""
+    """Return the text of an HTML body, without markup and with single blanks."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", content)).split())

@@ -12,16 +12,16 @@ from urllib.parse import quote
 from worker.domain.model import Address
 from worker.errors import NotFound, Permanent, Unavailable
 from worker.providers.base import Finding
+from worker.providers.message_bytes import to_bytes
 from worker.providers.outlook import checks, events
 from worker.providers.outlook.client import Graph, Json
-from worker.providers.wire import to_bytes
 
 #: The largest message that Graph accepts in one request, in bytes of base64.
 LARGEST_MESSAGE = 4_000_000
 
 
 def describe_mode(*, exactly_once: bool) -> str:
-    """How reliably a mail goes out once, as text for the operator."""
+    """Return how reliably a mail goes out once, as text for the operator."""
     if exactly_once:
         return "exactly once, by drafts (Mail.ReadWrite)"
     return "at most once (Mail.Send alone): a mail whose outcome is unknown is shown to the operator"
@@ -67,7 +67,7 @@ class GraphMailer:
             raise
 
     def _sender_of(self, author: Address) -> Address:
-        """The mailbox that sends a message of this author: a connected account's own; the author's own with
+        """Return the mailbox that sends a message of this author: a connected account's own; the author's own with
         `as_author`, unless the author is the service's address; else the configured mailbox."""
         if self._graph.own or author == self._service:
             return self._mailbox or author
@@ -78,7 +78,7 @@ class GraphMailer:
         return address == self._graph.own if self._graph.own else self._as_author
 
     def copies_kept(self) -> str:
-        """Where Microsoft 365 keeps a copy of each mail."""
+        """Return where Microsoft 365 keeps a copy of each mail."""
         return "Microsoft 365 keeps a copy of each mail in Sent Items of the mailbox it is sent from"
 
     def _create_draft(self, sender: Address, content: bytes, key: str) -> str:
@@ -108,7 +108,7 @@ class GraphMailer:
             return None if key in self._unsure else False
 
     def _find_message(self, sender: Address, key: str) -> Json | None:
-        """The message of that key: a sent one, else a draft, else None."""
+        """Return the message of that key: a sent one, else a draft, else None."""
         messages = self._graph.iter_all(
             sender, "messages", filter=events.filter_by_key(key), select="id,isDraft", expand=events.EXPAND_KEY, top=50
         )
@@ -116,14 +116,14 @@ class GraphMailer:
         return min(matching, key=lambda message: bool(message.get("isDraft")), default=None)
 
     def check(self) -> list[Finding]:
-        """What sending needs, and whether mail goes out exactly once. Sends nothing."""
+        """Return what sending needs, and whether mail goes out exactly once. Sends nothing."""
         return checks.check_mail(
             self._graph, self._mailbox, describe_mode(exactly_once=self.exactly_once), exactly_once=self.exactly_once
         )
 
 
 def _encode_message(message: EmailMessage) -> tuple[Address, bytes]:
-    """The address in From, and the message in base64. Raises Permanent when it can't be sent."""
+    """Return the address in From, and the message in base64. Raises Permanent when it can't be sent."""
     try:
         sender = str(message["From"].addresses[0].addr_spec).casefold()
         if not any(header.addresses for name in ("To", "Cc", "Bcc") for header in message.get_all(name, [])):

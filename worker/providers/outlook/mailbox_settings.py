@@ -22,7 +22,7 @@ class MailboxSettings:
         self._zones = {who: ZoneInfo(name) for who, name in zones.items()}
 
     def get_zone(self, who: Address) -> ZoneInfo:
-        """The person's zone: from the settings, else from the mailbox, else UTC. Each mailbox is asked once."""
+        """Return the person's zone: from the settings, else from the mailbox, else UTC. Each mailbox is asked once."""
         if who not in self._zones:
             try:
                 name = self.habits(who).zone
@@ -32,12 +32,12 @@ class MailboxSettings:
         return self._zones[who]
 
     def habits(self, who: Address) -> Habits:
-        """The zone and working hours in the mailbox's settings. Raises ProviderErrors."""
+        """Return the zone and working hours in the mailbox's settings. Raises ProviderErrors."""
         return parse_habits(self._graph.get(who, "mailboxSettings"))
 
 
 def parse_habits(settings: Mapping[str, Any]) -> Habits:
-    """The zone and working hours in a `mailboxSettings` answer; None for what is missing or unreadable."""
+    """Return the zone and working hours in a `mailboxSettings` answer; None for what is missing or unreadable."""
     working = settings.get("workingHours") or {}
     working_zone = working.get("timeZone") or {}
     zone = (

@@ -27,8 +27,8 @@ _MOST_TRIES = 3
 def read_free_busy(
     graph: Graph, people: Sequence[Address], window: Span, through: Sequence[Address]
 ) -> Mapping[Address, FreeBusy]:
-    """Everybody's busy spans that overlap the window, not clipped. Requested through the first mailbox in `through`, or
-    else of the people themselves, that allows it."""
+    """Return everybody's busy spans that overlap the window, not clipped. Requested through the first mailbox in
+    `through`, or else of the people themselves, that allows it."""
     free_busy: dict[Address, FreeBusy] = {}
     for first in range(0, len(people), PEOPLE_PER_REQUEST):
         chunk = people[first : first + PEOPLE_PER_REQUEST]
@@ -54,8 +54,8 @@ def _read_chunk(
 
 
 def split_window(window: Span) -> Iterator[Span]:
-    """The window in equal parts of at most `LONGEST_PART`, from whole second to whole second. A window shorter than
-    `SHORTEST_PART` is widened."""
+    """Yield the window in equal parts of at most `LONGEST_PART`, from whole second to whole second. A window shorter
+    than `SHORTEST_PART` is widened."""
     start = window.start.replace(microsecond=0)
     seconds = max(-((start - window.end) // _SECOND), SHORTEST_PART // _SECOND)
     count = -(-seconds // (LONGEST_PART // _SECOND))
@@ -64,12 +64,12 @@ def split_window(window: Span) -> Iterator[Span]:
 
 
 def choose_interval(part: Span) -> int:
-    """The `availabilityViewInterval` for a part, in minutes: never longer than the part."""
+    """Return the `availabilityViewInterval` for a part, in minutes: never longer than the part."""
     return min(part.minutes, _LONGEST_INTERVAL)
 
 
 def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address], part: Span) -> Mapping[Address, Json]:
-    """The schedule of each person that the answer names, requested through `mailbox`."""
+    """Return the schedule of each person that the answer names, requested through `mailbox`."""
     body = {
         "schedules": list(people),
         "startTime": graph_events.format_utc(part.start),
@@ -85,7 +85,8 @@ def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address],
 
 
 def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
-    """One person's free/busy from the schedules of all parts; unknown when one of them is missing or unreadable."""
+    """Return one person's free/busy from the schedules of all parts; unknown when one of them is missing or
+    unreadable."""
     numbered: set[tuple[int, BusyTime]] = set()  # a set, because a span across the edge of two parts comes twice
     for schedule in schedules:
         if schedule is None:
@@ -102,7 +103,7 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
 
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
-    """The busy spans that overlap the window, each with a number that keeps equal spans of one status apart."""
+    """Yield the busy spans that overlap the window, each with a number that keeps equal spans of one status apart."""
     count: dict[tuple[Span, str], int] = {}
     for item in items:
         span, status = graph_events.span_of(item), str(item.get("status") or "")
@@ -114,8 +115,8 @@ def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, Bus
 
 
 def mark_our_events(free_busy: FreeBusy, who: Address, events: Iterable[Event], window: Span) -> FreeBusy:
-    """The person's free/busy clipped to `window`, with the key of each of our events that the person did not decline on
-    a busy span of exactly the event's time: on one that is not out of office, if there are several."""
+    """Return the person's free/busy clipped to `window`, with the key of each of our events that the person did not
+    decline on a busy span of exactly the event's time: on one that is not out of office, if there are several."""
     busy = list(free_busy.busy)
     for event in events:
         invited = event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED

@@ -1,4 +1,4 @@
-"""The way between the two services: calendar mail that leaves one of them arrives at the other, and answers go back."""
+"""Delivers calendar mail between the doubles of Google and Microsoft 365, and carries the answers back."""
 
 from base64 import b32hexencode
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from tests.doubles.graph.state import Item
 _SUFFIX = "@google.com"  #: a UID of Google's is the event's id with this behind it
 
 
-class Between:
-    """Carries mail from one to the other. `carried` is all that went."""
+class MailCarrier:
+    """Carries calendar mail between the two services. `carried`: every mail delivered so far."""
 
     def __init__(self, google: Google, graph: Double) -> None:
         self._google, self._graph = google.calendars, graph.world
@@ -33,7 +33,7 @@ class Between:
                 self._send(self._from_google(method, notice.event, notice.to), self._to_graph)
         leaving, self._graph.outgoing = self._graph.outgoing, []
         for mail in leaving:
-            if mail.guest in self._google.shelves:
+            if mail.guest in self._google.person_calendars:
                 self._send(mail, self._to_google)
 
     def _send(self, what: CalendarMail, take: Callable[[CalendarMail], None]) -> None:
@@ -46,12 +46,16 @@ class Between:
     # --- from Google to Microsoft ---
 
     def _entry(self, name: str) -> Entry:
-        found = [shelf.entries[name] for shelf in self._google.shelves.values() if name in shelf.entries]
+        found = [
+            person_calendar.entries[name]
+            for person_calendar in self._google.person_calendars.values()
+            if name in person_calendar.entries
+        ]
         return found[0]
 
     def _from_google(self, method: str, name: str, guest: str) -> CalendarMail:
         entry = self._entry(name)
-        start, end = entry.span(self._google.shelves[entry.organizer].zone)
+        start, end = entry.span(self._google.person_calendars[entry.organizer].zone)
         return CalendarMail(method, f"{name}{_SUFFIX}", entry.organizer, guest, start, end, entry.tick)
 
     def _to_graph(self, mail: CalendarMail) -> None:
@@ -72,13 +76,13 @@ class Between:
     # --- from Microsoft to Google ---
 
     def _to_google(self, mail: CalendarMail) -> None:
-        shelf, name = self._google.shelves[mail.guest], _name(mail.uid)
+        person_calendar, name = self._google.person_calendars[mail.guest], _name(mail.uid)
         if mail.method == "CANCEL":
-            if name in shelf.entries:
-                shelf.entries[name].cancelled = True
-                self._google._touch(shelf.entries[name])
+            if name in person_calendar.entries:
+                person_calendar.entries[name].cancelled = True
+                self._google._touch(person_calendar.entries[name])
             return
-        entry = shelf.entries.setdefault(name, Entry(name, mail.organizer, {}, uid=mail.uid))
+        entry = person_calendar.entries.setdefault(name, Entry(name, mail.organizer, {}, uid=mail.uid))
         times = {"start": mail.start, "end": mail.end}
         stamps = {side: {"dateTime": at.isoformat(), "timeZone": "UTC"} for side, at in times.items()}
         entry.told, entry.cancelled = {"summary": "Invitation", **stamps}, False
@@ -97,7 +101,7 @@ class Between:
             self._graph.respond(copy, answer.lower())
             self._send(reply, self._back_to_google)
         else:
-            entry = self._google.shelves[guest].entries[_name(to.uid)]
+            entry = self._google.person_calendars[guest].entries[_name(to.uid)]
             entry.guests[guest]["responseStatus"] = answer.lower()
             self._google._touch(entry)
             self._send(reply, self._back_to_graph)

@@ -9,7 +9,7 @@ _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 
 
 def to_bytes(message: EmailMessage) -> bytes:
-    """The message in 7-bit characters, so that servers without 8BITMIME and SMTPUTF8 accept it.
+    """Return the message in 7-bit characters, so that servers without 8BITMIME and SMTPUTF8 accept it.
 
     Raises ValueError when that is impossible, as with an address that is not in ASCII.
     """

@@ -1,4 +1,4 @@
-"""Which events Google takes: everything about a body that the schema does not say."""
+"""Checks of the body of an event beyond its schema, as Google does them."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ _ID = re.compile(r"[0-9a-v]{5,1024}")
 _UTC = ZoneInfo("UTC")
 
 
-def refuse_unfit(told: dict[str, Any], zone: ZoneInfo) -> None:
+def refuse_invalid_event(told: dict[str, Any], zone: ZoneInfo) -> None:
     """Raises Refusal for what the service would not take on a calendar of that zone."""
     if "id" in told and not _ID.fullmatch(str(told["id"])):
         raise bad("Invalid resource id value.")

@@ -1,4 +1,4 @@
-"""One person's calendar, and what of it lies in a window."""
+"""One person's calendar in the double of Google Calendar, and its events in a window."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from tests.doubles.google.entries import Entry, Span
 
 
 @dataclass(slots=True)
-class Shelf:
+class PersonCalendar:
     """One person's calendar."""
 
     owner: str

@@ -1,0 +1,17 @@
+"""What all modules of this package need to handle the values of properties."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+#: The errors that the libraries raise for values that make no sense.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the value as a list: icalendar gives a property that occurs once as a single value."""
+    return value if isinstance(value, list) else [value]
+
+
+def format_instant(instant: datetime) -> str:
+    """Return the instant as a DATE-TIME in UTC (RFC 5545, 3.3.5)."""
+    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"
