@@ -50,7 +50,7 @@ class ScriptedHumans:
                     yield from self._play_beat(thread.pop(0), now)
             self._stale = True
 
-    def notice(self, line: Mapping[str, Any]) -> None:
+    def handle_line(self, line: Mapping[str, Any]) -> None:
         self._stale = True
         if line["what"] in ("event.create", "event.update") and line["attendees"]:
             report = line["attendees"][0]

@@ -195,7 +195,7 @@ class DemoStage:
             line = make_ledger_line(row)
             if line is not None:
                 self.ledger.append(line)
-                humans.notice(line)
+                humans.handle_line(line)
 
     def _find_next_instant(self, humans: Humans) -> datetime:
         earliest = self.clock() + timedelta(seconds=1)

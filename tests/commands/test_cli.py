@@ -21,7 +21,7 @@ from tests.support.terminal import BERLIN, PAIR, PEOPLE, SECRET, Desk, just_held
 from worker.cli import main
 from worker.clock import utcnow
 from worker.commands.base import describe_failure
-from worker.domain.model import AliasSource, PairId, PersonAlias, SessionKind, SessionState, Trigger
+from worker.domain.model import AliasSource, PairId, PersonAlias, Reason, SessionKind, SessionState, Span, Trigger
 from worker.domain.time.worktime import find_holiday
 from worker.errors import LongarcError
 from worker.store import tables
@@ -179,7 +179,7 @@ def test_r23_of_what_a_database_says_only_the_reason_is_shown(tmp_path: Path) ->
 
 @pytest.mark.parametrize("words", [[PAIR], [DANA, SAM], [SAM], [SAM.upper()], [f"{DANA} > {SAM}"]], ids=" ".join)
 def test_a_pair_is_named_in_any_of_three_ways(desk: Desk, words: list[str]) -> None:
-    assert desk.told("pause", *words).startswith(f"{PAIR} rests")
+    assert desk.told("pause", *words).startswith(f"{PAIR} is paused")
 
 
 def test_whoever_is_not_known_is_told_with_who_may_be_meant(desk: Desk) -> None:
@@ -264,7 +264,11 @@ def test_status_tells_what_waits_and_what_needs_a_person(desk: Desk) -> None:
         change = tables.message.update().where(tables.message.c.key == first)
         connection.execute(change.values(progress="uncertain", problem="the line broke"))
         owed = tables.session.update().where(tables.session.c.id == desk.booked().id)
-        connection.execute(owed.values(state="owed", start=None, end=None, unplaceable="Dana is never there."))
+        connection.execute(
+            owed.values(
+                state="owed", start=None, end=None, unplaceable=(Reason("verbatim", {"words": "Dana is never there."}),)
+            )
+        )
     store.people.suspend(DANA, utcnow() + HOUR)
     store.close()
     told = desk.json("status")
@@ -322,7 +326,7 @@ def test_defer_to_a_time_when_somebody_does_not_work_says_so(desk: Desk) -> None
         told = desk.told("defer", session.id, "--at", f"{wish:%Y-%m-%d} {hour:02}:00", "--minutes", "60")
         assert f"{hour:02}:00, 60 minutes (Europe/Berlin)" in told
         assert ("outside the working hours" in told) is bool(whose)
-        assert not whose or f"That lies outside the working hours of {whose}." in told
+        assert not whose or f"That is outside the working hours of {whose}." in told
         assert desk.session(session.id).by_hand
 
 
@@ -334,14 +338,14 @@ def test_defer_without_a_time_leaves_it_to_us(desk: Desk) -> None:
 
 def test_defer_takes_one_of_the_times_held(desk: Desk) -> None:
     session = desk.booked()
-    assert "no times are held" in desk.refused("defer", session.id, "--option", "1")
+    assert "no times are reserved" in desk.refused("defer", session.id, "--option", "1")
     starts = [session.span.start + n * DAY for n in (1, 2, 3)]
-    held = [(int(one.timestamp()), int((one + HOUR).timestamp())) for one in starts]
+    reserved = tuple(Span(start, start + HOUR) for start in starts)
     store = desk.store()
     with store.database.write() as connection:
-        connection.execute(tables.session.update().where(tables.session.c.id == session.id).values(options=held))
+        connection.execute(tables.session.update().where(tables.session.c.id == session.id).values(options=reserved))
     store.close()
-    assert "3 times are held" in desk.refused("defer", session.id, "--option", "4")
+    assert "3 times are reserved" in desk.refused("defer", session.id, "--option", "4")
     assert "longarc defer" in desk.told("why", session.id)
     desk.told("defer", session.id, "--option", "2")
     assert desk.session(session.id).start == starts[1]
@@ -372,7 +376,7 @@ def test_held_and_not_held(desk: Desk) -> None:
     assert "future" in desk.refused("held", desk.sessions()[-1].id, "--at", wall(utcnow() + 9 * DAY))
     desk.told("not-held", session)
     assert desk.session(session).state is SessionState.DEFERRED
-    assert "recorded already" in desk.told("not-held", session)
+    assert "already recorded" in desk.told("not-held", session)
 
 
 def test_retry_lifts_a_suspension(desk: Desk) -> None:

@@ -116,7 +116,7 @@ def test_our_own_invitation_is_not_taken_for_something_booked_over_it(mixed: Mix
 def test_what_ends_is_taken_off_the_other_service_too(mixed: Mixed) -> None:
     mixed.run(HOUR)
     for one, other in BOTH:
-        mixed.store.people.set_paused(PairId(one, other), rests=True, now=mixed.clock())
+        mixed.store.people.set_paused(PairId(one, other), is_paused=True, now=mixed.clock())
     mixed.run(HOUR)
     assert [mixed.seen_by(other) for _, other in BOTH] == [[], []]
     assert {read(mail).method for mail in mixed.carrier.carried} == {"REQUEST", "CANCEL"}

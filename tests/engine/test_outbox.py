@@ -127,7 +127,7 @@ def test_an_event_that_the_calendar_would_not_give_up_is_asked_for_again(office:
     session = booked(office)
     office.calendar.fail = Fails(refused, "cancel")
     if why == "paused":
-        office.worker.store.people.set_paused(session.pair, rests=True, now=office.clock())
+        office.worker.store.people.set_paused(session.pair, is_paused=True, now=office.clock())
     else:
         office.calendar.add(SAM, Span(START, START + 30 * WEEK))
         office.worker.actions.defer_session(session.id)

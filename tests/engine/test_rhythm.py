@@ -47,5 +47,5 @@ def test_coming_back_from_pauses_the_rhythm_goes_on() -> None:
 def rest(office: Office, paused: bool) -> None:
     """The people file says that the pair rests, or does not; a day passes."""
     (one,) = office.pairs.values()
-    office.store.people.set_paused(one.id, rests=paused, now=office.clock())
+    office.store.people.set_paused(one.id, is_paused=paused, now=office.clock())
     office.run(DAY)

@@ -271,7 +271,7 @@ def test_a_refused_sweep_is_tried_again_and_carried_out_when_it_is_allowed(datab
     office = Office(database_url, *company(8), known=settings(database_url, rules={"max_cancels": 5}))
     office.tick()
     for pair_id in office.pairs:
-        office.store.people.set_paused(pair_id, rests=True, now=office.clock())
+        office.store.people.set_paused(pair_id, is_paused=True, now=office.clock())
     office.run(3 * HOUR)
     assert len(office.messages("event.cancel")) == 0
     office.settings = settings(database_url, rules={"max_cancels": 50})

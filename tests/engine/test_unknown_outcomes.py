@@ -152,7 +152,7 @@ def test_a_mail_that_went_out_in_a_crash_went_out_though_it_holds_no_more(
     office.mailer.forgetful = forgetful
     dies_after(office, "send")
     assert len(office.mails("introduction")) == 1
-    office.store.people.set_paused(PairId(DANA, SAM), rests=True, now=office.clock())
+    office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert len(office.mails("introduction")) == 1
@@ -188,7 +188,7 @@ def test_an_event_made_in_a_crash_and_moved_since_stays_where_it_was_moved(offic
 
 def test_an_event_made_in_a_crash_and_not_wanted_since_is_taken_off(office: Office) -> None:
     dies_after(office, "create")
-    office.store.people.set_paused(PairId(DANA, SAM), rests=True, now=office.clock())
+    office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     office.clock.advance(LEASE)
     office.run(HOUR)
     assert office.events() == []
@@ -213,7 +213,7 @@ def test_an_update_made_in_a_crash_is_not_taken_for_a_hand_move(office: Office) 
 
 def test_a_cancel_made_in_a_crash_is_over(office: Office) -> None:
     booked(office)
-    office.store.people.set_paused(PairId(DANA, SAM), rests=True, now=office.clock())
+    office.store.people.set_paused(PairId(DANA, SAM), is_paused=True, now=office.clock())
     dies_after(office, "cancel")
     office.clock.advance(LEASE)
     office.run(HOUR)

@@ -90,7 +90,7 @@ def test_each_change_is_told_under_the_same_uid_with_a_higher_number(company: Co
 def test_who_leaves_or_is_paused_is_told_that_nothing_takes_place(company: Company) -> None:
     company.run(2 * HOUR)
     told = carried(company.invited()[0])[1]
-    company.store.people.set_paused(SAMS, rests=True, now=company.clock())
+    company.store.people.set_paused(SAMS, is_paused=True, now=company.clock())
     company.run(HOUR)
     (email,) = company.invited(WITHDRAWAL)
     method, event = carried(email)

@@ -434,10 +434,10 @@ def test_whose_file_says_something_else_has_their_pairs_planned_at_once(
 
 
 def test_people_pauses_outlast_the_people_file(store: Store) -> None:
-    store.people.set_paused(PAIR, rests=True, now=START)
+    store.people.set_paused(PAIR, is_paused=True, now=START)
     store.people.apply_import(people(DANA, SAM, KIM), pairs(pair(minutes=90), pair(DANA, KIM)), START + DAY)
     assert store.people.load_all_pairs()[PAIR].paused
-    store.people.set_paused(PAIR, rests=False, now=START)
+    store.people.set_paused(PAIR, is_paused=False, now=START)
     assert store.people.load_all_pairs()[PAIR].is_active
 
 

@@ -194,7 +194,7 @@ class Life:
     def _rest(self) -> None:
         """The pair is paused."""
         for manager, report in self._command["pairs"]:
-            self.worker.store.people.set_paused(PairId(manager, report), rests=True, now=self.clock())
+            self.worker.store.people.set_paused(PairId(manager, report), is_paused=True, now=self.clock())
 
     def _record(self) -> None:
         """The contract is recorded, unless it is there."""

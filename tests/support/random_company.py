@@ -262,7 +262,7 @@ class Company(RuleBasedStateMachine):
     @rule(data=st.data(), rests=st.booleans())
     def pauses(self, data: st.DataObject, rests: bool) -> None:
         if pair_id := self.chosen(data, sorted(self.listed)):
-            self.world.worker.store.people.set_paused(pair_id, rests=rests, now=self.now)
+            self.world.worker.store.people.set_paused(pair_id, is_paused=rests, now=self.now)
 
     @rule(who=st.sampled_from((SAM, KIM, EVE, PAT, DANA)), back=st.booleans())
     def leaves_or_comes_back(self, who: str, back: bool) -> None:

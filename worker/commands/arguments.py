@@ -1,4 +1,4 @@
-"""Arguments that several commands share: pairs, sessions, times, days and text, and how each is looked up or read."""
+"""Arguments that several commands share (pairs, sessions, times, days, text), and the functions that resolve them."""
 
 import os
 import re
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from worker.store.store import Store
 
 #: PAIR on the command line: one word (`manager>report`, or the report) or two (`manager report`).
-pair_argument = click.argument("pair", nargs=-1, required=True, metavar="PAIR")
-session_argument = click.argument("session", metavar="SESSION")
+pair_argument = click.argument("pair_words", nargs=-1, required=True, metavar="PAIR")
+session_argument = click.argument("session_id", metavar="SESSION")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
 
 #: A larger text file is refused: it can only be a mistake.
@@ -89,7 +89,7 @@ def read_text_file(file: str) -> str:
 
 
 def display_name(file: str) -> str:
-    """The name of the file in a problem report."""
+    """Return the name of the file for a problem report."""
     return "standard input" if file == "-" else file
 
 
@@ -116,40 +116,40 @@ at_option = click.option(
 )
 
 
-def find_pair(store: "Store", name: str | Sequence[str]) -> "Pair":
+def find_pair(store: "Store", pair_words: str | Sequence[str]) -> "Pair":
     """Return the pair named by `manager>report`, `manager report`, or the report alone.
 
     Aliases are accepted. Raises UnknownName.
     """
     from worker.domain.model import PairId
 
-    text = name if isinstance(name, str) else " ".join(name)
+    text = pair_words if isinstance(pair_words, str) else " ".join(pair_words)
     people = [find_primary_address(store, part) for part in text.replace(PairId.SEPARATOR, " ").split()]
     if not 1 <= len(people) <= 2:
         raise click.UsageError("Name a pair as `manager>report`, by address, or by the report's address alone.")
     pairs = store.people.load_all_pairs()
     if len(people) == 2:
         return _require_pair(PairId(*people), pairs)
-    reported = [pair for pair in pairs.values() if pair.report == people[0]]
-    current = [pair for pair in reported if not pair.ended] or reported
-    if len(current) == 1:
-        return current[0]
-    raise UnknownName(_explain_no_single_pair(people[0], current or list(pairs.values())))
+    all_matches = [pair for pair in pairs.values() if pair.report == people[0]]
+    matches = [pair for pair in all_matches if not pair.ended] or all_matches
+    if len(matches) == 1:
+        return matches[0]
+    raise UnknownName(_explain_no_single_pair(people[0], matches or list(pairs.values())))
 
 
-def _require_pair(wanted: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
+def _require_pair(pair_id: "PairId", pairs: "Mapping[PairId, Pair]") -> "Pair":
     from worker.settings.parsers import find_nearest
 
-    if wanted not in pairs:
-        suggestion = find_nearest(str(wanted), [str(known) for known in pairs], 0.8)
+    if pair_id not in pairs:
+        suggestion = find_nearest(str(pair_id), [str(known_id) for known_id in pairs], 0.8)
         raise UnknownName(
-            f"There is no pair {wanted}. " + (f"Did you mean {suggestion}?" if suggestion else _SESSIONS_HINT)
+            f"There is no pair {pair_id}. " + (f"Did you mean {suggestion}?" if suggestion else _SESSIONS_HINT)
         )
-    return pairs[wanted]
+    return pairs[pair_id]
 
 
 _SESSIONS_HINT = "`longarc sessions` shows whose sessions there are."
-_ALL_PEOPLE = "The setting `people` names that file; `longarc people` shows what it would change."
+_PEOPLE_HINT = "The setting `people` names that file; `longarc people` shows what it would change."
 
 
 def _explain_no_single_pair(address: str, pairs: "Sequence[Pair]") -> str:
@@ -171,7 +171,7 @@ def _explain_unknown_person(address: str, addresses: "Collection[Address]", hint
 
 
 def find_primary_address(store: "Store", address: str) -> "Address":
-    """Return the primary address of the person with this address or alias; the normalized address for nobody known."""
+    """Return the primary address of the person with this address or alias; the address itself for unknown people."""
     from worker.providers.identities import normalize
 
     normalized = normalize(address)
@@ -182,7 +182,7 @@ def find_person(store: "Store", people: "Collection[Address]", address: str) -> 
     """Return the primary address of the person; aliases are accepted. Raises UnknownName."""
     person = find_primary_address(store, address)
     if person not in people:
-        raise UnknownName(_explain_unknown_person(person, people, _ALL_PEOPLE))
+        raise UnknownName(_explain_unknown_person(person, people, _PEOPLE_HINT))
     return person
 
 
@@ -195,10 +195,8 @@ def find_session(store: "Store", session_id: str) -> "Session":
 
 
 def find_manager(store: "Store", pair_id: "PairId") -> "Person":
-    """Return the manager of a pair, including a manager who has left."""
-    from worker.store.statistics import Statistics
-
-    return Statistics(store.database).load_all_people()[pair_id.manager]
+    """Return the manager of a pair, even one who has left the company."""
+    return store.people.load_all_people()[pair_id.manager]
 
 
 def resolve_local_time(at: datetime, zone: str) -> datetime:

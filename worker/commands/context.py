@@ -36,34 +36,34 @@ def load_settings() -> "Settings":
 
 
 @contextmanager
-def open_worker(*, seals: bool = False) -> Iterator["Worker"]:
+def open_worker(*, needs_encryption_key: bool = False) -> Iterator["Worker"]:
     """Open the worker of these settings. Raises LongarcError when the database is absent or of another version.
 
-    With `seals` the command seals or opens content, and the key is required. Without it no key is needed: an operator
-    can run the service without being able to open what is sealed.
+    `needs_encryption_key`: the command seals or opens content, so the key is required. Other commands work without the
+    key: an operator can use them without being able to read sealed content.
     """
     from worker.app import build
 
     settings = load_settings()
     set_up_quiet_logging(settings)
     refuse_absent_database(settings.database)
-    worker = build(settings, utcnow, store=open_store(settings, seals=seals))
+    worker = build(settings, utcnow, store=open_store(settings, needs_encryption_key=needs_encryption_key))
     try:
         refuse_outdated_database(worker.store)
-        if seals:
+        if needs_encryption_key:
             refuse_other_key(worker.store, settings)
         yield worker
     finally:
         worker.close()
 
 
-def open_store(settings: "Settings", *, seals: bool) -> "Store":
-    """Open the database of these settings. Raises WrongKey when `seals` is set and there is no key."""
+def open_store(settings: "Settings", *, needs_encryption_key: bool) -> "Store":
+    """Open the database of these settings. Raises WrongKey when the key is needed and missing."""
     from worker.seal import NoSeal, Seal
     from worker.store.store import Store
 
     keys = [key.get_secret_value() for key in settings.keys]
-    return Store(settings.database, Seal(keys) if keys or seals else NoSeal())
+    return Store(settings.database, Seal(keys) if keys or needs_encryption_key else NoSeal())
 
 
 def is_database_absent(database: str) -> bool:

@@ -102,13 +102,13 @@ def contract() -> None:
 
 
 @contract.command("template", short_help="Print a contract file to fill in.")
-@click.argument("session", metavar="[SESSION]", required=False)
+@click.argument("session_id", metavar="[SESSION]", required=False)
 @click.option(
     "--language",
     type=click.Choice(list(CONTRACT_LANGUAGES)),
     help="Default: the language of the manager, else English.",
 )
-def template(session: str | None, language: str | None) -> None:
+def template(session_id: str | None, language: str | None) -> None:
     """Print a contract file to fill in, with the names of the two when SESSION is given.
 
     The file is in the language of the manager if that is English or German, else in English. `contract record` reads
@@ -116,13 +116,13 @@ def template(session: str | None, language: str | None) -> None:
     """
     from worker.domain.contract.markdown_writer import render_blank
 
-    if session is None:
+    if session_id is None:
         click.echo(render_blank("Manager", "Report", utcnow().date(), language or "en"), nl=False)
         return
     with open_worker() as worker:
-        planned = find_session(worker.store, session)
-        manager, report = _load_names(worker, planned)
-        manager_person = find_manager(worker.store, planned.pair)
+        session = find_session(worker.store, session_id)
+        manager, report = _load_names(worker, session)
+        manager_person = find_manager(worker.store, session.pair)
         today = to_local_time(utcnow(), manager_person.zone).date()
         click.echo(render_blank(manager, report, today, language or manager_person.locale), nl=False)
 
@@ -133,7 +133,7 @@ def template(session: str | None, language: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Record without asking for confirmation. Questions are still shown.")
 @_behalf_option
 @_reason_option
-def record(session: str, file: str, yes: bool, person: str | None, reason: str) -> None:
+def record(session_id: str, file: str, yes: bool, person: str | None, reason: str) -> None:
     """Record the contract of SESSION from FILE (`-` for standard input), or a new revision of it.
 
     All problems of the file are reported at once. Longarc asks about each commitment that is vague or depends on
@@ -142,26 +142,27 @@ def record(session: str, file: str, yes: bool, person: str | None, reason: str) 
     from worker.domain.contract.markdown import try_parse_contract
     from worker.domain.model import ContentAccess
 
-    with open_worker(seals=True) as worker:
-        planned = find_session(worker.store, session)
-        on_behalf = _require_on_behalf(worker.store, planned.pair, ContentAccess.RECORD_CONTRACT, person, reason)
-        filled, problems = try_parse_contract(read_text_file(file), display_name(file))
-        checked = worker.contracts.check(session, filled)
+    with open_worker(needs_encryption_key=True) as worker:
+        session = find_session(worker.store, session_id)
+        on_behalf = _require_on_behalf(worker.store, session.pair, ContentAccess.RECORD_CONTRACT, person, reason)
+        filled_contract, problems = try_parse_contract(read_text_file(file), display_name(file))
+        checked = worker.contracts.check(session_id, filled_contract)
         _refuse_problems(problems, checked, display_name(file))
         _show_questions(checked.questions, display_name(file))
         if not (yes or _confirm_recording(file)):
             raise CommandFailed("Nothing was recorded. Change the file, or say --yes to record it as it is.")
-        with _translate_refusals(session):
-            result = worker.contracts.record(session, filled, after=checked.after, on_behalf=on_behalf)
-        recorded, manager = find_session(worker.store, session), find_manager(worker.store, planned.pair)
+        with _translate_refusals(session_id):
+            result = worker.contracts.record(session_id, filled_contract, after=checked.after, on_behalf=on_behalf)
+        recorded_session, manager = find_session(worker.store, session_id), find_manager(worker.store, session.pair)
     if not result.is_new:
         print_line("This contract is recorded already. Nothing was changed, and nobody gets a mail.")
         return
     revision = "" if result.revision == 1 else f" as revision {result.revision}"
-    print_line(f"Recorded{revision}: {format_count(len(filled.manager) + len(filled.report), 'commitment')}.", "green")
+    commitment_count = len(filled_contract.manager) + len(filled_contract.report)
+    print_line(f"Recorded{revision}: {format_count(commitment_count, 'commitment')}.", "green")
     print_line(
         "The summary leaves for both within five minutes, while `longarc run` is running. "
-        f"{_describe_deadline(recorded, manager)}"
+        f"{_describe_deadline(recorded_session, manager)}"
     )
 
 
@@ -180,18 +181,18 @@ def _make_problem(fault: "ContractFault", checked: "ContractCheck", file: str) -
 
 
 @contextmanager
-def _translate_refusals(session: str) -> Iterator[None]:
+def _translate_refusals(session_id: str) -> Iterator[None]:
     """Add to each refusal of a contract the command that resolves it."""
     try:
         yield
     except NotHeldYet as error:
-        raise NotHeldYet(f"{error} If it did, say so first: longarc held {session}") from None
+        raise NotHeldYet(f"{error} If it did, record that first: longarc held {session_id}") from None
     except Overtaken as error:
-        raise Overtaken(f"{error} Look at it first: longarc contract show {session}") from None
+        raise Overtaken(f"{error} Read it first: longarc contract show {session_id}") from None
 
 
 def _show_questions(questions: "Sequence[LintQuestion]", file: str) -> None:
-    """R-16: print each question about a vague commitment, with its line and an example of a better wording."""
+    """Print each question about a vague commitment, with its line and an example of a better wording (R-16)."""
     if not questions:
         return
     print_line(f"{format_count(len(questions), 'question')} before it is sent:", "bold")
@@ -212,7 +213,7 @@ def _confirm_recording(file: str) -> bool:
 
 
 def _describe_deadline(session: "Session", manager: "Person") -> str:
-    """R-15: say when the time for the contract ends or ended; empty when the session has not been held."""
+    """Return a sentence on when the contract is or was due (R-15); empty when the session has not been held."""
     from worker.domain.planning.notices import find_contract_deadline
 
     if session.held_at is None:
@@ -222,9 +223,8 @@ def _describe_deadline(session: "Session", manager: "Person") -> str:
 
 
 def _load_names(worker: "Worker", session: "Session") -> tuple[str, str]:
-    from worker.store.statistics import Statistics
-
-    people = Statistics(worker.store.database).load_all_people()
+    """Return the names of the manager and the report."""
+    people = worker.store.people.load_all_people()
     return people[session.pair.manager].name, people[session.pair.report].name
 
 
@@ -233,7 +233,7 @@ def _load_names(worker: "Worker", session: "Session") -> tuple[str, str]:
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="Revision N. Default: the newest.")
 @_behalf_option
 @_reason_option
-def show_(session: str, revision: int | None, person: str | None, reason: str) -> None:
+def show_(session_id: str, revision: int | None, person: str | None, reason: str) -> None:
     """Open the contract of SESSION and print it.
 
     Only the two people of the pair may read it, and both are told by mail. The output is a contract file: you can
@@ -242,22 +242,24 @@ def show_(session: str, revision: int | None, person: str | None, reason: str) -
     from worker.domain.contract.markdown_writer import render_contract, render_title
     from worker.domain.model import ContentAccess
 
-    with open_worker(seals=True) as worker:
-        planned = find_session(worker.store, session)
-        on_behalf = _require_on_behalf(worker.store, planned.pair, ContentAccess.SHOW_CONTRACT, person, reason)
-        revisions = worker.store.content.list_revisions(session)
+    with open_worker(needs_encryption_key=True) as worker:
+        session = find_session(worker.store, session_id)
+        on_behalf = _require_on_behalf(worker.store, session.pair, ContentAccess.SHOW_CONTRACT, person, reason)
+        revisions = worker.store.content.list_revisions(session_id)
         if not revisions:
-            raise UnknownName(f"Session {session} has no contract. Record one: longarc contract record {session} FILE")
+            raise UnknownName(
+                f"Session {session_id} has no contract. Record one: longarc contract record {session_id} FILE"
+            )
         number = revision or len(revisions)
         if number > len(revisions):
             raise UnknownName(
-                f"Session {session} has {format_count(len(revisions), 'revision')}, none of number {number}."
+                f"Session {session_id} has {format_count(len(revisions), 'revision')}, none of number {number}."
             )
         chosen = revisions[number - 1]
-        manager, report = _load_names(worker, planned)
-        manager_person = find_manager(worker.store, planned.pair)
+        manager, report = _load_names(worker, session)
+        manager_person = find_manager(worker.store, session.pair)
         day = to_local_time(chosen.recorded_at, manager_person.zone).date()
-        worker.contracts.tell_access(planned.pair, on_behalf)
+        worker.contracts.tell_access(session.pair, on_behalf)
     head = render_title(manager, report, day, number, manager_person.locale)
     click.echo(render_contract(chosen.contract, head, manager_person.locale), nl=False)
 
@@ -283,7 +285,7 @@ def list_(pair: str | None, include_closed: bool, words: bool, as_json: bool, pe
 
     if words and not pair:
         raise click.UsageError("--words opens the content of a pair. Name the pair with --pair.")
-    with open_worker(seals=words) as worker:
+    with open_worker(needs_encryption_key=words) as worker:
         pair_id = find_pair(worker.store, pair).id if pair else None
         commitments = [c for c in worker.store.queries.list_commitments(pair_id) if include_closed or c.is_open]
         texts: Mapping[str, WrittenCommitment] = {}
@@ -292,7 +294,7 @@ def list_(pair: str | None, include_closed: bool, words: bool, as_json: bool, pe
             worker.contracts.tell_access(pair_id, on_behalf)
             texts = worker.store.content.get_written_commitments([c.id for c in commitments])
     if as_json:
-        print_json([_commitment_to_json(one, texts.get(one.id)) for one in commitments])
+        print_json([_commitment_to_json(commitment, texts.get(commitment.id)) for commitment in commitments])
     else:
         _show_commitments(commitments, texts, words=words)
 
@@ -348,7 +350,7 @@ def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
     """Record that a commitment was kept. Its event is taken off the calendar."""
     from worker.domain.model import ContentAccess
 
-    with open_worker(seals=True) as worker:
+    with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
         on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.MARK_DONE, person, reason)
         worker.contracts.mark_done(commitment_id, on_behalf=on_behalf)
@@ -370,7 +372,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         raise click.UsageError("Say what changes: --text, --due or both.")
     if text == "":
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
-    with open_worker(seals=True) as worker:
+    with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
         on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
@@ -393,7 +395,7 @@ def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     """Release a commitment that no longer matters. Both people get the new revision by mail."""
     from worker.domain.model import ContentAccess
 
-    with open_worker(seals=True) as worker:
+    with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
         on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.LET_GO, person, reason)
         worker.contracts.let_go(commitment_id, on_behalf.reason, on_behalf)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from worker.store.store import Store
 
 TRIGGERS = ("leaving", "doubt", "motivation", "stalled", "change", "milestone")
-#: When an action reaches calendars and mail: `longarc run` carries it out.
+#: When calendars and mails follow an action: it is stored at once, and `longarc run` carries it out.
 WITHIN_A_MINUTE = "within a minute, while `longarc run` is running"
 
 
@@ -43,55 +43,58 @@ WITHIN_A_MINUTE = "within a minute, while `longarc run` is running"
 )
 @click.option("--at-once", is_flag=True, help="Within two working days, whatever the trigger.")
 @click.option("--check-in", is_flag=True, help="A short informal check-in instead; takes no other option.")
-def talk(pair: Sequence[str], trigger: str | None, reason: str, at_once: bool, check_in: bool) -> None:
+def talk(pair_words: Sequence[str], trigger: str | None, reason: str, at_once: bool, check_in: bool) -> None:
     """Ask for a conversation within five working days, or within two for `--trigger leaving`.
 
     The trigger and the reason are kept sealed; only the manager reads them.
     """
     if check_in == bool(trigger) or (check_in and (reason or at_once)):
         raise click.UsageError("Say what it is about with --trigger, or ask for a --check-in, which takes no more.")
-    with open_worker(seals=not check_in) as worker:
-        named_pair = find_pair(worker.store, pair)
+    with open_worker(needs_encryption_key=not check_in) as worker:
+        pair = find_pair(worker.store, pair_words)
         if trigger is None:
-            session = worker.actions.request_check_in(named_pair.id)
+            session_id = worker.actions.request_check_in(pair.id)
         else:
             from worker.domain.model import Trigger
 
-            session = worker.actions.request_talk(named_pair.id, Trigger(trigger), reason, at_once=at_once)
-    print_line(f"{session}: it gets a time {WITHIN_A_MINUTE}. `longarc why {session}` tells which.")
+            session_id = worker.actions.request_talk(pair.id, Trigger(trigger), reason, at_once=at_once)
+    print_line(
+        f"{session_id}: this conversation gets a time {WITHIN_A_MINUTE}. `longarc why {session_id}` shows which."
+    )
 
 
 @click.command("defer", cls=Command, short_help="Move a conversation: Longarc finds a time, or you name one.")
 @session_argument
 @at_option
 @click.option(
-    "--option", type=click.IntRange(min=1), metavar="N", help="Take option N of the times held for this session."
+    "--option", type=click.IntRange(min=1), metavar="N", help="Move it to reserved time N; `longarc why` lists them."
 )
 @click.option("--minutes", type=click.IntRange(10, 90), metavar="N", help="The new length; needs --at.")
-def defer(session: str, at: datetime | None, option: int | None, minutes: int | None) -> None:
-    """Move a conversation: to a time that Longarc finds, to the time you name, or to one of the times held for it."""
+def defer(session_id: str, at: datetime | None, option: int | None, minutes: int | None) -> None:
+    """Move a conversation: to a time that Longarc finds, to the time you name, or to a time reserved for it."""
     if (at and option) or (minutes and not at):
-        raise click.UsageError("Name a time with --at (and --minutes), or take one of those held with --option.")
+        raise click.UsageError(
+            "Name a time with --at (and --minutes), or choose one of the reserved times with --option."
+        )
     with open_worker() as worker:
-        planned = find_session(worker.store, session)
-        span = _choose_span(worker.store, planned, at, option, minutes)
-        worker.actions.defer_session(session, span)
-        zone = find_manager(worker.store, planned.pair).zone
-        off_work = _list_names_off_work(worker.store, planned, span) if span else []
+        session = find_session(worker.store, session_id)
+        span = _choose_span(worker.store, session, at, option, minutes)
+        worker.actions.defer_session(session_id, span)
+        zone = find_manager(worker.store, session.pair).zone
+        outside_hours = _list_people_outside_hours(worker.store, session, span) if span else []
     if span:
-        print_line(f"{session} is booked for {format_time(span.start, zone)}, {span.minutes} minutes ({zone}).")
-        if off_work:
-            print_line(f"That lies outside the working hours of {' and '.join(off_work)}.", "yellow")
+        print_line(f"{session_id} is booked for {format_time(span.start, zone)}, {span.minutes} minutes ({zone}).")
+        if outside_hours:
+            print_line(f"That is outside the working hours of {' and '.join(outside_hours)}.", "yellow")
     else:
-        print_line(f"{session} is owed; it gets another time {WITHIN_A_MINUTE}.")
+        print_line(f"{session_id} must be scheduled again. It gets a new time {WITHIN_A_MINUTE}.")
 
 
-def _list_names_off_work(store: "Store", session: "Session", span: "Span") -> list[str]:
-    """The names of those of the two whose working hours do not cover the span."""
+def _list_people_outside_hours(store: "Store", session: "Session", span: "Span") -> list[str]:
+    """Return the names of the people of the pair whose working hours do not include the whole span."""
     from worker.domain.time.worktime import is_working_time
-    from worker.store.statistics import Statistics
 
-    people = Statistics(store.database).load_all_people()
+    people = store.people.load_all_people()
     both = [people[address] for address in session.pair.people]
     return [person.name for person in both if not is_working_time(person, span)]
 
@@ -99,12 +102,13 @@ def _list_names_off_work(store: "Store", session: "Session", span: "Span") -> li
 def _choose_span(
     store: "Store", session: "Session", at: datetime | None, option: int | None, minutes: int | None
 ) -> "Span | None":
+    """Return the reserved time or the named time; None when Longarc is to find a time. Raises Refused."""
     from worker.domain.model import Span
 
     if option:
         if option > len(session.options):
-            held = format_count(len(session.options), "time is", "times are") if session.options else "no times are"
-            raise Refused(f"There is no option {option}: {held} held for session {session.id}.")
+            reserved = format_count(len(session.options), "time is", "times are") if session.options else "no times are"
+            raise Refused(f"There is no option {option}: {reserved} reserved for session {session.id}.")
         return session.options[option - 1]
     if at is None:
         return None
@@ -115,50 +119,52 @@ def _choose_span(
 @click.command("held", cls=Command, short_help="Record that a conversation took place, and when it ended.")
 @session_argument
 @at_option
-def mark_held(session: str, at: datetime | None) -> None:
+def mark_held(session_id: str, at: datetime | None) -> None:
     """Record that a conversation took place. --at says when it ended; otherwise it ended at its planned time."""
     with open_worker() as worker:
-        planned = find_session(worker.store, session)
-        end = resolve_local_time(at, find_manager(worker.store, planned.pair).zone) if at else None
-        worker.actions.record_held(session, end)
-        asks = planned.asks_contract
-    print_line(f"{session} was held." + (f" Close it with: longarc contract template {session}" if asks else ""))
+        session = find_session(worker.store, session_id)
+        end = resolve_local_time(at, find_manager(worker.store, session.pair).zone) if at else None
+        worker.actions.record_held(session_id, end)
+        needs_contract = session.asks_contract
+    next_step = f" To write its contract: longarc contract template {session_id}" if needs_contract else ""
+    print_line(f"{session_id} was held.{next_step}")
 
 
 @click.command("not-held", cls=Command, short_help="Record that it did not take place: it gets a new time.")
 @session_argument
-def not_held(session: str) -> None:
-    """Record that a conversation did not take place: it is owed, and gets a new time soon."""
+def not_held(session_id: str) -> None:
+    """Record that a conversation did not take place: it gets a new time soon."""
     with open_worker() as worker:
-        find_session(worker.store, session)
-        is_new = worker.actions.record_not_held(session)
-    if is_new:
-        print_line(f"{session} is owed; it gets another time {WITHIN_A_MINUTE}.")
+        find_session(worker.store, session_id)
+        newly_recorded = worker.actions.record_not_held(session_id)
+    if newly_recorded:
+        print_line(f"{session_id} must be scheduled again. It gets a new time {WITHIN_A_MINUTE}.")
     else:
-        print_line(f"It is recorded already that {session} did not take place. Nothing was changed.")
+        print_line(f"{session_id} is already recorded as not held. Nothing was changed.")
 
 
 @click.command("pause", cls=Command, short_help="Pause a pair: its events are taken off the calendar.")
 @pair_argument
-def pause(pair: Sequence[str]) -> None:
-    """Pause a pair. Its future events are cancelled, and nothing is booked or asked until it is resumed."""
-    _set_paused(pair, pauses=True)
+def pause(pair_words: Sequence[str]) -> None:
+    """Pause a pair. Its future events are cancelled, and nothing is booked or mailed until it is resumed."""
+    _set_paused(pair_words, should_pause=True)
 
 
 @click.command("resume", cls=Command, short_help="Resume a paused pair.")
 @pair_argument
-def resume(pair: Sequence[str]) -> None:
+def resume(pair_words: Sequence[str]) -> None:
     """Resume a paused pair: its next conversation gets a time."""
-    _set_paused(pair, pauses=False)
+    _set_paused(pair_words, should_pause=False)
 
 
-def _set_paused(name: Sequence[str], *, pauses: bool) -> None:
+def _set_paused(pair_words: Sequence[str], *, should_pause: bool) -> None:
+    """Pause or resume the pair. Raises Refused for an ended pair, and for one that the people file keeps paused."""
     with open_worker() as worker:
-        pair = find_pair(worker.store, name)
+        pair = find_pair(worker.store, pair_words)
         if pair.ended:
-            raise Refused(f"{pair.id} is no pair any more; the people file decides about that.")
-        worker.store.people.set_paused(pair.id, rests=pauses, now=utcnow())
+            raise Refused(f"The pair {pair.id} has ended. To bring it back, add it to the people file.")
+        worker.store.people.set_paused(pair.id, is_paused=should_pause, now=utcnow())
         is_paused = worker.store.people.load_all_pairs()[pair.id].paused
-    if is_paused and not pauses:
-        raise Refused(f"{pair.id} is still paused by the people file. Change its row there.")
-    print_line(f"{pair.id} {'rests' if pauses else 'goes on'}, from the next sweep: {WITHIN_A_MINUTE}.")
+    if is_paused and not should_pause:
+        raise Refused(f"{pair.id} is still paused, by the column `paused` of the people file. Change it there.")
+    print_line(f"{pair.id} is {'paused' if should_pause else 'resumed'}. This takes effect {WITHIN_A_MINUTE}.")

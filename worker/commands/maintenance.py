@@ -116,7 +116,7 @@ def people(applies: bool, accept: bool, force: bool) -> None:
                 settings.policy.max_cancels,
             )
         return
-    worker = build(settings, store=open_store(settings, seals=False))
+    worker = build(settings, store=open_store(settings, needs_encryption_key=False))
     try:
         Statistics(worker.store.database).get_schema_versions()  # raises a clear error when the database can't be used
         worker.store.migrate()
@@ -164,7 +164,7 @@ def rotate() -> None:
     To change keys: put the new key first and the old one after it, separated by a comma. Restart `longarc run`
     everywhere. Run this command. Then remove the old key.
     """
-    with open_worker(seals=True) as worker:
+    with open_worker(needs_encryption_key=True) as worker:
         pieces, failures = worker.store.content.reseal_all(), list[str]()
         for renew in _list_grant_renewals(worker.settings):
             try:

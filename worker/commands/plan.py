@@ -46,7 +46,7 @@ def _open_preview_worker() -> "Iterator[Worker]":
     settings = context.load_settings()
     context.set_up_quiet_logging(settings)
     if not context.is_database_absent(settings.database):
-        store = context.open_store(settings, seals=False)
+        store = context.open_store(settings, needs_encryption_key=False)
         if Statistics(store.database).get_schema_versions()[0] is not None:
             store.close()
             with context.open_worker() as worker:
@@ -54,7 +54,7 @@ def _open_preview_worker() -> "Iterator[Worker]":
             return
         store.close()
     settings = settings.model_copy(update={"database": "sqlite://"})
-    worker = build(settings, utcnow, store=context.open_store(settings, seals=False))
+    worker = build(settings, utcnow, store=context.open_store(settings, needs_encryption_key=False))
     try:
         worker.store.create_tables()
         worker.import_people()

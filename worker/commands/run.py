@@ -121,7 +121,7 @@ def _start_worker() -> "Worker":
     refuse_unwritable(settings.database)
     if settings.queue:
         reach_queue(settings.queue)
-    with closing(open_store(settings, seals=True)) as store:
+    with closing(open_store(settings, needs_encryption_key=True)) as store:
         # get_schema_versions raises a clear error when the database can't be used, before Huey opens it
         if is_database_absent(settings.database) or Statistics(store.database).get_schema_versions()[0] is None:
             read_people(settings, utcnow())  # raises Problems before a database is created

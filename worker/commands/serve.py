@@ -16,7 +16,7 @@ def serve() -> None:
     """Serve the pages that mails link to, until it is stopped. `longarc run` carries out what people choose there."""
     from worker.logs import set_up_logging
 
-    with stop_on_signal() as stop, open_worker(seals=True) as worker:
+    with stop_on_signal() as stop, open_worker(needs_encryption_key=True) as worker:
         from worker.web.server import PageServer
 
         set_up_logging(worker.settings.log.level, worker.settings.log.format)

@@ -1,4 +1,4 @@
-"""`longarc simulate`: runs the planner on simulated people, calendars and time."""
+"""`longarc simulate`: runs the real planner with simulated people, calendars and time."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from worker.simulation.summary import Summary
 
 BEHAVIOURS = ("calm", "busy", "hostile")
-_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _new_folder = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("simulate", cls=Command, short_help="Simulate months of use in seconds, with simulated people.")
-@click.option("--people", required=True, type=_file, metavar="FILE", help="The people file.")
+@click.option("--people", required=True, type=_existing_file, metavar="FILE", help="The people file.")
 @click.option(
-    "--calendars", type=_folder, metavar="DIR", help="A folder with the other events of people, one <email>.ics each."
+    "--calendars",
+    type=_existing_folder,
+    metavar="DIR",
+    help="A folder with the meetings that people already have, one <email>.ics each.",
 )
 @click.option("--from", "start", required=True, type=Day(), metavar="DATE", help="The first day, in UTC.")
 @click.option("--days", default=365, show_default=True, type=click.IntRange(1, 3660), help="The number of days.")
@@ -61,18 +64,18 @@ def simulate(
     options = SimulationOptions(start=start_at, days=days, seed=seed, behaviour=behaviour, calendars=calendars)
     percent = TextColumn("{task.percentage:>3.0f}%")
     columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeElapsedColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bar:
+    stderr_console = Console(stderr=True)
+    with Progress(*columns, console=stderr_console, disable=not stderr_console.is_terminal, transient=True) as bar:
         task = bar.add_task("…", total=timedelta(days=days).total_seconds())
 
         def show_progress(now: datetime) -> None:
             bar.update(task, completed=(now - start_at).total_seconds(), description=f"{now:%d %b %Y}")
 
         summary = run_simulation(options, settings, people_file.persons, people_file.pairs, out, show_progress)
-    _show_summary(options, summary, len(people_file.pairs), out)
+    _print_summary(options, summary, len(people_file.pairs), out)
 
 
-def _show_summary(options: "SimulationOptions", summary: "Summary", pair_count: int, out: Path) -> None:
+def _print_summary(options: "SimulationOptions", summary: "Summary", pair_count: int, out: Path) -> None:
     table = make_table(
         f"{options.days} days from {options.start:%Y-%m-%d}, {options.behaviour} people, seed {options.seed}", ["", ""]
     )

@@ -50,7 +50,7 @@ def status(as_json: bool, link: bool) -> None:
 
 
 def _describe_mail_services(settings: "Settings", store: "Store") -> dict[str, str]:
-    """Return each mail service in use, with its delivery guarantee where the settings choose one."""
+    """Return the delivery guarantee of each mail service in use; empty unless the settings choose one."""
     names = {person.mail for person in store.people.load_all_people().values()}
     names |= {settings.mail.operator_by} if settings.operator else set()
     guarantees = dict.fromkeys(sorted(names), "")
@@ -125,12 +125,14 @@ def _add_outbox_rows(table: "Table", report: Mapping[str, Any]) -> None:
 
 def _add_worker_rows(table: "Table", workers: Sequence[Mapping[str, Any]]) -> None:
     """Add the live workers, and those whose heartbeat stopped within the last day without an orderly end."""
-    living = [worker for worker in workers if worker["lives"]]
-    named = ", ".join(f"{worker['host']} ({worker['pid']}, {worker['version']})" for worker in living[:5])
-    add_row(table, "Workers", f"{len(living):,} at work: {named}" if living else "None at work. Start `longarc run`.")
+    live = [worker for worker in workers if worker["lives"]]
+    names = ", ".join(f"{worker['host']} ({worker['pid']}, {worker['version']})" for worker in live[:5])
+    add_row(table, "Workers", f"{len(live):,} at work: {names}" if live else "None at work. Start `longarc run`.")
     for worker in [worker for worker in workers if not worker["lives"]][:5]:
-        last = f"{worker['host']} ({worker['pid']}): not heard of since {format_time(worker['seen_at'], 'UTC')} UTC"
-        add_row(table, "", last, style="yellow")
+        last_seen = (
+            f"{worker['host']} ({worker['pid']}): not heard of since {format_time(worker['seen_at'], 'UTC')} UTC"
+        )
+        add_row(table, "", last_seen, style="yellow")
 
 
 def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any]]) -> None:
@@ -151,11 +153,12 @@ def _add_unreachable_rows(table: "Table", unreachable: Sequence[Mapping[str, Any
         )
 
 
-def _format_addresses(what: str, addresses: Sequence[str]) -> str:
+def _format_addresses(condition: str, addresses: Sequence[str]) -> str:
+    """Return `, 2 never read: a@…, b@…`; empty without addresses."""
     if not addresses:
         return ""
     more = f" and {len(addresses) - 5:,} more" if len(addresses) > 5 else ""
-    return f", {len(addresses):,} {what}: {', '.join(addresses[:5])}{more}"
+    return f", {len(addresses):,} {condition}: {', '.join(addresses[:5])}{more}"
 
 
 def _show_troubled(troubled: Sequence[Mapping[str, Any]]) -> None:
@@ -203,14 +206,13 @@ def sessions(pair: str | None, person: str | None, include_old: bool, as_json: b
     from worker.store.statistics import Statistics
 
     with open_worker() as worker:
-        figures = Statistics(worker.store.database)
-        people = figures.load_all_people()
+        people = worker.store.people.load_all_people()
         address = find_person(worker.store, people, person) if person else ""
         pair_id = find_pair(worker.store, pair).id if pair else None
         listed = (
             worker.store.queries.list_sessions(pair_id)
             if include_old or pair_id
-            else figures.list_recent_sessions(utcnow() - RECENT_PERIOD)
+            else Statistics(worker.store.database).list_recent_sessions(utcnow() - RECENT_PERIOD)
         )
     if address:
         listed = [session for session in listed if address in session.pair.people]
@@ -245,7 +247,7 @@ def _show_sessions(sessions: "Sequence[Session]", people: "Mapping[Address, Pers
             session.count or "",
         )
     print_table(table)
-    print_line(f"{format_count(len(sessions), 'session')}. `longarc why SESSION` tells how each came to be.", "dim")
+    print_line(f"{format_count(len(sessions), 'session')}. `longarc why SESSION` shows the decisions about one.", "dim")
 
 
 def _describe_kind(session: "Session") -> str:
@@ -254,8 +256,8 @@ def _describe_kind(session: "Session") -> str:
 
 
 def _describe_state(session: "Session") -> str:
-    held = f" ({len(session.options)} times held to choose from)" if session.options else ""
-    return session.state.value + (" (no time exists)" if session.unplaceable else held)
+    choices = f" ({len(session.options)} times reserved to choose from)" if session.options else ""
+    return session.state.value + (" (no time exists)" if session.unplaceable else choices)
 
 
 def _session_to_json(session: "Session") -> dict[str, Any]:
@@ -283,17 +285,17 @@ def _session_to_json(session: "Session") -> dict[str, Any]:
 @click.command("why", cls=Command, short_help="Show the history of one conversation, decision by decision.")
 @session_argument
 @json_option
-def why(session: str, as_json: bool) -> None:
+def why(session_id: str, as_json: bool) -> None:
     """Show the history of a conversation: each decision and its reason, with times in the zone of the manager."""
     with open_worker() as worker:
-        planned = find_session(worker.store, session)
-        manager = find_manager(worker.store, planned.pair)
-        entries = worker.store.queries.list_history(session_id=session)
+        session = find_session(worker.store, session_id)
+        manager = find_manager(worker.store, session.pair)
+        entries = worker.store.queries.list_history(session_id=session_id)
     if as_json:
-        print_json([_line_to_json(entry) for entry in entries])
+        print_json([_entry_to_json(entry) for entry in entries])
         return
     table = make_table(
-        f"{_describe_kind(planned)} of {planned.pair}, now {_describe_state(planned)}", ["When", "What", "Time", "Why"]
+        f"{_describe_kind(session)} of {session.pair}, now {_describe_state(session)}", ["When", "What", "Time", "Why"]
     )
     previous = ""
     for entry in entries:
@@ -308,13 +310,17 @@ def why(session: str, as_json: bool) -> None:
         )
         previous = when
     print_table(table)
-    if planned.options:
-        held = "; ".join(f"{n}: {format_time(span.start, manager.zone)}" for n, span in enumerate(planned.options, 1))
-        print_line(f"Times held to choose from: {held}. Take one with `longarc defer {planned.id} --option N`.")
+    if session.options:
+        reserved = "; ".join(
+            f"{n}: {format_time(span.start, manager.zone)}" for n, span in enumerate(session.options, 1)
+        )
+        print_line(
+            f"Times reserved to choose from: {reserved}. Choose one with `longarc defer {session.id} --option N`."
+        )
     print_line(f"Times are those of {manager.zone}.", "dim")
 
 
-def _line_to_json(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _entry_to_json(entry: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: entry[name] for name in ("at", "what", "pair", "session", "reason")}
     return {**values, "pair": str(entry["pair"] or ""), **entry["fields"]}
 

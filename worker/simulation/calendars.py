@@ -1,4 +1,4 @@
-"""Calendars that people bring along to a simulation, as `<email>.ics`."""
+"""Load the calendars that people already have into a simulation, from `<email>.ics` files."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,14 +17,13 @@ def load_calendars(
     calendar: MemoryCalendar,
     window: Span,
     *,
-    elsewhere: Collection[Address] = (),
+    people_of_other_parts: Collection[Address] = (),
 ) -> int:
-    """Put each `<email>.ics` of the folder on that person's calendar; how many events that were. Whole days and times
-    without a zone are taken in the person's own.
+    """Add the events of each `<email>.ics` to the calendar of that person, and return the number of events.
 
-    A meeting that lies in the files of several people is put there once, and counts for each of them as their own file
-    says. Raises Problems for files that can't be read
-    and for files of people who aren't in the people file. Those of people who are `elsewhere` are passed over.
+    All-day events and times without a zone are in the zone of the person. A meeting in the files of several people is
+    added once; for each of them it is busy or free as in their own file. Raises Problems for files that can't be read,
+    and for files of unknown people. Files of `people_of_other_parts` are skipped.
     """
     problems: list[Problem] = []
     exports: dict[Address, _Export] = {}
@@ -34,7 +33,7 @@ def load_calendars(
         raise Problems([Problem(str(folder), "No file here ends in `.ics`.", remedy)])
     for file in files:
         owner = file.stem.casefold()
-        if owner not in persons and owner in elsewhere:
+        if owner not in persons and owner in people_of_other_parts:
             continue
         if owner not in persons:
             problems.append(Problem(str(file), "Nobody of that address is in the people file.", "Rename or remove it."))
@@ -50,21 +49,21 @@ def load_calendars(
     for owner, export in exports.items():
         for event in export.events:
             meetings.setdefault((_get_uid(event), event.span.start), {}).setdefault(owner, event)
-    for (uid, _), held in meetings.items():
-        _put_meeting(held, {who for who, export in exports.items() if uid in export.uids}, calendar)
+    for (uid, _), busy_copies in meetings.items():
+        _add_meeting(busy_copies, {who for who, export in exports.items() if uid in export.uids}, calendar)
     return len(meetings)
 
 
 @dataclass(slots=True)
 class _Export:
-    """What somebody's own file tells: what takes time, and the UIDs of all that it holds."""
+    """The events of one person that take time, and the UIDs of all events in the file."""
 
     events: list[Event] = field(default_factory=list)
     uids: set[str] = field(default_factory=set)
 
 
 def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None:
-    """Add what a file holds, as its owner sees it; what can't be read takes all the time that it may take."""
+    """Add the events of a file to `export`. A span that can't be read becomes a busy event."""
     from worker.providers.ical import parser
     from worker.providers.ical.reader import read_calendar
 
@@ -72,38 +71,41 @@ def _read_file(file: Path, owner: Person, window: Span, export: _Export) -> None
     uids = [str(event["UID"]).strip() for event in parsed.walk("VEVENT") if "UID" in event]
     export.uids.update(uids)
     first = next(iter(uids), file.name)
-    reading = read_calendar(parsed, EventRef(owner.email, first, ""), ZoneInfo(owner.zone), window)
-    export.events += [event for event in reading.events if event.show is not None and not event.cancelled]
-    for span, mark in reading.unknown:
+    result = read_calendar(parsed, EventRef(owner.email, first, ""), ZoneInfo(owner.zone), window)
+    export.events += [event for event in result.events if event.show is not None and not event.cancelled]
+    for span, fingerprint in result.unknown:
         if span.overlaps(window):
-            shown = span.clip(window)
-            export.events.append(Event(ref=EventRef(owner.email, f"{file.name} {mark}", ""), span=shown))
+            ref = EventRef(owner.email, f"{file.name} {fingerprint}", "")
+            export.events.append(Event(ref=ref, span=span.clip(window)))
 
 
 def _get_uid(event: Event) -> str:
-    """What a meeting is called in every file."""
+    """Return the UID of a meeting, which is the same in the files of all attendees."""
     return event.series or event.ref.id
 
 
-def _put_meeting(held: Mapping[Address, Event], knowing: Collection[Address], calendar: MemoryCalendar) -> None:
-    """Put a meeting on the calendars of all whom it names.
+def _add_meeting(
+    busy_copies: Mapping[Address, Event], listed_by: Collection[Address], calendar: MemoryCalendar
+) -> None:
+    """Add a meeting to the calendars of all its people.
 
-    `held`: the meeting as those see it for whom it takes time, each by their own file; for the others who are `knowing`
-    it takes none, since their own files hold it otherwise. Of anybody else the organizer's file is believed; without
-    that, nobody counts as away whom one of them expects.
+    `busy_copies`: the copy of each person whose time it takes, from their own file. `listed_by`: everybody whose file
+    contains the meeting; those without a busy copy count as declined. For people without a file the answers in the
+    copy of the organizer count. Without that copy, they have declined only when all copies say so.
     """
-    owner = next((who for who, event in held.items() if event.organizer == who), "")
-    sources = [held[owner]] if owner else [*held.values()]
-    owner = owner or next(iter(held))
-    event = held[owner]
+    owner = next((who for who, event in busy_copies.items() if event.organizer == who), "")
+    sources = [busy_copies[owner]] if owner else [*busy_copies.values()]
+    owner = owner or next(iter(busy_copies))
+    event = busy_copies[owner]
     answers: dict[Address, Answer] = {}
     for source in sources:
         for who, answer in source.answers.items():
             if answers.get(who, Answer.DECLINED) is Answer.DECLINED:
                 answers[who] = answer
-    answers |= {who: one.answers.get(who, Answer.ACCEPTED) for who, one in held.items()}
-    named, organizer = {*answers, event.organizer}, event.organizer or owner
-    answers |= {who: Answer.DECLINED for who in knowing if who in named and who not in held}
+    answers |= {who: copy.answers.get(who, Answer.ACCEPTED) for who, copy in busy_copies.items()}
+    organizer = event.organizer or owner
+    people = {*answers, event.organizer}
+    answers |= {who: Answer.DECLINED for who in listed_by if who in people and who not in busy_copies}
     if answers.get(organizer) is Answer.DECLINED:
         organizer = owner
     answers.pop(organizer, None)

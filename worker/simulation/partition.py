@@ -1,7 +1,7 @@
-"""A company in parts that share nobody, lived at the same time in several processes, and told in one order.
+"""Simulate the parts of a company in several processes at the same time, and merge their ledgers.
 
-What one part does means nothing to the other, so the same company gives the same ledger on any machine: how it is cut
-follows from the company alone, and never from how many cores there are.
+No person is in two parts, so the parts do not affect each other. The split depends on the company alone and not on the
+number of cores, so every machine writes the same ledger.
 """
 
 import heapq
@@ -18,62 +18,65 @@ from typing import Protocol
 from worker.domain.model import Address, Pair, PairId
 
 MAX_PARTS = 2
-#: Fewer pairs than this are done before another process has begun.
+#: A smaller part would take less time than the start of a process.
 MIN_PART_PAIRS = 30
 
 Pairs = Mapping[PairId, Pair]
 
 
 class PartRunner(Protocol):
-    """Lives one part and writes what happened to a file, a JSON object a line, `at` first."""
+    """Simulates one part, and writes its ledger: one JSON object per line, with `at` as the first key."""
 
     def __call__(self, pairs: Pairs, ledger: Path, progress: Callable[[datetime], None]) -> None: ...
 
 
 def split_pairs(pairs: Pairs) -> list[dict[PairId, Pair]]:
-    """The pairs, cut where nobody is on both sides, into at most `MAX_PARTS` of about the same size."""
+    """Split the pairs into at most MAX_PARTS parts of similar size, so that no person is in two parts."""
     if len(pairs) < MAX_PARTS * MIN_PART_PAIRS:
         return [dict(pairs)]
     teams = sorted(_group_by_team(pairs), key=lambda team: (-len(team), min(team)))
-    made: list[list[PairId]] = [[] for _ in range(MAX_PARTS)]
+    parts: list[list[PairId]] = [[] for _ in range(MAX_PARTS)]
     for team in teams:
-        min(made, key=len).extend(team)
-    return [{name: pairs[name] for name in sorted(part)} for part in made if part]
+        min(parts, key=len).extend(team)
+    return [{pair_id: pairs[pair_id] for pair_id in sorted(part)} for part in parts if part]
 
 
 def _group_by_team(pairs: Pairs) -> list[list[PairId]]:
-    """The pairs that hang together by somebody who is in several."""
-    leader: dict[Address, Address] = {}
+    """Return groups of pairs that are connected by shared people (union-find)."""
+    parents: dict[Address, Address] = {}
 
-    def find(person: Address) -> Address:
-        while leader.setdefault(person, person) != person:
-            leader[person] = person = leader[leader[person]]
+    def find_root(person: Address) -> Address:
+        while parents.setdefault(person, person) != person:
+            parents[person] = person = parents[parents[person]]
         return person
 
     for pair in pairs.values():
-        leader[find(pair.manager)] = find(pair.report)
-    found: dict[Address, list[PairId]] = defaultdict(list)
-    for name, pair in pairs.items():
-        found[find(pair.manager)].append(name)
-    return list(found.values())
+        parents[find_root(pair.manager)] = find_root(pair.report)
+    teams: dict[Address, list[PairId]] = defaultdict(list)
+    for pair_id, pair in pairs.items():
+        teams[find_root(pair.manager)].append(pair_id)
+    return list(teams.values())
 
 
-def run_parts(cut: Sequence[Pairs], life: PartRunner, progress: Callable[[datetime], None]) -> Iterator[str]:
-    """The lines of what happened in all of them, in order of time; what happened at one instant, part after part.
+def run_parts(parts: Sequence[Pairs], run_part: PartRunner, progress: Callable[[datetime], None]) -> Iterator[str]:
+    """Simulate the parts and yield the lines of their ledgers by time; at the same instant, in the order of the parts.
 
-    The first part is lived in this process, each other in one of its own. Raises what any of them raised.
+    The first part runs in this process, each other part in a process of its own. An error in any part is raised here.
     """
     context = multiprocessing.get_context("spawn")
     with TemporaryDirectory(prefix="longarc-") as folder, ExitStack() as files:
-        ledgers = [Path(folder) / f"{number}.jsonl" for number in range(len(cut))]
-        with ProcessPoolExecutor(len(cut) - 1, context) as pool, _terminate_on_failure():
-            others = [pool.submit(_run_part, life, *one) for one in zip(cut[1:], ledgers[1:], strict=True)]
+        ledgers = [Path(folder) / f"{number}.jsonl" for number in range(len(parts))]
+        with ProcessPoolExecutor(len(parts) - 1, context) as pool, _terminate_on_failure():
+            others = [
+                pool.submit(_run_without_progress, run_part, pairs, ledger)
+                for pairs, ledger in zip(parts[1:], ledgers[1:], strict=True)
+            ]
 
             def check_others(now: datetime) -> None:
                 _raise_failure(others)
                 progress(now)
 
-            life(cut[0], ledgers[0], check_others)
+            run_part(parts[0], ledgers[0], check_others)
             for other in others:
                 other.result()
         lines = [files.enter_context(ledger.open(encoding="utf-8")) for ledger in ledgers]
@@ -82,7 +85,7 @@ def run_parts(cut: Sequence[Pairs], life: PartRunner, progress: Callable[[dateti
 
 @contextmanager
 def _terminate_on_failure() -> Iterator[None]:
-    """When one part fails, nobody wants to know any more what becomes of the others."""
+    """Terminate the other processes when one part fails."""
     try:
         yield
     except BaseException:
@@ -91,16 +94,17 @@ def _terminate_on_failure() -> Iterator[None]:
         raise
 
 
-def _run_part(life: PartRunner, pairs: Pairs, ledger: Path) -> None:
-    life(pairs, ledger, lambda _: None)
+def _run_without_progress(run_part: PartRunner, pairs: Pairs, ledger: Path) -> None:
+    run_part(pairs, ledger, lambda _: None)
 
 
 def _raise_failure(jobs: Sequence[Future[None]]) -> None:
-    """Raise what one of them raised, if any did."""
+    """Raise the error of the first job that failed; jobs that still run are skipped."""
     for job in jobs:
         if job.done():
             job.result()
 
 
 def _get_instant(line: str) -> str:
+    """Return the first field of a ledger line, `at`, whose text sorts by time."""
     return line[: line.index(",")]

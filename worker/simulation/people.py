@@ -1,7 +1,7 @@
-"""Simulated people: they accept, decline, move, delete, book over, go on holiday, stay away, forget, and keep promises.
+"""Simulated people: they accept, decline, move and delete events, book over them, go on leave, and keep promises.
 
-Everything somebody does follows from the seed and from what it is about, never from the order in which things are
-looked at; so the same seed gives the same year.
+Each decision has a random generator of its own, made from the seed and the subject of the decision. So the order of
+decisions does not matter, and the same seed gives the same ledger.
 """
 
 import heapq
@@ -34,19 +34,23 @@ QUARTER_HOUR = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How people are: chances per session, per held conversation, per commitment."""
+    """How people behave, as probabilities from 0 to 1.
+
+    Per booked event: `decline` to `away`, of which at most one happens. Per career session that ended: `no_show`,
+    `forget` and `talk`. Per commitment: `complete`.
+    """
 
     decline: float
     move: float
-    move_out: float
+    move_out: float  #: move outside the rules
     delete: float
     book_over: float
     away: float
     no_show: float
-    forget: float
+    forget: float  #: record no contract
     complete: float
     talk: float
-    meetings: int  #: other meetings a person has in a week
+    meetings: int  #: other meetings of a person per week
 
 
 CALM = Behaviour(
@@ -105,249 +109,272 @@ REPORT_COMMITMENTS = (
 
 
 class SimulatedHumans:
-    """Everybody in a world, acting by one manner."""
+    """All people of a simulated world. Their actions wait in a queue until the clock reaches them."""
 
-    def __init__(self, world: SimulatedWorld, manner: Behaviour, seed: int) -> None:
+    def __init__(self, world: SimulatedWorld, behaviour: Behaviour, seed: int) -> None:
         self._world = world
-        self._manner = manner
+        self._behaviour = behaviour
         self._seed = seed
+        #: (time, sequence number, name of the action, its arguments); the action is the method of that name after `_`
         self._queue: list[tuple[datetime, int, str, dict[str, Any]]] = []
-        self._order = count()
+        self._sequence_numbers = count()
 
-    # --- what the world asks ---
+    # --- called by the world ---
 
     def next_at(self) -> datetime | None:
         return self._queue[0][0] if self._queue else None
 
     def act(self, now: datetime) -> Iterator[LedgerLine]:
         while self._queue and self._queue[0][0] <= now:
-            _, _, name, what = heapq.heappop(self._queue)
-            yield from getattr(self, f"_{name}")(now, **what)
+            _, _, action, arguments = heapq.heappop(self._queue)
+            yield from getattr(self, f"_{action}")(now, **arguments)
 
-    def notice(self, line: Mapping[str, Any]) -> None:
+    def handle_line(self, line: Mapping[str, Any]) -> None:
         if line["what"] in ("event.create", "event.update") and line.get("kind") in ("career", "review", "checkin"):
             self._plan_reaction(line)
         elif line["what"] == "session" and line.get("state") == SessionState.HELD.value and line["kind"] == "career":
             self._plan_follow_up(line)
 
-    # --- making up their minds ---
+    # --- decisions ---
 
-    def _make_dice(self, *about: object) -> random.Random:
-        return random.Random("|".join(map(str, (self._seed, *about))))
+    def _make_random(self, *subject: object) -> random.Random:
+        """Return a random generator that depends only on the seed and the subject."""
+        return random.Random("|".join(map(str, (self._seed, *subject))))
 
-    def _schedule(self, at: datetime, name: str, **what: Any) -> None:
-        # people act on the quarter hour: so many things happen at one instant, as they do in a company
-        late = -(at - datetime(2024, 1, 1, tzinfo=UTC)) % QUARTER_HOUR
-        heapq.heappush(self._queue, (at + late, next(self._order), name, what))
+    def _schedule(self, at: datetime, action: str, **arguments: Any) -> None:
+        """Queue an action for the next quarter-hour: several then happen at the same instant, as in a real company."""
+        delay = -(at - datetime(2024, 1, 1, tzinfo=UTC)) % QUARTER_HOUR
+        heapq.heappush(self._queue, (at + delay, next(self._sequence_numbers), action, arguments))
 
     def _plan_reaction(self, line: Mapping[str, Any]) -> None:
-        dice = self._make_dice(line["key"], line["start"])
+        """Decide what somebody does with a new or moved event, and when before its start."""
+        rng = self._make_random(line["key"], line["start"])
         start, now = _parse_instant(line["start"]), self._world.clock()
-        at = now + (start - now) * dice.random() * 0.98
-        what = {"pair": PairId.parse(line["pair"]), "session": line["session"], "key": line["key"], "start": start}
-        chosen = self._choose_reaction(dice)
-        if chosen == "accept":
-            at = min(now + timedelta(hours=dice.uniform(0.2, 20)), at)
-        self._schedule(at, chosen, **what)
+        at = now + (start - now) * rng.random() * 0.98
+        arguments = {
+            "pair": PairId.parse(line["pair"]),
+            "session_id": line["session"],
+            "key": line["key"],
+            "start": start,
+        }
+        action = self._choose_reaction(rng)
+        if action == "accept":
+            at = min(now + timedelta(hours=rng.uniform(0.2, 20)), at)
+        self._schedule(at, action, **arguments)
 
-    def _choose_reaction(self, dice: random.Random) -> str:
-        manner, left = self._manner, dice.random()
-        for name in ("decline", "move", "move_out", "delete", "book_over", "away"):
-            left -= getattr(manner, name)
-            if left < 0:
-                return name
+    def _choose_reaction(self, rng: random.Random) -> str:
+        """Return the name of one action; each is chosen with its probability, `accept` otherwise."""
+        remainder = rng.random()
+        for action in ("decline", "move", "move_out", "delete", "book_over", "away"):
+            remainder -= getattr(self._behaviour, action)
+            if remainder < 0:
+                return action
         return "accept"
 
     def _plan_follow_up(self, line: Mapping[str, Any]) -> None:
-        dice = self._make_dice(line["session"], line["end"], "held")
+        """Decide what happens after a session: no show, contract, and a request to talk."""
+        rng = self._make_random(line["session"], line["end"], "held")
         end = _parse_instant(line["end"])
-        what = {"pair": PairId.parse(line["pair"]), "session": line["session"]}
-        if dice.random() < self._manner.no_show:
-            self._schedule(end + timedelta(hours=dice.uniform(0.3, 20)), "no_show", **what)
-        elif line["topic"] in ("all", "gap") and dice.random() >= self._manner.forget:
-            hours = dice.uniform(0.3, 30) if dice.random() < 0.8 else dice.uniform(30, 110)
-            self._schedule(end + timedelta(hours=hours), "record_contract", **what)
-        if dice.random() < self._manner.talk:
-            self._schedule(end + timedelta(days=dice.uniform(10, 60)), "talk", pair=what["pair"])
+        arguments = {"pair": PairId.parse(line["pair"]), "session_id": line["session"]}
+        if rng.random() < self._behaviour.no_show:
+            self._schedule(end + timedelta(hours=rng.uniform(0.3, 20)), "no_show", **arguments)
+        elif line["topic"] in ("all", "gap") and rng.random() >= self._behaviour.forget:
+            hours = rng.uniform(0.3, 30) if rng.random() < 0.8 else rng.uniform(30, 110)
+            self._schedule(end + timedelta(hours=hours), "record_contract", **arguments)
+        if rng.random() < self._behaviour.talk:
+            self._schedule(end + timedelta(days=rng.uniform(10, 60)), "talk", pair=arguments["pair"])
 
-    def _find_unchanged_session(self, session: str, key: str, start: datetime) -> Session | None:
-        """The session, if it is still what the person had in mind."""
-        found = self._world.worker.store.queries.get_session(session)
-        same = found is not None and found.booked and found.key == key and found.start == start
-        on_calendar = same and self._world.calendar.find(found.pair.manager, key) if found else None
-        return found if on_calendar else None
+    def _find_unchanged_session(self, session_id: str, key: str, start: datetime) -> Session | None:
+        """Return the session if it is still booked at this time, with this event; otherwise None."""
+        session = self._world.worker.store.queries.get_session(session_id)
+        if session is None or not session.booked or (session.key, session.start) != (key, start):
+            return None
+        return session if self._world.calendar.find(session.pair.manager, key) else None
 
     # --- acting on calendars ---
 
-    def _accept(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        if self._find_unchanged_session(session, key, start):
+    def _accept(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+        if self._find_unchanged_session(session_id, key, start):
             self._world.calendar.answer(pair.manager, key, pair.report, Answer.ACCEPTED)
         return ()
 
-    def _decline(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        found = self._find_unchanged_session(session, key, start)
-        if not found:
+    def _decline(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+        session = self._find_unchanged_session(session_id, key, start)
+        if not session:
             return ()
         self._world.calendar.answer(pair.manager, key, pair.report, Answer.DECLINED)
-        return (_make_line(now, "decline", found, calendar=pair.report),)
+        return (_make_line(now, "decline", session, calendar=pair.report),)
 
-    def _move(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        """A move that a person is free to make: a few days later or earlier, in their own hours."""
-        found = self._find_unchanged_session(session, key, start)
-        dice = self._make_dice(key, start, "move")
+    def _move(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+        """Move the event as the rules allow: by a few working days, within the hours of the manager."""
+        session = self._find_unchanged_session(session_id, key, start)
+        rng = self._make_random(key, start, "move")
         manager = self._world.persons[pair.manager]
-        to = found and self._find_span(manager, start, dice.choice((-2, -1, 1, 2, 3)), found.span.minutes, dice)
-        if not found or not to or to.start <= now + QUARTER_HOUR or to.start > found.latest:
+        to = session and self._find_span(manager, start, rng.choice((-2, -1, 1, 2, 3)), session.span.minutes, rng)
+        if not session or not to or to.start <= now + QUARTER_HOUR or to.start > session.latest:
             return ()
         self._world.calendar.move(manager.email, key, to)
-        return (_make_line(now, "move", found, calendar=manager.email, to=to),)
+        return (_make_line(now, "move", session, calendar=manager.email, to=to),)
 
-    def _move_out(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        """A move outside the rules: too short, or far too late."""
-        found = self._find_unchanged_session(session, key, start)
-        if not found:
+    def _move_out(
+        self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime
+    ) -> Iterable[LedgerLine]:
+        """Move the event outside the rules: make it too short, or put it after the latest instant."""
+        session = self._find_unchanged_session(session_id, key, start)
+        if not session:
             return ()
-        short = self._make_dice(key, start, "out").random() < 0.5 and found.kind == "career"
-        to = Span(start, start + timedelta(minutes=30)) if short else _shift_past_window(found.span, found.latest)
+        is_shortened = self._make_random(key, start, "out").random() < 0.5 and session.kind == "career"
+        to = (
+            Span(start, start + timedelta(minutes=30))
+            if is_shortened
+            else _shift_past_window(session.span, session.latest)
+        )
         self._world.calendar.move(pair.manager, key, to)
-        return (_make_line(now, "move", found, calendar=pair.manager, to=to),)
+        return (_make_line(now, "move", session, calendar=pair.manager, to=to),)
 
-    def _delete(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        found = self._find_unchanged_session(session, key, start)
-        if not found:
+    def _delete(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+        session = self._find_unchanged_session(session_id, key, start)
+        if not session:
             return ()
-        who = pair.manager if self._make_dice(key, start, "who").random() < 0.7 else pair.report
+        who = pair.manager if self._make_random(key, start, "who").random() < 0.7 else pair.report
         self._world.calendar.remove(who, key)
-        return (_make_line(now, "delete", found, calendar=who),)
+        return (_make_line(now, "delete", session, calendar=who),)
 
-    def _book_over(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        return self._take_time(now, pair, session, key, start, "book_over")
+    def _book_over(
+        self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime
+    ) -> Iterable[LedgerLine]:
+        return self._take_time(now, pair, session_id, key, start, "book_over")
 
-    def _away(self, now: datetime, pair: PairId, session: str, key: str, start: datetime) -> Iterable[LedgerLine]:
-        return self._take_time(now, pair, session, key, start, "out_of_office")
+    def _away(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+        return self._take_time(now, pair, session_id, key, start, "out_of_office")
 
     def _take_time(
-        self, now: datetime, pair: PairId, session: str, key: str, start: datetime, act: str
+        self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime, act: str
     ) -> Iterable[LedgerLine]:
-        found = self._find_unchanged_session(session, key, start)
-        if not found:
+        session = self._find_unchanged_session(session_id, key, start)
+        if not session:
             return ()
-        dice = self._make_dice(key, start, act)
-        who = dice.choice(pair.people)
+        rng = self._make_random(key, start, act)
+        who = rng.choice(pair.people)
         if act == "book_over":
             self._world.calendar.add(who, Span(start, start + timedelta(minutes=30)))
         else:
-            days = timedelta(days=dice.choice((1, 5, 10)))
+            days = timedelta(days=rng.choice((1, 5, 10)))
             self._world.calendar.add(who, Span(start - timedelta(hours=6), start + days), show=ShowAs.AWAY)
-        return (_make_line(now, act, found, calendar=who),)
+        return (_make_line(now, act, session, calendar=who),)
 
-    def _find_span(self, person: Person, start: datetime, days: int, minutes: int, dice: random.Random) -> Span | None:
-        """A stretch of that length in somebody's working hours, so many working days from a day."""
+    def _find_span(self, person: Person, start: datetime, days: int, minutes: int, rng: random.Random) -> Span | None:
+        """Return a random span of that length in the working hours, `days` working days after `start`; None when no
+        working period of that day is long enough."""
         day = add_working_days(person, get_local_date(person.zone, start), days)
         for spell in list_spells(person, day):
-            quarters = (spell.minutes - minutes) // 15
-            if quarters >= 0:
-                begin = spell.start + QUARTER_HOUR * dice.randint(0, quarters)
+            spare_quarter_hours = (spell.minutes - minutes) // 15
+            if spare_quarter_hours >= 0:
+                begin = spell.start + QUARTER_HOUR * rng.randint(0, spare_quarter_hours)
                 return Span(begin, begin + timedelta(minutes=minutes))
         return None
 
-    # --- talking to the program ---
+    # --- acting in Longarc ---
 
-    def _no_show(self, now: datetime, pair: PairId, session: str) -> Iterable[LedgerLine]:
-        found = self._world.worker.store.queries.get_session(session)
-        if found is None or found.state is not SessionState.HELD:
+    def _no_show(self, now: datetime, pair: PairId, session_id: str) -> Iterable[LedgerLine]:
+        session = self._world.worker.store.queries.get_session(session_id)
+        if session is None or session.state is not SessionState.HELD:
             return ()
-        self._world.worker.actions.record_not_held(session)
-        return (_make_line(now, "no_show", found),)
+        self._world.worker.actions.record_not_held(session_id)
+        return (_make_line(now, "no_show", session),)
 
-    def _record_contract(self, now: datetime, pair: PairId, session: str) -> Iterable[LedgerLine]:
-        found = self._world.worker.store.queries.get_session(session)
-        if found is None or found.state not in (SessionState.HELD, SessionState.UNFINISHED):
+    def _record_contract(self, now: datetime, pair: PairId, session_id: str) -> Iterable[LedgerLine]:
+        session = self._world.worker.store.queries.get_session(session_id)
+        if session is None or session.state not in (SessionState.HELD, SessionState.UNFINISHED):
             return ()
-        dice = self._make_dice(session, found.held_at, "contract")
+        rng = self._make_random(session_id, session.held_at, "contract")
         name = self._world.persons[pair.report].name
-        self._world.worker.contracts.record(session, self._make_contract(now.date(), name, dice))
-        for commitment in self._world.worker.store.queries.list_commitments_of_session(session):
-            if dice.random() < self._manner.complete:
+        self._world.worker.contracts.record(session_id, self._make_contract(now.date(), name, rng))
+        for commitment in self._world.worker.store.queries.list_commitments_of_session(session_id):
+            if rng.random() < self._behaviour.complete:
                 due = datetime.combine(commitment.due, datetime.min.time(), UTC)
-                at = max(due - timedelta(days=dice.uniform(0, 10)), now + timedelta(hours=1))
-                self._schedule(at, "complete", pair=pair, session=session, commitment=commitment.id)
-        return (_make_line(now, "record_contract", found),)
+                at = max(due - timedelta(days=rng.uniform(0, 10)), now + timedelta(hours=1))
+                self._schedule(at, "complete", pair=pair, commitment_id=commitment.id)
+        return (_make_line(now, "record_contract", session),)
 
-    def _make_contract(self, day: date, name: str, dice: random.Random) -> Contract:
-        first = name.split(maxsplit=1)[0]
-        mine = dice.sample(MANAGER_COMMITMENTS, 2)
-        theirs = dice.sample(REPORT_COMMITMENTS, 1)
+    def _make_contract(self, day: date, name: str, rng: random.Random) -> Contract:
+        first_name = name.split(maxsplit=1)[0]
+        manager_texts = rng.sample(MANAGER_COMMITMENTS, 2)
+        report_texts = rng.sample(REPORT_COMMITMENTS, 1)
         return Contract(
             manager=tuple(
-                WrittenCommitment(text=t.format(name=first), due=day + timedelta(days=dice.randint(4, 75)))
-                for t in mine
+                WrittenCommitment(text=text.format(name=first_name), due=day + timedelta(days=rng.randint(4, 75)))
+                for text in manager_texts
             ),
-            report=tuple(WrittenCommitment(text=t, due=day + timedelta(days=dice.randint(10, 75))) for t in theirs),
+            report=tuple(
+                WrittenCommitment(text=text, due=day + timedelta(days=rng.randint(10, 75))) for text in report_texts
+            ),
             question="What would have to be true for this to be the right place in three years?",
             progress=("The last quarter's work was named by two other teams.",),
         )
 
-    def _complete(self, now: datetime, pair: PairId, session: str, commitment: str) -> Iterable[LedgerLine]:
-        found = self._world.worker.store.queries.get_commitment(commitment)
-        if found is None or not found.is_open:
+    def _complete(self, now: datetime, pair: PairId, commitment_id: str) -> Iterable[LedgerLine]:
+        commitment = self._world.worker.store.queries.get_commitment(commitment_id)
+        if commitment is None or not commitment.is_open:
             return ()
-        self._world.worker.contracts.mark_done(commitment)
+        self._world.worker.contracts.mark_done(commitment_id)
         line: LedgerLine = {
             "at": _format_instant(now),
             "what": "human",
             "act": "complete",
             "pair": str(pair),
-            "session": commitment,
+            "session": commitment_id,  # the ledger has no field for commitments
         }
-        return (line | {"due": found.due.isoformat()},)
+        return (line | {"due": commitment.due.isoformat()},)
 
     def _talk(self, now: datetime, pair: PairId) -> Iterable[LedgerLine]:
-        dice = self._make_dice(pair, now, "talk")
+        rng = self._make_random(pair, now, "talk")
         try:
-            session = self._world.worker.actions.request_talk(
-                pair, dice.choice(list(Trigger)), "Something has come up."
+            session_id = self._world.worker.actions.request_talk(
+                pair, rng.choice(list(Trigger)), "Something has come up."
             )
-        except LongarcError:  # one has been asked for already
+        except LongarcError:  # a talk has been requested already
             return ()
-        return ({"at": _format_instant(now), "what": "human", "act": "talk", "pair": str(pair), "session": session},)
+        return ({"at": _format_instant(now), "what": "human", "act": "talk", "pair": str(pair), "session": session_id},)
 
 
 class OtherMeetings:
-    """Everybody's other meetings: put on the calendars some weeks ahead, and cleared away when they are over."""
+    """The other meetings of people: on the calendars for AHEAD from now, and erased a week after they end."""
 
-    AHEAD, EVERY = timedelta(weeks=22), timedelta(weeks=1)
+    #: More than any search looks ahead.
+    AHEAD = timedelta(weeks=22)
+    EVERY = timedelta(weeks=1)
 
-    def __init__(self, world: SimulatedWorld, manner: Behaviour, seed: int) -> None:
+    def __init__(self, world: SimulatedWorld, behaviour: Behaviour, seed: int) -> None:
         self._world = world
-        self._manner = manner
+        self._behaviour = behaviour
         self._seed = seed
-        self._until = world.clock()
-        self._past: list[tuple[datetime, str]] = []
+        self._filled_until = world.clock()
+        self._meetings: list[tuple[datetime, str]] = []  # a heap of (end, event id)
 
     def refresh(self) -> None:
-        """Have the calendars filled as far ahead as anybody looks."""
+        """Erase old meetings, and fill the calendars up to AHEAD from now."""
         now = self._world.clock()
-        while self._past and self._past[0][0] < now - self.EVERY:
-            self._world.calendar.erase(heapq.heappop(self._past)[1])
-        while self._until < now + self.AHEAD:
+        while self._meetings and self._meetings[0][0] < now - self.EVERY:
+            self._world.calendar.erase(heapq.heappop(self._meetings)[1])
+        while self._filled_until < now + self.AHEAD:
             for person in self._world.persons.values():
-                self._fill_week(person, self._until)
-            self._until += self.EVERY
+                self._fill_week(person, self._filled_until)
+            self._filled_until += self.EVERY
 
     def _fill_week(self, person: Person, start: datetime) -> None:
-        dice = random.Random(f"{self._seed}|{person.email}|{start}|meetings")
+        rng = random.Random(f"{self._seed}|{person.email}|{start}|meetings")
         day = get_local_date(person.zone, start)
-        chosen = sorted(dice.randrange(5) for _ in range(self._manner.meetings))
-        for number in chosen:
-            for spell in list_spells(person, day + timedelta(days=number))[:1]:
-                begin = spell.start + QUARTER_HOUR * dice.randrange(max(spell.minutes // 15 - 4, 1))
-                span = Span(begin, begin + timedelta(minutes=dice.choice((30, 30, 60))))
-                heapq.heappush(self._past, (span.end, self._world.calendar.add(person.email, span)))
+        day_offsets = sorted(rng.randrange(5) for _ in range(self._behaviour.meetings))
+        for offset in day_offsets:
+            for spell in list_spells(person, day + timedelta(days=offset))[:1]:
+                begin = spell.start + QUARTER_HOUR * rng.randrange(max(spell.minutes // 15 - 4, 1))
+                span = Span(begin, begin + timedelta(minutes=rng.choice((30, 30, 60))))
+                heapq.heappush(self._meetings, (span.end, self._world.calendar.add(person.email, span)))
 
 
 def _shift_past_window(span: Span, latest: datetime) -> Span:
-    """The same length, a week after the latest instant allowed."""
+    """Return a span of the same length, about a week after the latest instant allowed."""
     shift = timedelta(days=(latest - span.start).days + 8)
     return Span(span.start + shift, span.end + shift)
 

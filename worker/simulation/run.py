@@ -1,8 +1,7 @@
-"""The same program on a simulated calendar, clock and people.
+"""Run a simulation: the real sync, sweep, outbox and mails, on the memory provider and with simulated people.
 
-Nothing of the program is replaced but the services and the clock: the same sync, sweep, outbox and mails, on the
-memory provider. Time jumps from one instant at which something is due to the next. Same seed, same ledger, byte for
-byte.
+Only the services and the clock are replaced. The clock jumps from each instant at which something is due to the next.
+The same seed gives the same ledger, byte for byte.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -36,114 +35,128 @@ def simulate_to_ledger(
     behave: str,
     out: IO[str] | None = None,
 ) -> int:
-    """Let a company live for that long; how many lines the ledger has."""
-    run = SimulationOptions(start=start, days=length // timedelta(days=1), seed=seed, behaviour=behave)
-    return _simulate_parts(run, Settings(), persons, pairs, Ledger(out=out, keeps_lines=False))
+    """Simulate a company for `length`, write its ledger to `out`, and return the number of lines."""
+    options = SimulationOptions(start=start, days=length // timedelta(days=1), seed=seed, behaviour=behave)
+    return _simulate_parts(options, Settings(), persons, pairs, Ledger(out=out, keeps_lines=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationOptions:
-    """What to simulate: from when, how long, by which dice, and how people behave (one of `people.BEHAVIOURS`)."""
+    """What to simulate. `behaviour` is a key of `people.BEHAVIOURS`."""
 
     start: datetime
     days: int
     seed: int
     behaviour: str
-    calendars: Path | None = None  #: holds `<email>.ics`
+    calendars: Path | None = None  #: folder with `<email>.ics` files
 
 
 def run_simulation(
-    run: SimulationOptions,
+    options: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
     out: Path,
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> Summary:
-    """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`, whole or not at all. The same input gives the
-    same bytes. Raises Problems for calendars that can't be used."""
-    ledger, summary = out / "ledger.jsonl", out / "summary.txt"
-    _check_output(run, out, (ledger, summary))
-    tally, there = Summary(), out.exists()
+    """Simulate, and write `ledger.jsonl` and `summary.txt` into `out`. After an error neither file is changed.
+
+    Raises Problems for calendars that can't be used, and when `out` can't take the files.
+    """
+    ledger_file, summary_file = out / "ledger.jsonl", out / "summary.txt"
+    _check_output(options, out, (ledger_file, summary_file))
+    summary = Summary()
+    out_existed = out.exists()
     private_files.make_folder(out)
-    drafts = [path.with_name(f"{path.name}.part") for path in (ledger, summary)]
+    drafts = [path.with_name(f"{path.name}.part") for path in (ledger_file, summary_file)]
     try:
         for draft in drafts:
             private_files.create(draft)
         with drafts[0].open("w", encoding="utf-8", newline="\n") as file:
-            _simulate_parts(run, settings, persons, pairs, Ledger(out=file, keeps_lines=False, summary=tally), progress)
-        drafts[1].write_text(_format_summary(run, len(persons), len(pairs), tally), encoding="utf-8", newline="\n")
-        drafts[0].replace(ledger)
-        drafts[1].replace(summary)
+            _simulate_parts(
+                options, settings, persons, pairs, Ledger(out=file, keeps_lines=False, summary=summary), progress
+            )
+        drafts[1].write_text(
+            _format_summary(options, len(persons), len(pairs), summary), encoding="utf-8", newline="\n"
+        )
+        drafts[0].replace(ledger_file)
+        drafts[1].replace(summary_file)
     except BaseException:
         for draft in drafts:
             draft.unlink(missing_ok=True)
-        if not there:
+        if not out_existed:
             out.rmdir()
         raise
-    return tally
+    return summary
 
 
-def _check_output(run: SimulationOptions, out: Path, files: Iterable[Path]) -> None:
-    """Raise Problems where the result can't be put, before anything is lived through for it."""
+def _check_output(options: SimulationOptions, out: Path, files: Iterable[Path]) -> None:
+    """Raises Problems when the files can't be written to `out`."""
     problems = [
-        Problem(str(path), "There is a folder of that name.", "Take it away, or name another folder with --out.")
+        Problem(str(path), "There is a folder of that name.", "Remove it, or name another folder with --out.")
         for file in files
         for path in (file, file.with_name(f"{file.name}.part"))
         if path.is_dir()
     ]
-    if run.calendars is not None and run.calendars.resolve() == out.resolve():
+    if options.calendars is not None and options.calendars.resolve() == out.resolve():
         problems.append(Problem(str(out), "The calendars are in this folder.", "Name another folder with --out."))
     if problems:
         raise Problems(problems)
 
 
 def _simulate_parts(
-    run: SimulationOptions,
+    options: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
     ledger: Ledger,
     progress: Callable[[datetime], None] = lambda _: None,
 ) -> int:
-    """Everything that happens, into the ledger; how many lines that were."""
+    """Simulate all parts of the company, write the ledger, and return the number of its lines."""
     parts = partition.split_pairs(pairs)
     if len(parts) == 1:
-        _simulate_in_process(run, settings, persons, pairs, ledger, progress)
+        _simulate_in_process(options, settings, persons, pairs, ledger, progress)
     else:
-        for text in partition.run_parts(parts, partial(_simulate_part, run, settings, persons), progress):
-            ledger.copy_line(text)
+        for line in partition.run_parts(parts, partial(_simulate_part, options, settings, persons), progress):
+            ledger.copy_line(line)
     return ledger.count
 
 
 def _simulate_part(
-    run: SimulationOptions,
+    options: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
     out: Path,
     progress: Callable[[datetime], None],
 ) -> None:
-    concerned = {who for pair in pairs.values() for who in (pair.manager, pair.report)}
+    """Simulate one part of the company and write its ledger to `out`. `persons` are the people of all parts."""
+    addresses = {address for pair in pairs.values() for address in (pair.manager, pair.report)}
     with out.open("w", encoding="utf-8") as file:
-        here = {who: persons[who] for who in sorted(concerned)}
-        others = persons.keys() - here.keys()
+        part_persons = {address: persons[address] for address in sorted(addresses)}
+        people_of_other_parts = persons.keys() - part_persons.keys()
         _simulate_in_process(
-            run, settings, here, pairs, Ledger(out=file, keeps_lines=False), progress, elsewhere=others
+            options,
+            settings,
+            part_persons,
+            pairs,
+            Ledger(out=file, keeps_lines=False),
+            progress,
+            people_of_other_parts=people_of_other_parts,
         )
 
 
 def _simulate_in_process(
-    run: SimulationOptions,
+    options: SimulationOptions,
     settings: Settings,
     persons: Mapping[Address, Person],
     pairs: Mapping[PairId, Pair],
     ledger: Ledger,
     progress: Callable[[datetime], None],
     *,
-    elsewhere: Collection[Address] = (),
+    people_of_other_parts: Collection[Address] = (),
 ) -> None:
-    """All of them in this process."""
+    """Simulate these people and pairs in this process. Calendars of `people_of_other_parts` are skipped."""
     from worker.simulation.people import BEHAVIOURS, OtherMeetings, SimulatedHumans
 
     settings = make_simulation_settings(settings)
@@ -151,18 +164,21 @@ def _simulate_in_process(
         settings,
         persons,
         pairs,
-        run.start,
+        options.start,
         mailer=DiscardingMailer(),
         mail_renderer=BlankMailRenderer(sender=settings.mail.sender, domain=settings.mail.domain),
     )
-    end = run.start + timedelta(days=run.days)
+    end = options.start + timedelta(days=options.days)
     try:
-        if run.calendars is not None:
-            window = Span(run.start, end + OtherMeetings.AHEAD)
-            load_calendars(run.calendars, persons, world.calendar, window, elsewhere=elsewhere)
-        world.ledger, manner = ledger, BEHAVIOURS[run.behaviour]
-        world.humans = SimulatedHumans(world, manner, run.seed)
-        _run_weeks(world, OtherMeetings(world, manner, run.seed), end, progress)
+        if options.calendars is not None:
+            window = Span(options.start, end + OtherMeetings.AHEAD)
+            load_calendars(
+                options.calendars, persons, world.calendar, window, people_of_other_parts=people_of_other_parts
+            )
+        world.ledger = ledger
+        behaviour = BEHAVIOURS[options.behaviour]
+        world.humans = SimulatedHumans(world, behaviour, options.seed)
+        _run_weeks(world, OtherMeetings(world, behaviour, options.seed), end, progress)
     finally:
         world.worker.close()
 
@@ -170,18 +186,18 @@ def _simulate_in_process(
 def _run_weeks(
     world: SimulatedWorld, meetings: "OtherMeetings", end: datetime, progress: Callable[[datetime], None]
 ) -> None:
-    """Week by week, since people fill their calendars so."""
+    """Run the world week by week, and refresh the other meetings before each week."""
     while (now := world.clock()) < end:
         meetings.refresh()
-        world.calendar.pop_changed_calendars()
+        world.calendar.pop_changed_calendars()  # so that the new meetings alone don't make every calendar due
         world.run_until(min(now + timedelta(weeks=1), end), progress)
 
 
-def _format_summary(run: SimulationOptions, people: int, pairs: int, tally: Summary) -> str:
-    company = f"{people:,} people in {pairs:,} pairs"
+def _format_summary(options: SimulationOptions, person_count: int, pair_count: int, summary: Summary) -> str:
+    company = f"{person_count:,} people in {pair_count:,} pairs"
     lines = [
-        f"{run.days} days from {run.start:%Y-%m-%d}, {company}, {run.behaviour}, seed {run.seed}",
+        f"{options.days} days from {options.start:%Y-%m-%d}, {company}, {options.behaviour}, seed {options.seed}",
         "",
-        *(f"{name:<28}{figures}" for name, figures in tally.list_rows(pairs)),
+        *(f"{name:<28}{figures}" for name, figures in summary.list_rows(pair_count)),
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Sums up a ledger while it is written: how many were held, put off, closed with a contract, and what was mailed."""
+"""Counts the lines of a ledger while it is written: sessions by state, deferrals by cause, mails, events."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -6,23 +6,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+#: A contract recorded within this time after the end of its session counts as in time.
 DEADLINE = timedelta(hours=48)
 
 
 @dataclass(slots=True)
 class Summary:
-    """What a ledger tells, counted."""
+    """The counts of a ledger."""
 
     lines: int = 0
-    states: Counter[str] = field(default_factory=Counter)  #: of career sessions, as often as each was reached
-    causes: Counter[str] = field(default_factory=Counter)  #: of their deferrals
-    mails: Counter[str] = field(default_factory=Counter)
-    actions: Counter[str] = field(default_factory=Counter)  #: of people
-    events: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)  #: how often career sessions reached each state
+    causes: Counter[str] = field(default_factory=Counter)  #: deferrals of career sessions by cause
+    mails: Counter[str] = field(default_factory=Counter)  #: by mail template
+    actions: Counter[str] = field(default_factory=Counter)  #: actions of people by name
+    events: Counter[str] = field(default_factory=Counter)  #: created, updated, cancelled
     unplaceable: int = 0
     in_time: int = 0  #: contracts recorded within 48 hours
     pairs_met: set[str] = field(default_factory=set)  #: pairs that held a career session
-    _ends: dict[str, datetime] = field(default_factory=dict)
+    _ends: dict[str, datetime] = field(default_factory=dict)  #: ends of sessions held without a contract so far, by id
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Count one line."""
@@ -51,10 +52,10 @@ class Summary:
             ended = self._ends.pop(line["session"])
             self.in_time += datetime.fromisoformat(line["at"]) <= ended + DEADLINE
 
-    def list_rows(self, pairs: int) -> Iterator[tuple[str, str]]:
-        """What is worth knowing, a name and its figures each."""
+    def list_rows(self, pair_count: int) -> Iterator[tuple[str, str]]:
+        """Yield the rows of the printed summary: a name and its figures."""
         states = self.states
-        yield "Pairs that met", f"{len(self.pairs_met):,} of {pairs:,}"
+        yield "Pairs that met", f"{len(self.pairs_met):,} of {pair_count:,}"
         yield "Conversations held", f"{states['held']:,}"
         yield "Put off", _format_counts(self.causes)
         yield "Without a time for a while", f"{self.unplaceable:,}"
@@ -65,9 +66,9 @@ class Summary:
         yield "What people did", _format_counts(self.actions)
 
 
-def _format_counts(counted: Counter[str]) -> str:
-    """`5: 3 declined, 2 deleted`, most first."""
-    if not counted:
+def _format_counts(counts: Counter[str]) -> str:
+    """Return the total and its parts, largest first: `5: 3 declined, 2 deleted`."""
+    if not counts:
         return "0"
-    parts = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
-    return f"{counted.total():,}: " + ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in parts)
+    parts = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return f"{counts.total():,}: " + ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in parts)

@@ -1,4 +1,4 @@
-"""A company whose calendars, mails and time live in this process, and the ledger of what happens in it."""
+"""A simulated company: calendars, mails and the clock are in memory. Writes the ledger of what happens."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -17,27 +17,26 @@ from worker.simulation.summary import Summary
 from worker.store.database import SCRATCH_URL
 from worker.store.store import NextDue, Store
 
-SERVICE = "memory"
-
-
-#: What the ledger tells; the rest of the history stays in the database.
+#: Name of the in-memory calendar and mail provider, in the column `calendar` of a person.
+MEMORY_PROVIDER = "memory"
+#: Kinds of history rows that are copied to the ledger.
 LEDGER_KINDS = ("event.create", "event.update", "event.cancel", "mail", "session", "unplaceable", "human", "contract")
 
-
+#: A line of the ledger: `at`, `what` and the fields of that kind (docs/reference/ledger.md).
 LedgerLine = dict[str, Any]
 
 
 class Humans(Protocol):
-    """Those who act on their calendars and talk to the program while time passes."""
+    """The simulated people: they change their calendars and use Longarc while time passes."""
 
     def next_at(self) -> datetime | None:
-        """When the next of them does something."""
+        """Return the time of the next action; None when none is planned."""
 
     def act(self, now: datetime) -> Iterable[LedgerLine]:
-        """Do what is due by now; the ledger's lines of it."""
+        """Perform the actions that are due at `now`, and return one ledger line for each."""
 
-    def notice(self, line: Mapping[str, Any]) -> None:
-        """See what happened."""
+    def handle_line(self, line: Mapping[str, Any]) -> None:
+        """Plan the reactions of people to a new line of the ledger."""
 
 
 class IdleHumans:
@@ -49,35 +48,36 @@ class IdleHumans:
     def act(self, now: datetime) -> Iterable[LedgerLine]:
         return ()
 
-    def notice(self, line: Mapping[str, Any]) -> None:
+    def handle_line(self, line: Mapping[str, Any]) -> None:
         return None
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Writes what happened, one JSON object a line, as it happens."""
+    """Writes each line to `out` as JSON, and adds it to `lines` and `summary` when they are wanted."""
 
-    out: IO[str] | None = None
+    out: IO[str] | None = None  #: None writes no file
     lines: list[LedgerLine] = field(default_factory=list)
-    keeps_lines: bool = True
-    count: int = 0
+    keeps_lines: bool = True  #: False saves the memory of a long simulation
+    count: int = 0  #: lines so far
     summary: Summary | None = None
 
     def write_line(self, line: LedgerLine) -> None:
-        self._count_line(line)
+        """Write a line."""
+        self._register_line(line)
         if self.out is not None:
             self.out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def copy_line(self, text: str) -> None:
-        """Take over a line of another ledger, its end included."""
+        """Copy a line of another ledger file, with its line break. It is parsed only when somebody needs its fields."""
         if self.keeps_lines or self.summary is not None:
-            self._count_line(json.loads(text))
+            self._register_line(json.loads(text))
         else:
             self.count += 1
         if self.out is not None:
             self.out.write(text)
 
-    def _count_line(self, line: LedgerLine) -> None:
+    def _register_line(self, line: LedgerLine) -> None:
         self.count += 1
         if self.summary is not None:
             self.summary.add(line)
@@ -86,7 +86,7 @@ class Ledger:
 
 
 class SimulatedWorld:
-    """A company whose calendars, mails and time are in this process."""
+    """A company with a worker of its own, on a database in memory and a clock that jumps to the next due time."""
 
     def __init__(
         self,
@@ -102,55 +102,60 @@ class SimulatedWorld:
         self.clock = SteppedClock(start)
         self.calendar = calendar or MemoryCalendar()
         self.mailer = mailer or MemoryMailer()
-        self.persons = {e: replace(p, calendar=_choose_calendar(p), mail=SERVICE) for e, p in persons.items()}
+        self.persons = {
+            email: replace(person, calendar=_choose_calendar(person), mail=MEMORY_PROVIDER)
+            for email, person in persons.items()
+        }
         self.pairs = dict(pairs)
         self.worker = _build_worker(settings, self.clock, mail_renderer)
-        self.worker.services.use(calendars={SERVICE: self.calendar}, mailers={SERVICE: self.mailer})
+        self.worker.services.use(calendars={MEMORY_PROVIDER: self.calendar}, mailers={MEMORY_PROVIDER: self.mailer})
         self.worker.store.people.apply_import(self.persons, self.pairs, start)
+        # Services reload the people when this value changes; an import of a people file changes it too
         self.worker.store.people.set_fact("people", "simulated")
         self.ledger = Ledger()
         self.humans: Humans = IdleHumans()
-        self._told = 0
+        self._last_history_id = 0
 
     def run_until(self, end: datetime, progress: Callable[[datetime], None] = lambda _: None) -> None:
-        """Let time pass, from one due instant to the next."""
+        """Advance the clock to `end`, from each instant at which something is due to the next."""
         while True:
-            upcoming = self._find_next_instant(self.step())
+            next_instant = self._find_next_instant(self.step())
             progress(self.clock())
-            if upcoming is None or upcoming > end:
+            if next_instant is None or next_instant > end:
                 break
-            self.clock.move_to(upcoming)
+            self.clock.move_to(next_instant)
         self.clock.move_to(end)
 
     def step(self) -> NextDue:
-        """What people and program do at this very instant; when the program has something to do next."""
+        """Let people act, then run a tick of the worker, without advancing the clock. Return the next due times."""
         now = self.clock()
         for line in self.humans.act(now):
             self.ledger.write_line(line)
-        stirred = self.calendar.pop_changed_calendars()
-        if stirred:
-            self.worker.store.calendars.make_due(sorted(stirred), now)
-        due = self.worker.tick()
+        changed_calendars = self.calendar.pop_changed_calendars()
+        if changed_calendars:
+            self.worker.store.calendars.make_due(sorted(changed_calendars), now)
+        next_due = self.worker.tick()
         self._record_history()
-        return due
+        return next_due
 
-    def _find_next_instant(self, due: NextDue) -> datetime | None:
+    def _find_next_instant(self, next_due: NextDue) -> datetime | None:
+        """Return the next instant at which the worker or a person has something to do, at least a second from now."""
         earliest = self.clock() + timedelta(seconds=1)
-        instants = (*due, self.humans.next_at())
-        upcoming = [max(instant, earliest) for instant in instants if instant is not None]
-        return min(upcoming, default=None)
+        instants = (next_due.calendar, next_due.pair, next_due.effect, self.humans.next_at())
+        return min((max(instant, earliest) for instant in instants if instant is not None), default=None)
 
     def _record_history(self) -> None:
-        for row in self.worker.store.queries.list_history_after(self._told):
-            self._told = row["id"]
+        """Copy the new rows of the history to the ledger, and let people react to them."""
+        for row in self.worker.store.queries.list_history_after(self._last_history_id):
+            self._last_history_id = row["id"]
             line = make_ledger_line(row)
             if line is not None:
                 self.ledger.write_line(line)
-                self.humans.notice(line)
+                self.humans.handle_line(line)
 
 
 def _choose_calendar(person: Person) -> str:
-    return SERVICE if person.has_calendar else NO_CALENDAR
+    return MEMORY_PROVIDER if person.has_calendar else NO_CALENDAR
 
 
 def _build_worker(settings: Settings, clock: SteppedClock, mail_renderer: MailRenderer | None) -> Worker:
@@ -160,7 +165,7 @@ def _build_worker(settings: Settings, clock: SteppedClock, mail_renderer: MailRe
 
 
 def make_ledger_line(row: Mapping[str, Any]) -> LedgerLine | None:
-    """A line of the history as a line of the ledger; None when the ledger doesn't tell it."""
+    """Return the ledger line of a history row; None when its kind is not in LEDGER_KINDS."""
     if row["what"] not in LEDGER_KINDS:
         return None
     line: LedgerLine = {"at": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}", "what": row["what"]}
@@ -174,12 +179,15 @@ def make_ledger_line(row: Mapping[str, Any]) -> LedgerLine | None:
 
 
 def make_simulation_settings(settings: Settings) -> Settings:
-    """The company's own choices, with what a world in one process needs: calendars say themselves when they change,
-    mail goes nowhere, and nobody is there to lift a guard."""
+    """Return the settings of the company, changed for a simulation.
+
+    Calendars are polled rarely, since SimulatedWorld marks changed calendars as due; alerts go to the memory provider;
+    and the limit on cancelled events is so high that no import waits for an operator.
+    """
     return settings.model_copy(
         update={
             "operator": settings.operator or "operator@localhost",
-            "mail": settings.mail.model_copy(update={"operator_by": SERVICE}),
+            "mail": settings.mail.model_copy(update={"operator_by": MEMORY_PROVIDER}),
             "sync": settings.sync.model_copy(update={"every": timedelta(days=7), "full_every": timedelta(days=30)}),
             "rules": settings.rules.model_copy(update={"max_cancels": 10_000}),
         }

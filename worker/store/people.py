@@ -175,13 +175,13 @@ class PeopleRows:
             woken = update(pair).where(pair.c.id.in_(chunk))
             connection.execute(woken.values(wakes=pair.c.wakes + 1, looked_at=None))
 
-    def set_paused(self, pair_id: PairId, *, rests: bool, now: datetime) -> None:
+    def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
         """Pause a pair by hand, or resume it."""
         with self._database.write() as connection:
             connection.execute(
                 update(pair)
                 .where(pair.c.id == pair_id)
-                .values(rests=rests, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
+                .values(rests=is_paused, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
 
     def save_choice(self, connection: Connection, pair_id: PairId, **chosen: str | bool | None) -> None:
