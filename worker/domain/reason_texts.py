@@ -1,8 +1,8 @@
 """The sentence of each reason, in English; a formatter decides the language, the clock and the format of dates.
 
 The history and the operator get `ENGLISH_FORMATTER`, which uses the sentences as they are here; for a mail or a page,
-`worker.i18n.reasons` has a formatter for the reader's language. Words that change with a count are part of the
-sentence, so that each language can change them.
+`worker.i18n.reasons` has a formatter for the reader's language. Words that depend on a count are part of the
+sentence, so that each language can inflect them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,16 +18,16 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def N_(text: str) -> str:  # noqa: N802 -- the name gettext's tools look for
-    """Mark a text for translation; it is translated where the reader is known."""
+    """Mark a text for translation, which happens once the reader is known; return it unchanged."""
     return text
 
 
 def NN_(singular: str, plural: str) -> tuple[str, str]:  # noqa: N802
-    """As `N_`, for a text that depends on a count."""
+    """Mark a text that depends on a count for translation, as `N_` does."""
     return singular, plural
 
 
-#: The sentence of each code. `%(name)s` is a value of the reason, as `_VALUE_FORMATTERS` or `_CODE_FORMATTERS` show it.
+#: The sentence of each code. `%(name)s` is a value of the reason after `_VALUE_FORMATTERS` or `_CODE_FORMATTERS`.
 SENTENCES: Mapping[str, str | tuple[str, str]] = {
     # why a slot was chosen
     "target_day": N_("%(day)s is the target day."),
@@ -120,7 +120,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
 }
 NO_DAYS = N_("on no days")
 ON_DAYS = NN_("on %(count)s day", "on %(count)s days")
-#: How each kind of blocker is named.
+#: The name of each kind of blocker.
 BLOCKER_NAMES = {
     "career": N_("%(name)s's career session"),
     "time": N_("%(name)s's time"),
@@ -135,28 +135,28 @@ class ReasonFormatter(Protocol):
     """Formats texts and values for one reader."""
 
     def gettext(self, message: str, /, **values: object) -> str:
-        """The sentence in the reader's language, with its `%(name)s` filled in."""
+        """Return the sentence in the reader's language, with its `%(name)s` filled in."""
 
     def ngettext(self, singular: str, plural: str, count: int, /, **values: object) -> str:
-        """The sentence in the form for `count`, with its values and `%(count)s` filled in."""
+        """Return the sentence in the form for `count`, with its values and `%(count)s` filled in."""
 
     def format_date(self, day: date) -> str:
-        """A date with its weekday."""
+        """Return a date with its weekday."""
 
     def get_weekday_name(self, index: int) -> str:
-        """The name of a day of the week; 0 is Monday."""
+        """Return the name of a day of the week; 0 is Monday."""
 
     def format_clock(self, minute: int) -> str:
-        """A time of day, given in minutes after midnight."""
+        """Return a time of day, given in minutes after midnight."""
 
     def format_hour(self, at: datetime, zone: str) -> str:
-        """The time of day in that zone."""
+        """Return the time of day in that zone."""
 
     def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
-        """A time span; `zone` is that of the person whom the reason is about."""
+        """Return a span of time; `zone` is that of the person whom the reason is about."""
 
     def format_detail(self, text: str) -> str:
-        """A service's error text, to follow a word; empty for readers who are not operators."""
+        """Return a service's error text to be added to a sentence; empty for readers who are not operators."""
 
 
 class EnglishFormatter:
@@ -181,9 +181,11 @@ class EnglishFormatter:
         return f"{at.astimezone(ZoneInfo(zone)):%H:%M}"
 
     def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
-        first, last = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
-        end_text = f"{last:%H:%M}" if first.date() == last.date() else f"{format_short_date(last.date())} {last:%H:%M}"
-        return f"{format_short_date(first.date())} {first:%H:%M} to {end_text} ({zone})"
+        local_start, local_end = (at.astimezone(ZoneInfo(zone)) for at in (start, end))
+        end_text = f"{local_end:%H:%M}"
+        if local_start.date() != local_end.date():
+            end_text = f"{format_short_date(local_end.date())} {end_text}"
+        return f"{format_short_date(local_start.date())} {local_start:%H:%M} to {end_text} ({zone})"
 
     def format_detail(self, text: str) -> str:
         return f" ({text})" if text else ""
@@ -193,12 +195,12 @@ ENGLISH_FORMATTER = EnglishFormatter()
 
 
 def format_reasons(reasons: Reasons, formatter: ReasonFormatter = ENGLISH_FORMATTER) -> str:
-    """The sentences of all reasons as one text."""
+    """Return the sentences of all reasons as one text."""
     return " ".join(format_sentences(reasons, formatter))
 
 
 def format_sentences(reasons: Reasons, formatter: ReasonFormatter = ENGLISH_FORMATTER) -> Iterator[str]:
-    """One sentence for each reason, with a capital first letter."""
+    """Yield one sentence for each reason, with a capital first letter."""
     for reason in reasons:
         sentence = _format_sentence(reason, formatter)
         yield sentence[:1].upper() + sentence[1:]
@@ -206,14 +208,14 @@ def format_sentences(reasons: Reasons, formatter: ReasonFormatter = ENGLISH_FORM
 
 def _format_sentence(reason: Reason, formatter: ReasonFormatter) -> str:
     sentence, values = SENTENCES[reason.code], reason.values
-    shown: dict[str, Any] = {
+    formatted: dict[str, Any] = {
         name: _VALUE_FORMATTERS.get(name, _keep_value)(formatter, value) for name, value in values.items()
     }
     if reason.code in _CODE_FORMATTERS:
-        shown |= _CODE_FORMATTERS[reason.code](formatter, values)
+        formatted |= _CODE_FORMATTERS[reason.code](formatter, values)
     if isinstance(sentence, str):
-        return formatter.gettext(sentence, **shown)
-    return formatter.ngettext(*sentence, shown.pop("count"), **shown)
+        return formatter.gettext(sentence, **formatted)
+    return formatter.ngettext(*sentence, formatted.pop("count"), **formatted)
 
 
 def _keep_value(formatter: ReasonFormatter, value: ReasonValue) -> ReasonValue:
@@ -224,7 +226,7 @@ def _format_day_count(formatter: ReasonFormatter, days: int) -> str:
     return formatter.ngettext(*ON_DAYS, days) if days else formatter.gettext(NO_DAYS)
 
 
-#: How a value is formatted, by its name; other values stay as they are.
+#: The formatter of a value, by the value's name; other values stay as they are.
 _VALUE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Any], Any]] = {
     "day": lambda formatter, day: formatter.format_date(day),
     "target": lambda formatter, day: formatter.format_date(day),
@@ -259,10 +261,10 @@ _CODE_FORMATTERS: Mapping[str, Callable[[ReasonFormatter, Mapping[str, Any]], Ma
 
 
 def format_short_date(day: date) -> str:
-    """The date as `Tue 6 Oct`."""
+    """Return the date as `Tue 6 Oct`."""
     return f"{DAY_NAMES[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
 def format_count(number: int, noun: str) -> str:
-    """The count with its noun: `no days`, `1 day`, `2 days`."""
+    """Return the count with its noun: `no days`, `1 day`, `2 days`."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

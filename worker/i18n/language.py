@@ -1,8 +1,8 @@
 """Translated texts and dates of a language, and the cleaning and wrapping of plain text.
 
 English texts are in the source code. Other languages are gettext catalogues (`locale/<tag>/LC_MESSAGES/longarc.po`),
-read when first needed without compiling them. Dates use the same language as the texts: a reader whose language has no
-catalogue gets English for both.
+read when first needed; nobody has to compile them. Dates use the language of the texts: a reader whose language has no
+catalogue gets both in English.
 """
 
 import re
@@ -32,23 +32,23 @@ _SPACES = {0x202F: "\u00a0", 0x2009: " "}
 _INVISIBLE = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 133), *range(134, 160)))
 _BULLET = re.compile(r" *(?:- )?")
-_GAPS = re.compile(r"\n{3,}")
+_EXTRA_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def strip_invisible(text: str) -> str:
-    """The text without invisible characters, and with combining marks composed (NFC)."""
+    """Return the text without invisible characters, and with combining marks composed (NFC)."""
     return normalize("NFC", text.translate(_INVISIBLE))
 
 
 def to_single_line(text: str) -> str:
-    """The text on one line, without control and invisible characters."""
+    """Return the text on one line, without control and invisible characters."""
     return " ".join(strip_invisible(text).translate(_CONTROL).split())
 
 
 def wrap_text(text: str, width: int = LINE_WIDTH) -> str:
-    """Plain text with long lines wrapped (list items indented), no two blank lines, and one line break at the end."""
+    """Return plain text with long lines wrapped (list items indented), no two blank lines, and one final line break."""
     lines = (line if len(line) <= width else _wrap_line(line, width) for line in map(str.rstrip, text.splitlines()))
-    return _GAPS.sub("\n\n", "\n".join(lines)).strip("\n").replace("\u00a0", " ") + "\n"
+    return _EXTRA_BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n").replace("\u00a0", " ") + "\n"
 
 
 def _wrap_line(line: str, width: int) -> str:
@@ -73,7 +73,7 @@ class Language:
         self.tag = str(locale).replace("_", "-")
         self.direction = locale.text_direction
         self._catalogue = catalogue
-        # The same dates are formatted again and again; the bounds limit the memory of a long-running worker.
+        # Cached because the same dates are formatted often; the sizes limit the memory of a long-running worker.
         self.day: Callable[[date, bool], str] = lru_cache(4096)(self._format_day)
         self.hour: Callable[[datetime, str], str] = lru_cache(4096)(self._format_hour)
         self.hours: Callable[[datetime, datetime, str], str] = lru_cache(4096)(self._format_hours)
@@ -81,18 +81,18 @@ class Language:
         self.city: Callable[[str], str] = lru_cache(512)(self._get_city_name)
 
     def gettext(self, message: str, /, **values: object) -> str:
-        """The translated message with its `%(name)s` filled in; an empty message stays empty."""
+        """Return the translated message with its `%(name)s` filled in; an empty message stays empty."""
         # A catalogue's entry for the empty message is its header.
         text = self._catalogue.gettext(message) if message else ""
         return text % values if values else text
 
-    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
-        """The translated message in the plural form for `count`; `%(count)s` is filled in, too."""
-        return self.select_plural(one, many, count) % {"count": count, **values}
+    def ngettext(self, singular: str, plural: str, count: int, /, **values: object) -> str:
+        """Return the translated message in the plural form for `count`; `%(count)s` is filled in, too."""
+        return self.select_plural(singular, plural, count) % {"count": count, **values}
 
-    def select_plural(self, one: str, many: str, count: int) -> str:
-        """The translated plural form for `count`, nothing filled in."""
-        return self._catalogue.ngettext(one, many, count)
+    def select_plural(self, singular: str, plural: str, count: int) -> str:
+        """Return the translated plural form for `count`, without filling anything in."""
+        return self._catalogue.ngettext(singular, plural, count)
 
     @cached_property
     def _date_pattern(self) -> str:
@@ -101,22 +101,23 @@ class Language:
         pattern = str((skeletons.get("MMMMEd") or skeletons["MMMEd"]).pattern)
         return re.sub(r"E+", "EEEE", re.sub(r"(?<!M)MMM(?!M)", "MMMM", pattern))
 
-    def _format_day(self, when: date, year: bool) -> str:
-        return _replace_spaces(format_date(when, "full" if year else self._date_pattern, locale=self.locale))
+    def _format_day(self, day: date, with_year: bool) -> str:
+        return _replace_spaces(format_date(day, "full" if with_year else self._date_pattern, locale=self.locale))
 
-    def _format_hour(self, when: datetime, zone: str) -> str:
-        return _replace_spaces(format_time(when, "short", tzinfo=ZoneInfo(zone), locale=self.locale))
+    def _format_hour(self, at: datetime, zone: str) -> str:
+        return _replace_spaces(format_time(at, "short", tzinfo=ZoneInfo(zone), locale=self.locale))
 
     def _format_hours(self, start: datetime, end: datetime, zone: str) -> str:
-        skeleton = "hm" if "a" in str(self.locale.time_formats["short"].pattern) else "Hm"
+        has_am_pm = "a" in str(self.locale.time_formats["short"].pattern)
+        skeleton = "hm" if has_am_pm else "Hm"
         return _replace_spaces(format_interval(start, end, skeleton, tzinfo=ZoneInfo(zone), locale=self.locale))
 
-    def _format_month(self, first: date) -> str:
-        return _replace_spaces(format_date(first, "MMMM y", locale=self.locale))
+    def _format_month(self, day: date) -> str:
+        return _replace_spaces(format_date(day, "MMMM y", locale=self.locale))
 
-    def format_short_month(self, first: date) -> str:
-        """The abbreviated name of the month: `Nov`."""
-        return _replace_spaces(format_date(first, "LLL", locale=self.locale))
+    def format_short_month(self, day: date) -> str:
+        """Return the abbreviated name of the month: `Nov`."""
+        return _replace_spaces(format_date(day, "LLL", locale=self.locale))
 
     def _get_city_name(self, zone: str) -> str:
         return get_timezone_location(ZoneInfo(zone), locale=self.locale, return_city=True)
@@ -134,20 +135,20 @@ class Languages:
         self._loaded: dict[str, Language] = {}
 
     def list_tags(self) -> list[str]:
-        """The tags of all languages, English first."""
-        catalogues = {
+        """Return the tags of all languages, English first."""
+        tags = {
             path.parts[-3] for folder in self._folders for path in folder.glob(f"*/LC_MESSAGES/{GETTEXT_DOMAIN}.po")
         }
-        return ["en", *sorted(catalogues - {"en"})]
+        return ["en", *sorted(tags - {"en"})]
 
     def find_language(self, locale: str) -> Language:
-        """The best match for a locale: `de-AT` gives Austrian German, else German, else English."""
+        """Return the best match for a locale: for `de-AT`, Austrian German, else German, else English."""
         if locale not in self._loaded:
             self._loaded[locale] = self._find_nearest(locale)
         return self._loaded[locale]
 
     def has_language(self, locale: str) -> bool:
-        """Whether there is a catalogue for the language of that locale (English needs none)."""
+        """Return whether texts exist in the language of that locale: English, or one with a catalogue."""
         return self.find_language(locale).locale.language == re.split("[-_]", locale)[0].lower()
 
     def _find_nearest(self, locale: str) -> Language:
@@ -169,13 +170,13 @@ class Languages:
 
 
 def read_catalogue(path: Path) -> Catalog:
-    """A catalogue as its author wrote it. Raises PoFileError."""
+    """Return a catalogue with all its entries, fuzzy ones included. Raises PoFileError."""
     with path.open("rb") as source:
         return read_po(source, locale=path.parts[-3], abort_invalid=True)
 
 
 def load_translations(path: Path) -> GNUTranslations:
-    """The translations of a catalogue, without those marked fuzzy. Raises PoFileError."""
+    """Return the translations of a catalogue, without those marked fuzzy. Raises PoFileError."""
     compiled = BytesIO()
     write_mo(compiled, read_catalogue(path))
     compiled.seek(0)
@@ -183,5 +184,5 @@ def load_translations(path: Path) -> GNUTranslations:
 
 
 def count_days_between(earlier: date, later: date) -> int:
-    """Calendar days from one date to another; negative when `later` is the earlier one."""
+    """Return the days from one date to another; negative when `later` is in fact the earlier one."""
     return (later - earlier) // timedelta(days=1)

@@ -12,8 +12,8 @@ from worker.i18n.language import Language
 
 MIDNIGHT = time()
 
-#: Why a session lost its time, without blame (R-10): as told to the person who caused it, to the other person, and when
-#: nobody is named.
+#: Why a session lost its time, without blame (R-10): as it reads for the person who caused it, for the other
+#: person, and when nobody is named.
 CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
     DeferralCause.DECLINED: (
         N_("you could not make it"),
@@ -60,7 +60,7 @@ SESSION_NAMES: Mapping[SessionKind, str] = {
     SessionKind.CHECKIN: N_("check-in"),
 }
 
-#: Why somebody asks for a conversation out of turn (R-6): the choices of the form, never a guess (R-24).
+#: The reasons for an ad hoc session (R-6), as the form offers them. A person chooses one; none is inferred (R-24).
 TRIGGER_TEXTS: Mapping[Trigger, str] = {
     Trigger.LEAVING: N_("another employer, or a thought of leaving"),
     Trigger.DOUBT: N_("a doubt whether this is the right place"),
@@ -71,7 +71,7 @@ TRIGGER_TEXTS: Mapping[Trigger, str] = {
 }
 
 
-#: What a command did with a pair's contract: as told to the person it was done for, and to the other person.
+#: The use of a command on a pair's contract, as it reads for the person it was used for and for the other person.
 ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
     ContentAccess.SHOW_CONTRACT: (N_("The contract was shown, for you."), N_("The contract was shown, for %(who)s.")),
     ContentAccess.RECORD_CONTRACT: (
@@ -95,12 +95,12 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
 
 
 def translate_reasons(reasons: Reasons, language: Language, zone: str, today: date) -> str:
-    """The reasons as one text in that language, with times in `zone`. Dates outside this year have the year."""
+    """Return the reasons as one text in that language, with times in `zone`. Dates outside this year have the year."""
     return reason_texts.format_reasons(reasons, _LanguageFormatter(language, zone, today))
 
 
 def translate_sentences(reasons: Reasons, language: Language, zone: str, today: date) -> Iterator[str]:
-    """The same reasons as separate sentences."""
+    """Return the reasons as separate sentences; otherwise as `translate_reasons`."""
     return reason_texts.format_sentences(reasons, _LanguageFormatter(language, zone, today))
 
 
@@ -127,14 +127,14 @@ class _LanguageFormatter:
         return self._language.hour(at, zone)
 
     def format_stretch(self, start: datetime, end: datetime, zone: str) -> str:
-        first, last = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
-        if first == last:
-            return f"{self.format_date(first)}, {self._language.hours(start, end, self._zone)}"
+        first_day, last_day = (at.astimezone(ZoneInfo(self._zone)).date() for at in (start, end))
+        if first_day == last_day:
+            return f"{self.format_date(first_day)}, {self._language.hours(start, end, self._zone)}"
         return self.gettext(
             "%(first)s, %(hour)s to %(last)s, %(until)s",
-            first=self.format_date(first),
+            first=self.format_date(first_day),
             hour=self.format_hour(start, self._zone),
-            last=self.format_date(last),
+            last=self.format_date(last_day),
             until=self.format_hour(end, self._zone),
         )
 
@@ -143,6 +143,6 @@ class _LanguageFormatter:
 
 
 def translate_question(question: LintQuestion, language: Language) -> tuple[str, str]:
-    """The question about a commitment (R-16), and an example of a better wording, in that language."""
+    """Return the question about a commitment (R-16), and an example of a better wording, in that language."""
     text, better = QUESTION_TEXTS[question.code]
     return language.gettext(text, word=question.word), language.gettext(better)

@@ -16,8 +16,9 @@ from worker.domain.model import Contract, Person
 from worker.domain.time.worktime import get_local_date
 from worker.errors import Refused
 
-#: A date longer ago than this, or further ahead than that, is taken for a typing error.
+#: A date longer ago than this is taken for a typing error.
 MAX_RECORDING_DELAY = timedelta(days=366)
+#: A date further ahead than this is taken for a typing error.
 MAX_TIME_AHEAD = timedelta(days=5 * 366)
 
 
@@ -36,21 +37,21 @@ class AllowedDays:
 
 
 def compute_allowed_days(today: date, earlier_days: Iterable[date] = ()) -> AllowedDays:
-    """The days that a contract recorded today may name, from the first of a month.
+    """Return the days that a contract recorded today may name; the first of them begins a month.
 
-    `earlier_days`, which an earlier revision names, stay allowed however long ago they are.
+    `earlier_days` are those that the previous revision names: they stay allowed however long ago they are.
     """
     return AllowedDays(min((today - MAX_RECORDING_DELAY, *earlier_days)).replace(day=1), today + MAX_TIME_AHEAD)
 
 
 def iterate_days(contract: Contract) -> Iterator[date]:
-    """Every day that a contract names; for a review, the first day of its month."""
+    """Yield every day that a contract names; for a review, the first day of its month."""
     yield from (commitment.due for commitment in (*contract.report, *contract.manager) if commitment.due)
     yield from (review.month for review in contract.reviews)
 
 
 class FaultKind(StrEnum):
-    """What can be wrong with a contract whose file or form could be read."""
+    """Faults of a contract whose file or form could be read."""
 
     UNDATED = "undated"  #: a commitment names no day
     FAR = "far"  #: a day or a month is too long ago or too far ahead
@@ -69,7 +70,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractFault:
-    """One thing wrong with a contract, and where."""
+    """A fault of a contract, and its place."""
 
     kind: FaultKind
     part: ContractPart
@@ -80,10 +81,10 @@ class ContractFault:
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """How much a contract may hold."""
+    """The limits of a contract's size."""
 
-    entries: int  #: most entries in each part
-    characters: int  #: most characters in each text of an entry
+    entries: int  #: in each part, at most
+    characters: int  #: in each text of an entry, at most
 
     def is_exceeded_by(self, text: str) -> bool:
         """True when the text is too long for an entry."""
@@ -91,7 +92,7 @@ class TextLimits:
 
 
 class UnfitContract(Refused):
-    """A contract can't be recorded as it is: `faults` is everything wrong with it, `days` are the days it may name."""
+    """A contract can't be recorded as it is: `faults` lists why, `days` are the days it may name."""
 
     def __init__(self, faults: Sequence[ContractFault], days: AllowedDays) -> None:
         self.faults, self.days = tuple(faults), days
@@ -105,7 +106,7 @@ class ContractCheck:
     faults: tuple[ContractFault, ...]
     questions: tuple[LintQuestion, ...]
     days: AllowedDays
-    after: int  #: number of the newest revision when it was checked; 0 when there is none
+    after: int  #: number of the newest revision at the time of the check; 0 when there is none
 
 
 def check_contract(
@@ -136,32 +137,38 @@ def check_contract(
 
 
 def compute_allowed_days_after(revisions: Sequence[Contract], today: date) -> AllowedDays:
-    """The days that the next revision may name when it is recorded today; `revisions` are in order, oldest first."""
+    """Return the days that the next revision may name when recorded today; `revisions` are sorted, oldest first."""
     return compute_allowed_days(today, iterate_days(revisions[-1]) if revisions else ())
 
 
 def find_faults(contract: Contract, days: AllowedDays, limits: TextLimits | None = None) -> tuple[ContractFault, ...]:
-    """Everything that keeps a contract from being recorded, entry by entry."""
+    """Return all faults of a contract, entry by entry."""
     faults: list[ContractFault] = []
-    sizes: Counter[ContractPart] = Counter()
+    entry_counts: Counter[ContractPart] = Counter()
     for entry in _iterate_entries(contract):
-        kinds = [(FaultKind.LONG, name) for name, text in entry.texts.items() if limits and limits.is_exceeded_by(text)]
+        field_faults = [
+            (FaultKind.LONG, name) for name, text in entry.texts.items() if limits and limits.is_exceeded_by(text)
+        ]
         if entry.day_field and entry.day not in days:
-            kinds.append((FaultKind.FAR if entry.day else FaultKind.UNDATED, entry.day_field))
-        number = sizes[entry.part]
+            field_faults.append((FaultKind.FAR if entry.day else FaultKind.UNDATED, entry.day_field))
+        number = entry_counts[entry.part]
         faults += [
             ContractFault(kind=kind, part=entry.part, number=number, field=name, line=entry.line)
-            for kind, name in kinds
+            for kind, name in field_faults
         ]
-        sizes[entry.part] += 1
+        entry_counts[entry.part] += 1
     if limits:
-        faults += [ContractFault(kind=FaultKind.MANY, part=part) for part, n in sizes.items() if n > limits.entries]
+        faults += [
+            ContractFault(kind=FaultKind.MANY, part=part)
+            for part, count in entry_counts.items()
+            if count > limits.entries
+        ]
     return tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)
 class _ContractEntry:
-    """An entry of any part of a contract, in the form that the check needs."""
+    """An entry of any part of a contract, as the check needs it."""
 
     part: ContractPart
     line: int

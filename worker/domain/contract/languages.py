@@ -25,20 +25,20 @@ class ContractLanguage:
 
     code: str  #: ISO 639-1
     title: str
-    revision: str  #: follows the title
+    revision: str  #: added to the title of a revision
     # headings
     report: str
     manager: str
     reviews: str
     question: str
     progress: str
-    other_headings: Mapping[str, ContractPart] = field(default_factory=dict)  #: also understood when read
+    other_headings: Mapping[str, ContractPart] = field(default_factory=dict)  #: that the parser accepts, too
     # keywords
     by: str
     none: str
     support: str
     success: str
-    months: str  #: names of the months in lower case, separated by blanks
+    months: str  #: names of the months, January first, in lower case, separated by blanks
     placeholder: str  #: stands for a text in an example
     question_example: str
     blank_file: str  #: the file to fill in, with placeholders for `str.format`
@@ -51,7 +51,7 @@ class ContractLanguage:
         )
 
     def format_example(self, part: ContractPart) -> str:
-        """An example of a line of that part, for the remedy of a problem."""
+        """Return an example of a line of that part, for the remedy of a problem."""
         return {
             ContractPart.REVIEWS: f"`- 2027-02: {self.placeholder}`",
             ContractPart.QUESTION: self.question_example,
@@ -179,5 +179,5 @@ CONTRACT_LANGUAGES: Mapping[str, ContractLanguage] = {language.code: language fo
 
 
 def find_contract_language(locale: str) -> ContractLanguage:
-    """The contract language for a locale such as `de-AT`; English when there is none for it."""
+    """Return the contract language for a locale such as `de-AT`; English when there is none for it."""
     return CONTRACT_LANGUAGES.get(locale.replace("_", "-").partition("-")[0].lower(), ENGLISH)

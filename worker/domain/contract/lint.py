@@ -11,7 +11,7 @@ from worker.domain.contract.lint_rules import LintRules, select_lint_rules
 from worker.domain.model import Contract, Owner, WrittenCommitment
 from worker.domain.reason_texts import N_
 
-#: R-21: a commitment due this soon is urgent.
+#: R-21: a commitment due within this time is urgent.
 URGENT_PERIOD = timedelta(days=7)
 
 #: The question of each code, and the advice that goes with it.
@@ -44,7 +44,7 @@ class LintQuestion:
     line: int
     owner: Owner
     code: str  #: a key of `QUESTION_TEXTS`
-    word: str = ""  #: the vague word of our own lists; empty for other questions
+    word: str = ""  #: the vague word, as our word lists have it; empty for other questions
 
     @property
     def what(self) -> str:
@@ -58,7 +58,7 @@ class LintQuestion:
 
 
 def lint_contract(contract: Contract, recorded_on: date, locale: str = "en") -> tuple[LintQuestion, ...]:
-    """Every question R-16 asks, in the order of the lines.
+    """Return the questions of R-16 about a contract, in the order of the lines.
 
     `recorded_on` is the day in the manager's zone, `locale` the manager's: contracts are written in that language or
     in English.
@@ -74,14 +74,14 @@ def lint_contract(contract: Contract, recorded_on: date, locale: str = "en") -> 
 
 
 def is_urgent(due: date, recorded_on: date) -> bool:
-    """R-21: due within seven days of being recorded (or overdue already)."""
+    """Return whether the commitment is due within seven days of being recorded, or overdue already (R-21)."""
     return due - recorded_on <= URGENT_PERIOD
 
 
 def _lint_commitment(
     commitment: WrittenCommitment, owner: Owner, recorded_on: date, rules: Sequence[LintRules]
 ) -> Iterator[tuple[str, str]]:
-    """The code of each question about the commitment, and the vague word it is about."""
+    """Yield the code of each question about the commitment, with the vague word it quotes or an empty text."""
     text = " ".join(commitment.text.replace("\u2019", "'").split()).rstrip(".!")
     vague = next((word for language in rules if (word := language.find_vague_word(text))), "")
     if vague:

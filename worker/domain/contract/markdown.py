@@ -74,7 +74,7 @@ class _Item:
     indent: int
     language: ContractLanguage
     fields: dict[str, str]
-    last_field: str = "text"  #: the one that a wrapped line continues
+    last_field: str = "text"  #: the field that a wrapped line continues
 
     def continue_text(self, text: str) -> None:
         """Add a wrapped line to the last field."""
@@ -86,7 +86,7 @@ class _Item:
 
 
 def parse_contract(text: str, file: str) -> Contract:
-    """The contract in the text. Raises Problems with everything that is wrong; `file` only names it in them."""
+    """Return the contract in the text. Raises Problems with everything that is wrong; `file` only names it in them."""
     contract, problems = try_parse_contract(text, file)
     if problems:
         raise Problems(problems)
@@ -94,7 +94,7 @@ def parse_contract(text: str, file: str) -> Contract:
 
 
 def try_parse_contract(text: str, file: str) -> tuple[Contract, list[Problem]]:
-    """As much of the contract as can be read, and a problem for each other line, by line number."""
+    """Return as much of the contract as can be read, and a problem for each other line, by line number."""
     problems: list[Problem] = []
 
     def add_problem(line: int, what: str, remedy: str) -> None:
@@ -119,12 +119,12 @@ def try_parse_contract(text: str, file: str) -> tuple[Contract, list[Problem]]:
 
 
 def get_problem_line(problem: Problem) -> int:
-    """The line of the file that a problem names."""
+    """Return the line of the file that a problem names."""
     return int(problem.where.rpartition(":")[2])
 
 
 def _split_lines(text: str, add_problem: _AddProblem) -> list[str]:
-    """The lines of the text. All lines that are too long are one problem, and so are all that are binary."""
+    """Return the lines of the text. All too long lines are one problem, all with control characters another."""
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     while len(lines) > 1 and not lines[-1].strip():
         lines.pop()
@@ -168,7 +168,7 @@ def _has_control_character(line: str) -> bool:
 
 
 def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[ContractPart, _Section]:
-    """The lines under each heading, without comments and rules. Adds every problem with headings."""
+    """Return the lines under each heading, without comments and rules. Adds every problem with headings."""
     sections: dict[ContractPart, _Section] = {}
     misspelled: set[ContractPart] = set()
     current: list[_Line] | None = None
@@ -198,7 +198,7 @@ def _split_sections(lines: Sequence[str], add_problem: _AddProblem) -> dict[Cont
 
 
 def _detect_language(lines: Iterable[str]) -> ContractLanguage:
-    """The language of the first heading that belongs to one; English when there is none."""
+    """Return the language of the first heading that belongs to one; English when there is none."""
     names = (_normalize_heading(match[3]) for line in lines if (match := _HEADING.fullmatch(line.strip())))
     return next((_PARTS_BY_HEADING[name][1] for name in names if name in _PARTS_BY_HEADING), ENGLISH)
 
@@ -211,7 +211,7 @@ def _open_section(
     add_problem: _AddProblem,
     misspelled: set[ContractPart],
 ) -> list[_Line]:
-    """The list that takes the lines under this heading: a section's, or, for an unknown heading, one that is ignored.
+    """Return the list for the lines under this heading: a section's or, for an unknown heading, one that is ignored.
 
     A part whose heading seems to be misspelled is added to `misspelled`.
     """
@@ -225,15 +225,14 @@ def _open_section(
         add_problem(line.number, "This heading is not known.", remedy)
         return []
     if part in sections:
-        first, name = sections[part].heading_line, language.headings[part]
-        add_problem(
-            line.number, f"The heading `## {name}` stands here again.", f"Keep it once; it is in line {first} already."
-        )
+        name = language.headings[part]
+        remedy = f"Keep it once; it is in line {sections[part].heading_line} already."
+        add_problem(line.number, f"The heading `## {name}` stands here again.", remedy)
     return sections.setdefault(part, _Section(line.number, language)).lines
 
 
 def _iterate_content_lines(lines: Sequence[str], add_problem: _AddProblem) -> Iterator[_Line]:
-    """The lines with content: no blank lines, no rules, no `<!-- comments -->`."""
+    """Yield the lines with content: no blank lines, no rules, no `<!-- comments -->`."""
     for number, raw in _strip_comments(lines, add_problem).items():
         text = " ".join(raw.split())
         if text and not RULE.fullmatch(text):
@@ -242,32 +241,32 @@ def _iterate_content_lines(lines: Sequence[str], add_problem: _AddProblem) -> It
 
 
 def _strip_comments(lines: Sequence[str], add_problem: _AddProblem) -> Mapping[int, str]:
-    """The lines by number, without the text between `<!--` and `-->`: comments are for the manager alone (R-23).
+    """Return the lines by number, without the text between `<!--` and `-->`: comments are for the manager alone (R-23).
 
     Text after a comment of several lines joins the line on which the comment opened, if text stands before it there.
     """
     stripped: dict[int, str] = {}
-    number = target = 1  # the line that is read, and the line that its text is added to
-    opened = 0  # the line on which the open comment began
+    number = target = 1  # the current line, and the line to which its text is added
+    comment_start = 0  # the line on which the open comment began; 0 outside comments
     for piece in _COMMENT_PIECES.split("\n".join(lines)):
         if piece == "\n":
             number += 1
-            target = target if opened else number
+            target = target if comment_start else number
         elif piece == "<!--":
-            opened = opened or number
-        elif piece == "-->" and opened:
+            comment_start = comment_start or number
+        elif piece == "-->" and comment_start:
             target = target if stripped.get(target, "").strip() else number
-            opened = 0
-        elif not opened:
+            comment_start = 0
+        elif not comment_start:
             unescaped = COMMENT_START.sub(lambda match: match[0].removeprefix("\\"), piece)
             stripped[target] = stripped.get(target, "") + unescaped
-    if opened:
-        add_problem(opened, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
+    if comment_start:
+        add_problem(comment_start, "The note that opens here is never closed.", "Close it with `-->`, or delete it.")
     return stripped
 
 
 def _normalize_heading(text: str) -> str:
-    """The heading in lower case, with letters, digits and blanks only."""
+    """Return the heading in lower case, with letters, digits and blanks only."""
     return "".join(character for character in text.casefold() if character.isalnum() or character == " ").strip()
 
 
@@ -280,7 +279,7 @@ _PARTS_BY_HEADING: Mapping[str, tuple[ContractPart, ContractLanguage]] = {
 
 
 def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
-    """The part that a heading opens (None when no part has it) and its level; None when the line is not a heading."""
+    """Return the part that a heading opens, None if unknown, and its level; None when the line is not a heading."""
     match = _HEADING.fullmatch(text)
     if match is None:
         return None
@@ -293,12 +292,12 @@ def _parse_heading(text: str) -> tuple[ContractPart | None, int] | None:
 
 
 def _parse_items(part: ContractPart, sections: dict[ContractPart, _Section], add_problem: _AddProblem) -> list[_Item]:
-    """The list items of a part. An empty list must say `- none`, except in the optional part."""
+    """Return the list items of a part. An empty list must say `- none`, except in the optional part."""
     section = sections.get(part)
     if section is None or _is_empty_section(section, part, add_problem):
         return []
     items: list[_Item] = []
-    after_refused_line = False  # then the lines wrapped below it are not refused again
+    after_refused_line = False  # wrapped lines below a refused one are not refused again
     for line in section.lines:
         item = items[-1] if items else None
         if item is not None and not after_refused_line and _attach_line(part, item, line, add_problem):
@@ -334,12 +333,12 @@ def _is_empty_section(section: _Section, part: ContractPart, add_problem: _AddPr
 
 
 def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _AddProblem) -> bool:
-    """Add the line to `item` when it belongs there: its support, its success, or its text wrapped. False otherwise."""
+    """Add the line to `item` as its support, its success or a wrapped line; return False when it is none of these."""
     has_marker = bool(_ITEM.fullmatch(line.text))
-    deeper = line.indent > item.indent
+    is_deeper = line.indent > item.indent
     detail = (
         _DETAIL.fullmatch(line.text)
-        if part in (ContractPart.REPORT, ContractPart.MANAGER) and (deeper or not has_marker)
+        if part in (ContractPart.REPORT, ContractPart.MANAGER) and (is_deeper or not has_marker)
         else None
     )
     if detail:
@@ -348,12 +347,12 @@ def _attach_line(part: ContractPart, item: _Item, line: _Line, add_problem: _Add
             add_problem(line.number, f"`{detail[1].lower()}:` stands here again.", "Say it once for each commitment.")
         item.fields[name] = detail[2]
         item.last_field = name
-    elif deeper and has_marker:
+    elif is_deeper and has_marker:
         remedy = f"Only `{item.language.support}:` and `{item.language.success}:` go under a commitment."
         add_problem(line.number, "This line is a list inside a list.", remedy)
-    elif deeper:
+    elif is_deeper:
         item.continue_text(line.text)
-    return bool(detail) or deeper
+    return bool(detail) or is_deeper
 
 
 def _is_filled(item: _Item, add_problem: _AddProblem) -> bool:
@@ -391,8 +390,9 @@ def _parse_commitment(item: _Item, add_problem: _AddProblem) -> WrittenCommitmen
             f"Write what will be done before `{item.language.by}`.",
         )
         return None
-    numbers = [number for number in match.groups()[1:] if number]
-    due = _make_date(*(numbers if len(numbers[0]) == 4 else reversed(numbers)))
+    date_parts = [part for part in match.groups()[1:] if part]
+    is_year_first = len(date_parts[0]) == 4
+    due = _make_date(*(date_parts if is_year_first else reversed(date_parts)))
     if due is None:
         add_problem(item.line, "There is no such day.", "Write a day of the calendar as year-month-day: `2027-02-15`.")
         return None
@@ -401,7 +401,7 @@ def _parse_commitment(item: _Item, add_problem: _AddProblem) -> WrittenCommitmen
 
 
 def _explain_missing_date(item: _Item) -> tuple[str, str]:
-    """The problem and the remedy for a commitment that ends without a date, or with one in another format."""
+    """Return the problem and the remedy for a commitment that ends without a date, or with one in another format."""
     dates = set(_guess_dates(item.fields["text"]))
     by = item.language.by
     if len(dates) == 1:
@@ -411,7 +411,7 @@ def _explain_missing_date(item: _Item) -> tuple[str, str]:
 
 
 def _guess_dates(text: str) -> Iterator[date]:
-    """Every date that the last three words of a text may mean, in any order of year, month and day."""
+    """Yield every date that the last three words of a text may mean, in any order of year, month and day."""
     words = re.findall(r"[^\W_]+", text.casefold())[-3:]
     numbers = [_parse_number(word) for word in words]
     if len(words) < 3 or not all(numbers):
@@ -429,7 +429,7 @@ def _guess_dates(text: str) -> Iterator[date]:
 
 
 def _parse_number(word: str) -> int:
-    """The number in `1st`, `01` or `january`; 0 when there is none."""
+    """Return the number in `1st`, `01` or `january`; 0 when there is none."""
     match = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th)?", word)
     if match or len(word) < 3:
         return int(match[1]) if match else 0
@@ -473,7 +473,7 @@ def _parse_question(sections: dict[ContractPart, _Section], add_problem: _AddPro
 
 
 def _make_date(year: str | int, month: str | int, day: str | int) -> date | None:
-    """The date, or None when there is no such day."""
+    """Return the date, or None when there is no such day."""
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
@@ -481,5 +481,5 @@ def _make_date(year: str | int, month: str | int, day: str | int) -> date | None
 
 
 def _unescape(text: str) -> str:
-    """The text without the backslash that `render_contract` puts in front of special text."""
+    """Return the text without the backslash that `render_contract` puts in front of special text."""
     return text.removeprefix("\\")

@@ -10,13 +10,13 @@ from worker.domain.model import Contract, WrittenCommitment
 
 
 def _escape(text: str) -> str:
-    """The text, with a backslash in front when it would otherwise be read as a heading, a rule or `none`."""
+    """Return the text, with a backslash in front when it would otherwise be read as a heading, a rule or `none`."""
     special = text.startswith(("\\", "#")) or NONE.fullmatch(text) or RULE.fullmatch(text)
     return f"\\{text}" if special else text
 
 
 def render_contract(contract: Contract, title: str = "", locale: str = "en") -> str:
-    """The contract as a file in the language of the locale. Parsed, it gives the same contract, line numbers aside."""
+    """Return the contract as a file in the locale's language. Parsing it gives the contract without line numbers."""
     language = find_contract_language(locale)
     parts = {
         ContractPart.REPORT: _format_list(
@@ -32,8 +32,10 @@ def render_contract(contract: Contract, title: str = "", locale: str = "en") -> 
     }
     if contract.progress:
         parts[ContractPart.PROGRESS] = _format_list((f"- {_escape(line)}" for line in contract.progress), language)
-    head = [f"# {_join_lines(title)}"] if title else []
-    text = "\n\n".join([*head, *(f"## {language.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
+    title_lines = [f"# {_join_lines(title)}"] if title else []
+    text = (
+        "\n\n".join([*title_lines, *(f"## {language.headings[part]}\n\n{body}" for part, body in parts.items())]) + "\n"
+    )
     return COMMENT_START.sub(r"\\\g<0>", text)  # so that text is not read as a comment
 
 
@@ -46,7 +48,7 @@ def _format_commitment(commitment: WrittenCommitment, language: ContractLanguage
 
 
 def render_title(manager_name: str, report_name: str, day: date, revision: int, locale: str = "en") -> str:
-    """The title of a contract that is shown: both names, the day and the revision."""
+    """Return the title of a contract that is shown: both names, the day and the revision."""
     language = find_contract_language(locale)
     title = language.title.format(manager=manager_name, report=report_name, day=day)
     return title + language.revision.format(number=revision)
@@ -61,7 +63,7 @@ def _join_lines(text: str) -> str:
 
 
 def render_blank(manager_name: str, report_name: str, today: date, locale: str = "en") -> str:
-    """The file to fill in. Parsed as it is, it gives a problem for each line that is still to be written."""
+    """Return the file to fill in. Parsing it unfilled gives a problem for each line that is still to be written."""
     manager, report = (re.sub("<!--|-->", "", _join_lines(name)) for name in (manager_name, report_name))
     example_day = date.fromordinal(min(today.toordinal() + 28, date.max.toordinal()))
     dates = {

@@ -1,7 +1,7 @@
 """Compares two revisions of a contract, and finds which commitments of the old one the new one continues (R-18).
 
 A commitment that continues keeps its id, so that its block on the calendar is moved instead of being created again.
-Locals called `promise` hold a `WrittenCommitment`, the text in one revision; `commitment` is the stored `Commitment`.
+In names, a `promise` is a `WrittenCommitment`, the text in one revision; a `commitment` is the stored `Commitment`.
 """
 
 import re
@@ -15,7 +15,7 @@ from worker.domain.model import Commitment, CommitmentStanding, Contract, Dated,
 
 T = TypeVar("T")  # an entry of one part of a contract
 
-#: A text that shares at least this part of its words with an old one counts as the old one reworded.
+#: A text whose similarity to an old one is at least this counts as the old one reworded.
 _REWORDED_SHARE = 0.6
 
 
@@ -47,7 +47,7 @@ class ContractDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentChange:
-    """The change that one of the two asked for: one commitment reworded, given another date or let go, and why."""
+    """A change that one of the two requested: one commitment reworded, given another date or let go, and why."""
 
     id: str
     promise: WrittenCommitment | None  #: as it reads from now on; None when it is let go
@@ -56,7 +56,7 @@ class CommitmentChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextRevision:
-    """What a new revision does to commitments. Each comes with its text."""
+    """The commitments after a new revision, and those let go. Each comes with its text."""
 
     promised: tuple[tuple[Dated, WrittenCommitment], ...]  #: those that are new, continue or change
     let_go: tuple[tuple[Commitment, WrittenCommitment], ...]
@@ -69,7 +69,7 @@ def plan_revision(
     recorded: Sequence[tuple[Commitment, WrittenCommitment]],
     change: CommitmentChange | None = None,
 ) -> NextRevision:
-    """What the contract does to the commitments recorded for its session, once it is revision `number` (R-18).
+    """Return the commitments once the contract is revision `number`, given those recorded for its session (R-18).
 
     A commitment that continues keeps its id; one that is done may stay in the contract, and stays done. Raises
     ValueError when a commitment of the contract has no date: `check_contract` reports those.
@@ -94,15 +94,15 @@ def _identify_promises(
     contract: Contract,
     change: CommitmentChange | None,
 ) -> Iterator[tuple[Dated, WrittenCommitment]]:
-    """Each commitment of the contract, with the id of the one it continues or a new id."""
+    """Yield each commitment of the contract, with the id of the one it continues or a new id."""
     for owner, promises in ((Owner.MANAGER, contract.manager), (Owner.REPORT, contract.report)):
         old_texts = {c.id: promise.text for c, promise in still_open if c.owner is owner}
         # With the change applied, the changed commitment matches its new text exactly.
         old = [(c.id, _apply_change(c.id, promise, change)) for c, promise in still_open if c.owner is owner]
-        for place, (promise, old_id) in enumerate(zip(promises, match_commitments(old, promises), strict=True)):
+        for position, (promise, old_id) in enumerate(zip(promises, match_commitments(old, promises), strict=True)):
             if promise.due is None:
                 raise ValueError("a commitment without a date reached a revision")
-            commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{place}")
+            commitment_id = old_id or derive_id("p", f"{session}|{number}|{owner}|{position}")
             reworded = commitment_id in old_texts and old_texts[commitment_id] != promise.text
             yield Dated(id=commitment_id, owner=owner, due=promise.due, reworded=reworded), promise
 
@@ -114,13 +114,13 @@ def _apply_change(commitment_id: str, promise: WrittenCommitment, change: Commit
 def replace_commitment(
     contract: Contract, owner: Owner, old: WrittenCommitment, new: WrittenCommitment | None
 ) -> Contract:
-    """The contract with `new` in place of the owner's commitment `old`, or without it when `new` is None."""
+    """Return the contract with `new` in place of the owner's commitment `old`, or without it when `new` is None."""
 
     def replace_in(promises: Sequence[WrittenCommitment]) -> tuple[WrittenCommitment, ...]:
         result: list[WrittenCommitment] = []
         for promise in promises:
-            same = (promise.text, promise.due) == (old.text, old.due)
-            result += ([new] if new else []) if same else [promise]
+            is_old = (promise.text, promise.due) == (old.text, old.due)
+            result += ([new] if new else []) if is_old else [promise]
         return tuple(result)
 
     if owner is Owner.MANAGER:
@@ -129,7 +129,7 @@ def replace_commitment(
 
 
 def compare_contracts(old: Contract, new: Contract) -> ContractDiff:
-    """What `new` adds to, changes in and removes from `old`."""
+    """Return what `new` adds to, changes in and removes from `old`."""
     return ContractDiff(
         report=_compare_commitments(old.report, new.report),
         manager=_compare_commitments(old.manager, new.manager),
@@ -144,12 +144,12 @@ def match_commitments(
 ) -> list[str | None]:
     """For each new commitment, the id of the old one that it continues, or None when it is a new one.
 
-    Commitments match by the same text, whatever the date; else by mostly the same words; else by the same place in
+    Commitments match by the same text, whatever the date; else by mostly the same words; else by the same position in
     the list with the same date. No id is used twice.
     """
-    old_marks = [(promise.text, str(promise.due)) for _, promise in old]
-    new_marks = [(promise.text, str(promise.due)) for promise in new]
-    return [None if index is None else old[index][0] for index in _match_items(old_marks, new_marks)]
+    old_keys = [(promise.text, str(promise.due)) for _, promise in old]
+    new_keys = [(promise.text, str(promise.due)) for promise in new]
+    return [None if index is None else old[index][0] for index in _match_items(old_keys, new_keys)]
 
 
 def _compare_commitments(
@@ -164,15 +164,15 @@ def _compare_questions(old: str, new: str) -> PartDiff[str]:
     return _compare_items([old] if old else [], [new] if new else [], [(text, "") for text in (old, new) if text])
 
 
-def _compare_items(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str, str]]) -> PartDiff[T]:
-    """The changes from `old` to `new`; `marks` holds the text and the date of each of `old`, then of each of `new`."""
-    matched = _match_items(marks[: len(old)], marks[len(old) :])
-    continued = {index for index in matched if index is not None}
+def _compare_items(old: Sequence[T], new: Sequence[T], keys: Sequence[tuple[str, str]]) -> PartDiff[T]:
+    """Return the changes from `old` to `new`; `keys` are the (text, date) of each of `old`, then of each of `new`."""
+    old_indices = _match_items(keys[: len(old)], keys[len(old) :])
+    continued = {index for index in old_indices if index is not None}
     return PartDiff(
-        added=tuple(item for item, index in zip(new, matched, strict=True) if index is None),
+        added=tuple(item for item, index in zip(new, old_indices, strict=True) if index is None),
         changed=tuple(
             (old[index], item)
-            for item, index in zip(new, matched, strict=True)
+            for item, index in zip(new, old_indices, strict=True)
             if index is not None and _get_content(old[index]) != _get_content(item)
         ),
         removed=tuple(item for index, item in enumerate(old) if index not in continued),
@@ -180,7 +180,7 @@ def _compare_items(old: Sequence[T], new: Sequence[T], marks: Sequence[tuple[str
 
 
 def _get_content(item: object) -> object:
-    """Everything in an item except its line number."""
+    """Return everything in an item except its line number."""
     if isinstance(item, WrittenCommitment):
         return item.text, item.due, item.support, item.success
     return (item.text, item.month) if isinstance(item, ReviewPoint) else item
@@ -189,7 +189,7 @@ def _get_content(item: object) -> object:
 def _match_items(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) -> list[int | None]:
     """For each (text, date) of `new`, the index in `old` of the item it continues, or None.
 
-    The most similar pairs are matched first; ties go to the same text, then the same date, then the nearest place.
+    The most similar pairs are matched first; ties go to the same text, then the same date, then the nearest position.
     """
     old_words = [_count_words(text) for text, _ in old]
     new_words = [_count_words(text) for text, _ in new]
@@ -200,11 +200,11 @@ def _match_items(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]])
             if similarity < _REWORDED_SHARE and (i != j or old_date != new_date or not new_date):
                 continue
             candidates.append((-similarity, new_text != old_text, old_date != new_date, abs(i - j), j, i))
-    matched: list[int | None] = [None] * len(new)
+    old_indices: list[int | None] = [None] * len(new)
     for *_, j, i in sorted(candidates):
-        if matched[j] is None and i not in matched:
-            matched[j] = i
-    return matched
+        if old_indices[j] is None and i not in old_indices:
+            old_indices[j] = i
+    return old_indices
 
 
 def _count_words(text: str) -> Counter[str]:
@@ -212,6 +212,6 @@ def _count_words(text: str) -> Counter[str]:
 
 
 def _measure_similarity(words: Counter[str], other_words: Counter[str]) -> float:
-    """The share of words that two texts have in common, from 0 to 1."""
+    """Return the share of their words that two texts have in common, from 0 to 1."""
     size = words.total() + other_words.total()
     return 2 * (words & other_words).total() / size if size else 1.0

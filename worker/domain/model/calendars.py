@@ -25,7 +25,7 @@ class BusyTime:
 
 
 def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
-    """The busy spans inside the window, cut at its edges and sorted by time."""
+    """Return the busy spans inside the window, cut to it and sorted by time."""
     clipped = (BusyTime(item.span.clip(window), item.show, item.key) for item in busy if item.span.overlaps(window))
     return tuple(sorted(clipped, key=lambda item: (item.span, item.show, item.key or "")))
 
@@ -36,8 +36,8 @@ class FreeBusy:
 
     busy: tuple[BusyTime, ...] = ()
     known: bool = True
-    reason: str = ""  #: why it isn't known, as a sentence
-    temporary: bool = False  #: it isn't known now, but a later request may succeed
+    reason: str = ""  #: why the free/busy is not known, as a sentence
+    temporary: bool = False  #: a later request may succeed
 
 
 class Answer(StrEnum):
@@ -51,7 +51,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventRef:
-    """Where an event is: its calendar, the provider's id there, and the version that we read last."""
+    """The place of an event: its calendar, its id there, and the version that we read last."""
 
     calendar: Address
     id: str
@@ -69,11 +69,10 @@ class Event:
     all_day: bool = False
     organizer: Address = ""
     answers: Mapping[Address, Answer] = field(default_factory=dict)  #: of every attendee except the organizer
-    proposed: Mapping[Address, Span] = field(
-        default_factory=dict
-    )  #: the other time that an attendee proposed with an answer
+    #: Other times that attendees proposed with their answers.
+    proposed: Mapping[Address, Span] = field(default_factory=dict)
     cancelled: bool = False
-    show: ShowAs | None = ShowAs.BUSY  #: how it counts for the calendar's owner; None when it doesn't block time
+    show: ShowAs | None = ShowAs.BUSY  #: how its time counts in free/busy; None when it doesn't block time
     is_delivered: bool = True  #: False while a guest's copy that we deliver ourselves is missing or outdated
 
     @property
@@ -84,11 +83,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CopyRecord:
-    """A guest's copy of an event: it may be in the guest's calendar; when `is_placed`, it was seen or written there."""
+    """A record of a guest's copy of an event, which may be in the guest's calendar."""
 
     name: str  #: the resource name that the event and its copy share
     guest: Address
-    is_placed: bool
+    is_placed: bool  #: it was seen or written there; else nothing tells whether it is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class EventDraft:
     subject: str
     body: str
     span: Span
-    zone: str  #: the organizer's, for calendar programs that show it
+    zone: str  #: the organizer's zone, for calendar programs that show it
     organizer: Guest
     guests: tuple[Guest, ...] = ()
     all_day: bool = False  #: then `span` runs from local midnight to local midnight in `zone`
@@ -119,7 +118,7 @@ class EventDraft:
 
 @dataclass(frozen=True, slots=True)
 class CalendarChanges:
-    """What changed in a calendar since the last cursor.
+    """The changes of a calendar since the last cursor.
 
     When one occurrence of a series is listed, all are: known occurrences that aren't listed are gone. `gone` holds ids
     of events or of series. When `full`, everything inside the window is listed, and what isn't listed is gone. `unread`

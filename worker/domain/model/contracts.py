@@ -9,7 +9,7 @@ from worker.domain.model.time import Address, Span
 
 
 class Owner(StrEnum):
-    """Who of the two owes a commitment."""
+    """The one of the two who owes a commitment."""
 
     MANAGER = "manager"
     REPORT = "report"
@@ -57,7 +57,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dated:
-    """A commitment of a new revision, without its text. `id` is that of the commitment it continues, or a new one."""
+    """A dated commitment of a new revision, without its text. `id` is that of the commitment it continues, or new."""
 
     id: str
     owner: Owner
@@ -78,12 +78,12 @@ class ContentAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRecord:
-    """One use of such a command. Both people are told of it by mail."""
+    """One use of a command of `ContentAccess`. Both people get a mail about it."""
 
     pair: PairId
     at: datetime
     access: ContentAccess
-    on_behalf_of: Address  #: of one of the two
+    on_behalf_of: Address  #: the one of the two who asked for it
     reason: str  #: stored sealed
 
 

@@ -26,5 +26,5 @@ class MailName(StrEnum):
     OPERATOR_ALERT = "operator_alert"
 
 
-#: Mails that a pair gets once: planning reads them however old they are, and others only for some weeks.
+#: Mails that a pair gets once. Planning reads their effects however old they are; those of other mails for some weeks.
 REMEMBERED = (MailName.INTRODUCTION, MailName.PAIR_ENDED)

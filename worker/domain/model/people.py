@@ -1,4 +1,4 @@
-"""People and pairs, and how a pair wants its sessions."""
+"""People and pairs, and the wishes of a pair for its sessions."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from worker.domain.model.time import Address, Interval, WorkingHours
 
-#: Instead of a provider's name: the person has no calendar that we can read. Working hours count as free, and answers
+#: In place of a provider's name: the person has no calendar that we can read. Working hours count as free, and answers
 #: come by mail.
 NO_CALENDAR = "none"
 
@@ -41,7 +41,7 @@ class AliasSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PersonAlias:
-    """Another name of a person: an address, the id in a directory, or an X500 string; in lower case, without blanks
+    """Another name of a person: an address, the id in a directory, or an X.500 name; in lower case, without blanks
     around it."""
 
     alias: str
@@ -65,18 +65,18 @@ class ReviewMode(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Why a pair has ended."""
+    """The reason why a pair has ended."""
 
-    NO = ""  #: it has not
+    NO = ""  #: the pair has not ended
     REPORT_LEFT = "report_left"
     MANAGER_LEFT = "manager_left"
     BOTH_LEFT = "both_left"
-    CHANGED = "changed"  #: the report has another manager now
+    CHANGED = "changed"  #: the report has another manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """When a pair prefers to meet, in the report's zone; None where it has no preference."""
+    """The weekday and time at which a pair prefers to meet, in the report's zone; None where it has no preference."""
 
     weekday: int | None = None  #: 0 is Monday
     minute: int | None = None  #: after local midnight
@@ -93,7 +93,7 @@ class PairId:
 
     @classmethod
     def parse(cls, text: str) -> "PairId":
-        """The pair that a text names. Raises ValueError when the text is not `manager>report`."""
+        """Return the pair that a text names. Raises ValueError when the text is not `manager>report`."""
         manager, _, report = text.partition(cls.SEPARATOR)
         if not manager or not report or cls.SEPARATOR in report:
             raise ValueError(f"{text!r} is not manager{cls.SEPARATOR}report")
@@ -110,7 +110,7 @@ class PairId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A manager and one report, and how the two want their sessions."""
+    """A manager and one report, and their settings for sessions."""
 
     manager: Address
     report: Address

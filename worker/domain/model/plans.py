@@ -1,4 +1,4 @@
-"""What planning reads, what it decides, and the effects that carry a decision out."""
+"""The input of planning, its decisions, and the effects that carry them out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from worker.domain.model.time import Address, Interval, Span
 
 
 class EffectKind(StrEnum):
-    """What an effect does."""
+    """The call that an effect makes: a change to a calendar, or a mail."""
 
     CREATE = "event.create"
     UPDATE = "event.update"
@@ -22,10 +22,10 @@ class EffectKind(StrEnum):
 
 
 class EffectProgress(StrEnum):
-    """How far an effect has come.
+    """The progress of an effect.
 
     `waiting`: due at `due_at`. `claimed`: a process holds its lease and has not begun. `sending`: the call may have
-    been made. Final: `done`, `dropped` (no longer needed, nothing was sent), `uncertain` (nothing tells whether the
+    been made. Final: `done`, `dropped` (no longer needed, nothing was sent), `uncertain` (unknown whether the
     call succeeded) and `dead` (refused permanently).
     """
 
@@ -50,7 +50,7 @@ class Effect:
     pair: PairId | None  #: None for mails to the operator
     subject: str  #: id of the session, commitment or pair; effects of one subject are carried out in order
     due_at: datetime
-    snapshot_at: datetime  #: when the state was read on which it was decided
+    snapshot_at: datetime  #: when planning read the state from which it decided this effect
     calendar: Address = ""  #: for events: whose calendar
     event: str = ""  #: for events, and for mails about one: the event's key
     name: str = ""  #: for mails: a `MailName`
@@ -125,13 +125,13 @@ class PairState:
         return self.manager.email, self.report.email
 
     def session(self, session_id: str) -> Session | None:
-        """The session with that id; None when there is none, or it was not read."""
+        """Return the session with that id; None when there is none, or it was not read."""
         return next((session for session in self.sessions if session.id == session_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class FreeBusyRequest:
-    """Free/busy that planning lacks, of these people in this window.
+    """A request for free/busy that planning lacks, of these people in this window.
 
     With `includes_taken`, planning also needs the time that other pairs have taken of these people.
     """
@@ -170,7 +170,7 @@ class Decision:
 class Plan:
     """The result of planning a pair, written as a whole or not at all.
 
-    With `needs`, nothing is decided yet: the free/busy is to be read and the pair planned again.
+    When `needs` is set, nothing is decided: the caller reads that free/busy and plans the pair again.
     """
 
     pair: PairId
@@ -182,7 +182,7 @@ class Plan:
     decisions: tuple[Decision, ...] = ()
     accepted_moves: Mapping[str, Span] = field(default_factory=dict)  #: times that people moved events to, by event key
     needs: FreeBusyRequest | None = None
-    used_free_busy: bool = False  #: true when the plan rests on free/busy
+    used_free_busy: bool = False  #: planning used free/busy
     problem: str = ""  #: why nothing could be planned, without content
 
     @property
@@ -197,13 +197,13 @@ class Outcome(StrEnum):
     DONE = "done"
     STALE = "stale"  #: no longer needed; nothing was done
     TRANSIENT = "transient"  #: failed, and may succeed later
-    UNCERTAIN = "uncertain"  #: nothing tells whether the call succeeded
+    UNCERTAIN = "uncertain"  #: unknown whether the call succeeded
     PERMANENT = "permanent"  #: failed, and will fail again
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How an effect goes on after an attempt."""
+    """The state of an effect after an attempt, and what follows from it."""
 
     progress: EffectProgress
     due_at: datetime | None = None  #: when to try again

@@ -45,7 +45,7 @@ class SessionState(StrEnum):
 
 
 class DeferralCause(StrEnum):
-    """Why a session lost its time (T-10)."""
+    """The reason why a session lost its time (T-10)."""
 
     DECLINED = "declined"
     DELETED = "deleted"
@@ -58,7 +58,7 @@ class DeferralCause(StrEnum):
 
 
 class Trigger(StrEnum):
-    """Why a manager asks for an ad hoc session (R-6). Stored sealed."""
+    """The reason why one of the two requests an ad hoc session (R-6). Stored sealed."""
 
     LEAVING = "leaving"
     DOUBT = "doubt"
@@ -91,11 +91,11 @@ class Session:
     urgent: bool = False  #: buffers and preferences are given up before the date is (T-14)
     count: int = 0  #: how often it was deferred
     deferred_at: datetime | None = None
-    warned_at: datetime | None = None  #: when the pair was told that its present time clashes with something
-    held_at: datetime | None = None  #: when it ended, once it has taken place
-    noted_at: datetime | None = None  #: when `held_at` was recorded, if that was later (T-7)
-    unplaceable: Reasons | None = None  #: why no time exists, once a person was told so
-    options: tuple[Span, ...] = ()  #: times that are held for the manager to choose from (T-12)
+    warned_at: datetime | None = None  #: when the pair got a warning that its present time clashes with something
+    held_at: datetime | None = None  #: its end, once it has taken place
+    noted_at: datetime | None = None  #: when `held_at` was recorded, if after its end (T-7)
+    unplaceable: Reasons | None = None  #: why no time exists, once the pair got a mail about it
+    options: tuple[Span, ...] = ()  #: times that are reserved for the manager to choose from (T-12)
 
     @property
     def owed(self) -> bool:
@@ -104,7 +104,7 @@ class Session:
 
     @property
     def booked(self) -> bool:
-        """True when it has a time and is not held yet."""
+        """True when it has a time and has not taken place yet."""
         return self.state is SessionState.BOOKED
 
     @property
@@ -140,5 +140,5 @@ class Deferral:
     number: int  #: 1 for the first of this session
     at: datetime
     cause: DeferralCause
-    who: Address = ""  #: who caused it; empty when nobody acted
-    was: Span | None = None  #: the time that was lost
+    who: Address = ""  #: the person who caused it; empty when nobody acted
+    was: Span | None = None  #: the lost time

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 #: An e-mail address in lower case. It names a person and that person's calendar.
 Address = str
-#: An opaque text of a provider. A request with it returns what changed since.
+#: An opaque text of a provider. A request with it returns the changes since it was given out.
 Cursor = str
 
 QUARTER_HOUR = timedelta(minutes=15)

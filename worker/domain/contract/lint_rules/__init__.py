@@ -14,7 +14,7 @@ class LintRules(Protocol):
     """The rules of one language. `sentence` is the text of a commitment on one line, without a full stop at its end."""
 
     def find_vague_word(self, sentence: str) -> str:
-        """The listed word that leaves open what will be done; empty when there is none."""
+        """Return the listed word that leaves open what will be done; empty when there is none."""
 
     def is_thing(self, sentence: str) -> bool:
         """True when it names a thing, but not what somebody does."""
@@ -30,6 +30,6 @@ LINT_RULES: Mapping[str, LintRules] = {"en": english, "de": german}
 
 
 def select_lint_rules(locale: str) -> tuple[LintRules, ...]:
-    """The rules of English, which many people write whatever they speak, and those of the locale's language if any."""
+    """Return the rules of English, in which many people write anyway, and those of the locale's language if any."""
     language = locale.replace("_", "-").partition("-")[0].lower()
     return tuple(dict.fromkeys((english, LINT_RULES.get(language, english))))

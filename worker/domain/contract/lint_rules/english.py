@@ -4,7 +4,7 @@ import re
 
 from worker.domain.contract.lint_rules.word_lists import compile_any_of, split_words
 
-#: Vague at any place. Longer ones first, so that the whole phrase is the one named.
+#: Vague at any place in a commitment. Longer ones first, so that the whole phrase is the one named.
 VAGUE = split_words(
     "as soon as possible|as soon as i can|as soon as we can|as much as possible|in the near future|in due course",
     "at some point|at some stage|from time to time|now and then|going forward|when possible|where possible",
@@ -28,7 +28,7 @@ OUTCOMES = split_words(
     "headcount|head count|more pay|higher pay|higher grade|pay grade",
 )
 
-#: Followed by one of these, an outcome is only the topic of a document, a meeting or a rule: "salary review".
+#: When one of these follows, an outcome is only the topic of a document, a meeting or a rule: "salary review".
 OUTCOME_TOPICS = split_words(
     "case|packet|pack|path|criteria|committee|panel|round|conversation|talk|document|doc|dossier|timeline|review",
     "framework|ladder|guide|guidelines|guideline|rules|rubric|band|bands|range|ranges|template|board|discussion",
@@ -44,7 +44,7 @@ GIVING_VERBS = split_words(
     "assign|change|upgrade|move|fix",
 )
 
-#: What anybody may promise to do about an outcome that others decide.
+#: Verbs for work towards an outcome that others decide, which anybody may promise.
 EFFORT_VERBS = split_words(
     "advocate|argue|ask|write|prepare|draft|present|propose|nominate|recommend|discuss|talk|explain|find out",
     "clarify|describe|share|submit|put forward|put together|review|check|collect|gather|introduce|tell|meet",
@@ -55,7 +55,7 @@ EFFORT_VERBS = split_words(
     "state|lay out|look up|report back|take",
 )
 
-#: No commitment that says who does what begins with one of these.
+#: A commitment that begins with one of these has no verb.
 NON_VERB_STARTS = split_words(
     "more|less|fewer|greater|better|improved|ongoing|continued|additional|extra|regular|increased|stronger",
     "clearer|closer",
@@ -109,7 +109,7 @@ _EFFORT_VERB = compile_any_of(EFFORT_VERBS)
 
 
 def find_vague_word(sentence: str) -> str:
-    """The listed word that leaves open what will be done; empty when there is none."""
+    """Return the listed word that leaves open what will be done; empty when there is none."""
     text, _, predicate = _split_opening(sentence)
     match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text)
     return match[0] if match else ""
@@ -140,7 +140,7 @@ def is_outcome(sentence: str) -> bool:
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:
-    """The sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
+    """Return the sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
     text = sentence.casefold()
     opening = _OPENING.match(text)
     return text, opening is not None, text[opening.end() :] if opening else text

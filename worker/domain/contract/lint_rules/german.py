@@ -104,7 +104,7 @@ _VERB_ENDING = re.compile(r"\w{2,}(?:en|ern|eln|e|t|st)")
 
 
 def find_vague_word(sentence: str) -> str:
-    """The listed word that leaves open what will be done; empty when there is none."""
+    """Return the listed word that leaves open what will be done; empty when there is none."""
     text, _, predicate = _split_opening(sentence)
     match = _VAGUE_AT_START.match(predicate) or _VAGUE.search(text) or _VAGUE_AT_START.match(text)
     if match:
@@ -145,7 +145,7 @@ def is_outcome(sentence: str) -> bool:
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:
-    """The sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
+    """Return the sentence in lower case, whether it opens with who will act, and the rest after such an opening."""
     text = sentence.lower()
     opening = _OPENING.match(text)
     return text, opening is not None, text[opening.end() :] if opening else text

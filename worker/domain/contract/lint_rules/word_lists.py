@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 
 def split_words(*lines: str) -> tuple[str, ...]:
-    """The words of some lines, separated by `|`."""
+    """Return the words of some lines, separated by `|`."""
     return tuple("|".join(lines).split("|"))
 
 
 def compile_any_of(words: Sequence[str], suffix: str = "") -> re.Pattern[str]:
-    """A pattern for any of the words as a whole, then the pattern `suffix`. Hyphens are part of a word.
+    """Return a pattern for any of the words as a whole, then the pattern `suffix`. Hyphens are part of a word.
 
     Of two words that match at one place, the longer one is found.
     """
