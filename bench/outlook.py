@@ -30,7 +30,7 @@ from worker.domain.model import (
 from worker.engine.services import OrganizerLookup
 from worker.providers.limiter import MAX_AT_ONCE, Limiter
 from worker.providers.outlook import schedule
-from worker.providers.outlook.calendar import Organizers
+from worker.providers.outlook.calendar import OrganizersFunction
 from worker.seal import Seal, generate_key
 from worker.settings.load import Settings
 from worker.simulation.people import CALM, SimulatedHumans
@@ -143,7 +143,7 @@ def _measure_cold() -> list[tuple[str, str]]:
     ]
 
 
-def _build_organizers(pairs: Mapping[PairId, Pair]) -> Organizers:
+def _build_organizers(pairs: Mapping[PairId, Pair]) -> OrganizersFunction:
     """Who may have invited somebody, as the worker itself is wired."""
     return OrganizerLookup(pairs.values, {pair.manager for pair in pairs.values()})
 

@@ -38,7 +38,7 @@ def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
     known = StoredIdentities(office.store, office.clock)
     assert [known.primary(form) for form in (SAM.upper(), f"mailto:{ALIAS}", "0F1E-77")] == [SAM] * 3
     assert known.primary("Nobody@Corp.example") == "nobody@corp.example"
-    assert known.forms(SAM) == {SAM, ALIAS, "0f1e-77"} and known.forms(DANA) == {DANA}
+    assert known.list_aliases(SAM) == {SAM, ALIAS, "0f1e-77"} and known.list_aliases(DANA) == {DANA}
     assert known.directory_id(SAM) == "0f1e-77" and known.directory_id(DANA) is None
 
 

@@ -10,7 +10,7 @@ def test_every_form_of_a_person_leads_to_the_primary_address() -> None:
     for form in ("DANA@x.example", "mailto:d.smith@x.example", "SMTP:D.Smith@X.example", "/O=EXCHANGELABS/CN=DANA"):
         assert people.primary(form) == "dana@x.example"
     assert people.primary("Nobody@Y.example ") == "nobody@y.example"
-    assert people.forms("dana@x.example") == {"dana@x.example", "d.smith@x.example", "/o=exchangelabs/cn=dana"}
+    assert people.list_aliases("dana@x.example") == {"dana@x.example", "d.smith@x.example", "/o=exchangelabs/cn=dana"}
 
 
 def test_a_learned_form_never_takes_a_name_from_somebody_else() -> None:

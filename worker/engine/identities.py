@@ -39,7 +39,7 @@ class StoredIdentities:
         name = normalize(form)
         return self._refresh_forms().owners.get(name, name)
 
-    def forms(self, person: Address) -> frozenset[str]:
+    def list_aliases(self, person: Address) -> frozenset[str]:
         return self._refresh_forms().forms.get(person) or frozenset({person})
 
     def learn(self, person: Address, form: str) -> None:
@@ -131,7 +131,11 @@ def learn_from_reading(event: Event, invited: Address, before: PlacedEvent, iden
     stranger = _find_unknown_guest(event, invited, identities)
     if not stranger:
         return
-    if stranger in before.answers or "@" not in stranger or _has_common_name_part(stranger, identities.forms(invited)):
+    if (
+        stranger in before.answers
+        or "@" not in stranger
+        or _has_common_name_part(stranger, identities.list_aliases(invited))
+    ):
         identities.learn(invited, stranger)
 
 

@@ -1,8 +1,8 @@
-"""Maps the forms of an address to the person they belong to.
+"""Maps the aliases of a person to the person's primary address.
 
-A person has one primary address, aliases, and sometimes an id in the company's directory. A calendar service may name
-a person by any of them: Google by an alias, Exchange by the primary address, an X500 string or a bare name. Providers
-turn every form into the primary address before anything is compared.
+An alias is any name other than the primary address by which a calendar service may name a person: another address (as
+Google does), an X500 string or a bare name (as Exchange does), or an id in the company's directory. Providers turn
+every alias into the primary address before anything is compared.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,25 +13,24 @@ from worker.domain.model import Address
 
 
 class Identities(Protocol):
-    """Looks up people by the forms of their addresses. Implementations are thread-safe."""
+    """Looks up people by their aliases. Implementations are thread-safe."""
 
-    def primary(self, form: str) -> Address:
-        """Return the primary address of the person that `form` names; the normalized `form` when it is unknown."""
+    def primary(self, alias: str) -> Address:
+        """Return the primary address of the person that `alias` names; the normalized `alias` when it is unknown."""
 
-    def forms(self, person: Address) -> frozenset[str]:
-        """Return every normalized form of this person, with the primary address."""
+    def list_aliases(self, person: Address) -> frozenset[str]:
+        """Return every normalized alias of this person, and the primary address."""
 
-    def learn(self, person: Address, form: str) -> None:
-        """Add a form of this person. Does nothing when the form belongs to another person."""
+    def learn(self, person: Address, alias: str) -> None:
+        """Add an alias of this person. Does nothing when it belongs to another person."""
 
     def directory_id(self, person: Address) -> str | None:
         """Return the id of this person in the company's directory; None when it is unknown."""
 
 
-def normalize(form: str) -> str:
-    """Return the form in which addresses are compared: case folded, without `mailto:`, `smtp:` and surrounding
-    blanks."""
-    text = form.strip().casefold()
+def normalize(alias: str) -> str:
+    """Return the alias as it is compared: case folded, without `mailto:`, `smtp:` and surrounding blanks."""
+    text = alias.strip().casefold()
     for prefix in ("mailto:", "smtp:"):
         text = text.removeprefix(prefix)
     return text.strip()
@@ -43,27 +42,27 @@ class InMemoryIdentities:
     def __init__(
         self, aliases: Mapping[Address, Iterable[str]] | None = None, directory_ids: Mapping[Address, str] | None = None
     ) -> None:
-        """Both by primary address. `aliases`: further forms. `directory_ids`: ids in the company's directory."""
+        """`aliases`, `directory_ids`: by primary address."""
         self._lock = Lock()
         self._directory_ids = dict(directory_ids or {})
         self._primary: dict[str, Address] = {}
-        for person, further_forms in (aliases or {}).items():
+        for person, aliases_of_person in (aliases or {}).items():
             self._primary[normalize(person)] = person
-            for form in further_forms:
-                self._primary.setdefault(normalize(form), person)
+            for alias in aliases_of_person:
+                self._primary.setdefault(normalize(alias), person)
 
-    def primary(self, form: str) -> Address:
-        name = normalize(form)
+    def primary(self, alias: str) -> Address:
+        name = normalize(alias)
         return self._primary.get(name, name)
 
-    def forms(self, person: Address) -> frozenset[str]:
+    def list_aliases(self, person: Address) -> frozenset[str]:
         with self._lock:
-            return frozenset({person, *(form for form, owner in self._primary.items() if owner == person)})
+            return frozenset({person, *(alias for alias, owner in self._primary.items() if owner == person)})
 
-    def learn(self, person: Address, form: str) -> None:
+    def learn(self, person: Address, alias: str) -> None:
         with self._lock:
             self._primary.setdefault(normalize(person), person)
-            self._primary.setdefault(normalize(form), person)
+            self._primary.setdefault(normalize(alias), person)
 
     def directory_id(self, person: Address) -> str | None:
         return self._directory_ids.get(person)

@@ -16,13 +16,13 @@ from worker.domain.model import (
 )
 from worker.errors import NotFound
 from worker.providers.outlook import calendar as outlook
-from worker.providers.outlook.calendar import Organizers
+from worker.providers.outlook.calendar import OrganizersFunction
 
 
 class Office(Served[outlook.OutlookCalendar]):
     """Everybody's mailbox on the double, with what people do to it."""
 
-    def __init__(self, double: Double, people: Iterable[Person], organizers: Organizers | None = None) -> None:
+    def __init__(self, double: Double, people: Iterable[Person], organizers: OrganizersFunction | None = None) -> None:
         """`organizers`: who may have invited somebody, as the company's pairs say; by itself anybody who ever did."""
         super().__init__()
         self.double = double

@@ -48,7 +48,7 @@ def test_the_window_slides_within_a_round_and_then_a_new_one_begins(
 def test_everything_comes_however_many_pages_it_takes(
     provider: OutlookCalendar, double: Double, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outlook, "_PAGE", 3)
+    monkeypatch.setattr(outlook, "_PAGE_SIZE", 3)
     monkeypatch.setattr("worker.providers.outlook.delta._PREFER", "odata.maxpagesize=2")
     dana = hands.person()
     names = [hands.add(dana, Span(at(5, hour), at(5, hour + 1))) for hour in range(10)]

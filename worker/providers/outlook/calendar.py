@@ -1,14 +1,15 @@
 """Calendars in Microsoft 365, through Microsoft Graph.
 
 Our key is in an extended property of the organizer's event. A guest's copy does not carry it: there our event is
-recognised by its `iCalUId`, which all copies share, or, in free/busy answers, by its times. `organizers` returns who
-may have invited a person, so that only their calendars are read to find the copies' keys.
+recognised by its `iCalUId`, which all copies share, or, in free/busy answers, by its times. `organizers` returns the
+people who may have invited a person: only their calendars are read to find the keys of copies.
 
-The property is not indexed, and a search by it times out on a large mailbox, so it is the last resort. Changes are
-recognised by the `transactionId` that we gave the event; future events are listed by their start.
+The property is not indexed, and a search by it times out on a large mailbox. So it is used only to find an event by its
+key: changes of our events are recognised by the `transactionId` that we gave them, and future events are listed by
+their start.
 
 Microsoft 365 may name a person by another address than the one invited, by an X500 string or by a bare name.
-`identities` maps each of these forms to the person's address, and learns the forms that our events show.
+`identities` maps each of these aliases to the person's address, and learns the aliases that our events show.
 
 The time of organizers is read from their calendars, everybody else's by `getSchedule` through an organizer's mailbox.
 So an app needs access to the organizers' mailboxes only.
@@ -43,10 +44,10 @@ from worker.providers.outlook.mailbox_settings import MailboxSettings
 
 log = logging.getLogger(__name__)
 
-#: Returns who may have invited a person to one of our events.
-Organizers = Callable[[Address], Collection[Address]]
+#: A function that returns the people who may have invited a person to one of our events.
+OrganizersFunction = Callable[[Address], Collection[Address]]
 
-_PAGE = 500
+_PAGE_SIZE = 500
 _OWN_EVENT_FIELDS = f"{graph_events.EVENT_FIELDS},subject,body,isOnlineMeeting,isReminderOn,reminderMinutesBeforeStart"
 _NO_TEAMS = (
     "Microsoft 365 made an event of {who} without the Teams meeting that was asked for: Teams is not available to this "
@@ -54,7 +55,7 @@ _NO_TEAMS = (
 )
 _CANCEL_COMMENT = "This time is free again."
 #: The most changed events that are read one by one. With more of them, a full pass costs less.
-_MOST_LOOKUPS = 20
+_MAX_LOOKUPS = 20
 #: How far back events are listed to find ours in a mailbox that is too large for a search.
 _SEARCH_BACK = timedelta(days=400)
 
@@ -64,9 +65,9 @@ def build_calendar(section: Mapping[str, Any]) -> "OutlookCalendar":
 
     `endpoint`, `authority`, `tenant`, `client_id` and the credentials: see `auth.build_tokens`. `teams`: whether events
     with video get a Teams link. `organizers`: returns who may have invited a person. `limiter`: limits requests to each
-    mailbox. `identities`: maps forms to people. `notices`: called with each notice for the operator. `local`: everybody
-    whose calendar is in Microsoft 365. `zones`: time zone by address, used in place of the mailbox's. `timeout`:
-    seconds. `ca_file`: certificates to trust.
+    mailbox. `identities`: maps aliases to people. `notices`: called with each notice for the operator. `local`: the
+    people whose calendar is in Microsoft 365. `zones`: time zone by address, used in place of the mailbox's.
+    `timeout`: seconds. `ca_file`: certificates to trust.
     """
     return OutlookCalendar(
         build_graph(section),
@@ -120,7 +121,7 @@ class OutlookCalendar:
         self,
         graph: Graph,
         *,
-        organizers: Organizers = lambda _: (),
+        organizers: OrganizersFunction = lambda _: (),
         zones: Mapping[Address, str] | None = None,
         teams: bool = True,
         notify: NoticeListener = lambda _cause, _text: None,
@@ -130,7 +131,7 @@ class OutlookCalendar:
         self._identities = graph.identities
         self._notify = notify
         self._local = local
-        self._unsearchable: set[Address] = set()  #: mailboxes too large for a search by our property
+        self._unsearchable: set[Address] = set()  #: the owners of mailboxes too large for a search by our property
         self._organizers = organizers
         self._teams = teams
         self.mailboxes = MailboxSettings(graph, zones or {})
@@ -143,26 +144,26 @@ class OutlookCalendar:
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         """Return everybody's busy time inside `window`: organizers' from their calendars, others' by `getSchedule`."""
-        wanted = list(dict.fromkeys(people))
-        organizers = {who: frozenset(self._organizers(who)) for who in wanted}
+        unique = list(dict.fromkeys(people))
+        organizers = {who: frozenset(self._organizers(who)) for who in unique}
         views = self._read_views(sorted(({self._graph.own} - {""}).union(*organizers.values())), window)
-        ours = [entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.key]
-        free_busy = {who: _to_free_busy(views[who], ours, window) for who in wanted if who in views}
+        ours = [entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.is_ours]
+        free_busy = {who: _to_free_busy(views[who], ours, window) for who in unique if who in views}
         free_busy |= {
-            who: unknown for who in wanted if (unknown := _make_temporary_unknown(who, organizers[who], views))
+            who: unknown for who in unique if (unknown := _make_temporary_unknown(who, organizers[who], views))
         }
         readable = [who for who, view in views.items() if isinstance(view, list)]
-        others = [who for who in wanted if who not in free_busy]
+        others = [who for who in unique if who not in free_busy]
         for who, answer in schedule.read_free_busy(self._graph, others, window, readable).items():
             events = [self._assign_guest(entry.event, who, organizers[who]) for entry in ours]
             free_busy[who] = schedule.mark_our_events(answer, who, events, window)
-        return {who: free_busy[who] for who in wanted}
+        return {who: free_busy[who] for who in unique}
 
     def _assign_guest(self, event: Event, who: Address, organizers: Collection[Address]) -> Event:
         """Return the event with `who` as its only guest, when it is by one of `who`'s organizers and its only guest has
-        a form that belongs to nobody in `local`. Otherwise the event as it is."""
-        unnamed = len(event.answers) == 1 and not {who, *self._local} & event.answers.keys()
-        if not (unnamed and self._local and event.organizer in organizers):
+        an alias that belongs to nobody in `local`. Otherwise return the event as it is."""
+        is_guest_unknown = len(event.answers) == 1 and not {who, *self._local} & event.answers.keys()
+        if not (is_guest_unknown and self._local and event.organizer in organizers):
             return event
         return replace(event, answers=dict.fromkeys([who], *event.answers.values()))
 
@@ -176,14 +177,14 @@ class OutlookCalendar:
         return {who: self._complete_view(who, pages[who]) for who in people}
 
     def _complete_view(self, who: Address, page: Json | ProviderError) -> _CalendarView:
-        """Return the events of one calendar after its first page; the error instead when it can't be read."""
+        """Return the events of one calendar, of which `page` is the first page or the error that came instead."""
         try:
             return self._parse_view(who, self._iter_rest(who, page))
         except Transient as error:
             return error
 
     def _iter_rest(self, who: Address, page: Json | ProviderError) -> Iterator[Json]:
-        """Yield every entry of the page and of those after it. Raises the error that came instead of the page."""
+        """Yield every entry of the page and of those after it. Raises `page` when it is an error."""
         if isinstance(page, ProviderError):
             raise page
         yield from self._graph.iter_rest(who, page)
@@ -208,13 +209,13 @@ class OutlookCalendar:
     def _parse_event(self, item: Json, who: Address, key: str | None = None) -> Event:
         """Return the event, with everybody on it named by their primary address."""
         if item.get("isOrganizer"):
-            self._learn_form(who, graph_events.form_of(item.get("organizer")))
+            self._learn_alias(who, graph_events.alias_of(item.get("organizer")))
         return graph_events.parse_event(item, who, self.mailboxes.get_zone(who), key, primary=self._identities.primary)
 
-    def _learn_form(self, person: Address, form: str) -> None:
-        """Keep one more form by which Microsoft 365 names the person."""
-        if form and self._identities.primary(form) != person:
-            self._identities.learn(person, form)
+    def _learn_alias(self, person: Address, alias: str) -> None:
+        """Add an alias by which Microsoft 365 names the person."""
+        if alias and self._identities.primary(alias) != person:
+            self._identities.learn(person, alias)
 
     # --- changes ----------------------------------------------------------------------------------------------------
 
@@ -222,7 +223,7 @@ class OutlookCalendar:
         """Return the changes since `cursor`; everything when the cursor has expired or its round does not cover
         `window`."""
         last_round = delta.parse_cursor(cursor)
-        if last_round is not None and last_round.is_covering(window):
+        if last_round is not None and last_round.covers(window):
             try:
                 answer = delta.follow_round(self._graph, calendar, last_round)
             except DeltaTokenExpired:
@@ -252,22 +253,23 @@ class OutlookCalendar:
         series |= {str(item["id"]) for item in answer.items if item.get("type") == "seriesMaster"}
         singles = [item for item in answer.items if not item.get("seriesMasterId") and item["id"] not in series]
         candidates = [str(item["id"]) for item in singles if _can_be_ours(item)] + sorted(answer.removed)
-        if len(candidates) > _MOST_LOOKUPS:
+        if len(candidates) > _MAX_LOOKUPS:
             return None
-        read = {event_id: self._look_up(calendar, event_id) for event_id in candidates}
+        looked_up = {event_id: self._look_up(calendar, event_id) for event_id in candidates}
+        # The round reports an event that moved out of its window as removed; ours still exist then.
         present = {
             event_id: entry
-            for event_id, entry in read.items()
-            if entry and (entry.event.key or event_id not in answer.removed)
+            for event_id, entry in looked_up.items()
+            if entry and (entry.event.is_ours or event_id not in answer.removed)
         }
-        gone = sorted(read.keys() - present.keys())
-        changed = [*present.values()]  # our events moved out of the window among them
-        changed += [self._parse_item(calendar, item) for item in singles if item["id"] not in read]
+        gone_ids = sorted(looked_up.keys() - present.keys())
+        changed = [*present.values()]
+        changed += [self._parse_item(calendar, item) for item in singles if item["id"] not in looked_up]
         for master in sorted(series - answer.removed):
             occurrences = self._list_occurrences(calendar, master, window)
             changed += occurrences
-            gone += [] if occurrences else [master]
-        return CalendarChanges(self._add_keys(calendar, changed), tuple(gone), answer.round.cursor, full=False)
+            gone_ids += [] if occurrences else [master]
+        return CalendarChanges(self._add_keys(calendar, changed), tuple(gone_ids), answer.round.cursor, full=False)
 
     def _look_up(self, calendar: Address, event_id: str) -> _EventWithUid | None:
         """Return the event of that id with its key; None when it is gone."""
@@ -285,22 +287,22 @@ class OutlookCalendar:
     def _iter_ours_after(self, calendar: Address, instant: datetime) -> Iterator[_EventWithUid]:
         """Return our events that begin at `instant` or later."""
         listed = self._iter_events(calendar, "events", filter=graph_events.filter_starting_from(instant))
-        return (entry for entry in listed if entry.event.key)
+        return (entry for entry in listed if entry.event.is_ours)
 
     def _add_keys(self, calendar: Address, listed: Collection[_EventWithUid]) -> tuple[Event, ...]:
         """Return the events, with the key added to each guest's copy of an event of ours.
 
         The key comes from the event with the same uid on the organizer's calendar. The organizer's name on the copy
-        may be a form that nobody is known by, so such a copy is compared with every organizer's events.
+        may be an unknown alias, so such a copy is compared with every organizer's events.
         """
-        copies = [entry for entry in listed if not (entry.event.key or entry.event.series)]
+        copies = [entry for entry in listed if not (entry.event.is_ours or entry.event.series)]
         copies = [entry for entry in copies if entry.event.organizer not in ("", calendar)]
         keys: dict[str, str] = {}
         for organizer in sorted(set(self._organizers(calendar)) - {calendar}):
             spans = [
                 copy.event.span
                 for copy in copies
-                if copy.event.organizer in (organizer, *self._get_unknown_organizer(copy.event))
+                if copy.event.organizer in (organizer, *self._list_unknown_organizer(copy.event))
             ]
             if not spans:
                 continue
@@ -308,13 +310,15 @@ class OutlookCalendar:
             try:
                 originals = list(self._iter_window(organizer, around))
             except (NotFound, Forbidden) as error:
-                log.warning("an organizer can't be asked: %s", error, extra={"action": "organizer_unreadable"})
+                log.warning(
+                    "an organizer's calendar can't be read: %s", error, extra={"action": "organizer_unreadable"}
+                )
             else:
                 keys |= {original.uid: original.event.key for original in originals if original.event.key}
         return tuple(replace(entry.event, key=entry.event.key or keys.get(entry.uid)) for entry in listed)
 
-    def _get_unknown_organizer(self, event: Event) -> set[str]:
-        """Return the organizer's form in a set, when it belongs to nobody in `local`; else an empty set."""
+    def _list_unknown_organizer(self, event: Event) -> set[str]:
+        """Return a set of the organizer's alias when it belongs to nobody in `local`, else an empty set."""
         return {event.organizer} - set(self._local)
 
     # --- our events -------------------------------------------------------------------------------------------------
@@ -331,8 +335,8 @@ class OutlookCalendar:
         return [event for event in events if event.key == key and not event.cancelled]
 
     def _search_items(self, calendar: Address, key: str) -> list[Json]:
-        """Return the events among which the one of that key is. When a search in the mailbox timed out once, its events
-        are listed by start instead, from then on."""
+        """Return events that include those of that key. After a search in a mailbox has timed out once, its events are
+        listed by start instead."""
         query = _make_list_query()
         if calendar not in self._unsearchable:
             by_key = graph_events.filter_by_key(key)
@@ -362,15 +366,15 @@ class OutlookCalendar:
         return self._parse_event(item, calendar, draft.key)
 
     def _learn_guest(self, draft: EventDraft, item: Json, *, is_new: bool) -> None:
-        """Learn the form by which Microsoft 365 names the only guest of our event. On an event that is not new, people
-        may have replaced the guest: there a form counts only when it is no address, or has the guest's name."""
+        """Learn the alias by which Microsoft 365 names the only guest of our event. On an event that is not new, people
+        may have replaced the guest: there an alias counts only when it is no address, or has the guest's name."""
         only_guest = graph_events.find_only_guest(item)
         if len(draft.guests) != 1 or only_guest is None:
             return
         guest = draft.guests[0]
-        form, name = only_guest
-        if is_new or "@" not in form or name.casefold() == guest.name.casefold():
-            self._learn_form(guest.email, form)
+        alias, name = only_guest
+        if is_new or "@" not in alias or name.casefold() == guest.name.casefold():
+            self._learn_alias(guest.email, alias)
 
     def _find_existing(self, calendar: Address, key: str, event_id: str) -> Event:
         """Return the event that has this key already. `event_id`: its id where the service reports it, else empty.
@@ -451,7 +455,7 @@ class OutlookCalendar:
     # --- checks -----------------------------------------------------------------------------------------------------
 
     def check(self, person: Address) -> list[Finding]:
-        """Return what booking for this person and their reports needs, each part tried."""
+        """Try everything that booking for this person and their reports needs; return a finding for each part."""
         reports = sorted(who for who in self._local if who != person and person in self._organizers(who))
         return checks.check_calendar(self._graph, person, teams=self._teams, reports=reports)
 
@@ -489,7 +493,7 @@ def _can_be_ours(item: Json) -> bool:
 
 def _make_list_query() -> dict[str, Any]:
     """Return the query parameters of a list of events."""
-    return {"top": _PAGE, "select": graph_events.EVENT_FIELDS, "expand": graph_events.EXPAND_KEY}
+    return {"top": _PAGE_SIZE, "select": graph_events.EVENT_FIELDS, "expand": graph_events.EXPAND_KEY}
 
 
 def _make_event_path(event_id: str) -> str:

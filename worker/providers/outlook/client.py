@@ -1,8 +1,8 @@
-"""Sends requests to Microsoft Graph, each with a token, a slot of the limiter and its headers.
+"""Sends requests to Microsoft Graph, each with a token, its headers, and a slot of the limiter.
 
-Every request returns JSON or raises a ProviderError. Nothing is repeated here except a request that was refused for an
-old token, which was not performed. A write whose answer got lost raises an error with `uncertain`; the caller looks up
-whether it was performed.
+Every request returns JSON or raises a ProviderError. Only a request that was refused for an expired token is repeated
+here: it was not performed. A write whose answer got lost raises an error with `uncertain`; the caller looks up whether
+it was performed.
 """
 
 import logging
@@ -34,12 +34,12 @@ from worker.providers.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
-#: Dates in UTC, and ids that stay when an item moves to another folder.
+#: Asks for dates in UTC, and for ids that stay when an item moves to another folder.
 PREFER_HEADER = 'outlook.timezone="UTC", IdType="ImmutableId"'
 #: The pause when the service asks for one without saying how long.
 DEFAULT_PAUSE = timedelta(seconds=30)
 HTTP_ACCEPTED = 202
-#: Requests in one batch. Each goes to another mailbox, so that no mailbox gets too many at a time.
+#: Requests in one batch. Each goes to a different mailbox, so that no mailbox gets too many at a time.
 BATCH_SIZE = 20
 #: Characters of a query value that stay unescaped.
 _UNESCAPED = "$(),'="
@@ -54,9 +54,9 @@ _UNKNOWN_USER = (
     "principal name) is another than the address, write it there under `aliases`, or the person's id under "
     "`directory_id`."
 )
-#: Error codes for a name that nobody in the tenant has.
+#: Error codes for an id or sign-in name that nobody in the tenant has.
 _UNKNOWN_USER_CODES = frozenset({"request_resourcenotfound", "errorinvaliduser"})
-#: The error and its text for codes that mean the same with any status.
+#: By error code: the exception to raise and its text, for codes that mean the same with any HTTP status.
 _ERRORS_BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = {
     "mailboxnotenabledforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
     "mailboxnotsupportedforrestapi": (NotFound, f"{{who}} has no mailbox in Exchange Online. {_LICENCE_REMEDY}"),
@@ -69,7 +69,7 @@ _ERRORS_BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = {
     "timezonenotsupportedexception": (Permanent, "{who}: the service does not know the time zone that was given."),
 }
 #: Error codes for a delta token that can no longer be used.
-_LOST_STATE_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
+_EXPIRED_TOKEN_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired"})
 
 
 class DeltaTokenExpired(ProviderError):
@@ -95,14 +95,15 @@ class DuplicateTransaction(ProviderError):
 class GraphTokens(Protocol):
     """Gives tokens for Graph."""
 
-    own: Address  #: the account, when the tokens are one person's; empty for an app
+    own: Address  #: the person whose own account the tokens are for; empty for an app
 
     def get_token(self, *, fresh: bool = False) -> str:
-        """Return a valid token; a new one when `fresh`. Raises AuthRevoked, Unavailable."""
+        """Return a valid token; with `fresh`, a new one instead of the cached one. Raises AuthRevoked, Unavailable."""
 
 
 class HttpSession(requests.Session):
-    """A session with a default time-out in seconds. `ca_file` replaces the certificates that the environment names."""
+    """A session with a default time-out in seconds. `ca_file` is used in place of the certificates that the environment
+    names."""
 
     def __init__(self, timeout: float, ca_file: str = "") -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class HttpSession(requests.Session):
         self._ca_file = ca_file
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
-        """As `requests.Session.request`."""
+        """Send a request as `requests.Session.request` does."""
         options.setdefault("timeout", self._timeout)
         if self._ca_file:
             options["verify"] = self._ca_file
@@ -141,7 +142,7 @@ class Graph:
 
     @property
     def own(self) -> Address:
-        """The person whose account it is; empty for an app."""
+        """The person whose own account is used; empty for an app."""
         return self.identities.primary(self._tokens.own) if self._tokens.own else ""
 
     def close(self) -> None:
@@ -149,13 +150,14 @@ class Graph:
         self._session.close()
 
     def get_token(self) -> str:
-        """Return a token, to read the permissions in it."""
+        """Return a token whose permissions can be read."""
         return self._tokens.get_token()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def get(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Json:
-        """GET `path` of the person's mailbox. A query keyword becomes `$keyword`, unless it has capitals."""
+        """GET `path` of the person's mailbox. A keyword gives the query parameter `$keyword`, unless it has
+        capitals."""
         return self._read_json(self._request_mailbox("GET", who, path, query, prefer=prefer), who)
 
     def iter_all(self, who: Address, path: str, *, prefer: str = "", **query: object) -> Iterator[Json]:
@@ -177,7 +179,8 @@ class Graph:
         return self._read_json(self._send("GET", who, link, prefer=prefer), who)
 
     def post(self, who: Address, path: str, body: Json, *, prefer: str = "", writes: bool = True) -> Json:
-        """POST to the person's mailbox; returns the answer, or {} without one. `writes=False`: it changes nothing."""
+        """POST to the person's mailbox and return the answer, {} when it is empty. `writes`: whether the request
+        changes something."""
         answer = self._request_mailbox("POST", who, path, json=body, prefer=prefer, writes=writes)
         return self._read_created(answer, who, writes=writes)
 
@@ -193,7 +196,7 @@ class Graph:
         return self._read_json(answer, who, writes=writes)
 
     def patch(self, who: Address, path: str, body: Json, *, etag: str = "") -> Json:
-        """PATCH the item; returns it as changed. Raises Conflict when it is no longer at `etag`."""
+        """PATCH the item and return it as changed. Raises Conflict when it is no longer at `etag`."""
         answer = self._request_mailbox("PATCH", who, path, json=body, etag=etag, writes=True)
         return self._read_json(answer, who, writes=True)
 
@@ -202,7 +205,8 @@ class Graph:
         self._request_mailbox("DELETE", who, path, etag=etag, writes=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
-        """GET the same path of each person's mailbox, twenty in one request; for each the answer or the error."""
+        """GET the same path of each person's mailbox, twenty in one request; return the answer or the error by
+        person."""
         outcomes: dict[Address, Json | ProviderError] = {}
         for first in range(0, len(people), BATCH_SIZE):
             chunk = people[first : first + BATCH_SIZE]
@@ -211,7 +215,7 @@ class Graph:
                     slots.enter_context(self._limiter.slot(who))
                 outcomes |= self._send_batch(chunk, path, query)
         for who in [who for who, outcome in outcomes.items() if isinstance(outcome, UnknownUser)]:
-            try:  # this tries the person's other names
+            try:  # _request_mailbox tries the person's other names
                 outcomes[who] = self._read_json(self._request_mailbox("GET", who, path, query), who)
             except ProviderError as error:
                 outcomes[who] = error
@@ -230,8 +234,8 @@ class Graph:
         page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
         responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
         outcomes = {who: self._read_outcome(responses.get(who) or {}, who) for who in people}
-        refused = answer.status_code == 401 or any(isinstance(outcome, AuthRevoked) for outcome in outcomes.values())
-        return self._send_batch(people, path, query, fresh=True) if refused and not fresh else outcomes
+        is_refused = answer.status_code == 401 or any(isinstance(outcome, AuthRevoked) for outcome in outcomes.values())
+        return self._send_batch(people, path, query, fresh=True) if is_refused and not fresh else outcomes
 
     def _read_outcome(self, response: Json, who: Address) -> Json | ProviderError:
         """Return the answer to one request of a batch, or the error it means."""
@@ -282,7 +286,7 @@ class Graph:
         if self._tokens.own and self.own == who:
             return ["me"]
         reliable = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
-        others = sorted(form for form in self.identities.forms(who) if _is_address(form))
+        others = sorted(alias for alias in self.identities.list_aliases(who) if _is_address(alias))
         return [name for name in dict.fromkeys([*reliable, *others]) if name]
 
     def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
@@ -303,8 +307,9 @@ class Graph:
         kind: str = "",
         **content: Any,
     ) -> requests.Response:
-        """Send a request, again with a new token when the service refuses the first. `prefer`: more for the Prefer
-        header. `writes`: whether a lost answer is `uncertain`. `kind`: content type. `content`: `json` or `data`."""
+        """Send a request, and once more with a new token when the service refuses the first. `prefer`: added to the
+        Prefer header. `writes`: whether the request changes something, so that a lost answer is `uncertain`. `kind`:
+        content type. `content`: the body, as `json` or `data` of `requests`."""
         headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
         headers |= {"If-Match": etag} if etag else {}
         headers |= {"Content-Type": kind} if kind else {}
@@ -341,7 +346,7 @@ class Graph:
             raise TooSlow(f"{host} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
         except requests.exceptions.ConnectionError as error:
             text = f"{host} can't be reached, or broke off; check outlook.endpoint."
-            raise Unavailable(text, uncertain=writes and not _has_no_connection(error)) from error
+            raise Unavailable(text, uncertain=writes and not _is_unsent(error)) from error
         except requests.exceptions.RequestException as error:
             raise Unavailable(f"{host} broke off in the middle of its answer.", uncertain=writes) from error
 
@@ -372,7 +377,7 @@ class Graph:
         )
         if code == "errorduplicatetransactionid":
             raise DuplicateTransaction(str(error.get("@event.existingEventId") or ""))
-        if status == 410 or code in _LOST_STATE_CODES:
+        if status == 410 or code in _EXPIRED_TOKEN_CODES:
             raise DeltaTokenExpired
         if status == 429:
             wait = _parse_retry_after(headers) or DEFAULT_PAUSE
@@ -403,8 +408,8 @@ def translate_refusal(status: int, code: str, message: str, who: Address) -> Pro
     return Permanent(f"{who}: the service refused this: {status} {message or code}")
 
 
-def _is_address(form: str) -> bool:
-    return "@" in form and not set("/ ") & set(form)
+def _is_address(alias: str) -> bool:
+    return "@" in alias and not set("/ ") & set(alias)
 
 
 def _choose_remedy(message: str) -> str:
@@ -437,7 +442,7 @@ def _parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=min(float(match[1]), 86400)) if match else None
 
 
-def _has_no_connection(error: Exception) -> bool:
+def _is_unsent(error: Exception) -> bool:
     """Whether the connection was never established, so that nothing was sent."""
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 

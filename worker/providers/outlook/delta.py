@@ -1,7 +1,8 @@
 """Changes on a calendar since the last sync, by rounds of `calendarView/delta`.
 
-A round is bound to the window it began with. It begins with a margin after the window's end, so that later syncs, whose
-windows end later, can use it for some days before a new round has to begin.
+A round is a sequence of requests in which each returns the changes since the one before. Its window is fixed when it
+begins, with a margin after the end of the sync's window: so later syncs, whose windows end later, can go on with it for
+some days before a new round has to begin.
 """
 
 import json
@@ -13,32 +14,33 @@ from worker.errors import InvalidResponse
 from worker.providers.outlook.client import Graph, Json
 from worker.providers.outlook.events import compose_bounds
 
-#: How far a round reaches beyond the window: longer than the time between two full passes.
+#: How far the window of a round reaches beyond the sync's: longer than the time between two full passes.
 WINDOW_MARGIN = timedelta(days=9)
 _PREFER = "odata.maxpagesize=500"
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaRound:
-    """A round: its window, and the link that returns the changes since its last answer."""
+    """A round: its window, and the link to the changes since its last answer."""
 
     window: Span
     link: str
 
-    def is_covering(self, window: Span) -> bool:
+    def covers(self, window: Span) -> bool:
         """Whether the window lies inside the round's."""
         return self.window.start <= window.start and window.end <= self.window.end
 
     @property
     def cursor(self) -> Cursor:
-        """The round in a cursor, as `parse_cursor` reads it."""
+        """The cursor from which `parse_cursor` reads this round."""
         content = {"from": self.window.start.isoformat(), "to": self.window.end.isoformat(), "link": self.link}
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class DeltaChanges:
-    """The answer to a round: the latest version of each changed entry, the ids of removed ones, and the next round."""
+    """An answer in a round: the latest version of each changed entry, the ids of removed ones, and the round for the
+    next request."""
 
     items: tuple[Json, ...]
     removed: frozenset[str]
@@ -57,15 +59,17 @@ def parse_cursor(cursor: Cursor | None) -> DeltaRound | None:
 
 def begin_round(graph: Graph, calendar: Address, window: Span) -> DeltaRound:
     """Begin a new round. Its entries are discarded: for occurrences they hold little more than the id."""
-    wide = Span(window.start, window.end + WINDOW_MARGIN)
-    page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **compose_bounds(wide))
-    return _read_pages(graph, calendar, page, wide).round
+    round_window = Span(window.start, window.end + WINDOW_MARGIN)
+    page = graph.get(calendar, "calendarView/delta", prefer=_PREFER, **compose_bounds(round_window))
+    return _read_pages(graph, calendar, page, round_window).round
 
 
-def follow_round(graph: Graph, calendar: Address, last: DeltaRound) -> DeltaChanges:
-    """Return the changes since the round `last`. Raises DeltaTokenExpired when a new round has to begin,
+def follow_round(graph: Graph, calendar: Address, delta_round: DeltaRound) -> DeltaChanges:
+    """Return the changes since the round's last answer. Raises DeltaTokenExpired when a new round has to begin,
     InvalidResponse."""
-    return _read_pages(graph, calendar, graph.follow_link(calendar, last.link, prefer=_PREFER), last.window)
+    return _read_pages(
+        graph, calendar, graph.follow_link(calendar, delta_round.link, prefer=_PREFER), delta_round.window
+    )
 
 
 def _read_pages(graph: Graph, calendar: Address, page: Json, window: Span) -> DeltaChanges:

@@ -1,6 +1,6 @@
 """Translates events between Microsoft Graph's JSON and the classes of `worker.domain.model`.
 
-Of other people's events only times, answers and what they count as are requested, never a subject or a body.
+Of other people's events only times, answers and free/busy statuses are requested, never a subject or a body.
 """
 
 import html
@@ -18,7 +18,7 @@ from worker.providers import windows_zones
 from worker.providers.identities import normalize
 from worker.providers.outlook.client import Json
 
-#: Maps the form by which Microsoft 365 names a person to the person's primary address.
+#: A function that returns a person's primary address for an alias by which Microsoft 365 names the person.
 NameResolver = Callable[[str], Address]
 
 #: The extended property of an event or a mail that holds our key.
@@ -33,7 +33,7 @@ EVENT_FIELDS = (
 )
 #: The beginning of each of our transaction ids.
 TRANSACTION_PREFIX = "longarc-"
-GUEST_LIMIT = 500  #: the most guests of one event
+GUEST_LIMIT = 500  #: for one event
 
 _SHOW_BY_STATUS: Mapping[str, ShowAs | None] = {
     "free": None,
@@ -92,17 +92,17 @@ def key_of(item: Json) -> str | None:
 def parse_event(
     item: Json, owner: Address, zone: ZoneInfo, key: str | None = None, *, primary: NameResolver = normalize
 ) -> Event:
-    """Return the event as the calendar's owner sees it; whole days are those of `zone`. `key`: our key, when the caller
-    knows it. Raises InvalidResponse."""
+    """Return the event as the calendar's owner sees it. Dates of all-day events are in `zone`. `key`: our key, when the
+    caller knows it. Raises InvalidResponse."""
     try:
         all_day = bool(item.get("isAllDay"))
-        parse_times = _parse_whole_days if all_day else _parse_timed
+        parse_times = _parse_all_day if all_day else _parse_timed
         span = Span(*parse_times(item["start"], item["end"], zone))
         answers: dict[Address, Answer] = {}
         for who, answer, _ in _iter_guests(item, primary):
-            if answers.get(who, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:  # a person may be listed by two forms
+            if answers.get(who, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:  # a person may be listed by two aliases
                 answers[who] = answer
-        organizer = owner if item.get("isOrganizer") else primary(form_of(item.get("organizer")))
+        organizer = owner if item.get("isOrganizer") else primary(alias_of(item.get("organizer")))
         if owner in answers and owner != organizer:  # a guest's copy has only the owner's answer, in a field of its own
             answers[owner] = _ANSWERS.get(_read_response(item), answers[owner])
         answers.pop(organizer, None)
@@ -151,7 +151,7 @@ def service_etag(etag: str) -> str:
 
 
 def _make_digest(event: Event) -> str:
-    """Return a digest of the fields that people change. Answers count without the guests' forms, which the service
+    """Return a digest of the fields that people change. Answers count without the guests' aliases, which the service
     changes."""
     fields = (
         *(f"{event.span.start:%F %T} {event.span.end:%F %T}", event.all_day, event.cancelled, event.show),
@@ -185,9 +185,9 @@ def _parse_timed(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetim
     return parse_moment(start), parse_moment(end)
 
 
-def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return start and end of whole days in UTC. Graph gives midnights, meant in the owner's zone `zone`; or, where it
-    has converted them to another zone, times of day, meant in the zone that they name."""
+def _parse_all_day(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return start and end of an all-day event in UTC. Graph gives midnights, meant in the owner's zone `zone`; or,
+    where it has converted them to another zone, times of day, meant in the zone that they name."""
     first, last = _parse_local_time(start), _parse_local_time(end)
     if first.time() == last.time() == time():
         return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
@@ -195,13 +195,13 @@ def _parse_whole_days(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime,
 
 
 def _read_show(item: Json, key: str | None) -> ShowAs | None:
-    """Return what the event counts as for the calendar's owner; None when it leaves the time free."""
+    """Return how the event counts for the calendar's owner; None when it leaves the time free."""
     show = _SHOW_BY_STATUS.get(str(item.get("showAs") or "").casefold(), ShowAs.BUSY)
     response = _read_response(item)
     if item.get("isCancelled") or response == "declined":
         return None
-    undecided = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
-    return ShowAs.TENTATIVE if undecided and show is ShowAs.BUSY and key is None else show
+    is_undecided = not item.get("isOrganizer") and response in ("notresponded", "none", "tentativelyaccepted")
+    return ShowAs.TENTATIVE if is_undecided and show is ShowAs.BUSY and key is None else show
 
 
 def _read_response(item: Json) -> str:
@@ -210,12 +210,12 @@ def _read_response(item: Json) -> str:
 
 
 def read_status(status: str) -> ShowAs | None:
-    """Return what a free/busy item with this status counts as; None for free."""
+    """Return how a free/busy item with this status counts; None for free."""
     return _SHOW_BY_STATUS.get(status.casefold(), ShowAs.BUSY)
 
 
-def form_of(recipient: Any) -> str:
-    """Return the form by which Microsoft 365 names a person: an address, an X500 string or a bare name; empty for
+def alias_of(recipient: Any) -> str:
+    """Return what Microsoft 365 calls a person: an address, an X500 string or a bare name; empty for
     nobody."""
     email = (recipient or {}).get("emailAddress") or {}
     return str(email.get("address") or email.get("name") or "")
@@ -226,13 +226,13 @@ def _iter_guests(item: Json, primary: NameResolver) -> Iterable[tuple[Address, A
     for person in _list_people(item):
         response = str((person.get("status") or {}).get("response") or "").casefold()
         if response != "organizer":
-            yield primary(form_of(person)), _ANSWERS.get(response, Answer.NEEDS_ACTION), person
+            yield primary(alias_of(person)), _ANSWERS.get(response, Answer.NEEDS_ACTION), person
 
 
 def _list_people(item: Json) -> list[Json]:
     """Return everybody on the event except rooms."""
     attendees = item.get("attendees") or ()
-    return [each for each in attendees if str(each.get("type") or "").casefold() != "resource" and form_of(each)]
+    return [each for each in attendees if str(each.get("type") or "").casefold() != "resource" and alias_of(each)]
 
 
 def _read_proposed_time(guest: Json) -> Span | None:
@@ -248,11 +248,11 @@ def _read_proposed_time(guest: Json) -> Span | None:
 
 
 def find_only_guest(item: Json) -> tuple[str, str] | None:
-    """Return form and name of the only person invited; None when there are several or none."""
+    """Return alias and name of the only person invited; None when there are several or none."""
     people = _list_people(item)
     if len(people) != 1:
         return None
-    return form_of(people[0]), str((people[0].get("emailAddress") or {}).get("name") or "")
+    return alias_of(people[0]), str((people[0].get("emailAddress") or {}).get("name") or "")
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def compose_event(draft: EventDraft, *, teams: bool) -> Json:
         "subject": draft.subject,
         "body": {"contentType": "html", "content": as_html(draft.body)},
         "attendees": _compose_attendees(draft.guests),
-        **_compose_display(draft),
+        **_compose_status_fields(draft),
         "sensitivity": "private",
         "allowNewTimeProposals": True,
         "responseRequested": True,
@@ -295,7 +295,7 @@ def compose_patch(item: Json, draft: EventDraft, current: Event, *, primary: Nam
         patch["body"] = {"contentType": "html", "content": content}
     if missing := _list_missing_guests(item, draft, current):
         patch["attendees"] = [*_copy_attendees(item, primary), *_compose_attendees(missing)]
-    return patch | {name: value for name, value in _compose_display(draft).items() if item.get(name) != value}
+    return patch | {name: value for name, value in _compose_status_fields(draft).items() if item.get(name) != value}
 
 
 def _compose_times(draft: EventDraft) -> Json:
@@ -319,8 +319,8 @@ def format_utc(instant: datetime) -> Json:
     return {"dateTime": f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
 
 
-def _compose_display(draft: EventDraft) -> Json:
-    """Return how the event shows, and its reminder. Graph has one reminder for an event: the earliest of the
+def _compose_status_fields(draft: EventDraft) -> Json:
+    """Return the fields for free/busy and the reminder. Graph has one reminder for an event: the earliest of the
     draft's."""
     fields: Json = {"showAs": "busy" if draft.blocks_time else "free", "isReminderOn": bool(draft.reminders)}
     return fields | ({"reminderMinutesBeforeStart": max(draft.reminders)} if draft.reminders else {})
@@ -332,7 +332,7 @@ def _compose_attendees(guests: Iterable[Guest]) -> list[Json]:
 
 def _list_missing_guests(item: Json, draft: EventDraft, current: Event) -> list[Guest]:
     """Return the draft's guests who are not invited yet. None when the draft and the event have one guest each:
-    Microsoft 365 may name that guest by a form that nobody is known by, and writing the list would invite the same
+    Microsoft 365 may name that guest by an unknown alias, and writing the list would invite the same
     person twice."""
     if len(draft.guests) == 1 and find_only_guest(item):
         return []
@@ -344,8 +344,8 @@ def _copy_attendees(item: Json, primary: NameResolver) -> list[Json]:
     attendees = []
     for attendee in item.get("attendees") or ():
         email = dict(attendee.get("emailAddress") or {})
-        address = primary(form_of(attendee))
-        if "@" not in form_of(attendee) and "@" in address:  # Graph returns bare names, but does not accept them
+        address = primary(alias_of(attendee))
+        if "@" not in alias_of(attendee) and "@" in address:  # Graph returns bare names, but does not accept them
             email["address"] = address
         attendees.append({"emailAddress": email, "type": attendee.get("type") or "required"})
     return attendees
@@ -358,7 +358,7 @@ def as_html(text: str) -> str:
 
 
 def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
-    """Return the new body, with the block that holds the Teams link copied from the old one. None when the text is the
+    """Return the new body, with the block that holds the Teams link copied from the old body. None when the text is the
     same, or when that block can't be found: an outdated text is better than a meeting without its link."""
     body = item.get("body") or {}
     old = str(body.get("content") or "")

@@ -15,7 +15,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 class MailboxSettings:
-    """Time zones and working hours of people. `zones`: zones from the settings, used in place of the mailbox's."""
+    """Reads people's time zones and working hours. `zones`: zones from the settings, used in place of the mailbox's."""
 
     def __init__(self, graph: Graph, zones: Mapping[Address, str]) -> None:
         self._graph = graph

@@ -1,6 +1,7 @@
-"""Free/busy by `getSchedule`: twenty people in a request, in equal parts of the window of less than 62 days.
+"""Reads free/busy by `getSchedule`: twenty people in a request, in equal parts of the window of less than 62 days.
 
-The answer holds times and their status, nothing more. Who can't be read comes back as unknown, with the reason.
+The answer holds times and their status, nothing more. A person whose free/busy can't be read comes back as unknown,
+with the reason.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,32 +19,32 @@ LONGEST_PART = timedelta(days=61)
 #: The shortest part: the service refuses one that is shorter than its `availabilityViewInterval`, at least 5 minutes.
 SHORTEST_PART = timedelta(minutes=5)
 #: The longest `availabilityViewInterval` that the service allows, in minutes.
-_LONGEST_INTERVAL = 1440
+_MAX_INTERVAL = 1440
 _SECOND = timedelta(seconds=1)
-#: The most mailboxes of organizers, and then of the people themselves, that are tried until one answers.
-_MOST_TRIES = 3
+#: How many mailboxes of organizers, and then of the people themselves, are tried until one answers.
+_MAX_TRIES = 3
 
 
 def read_free_busy(
-    graph: Graph, people: Sequence[Address], window: Span, through: Sequence[Address]
+    graph: Graph, people: Sequence[Address], window: Span, mailboxes: Sequence[Address]
 ) -> Mapping[Address, FreeBusy]:
-    """Return everybody's busy spans that overlap the window, not clipped. Requested through the first mailbox in
-    `through`, or else of the people themselves, that allows it."""
+    """Return everybody's busy spans that overlap the window, not clipped. They are requested through the first of
+    `mailboxes` that allows it, else through a mailbox of the people themselves."""
     free_busy: dict[Address, FreeBusy] = {}
     for first in range(0, len(people), PEOPLE_PER_REQUEST):
         chunk = people[first : first + PEOPLE_PER_REQUEST]
         try:
-            free_busy |= _read_chunk(graph, chunk, window, [*through[:_MOST_TRIES], *chunk[:_MOST_TRIES]])
+            free_busy |= _read_chunk(graph, chunk, window, [*mailboxes[:_MAX_TRIES], *chunk[:_MAX_TRIES]])
         except (NotFound, Forbidden) as error:
             free_busy |= dict.fromkeys(chunk, FreeBusy(known=False, reason=str(error)))
     return free_busy
 
 
 def _read_chunk(
-    graph: Graph, people: Sequence[Address], window: Span, through: Sequence[Address]
+    graph: Graph, people: Sequence[Address], window: Span, mailboxes: Sequence[Address]
 ) -> dict[Address, FreeBusy]:
     last_error: ProviderError | None = None
-    for mailbox in through:
+    for mailbox in mailboxes:
         try:
             answers = [_request_schedule(graph, mailbox, people, part) for part in split_window(window)]
         except (NotFound, Forbidden) as error:
@@ -59,13 +60,13 @@ def split_window(window: Span) -> Iterator[Span]:
     start = window.start.replace(microsecond=0)
     seconds = max(-((start - window.end) // _SECOND), SHORTEST_PART // _SECOND)
     count = -(-seconds // (LONGEST_PART // _SECOND))
-    edges = [start + timedelta(seconds=seconds * n // count) for n in range(count + 1)]
-    yield from map(Span, edges, edges[1:])
+    boundaries = [start + timedelta(seconds=seconds * n // count) for n in range(count + 1)]
+    yield from map(Span, boundaries, boundaries[1:])
 
 
 def choose_interval(part: Span) -> int:
     """Return the `availabilityViewInterval` for a part, in minutes: never longer than the part."""
-    return min(part.minutes, _LONGEST_INTERVAL)
+    return min(part.minutes, _MAX_INTERVAL)
 
 
 def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address], part: Span) -> Mapping[Address, Json]:
@@ -87,7 +88,7 @@ def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address],
 def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
     """Return one person's free/busy from the schedules of all parts; unknown when one of them is missing or
     unreadable."""
-    numbered: set[tuple[int, BusyTime]] = set()  # a set, because a span across the edge of two parts comes twice
+    numbered: set[tuple[int, BusyTime]] = set()  # a set, because a span in two parts comes twice
     for schedule in schedules:
         if schedule is None:
             return FreeBusy(known=False, reason="The service said nothing about this person.")
@@ -104,13 +105,13 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
     """Yield the busy spans that overlap the window, each with a number that keeps equal spans of one status apart."""
-    count: dict[tuple[Span, str], int] = {}
+    counts: dict[tuple[Span, str], int] = {}
     for item in items:
         span, status = graph_events.span_of(item), str(item.get("status") or "")
         show = graph_events.read_status(status)
         if show is None or not span.overlaps(window):
             continue
-        number = count[span, status] = count.get((span, status), 0) + 1
+        number = counts[span, status] = counts.get((span, status), 0) + 1
         yield number, BusyTime(span, show)
 
 
@@ -119,8 +120,8 @@ def mark_our_events(free_busy: FreeBusy, who: Address, events: Iterable[Event], 
     decline on a busy span of exactly the event's time: on one that is not out of office, if there are several."""
     busy = list(free_busy.busy)
     for event in events:
-        invited = event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED
-        if event.key is None or event.show is None or not invited:
+        is_invited = event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED
+        if not event.is_ours or event.show is None or not is_invited:
             continue
         matching = [n for n, each in enumerate(busy) if each.span == event.span and each.key is None]
         if matching:
