@@ -229,7 +229,7 @@ def test_t3_a_preference_is_a_day_a_time_or_both(tmp_path: Path, text: str, expe
 
 def test_other_addresses_and_the_directory_s_id_are_read(tmp_path: Path) -> None:
     bo = BO | {"aliases": "B.Jones@x.org; bo@old.x.org,bo@x.org  b.jones@x.org", "directory_id": "0F1E-77"}
-    forms = read(tmp_path, table(ANA, bo)).forms
+    forms = read(tmp_path, table(ANA, bo)).aliases
     assert [(one.alias, one.person, one.source) for one in forms] == [
         ("b.jones@x.org", "bo@x.org", AliasSource.PEOPLE_FILE),
         ("bo@old.x.org", "bo@x.org", AliasSource.PEOPLE_FILE),

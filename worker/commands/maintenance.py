@@ -112,7 +112,7 @@ def people(applies: bool, accept: bool, force: bool) -> None:
     if not (applies or accept):
         with open_worker() as worker:
             _show_difference(
-                worker.store.people.preview_import(listed.persons, listed.pairs, listed.forms),
+                worker.store.people.preview_import(listed.persons, listed.pairs, listed.aliases),
                 settings.policy.max_cancels,
             )
         return

@@ -59,7 +59,7 @@ class PeopleImport:
             return False
         if not force:
             self._refuse_mass_change(read, digest)
-        people.apply_import(read.persons, read.pairs, now, read.forms)
+        people.apply_import(read.persons, read.pairs, now, read.aliases)
         people.set_fact(PEOPLE_FACT, f"{digest} {now.isoformat()}")
         self._held = None
         log.info("%s people, %s pairs", len(read.persons), len(read.pairs), extra={"action": "people_imported"})
@@ -73,7 +73,7 @@ class PeopleImport:
             raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
 
     def _refuse_mass_change(self, read: people_file.PeopleFile, digest: str) -> None:
-        difference = self._store.people.preview_import(read.persons, read.pairs, read.forms)
+        difference = self._store.people.preview_import(read.persons, read.pairs, read.aliases)
         why = find_objection(difference, self._settings.policy.max_cancels)
         if why:
             name = Path(self._settings.people).name
@@ -159,7 +159,7 @@ def read_people(settings: Settings, now: datetime) -> people_file.PeopleFile:
             default_every=settings.rules.default_every,
             default_minutes=settings.rules.default_minutes,
             default_locale=settings.locale,
-            telling=base.CALENDARS_WITH_HABITS,
+            calendars_with_hours=base.CALENDARS_WITH_HABITS,
         )
     except OSError as error:
         raise LongarcError(f"The people file {settings.people} can't be read: {error.strerror}.") from error

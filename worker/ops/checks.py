@@ -57,7 +57,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
     everybody = dict(people.persons)  # one object for all calls: Services are rebuilt when the people change
-    identities = build_identities(everybody, people.forms)
+    identities = build_identities(everybody, people.aliases)
     services = Services(settings, lambda: everybody, pairs=people.pairs.values, identities=identities)
     yield from _run_part("Calendars can be used", _check_calendars(services, people))
     yield from _run_part("People's time can be read", _check_free_busy(services, people, now))

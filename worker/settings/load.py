@@ -30,12 +30,12 @@ from worker.settings.sections import (
     Section,
     SyncSettings,
     Text,
-    as_optional_text,
-    as_text,
     is_in_memory,
     make_url_parser,
     parse_base_url,
     parse_database,
+    validate_optional_text,
+    validate_text,
 )
 
 #: The environment variable with the password of each provider.
@@ -67,13 +67,13 @@ _PYDANTIC_PROBLEMS = {
 class Settings(Section):
     """All settings. URLs that may contain a password are not part of the repr."""
 
-    database: Annotated[str, as_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
+    database: Annotated[str, validate_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
-    queue: Annotated[str, as_optional_text(make_url_parser("redis", "rediss")), Field(repr=False)] = ""
+    queue: Annotated[str, validate_optional_text(make_url_parser("redis", "rediss")), Field(repr=False)] = ""
     company: Text = ""
-    operator: Annotated[Address, as_optional_text(parse_address)] = ""
-    locale: Annotated[str, as_text(parse_locale)] = "en"
-    base_url: Annotated[str, as_optional_text(parse_base_url)] = ""
+    operator: Annotated[Address, validate_optional_text(parse_address)] = ""
+    locale: Annotated[str, validate_text(parse_locale)] = "en"
+    base_url: Annotated[str, validate_optional_text(parse_base_url)] = ""
     templates: PathText | None = None
     rules: RuleSettings = RuleSettings()
     event: EventSettings = EventSettings()
@@ -83,12 +83,12 @@ class Settings(Section):
     sync: SyncSettings = SyncSettings()
     pages: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
-    keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals
-    passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by provider
+    keys: tuple[SecretStr, ...] = ()  #: Fernet keys; the first one seals, all of them open
+    passwords: dict[str, SecretStr] = Field(default_factory=dict)  #: by the name of the provider
 
     @property
     def policy(self) -> Policy:
-        """The settings that the planner of the domain needs."""
+        """Return the settings that the planner needs."""
         rules = self.rules
         return Policy(
             min_minutes=rules.min_minutes,
@@ -121,12 +121,12 @@ class Settings(Section):
         """Raises Problems with every setting that Microsoft 365 needs and that is missing."""
         if name != "outlook":
             return
-        needed = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
+        required = {"client_id": "Write the app's id, from Entra, App registrations, Overview."}
         if not section["account"]:
-            needed["tenant"] = "Write the tenant's id or its domain."
-            needed["password"] = f"Give the app's secret as {PASSWORD_VARIABLES['outlook']}, or name `certificate`."
+            required["tenant"] = "Write the tenant's id or its domain."
+            required["password"] = f"Give the app's secret as {PASSWORD_VARIABLES['outlook']}, or name `certificate`."
         values = {**section, "password": section.get("password") or section.get("certificate")}
-        missing = [(key, remedy) for key, remedy in needed.items() if not values.get(key)]
+        missing = [(key, remedy) for key, remedy in required.items() if not values.get(key)]
         if missing:
             what = "Microsoft 365 is used, and this is missing."
             raise Problems([Problem(f"settings: calendars.{name}.{key}", what, remedy) for key, remedy in missing])
@@ -197,6 +197,7 @@ _LINK_SETTINGS = {("event", "commitment_text"): "`text` or `none`", ("mail", "co
 
 
 def _refuse_link_without_pages(values: Mapping[str, Any], source: "_SettingsSource") -> None:
+    """Add a problem for each setting that is `link` while there is no `base_url` to link to."""
     for key, alternatives in _LINK_SETTINGS.items():
         if _get_nested(values, *key) == "link" and not values.get("base_url"):
             source.add_problem(
@@ -205,13 +206,13 @@ def _refuse_link_without_pages(values: Mapping[str, Any], source: "_SettingsSour
 
 
 class _SettingsSource:
-    """The parsed file, the line of each key, and the problems found so far."""
+    """The parsed settings file, the line of each key, and the problems found so far."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.values: dict[str, Any] = {}
         self.problems: list[Problem] = []
-        self.variables: dict[str, str] = {}  #: by setting: the variable read instead of the file
+        self.variables: dict[str, str] = {}  #: by setting: the environment variable that was read instead of the file
         self.lines = dict(_find_key_lines(text))
         try:
             self.values = tomllib.loads(text)
@@ -269,11 +270,11 @@ def _split_key(text: str) -> tuple[str, ...]:
 
 
 def _remove_secrets(
-    values: Mapping[str, Any], at: tuple[str, ...], source: _SettingsSource
+    values: Mapping[str, Any], prefix: tuple[str, ...], source: _SettingsSource
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the items without those whose key names a secret; each of these becomes a problem."""
+    """Yield the items except those whose key names a secret, and report each of those as a problem."""
     for name, value in values.items():
-        key = (*at, name)
+        key = (*prefix, name)
         if _SECRET_NAME.fullmatch(name):
             source.add_problem(
                 key, "A secret does not belong in this file.", _build_secret_remedy(_guess_variable(key))
@@ -283,6 +284,7 @@ def _remove_secrets(
 
 
 def _guess_variable(key: tuple[str, ...]) -> str:
+    """Return the environment variable that this secret probably belongs to; empty when none fits."""
     dotted = ".".join(key).casefold()
     guess = next(
         (variable for name, variable in (PASSWORD_VARIABLES | OVERRIDE_VARIABLES).items() if name in dotted), ""
@@ -303,8 +305,10 @@ def _refuse_password(value: object, key: tuple[str, ...], variable: str, source:
 
 def _has_password(address: str) -> bool:
     """Whether an address has a password before its `@`, even a malformed one, or a secret parameter after `?`."""
-    named = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
-    return bool(_USERINFO.match(address)) or any(_SECRET_NAME.fullmatch(unquote_plus(name)) for name in named)
+    parameters = (part.partition("=")[0] for part in re.split(r"[?&;]", address)[1:])
+    return bool(_USERINFO.match(address)) or any(
+        _SECRET_NAME.fullmatch(unquote_plus(parameter)) for parameter in parameters
+    )
 
 
 def _refuse_in_memory_database(values: Mapping[str, Any], source: _SettingsSource) -> None:
@@ -331,18 +335,19 @@ def _read_variable(name: str, env: Mapping[str, str], source: _SettingsSource) -
 
 
 def _get_used_variable(name: str, env: Mapping[str, str]) -> str:
-    """Return the variable that was read: NAME or NAME_FILE."""
+    """Return the name of the variable that was read: NAME or NAME_FILE."""
     return name if env.get(name) else f"{name}_FILE"
 
 
 def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretStr, ...]:
     """Return the keys in the environment. All invalid keys together are one problem."""
     keys = [key for key in re.split(r"[\s,]+", _read_variable(KEY_VARIABLE, env, source)) if key]
-    wrong = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
-    if wrong:
-        what = f"Key {wrong[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
-        if len(wrong) > 1:
-            what = f"{len(wrong)} of {len(keys)} keys are not 32 bytes in URL-safe base64; the first is key {wrong[0]}."
+    invalid = [number for number, key in enumerate(keys, 1) if not _FERNET_KEY.fullmatch(key)]
+    if invalid:
+        what = f"Key {invalid[0]} of {len(keys)} is not 32 bytes in URL-safe base64."
+        if len(invalid) > 1:
+            count = f"{len(invalid)} of {len(keys)}"
+            what = f"{count} keys are not 32 bytes in URL-safe base64; the first is key {invalid[0]}."
         remedy = "Make one with `longarc key`; separate several by commas."
         source.problems.append(Problem(_get_used_variable(KEY_VARIABLE, env), what, remedy))
     return tuple(SecretStr(key) for key in keys)
@@ -352,7 +357,7 @@ def _read_keys(env: Mapping[str, str], source: _SettingsSource) -> tuple[SecretS
 
 
 def _add_default_sections(values: dict[str, Any]) -> None:
-    """Add the sections with default paths, so that these paths start at the folder of the settings file."""
+    """Add missing sections that have default paths, so that these paths start at the folder of the settings file."""
     for kind, names in (("calendars", ("google", "outlook")), ("mailers", ("google", "maildir"))):
         services = values.setdefault(kind, {})
         for name in names if isinstance(services, dict) else ():
@@ -377,10 +382,10 @@ def _build_problem(detail: ErrorDetails, source: _SettingsSource) -> Problem:
     return Problem(source.locate(key), what, remedy)
 
 
-def list_known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def list_known_keys(model: type[BaseModel] | None = None, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield every key allowed in the file, sections included."""
     for name, field in (model or Settings).model_fields.items():
-        key = (*at, field.alias or name)
+        key = (*prefix, field.alias or name)
         if key in (("keys",), ("passwords",)):
             continue
         yield key
@@ -390,11 +395,11 @@ def list_known_keys(model: type[BaseModel] | None = None, at: tuple[str, ...] = 
 
 def _build_key_remedy(key: tuple[str, ...]) -> str:
     known_keys = list(list_known_keys())
-    suggestion = find_nearest(key[-1], [one[-1] for one in known_keys if one[:-1] == key[:-1]])
+    suggestion = find_nearest(key[-1], [known[-1] for known in known_keys if known[:-1] == key[:-1]])
     if suggestion:
         return f"Did you mean `{suggestion}`?"
-    same_name = [one for one in known_keys if one[-1] == key[-1]]
-    if same_name:
-        place = f"under `[{'.'.join(same_name[0][:-1])}]`" if same_name[0][1:] else "above the first section"
+    namesakes = [known for known in known_keys if known[-1] == key[-1]]
+    if namesakes:
+        place = f"under `[{'.'.join(namesakes[0][:-1])}]`" if namesakes[0][1:] else "above the first section"
         return f"It belongs {place}."
     return "Take it out, or see the example file for the keys there are."

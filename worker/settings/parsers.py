@@ -18,6 +18,7 @@ from worker.domain.time.worktime import is_known_country, parse_hours
 
 #: Allowed lengths of a career session (T-1).
 SESSION_MINUTES = range(60, 91)
+#: Longest name of a person, and longest directory id.
 MAX_NAME_CHARS = 200
 
 _ADDRESS = re.compile(
@@ -25,7 +26,7 @@ _ADDRESS = re.compile(
     r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
 _INTERVAL = re.compile(r"(\d{1,3})\s*(week|month)s?")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PREFERENCE = re.compile(r"(?:([a-z]+))?\s*(?:(\d{1,2}):(\d{2}))?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -44,9 +45,9 @@ class InvalidValue(ValueError):
         return self._remedy if isinstance(self._remedy, str) else self._remedy()
 
 
-def find_nearest(text: str, known: Collection[str], cutoff: float = 0.6) -> str:
-    """Return the most similar text in `known`; empty when none is similar enough. `cutoff` is from 0 to 1."""
-    by_folded = {name.casefold(): name for name in known}
+def find_nearest(text: str, candidates: Collection[str], cutoff: float = 0.6) -> str:
+    """Return the most similar candidate; empty when none is similar enough. `cutoff` is from 0 (any) to 1 (equal)."""
+    by_folded = {name.casefold(): name for name in candidates}
     matches = get_close_matches(text[:80].casefold(), by_folded, 1, cutoff)
     return by_folded[matches[0]] if matches else ""
 
@@ -67,20 +68,24 @@ def parse_addresses(text: str) -> tuple[Address, ...]:
 
 
 def parse_directory_id(text: str) -> tuple[str, ...]:
-    """Parse the id of a person in a directory, and return it in lower case as the only element. Raises InvalidValue."""
+    """Parse the id of a person in a directory, and return a tuple with that id in lower case. Raises InvalidValue."""
     if " " in text or "@" in text or len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
-            f"`{shorten_value(text)}` is not a directory id.", "Write the object id, without blanks, or nothing."
+            f"`{shorten_value(text)}` is not a directory id.",
+            "Write the object id of the user in Entra, without blanks, or leave the cell empty.",
         )
     return (text.casefold(),)
 
 
-def parse_every(text: str) -> Interval:
-    """Parse an interval from four weeks to twelve months: `13 weeks`, `6 months`, `quarter`. Raises InvalidValue."""
-    plain = " ".join(text.casefold().split())
-    if plain == "quarter":
+def parse_interval(text: str) -> Interval:
+    """Parse the interval between conversations, which users know as their rhythm. Raises InvalidValue.
+
+    From four weeks to twelve months: `13 weeks`, `6 months`, or `quarter` for 13 weeks.
+    """
+    normalized = " ".join(text.casefold().split())
+    if normalized == "quarter":
         return Interval(weeks=13)
-    match = _INTERVAL.fullmatch(plain)
+    match = _INTERVAL.fullmatch(normalized)
     if not match:
         raise InvalidValue(f"`{shorten_value(text)}` is not a rhythm.", "Write `13 weeks`, `6 months` or `quarter`.")
     count = int(match[1])
@@ -103,7 +108,7 @@ def parse_locale(text: str) -> str:
 
 
 def parse_zone(text: str) -> str:
-    """Check the IANA name of a time zone. Raises InvalidValue."""
+    """Return the text if it is the IANA name of a time zone. Raises InvalidValue."""
     if text not in _list_zones():
         raise InvalidValue(f"`{shorten_value(text)}` is not a time zone.", lambda: _build_zone_remedy(text))
     return text
@@ -111,10 +116,10 @@ def parse_zone(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _build_zone_remedy(text: str) -> str:
-    typed = text.strip().replace(" ", "_")
+    candidate = text.strip().replace(" ", "_")
     cities = {name.rpartition("/")[2]: name for name in sorted(_list_zones())}
-    suggestion = find_nearest(typed, _list_zones(), 0.85) or cities.get(
-        find_nearest(typed.rpartition("/")[2], cities, 0.8), ""
+    suggestion = find_nearest(candidate, _list_zones(), 0.85) or cities.get(
+        find_nearest(candidate.rpartition("/")[2], cities, 0.8), ""
     )
     return f"Did you mean `{suggestion}`?" if suggestion else "Write an IANA name such as `Europe/Berlin`."
 
@@ -170,7 +175,7 @@ def parse_minutes(text: str) -> int:
 def parse_date(text: str) -> date:
     """Parse a date within SUPPORTED_YEARS. Raises InvalidValue."""
     try:
-        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError:
         day = None
     if day is None:
@@ -191,32 +196,36 @@ def parse_boolean(text: str) -> bool:
 
 
 def parse_preference(text: str) -> Preference:
-    """Parse the preferred weekday, time or both. Raises InvalidValue."""
+    """Parse a preferred weekday, time of day, or both: `Tue 10:00`, `Tuesday`, `10:00`. Raises InvalidValue."""
     match = _PREFERENCE.fullmatch(text.casefold())
-    day, hour, minute = match.groups() if match else (None, None, None)
-    days = [index for index, name in enumerate(_WEEKDAYS) if day and len(day) > 2 and name.startswith(day)]
+    day_name, hour, minute = match.groups() if match else (None, None, None)
+    matching_weekdays = [
+        index
+        for index, weekday in enumerate(_WEEKDAYS)
+        if day_name and len(day_name) >= 3 and weekday.startswith(day_name)
+    ]
     minute_of_day = int(hour) * 60 + int(minute) if hour and minute and int(hour) < 24 and int(minute) < 60 else None
-    if not match or bool(day) != bool(days) or bool(hour) != (minute_of_day is not None):
+    if not match or bool(day_name) != bool(matching_weekdays) or bool(hour) != (minute_of_day is not None):
         raise InvalidValue(f"`{shorten_value(text)}` is not a day and a time.", "Write `Tue 10:00`, `Tue` or `10:00`.")
-    return Preference(weekday=days[0] if days else None, minute=minute_of_day)
+    return Preference(weekday=matching_weekdays[0] if matching_weekdays else None, minute=minute_of_day)
 
 
-def make_choice_parser(known: Collection[str]) -> Callable[[str], str]:
-    """Return a parser that accepts the texts in `known`, in any case."""
+def make_choice_parser(choices: Collection[str]) -> Callable[[str], str]:
+    """Return a parser that accepts the choices, in upper or lower case, and returns them in lower case."""
 
     def parse(text: str) -> str:
-        if text.casefold() in known:
+        if text.casefold() in choices:
             return text.casefold()
-        listed = ", ".join(f"`{name}`" for name in known)
+        quoted_choices = ", ".join(f"`{choice}`" for choice in choices)
         raise InvalidValue(
-            f"`{shorten_value(text)}` is not one of {listed}.",
-            lambda: f"Did you mean `{near}`?" if (near := find_nearest(text, known)) else "Write one of these.",
+            f"`{shorten_value(text)}` is not one of {quoted_choices}.",
+            lambda: f"Did you mean `{nearest}`?" if (nearest := find_nearest(text, choices)) else "Write one of these.",
         )
 
     return parse
 
 
-def shorten_value(text: str, size: int = 60) -> str:
+def shorten_value(text: str, max_chars: int = 60) -> str:
     """Shorten a value for a problem report, and replace characters that are not printable."""
-    printable = "".join(char if char.isprintable() else "?" for char in text[: size + 1])
-    return printable if len(printable) <= size else printable[: size - 1] + "…"
+    printable = "".join(char if char.isprintable() else "?" for char in text[: max_chars + 1])
+    return printable if len(printable) <= max_chars else printable[: max_chars - 1] + "…"

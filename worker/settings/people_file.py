@@ -39,7 +39,7 @@ from worker.settings.parsers import (
     parse_country,
     parse_date,
     parse_directory_id,
-    parse_every,
+    parse_interval,
     parse_locale,
     parse_minutes,
     parse_name,
@@ -75,7 +75,7 @@ class PeopleFile:
     #: by person: the empty columns (time zone, working hours) that the calendar can supply
     unset_columns: Mapping[Address, frozenset[str]] = field(default_factory=dict)
     #: aliases and directory ids, each of one person
-    forms: Sequence[PersonAlias] = ()
+    aliases: Sequence[PersonAlias] = ()
 
 
 def load_people_file(
@@ -89,18 +89,18 @@ def load_people_file(
     default_locale: str = "en",
     default_calendar: str = "caldav",
     default_mail: str = "smtp",
-    telling: Collection[str] = (),
+    calendars_with_hours: Collection[str] = (),
 ) -> PeopleFile:
     """Read the people file. Raises Problems with everything that is wrong in it.
 
-    `calendars` and `mailers` are the allowed providers. The defaults fill empty cells. Calendars in `telling` supply
-    time zone and working hours, so both cells may be empty for their users. Every pair gets `today` as `first_seen`;
-    the caller keeps an earlier date.
+    `calendars` and `mailers` are the allowed providers. The defaults fill empty cells. The services in
+    `calendars_with_hours` supply time zone and working hours, so both cells may be empty for their users. Every pair
+    gets `today` as `first_seen`; the caller keeps an earlier date.
     """
-    report = _ProblemReport(path.name)
-    rows = list(_read_rows(_read_text(path, report), report))
+    problem_report = _ProblemReport(path.name)
+    rows = list(_read_rows(_read_text(path, problem_report), problem_report))
     calendar_parser = make_choice_parser(list(dict.fromkeys([*calendars, NO_CALENDAR])))
-    parsers = _ServiceParsers(calendar_parser, make_choice_parser(list(mailers)), frozenset(telling))
+    parsers = _ServiceParsers(calendar_parser, make_choice_parser(list(mailers)), frozenset(calendars_with_hours))
     defaults = _Defaults(
         person=Person(
             email="",
@@ -114,10 +114,12 @@ def load_people_file(
         ),
         pair=Pair(manager="", report="", first_seen=today, every=default_every, minutes=default_minutes),
     )
-    people = _build_people(rows, parsers, defaults, report)
-    if not rows and not report.problems:
-        report.add_problem(1, "", "There is nobody in this file.", "Write one line for each person under the header.")
-    report.raise_problems()
+    people = _build_people(rows, parsers, defaults, problem_report)
+    if not rows and not problem_report.problems:
+        problem_report.add_problem(
+            1, "", "There is nobody in this file.", "Write one line for each person under the header."
+        )
+    problem_report.raise_problems()
     return people
 
 
@@ -130,20 +132,20 @@ class _ProblemReport:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
-        self._more = 0
+        self._uncollected_count = 0
 
     def add_problem(self, line: int, column: str, what: str, remedy: str | Callable[[], str]) -> None:
         if len(self.problems) >= MAX_PROBLEMS:
-            self._more += 1
+            self._uncollected_count += 1
             return
         where = f"{self.file}:line {line}" + (f", {column}" if column else "")
         self.problems.append(Problem(where, what, remedy if isinstance(remedy, str) else remedy()))
 
     def raise_problems(self) -> None:
         """Raises Problems when there are any."""
-        if self._more:
-            rest = Problem(self.file, f"There are {self._more:,} more problems.", "Mend these first.")
-            self.problems.append(rest)
+        if self._uncollected_count:
+            what = f"There are {self._uncollected_count:,} more problems."
+            self.problems.append(Problem(self.file, what, "Mend these first."))
         if self.problems:
             raise Problems(self.problems)
 
@@ -154,12 +156,12 @@ class _PeopleRow:
 
     line: int
     cells: Mapping[str, str]
-    report: _ProblemReport
+    problem_report: _ProblemReport
     is_usable: bool = True
 
     def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
         self.is_usable = False
-        self.report.add_problem(self.line, column, what, remedy)
+        self.problem_report.add_problem(self.line, column, what, remedy)
 
     def parse_cell(self, column: str, parser: Callable[[str], T], default: T) -> T:
         """Return the parsed cell; the default when the cell is empty or can't be used."""
@@ -184,7 +186,7 @@ class _ServiceParsers:
 
     calendar: Callable[[str], str]
     mail: Callable[[str], str]
-    telling: frozenset[str] = frozenset()  #: calendars that supply time zone and working hours
+    calendars_with_hours: frozenset[str] = frozenset()  #: services that supply time zone and working hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,20 +197,20 @@ class _Defaults:
 
 @dataclass(slots=True)
 class _PeopleIndex:
-    """The rows by address, the manager of each person, and the aliases, as far as they are parsed."""
+    """The rows by address, the managers by report and the aliases by name, filled while the file is parsed."""
 
     rows: dict[Address, _PeopleRow] = field(default_factory=dict)
     managers: dict[Address, Address] = field(default_factory=dict)
-    forms: dict[str, PersonAlias] = field(default_factory=dict)
+    aliases: dict[str, PersonAlias] = field(default_factory=dict)
 
     def find_primary(self, address: Address) -> Address:
         """Return the primary address of the person with this alias; the address itself when it is no alias."""
-        alias = self.forms.get(address)
+        alias = self.aliases.get(address)
         return alias.person if alias and address not in self.rows else address
 
 
 def _build_people(
-    rows: Sequence[_PeopleRow], parsers: _ServiceParsers, defaults: _Defaults, report: _ProblemReport
+    rows: Sequence[_PeopleRow], parsers: _ServiceParsers, defaults: _Defaults, problem_report: _ProblemReport
 ) -> PeopleFile:
     persons: dict[Address, Person] = {}
     listed_pairs: list[Pair] = []
@@ -230,26 +232,26 @@ def _build_people(
         if columns := _find_unset_columns(row, parsers):
             unset_columns[person.email] = columns
     for email, row in index.rows.items():
-        _collect_forms(email, row, index)
+        _collect_aliases(email, row, index)
     pairs = {pair.id: pair for pair in _resolve_managers(listed_pairs, index)}
     _check_managers(index, persons)
-    return PeopleFile(persons, pairs, unset_columns, tuple(index.forms.values()))
+    return PeopleFile(persons, pairs, unset_columns, tuple(index.aliases.values()))
 
 
-def _collect_forms(email: Address, row: _PeopleRow, index: _PeopleIndex) -> None:
-    """Add the aliases and the directory id of a person. One that another person has is a problem of the later row."""
+def _collect_aliases(email: Address, row: _PeopleRow, index: _PeopleIndex) -> None:
+    """Add the aliases and the directory id of a person, and report those that another person has already."""
     no_names: tuple[str, ...] = ()
     for column, source, names in (
         ("aliases", AliasSource.PEOPLE_FILE, row.parse_cell("aliases", parse_addresses, no_names)),
         ("directory_id", AliasSource.DIRECTORY, row.parse_cell("directory_id", parse_directory_id, no_names)),
     ):
-        for form in names:
-            owner = form if form in index.rows else index.forms[form].person if form in index.forms else email
+        for name in names:
+            owner = name if name in index.rows else index.aliases[name].person if name in index.aliases else email
             if owner != email:
-                what = f"`{form}` belongs to `{owner}` in line {index.rows[owner].line} already."
+                what = f"`{name}` belongs to `{owner}` in line {index.rows[owner].line} already."
                 row.add_problem(column, what, "Keep it in the row of one person.")
-            elif form != email:
-                index.forms[form] = PersonAlias(form, email, source)
+            elif name != email:
+                index.aliases[name] = PersonAlias(name, email, source)
 
 
 def _resolve_managers(listed_pairs: Sequence[Pair], index: _PeopleIndex) -> Iterator[Pair]:
@@ -263,7 +265,7 @@ def _resolve_managers(listed_pairs: Sequence[Pair], index: _PeopleIndex) -> Iter
 
 def _find_unset_columns(row: _PeopleRow, parsers: _ServiceParsers) -> frozenset[str]:
     """Return the empty columns that the calendar of this person can supply."""
-    can_supply = row.cells.get("calendar", "").casefold() in parsers.telling
+    can_supply = row.cells.get("calendar", "").casefold() in parsers.calendars_with_hours
     return frozenset(column for column in ("time_zone", "working_hours") if can_supply and not row.cells.get(column))
 
 
@@ -297,7 +299,7 @@ def _parse_pair(row: _PeopleRow, report: Address, default: Pair) -> Pair:
         report=report,
         manager=row.parse_cell("manager", parse_address, ""),
         start=row.parse_cell("start", parse_date, None),
-        every=row.parse_cell("every", parse_every, default.every),
+        every=row.parse_cell("every", parse_interval, default.every),
         minutes=row.parse_cell("minutes", parse_minutes, default.minutes),
         format=Format(row.parse_cell("format", _FORMAT_PARSER, default.format.value)),
         review=ReviewMode(row.parse_cell("review", _REVIEW_PARSER, default.review.value)),
@@ -309,6 +311,7 @@ def _parse_pair(row: _PeopleRow, report: Address, default: Pair) -> Pair:
 
 
 def _check_managers(index: _PeopleIndex, persons: Mapping[Address, Person]) -> None:
+    """Report managers without a calendar or a row, people who manage themselves, and circles of managers."""
     report_counts = Counter(index.managers.values())
     for manager, count in report_counts.items():
         if manager in persons and not persons[manager].has_calendar:
@@ -328,10 +331,12 @@ def _check_managers(index: _PeopleIndex, persons: Mapping[Address, Person]) -> N
     for circle in _find_circles(index.managers):
         first = min(circle, key=lambda email: index.rows[email].line)
         rotated = circle[circle.index(first) :] + circle[: circle.index(first)]
-        shown = [*rotated[:6], *(["…"] if len(rotated) > 6 else []), first]
+        shown_addresses = [*rotated[:6], *(["…"] if len(rotated) > 6 else []), first]
         row = index.rows[first]
         row.add_problem(
-            "manager", f"These manage each other in a circle: {' > '.join(shown)}.", "Somebody has to be at the top."
+            "manager",
+            f"These manage each other in a circle: {' > '.join(shown_addresses)}.",
+            "Somebody has to be at the top.",
         )
 
 
@@ -343,23 +348,23 @@ def _build_manager_remedy(address: Address, rows: Mapping[Address, _PeopleRow]) 
 
 
 def _find_circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]]:
-    """Yield each circle of two or more managers once, by walking up from each person until a person seen before."""
+    """Yield each circle of two or more managers once: walk up from each person until a person is met again."""
     seen: set[Address] = set()
     for start in managers:
-        path: list[Address] = []
+        chain: list[Address] = []
         person = start
         while person in managers and person not in seen:
             seen.add(person)
-            path.append(person)
+            chain.append(person)
             person = managers[person]
-        if person in path and managers[person] != person:
-            yield path[path.index(person) :]
+        if person in chain and managers[person] != person:
+            yield chain[chain.index(person) :]
 
 
 # --- from bytes to rows ----------------------------------------------------------------------------------------------
 
 
-def _read_text(path: Path, report: _ProblemReport) -> str:
+def _read_text(path: Path, problem_report: _ProblemReport) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -367,65 +372,69 @@ def _read_text(path: Path, report: _ProblemReport) -> str:
         raise Problems([Problem(where, f"The people file can't be read: {error.strerror}.", remedy)]) from None
     remedy = "Save it as UTF-8 (in Excel: `CSV UTF-8`)."
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        report.add_problem(1, "", "The file is written in UTF-16.", remedy)
+        problem_report.add_problem(1, "", "The file is written in UTF-16.", remedy)
     elif content.startswith(b"PK\3\4"):
-        report.add_problem(1, "", "This is a workbook, not a CSV file.", remedy)
+        problem_report.add_problem(1, "", "This is a workbook, not a CSV file.", remedy)
     elif b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
-        report.add_problem(line, "", "There is a zero byte: this is no CSV file, or one in UTF-16.", remedy)
-    if not report.problems:
+        problem_report.add_problem(line, "", "There is a zero byte: this is no CSV file, or one in UTF-16.", remedy)
+    if not problem_report.problems:
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             offset = len(content) - len(error.object) + error.start
             line = content[:offset].count(b"\n") + 1
-            report.add_problem(line, "", f"The byte 0x{content[offset]:02X} is not UTF-8.", remedy)
-    report.raise_problems()
+            problem_report.add_problem(line, "", f"The byte 0x{content[offset]:02X} is not UTF-8.", remedy)
+    problem_report.raise_problems()
     return ""
 
 
-def _read_rows(text: str, report: _ProblemReport) -> Iterator[_PeopleRow]:
-    """Yield the rows below the header. Problems with the header, quotes and extra cells are added to `report`."""
-    skipped = 0
+def _read_rows(text: str, problem_report: _ProblemReport) -> Iterator[_PeopleRow]:
+    """Yield the rows below the header. Problems of the header, quotes and cells go to `problem_report`."""
+    skipped = 0  # lines before the text that the reader gets
     if re.match(r"sep=.\r?\n", text):  # Excel writes this line to name the separator
         skipped, text = 1, text.partition("\n")[2]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_detect_delimiter(text), strict=True)
     columns: dict[int, str] | None = None
-    line, shortest = 1, 0
+    next_line = 1
+    fewest_cells = 0
     try:
         for cells in reader:
-            at, line = line + skipped, reader.line_num + 1
+            row_line = next_line + skipped
+            next_line = reader.line_num + 1  # a quoted cell may span several lines
             if not any(cell.strip() for cell in cells):
                 continue
             if columns is None:
-                columns = _locate_columns(cells, at, report)
-                width = len(cells)
-                if report.problems:
+                columns = _locate_columns(cells, row_line, problem_report)
+                header_width = len(cells)
+                if problem_report.problems:
                     return
-            elif other := _find_other_separator(cells, reader.dialect.delimiter):
-                usual = _SEPARATOR_NAMES[reader.dialect.delimiter]
-                what = f"This row is separated by {_SEPARATOR_NAMES[other]}, the header by {usual}."
-                report.add_problem(at, "", what, "Use one separator in the whole file.")
-            elif any(cell.strip() for cell in cells[width:]):
-                what = f"There are {len(cells)} cells under a header of {width}."
-                report.add_problem(at, "", what, "Put quotes around a cell that holds the separator.")
-            elif len(cells) < shortest and _is_cut_off(text, reader.line_num):
-                report.add_problem(
-                    at, "", "The file ends in the middle of this row.", "Have it exported again, to its end."
+            elif row_separator := _find_other_separator(cells, reader.dialect.delimiter):
+                header_separator = _SEPARATOR_NAMES[reader.dialect.delimiter]
+                what = f"This row is separated by {_SEPARATOR_NAMES[row_separator]}, the header by {header_separator}."
+                problem_report.add_problem(row_line, "", what, "Use one separator in the whole file.")
+            elif any(cell.strip() for cell in cells[header_width:]):
+                what = f"There are {len(cells)} cells under a header of {header_width}."
+                problem_report.add_problem(row_line, "", what, "Put quotes around a cell that holds the separator.")
+            elif len(cells) < fewest_cells and _is_cut_off(text, reader.line_num):
+                problem_report.add_problem(
+                    row_line, "", "The file ends in the middle of this row.", "Have it exported again, to its end."
                 )
             else:
-                shortest = min(shortest or width, len(cells))
+                fewest_cells = min(fewest_cells or header_width, len(cells))
                 yield _PeopleRow(
-                    at, {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()}, report
+                    row_line,
+                    {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()},
+                    problem_report,
                 )
     except csv.Error as error:
-        report.add_problem(line + skipped, "", *_describe_csv_error(str(error)))
-    if columns is None and not report.problems:
-        report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
+        problem_report.add_problem(next_line + skipped, "", *_describe_csv_error(str(error)))
+    if columns is None and not problem_report.problems:
+        problem_report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
 
 
 def _is_cut_off(text: str, line: int) -> bool:
-    """Whether that line is the last one and has no line break: the export was cut off."""
+    """Whether this line is the last line of the file and has no line break: the export was cut off."""
     return not text.endswith("\n") and line > text.count("\n")
 
 
@@ -433,7 +442,7 @@ _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def _find_other_separator(cells: Sequence[str], delimiter: str) -> str:
-    """Return the separator of a row that uses another one than the header; empty for other rows."""
+    """Return the separator of a row when it differs from that of the header; otherwise an empty text."""
     if any(cell.strip() for cell in cells[1:]):
         return ""
     return next(
@@ -459,17 +468,19 @@ def _detect_delimiter(text: str) -> str:
     )
 
 
-def _locate_columns(header: Sequence[str], line: int, report: _ProblemReport) -> dict[int, str]:
+def _locate_columns(header: Sequence[str], line: int, problem_report: _ProblemReport) -> dict[int, str]:
     """Return the known columns by index. Unknown columns are ignored, unless they look like a misspelt known one."""
     names = [" ".join(cell.split()).casefold() for cell in header]
     columns: dict[int, str] = {}
     if len(names) == 1 and names[0] not in COLUMNS:
         what = f"`{shorten_value(names[0])}` is not a header: no separator is between the columns."
-        report.add_problem(line, "", what, f"Write {','.join(REQUIRED_COLUMNS)}, with commas, semicolons or tabs.")
+        problem_report.add_problem(
+            line, "", what, f"Write {','.join(REQUIRED_COLUMNS)}, with commas, semicolons or tabs."
+        )
         return columns
     for index, name in enumerate(names):
         if name in COLUMNS and name in columns.values():
-            report.add_problem(line, name, "This column appears twice.", "Keep one of them.")
+            problem_report.add_problem(line, name, "This column appears twice.", "Keep one of them.")
         elif name in COLUMNS:
             columns[index] = name
     missing = [name for name in COLUMNS if name not in columns.values()]
@@ -477,18 +488,18 @@ def _locate_columns(header: Sequence[str], line: int, report: _ProblemReport) ->
     for name in missing:
         misspelt = _find_misspelling(name, unknown)
         if misspelt:
-            report.add_problem(
+            problem_report.add_problem(
                 line, name, f"The column `{shorten_value(misspelt)}` is not known.", f"Did you mean `{name}`?"
             )
         elif name in REQUIRED_COLUMNS:
-            report.add_problem(
+            problem_report.add_problem(
                 line, name, "This column is missing.", f"A people file needs {', '.join(REQUIRED_COLUMNS)}."
             )
     return columns
 
 
 def _find_misspelling(name: str, unknown: Sequence[str]) -> str:
-    """Return the unknown column that looks like this one misspelt. An optional column has to be more similar."""
+    """Return the unknown column that looks like a misspelling of `name`. For an optional column it must be closer."""
     by_letters = {re.sub(r"[\W_]", "", column): column for column in unknown}
     letters = name.replace("_", "")
     return by_letters.get(letters) or by_letters.get(

@@ -20,7 +20,7 @@ from worker.settings.parsers import (
     InvalidValue,
     make_choice_parser,
     parse_address,
-    parse_every,
+    parse_interval,
     shorten_value,
 )
 
@@ -55,27 +55,27 @@ def _parse_text(value: object) -> str:
     return value.strip()
 
 
-def as_text(reader: Callable[[str], Any]) -> PlainValidator:
+def validate_text(parser: Callable[[str], Any]) -> PlainValidator:
     """Return a validator that requires text and parses it."""
-    return PlainValidator(lambda value: reader(_parse_text(value)))
+    return PlainValidator(lambda value: parser(_parse_text(value)))
 
 
-def as_optional_text(reader: Callable[[str], Any]) -> PlainValidator:
+def validate_optional_text(parser: Callable[[str], Any]) -> PlainValidator:
     """Return a validator that parses text, and accepts empty text as it is."""
-    return PlainValidator(lambda value: reader(text) if (text := _parse_text(value)) else "")
+    return PlainValidator(lambda value: parser(text) if (text := _parse_text(value)) else "")
 
 
-def _as_integer(low: int, high: int) -> PlainValidator:
-    def read(value: object) -> int:
+def _validate_integer(low: int, high: int) -> PlainValidator:
+    def parse(value: object) -> int:
         if type(value) is not int or not low <= value <= high:
             raise InvalidValue(f"This is not a whole number from {low} to {high}.", "Write one, without quotes.")
         return value
 
-    return PlainValidator(read)
+    return PlainValidator(parse)
 
 
-def _as_duration(low: str, high: str) -> PlainValidator:
-    def read(text: str) -> timedelta:
+def _validate_duration(low: str, high: str) -> PlainValidator:
+    def parse(text: str) -> timedelta:
         length = parse_duration(text)
         if not parse_duration(low) <= length <= parse_duration(high):
             raise InvalidValue(
@@ -83,39 +83,39 @@ def _as_duration(low: str, high: str) -> PlainValidator:
             )
         return length
 
-    return as_text(read)
+    return validate_text(parse)
 
 
-def _as_template(*names: str, required: bool = False) -> PlainValidator:
-    """Return a validator of text in which `{name}` may stand for each of these names."""
+def _validate_template(*names: str, required: bool = False) -> PlainValidator:
+    """Return a validator of text that may contain `{name}` for each of these names, and no other placeholder."""
 
-    def read(text: str) -> str:
+    def parse(text: str) -> str:
         if required and not text:
             raise InvalidValue("This text is empty.", "Write a text, or leave the key out.")
-        places = ", ".join(f"`{{{name}}}`" for name in names)
+        placeholders = ", ".join(f"`{{{name}}}`" for name in names)
         try:
             parts = [
                 (name, spec, conversion) for _, name, spec, conversion in Formatter().parse(text) if name is not None
             ]
         except ValueError:
-            raise InvalidValue("The braces in this text don't match.", f"It may hold {places}.") from None
+            raise InvalidValue("The braces in this text don't match.", f"It may contain {placeholders}.") from None
         if any(name not in names or spec or conversion for name, spec, conversion in parts):
-            raise InvalidValue("This text has an unknown placeholder.", f"It may hold {places}.")
+            raise InvalidValue("This text has an unknown placeholder.", f"It may contain {placeholders}.")
         return text
 
-    return as_text(read)
+    return validate_text(parse)
 
 
 def make_url_parser(*schemes: str) -> Callable[[str], str]:
     """Return a parser of URLs with one of these schemes. Its errors don't quote the URL, which may contain a secret."""
 
-    def read(text: str) -> str:
+    def parse(text: str) -> str:
         try:
             parts = urlsplit(text)
-            known = "://" in text and parts.scheme in schemes
+            is_valid = "://" in text and parts.scheme in schemes
         except ValueError:
-            known = False
-        if not known:
+            is_valid = False
+        if not is_valid:
             raise _build_scheme_error(schemes)
         host = parts.hostname or ""
         if not (_HOST.fullmatch(host) or ":" in host):  # an IPv6 address has colons
@@ -123,7 +123,7 @@ def make_url_parser(*schemes: str) -> Callable[[str], str]:
         _check_port(lambda: parts.port)
         return text
 
-    return read
+    return parse
 
 
 def _build_scheme_error(schemes: Sequence[str]) -> InvalidValue:
@@ -131,13 +131,14 @@ def _build_scheme_error(schemes: Sequence[str]) -> InvalidValue:
     return InvalidValue("This is not an address that can be used.", f"Begin it with {either}.")
 
 
-def _check_port(port: Callable[[], int | None]) -> None:
+def _check_port(get_port: Callable[[], int | None]) -> None:
+    """Raises InvalidValue when the port is out of range, or no number (`get_port` raises ValueError then)."""
     try:
-        number = port()
-        known = number is None or 0 < number < 65536
+        port = get_port()
+        is_valid = port is None or 0 < port < 65536
     except ValueError:
-        known = False
-    if not known:
+        is_valid = False
+    if not is_valid:
         raise InvalidValue(
             "The port is not valid.", "Write a number from 1 to 65535 after the colon, or leave both out."
         )
@@ -145,17 +146,19 @@ def _check_port(port: Callable[[], int | None]) -> None:
 
 def parse_database(text: str) -> str:
     """Check the URL of a SQLite file or a PostgreSQL server. Raises InvalidValue, which does not quote the URL."""
-    scheme, _, rest = text.partition("://")
-    if scheme not in _DATABASE_SCHEMES or (scheme != "sqlite" and not rest):
+    scheme, _, location = text.partition("://")
+    if scheme not in _DATABASE_SCHEMES or (scheme != "sqlite" and not location):
         raise _build_scheme_error(_DATABASE_SCHEMES)
     if scheme == "sqlite":
-        if "?" in rest or not f"{rest}/".startswith("/") or rest.startswith("/~"):  # `~` would be the name of a folder
+        if (
+            "?" in location or not f"{location}/".startswith("/") or location.startswith("/~")
+        ):  # `~` would be the name of a folder
             remedy = "Write a path behind `sqlite:///`, and nothing else: `sqlite:///var/longarc.db`."
             raise InvalidValue("This is not the path of a SQLite file.", remedy)
         return text
-    if "\0" in unquote(rest):
+    if "\0" in unquote(location):
         raise InvalidValue("There is a control character in this address.", "Write a `%` in it as `%25`.")
-    if rest.count("@") > 1:
+    if location.count("@") > 1:
         raise InvalidValue(
             "There is more than one `@` in this address.", "Write one that belongs to the password as `%40`."
         )
@@ -173,15 +176,15 @@ def parse_database(text: str) -> str:
 
 def is_in_memory(database: str) -> bool:
     """Whether the URL is that of a SQLite database in memory."""
-    scheme, _, rest = database.partition("://")
-    return scheme == "sqlite" and (rest in ("", "/", "/:memory:") or rest.startswith("/file:"))
+    scheme, _, location = database.partition("://")
+    return scheme == "sqlite" and (location in ("", "/", "/:memory:") or location.startswith("/file:"))
 
 
 def parse_base_url(text: str) -> str:
-    """Check the URL of the pages, to which the links in mails add a path. Raises InvalidValue."""
+    """Check the base URL of the pages and return it without a slash at the end. Raises InvalidValue."""
     parts = urlsplit(make_url_parser("https", "http")(text))
     if "@" in parts.netloc:
-        raise InvalidValue("There is a user name in this address.", "Take it out: this address stands in every mail.")
+        raise InvalidValue("There is a user name in this address.", "Take it out: every mail contains this address.")
     if not _BASE_URL.fullmatch(text):
         what = "There is a character in this address that it can't contain."
         raise InvalidValue(what, "Write it as `https://longarc.example.com`, or with a path after that.")
@@ -194,9 +197,10 @@ def _parse_folder_url(text: str) -> str:
 
 
 def _parse_caldav_url(text: str) -> str:
+    """Check the URL of a calendar, with a placeholder for the person. Raises InvalidValue."""
     make_url_parser("https", "http")(_PLACEHOLDER.sub("x", text))
-    places = _PLACEHOLDER.findall(text)
-    if not places or set(places) - {"email", "user"}:
+    placeholders = _PLACEHOLDER.findall(text)
+    if not placeholders or set(placeholders) - {"email", "user"}:
         remedy = "Put `{email}` or `{user}` where the person's name goes."
         raise InvalidValue("This address is the same for everybody.", remedy)
     return text
@@ -271,10 +275,10 @@ def _parse_level(text: str) -> str:
 
 Text = Annotated[str, PlainValidator(_parse_text)]
 PathText = Annotated[Path, PlainValidator(parse_path)]
-_NamesTemplate = Annotated[str, _as_template("manager", "report")]
-_TitleTemplate = Annotated[str, _as_template("manager", "report", required=True)]
-_Every = Annotated[Interval, as_text(parse_every)]
-_Timeout = Annotated[timedelta, _as_duration("1 second", "10 minutes")]
+_NamesTemplate = Annotated[str, _validate_template("manager", "report")]
+_TitleTemplate = Annotated[str, _validate_template("manager", "report", required=True)]
+_Every = Annotated[Interval, validate_text(parse_interval)]
+_Timeout = Annotated[timedelta, _validate_duration("1 second", "10 minutes")]
 
 
 # --- sections --------------------------------------------------------------------------------------------------------
@@ -287,23 +291,23 @@ class Section(BaseModel):
 
 
 class RuleSettings(Section):
-    """What a company may choose within the rules T-n."""
+    """Settings of the time rules (T-1 and following), each within the bounds of its rule."""
 
-    ahead: Annotated[int, _as_integer(1, 2)] = 1
+    ahead: Annotated[int, _validate_integer(1, 2)] = 1
     default_every: _Every = Interval(weeks=13)
     transition_every: _Every = Interval(weeks=6)
-    min_minutes: Annotated[int, _as_integer(60, 90)] = 60
-    min_by_hand: Annotated[int, _as_integer(45, 60)] = 45
+    min_minutes: Annotated[int, _validate_integer(60, 90)] = 60
+    min_by_hand: Annotated[int, _validate_integer(45, 60)] = 45
     default_minutes: Annotated[int, PlainValidator(_parse_default_minutes), Field(validate_default=True)] = 75
-    review_minutes: Annotated[int, _as_integer(20, 30)] = 25
-    checkin_minutes: Annotated[int, _as_integer(10, 15)] = 15
-    commitment_minutes: Annotated[int, _as_integer(15, 60)] = 30
-    first_within_days: Annotated[int, _as_integer(3, 91)] = 21
-    max_cancels: Annotated[int, _as_integer(1, 10_000)] = 20
+    review_minutes: Annotated[int, _validate_integer(20, 30)] = 25
+    checkin_minutes: Annotated[int, _validate_integer(10, 15)] = 15
+    commitment_minutes: Annotated[int, _validate_integer(15, 60)] = 30
+    first_within_days: Annotated[int, _validate_integer(3, 91)] = 21
+    max_cancels: Annotated[int, _validate_integer(1, 10_000)] = 20
 
 
 class EventSettings(Section):
-    """The texts of events. They are neutral, since others may see the calendar (R-23).
+    """The texts of events. The defaults name no topic, since others may see the calendar (R-23).
 
     `commitment_text` is the content of the private event of a commitment: its text, a link to its page, or nothing.
     """
@@ -312,7 +316,7 @@ class EventSettings(Section):
     review_subject: _TitleTemplate = "Contract review: {manager} and {report}"
     checkin_subject: _TitleTemplate = "Check-in: {manager} and {report}"
     commitment_subject: _TitleTemplate = "A promise to {report}"
-    commitment_text: Annotated[str, as_text(make_choice_parser(("text", "link", "none")))] = "text"
+    commitment_text: Annotated[str, validate_text(make_choice_parser(("text", "link", "none")))] = "text"
     body: _NamesTemplate = "Time kept for {manager} and {report}. What is said stays between the two of you."
     video: bool = False
     reminders: Annotated[tuple[int, ...], PlainValidator(_parse_reminders)] = (15,)
@@ -322,7 +326,7 @@ class CalDavSettings(Section):
     """`url` contains `{email}` or `{user}`. `attendee_copies`: Longarc writes the event to the attendee's calendar
     itself, because the server delivers no invitations."""
 
-    url: Annotated[str, as_optional_text(_parse_caldav_url)] = ""
+    url: Annotated[str, validate_optional_text(_parse_caldav_url)] = ""
     username: Text = ""
     attendee_copies: bool = False
     timeout: _Timeout = timedelta(seconds=20)
@@ -334,12 +338,12 @@ class OutlookSettings(Section):
     The secret of the app, or the passphrase of its certificate, comes from the environment.
     """
 
-    endpoint: Annotated[str, as_text(make_url_parser("https", "http"))] = "https://graph.microsoft.com/v1.0"
-    authority: Annotated[str, as_text(make_url_parser("https"))] = "https://login.microsoftonline.com"
+    endpoint: Annotated[str, validate_text(make_url_parser("https", "http"))] = "https://graph.microsoft.com/v1.0"
+    authority: Annotated[str, validate_text(make_url_parser("https"))] = "https://login.microsoftonline.com"
     tenant: Text = ""
     client_id: Text = ""
     certificate: PathText | None = None
-    account: Annotated[Address, as_optional_text(parse_address)] = ""
+    account: Annotated[Address, validate_optional_text(parse_address)] = ""
     account_file: Annotated[PathText, Field(validate_default=True)] = Path("var/outlook-account")
     teams: bool = True
     ca_file: PathText | None = None
@@ -356,9 +360,9 @@ class SmtpSettings(Section):
     """Port 0 means the default port of the chosen `security`."""
 
     host: Text = "localhost"
-    port: Annotated[int, _as_integer(0, 65535)] = 0
+    port: Annotated[int, _validate_integer(0, 65535)] = 0
     username: Text = ""
-    security: Annotated[str, as_text(make_choice_parser(("starttls", "tls", "none")))] = "starttls"
+    security: Annotated[str, validate_text(make_choice_parser(("starttls", "tls", "none")))] = "starttls"
     ca_file: PathText | None = None
     timeout: _Timeout = timedelta(seconds=20)
 
@@ -369,8 +373,10 @@ class _GoogleSettings(Section):
     service_account: PathText | None = None
     client_id: Text = ""
     token_folder: Annotated[PathText, Field(validate_default=True)] = Path("var/google")
-    token_endpoint: Annotated[str, as_text(make_url_parser("https", "http"))] = "https://oauth2.googleapis.com/token"  # noqa: S105
-    auth_endpoint: Annotated[str, as_text(make_url_parser("https", "http"))] = (
+    token_endpoint: Annotated[str, validate_text(make_url_parser("https", "http"))] = (
+        "https://oauth2.googleapis.com/token"  # noqa: S105
+    )
+    auth_endpoint: Annotated[str, validate_text(make_url_parser("https", "http"))] = (
         "https://accounts.google.com/o/oauth2/v2/auth"
     )
     timeout: _Timeout = timedelta(seconds=20)
@@ -379,9 +385,9 @@ class _GoogleSettings(Section):
 class GoogleCalendarSettings(_GoogleSettings):
     """`per_person` and `per_project` limit requests per minute, below the quotas of Google (600 and 10,000)."""
 
-    endpoint: Annotated[str, as_text(_parse_folder_url)] = "https://www.googleapis.com/calendar/v3/"
-    per_person: Annotated[int, _as_integer(10, 100_000)] = 500
-    per_project: Annotated[int, _as_integer(10, 10_000_000)] = 9_000
+    endpoint: Annotated[str, validate_text(_parse_folder_url)] = "https://www.googleapis.com/calendar/v3/"
+    per_person: Annotated[int, _validate_integer(10, 100_000)] = 500
+    per_project: Annotated[int, _validate_integer(10, 10_000_000)] = 9_000
 
 
 class GmailSettings(_GoogleSettings):
@@ -390,10 +396,10 @@ class GmailSettings(_GoogleSettings):
     `per_person` and `per_project` limit quota units per minute; a message costs 100.
     """
 
-    endpoint: Annotated[str, as_text(_parse_folder_url)] = "https://gmail.googleapis.com/"
-    sender: Annotated[Address, as_optional_text(parse_address)] = ""
-    per_person: Annotated[int, _as_integer(100, 100_000)] = 5_000
-    per_project: Annotated[int, _as_integer(100, 100_000_000)] = 1_000_000
+    endpoint: Annotated[str, validate_text(_parse_folder_url)] = "https://gmail.googleapis.com/"
+    sender: Annotated[Address, validate_optional_text(parse_address)] = ""
+    per_person: Annotated[int, _validate_integer(100, 100_000)] = 5_000
+    per_project: Annotated[int, _validate_integer(100, 100_000_000)] = 1_000_000
 
 
 class MaildirSettings(Section):
@@ -403,7 +409,7 @@ class MaildirSettings(Section):
 
 
 class MemorySettings(Section):
-    """The reference provider has nothing to set."""
+    """The in-memory provider has no settings."""
 
 
 class CalendarSettings(Section):
@@ -428,33 +434,36 @@ class MailerSettings(Section):
 class MailSettings(Section):
     """The sender and the content of mails. `learning` is a line for managers about their own learning (R-25)."""
 
-    sender: Annotated[Address, as_text(parse_address), Field(alias="from")] = "longarc@localhost"
+    sender: Annotated[Address, validate_text(parse_address), Field(alias="from")] = "longarc@localhost"
     domain: Annotated[str, PlainValidator(_parse_domain), Field(validate_default=True)] = ""
-    operator_by: Annotated[str, as_text(make_choice_parser(tuple(MailerSettings.model_fields)))] = "smtp"
+    operator_by: Annotated[str, validate_text(make_choice_parser(tuple(MailerSettings.model_fields)))] = "smtp"
     learning: Text = ""
-    send_as: Annotated[str, as_text(make_choice_parser(("service", "manager")))] = "service"
-    content: Annotated[str, as_text(make_choice_parser(("full", "link")))] = "full"
+    send_as: Annotated[str, validate_text(make_choice_parser(("service", "manager")))] = "service"
+    content: Annotated[str, validate_text(make_choice_parser(("full", "link")))] = "full"
 
 
 class SyncSettings(Section):
-    """How often changes of calendars are read, and how often whole calendars."""
+    """`every`: how often changes of calendars are read. `full_every`: how often whole calendars are read."""
 
-    every: Annotated[timedelta, _as_duration("1 minute", "24 hours")] = timedelta(minutes=5)
-    full_every: Annotated[timedelta, _as_duration("1 hour", "7 days")] = timedelta(days=1)
+    every: Annotated[timedelta, _validate_duration("1 minute", "24 hours")] = timedelta(minutes=5)
+    full_every: Annotated[timedelta, _validate_duration("1 hour", "7 days")] = timedelta(days=1)
 
 
 class PageSettings(Section):
-    """Where pages are served, and how long a link and a visit are valid. `per_minute` limits requests."""
+    """Where pages are served, and how long a link (`link_lifetime`) and a log-in by a link (`visit`) are valid.
 
-    listen: Annotated[str, as_text(_parse_listen_address)] = "127.0.0.1:8030"
-    proxy: Annotated[str, as_optional_text(_parse_ip)] = "127.0.0.1"
-    link_lifetime: Annotated[timedelta, _as_duration("1 hour", "13 weeks")] = timedelta(days=30)
-    visit: Annotated[timedelta, _as_duration("10 minutes", "7 days")] = timedelta(hours=8)
-    per_minute: Annotated[int, _as_integer(20, 10_000)] = 120
+    `per_minute` limits the requests of one person.
+    """
+
+    listen: Annotated[str, validate_text(_parse_listen_address)] = "127.0.0.1:8030"
+    proxy: Annotated[str, validate_optional_text(_parse_ip)] = "127.0.0.1"
+    link_lifetime: Annotated[timedelta, _validate_duration("1 hour", "13 weeks")] = timedelta(days=30)
+    visit: Annotated[timedelta, _validate_duration("10 minutes", "7 days")] = timedelta(hours=8)
+    per_minute: Annotated[int, _validate_integer(20, 10_000)] = 120
 
 
 class LogSettings(Section):
-    """`level` is one of the names of `logging`."""
+    """`level` is the name of a level of `logging`."""
 
-    level: Annotated[str, as_text(_parse_level)] = "INFO"
-    format: Annotated[str, as_text(make_choice_parser(("text", "json")))] = "text"
+    level: Annotated[str, validate_text(_parse_level)] = "INFO"
+    format: Annotated[str, validate_text(make_choice_parser(("text", "json")))] = "text"
