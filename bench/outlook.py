@@ -125,7 +125,7 @@ def _measure_cold() -> list[tuple[str, str]]:
         office.provider._graph._limiter = Limiter(clock)
         worker.services.use(calendars={"memory": office})
         store.people.apply_import(persons, pairs, START)
-        store.people.set_fact("people", "bench")
+        store.people.set_stored_value("people", "bench")
         double.delay = DELAY
         begun = time.perf_counter()
         with ThreadPoolExecutor(HANDS) as hands:

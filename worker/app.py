@@ -1,4 +1,4 @@
-"""Wires the program: `build` makes every object, `Worker` holds them."""
+"""Creates the objects of the program and connects them: `build` returns them as a `Worker`."""
 
 import logging
 import os
@@ -23,10 +23,13 @@ from worker.store.store import NextDue, Store
 
 log = logging.getLogger(__name__)
 
+#: A tick that has not finished after so many rounds is given up: something becomes due again and again.
+MAX_ROUNDS = 1000
+
 
 @dataclass(slots=True)
 class Worker:
-    """Everything, wired. `tick` is what Huey's tasks do, in one call."""
+    """The parts of the program, connected to each other."""
 
     settings: Settings
     clock: Clock
@@ -39,31 +42,31 @@ class Worker:
     actions: Actions
     contracts: Contracts
     people_import: PeopleImport
-    holder: str
+    holder: str  #: names this process in leases
 
     def tick(self) -> NextDue:
-        """Do everything that is due now, here: read calendars, plan, perform, until nothing is left.
+        """Do in this process what Huey's tasks do: read calendars, plan pairs, perform effects, until nothing is due.
 
-        Returns when the next thing of each kind is due.
+        Returns when the next calendar, pair and effect are due.
         """
         now = self.clock()
-        for _ in range(1000):
-            upcoming = self.store.next_due()
-            due = upcoming.select_due(now)
-            busy = due.calendar and self.sync.run(self.holder)
-            busy = (due.pair and self.sweep.run(self.holder)) or busy
-            busy = (due.effect and self.outbox.run(self.holder)) or busy
-            if not busy:
-                return upcoming
+        for _ in range(MAX_ROUNDS):
+            next_due = self.store.next_due()
+            due = next_due.select_due(now)
+            has_worked = due.calendar and self.sync.run(self.holder)
+            has_worked = (due.pair and self.sweep.run(self.holder)) or has_worked
+            has_worked = (due.effect and self.outbox.run(self.holder)) or has_worked
+            if not has_worked:
+                return next_due
         log.error("a tick did not come to an end", extra={"action": "tick_endless"})
-        return upcoming
+        return next_due
 
     def import_people(self, *, force: bool = False) -> bool:
-        """Take over the people file if it changed. True when it did. Raises Problems, or Refused by the guard."""
+        """Import the people file if it changed. True when anything changed. Raises Problems and PeopleImportRefused."""
         return self.people_import.run(force=force)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self.store.close()
 
 
@@ -75,56 +78,84 @@ def build(
     holder: str | None = None,
     mail_renderer: MailRenderer | None = None,
 ) -> Worker:
-    """Wire the program. Reaches nothing but the database; services are reached when they are first used.
+    """Create the objects of the program. Connects to nothing: the database and services are reached when first used.
 
     `store` and `mail_renderer` are made from the settings when they are not given.
     """
     store = store or Store(settings.database, Seal([key.get_secret_value() for key in settings.keys]))
     holder = holder or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    cache = PeopleCache(store, clock)
-
-    def notify(cause: str, words: str) -> None:
-        kind = f"notice:{cause.partition(':')[0]}"
-        store.outbox.alert(f"notice:{cause}", words, clock(), settings.operator, kind)
-
+    mail_renderer = mail_renderer or _build_mail_renderer(settings)
     identities = StoredIdentities(store, clock)
-    services = Services(
-        settings,
-        cache,
-        cache.invalidate,
-        lambda: store.people.load_all_pairs().values(),
-        clock,
-        notify,
-        identities=identities,
-        copies=store.attendee_copies,
-    )
-    mail_renderer = mail_renderer or MailRenderer(
-        sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates
-    )
-    drafts = Composer(settings)
-    policy, operator = settings.policy, settings.operator
-    actions = Actions(store, clock, policy, holder)
+    services = _build_services(settings, clock, store, identities)
+    actions = Actions(store, clock, settings.policy, holder)
     return Worker(
         settings=settings,
         clock=clock,
         store=store,
         services=services,
         mail_renderer=mail_renderer,
-        sync=Sync(
-            store,
-            services.find_calendar_of,
-            clock,
-            identities,
-            every=settings.sync.every,
-            full_every=settings.sync.full_every,
-            operator=operator,
-        ),
-        sweep=Sweep(store, services.group_by_service, clock, policy, operator),
-        outbox=Outbox(
-            store, services.find_calendar_of, services.get_mailer, mail_renderer, drafts, clock, operator, identities
-        ),
+        sync=_build_sync(settings, clock, store, services, identities),
+        sweep=Sweep(store, services.group_by_service, clock, settings.policy, settings.operator),
+        outbox=_build_outbox(settings, clock, store, services, identities, mail_renderer),
         actions=actions,
         contracts=Contracts(store, clock, actions),
         people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
+    )
+
+
+def _build_mail_renderer(settings: Settings) -> MailRenderer:
+    return MailRenderer(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+
+
+def _build_services(settings: Settings, clock: Clock, store: Store, identities: StoredIdentities) -> Services:
+    people = PeopleCache(store, clock)
+
+    def notify_operator(cause: str, text: str) -> None:
+        kind = f"notice:{cause.partition(':')[0]}"
+        store.outbox.alert(f"notice:{cause}", text, clock(), settings.operator, kind)
+
+    return Services(
+        settings,
+        people,
+        people.invalidate,
+        lambda: store.people.load_all_pairs().values(),
+        clock,
+        notify_operator,
+        identities=identities,
+        copies=store.attendee_copies,
+    )
+
+
+def _build_sync(
+    settings: Settings, clock: Clock, store: Store, services: Services, identities: StoredIdentities
+) -> Sync:
+    return Sync(
+        store,
+        services.find_calendar_of,
+        clock,
+        identities,
+        every=settings.sync.every,
+        full_every=settings.sync.full_every,
+        operator=settings.operator,
+    )
+
+
+def _build_outbox(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    services: Services,
+    identities: StoredIdentities,
+    mail_renderer: MailRenderer,
+) -> Outbox:
+    return Outbox(
+        store,
+        services.find_calendar_of,
+        services.get_mailer,
+        mail_renderer,
+        Composer(settings),
+        clock,
+        settings.operator,
+        identities,
     )

@@ -1,13 +1,13 @@
-"""The only place that asks the machine what time it is.
+"""Reads the machine's clock, which no other module does.
 
-Everything else is given the time: functions take `now`, objects take a `Clock`. So a test, a simulation or the
-demo moves through a quarter without patching anything.
+Functions elsewhere take `now`, and classes take a `Clock`. So tests, simulations and the demo set the time without
+patching anything.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-#: The years that anybody means: further away, clocks know no rules, and dates come to an end.
+#: Years outside this range are rejected: zone rules are unknown there, and arithmetic can leave the range of dates.
 SUPPORTED_YEARS = range(2000, 2100)
 
 #: Returns the current instant, aware, in UTC.
@@ -15,12 +15,12 @@ Clock = Callable[[], datetime]
 
 
 def utcnow() -> datetime:
-    """The current instant in UTC, to the second: what is stored is what was compared."""
+    """Return the current instant in UTC, in whole seconds, as the database stores it."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 class SteppedClock:
-    """A clock that stands still until it is moved. Never moves backwards."""
+    """A clock that stands still until it is moved, and never moves backwards."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start.astimezone(UTC)
@@ -29,9 +29,9 @@ class SteppedClock:
         return self._now
 
     def move_to(self, instant: datetime) -> None:
-        """Stand at `instant`; an instant already passed leaves the clock where it is."""
+        """Move the clock to `instant`. Does nothing when that is in the past."""
         self._now = max(self._now, instant.astimezone(UTC))
 
     def advance(self, step: timedelta) -> None:
-        """Stand `step` later."""
+        """Move the clock forward by `step`."""
         self.move_to(self._now + step)

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: a sentence for people, an `action` for machines."""
+    """Formats a record as one line of JSON: `message` is for people, `action` for programs."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -28,14 +28,14 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(level: str = "INFO", style: str = "text") -> None:
-    """Log to standard error; once for the whole process."""
-    stream = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    stream.setFormatter(JsonLines() if style == "json" else plain)
-    stream.addFilter(lambda record: record.name != "root")  # no words of ours: a library logs whole answers there
+    """Make the root logger write to standard error. `style` is `text` or `json`."""
+    handler = logging.StreamHandler(sys.stderr)
+    text_formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(JsonLines() if style == "json" else text_formatter)
+    handler.addFilter(lambda record: record.name != "root")  # a library logs whole responses there; we never do
     root = logging.getLogger()
-    root.handlers[:] = [stream]
+    root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("huey", "alembic", "urllib3", "caldav", "msal", "sqlalchemy"):
-        logging.getLogger(noisy).setLevel("WARNING")
-    logging.getLogger("googleapiclient").setLevel("ERROR")  # it repeats whole answers when it warns
+    for verbose_library in ("huey", "alembic", "urllib3", "caldav", "msal", "sqlalchemy"):
+        logging.getLogger(verbose_library).setLevel("WARNING")
+    logging.getLogger("googleapiclient").setLevel("ERROR")  # its warnings contain whole responses

@@ -1,6 +1,7 @@
-"""Sealing: what two people said to each other is stored only in a form that nobody reads without the key.
+"""Sealing: encrypts content, which is stored in no other form.
 
-Fernet with any number of keys: the first seals, all of them open, so that keys can be changed without a stop.
+Uses Fernet with any number of keys: the first seals, all of them open, so that a key can be replaced while Longarc
+runs.
 """
 
 from collections.abc import Sequence
@@ -9,23 +10,24 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from worker.errors import WrongKey
 
-#: Sealed texts are as long as this or a double of it, in bytes.
+#: Texts are padded before sealing to this length in bytes, or to 2, 4, 8… times as much.
 PADDING_STEP = 1024
-#: What to do when something was sealed with a key that we don't have.
+#: What to do when content was sealed with a key that is missing now.
 OTHER_KEY_REMEDY = "Add the key it was sealed with to LONGARC_KEY, behind the present one and a comma."
 _WRONG_KEY_TEXT = f"Something sealed can't be opened with the keys given. {OTHER_KEY_REMEDY}"
 _NO_KEY_TEXT = "This needs the key that seals what people say: set LONGARC_KEY, or LONGARC_KEY_FILE."
 
 
 def generate_key() -> str:
-    """A fresh key, as text."""
+    """Return a new random key as text."""
     return Fernet.generate_key().decode()
 
 
 class Seal:
-    """Seals and opens text. `keys` are Fernet keys as text, the one to seal with first."""
+    """Seals and opens text."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        """`keys` are Fernet keys as text; the first is the key that seals."""
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
@@ -35,22 +37,22 @@ class Seal:
             ) from error
 
     def close(self, text: str) -> bytes:
-        """The text, sealed."""
+        """Return the sealed text."""
         return self._fernet.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """The text again. Raises WrongKey when none of the keys fits."""
+        """Return the text that was sealed. Raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
             raise WrongKey(_WRONG_KEY_TEXT) from None
 
     def close_padded(self, text: str) -> bytes:
-        """JSON or other text that may end in spaces, sealed so that its length tells little."""
+        """Seal text that may end in spaces, such as JSON, padded so that its length tells little."""
         return self.close(text + " " * (_compute_padded_length(len(text.encode())) - len(text.encode())))
 
     def reseal(self, sealed: bytes) -> bytes:
-        """The same, sealed with the first key."""
+        """Return the content sealed with the first key. Raises WrongKey when none of the keys fits."""
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
@@ -58,7 +60,7 @@ class Seal:
 
 
 class NoSeal(Seal):
-    """In place of keys that are not there: what needs none goes on, and nothing is sealed or opened."""
+    """Stands in for a seal when no key is set. Raises WrongKey when anything has to be sealed or opened."""
 
     def __init__(self) -> None:
         super().__init__([generate_key()])
@@ -74,8 +76,8 @@ class NoSeal(Seal):
 
 
 def _compute_padded_length(length: int) -> int:
-    """The next step of length, in bytes: 1,024 and its doubles, of which most texts need only the first."""
-    step = PADDING_STEP
-    while step < length:
-        step *= 2
-    return step
+    """Return the padded length in bytes: the padding step, doubled until the text fits."""
+    padded = PADDING_STEP
+    while padded < length:
+        padded *= 2
+    return padded

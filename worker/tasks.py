@@ -1,9 +1,9 @@
-"""The Huey object and its few short tasks: the only module that does something when it is imported.
+"""The Huey queue and its tasks. Importing this module creates the queue from the settings.
 
-Huey only wakes us. No argument of a task holds anything but nothing at all: what is due, the database knows. A task
-that is lost, doubled or late changes nothing.
+Tasks have no arguments: each reads from the database what is due. So a task that is lost, repeated or late does no
+harm.
 
-The settings are found through `LONGARC_CONFIG`; `longarc run` sets it for its own process.
+The environment variable `LONGARC_CONFIG` names the settings file; `longarc run` sets it for its own process.
 """
 
 import os
@@ -21,37 +21,37 @@ from worker import private_files
 from worker.app import Worker, build
 from worker.clock import utcnow
 from worker.engine.outages import DATABASE, QUEUE, Outages
-from worker.errors import LongarcError, PeopleImportRefused, Problems
+from worker.errors import LongarcError, PeopleImportRefused
 from worker.settings import load as settings_file
 from worker.store.database import LOCK_TIMEOUT_SECONDS, DatabaseUnreachable, describe_database_outage
 from worker.store.store import Store
 
 QUEUE_NAME = "longarc"
-#: Set when this process was asked to stop: what is in somebody's hands is finished, nothing more is begun.
+#: Set when this process has to stop: tasks finish what they have begun, and begin nothing more.
 stopping = Event()
-#: What can't be reached just now, as far as this process knows.
+#: The outages that this process has noticed.
 outages = Outages()
 
 
 def make_huey(settings: settings_file.Settings) -> Huey:
-    """The queue that goes with the database: beside SQLite, inside PostgreSQL; Redis when a URL says so."""
+    """Create the queue: in Redis when `queue` is a Redis URL; else in PostgreSQL, or in a file beside SQLite's."""
     if settings.queue.startswith(("redis://", "rediss://")):
         return RedisHuey(QUEUE_NAME, url=settings.queue, results=False)
     url = make_url(settings.database)
     if url.get_backend_name() == "postgresql":
-        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        return PostgresHuey(QUEUE_NAME, dsn=plain, results=False, create_tables=False)
-    file = Path(url.database or "longarc.db")
-    queue = file.with_suffix(".queue.db")
-    private_files.make_folder(queue.parent)
-    private_files.create(queue)
-    return SqliteHuey(QUEUE_NAME, filename=str(queue), results=False, timeout=LOCK_TIMEOUT_SECONDS)
+        dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return PostgresHuey(QUEUE_NAME, dsn=dsn, results=False, create_tables=False)
+    database_file = Path(url.database or "longarc.db")
+    queue_file = database_file.with_suffix(".queue.db")
+    private_files.make_folder(queue_file.parent)
+    private_files.create(queue_file)
+    return SqliteHuey(QUEUE_NAME, filename=str(queue_file), results=False, timeout=LOCK_TIMEOUT_SECONDS)
 
 
 def create_queue_tables(queue: Huey, store: Store) -> None:
-    """Make the queue's own tables in PostgreSQL, one process at a time; in the other places the queue does so itself.
+    """Create the queue's own tables in PostgreSQL, in one process at a time. Elsewhere Huey needs no help.
 
-    The statements of the queue collide when several processes run them at once on an empty database.
+    Huey's statements fail when several processes run them at once on an empty database.
     """
     if isinstance(queue.storage, PostgresStorage):
         with store.database.lock_schema():
@@ -70,40 +70,41 @@ _worker_overrides: list[Worker] = []
 
 
 def get_worker() -> Worker:
-    """This process's worker, made at the first task unless one was given."""
+    """Return this process's worker. Builds it at the first call, unless `run_tasks_immediately` set one."""
     return _worker_overrides[-1] if _worker_overrides else _build_worker()
 
 
 @cache
 def _build_worker() -> Worker:
-    made = build(_load_settings())
-    made.store.migrate()
-    create_queue_tables(huey, made.store)
-    return made
+    worker = build(_load_settings())
+    worker.store.migrate()
+    create_queue_tables(huey, worker.store)
+    return worker
 
 
 @contextmanager
-def run_tasks_immediately(given: Worker) -> Iterator[None]:
-    """Have the tasks done here and at once, with this worker: the demo's, whose clock is stepped."""
-    before, huey.immediate = huey.immediate, True
-    _worker_overrides.append(given)
+def run_tasks_immediately(worker: Worker) -> Iterator[None]:
+    """Run tasks in this thread as soon as they are called, with this worker. The demo does so, with a stepped clock."""
+    was_immediate = huey.immediate
+    huey.immediate = True
+    _worker_overrides.append(worker)
     try:
         yield
     finally:
         _worker_overrides.pop()
-        huey.immediate = before
+        huey.immediate = was_immediate
 
 
 @contextmanager
 def record_outages(name: str) -> Iterator[None]:
-    """Counts what is out of reach instead of letting Huey tell each failure; the next minute tries again."""
+    """Record a failure of the task as an outage, so that Huey does not log each one. The next tick tries again."""
     task = f"The task {name}"
     outages.record_recovery(QUEUE, utcnow())
     try:
         yield
     except Exception as error:
-        if why := describe_database_outage(error):
-            outages.record_failure(DATABASE, why, utcnow())
+        if problem := describe_database_outage(error):
+            outages.record_failure(DATABASE, problem, utcnow())
         elif isinstance(error, LongarcError):
             outages.record_failure(task, str(error), utcnow())
         else:
@@ -115,62 +116,62 @@ def record_outages(name: str) -> Iterator[None]:
 
 @huey.periodic_task(crontab())
 def tick() -> None:
-    """Each minute: take over the people file if it changed, and wake whoever has something to do."""
+    """Import the people file if it changed, and start the tasks that have something to do. Runs each minute."""
     with record_outages("tick"):
         _run_tick(get_worker())
 
 
-def _run_tick(mine: Worker) -> None:
-    unsent = mine.store.outbox.load_mail_failures(mine.settings.mail.operator_by)
-    outages.update_services(mine.store.calendars.load_failures(), unsent, mine.clock())
+def _run_tick(worker: Worker) -> None:
+    mail_failures = worker.store.outbox.load_mail_failures(worker.settings.mail.operator_by)
+    outages.update_services(worker.store.calendars.load_failures(), mail_failures, worker.clock())
     try:
-        mine.import_people()
-    except PeopleImportRefused as held:  # the operator is asked once
-        mine.store.outbox.alert(f"people:{held.digest}", str(held), mine.clock(), mine.settings.operator)
+        worker.import_people()
+    except PeopleImportRefused as refusal:  # one alert for each content of the file
+        worker.store.outbox.alert(f"people:{refusal.digest}", str(refusal), worker.clock(), worker.settings.operator)
     except DatabaseUnreachable:
         raise
-    except (Problems, LongarcError) as error:
-        now = mine.clock()
-        mine.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, mine.settings.operator)
-    due = mine.store.next_due().select_due(mine.clock())
-    for wanted, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
-        if wanted:
+    except LongarcError as error:
+        now = worker.clock()
+        worker.store.outbox.alert(f"people:{now:%Y-%m-%d}", str(error), now, worker.settings.operator)
+    due = worker.store.next_due().select_due(worker.clock())
+    for is_due, task in ((due.calendar, sync), (due.pair, sweep), (due.effect, deliver)):
+        if is_due:
             task()
 
 
 @huey.task()
 def sync() -> None:
-    """Read calendars that are due, then plan what follows from it."""
+    """Read the calendars that are due, then start the sweep if pairs are due."""
     with record_outages("sync"):
-        mine = get_worker()
-        while not stopping.is_set() and mine.sync.run(mine.holder):
+        worker = get_worker()
+        while not stopping.is_set() and worker.sync.run(worker.holder):
             pass
-        _start_due_tasks(mine)
+        _start_due_tasks(worker)
 
 
 @huey.task()
 def sweep() -> None:
-    """Plan pairs that are due, then perform what was decided."""
+    """Plan the pairs that are due, then start performing the effects."""
     with record_outages("sweep"):
-        mine = get_worker()
-        while not stopping.is_set() and mine.sweep.run(mine.holder):
+        worker = get_worker()
+        while not stopping.is_set() and worker.sweep.run(worker.holder):
             pass
-        _start_due_tasks(mine)
+        _start_due_tasks(worker)
 
 
 @huey.task()
 def deliver() -> None:
-    """Perform messages that are due."""
+    """Perform the effects that are due."""
     with record_outages("deliver"):
-        mine = get_worker()
-        while not stopping.is_set() and mine.outbox.run(mine.holder):
+        worker = get_worker()
+        while not stopping.is_set() and worker.outbox.run(worker.holder):
             pass
-        _start_due_tasks(mine)
+        _start_due_tasks(worker)
 
 
-def _start_due_tasks(mine: Worker) -> None:
-    """What was just done may have made something else due: it need not wait for the next minute."""
-    due = mine.store.next_due().select_due(mine.clock())
+def _start_due_tasks(worker: Worker) -> None:
+    """Start the task that follows from the one just done, without waiting for the next tick."""
+    due = worker.store.next_due().select_due(worker.clock())
     if due.pair:
         sweep()
     elif due.effect:

@@ -78,7 +78,7 @@ def test_a_booking_whose_copy_failed_once_stands_once_for_both(
     worker = build(known, clock)
     persons = {who: replace(person(who), calendar="caldav", mail="smtp") for who in (DANA, SAM)}
     worker.store.people.apply_import(persons, pairs(pair()), clock())
-    worker.store.people.set_fact("people", "as of today")
+    worker.store.people.set_stored_value("people", "as of today")
     worker.tick()
     fault.given_up.set()
     assert fault.has_struck

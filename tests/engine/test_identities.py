@@ -45,7 +45,7 @@ def test_listed_forms_lead_to_the_primary_address(office: Office) -> None:
 def test_a_form_that_is_taken_out_of_the_people_file_names_nobody(office: Office) -> None:
     apply(office, listed())
     apply(office)
-    assert office.store.person_forms.find_owner(ALIAS) is None
+    assert office.store.aliases.find_owner(ALIAS) is None
 
 
 def test_learned_forms_outlive_the_people_file_and_the_process(office: Office) -> None:
@@ -62,7 +62,7 @@ def test_nobody_learns_a_form_of_somebody_else(office: Office) -> None:
     known.learn(DANA, SAM)
     known.learn("stranger@else.example", "other@else.example")
     assert known.primary(ALIAS) == known.primary(SAM) == SAM
-    assert office.store.person_forms.find_owner("other@else.example") is None
+    assert office.store.aliases.find_owner("other@else.example") is None
 
 
 def test_the_people_file_takes_back_what_was_learned_of_somebody_else(database_url: str) -> None:
@@ -128,7 +128,7 @@ def test_a_form_that_a_service_comes_up_with_later_is_learned(office: Office, fo
     office.tick()
     placed = office.placed(session.key)
     assert placed is not None and placed.answers == {SAM: Answer.ACCEPTED}
-    assert office.store.person_forms.find_owner(form) == SAM
+    assert office.store.aliases.find_owner(form) == SAM
 
 
 def test_somebody_who_took_the_reports_place_is_not_taken_for_the_report(office: Office) -> None:
@@ -137,7 +137,7 @@ def test_somebody_who_took_the_reports_place_is_not_taken_for_the_report(office:
     office.calendar.shown_as[SAM] = "pat@corp.example"
     office.calendar.answer(DANA, session.key, SAM, Answer.ACCEPTED)
     office.tick()
-    assert office.store.person_forms.find_owner("pat@corp.example") is None
+    assert office.store.aliases.find_owner("pat@corp.example") is None
 
 
 def test_an_answer_counts_when_one_guest_is_listed_twice(office: Office) -> None:
@@ -199,7 +199,12 @@ def test_whoever_takes_another_name_is_the_same_person_in_the_same_pair(database
     pair_id = PairId(manager, report)
     office.pairs = pairs(pair(manager, report))
     difference = office.store.people.preview_import(office.persons, office.pairs, [listed(who, new)])
-    assert (difference.joined, difference.left, difference.begun, difference.ended) == ((), (), (), ())
+    assert (difference.added_people, difference.removed_people, difference.added_pairs, difference.ended_pairs) == (
+        (),
+        (),
+        (),
+        (),
+    )
     apply(office, listed(who, new))
     assert [one.id for one in office.store.people.load_all_pairs().values()] == [pair_id]
     again = office.store.queries.get_session(before.id)

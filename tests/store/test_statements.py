@@ -56,16 +56,17 @@ def values(office: Office) -> dict[str, Any]:
     }
 
 
-#: Whose one name stands for one of these.
-ONES = (DANA, "people")
+#: Parameters that take a single value, and values for them besides the ids of sessions and commitments.
+SINGLE_BINDS = ("one", "name", "address", "session_id", "commitment_id")
+SINGLE_VALUES = (DANA, "people")
 
 
 def test_each_answers_what_sqlalchemy_answers(lived: Office) -> None:
     told = 0
     known = values(lived)
     for name, one in selects():
-        for single in (*ONES, *known["sessions"], *known["commitments"]):
-            given = {**known, "one": single}
+        for single in (*SINGLE_VALUES, *known["sessions"], *known["commitments"]):
+            given = {**known, **dict.fromkeys(SINGLE_BINDS, single)}
             needed = {bind for bind in one.statement.compile(lived.store.database.engine).params if bind in given}
             asked = {bind: given[bind] for bind in needed}
             with lived.store.database.write() as connection:

@@ -410,8 +410,8 @@ def test_taking_over_the_same_file_again_wakes_nobody(store: Store) -> None:
 def test_what_a_file_would_change_is_told_before(office: Office) -> None:
     office.tick()
     difference = office.store.people.preview_import(people(DANA, KIM), pairs(pair(DANA, KIM)))
-    assert (difference.joined, difference.left) == ((KIM,), (SAM,))
-    assert (difference.begun, difference.ended, difference.cancels) == ((OTHER,), (PAIR,), 1)
+    assert (difference.added_people, difference.removed_people) == ((KIM,), (SAM,))
+    assert (difference.added_pairs, difference.ended_pairs, difference.cancel_count) == ((OTHER,), (PAIR,), 1)
 
 
 def test_a_new_time_zone_reaches_the_planner(store: Store) -> None:

@@ -187,7 +187,7 @@ class Office:
     def apply(self) -> None:
         """Take over the people as they are now."""
         self.store.people.apply_import(self.persons, self.pairs, self.clock())
-        self.store.people.set_fact("people", f"as of {self.clock()}")
+        self.store.people.set_stored_value("people", f"as of {self.clock()}")
 
     # --- time ---
 

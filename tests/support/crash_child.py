@@ -135,7 +135,7 @@ class Life:
                 )
             listed.update(pairs(pair(manager, report)))
         self.worker.store.people.apply_import(persons, listed, self.clock())
-        self.worker.store.people.set_fact("people", self._command["pairs"][0][0])
+        self.worker.store.people.set_stored_value("people", self._command["pairs"][0][0])
 
     def _tick(self) -> None:
         self.worker.tick()

@@ -271,7 +271,7 @@ class Company(RuleBasedStateMachine):
         everybody = {email: self.world.persons[email] for email in sorted(wanted)}
         listed = {one.id: one for one in self._all_pairs() if one.manager in wanted and one.report in wanted}
         self.world.worker.store.people.apply_import(everybody, listed, self.now)
-        self.world.worker.store.people.set_fact("people", f"{sorted(wanted)} at {self.now}")
+        self.world.worker.store.people.set_stored_value("people", f"{sorted(wanted)} at {self.now}")
         self.listed = listed
 
     def _all_pairs(self) -> list[Any]:

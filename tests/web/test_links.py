@@ -25,7 +25,7 @@ def test_a_link_ends(room: Room) -> None:
 
 def test_a_link_that_was_sent_to_a_former_address_opens_the_owners_page(room: Room) -> None:
     """A primary address becomes an alias when somebody changes their name."""
-    room.office.store.person_forms.learn("s.maiden@corp.example", SAM)
+    room.office.store.aliases.learn("s.maiden@corp.example", SAM)
     wanted = text(room.visitor(SAM, Purpose.ME).get("/me"))
     assert text(room.visitor("s.maiden@corp.example", Purpose.ME).get("/me")) == wanted
     room.office.store.people.revoke_links(SAM, room.office.clock())

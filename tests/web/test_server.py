@@ -191,7 +191,7 @@ def test_links_are_revoked_by_command(desk: Desk) -> None:
     assert "Nobody in the people file" in desk.refused("revoke", "nobody@corp.example")
     desk.refused("revoke", code=2)
     store = desk.store()
-    store.person_forms.learn("s.okafor@corp.example", SAM)
+    store.aliases.learn("s.okafor@corp.example", SAM)
     store.close()
     desk.told("revoke", "s.okafor@corp.example")
     assert [row[0] for row in desk.rows()["revocation"]] == [SAM, "*"]

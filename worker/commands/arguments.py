@@ -175,7 +175,7 @@ def find_primary_address(store: "Store", address: str) -> "Address":
     from worker.providers.identities import normalize
 
     normalized = normalize(address)
-    return store.person_forms.find_owner(normalized) or normalized
+    return store.aliases.find_owner(normalized) or normalized
 
 
 def find_person(store: "Store", people: "Collection[Address]", address: str) -> "Address":

@@ -129,10 +129,10 @@ def people(applies: bool, accept: bool, force: bool) -> None:
 
 def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
     changes: Sequence[tuple[Sequence[object], str, str]] = (
-        (preview.joined, "person joins", "people join"),
-        (preview.left, "person leaves", "people leave"),
-        (preview.begun, "pair begins", "pairs begin"),
-        (preview.ended, "pair ends", "pairs end"),
+        (preview.added_people, "person joins", "people join"),
+        (preview.removed_people, "person leaves", "people leave"),
+        (preview.added_pairs, "pair begins", "pairs begin"),
+        (preview.ended_pairs, "pair ends", "pairs end"),
     )
     for names, singular, plural in changes:
         if names:
@@ -141,7 +141,7 @@ def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
     if not any(names for names, _, _ in changes):
         print_line("Nobody joins or leaves, and the pairs stay as they are.")
     print_line(
-        f"{format_count(preview.cancels, 'event')} would be cancelled. Nothing was changed; --apply takes it over."
+        f"{format_count(preview.cancel_count, 'event')} would be cancelled. Nothing was changed; --apply takes it over."
     )
     from worker.engine.people_import import find_objection
 

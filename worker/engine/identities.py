@@ -1,4 +1,4 @@
-"""Who an address belongs to, as the database knows it; and guests of our events under their primary addresses."""
+"""Identities from the database: whom an address belongs to. Replaces aliases of guests by primary addresses."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -10,20 +10,20 @@ from typing import TypeVar
 from worker.clock import Clock
 from worker.domain.model import Address, AliasSource, Answer, CalendarChanges, Event, PersonAlias, PlacedEvent
 from worker.providers.identities import Identities, InMemoryIdentities, normalize
-from worker.store.person_names import PersonForms
+from worker.store.aliases import KnownAliases
 from worker.store.store import Store
 
 T = TypeVar("T")
 
-_NO_FORMS = PersonForms("", {}, {}, {})
-#: Parts of a mailbox name that tell who it is.
+_NO_ALIASES = KnownAliases("", {}, {}, {})
+#: A part of a mailbox name that is long enough to be a part of a person's name.
 _NAME_PART = re.compile(r"[^\W\d_]{3,}")
 
 
 class StoredIdentities:
-    """Identities as the people file lists them and as they were learned, the same in every process.
+    """Implements `Identities` with the stored aliases: those that the people file lists, and those that were learned.
 
-    All forms are held in memory. At most every 30 seconds the database is asked whether they changed.
+    All aliases are in memory. At most every `CHECK_INTERVAL` the database is queried for a newer version.
     """
 
     CHECK_INTERVAL = timedelta(seconds=30)
@@ -32,61 +32,61 @@ class StoredIdentities:
         self._store = store
         self._clock = clock
         self._lock = Lock()
-        self._table = _NO_FORMS
+        self._known = _NO_ALIASES
         self._checked_at: datetime | None = None
 
-    def primary(self, form: str) -> Address:
-        name = normalize(form)
-        return self._refresh_forms().owners.get(name, name)
+    def primary(self, alias: str) -> Address:
+        name = normalize(alias)
+        return self._refresh_aliases().owners.get(name, name)
 
     def list_aliases(self, person: Address) -> frozenset[str]:
-        return self._refresh_forms().forms.get(person) or frozenset({person})
+        return self._refresh_aliases().names.get(person) or frozenset({person})
 
-    def learn(self, person: Address, form: str) -> None:
-        name, owners = normalize(form), self._refresh_forms().owners
+    def learn(self, person: Address, alias: str) -> None:
+        name, owners = normalize(alias), self._refresh_aliases().owners
         if name and name not in owners and person in owners:
-            self._store.person_forms.learn(name, person)
+            self._store.aliases.learn(name, person)
             self._invalidate()
 
     def directory_id(self, person: Address) -> str | None:
-        return self._refresh_forms().directory_ids.get(person)
+        return self._refresh_aliases().directory_ids.get(person)
 
-    def _refresh_forms(self) -> PersonForms:
+    def _refresh_aliases(self) -> KnownAliases:
         now = self._clock()
         with self._lock:
-            due = self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL
-            if due and (self._table is _NO_FORMS or self._store.person_forms.get_version() != self._table.version):
-                self._table = self._store.person_forms.load()
-            if due:
+            is_due = self._checked_at is None or not timedelta(0) <= now - self._checked_at < self.CHECK_INTERVAL
+            if is_due and (self._known is _NO_ALIASES or self._store.aliases.get_version() != self._known.version):
+                self._known = self._store.aliases.load()
+            if is_due:
                 self._checked_at = now
-            return self._table
+            return self._known
 
     def _invalidate(self) -> None:
         with self._lock:
             self._checked_at = None
 
 
-def build_identities(persons: Collection[Address], forms: Iterable[PersonAlias]) -> InMemoryIdentities:
-    """Identities as a people file lists them."""
+def build_identities(persons: Collection[Address], listed: Iterable[PersonAlias]) -> InMemoryIdentities:
+    """Build identities from the aliases and directory ids that a people file lists."""
     aliases: dict[Address, list[str]] = {person: [] for person in persons}
-    ids: dict[Address, str] = {}
-    for one in forms:
-        aliases[one.person].append(one.alias)
-        if one.source is AliasSource.DIRECTORY:
-            ids[one.person] = one.alias
-    return InMemoryIdentities(aliases, ids)
+    directory_ids: dict[Address, str] = {}
+    for alias in listed:
+        aliases[alias.person].append(alias.alias)
+        if alias.source is AliasSource.DIRECTORY:
+            directory_ids[alias.person] = alias.alias
+    return InMemoryIdentities(aliases, directory_ids)
 
 
 # --- guests under their primary addresses ---
 
 
 def resolve_changes(changes: CalendarChanges, identities: Identities) -> CalendarChanges:
-    """The same changes, with everybody under the primary address."""
+    """Return the changes with every organizer and guest under the primary address."""
     return replace(changes, events=tuple(resolve_event(event, identities) for event in changes.events))
 
 
 def resolve_event(event: Event, identities: Identities) -> Event:
-    """The same event, with its organizer and its guests under their primary addresses."""
+    """Return the event with its organizer and guests under their primary addresses."""
     organizer = identities.primary(event.organizer) if event.organizer else ""
     if organizer == event.organizer and all(identities.primary(guest) == guest for guest in event.answers):
         return event
@@ -99,57 +99,53 @@ def resolve_event(event: Event, identities: Identities) -> Event:
 
 
 def _resolve_answers(answers: Mapping[Address, Answer], identities: Identities) -> dict[Address, Answer]:
-    """Of a guest who is listed by two forms, the answer that was given counts."""
+    """Replace aliases by primary addresses. Of a guest who is listed twice, the answer that was given counts."""
     resolved: dict[Address, Answer] = {}
-    for form, answer in answers.items():
-        guest = identities.primary(form)
+    for name, answer in answers.items():
+        guest = identities.primary(name)
         if resolved.get(guest, Answer.NEEDS_ACTION) is Answer.NEEDS_ACTION:
             resolved[guest] = answer
     return resolved
 
 
 def _resolve_keys(values: Mapping[Address, T], identities: Identities) -> dict[Address, T]:
-    return {identities.primary(form): value for form, value in values.items()}
+    return {identities.primary(name): value for name, value in values.items()}
 
 
 # --- learning from our own events ---
 
 
 def learn_from_write(event: Event, invited: Address, identities: Identities) -> None:
-    """Keep the form by which a service names the only guest of an event, told in answer to our own write."""
-    stranger = _find_unknown_guest(event, invited, identities)
-    if stranger:
-        identities.learn(invited, stranger)
+    """Store the name by which a service lists the only guest of an event, in its response to our own write."""
+    name = _find_unknown_guest(event, invited, identities)
+    if name:
+        identities.learn(invited, name)
 
 
-def learn_from_reading(event: Event, invited: Address, before: PlacedEvent, identities: Identities) -> None:
-    """Keep the form by which a calendar names the only guest of our event, when it can't be somebody else.
+def learn_from_reading(event: Event, invited: Address, earlier: PlacedEvent, identities: Identities) -> None:
+    """Store the name by which a calendar lists the only guest of our event, when it can't be somebody else.
 
-    A person may have replaced the guest since we wrote. So the form has to be there since then, or be no mail address,
-    or share a name with a form that is known.
+    Somebody may have replaced the guest since we wrote the event. So the name has to be there since the write, or not
+    be a mail address, or have a part in common with a known name of the guest.
     """
-    stranger = _find_unknown_guest(event, invited, identities)
-    if not stranger:
+    name = _find_unknown_guest(event, invited, identities)
+    if not name:
         return
-    if (
-        stranger in before.answers
-        or "@" not in stranger
-        or _has_common_name_part(stranger, identities.list_aliases(invited))
-    ):
-        identities.learn(invited, stranger)
+    if name in earlier.answers or "@" not in name or _has_common_name_part(name, identities.list_aliases(invited)):
+        identities.learn(invited, name)
 
 
 def _find_unknown_guest(event: Event, invited: Address, identities: Identities) -> str:
-    """The one guest, when it is not the invited person; empty otherwise."""
-    guests = [form for form in event.answers if identities.primary(form) != invited]
-    return guests[0] if len(guests) == len(event.answers) == 1 else ""
+    """Return the name of the only guest when it is not known as the invited person's; empty otherwise."""
+    unknown = [name for name in event.answers if identities.primary(name) != invited]
+    return unknown[0] if len(unknown) == len(event.answers) == 1 else ""
 
 
-def _has_common_name_part(form: str, others: frozenset[str]) -> bool:
-    """Whether two mailboxes have a part of a name in common: `sam.lee@x` and `sam.miller@y`."""
-    parts = _split_name(form)
-    return any(parts & _split_name(other) for other in others)
+def _has_common_name_part(name: str, known_names: frozenset[str]) -> bool:
+    """Return whether two mailboxes have a part of a name in common, as `sam.lee@x` and `sam.miller@y`."""
+    parts = _split_name(name)
+    return any(parts & _split_name(known_name) for known_name in known_names)
 
 
-def _split_name(form: str) -> set[str]:
-    return set(_NAME_PART.findall(form.partition("@")[0].casefold()))
+def _split_name(name: str) -> set[str]:
+    return set(_NAME_PART.findall(name.partition("@")[0].casefold()))

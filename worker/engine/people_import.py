@@ -1,4 +1,7 @@
-"""Taking over the people file: what it says, and what it leaves to people's own calendars to say."""
+"""Imports the people file. Time zones and working hours that it leaves empty come from people's calendars.
+
+Calendars call these two settings a person's habits. A new person's habits are queried at once, everybody's once a week.
+"""
 
 import logging
 from collections.abc import Callable, Set
@@ -20,49 +23,53 @@ from worker.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: The fact that changes whenever people do.
-PEOPLE_FACT = "people"
-#: The day on which calendars were asked for their owners' habits the last time.
-_HABITS_FACT = "habits"
+#: Name of the stored value that changes with each import: the digest of the people file, and when it was imported.
+PEOPLE_VERSION_NAME = "people"
+#: Name of the stored value that holds the day on which calendars were last queried for habits.
+_HABITS_DAY_NAME = "habits"
 HABITS_INTERVAL_DAYS = 7
 
 
 class PeopleImport:
-    """The people, as the people file and their calendars have them."""
+    """Imports the people file into the database when the file, or what calendars say about people, has changed."""
 
-    def __init__(self, settings: Settings, store: Store, calendar: Callable[[str], CalendarProvider], clock: Clock):
+    def __init__(self, settings: Settings, store: Store, get_calendar: Callable[[str], CalendarProvider], clock: Clock):
+        """`get_calendar` returns the calendar service of a name."""
         self._settings = settings
         self._store = store
-        self._calendar = calendar
+        self._get_calendar = get_calendar
         self._clock = clock
-        self._held: PeopleImportRefused | None = None  #: why the file as it is now was not taken over
+        self._last_refusal: PeopleImportRefused | None = None
 
     def run(self, *, force: bool = False) -> bool:
-        """Take over the people file if it changed, and what calendars say otherwise now. True when anything changed.
+        """Import the people file if it changed, or if a calendar reports other habits. True when anything changed.
 
-        Raises Problems; RosterHeld when it would end many pairs or cancel many events and nobody said `force` (T-17);
-        LongarcError when it can't be opened. A file that is being written is left for the next time.
+        Raises Problems; PeopleImportRefused when it would end many pairs or cancel many events, unless `force` (T-17);
+        LongarcError when the file can't be opened. A file that changes while it is read is left for the next time.
         """
         people, now = self._store.people, self._clock()
         digest = self._compute_digest()
-        same = (people.get_fact(PEOPLE_FACT) or "").partition(" ")[0] == digest
-        turn = self._choose_people_to_ask(now, same)
-        if same and not turn:
+        imported_digest = (people.get_stored_value(PEOPLE_VERSION_NAME) or "").partition(" ")[0]
+        is_file_unchanged = imported_digest == digest
+        people_to_query = self._choose_people_to_query(now, is_file_unchanged)
+        if is_file_unchanged and not people_to_query:
             return False
-        if not (same or force) and self._held is not None and self._held.digest == digest:
-            raise self._held
-        read = self._fill_from_calendars(read_people(self._settings, now), turn)
+        refusal = self._last_refusal
+        if refusal is not None and refusal.digest == digest and not (is_file_unchanged or force):
+            raise refusal
+        imported_file = self._fill_from_calendars(read_people(self._settings, now), people_to_query)
         if self._compute_digest() != digest:
             log.info("the people file is being written", extra={"action": "people_unread"})
             return False
-        if same and read.persons == people.load_current_people():
+        if is_file_unchanged and imported_file.persons == people.load_current_people():
             return False
         if not force:
-            self._refuse_mass_change(read, digest)
-        people.apply_import(read.persons, read.pairs, now, read.aliases)
-        people.set_fact(PEOPLE_FACT, f"{digest} {now.isoformat()}")
-        self._held = None
-        log.info("%s people, %s pairs", len(read.persons), len(read.pairs), extra={"action": "people_imported"})
+            self._refuse_mass_change(imported_file, digest)
+        people.apply_import(imported_file.persons, imported_file.pairs, now, imported_file.aliases)
+        people.set_stored_value(PEOPLE_VERSION_NAME, f"{digest} {now.isoformat()}")
+        self._last_refusal = None
+        counts = len(imported_file.persons), len(imported_file.pairs)
+        log.info("%s people, %s pairs", *counts, extra={"action": "people_imported"})
         return True
 
     def _compute_digest(self) -> str:
@@ -72,84 +79,100 @@ class PeopleImport:
         except OSError as error:
             raise LongarcError(f"The people file {path} can't be read: {error.strerror}.") from error
 
-    def _refuse_mass_change(self, read: people_file.PeopleFile, digest: str) -> None:
-        difference = self._store.people.preview_import(read.persons, read.pairs, read.aliases)
-        why = find_objection(difference, self._settings.policy.max_cancels)
-        if why:
+    def _refuse_mass_change(self, imported_file: people_file.PeopleFile, digest: str) -> None:
+        """Raise PeopleImportRefused when the import needs the operator's consent."""
+        preview = self._store.people.preview_import(imported_file.persons, imported_file.pairs, imported_file.aliases)
+        objection = find_objection(preview, self._settings.policy.max_cancels)
+        if objection:
             name = Path(self._settings.people).name
             remedy = "Nothing was changed. If the file is right, run `longarc people --accept`; if not, mend it."
-            self._held = PeopleImportRefused(
-                f"{name} no longer names {len(difference.left):,} people. {why} {remedy}", digest
+            self._last_refusal = PeopleImportRefused(
+                f"{name} no longer names {len(preview.removed_people):,} people. {objection} {remedy}", digest
             )
-            raise self._held
+            raise self._last_refusal
 
-    # --- what calendars say ---
+    # --- habits, from calendars ---
 
-    def _choose_people_to_ask(self, now: datetime, same: bool) -> set[Address]:
-        """Whose calendar is asked again now: everybody's once a week, a few each day."""
+    def _choose_people_to_query(self, now: datetime, is_file_unchanged: bool) -> set[Address]:
+        """Return the people whose calendars are queried for habits today: a seventh of them, empty when that was done.
+
+        Each person has a fixed day of the week.
+        """
         today, people = f"{now:%Y-%m-%d}", self._store.people
-        if people.get_fact(_HABITS_FACT) == today:
+        if people.get_stored_value(_HABITS_DAY_NAME) == today:
             return set()
-        telling = (
-            who for who, person in people.load_current_people().items() if person.calendar in base.CALENDARS_WITH_HABITS
+        people_with_habits = (
+            address
+            for address, person in people.load_current_people().items()
+            if person.calendar in base.CALENDARS_WITH_HABITS
         )
-        turn = {who for who in telling if crc32(who.encode()) % HABITS_INTERVAL_DAYS == now.weekday()}
-        if turn or same:  # noted before they are asked: whatever comes of it, they are not asked again each minute
-            people.set_fact(_HABITS_FACT, today)
-        return turn
+        people_to_query = {
+            address for address in people_with_habits if crc32(address.encode()) % HABITS_INTERVAL_DAYS == now.weekday()
+        }
+        if people_to_query or is_file_unchanged:  # stored before the queries: one that fails isn't repeated each minute
+            people.set_stored_value(_HABITS_DAY_NAME, today)
+        return people_to_query
 
-    def _fill_from_calendars(self, read: people_file.PeopleFile, turn: Set[Address]) -> people_file.PeopleFile:
-        """What the file leaves to people's calendars to say. Asked is who is new, and whose turn it is; whoever can't
-        be asked goes on as before. Somebody new works at the usual hours then, in UTC when no zone is known, and the
-        operator is told."""
-        if not read.unset_columns:
-            return read
-        known, persons, missing = self._store.people.load_current_people(), dict(read.persons), []
-        for address, columns in read.unset_columns.items():
-            old, asks = known.get(address), address in turn or address not in known
-            habits = self._read_habits(persons[address]) if asks else base.Habits()
-            persons[address] = _fill_person(persons[address], columns, habits, old)
-            missing += [address] if "time_zone" in columns and not (old or habits.zone) else []
-        if missing:
-            self._alert_missing_zones(missing)
-        return replace(read, persons=persons)
+    def _fill_from_calendars(
+        self, imported_file: people_file.PeopleFile, people_to_query: Set[Address]
+    ) -> people_file.PeopleFile:
+        """Return the file with the empty time zones and working hours filled from calendars.
 
-    def _alert_missing_zones(self, missing: list[Address]) -> None:
-        words = f"No time zone is known of {', '.join(missing[:20])}: UTC holds. Write theirs into the people file."
+        Queries new people and `people_to_query`. Everybody else, and whoever's calendar can't be read, keeps the stored
+        values. A new person without them gets the usual hours, and UTC with an alert to the operator.
+        """
+        if not imported_file.unset_columns:
+            return imported_file
+        stored_people, persons = self._store.people.load_current_people(), dict(imported_file.persons)
+        people_without_zone = []
+        for address, columns in imported_file.unset_columns.items():
+            stored = stored_people.get(address)
+            is_queried = stored is None or address in people_to_query
+            habits = self._read_habits(persons[address]) if is_queried else base.Habits()
+            persons[address] = _fill_person(persons[address], columns, habits, stored)
+            if "time_zone" in columns and stored is None and not habits.zone:
+                people_without_zone.append(address)
+        if people_without_zone:
+            self._alert_missing_zones(people_without_zone)
+        return replace(imported_file, persons=persons)
+
+    def _alert_missing_zones(self, people: list[Address]) -> None:
+        text = f"No time zone is known of {', '.join(people[:20])}: UTC is used. Write theirs into the people file."
         now = self._clock()
-        self._store.outbox.alert(f"zones:{now:%Y-%m-%d}", words, now, self._settings.operator)
+        self._store.outbox.alert(f"zones:{now:%Y-%m-%d}", text, now, self._settings.operator)
 
     def _read_habits(self, person: Person) -> base.Habits:
+        """Query a person's calendar. Returns empty habits when it has none or can't be read."""
         try:
-            tell = getattr(self._calendar(person.calendar), "habits", None)
-            found: base.Habits = tell(person.email) if tell else base.Habits()
+            read_habits = getattr(self._get_calendar(person.calendar), "habits", None)
+            habits: base.Habits = read_habits(person.email) if read_habits else base.Habits()
         except ProviderError as error:
             log.warning("%s", error, extra={"action": "habits_unread", "calendar": person.email})
             return base.Habits()
-        return found
+        return habits
 
 
-def find_objection(difference: ImportPreview, most: int) -> str:
-    """Why a person has to say that this is right before it is taken over; empty when it needs none (T-17)."""
-    if difference.has_mass_ending:
-        return f"{len(difference.ended):,} of {difference.pairs:,} pairs would end, more than a tenth."
-    if difference.cancels > most:
-        return f"{difference.cancels:,} events would be cancelled, more than the {most:,} allowed at once."
+def find_objection(preview: ImportPreview, max_cancels: int) -> str:
+    """Return why the operator has to confirm this import; empty when it needs no confirmation (T-17)."""
+    if preview.ends_many_pairs:
+        return f"{len(preview.ended_pairs):,} of {preview.current_pair_count:,} pairs would end, more than a tenth."
+    if preview.cancel_count > max_cancels:
+        return f"{preview.cancel_count:,} events would be cancelled, more than the {max_cancels:,} allowed at once."
     return ""
 
 
-def _fill_person(person: Person, columns: Set[str], habits: base.Habits, old: Person | None) -> Person:
-    """The person with the zone and hours that the file leaves out: as the calendar says, or as before."""
-    before = old or person
+def _fill_person(person: Person, columns: Set[str], habits: base.Habits, stored: Person | None) -> Person:
+    """Return the person with the empty columns filled from the calendar, or else with the stored or default values."""
+    fallback = stored or person
     return replace(
         person,
-        zone=(habits.zone or before.zone) if "time_zone" in columns else person.zone,
-        hours=(habits.hours or before.hours) if "working_hours" in columns else person.hours,
+        zone=(habits.zone or fallback.zone) if "time_zone" in columns else person.zone,
+        hours=(habits.hours or fallback.hours) if "working_hours" in columns else person.hours,
     )
 
 
 def read_people(settings: Settings, now: datetime) -> people_file.PeopleFile:
-    """The people file of these settings. Raises Problems, or LongarcError when it can't be opened."""
+    """Return the content of the people file. Raises Problems; LongarcError when the file can't be opened."""
     try:
         return people_file.load_people_file(
             settings.people,

@@ -58,7 +58,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _check_pages(settings)
     everybody = dict(people.persons)  # one object for all calls: Services are rebuilt when the people change
     identities = build_identities(everybody, people.aliases)
-    services = Services(settings, lambda: everybody, pairs=people.pairs.values, identities=identities)
+    services = Services(settings, lambda: everybody, load_pairs=people.pairs.values, identities=identities)
     yield from _run_part("Calendars can be used", _check_calendars(services, people))
     yield from _run_part("People's time can be read", _check_free_busy(services, people, now))
     yield from _run_part("Mail can go out", _check_mail(services, settings, people.persons.values()))

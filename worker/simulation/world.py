@@ -111,7 +111,7 @@ class SimulatedWorld:
         self.worker.services.use(calendars={MEMORY_PROVIDER: self.calendar}, mailers={MEMORY_PROVIDER: self.mailer})
         self.worker.store.people.apply_import(self.persons, self.pairs, start)
         # Services reload the people when this value changes; an import of a people file changes it too
-        self.worker.store.people.set_fact("people", "simulated")
+        self.worker.store.people.set_stored_value("people", "simulated")
         self.ledger = Ledger()
         self.humans: Humans = IdleHumans()
         self._last_history_id = 0

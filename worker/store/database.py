@@ -1,4 +1,4 @@
-"""The connection to the database, its transactions, and its schema."""
+"""Connects to the database, begins transactions, and migrates the schema."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
-#: A file of SQLite's own that ends with its connection, and is in memory as far as the cache goes.
+#: SQLite's name for a temporary database: deleted with its connection, and on disk only when it outgrows the cache.
 SCRATCH_FILE = "file:"
 
 
 SCRATCH_URL = f"sqlite:///{SCRATCH_FILE}?uri=true"
 
 
-#: How long a writer waits for another before it gives up, in seconds.
+#: How long a transaction waits for another one that writes, in seconds.
 LOCK_TIMEOUT_SECONDS = 30
 
 
@@ -39,39 +39,39 @@ class DatabaseUnreachable(LongarcError):
     """The database can't be reached."""
 
 
-#: What drivers raise when the database is gone, is going, or can't be written.
+#: Names of the drivers' errors for a database that is down, is shutting down, or can't be written.
 _OUTAGE_ERRORS = {"OperationalError", "InterfaceError"}
 
 
 def describe_database_outage(error: BaseException) -> str:
-    """Why the database can't be used, as its driver says it; empty when the error is of another kind."""
+    """Return the driver's reason why the database can't be used; empty when the error has another cause."""
     if isinstance(error, DatabaseUnreachable):
         return get_first_line(error)
     driver = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     kinds = {kind.__name__ for kind in type(driver).__mro__}
     is_outage = type(driver).__module__.partition(".")[0] in ("psycopg", "sqlite3") and kinds & _OUTAGE_ERRORS
-    lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return get_first_line(Exception(str(driver))) if is_outage or lost else ""
+    is_connection_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return get_first_line(Exception(str(driver))) if is_outage or is_connection_lost else ""
 
 
 class Database:
-    """An engine and its two kinds of transactions."""
+    """An engine, and transactions that read or write."""
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _create_engine(url, self.is_sqlite)
-        # the same pool of connections; how a transaction begins is said once, not with each
+        # shares the pool of connections with the engine
         self._reader = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
         self._inserts: dict[tuple[str, ...], PreparedStatement] = {}
-        # what ends with its connection has one, which stays open
-        self._only = self.engine.connect() if isinstance(self.engine.pool, StaticPool) else None
+        # a database in memory has a single connection, which stays open
+        self._single_connection = self.engine.connect() if isinstance(self.engine.pool, StaticPool) else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view; nothing is written."""
+        """Begin a transaction that only reads. It sees the database as of one moment."""
         with self._connect(self._reader) as connection, connection.begin():
             if self.is_sqlite:
                 _begin(connection, "BEGIN")
@@ -79,31 +79,29 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """All of it is written at the end, or nothing."""
+        """Begin a transaction that writes. It is committed at the end, or rolled back when an error is raised."""
         with self._connect(self.engine) as connection, connection.begin():
-            if (
-                self.is_sqlite
-            ):  # a writer takes its lock at once: two that read first and write later would stop each other
+            if self.is_sqlite:  # takes the lock at once: two that read first and write later would block each other
                 _begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     def _connect(self, engine: Engine) -> AbstractContextManager[Connection]:
-        if self._only is not None:
-            return nullcontext(self._only)
+        if self._single_connection is not None:
+            return nullcontext(self._single_connection)
         try:
             return engine.connect()
         except DBAPIError as error:
-            why = get_first_line(error.orig or error)
-            raise DatabaseUnreachable(f"The database {mask_password(self.url)} can't be reached: {why}") from error
+            reason = get_first_line(error.orig or error)
+            raise DatabaseUnreachable(f"The database {mask_password(self.url)} can't be reached: {reason}") from error
 
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert the rows, or change those columns of the rows that are there already."""
+        """Insert the rows; where the primary key exists already, update the columns. All rows have the same columns."""
         self._insert(connection, table, rows)
 
     def insert_new(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str]
     ) -> None:
-        """Insert the rows whose unique columns aren't there yet; leave the others as they are."""
+        """Insert the rows whose values of the unique columns don't exist yet; leave existing rows unchanged."""
         self._insert(connection, table, rows, unique)
 
     def _insert(
@@ -112,10 +110,10 @@ class Database:
         if not rows:
             return
         columns = tuple(rows[0])
-        name = (table.name, *columns, "unique", *unique)
-        if name not in self._inserts:
-            self._inserts[name] = self._prepare_insert(table, columns, unique)
-        self._inserts[name].execute_many(connection, rows)
+        cache_key = (table.name, *columns, "unique", *unique)
+        if cache_key not in self._inserts:
+            self._inserts[cache_key] = self._prepare_insert(table, columns, unique)
+        self._inserts[cache_key].execute_many(connection, rows)
 
     def _prepare_insert(self, table: Table, columns: Sequence[str], unique: Sequence[str]) -> PreparedStatement:
         insert = (sqlite if self.is_sqlite else postgresql).insert(table)
@@ -127,17 +125,17 @@ class Database:
 
     @contextmanager
     def lock_schema(self) -> Iterator[Connection]:
-        """A transaction in which no other process of ours makes or changes tables."""
+        """Begin a transaction in which no other process of Longarc creates or changes tables."""
         with self.write() as connection:
-            if not self.is_sqlite:  # PostgreSQL's IF NOT EXISTS doesn't keep two that make one table from colliding
+            if not self.is_sqlite:  # IF NOT EXISTS fails in PostgreSQL when two processes create a table at once
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7251890)")
             yield connection
 
     def migrate(self, seal: Seal | None = None) -> None:
         """Bring the schema up to date. Safe to call from many processes at once.
 
-        Migrations that seal what stood in the clear use `seal`, and raise WrongKey without one. Afterwards SQLite
-        writes its file anew, so that what was sealed is in none of its free pages.
+        Migrations that seal values which an older version stored unsealed use `seal`, and raise WrongKey without one.
+        Afterwards SQLite rewrites its file, so that no free page contains the unsealed values.
         """
         from alembic import command
 
@@ -151,43 +149,51 @@ class Database:
     def _vacuum(self) -> None:
         with self._connect(self.engine) as connection:
             driver: Any = connection.connection.dbapi_connection
-            with suppress(DriverError):  # somebody else reads or writes: deleted rows were overwritten all the same
+            with suppress(
+                DriverError
+            ):  # another connection is in use; `secure_delete` has overwritten deleted rows anyway
                 driver.execute("VACUUM")
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Let go of every connection."""
-        if self._only is not None:
-            self._only.close()
+        """Close every connection."""
+        if self._single_connection is not None:
+            self._single_connection.close()
         self.engine.dispose()
 
 
 def make_alembic_config() -> "Config":
-    """Where the migrations are. Alembic fills in what follows a `%`, and a folder may have one in its name."""
+    """Return the configuration of Alembic: where the migrations are."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    location = str(MIGRATIONS).replace("%", "%%")  # Alembic interpolates names that follow a single %
+    config.set_main_option("script_location", location)
     return config
 
 
-def _create_engine(url: str, lite: bool) -> Engine:
-    if not lite:
-        server = make_url(url).set(drivername="postgresql+psycopg")
-        return create_engine(server, pool_pre_ping=True, hide_parameters=True)
-    alone = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
-    if not alone:
+def list_migrations() -> list[str]:
+    """Return the versions that migrations lead to, oldest first. Their file names begin with the version."""
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _create_engine(url: str, is_sqlite: bool) -> Engine:
+    if not is_sqlite:
+        server_url = make_url(url).set(drivername="postgresql+psycopg")
+        return create_engine(server_url, pool_pre_ping=True, hide_parameters=True)
+    is_temporary = make_url(url).database in (None, "", ":memory:", SCRATCH_FILE)
+    if not is_temporary:
         _make_folder(Path(str(make_url(url).database)))
     engine = create_engine(
         url,
-        hide_parameters=True,  # what people said is in no error
+        hide_parameters=True,  # errors never contain content
         connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
-        paramstyle="named",  # as `prepared` gives values
+        paramstyle="named",  # as `PreparedStatement` passes values
         json_deserializer=_parse_json,
-        pool_reset_on_return=None,  # every transaction of ours ends in its own commit or rollback
-        **({"poolclass": StaticPool} if alone else {}),
+        pool_reset_on_return=None,  # `read` and `write` always commit or roll back
+        **({"poolclass": StaticPool} if is_temporary else {}),
     )
-    if not alone:
+    if not is_temporary:
         event.listen(engine, "do_connect", _create_file)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
@@ -197,27 +203,27 @@ def _make_folder(file: Path) -> None:
     try:
         private_files.make_folder(file.parent)
     except OSError as error:
-        what = f"The folder {file.parent} of the database can't be made: {error.strerror}."
-        raise DatabaseUnreachable(what) from error
+        problem = f"The folder {file.parent} of the database can't be made: {error.strerror}."
+        raise DatabaseUnreachable(problem) from error
 
 
-def _create_file(dialect: object, record: object, given: Sequence[Any], named: object) -> None:
-    """SQLite would make it with the mode that the umask leaves; where it can't be made, SQLite says so."""
+def _create_file(dialect: object, record: object, arguments: Sequence[Any], keywords: object) -> None:
+    """Create the file for its owner only: SQLite would obey the umask. Leaves errors to SQLite, which reports them."""
     with suppress(OSError):
-        private_files.create(Path(given[0]))
+        private_files.create(Path(arguments[0]))
 
 
 def _parse_json(text: str) -> Any:
-    """The value of a JSON text. The empty ones, which most are, skip the parser."""
+    """Return the value of a JSON text. Empty values, which are the most frequent, skip the parser."""
     return {} if text == "{}" else [] if text == "[]" else json.loads(text)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, above
+    connection.isolation_level = None  # `read` and `write` begin transactions themselves
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with suppress(DriverError):  # it stays with the file: while another process sets it, this one need not
-            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # it ends with its connection
+        with suppress(DriverError):  # the mode is stored in the file: another process may be setting it now
+            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":  # a temporary database has no WAL
                 cursor.execute("PRAGMA journal_mode=MEMORY")
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -233,5 +239,5 @@ def _begin(connection: Connection, statement: str) -> None:
 
 
 def mask_password(address: str | URL) -> str:
-    """The address of a database as anybody may read it: without its password, wherever that stands."""
+    """Return the address of a database without its password, also where a query parameter holds one."""
     return make_url(address).set(query={}).render_as_string(hide_password=True)

@@ -1,4 +1,4 @@
-"""People and pairs: what the people file says, and what became of those it no longer names."""
+"""People and pairs: rows from the people file, and those that it no longer names."""
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, s
 
 from worker.domain.model import Address, EndReason, Pair, PairId, Person, PersonAlias, SessionState
 from worker.store import rows, tables
+from worker.store.aliases import renew_version, replace_listed_aliases
 from worker.store.database import Database
-from worker.store.person_names import renew_version, replace_listed_forms
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
@@ -19,11 +19,11 @@ person, pair, session, calendar, fact = tables.person, tables.pair, tables.sessi
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Instead of an address: whoever it is.
+#: Stands for every address in the table `revocation`.
 EVERYBODY = "*"
 
-_FACT = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("one")))
-#: Asked so, and not by IS NOT NULL, SQLite uses the index.
+_STORED_VALUE = PreparedStatement(select(fact.c.value).where(fact.c.name == bindparam("name")))
+#: SQLite uses the index for this comparison, but not for IS NOT NULL.
 _SUSPENSIONS = PreparedStatement(
     select(person.c.email, person.c.suspended_until).where(person.c.suspended_until > EPOCH)
 )
@@ -31,81 +31,84 @@ _SUSPENSIONS = PreparedStatement(
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """What a people file would change: addresses and pairs, and how many events would be cancelled. `pairs` is how many
-    go on now."""
+    """What importing a people file would change."""
 
-    joined: tuple[Address, ...]
-    left: tuple[Address, ...]
-    begun: tuple[PairId, ...]
-    ended: tuple[PairId, ...]
-    cancels: int
-    pairs: int
+    added_people: tuple[Address, ...]
+    removed_people: tuple[Address, ...]
+    added_pairs: tuple[PairId, ...]
+    ended_pairs: tuple[PairId, ...]
+    cancel_count: int  #: events that would be cancelled
+    current_pair_count: int  #: pairs that have not ended now, before the import
 
     @property
-    def has_mass_ending(self) -> bool:
-        """T-17: more than a tenth of the pairs, and more than one."""
-        return len(self.ended) > max(1, self.pairs / 10)
+    def ends_many_pairs(self) -> bool:
+        """Whether more than a tenth of the pairs, and more than one, would end (T-17)."""
+        return len(self.ended_pairs) > max(1, self.current_pair_count / 10)
 
 
 class PeopleRows:
-    """The tables `person` and `pair`."""
+    """Reads and writes the tables `person`, `pair`, `revocation` and `fact`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load_current_people(self) -> dict[Address, Person]:
-        """Everybody the people file names now."""
+        """Return everybody whom the people file names now."""
         with self._database.read() as connection:
             found = connection.execute(select(person).where(person.c.left_at.is_(None))).mappings()
             return {row["email"]: rows.person(row) for row in found}
 
     def load_all_people(self) -> dict[Address, Person]:
-        """Everybody a people file ever named, those who left too."""
+        """Return everybody whom a people file ever named, including those who left."""
         with self._database.read() as connection:
             return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
 
     def load_all_pairs(self) -> dict[PairId, Pair]:
-        """Every pair there ever was, the ended ones too."""
+        """Return every pair there ever was, including ended pairs."""
         with self._database.read() as connection:
             return {row["id"]: rows.pair(row) for row in connection.execute(select(pair)).mappings()}
 
     def get_person(self, email: Address) -> Person | None:
-        """Somebody the people file names now."""
+        """Return a person whom the people file names now; None when it does not."""
         query = select(person).where(person.c.email == email, person.c.left_at.is_(None))
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
         return rows.person(row) if row else None
 
     def list_pairs_of_manager(self, email: Address) -> list[Pair]:
-        """The pairs of a manager that have not ended, by the report's address."""
+        """Return the pairs of a manager that have not ended, in the order of the reports' addresses."""
         return self._list_pairs(pair.c.manager == email)
 
     def list_pairs_of_report(self, email: Address) -> list[Pair]:
-        """The pairs of a report that have not ended: mostly one."""
+        """Return the pairs of a report that have not ended: usually one."""
         return self._list_pairs(pair.c.report == email)
 
-    def _list_pairs(self, whose: ColumnElement[bool]) -> list[Pair]:
-        query = select(pair).where(whose, pair.c.ended == EndReason.NO.value).order_by(pair.c.report, pair.c.manager)
+    def _list_pairs(self, condition: ColumnElement[bool]) -> list[Pair]:
+        query = (
+            select(pair).where(condition, pair.c.ended == EndReason.NO.value).order_by(pair.c.report, pair.c.manager)
+        )
         with self._database.read() as connection:
             return [rows.pair(row) for row in connection.execute(query).mappings()]
 
     def preview_import(
-        self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], forms: Collection[PersonAlias] = ()
+        self, persons: Mapping[Address, Person], pairs: Mapping[PairId, Pair], aliases: Collection[PersonAlias] = ()
     ) -> ImportPreview:
-        """What `apply` would do with this people file. Who has another primary address now neither joins nor leaves."""
+        """Return what `apply_import` would change. A changed primary address neither adds nor removes a person."""
         with self._database.read() as connection:
-            renames = find_renames(connection, persons, forms)
+            renames = find_renames(connection, persons, aliases)
         old_people = {renames.get(email, email) for email in self.load_current_people()}
-        alive = [one for one in self.load_all_pairs().values() if one.ended is EndReason.NO]
-        names = {PairId(*(renames.get(who, who) for who in p.id.people)): p.id for p in alive}
-        ended = tuple(sorted(old for new, old in names.items() if new not in pairs))
+        current_pairs = [one.id for one in self.load_all_pairs().values() if one.ended is EndReason.NO]
+        current_ids_by_new = {
+            PairId(*(renames.get(email, email) for email in pair_id.people)): pair_id for pair_id in current_pairs
+        }
+        ended_pairs = tuple(sorted(current for new, current in current_ids_by_new.items() if new not in pairs))
         return ImportPreview(
-            joined=tuple(sorted(persons.keys() - old_people)),
-            left=tuple(sorted(old_people - persons.keys())),
-            begun=tuple(sorted(pairs.keys() - names.keys())),
-            ended=ended,
-            cancels=self._count_booked_sessions(ended),
-            pairs=len(names),
+            added_people=tuple(sorted(persons.keys() - old_people)),
+            removed_people=tuple(sorted(old_people - persons.keys())),
+            added_pairs=tuple(sorted(pairs.keys() - current_ids_by_new.keys())),
+            ended_pairs=ended_pairs,
+            cancel_count=self._count_booked_sessions(ended_pairs),
+            current_pair_count=len(current_ids_by_new),
         )
 
     def _count_booked_sessions(self, pairs: Collection[PairId]) -> int:
@@ -118,35 +121,36 @@ class PeopleRows:
         persons: Mapping[Address, Person],
         pairs: Mapping[PairId, Pair],
         now: datetime,
-        forms: Collection[PersonAlias] = (),
+        aliases: Collection[PersonAlias] = (),
     ) -> None:
-        """Make the people file's word ours. Whoever it no longer names has left; pairs it no longer has are ended."""
+        """Write the content of the people file. People and pairs that it no longer has leave and end."""
         with self._database.write() as connection:
-            rename_people(self._database, connection, find_renames(connection, persons, forms))
-            changed = self._save_people(connection, persons, now)
-            replace_listed_forms(self._database, connection, persons.keys(), forms)
+            rename_people(self._database, connection, find_renames(connection, persons, aliases))
+            changed_people = self._save_people(connection, persons, now)
+            replace_listed_aliases(self._database, connection, persons.keys(), aliases)
             renew_version(self._database, connection)
-            self._save_pairs(connection, persons, pairs, now, changed)
+            self._save_pairs(connection, persons, pairs, now, changed_people)
             self._save_calendars(connection, {one.manager for one in pairs.values()}, now)
 
     def _save_calendars(self, connection: Connection, organizers: Collection[Address], now: datetime) -> None:
-        """Have the calendars of those who organize read, and no others."""
-        read = {row.address: row.due_at for row in connection.execute(select(calendar.c.address, calendar.c.due_at))}
-        begun = [{"address": one, "due_at": now} for one in sorted(organizers) if read.get(one) is None]
-        self._database.upsert(connection, calendar, begun)
-        for chunk in _split_into_chunks(sorted(one for one, due in read.items() if due and one not in organizers)):
+        """Make the calendars of the organizers due for reading, and no others."""
+        query = select(calendar.c.address, calendar.c.due_at)
+        due_times = {row.address: row.due_at for row in connection.execute(query)}
+        new_rows = [{"address": email, "due_at": now} for email in sorted(organizers) if due_times.get(email) is None]
+        self._database.upsert(connection, calendar, new_rows)
+        for chunk in _split_into_chunks(sorted(who for who, due in due_times.items() if due and who not in organizers)):
             connection.execute(update(calendar).where(calendar.c.address.in_(chunk)).values(due_at=None))
 
     def _save_people(self, connection: Connection, persons: Mapping[Address, Person], now: datetime) -> set[Address]:
-        """Write the people; of whom something else is said than before."""
+        """Write the people. Returns those known before of whom something changed."""
         old = {row["email"]: row for row in connection.execute(select(person)).mappings()}
-        # in one order whoever writes: two that wait for each other's rows would wait for ever
-        listed = [{**rows.person_row(persons[email]), "left_at": None} for email in sorted(persons)]
-        self._database.upsert(connection, person, listed)
-        gone = [email for email, row in old.items() if row["left_at"] is None and email not in persons]
-        for chunk in _split_into_chunks(gone):
+        # sorted, so that two processes that write the same rows cannot deadlock
+        new_rows = [{**rows.person_row(persons[email]), "left_at": None} for email in sorted(persons)]
+        self._database.upsert(connection, person, new_rows)
+        removed = [email for email, row in old.items() if row["left_at"] is None and email not in persons]
+        for chunk in _split_into_chunks(removed):
             connection.execute(update(person).where(person.c.email.in_(chunk)).values(left_at=now))
-        return {row["email"] for row in listed if row["email"] in old and _has_changed(old[row["email"]], row)}
+        return {row["email"] for row in new_rows if row["email"] in old and _has_changed(old[row["email"]], row)}
 
     def _save_pairs(
         self,
@@ -154,29 +158,28 @@ class PeopleRows:
         persons: Mapping[Address, Person],
         pairs: Mapping[PairId, Pair],
         now: datetime,
-        changed: Set[Address],
+        changed_people: Set[Address],
     ) -> None:
         old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
         written: list[dict[str, Any]] = []
-        for one in pairs.values():
-            new = rows.pair_row(one)
-            if one.id not in old:
-                written.append({**new, "first_seen": one.first_seen, "due_at": now})
-            elif _has_changed(old[one.id], new) or {one.manager, one.report} & changed:
-                written.append({**new, "first_seen": old[one.id]["first_seen"], "due_at": now})
+        for new_pair in pairs.values():
+            new_row = rows.pair_row(new_pair)
+            if new_pair.id not in old:
+                written.append({**new_row, "first_seen": new_pair.first_seen, "due_at": now})
+            elif _has_changed(old[new_pair.id], new_row) or {new_pair.manager, new_pair.report} & changed_people:
+                written.append({**new_row, "first_seen": old[new_pair.id]["first_seen"], "due_at": now})
         for row in old.values():
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
                 ended = replace(rows.pair(row), ended=_find_end_cause(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
         self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))
-        for chunk in _split_into_chunks(
-            [row["id"] for row in written]
-        ):  # what was no time for them may be one now: look again
-            woken = update(pair).where(pair.c.id.in_(chunk))
-            connection.execute(woken.values(wakes=pair.c.wakes + 1, looked_at=None))
+        for chunk in _split_into_chunks([row["id"] for row in written]):
+            # without `looked_at` free/busy is read again: other times may be possible now
+            written_pairs = update(pair).where(pair.c.id.in_(chunk))
+            connection.execute(written_pairs.values(wakes=pair.c.wakes + 1, looked_at=None))
 
     def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
-        """Pause a pair by hand, or resume it."""
+        """Pause a pair at the operator's request, or resume it."""
         with self._database.write() as connection:
             connection.execute(
                 update(pair)
@@ -184,51 +187,51 @@ class PeopleRows:
                 .values(rests=is_paused, due_at=now, looked_at=None, wakes=pair.c.wakes + 1)
             )
 
-    def save_choice(self, connection: Connection, pair_id: PairId, **chosen: str | bool | None) -> None:
-        """Note what the two chose themselves, within the transaction of the plan that goes with it.
+    def save_choice(self, connection: Connection, pair_id: PairId, **choices: str | bool | None) -> None:
+        """Store what the two chose themselves, within the transaction of the plan that goes with it.
 
-        `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).
+        `choices`: `format` (a Format's value), `trust`, `transition_until` (an ISO date, or None for no transition).
         """
-        was = connection.execute(select(pair.c.chosen).where(pair.c.id == pair_id)).scalar() or {}
-        connection.execute(update(pair).where(pair.c.id == pair_id).values(chosen={**was, **chosen}))
+        earlier = connection.execute(select(pair.c.chosen).where(pair.c.id == pair_id)).scalar() or {}
+        connection.execute(update(pair).where(pair.c.id == pair_id).values(chosen={**earlier, **choices}))
 
     # --- links to pages ---
 
     def revoke_links(self, email: Address, now: datetime) -> None:
-        """Make every link and visit of this person (`*`: of everybody) that was given out until now void."""
+        """Revoke every link and visit that this person was given until now (`*`: that anybody was given)."""
         with self._database.write() as connection:
             self._database.upsert(connection, tables.revocation, [{"person": email, "at": now}])
 
     def get_revocation_time(self, email: Address) -> datetime | None:
-        """Until when what was given out to this person is void."""
+        """Return the instant up to which this person's links and visits are revoked; None when none are."""
         query = select(func.max(tables.revocation.c.at)).where(tables.revocation.c.person.in_([email, EVERYBODY]))
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
-    # --- revoked grants ---
+    # --- suspended calendars ---
 
     def suspend(self, email: Address, until: datetime) -> bool:
-        """Ask nothing of this person's services until then. True when this is news."""
+        """Suspend a person's calendar until then. Returns False when it was suspended already."""
         with self._database.write() as connection:
-            was = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
+            earlier = connection.execute(select(person.c.suspended_until).where(person.c.email == email)).scalar()
             connection.execute(update(person).where(person.c.email == email).values(suspended_until=until))
-            return was is None
+            return earlier is None
 
     def load_suspensions(self) -> dict[Address, datetime]:
-        """Whose grants don't work, and when each is tried again."""
+        """Return the suspended people, each with the end of the suspension."""
         with self._database.read() as connection:
             return {row[0]: row[1] for row in _SUSPENSIONS.fetch_tuples(connection)}
 
-    # --- single facts ---
+    # --- stored values ---
 
-    def get_fact(self, name: str) -> str | None:
-        """A fact about this installation, if it was noted."""
+    def get_stored_value(self, name: str) -> str | None:
+        """Return a stored value of this installation; None when it was never stored."""
         with self._database.read() as connection:
-            found: str | None = _FACT.fetch_value(connection, one=name)
-        return found
+            value: str | None = _STORED_VALUE.fetch_value(connection, name=name)
+        return value
 
-    def set_fact(self, name: str, value: str) -> None:
-        """Note a fact about this installation."""
+    def set_stored_value(self, name: str, value: str) -> None:
+        """Store a value of this installation under a name."""
         with self._database.write() as connection:
             self._database.upsert(connection, fact, [{"name": name, "value": value}])
 
@@ -238,14 +241,14 @@ def _has_changed(old: RowMapping, new: Mapping[str, Any]) -> bool:
 
 
 def _find_end_cause(row: RowMapping, persons: Mapping[Address, Person]) -> EndReason:
-    here = (row["manager"] in persons, row["report"] in persons)
-    if here == (True, True):
+    presence = (row["manager"] in persons, row["report"] in persons)
+    if presence == (True, True):
         return EndReason.CHANGED
     return {
         (False, False): EndReason.BOTH_LEFT,
         (True, False): EndReason.REPORT_LEFT,
         (False, True): EndReason.MANAGER_LEFT,
-    }[here]
+    }[presence]
 
 
 def _split_into_chunks(items: Sequence[T], size: int = 5000) -> list[Sequence[T]]:

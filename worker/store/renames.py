@@ -1,7 +1,6 @@
-"""A person whose primary address changes: the same person, with the same pairs, under another address.
+"""Changes a person's primary address. The person keeps the pairs; the old address becomes an alias.
 
-Whoever takes a new name gets a new primary address, and the one before becomes an alias. Every row that names the
-person follows; what the history tells stays as it was told.
+Every row that names the person is changed, except for the fields of history lines.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -30,7 +29,7 @@ from worker.store.tables import (
     session,
 )
 
-#: Columns that hold a pair's id, those that PostgreSQL checks against the table `pair` among them.
+#: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = tuple(
     table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)
 )
@@ -45,33 +44,33 @@ _COLUMNS_BY_ADDRESS = (event.c.answers, event.c.proposed)
 
 
 def find_renames(
-    connection: Connection, persons: Collection[Address], forms: Iterable[PersonAlias]
+    connection: Connection, persons: Collection[Address], aliases: Iterable[PersonAlias]
 ) -> dict[Address, Address]:
-    """Whose primary address changes with this people file: the new one by the one before.
+    """Return the primary addresses that change with this people file: the new address by the old one.
 
-    Somebody new is known by a form that was a primary address, and which nobody has as theirs any more; or somebody
-    new has a primary address that was a form of a person who is gone.
+    A new person and a person who is no longer listed are the same when the old address is listed as an alias of the new
+    person, or when the new address is stored as an alias of the old one.
     """
-    before = set(connection.execute(select(person.c.email).where(person.c.left_at.is_(None))).scalars())
-    ever = set(connection.execute(select(person.c.email)).scalars())
-    listed = connection.execute(select(person_form.c.form, person_form.c.person))
-    known = {str(row[0]): str(row[1]) for row in listed}
-    gone = before - set(persons)
-    pairs = [(one.alias, one.person) for one in forms if one.alias in gone]
-    pairs += [(known[new], new) for new in persons if known.get(new) in gone]
-    renames = {old: new for old, new in pairs if new not in ever}
+    current = set(connection.execute(select(person.c.email).where(person.c.left_at.is_(None))).scalars())
+    ever_stored = set(connection.execute(select(person.c.email)).scalars())
+    alias_rows = connection.execute(select(person_form.c.form, person_form.c.person))
+    stored_owners = {str(row[0]): str(row[1]) for row in alias_rows}
+    unlisted = current - set(persons)
+    candidates = [(alias.alias, alias.person) for alias in aliases if alias.alias in unlisted]
+    candidates += [(stored_owners[new], new) for new in persons if stored_owners.get(new) in unlisted]
+    renames = {old: new for old, new in candidates if new not in ever_stored}
     unique = {new for new in renames.values() if list(renames.values()).count(new) == 1}
     return {old: new for old, new in renames.items() if new in unique}
 
 
 def rename_people(database: Database, connection: Connection, renames: Mapping[Address, Address]) -> None:
-    """Put the new primary address in the place of the one before, everywhere but in what the history tells."""
+    """Replace old primary addresses by new ones, given as new by old, in every row but the fields of the history."""
     for old, new in sorted(renames.items()):
         _copy_rows(connection, person, person.c.email == old, partial(_change_email, new))
         _rename_pairs(connection, old, new)
         for column in _ADDRESS_COLUMNS:
             connection.execute(update(column.table).where(column == old).values({column.name: new}))
-        _rename_keys(connection, old, new)
+        _rename_in_mappings(connection, old, new)
         connection.execute(update(calendar).where(calendar.c.address == new).values(cursor=None))
         connection.execute(delete(person).where(person.c.email == old))
         row = {"form": old, "person": new, "source": "learned"}
@@ -87,30 +86,31 @@ def _rename_pairs(connection: Connection, old: Address, new: Address) -> None:
         manager, report = (new if row[side] == old else row[side] for side in ("manager", "report"))
         return {"id": PairId(manager, report), "manager": manager, "report": report}
 
-    theirs = (pair.c.manager == old) | (pair.c.report == old)
-    moved = _copy_rows(connection, pair, theirs, rename_row)
-    for before, after in moved.items():
+    has_person = (pair.c.manager == old) | (pair.c.report == old)
+    new_ids = _copy_rows(connection, pair, has_person, rename_row)
+    for old_id, new_id in new_ids.items():
         for column in _PAIR_ID_COLUMNS:
-            connection.execute(update(column.table).where(column == before).values({column.name: after}))
-        of_pair = update(message).where(message.c.subject == str(before))
-        connection.execute(of_pair.values(subject=str(after)))
-    connection.execute(delete(pair).where(theirs))
+            connection.execute(update(column.table).where(column == old_id).values({column.name: new_id}))
+        effects_of_pair = update(message).where(message.c.subject == str(old_id))
+        connection.execute(effects_of_pair.values(subject=str(new_id)))
+    connection.execute(delete(pair).where(has_person))
 
 
 def _copy_rows(
-    connection: Connection, table: Table, which: Any, changed: Callable[[Mapping[str, Any]], dict[str, Any]]
+    connection: Connection, table: Table, condition: Any, build_changes: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> dict[Any, Any]:
-    """Insert those rows anew under another key; the new key by the old one."""
+    """Copy the rows under another primary key. Returns the new key by the old one."""
     (key,) = table.primary_key
-    moved: dict[Any, Any] = {}
-    for row in connection.execute(select(table).where(which)).mappings().all():
-        copy = {**row, **changed(dict(row))}
+    new_keys: dict[Any, Any] = {}
+    for row in connection.execute(select(table).where(condition)).mappings().all():
+        copy = {**row, **build_changes(dict(row))}
         connection.execute(table.insert(), [copy])
-        moved[row[key.name]] = copy[key.name]
-    return moved
+        new_keys[row[key.name]] = copy[key.name]
+    return new_keys
 
 
-def _rename_keys(connection: Connection, old: Address, new: Address) -> None:
+def _rename_in_mappings(connection: Connection, old: Address, new: Address) -> None:
+    """Rename the keys of the JSON columns that hold a mapping by address."""
     of_report = select(pair.c.id).where(pair.c.report == new)
     query = select(event.c.key, *_COLUMNS_BY_ADDRESS).where(event.c.pair.in_(of_report))
     for row in connection.execute(query).mappings().all():

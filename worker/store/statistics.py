@@ -1,84 +1,88 @@
-"""Counting, and looking at the database itself: what `status`, `check` and `coverage` ask. Nothing is opened."""
+"""Queries for `status`, `check` and `coverage`: over many rows, and of the schema. Opens no sealed content."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, func, inspect, or_, select
+from sqlalchemy import and_, column, func, inspect, or_, select, table
 
 from worker.domain.model import Address, Commitment, EffectProgress, PairId, Person, Session, SessionKind, SessionState
 from worker.errors import LongarcError
 from worker.store import rows
 from worker.store.content import SEALED_COLUMNS
-from worker.store.database import Database, make_alembic_config
+from worker.store.database import Database, list_migrations
 from worker.store.tables import commitment, contract, deferral, message, metadata, pair, person, session
+
+#: The table in which Alembic keeps the version of the schema.
+_SCHEMA_VERSION = table("alembic_version", column("version_num"))
 
 
 class Statistics:
-    """Questions about many rows at once."""
+    """Queries the whole database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get_schema_versions(self) -> tuple[str | None, str | None]:
-        """The version the database is at, None when it has no tables; and the one this program is made for. Raises
-        LongarcError when no migration leads from the one to the other."""
-        from alembic.runtime.migration import MigrationContext
-        from alembic.script import ScriptDirectory
+    def get_schema_versions(self) -> tuple[str | None, str]:
+        """Return the version of the database, None when it has no tables; and the version this program is made for.
 
-        migrations = ScriptDirectory.from_config(make_alembic_config())
-        head, known = migrations.get_current_head(), {one.revision for one in migrations.walk_revisions()}
+        Raises LongarcError when no migration leads from the one to the other.
+        """
+        migrations = (
+            list_migrations()
+        )  # by SQL and file names: importing Alembic takes longer than the rest of `status`
         with self._database.read() as connection:
-            now = MigrationContext.configure(connection).get_current_heads()
-        if len(now) > 1 or not known.issuperset(now):
+            has_version = inspect(connection).has_table(_SCHEMA_VERSION.name)
+            stored = set(connection.execute(select(_SCHEMA_VERSION.c.version_num)).scalars()) if has_version else set()
+        if len(stored) > 1 or not stored.issubset(migrations):
             raise LongarcError(
-                f"The database is at version {' and '.join(sorted(now))}, of which this program knows nothing; it is "
-                f"made for {head}. Run the newer program, or name another database."
+                f"The database is at version {' and '.join(sorted(stored))}, of which this program knows nothing; it "
+                f"is made for {migrations[-1]}. Run the newer program, or name another database."
             )
-        return next(iter(now), None), head
+        return next(iter(stored), None), migrations[-1]
 
     def list_missing_tables(self) -> list[str]:
-        """The tables that the database lacks."""
+        """Return the names of the tables that the database lacks."""
         with self._database.read() as connection:
             return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
 
     def load_all_people(self) -> dict[Address, Person]:
-        """Everybody there ever was in the people file."""
+        """Return everybody whom a people file ever named."""
         with self._database.read() as connection:
             return {row["email"]: rows.person(row) for row in connection.execute(select(person)).mappings()}
 
-    # --- what is open ---
+    # --- open work ---
 
     def list_owed_sessions(self) -> list[Session]:
-        """The sessions that have no time."""
+        """Return the sessions that have no time: owed or deferred."""
         states = [SessionState.OWED.value, SessionState.DEFERRED.value]
         query = select(session).where(session.c.state.in_(states)).order_by(session.c.target, session.c.id)
         return self._load_sessions(query)
 
     def list_recent_sessions(self, since: datetime) -> list[Session]:
-        """The sessions that are not closed, and those that ended since then, in order of time."""
-        wanted = or_(session.c.closed.is_(False), session.c.end >= since)
-        query = select(session).where(wanted)
+        """Return the sessions that are not closed, and those that ended since then, in order of time."""
+        is_recent = or_(session.c.closed.is_(False), session.c.end >= since)
+        query = select(session).where(is_recent)
         return self._load_sessions(query.order_by(func.coalesce(session.c.start, session.c.target), session.c.id))
 
     def count_sessions_by_state(self) -> dict[str, int]:
-        """How many conversations stand where."""
+        """Count the sessions by state."""
         query = select(session.c.state, func.count()).group_by(session.c.state)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def count_due_effects(self, now: datetime) -> list[tuple[str, str, int, datetime]]:
-        """The messages that are due by now: what, which mail, how many, and since when."""
+        """Return the effects that are due by now: kind, name of the mail, count, and when the first was due."""
         columns = (message.c.what, message.c.name, func.count(), func.min(message.c.due_at))
-        live = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
-        due = and_(message.c.progress.in_(live), message.c.due_at <= now)
-        query = select(*columns).where(due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
+        unsettled = [EffectProgress.WAITING.value, EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]
+        is_due = and_(message.c.progress.in_(unsettled), message.c.due_at <= now)
+        query = select(*columns).where(is_due).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
     def count_retried_effects(self) -> list[tuple[str, str, int, datetime, str]]:
-        """The messages that failed and wait for another try: what, which mail, how many, when the first is tried, and
-        why one of them failed."""
+        """Return the effects that failed and wait for another attempt: kind, name of the mail, count, the time of the
+        next attempt, and the problem of one of them."""
         columns = (
             message.c.what,
             message.c.name,
@@ -86,63 +90,62 @@ class Statistics:
             func.min(message.c.due_at),
             func.max(message.c.problem),
         )
-        failed = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0)
-        query = select(*columns).where(failed).group_by(message.c.what, message.c.name).order_by(*columns[:2])
+        is_retried = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts > 0)
+        query = select(*columns).where(is_retried).group_by(message.c.what, message.c.name).order_by(*columns[:2])
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3], row[4] or "") for row in connection.execute(query)]
 
     def load_next_plan_times(self) -> dict[PairId, datetime]:
-        """When each pair is planned next."""
+        """Return when each pair is planned next."""
         query = select(pair.c.id, pair.c.due_at).where(pair.c.due_at.is_not(None))
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    # --- a stretch of time ---
+    # --- within a period ---
 
     def list_career_sessions(self, start: datetime, end: datetime) -> list[Session]:
-        """The career sessions that were held in that stretch, and those that are open, whenever they are due."""
-        held = and_(session.c.held_at >= start, session.c.held_at < end)
-        wanted = and_(session.c.kind == SessionKind.CAREER.value, or_(held, session.c.closed.is_(False)))
-        return self._load_sessions(select(session).where(wanted))
+        """Return the career sessions that were held in that period, and all that are not closed."""
+        was_held = and_(session.c.held_at >= start, session.c.held_at < end)
+        is_career = session.c.kind == SessionKind.CAREER.value
+        return self._load_sessions(select(session).where(is_career, or_(was_held, session.c.closed.is_(False))))
 
     def count_deferrals(self, start: datetime, end: datetime) -> dict[PairId, int]:
-        """How often each pair's career sessions lost their time in that stretch."""
-        inside = and_(session.c.kind == SessionKind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
-        query = select(session.c.pair, func.count()).join(deferral).where(inside).group_by(session.c.pair)
+        """Count the deferrals of career sessions in that period, by pair."""
+        is_counted = and_(session.c.kind == SessionKind.CAREER.value, deferral.c.at >= start, deferral.c.at < end)
+        query = select(session.c.pair, func.count()).join(deferral).where(is_counted).group_by(session.c.pair)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def load_contract_times(self, start: datetime) -> dict[str, datetime]:
-        """When the contract of each session was first recorded, since then."""
+        """Return when contracts were first recorded, by session, for those recorded since then."""
         query = select(contract.c.session, contract.c.recorded_at)
         with self._database.read() as connection:
-            found = connection.execute(query.where(contract.c.revision == 1, contract.c.recorded_at >= start))
-            return {row[0]: row[1] for row in found}
+            result = connection.execute(query.where(contract.c.revision == 1, contract.c.recorded_at >= start))
+            return {row[0]: row[1] for row in result}
 
     def list_due_commitments(self, first: date, last: date) -> list[Commitment]:
-        """The commitments that are or were due from one day to the other, both included."""
+        """Return the commitments due from one day to the other, both included."""
         query = select(commitment).where(commitment.c.due >= first, commitment.c.due <= last)
         with self._database.read() as connection:
             return [rows.commitment(row) for row in connection.execute(query).mappings()]
 
-    # --- what is sealed ---
+    # --- sealed content ---
 
     def load_sealed_values(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
-        """The sealed pieces as they are stored, by table; so many of each column, or all. An older database
-        has fewer."""
-        pieces: dict[str, list[bytes]] = {}
+        """Return sealed values as they are stored, by table: up to `limit` of each column, or all.
+
+        Leaves out tables and columns that a database of an older version lacks.
+        """
+        values: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
             inspector = inspect(connection)
-            tables_there = inspector.get_table_names()
-            newer = session.c.sealed_plan
-            known = (
-                {one["name"] for one in inspector.get_columns(session.name)} if session.name in tables_there else set()
-            )
-            for column in SEALED_COLUMNS:
-                if column.table.name in tables_there and (column is not newer or newer.name in known):
-                    query = select(column).where(column.is_not(None)).limit(limit)
-                    pieces.setdefault(column.table.name, []).extend(connection.execute(query).scalars())
-        return pieces
+            table_names = set(inspector.get_table_names())
+            for sealed in SEALED_COLUMNS:
+                name = sealed.table.name
+                if name in table_names and sealed.name in {found["name"] for found in inspector.get_columns(name)}:
+                    query = select(sealed).where(sealed.is_not(None)).limit(limit)
+                    values.setdefault(name, []).extend(connection.execute(query).scalars())
+        return values
 
     def _load_sessions(self, query: Any) -> list[Session]:
         with self._database.read() as connection:

@@ -43,20 +43,20 @@ class Store:
     """All that is kept, by who asks for it."""
 
     def __init__(self, url: str, seal: Seal) -> None:
+        from worker.store.aliases import AliasRows
         from worker.store.attendee_copies import AttendeeCopyRows
         from worker.store.calendars import CalendarRows
         from worker.store.content import Content
         from worker.store.heartbeats import Heartbeats
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
-        from worker.store.person_names import PersonFormRows
         from worker.store.plans import Plans
         from worker.store.queries import Queries
 
         self._seal = seal
         self.database = Database(url)
         self.people = PeopleRows(self.database)
-        self.person_forms = PersonFormRows(self.database)
+        self.aliases = AliasRows(self.database)
         self.outbox = OutboxRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)

@@ -188,7 +188,7 @@ def _use_primary_address(claims: LinkClaims) -> LinkClaims:
     """The claims with the person's current address, so that a link sent before a change of name still works."""
     if claims.purpose is Purpose.STATUS:
         return claims
-    return replace(claims, person=current_site().store.person_forms.find_owner(claims.person) or claims.person)
+    return replace(claims, person=current_site().store.aliases.find_owner(claims.person) or claims.person)
 
 
 def _find_person(claims: LinkClaims) -> Person | None:

@@ -1,0 +1,115 @@
+"""Aliases: the other names by which calendar services know a person.
+
+An alias is another mail address, an id in the company's directory, or an Exchange name. It belongs to one person. The
+table calls it `form`.
+"""
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from worker.domain.model import Address, AliasSource, PersonAlias
+from worker.store.database import Database
+from worker.store.statements import PreparedStatement
+from worker.store.tables import fact, in_bound_list, person, person_form
+
+#: Name of the stored value that changes whenever a person or an alias is added, changed or removed.
+ALIAS_VERSION_NAME = "person_forms"
+
+_PERSON_BY_ADDRESS = PreparedStatement(select(person.c.email).where(person.c.email == bindparam("name")))
+_PERSON_BY_ALIAS = PreparedStatement(select(person_form.c.person).where(person_form.c.form == bindparam("name")))
+_DELETE_ALIASES = PreparedStatement(delete(person_form).where(in_bound_list(person_form.c.form, "aliases")))
+_VERSION = PreparedStatement(select(fact.c.value).where(fact.c.name == ALIAS_VERSION_NAME))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAliases:
+    """Every name of every person, as of one version."""
+
+    version: str
+    owners: Mapping[str, Address]  #: the primary address by name; a name is a primary address or an alias
+    names: Mapping[Address, frozenset[str]]  #: all names of each person who has an alias, by primary address
+    directory_ids: Mapping[Address, str]  #: by primary address
+
+
+class AliasRows:
+    """Reads and writes the table `person_form`. All names are passed in their normalized form."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get_version(self) -> str:
+        """Return a text that changes whenever a person or an alias changes."""
+        with self._database.read() as connection:
+            value: str | None = _VERSION.fetch_value(connection)
+        return value or ""
+
+    def load(self) -> KnownAliases:
+        """Return the names of everybody whom a people file ever named."""
+        with self._database.read() as connection:
+            version: str | None = _VERSION.fetch_value(connection)
+            owners = {email: email for (email,) in connection.execute(select(person.c.email))}
+            aliases = _list_aliases(connection)
+        names: dict[Address, set[str]] = {}
+        for alias in aliases:
+            names.setdefault(alias.person, {alias.person}).add(alias.alias)
+        return KnownAliases(
+            version or "",
+            {alias.alias: alias.person for alias in aliases} | owners,
+            {email: frozenset(names_of_person) for email, names_of_person in names.items()},
+            {alias.person: alias.alias for alias in aliases if alias.source is AliasSource.DIRECTORY},
+        )
+
+    def find_owner(self, name: str) -> Address | None:
+        """Return the primary address of the person who has this name; None when nobody has it."""
+        with self._database.read() as connection:
+            return _find_owner(connection, name)
+
+    def learn(self, alias: str, email: Address) -> Address:
+        """Store an alias of this person, unless the name is somebody's already. Returns whose name it is now."""
+        with self._database.write() as connection:
+            owner = _find_owner(connection, alias)
+            if owner is None:
+                row = {"form": alias, "person": email, "source": AliasSource.LEARNED.value}
+                self._database.insert_new(connection, person_form, [row], ("form",))
+                renew_version(self._database, connection)
+        return owner or email
+
+
+def replace_listed_aliases(
+    database: Database, connection: Connection, persons: Collection[Address], listed: Iterable[PersonAlias]
+) -> None:
+    """Replace the aliases from the people file by the listed ones.
+
+    A learned alias stays, unless it is now somebody's primary address or a listed alias.
+    """
+    wanted = {alias.alias: alias for alias in listed}
+    stored = {alias.alias: alias for alias in _list_aliases(connection)}
+    void = [
+        alias.alias
+        for alias in stored.values()
+        if alias.alias in persons or (alias.source is not AliasSource.LEARNED and alias.alias not in wanted)
+    ]
+    if void:
+        _DELETE_ALIASES.execute(connection, aliases=sorted(void))
+    changed = [alias for name, alias in sorted(wanted.items()) if stored.get(name) != alias]
+    rows = [{"form": alias.alias, "person": alias.person, "source": alias.source.value} for alias in changed]
+    database.upsert(connection, person_form, rows)
+
+
+def renew_version(database: Database, connection: Connection) -> None:
+    """Store a new version: other processes notice that people or aliases changed, and load them again."""
+    database.upsert(connection, fact, [{"name": ALIAS_VERSION_NAME, "value": uuid.uuid4().hex}])
+
+
+def _list_aliases(connection: Connection) -> list[PersonAlias]:
+    return [PersonAlias(row[0], row[1], AliasSource(row[2])) for row in connection.execute(select(person_form))]
+
+
+def _find_owner(connection: Connection, name: str) -> Address | None:
+    owner: Address | None = _PERSON_BY_ADDRESS.fetch_value(connection, name=name)
+    if owner is None:
+        owner = _PERSON_BY_ALIAS.fetch_value(connection, name=name)
+    return owner
