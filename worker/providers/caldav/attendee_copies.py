@@ -36,8 +36,8 @@ PlacedCopies = dict[str, dict[Address, bool]]
 
 #: The start to pass to `CalendarCollection.list_changes` when only names are read: it has no effect then.
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-#: When an organizer's calendar shows no event at all, and at least this many with copies are missing from it, the
-#: answer is taken for a fault of the server, and the copies stay.
+#: When an organizer's calendar shows no event at all, and at least this many events with copies are missing from it,
+#: the answer is taken for a fault of the server, and the copies stay.
 SUSPICIOUS_COUNT = 5
 
 
@@ -69,7 +69,7 @@ class GuestCopies:
     def deliver_copies(self, organizer: CalendarCollection, resource: Resource, *, ask_again: bool) -> None:
         """Give each guest with a calendar here a copy of the event as it is now, and remove all other copies.
 
-        `ask_again`: also replace copies that guests deleted, because everybody is asked (again).
+        `ask_again`: also replace copies that guests deleted, because all are invited for the first time or once more.
         """
         placed = self._list_placed(organizer, [resource]).get(resource.name, {})
         invited = self._list_local_guests(resource)
@@ -85,20 +85,20 @@ class GuestCopies:
     def _place_copy(
         self, organizer: CalendarCollection, guest: Address, resource: Resource, *, is_placed: bool, ask_again: bool
     ) -> None:
-        """Place the guest's copy, or bring the one that is there up to date."""
+        """Place the guest's copy, or bring an existing copy up to date."""
         collection, name = self._calendars(guest), resource.name
-        fresh = icalendars.make_guest_copy(resource.calendar, guest, Answer.NEEDS_ACTION)
+        new_copy = icalendars.make_guest_copy(resource.calendar, guest, Answer.NEEDS_ACTION)
         try:
             if not is_placed:
                 self._records.intend_copy(organizer.owner, name, guest)
-                if _put_new(collection, name, fresh):
+                if _put_new(collection, name, new_copy):
                     self._records.confirm_copy(organizer.owner, name, guest)
                     return
             copies = collection.multiget({name})
             for copy in copies:
                 self._renew_copy(collection, copy, resource)
             if ask_again and not copies:
-                collection.put(name, fresh, etag=None)
+                collection.put(name, new_copy, etag=None)
             if ask_again or copies:
                 self._records.confirm_copy(organizer.owner, name, guest)
         except (NotFound, Forbidden) as error:  # the guest has no calendar here, or we may not write to it
@@ -164,13 +164,13 @@ class GuestCopies:
             for guest in self._list_local_guests(ours[name]):
                 by_guest.setdefault(guest, set()).add(name)
         for guest, names in sorted(by_guest.items()):
-            copied = {name: ours[name] for name in names if placed.get(name, {}).get(guest)}
-            answers = self._read_answers(guest, copied) if copied else {}
+            copied_events = {name: ours[name] for name in names if placed.get(name, {}).get(guest)}
+            answers = self._read_answers(guest, copied_events) if copied_events else {}
             for name in names:
                 answer, is_current = answers.get(name, (Answer.NEEDS_ACTION, False))
                 event = events[name]
-                answered = {**event.answers, guest: answer}
-                events[name] = replace(event, answers=answered, is_delivered=event.is_delivered and is_current)
+                all_answers = {**event.answers, guest: answer}
+                events[name] = replace(event, answers=all_answers, is_delivered=event.is_delivered and is_current)
         return {name: event for name, event in events.items() if event.answers}
 
     def _read_answers(self, guest: Address, events: Mapping[str, Resource]) -> dict[str, tuple[Answer, bool]]:
@@ -212,12 +212,12 @@ class GuestCopies:
         for name, resource in ours.items():
             self._update_copies(organizer, placed.setdefault(name, {}), resource, start, is_stale=name in stale)
         changed_names: set[str] = set()
-        now_tracked: TrackedCopies = {}
+        next_tracked: TrackedCopies = {}
         for guest, names in sorted(_group_by_guest(placed).items()):
-            mark, touched = self._read_guest_changes(guest, tracked.get(guest, ("", []))[0])
-            changed_names |= names if touched is None else names & touched
-            now_tracked[guest] = (mark, sorted(names))
-        return now_tracked, changed_names
+            mark, changes_of_guest = self._read_guest_changes(guest, tracked.get(guest, ("", []))[0])
+            changed_names |= names if changes_of_guest is None else names & changes_of_guest
+            next_tracked[guest] = (mark, sorted(names))
+        return next_tracked, changed_names
 
     def _find_copies(self, organizer: CalendarCollection, placed: PlacedCopies, start: datetime) -> None:
         """Find this organizer's copies in the calendars of all possible guests, and record them."""
@@ -286,7 +286,7 @@ class GuestCopies:
         """Return the state mark of the guest's calendar now, and the names changed since `mark`; None when the server
         can't tell, so that all of them may have changed."""
         try:
-            changes = self._calendars(guest).list_changes(mark, _ANY_TIME, read=False)
+            changes = self._calendars(guest).list_changes(mark, _ANY_TIME, with_contents=False)
         except (NotFound, Forbidden):
             return mark, set()
         return changes.mark, None if changes.full else set(changes.names) | set(changes.gone)

@@ -40,7 +40,7 @@ def build_calendar(section: Mapping[str, Any]) -> "CalDavCalendar":
     `password`: the log-in. `attendee_copies`: the server delivers no invitations, so we place copies. `local`: the
     people with a calendar on this server (everybody is tried when it is missing). `zones`: the zone by address, for
     calendars that name none. `timeout`: seconds. `copies`: the CopyRecords. `guests`: returns the people whom an
-    organizer may have invited. `identities`: whom an address belongs to. Raises NotFound for an invalid `url`.
+    organizer may have invited. `identities`: maps aliases to people. Raises NotFound for an invalid `url`.
     """
     url = str(section["url"])
     try:
@@ -110,21 +110,22 @@ class CalDavCalendar:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
-        """Return a person whose calendar can't be read just now comes back as temporarily unknown. Two such people in a
-        row are an outage: raises Transient, instead of waiting for a time-out for each of the others."""
-        times: dict[Address, FreeBusy] = {}
-        failures = 0
+        """Return each person's free/busy: temporarily unknown for a person whose calendar can't be read just now. Two
+        such people in a row are an outage: raises Transient, instead of waiting for a time-out for each of the
+        others."""
+        free_busy: dict[Address, FreeBusy] = {}
+        failures_in_a_row = 0
         for person in people:
             try:
-                times[person] = self._read_free_busy(person, window)
+                free_busy[person] = self._read_free_busy(person, window)
             except Transient as error:
-                failures += 1
-                if failures == 2 or len(people) == 1:
+                failures_in_a_row += 1
+                if failures_in_a_row == 2 or len(people) == 1:
                     raise
-                times[person] = FreeBusy(known=False, reason=str(error), temporary=True)
+                free_busy[person] = FreeBusy(known=False, reason=str(error), temporary=True)
             else:
-                failures = 0
-        return times
+                failures_in_a_row = 0
+        return free_busy
 
     def _read_free_busy(self, person: Address, window: Span) -> FreeBusy:
         collection = self.get_collection(person)
@@ -133,9 +134,9 @@ class CalDavCalendar:
             contents = [collection.read_resource(resource, window) for resource in resources]
         except Permanent as error:
             return FreeBusy(known=False, reason=str(error))
-        unread = sorted({fingerprint for content in contents for fingerprint in content.list_unread(window)})
-        if unread:
-            reason = _UNREADABLE_CALENDAR.format(person=person, fingerprints=", ".join(unread))
+        fingerprints = sorted({fingerprint for content in contents for fingerprint in content.list_unread(window)})
+        if fingerprints:
+            reason = _UNREADABLE_CALENDAR.format(person=person, fingerprints=", ".join(fingerprints))
             return FreeBusy(known=False, reason=reason)
         busy = [
             BusyTime(event.span.clip(window), event.show, event.key)
@@ -143,7 +144,7 @@ class CalDavCalendar:
             for event in content.events
             if event.show is not None and event.span.overlaps(window)
         ]
-        return FreeBusy(tuple(sorted(busy, key=lambda time: (time.span, time.show, time.key or ""))))
+        return FreeBusy(tuple(sorted(busy, key=lambda entry: (entry.span, entry.show, entry.key or ""))))
 
     def find(self, calendar: Address, key: str) -> Event | None:
         """Return our event with that key and its current answers; None when there is none or it was cancelled."""
@@ -156,8 +157,7 @@ class CalDavCalendar:
         return None if event.cancelled or event.key != key else event
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
-        """Return what changed since `cursor`. Also brings the copies in guests' calendars up to date, if we place
-        copies."""
+        """Return what changed since `cursor`. If we place copies, first bring those in guests' calendars up to date."""
         collection = self.get_collection(calendar)
         mark, tracked = _parse_cursor(cursor)
         changes = collection.list_changes(mark, window.start)
@@ -177,7 +177,7 @@ class CalDavCalendar:
             events |= {name: (event,) for name, event in answered.items()}
         emptied = [name for name in events.keys() - unread if not events[name]]
         return CalendarChanges(
-            events=tuple(event for events_of_one in events.values() for event in events_of_one),
+            events=tuple(event for occurrences in events.values() for event in occurrences),
             gone=() if changes.full else (*changes.gone, *emptied),
             cursor=_format_cursor(changes.mark, tracked),
             full=changes.full,
@@ -197,9 +197,9 @@ class CalDavCalendar:
         """Create the event, or return the one that an earlier attempt created. Raises Conflict when it is cancelled."""
         collection = self.get_collection(calendar)
         name = icalendars.make_resource_name(draft.key)
-        fresh = icalendars.compose_calendar(draft, self._now(), we_schedule=self._copies is not None)
+        new_calendar = icalendars.compose_calendar(draft, self._now(), we_schedule=self._copies is not None)
         try:
-            resource, is_new = collection.put(name, fresh, etag=None), True
+            resource, is_new = collection.put(name, new_calendar, etag=None), True
         except Conflict:
             resource, is_new = collection.get(name), False
             event = collection.read_single(resource)
@@ -216,9 +216,9 @@ class CalDavCalendar:
                 raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
             # An earlier attempt wrote this update, but may not have delivered all copies.
             return self._deliver_copies(collection, resource, ask_again=False)
-        moved = icalendars.amend_event(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
+        is_moved = icalendars.amend_event(resource.calendar, draft, self._now(), we_schedule=self._copies is not None)
         resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
-        return self._deliver_copies(collection, resource, ask_again=moved)
+        return self._deliver_copies(collection, resource, ask_again=is_moved)
 
     def cancel(self, ref: EventRef) -> None:
         """Remove the copies of the event, then the event, if they still exist. Raises Conflict for a stale etag."""
@@ -228,12 +228,12 @@ class CalDavCalendar:
             if self._copies:
                 self._copies.withdraw_copies(self.get_collection(ref.calendar), _get_stored_name(ref))
             return
-        cancelled = collection.read_single(resource).cancelled
-        if ref.etag and resource.etag != ref.etag and not cancelled:
+        is_cancelled = collection.read_single(resource).cancelled
+        if ref.etag and resource.etag != ref.etag and not is_cancelled:
             raise Conflict(f"{ref.calendar}: the event was changed since it was last read.")
         if self._copies:
-            if icalendars.read_answers(icalendars.find_main_event(resource.calendar)) and not cancelled:
-                # Marked first: if this process dies before all copies are removed, the event still reads as cancelled.
+            if icalendars.read_answers(icalendars.find_main_event(resource.calendar)) and not is_cancelled:
+                # If this process dies before all copies are removed, the event reads as cancelled.
                 icalendars.mark_cancelled(resource.calendar, self._now())
                 resource = collection.put(resource.name, resource.calendar, etag=resource.etag)
             self._copies.withdraw_copies(collection, resource.name, resource)
@@ -249,8 +249,8 @@ class CalDavCalendar:
         return collection, resource
 
     def _deliver_copies(self, collection: CalendarCollection, resource: Resource, *, ask_again: bool) -> Event:
-        """Deliver the copies of what was written, and return the event. `ask_again`: all guests are asked for the first
-        time or ask_again, so that no answers need to be read."""
+        """Deliver the copies of the event that was written, and return the event. `ask_again`: all guests are invited
+        for the first time or once more, so that there are no answers to read."""
         if self._copies:
             self._copies.deliver_copies(collection, resource, ask_again=ask_again)
         return collection.read_single(resource) if ask_again else self._read_own_event(collection, resource)
@@ -262,13 +262,13 @@ class CalDavCalendar:
 
     def check(self, person: Address) -> list[Finding]:
         """Whether the server answers, has a calendar for this person, and lets us write to it."""
-        reached = f"The calendar server answers for {person}"
+        title = f"The calendar server answers for {person}"
         try:
             is_calendar, writable = self.get_collection(person).describe()
         except ProviderError as error:
-            return [Finding(reached, ok=False, remedy=str(error))]
+            return [Finding(title, ok=False, remedy=str(error))]
         findings = [
-            Finding(reached, ok=True),
+            Finding(title, ok=True),
             Finding(
                 f"{person} has a calendar there",
                 is_calendar,

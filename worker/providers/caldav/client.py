@@ -78,7 +78,7 @@ class Multistatus:
 
     entries: tuple[DavEntry, ...]
     token: str = ""  #: the new sync token
-    truncated: bool = False  #: the server has more entries
+    truncated: bool = False  #: whether the server has more entries
 
 
 def make_element(tag: str, content: str = "", **attributes: str) -> str:

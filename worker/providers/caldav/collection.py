@@ -55,12 +55,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class CollectionChanges:
-    """What changed since a mark; when `full`, everything there is."""
+    """The changes since a mark; when `full`, all resources instead."""
 
     changed: tuple[Resource, ...]
     names: frozenset[str]  #: of all changed resources, also those not in `changed` because only names were read
     gone: tuple[str, ...]  #: names of deleted resources
-    mark: str  #: the new state
+    mark: str  #: of the state after these changes
     full: bool
 
 
@@ -70,7 +70,7 @@ class CalendarCollection:
     def __init__(
         self, dav: DavClient, owner: Address, url: str, zone: tzinfo | None, identities: Identities | None = None
     ) -> None:
-        """`zone`: the owner's zone, for a calendar that names none. `identities`: whom an address belongs to."""
+        """`zone`: the owner's zone, for a calendar that names none. `identities`: maps aliases to people."""
         self._dav = dav
         self._identities = identities or InMemoryIdentities()
         self.owner = owner
@@ -132,10 +132,10 @@ class CalendarCollection:
     def _read_zone(self, answer: Multistatus) -> None:
         """Take the owner's zone from an answer with the calendar-timezone property."""
         text = next((entry.get_text(f"{C}calendar-timezone") for entry in answer.entries), "")
-        named = None
+        calendar_zone = None
         with suppress(InvalidResponse):
-            named = zone_of(parser.parse_calendar(text, self._url)) if text.strip() else None
-        self._zone = named or self._configured_zone or icalendars.UTC_ZONE
+            calendar_zone = zone_of(parser.parse_calendar(text, self._url)) if text.strip() else None
+        self._zone = calendar_zone or self._configured_zone or icalendars.UTC_ZONE
 
     # --- many resources -----------------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class CalendarCollection:
         server does not send is included as an unreadable one."""
         bounds = {"start": format_instant(start)} | ({"end": format_instant(end)} if end else {})
         events = make_element("C:comp-filter", make_element("C:time-range", **bounds), name="VEVENT")
-        content = _compose_properties(read=True) + make_element(
+        content = _compose_properties(with_contents=True) + make_element(
             "C:filter", make_element("C:comp-filter", events, name="VCALENDAR")
         )
         answer = self._dav.report(self._url, make_document("C:calendar-query", content), depth=1)
@@ -154,18 +154,18 @@ class CalendarCollection:
         """Return those of the named resources that exist."""
         resources = []
         for hrefs in self._iter_hrefs(names):
-            body = make_document("C:calendar-multiget", _compose_properties(read=True) + hrefs)
+            body = make_document("C:calendar-multiget", _compose_properties(with_contents=True) + hrefs)
             resources += self._parse_resources(self._dav.report(self._url, body, depth=1).entries)
         return resources
 
     def list_missing(self, names: Collection[str]) -> set[str]:
         """Return those of the named resources that the server reports as missing."""
-        absent: set[str] = set()
+        missing: set[str] = set()
         for hrefs in self._iter_hrefs(names):
-            body = make_document("C:calendar-multiget", _compose_properties(read=False) + hrefs)
+            body = make_document("C:calendar-multiget", _compose_properties(with_contents=False) + hrefs)
             entries = self._dav.report(self._url, body, depth=1).entries
-            absent |= {entry.name for entry in entries if entry.status in (404, 410)}
-        return absent & set(names)
+            missing |= {entry.name for entry in entries if entry.status in (404, 410)}
+        return missing & set(names)
 
     def _iter_hrefs(self, names: Collection[str]) -> Iterator[str]:
         """Yield the href elements of these resources, one string for each request."""
@@ -175,20 +175,20 @@ class CalendarCollection:
             chunk = ordered[first : first + _CHUNK_SIZE]
             yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
 
-    def list_changes(self, mark: str, start: datetime, *, read: bool = True) -> CollectionChanges:
+    def list_changes(self, mark: str, start: datetime, *, with_contents: bool = True) -> CollectionChanges:
         """Return what changed since `mark`; everything that ends after `start` when the mark is empty or dead, or can't
-        tell which resources changed. With `read=False` only the names of changed resources, and none for a full
+        tell which resources changed. Without contents only the names of changed resources, and none for a full
         answer."""
         kind, _, value = mark.partition(":")
         if kind == "sync":
             try:
-                return self._list_changes_since_token(value, read=read)
+                return self._list_changes_since_token(value, with_contents=with_contents)
             except SyncTokenInvalid:
-                return self._list_everything(self.read_mark(), start, read=read)
+                return self._list_everything(self.read_mark(), start, with_contents=with_contents)
         current_mark = self.read_mark()
         if mark and current_mark == mark:
             return CollectionChanges((), frozenset(), (), mark, full=False)
-        return self._list_everything(current_mark, start, read=read)
+        return self._list_everything(current_mark, start, with_contents=with_contents)
 
     def read_mark(self) -> str:
         """Return a mark of the current state."""
@@ -202,17 +202,18 @@ class CalendarCollection:
         versions = sorted(f"{entry.name} {entry.get_text(f'{D}getetag')}" for entry in entries if entry.name)
         return f"etags:{sha256(repr(versions).encode()).hexdigest()}"
 
-    def _list_everything(self, mark: str, start: datetime, *, read: bool) -> CollectionChanges:
-        # The mark was read before the resources: a change in between is reported twice rather than never.
-        resources = tuple(self.query(start, None)) if read else ()
+    def _list_everything(self, mark: str, start: datetime, *, with_contents: bool) -> CollectionChanges:
+        # `mark` is older than these resources: a change in between is reported twice rather than never.
+        resources = tuple(self.query(start, None)) if with_contents else ()
         return CollectionChanges(resources, frozenset(resource.name for resource in resources), (), mark, full=True)
 
-    def _list_changes_since_token(self, token: str, *, read: bool) -> CollectionChanges:
+    def _list_changes_since_token(self, token: str, *, with_contents: bool) -> CollectionChanges:
         entries: dict[str, DavEntry] = {}
         for _ in range(_MAX_SYNC_PAGES):
             level = make_element("D:sync-level", "1")
             body = make_document(
-                "D:sync-collection", make_element("D:sync-token", token) + level + _compose_properties(read=read)
+                "D:sync-collection",
+                make_element("D:sync-token", token) + level + _compose_properties(with_contents=with_contents),
             )
             answer = self._dav.report(self._url, body, depth=0)
             entries |= {entry.name: entry for entry in answer.entries if entry.name}
@@ -223,9 +224,9 @@ class CalendarCollection:
         else:
             raise SyncTokenInvalid(f"{self._url}: the list of changes has more than {_MAX_SYNC_PAGES} pages.")
         changed = [entry for entry in entries.values() if entry.status != 404]
-        resources = self._parse_resources(changed) if read else []
+        resources = self._parse_resources(changed) if with_contents else []
         unread = {entry.name for entry in changed} - {resource.name for resource in resources}
-        if read and unread:  # some servers send only the names
+        if with_contents and unread:  # some servers send only the names
             resources += self.multiget(unread)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
         return CollectionChanges(
@@ -256,9 +257,9 @@ class CalendarCollection:
     def _replace_address(self, value: Any) -> Any:
         """Return the organizer or attendee with the person's primary address; unchanged when it is that, or unknown."""
         parameters = getattr(value, "params", {})
-        for form in (str(value), str(parameters.get("EMAIL", ""))):
-            primary = self._identities.primary(form)
-            if form and primary != normalize(form):
+        for alias in (str(value), str(parameters.get("EMAIL", ""))):
+            primary = self._identities.primary(alias)
+            if alias and primary != normalize(alias):
                 user = vCalAddress(f"mailto:{primary}")
                 user.params.update({name: text for name, text in parameters.items() if name != "EMAIL"})
                 return user
@@ -278,17 +279,17 @@ class CalendarCollection:
         return False, None
 
 
-def _compose_properties(*, read: bool) -> str:
-    """Return the properties to ask for: the etag, and with `read` the event properties that we use. Servers that can't
-    leave out the others send whole events."""
-    if not read:
+def _compose_properties(*, with_contents: bool) -> str:
+    """Return the properties to ask for: the etag, and `with_contents` the event properties that we use. Servers that
+    can't leave out the others send whole events."""
+    if not with_contents:
         return make_element("D:prop", make_element("D:getetag"))
     event = make_element(
         "C:comp", "".join(make_element("C:prop", name=name) for name in icalendars.READ_PROPERTIES), name="VEVENT"
     )
-    whole = make_element(
+    calendar = make_element(
         "C:comp",
         make_element("C:prop", name="VERSION") + event + make_element("C:comp", name="VTIMEZONE"),
         name="VCALENDAR",
     )
-    return make_element("D:prop", make_element("D:getetag") + make_element("C:calendar-data", whole))
+    return make_element("D:prop", make_element("D:getetag") + make_element("C:calendar-data", calendar))

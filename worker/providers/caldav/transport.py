@@ -91,8 +91,8 @@ class Transport:
             try:
                 reply = self._send_with_login(self._session, request)
                 if reply.status == 401:
-                    with _new_session() as fresh:
-                        reply = self._send_with_login(fresh, request)
+                    with _new_session() as new_session:
+                        reply = self._send_with_login(new_session, request)
             except Exception as error:
                 if deadline.is_over:
                     raise _make_timeout_error(request, seconds) from error
@@ -182,9 +182,9 @@ def resolve_redirect(url: str, location: str) -> str:
     except ValueError:
         is_same_origin = is_upgrade = False
     if not location or not (is_same_origin or is_upgrade):
-        shown = "".join(char for char in location[:200] if char.isprintable())
+        printable = "".join(char for char in location[:200] if char.isprintable())
         raise InvalidResponse(
-            f"{url} redirects to {shown!r}, another host or one without TLS. The log-in is not sent there; "
+            f"{url} redirects to {printable!r}, another host or one without TLS. The log-in is not sent there; "
             "if that is where the calendars are, write it as caldav.url."
         )
     return target
@@ -217,7 +217,7 @@ class _Login(AuthBase):
         return scheme(request)
 
     def take_challenge(self, reply: Reply) -> bool:
-        """Switch to Digest if the server asks for it. True when it does: the request must be sent again."""
+        """Switch to Digest if the server asks for it. Return whether it does: then the request must be sent again."""
         for challenge in reply.challenges:
             scheme, _, parameters = challenge.strip().partition(" ")
             if scheme.lower() == "digest":
@@ -271,7 +271,7 @@ class _Deadline:
             self._socket = None
 
     def end(self) -> None:
-        """The time is up: shut the watched socket down."""
+        """Note that the time is over, and shut the watched socket down."""
         with self._lock:
             self.is_over = True
             self._shut_down()

@@ -69,7 +69,7 @@ def make_resource_name(key: str) -> str:
 
 
 def is_ours(name: str) -> bool:
-    """True when a resource name is one that `make_resource_name` gives."""
+    """True when a resource name is one that `make_resource_name` returns."""
     return name.startswith("longarc-")
 
 
@@ -217,15 +217,15 @@ def compose_invitation(draft: EventDraft, now: datetime, method: str, sender: Ad
 
 
 def amend_event(calendar: Calendar, draft: EventDraft, now: datetime, *, we_schedule: bool) -> bool:
-    """Rewrite our event from the draft. True when it moved, which resets all answers. What people added to it (alarms,
-    colours, categories) stays."""
+    """Rewrite our event from the draft. Return whether it moved, which resets all answers. What people added to it
+    (alarms, colours, categories) stays."""
     event = find_main_event(calendar)
     if event is None:
         raise InvalidResponse("the calendar object to change holds no event")
-    moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
-    sequence = max(int(event.get("SEQUENCE", 0)) + moved, draft.sequence)
-    _fill_event(event, draft, now, sequence, {} if moved else read_answers(event), we_schedule)
-    return moved
+    is_moved = span_of(event, ZoneInfo(draft.zone)) != draft.span or is_all_day(event) != draft.all_day
+    sequence = max(int(event.get("SEQUENCE", 0)) + is_moved, draft.sequence)
+    _fill_event(event, draft, now, sequence, {} if is_moved else read_answers(event), we_schedule)
+    return is_moved
 
 
 def _fill_event(
@@ -238,7 +238,7 @@ def _fill_event(
 ) -> None:
     """Write the draft into the VEVENT; attendees keep their `answers`."""
     zone = ZoneInfo(draft.zone)
-    copied = list_copied_guests(event)
+    copied_guests = list_copied_guests(event)
     start, end = ((at.astimezone(zone).date() if draft.all_day else at) for at in (draft.span.start, draft.span.end))
     for name, value in {
         "dtstamp": now,
@@ -261,7 +261,7 @@ def _fill_event(
         event.add("organizer", _make_user(draft.organizer, {}))
     for guest in draft.guests:
         event.add("attendee", _compose_attendee(guest, answers, we_schedule))
-    mark_copies(event, copied)
+    mark_copies(event, copied_guests)
 
 
 def _compose_attendee(guest: Guest, answers: dict[Address, Answer], we_schedule: bool) -> vCalAddress:
@@ -305,29 +305,29 @@ def can_change(calendar: Calendar) -> bool:
 
 
 def list_copied_guests(event: Any) -> set[Address]:
-    """Return the guests whom the organizer's event notes as having a copy."""
+    """Return the guests who have a copy by the notes on the organizer's event."""
     attendees = _list_attendees(event)
     return {_read_address(attendee) for attendee in attendees if _read_parameter(attendee, COPY_PROPERTY) == "TRUE"}
 
 
 def mark_copies(event: Any, guests: Iterable[Address]) -> None:
     """Note on the organizer's event that these guests have a copy."""
-    marked = set(guests)
+    addresses = set(guests)
     for attendee in _list_attendees(event):
-        if _read_address(attendee) in marked:
+        if _read_address(attendee) in addresses:
             attendee.params[COPY_PROPERTY] = "TRUE"
 
 
 def make_guest_copy(calendar: Calendar, guest: Address, answer: Answer) -> Calendar:
     """Return the copy of the organizer's event for a guest's calendar, with that guest's answer and nobody else's."""
-    copied = deepcopy(calendar)
-    event: Any = find_main_event(copied)
-    event.add(COPY_PROPERTY, _format_span(own_span_of(copied)))
+    copy = deepcopy(calendar)
+    event: Any = find_main_event(copy)
+    event.add(COPY_PROPERTY, _format_span(own_span_of(copy)))
     for attendee in _list_attendees(event):
         shown_answer = answer if _read_address(attendee) == guest else Answer.NEEDS_ACTION
         attendee.params["PARTSTAT"] = _format_partstat(shown_answer)
         attendee.params.pop(COPY_PROPERTY, None)
-    return copied
+    return copy
 
 
 def is_copy(calendar: Calendar) -> bool:
@@ -337,7 +337,7 @@ def is_copy(calendar: Calendar) -> bool:
 
 
 def own_span_of(calendar: Calendar) -> Span:
-    """Return the span of our event. Needs no zone: ours carry theirs."""
+    """Return the span of our event. It needs no zone from outside: our events carry their own."""
     event: Any = find_main_event(calendar)
     return span_of(event, UTC_ZONE)
 
@@ -358,8 +358,8 @@ def is_copy_of_time(copy: Calendar, span: Span) -> bool:
 
 
 def read_copy_answer(copy: Calendar, guest: Address, span: Span) -> Answer:
-    """Return the guest's answer by their copy. A copy that the guest moved or cancelled is a decline; one that can't be
-    read gives no answer. `span`: that of the organizer's event."""
+    """Return the guest's answer as their copy shows it. A copy that the guest moved or cancelled is a decline; one that
+    can't be read gives no answer. `span`: that of the organizer's event."""
     event = find_main_event(copy)
     if event is None:
         return Answer.NEEDS_ACTION

@@ -57,7 +57,7 @@ def decode_text(content: bytes) -> str:
 def parse_calendar(text: str, where: str) -> Calendar:
     """Return the calendar object in `text`, with everything that can be read; several objects are merged into one.
 
-    Raises InvalidResponse when there is none; `where` names the source of the text in the message.
+    Raises InvalidResponse when there is none. `where`: the source of the text, for the message.
     """
     lines = [_make_line(line) for line in _iter_content_lines(text)]
     parser = _LenientParser(lines, ComponentFactory(), TypesFactory.instance())
@@ -84,8 +84,8 @@ def make_lost_calendar() -> Calendar:
 
 
 def _iter_content_lines(text: str) -> Iterator[str]:
-    """Yield unfolded lines. A continuation of a property with times is joined also when its leading blank is
-    missing."""
+    """Yield the content lines (RFC 5545, 3.1). Those of properties with times are joined with a continuation line even
+    if that lacks its leading blank."""
     current = ""
     for line in _unfold_lines(text):
         if _REMAINDER_PATTERN.fullmatch(line) and _TIME_NAME_PATTERN.match(current):
@@ -136,16 +136,16 @@ class _LenientParser(ComponentIcalParser):
         self._close_components(len(self._stack))
 
     def prepare_components(self) -> None:
-        """Does nothing: `parse_calendar` attaches the zones to the parsed calendar."""
+        """Do nothing: `parse_calendar` attaches the zones to the parsed calendar."""
 
     def _take_line(self, line: Contentline) -> None:
         try:
             name, params, value = line.parts()
         except UNREADABLE:
-            mended = _mend_line(line)
-            if mended is None:
+            parts = _mend_line(line)
+            if parts is None:
                 return
-            name, params, value = mended
+            name, params, value = parts
         name = name.upper()
         if name == "BEGIN":
             self._begin_component(value.strip().upper())
@@ -262,7 +262,7 @@ def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterato
 
 
 def _read_item(text: str) -> Any:
-    """Return a date or time, or for a period a pair of its start and its end or length; None when it can't be read."""
+    """Return a date or time; for a period, its start and its end or length as a pair; None when it can't be read."""
     start, slash, end = text.partition("/")
     first = read_moment(start)
     if not slash or first is None:

@@ -1,4 +1,4 @@
-"""Reads a parsed calendar object into events, as they count for the calendar's owner.
+"""Reads the events of a parsed calendar object, as they count for the calendar's owner.
 
 `parser` turns text into components, `times` reads when an event takes place, `recurrence` expands series. Where the
 standard leaves a choice, this module does the following:
@@ -36,7 +36,7 @@ from worker.providers.ical.values import UNREADABLE, as_list, format_instant
 log = logging.getLogger(__name__)
 
 UNREADABLE_LOG = {"action": "event_unreadable"}  #: the fields of a log line about an unreadable event
-_ALWAYS = Span(FIRST, LAST)
+_ALL_TIME = Span(FIRST, LAST)
 _FREE_BUSY_TYPES = {"FREE": None, "BUSY-TENTATIVE": ShowAs.TENTATIVE, "BUSY-UNAVAILABLE": ShowAs.AWAY}
 
 
@@ -56,9 +56,9 @@ class CalendarContents:
 def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span | None) -> CalendarContents:
     """Return the contents of the object, as the owner of `ref.calendar`, who lives in `zone`, sees them.
 
-    A series gives its occurrences inside `window`, each with its own id. A single event is given only inside `window`,
-    or wherever it lies when that is None. Events get the id of `ref`, or their UIDs when the object has several.
-    Raises InvalidResponse for a series without a window.
+    Of a series, the contents have the occurrences inside `window`, each with its own id; a single event only if it is
+    inside `window`, or wherever it lies when `window` is None. Events get the id of `ref`, or their UIDs when the
+    object has several. Raises InvalidResponse for a series without a window.
     """
     reader = _ContentsReader(zone, window, is_cancelled=str(calendar.get("METHOD", "")).strip().upper() == "CANCEL")
     for own_ref, events in _group_by_uid(calendar, ref):
@@ -66,7 +66,7 @@ def read_calendar(calendar: Calendar, ref: EventRef, zone: tzinfo, window: Span 
     for component in calendar.walk("VFREEBUSY"):
         reader.read_free_busy(component, ref)
     if any(name == LOST for name, _ in calendar.errors):
-        reader.note_unknown(_ALWAYS, ref)
+        reader.note_unknown(_ALL_TIME, ref)
     return reader.contents
 
 
@@ -124,16 +124,16 @@ class _ContentsReader:
         lone_changes = [*rivals, *(change for change in changes if not _has_original(change))]
         if not versions:
             lone_changes += changed
-        read: list[Event] = []
+        results: list[Event] = []
         for version in versions:
             if recurrence.is_series(version.event) or changed:
-                read += self._expand_series(version, changed, window or _ALWAYS, ref)
+                results += self._expand_series(version, changed, window or _ALL_TIME, ref)
                 changed = []  # of several versions, only the first gets the changed occurrences
             else:
-                read.append(self._make_event(version.event, version.times.span, version.times.is_all_day, ref))
+                results.append(self._make_event(version.event, version.times.span, version.times.is_all_day, ref))
         for change in lone_changes:
-            read.append(self._read_lone_change(change, ref))
-        self.contents.events += sorted(filter(self._is_inside, read), key=lambda event: event.span)
+            results.append(self._read_lone_change(change, ref))
+        self.contents.events += sorted(filter(self._is_inside, results), key=lambda event: event.span)
 
     def read_free_busy(self, component: Any, ref: EventRef) -> None:
         """Read the periods of a VFREEBUSY that are not free."""
@@ -142,7 +142,7 @@ class _ContentsReader:
             if show is None or self._is_cancelled:
                 continue
             if isinstance(prop, vBroken):
-                self.note_unknown(_ALWAYS, ref)
+                self.note_unknown(_ALL_TIME, ref)
                 continue
             begin = to_instant(prop.start, self._zone)
             span = Span(begin, max(begin, to_instant(prop.end, self._zone)))
@@ -200,7 +200,7 @@ class _ContentsReader:
         return self._make_event(change.event, change.times.span, change.times.is_all_day, ref, original)
 
     def _is_blocking(self, event: Any, ref: EventRef) -> bool:
-        """True when the event takes the owner's time."""
+        """True when the event blocks the owner's time."""
         return not self._is_cancelled and icalendars.show_of(event, ref.calendar) is not None
 
     def _make_event(

@@ -59,7 +59,8 @@ _BY_PARTS = ("MONTH", "MONTHDAY", "YEARDAY", "WEEKNO", "DAY", "SETPOS", "HOUR", 
 _KNOWN_PARTS = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", *(f"BY{name}" for name in _BY_PARTS)})
 _DEFAULT_PARTS = {"RSCALE": "GREGORIAN", "SKIP": "OMIT"}  #: RFC 7529 parts, accepted with their default value only
 _MARGIN = timedelta(hours=26)  #: how far a local day can lie from the UTC day of the same date
-#: On a component given to the library: -1 for the series, else the index of a changed occurrence.
+#: A property of each component that is passed to the library: -1 for the series, else the index of a changed
+#: occurrence.
 _INDEX_PROPERTY = "X-LONGARC-INDEX"
 
 RuleParts = dict[str, list[Any]]
@@ -81,7 +82,7 @@ class Occurrence:
     event: Any  #: the VEVENT that describes it: the series' own, or that of a changed occurrence
     span: Span
     is_all_day: bool
-    original: date | datetime  #: its start by the rule, before any change: a date, or an instant in UTC
+    original: date | datetime  #: the start that the rule gives it, before any change: a date, or an instant in UTC
 
 
 def is_series(event: Any) -> bool:
@@ -170,9 +171,9 @@ class _SeriesClock:
 def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, periods: dict[WallTime, Span]) -> VEvent:
     """Return the series as the library expects it, in wall time. Raises ValueError for a series that is refused."""
     event, times = master.event, master.times
-    single = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
+    added = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
     excluded = [clock.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
-    if len(single) + len(periods) + len(excluded) > _MAX_DATES:
+    if len(added) + len(periods) + len(excluded) > _MAX_DATES:
         raise ValueError("too many single times")
     if any(isinstance(line, vBroken) for line in as_list(event.get("RDATE", []))):
         raise ValueError("a single time that can't be read")
@@ -185,7 +186,7 @@ def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, perio
         _check_frequency(rule, (window.end.date() - _to_day(times.start)).days)
         _check_possible(rule)
     component["RRULE"] = [vRecur(rule) for rule in rules]
-    component["RDATE"] = [vDDDLists([*single, *periods])]
+    component["RDATE"] = [vDDDLists([*added, *periods])]
     component["EXDATE"] = [vDDDLists(excluded)]
     return component
 
@@ -351,7 +352,8 @@ def _frequency_of(parts: RuleParts) -> str:
 
 
 def group_changes(changes: Iterable[TimedEvent]) -> tuple[list[TimedEvent], list[TimedEvent]]:
-    """Return one newest change of each occurrence, and its rivals: further changes of it with the same SEQUENCE."""
+    """Return the newest change of each occurrence; and the rivals, further changes of an occurrence with the same
+    SEQUENCE as its newest."""
     newest: dict[datetime, list[TimedEvent]] = {}
     for change in changes:
         original = to_instant(change.event["RECURRENCE-ID"].dt, UTC)

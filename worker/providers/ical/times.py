@@ -35,7 +35,7 @@ _DURATION_PATTERN = re.compile(
 
 
 class NoStart(ValueError):
-    """An event has no readable start; `span` is the range in which it may lie."""
+    """An event has no readable start. `span`: the range in which the event may lie."""
 
     def __init__(self, span: Span) -> None:
         super().__init__("no readable start")
@@ -142,10 +142,10 @@ def _iter_endings(
         has_end = True
         yield from _interpret_end(start, end, own_zone, zone)
     for text in as_list(event.get("DURATION", [])):
-        length = _parse_duration(str(text))
-        if length is not None:
+        lead_and_ending = _parse_duration(str(text))
+        if lead_and_ending is not None:
             has_end = True
-            yield length
+            yield lead_and_ending
     if has_end:
         return
     if not isinstance(start, datetime):

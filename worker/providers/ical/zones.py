@@ -46,13 +46,14 @@ class CalendarZones:
         return self._resolved[name]
 
     def _resolve_zone(self, name: str) -> tzinfo | None:
-        plain = _normalize_name(name)
-        if "/" not in plain and plain not in _UTC_NAMES and plain in _load_iana_names():
-            return self._find_defined_zone(plain) or find_zone_by_name(name)
-        return find_zone_by_name(name, guess=False) or self._find_defined_zone(plain) or find_zone_by_name(name)
+        key = _normalize_name(name)
+        if "/" not in key and key not in _UTC_NAMES and key in _load_iana_names():  # a short name, such as EST
+            return self._find_defined_zone(key) or find_zone_by_name(name)
+        return find_zone_by_name(name, guess=False) or self._find_defined_zone(key) or find_zone_by_name(name)
 
-    def _find_defined_zone(self, plain: str) -> tzinfo | None:
-        for definition in self._definitions.get(plain, []):
+    def _find_defined_zone(self, key: str) -> tzinfo | None:
+        """Return the zone of the VTIMEZONE whose normalized name is `key`; None when there is none that is valid."""
+        for definition in self._definitions.get(key, []):
             location = find_zone_by_name(str(definition.get("X-LIC-LOCATION", "")), guess=False)
             if zone := location or _build_zone(definition):
                 return zone
@@ -74,12 +75,12 @@ def zone_of(calendar: Calendar) -> tzinfo | None:
     """Return the zone that a calendar object names for its owner: X-WR-TIMEZONE, else the zone that most of its events
     use, else its first valid VTIMEZONE; None when it names none."""
     zones = CalendarZones(calendar)
-    named = str(calendar.get("X-WR-TIMEZONE", ""))
-    if named and (zone := zones.find_zone(named)):
+    owner_zone = str(calendar.get("X-WR-TIMEZONE", ""))
+    if owner_zone and (zone := zones.find_zone(owner_zone)):
         return zone
-    used = Counter(name for event in calendar.walk("VEVENT") if (name := tzid_of(event.get("DTSTART"))))
+    event_zones = Counter(name for event in calendar.walk("VEVENT") if (name := tzid_of(event.get("DTSTART"))))
     defined = [str(part.get("TZID", "")) for part in calendar.walk("VTIMEZONE")]
-    ranked = [name for name, _ in used.most_common()] + defined
+    ranked = [name for name, _ in event_zones.most_common()] + defined
     return next((zone for zone in map(zones.find_zone, ranked) if zone), None)
 
 
@@ -97,7 +98,7 @@ def _strip_quotes(name: str) -> str:
 
 
 def _normalize_name(name: Any) -> str:
-    """Return the form in which names are compared."""
+    """Return the name as it is compared: case folded, without quotes, with single blanks."""
     return " ".join(_strip_quotes(str(name)).casefold().split())
 
 
@@ -127,9 +128,9 @@ def _guess_zone(name: str) -> tzinfo | None:
         for iana_name in _iter_city_zones(city.strip().replace(" ", "_").casefold()):
             if offset is None or offset in _list_offsets(iana_name):
                 return ZoneInfo(iana_name)
-    windows_match = windows_zones.find_iana_name(re.sub(r" time$", "", cities, flags=re.IGNORECASE))
-    if windows_match:
-        return ZoneInfo(windows_match)
+    iana_name_of_windows_name = windows_zones.find_iana_name(re.sub(r" time$", "", cities, flags=re.IGNORECASE))
+    if iana_name_of_windows_name:
+        return ZoneInfo(iana_name_of_windows_name)
     return None if offset is None else timezone(offset)
 
 
@@ -141,7 +142,7 @@ def _parse_offset(match: re.Match[str]) -> timedelta | None:
 
 
 def _iter_city_zones(city: str) -> Iterator[str]:
-    return (name for plain, name in _load_iana_names().items() if "/" in plain and plain.rpartition("/")[2] == city)
+    return (name for key, name in _load_iana_names().items() if "/" in key and key.rpartition("/")[2] == city)
 
 
 def _list_offsets(name: str) -> set[timedelta | None]:
