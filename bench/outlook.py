@@ -28,7 +28,7 @@ from worker.domain.model import (
     Span,
 )
 from worker.engine.services import OrganizerLookup
-from worker.providers.limiter import MAX_AT_ONCE, Limiter
+from worker.providers.limiter import MAX_CONCURRENT, Limiter
 from worker.providers.outlook import schedule
 from worker.providers.outlook.calendar import OrganizersFunction
 from worker.seal import Seal, generate_key
@@ -138,7 +138,7 @@ def _measure_cold() -> list[tuple[str, str]]:
     return [
         (f"{COLD} pairs booked from cold, {HANDS} at work", f"{took:.1f} s, {booked} events, {requests:,} requests"),
         ("one after the other those would take", f"{requests * DELAY:.1f} s"),
-        ("the busiest mailbox at its limit would take", f"{busiest * DELAY / MAX_AT_ONCE:.1f} s"),
+        ("the busiest mailbox at its limit would take", f"{busiest * DELAY / MAX_CONCURRENT:.1f} s"),
         ("throttled", f"{double.counts['throttled']}, at most {max(double.peak.values())} at once in a mailbox"),
     ]
 

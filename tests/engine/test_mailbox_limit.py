@@ -24,7 +24,7 @@ from tests.support.companies import DANA, MINUTE, START, Office, pair, pairs, pe
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import Answer, EffectProgress, SessionState
-from worker.providers.limiter import MAX_AT_ONCE
+from worker.providers.limiter import MAX_CONCURRENT
 from worker.settings.load import Settings
 
 PROCESSES, THREADS, REPORTS = 3, 4, 8
@@ -152,7 +152,7 @@ def test_three_processes_lose_and_double_nothing_at_one_mailbox(
         throttled, performed = double.counts["throttled"], len(double.seen)
         message = f"{throttled} requests of {throttled + performed} were answered with 429"
         record_property("throttled", message)
-        assert throttled and max(double.peak.values()) == MAX_AT_ONCE, message
+        assert throttled and max(double.peak.values()) == MAX_CONCURRENT, message
         assert min(machines.done) > 0, "each of them did a part"
         check(office, double)
         office.close()

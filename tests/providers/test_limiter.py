@@ -8,7 +8,7 @@ import pytest
 from tests.support.companies import MINUTE, START
 from worker.clock import SteppedClock
 from worker.errors import RateLimited
-from worker.providers.limiter import MAX_AT_ONCE, Limiter
+from worker.providers.limiter import MAX_CONCURRENT, Limiter
 
 DANA, KIM = "dana@corp.example", "kim@corp.example"
 
@@ -19,7 +19,7 @@ def clock() -> SteppedClock:
 
 
 def test_a_slot_is_free_again_after_its_request_whether_it_failed_or_not(clock: SteppedClock) -> None:
-    limiter = Limiter(clock, at_once=1)
+    limiter = Limiter(clock, max_concurrent=1)
     for _ in range(3):
         with limiter.slot(DANA):
             pass
@@ -29,7 +29,7 @@ def test_a_slot_is_free_again_after_its_request_whether_it_failed_or_not(clock: 
 
 def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> None:
     limiter = Limiter(clock)
-    full, leave = threading.Barrier(MAX_AT_ONCE + 1), threading.Event()
+    full, leave = threading.Barrier(MAX_CONCURRENT + 1), threading.Event()
     events: list[str] = []
 
     def hold() -> None:
@@ -42,7 +42,7 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
         with limiter.slot(DANA):
             events.append("entered")
 
-    threads = [threading.Thread(target=hold) for _ in range(MAX_AT_ONCE)]
+    threads = [threading.Thread(target=hold) for _ in range(MAX_CONCURRENT)]
     for thread in threads:
         thread.start()
     full.wait(10)
@@ -53,13 +53,13 @@ def test_four_threads_hold_a_slot_and_the_fifth_waits(clock: SteppedClock) -> No
     leave.set()
     for thread in (*threads, late):
         thread.join(10)
-    assert events[0] == "another mailbox" and sorted(events[1:]) == ["entered", *["left"] * MAX_AT_ONCE]
+    assert events[0] == "another mailbox" and sorted(events[1:]) == ["entered", *["left"] * MAX_CONCURRENT]
     assert events[1] == "left"
 
 
 def test_a_request_that_waits_too_long_is_put_off(clock: SteppedClock) -> None:
     """Nothing was sent, so nothing is uncertain."""
-    limiter = Limiter(clock, at_once=1, patience=timedelta(milliseconds=10))
+    limiter = Limiter(clock, max_concurrent=1, max_wait=timedelta(milliseconds=10))
     with limiter.slot(DANA), pytest.raises(RateLimited) as caught, limiter.slot(DANA):
         pass
     assert not caught.value.uncertain and caught.value.retry_after == timedelta(milliseconds=10)

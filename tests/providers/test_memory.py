@@ -165,7 +165,7 @@ def test_a_look_costs_what_lies_in_the_window(provider: MemoryCalendar) -> None:
         start = at(1, 9) + timedelta(days=day - 1825)
         provider.add(dana, Span(start, start + timedelta(hours=1)))
     provider.free_busy([dana], WINDOW)
-    assert sum(1 for entry in provider._entries.values() if entry.block) <= 32
+    assert sum(1 for entry in provider._entries.values() if entry.cached_busy) <= 32
 
 
 def test_what_is_handed_out_is_made_once(provider: MemoryCalendar) -> None:

@@ -14,8 +14,8 @@ from threading import BoundedSemaphore, Lock
 from worker.clock import Clock, utcnow
 from worker.errors import RateLimited
 
-#: Requests at the same time for each mailbox.
-MAX_AT_ONCE = 4
+#: Requests to one mailbox at the same time.
+MAX_CONCURRENT = 4
 #: How long a request waits for a slot before it is refused.
 MAX_WAIT = timedelta(seconds=30)
 
@@ -23,12 +23,14 @@ MAX_WAIT = timedelta(seconds=30)
 class Limiter:
     """Hands out slots for requests to mailboxes. All threads of a process share one limiter."""
 
-    def __init__(self, clock: Clock = utcnow, at_once: int = MAX_AT_ONCE, patience: timedelta = MAX_WAIT) -> None:
-        """`at_once`: slots for each mailbox. `patience`: how long a request waits for one."""
+    def __init__(
+        self, clock: Clock = utcnow, max_concurrent: int = MAX_CONCURRENT, max_wait: timedelta = MAX_WAIT
+    ) -> None:
+        """`max_concurrent`: slots for each mailbox. `max_wait`: how long a request waits for one."""
         self._clock = clock
-        self._patience = patience
+        self._max_wait = max_wait
         self._lock = Lock()
-        self._slots: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(at_once))
+        self._slots: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(max_concurrent))
         self._paused_until: dict[str, datetime] = {}
 
     @contextmanager
@@ -41,8 +43,8 @@ class Limiter:
         wait = paused_until - self._clock() if paused_until else timedelta()
         if wait > timedelta():
             raise RateLimited(f"{mailbox}: the service asked for a pause.", retry_after=wait)
-        if not slots.acquire(timeout=self._patience.total_seconds()):
-            raise RateLimited(f"{mailbox}: too many requests at a time.", retry_after=self._patience)
+        if not slots.acquire(timeout=self._max_wait.total_seconds()):
+            raise RateLimited(f"{mailbox}: too many requests at a time.", retry_after=self._max_wait)
         try:
             yield
         finally:

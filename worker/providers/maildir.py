@@ -48,28 +48,29 @@ class MaildirMailer:
             raise _translate_error(error, self._folder) from error
 
     def check(self) -> list[Finding]:
-        """Whether the folder, or the nearest existing folder above it, can be written to."""
-        place = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
-        ok = place.is_dir() and os.access(place, os.W_OK)
-        remedy = "" if ok else f"Make {place} a folder that Longarc may write to, or change maildir.folder."
+        """Check whether the folder, or the nearest existing folder above it, can be written to."""
+        nearest = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
+        ok = nearest.is_dir() and os.access(nearest, os.W_OK)
+        remedy = "" if ok else f"Make {nearest} a folder that Longarc may write to, or change maildir.folder."
         return [Finding(f"Mail can be put into {self._folder}", ok, remedy)]
 
 
 def deliver(folder: Path, content: bytes, name: str = "") -> Path:
-    """Write a message into the Maildir at `folder`, whole or not at all. It replaces a message of the same name."""
-    for part in ("tmp", "new", "cur"):
-        private_files.make_folder(folder / part)
-    draft = folder / "tmp" / uuid4().hex
+    """Write a message into the Maildir at `folder`, whole or not at all, and return its file. It replaces a message
+    with the same file name."""
+    for subfolder in ("tmp", "new", "cur"):
+        private_files.make_folder(folder / subfolder)
+    temporary_file = folder / "tmp" / uuid4().hex
     try:
-        private_files.write_new(draft, content)
-        return draft.rename(folder / "new" / (name or uuid4().hex))
+        private_files.write_new(temporary_file, content)
+        return temporary_file.rename(folder / "new" / (name or uuid4().hex))
     finally:
-        draft.unlink(missing_ok=True)
+        temporary_file.unlink(missing_ok=True)
 
 
 def list_messages(folder: Path) -> list[Path]:
     """Return the files of all messages in a Maildir, read and unread, sorted."""
-    return sorted(path for part in ("new", "cur") for path in (folder / part).glob("*") if path.is_file())
+    return sorted(path for subfolder in ("new", "cur") for path in (folder / subfolder).glob("*") if path.is_file())
 
 
 def _make_file_name(key: str) -> str:

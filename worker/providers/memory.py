@@ -31,12 +31,13 @@ from worker.domain.model import (
 from worker.errors import Conflict, Forbidden, NotFound
 from worker.providers.base import Finding
 
-#: Called with the name of an operation before it takes effect, and with `<name>.done` after; may raise ProviderErrors.
+#: A function that is called with the name of an operation before it takes effect, and with `<name>.done` after it; may
+#: raise ProviderErrors.
 Fault = Callable[[str], None]
 
 
 def build_calendar(section: Mapping[str, Any]) -> "MemoryCalendar":
-    """Return a provider without events. `people`: those who have a calendar; without it, everybody has."""
+    """Return a provider without events. `people`: the people who have a calendar; everybody, when it is missing."""
     people = section.get("people")
     return MemoryCalendar(people if people is None else list(people))
 
@@ -61,8 +62,8 @@ class _Entry:
     shown_as: Mapping[Address, str] = field(default_factory=dict)  #: see MemoryCalendar
     version: int = 1  #: the etag
     sequence: int = 0
-    views: dict[Address, Event] | None = None  #: cached results of `as_event`, by owner
-    block: BusyTime | None = None  #: cached result of `as_busy`
+    cached_events: dict[Address, Event] | None = None  #: results of `as_event`, by owner
+    cached_busy: BusyTime | None = None  #: result of `as_busy`
 
     @property
     def log_id(self) -> str:
@@ -72,23 +73,23 @@ class _Entry:
     def mark_changed(self) -> None:
         """Count a new version and empty the caches."""
         self.version += 1
-        self.views = self.block = None
+        self.cached_events = self.cached_busy = None
 
     def as_event(self, owner: Address) -> Event:
         """Return the event as it shows on the owner's calendar."""
-        self.views = self.views or {}
-        if owner not in self.views:
-            self.views[owner] = self._build_event(owner)
-        return self.views[owner]
+        self.cached_events = self.cached_events or {}
+        if owner not in self.cached_events:
+            self.cached_events[owner] = self._build_event(owner)
+        return self.cached_events[owner]
 
     def as_busy(self, owner: Address) -> BusyTime | None:
         """Return the busy span on the owner's calendar; None when it takes no time."""
         show = self._show_for(owner)
         if show is None or not self.span.minutes:
             return None
-        if self.block is None or self.block.show is not show:
-            self.block = BusyTime(self.span, show, self.key)
-        return self.block
+        if self.cached_busy is None or self.cached_busy.show is not show:
+            self.cached_busy = BusyTime(self.span, show, self.key)
+        return self.cached_busy
 
     def _build_event(self, owner: Address) -> Event:
         return Event(
@@ -119,8 +120,8 @@ class _CalendarIndex:
     def __init__(self) -> None:
         self._rows: list[tuple[datetime, str]] = []
         self._entries: dict[str, _Entry] = {}
-        self._longest = timedelta(0)  #: the longest event so far: how far before a window its events may start
-        self.series: dict[str, set[str]] = {}  #: ids of the occurrences
+        self._max_length = timedelta(0)  #: of the longest event so far: how far before a window its events may start
+        self.series: dict[str, set[str]] = {}  #: the ids of the occurrences, by the id of the series
         self.changed: dict[str, int] = {}  #: the tick of the last change by log id, the latest last
         self.dead_before = 0  #: cursors from ticks before this one are dead
 
@@ -130,7 +131,7 @@ class _CalendarIndex:
     def add(self, entry: _Entry) -> None:
         self._entries[entry.id] = entry
         insort(self._rows, (entry.span.start, entry.id))
-        self._longest = max(self._longest, entry.span.end - entry.span.start)
+        self._max_length = max(self._max_length, entry.span.end - entry.span.start)
         if entry.series:
             self.series.setdefault(entry.series, set()).add(entry.id)
 
@@ -146,7 +147,7 @@ class _CalendarIndex:
 
     def iter_overlapping(self, window: Span) -> Iterator[_Entry]:
         """Yield the events that overlap or touch the window, by start."""
-        first = bisect_left(self._rows, (window.start - self._longest, ""))
+        first = bisect_left(self._rows, (window.start - self._max_length, ""))
         last = bisect_right(self._rows, (window.end, ""))
         for _, entry_id in self._rows[first:last]:
             entry = self._entries[entry_id]
@@ -170,8 +171,8 @@ class MemoryCalendar:
     """A CalendarProvider in memory, with methods for what people do to their calendars.
 
     With `people`, only they have a calendar; otherwise everybody has. `fail` can be set to make operations fail.
-    `shown_as` can be filled with another form of a person's address, which returned events then use, as some real
-    services do.
+    `shown_as` can be filled with aliases by primary address: returned events then name those people by the alias, as
+    some real services do.
     """
 
     def __init__(self, people: Iterable[Address] | None = None) -> None:
@@ -211,8 +212,8 @@ class MemoryCalendar:
         index = self._get_readable_index(calendar)
         since = int(cursor) if cursor and cursor.isdigit() else -1
         if since < index.dead_before:
-            later_ours = (entry for entry in index.iter_starting_from(window.end) if entry.key)
-            entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), later_ours)}
+            our_later = (entry for entry in index.iter_starting_from(window.end) if entry.key)
+            entries = {entry.id: entry for entry in chain(index.iter_overlapping(window), our_later)}
             listed = tuple(entry.as_event(calendar) for entry in entries.values())
             return CalendarChanges(listed, (), str(self._tick), full=True)
         events, gone = self._list_changes_since(calendar, index, since, window)
@@ -259,12 +260,12 @@ class MemoryCalendar:
         return entry
 
     def _write_draft(self, entry: _Entry, draft: EventDraft) -> None:
-        moved = entry.span != draft.span
-        answers = {} if moved else entry.answers
+        is_moved = entry.span != draft.span
+        answers = {} if is_moved else entry.answers
         self._withdraw_entry(entry)
         entry.span, entry.all_day = draft.span, draft.all_day
         entry.show = ShowAs.BUSY if draft.blocks_time else None
-        entry.sequence = max(draft.sequence, entry.sequence + moved)
+        entry.sequence = max(draft.sequence, entry.sequence + is_moved)
         entry.answers = {guest.email: answers.get(guest.email, Answer.NEEDS_ACTION) for guest in draft.guests}
         self._place_entry(entry, by_hand=False)
 
@@ -327,7 +328,7 @@ class MemoryCalendar:
         return entry.id
 
     def answer(self, calendar: Address, key_or_id: str, address: Address, answer: Answer) -> None:
-        """An attendee answers the invitation."""
+        """Answer the invitation as an attendee."""
         entry = self._find_entry(calendar, key_or_id)
         entry.answers[address] = answer
         self._mark_changed(entry, by_hand=not entry.key)
@@ -360,7 +361,7 @@ class MemoryCalendar:
         self._delete_entry(self._entries[entry_id], by_hand=True)
 
     def erase(self, entry_id: str) -> None:
-        """Delete an event without reporting it as a change. The simulation drops past events so."""
+        """Delete an event without reporting it as a change. The simulation does so with past events."""
         entry = self._entries.pop(entry_id)
         for person in self._list_holders(entry):
             index = self._get_index(person)
@@ -370,7 +371,7 @@ class MemoryCalendar:
                 index.changed.pop(entry.log_id, None)
 
     def make_unreadable(self, person: Address, reason: str) -> None:
-        """From now on this person's calendar can't be read."""
+        """Make this person's calendar unreadable from now on."""
         self._unreadable[person] = reason
 
     def forget_cursors(self, calendar: Address) -> None:

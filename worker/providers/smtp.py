@@ -58,11 +58,11 @@ class SmtpMailer:
         sender, recipients, content = _make_envelope(message)
         with self._open_session() as session:
             try:
-                refused = session.sendmail(sender, recipients, content)
+                refusals = session.sendmail(sender, recipients, content)
             except (smtplib.SMTPException, OSError, EOFError) as error:
                 raise self._translate_error(error, uncertain=session.has_begun_transfer) from error
-            if refused:  # the other recipients got the message, so it must not be sent again
-                code, reply = next(iter(refused.values()))
+            if refusals:  # the other recipients got the message, so it must not be sent again
+                code, reply = next(iter(refusals.values()))
                 raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(reply)}")
 
     def was_sent(self, key: str) -> bool | None:
@@ -70,7 +70,7 @@ class SmtpMailer:
         return None
 
     def check(self) -> list[Finding]:
-        """Whether we can connect, secure the connection and log in; sends nothing."""
+        """Try to connect, secure the connection and log in; sends nothing."""
         statement = f"The mail server {self._host}:{self._port} answers and lets us in"
         try:
             with self._open_session() as session:
@@ -95,8 +95,10 @@ class SmtpMailer:
             session.close()
 
     def _connect(self) -> "_SmtpSession":
-        name = socket.gethostname()
-        greeting = name if "." in name else "[127.0.0.1]"  # smtplib's default asks the DNS, which can take long
+        host_name = socket.gethostname()
+        greeting = (
+            host_name if "." in host_name else "[127.0.0.1]"
+        )  # smtplib's default asks the DNS, which can take long
         if self._security == "tls":
             session: _SmtpSession = _TlsSmtpSession(
                 self._host, self._port, local_hostname=greeting, timeout=self._timeout, context=self._make_ssl_context()
@@ -117,26 +119,26 @@ class SmtpMailer:
         return ssl.create_default_context(cafile=self._ca_file or None)
 
     def _translate_error(self, error: Exception, *, uncertain: bool) -> ProviderError:
-        place = f"{self._host}:{self._port}"
+        server = f"{self._host}:{self._port}"
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
-            return AuthRevoked(f"{place}: log-in refused; check smtp.username and its password.")
+            return AuthRevoked(f"{server}: log-in refused; check smtp.username and its password.")
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            return _translate_code(*next(iter(error.recipients.values())), refused="the recipient")
+            return _translate_code(*next(iter(error.recipients.values())), refused_item="the recipient")
         if isinstance(error, smtplib.SMTPSenderRefused):
-            return _translate_code(error.smtp_code, error.smtp_error, refused="the sender's address")
+            return _translate_code(error.smtp_code, error.smtp_error, refused_item="the sender's address")
         if isinstance(error, smtplib.SMTPNotSupportedError):
-            return Forbidden(f"{place} can't do what smtp.security or smtp.username asks for: {_to_one_line(error)}")
+            return Forbidden(f"{server} can't do what smtp.security or smtp.username asks for: {_to_one_line(error)}")
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-            return Unavailable(f"{place} did not answer within {self._timeout:g} seconds.", uncertain=uncertain)
+            return Unavailable(f"{server} did not answer within {self._timeout:g} seconds.", uncertain=uncertain)
         if isinstance(error, smtplib.SMTPServerDisconnected):
-            return Unavailable(f"{place} closed the connection.", uncertain=uncertain)
+            return Unavailable(f"{server} closed the connection.", uncertain=uncertain)
         if isinstance(error, smtplib.SMTPResponseException):
-            return _translate_code(error.smtp_code, error.smtp_error, refused="this")
+            return _translate_code(error.smtp_code, error.smtp_error, refused_item="this")
         if isinstance(error, smtplib.SMTPException):
-            return Forbidden(f"{place} can't be used: {_to_one_line(error)}")
+            return Forbidden(f"{server} can't be used: {_to_one_line(error)}")
         if isinstance(error, ssl.SSLError):
-            return Unavailable(f"{place}: no safe connection (TLS); check smtp.security and the certificate.")
-        return Unavailable(f"Nothing answers at {place}; check smtp.host and smtp.port.", uncertain=uncertain)
+            return Unavailable(f"{server}: no safe connection (TLS); check smtp.security and the certificate.")
+        return Unavailable(f"Nothing answers at {server}; check smtp.host and smtp.port.", uncertain=uncertain)
 
 
 def _make_envelope(message: EmailMessage) -> tuple[str, list[str], bytes]:
@@ -177,8 +179,8 @@ class _TlsSmtpSession(_SmtpSession, smtplib.SMTP_SSL):
     """An SMTP connection with TLS from the first byte."""
 
 
-def _translate_code(code: int, reply: bytes | str, *, refused: str) -> ProviderError:
-    message = f"The mail server refused {refused}: {code} {_decode_reply(reply)}"
+def _translate_code(code: int, reply: bytes | str, *, refused_item: str) -> ProviderError:
+    message = f"The mail server refused {refused_item}: {code} {_decode_reply(reply)}"
     if code == 421:
         return RateLimited(message)
     return Transient(message) if 400 <= code < 500 else Permanent(message)

@@ -14,48 +14,49 @@ from zoneinfo import ZoneInfo, available_timezones
 from babel.core import get_global
 
 #: Two instants at which zones are compared, in northern winter and northern summer.
-_WINTER, _SUMMER = datetime(2027, 1, 15, 12, tzinfo=UTC), datetime(2027, 7, 15, 12, tzinfo=UTC)
+_WINTER = datetime(2027, 1, 15, 12, tzinfo=UTC)
+_SUMMER = datetime(2027, 7, 15, 12, tzinfo=UTC)
 
 
 def find_iana_name(name: str) -> str | None:
     """Return the IANA name of a zone by its Windows or IANA name; None when it is unknown."""
-    plain = name.strip()
-    for windows_name in (plain, f"{plain} Standard Time"):  # some programs leave out the last two words
+    stripped = name.strip()
+    for windows_name in (stripped, f"{stripped} Standard Time"):  # some programs leave out the last two words
         if windows_name in _load_windows_names():
             return _load_windows_names()[windows_name]
-    return plain if plain and plain in available_timezones() else None
+    return stripped if stripped and stripped in available_timezones() else None
 
 
 def find_windows_name(zone: str, at: datetime) -> str:
     """Return a Windows name for an IANA zone: its own, else that of a zone with the same offsets in the half year after
     `at`; `zone` itself when there is none."""
     names = _load_windows_names()
-    exact = (name for name, iana_name in names.items() if iana_name == zone)
-    similar = (name for name, iana_name in sorted(names.items()) if _has_same_clock(zone, iana_name, at))
-    return next(exact, None) or next(similar, zone)
+    exact_names = (name for name, iana_name in names.items() if iana_name == zone)
+    similar_names = (name for name, iana_name in sorted(names.items()) if _has_same_clock(zone, iana_name, at))
+    return next(exact_names, None) or next(similar_names, zone)
 
 
-def find_zone_by_bias(described: Mapping[str, Any]) -> str | None:
+def find_zone_by_bias(custom_zone: Mapping[str, Any]) -> str | None:
     """Return the IANA name of a zone with the same offsets as a mailbox's custom zone; None when there is none.
 
-    `described`: Graph's `customTimeZone`.
+    `custom_zone`: Graph's `customTimeZone`.
     """
     try:
-        bias = int(described["bias"])
-        daylight_bias = int((described.get("daylightOffset") or {}).get("daylightBias") or 0)
+        bias = int(custom_zone["bias"])
+        daylight_bias = int((custom_zone.get("daylightOffset") or {}).get("daylightBias") or 0)
     except (KeyError, TypeError, ValueError):
         return None
     winter = summer = timedelta(minutes=-bias)
-    if daylight_bias and _is_northern(described):
+    if daylight_bias and _is_northern(custom_zone):
         summer -= timedelta(minutes=daylight_bias)
     elif daylight_bias:
         winter -= timedelta(minutes=daylight_bias)
     return next((zone for zone in _iter_candidates() if _read_offsets(zone) == (winter, summer)), None)
 
 
-def _is_northern(described: Mapping[str, Any]) -> bool:
+def _is_northern(custom_zone: Mapping[str, Any]) -> bool:
     """Whether daylight saving time begins in the first half of the year."""
-    return int((described.get("daylightOffset") or {}).get("month") or 3) <= 6
+    return int((custom_zone.get("daylightOffset") or {}).get("month") or 3) <= 6
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 `Delegation` is a service account that the administrator of a Workspace allows to act as everybody, for named scopes.
 `ConnectedAccounts` are managers who connected their own account; their refresh tokens are in a folder, sealed, one file
-each. Both give access tokens, which stay in memory until shortly before they expire.
+each. Both return access tokens, which stay in memory until shortly before they expire.
 
 The token endpoint is called here rather than through google-auth, which sleeps and repeats requests.
 """
@@ -40,14 +40,14 @@ ACCOUNT_SCOPES = (OWNED_EVENTS_SCOPE, FREE_BUSY_SCOPE, GMAIL_SEND_SCOPE)
 
 TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105  # a URL
 AUTH_ENDPOINT = "https://accounts.google.com/o/oauth2/v2/auth"
-_TOKEN_LIFE = timedelta(hours=1)
-_RENEWAL_MARGIN = timedelta(minutes=2)  #: a token is not used in the last minutes of its life
+_TOKEN_LIFETIME = timedelta(hours=1)
+_RENEWAL_MARGIN = timedelta(minutes=2)  #: at the end of a token's lifetime, in which it is no longer used
 #: The fields that a key file must have.
 _KEY_FIELDS = ("client_email", "client_id", "private_key", "private_key_id", "project_id")
 
 
 class GoogleAccess(Protocol):
-    """Gives access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
+    """Gets access tokens. Raises AuthRevoked, Unavailable, RateLimited, InvalidResponse."""
 
     def get_token(self, person: Address, scope: str) -> str:
         """Return a token to act as that person within the scope."""
@@ -74,12 +74,12 @@ class TokenCache:
         """Return the cached token, or a new one from `request_token`, which returns a token and its lifetime."""
         now = self._clock()
         with self._lock:
-            token, until = self._tokens.get((person, scope), ("", now))
-        if now < until:
+            token, usable_until = self._tokens.get((person, scope), ("", now))
+        if now < usable_until:
             return token
-        token, life = request_token()
+        token, lifetime = request_token()
         with self._lock:
-            self._tokens[person, scope] = (token, now + max(life - _RENEWAL_MARGIN, timedelta()))
+            self._tokens[person, scope] = (token, now + max(lifetime - _RENEWAL_MARGIN, timedelta()))
         return token
 
     def drop(self, person: Address, scope: str) -> None:
@@ -123,12 +123,12 @@ class TokenEndpoint:
     def request_token(
         self, form: Mapping[str, str], translate_refusal: Callable[[str, str], ProviderError]
     ) -> tuple[str, timedelta]:
-        """Return an access token and its lifetime. Raises as `post_form`."""
+        """Return an access token and its lifetime. Raises the errors of `post_form`."""
         answer = self.post_form(form, translate_refusal)
-        token, life = answer.get("access_token"), answer.get("expires_in", _TOKEN_LIFE.total_seconds())
-        if not isinstance(token, str) or not token or not isinstance(life, int | float):
+        token, lifetime = answer.get("access_token"), answer.get("expires_in", _TOKEN_LIFETIME.total_seconds())
+        if not isinstance(token, str) or not token or not isinstance(lifetime, int | float):
             raise InvalidResponse(f"{self.url} answered without a token.")
-        return token, timedelta(seconds=life)
+        return token, timedelta(seconds=lifetime)
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -142,7 +142,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A service account as its key file describes it, able to sign."""
+    """A service account with the contents of its key file."""
 
     email: str
     client_id: str
@@ -176,7 +176,7 @@ class ServiceAccount:
         encode: Any = jwt.encode  # the library has no types here
         seconds = int(now.timestamp())
         claims = {"iss": self.email, "sub": subject, "scope": scope, "aud": audience, "iat": seconds}
-        claims["exp"] = seconds + int(_TOKEN_LIFE.total_seconds())
+        claims["exp"] = seconds + int(_TOKEN_LIFETIME.total_seconds())
         return str(encode(self.signer, claims, key_id=self.key_id), "ascii")
 
 
@@ -189,8 +189,8 @@ def _read_key_file(path: Path) -> dict[str, str]:
     except ValueError as error:
         raise _make_key_file_error(path, "it is not JSON") from error
     if not isinstance(content, dict) or content.get("type") != "service_account":
-        is_client = isinstance(content, dict) and {"installed", "web"} & content.keys()
-        raise _make_key_file_error(path, "it is an OAuth client" if is_client else "it is something else")
+        is_oauth_client = isinstance(content, dict) and {"installed", "web"} & content.keys()
+        raise _make_key_file_error(path, "it is an OAuth client" if is_oauth_client else "it is something else")
     missing = [name for name in _KEY_FIELDS if not isinstance(content.get(name), str) or not content[name]]
     if missing:
         raise _make_key_file_error(path, f"it lacks {', '.join(missing)}")
@@ -234,7 +234,7 @@ class Delegation:
     def _translate_refusal(self, person: Address, scope: str, code: str, description: str) -> ProviderError:
         account, text = self.account, description.lower()
         if code in ("unauthorized_client", "access_denied", "invalid_scope"):
-            return AuthRevoked(delegation_remedy(account.client_id, scope))
+            return AuthRevoked(describe_delegation_remedy(account.client_id, scope))
         if "signature" in text or "not found" in text or code == "invalid_client":
             return AuthRevoked(
                 f"Google does not know the key in {self._key_file} ({account.email}, project {account.project}) "
@@ -257,8 +257,8 @@ class Delegation:
         return self.account.project
 
 
-def delegation_remedy(client_id: str, *scopes: str) -> str:
-    """Tells the administrator where to enter the client id and the scopes."""
+def describe_delegation_remedy(client_id: str, *scopes: str) -> str:
+    """Return instructions for the administrator: where to enter the client id and the scopes."""
     return (
         "In admin.google.com open Security > Access and data control > API controls > Manage domain wide delegation, "
         f"choose Add new (or Edit), and paste as Client ID `{client_id}` and among the OAuth scopes "
@@ -316,7 +316,7 @@ class ConnectedAccounts:
 
 
 class TokenFolder:
-    """A folder of sealed refresh tokens, one file for each account, readable by the operator alone."""
+    """A folder of sealed refresh tokens, one file for each account, readable only by the operator."""
 
     def __init__(self, folder: Path, keys: Iterable[str]) -> None:
         self._folder = folder
@@ -341,8 +341,8 @@ class TokenFolder:
             raise AuthRevoked(f"{text} `longarc connect google {person}` again.") from error
 
     def prepare_for(self, person: Address) -> None:
-        """Create the folder. Raises Refused when the person's token could not be saved in it: call this before asking
-        the person for a grant."""
+        """Create the folder. Raises Refused when the person's token can't be saved in it. Called before the person is
+        asked for a grant, so that no grant is lost."""
         try:
             private_files.make_folder(self._folder)
         except OSError as error:
@@ -353,7 +353,7 @@ class TokenFolder:
             raise Refused(f"Nothing can be kept in {self._path(person)}: it is a folder. Take it away.")
 
     def save(self, person: Address, refresh_token: str) -> Path:
-        """Seal the token and write its file, whole or not at all; returns the file. Raises OSError, WrongKey."""
+        """Seal the token, write its file, whole or not at all, and return the file's path. Raises OSError, WrongKey."""
         private_files.make_folder(self._folder)
         private_files.write(self._path(person), Seal(self._keys).close(refresh_token))
         return self._path(person)

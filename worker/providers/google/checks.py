@@ -36,14 +36,14 @@ _NO_MEET = (
 
 
 def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: bool) -> list[Finding]:
-    """Return what booking for this person needs; with `video`, also a Meet link."""
+    """Try everything that booking for this person needs; with `video`, also a Meet link."""
     events = api.service.events()
     start, end = format_instant(now), format_instant(now + _WEEK)
-    own = events.list(calendarId="primary", maxResults=1, fields="timeZone")
+    zone_request = events.list(calendarId="primary", maxResults=1, fields="timeZone")
     findings = [_check_scope(api, person, OWNED_EVENTS_SCOPE, "write events as")]
     if findings[0].ok:
         title = f"{person}'s calendar can be reached"
-        findings += _check_call(api, person, OWNED_EVENTS_SCOPE, "calendar-json", title, own)
+        findings += _check_call(api, person, OWNED_EVENTS_SCOPE, "calendar-json", title, zone_request)
     if not all(finding.ok for finding in findings):
         return findings
     if api.access.list_connected() is None:
@@ -60,22 +60,22 @@ def check_calendar(api: GoogleApi, person: Address, now: datetime, *, video: boo
 
 
 def _check_meet(api: GoogleApi, person: Address) -> list[Finding]:
-    """Whether this person's events may have a Meet link. Reading that needs a scope that nothing else needs; without
-    the scope the finding is fine, and says that Meet was not looked up."""
+    """Check whether this person's events may have a Meet link. Reading that needs a scope that nothing else needs;
+    without the scope the finding is `ok`, and says that Meet was not looked up."""
     request = api.service.calendars().get(calendarId="primary", fields="conferenceProperties")
     try:
         calendar = api.execute(person, CALENDARS_READ_SCOPE, request)
     except ProviderError:
         unknown = f"Whether Google Meet is offered to {person} is not known"
         return [Finding(f"{unknown}; with {CALENDARS_READ_SCOPE} granted it is looked up here", True)]
-    offered = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
-    is_offered = "hangoutsMeet" in offered
+    offered_types = (calendar.get("conferenceProperties") or {}).get("allowedConferenceSolutionTypes") or ()
+    is_offered = "hangoutsMeet" in offered_types
     return [Finding(f"Google Meet is offered to {person}", is_offered, "" if is_offered else _NO_MEET.format(person))]
 
 
 def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
-    """Whether mail can be sent, tried without sending: Gmail is given an empty message, which it refuses as empty only
-    after it has checked everything else."""
+    """Check whether mail can be sent, without sending any: Gmail is given an empty message, which it refuses as empty
+    only after it has checked everything else."""
     connected = api.access.list_connected()
     senders = [sender] if sender else (connected or [])
     if not senders and connected is not None:
@@ -88,13 +88,15 @@ def check_mail(api: GoogleApi, sender: Address) -> list[Finding]:
 
 
 def _check_sending(api: GoogleApi, sender: Address) -> list[Finding]:
-    granted = _check_scope(api, sender, GMAIL_SEND_SCOPE, "send mail as")
-    if not granted.ok:
-        return [granted]
-    empty = api.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
+    scope_finding = _check_scope(api, sender, GMAIL_SEND_SCOPE, "send mail as")
+    if not scope_finding.ok:
+        return [scope_finding]
+    empty_message_request = api.service.users().messages().send(userId="me", body={"raw": ""}, fields="id")
     title = f"{sender} can send mail by Gmail"
-    sending = _check_call(api, sender, GMAIL_SEND_SCOPE, "gmail", title, empty, _is_empty_message_refusal)
-    return [granted, *sending]
+    call_findings = _check_call(
+        api, sender, GMAIL_SEND_SCOPE, "gmail", title, empty_message_request, _is_empty_message_refusal
+    )
+    return [scope_finding, *call_findings]
 
 
 def _is_empty_message_refusal(error: ProviderError) -> bool:
@@ -119,24 +121,24 @@ def _check_call(
     library_name: str,
     title: str,
     request: Any,
-    is_fine: Callable[[ProviderError], bool] = lambda _: False,
+    is_expected_refusal: Callable[[ProviderError], bool] = lambda _: False,
 ) -> list[Finding]:
-    """Send the request. Two findings come of it: the API is enabled, and `title`, which an error that `is_fine` accepts
-    confirms as well. `library_name`: the API's name in the Cloud console's library."""
-    enabled = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
+    """Send the request and return two findings: that the API is enabled, and `title`, which is true also after an
+    expected refusal. `library_name`: the API's name in the Cloud console's library."""
+    enabled_title = f"The {'Gmail' if library_name == 'gmail' else 'Calendar'} API is enabled"
     try:
         api.execute(person, scope, request)
     except ProviderError as error:
         if "switched on in this project" in str(error):
-            return [Finding(enabled, False, _SWITCH_ON.format(api=library_name, project=_describe_project(api)))]
+            return [Finding(enabled_title, False, _SWITCH_ON.format(api=library_name, project=_describe_project(api)))]
         if isinstance(error, NoCalendar):
             return [
-                Finding(enabled, True),
+                Finding(enabled_title, True),
                 Finding(f"{person} has a Google Calendar", False, _NO_CALENDAR.format(person)),
             ]
-        if not is_fine(error):
-            return [Finding(enabled, True), Finding(title, False, str(error))]
-    return [Finding(enabled, True), Finding(title, True)]
+        if not is_expected_refusal(error):
+            return [Finding(enabled_title, True), Finding(title, False, str(error))]
+    return [Finding(enabled_title, True), Finding(title, True)]
 
 
 def _describe_project(api: GoogleApi) -> str:

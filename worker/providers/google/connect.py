@@ -34,9 +34,9 @@ _IDENTITY_SCOPES = ("openid", "email")  #: for the id token, which names the acc
 def connect_account(
     section: Mapping[str, Any], person: Address, show: Callable[[str], None], wait: float = 300
 ) -> tuple[Address, str]:
-    """Ask for the grant in a browser; return the account and the file that holds its token.
+    """Ask for the grant in a browser; return the account and the path of the file that holds its token.
 
-    `show` is called with the URL to open. `wait`: seconds to wait for the browser. Raises LongarcError; then nothing
+    `show`: called with the URL to open. `wait`: seconds to wait for the browser. When it raises a LongarcError, nothing
     was written.
     """
     client_id = str(section.get("client_id") or "")
@@ -183,9 +183,9 @@ class _CallbackServer:
 
     def wait_for_query(self, seconds: float) -> dict[str, list[str]]:
         """Return the query of the browser's redirect. Raises Unavailable when it does not come in time."""
-        until = utcnow() + timedelta(seconds=seconds)
+        deadline = utcnow() + timedelta(seconds=seconds)
         while self._query is None:
-            remaining = (until - utcnow()).total_seconds()
+            remaining = (deadline - utcnow()).total_seconds()
             self._server.timeout = remaining
             if remaining <= 0:
                 raise Unavailable("Nobody came back from the browser in time. Nothing was kept.")

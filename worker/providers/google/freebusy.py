@@ -1,4 +1,4 @@
-"""Reads the answers of Google's free/busy query, and marks the parts that are our own events."""
+"""Reads the answers to Google's free/busy query, and marks the parts that are our own events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,16 +25,17 @@ def mark_our_events(free_busy: FreeBusy, who: Address, ours: Sequence[Event], wi
     decline is a busy span of its own, with the event's key."""
     if not free_busy.known:
         return free_busy
-    invited = [event for event in ours if event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
-    blocks = [busy.span for busy in free_busy.busy]
-    marked = [
+    attended = [event for event in ours if event.answers.get(who, Answer.DECLINED) is not Answer.DECLINED]
+    busy_spans = [busy.span for busy in free_busy.busy]
+    our_busy = [
         BusyTime(part, ShowAs.BUSY, event.key)
-        for event in invited
-        for block in blocks
-        for part in _intersect_spans(event.span, block)
+        for event in attended
+        for span in busy_spans
+        for part in _intersect_spans(event.span, span)
     ]
-    rest = [part for block in blocks for part in _subtract_spans(block, [event.span for event in invited])]
-    return FreeBusy(clip_busy([*marked, *(BusyTime(part) for part in rest)], window))
+    our_spans = [event.span for event in attended]
+    other_busy = [BusyTime(part) for span in busy_spans for part in _subtract_spans(span, our_spans)]
+    return FreeBusy(clip_busy([*our_busy, *other_busy], window))
 
 
 def _intersect_spans(first: Span, second: Span) -> list[Span]:
@@ -42,15 +43,15 @@ def _intersect_spans(first: Span, second: Span) -> list[Span]:
     return [Span(max(first.start, second.start), min(first.end, second.end))] if first.overlaps(second) else []
 
 
-def _subtract_spans(block: Span, taken: Iterable[Span]) -> list[Span]:
-    """Return the parts of `block` outside all the `taken` spans."""
-    parts = [block]
-    for span in taken:
+def _subtract_spans(whole: Span, holes: Iterable[Span]) -> list[Span]:
+    """Return the parts of `whole` outside all the `holes`."""
+    parts = [whole]
+    for hole in holes:
         remaining: list[Span] = []
         for part in parts:
-            if part.overlaps(span):
-                remaining.append(Span(part.start, max(part.start, span.start)))
-                remaining.append(Span(min(part.end, span.end), part.end))
+            if part.overlaps(hole):
+                remaining.append(Span(part.start, max(part.start, hole.start)))
+                remaining.append(Span(min(part.end, hole.end), part.end))
             else:
                 remaining.append(part)
         parts = [part for part in remaining if part.start < part.end]

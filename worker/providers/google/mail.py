@@ -20,7 +20,7 @@ from worker.providers.message_bytes import to_bytes
 
 #: Quota units that Gmail counts for sending one message.
 _UNITS_PER_MESSAGE = 100
-_LARGEST_MESSAGE = 25 * 1024 * 1024  #: bytes
+_MAX_MESSAGE_SIZE = 25 * 1024 * 1024  #: bytes
 
 
 def build_mailer(section: Mapping[str, Any]) -> "GmailMailer":
@@ -34,7 +34,7 @@ def build_mailer(section: Mapping[str, Any]) -> "GmailMailer":
 
 
 def build_with_clock(section: Mapping[str, Any], clock: Clock) -> "GmailMailer":
-    """As `build_mailer`, with the clock given."""
+    """Return the mailer as `build_mailer` does, with another clock."""
     quota = RequestQuota(int(section.get("per_person") or 5000), int(section.get("per_project") or 1_000_000), clock)
     api = GoogleApi(
         "gmail",
@@ -63,15 +63,15 @@ class GmailMailer:
         self._api.close()
 
     @cached_property
-    def _messages(self) -> Any:
-        """What composes requests about messages. Kept, since the library makes it anew each time, in some 15 ms."""
+    def _messages_resource(self) -> Any:
+        """The client library's composer of requests about messages. Cached, because building it takes some 15 ms."""
         return self._api.service.users().messages()
 
     def send(self, message: EmailMessage, key: str) -> None:
         """Hand the message over to Gmail. `key` is not used: Gmail cannot look a message up by it."""
         account, content = self._choose_account(message), _encode_content(message)
         body = {"raw": urlsafe_b64encode(content).decode()}
-        request = self._messages.send(userId="me", body=body, fields="id")
+        request = self._messages_resource.send(userId="me", body=body, fields="id")
         answer = self._api.execute(
             account, GMAIL_SEND_SCOPE, request, units=_UNITS_PER_MESSAGE, subject=f"the mail from {account}"
         )
@@ -82,7 +82,8 @@ class GmailMailer:
         """Return the account that sends the message. Raises Permanent when its From is empty, AuthRevoked when the
         account is not connected."""
         author = next((address.addr_spec.lower() for address in _list_addresses(message, "From")), "")
-        sender = self._sender if self._sender and author in (self._service or author, "") else author
+        is_from_service = author in (self._service or author, "")  # without a service address, every mail is
+        sender = self._sender if self._sender and is_from_service else author
         if not sender:
             raise Permanent("The message has no sender in From.")
         connected = self._api.access.list_connected()
@@ -111,14 +112,14 @@ class GmailMailer:
 
 
 def _encode_content(message: EmailMessage) -> bytes:
-    """Return the message in bytes. Raises Permanent when it has no recipient, can't be written, or is too large."""
+    """Return the message as bytes. Raises Permanent when it has no recipient, can't be written, or is too large."""
     try:
         if not _list_addresses(message, "To", "Cc", "Bcc"):
             raise Permanent("The message needs a recipient.")
         content = to_bytes(message)
     except (ValueError, AttributeError, LookupError) as error:
         raise Permanent("The message can't be sent: one of its headers can't be written.") from error
-    if len(content) > _LARGEST_MESSAGE:
+    if len(content) > _MAX_MESSAGE_SIZE:
         raise Permanent("The message is larger than Gmail takes.")
     return content
 

@@ -27,7 +27,7 @@ from worker.seal import Seal
 
 #: The scopes that a connected account has to grant: its calendar, sending mail, its working hours.
 DELEGATED_SCOPES = ("Calendars.ReadWrite", "Mail.Send", "MailboxSettings.Read")
-#: The scope in addition, where mail is sent exactly once.
+#: The scope that is needed in addition where mail is sent exactly once.
 EXACTLY_ONCE_SCOPE = "Mail.ReadWrite"
 
 _msal: Any = msal  # the library is typed only in part
@@ -36,7 +36,7 @@ _CONNECT_REMEDY = "Run `longarc connect outlook`."
 _RENEW_REMEDY = (
     "Make a new one in Entra, under App registrations, Certificates & secrets, and give it as LONGARC_OUTLOOK_SECRET."
 )
-#: What the log-in service's error codes (AADSTS) mean, and what to do.
+#: By the log-in service's error codes (AADSTS): what a code means, and what to do.
 _REMEDIES: Mapping[int, str] = {
     90002: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
     900023: "There is no such tenant. Mend `tenant` in [calendars.outlook].",
@@ -159,8 +159,9 @@ class AccountTokens:
             return _extract_token(answer, self.own)
 
     def sign_in_by_device(self, show: Callable[[str], None]) -> None:
-        """Sign in on any device, by a code; `show` is called with the instructions. Waits. Raises AuthRevoked."""
-        with self._lock, _translate_errors(self._section), self._open_client(empty=True) as client:
+        """Sign in by a code on any device, and wait until that is done. `show`: called with the instructions. Raises
+        AuthRevoked."""
+        with self._lock, _translate_errors(self._section), self._open_client(discards_cache=True) as client:
             flow = client.initiate_device_flow(self._scopes)
             if "user_code" not in flow:
                 _extract_token(flow, self.own)
@@ -168,25 +169,25 @@ class AccountTokens:
             self._check_signed_in(client.acquire_token_by_device_flow(flow))
 
     def sign_in_by_browser(self) -> None:
-        """Sign in with the browser of this machine. Waits for it. Raises AuthRevoked."""
-        with self._lock, _translate_errors(self._section), self._open_client(empty=True) as client:
+        """Sign in with the browser of this machine, and wait until that is done. Raises AuthRevoked."""
+        with self._lock, _translate_errors(self._section), self._open_client(discards_cache=True) as client:
             self._check_signed_in(client.acquire_token_interactive(self._scopes, login_hint=self.own, timeout=300))
 
     def _check_signed_in(self, answer: Mapping[str, Any]) -> None:
         """Raise AuthRevoked when the sign-in failed, or another account signed in."""
         _extract_token(answer, self.own)
-        who = str((answer.get("id_token_claims") or {}).get("preferred_username") or "").casefold()
-        if who != self.own:
-            raise AuthRevoked(f"{who or 'Somebody else'} signed in, not {self.own}. Nothing was kept.")
+        account = str((answer.get("id_token_claims") or {}).get("preferred_username") or "").casefold()
+        if account != self.own:
+            raise AuthRevoked(f"{account or 'Somebody else'} signed in, not {self.own}. Nothing was kept.")
 
     @contextmanager
-    def _open_client(self, *, empty: bool = False) -> Iterator[Any]:
-        """A client with the stored token cache, which is stored again when the block succeeds. Only one process at a
-        time has it: a refresh token may be good for one use only. `empty`: start without the stored cache, so that
-        signing in needs no key that opens it."""
+    def _open_client(self, *, discards_cache: bool = False) -> Iterator[Any]:
+        """Open a client with the stored token cache, which is stored again when the block succeeds. Only one process at
+        a time has it: a refresh token may be valid for one use only. `discards_cache`: start without the stored cache,
+        so that signing in does not need the key that opens it."""
         with self._cache_file.hold_lock():
             cache = _msal.SerializableTokenCache()
-            if not empty:
+            if not discards_cache:
                 cache.deserialize(self._cache_file.read())
             yield _msal.PublicClientApplication(token_cache=cache, **_make_client_options(self._section))
             if cache.has_state_changed:

@@ -16,14 +16,14 @@ from worker.providers.outlook.client import Graph, UnknownUser
 _CONSENT_REMEDY = "Have an administrator consent to it in Entra, or assign it with RBAC for Applications (see README)."
 _SCOPE_REMEDY = 'Give the app the role "Application Calendars.Read" for the reports as well (see README).'
 #: The most reports that are named in a finding, and whose own mailboxes are tried.
-_MOST_REPORTS_NAMED = 3
+_MAX_REPORTS_NAMED = 3
 #: Permissions that an app must not have for every mailbox.
 _WIDE_PERMISSIONS = ("Calendars.ReadWrite", "Mail.Send", "Mail.ReadWrite", "MailboxSettings.Read")
 
 
 def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Sequence[Address] = ()) -> list[Finding]:
-    """Return what booking for an organizer needs, and reading the reports' free/busy through that mailbox. `teams`:
-    whether events get a Teams link."""
+    """Try everything that booking for an organizer needs, and reading the reports' free/busy through that mailbox.
+    `teams`: whether events get a Teams link."""
     return list(_iter_calendar_findings(graph, person, teams, reports))
 
 
@@ -31,9 +31,9 @@ def _iter_calendar_findings(
     graph: Graph, person: Address, teams: bool, reports: Sequence[Address]
 ) -> Iterator[Finding]:
     title = "Microsoft 365 lets Longarc in" + (f" as {graph.own}" if graph.own else " as an app")
-    granted: list[str] = []
+    permissions: list[str] = []
     try:
-        granted = read_permissions(graph.get_token())
+        permissions = read_permissions(graph.get_token())
     except ProviderError as error:
         yield Finding(title, False, str(error))
         return
@@ -47,13 +47,15 @@ def _iter_calendar_findings(
         yield Finding(f"{person}'s calendar can be read (Calendars.ReadWrite)", False, str(error))
         return
     yield Finding(f"{person}'s calendar can be read (Calendars.ReadWrite)", True)
-    writable = settings.get("canEdit") is not False
+    is_writable = settings.get("canEdit") is not False
     yield Finding(
-        f"{person}'s calendar can be written to", writable, "" if writable else f"Give write access. {_CONSENT_REMEDY}"
+        f"{person}'s calendar can be written to",
+        is_writable,
+        "" if is_writable else f"Give write access. {_CONSENT_REMEDY}",
     )
     if teams:
-        offered = settings.get("allowedOnlineMeetingProviders")
-        ok = not isinstance(offered, list) or "teamsForBusiness" in offered
+        offered_services = settings.get("allowedOnlineMeetingProviders")
+        ok = not isinstance(offered_services, list) or "teamsForBusiness" in offered_services
         remedy = "" if ok else "Give the person Teams, or write `teams = false` under [calendars.outlook]."
         yield Finding(f"{person} can hold Teams meetings", ok, remedy)
     yield _check_attempt(
@@ -66,7 +68,7 @@ def _iter_calendar_findings(
     )
     yield _check_free_busy(graph, person)
     yield from _check_reports(graph, person, reports[: schedule.PEOPLE_PER_REQUEST])
-    yield from _check_reach(graph, granted)
+    yield from _check_reach(graph, permissions)
 
 
 def _check_attempt(title: str, attempt: Callable[[], object]) -> Finding:
@@ -88,19 +90,19 @@ def _check_free_busy(graph: Graph, person: Address) -> Finding:
 
 
 def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) -> Iterator[Finding]:
-    """Whether the reports' free/busy can be read through the mailbox of their manager.
+    """Check whether the reports' free/busy can be read through the mailbox of their manager.
 
     Whether RBAC for Applications allows it for people outside the app's scope differs between tenants, so it is tried.
     """
     if not reports:
         return
-    named = reports[:_MOST_REPORTS_NAMED]
-    more = len(reports) - len(named)
-    outside = [] if graph.own else _list_unreachable(graph, named)
-    title = f"{person}'s mailbox tells when {', '.join(named)}"
-    title += f" and {more} more reports are free" if more else " can be met"
-    if outside:
-        title += f" ({', '.join(outside)} outside the app's scope)"
+    named_reports = reports[:_MAX_REPORTS_NAMED]
+    unnamed_count = len(reports) - len(named_reports)
+    unreachable = [] if graph.own else _list_unreachable(graph, named_reports)
+    title = f"{person}'s mailbox tells when {', '.join(named_reports)}"
+    title += f" and {unnamed_count} more reports are free" if unnamed_count else " can be met"
+    if unreachable:
+        title += f" ({', '.join(unreachable)} outside the app's scope)"
     now = utcnow()
     try:
         free_busy = schedule.read_free_busy(graph, reports, Span(now, now + timedelta(days=1)), [person])
@@ -120,26 +122,29 @@ def _list_unreachable(graph: Graph, people: Sequence[Address]) -> list[Address]:
     return [who for who in people if not _check_attempt("", partial(graph.get, who, "calendar", select="id")).ok]
 
 
-def _check_reach(graph: Graph, granted: list[str]) -> Iterator[Finding]:
+def _check_reach(graph: Graph, permissions: list[str]) -> Iterator[Finding]:
     """Yield a finding when the app has wide permissions in Entra. They reach every mailbox unless a policy limits them,
     which the operator has to prove."""
-    wide = ", ".join(name for name in _WIDE_PERMISSIONS if name in granted)
-    if not graph.own and wide:
+    wide_permissions = ", ".join(name for name in _WIDE_PERMISSIONS if name in permissions)
+    if not graph.own and wide_permissions:
         yield Finding(
-            f"The app holds {wide} in Entra: README says how to prove that it reaches only who it should", True
+            f"The app holds {wide_permissions} in Entra: README says how to prove that it reaches only who it should",
+            True,
         )
 
 
 def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool) -> list[Finding]:
-    """Return what sending mail needs. Sends nothing. `mode`: the text of `mail.describe_mode`."""
+    """Try everything that sending mail needs, without sending. `mode`: the text of `mail.describe_mode`."""
     title = f"Mail goes out by Microsoft 365 from {mailbox or 'the sender'}, {mode}"
     try:
-        granted = read_permissions(graph.get_token())
+        permissions = read_permissions(graph.get_token())
     except ProviderError as error:
         return [Finding(title, False, str(error))]
     needed = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
-    missing = [name for name in needed if name not in granted]
-    if missing and (graph.own or "Mail.Send" in granted):  # an app's token does not list permissions granted by RBAC
+    missing = [name for name in needed if name not in permissions]
+    if missing and (
+        graph.own or "Mail.Send" in permissions
+    ):  # an app's token does not list permissions granted by RBAC
         return [Finding(title, False, f"{' and '.join(missing)} is not granted. {_CONSENT_REMEDY}")]
     if exactly_once:
         return [_check_attempt(title, lambda: graph.get(mailbox, "messages", select="id", top=1))]

@@ -17,7 +17,7 @@ from worker.providers.outlook import checks, events
 from worker.providers.outlook.client import Graph, Json
 
 #: The largest message that Graph accepts in one request, in bytes of base64.
-LARGEST_MESSAGE = 4_000_000
+MAX_MESSAGE_SIZE = 4_000_000
 
 
 def describe_mode(*, exactly_once: bool) -> str:
@@ -42,7 +42,7 @@ class GraphMailer:
         self.exactly_once = exactly_once
         self._lock = Lock()
         self._senders: dict[str, Address] = {}  #: the mailbox that each key's message was sent from
-        self._unsure: set[str] = set()  #: keys of messages that were sent, but not found yet
+        self._unconfirmed: set[str] = set()  #: the keys of messages that may have been sent, but were not found yet
 
     def send(self, message: EmailMessage, key: str) -> None:
         """Hand the message over. With `exactly_once`, does nothing when the message of that key was sent already."""
@@ -53,17 +53,17 @@ class GraphMailer:
             return
         with self._lock:
             self._senders[key] = sender
-        earlier = self._find_message(sender, key)
-        if earlier is not None and not earlier.get("isDraft"):
+        existing = self._find_message(sender, key)
+        if existing is not None and not existing.get("isDraft"):
             return
-        draft_id = str(earlier["id"]) if earlier else self._create_draft(sender, content, key)
+        draft_id = str(existing["id"]) if existing else self._create_draft(sender, content, key)
         try:
             self._graph.post(sender, f"messages/{quote(draft_id, safe='')}/send", {})
         except NotFound as error:  # the draft existed a moment ago, so it is being sent
-            self._mark_unsure(key)
+            self._mark_unconfirmed(key)
             raise Unavailable(f"{sender}: the message left, but is not seen yet.", uncertain=True) from error
         except Unavailable:
-            self._mark_unsure(key)
+            self._mark_unconfirmed(key)
             raise
 
     def _sender_of(self, author: Address) -> Address:
@@ -88,9 +88,9 @@ class GraphMailer:
         self._graph.patch(sender, f"messages/{quote(draft_id, safe='')}", tag)
         return draft_id
 
-    def _mark_unsure(self, key: str) -> None:
+    def _mark_unconfirmed(self, key: str) -> None:
         with self._lock:
-            self._unsure.add(key)
+            self._unconfirmed.add(key)
 
     def was_sent(self, key: str) -> bool | None:
         """Whether the message of that key went out; None without `exactly_once`, and when that is not known."""
@@ -103,9 +103,9 @@ class GraphMailer:
         message = self._find_message(sender, key)
         with self._lock:
             if message is not None:
-                self._unsure.discard(key)
+                self._unconfirmed.discard(key)
                 return not message.get("isDraft")
-            return None if key in self._unsure else False
+            return None if key in self._unconfirmed else False
 
     def _find_message(self, sender: Address, key: str) -> Json | None:
         """Return the message of that key: a sent one, else a draft, else None."""
@@ -116,7 +116,7 @@ class GraphMailer:
         return min(matching, key=lambda message: bool(message.get("isDraft")), default=None)
 
     def check(self) -> list[Finding]:
-        """Return what sending needs, and whether mail goes out exactly once. Sends nothing."""
+        """Try everything that sending needs, without sending; the findings say whether mail goes out exactly once."""
         return checks.check_mail(
             self._graph, self._mailbox, describe_mode(exactly_once=self.exactly_once), exactly_once=self.exactly_once
         )
@@ -131,6 +131,6 @@ def _encode_message(message: EmailMessage) -> tuple[Address, bytes]:
         content = base64.b64encode(to_bytes(message))
     except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise Permanent(f"The message can't be sent as it is: {' '.join(str(error).split())[:200]}") from error
-    if len(content) > LARGEST_MESSAGE:
+    if len(content) > MAX_MESSAGE_SIZE:
         raise Permanent("The message is larger than what may be sent at once.")
     return sender, content
