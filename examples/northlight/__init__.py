@@ -1,4 +1,4 @@
-"""The demo (`make demo`): twenty weeks of the main job on real servers under a stepped clock, told as a story."""
+"""The demo (`make demo`): twenty weeks of a made-up company on real servers under a stepped clock, shown as a page."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m examples.northlight`: plays the demo. `make demo` calls it."""
+"""`python -m examples.northlight`: run the demo. `make demo` calls it."""
 
 from pathlib import Path
 
@@ -11,10 +11,16 @@ _folder = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("demo", cls=Command)
-@click.option("--out", default="demo", show_default=True, type=_folder, metavar="DIR", help="Where the story goes.")
-@click.option("--provider", default="caldav", show_default=True, metavar="NAME", help="The calendar service it shows.")
+@click.option("--out", default="demo", show_default=True, type=_folder, metavar="DIR", help="The folder to write.")
+@click.option(
+    "--provider",
+    default="caldav",
+    show_default=True,
+    metavar="NAME",
+    help="The calendar service: caldav, google or outlook.",
+)
 def demo(out: Path, provider: str) -> None:
-    """Show the main job on real servers: a quarter and more under a stepped clock, in a minute or so.
+    """Play twenty weeks of a made-up company on real servers, under a stepped clock, in about a minute.
 
     Writes DIR/index.html with the story, the mails, the calendars and the ledger.
     """

@@ -1,4 +1,4 @@
-"""The people of the demo: they play each beat of the script when it is due, in a calendar program or in Longarc."""
+"""The people of the demo: they perform each beat of the script when it is due, in a calendar program or in Longarc."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,7 +18,7 @@ from worker.simulation.world import LedgerLine
 CAREER = "Career conversation"
 #: First words of the title of the private event of a commitment.
 BLOCK = "A promise to"
-#: Attendees accept at this local time on the next weekday.
+#: The local time at which attendees accept, on the weekday after the invitation.
 ACCEPTS_AT = "09:20"
 
 
@@ -29,35 +29,35 @@ class ScriptedHumans:
         self._stage = stage
         self._contracts = ContractFiles(work / "contracts")
         self._threads: list[list[Beat]] = [list(thread) for thread in list_threads()]
-        self._invited: list[tuple[datetime, str, str]] = []  # (time of acceptance, session id, key of the event)
-        self._next: datetime | None = None
-        self._stale = True
+        self._invitations: list[tuple[datetime, str, str]] = []  # (time of acceptance, session id, key of the event)
+        self._next_at: datetime | None = None
+        self._is_next_at_stale = True
 
-    # --- called by the stage -----------------------------------------------------------------------------------------
+    # --- called by the stage ------------------------------------------------------------------------------------------
 
     def next_at(self) -> datetime | None:
-        if self._stale:
-            instants = [at for at, _ in self._list_upcoming()] + [at for at, *_ in self._invited]
-            self._next = min(instants, default=None)
-            self._stale = False
-        return self._next
+        if self._is_next_at_stale:
+            instants = [at for at, _ in self._list_upcoming()] + [at for at, *_ in self._invitations]
+            self._next_at = min(instants, default=None)
+            self._is_next_at_stale = False
+        return self._next_at
 
     def act(self, now: datetime) -> Iterator[LedgerLine]:
-        if self._stale or (self._next is not None and self._next <= now):
+        if self._is_next_at_stale or (self._next_at is not None and self._next_at <= now):
             self._accept_invitations(now)
             for at, thread in self._list_upcoming():
                 if at <= now:
                     yield from self._play_beat(thread.pop(0), now)
-            self._stale = True
+            self._is_next_at_stale = True
 
     def handle_line(self, line: Mapping[str, Any]) -> None:
-        self._stale = True
+        self._is_next_at_stale = True
         if line["what"] in ("event.create", "event.update") and line["attendees"]:
             report = line["attendees"][0]
             day = _add_weekdays(_to_local(self._stage.clock(), report).date(), 1)
-            self._invited.append((_to_utc(report, day, ACCEPTS_AT), line["session"], line["key"]))
+            self._invitations.append((_to_utc(report, day, ACCEPTS_AT), line["session"], line["key"]))
 
-    # --- times of beats ----------------------------------------------------------------------------------------------
+    # --- times of beats -----------------------------------------------------------------------------------------------
 
     def _list_upcoming(self) -> list[tuple[datetime, list[Beat]]]:
         """Return the threads whose next beat has a time, with that time, in order."""
@@ -67,6 +67,7 @@ class ScriptedHumans:
         )
 
     def _find_due_time(self, beat: Beat) -> datetime | None:
+        """Return the time of a beat; None while its session has no time, or has not ended."""
         when = beat.when
         if when.on:
             return _to_utc(beat.who, date.fromisoformat(when.on), when.at)
@@ -74,15 +75,15 @@ class ScriptedHumans:
         if session is None:
             return None
         if when.is_ahead:
-            return _date_beat(beat, session.start) if session.booked else None
+            return _find_beat_time(beat, session.start) if session.booked else None
         has_ended = session.state in (SessionState.HELD, SessionState.CONTRACTED, SessionState.UNFINISHED)
-        return _date_beat(beat, session.held_at) if has_ended else None
+        return _find_beat_time(beat, session.held_at) if has_ended else None
 
     def _find_session(self, beat: Beat) -> Session | None:
         matching = [s for s in self._stage.worker.store.queries.list_sessions(beat.pair) if _matches(s, beat.about)]
         return matching[beat.about.number] if len(matching) > beat.about.number else None
 
-    # --- beats -------------------------------------------------------------------------------------------------------
+    # --- beats --------------------------------------------------------------------------------------------------------
 
     def _play_beat(self, beat: Beat, now: datetime) -> Iterator[LedgerLine]:
         """Perform a beat, and yield its ledger line."""
@@ -103,14 +104,14 @@ class ScriptedHumans:
 
     def _accept_invitations(self, now: datetime) -> None:
         """Accept the invitations that are due and still valid."""
-        ready = [invitation for invitation in self._invited if invitation[0] <= now]
-        self._invited = [invitation for invitation in self._invited if invitation[0] > now]
+        ready = [invitation for invitation in self._invitations if invitation[0] <= now]
+        self._invitations = [invitation for invitation in self._invitations if invitation[0] > now]
         for session_id, key in dict.fromkeys((session, key) for _, session, key in ready):
             session = self._stage.worker.store.queries.get_session(session_id)
             if session and session.booked and session.key == key and session.span.start > now:
                 self._stage.open_calendar(session.pair.report).answer(_get_title(session), session.span, "ACCEPTED")
 
-    # --- actions on calendars ----------------------------------------------------------------------------------------
+    # --- actions on calendars -----------------------------------------------------------------------------------------
 
     def _decline(self, beat: Beat, session: Session, visit: str) -> LedgerLine:
         day = _to_local(session.span.start, beat.who).date()
@@ -140,7 +141,9 @@ class ScriptedHumans:
 
     def _out_of_office(self, beat: Beat, session: Session, title: str, days: int) -> LedgerLine:
         first = _to_local(session.span.start, beat.who).date()
-        self._add_entry(beat, CalendarEntry(title=title, start=first, end=first + timedelta(days=days), away=True))
+        self._add_entry(
+            beat, CalendarEntry(title=title, start=first, end=first + timedelta(days=days), is_out_of_office=True)
+        )
         return self._report_change(beat)
 
     def _add_entry(self, beat: Beat, entry: CalendarEntry) -> None:
@@ -149,7 +152,7 @@ class ScriptedHumans:
     def _move_block(self, beat: Beat, session: Session, text: str, days: int, at: str) -> LedgerLine:
         commitment = self._find_commitment(session, text)
         if commitment.block is None:
-            raise LookupError(f"{text!r} is on no calendar")
+            raise LookupError(f"The commitment {text!r} has no event.")
         to = _move_span(beat, commitment.block, days, at)
         self._stage.open_calendar(beat.who).move(BLOCK, commitment.block, to)
         details = _describe_commitment(commitment) | {"act": "move", "key": commitment.key}
@@ -161,19 +164,19 @@ class ScriptedHumans:
         self._stage.report_change(beat.who)
         return {"calendar": beat.who}
 
-    # --- actions in Longarc ------------------------------------------------------------------------------------------
+    # --- actions in Longarc -------------------------------------------------------------------------------------------
 
-    def _record_contract(self, beat: Beat, session: Session, contract: str, ask: bool = False) -> LedgerLine:
-        """Write, read and record a contract file; with `ask`, only return the questions about its commitments."""
+    def _record_contract(self, beat: Beat, session: Session, contract: str, check_only: bool = False) -> LedgerLine:
+        """Write a contract file and record it; with `check_only`, only return the questions about its commitments."""
         day = _to_local(self._stage.clock(), beat.who).date()
-        contract_read = self._contracts.write(contract, day)
-        lint_questions = self._stage.worker.contracts.check(session.id, contract_read).questions
+        filled_contract = self._contracts.write(contract, day)
+        lint_questions = self._stage.worker.contracts.check(session.id, filled_contract).questions
         questions = [f"{question.what} {question.better}" for question in lint_questions]
-        if ask:
+        if check_only:
             return {"act": "write_contract", "asked": questions}
         if questions:
-            raise LookupError(f"{contract} is questioned: {questions}")
-        self._stage.worker.contracts.record(session.id, contract_read)
+            raise LookupError(f"Longarc has questions about {contract}: {questions}")
+        self._stage.worker.contracts.record(session.id, filled_contract)
         return {}
 
     def _no_show(self, beat: Beat, session: Session) -> None:
@@ -221,9 +224,9 @@ class ScriptedHumans:
         for commitment_id, promise in store.content.get_written_commitments(commitments).items():
             if promise.text.startswith(text):
                 return commitments[commitment_id]
-        raise LookupError(f"nobody promised {text!r}")
+        raise LookupError(f"No open commitment begins with {text!r}.")
 
-    # --- changes of the people file ----------------------------------------------------------------------------------
+    # --- changes of the people file -----------------------------------------------------------------------------------
 
     def _join(self, beat: Beat, _: None) -> None:
         self._stage.add_person(beat.who)
@@ -243,7 +246,8 @@ def _matches(session: Session, about: SessionSelector) -> bool:
     )
 
 
-def _date_beat(beat: Beat, anchor: datetime | None) -> datetime | None:
+def _find_beat_time(beat: Beat, anchor: datetime | None) -> datetime | None:
+    """Return the time of a beat relative to the start or end of its session; None without that time."""
     if anchor is None:
         return None
     if not beat.when.at:

@@ -1,7 +1,7 @@
-"""A person at a calendar program: what somebody does by hand, done through CalDAV as such a program would do it.
+"""A calendar program of the demo, which changes a calendar by CalDAV as a person would do by hand.
 
-Nothing of Longarc's own is used here. A person finds an event by its day and its title, answers an invitation in the
-copy that lies in their own calendar, drags an event to another hour, deletes it, writes something over it.
+It uses the package `caldav` instead of Longarc's own client. A person finds an event by its time and title, answers an
+invitation in the copy in their own calendar, moves or deletes an event, or adds another one at the same time.
 """
 
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarEntry:
-    """Something a person writes into a calendar; recurring with a rule such as `{"freq": "weekly"}`."""
+    """An event that a person adds to a calendar. With a `rule` such as `{"freq": "weekly"}` it recurs."""
 
     title: str
-    start: datetime | date  #: wall clock of the person, without a zone; a date for all-day entries
+    start: datetime | date  #: local time of the person, without a zone; a date for all-day events
     end: datetime | date
     rule: dict[str, Any] = field(default_factory=dict)
-    without: Sequence[date] = ()  #: days on which the recurring entry does not take place
-    with_whom: Address = ""  #: somebody invited, who has accepted
-    free: bool = False  #: shown, but leaves the time free
-    away: bool = False  #: out of office
+    excluded_days: Sequence[date] = ()  #: days on which the recurring event does not take place
+    attendee: Address = ""  #: invited and has accepted
+    is_free: bool = False  #: shown as free
+    is_out_of_office: bool = False
 
 
 class CalDavProgram:
-    """One person's calendar, as their program shows it."""
+    """A calendar program, as one person uses it."""
 
     def __init__(self, url: str, owner: Address, zone: str) -> None:
         self.owner = owner
@@ -46,19 +46,19 @@ class CalDavProgram:
     def close(self) -> None:
         self._client.close()
 
-    # --- writing one's own entries -----------------------------------------------------------------------------------
+    # --- events of the person -----------------------------------------------------------------------------------------
 
     def add(self, entry: CalendarEntry, now: datetime) -> str:
-        """Put an entry there; the text of it, for the calendars of those invited."""
+        """Add an event; return it as iCalendar text, for the calendars of its attendees."""
         text = str(compose_event(entry, self.owner, self._zone, now).to_ical(), "utf-8")
         self._calendar.add_event(text)
         return text
 
     def receive(self, text: str) -> None:
-        """Take over an entry that somebody else invited to, and that was accepted."""
+        """Add an accepted event of another organizer."""
         self._calendar.add_event(text)
 
-    # --- what others, and Longarc, put there -------------------------------------------------------------------------
+    # --- events of other people, and of Longarc -----------------------------------------------------------------------
 
     def answer(self, title: str, span: Span, answer: str) -> None:
         """Answer an invitation: `ACCEPTED`, `DECLINED` or `TENTATIVE`."""
@@ -70,7 +70,7 @@ class CalDavProgram:
         event.save(increase_seqno=False)
 
     def move(self, title: str, span: Span, to: Span) -> None:
-        """Drag an event to another time."""
+        """Move an event to another time."""
         event = self._find_event(title, span)
         component = event.icalendar_component
         for name, instant in (("DTSTART", to.start), ("DTEND", to.end)):
@@ -80,11 +80,11 @@ class CalDavProgram:
         event.save()
 
     def delete(self, title: str, span: Span) -> None:
-        """Press the delete key."""
+        """Delete an event."""
         self._find_event(title, span).delete()
 
     def _find_event(self, title: str, span: Span) -> Any:
-        """The event of that title at that time. Raises LookupError."""
+        """Return the event with this text in its title at this time. Raises LookupError."""
         day = datetime.combine(span.start.astimezone(UTC).date(), time(), UTC)
         for event in self._calendar.search(start=day, end=day + 2 * DAY, event=True, expand=False):
             component = event.icalendar_component
@@ -92,26 +92,26 @@ class CalDavProgram:
                 return event
         raise LookupError(f"{self.owner} finds no {title!r} at {span.start}")
 
-    # --- for whoever wants to look at it -----------------------------------------------------------------------------
+    # --- export -------------------------------------------------------------------------------------------------------
 
     def export(self) -> str:
-        """The whole calendar as one iCalendar object."""
-        whole = Calendar()
-        whole.add("prodid", PROGRAM)
-        whole.add("version", "2.0")
-        whole.add("x-wr-timezone", str(self._zone))
+        """Return the whole calendar as one iCalendar object."""
+        calendar = Calendar()
+        calendar.add("prodid", PROGRAM)
+        calendar.add("version", "2.0")
+        calendar.add("x-wr-timezone", str(self._zone))
         zones: set[str] = set()
-        for event in sorted(self._calendar.events(), key=lambda one: str(one.url)):
+        for event in sorted(self._calendar.events(), key=lambda event: str(event.url)):
             for part in event.icalendar_instance.subcomponents:
                 name = str(part.get("TZID", ""))
                 if part.name != "VTIMEZONE" or name not in zones:
-                    whole.add_component(part)
+                    calendar.add_component(part)
                     zones.add(name)
-        return str(whole.to_ical(), "utf-8")
+        return str(calendar.to_ical(), "utf-8")
 
 
 def _import_client() -> Any:
-    """A calendar program's client that is not ours. It is there where Longarc is developed, and nowhere else."""
+    """Return the client of the package `caldav`, which only a checkout of Longarc has. Raises LongarcError."""
     try:
         from caldav import DAVClient
     except ModuleNotFoundError as error:
@@ -120,9 +120,9 @@ def _import_client() -> Any:
 
 
 def compose_event(entry: CalendarEntry, owner: Address, zone: ZoneInfo, now: datetime) -> Calendar:
-    """The entry as a program writes it."""
+    """Return the event as a calendar program writes it."""
 
-    def local(value: datetime | date) -> datetime | date:
+    def to_zoned(value: datetime | date) -> datetime | date:
         return value.replace(tzinfo=zone) if isinstance(value, datetime) else value
 
     calendar = Calendar()
@@ -132,18 +132,18 @@ def compose_event(entry: CalendarEntry, owner: Address, zone: ZoneInfo, now: dat
     event.add("uid", str(uuid5(NAMESPACE_URL, f"{owner}|{entry.title}|{entry.start}")))
     event.add("dtstamp", now)
     event.add("summary", entry.title)
-    event.add("dtstart", local(entry.start))
-    event.add("dtend", local(entry.end))
-    event.add("transp", "TRANSPARENT" if entry.free else "OPAQUE")
+    event.add("dtstart", to_zoned(entry.start))
+    event.add("dtend", to_zoned(entry.end))
+    event.add("transp", "TRANSPARENT" if entry.is_free else "OPAQUE")
     if entry.rule:
         event.add("rrule", entry.rule)
-    if entry.without and isinstance(entry.start, datetime):
+    if entry.excluded_days and isinstance(entry.start, datetime):
         hour = entry.start.time()
-        event.add("exdate", [local(datetime.combine(day, hour)) for day in entry.without])
-    if entry.away:
+        event.add("exdate", [to_zoned(datetime.combine(day, hour)) for day in entry.excluded_days])
+    if entry.is_out_of_office:
         event.add("x-microsoft-cdo-busystatus", "OOF")
-    if entry.with_whom:
-        _invite(event, owner, entry.with_whom)
+    if entry.attendee:
+        _invite(event, owner, entry.attendee)
     if isinstance(entry.start, datetime):
         event.add_component(_make_alarm())
     calendar.add_component(event)
@@ -152,16 +152,16 @@ def compose_event(entry: CalendarEntry, owner: Address, zone: ZoneInfo, now: dat
 
 
 def _name_zones(calendar: Calendar) -> None:
-    """Describe the zones used, as programs do; for the years that matter, since each reader reads all of it."""
+    """Add the VTIMEZONE of each zone used, as calendar programs do, for the years of the demo only."""
     calendar.add_missing_timezones(first_date=date(2026, 1, 1), last_date=date(2028, 1, 1))
 
 
-def _invite(event: Event, organizer: Address, guest: Address) -> None:
+def _invite(event: Event, organizer: Address, attendee: Address) -> None:
     event.add("organizer", vCalAddress(f"mailto:{organizer}"))
-    for who in (organizer, guest):
-        attendee = vCalAddress(f"mailto:{who}")
-        attendee.params["PARTSTAT"] = "ACCEPTED"
-        event.add("attendee", attendee)
+    for address in (organizer, attendee):
+        participant = vCalAddress(f"mailto:{address}")
+        participant.params["PARTSTAT"] = "ACCEPTED"
+        event.add("attendee", participant)
 
 
 def _make_alarm() -> Alarm:
@@ -173,5 +173,5 @@ def _make_alarm() -> Alarm:
 
 
 def _list_attendees(component: Any) -> list[Any]:
-    found = component.get("ATTENDEE", [])
-    return found if isinstance(found, list) else [found]
+    attendees = component.get("ATTENDEE", [])
+    return attendees if isinstance(attendees, list) else [attendees]

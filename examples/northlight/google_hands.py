@@ -1,6 +1,6 @@
-"""The demo on Google: a stand-in takes Google's place, everything else is as it is for a company.
+"""The demo on Google: a stand-in answers instead of Google; everything else is as in production.
 
-The stand-in is part of the tests, and so of a checkout of Longarc, not of what is installed.
+The stand-in is part of the tests, which are in a checkout of Longarc but not in the installed package.
 """
 
 import json
@@ -30,7 +30,7 @@ _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentat
 
 
 class GoogleServices:
-    """The stand-in, with everybody's calendar on it, and a service account that may act for them."""
+    """The stand-in for Google with the calendars of all people, and a service account that may act for them."""
 
     calendars = mails = "google"
     real = "the Google API's own client library, a stand-in for Google that is as strict as its documentation"
@@ -47,7 +47,7 @@ class GoogleServices:
         self._double = double
         self._work = work
         self.mail_folder = work / "mails"
-        self._count = 0
+        self._mail_count = 0
         self._google: Google
         self._clock: Clock
 
@@ -58,7 +58,7 @@ class GoogleServices:
             self.add_person(row["email"])
         self._google.calendars.add_person(SENDER)
         self._google.tokens.granted = {OWNED_EVENTS_SCOPE, EVENTS_READ_SCOPE, GMAIL_SEND_SCOPE}
-        self._google.post.rewrites = False  # by its Message-ID a mail is found in the ledger
+        self._google.post.rewrites = False  # the ledger is joined to the mails by Message-ID
         self._google.post.take = self._save_mail
         self.mail_folder.mkdir()
         self._key_file.touch(mode=0o600)
@@ -72,17 +72,17 @@ class GoogleServices:
         return self._work / "google-key.json"
 
     def _save_mail(self, content: bytes) -> None:
-        self._count += 1
-        (self.mail_folder / f"{self._count:06d}.eml").write_bytes(content)
+        self._mail_count += 1
+        (self.mail_folder / f"{self._mail_count:06d}.eml").write_bytes(content)
 
     def settings(self) -> str:
-        told = []
+        sections = []
         for kind, endpoint in (("calendars", "/calendar/v3/"), ("mailers", "/")):
             values = {"service_account": str(self._key_file), "endpoint": f"{self._google.url}{endpoint}"}
             values["token_endpoint"] = f"{self._google.url}/token"
             lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-            told.append("\n".join([f"[{kind}.google]", *lines, ""]))
-        return "\n".join(told)
+            sections.append("\n".join([f"[{kind}.google]", *lines, ""]))
+        return "\n".join(sections)
 
     def provider(self, clock: Clock) -> CalendarProvider:
         self._clock = clock
@@ -103,7 +103,7 @@ class GoogleServices:
 
 
 class GoogleProgram:
-    """A person at Google Calendar in their browser."""
+    """Google Calendar, as one person uses it in a browser."""
 
     def __init__(self, hands: "GoogleHands", double: "Google", owner: Address) -> None:
         self.owner = owner
@@ -112,26 +112,26 @@ class GoogleProgram:
         self._zone = ZoneInfo(people.ZONES[owner])
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: there is no connection to close."""
 
     def add(self, entry: CalendarEntry, now: datetime) -> str:
-        told: dict[str, Any] = {
+        item: dict[str, Any] = {
             "summary": entry.title,
             "start": self._format_time(entry.start),
             "end": self._format_time(entry.end),
         }
-        told["transparency"] = "transparent" if entry.free else "opaque"
+        item["transparency"] = "transparent" if entry.is_free else "opaque"
         if entry.rule:
-            told["recurrence"] = [f"RRULE:{_format_rule(entry)}", *self._list_exceptions(entry)]
-        if entry.away and isinstance(entry.start, datetime):
-            told["eventType"] = "outOfOffice"
-        if entry.with_whom:
-            said = {"responseStatus": "accepted"}
-            told["attendees"] = [{"email": who, **said} for who in (self.owner, entry.with_whom)]
-        return self._hands.insert(self.owner, **told)
+            item["recurrence"] = [f"RRULE:{_format_rule(entry)}", *self._list_exceptions(entry)]
+        if entry.is_out_of_office and isinstance(entry.start, datetime):
+            item["eventType"] = "outOfOffice"
+        if entry.attendee:
+            accepted = {"responseStatus": "accepted"}
+            item["attendees"] = [{"email": address, **accepted} for address in (self.owner, entry.attendee)]
+        return self._hands.insert(self.owner, **item)
 
     def receive(self, text: str) -> None:
-        """Google has put it there already."""
+        """Do nothing: Google has added the event to the calendars of all attendees."""
 
     def _format_time(self, value: datetime | date) -> dict[str, str]:
         if not isinstance(value, datetime):
@@ -142,23 +142,23 @@ class GoogleProgram:
         if not isinstance(entry.start, datetime):
             return []
         hour = entry.start.time()
-        found = [datetime.combine(day, hour, self._zone).astimezone(UTC) for day in entry.without]
-        return [f"EXDATE:{at:%Y%m%dT%H%M%SZ}" for at in found]
+        instants = [datetime.combine(day, hour, self._zone).astimezone(UTC) for day in entry.excluded_days]
+        return [f"EXDATE:{at:%Y%m%dT%H%M%SZ}" for at in instants]
 
     def answer(self, title: str, span: Span, answer: str) -> None:
-        said = [{"email": self.owner, "responseStatus": _ANSWERS[answer]}]
-        self._hands.patch(self.owner, self._find_event(title, span), attendees=said, attendeesOmitted=True)
+        attendees = [{"email": self.owner, "responseStatus": _ANSWERS[answer]}]
+        self._hands.patch(self.owner, self._find_event(title, span), attendees=attendees, attendeesOmitted=True)
 
     def move(self, title: str, span: Span, to: Span) -> None:
         times = {"start": to.start, "end": to.end}
-        told = {name: self._format_time(at.astimezone(self._zone).replace(tzinfo=None)) for name, at in times.items()}
-        self._hands.patch(self.owner, self._find_event(title, span), **told)
+        fields = {name: self._format_time(at.astimezone(self._zone).replace(tzinfo=None)) for name, at in times.items()}
+        self._hands.patch(self.owner, self._find_event(title, span), **fields)
 
     def delete(self, title: str, span: Span) -> None:
         self._hands.remove(self.owner, self._find_event(title, span))
 
     def _find_event(self, title: str, span: Span) -> str:
-        """The event of that title at that time. Raises LookupError."""
+        """Return the id of the event with this text in its title at this time. Raises LookupError."""
         for item in self._list_items():
             if title in str(item.get("summary", "")) and _parse_instant(item["start"], self._zone) == span.start:
                 return str(item["id"])
@@ -167,18 +167,18 @@ class GoogleProgram:
     def _list_items(self) -> Iterator[dict[str, Any]]:
         yield from self._double.calendars.shown_to(self.owner)
 
-    # --- for whoever wants to look at it -----------------------------------------------------------------------------
+    # --- export -------------------------------------------------------------------------------------------------------
 
     def export(self) -> str:
-        """The whole calendar as one iCalendar object."""
-        whole = Calendar()
-        whole.add("prodid", PROGRAM)
-        whole.add("version", "2.0")
-        whole.add("x-wr-timezone", str(self._zone))
-        for item in sorted(self._list_items(), key=lambda one: str(one["id"])):
-            whole.add_component(self._make_event(item))
-        whole.add_missing_timezones(first_date=date(2026, 1, 1), last_date=date(2028, 1, 1))
-        return str(whole.to_ical(), "utf-8")
+        """Return the whole calendar as one iCalendar object."""
+        calendar_object = Calendar()
+        calendar_object.add("prodid", PROGRAM)
+        calendar_object.add("version", "2.0")
+        calendar_object.add("x-wr-timezone", str(self._zone))
+        for item in sorted(self._list_items(), key=lambda item: str(item["id"])):
+            calendar_object.add_component(self._make_event(item))
+        calendar_object.add_missing_timezones(first_date=date(2026, 1, 1), last_date=date(2028, 1, 1))
+        return str(calendar_object.to_ical(), "utf-8")
 
     def _make_event(self, item: dict[str, Any]) -> Event:
         event = Event()
@@ -194,13 +194,13 @@ class GoogleProgram:
                 event.add("rrule", vRecur.from_ical(value))
             else:
                 event.add("exdate", datetime.strptime(value, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
-        guests = item.get("attendees", ())
-        if guests:
+        attendees = item.get("attendees", ())
+        if attendees:
             event.add("organizer", vCalAddress(f"mailto:{item['organizer']['email']}"))
-        for guest in guests:
-            attendee = vCalAddress(f"mailto:{guest['email']}")
-            attendee.params["PARTSTAT"] = guest["responseStatus"].upper().replace("NEEDSACTION", "NEEDS-ACTION")
-            event.add("attendee", attendee)
+        for attendee in attendees:
+            participant = vCalAddress(f"mailto:{attendee['email']}")
+            participant.params["PARTSTAT"] = attendee["responseStatus"].upper().replace("NEEDSACTION", "NEEDS-ACTION")
+            event.add("attendee", participant)
         return event
 
 
@@ -216,5 +216,5 @@ def _parse_time(at: dict[str, str], zone: ZoneInfo) -> datetime | date:
 def _parse_instant(at: dict[str, str], zone: ZoneInfo) -> datetime:
     if "date" in at:
         return datetime.combine(date.fromisoformat(at["date"]), time(), zone).astimezone(UTC)
-    found = datetime.fromisoformat(at["dateTime"])
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    parsed = datetime.fromisoformat(at["dateTime"])
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What people, conversations and times are called in the story."""
+"""Texts for people, conversations and times in the story."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,21 +11,21 @@ from worker.simulation.world import LedgerLine
 _TOPICS = {"now": ", part one of three", "direction": ", part two of three", "gap": ", part three of three"}
 
 
-def describe_session(line: LedgerLine, soon: set[str]) -> str:
-    """What kind of conversation a line is about."""
-    if line.get("session") in soon:
+def describe_session(line: LedgerLine, requested_ids: set[str]) -> str:
+    """Return the kind of the session in a line. `requested_ids`: the sessions that somebody asked for with `talk`."""
+    if line.get("session") in requested_ids:
         return "conversation asked for"
     name = {"review": "contract review", "checkin": "check-in"}.get(line.get("kind", ""), "career conversation")
     return name + _TOPICS.get(line.get("topic", ""), "")
 
 
-def pair_of(line: LedgerLine) -> PairId | None:
-    """The pair a line is about; None for what the operator is told."""
+def get_pair(line: LedgerLine) -> PairId | None:
+    """Return the pair of a line; None for a mail to the operator."""
     return PairId.parse(line["pair"]) if "pair" in line else None
 
 
 def format_pair(pair: PairId | None) -> str:
-    """`Helen & Emily`"""
+    """Return the first names: `Helen & Emily`; empty without a pair."""
     return f"{get_first_name(pair.manager)} & {get_first_name(pair.report)}" if pair else ""
 
 
@@ -38,18 +38,18 @@ def parse_instant(text: str) -> datetime:
 
 
 def get_city(zone: str) -> str:
-    """`New York`"""
+    """Return the city of a zone: `New York`."""
     return zone.rpartition("/")[2].replace("_", " ")
 
 
 def format_local_time(text: str, who: Address) -> str:
-    """`Wed 7 Oct, 10:00` where that person is."""
+    """Return the time in the zone of the person: `Wed 7 Oct, 10:00`."""
     local = parse_instant(text).astimezone(ZoneInfo(ZONES[who]))
     return f"{format_short_date(local.date())}, {local:%H:%M}"
 
 
 def format_both_times(line: LedgerLine) -> str:
-    """`Wed 7 Oct, 15:00 London, 10:00 New York`"""
+    """Return the start in the zones of both people: `Wed 7 Oct, 15:00 London, 10:00 New York`."""
     manager, report = PairId.parse(line["pair"]).people
     text = f"{format_local_time(line['start'], manager)} {get_city(ZONES[manager])}"
     if ZONES[manager] == ZONES[report]:

@@ -1,6 +1,6 @@
-"""The demo on Microsoft 365: a double takes its place, everything else is as it is for a company.
+"""The demo on Microsoft 365: a double answers instead of it; everything else is as in production.
 
-The double is part of the tests, and so of a checkout of Longarc, not of what is installed.
+The double is part of the tests, which are in a checkout of Longarc but not in the installed package.
 """
 
 import json
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from tests.doubles.graph.state import Item, Mailbox
 
 SENDER = "longarc@northlight.example"
-#: How far recurring entries go.
+#: How far ahead occurrences of recurring events are added.
 RECURRENCE_PERIOD = timedelta(days=300)
 _ANSWERS = {"ACCEPTED": "accepted", "DECLINED": "declined", "TENTATIVE": "tentativelyAccepted"}
 
 
 class OutlookServices:
-    """The double, with everybody's mailbox on it, and an app that may act for them."""
+    """The double of Microsoft 365 with the mailboxes of all people, and an app that may act for them."""
 
     calendars = mails = "outlook"
     real = "Microsoft's own library for its log-in, a double of Microsoft 365 that is as strict as its documentation"
@@ -50,7 +50,7 @@ class OutlookServices:
             ) from None
         self._graph = graph
         self.mail_folder = work / "mails"
-        self._count = 0
+        self._mail_count = 0
         self._double: Double
 
     def open(self, stack: ExitStack) -> None:
@@ -62,13 +62,13 @@ class OutlookServices:
         self.mail_folder.mkdir()
 
     def _save_mail(self, content: bytes) -> None:
-        self._count += 1
-        (self.mail_folder / f"{self._count:06d}.eml").write_bytes(content)
+        self._mail_count += 1
+        (self.mail_folder / f"{self._mail_count:06d}.eml").write_bytes(content)
 
     def settings(self) -> str:
-        given = self._graph.section(self._double)
+        section = self._graph.section(self._double)
         keys = ("endpoint", "authority", "tenant", "client_id", "ca_file")
-        return "\n".join(["[calendars.outlook]", *(f"{key} = {json.dumps(given[key])}" for key in keys), ""])
+        return "\n".join(["[calendars.outlook]", *(f"{key} = {json.dumps(section[key])}" for key in keys), ""])
 
     def provider(self, clock: Clock) -> CalendarProvider:
         hands = self._graph.Hands(self._double)
@@ -85,14 +85,14 @@ class OutlookServices:
 
 
 class OutlookProgram:
-    """One person in Outlook."""
+    """Outlook, as one person uses it."""
 
     def __init__(self, double: "Double", mailbox: "Mailbox") -> None:
         self._double = double
         self._mailbox = mailbox
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is no connection to close."""
 
     def add(self, entry: CalendarEntry, now: datetime) -> str:
         calendar = compose_event(entry, self._mailbox.address, ZoneInfo(self._mailbox.zone), now)
@@ -101,14 +101,14 @@ class OutlookProgram:
 
     def receive(self, text: str) -> None:
         parsed = parser.parse_calendar(text, "an invitation")
-        begun: Any = icalendars.find_main_event(parsed)
-        start = begun.start if isinstance(begun.start, datetime) else datetime.combine(begun.start, datetime.min.time())
+        main: Any = icalendars.find_main_event(parsed)
+        start = main.start if isinstance(main.start, datetime) else datetime.combine(main.start, datetime.min.time())
         self._put_occurrences(
             parsed, start.replace(tzinfo=ZoneInfo(self._mailbox.zone)) if start.tzinfo is None else start
         )
 
     def _put_occurrences(self, calendar: Calendar, now: datetime) -> None:
-        """Put each occurrence there, under one series when there are several."""
+        """Add each occurrence as an item; the items of a recurring event get a common series master."""
         main: Any = icalendars.find_main_event(calendar)
         name = str(main.get("UID"))
         ref, zone = EventRef(self._mailbox.address, name, ""), ZoneInfo(self._mailbox.zone)
@@ -122,18 +122,18 @@ class OutlookProgram:
 
     def _put_item(self, name: str, main: Any, event: Any, master: "Item | None") -> "Item":
         organizer = event.organizer or self._mailbox.address
-        shown = "oof" if event.show and event.show.value == "away" else "busy" if event.show else "free"
+        show_as = "oof" if event.show and event.show.value == "away" else "busy" if event.show else "free"
         from tests.doubles.graph.state import Item
 
         item = Item(self._mailbox, name, organizer, event.span.start, event.span.end)
         if event.all_day:
-            days = [one.astimezone(ZoneInfo(self._mailbox.zone)).date() for one in (event.span.start, event.span.end)]
+            days = [at.astimezone(ZoneInfo(self._mailbox.zone)).date() for at in (event.span.start, event.span.end)]
             item.put_at(item.start, item.end, (days[0], days[1]))
-        item.properties = {"subject": str(main.get("SUMMARY")), "showAs": shown, "sensitivity": "normal"}
+        item.properties = {"subject": str(main.get("SUMMARY")), "showAs": show_as, "sensitivity": "normal"}
         item.properties["body"] = {"contentType": "html", "content": ""}
         item.attendees = [
-            {"address": one, "shown": one, "name": one, "type": "required", "response": "accepted"}
-            for one in event.answers
+            {"address": address, "shown": address, "name": address, "type": "required", "response": "accepted"}
+            for address in event.answers
         ]
         item.response = "organizer" if organizer == self._mailbox.address else "accepted"
         item.master = master
@@ -151,7 +151,7 @@ class OutlookProgram:
         self._double.world.deliver(item, anew=True)
 
     def delete(self, title: str, span: Span) -> None:
-        """Press the delete key; a guest answers when asked whether to."""
+        """Delete an event: the organizer cancels it, an attendee declines."""
         item = self._find_item(title, span)
         if item.is_organizer:
             self._double.world.cancel(item)
@@ -165,10 +165,10 @@ class OutlookProgram:
         raise LookupError(f"{self._mailbox.address} finds no {title!r} at {span.start}")
 
     def export(self) -> str:
-        whole = Calendar()
-        whole.add("prodid", PROGRAM)
-        whole.add("version", "2.0")
-        for item in sorted(self._mailbox.items.values(), key=lambda one: (one.start, one.created)):
+        calendar = Calendar()
+        calendar.add("prodid", PROGRAM)
+        calendar.add("version", "2.0")
+        for item in sorted(self._mailbox.items.values(), key=lambda item: (item.start, item.created)):
             if item.is_master:
                 continue
             event = Event()
@@ -177,5 +177,5 @@ class OutlookProgram:
             event.add("dtstart", item.days[0] if item.days else item.start)
             event.add("dtend", item.days[1] if item.days else item.end)
             event.add("summary", item.properties.get("subject"))
-            whole.add_component(event)
-        return str(whole.to_ical(), "utf-8")
+            calendar.add_component(event)
+        return str(calendar.to_ical(), "utf-8")

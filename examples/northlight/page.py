@@ -1,4 +1,4 @@
-"""The page that tells a run to somebody who was not there: one file, nothing to load, no script."""
+"""Write the page of the demo, which shows a run: one HTML file without scripts, which loads nothing else."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ from worker.domain.model import Address, PairId, SessionKind
 from worker.domain.reason_texts import format_short_date
 from worker.simulation.world import LedgerLine
 
-#: The letters laid out on the page, each with why it is worth a look: by name, and what it has to be about.
+#: Mails shown in full: the template, the ledger fields that the mail must have, and a caption. `last` selects the last
+#: of the matching mails instead of the first.
 FEATURED_MAILS: Sequence[tuple[str, Mapping[str, object], str]] = (
     ("reflection_prompt", {}, "To the report, in the manager's voice. Nothing to fill in, nothing stored."),
     (
@@ -52,7 +53,7 @@ class MailGroup:
 
 
 def write_page(result: DemoResult, out: Path) -> None:
-    """Write `index.html`."""
+    """Write `index.html` to the folder `out`."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -60,7 +61,7 @@ def write_page(result: DemoResult, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    subjects = {letter.id: letter.subject for letter in result.mails}
+    subjects = {mail.id: mail.subject for mail in result.mails}
     story = list(list_rows(result.ledger, subjects))
     text = environment.get_template("index.html.j2").render(
         company=people.COMPANY,
@@ -69,15 +70,20 @@ def write_page(result: DemoResult, out: Path) -> None:
         real=result.real,
         keeper=result.keeper,
         weeks=(result.end - people.START).days // 7,
-        people=[(one.name, get_city(one.zone), _describe_role(one.email, result)) for one in result.persons.values()],
+        people=[
+            (person.name, get_city(person.zone), _describe_role(person.email, result))
+            for person in result.persons.values()
+        ],
         picture=draw_timeline(result),
         figures=compute_statistics(result),
-        months=[(month, list(some)) for month, some in groupby(story, key=lambda row: row.month)],
-        shown=[(found, why) for name, about, why in FEATURED_MAILS if (found := _find_mail(result, name, about))],
+        months=[(month, list(rows)) for month, rows in groupby(story, key=lambda row: row.month)],
+        shown=[
+            (mail, caption) for name, fields, caption in FEATURED_MAILS if (mail := _find_mail(result, name, fields))
+        ],
         mailboxes=[
             (get_first_name(who), who, _group_mails(result, who)) for who in result.persons if _has_mail(result, who)
         ],
-        letters={letter.id: letter for letter in result.mails},
+        letters={mail.id: mail for mail in result.mails},
         sent=_format_sent_time,
         ahead=_list_next_sessions(result),
         calendars=list(result.persons),
@@ -86,76 +92,76 @@ def write_page(result: DemoResult, out: Path) -> None:
     (out / "index.html").write_text(text, encoding="utf-8")
 
 
-# --- who -------------------------------------------------------------------------------------------------------------
+# --- who --------------------------------------------------------------------------------------------------------------
 
 
 def _describe_role(who: Address, result: DemoResult) -> str:
     reports = [get_first_name(pair.report) for pair in result.pairs.values() if pair.manager == who]
-    boss = next((get_first_name(pair.manager) for pair in result.pairs.values() if pair.report == who), "")
+    manager = next((get_first_name(pair.manager) for pair in result.pairs.values() if pair.report == who), "")
     leads = f"leads {_join_names(reports)}" if reports else ""
-    return ", ".join(part for part in (leads, f"reports to {boss}" if boss else "") if part)
+    return ", ".join(part for part in (leads, f"reports to {manager}" if manager else "") if part)
 
 
-def _join_names(some: Sequence[str]) -> str:
-    return some[0] if len(some) == 1 else f"{', '.join(some[:-1])} and {some[-1]}"
+def _join_names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _list_next_sessions(result: DemoResult) -> list[tuple[str, str]]:
-    """For each pair the next conversation on both calendars (R-3)."""
-    found: list[tuple[str, str]] = []
+    """Return for each pair the next conversation on both calendars (R-3), as texts."""
+    next_sessions: list[tuple[str, str]] = []
     for pair in result.pairs:
         starts = [s for s in result.sessions if s.pair == pair and s.booked and s.kind is SessionKind.CAREER]
         if starts:
             soonest = min(starts, key=lambda s: s.span.start)
-            found.append(
+            next_sessions.append(
                 (format_pair(pair), format_both_times({"pair": str(pair), "start": soonest.span.start.isoformat()}))
             )
-    return found
+    return next_sessions
 
 
-# --- mails -----------------------------------------------------------------------------------------------------------
+# --- mails ------------------------------------------------------------------------------------------------------------
 
 
 def _has_mail(result: DemoResult, who: Address) -> bool:
-    return any(letter.to == who for letter in result.mails)
+    return any(mail.to == who for mail in result.mails)
 
 
-def _find_mail(result: DemoResult, name: str, about: Mapping[str, object]) -> DeliveredMail | None:
-    """The first mail of that name that is so; the last one, if that is wanted."""
-    wanted = {key: value for key, value in about.items() if key != "last"}
-    fits = [
-        letter
-        for letter in sort_by_time(result.mails)
-        if letter.name == name and all(letter.line.get(key) == value for key, value in wanted.items())
+def _find_mail(result: DemoResult, name: str, fields: Mapping[str, object]) -> DeliveredMail | None:
+    """Return the first mail of this template with these ledger fields, or with `last` the last; None without one."""
+    ledger_fields = {key: value for key, value in fields.items() if key != "last"}
+    matches = [
+        mail
+        for mail in sort_by_time(result.mails)
+        if mail.name == name and all(mail.line.get(key) == value for key, value in ledger_fields.items())
     ]
-    return (fits[-1] if about.get("last") else fits[0]) if fits else None
+    return (matches[-1] if fields.get("last") else matches[0]) if matches else None
 
 
 def _group_mails(result: DemoResult, who: Address) -> list[MailGroup]:
-    """A person's mails, by what they are about, in the order of the first of each."""
+    """Return the mails of a person, grouped by session, in the order of the first mail of each group."""
     groups: dict[str, list[DeliveredMail]] = {}
-    soon = {line["session"] for line in result.ledger if line.get("act") == "talk"}
-    for letter in sort_by_time(result.mails):
-        if letter.to == who:
-            groups.setdefault(_describe_topic(letter, result, who, soon), []).append(letter)
-    return [MailGroup(title=title, letters=some) for title, some in groups.items()]
+    requested_ids = {line["session"] for line in result.ledger if line.get("act") == "talk"}
+    for mail in sort_by_time(result.mails):
+        if mail.to == who:
+            groups.setdefault(_describe_topic(mail, result, who, requested_ids), []).append(mail)
+    return [MailGroup(title=title, letters=mails) for title, mails in groups.items()]
 
 
-def _describe_topic(letter: DeliveredMail, result: DemoResult, who: Address, soon: set[str]) -> str:
-    if letter.pair is None:
+def _describe_topic(mail: DeliveredMail, result: DemoResult, who: Address, requested_ids: set[str]) -> str:
+    if mail.pair is None:
         return "To the operator"
-    other = get_first_name(letter.pair.report if who == letter.pair.manager else letter.pair.manager)
-    session = next((s for s in result.sessions if s.id == letter.session), None)
+    other = get_first_name(mail.pair.report if who == mail.pair.manager else mail.pair.manager)
+    session = next((s for s in result.sessions if s.id == mail.session), None)
     if session is None:
         return f"With {other}: beginnings and promises"
     line: LedgerLine = {"session": session.id, "kind": session.kind.value, "topic": session.topic.value}
     day = f" of {format_short_date(session.start.date())}" if session.start else ""
-    return f"With {other}: {describe_session(line, soon)}{day}"
+    return f"With {other}: {describe_session(line, requested_ids)}{day}"
 
 
-def _format_sent_time(letter: DeliveredMail) -> str:
-    """When it was sent, where the reader is."""
-    local = parse_instant(letter.line["at"]).astimezone(_get_zone(letter.to))
+def _format_sent_time(mail: DeliveredMail) -> str:
+    """Return the time at which a mail was sent, in the zone of the recipient."""
+    local = parse_instant(mail.line["at"]).astimezone(_get_zone(mail.to))
     return f"{format_short_date(local.date())}, {local:%H:%M}"
 
 

@@ -1,7 +1,7 @@
-"""Who there is in the demo, how each pair wants it, and what stands on everybody's calendar besides.
+"""The made-up company of the demo: its people, the settings of each pair, and the other events on the calendars.
 
-A made-up company. The dates are fixed, so that the story is the same each time: it begins in September 2026, and in it
-the clocks change in Berlin, London and New York.
+The dates are fixed, so that every run is the same. It begins in September 2026; during it the clocks change in Berlin,
+London and New York.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,17 @@ PeopleRow = Mapping[str, str]
 
 
 def _make_row(email: Address, name: str, manager: Address, zone: str, country: str, **more: str) -> PeopleRow:
-    # English as it is written there: only the dates and hours differ.
+    # all in English, with the date format of the country
     locale = f"en-{country[:2]}" if country[:2] in ("GB", "IN", "AU", "US") else "en-GB"
-    own = {"email": email, "name": name, "manager": manager, "time_zone": zone, "country": country, "locale": locale}
-    return {**own, **more}
+    columns = {
+        "email": email,
+        "name": name,
+        "manager": manager,
+        "time_zone": zone,
+        "country": country,
+        "locale": locale,
+    }
+    return {**columns, **more}
 
 
 FIRST_ROWS = (
@@ -72,41 +79,43 @@ FIRST_ROWS = (
     ),
 )
 _LIAM = (LIAM, "Liam Walsh", MARA, "Australia/Sydney", "AU-NSW")
-#: Liam's row as it is first written, with hours that nobody in Berlin shares, and as it is put right.
+#: First Liam has hours that do not overlap with those in Berlin; later they are corrected.
 ROWS_WITH_LIAM = (*FIRST_ROWS, _make_row(*_LIAM, working_hours="Mon-Fri 09:00-17:00"))
 CORRECTED_ROWS = (*FIRST_ROWS, _make_row(*_LIAM, working_hours="Mon-Thu 13:00-21:30"))
 
 ZONES = {row["email"]: row["time_zone"] for row in CORRECTED_ROWS}
-#: All pairs there ever are, in the order of the file.
+#: All pairs of the demo, in the order of the file.
 PAIRS = [PairId(row["manager"], row["email"]) for row in CORRECTED_ROWS if row["manager"]]
 NAMES = {row["email"]: row["name"] for row in CORRECTED_ROWS}
 FIRST_NAMES = {email: name.partition(" ")[0] for email, name in NAMES.items()}
 ADDRESSES = {name.lower(): email for email, name in FIRST_NAMES.items()}
 
 
-# --- what else stands on their calendars -----------------------------------------------------------------------------
+# --- other events on the calendars ------------------------------------------------------------------------------------
 
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def _make_weekly(
-    title: str, days: str, at: str, minutes: int, *, every: int = 1, week: int = 0, with_whom: Address = ""
+    title: str, days: str, at: str, minutes: int, *, every: int = 1, week: int = 0, attendee: Address = ""
 ) -> CalendarEntry:
-    """A meeting on these weekdays each so many weeks, from the story's first week on."""
-    wanted = days.split()
+    """Return a meeting on these weekdays, every `every` weeks, from week `week` of the demo on."""
+    weekdays = days.split()
     monday = START.date() + timedelta(weeks=week)
-    first = monday + timedelta(days=min(_DAYS.index(day) for day in wanted))
+    first = monday + timedelta(days=min(_DAYS.index(day) for day in weekdays))
     start = datetime.combine(first, time.fromisoformat(at))
-    rule = {"freq": "weekly", "interval": every, "byday": wanted}
-    return CalendarEntry(
-        title=title, start=start, end=start + timedelta(minutes=minutes), rule=rule, with_whom=with_whom
-    )
+    rule = {"freq": "weekly", "interval": every, "byday": weekdays}
+    return CalendarEntry(title=title, start=start, end=start + timedelta(minutes=minutes), rule=rule, attendee=attendee)
 
 
-def _make_all_day(title: str, first: str, last: str, *, away: bool = True, free: bool = False) -> CalendarEntry:
-    """An all-day entry, both days included."""
+def _make_all_day(
+    title: str, first: str, last: str, *, is_out_of_office: bool = True, is_free: bool = False
+) -> CalendarEntry:
+    """Return an all-day event from `first` to `last`, both included."""
     end = date.fromisoformat(last) + timedelta(days=1)
-    return CalendarEntry(title=title, start=date.fromisoformat(first), end=end, away=away, free=free)
+    return CalendarEntry(
+        title=title, start=date.fromisoformat(first), end=end, is_out_of_office=is_out_of_office, is_free=is_free
+    )
 
 
 def _make_single(title: str, day: str, at: str, minutes: int) -> CalendarEntry:
@@ -117,20 +126,20 @@ def _make_single(title: str, day: str, at: str, minutes: int) -> CalendarEntry:
 CALENDARS: Mapping[Address, Sequence[CalendarEntry]] = {
     HELEN: (
         _make_weekly("Leadership round", "MO", "09:30", 90),
-        _make_weekly("1:1 Helen / Mara", "MO", "14:00", 30, with_whom=MARA),
-        _make_weekly("1:1 Helen / Emily", "TU", "14:30", 30, with_whom=EMILY),
+        _make_weekly("1:1 Helen / Mara", "MO", "14:00", 30, attendee=MARA),
+        _make_weekly("1:1 Helen / Emily", "TU", "14:30", 30, attendee=EMILY),
         _make_weekly("Customer calls", "TH", "09:00", 180),
         _make_all_day("Company days in Lisbon", "2026-09-17", "2026-09-18"),
         _make_all_day("Half-term with the children", "2026-10-26", "2026-10-28"),
         _make_all_day("Christmas leave", "2026-12-21", "2027-01-01"),
-        _make_all_day("Mara's birthday", "2026-10-06", "2026-10-06", away=False, free=True),
+        _make_all_day("Mara's birthday", "2026-10-06", "2026-10-06", is_out_of_office=False, is_free=True),
     ),
     MARA: (
         _make_weekly("Stand-up", "MO TU WE TH FR", "09:15", 15),
-        _make_weekly("1:1 Mara / Arjun", "MO", "10:00", 30, with_whom=ARJUN),
-        _make_weekly("1:1 Mara / Grace", "WE", "14:00", 45, with_whom=GRACE),
+        _make_weekly("1:1 Mara / Arjun", "MO", "10:00", 30, attendee=ARJUN),
+        _make_weekly("1:1 Mara / Grace", "WE", "14:00", 45, attendee=GRACE),
         _make_weekly("Architecture board", "TH", "10:00", 90),
-        _make_weekly("1:1 Mara / Noah", "TH", "13:30", 30, with_whom=NOAH),
+        _make_weekly("1:1 Mara / Noah", "TH", "13:30", 30, attendee=NOAH),
         _make_all_day("Company days in Lisbon", "2026-09-17", "2026-09-18"),
         _make_all_day("Skiing", "2026-12-23", "2027-01-05"),
     ),

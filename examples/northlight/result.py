@@ -1,4 +1,4 @@
-"""What is left of a run when the servers are gone: the ledger, the mails, and how everything stands."""
+"""The result of a run, which outlives the servers: the ledger, the mails, sessions, commitments and people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,42 +13,40 @@ from worker.simulation.world import LedgerLine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """All that the page speaks of."""
+    """Everything that the page shows."""
 
     end: datetime
     ledger: Sequence[LedgerLine]
     mails: Sequence[DeliveredMail]
     sessions: Sequence[Session]
     commitments: Sequence[Commitment]
-    promises: Mapping[str, WrittenCommitment]  #: the words of the commitments, opened with the demo's own key
+    promises: Mapping[str, WrittenCommitment]  #: the texts of the commitments, opened with the key of the demo
     persons: Mapping[Address, Person]
     pairs: Mapping[PairId, Pair]
-    real: str  #: what of the servers was real, in words
-    keeper: str  #: who gave the calendars out, in words
+    real: str  #: which servers were real, as text for the page
+    keeper: str  #: where the calendars come from, as text for the page
 
     @property
     def late_sessions(self) -> set[str]:
-        """The sessions whose contract came after its 48 hours."""
+        """The ids of the sessions whose contract was recorded after the 48 hours."""
         return {line["session"] for line in self.ledger if line["what"] == "session" and line.get("late")}
 
 
-def collect_result(stage: DemoStage, letters: Sequence[DeliveredMail]) -> DemoResult:
-    """Read it from the stage, before it is left."""
+def collect_result(stage: DemoStage, mails: Sequence[DeliveredMail]) -> DemoResult:
+    """Read the result from the stage while its servers still run."""
     store = stage.worker.store
-    commitments, persons, pairs = (
-        store.queries.list_commitments(),
-        store.people.load_current_people(),
-        store.people.load_all_pairs(),
-    )
+    commitments = store.queries.list_commitments()
+    persons = store.people.load_current_people()
+    pairs = store.people.load_all_pairs()
     return DemoResult(
         end=stage.clock(),
         ledger=stage.ledger,
-        mails=letters,
+        mails=mails,
         sessions=store.queries.list_sessions(),
         commitments=commitments,
-        promises=store.content.get_written_commitments([one.id for one in commitments]),
+        promises=store.content.get_written_commitments([commitment.id for commitment in commitments]),
         persons={email: persons[email] for email in people.NAMES if email in persons},
-        pairs={one: pairs[one] for one in people.PAIRS if one in pairs},
+        pairs={pair_id: pairs[pair_id] for pair_id in people.PAIRS if pair_id in pairs},
         real=stage.services.real,
         keeper=stage.services.keeper,
     )

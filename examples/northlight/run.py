@@ -1,4 +1,4 @@
-"""One run of the demo, from an empty folder to the page: play it, write it down, print the story."""
+"""Run the demo: play the script, write the page and its files, print the story."""
 
 import json
 import logging
@@ -22,9 +22,9 @@ from worker.errors import LongarcError
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: By this file a folder is known to be a demo's, and may be written anew.
+#: A folder with this file was written by the demo, and may be overwritten.
 MARKER = ".longarc-demo"
-#: What the terminal is told; the page tells the rest.
+#: The tones of story rows that are printed; the page shows all rows.
 PRINTED_TONES = ("human", "session", "trouble")
 
 Progress = Callable[[datetime], None]
@@ -33,26 +33,28 @@ Progress = Callable[[datetime], None]
 def run_demo(
     out: Path, provider: str = "caldav", progress: Progress | None = None, *, weeks: int = people.WEEKS
 ) -> None:
-    """Play the story and write it to `out`. Raises LongarcError when `out` holds what no demo wrote, or when nobody
-    knows how to play it on that provider. `progress` is told the time of the story; without it a bar shows it."""
+    """Run the demo and write it to `out`. `progress` is called with the time of the demo; without it a bar is shown.
+
+    Raises LongarcError when `out` contains other files, or for an unknown provider.
+    """
     from rich.console import Console
 
-    make_services(provider, out)  # before anything is written
+    make_services(provider, out)  # raises an error for an unknown provider before anything is written
     screen = Console(highlight=False, markup=False, emoji=False)
     _clear_folder(out)
     end = people.START + timedelta(weeks=weeks)
-    with _quiet_logs(), _show_progress(screen, end, progress) as told:
-        result = _play_story(out, provider, end, told)
+    with _quiet_logs(), _show_progress(screen, end, progress) as report_progress:
+        result = _play_story(out, provider, end, report_progress)
     page.write_page(result, out)
     _print_story(result, out, screen)
 
 
-def _play_story(out: Path, provider: str, end: datetime, told: Progress) -> DemoResult:
-    """Let the weeks pass, and write what can only be read while the servers are there."""
+def _play_story(out: Path, provider: str, end: datetime, progress: Progress) -> DemoResult:
+    """Play the script until `end`; write calendars, ledger and mails. The calendars need the running servers."""
     work = out.absolute() / "work"
     work.mkdir()
     with DemoStage(work, provider) as stage:
-        stage.run_until(end, ScriptedHumans(stage, work), told)
+        stage.run_until(end, ScriptedHumans(stage, work), progress)
         result = collect_result(stage, list(mailbox.read_mails(stage.services.mail_folder, stage.ledger)))
         calendars = out / "calendars"
         calendars.mkdir()
@@ -64,32 +66,32 @@ def _play_story(out: Path, provider: str, end: datetime, told: Progress) -> Demo
     return result
 
 
-# --- the folder ------------------------------------------------------------------------------------------------------
+# --- the folder -------------------------------------------------------------------------------------------------------
 
 
 def _clear_folder(out: Path) -> None:
-    """Make `out` an empty folder of ours. Raises LongarcError when it holds something else."""
+    """Create `out`, or delete what an earlier run wrote there. Raises LongarcError when it contains other files."""
     if out.exists() and not out.is_dir():
         raise LongarcError(f"{out} is a file. Name a folder that the demo may write.")
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
         raise LongarcError(f"{out} holds files that no demo wrote. Name another folder, or empty this one.")
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text("A folder of Longarc's demo: written anew each time.\n", encoding="utf-8")
-    for one in out.iterdir():
-        if one.name == MARKER:
+    for path in out.iterdir():
+        if path.name == MARKER:
             continue
-        if one.is_dir() and not one.is_symlink():
-            shutil.rmtree(one)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            one.unlink()
+            path.unlink()
 
 
-# --- the terminal ----------------------------------------------------------------------------------------------------
+# --- the terminal -----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _quiet_logs() -> Iterator[None]:
-    """Only warnings are logged meanwhile."""
+    """Log only warnings within the block."""
     loggers = [logging.getLogger(name) for name in ("worker", "huey", "mail.log", "waitress")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -103,7 +105,7 @@ def _quiet_logs() -> Iterator[None]:
 
 @contextmanager
 def _show_progress(screen: "Console", end: datetime, progress: Progress | None) -> Iterator[Progress]:
-    """A bar with the date of the story, unless somebody else shows it."""
+    """Yield `progress`; without it, a function that shows the date of the demo in a bar."""
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
@@ -114,15 +116,15 @@ def _show_progress(screen: "Console", end: datetime, progress: Progress | None) 
     with Bar(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as bar:
         task = bar.add_task("Starting the servers", total=(end - people.START).total_seconds())
 
-        def told(now: datetime) -> None:
+        def update_bar(now: datetime) -> None:
             bar.update(task, completed=(now - people.START).total_seconds(), description=f"{now:%a %d %b %Y}")
 
-        yield told
-        told(end)
+        yield update_bar
+        update_bar(end)
 
 
 def _print_story(result: DemoResult, out: Path, screen: "Console") -> None:
-    """The story as a table, the numbers, and where to look."""
+    """Print the story as a table, the figures, and the paths of the files."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -39,7 +39,7 @@ class SessionSelector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """One action of one person, with the reason in their own words."""
+    """One action of one person: `act` names a method of ScriptedHumans, `what` holds its arguments."""
 
     who: Address
     act: str
@@ -54,14 +54,17 @@ Thread = tuple[Beat, ...]
 
 
 def _before(days: int, at: str) -> BeatTime:
+    """Return a time `days` weekdays before the start of the session."""
     return BeatTime(days=-days, at=at)
 
 
 def _after(minutes: int) -> BeatTime:
+    """Return a time `minutes` after the end of the session."""
     return BeatTime(minutes=minutes)
 
 
 def _later(days: int, at: str) -> BeatTime:
+    """Return a time `days` weekdays after the end of the session."""
     return BeatTime(days=days, at=at)
 
 
@@ -70,7 +73,7 @@ def _on(day: str, at: str) -> BeatTime:
 
 
 class _PairScript:
-    """Writes the beats of one pair."""
+    """Creates the beats of one pair."""
 
     def __init__(self, manager: Address, report: Address) -> None:
         self.id = PairId(manager, report)
@@ -82,7 +85,7 @@ class _PairScript:
 
 
 def list_threads() -> list[Thread]:
-    """The whole script."""
+    """Return all threads of the script. The beats of a thread are played in order; threads are independent."""
     return [
         *_helen_and_mara(),
         *_helen_and_emily(),
@@ -94,106 +97,108 @@ def list_threads() -> list[Thread]:
 
 
 def _helen_and_mara() -> list[Thread]:
-    p = _PairScript(HELEN, MARA)
+    pair = _PairScript(HELEN, MARA)
     review, second = SessionSelector(kind="review"), SessionSelector(cycle=2)
     return [
         (
-            p.does(HELEN, "move", _before(4, "16:20"), "The board wants that morning.", days=1, at="14:00"),
-            p.does(HELEN, "record_contract", _after(95), contract="mara-1"),
-            p.does(
+            pair.does(HELEN, "move", _before(4, "16:20"), "The board wants that morning.", days=1, at="14:00"),
+            pair.does(HELEN, "record_contract", _after(95), contract="mara-1"),
+            pair.does(
                 *(HELEN, "move_block", _later(1, "09:05")),
                 "She would rather write it before lunch.",
                 text="Introduce Mara",
                 days=-1,
                 at="11:15",
             ),
-            p.does(HELEN, "complete", _later(4, "16:40"), "The three of them had coffee.", text="Introduce Mara"),
-            p.does(HELEN, "complete", _later(14, "17:05"), "Two pages, and a walk.", text="Write Mara feedback"),
-            p.does(
+            pair.does(HELEN, "complete", _later(4, "16:40"), "The three of them had coffee.", text="Introduce Mara"),
+            pair.does(HELEN, "complete", _later(14, "17:05"), "Two pages, and a walk.", text="Write Mara feedback"),
+            pair.does(
                 *(HELEN, "change", _later(17, "12:30")),
                 "The November meeting of the executive team was called off.",
                 text="Ask the executive team",
                 days=21,
             ),
-            p.does(HELEN, "complete", _later(38, "15:00"), "Mara has the slot.", text="Ask the executive team"),
+            pair.does(HELEN, "complete", _later(38, "15:00"), "Mara has the slot.", text="Ask the executive team"),
         ),
         (
-            p.does(MARA, "complete", _later(12, "11:20"), "Both said yes.", text="Ask two heads"),
-            p.does(
+            pair.does(MARA, "complete", _later(12, "11:20"), "Both said yes.", text="Ask two heads"),
+            pair.does(
                 *(MARA, "let_go", _later(20, "10:10")),
                 "The book club folded, and nobody misses it.",
                 text="Finish the course",
             ),
-            p.does(MARA, "complete", _later(30, "16:10"), text="Draft one page"),
+            pair.does(MARA, "complete", _later(30, "16:10"), text="Draft one page"),
         ),
         (
-            p.does(
+            pair.does(
                 *(HELEN, "ask", _before(2, "15:30")),
                 "The auditors are in the house that day.",
                 replace(review, number=1),
             ),
         ),
         (
-            p.does(HELEN, "record_contract", _after(70), about=second, contract="mara-2"),
-            p.does(MARA, "complete", _later(7, "10:20"), "He would.", second, text="Ask Arjun"),
-            p.does(HELEN, "complete", _later(9, "12:10"), about=second, text="Speak to Oskar"),
+            pair.does(HELEN, "record_contract", _after(70), about=second, contract="mara-2"),
+            pair.does(MARA, "complete", _later(7, "10:20"), "He would.", second, text="Ask Arjun"),
+            pair.does(HELEN, "complete", _later(9, "12:10"), about=second, text="Speak to Oskar"),
         ),
     ]
 
 
 def _helen_and_emily() -> list[Thread]:
-    p = _PairScript(HELEN, EMILY)
+    pair = _PairScript(HELEN, EMILY)
     talk = SessionSelector(adhoc=True)
     return [
         (
-            p.does(EMILY, "decline", _before(5, "09:40"), "A customer in Boston that day.", visit="Boston, all day"),
-            p.does(HELEN, "delete", _before(1, "16:10"), "Quarter end: she clears the whole afternoon."),
-            p.does(HELEN, "no_show", _after(25), "Helen was held up in a customer's crisis call."),
-            p.does(HELEN, "choose", _before(1, "10:00"), "She takes the second of the three times.", option=1),
+            pair.does(EMILY, "decline", _before(5, "09:40"), "A customer in Boston that day.", visit="Boston, all day"),
+            pair.does(HELEN, "delete", _before(1, "16:10"), "Quarter end: she clears the whole afternoon."),
+            pair.does(HELEN, "no_show", _after(25), "Helen was held up in a customer's crisis call."),
+            pair.does(HELEN, "choose", _before(1, "10:00"), "She takes the second of the three times.", option=1),
         ),
         (
-            p.does(
+            pair.does(
                 *(HELEN, "talk", _on("2026-11-16", "11:30")),
                 "Emily told her that a competitor has called.",
                 trigger="leaving",
             ),
-            p.does(HELEN, "record_contract", _after(50), about=talk, contract="emily-talk-draft", ask=True),
-            p.does(
+            pair.does(HELEN, "record_contract", _after(50), about=talk, contract="emily-talk-draft", check_only=True),
+            pair.does(
                 *(HELEN, "record_contract", _after(75)),
                 "She has written anew what was questioned.",
                 talk,
                 contract="emily-talk",
             ),
-            p.does(HELEN, "complete", _later(3, "17:10"), about=talk, text="Introduce Emily"),
-            p.does(EMILY, "complete", _later(6, "15:45"), about=talk, text="Write down"),
-            p.does(
+            pair.does(HELEN, "complete", _later(3, "17:10"), about=talk, text="Introduce Emily"),
+            pair.does(EMILY, "complete", _later(6, "15:45"), about=talk, text="Write down"),
+            pair.does(
                 *(HELEN, "complete", _later(14, "12:20")),
                 "Advocated for; the answer comes in January.",
                 talk,
                 text="Put the case",
             ),
-            p.does(HELEN, "complete", _later(17, "14:30"), about=talk, text="Give Emily"),
+            pair.does(HELEN, "complete", _later(17, "14:30"), about=talk, text="Give Emily"),
         ),
     ]
 
 
 def _mara_and_arjun() -> list[Thread]:
-    p = _PairScript(MARA, ARJUN)
+    pair = _PairScript(MARA, ARJUN)
     gap = SessionSelector(topic="gap")
     return [
         (
-            p.does(
+            pair.does(
                 *(ARJUN, "out_of_office", _before(3, "17:10")),
                 "His sister's wedding in Jaipur was brought forward.",
                 SessionSelector(topic="direction"),
                 title="Wedding in Jaipur",
                 days=3,
             ),
-            p.does(MARA, "record_contract", _later(1, "11:40"), about=gap, contract="arjun-1"),
-            p.does(MARA, "complete", _later(9, "16:30"), "Ada has said yes.", gap, text="Find Arjun"),
-            p.does(ARJUN, "complete", _later(24, "18:10"), about=gap, text="Run the design review"),
-            p.does(ARJUN, "complete", _later(25, "12:15"), "One of them answered at length.", gap, text="Write to two"),
-            p.does(
+            pair.does(MARA, "record_contract", _later(1, "11:40"), about=gap, contract="arjun-1"),
+            pair.does(MARA, "complete", _later(9, "16:30"), "Ada has said yes.", gap, text="Find Arjun"),
+            pair.does(ARJUN, "complete", _later(24, "18:10"), about=gap, text="Run the design review"),
+            pair.does(
+                ARJUN, "complete", _later(25, "12:15"), "One of them answered at length.", gap, text="Write to two"
+            ),
+            pair.does(
                 MARA, "complete", _later(37, "17:00"), "The plan has his name on it.", gap, text="Give Arjun the lead"
             ),
         ),
@@ -201,66 +206,68 @@ def _mara_and_arjun() -> list[Thread]:
 
 
 def _mara_and_grace() -> list[Thread]:
-    p = _PairScript(MARA, GRACE)
+    pair = _PairScript(MARA, GRACE)
     return [
         (
-            p.does(
+            pair.does(
                 *(MARA, "book_over", _before(6, "11:50")),
                 "The customer moved the steering committee.",
                 title="Steering committee",
                 minutes=90,
             ),
-            p.does(
+            pair.does(
                 *(MARA, "record_contract", _later(3, "15:20")),
                 "It was a full week.",
                 contract="grace-1",
             ),
-            p.does(GRACE, "complete", _later(15, "12:00"), about=SessionSelector(), text="Ask Priya"),
-            p.does(MARA, "complete", _later(18, "16:45"), about=SessionSelector(), text="Give Grace the lead"),
-            p.does(MARA, "complete", _later(32, "11:40"), about=SessionSelector(), text="Invite Grace"),
+            pair.does(GRACE, "complete", _later(15, "12:00"), about=SessionSelector(), text="Ask Priya"),
+            pair.does(MARA, "complete", _later(18, "16:45"), about=SessionSelector(), text="Give Grace the lead"),
+            pair.does(MARA, "complete", _later(32, "11:40"), about=SessionSelector(), text="Invite Grace"),
         ),
         (
-            p.does(MARA, "record_contract", _after(180), about=SessionSelector(cycle=2), contract="grace-2"),
-            p.does(MARA, "complete", _later(5, "16:05"), about=SessionSelector(cycle=2), text="Write Grace feedback"),
+            pair.does(MARA, "record_contract", _after(180), about=SessionSelector(cycle=2), contract="grace-2"),
+            pair.does(
+                MARA, "complete", _later(5, "16:05"), about=SessionSelector(cycle=2), text="Write Grace feedback"
+            ),
         ),
     ]
 
 
 def _mara_and_noah() -> list[Thread]:
-    p = _PairScript(MARA, NOAH)
+    pair = _PairScript(MARA, NOAH)
     second, third = SessionSelector(cycle=2), SessionSelector(cycle=3)
     return [
         (
-            p.does(MARA, "record_contract", _after(300), contract="noah-1"),
-            p.does(MARA, "complete", _later(5, "10:00"), "On the first try.", text="Agree with Finn"),
-            p.does(NOAH, "complete", _later(16, "16:20"), text="Take the on-call"),
-            p.does(NOAH, "complete", _later(21, "15:10"), about=SessionSelector(), text="Pair with Ada"),
+            pair.does(MARA, "record_contract", _after(300), contract="noah-1"),
+            pair.does(MARA, "complete", _later(5, "10:00"), "On the first try.", text="Agree with Finn"),
+            pair.does(NOAH, "complete", _later(16, "16:20"), text="Take the on-call"),
+            pair.does(NOAH, "complete", _later(21, "15:10"), about=SessionSelector(), text="Pair with Ada"),
         ),
         (
-            p.does(NOAH, "check_in", _on("2026-10-12", "09:40"), "Daycare starts; he wants ten minutes."),
-            p.does(MARA, "delete", _before(2, "17:15"), "She takes it for a leftover while tidying up.", second),
-            p.does(MARA, "no_show", _after(30), "Noah was at home with a sick child.", second),
-            p.does(MARA, "record_contract", _later(1, "15:10"), about=second, contract="noah-2"),
-            p.does(MARA, "complete", _later(6, "09:50"), about=second, text="Send Noah"),
-            p.does(NOAH, "complete", _later(14, "16:00"), about=second, text="Show the team"),
-            p.does(MARA, "shorten", _before(2, "12:10"), "It is the week before Christmas.", third, minutes=45),
-            p.does(MARA, "record_contract", _later(1, "10:30"), about=third, contract="noah-3"),
-            p.does(MARA, "complete", _later(28, "10:10"), "Late; the brief had it first.", second, text="Speak for"),
+            pair.does(NOAH, "check_in", _on("2026-10-12", "09:40"), "Daycare starts; he wants ten minutes."),
+            pair.does(MARA, "delete", _before(2, "17:15"), "She takes it for a leftover while tidying up.", second),
+            pair.does(MARA, "no_show", _after(30), "Noah was at home with a sick child.", second),
+            pair.does(MARA, "record_contract", _later(1, "15:10"), about=second, contract="noah-2"),
+            pair.does(MARA, "complete", _later(6, "09:50"), about=second, text="Send Noah"),
+            pair.does(NOAH, "complete", _later(14, "16:00"), about=second, text="Show the team"),
+            pair.does(MARA, "shorten", _before(2, "12:10"), "It is the week before Christmas.", third, minutes=45),
+            pair.does(MARA, "record_contract", _later(1, "10:30"), about=third, contract="noah-3"),
+            pair.does(MARA, "complete", _later(28, "10:10"), "Late; the brief had it first.", second, text="Speak for"),
         ),
     ]
 
 
 def _liam() -> list[Thread]:
-    p = _PairScript(MARA, LIAM)
+    pair = _PairScript(MARA, LIAM)
     return [
         (
-            p.does(LIAM, "join", _on("2026-11-23", "18:30"), "He starts in Sydney; HR adds his row."),
-            p.does(
+            pair.does(LIAM, "join", _on("2026-11-23", "18:30"), "He starts in Sydney; HR adds his row."),
+            pair.does(
                 LIAM, "put_right", _on("2026-11-25", "19:30"), "HR puts the hours he really works into the people file."
             ),
-            p.does(MARA, "record_contract", _after(240), contract="liam-1"),
-            p.does(MARA, "complete", _later(22, "16:20"), about=SessionSelector(), text="Introduce Liam"),
-            p.does(
+            pair.does(MARA, "record_contract", _after(240), contract="liam-1"),
+            pair.does(MARA, "complete", _later(22, "16:20"), about=SessionSelector(), text="Introduce Liam"),
+            pair.does(
                 LIAM,
                 "complete",
                 _later(27, "20:10"),

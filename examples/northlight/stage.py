@@ -31,7 +31,7 @@ POLL_EVERY = timedelta(minutes=5)
 
 _SETTINGS = """\
 # Written by the demo. Look around with:
-#   LONGARC_KEY_FILE={key} longarc --config {here} status
+#   LONGARC_KEY_FILE={key} longarc --config {config} status
 company = {company}
 database = {database}
 people = "people.csv"
@@ -89,21 +89,22 @@ class DemoStage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    # --- setting up --------------------------------------------------------------------------------------------------
+    # --- setting up ---------------------------------------------------------------------------------------------------
 
     def _write_settings(self) -> dict[str, str]:
         """Write settings, key and people file. Return the environment variables that name them."""
-        here, key = self._work / "longarc.toml", self._work / "key"
+        config = self._work / "longarc.toml"
+        key = self._work / "key"
         self.write_people(cast.FIRST_ROWS)
         key.touch(mode=0o600)
         key.write_text(generate_key(), encoding="ascii")
         database = URL.create("sqlite", database=str(self._work / "longarc.db")).render_as_string()
         values = {"company": cast.COMPANY, "database": database, "mails": self.services.mails}
         quoted = {name: json.dumps(value) for name, value in values.items()}
-        here.write_text(
-            _SETTINGS.format(**quoted, here=here, key=key, services=self.services.settings()), encoding="utf-8"
+        config.write_text(
+            _SETTINGS.format(**quoted, config=config, key=key, services=self.services.settings()), encoding="utf-8"
         )
-        return {"LONGARC_CONFIG": str(here), "LONGARC_KEY_FILE": str(key)}
+        return {"LONGARC_CONFIG": str(config), "LONGARC_KEY_FILE": str(key)}
 
     def write_people(self, rows: Sequence[cast.PeopleRow]) -> None:
         """Write the people file, as an HR system exports it."""
@@ -131,14 +132,14 @@ class DemoStage:
         """Add the other events of a person to the calendar."""
         for entry in cast.CALENDARS[person]:
             text = self.open_calendar(person).add(entry, self.clock())
-            if entry.with_whom:
-                self.open_calendar(entry.with_whom).receive(text)
+            if entry.attendee:
+                self.open_calendar(entry.attendee).receive(text)
 
     def _close_calendars(self) -> None:
         for program in self._programs.values():
             program.close()
 
-    # --- calendars of people -----------------------------------------------------------------------------------------
+    # --- calendars of people ------------------------------------------------------------------------------------------
 
     def open_calendar(self, person: Address) -> CalendarProgram:
         """Return the calendar program of a person; it is opened once."""
@@ -160,7 +161,7 @@ class DemoStage:
             if person in pair.people:
                 self._poll_times.setdefault(pair.manager, at)
 
-    # --- time --------------------------------------------------------------------------------------------------------
+    # --- time ---------------------------------------------------------------------------------------------------------
 
     def run_until(self, end: datetime, humans: Humans, progress: Callable[[datetime], None]) -> None:
         """Advance the clock to `end`, from each instant at which something is due to the next."""
@@ -171,20 +172,22 @@ class DemoStage:
             self._tick()
             self._record_history(humans)
             progress(now)
-            upcoming = self._find_next_instant(humans)
-            if upcoming > end:
+            next_instant = self._find_next_instant(humans)
+            if next_instant > end:
                 break
-            self.clock.move_to(upcoming)
+            self.clock.move_to(next_instant)
         self.clock.move_to(end)
 
     def _poll(self, now: datetime) -> None:
-        seen = [person for person, at in self._poll_times.items() if at <= now]
-        if seen:
-            self.worker.store.calendars.make_due(seen, now)
-        for person in seen:
+        """Make the calendars due whose poll time has come."""
+        due_people = [person for person, at in self._poll_times.items() if at <= now]
+        if due_people:
+            self.worker.store.calendars.make_due(due_people, now)
+        for person in due_people:
             del self._poll_times[person]
 
     def _tick(self) -> None:
+        """Run the tasks of one tick. Raises the first error of a task."""
         self._tasks.tick()
         if self._task_errors:
             raise self._task_errors[0]

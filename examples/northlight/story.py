@@ -1,4 +1,4 @@
-"""The ledger told as a story: who did what when, and why, in sentences."""
+"""Turn the ledger into the rows of the story: who did what, when and why, in sentences."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from examples.northlight.names import (
     format_local_time,
     format_pair,
     get_first_name,
-    pair_of,
+    get_pair,
     parse_instant,
 )
 from examples.northlight.people import MARA, ZONES
@@ -22,7 +22,7 @@ from worker.domain.planning.deferrals import CAUSE_NAMES
 from worker.domain.reason_texts import format_short_date
 from worker.simulation.world import LedgerLine
 
-#: The clock of the story's first column.
+#: The zone of the times in the story.
 STORY_ZONE = ZONES[MARA]
 
 PROGRAM = "Longarc"
@@ -36,7 +36,7 @@ _ACTS = {
     "out_of_office": "is out of office over the {talk} of {when}",
     "no_show": "says that the {talk} of {when} did not take place",
     "ask": "asks for another time for the {talk} of {when}",
-    "choose": "takes one of the three times held: {when}",
+    "choose": "takes one of the three reserved times: {when}",
     "write_contract": "writes the contract and asks what Longarc thinks of it",
     "record_contract": "records the contract",
     "talk": "asks to talk soon",
@@ -67,7 +67,7 @@ _MAILS = {
     "content_accessed": "A command opened what the two wrote down; both are told.",
 }
 
-#: A preparation sent so shortly before was not sent at its usual hour.
+#: A preparation mail sent closer to the session than this was late, not at its usual hour.
 _LATE_PREPARATIONS = {"reflection_prompt": timedelta(days=2, hours=12), "brief": timedelta(hours=12)}
 
 _CAUSES = {
@@ -115,23 +115,23 @@ class StoryRow:
 
     @property
     def rest(self) -> str:
-        """What follows the first sentence."""
+        """The sentences of why after the first."""
         return self.why.removeprefix(self.short).strip()
 
 
 def list_rows(ledger: Iterable[LedgerLine], subjects: Mapping[str, str]) -> Iterator[StoryRow]:
-    """The story, in order. `subjects` are those of the mails, by Message-ID."""
+    """Yield the rows of the story, in order. `subjects`: the subject of each mail by Message-ID."""
     states: dict[str, str] = {}
-    soon = {line["session"] for line in ledger if line.get("act") == "talk"}
+    requested_ids = {line["session"] for line in ledger if line.get("act") == "talk"}
     for line in ledger:
-        told = _describe_line(line, states, subjects, soon)
+        description = _describe_line(line, states, subjects, requested_ids)
         if line["what"] == "session":
             states[line["session"]] = line["state"]
-        if told:
-            tone, who, what, why = told
+        if description:
+            tone, who, what, why = description
             yield StoryRow(
                 at=parse_instant(line["at"]),
-                pair=pair_of(line),
+                pair=get_pair(line),
                 who=who,
                 what=what[0].upper() + what[1:],
                 why=why,
@@ -140,45 +140,51 @@ def list_rows(ledger: Iterable[LedgerLine], subjects: Mapping[str, str]) -> Iter
             )
 
 
+#: Tone, who, what and why of a row.
 _Description = tuple[str, str, str, str]
 
 
 def _describe_line(
-    line: LedgerLine, states: Mapping[str, str], subjects: Mapping[str, str], soon: set[str]
+    line: LedgerLine, states: Mapping[str, str], subjects: Mapping[str, str], requested_ids: set[str]
 ) -> _Description | None:
-    """Tone, who, what, why."""
+    """Return the description of a line; None for a line that the story leaves out."""
     what = line["what"]
     if what == "human":
-        return "human", get_first_name(line["who"]), _describe_act(line, soon), _explain_act(line)
+        return "human", get_first_name(line["who"]), _describe_act(line, requested_ids), _explain_act(line)
     if what == "mail":
         subject = subjects.get(line["message_id"], line["message"])
         return "mail", PROGRAM, f"to {get_first_name(line['to'])}: “{subject}”", _explain_mail(line)
     if what == "session":
-        return _describe_session(line, states.get(line["session"], ""), soon)
+        return _describe_session(line, states.get(line["session"], ""), requested_ids)
     if what == "unplaceable":
-        return "trouble", PROGRAM, f"no time to be found for the {describe_session(line, soon)}", line["reason"]
+        return (
+            "trouble",
+            PROGRAM,
+            f"no time to be found for the {describe_session(line, requested_ids)}",
+            line["reason"],
+        )
     if line.get("kind") == "commitment" and what.startswith("event."):
         return "calendar", PROGRAM, *_describe_block(line)
     return None
 
 
-def _describe_act(line: LedgerLine, soon: set[str]) -> str:
-    words = {
-        "talk": describe_session(line, soon),
+def _describe_act(line: LedgerLine, requested_ids: set[str]) -> str:
+    texts = {
+        "talk": describe_session(line, requested_ids),
         "when": format_both_times(line) if line.get("start") else "",
         "due": format_day(line["due"]) if line.get("due") else "",
         "owner": _describe_owner(line),
     }
-    return _ACTS.get(line["act"], "").format(**words) or _describe_move(line, words)
+    return _ACTS.get(line["act"], "").format(**texts) or _describe_move(line, texts)
 
 
-def _describe_move(line: LedgerLine, words: Mapping[str, str]) -> str:
+def _describe_move(line: LedgerLine, texts: Mapping[str, str]) -> str:
     if line.get("kind") == "commitment":
-        return f"moves the time kept for a promise to {words['when']}"
+        return f"moves the time kept for a promise to {texts['when']}"
     minutes = int((parse_instant(line["end"]) - parse_instant(line["start"])).total_seconds() // 60)
     if minutes < 60:
-        return f"shortens the {words['talk']} to {minutes} minutes"
-    return f"drags the {words['talk']} to {words['when']}"
+        return f"shortens the {texts['talk']} to {minutes} minutes"
+    return f"drags the {texts['talk']} to {texts['when']}"
 
 
 def _explain_act(line: LedgerLine) -> str:
@@ -205,30 +211,35 @@ def _explain_mail(line: LedgerLine) -> str:
     return _MAILS[name]
 
 
-def _describe_session(line: LedgerLine, before: str, soon: set[str]) -> _Description | None:
-    state, reason, name = line["state"], line.get("reason", ""), describe_session(line, soon)
-    if state == "owed" and not before:
-        return None  # asked for by a person, and told so
+def _describe_session(line: LedgerLine, previous_state: str, requested_ids: set[str]) -> _Description | None:
+    state, reason, name = line["state"], line.get("reason", ""), describe_session(line, requested_ids)
+    if state == "owed" and not previous_state:
+        return None  # the row of the person who asked for it says this already
     if state == "deferred":
         return "trouble", PROGRAM, f"deferred {_format_ordinal(line)}, and owed: the {name}", _explain_cause(line)
     if state == "booked":
-        return "session", PROGRAM, f"{_describe_booking(line, before)}: the {name}, {format_both_times(line)}", reason
-    words = {
+        return (
+            "session",
+            PROGRAM,
+            f"{_describe_booking(line, previous_state)}: the {name}, {format_both_times(line)}",
+            reason,
+        )
+    texts = {
         "held": f"held: the {name}",
         "contracted": "the contract stands",
         "unfinished": f"no contract came: the {name} is unfinished",
         "owed": f"given up for a better day: the time of the {name}",
         "cancelled": f"off the calendar: the {name}",
     }
-    return ("trouble" if state == "unfinished" else "session"), PROGRAM, words[state], reason
+    return ("trouble" if state == "unfinished" else "session"), PROGRAM, texts[state], reason
 
 
-def _describe_booking(line: LedgerLine, before: str) -> str:
+def _describe_booking(line: LedgerLine, previous_state: str) -> str:
     if line.get("cause") == "moved":
         return "kept where it was put by hand"
     if line.get("reason", "").startswith("A person chose"):
         return "kept as chosen"
-    return "a new time" if before == "deferred" else "booked"
+    return "a new time" if previous_state == "deferred" else "booked"
 
 
 def _format_ordinal(line: LedgerLine) -> str:

@@ -1,4 +1,5 @@
-"""The story as a picture: a lane for each pair, the weeks across. Only places and words; the template draws them."""
+"""The timeline of the demo: a lane for each pair, weeks from left to right. Computes coordinates and texts for the SVG
+in the template; all are in pixels."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,17 +35,22 @@ from worker.domain.reason_texts import format_short_date
 from worker.domain.time.worktime import find_holiday
 from worker.simulation.world import LedgerLine
 
-WEEK_WIDTH = 32  #: so wide is a week
-TALKS, MANAGERS, REPORTS = 42, 76, 92  #: how deep in a lane: conversations, the promises of each
+WEEK_WIDTH = 32
 LANE_HEIGHT = 112
+#: Vertical positions within a lane: sessions, commitments of the manager, commitments of the report.
+SESSIONS_Y = 42
+MANAGER_Y = 76
+REPORT_Y = 92
 DAY = timedelta(days=1)
-#: How high an arc rises over the conversations, and how much higher for each step it goes.
-RISE, RISE_PER_STEP, HIGHEST = 14, 0.22, 34
+#: Height of an arc over the sessions: the least, the increase per pixel of its width, and the most.
+MIN_RISE = 14
+RISE_PER_PIXEL = 0.22
+MAX_RISE = 34
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineMark:
-    """Something at one place. `kind` is the shape, `tone` how it went."""
+    """A mark in a lane: `kind` is its shape, `tone` its colour (how it went), `title` its tooltip."""
 
     x: float
     y: float
@@ -56,7 +62,7 @@ class TimelineMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arc:
-    """From the time that was to the time that came."""
+    """An arc from the old time of a session to the new one."""
 
     path: str
     from_x: float
@@ -66,7 +72,7 @@ class Arc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Some days: leave or a public holiday."""
+    """A bar over several days: leave, a public holiday, or the time before the pair existed."""
 
     x: float
     width: float
@@ -78,7 +84,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """All of one pair."""
+    """The lane of one pair."""
 
     y: int
     names: str
@@ -91,7 +97,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Everything that is drawn."""
+    """The whole picture."""
 
     width: float
     height: int
@@ -103,40 +109,41 @@ class Timeline:
 
 
 def draw_timeline(result: DemoResult) -> Timeline:
-    """The picture of a run, from its first week to the last conversation on anybody's calendar."""
-    sketch = _TimelineBuilder(result)
-    lanes = [sketch.make_lane(n, pair) for n, pair in enumerate(result.pairs.values())]
+    """Return the timeline from the first week to two weeks after the last booked session."""
+    builder = _TimelineBuilder(result)
+    lanes = [builder.make_lane(n, pair) for n, pair in enumerate(result.pairs.values())]
     return Timeline(
-        width=sketch.get_x(sketch.last),
+        width=builder.get_x(builder.last),
         height=LANE_HEIGHT * len(lanes),
-        end=sketch.get_x(result.end),
-        months=list(sketch.list_months()),
-        weeks=[float(n * WEEK_WIDTH) for n in range(int(sketch.get_x(sketch.last) // WEEK_WIDTH) + 1)],
-        clocks=list(sketch.list_clock_changes()),
+        end=builder.get_x(result.end),
+        months=list(builder.list_months()),
+        weeks=[float(n * WEEK_WIDTH) for n in range(int(builder.get_x(builder.last) // WEEK_WIDTH) + 1)],
+        clocks=list(builder.list_clock_changes()),
         lanes=lanes,
     )
 
 
 class _TimelineBuilder:
-    """Knows where an instant lies."""
+    """Computes positions, and creates the parts of the timeline."""
 
     def __init__(self, result: DemoResult) -> None:
         self._result = result
-        self._soon = {line["session"] for line in result.ledger if line.get("act") == "talk"}
+        self._requested_ids = {line["session"] for line in result.ledger if line.get("act") == "talk"}
         self.first = datetime.combine(people.START.date(), time(), UTC)
         booked = [s.end for s in result.sessions if s.booked and s.end]
         self.last = max([*booked, result.end]) + timedelta(weeks=2)
 
-    def get_x(self, when: datetime) -> float:
-        return round((when - self.first) / timedelta(weeks=1) * WEEK_WIDTH, 1)
+    def get_x(self, at: datetime) -> float:
+        """Return the horizontal position of an instant."""
+        return round((at - self.first) / timedelta(weeks=1) * WEEK_WIDTH, 1)
 
     def _get_day_x(self, day: date) -> float:
         return self.get_x(datetime.combine(day, time(), UTC))
 
-    # --- the weeks ---------------------------------------------------------------------------------------------------
+    # --- the weeks ----------------------------------------------------------------------------------------------------
 
     def list_months(self) -> Iterator[tuple[float, float, str]]:
-        """Where each month begins, how wide it is, and its name."""
+        """Yield x, width and name of each month; the name is empty when there is no room for it."""
         start = self.first.date()
         while start < self.last.date():
             following = (start.replace(day=1) + 32 * DAY).replace(day=1)
@@ -150,7 +157,7 @@ class _TimelineBuilder:
             start = following
 
     def list_clock_changes(self) -> Iterator[tuple[float, str]]:
-        """The days on which clocks change, and where."""
+        """Yield x of each day on which clocks change, and the cities."""
         zones = dict.fromkeys(people.ZONES.values())
         for number in range((self.last - self.first).days):
             before = self.first + number * DAY
@@ -158,9 +165,10 @@ class _TimelineBuilder:
             if changed:
                 yield self.get_x(before), " and ".join(get_city(zone) for zone in changed)
 
-    # --- a lane ------------------------------------------------------------------------------------------------------
+    # --- a lane -------------------------------------------------------------------------------------------------------
 
     def make_lane(self, number: int, pair: Pair) -> Lane:
+        """Return the lane of a pair; `number` counts from 0 at the top."""
         zones = dict.fromkeys(get_city(people.ZONES[who]) for who in (pair.manager, pair.report))
         sessions = [s for s in self._result.sessions if s.pair == pair.id]
         return Lane(
@@ -188,27 +196,32 @@ class _TimelineBuilder:
                 continue
             line = lines[session.id] | {"start": session.start.isoformat(), "kind": session.kind.value}
             tone = self._get_tone(session)
+            name = _capitalize(describe_session(line, self._requested_ids))
             yield TimelineMark(
                 x=self.get_x(session.start),
-                y=TALKS,
-                kind="soon" if session.id in self._soon else _choose_shape(session, self._result.pairs[session.pair]),
+                y=SESSIONS_Y,
+                kind="soon"
+                if session.id in self._requested_ids
+                else _choose_shape(session, self._result.pairs[session.pair]),
                 tone=tone,
-                title=f"{_capitalize(describe_session(line, self._soon))}: {format_both_times(line)}. {_TONES[tone]}",
+                title=f"{name}: {format_both_times(line)}. {_TONES[tone]}",
                 text={"now": "1", "direction": "2", "gap": "3"}.get(session.topic.value, ""),
             )
 
     def _list_unplaceable_marks(self, pair: PairId) -> Iterator[TimelineMark]:
-        """When no time was to be had, and a person was told so."""
+        """Yield a mark for each time at which no slot was found, and the manager was told."""
         for line in self._result.ledger:
             if line["what"] == "unplaceable" and line["pair"] == str(pair):
-                told = f"{get_first_name(pair.manager)} is told"
-                title = f"No time for the {describe_session(line, self._soon)}; {told}. {line['reason']}"
+                consequence = f"{get_first_name(pair.manager)} is told"
+                title = (
+                    f"No time for the {describe_session(line, self._requested_ids)}; {consequence}. {line['reason']}"
+                )
                 yield TimelineMark(
-                    x=self.get_x(parse_instant(line["at"])), y=TALKS, kind="none", tone="none", title=title
+                    x=self.get_x(parse_instant(line["at"])), y=SESSIONS_Y, kind="none", tone="none", title=title
                 )
 
     def _list_joining_stretches(self, pair: Pair) -> Iterator[Stretch]:
-        """The weeks before there was such a pair."""
+        """Yield a bar over the weeks before the pair existed."""
         joined = self._get_day_x(pair.first_seen)
         if joined > WEEK_WIDTH:
             title = f"{get_first_name(pair.report)} joins on {format_short_date(pair.first_seen)}"
@@ -225,62 +238,63 @@ class _TimelineBuilder:
 
     def _list_commitment_marks(self, pair: PairId) -> Iterator[TimelineMark]:
         for commitment in self._result.commitments:
-            words = self._result.promises.get(commitment.id)
-            if commitment.pair != pair or words is None:
+            written = self._result.promises.get(commitment.id)
+            if commitment.pair != pair or written is None:
                 continue
-            mine = commitment.owner is Owner.MANAGER
-            who = get_first_name(pair.manager if mine else pair.report)
-            tone, how = _describe_standing(commitment, self._result.end)
+            is_of_manager = commitment.owner is Owner.MANAGER
+            who = get_first_name(pair.manager if is_of_manager else pair.report)
+            tone, outcome = _describe_standing(commitment, self._result.end)
             yield TimelineMark(
                 x=self._get_day_x(commitment.due) + WEEK_WIDTH / 14,
-                y=MANAGERS if mine else REPORTS,
+                y=MANAGER_Y if is_of_manager else REPORT_Y,
                 kind="promise",
                 tone=tone,
-                title=f"{who}: {words.text}, by {format_short_date(commitment.due)}. {how}",
+                title=f"{who}: {written.text}, by {format_short_date(commitment.due)}. {outcome}",
             )
 
     def _list_away_stretches(self, who: Address, y: float) -> Iterator[Stretch]:
         name = get_first_name(who)
         for entry in people.CALENDARS[who]:
-            if entry.away and not isinstance(entry.start, datetime) and not isinstance(entry.end, datetime):
+            if entry.is_out_of_office and not isinstance(entry.start, datetime) and not isinstance(entry.end, datetime):
                 x = self._get_day_x(entry.start)
                 title = f"{name} is away: {entry.title}"
                 yield Stretch(x=x, width=self._get_day_x(entry.end) - x, y=y, kind="away", title=title)
         country = self._result.persons[who].country
         for number in range((self.last - self.first).days):
             day = (self.first + number * DAY).date()
-            if called := find_holiday(country, day):
-                title = f"{format_short_date(day)}, {get_city(people.ZONES[who])}: {called}"
+            if holiday := find_holiday(country, day):
+                title = f"{format_short_date(day)}, {get_city(people.ZONES[who])}: {holiday}"
                 yield Stretch(x=self._get_day_x(day), width=WEEK_WIDTH / 7, y=y, kind="holiday", title=title)
 
     def _list_arcs(self, pair: PairId) -> Iterator[Arc]:
-        """From each time that was lost or left to the one that took its place."""
-        was: dict[str, tuple[str, str]] = {}  # the last time each session had, and why it was given up
+        """Yield an arc for each session that got another time."""
+        last_times: dict[str, tuple[str, str]] = {}  # by session: its last start, and why it lost that time
         for line in self._result.ledger:
             if line["what"] != "session" or line.get("pair") != str(pair):
                 continue
-            start, told = was.get(line["session"], ("", ""))
+            start, cause = last_times.get(line["session"], ("", ""))
             if line["state"] == "deferred":
-                was[line["session"]] = (start, line["cause"])
+                last_times[line["session"]] = (start, line["cause"])
             elif line["state"] == "booked":
                 if start and start != line["start"]:
-                    yield self._make_arc(line, start, told or ("moved" if line.get("cause") == "moved" else "chosen"))
-                was[line["session"]] = (line["start"], "")
+                    yield self._make_arc(line, start, cause or ("moved" if line.get("cause") == "moved" else "chosen"))
+                last_times[line["session"]] = (line["start"], "")
             elif line["state"] == "owed" and start:
-                was[line["session"]] = (start, "follows")
+                last_times[line["session"]] = (start, "follows")
 
     def _make_arc(self, line: LedgerLine, start: str, cause: str) -> Arc:
-        x, to = self.get_x(parse_instant(start)), self.get_x(parse_instant(line["start"]))
-        top = TALKS - min(RISE + abs(to - x) * RISE_PER_STEP, HIGHEST)
+        from_x = self.get_x(parse_instant(start))
+        to_x = self.get_x(parse_instant(line["start"]))
+        top = SESSIONS_Y - min(MIN_RISE + abs(to_x - from_x) * RISE_PER_PIXEL, MAX_RISE)
         tone = cause if cause in _MOVES_BY_HAND else "lost"
         why = _MOVES_BY_HAND.get(cause) or CAUSE_NAMES[DeferralCause(cause)]
-        session = _capitalize(describe_session(line, self._soon))
-        told = f"{session}, {why}: from {format_short_date(parse_instant(start).date())}"
+        session = _capitalize(describe_session(line, self._requested_ids))
+        origin = f"{session}, {why}: from {format_short_date(parse_instant(start).date())}"
         return Arc(
-            path=f"M{x} {TALKS} C{x} {top} {to} {top} {to} {TALKS - 8}",
-            from_x=x,
+            path=f"M{from_x} {SESSIONS_Y} C{from_x} {top} {to_x} {top} {to_x} {SESSIONS_Y - 8}",
+            from_x=from_x,
             tone=tone,
-            title=f"{told} to {format_both_times(line)}",
+            title=f"{origin} to {format_both_times(line)}",
         )
 
 
@@ -315,8 +329,8 @@ def _describe_standing(commitment: Commitment, end: datetime) -> tuple[str, str]
     return ("open", "Still open.") if commitment.due >= end.date() else ("overdue", "Not ticked off.")
 
 
-def _get_utc_offset(zone: str, when: datetime) -> timedelta | None:
-    return when.astimezone(ZoneInfo(zone)).utcoffset()
+def _get_utc_offset(zone: str, at: datetime) -> timedelta | None:
+    return at.astimezone(ZoneInfo(zone)).utcoffset()
 
 
 def _capitalize(text: str) -> str:
@@ -324,18 +338,19 @@ def _capitalize(text: str) -> str:
 
 
 def measure_moves(ledger: Iterable[LedgerLine]) -> Mapping[str, list[timedelta]]:
-    """By cause, how far each deferral moved its conversation: from the time it lost to the one it got."""
-    found: dict[str, list[timedelta]] = {}
+    """Return by cause how far each deferral moved its session: from the lost time to the new time."""
+    moves: dict[str, list[timedelta]] = {}
     starts: dict[str, str] = {}
     causes: dict[str, str] = {}
     for line in ledger:
         if line["what"] != "session":
             continue
-        one = line["session"]
+        session_id = line["session"]
         if line["state"] == "deferred":
-            causes[one] = line["cause"]
+            causes[session_id] = line["cause"]
         elif line["state"] == "booked":
-            if one in causes and one in starts:
-                found.setdefault(causes.pop(one), []).append(parse_instant(line["start"]) - parse_instant(starts[one]))
-            starts[one] = line["start"]
-    return found
+            if session_id in causes and session_id in starts:
+                move = parse_instant(line["start"]) - parse_instant(starts[session_id])
+                moves.setdefault(causes.pop(session_id), []).append(move)
+            starts[session_id] = line["start"]
+    return moves
