@@ -103,14 +103,14 @@ def reader(line: dict[str, str]) -> Reader:
 def test_what_shows_content_has_it_opened_and_the_operator_reads_none() -> None:
     for kind in KINDS.values():
         if kind.has_content:
-            assert kind.opens & {Sealed.COMMITMENTS, Sealed.REVISIONS}, kind.name
+            assert kind.sealed_data & {Sealed.COMMITMENTS, Sealed.REVISIONS}, kind.name
             assert Reader.OPERATOR not in kind.readers
-    assert KINDS["operator_alert"].opens == frozenset()
+    assert KINDS["operator_alert"].sealed_data == frozenset()
 
 
 def test_only_the_manager_reads_why_somebody_asked_to_talk() -> None:
     """R-6"""
-    assert {kind.readers for kind in KINDS.values() if Sealed.TRIGGER in kind.opens} == {(Reader.MANAGER,)}
+    assert {kind.readers for kind in KINDS.values() if Sealed.TRIGGER in kind.sealed_data} == {(Reader.MANAGER,)}
 
 
 def test_each_mail_with_content_is_shown_without_it_too() -> None:

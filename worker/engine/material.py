@@ -16,7 +16,7 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.domain.planning import notices
-from worker.mail.compose import RECENT_PERIOD, SealedMaterial
+from worker.mail.compose import RECENT_PERIOD, OpenedContent
 from worker.mail.kinds import KINDS, Sealed
 from worker.store.content import Content
 from worker.store.store import Store
@@ -27,7 +27,7 @@ _Mail = tuple[PairId, Effect]
 
 def open_material(
     store: Store, messages: Sequence[Effect], states: Mapping[PairId, PairState], now: datetime
-) -> SealedMaterial:
+) -> OpenedContent:
     """What these effects need, by the table of mails; `states` are those of their pairs. Raises when a seal can't be
     opened."""
     content = store.content
@@ -38,7 +38,7 @@ def open_material(
     ended = store.queries.list_ended_commitments(owing, now - RECENT_PERIOD) if owing else {}
     summarized = {m.subject for _, m in _needing(mails, Sealed.REVISIONS)}
     triggers = _open_triggers(content, mails, states)
-    return SealedMaterial(
+    return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest.items()},
         contract_sessions={pair: recorded.session for pair, recorded in latest.items()},
         revisions={session: [r.contract for r in content.list_revisions(session)] for session in summarized},
@@ -51,7 +51,7 @@ def open_material(
 
 
 def _needing(mails: Sequence[_Mail], sealed: Sealed) -> list[_Mail]:
-    return [(pair, m) for pair, m in mails if m.name in KINDS and sealed in KINDS[m.name].opens]
+    return [(pair, m) for pair, m in mails if m.name in KINDS and sealed in KINDS[m.name].sealed_data]
 
 
 def _open_promises(

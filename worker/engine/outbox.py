@@ -45,7 +45,7 @@ from worker.errors import (
     describe_unexpected_error,
 )
 from worker.mail import calendar_part
-from worker.mail.compose import Composer, SealedMaterial
+from worker.mail.compose import Composer, OpenedContent
 from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS
 from worker.mail.render import MailRenderer
@@ -86,7 +86,7 @@ class BatchContext:
 
     loaded_at: datetime
     states: Mapping[PairId, PairState]
-    material: SealedMaterial
+    material: OpenedContent
     problem: str = ""  #: why it could not be read
 
 
@@ -138,7 +138,7 @@ class Outbox:
             if describe_database_outage(error):
                 raise
             why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
-            return BatchContext(self._clock(), {}, SealedMaterial(), why)
+            return BatchContext(self._clock(), {}, OpenedContent(), why)
 
     def _read_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
         now = self._clock()
@@ -188,7 +188,7 @@ class Outbox:
             needs_reread=attempt.needs_reread,
         )
 
-    def _attempt(self, effect: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool) -> Attempt:
+    def _attempt(self, effect: Effect, state: PairState | None, material: OpenedContent, *, lost: bool) -> Attempt:
         """Perform it; every way in which it can go wrong becomes an outcome."""
         try:
             if effect.kind is EffectKind.MAIL:
@@ -235,9 +235,7 @@ class Outbox:
 
     # --- mails ---
 
-    def _perform_mail(
-        self, effect: Effect, state: PairState | None, material: SealedMaterial, *, lost: bool
-    ) -> Attempt:
+    def _perform_mail(self, effect: Effect, state: PairState | None, material: OpenedContent, *, lost: bool) -> Attempt:
         """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
         now = self._clock()
         holds = state is None or KINDS[effect.name].holds(effect, state, now)
@@ -313,7 +311,7 @@ class Outbox:
 
     # --- events ---
 
-    def _perform_event(self, effect: Effect, state: PairState | None, material: SealedMaterial) -> Attempt:
+    def _perform_event(self, effect: Effect, state: PairState | None, material: OpenedContent) -> Attempt:
         provider = self._calendar_of(effect.calendar)
         if state is None or provider is None:  # a manager whose calendar is `none`: there is nowhere to write it
             return Attempt(Outcome.STALE, f"There is no calendar of {effect.calendar} to write to.")
@@ -380,7 +378,7 @@ class Outbox:
         return _build_placed(resolve_event(event, self._identities), draft)
 
     def _build_event_draft(
-        self, state: PairState, subject: Session | Commitment, material: SealedMaterial
+        self, state: PairState, subject: Session | Commitment, material: OpenedContent
     ) -> EventDraft:
         if isinstance(subject, Session):
             return self._drafts.build_session_event(state, subject)

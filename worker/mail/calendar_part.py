@@ -9,7 +9,7 @@ from worker.providers.ical import events
 
 
 def attach_event(email: EmailMessage, name: str, draft: EventDraft, now: datetime) -> None:
-    """Add the event to the mail of that name as an alternative to its text, where calendar programs look for it.
+    """Add the event to the mail of that name as an alternative to its text, where calendar programs expect it.
 
     When the mail's sender is not the organizer, the event names the sender as acting for them (RFC 6047, 2.2.1). The
     part is encoded as base64, which keeps its line ends and is 7-bit.

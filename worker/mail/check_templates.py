@@ -20,23 +20,23 @@ from worker.mail.templates import PARTS
 MAX_SIZE = 1_000_000
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 #: A line of a catalogue: a comment, or a quoted string with or without its keyword.
-_CATALOGUE_ROW = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
+_CATALOGUE_LINE = re.compile(r'(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s+)?"([^"\\]|\\.)*")?')
 
 
-def find_mistakes(
+def find_rendering_problems(
     render: Callable[[MailContext], EmailMessage],
     render_part: Callable[[MailContext, str], None],
     languages: Iterable[str],
 ) -> list[Problem]:
-    """The problems found by rendering every sample mail in each of the languages; each problem once.
+    """Return the problems found by rendering every sample mail in each of the languages; each problem once.
 
-    `render` makes a whole mail, `render_part` one of PARTS.
+    `render` renders a whole mail, `render_part` one of PARTS.
     """
     problems: dict[Problem, None] = {}
     for language in languages:
         for context in list_samples(language):
             mail_problems = _try_rendering(context, partial(render, context))
-            if mail_problems:  # then render each part alone, because the first that fails hides the others
+            if mail_problems:  # render each part alone, because the first that fails hides the others
                 part_problems = [
                     problem
                     for name in PARTS
@@ -52,12 +52,12 @@ def _try_rendering(context: MailContext, attempt: Callable[[], object]) -> list[
     except Problems as problems:
         return list(problems.problems)
     except Exception as error:  # a template may fail in any way
-        return [_describe_mistake(context, error)]
+        return [_describe_error(context, error)]
     return []
 
 
 def find_misplaced_files(overrides: Path) -> list[Problem]:
-    """Template files that no mail uses, because no mail or part has their name."""
+    """Return a problem for each template file that no mail uses, because no mail or part has its name."""
     if not overrides.is_dir():
         return [Problem(str(overrides), "is no folder.", "Make it, or leave the setting out.")]
     names = {f"{name}/{part}" for name in KINDS for part in PARTS}
@@ -70,12 +70,12 @@ def find_misplaced_files(overrides: Path) -> list[Problem]:
 
 
 def _is_mail_part(path: Path) -> bool:
-    """Whether it is a template, or a part without its `.j2`; the company's own includes begin with `_`."""
+    """Return whether the file looks like a part of a mail; the names of a company's own includes begin with `_`."""
     return path.is_file() and not path.name.startswith("_") and (path.suffix == ".j2" or f"{path.name}.j2" in PARTS)
 
 
 def find_unreadable_files(overrides: Path) -> list[Problem]:
-    """The templates, stylesheets and catalogues that can't be read as text."""
+    """Return a problem for each template, stylesheet or catalogue that can't be read as text."""
     paths = sorted(path for path in overrides.rglob("*") if path.suffix in (".j2", ".css", ".po"))
     return [problem for path in paths if (problem := _check_file(path))]
 
@@ -84,8 +84,8 @@ def _check_file(path: Path) -> Problem | None:
     if not path.is_file():  # a folder or a broken symbolic link, which rendering would skip silently
         return Problem(str(path), "is no file.", "Put the file itself there, or take this away: then ours is used.")
     try:
-        with path.open("rb") as opened:
-            content = opened.read(MAX_SIZE + 1)
+        with path.open("rb") as file:
+            content = file.read(MAX_SIZE + 1)
     except OSError as error:
         return Problem(
             str(path), f"can't be read: {error.strerror}.", "Give the worker's account the right to read it."
@@ -97,7 +97,7 @@ def _check_file(path: Path) -> Problem | None:
 
 
 def _find_invalid_line(content: bytes) -> int:
-    """The number of the first line that is not UTF-8; 0 when all are."""
+    """Return the number of the first line that is not UTF-8; 0 when all are."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -106,24 +106,24 @@ def _find_invalid_line(content: bytes) -> int:
 
 
 def find_broken_translations(overrides: Path) -> list[Problem]:
-    """Catalogue lines that can't be read, and translations whose placeholders don't match the English sentence."""
+    """Return a problem for each invalid line of a catalogue and each translation whose placeholders are wrong."""
     remedy = "Keep each %(name)s as it stands in the English sentence, write %% for a per cent sign, close each quote."
     paths = sorted(path for path in overrides.glob(f"locale/*/LC_MESSAGES/{GETTEXT_DOMAIN}.po") if path.is_file())
     mistakes = [
         (path, number, mistake)
         for path in paths
-        for number, mistake in (*_find_broken_rows(path), *_find_broken_messages(path))
+        for number, mistake in (*_find_invalid_lines(path), *_find_wrong_placeholders(path))
     ]
     return [Problem(f"{path}:{number}", f"{mistake}.", remedy) for path, number, mistake in mistakes]
 
 
-def _find_broken_rows(path: Path) -> Iterator[tuple[int, str]]:
+def _find_invalid_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if not _CATALOGUE_ROW.fullmatch(line.strip()):
+        if not _CATALOGUE_LINE.fullmatch(line.strip()):
             yield number, "This is no line of a catalogue"
 
 
-def _find_broken_messages(path: Path) -> Iterator[tuple[int, str]]:
+def _find_wrong_placeholders(path: Path) -> Iterator[tuple[int, str]]:
     try:
         load_translations(path)
         messages = [message for message in read_catalogue(path) if message.id]
@@ -143,7 +143,7 @@ def _find_broken_messages(path: Path) -> Iterator[tuple[int, str]]:
                 yield message.lineno or 0, f"The translation can't be filled in ({type(error).__name__}: {error})"
 
 
-def _describe_mistake(context: MailContext, error: Exception) -> Problem:
+def _describe_error(context: MailContext, error: Exception) -> Problem:
     if isinstance(error, TemplateSyntaxError):
         return Problem(f"{error.filename}:{error.lineno}", f"{error.message}.", "Mend the template there.")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]

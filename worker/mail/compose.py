@@ -33,20 +33,20 @@ from worker.mail.context import MailContext, ReadableCommitment
 from worker.mail.kinds import KINDS, ContractLink, Sealed
 from worker.settings.load import Settings
 
-#: How long a closed commitment is still listed in briefs.
+#: A closed commitment is listed in briefs for this time.
 RECENT_PERIOD = timedelta(days=120)
 
 _FIRST_MAILS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedMaterial:
-    """The opened sealed texts for one batch of messages: contracts, commitments, and what was typed elsewhere."""
+class OpenedContent:
+    """The opened sealed texts for one batch of messages: contracts, commitments, and texts of forms and commands."""
 
     contracts: Mapping[PairId, Contract] = field(default_factory=dict)  #: in force, by pair
     revisions: Mapping[str, Sequence[Contract]] = field(default_factory=dict)  #: all, by session
     promises: Mapping[str, WrittenCommitment] = field(default_factory=dict)  #: by commitment
-    closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: closed lately, by pair
+    closed_commitments: Mapping[PairId, Sequence[Commitment]] = field(default_factory=dict)  #: recently closed, by pair
     #: The session of the contract in force, by pair.
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
@@ -61,37 +61,37 @@ class Composer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._links = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
-        self._event = settings.event
+        self._link_signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
+        self._event_settings = settings.event
         self._policy = settings.policy
 
     # --- events ---
 
     def build_session_event(self, state: PairState, session: Session) -> EventDraft:
-        """The event of a session: a neutral title, no content of the conversation (R-23), the report invited (R-2)."""
+        """Return the event of a session: neutral title, no content of the conversation (R-23), report invited (R-2)."""
         subjects = {
-            SessionKind.CAREER: self._event.subject,
-            SessionKind.REVIEW: self._event.review_subject,
-            SessionKind.CHECKIN: self._event.checkin_subject,
+            SessionKind.CAREER: self._event_settings.subject,
+            SessionKind.REVIEW: self._event_settings.review_subject,
+            SessionKind.CHECKIN: self._event_settings.checkin_subject,
         }
         names = {"manager": state.manager.name, "report": state.report.name}
         return EventDraft(
             key=session.key,
             subject=subjects[session.kind].format(**names),
-            body=self._event.body.format(**names),
+            body=self._event_settings.body.format(**names),
             span=session.span,
             zone=state.manager.zone,
             organizer=Guest(state.manager.email, state.manager.name),
             guests=(Guest(state.report.email, state.report.name),),
-            reminders=tuple(self._event.reminders),
-            video=self._event.video,
+            reminders=tuple(self._event_settings.reminders),
+            video=self._event_settings.video,
             sequence=session.sequence,
         )
 
     def build_commitment_event(
         self, state: PairState, commitment: Commitment, promise: WrittenCommitment | None
     ) -> EventDraft:
-        """The manager's private block for a commitment (T-8). Raises ValueError when the commitment has no block.
+        """Return the event of a commitment's block, for the manager alone (T-8). Raises ValueError without a block.
 
         The title is neutral. A setting chooses the text, because delegates and administrators may be able to read it.
         """
@@ -100,25 +100,27 @@ class Composer:
         body = self._choose_commitment_text(commitment, promise)
         return EventDraft(
             key=commitment.key,
-            subject=self._event.commitment_subject.format(manager=state.manager.name, report=state.report.name),
+            subject=self._event_settings.commitment_subject.format(
+                manager=state.manager.name, report=state.report.name
+            ),
             body=f"{body}\n\n{commitment.due:%Y-%m-%d}".strip(),
             span=commitment.block,
             zone=state.manager.zone,
             organizer=Guest(state.manager.email, state.manager.name),
             all_day=commitment.all_day,
             blocks_time=not commitment.all_day,
-            reminders=() if commitment.all_day else tuple(self._event.reminders[:1]),
+            reminders=() if commitment.all_day else tuple(self._event_settings.reminders[:1]),
             sequence=commitment.sequence,
         )
 
     def _choose_commitment_text(self, commitment: Commitment, promise: WrittenCommitment | None) -> str:
-        """The commitment's text, the URL of its page (for the logged-in manager only), or nothing, as set."""
-        if self._event.commitment_text == "link":
+        """Return, as configured, the commitment's text, the URL of its page (which needs a login), or nothing."""
+        if self._event_settings.commitment_text == "link":
             return f"{self._settings.base_url}/team/contract/{commitment.session}"
-        return promise.text if promise and self._event.commitment_text == "text" else ""
+        return promise.text if promise and self._event_settings.commitment_text == "text" else ""
 
     def build_invitation_event(self, state: PairState, session: Session, message: Effect) -> EventDraft:
-        """The event of an invitation mail. Its sequence number counts the mails about that event."""
+        """Return the event of an invitation mail. Its sequence number counts the mails about that event."""
         if session.booked and session.key == message.event:
             span = session.span
         else:  # the session has lost that time: the mail withdraws it
@@ -130,9 +132,9 @@ class Composer:
     # --- mails ---
 
     def build_mail_context(
-        self, message: Effect, state: PairState | None, content: SealedMaterial, now: datetime
+        self, message: Effect, state: PairState | None, content: OpenedContent, now: datetime
     ) -> MailContext:
-        """The context of a mail. `state`: the pair's, or None for a mail to the operator."""
+        """Return the context of a mail. `state` is that of the pair; None for a mail to the operator."""
         if state is None:
             reason = content.alert_texts.get(message.key, "")
             return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=reason)
@@ -156,24 +158,24 @@ class Composer:
             commitments=commitments,
             links=self._build_links(message, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
             learning=self._settings.mail.learning,
-            commitment_text=self._event.commitment_text,
+            commitment_text=self._event_settings.commitment_text,
             accesses=tuple(content.accesses.get(message.key, ())),
             **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields},
         )
         return _remove_content(context) if self._settings.mail.content == "link" else context
 
     def choose_sender(self, message: Effect, state: PairState) -> Address:
-        """The address whose mailbox sends the mail: the manager's when so set, else empty for the default sender."""
+        """Return the mailbox that sends the mail: the manager's if so configured, else empty for the default sender."""
         as_manager = self._settings.mail.send_as == "manager" and KINDS[message.name].may_leave_from_manager
         return state.manager.email if as_manager else ""
 
     def _collect_session_fields(
-        self, message: Effect, state: PairState, session: Session, content: SealedMaterial, now: datetime
+        self, message: Effect, state: PairState, session: Session, content: OpenedContent, now: datetime
     ) -> dict[str, object]:
-        """The fields of the context that depend on the session the mail is about."""
-        plan = PlanBuilder(now, state, None, self._policy)
+        """Return the fields of the context that depend on the session the mail is about."""
+        builder = PlanBuilder(now, state, None, self._policy)
         fields: dict[str, object] = {
-            "count": deferrals.count_deferrals_in_cycle(plan, session),
+            "count": deferrals.count_deferrals_in_cycle(builder, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
             "why": session.unplaceable or (),
@@ -185,34 +187,40 @@ class Composer:
         if session.id in content.trigger_texts:
             fields["trigger"] = content.trigger_texts.get(session.id, "")
             fields["asked_by_report"] = session.id in content.asked_by_report
-        if Sealed.REVISIONS in KINDS[message.name].opens:
+        if Sealed.REVISIONS in KINDS[message.name].sealed_data:
             fields.update(_collect_revision_fields(message, content.revisions.get(session.id, ())))
         return fields
 
     def _build_links(
-        self, message: Effect, state: PairState, agreed: str, commitments: Sequence[ReadableCommitment], now: datetime
+        self,
+        message: Effect,
+        state: PairState,
+        contract_session: str,
+        commitments: Sequence[ReadableCommitment],
+        now: datetime,
     ) -> dict[str, str]:
-        """The reader's links by name (LINK_NAMES); empty when there are no pages or the pair has ended.
+        """Return the reader's links by name (LINK_NAMES); empty when there are no pages or the pair has ended.
 
-        `agreed`: the session of the contract in force.
+        `contract_session` is the session of the contract in force; empty when there is none.
         """
-        if self._links is None or state.pair.ended is not EndReason.NO:
+        if self._link_signer is None or state.pair.ended is not EndReason.NO:
             return {}
         if message.to == state.report.email:
             links = _list_report_links()
         else:
-            of_session = KINDS[message.name].contract_link is ContractLink.OF_SESSION
-            due = commitments[0].commitment.session if commitments else ""
-            links = _list_manager_links(message.subject, message.subject if of_session else agreed, due)
+            if KINDS[message.name].contract_link is ContractLink.OF_SESSION:
+                contract_session = message.subject
+            commitment_session = commitments[0].commitment.session if commitments else ""
+            links = _list_manager_links(message.subject, contract_session, commitment_session)
         return {
-            name: self._links.build_url(
+            name: self._link_signer.build_url(
                 LinkClaims(person=message.to, purpose=purpose, session_id=session_id, issued_at=now)
             )
             for name, (purpose, session_id) in links.items()
         }
 
     def build_operator(self) -> Person:
-        """The operator as the reader of mails and pages."""
+        """Return the operator as the reader of mails and pages."""
         return Person(
             email=self._settings.operator,
             name="Longarc operator",
@@ -226,16 +234,16 @@ class Composer:
 
 
 def _remove_content(context: MailContext) -> MailContext:
-    """The context without contracts and commitments, for companies whose mails link to them instead."""
+    """Return the context without contracts and commitments, for companies whose mails link to them instead."""
     if not KINDS[context.name].has_content:
         return context
     return replace(context, by_link=True, contract=None, previous=None, commitments=())
 
 
 def _list_readable_commitments(
-    state: PairState, content: SealedMaterial, now: datetime
+    state: PairState, content: OpenedContent, now: datetime
 ) -> tuple[ReadableCommitment, ...]:
-    """The pair's commitments whose texts were opened, if open or closed within RECENT_PERIOD, sorted by due date."""
+    """Return the pair's commitments with opened texts that are open or recently closed, sorted by due date."""
     commitments = [*state.commitments, *content.closed_commitments.get(state.pair.id, ())]
     recent = {c.id: c for c in commitments if c.is_open or (c.closed_at and c.closed_at > now - RECENT_PERIOD)}
     readable = [
@@ -243,13 +251,13 @@ def _list_readable_commitments(
         for c in recent.values()
         if c.id in content.promises
     ]
-    return tuple(sorted(readable, key=lambda k: (k.commitment.due, k.commitment.id)))
+    return tuple(sorted(readable, key=lambda item: (item.commitment.due, item.commitment.id)))
 
 
 def _list_due_commitments(
     day: date | None, reader: Person, state: PairState, commitments: Sequence[ReadableCommitment]
 ) -> tuple[ReadableCommitment, ...]:
-    """The reader's own commitments that are open and due on that day."""
+    """Return the reader's own commitments that are open and due on that day."""
     owner = Owner.MANAGER if reader is state.manager else Owner.REPORT
     return tuple(
         readable
@@ -259,7 +267,7 @@ def _list_due_commitments(
 
 
 def _find_thread_key(message: Effect, state: PairState) -> str:
-    """The key of the mail that began this reader's thread about the pair; empty when none was sent."""
+    """Return the key of the mail that began this reader's thread about the pair; empty when none was sent."""
     first_mails = (mail for mail in state.effects if mail.name in _FIRST_MAILS and mail.to == message.to)
     keys = (mail.key for mail in first_mails if mail.progress is EffectProgress.DONE)
     return next((key for key in keys if key != message.key), "")
@@ -269,17 +277,17 @@ def _list_report_links() -> dict[str, tuple[Purpose, str]]:
     return dict.fromkeys(("contract", "commitment", "settings"), (Purpose.ME, ""))
 
 
-def _list_manager_links(session: str, contract: str, due: str) -> dict[str, tuple[Purpose, str]]:
-    """The purpose and session id of each link. Sessions: the mail's, the contract's, the due commitment's."""
+def _list_manager_links(session: str, contract_session: str, commitment_session: str) -> dict[str, tuple[Purpose, str]]:
+    """Return the purpose and the session id of each link, by its name; empty ids give no link to a contract."""
     links = {"settings": (Purpose.TEAM, ""), "choose": (Purpose.TIME, session)}
-    for name, session_id in (("contract", contract), ("commitment", due)):
+    for name, session_id in (("contract", contract_session), ("commitment", commitment_session)):
         if session_id:
             links[name] = (Purpose.CONTRACT, session_id)
     return links
 
 
 def _collect_revision_fields(message: Effect, revisions: Sequence[Contract]) -> dict[str, object]:
-    """The fields of a mail about one revision of a contract; the message's number is that revision."""
+    """Return the fields of a mail about one revision of a contract; the message's number is that revision."""
     number = message.number
     return {
         "contract": revisions[number - 1],
@@ -289,12 +297,12 @@ def _collect_revision_fields(message: Effect, revisions: Sequence[Contract]) -> 
 
 
 def _list_unfinished_starts(state: PairState, session: Session) -> tuple[datetime, ...]:
-    """The starts of earlier sessions that still lack a contract (R-17), in order."""
+    """Return the starts of earlier sessions that still lack a contract (R-17), in order."""
     unfinished = [s for s in state.sessions if s.state is SessionState.UNFINISHED and s.id != session.id and s.start]
     return tuple(sorted(s.start for s in unfinished if s.start))
 
 
 def _find_next_session(state: PairState, now: datetime) -> Session | None:
-    """The next booked career conversation."""
-    coming = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
-    return min(coming, key=lambda s: s.span.start, default=None)
+    """Return the next booked career session; None when there is none."""
+    booked = [s for s in state.sessions if s.booked and s.kind is SessionKind.CAREER and s.span.start > now]
+    return min(booked, key=lambda s: s.span.start, default=None)

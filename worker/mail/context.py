@@ -33,7 +33,7 @@ class Reader(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadableCommitment:
-    """A commitment with its text."""
+    """A commitment with its opened text."""
 
     commitment: Commitment
     promise: WrittenCommitment
@@ -59,8 +59,8 @@ class MailContext:
     commitments: tuple[ReadableCommitment, ...] = ()
     deferrals: tuple[Deferral, ...] = ()  #: of this session, oldest first
     count: int = 0  #: deferrals in this cycle (T-12)
-    options: tuple[Span, ...] = ()  #: the times held for the manager to choose from (T-12)
-    why: Reasons = ()  #: unplaceable: why there is no time
+    options: tuple[Span, ...] = ()  #: the times reserved for the manager to choose from (T-12)
+    why: Reasons = ()  #: unplaceable: why no time exists
     also: int = 0  #: unplaceable: how many more sessions of the pair have no time for the same cause
     reason: str = ""  #: operator_alert: the problem, without private content
     number: int = 0  #: invitation: how many mails about that session's time were sent before
@@ -74,6 +74,6 @@ class MailContext:
     asked_by_report: bool = False  #: brief: the report asked, not the manager
     commitment_text: str = ""  #: introduction: the content of commitment events, `text`, `link` or `none`
     accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
-    by_link: bool = False  #: contracts and commitments are left out of the mail: `links` leads to them
-    sender: Address = ""  #: the mailbox that sends it; empty for the one in the settings
+    by_link: bool = False  #: contracts and commitments are left out of the mail, which links to them instead
+    sender: Address = ""  #: the mailbox that sends the mail; empty for the one in the settings
     links: Mapping[str, str] = field(default_factory=dict)  #: URLs by name, of LINK_NAMES

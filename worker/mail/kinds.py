@@ -1,4 +1,4 @@
-"""The table of mails: everything about each kind of mail except its text and when it is due.
+"""The table of mails, with the properties of each kind of mail except its text and the time it is due.
 
 To add a mail: name it in `worker/domain/model/mails.py`, enter it here, put its templates into
 `templates/emails/<name>`, and decide in `worker/domain/planning/notices.py` when it is due. Every mail is written in
@@ -17,14 +17,14 @@ from worker.mail.context import LINK_NAMES, MailContext, Reader
 
 
 class Voice(StrEnum):
-    """The display name in a mail's From header."""
+    """Whose display name is in a mail's From header."""
 
     PRODUCT = "product"
     MANAGER = "manager"  #: in the report's mail; the manager's own copy has the product's name
 
 
 class Sealed(StrEnum):
-    """Sealed data that a mail needs, beside the contract in force, which every mail about a pair has."""
+    """Sealed data that a mail needs in addition to the contract in force, which every mail about a pair gets."""
 
     COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
@@ -33,7 +33,7 @@ class Sealed(StrEnum):
 
 
 class ContractLink(StrEnum):
-    """Which contract the link in the manager's mail opens."""
+    """The contract that the link in the manager's mail opens."""
 
     IN_FORCE = "in_force"  #: the contract in force
     OF_SESSION = "of_session"  #: the contract of the session that the mail is about
@@ -45,24 +45,24 @@ class MailKind:
 
     name: MailName
     readers: tuple[Reader, ...]  #: the roles its templates are written for; planning decides who gets it
-    holds: notices.Holds  #: whether the reason for the mail still holds when it is sent; else it is dropped
-    #: Sample mails for the templates' check; the argument is a sample with nothing but the basic fields.
+    holds: notices.Holds  #: whether the reason for the mail still applies when it is to be sent; else it is dropped
+    #: Yields sample mails for the check of templates, given a sample that has only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
-    has_content: bool = False  #: shows contracts or commitments; with `content = "link"` it links to them instead
-    reader_only: bool = False  #: has no Reply-To with the other person's address
-    resend: bool = False  #: sent again when it is unknown whether the first attempt succeeded
+    has_content: bool = False  #: it shows contracts or commitments, or with `content = "link"` links to them
+    reader_only: bool = False  #: it has no Reply-To with the other person's address
+    resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
-    opens: frozenset[Sealed] = frozenset()
+    sealed_data: frozenset[Sealed] = frozenset()  #: to be opened for it
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
     fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: context fields taken from the effect
 
     @property
     def may_leave_from_manager(self) -> bool:
-        """Whether `send_as = "manager"` sends it from the manager's mailbox.
+        """True when `send_as = "manager"` sends it from the manager's mailbox.
 
-        So every copy of a mail with private content is in the mailbox of one of the two.
+        Every copy of a mail with private content is then in the mailbox of one of the two.
         """
         return self.has_content or self.voice is Voice.MANAGER
 
@@ -110,14 +110,14 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_briefs,
             has_content=True,
             reader_only=True,
-            opens=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER}),
+            sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER}),
         ),
         MailKind(
             name=MailName.CONTRACT_REQUEST,
             readers=_MANAGER,
             holds=notices.holds_until_contract,
             samples=samples.iter_contract_requests,
-            opens=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({Sealed.COMMITMENTS}),
             contract_link=ContractLink.OF_SESSION,
         ),
         MailKind(
@@ -136,7 +136,7 @@ KINDS: Mapping[str, MailKind] = {
             voice=Voice.MANAGER,
             has_content=True,
             resend=True,
-            opens=frozenset({Sealed.REVISIONS}),
+            sealed_data=frozenset({Sealed.REVISIONS}),
             contract_link=ContractLink.OF_SESSION,
         ),
         MailKind(
@@ -169,7 +169,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=notices.holds_while_due,
             samples=samples.iter_due_commitments,
             has_content=True,
-            opens=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({Sealed.COMMITMENTS}),
             fields=lambda mail: {"due": mail.start.date() if mail.start else None},
         ),
         MailKind(
@@ -178,7 +178,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=notices.holds_before_session,
             samples=samples.iter_review_notes,
             has_content=True,
-            opens=frozenset({Sealed.COMMITMENTS}),
+            sealed_data=frozenset({Sealed.COMMITMENTS}),
         ),
         MailKind(
             name=MailName.PAIR_ENDED,
@@ -198,7 +198,7 @@ KINDS: Mapping[str, MailKind] = {
             readers=_BOTH,
             holds=notices.holds_always,
             samples=samples.iter_accesses,
-            opens=frozenset({Sealed.ACCESSES}),
+            sealed_data=frozenset({Sealed.ACCESSES}),
         ),
         MailKind(
             name=MailName.OPERATOR_ALERT,
@@ -213,7 +213,7 @@ KINDS: Mapping[str, MailKind] = {
 
 
 def list_samples(locale: str = "en") -> Iterator[MailContext]:
-    """Sample contexts in that language: every mail to each of its readers, with and without each optional field."""
+    """Yield sample contexts in that language: every mail to each of its readers, with and without optional fields."""
     contexts = (
         context
         for kind in KINDS.values()

@@ -1,4 +1,4 @@
-"""Sample mails about an invented pair: one function for each kind of mail, named in the table of mails.
+"""Sample mails about an invented pair. The table of mails (`kinds.py`) names the function for each kind of mail.
 
 Each function takes a basic sample to one reader and yields variants with and without the optional fields of that mail.
 `longarc check` renders them all, and the documentation shows them.
@@ -179,7 +179,7 @@ _AFTER_SESSION: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DA
 
 
 def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailContext:
-    """The basic sample of that mail: to a reader in that language, about a coming session unless to the operator."""
+    """Return the basic sample of that mail to a reader in that language; mails to the pair have a coming session."""
     if reader is Reader.OPERATOR:
         return MailContext(name=name, key="", to=replace(OPERATOR, locale=locale), now=NOW)
     dana, sam = (replace(person, locale=locale) for person in (DANA, SAM))
@@ -200,37 +200,37 @@ def make_sample(name: MailName, reader: Reader, locale: str = "en") -> MailConte
 
 
 def iter_unchanged(context: MailContext) -> Iterator[MailContext]:
-    """The basic sample alone."""
+    """Yield the basic sample alone."""
     yield context
 
 
 def iter_introductions(context: MailContext) -> Iterator[MailContext]:
-    """With a session, without one, and with each kind of commitment event."""
+    """Yield one with a session, one without, and one for another content of commitment events."""
     yield context
     yield replace(context, session=None, commitment_text="text")
     yield replace(context, commitment_text="link")
 
 
 def iter_endings(context: MailContext) -> Iterator[MailContext]:
-    """One for each reason why a pair ends, and one without a reason."""
+    """Yield one for each reason why a pair ends, and one without a reason."""
     for ended in (EndReason.REPORT_LEFT, EndReason.MANAGER_LEFT, EndReason.CHANGED):
         yield replace(context, session=None, pair=replace(PAIR, ended=ended))
     yield replace(context, session=None)
 
 
 def iter_fresh_links(context: MailContext) -> Iterator[MailContext]:
-    """Without session and contract."""
+    """Yield one without session and contract."""
     yield replace(context, session=None, contract=None)
 
 
 def iter_accesses(context: MailContext) -> Iterator[MailContext]:
-    """With every kind of access, and with one access and no links."""
+    """Yield one with every kind of access, and one with a single access and no links."""
     yield replace(context, session=None, contract=None, accesses=ACCESSES)
     yield replace(context, session=None, contract=None, accesses=ACCESSES[:1], links={})
 
 
 def iter_alerts(context: MailContext) -> Iterator[MailContext]:
-    """With one problem."""
+    """Yield one with one problem."""
     yield replace(context, reason="Calendar of dana@example.com is refused.")
 
 
@@ -238,7 +238,7 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
-    """For each topic: with a contract, and without one but with the leader's own line."""
+    """Yield two for each topic: with a contract, and without one but with the leader's own sentence."""
     for topic in Topic:
         session = replace(SESSION, topic=topic)
         yield replace(context, session=session)
@@ -246,7 +246,7 @@ def iter_prompts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_briefs(context: MailContext) -> Iterator[MailContext]:
-    """For each topic: full, almost empty, and with each trigger."""
+    """Yield for each topic: one with everything, one almost empty, and one with each trigger."""
     for topic in Topic:
         brief = replace(
             context, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
@@ -259,7 +259,7 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
-    """With a review and commitments, and without."""
+    """Yield one with a review and commitments, and one without."""
     review = replace(SESSION, kind=SessionKind.REVIEW, end=_START + timedelta(minutes=25))
     yield replace(context, commitments=COMMITMENTS, session=review)
     yield replace(context, session=None, contract=None)
@@ -269,25 +269,25 @@ def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_contract_requests(context: MailContext) -> Iterator[MailContext]:
-    """Shortly after the session."""
+    """Yield one shortly after the session."""
     yield replace(context, **_AFTER_SESSION, now=_START + timedelta(minutes=80), contract=None)
 
 
 def iter_contract_reminders(context: MailContext) -> Iterator[MailContext]:
-    """Each of the five reminders."""
+    """Yield each of the five reminders."""
     for reminder in range(1, 6):
         yield replace(context, **_AFTER_SESSION, reminder=reminder, now=_START + reminder * _DAY)
 
 
 def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
-    """A first contract, a revision, and an empty contract."""
+    """Yield a first contract, a revision, and an empty contract."""
     yield replace(context, session=_HELD)
     yield replace(context, session=_HELD, revision=2, previous=PREVIOUS_CONTRACT)
     yield replace(context, contract=Contract(), session=None)
 
 
 def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
-    """Each open commitment of the reader."""
+    """Yield each open commitment of the reader."""
     owner = Owner.MANAGER if context.to == context.manager else Owner.REPORT
     for readable in COMMITMENTS:
         if readable.commitment.is_open and readable.commitment.owner is owner:
@@ -298,18 +298,18 @@ def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_invitations(context: MailContext) -> Iterator[MailContext]:
-    """A first invitation, and one to another time."""
+    """Yield a first invitation, and one to another time."""
     for number in (0, 1):
         yield replace(context, number=number)
 
 
 def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
-    """For a session that has lost its time."""
+    """Yield one for a session that has lost its time."""
     yield replace(context, session=_SESSION_WITHOUT_TIME, number=2, was=_START)
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
-    """After one, two and three deferrals: moved, without a time, and with options."""
+    """Yield three after each of one, two and three deferrals: moved, without a time, and with options."""
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals
@@ -318,11 +318,11 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
-    """For one session, and for up to two more."""
+    """Yield one for a single session without a time, and one with each of one and two more."""
     for also in range(3):
         yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
 
 
 def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:
-    """For a session of 50 minutes."""
+    """Yield one for a session of 50 minutes."""
     yield replace(context, session=replace(SESSION, end=_START + timedelta(minutes=50)))

@@ -1,6 +1,6 @@
 """Loads the templates of mails and pages, and compiles each once per process.
 
-A company puts its own mail templates into a folder laid out like `templates/emails`; ours stand in for missing files.
+A company puts its own mail templates into a folder laid out like `templates/emails`; ours are used for missing files.
 The rules of the stylesheet `_style.css` are inlined into the HTML templates when they are loaded, because many mail
 programs ignore stylesheets.
 """
@@ -36,7 +36,7 @@ _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def find_template_folder() -> Path:
-    """The folder of our own templates: inside the installed package, or beside it in a checkout."""
+    """Return the folder of our own templates: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     return next(folder for folder in (package / "_templates", package.parent / "templates") if folder.is_dir())
 
@@ -55,7 +55,7 @@ class StyledLoader(BaseLoader):
         return [name for name in self._files.list_templates() if name.endswith(".j2")]
 
     def _inline_styles(self, environment: Environment, source: str) -> str:
-        """The source with styles inlined. Jinja's tags are replaced by placeholders meanwhile: they are not HTML."""
+        """Return the source with styles inlined. Placeholders replace Jinja's tags meanwhile: those are not HTML."""
         tags: list[str] = []
 
         def replace_tag(match: re.Match[str]) -> str:
@@ -103,7 +103,7 @@ class CompiledTemplates(BytecodeCache):
 
 @cache
 def _get_compiled_templates(kind: str, html: bool) -> CompiledTemplates:
-    """The cache for one kind of environment: compiled code differs with the sandbox and with escaping."""
+    """Return the cache for one kind of environment: compiled code differs with the sandbox and with escaping."""
     return CompiledTemplates()
 
 
@@ -115,15 +115,15 @@ class MailTemplates:
         self.languages = Languages([folder / "locale" for folder in (*company_folders, find_template_folder())])
         self._loader = StyledLoader(*company_folders, find_template_folder() / "emails")
         # The sandbox lets a company's templates reach only their variables, and limits the size of `range`.
-        self._kind = ImmutableSandboxedEnvironment if overrides else Environment
+        self._environment_class = ImmutableSandboxedEnvironment if overrides else Environment
         self._environments: dict[str, tuple[Environment, Environment]] = {}
 
     def get_template(self, name: str, part: str, language: Language) -> Template:
-        """One of the PARTS of that mail, in that language."""
+        """Return one of the PARTS of that mail, in that language."""
         if language.tag not in self._environments:
             self._environments[language.tag] = (
-                make_environment(self._loader, language, html=False, kind=self._kind),
-                make_environment(self._loader, language, html=True, kind=self._kind),
+                make_environment(self._loader, language, html=False, kind=self._environment_class),
+                make_environment(self._loader, language, html=True, kind=self._environment_class),
             )
         text_environment, html_environment = self._environments[language.tag]
         environment = html_environment if part.endswith(".html.j2") else text_environment
@@ -132,14 +132,14 @@ class MailTemplates:
 
 @lru_cache(1)
 def load_default_templates() -> MailTemplates:
-    """Our own mail templates, cached because they don't change while a process runs."""
+    """Return our own mail templates, cached because they don't change while a process runs."""
     return MailTemplates()
 
 
 def make_environment(
     loader: BaseLoader, language: Language, *, html: bool, kind: type[Environment] = Environment
 ) -> Environment:
-    """A Jinja environment for one language. An undefined variable raises an error instead of leaving a gap."""
+    """Return a Jinja environment for one language. An undefined variable raises an error instead of leaving a gap."""
     environment = kind(
         loader=loader,
         extensions=["jinja2.ext.i18n"],
@@ -161,7 +161,7 @@ def make_environment(
 
 
 def _make_translators(language: Language, kind: type[str]) -> tuple[Callable[..., str], Callable[..., str]]:
-    """`gettext` and `ngettext` for templates. With `kind` Markup, the values filled in are escaped, not the text."""
+    """Return `gettext` and `ngettext` for templates. With `kind` Markup, they escape values but not the text."""
 
     @lru_cache(None)
     def translate(message: str) -> str:
@@ -170,7 +170,7 @@ def _make_translators(language: Language, kind: type[str]) -> tuple[Callable[...
     def gettext(message: str, /, **values: object) -> str:
         return translate(message) % values
 
-    def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
-        return kind(language.select_plural(one, many, count)) % {"num": count, **values}
+    def ngettext(singular: str, plural: str, count: int, /, **values: object) -> str:
+        return kind(language.select_plural(singular, plural, count)) % {"num": count, **values}
 
     return gettext, ngettext

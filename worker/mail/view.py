@@ -51,8 +51,8 @@ class Line:
     success: str = ""
 
 
-def first_name(person: Person) -> str:
-    """The first name for a greeting, guessed from the full name."""
+def guess_first_name(person: Person) -> str:
+    """Return the first name for a greeting, guessed from the full name."""
     name = to_single_line(person.name)
     if "," in name:  # "Okafor, Sam", as some HR systems write it
         name = name.partition(",")[2].strip() or name
@@ -74,7 +74,7 @@ class MailView:
         self.today = self._to_local_date(context.now)
 
     def names(self) -> dict[str, Any]:
-        """Every variable of a template: the context's fields, this view's methods, and some prepared values."""
+        """Return every variable of a template: the context's fields, this view's methods, and some prepared values."""
         context, language = self.context, self.language
         return (
             {name: getattr(context, name) for name in _CONTEXT_FIELDS}
@@ -97,20 +97,20 @@ class MailView:
     # --- time ---
 
     def _to_local_date(self, when: datetime) -> date:
-        """The date at that instant where the reader is."""
+        """Return the date at that instant where the reader is."""
         return when.astimezone(self._zone).date()
 
     def day(self, when: date) -> str:
-        """A date, or the reader's date of an instant, with its weekday, and with the year unless it is this year."""
+        """Return a date, or the reader's date of an instant, with its weekday; with the year unless it is this year."""
         local_date = self._to_local_date(when) if isinstance(when, datetime) else when
         return self.language.day(local_date, local_date.year != self.today.year)
 
     def hour(self, when: datetime) -> str:
-        """The time of day of an instant."""
+        """Return the time of day of an instant."""
         return self.language.hour(when, self.context.to.zone)
 
     def hours(self, span: Span) -> str:
-        """The start and end of a span; with the reader's city when the clocks of the pair differ."""
+        """Return the start and end of a span; with the reader's city when the clocks of the pair differ."""
         hours = self.language.hours(span.start, span.end, self.context.to.zone)
         if not self._has_two_clocks(span.start):
             return hours
@@ -118,7 +118,7 @@ class MailView:
         return self.gettext("%(hours)s (%(city)s time)", hours=hours, city=city)
 
     def month(self, first: date) -> str:
-        """The month and year of a date."""
+        """Return the month and year of a date."""
         return self.language.month(first)
 
     def _has_two_clocks(self, when: datetime) -> bool:
@@ -128,24 +128,24 @@ class MailView:
     # --- people ---
 
     def first(self, person: Person) -> str:
-        """A person's first name."""
-        return first_name(person)
+        """Return a person's first name."""
+        return guess_first_name(person)
 
     def full(self, person: Person) -> str:
-        """A person's full name."""
+        """Return a person's full name."""
         return to_single_line(person.name)
 
     def _find_first_name(self, address: Address) -> str:
-        """The first name of one of the two; empty for anybody else."""
+        """Return the first name of one of the two; empty for anybody else."""
         for person in (self.context.manager, self.context.report):
             if person is not None and address and person.email == address:
-                return first_name(person)
+                return guess_first_name(person)
         return ""
 
     # --- access to contents ---
 
     def access_lines(self) -> list[Line]:
-        """What the operator's commands showed or changed, each with its time and the reason given."""
+        """Return what the operator's commands showed or changed, each with its time and the reason given."""
         return [self._make_access_line(access) for access in self.context.accesses]
 
     def _make_access_line(self, access: AccessRecord) -> Line:
@@ -163,33 +163,33 @@ class MailView:
     # --- contracts and commitments ---
 
     def promised(self, promises: Sequence[WrittenCommitment]) -> list[Line]:
-        """The commitments of a contract, each with its due date and whether that is within the week."""
+        """Return the commitments of a contract, each with its due date and whether that is within the week."""
         return [
             self._make_line(promise, self._describe_due(promise.due), soon=self._is_within_week(promise.due))
             for promise in promises
         ]
 
     def kept(self, owner: str) -> list[Line]:
-        """One person's commitments, each with its status and how late it is or was; the open ones first."""
+        """Return one person's commitments, each with its status and how late it is or was; the open ones first."""
         commitments = [entry for entry in self.context.commitments if entry.commitment.owner == Owner(owner)]
         commitments.sort(key=lambda entry: (not entry.commitment.is_open, entry.commitment.due))
         return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
 
     def reviews(self, points: Sequence[ReviewPoint]) -> list[Line]:
-        """Review points, each with its month."""
+        """Return review points, each with its month."""
         return [Line(text=to_single_line(review.text), note=self.month(review.month)) for review in points]
 
     def reviews_now(self, points: Sequence[ReviewPoint]) -> list[Line]:
-        """The reviews that were planned for this month."""
+        """Return the reviews that were planned for this month."""
         month = self.today.replace(day=1)
         return self.reviews([review for review in points if review.month.replace(day=1) == month])
 
     def progress(self, contract: Contract) -> list[Line]:
-        """The progress that a contract records, one line for each entry."""
+        """Return the progress that a contract records, one line for each entry."""
         return [Line(text=to_single_line(text)) for text in contract.progress]
 
     def question(self, contract: Contract) -> str:
-        """The contract's open question on one line."""
+        """Return the contract's open question on one line."""
         return to_single_line(contract.question)
 
     def _make_line(self, promise: WrittenCommitment, note: str, soon: bool = False) -> Line:
@@ -212,38 +212,41 @@ class MailView:
         return due is not None and 0 <= count_days_between(self.today, due) <= _URGENT_DAYS
 
     def _describe_standing(self, commitment: Commitment) -> tuple[str, bool]:
-        """The status of a commitment, and whether to flag it (R-21)."""
+        """Return the status of a commitment, and whether to flag it (R-21)."""
         if commitment.is_open:
             return self._describe_open(commitment.due)
-        closed = self._to_local_date(commitment.closed_at or self.context.now)
-        values = {"day": self.day(closed)}
+        closed_on = self._to_local_date(commitment.closed_at or self.context.now)
+        values = {"day": self.day(closed_on)}
         if commitment.standing is CommitmentStanding.CHANGED:
             return self.gettext("changed on %(day)s", **values), False
         if commitment.standing is CommitmentStanding.LET_GO:
             return self.gettext("let go on %(day)s", **values), False
-        late = count_days_between(commitment.due, closed)
-        if late <= 0:
+        days_late = count_days_between(commitment.due, closed_on)
+        if days_late <= 0:
             return self.gettext("done on %(day)s, in time", **values), False
         done_note = self.ngettext(
-            "done on %(day)s, %(count)s day late", "done on %(day)s, %(count)s days late", late, **values
+            "done on %(day)s, %(count)s day late", "done on %(day)s, %(count)s days late", days_late, **values
         )
         return done_note, False
 
     def _describe_open(self, due: date) -> tuple[str, bool]:
         values = {"day": self.day(due)}
-        late = count_days_between(due, self.today)
+        days_late = count_days_between(due, self.today)
         if self._is_within_week(due):
             return self.gettext("not done yet, due %(day)s: within the week", **values), True
-        if late <= 0:
+        if days_late <= 0:
             return self.gettext("not done yet, due %(day)s", **values), False
         return self.ngettext(
-            "not done, due %(day)s, %(count)s day late", "not done, due %(day)s, %(count)s days late", late, **values
+            "not done, due %(day)s, %(count)s day late",
+            "not done, due %(day)s, %(count)s days late",
+            days_late,
+            **values,
         ), True
 
     # --- changes of a contract ---
 
     def changes(self, before: Contract, after: Contract) -> list[str]:
-        """The differences between two revisions, one sentence each; a changed date is named old and new."""
+        """Return the differences between two revisions, one sentence each; a change of date names both dates."""
         diff = compare_contracts(before, after)
         sentences = [
             *self._describe_changes(self.context.report, diff.report),
@@ -256,7 +259,7 @@ class MailView:
         return sentences
 
     def _describe_changes(self, person: Person | None, diff: PartDiff[WrittenCommitment]) -> list[str]:
-        gettext, name = self.gettext, first_name(person) if person else ""
+        gettext, name = self.gettext, guess_first_name(person) if person else ""
         return [
             *(
                 gettext("New for %(name)s: %(text)s", name=name, text=to_single_line(promise.text))
@@ -280,7 +283,7 @@ class MailView:
     # --- the session ---
 
     def cause(self, deferral: Deferral) -> str:
-        """Why a session lost its time, naming who acted when it was one of the two."""
+        """Return why a session lost its time, naming who acted when it was one of the two."""
         to_actor, to_other, unnamed = CAUSE_TEXTS[deferral.cause]
         if deferral.who == self.context.to.email:
             return self.gettext(to_actor)
@@ -288,7 +291,7 @@ class MailView:
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
     def rhythm(self, pair: Pair) -> str:
-        """How often the pair meets."""
+        """Return how often the pair meets."""
         every = pair.every
         if every.weeks == 13 or every.months == 3:
             return self.gettext("once a quarter")
@@ -297,11 +300,11 @@ class MailView:
         return self.ngettext("every month", "every %(count)s months", every.months)
 
     def _describe_session_kind(self) -> str:
-        """The name of the session's kind; a career conversation when there is no session."""
+        """Return the name of the session's kind; a career conversation when there is no session."""
         return self.gettext(SESSION_NAMES[self.context.session.kind if self.context.session else SessionKind.CAREER])
 
     def _describe_trigger(self) -> Line | None:
-        """Why the conversation was asked for (R-6), with the text that was typed; None when it is not to be shown."""
+        """Return the reason for an ad hoc session (R-6), with the text typed; None when there is none to show."""
         if not self.context.trigger or self.context.by_link:
             return None
         kind, _, explanation = self.context.trigger.partition(":")
@@ -314,16 +317,16 @@ class MailView:
         return session.warned_at if session and session.warned_at else self.context.now
 
     def length(self, minutes: int) -> str:
-        """A number of minutes in words."""
+        """Return a number of minutes with the word for minutes."""
         return self.ngettext("%(count)s minute", "%(count)s minutes", minutes)
 
     def ahead(self, days: int) -> date:
-        """The date that many days from today, for an example."""
+        """Return the date that many days from today, for an example."""
         return self.today + timedelta(days=days)
 
 
 def _clean_paragraphs(text: str) -> str:
-    """The text with each of its paragraphs on one line."""
+    """Return the text with each of its paragraphs on one line."""
     return "\n\n".join(to_single_line(part) for part in text.split("\n\n"))
 
 

@@ -9,12 +9,12 @@ from worker.web.security import install_security
 from worker.web.sessions import enter, guard, renew
 from worker.web.site import ASSET_TYPES, Site, current_site
 
-#: The URL of an asset changes with its content, see `Site.make_asset_url`.
+#: For assets, whose URL changes with their content: see `Site.make_asset_url`.
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 
 
 def make_app(worker: Worker) -> Flask:
-    """The WSGI application. Raises LongarcError when the setting `base_url` is missing."""
+    """Return the WSGI application. Raises LongarcError when the setting `base_url` is missing."""
     app = Flask(__name__, static_folder=None, template_folder=None)
     app.extensions["longarc"] = site = Site(worker)
     install_security(app, site)
@@ -36,7 +36,7 @@ def make_app(worker: Worker) -> Flask:
 
 
 def _make_team_blueprint() -> Blueprint:
-    """The manager's page, with the contract and time pages of all the manager's pairs below it."""
+    """Return the manager's page, with the contract and time pages of all the manager's pairs below it."""
     pages = team.make_blueprint()
     pages.register_blueprint(contract.make_blueprint(), url_prefix="/contract")
     pages.register_blueprint(times.make_blueprint(), url_prefix="/time")
@@ -44,18 +44,18 @@ def _make_team_blueprint() -> Blueprint:
 
 
 def show_front() -> Response:
-    """The page for a browser without a link: says how to get one."""
+    """Return the page for a browser without a link, which says how to get one."""
     return current_site().render_notice("forbidden", 200)
 
 
 def check_health() -> Response:
-    """The answer to a health check: the server runs and reaches its database."""
+    """Answer a health check; an error is raised when the database can't be reached."""
     current_site().store.next_due()
     return Response("well\n", content_type="text/plain")
 
 
 def send_asset(name: str) -> Response:
-    """The stylesheet and the script."""
+    """Return the asset of that name: the stylesheet, the script or the icon."""
     if name not in ASSET_TYPES:
         abort(404)
     response = Response(current_site().assets[name][0], content_type=f"{ASSET_TYPES[name]}; charset=utf-8")

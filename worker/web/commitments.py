@@ -14,7 +14,7 @@ from worker.domain.model import Owner
 from worker.i18n.language import to_single_line
 from worker.mail.context import ReadableCommitment
 from worker.mail.view import Line, MailView
-from worker.web.contract_form import MAX_LENGTH, MAX_SENT_LENGTH, parse_day
+from worker.web.contract_form import MAX_DRAFT_CHARACTERS, MAX_SENT_CHARACTERS, parse_day
 from worker.web.site import current_site, redirect_to
 
 
@@ -29,7 +29,7 @@ class CommitmentLine:
 
 
 def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], owner: Owner) -> list[CommitmentLine]:
-    """One person's commitments, each with its status; the open ones first."""
+    """Return one person's commitments, each with its status; the open ones first."""
     owned = [readable for readable in commitments if readable.commitment.owner is owner]
     owned.sort(key=lambda readable: (not readable.commitment.is_open, readable.commitment.due))
     lines = MailView(replace(view.context, commitments=tuple(owned)), view.language).kept(owner.value)
@@ -40,29 +40,29 @@ def list_commitments(view: MailView, commitments: Iterable[ReadableCommitment], 
 
 
 def handle_commitment_form(commitment_id: str, deed: str, endpoint: str, **values: str) -> Response:
-    """Do what the form asks of a commitment, and redirect to the endpoint. `deed`: `done`, `let-go` or `change`."""
+    """Carry out `deed` on a commitment (`done`, `let-go` or `change`), and redirect to the endpoint."""
     contracts = current_site().worker.contracts
-    reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_LENGTH]
-    outcome = {"said": deed}
+    reason = to_single_line(request.form.get("reason", ""))[:MAX_SENT_CHARACTERS]
+    url_values = {"said": deed}
     if deed == "done":
         contracts.mark_done(commitment_id)
     elif deed == "let-go":
         contracts.let_go(commitment_id, reason)
     elif deed == "change":
-        outcome = _change_commitment(commitment_id, reason)
+        url_values = _change_commitment(commitment_id, reason)
     else:
         abort(404)
-    return redirect_to(url_for(endpoint, **values, **outcome))  # type: ignore[arg-type]
+    return redirect_to(url_for(endpoint, **values, **url_values))  # type: ignore[arg-type]
 
 
 def _change_commitment(commitment_id: str, reason: str) -> dict[str, str]:
-    """Change a commitment's text and date to the form's; returns the outcome as parameters of the page's URL."""
+    """Change a commitment's text and date to the form's; return the outcome as parameters of the page's URL."""
     text, due = to_single_line(request.form.get("text", "")), parse_day(request.form.get("due", ""))
-    invalid = {"wrong": commitment_id, "_anchor": commitment_id}
-    if due is None or not 0 < len(text) <= MAX_LENGTH:
-        return invalid
+    values_for_invalid_form = {"wrong": commitment_id, "_anchor": commitment_id}
+    if due is None or not 0 < len(text) <= MAX_DRAFT_CHARACTERS:
+        return values_for_invalid_form
     try:
         is_new = current_site().worker.contracts.change(commitment_id, text=text, due=due, reason=reason)
     except UnfitContract:
-        return invalid
+        return values_for_invalid_form
     return {"said": "changed" if is_new else "same"}

@@ -30,20 +30,21 @@ class Connections:
         self._max_connections = max_connections
         self._request_timeout = request_timeout
         self._clock = clock
+        #: By file number: an incomplete request, and when it was first seen.
         self._unfinished: dict[int, tuple[Any, float]] = {}
         self._checked_at = clock()
 
     def close_waiting(self) -> None:
-        """Close idle connections beyond the limit, oldest first, and once a second those with a late request.
+        """Close idle connections beyond the limit, oldest first, and once a second those with an overdue request.
 
-        A connection whose request is being answered stays open.
+        A connection with a request that is being answered stays open.
         """
         excess = len(self._channels) - self._max_connections
         if excess > 0:
-            waiting = [
+            idle_channels = [
                 channel for channel in self._channels.values() if not channel.requests and not channel.total_outbufs_len
             ]
-            for channel in waiting[:excess]:
+            for channel in idle_channels[:excess]:
                 channel.handle_close()
         if self._clock() - self._checked_at >= 1:
             self._checked_at = self._clock()
@@ -57,8 +58,8 @@ class Connections:
             request = channel.request
             if request is None:
                 continue
-            known_request, since = self._unfinished.get(number, (None, now))
-            since = since if known_request is request else now
+            previous_request, since = self._unfinished.get(number, (None, now))
+            since = since if previous_request is request else now
             if now - since >= self._request_timeout:
                 channel.handle_close()
             else:

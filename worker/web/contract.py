@@ -18,7 +18,7 @@ from worker.domain.planning.notices import find_contract_deadline
 from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
 from worker.i18n.reasons import translate_question
-from worker.mail.compose import SealedMaterial
+from worker.mail.compose import OpenedContent
 from worker.mail.view import MailView
 from worker.store.content import ContractRevision
 from worker.web import contract_form
@@ -32,14 +32,14 @@ DRAFT_CHANGED = N_("This draft was changed in another window since.")
 CONTRACT_CHANGED = N_(
     "One of you changed the contract while you were writing. Look at what is different, then send it."
 )
-#: What the manager reads when a contract can't be recorded for the session.
+#: The message to the manager when a contract can't be recorded for the session.
 REFUSALS: Mapping[type[Refused], str] = {
     NotHeldYet: N_("You have not met yet, so there is nothing to record. Your draft is kept."),
     NoContractSession: N_("No contract belongs to this conversation."),
 }
-#: A word that a question quotes in backticks.
+#: A word in backticks, as questions quote it.
 _QUOTED = re.compile(r"`([^`]+)`")
-#: How many empty lines a new form has in each list.
+#: The number of empty lines in each list of a new form.
 EMPTY_LINES = {"report": 1, "manager": 1, "reviews": 1, "progress": 0}
 
 
@@ -53,13 +53,13 @@ class ContractContext:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the session has ended, so that a contract can be written."""
+        """True when the session has ended, so that a contract can be written."""
         ended = self.session.booked and self.session.span.end <= current_site().now()
         return ended or self.session.state in (SessionState.HELD, SessionState.UNFINISHED, SessionState.CONTRACTED)
 
 
 def make_blueprint() -> Blueprint:
-    """The pages about one session's contract. They have a link of their own, and are also below the manager's page."""
+    """Return the pages about one session's contract, which have their own link and are below the team page, too."""
     pages = Blueprint("contract", __name__)
     for rule, view, methods in (
         ("/<session>", show, ["GET"]),
@@ -76,7 +76,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _load_context(session_id: str) -> ContractContext:
-    """The context of that session. Aborts with 404 unless it is a session of this manager."""
+    """Return the context of that session. Aborts with 404 unless it is a session of this manager."""
     site = current_site()
     session = site.store.queries.get_session(session_id)
     pairs = site.store.people.list_pairs_of_manager(current_login().address) if session else []
@@ -90,7 +90,7 @@ def _load_context(session_id: str) -> ContractContext:
 
 
 def show(session: str) -> Response:
-    """The latest revision; redirects to the form while the contract is still to be written."""
+    """Return the latest revision; redirects to the form while the contract is still to be written."""
     context = _load_context(session)
     if not context.revisions and context.has_ended:
         return redirect_to(url_for(".write", session=session, said=request.args.get("said")))
@@ -102,7 +102,7 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
     mail_context = site.build_page_context(current_login().person, context.state, context.session)
     view = site.build_view(mail_context)
     commitments = [item for item in mail_context.commitments if item.commitment.session == context.session.id]
-    shared = {
+    page_values = {
         **view.names(),
         "token": current_login().token,
         "matter": context,
@@ -112,11 +112,11 @@ def _render_page(name: str, context: ContractContext, values: Mapping[str, Any],
         "wrong": request.args.get("wrong", ""),
         "deadline": find_contract_deadline(context.state.manager, context.session) if context.session.held_at else None,
     }
-    return site.render_page(name, view.language, {**shared, **values}, status)
+    return site.render_page(name, view.language, {**page_values, **values}, status)
 
 
 def _list_changes(view: MailView, context: ContractContext) -> list[str]:
-    """What the latest revision changed against the one before, in sentences."""
+    """Return the changes from the last but one revision to the latest, as sentences."""
     if len(context.revisions) < 2:
         return []
     return view.changes(context.revisions[-2].contract, context.revisions[-1].contract)
@@ -126,7 +126,7 @@ def _list_changes(view: MailView, context: ContractContext) -> list[str]:
 
 
 def write(session: str) -> Response:
-    """The form with the saved draft, the latest revision, or empty lines."""
+    """Return the form with the saved draft, the latest revision, or empty lines."""
     context = _load_context(session)
     if not context.has_ended:
         return redirect_to(url_for(".show", session=session))
@@ -169,7 +169,7 @@ def _render_form(
 
 
 def _load_last_contract(context: ContractContext) -> dict[str, Any]:
-    """The contract in force and its commitments, shown beside the form; `last` is None when there is no other."""
+    """Return the contract in force, shown beside the form, and its commitments; `last` is None if it is this one."""
     site = current_site()
     latest = site.store.content.get_latest_contracts([context.state.pair.id]).get(context.state.pair.id)
     if latest is None or latest.session == context.session.id:
@@ -182,7 +182,7 @@ def _load_last_contract(context: ContractContext) -> dict[str, Any]:
 
 
 def _build_contract(context: ContractContext, form: ContractForm) -> tuple[Contract, list[FieldError]]:
-    """The form's contract, and every error in its fields and texts as of today."""
+    """Return the form's contract, and every error in its fields and texts as of today."""
     contract, errors = form.build_contract()
     return contract, form.with_faults(errors, _check(context, contract).faults)
 
@@ -193,7 +193,7 @@ def _check(context: ContractContext, contract: Contract) -> ContractCheck:
 
 
 def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, list[dict[str, str]]]:
-    """R-16: the questions about each promise, by the id of its line in the form."""
+    """Return the questions about each commitment (R-16), by the id of its line in the form."""
     language = current_site().choose_language()
     contract, _ = form.build_contract()
     questions: dict[str, list[dict[str, str]]] = {}
@@ -205,7 +205,7 @@ def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, l
 
 
 def keep(session: str) -> Response:
-    """Save the draft, then do what the pressed button says. The page's script saves too, and gets JSON."""
+    """Save the draft, then do what the pressed button says. The page's script saves the draft, too, and gets JSON."""
     context, button = _load_context(session), request.form.get("do", "keep")
     if not context.has_ended:
         abort(404)
@@ -243,7 +243,7 @@ def _respond_to_button(context: ContractContext, form: ContractForm, version: in
 
 
 def _report_draft_conflict(context: ContractContext, form: ContractForm, problem: str, *, is_script: bool) -> Response:
-    """The answer when another draft was saved since this one was opened (409).
+    """Return the answer when another draft was saved since this one was opened (409).
 
     The form keeps what was typed and takes over the saved version, so the next save replaces the other draft.
     """
@@ -267,7 +267,7 @@ def _discard_draft(session: str) -> Response:
 
 
 def preview(session: str) -> Response:
-    """The mail that both will receive, with the questions about the contract (R-16)."""
+    """Return the mail that both will receive, with the questions about the contract (R-16)."""
     context = _load_context(session)
     draft = current_site().store.content.get_contract_draft(session)
     if draft is None or not context.has_ended:
@@ -278,13 +278,13 @@ def preview(session: str) -> Response:
         return _render_form(context, form, draft.version, errors=errors)
     site = current_site()
     view = site.build_view(site.build_page_context(current_login().person, context.state, context.session))
-    before = context.revisions[-1].contract if context.revisions else None
+    latest = context.revisions[-1].contract if context.revisions else None
     values = {
         "asked": [
             (_get_line_text(form, line_id), questions) for line_id, questions in _find_questions(context, form).items()
         ],
         "version": draft.version,
-        "differs": view.changes(before, contract) if before else [],
+        "differs": view.changes(latest, contract) if latest else [],
         "subject": str(_render_mail(context, contract, Owner.REPORT)["Subject"]),
     }
     return _render_page("preview", context, values)
@@ -296,7 +296,7 @@ def _get_line_text(form: ContractForm, line_id: str) -> str:
 
 
 def mail(session: str, reader: str) -> Response:
-    """The HTML of the mail to one of the two, for the preview's frame."""
+    """Return the HTML of the mail to one of the two, for the preview's frame."""
     context = _load_context(session)
     draft = current_site().store.content.get_contract_draft(session)
     if draft is None or reader not in list(Owner):
@@ -310,7 +310,7 @@ def mail(session: str, reader: str) -> Response:
 
 
 def _render_mail(context: ContractContext, contract: Contract, reader: Owner) -> EmailMessage:
-    """The summary mail as the outbox will render it, except for the reader's personal link."""
+    """Return the summary mail as the outbox will render it, except for the reader's personal link."""
     site, state = current_site(), context.state
     number, now = len(context.revisions) + 1, site.now()
     to = state.manager.email if reader is Owner.MANAGER else state.report.email
@@ -326,13 +326,13 @@ def _render_mail(context: ContractContext, contract: Contract, reader: Owner) ->
         number=number,
     )
     contracts = [revision.contract for revision in context.revisions] + [contract]
-    material = SealedMaterial(contracts={state.pair.id: contract}, revisions={context.session.id: contracts})
-    mail_context = site.composer.build_mail_context(message, _include_session(state, context.session), material, now)
+    content = OpenedContent(contracts={state.pair.id: contract}, revisions={context.session.id: contracts})
+    mail_context = site.composer.build_mail_context(message, _include_session(state, context.session), content, now)
     return site.worker.mail_renderer.render(replace(mail_context, links={"contract": "#"}))
 
 
 def _include_session(state: PairState, session: Session) -> PairState:
-    """The state with that session in it: `load_state` leaves out sessions of long ago."""
+    """Return the state with that session added, because `load_state` leaves out sessions of long ago."""
     others = tuple(other for other in state.sessions if other.id != session.id)
     return replace(state, sessions=(*others, session))
 
@@ -342,8 +342,8 @@ def send(session: str) -> Response:
     context, site = _load_context(session), current_site()
     draft = site.store.content.get_contract_draft(session)
     if draft is None:  # already sent, perhaps after `context` was read
-        recorded = context.revisions or site.store.content.list_revisions(session)
-        return redirect_to(url_for(".show", session=session, said="sent" if recorded else None))
+        revisions = context.revisions or site.store.content.list_revisions(session)
+        return redirect_to(url_for(".show", session=session, said="sent" if revisions else None))
     if request.form.get("version") != str(draft.version):
         raise Refused(site.choose_language().gettext(DRAFT_CHANGED))
     form = ContractForm.from_draft(draft.fields)
@@ -365,7 +365,7 @@ def send(session: str) -> Response:
 
 
 def _report_newer_revision(session: str, form: ContractForm, version: int) -> Response:
-    """The form again when a newer revision was recorded meanwhile, for example by a change of the report's.
+    """Return the form again when a newer revision was recorded meanwhile, for example because of a report's change.
 
     The draft now starts from that revision, so the next preview shows the difference to it.
     """
@@ -390,6 +390,6 @@ def commitment_ends(session: str, commitment: str, deed: str) -> Response:
     """Mark a commitment of this contract as done, change it or let it go."""
     context = _load_context(session)
     commitments = current_site().store.queries.list_commitments_of_session(context.session.id)
-    if commitment not in {owned.id for owned in commitments}:
+    if commitment not in {stored.id for stored in commitments}:
         abort(404)
     return handle_commitment_form(commitment, deed, ".show", session=session)

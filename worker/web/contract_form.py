@@ -1,7 +1,7 @@
 """The contract form: its fields as typed, and the contract they make once every field is valid.
 
-Fields stay as they were typed, so that a draft can hold half a date. A field's name is its list, its line and its part:
-`manager-0-due` is the date of the manager's first commitment.
+Fields stay as they were typed, so that a draft can hold half a date. The name of a field has its list, the number of
+its line there and its key: `manager-0-due` is the date of the manager's first commitment.
 """
 
 import re
@@ -16,7 +16,7 @@ from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
 from worker.domain.reason_texts import N_
 from worker.i18n.language import to_single_line
 
-#: The lists of the form, and the parts of each of their lines.
+#: The lists of the form, and the keys of the fields of each of their lines.
 LIST_FIELDS: Mapping[str, tuple[str, ...]] = {
     "report": ("text", "due", "support", "success"),
     "manager": ("text", "due", "support", "success"),
@@ -24,13 +24,13 @@ LIST_FIELDS: Mapping[str, tuple[str, ...]] = {
     "progress": ("text",),
 }
 #: Limits of a draft: lines in a list, and characters in a field.
-MAX_LINES = 100
-MAX_LENGTH = 2000
+MAX_DRAFT_LINES = 100
+MAX_DRAFT_CHARACTERS = 2000
 #: Limit of a contract that is sent: characters in a field.
-MAX_SENT_LENGTH = 600
-LIMITS = TextLimits(entries=30, characters=MAX_SENT_LENGTH)
+MAX_SENT_CHARACTERS = 600
+LIMITS = TextLimits(entries=30, characters=MAX_SENT_CHARACTERS)
 
-#: What the form says about each kind of fault.
+#: The advice that the form shows for each kind of fault.
 REMEDIES: Mapping[FaultKind, str] = {
     FaultKind.UNDATED: N_("Say by which day."),
     FaultKind.FAR: N_("That is too long ago or too far ahead. Look at the year again."),
@@ -49,10 +49,10 @@ FormLine = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """A field with an error (empty name: the whole form), and what to do about it."""
+    """An error in a field of the form."""
 
-    name: str
-    what: str
+    name: str  #: of the field; empty for the whole form
+    what: str  #: the advice that is shown
 
 
 @dataclass(slots=True)
@@ -61,24 +61,26 @@ class ContractForm:
 
     lists: dict[str, list[FormLine]] = field(default_factory=lambda: {name: [] for name in LIST_FIELDS})
     question: str = ""
-    after: int = 0  #: the revision that it changes; 0 for a first contract
+    after: int = 0  #: the revision that the form changes; 0 for a first contract
 
     @classmethod
     def from_request(cls, fields: Mapping[str, str]) -> "ContractForm":
-        """The form that a browser sent. Unknown fields are left out, as is everything beyond the limits of a draft."""
+        """Return the form that a browser sent, without unknown fields and what exceeds the limits of a draft."""
         lines: dict[str, dict[int, FormLine]] = {name: {} for name in LIST_FIELDS}
         for name, value in fields.items():
             match = _NAME.fullmatch(name)
             if match and match[3] in LIST_FIELDS[match[1]]:
-                lines[match[1]].setdefault(int(match[2]), {})[match[3]] = to_single_line(value[:MAX_LENGTH])
+                lines[match[1]].setdefault(int(match[2]), {})[match[3]] = to_single_line(value[:MAX_DRAFT_CHARACTERS])
         form = cls(question=_clean_lines(fields.get("question", "")), after=parse_number(fields.get("after", "")) or 0)
-        for name, numbered in lines.items():
-            form.lists[name] = [_complete_line(name, parts) for _, parts in sorted(numbered.items())][:MAX_LINES]
+        for name, lines_by_number in lines.items():
+            form.lists[name] = [_complete_line(name, texts) for _, texts in sorted(lines_by_number.items())][
+                :MAX_DRAFT_LINES
+            ]
         return form
 
     @classmethod
     def from_contract(cls, contract: Contract, after: int) -> "ContractForm":
-        """The form filled from a contract; `after` is that contract's revision."""
+        """Return the form filled from a contract; `after` is that contract's revision."""
         form = cls(question=contract.question, after=after)
         for name, promises in (("report", contract.report), ("manager", contract.manager)):
             form.lists[name] = [_make_promise_line(promise) for promise in promises]
@@ -88,12 +90,12 @@ class ContractForm:
 
     @classmethod
     def from_draft(cls, draft: Mapping[str, Any]) -> "ContractForm":
-        """The form that `to_draft` described."""
+        """Return the form that `to_draft` described."""
         lists = {name: list(draft["lists"].get(name, ())) for name in LIST_FIELDS}
         return cls(lists=lists, question=draft["question"], after=draft["after"])
 
     def to_draft(self) -> dict[str, Any]:
-        """The form as JSON values; the store seals them."""
+        """Return the form as JSON values; the store seals them."""
         return {"lists": self.lists, "question": self.question, "after": self.after}
 
     def change_lines(self, button: str) -> None:
@@ -102,54 +104,54 @@ class ContractForm:
         name, _, number = target.partition("-")
         if name not in LIST_FIELDS:
             return
-        if verb == "add" and len(self.lists[name]) < MAX_LINES:
+        if verb == "add" and len(self.lists[name]) < MAX_DRAFT_LINES:
             self.lists[name].append(_complete_line(name, {}))
         position = parse_number(number)
         if verb == "drop" and position is not None and position < len(self.lists[name]):
             del self.lists[name][position]
 
     def is_filled(self) -> bool:
-        """Whether any field has text."""
+        """Return whether any field has text."""
         return bool(self.question) or any(any(line.values()) for lines in self.lists.values() for line in lines)
 
     def build_contract(self) -> tuple[Contract, list[FieldError]]:
-        """The contract, and an error for every field that can't be read.
+        """Return the contract, and an error for every field that can't be read.
 
         The `line` of an entry encodes its line in the form: `format_line_id` decodes it.
         """
         errors: list[FieldError] = []
         contract = Contract(
-            report=tuple(self._iter_promises("report", errors)),
-            manager=tuple(self._iter_promises("manager", errors)),
-            reviews=tuple(self._iter_reviews(errors)),
+            report=tuple(self._iterate_promises("report", errors)),
+            manager=tuple(self._iterate_promises("manager", errors)),
+            reviews=tuple(self._iterate_reviews(errors)),
             question=self.question,
-            progress=tuple(line["text"] for _, line in self._iter_lines("progress")),
+            progress=tuple(line["text"] for _, line in self._iterate_lines("progress")),
         )
         if not (errors or contract.report or contract.manager or contract.reviews or contract.question):
             errors.append(FieldError("", N_("Nothing is written yet. Begin with one thing that one of you will do.")))
         return contract, errors
 
     def with_faults(self, errors: Iterable[FieldError], faults: Iterable[ContractFault]) -> list[FieldError]:
-        """One error for each field, in the order of the form: `errors`, and the faults of the form's contract."""
-        by_field = {self._name_field(fault): fault.kind for fault in faults}
-        errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in by_field.items()}
+        """Return `errors` and the faults of the form's contract, one for each field, in the order of the form."""
+        kinds_by_field = {self._name_field(fault): fault.kind for fault in faults}
+        errors_of_faults = {name: FieldError(name, REMEDIES[kind]) for name, kind in kinds_by_field.items()}
         return sorted({**errors_of_faults, **{error.name: error for error in errors}}.values(), key=_get_position)
 
     def _name_field(self, fault: ContractFault) -> str:
-        """The name of the field that the fault is in; empty when it concerns the whole form."""
+        """Return the name of the field that the fault is in; empty when it concerns the whole form."""
         if not fault.field:
             return ""
         if fault.part is ContractPart.PROGRESS:
-            filled = [number for number, _ in self._iter_lines("progress")]
-            return f"progress-{filled[fault.number]}-{fault.field}"
+            filled_lines = [number for number, _ in self._iterate_lines("progress")]
+            return f"progress-{filled_lines[fault.number]}-{fault.field}"
         return f"{format_line_id(fault.line)}-{fault.field}"
 
-    def _iter_lines(self, name: str) -> Iterator[tuple[int, FormLine]]:
-        """The lines of a list that have text, each with its number."""
+    def _iterate_lines(self, name: str) -> Iterator[tuple[int, FormLine]]:
+        """Return the lines of a list that have text, each with its number."""
         return ((number, line) for number, line in enumerate(self.lists[name]) if any(line.values()))
 
-    def _iter_promises(self, name: str, errors: list[FieldError]) -> Iterator[WrittenCommitment]:
-        for number, line in self._iter_lines(name):
+    def _iterate_promises(self, name: str, errors: list[FieldError]) -> Iterator[WrittenCommitment]:
+        for number, line in self._iterate_lines(name):
             due = parse_day(line["due"])
             if not line["text"]:
                 errors.append(FieldError(f"{name}-{number}-text", N_("Write what will be done, or remove this line.")))
@@ -163,8 +165,8 @@ class ContractForm:
                     text=line["text"], due=due, support=support, success=success, line=_encode_line_number(name, number)
                 )
 
-    def _iter_reviews(self, errors: list[FieldError]) -> Iterator[ReviewPoint]:
-        for number, line in self._iter_lines("reviews"):
+    def _iterate_reviews(self, errors: list[FieldError]) -> Iterator[ReviewPoint]:
+        for number, line in self._iterate_lines("reviews"):
             month = _parse_month(line["month"])
             if not line["text"]:
                 errors.append(FieldError(f"reviews-{number}-text", N_("Write what the two of you will look at again.")))
@@ -175,13 +177,13 @@ class ContractForm:
 
 
 def _get_position(error: FieldError) -> tuple[int, int]:
-    """The list and line of an error, to sort by; an error of the whole form comes last."""
+    """Return the list and line of an error, to sort by; an error of the whole form comes last."""
     match = _NAME.fullmatch(error.name)
     return (list(LIST_FIELDS).index(match[1]), int(match[2])) if match else (len(LIST_FIELDS), 0)
 
 
 def format_line_id(number: int) -> str:
-    """The id of the form's line that an entry's `line` encodes: `manager-0`."""
+    """Return the id of the form's line that an entry's `line` encodes: `manager-0`."""
     return f"{_NUMBERED_LISTS[number // 1000]}-{number % 1000}"
 
 
@@ -190,7 +192,7 @@ def _encode_line_number(name: str, number: int) -> int:
 
 
 def _complete_line(name: str, line: Mapping[str, str]) -> FormLine:
-    return {part: line.get(part, "") for part in LIST_FIELDS[name]}
+    return {key: line.get(key, "") for key in LIST_FIELDS[name]}
 
 
 def _make_promise_line(promise: WrittenCommitment) -> FormLine:
@@ -199,12 +201,12 @@ def _make_promise_line(promise: WrittenCommitment) -> FormLine:
 
 
 def _clean_lines(text: str) -> str:
-    """The lines of the open question, without control characters and empty lines."""
-    return "\n".join(cleaned for row in text[:MAX_LENGTH].splitlines() if (cleaned := to_single_line(row)))
+    """Return the lines of the open question, without control characters and empty lines."""
+    return "\n".join(cleaned for line in text[:MAX_DRAFT_CHARACTERS].splitlines() if (cleaned := to_single_line(line)))
 
 
 def parse_number(text: str, digits: int = 6) -> int | None:
-    """A whole number as a browser sends it; None unless it has one to `digits` ASCII digits.
+    """Return a whole number as a browser sends it; None unless it has one to `digits` ASCII digits.
 
     Every number of a request is parsed here: `int` also accepts signs, underscores, spaces and the digits of any
     script, and raises on some other Unicode digits and on thousands of digits.
@@ -213,7 +215,7 @@ def parse_number(text: str, digits: int = 6) -> int | None:
 
 
 def parse_day(text: str) -> date | None:
-    """A date as a browser sends it; None when it is invalid or outside the years 2000 to 2099."""
+    """Return a date as a browser sends it; None when it is invalid or outside the years 2000 to 2099."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -222,7 +224,7 @@ def parse_day(text: str) -> date | None:
 
 
 def parse_instant(text: str) -> datetime | None:
-    """An instant from a hidden field; None when it is invalid, has no zone, or is outside the years 2000 to 2099."""
+    """Return an instant from a hidden field; None if it is invalid, has no zone, or is not in 2000 to 2099."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:

@@ -1,6 +1,6 @@
 """A person's download: everything stored about them, as indented JSON.
 
-Why a conversation was asked for is for the manager alone (R-6): only the manager's file has it.
+The reason for an ad hoc session is for the manager alone (R-6): only the manager's file has it.
 """
 
 import json
@@ -16,12 +16,12 @@ from worker.domain.time.worktime import format_hours
 from worker.store.content import ContractRevision
 from worker.web.site import Site, current_site
 
-#: Earlier than every stored deferral.
+#: A time before every stored deferral.
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
 def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Response:
-    """The JSON file about a person and their pairs. `manages`: the person is the pairs' manager."""
+    """Return the JSON file about a person and their pairs. `manages`: whether the person is their manager."""
     site = current_site()
     export = {
         "written_at": site.now(),
@@ -52,7 +52,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
     sessions = site.store.queries.list_sessions(pair.id)
     commitments = site.store.queries.list_commitments(pair.id)
     promises = site.store.content.get_written_commitments([commitment.id for commitment in commitments])
-    year = site.store.queries.load_years([pair.id], _EPOCH)[pair.id]
+    history = site.store.queries.load_years([pair.id], _EPOCH)[pair.id]
     contracts = [
         _export_contract(revision) for session in sessions for revision in site.store.content.list_revisions(session.id)
     ]
@@ -63,7 +63,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         "rhythm": str(pair.every),
         "sessions": [_export_session(site, session, manages=manages) for session in sessions],
         "times_lost": [
-            {"session": d.session, "at": d.at, "cause": d.cause.value, "who": d.who} for d in year.deferrals
+            {"session": d.session, "at": d.at, "cause": d.cause.value, "who": d.who} for d in history.deferrals
         ],
         "contracts": contracts,
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],

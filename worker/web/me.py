@@ -9,11 +9,11 @@ from worker.web import ad_hoc, export
 from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
-from worker.web.year_chart import build_year_chart, chart_start
+from worker.web.year_chart import build_year_chart, get_chart_start
 
 
 def make_blueprint() -> Blueprint:
-    """The report's page."""
+    """Return the report's page."""
     pages = Blueprint("me", __name__)
     for rule, view, methods in (
         ("", show, ["GET"]),
@@ -28,13 +28,13 @@ def make_blueprint() -> Blueprint:
 
 
 def _find_pair() -> Pair | None:
-    """The pair in which this person is the report; with more than one manager, the first by address."""
+    """Return the pair in which this person is the report; with more than one manager, the first by address."""
     pairs = current_site().store.people.list_pairs_of_report(current_login().address)
     return pairs[0] if pairs else None
 
 
 def _require_pair() -> Pair:
-    """The report's pair. Aborts with 404 when there is none."""
+    """Return the report's pair. Aborts with 404 when there is none."""
     pair = _find_pair()
     if pair is None:
         abort(404)
@@ -42,7 +42,7 @@ def _require_pair() -> Pair:
 
 
 def show() -> Response:
-    """The page; without a pair, it says so."""
+    """Return the page; for a person without a pair, it says so."""
     site, pair = current_site(), _find_pair()
     if pair is None:
         values = {"to": current_login().person, "token": current_login().token, "pair": None}
@@ -52,7 +52,7 @@ def show() -> Response:
 
 def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any) -> Response:
     site = current_site()
-    year = site.store.queries.load_years([pair.id], chart_start(site.now()))[pair.id]
+    year = site.store.queries.load_years([pair.id], get_chart_start(site.now()))[pair.id]
     context = site.build_page_context(current_login().person, state)
     view = site.build_view(context)
     agreed = site.store.content.get_latest_contracts([pair.id]).get(pair.id)
@@ -105,6 +105,6 @@ def choose() -> Response:
 
 
 def data() -> Response:
-    """A download of everything stored about the report."""
+    """Return a download of everything stored about the report."""
     pair = _find_pair()
     return export.build_export(current_login().person, [pair] if pair else [], manages=False)

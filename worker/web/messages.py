@@ -2,7 +2,7 @@
 
 from worker.domain.reason_texts import N_
 
-#: Confirmations of what a form did, by the value of the URL parameter `said`.
+#: Confirmations after a form, by the value of the URL parameter `said`.
 CONFIRMATIONS = {
     "kept": N_("Your draft is kept. You can close this page and come back to it."),
     "dropped": N_("The draft is gone."),
@@ -21,7 +21,7 @@ CONFIRMATIONS = {
     "transition": N_("Kept. The rhythm follows it."),
 }
 
-#: Pages with a notice only: title and text.
+#: The title and text of pages with a notice only.
 NOTICES = {
     "forbidden": (
         N_("Please come by the link in your mail"),

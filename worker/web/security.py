@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 #: Limits of a form; a contract, the largest form, is far below both.
 MAX_FORM_BYTES = 256 * 1024
 MAX_FORM_FIELDS = 1000
-#: One network address, which a whole office may share, has this multiple of one person's rate limit.
+#: The rate limit of a network address, which a whole office may share, is this multiple of one person's.
 SHARED_ADDRESS_FACTOR = 10
 
 PAGE_POLICY = (
@@ -47,7 +47,7 @@ def install_security(app: Flask, site: Site) -> None:
 
 
 def _check_request(site: Site) -> Response | None:
-    """The refusal of a request whose path is invalid or whose network address exceeds its rate limit; else None."""
+    """Refuse a request with an invalid path or from a network address over its rate limit; return None for others."""
     if "\0" in request.path:  # PostgreSQL refuses text with a null character
         return site.render_notice("not_found", 404)
     if not site.limiter.allow(f"address {request.remote_addr}", site.settings.pages.per_minute * SHARED_ADDRESS_FACTOR):
@@ -68,7 +68,7 @@ def _add_headers(response: Response, site: Site) -> Response:
 
 
 def _handle_error(error: Exception, site: Site) -> Response:
-    """The page for an error; an empty page when that fails, too.
+    """Return the page for an error; an empty page when rendering that fails, too.
 
     No error may reach Flask or waitress: they log the path, which can hold a link.
     """
@@ -81,10 +81,10 @@ def _handle_error(error: Exception, site: Site) -> Response:
 
 def _render_error(error: Exception, site: Site) -> Response:
     if isinstance(error, HTTPException):
-        code = error.code or 500
-        if code == 429:
+        status = error.code or 500
+        if status == 429:
             return site.render_too_many()
-        return site.render_notice(NOTICE_BY_STATUS.get(code, "not_found" if code < 500 else "broken"), code)
+        return site.render_notice(NOTICE_BY_STATUS.get(status, "not_found" if status < 500 else "broken"), status)
     if isinstance(error, UnknownName):
         return site.render_notice("not_found", 404)
     if isinstance(error, LeaseLost | DatabaseUnreachable):
@@ -97,7 +97,7 @@ def _render_error(error: Exception, site: Site) -> Response:
 
 
 def _log_error(error: Exception) -> None:
-    """Log an unexpected error by its type and place. Its text is left out, because it can quote a contract."""
+    """Log the type and place of an unexpected error; its text only if it is ours, as others can quote a contract."""
     frames = traceback.extract_tb(error.__traceback__)
     frame = next((frame for frame in reversed(frames) if frame.filename.endswith(".j2")), frames[-1])
     text = str(error) if isinstance(error, LongarcError) else ""

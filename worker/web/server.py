@@ -23,7 +23,7 @@ from worker.web.connections import IDLE_TIMEOUT, MAX_CONNECTIONS, Connections
 from worker.web.security import MAX_FORM_BYTES
 
 THREADS = 8
-#: waitress's own limit. Never reached, because waitress would then stop accepting; `Connections` closes idle ones.
+#: The limit at which waitress stops accepting connections. `Connections` closes idle ones well before it.
 CONNECTION_LIMIT = 2 * MAX_CONNECTIONS
 
 
@@ -87,7 +87,7 @@ def _make_proxy_options(proxy: str) -> dict[str, Any]:
 
 
 def _open_socket(address: str) -> socket.socket:
-    """A listening socket on `host:port`. Raises PortTaken, or LongarcError when it can't be opened otherwise."""
+    """Return a listening socket on `host:port`. Raises PortTaken, or LongarcError when it can't be opened otherwise."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,7 +1,7 @@
 """Logging in by a link: a link is exchanged for a cookie that opens the same pages for some hours, and no others.
 
-After that the link is in no address, so it reaches no Referer and no log. Opening a link changes nothing that is
-stored, because mail scanners open links, too.
+After that the link is in no URL that the browser opens, so it reaches no Referer header and no log. Opening a link
+changes nothing that is stored, because mail scanners open links, too.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from worker.web.site import current_site, redirect_to
 COOKIE = "longarc"
 #: A link to the operator's page is printed on a terminal and used at once.
 OPERATOR_LINK_LIFETIME = timedelta(hours=1)
-#: How many invalid links one network address may try in a minute.
+#: The number of invalid links that one network address may try in a minute.
 MAX_GUESSES = 20
 #: The person in a link to the operator's page when the settings name no operator.
 UNNAMED_OPERATOR = "operator"
@@ -29,7 +29,7 @@ class Login:
 
     person: Person
     link: LinkClaims
-    token: str  #: is in every form against cross-site requests
+    token: str  #: sent with every form, as protection against requests from other sites
 
     @property
     def address(self) -> Address:
@@ -37,7 +37,7 @@ class Login:
 
 
 def current_login() -> Login:
-    """The login of this request. Only valid in pages behind `guard`."""
+    """Return the login of this request. Only valid in pages behind `guard`."""
     login: Login = g.login
     return login
 
@@ -46,7 +46,7 @@ def current_login() -> Login:
 
 
 def enter(token: str) -> Response:
-    """Exchange a link for a cookie, and redirect to the page it opens."""
+    """Exchange a link for a cookie, and redirect to the page that the link opens."""
     site, claims = current_site(), _read_link(token)
     if not _is_link_valid(claims):
         renewal = url_for("renew", token=token) if _find_pair(claims) else ""
@@ -87,7 +87,7 @@ def renew(token: str) -> Response:
 
 
 def _read_link(token: str) -> LinkClaims:
-    """The claims of a link. Raises NotFound when it is not a link of ours or its person is gone."""
+    """Return the claims of a link. Raises NotFound when it is not a link of ours or its person is gone."""
     site = current_site()
     try:
         claims = _use_primary_address(site.links.read_token(token))
@@ -101,14 +101,14 @@ def _read_link(token: str) -> LinkClaims:
 
 
 def _is_link_valid(claims: LinkClaims) -> bool:
-    """Whether a link is neither expired nor revoked."""
+    """Return whether a link is neither expired nor revoked."""
     is_for_operator = claims.purpose is Purpose.STATUS
     lifetime = OPERATOR_LINK_LIFETIME if is_for_operator else current_site().settings.pages.link_lifetime
     return _are_claims_valid(claims, lifetime)
 
 
 def _find_pair(claims: LinkClaims) -> Pair | None:
-    """The first pair that the link's person can open: as the report, or as a manager; None for the operator."""
+    """Return the first pair that the link's person can open: as the report, or as a manager; None for the operator."""
     if claims.purpose is Purpose.STATUS:
         return None
     people = current_site().store.people
@@ -135,7 +135,7 @@ def _make_home_url(claims: LinkClaims) -> str:
 
 
 def _make_cookie_path(claims: LinkClaims) -> str:
-    """The path of the pages that the claims open: the browser sends the cookie nowhere else."""
+    """Return the path of the pages that the claims open: the browser sends the cookie nowhere else."""
     return f"{request.script_root}/{claims.purpose.value}" + (f"/{claims.session_id}" if claims.session_id else "")
 
 
@@ -160,14 +160,14 @@ def guard(pages: Blueprint, purpose: Purpose) -> None:
 
 
 def _find_login(purpose: Purpose) -> Login | None:
-    """The login that the cookie proves; None when it is invalid, expired, revoked or for another page."""
+    """Return the login that the cookie proves; None when it is invalid, expired, revoked or for another page."""
     site, cookie = current_site(), request.cookies.get(COOKIE, "")
     try:
         claims = _use_primary_address(site.links.read_token(cookie, "visit"))
     except BadLink:
         return None
-    session_in_address = (request.view_args or {}).get("session", "") if claims.session_id else ""
-    if claims.purpose is not purpose or claims.session_id != session_in_address:
+    session_in_url = (request.view_args or {}).get("session", "") if claims.session_id else ""
+    if claims.purpose is not purpose or claims.session_id != session_in_url:
         return None
     if not _are_claims_valid(claims, site.settings.pages.visit):
         return None
@@ -176,23 +176,23 @@ def _find_login(purpose: Purpose) -> Login | None:
 
 
 def _are_claims_valid(claims: LinkClaims, lifetime: timedelta) -> bool:
-    """Whether the claims are younger than `lifetime` and not revoked. A minute of clock difference is allowed."""
+    """Return whether the claims are younger than `lifetime` and not revoked; clocks may differ by a minute."""
     site = current_site()
     if not claims.issued_at - timedelta(minutes=1) <= site.now() < claims.issued_at + lifetime:
         return False
-    revoked = site.store.people.get_revocation_time(claims.person)
-    return revoked is None or claims.issued_at > revoked
+    revoked_at = site.store.people.get_revocation_time(claims.person)
+    return revoked_at is None or claims.issued_at > revoked_at
 
 
 def _use_primary_address(claims: LinkClaims) -> LinkClaims:
-    """The claims with the person's current address, so that a link sent before a change of name still works."""
+    """Return the claims with the person's current address, so that links sent before a change of address still work."""
     if claims.purpose is Purpose.STATUS:
         return claims
     return replace(claims, person=current_site().store.aliases.find_owner(claims.person) or claims.person)
 
 
 def _find_person(claims: LinkClaims) -> Person | None:
-    """The person the link was made for; None when they are no longer in the people file."""
+    """Return the person the link was made for; None when they are no longer in the people file."""
     site = current_site()
     if claims.purpose is Purpose.STATUS:
         operator = site.composer.build_operator()
@@ -201,7 +201,7 @@ def _find_person(claims: LinkClaims) -> Person | None:
 
 
 def _is_own_form(login: Login) -> bool:
-    """Whether a form was sent from one of the pages of this login."""
+    """Return whether a form was sent from one of the pages of this login."""
     site = current_site()
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False

@@ -1,4 +1,4 @@
-"""What every page needs: the worker, the link signer, the reader's language and the page templates."""
+"""The objects that every page needs: the worker, the link signer, the reader's language and the page templates."""
 
 import hashlib
 import logging
@@ -67,7 +67,7 @@ class Site:
     # --- language ---
 
     def choose_language(self, locale: str = "") -> Language:
-        """The language of that locale; without one, the language of the person logged in or of the browser."""
+        """Return the language of that locale; without one, the language of the person logged in or of the browser."""
         locale = locale or self._choose_locale()
         if locale not in self._loaded_languages:
             self._loaded_languages[locale] = self._load_language(locale)
@@ -81,9 +81,9 @@ class Site:
             return load_default_templates().languages.find_language(locale)
 
     def _choose_locale(self) -> str:
-        """The locale of the person logged in; else the first language of the browser that has a catalogue.
+        """Return the locale of the person logged in; else the first language of the browser that has a catalogue.
 
-        A request can't name a locale that has none: every locale asked for stays in memory.
+        Others are ignored, because each language that is loaded stays in memory.
         """
         if "login" in g:
             return str(g.login.person.locale)
@@ -92,12 +92,12 @@ class Site:
         return next((tag for tag in accepted if tag in available), self.settings.locale)
 
     def build_view(self, context: MailContext) -> MailView:
-        """The context in its reader's language. Pages use the same view as mails."""
+        """Return the context in its reader's language. Pages use the same view as mails."""
         return MailView(context, self.choose_language(context.to.locale))
 
     def build_page_context(self, to: Person, state: PairState, session: Session | None = None) -> MailContext:
-        """Everything a page about a pair can show to `to`. Opens the sealed contract in force and the commitments."""
-        recorded = self.store.content.get_latest_contracts([state.pair.id]).get(state.pair.id)
+        """Return what a page about a pair can show to `to`. Opens the sealed contract in force and the commitments."""
+        latest = self.store.content.get_latest_contracts([state.pair.id]).get(state.pair.id)
         commitments = self.store.queries.list_commitments(state.pair.id)
         promises = self.store.content.get_written_commitments([commitment.id for commitment in commitments])
         return MailContext(
@@ -109,8 +109,8 @@ class Site:
             report=state.report,
             pair=state.pair,
             session=session,
-            contract=recorded.contract if recorded else None,
-            revision=recorded.revision if recorded else 1,
+            contract=latest.contract if latest else None,
+            revision=latest.revision if latest else 1,
             commitments=tuple(
                 ReadableCommitment(commitment=c, promise=promises[c.id]) for c in commitments if c.id in promises
             ),
@@ -118,13 +118,13 @@ class Site:
         )
 
     def load_state(self, pair: Pair) -> PairState:
-        """The stored state of a pair: its people, sessions, deferrals and commitments."""
+        """Return the stored state of a pair: its people, sessions, deferrals and commitments."""
         return self.store.plans.load([pair.id], self.now()).states[0]
 
     # --- rendering ---
 
     def render_page(self, name: str, language: Language, values: Mapping[str, Any], status: int = 200) -> Response:
-        """The page of that name. `values` override the values that every page has."""
+        """Return the page of that name. `values` override the values that every page has."""
         if language.tag not in self._environments:
             environment = make_environment(FileSystemLoader(self._folder), language, html=True)
             environment.globals.update(url=url_for, asset=self.make_asset_url, product=PRODUCT)
@@ -143,7 +143,7 @@ class Site:
         )
 
     def render_notice(self, name: str, status: int, detail: str = "", renewal: str = "") -> Response:
-        """A page with one message of NOTICES. `detail`: an error's text; `renewal`: the URL that sends a new link."""
+        """Return a page with one of NOTICES. `detail` is an error's text, `renewal` the URL that sends a new link."""
         title, text = NOTICES[name]
         language = self.choose_language()
         values = {
@@ -155,7 +155,7 @@ class Site:
         return self.render_page("notice", language, values, status)
 
     def render_too_many(self) -> Response:
-        """The answer to a request over the rate limit."""
+        """Return the answer to a request over the rate limit."""
         response = self.render_notice("too_many", 429)
         response.headers["Retry-After"] = "60"
         return response
@@ -163,14 +163,14 @@ class Site:
     # --- style and script ---
 
     def make_asset_url(self, name: str) -> str:
-        """The URL of an asset. It changes with the content, so browsers can keep the file for ever."""
+        """Return the URL of an asset. It changes with the content, so browsers can keep the file forever."""
         return url_for("asset", name=name, v=self.assets[name][1])
 
     @cached_property
     def assets(self) -> Mapping[str, tuple[bytes, str]]:
         """The content of each asset and the start of its digest."""
         contents = {name: Path(self._folder, name).read_bytes() for name in ASSET_TYPES}
-        return {name: (raw, hashlib.sha256(raw).hexdigest()[:12]) for name, raw in contents.items()}
+        return {name: (content, hashlib.sha256(content).hexdigest()[:12]) for name, content in contents.items()}
 
 
 def redirect_to(url: str) -> Response:
@@ -179,6 +179,6 @@ def redirect_to(url: str) -> Response:
 
 
 def current_site() -> Site:
-    """The site of the application that handles this request."""
+    """Return the site of the application that handles this request."""
     site: Site = current_app.extensions["longarc"]
     return site

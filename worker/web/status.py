@@ -1,4 +1,4 @@
-"""The operator's page: whether Longarc works, and coverage by group. No pair, no person's conversations, no contract.
+"""The operator's page: whether Longarc works, and coverage by group, but no pair, conversation or contract.
 
 It shows counts, the machines of the workers, the addresses of calendars that can't be read, and the alerts that were
 mailed to the operator.
@@ -16,12 +16,12 @@ from worker.ops.status import collect_status
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site
 
-#: How far back alerts are shown.
+#: Alerts of this time are shown.
 ALERT_PERIOD = timedelta(days=14)
 
 
 def make_blueprint() -> Blueprint:
-    """The operator's page."""
+    """Return the operator's page."""
     pages = Blueprint("status", __name__)
     pages.add_url_rule("", view_func=show)
     pages.add_url_rule("/leave", view_func=leave, methods=["POST"])
@@ -29,7 +29,7 @@ def make_blueprint() -> Blueprint:
 
 
 def show() -> Response:
-    """The health of the system, and the coverage of the current quarter."""
+    """Return the health of the system, and the coverage of the current quarter."""
     site, now = current_site(), current_site().now()
     health = collect_status(site.store, now)
     language = site.choose_language()
@@ -51,6 +51,6 @@ def show() -> Response:
 
 
 def _count_troubled(troubled: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
-    """The failing messages as (progress, name, count). Their recipients are only shown by the status command."""
+    """Return the failing messages as (progress, name, count). Their recipients are only shown by the status command."""
     counts = Counter((message["progress"], message["name"] or message["what"]) for message in troubled)
     return [(progress, what, count) for (progress, what), count in sorted(counts.items())]

@@ -23,12 +23,12 @@ from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
-from worker.web.year_chart import YearChart, build_year_chart, chart_start
+from worker.web.year_chart import YearChart, build_year_chart, get_chart_start
 
 
 @dataclass(frozen=True, slots=True)
 class PersonCard:
-    """What the pages show of one report, as of `now`. Templates read its fields."""
+    """The data that the pages show of one report, as of `now`. Templates read its fields."""
 
     id: str
     pair: Pair
@@ -48,7 +48,7 @@ class PersonCard:
     @property
     def next(self) -> Session | None:
         """The next booked career conversation."""
-        return _next_career(self.sessions, self.now)
+        return _find_next_career_session(self.sessions, self.now)
 
     @property
     def owed(self) -> Sequence[Session]:
@@ -62,7 +62,7 @@ class PersonCard:
 
 
 def make_blueprint() -> Blueprint:
-    """The manager's pages."""
+    """Return the manager's pages."""
     pages = Blueprint("team", __name__)
     for rule, view, methods in (
         ("", show, ["GET"]),
@@ -79,7 +79,7 @@ def make_blueprint() -> Blueprint:
 
 
 def make_person_id(pair_id: PairId) -> str:
-    """An id of a pair for URLs: a digest, so that a URL names nobody."""
+    """Return an id of a pair for URLs: a digest, so that a URL names nobody."""
     return sha256(str(pair_id).encode()).hexdigest()[:16]
 
 
@@ -88,7 +88,7 @@ def _list_pairs() -> list[Pair]:
 
 
 def _find_pair(person: str) -> Pair:
-    """The manager's pair with that id. Aborts with 404 when there is none."""
+    """Return the manager's pair with that id. Aborts with 404 when there is none."""
     pair = next((candidate for candidate in _list_pairs() if make_person_id(candidate.id) == person), None)
     if pair is None:
         abort(404)
@@ -99,9 +99,9 @@ def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
     site = current_site()
     ids = [pair.id for pair in pairs]
     states = site.store.plans.load(ids, site.now()).states
-    years = site.store.queries.load_years(ids, chart_start(site.now()))
-    latest = site.store.content.get_latest_contracts(ids)
-    cards = [_build_card(state, years[state.pair.id], latest.get(state.pair.id)) for state in states]
+    years = site.store.queries.load_years(ids, get_chart_start(site.now()))
+    contracts = site.store.content.get_latest_contracts(ids)
+    cards = [_build_card(state, years[state.pair.id], contracts.get(state.pair.id)) for state in states]
     return sorted(cards, key=_get_report_name)
 
 
@@ -110,10 +110,10 @@ def _get_report_name(card: PersonCard) -> str:
     return card.reading.full(report).casefold() if report else ""
 
 
-def _build_card(state: PairState, year: PairYear, agreed: ContractRevision | None) -> PersonCard:
+def _build_card(state: PairState, year: PairYear, contract: ContractRevision | None) -> PersonCard:
     site, now = current_site(), current_site().now()
     view = site.build_view(site.build_page_context(current_login().person, state))
-    open_ = [item for item in view.context.commitments if item.commitment.is_open]
+    open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
     return PersonCard(
         id=make_person_id(state.pair.id),
         pair=state.pair,
@@ -121,9 +121,9 @@ def _build_card(state: PairState, year: PairYear, agreed: ContractRevision | Non
         picture=build_year_chart(year, view),
         now=now,
         sessions=year.sessions,
-        owed_by_me=list_commitments(view, open_, Owner.MANAGER),
+        owed_by_me=list_commitments(view, open_commitments, Owner.MANAGER),
         count=_count_deferrals(state, year.sessions, now),
-        agreed=agreed,
+        agreed=contract,
     )
 
 
@@ -132,25 +132,25 @@ def _is_coming(session: Session, now: datetime) -> bool:
 
 
 def _lacks_contract(session: Session, now: datetime) -> bool:
-    ended = session.kind is SessionKind.CAREER and session.end is not None and session.end <= now
-    return ended and session.asks_contract and session.state in (SessionState.HELD, SessionState.UNFINISHED)
+    has_ended = session.kind is SessionKind.CAREER and session.end is not None and session.end <= now
+    return has_ended and session.asks_contract and session.state in (SessionState.HELD, SessionState.UNFINISHED)
 
 
-def _next_career(sessions: Sequence[Session], now: datetime) -> Session | None:
+def _find_next_career_session(sessions: Sequence[Session], now: datetime) -> Session | None:
     return next((s for s in sessions if s.kind is SessionKind.CAREER and _is_coming(s, now)), None)
 
 
 def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetime) -> int:
-    """How many deferrals the next career conversation had in its cycle, whether it is booked or still owed."""
-    owed = (s for s in sessions if s.kind is SessionKind.CAREER and s.owed)
-    session = _next_career(sessions, now) or next(owed, None)
+    """Return the number of deferrals in the cycle of the next career session, booked or still owed."""
+    owed_sessions = (s for s in sessions if s.kind is SessionKind.CAREER and s.owed)
+    session = _find_next_career_session(sessions, now) or next(owed_sessions, None)
     if session is None:
         return 0
     return deferrals.count_deferrals_in_cycle(PlanBuilder(now, state, None, current_site().settings.policy), session)
 
 
 def show() -> Response:
-    """The page with every report, and the commitments owed to them by date."""
+    """Return the page with every report, and the commitments owed to them by date."""
     site = current_site()
     cards = _build_cards(_list_pairs())
     language = site.choose_language()
@@ -160,7 +160,7 @@ def show() -> Response:
 
 
 def person_page(person: str) -> Response:
-    """The page about one report."""
+    """Return the page about one report."""
     return _render_person(_find_pair(person))
 
 
@@ -168,13 +168,13 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
     site = current_site()
     (card,) = _build_cards([pair])
     view, login = card.reading, current_login()
-    open_ = [item for item in view.context.commitments if item.commitment.is_open]
+    open_commitments = [item for item in view.context.commitments if item.commitment.is_open]
     page: Mapping[str, Any] = {
         **view.names(),
         "token": login.token,
         "card": card,
-        "standing": {owner.value: list_commitments(view, open_, owner) for owner in Owner},
-        "session_of": {item.commitment.id: item.commitment.session for item in open_},
+        "standing": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},
+        "session_of": {item.commitment.id: item.commitment.session for item in open_commitments},
         "triggers": ad_hoc.list_triggers(view.language),
         "sentences": lambda reasons: translate_sentences(reasons, view.language, login.person.zone, view.today),
         "unsaid": False,
@@ -204,10 +204,11 @@ def trust(person: str) -> Response:
 
 
 def transition(person: str) -> Response:
-    """Set a tighter rhythm until a day, or end it when the form has no day (R-5)."""
-    pair, typed = _find_pair(person), request.form.get("until", "").strip()
-    until = parse_day(typed)
-    if typed and (until is None or until <= current_site().now().date()):
+    """Make sessions more frequent until a day, or as usual again when the form has no day (R-5)."""
+    pair = _find_pair(person)
+    until_text = request.form.get("until", "").strip()
+    until = parse_day(until_text)
+    if until_text and (until is None or until <= current_site().now().date()):
         return _render_person(pair, 422, wrong="until")
     current_site().worker.actions.set_transition(pair.id, until)
     return redirect_to(url_for(".person_page", person=person, said="transition"))
@@ -227,5 +228,5 @@ def took_place(person: str, about: str, deed: str) -> Response:
 
 
 def data() -> Response:
-    """A download of everything stored about the manager and the manager's pairs."""
+    """Return a download of everything stored about the manager and the manager's pairs."""
     return export.build_export(current_login().person, _list_pairs(), manages=True)

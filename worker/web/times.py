@@ -1,7 +1,7 @@
-"""Choosing another time for a session: three proposals with their reasons, or a time of the manager's own.
+"""The page to choose another time for a session: three proposals with their reasons, or one that the manager types.
 
-The page reads both calendars and changes nothing. Taking a time goes through `worker.engine.actions` and has the same
-effect as moving the event in the calendar.
+Showing the page reads both calendars and changes nothing. Taking a time goes through `worker.engine.actions` and has
+the same result as moving the event in the calendar.
 """
 
 from dataclasses import dataclass, replace
@@ -24,10 +24,11 @@ from worker.web.site import current_site, redirect_to
 
 #: The lengths that the form offers, in minutes.
 OFFERED_MINUTES = (45, 60, 75, 90)
-#: The shortest and the longest session that a manager can choose.
+#: The shortest session that a manager can choose.
 MIN_MINUTES = 10
+#: The longest session that a manager can choose.
 MAX_MINUTES = 120
-#: How many characters of each field are read.
+#: The number of characters that are read of each field.
 _MAX_FIELD_LENGTH = 20
 
 
@@ -47,7 +48,7 @@ class PickedTime:
 
 
 def make_blueprint() -> Blueprint:
-    """The page about one session's time. It has a link of its own, and is also below the manager's page."""
+    """Return the page about one session's time. It has its own link, and is also below the manager's page."""
     pages = Blueprint("time", __name__)
     pages.add_url_rule("/<session>", view_func=show)
     pages.add_url_rule("/<session>", view_func=take, methods=["POST"])
@@ -55,7 +56,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _find_session(session_id: str) -> tuple[Session, PairState]:
-    """That session and its pair's state. Aborts with 404 unless it is a session of this manager."""
+    """Return that session and its pair's state. Aborts with 404 unless it is a session of this manager."""
     site = current_site()
     session = site.store.queries.get_session(session_id)
     pairs = site.store.people.list_pairs_of_manager(current_login().address) if session else []
@@ -66,7 +67,7 @@ def _find_session(session_id: str) -> tuple[Session, PairState]:
 
 
 def show(session: str) -> Response:
-    """The session's time, three proposals, and the reasons for or against a time that the manager typed."""
+    """Return the session's time, three proposals, and the reasons for or against a time that the manager typed."""
     site, (planned, state) = current_site(), _find_session(session)
     pick = _parse_picked_time(planned, state)
     view = site.build_view(site.build_page_context(current_login().person, state, planned))
@@ -83,9 +84,9 @@ def show(session: str) -> Response:
         "checked": None,
     }
     if values["open"]:
-        plan = _read_calendars(planned, state, pick.span)
-        values["proposals"] = proposals.propose_times(plan, planned)
-        values["checked"] = proposals.check_time(plan, planned, pick.span) if pick.span else None
+        builder = _read_calendars(planned, state, pick.span)
+        values["proposals"] = proposals.propose_times(builder, planned)
+        values["checked"] = proposals.check_time(builder, planned, pick.span) if pick.span else None
     values["sentences"] = lambda reasons: list(
         translate_sentences(reasons, view.language, current_login().person.zone, view.today)
     )
@@ -94,18 +95,18 @@ def show(session: str) -> Response:
     return site.render_page("time", view.language, values, 422 if pick.wrong else 200)
 
 
-def _read_calendars(session: Session, state: PairState, pick: Span | None) -> PlanBuilder:
-    """A plan of the pair with the current free/busy of both calendars."""
+def _read_calendars(session: Session, state: PairState, picked_span: Span | None) -> PlanBuilder:
+    """Return a plan builder of the pair with the current free/busy of both calendars."""
     site = current_site()
     people = (state.manager.email, state.report.email)
     state_with_taken_times = replace(state, taken_times=site.store.plans.load_taken_time(people, site.now()))
-    plan = PlanBuilder(site.now(), state_with_taken_times, None, site.settings.policy)
-    free_busy = site.worker.sweep.read_free_busy(proposals.make_free_busy_request(plan, session, pick))
+    builder = PlanBuilder(site.now(), state_with_taken_times, None, site.settings.policy)
+    free_busy = site.worker.sweep.read_free_busy(proposals.make_free_busy_request(builder, session, picked_span))
     return PlanBuilder(site.now(), state_with_taken_times, free_busy, site.settings.policy)
 
 
 def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
-    """The time in the URL's query, which is in the manager's zone."""
+    """Return the time in the URL's query, which is in the manager's zone."""
     day_text, hour_text, length_text = (
         request.args.get(name, "")[:_MAX_FIELD_LENGTH] for name in ("day", "hour", "minutes")
     )
@@ -129,7 +130,7 @@ def _parse_picked_time(session: Session, state: PairState) -> PickedTime:
 
 
 def _parse_minute_of_day(text: str) -> int | None:
-    """`14:30` as minutes after midnight; None when it is no time of day."""
+    """Return the minutes after midnight of a text like `14:30`; None when it is not a time of day."""
     hour, _, minute = text.partition(":")
     hours, minutes = parse_number(hour, 2), parse_number(minute[:2], 2)
     if hours is None or minutes is None or hours > 23 or minutes > 59:
@@ -143,7 +144,7 @@ def _parse_length(text: str) -> int | None:
 
 
 def take(session: str) -> Response:
-    """Move the session to a time: one of its held options, a proposal, or the manager's own."""
+    """Move the session to a time: one of its reserved options, a proposal, or one that the manager typed."""
     site, (planned, _) = current_site(), _find_session(session)
     site.worker.actions.defer_session(
         planned.id, _parse_span(request.form.get("start", ""), request.form.get("end", ""))
@@ -152,7 +153,7 @@ def take(session: str) -> Response:
 
 
 def _parse_span(start_text: str, end_text: str) -> Span:
-    """The span between two instants. Raises Refused when it is invalid, too short, too long or too far ahead."""
+    """Return the span between two instants. Raises Refused when it is invalid, too short, too long or too far ahead."""
     start, end = parse_instant(start_text), parse_instant(end_text)
     if start is None or end is None or end < start:
         raise Refused("Choose a time first.")

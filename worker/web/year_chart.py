@@ -16,11 +16,13 @@ from worker.store.queries import PairYear
 #: The size of the chart, in pixels.
 WIDTH = 720
 HEIGHT = 92
-#: The y coordinates of sessions, and of each person's commitments.
+#: The y coordinate of sessions.
 SESSION_ROW = 30
+#: The y coordinate of each person's commitments.
 COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
-#: The time that the chart covers, before and after now.
+#: The chart begins this long before now.
 TIME_BEFORE = timedelta(days=270)
+#: The chart ends this long after now.
 TIME_AHEAD = timedelta(days=110)
 #: No month is labelled in the last pixels, where its name would be cut off.
 _LABEL_WIDTH = 24
@@ -39,7 +41,7 @@ _TONE_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class ChartMark:
-    """A mark at one position. `kind` chooses the shape, `tone` the colour, by how it went."""
+    """A mark for one session, deferral or commitment. `kind` chooses its shape, `tone` its colour."""
 
     x: float
     y: int
@@ -55,41 +57,41 @@ class YearChart:
     marks: Sequence[ChartMark]
     months: Sequence[tuple[float, str]]  #: x coordinate and name
     today: float  #: x coordinate
-    told: str  #: the description for screen readers
+    told: str  #: a description of the chart for screen readers
     width: int = WIDTH
     height: int = HEIGHT
 
 
-def chart_start(now: datetime) -> datetime:
-    """The time at the left edge of the chart."""
+def get_chart_start(now: datetime) -> datetime:
+    """Return the time at the left edge of the chart."""
     return now - TIME_BEFORE
 
 
 def build_year_chart(year: PairYear, view: MailView) -> YearChart:
-    """The chart of a pair's year; `view` says who reads it, in which language and zone."""
+    """Return the chart of a pair's year; `view` has the reader, the language and the zone."""
     marks = [
         *_mark_sessions(year.sessions, view),
         *_mark_deferrals(year, view),
         *_mark_commitments(year.commitments, view),
     ]
     now = view.context.now
-    inside = [mark for mark in marks if 0 <= mark.x <= WIDTH]
-    return YearChart(inside, list(_iter_months(now, view)), _compute_x(now, now), _describe_year(year, view))
+    visible_marks = [mark for mark in marks if 0 <= mark.x <= WIDTH]
+    return YearChart(visible_marks, list(_iterate_months(now, view)), _compute_x(now, now), _describe_year(year, view))
 
 
 def _compute_x(when: datetime, now: datetime) -> float:
-    return round((when - chart_start(now)) / (TIME_BEFORE + TIME_AHEAD) * WIDTH, 1)
+    return round((when - get_chart_start(now)) / (TIME_BEFORE + TIME_AHEAD) * WIDTH, 1)
 
 
-def _noon_of(day: date) -> datetime:
+def _get_noon(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
-def _iter_months(now: datetime, view: MailView) -> Iterator[tuple[float, str]]:
-    first = (chart_start(now).date() + timedelta(days=31)).replace(day=1)
-    while (x := _compute_x(_noon_of(first), now)) < WIDTH - _LABEL_WIDTH:
-        yield x, view.language.format_short_month(first)
-        first = (first + timedelta(days=32)).replace(day=1)
+def _iterate_months(now: datetime, view: MailView) -> Iterator[tuple[float, str]]:
+    first_day = (get_chart_start(now).date() + timedelta(days=31)).replace(day=1)
+    while (x := _compute_x(_get_noon(first_day), now)) < WIDTH - _LABEL_WIDTH:
+        yield x, view.language.format_short_month(first_day)
+        first_day = (first_day + timedelta(days=32)).replace(day=1)
 
 
 def _mark_sessions(sessions: Sequence[Session], view: MailView) -> Iterator[ChartMark]:
@@ -103,7 +105,7 @@ def _mark_sessions(sessions: Sequence[Session], view: MailView) -> Iterator[Char
 
 
 def _choose_session_tone(session: Session) -> str:
-    """The tone of a session; empty when the chart leaves it out."""
+    """Return the tone of a session; empty when the chart leaves it out."""
     if session.booked:
         return "ahead"
     held = session.state in (SessionState.HELD, SessionState.CONTRACTED)
@@ -125,7 +127,7 @@ def _mark_commitments(commitments: Sequence[Commitment], view: MailView) -> Iter
         name = view.first(person) if person else ""
         title = f"{name}, {view.day(commitment.due)}: {view.gettext(_TONE_TEXTS[tone])}"
         yield ChartMark(
-            _compute_x(_noon_of(commitment.due), view.context.now),
+            _compute_x(_get_noon(commitment.due), view.context.now),
             COMMITMENT_ROWS[commitment.owner],
             "promise",
             tone,
@@ -142,7 +144,7 @@ def _choose_commitment_tone(commitment: Commitment, today: date) -> str:
 
 
 def _describe_year(year: PairYear, view: MailView) -> str:
-    """The chart in a sentence or two."""
+    """Return a description of the chart in a sentence or two."""
     conversations = [item for item in year.sessions if item.kind is SessionKind.CAREER]
     held = sum(_choose_session_tone(item) in ("held", "unfinished") for item in conversations)
     lost = len(year.deferrals)
