@@ -1,7 +1,7 @@
 """The headings, keywords and blank file of a contract in each language it may be written in.
 
-The parser recognises all languages at once, so that nobody has to say which; the writer uses one. To add a language,
-add a `ContractLanguage` to `CONTRACT_LANGUAGES`, and word lists to `worker.domain.contract.lint_rules`.
+The parser recognises all languages at once, so a file need not name its language; the writer uses one. To add a
+language, add a `ContractLanguage` to `CONTRACT_LANGUAGES`, and word lists to `worker.domain.contract.lint_rules`.
 """
 
 from collections.abc import Mapping

@@ -144,7 +144,7 @@ def match_commitments(
 ) -> list[str | None]:
     """For each new commitment, the id of the old one that it continues, or None when it is a new one.
 
-    Commitments match by the same text, whatever the date; else by mostly the same words; else by the same position in
+    Commitments match by the same text, with any date; else by mostly the same words; else by the same position in
     the list with the same date. No id is used twice.
     """
     old_keys = [(promise.text, str(promise.due)) for _, promise in old]

@@ -30,7 +30,7 @@ class SessionState(StrEnum):
     """The status of a session.
 
     `owed`: due, without a time. `deferred`: owed again after it lost its time. `booked`: has a time, and its event is
-    on the calendar or about to be. `held`: its end has passed, and nobody said that it did not take place.
+    on the calendar or about to be. `held`: it took place; assumed once its end has passed.
     `contracted`: held, with a contract. `unfinished`: held, and no contract came in time. `cancelled`: no longer owed;
     the history has the reason.
     """
@@ -80,7 +80,7 @@ class Session:
     adhoc: bool = False
     state: SessionState = SessionState.OWED
     minutes: int  #: wanted length
-    earliest: datetime  #: start of the window in which it is to be held
+    earliest: datetime  #: start of the window in which it should take place
     target: datetime  #: the best time for it
     latest: datetime  #: end of that window
     start: datetime | None = None

@@ -122,7 +122,7 @@ def is_thing(sentence: str) -> bool:
 
 
 def has_verb(sentence: str) -> bool:
-    """True when it certainly has a verb. The first word has a capital whatever it is; a single word is no sentence."""
+    """True when it certainly has a verb. The first word always has a capital; a single word is no sentence."""
     _, has_opening, _ = _split_opening(sentence)
     first, *others = _WORD.findall(sentence) or [""]
     first = first.lower()
