@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from tests.support.companies import DAY, HOUR, MINUTE, START, Fails, Office, company, texts
 from worker.errors import Forbidden, Permanent
-from worker.store.alerts import MAX_KEPT_LINES
+from worker.store.alerts import MAX_STORED_TEXTS
 from worker.store.store import Store
 
 
@@ -75,7 +75,7 @@ def test_a_mail_about_very_many_alerts_stays_short(office: Office) -> None:
     [count] = [fields for fields in fields_of(office) if "listed" in fields]
     assert "252 more of the same kind were noticed" in count["words"]
     assert "3 times: Planning pair 0 failed." in count["words"] and "And 240 others." in count["words"]
-    assert len(count["listed"]) <= MAX_KEPT_LINES
+    assert len(count["listed"]) <= MAX_STORED_TEXTS
 
 
 def test_while_a_cause_goes_on_it_is_told_each_hour_and_afterwards_at_once_again(office: Office) -> None:

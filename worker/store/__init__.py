@@ -1,7 +1,7 @@
-"""The database: the truth. All SQL of the program is in this folder; rows become domain objects here and nowhere else.
+"""The database. All SQL of the program is in this package, and only this package converts rows to domain objects.
 
-`tables` says what is kept, `rows` turns rows into values and back, and one module each holds what the parts of the
-program ask for: `people`, `plans` (the sweep), `outbox`, `calendars` (the sync), `content` (what is sealed).
+`tables` defines the schema, and `rows` converts rows. Each other module has the queries of one part of the program:
+`people`, `plans` (for the sweep), `outbox`, `calendars` (for the sync), `content` (sealed columns).
 """
 
 from worker.store.store import Store

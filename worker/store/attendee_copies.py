@@ -1,4 +1,4 @@
-"""Which guests may have a copy of an organizer's event in their calendar: noted before it is put there."""
+"""Records of the copies of events in guests' calendars. A record is stored before its copy is written."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +12,13 @@ from worker.store.database import Database, DatabaseUnreachable
 from worker.store.statements import PreparedStatement
 from worker.store.tables import attendee_copy, in_bound_list
 
-_COPIES_OF_ORGANIZER = PreparedStatement(select(attendee_copy).where(attendee_copy.c.calendar == bindparam("one")))
+_COPIES_OF_ORGANIZER = PreparedStatement(
+    select(attendee_copy).where(attendee_copy.c.calendar == bindparam("organizer"))
+)
 _DELETE_COPIES = PreparedStatement(
     delete(attendee_copy).where(
-        attendee_copy.c.calendar == bindparam("one"),
-        attendee_copy.c.id == bindparam("event"),
+        attendee_copy.c.calendar == bindparam("organizer"),
+        attendee_copy.c.id == bindparam("event_id"),
         in_bound_list(attendee_copy.c.guest, "guests"),
     )
 )
@@ -24,33 +26,33 @@ _PRIMARY_KEY = ("calendar", "id", "guest")
 
 
 class AttendeeCopyRows:
-    """The table `attendee_copy`."""
+    """Reads and writes the table `attendee_copy`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def list_copies(self, organizer: Address) -> Sequence[CopyRecord]:
-        """The copies of this organizer's events."""
+        """Return the records of copies of this organizer's events."""
         with self._begin_read() as connection:
-            listed = _COPIES_OF_ORGANIZER.fetch_rows(connection, one=organizer)
-        return [CopyRecord(row["id"], row["guest"], row["placed"]) for row in listed]
+            copy_rows = _COPIES_OF_ORGANIZER.fetch_rows(connection, organizer=organizer)
+        return [CopyRecord(row["id"], row["guest"], row["placed"]) for row in copy_rows]
 
-    def intend_copy(self, organizer: Address, name: str, guest: Address) -> None:
-        """Note that a copy may lie there from now on. Changes nothing when one is known to."""
-        row = {"calendar": organizer, "id": name, "guest": guest, "placed": False}
+    def intend_copy(self, organizer: Address, event_id: str, guest: Address) -> None:
+        """Store that a copy is about to be written. Does not change an existing record."""
+        row = {"calendar": organizer, "id": event_id, "guest": guest, "placed": False}
         with self._begin_write() as connection:
             self._database.insert_new(connection, attendee_copy, [row], _PRIMARY_KEY)
 
-    def confirm_copy(self, organizer: Address, name: str, guest: Address) -> None:
-        """Note that a copy lies there."""
-        row = {"calendar": organizer, "id": name, "guest": guest, "placed": True}
+    def confirm_copy(self, organizer: Address, event_id: str, guest: Address) -> None:
+        """Store that a copy was written."""
+        row = {"calendar": organizer, "id": event_id, "guest": guest, "placed": True}
         with self._begin_write() as connection:
             self._database.upsert(connection, attendee_copy, [row])
 
-    def forget_copies(self, organizer: Address, name: str, guests: Collection[Address]) -> None:
-        """Note that no copy lies there, or that nobody needs to know."""
+    def forget_copies(self, organizer: Address, event_id: str, guests: Collection[Address]) -> None:
+        """Delete the records of these guests' copies."""
         with self._begin_write() as connection:
-            _DELETE_COPIES.execute(connection, one=organizer, event=name, guests=list(guests))
+            _DELETE_COPIES.execute(connection, organizer=organizer, event_id=event_id, guests=list(guests))
 
     @contextmanager
     def _begin_read(self) -> Iterator[Connection]:
@@ -64,10 +66,10 @@ class AttendeeCopyRows:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Raises what a provider may raise: the event is written, so whoever asked for it has to try again."""
+        """Raise Unavailable for an error of the database: the event may be written, so the effect is tried again."""
         driver = self._database.engine.dialect.loaded_dbapi
         try:
             yield
         except (driver.Error, DBAPIError, DatabaseUnreachable) as error:
-            words = "It can't be noted which guests have a copy: the database fails."
-            raise Unavailable(words, uncertain=True) from error
+            message = "It can't be noted which guests have a copy: the database fails."
+            raise Unavailable(message, uncertain=True) from error

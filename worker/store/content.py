@@ -1,4 +1,4 @@
-"""What two people said to each other, and only sealed: contracts, promises, why and how soon a talk was asked for."""
+"""Reads and writes sealed content: contracts, commitments, and why and how soon an ad hoc session was asked for."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -38,7 +38,7 @@ SEALED_COLUMNS = (
 
 _INSERT_REVISION = PreparedStatement(contract.insert())
 _REVISIONS = PreparedStatement(
-    select(contract).where(contract.c.session == bindparam("one")).order_by(contract.c.revision)
+    select(contract).where(contract.c.session == bindparam("session_id")).order_by(contract.c.revision)
 )
 _LATEST_CONTRACTS = PreparedStatement(
     select(contract.c.pair, contract.c.session, contract.c.revision, contract.c.recorded_at, contract.c.sealed)
@@ -48,9 +48,9 @@ _LATEST_CONTRACTS = PreparedStatement(
 _WRITTEN_COMMITMENTS = PreparedStatement(
     select(commitment.c.id, commitment.c.sealed).where(in_bound_list(commitment.c.id, "commitments"))
 )
-_TRIGGER = PreparedStatement(select(session.c.sealed).where(session.c.id == bindparam("one")))
+_TRIGGER = PreparedStatement(select(session.c.sealed).where(session.c.id == bindparam("session_id")))
 _SAVE_WRITTEN_COMMITMENT = PreparedStatement(
-    update(commitment).where(commitment.c.id == bindparam("one")).values(sealed=bindparam("new"))
+    update(commitment).where(commitment.c.id == bindparam("commitment_id")).values(sealed=bindparam("new_sealed"))
 )
 _ACCESSES = PreparedStatement(
     select(access)
@@ -62,13 +62,13 @@ _ACCESSES = PreparedStatement(
     .order_by(access.c.at, access.c.id)
 )
 _SAVE_TRIGGER = PreparedStatement(
-    update(session).where(session.c.id == bindparam("one")).values(sealed=bindparam("new"))
+    update(session).where(session.c.id == bindparam("session_id")).values(sealed=bindparam("new_sealed"))
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractRevision:
-    """A revision of a contract."""
+    """A stored revision of a contract."""
 
     session: str
     revision: int
@@ -78,94 +78,94 @@ class ContractRevision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractDraft:
-    """A contract that is being written: what stands in the form."""
+    """A contract that is being written on the page."""
 
-    version: int
+    version: int  #: grows with each save
     saved_at: datetime
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any]  #: of the form
 
 
 class Content:
-    """The sealed columns."""
+    """Reads and writes the sealed columns."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
         self._seal = seal
 
-    # --- writing: inside the transaction of the plan that goes with it ---
+    # --- writing; a method that takes a connection writes in the transaction of a plan ---
 
     def save_contract(
-        self, connection: Connection, pair: PairId, session_id: str, revision: int, new: Contract, now: datetime
+        self, connection: Connection, pair: PairId, session_id: str, revision: int, contract_: Contract, now: datetime
     ) -> None:
-        """Keep a revision."""
+        """Store a revision of a contract."""
         row = {"session": session_id, "revision": revision, "pair": pair, "recorded_at": now}
-        sealed = self._seal.close_padded(json.dumps(_dump_contract(new)))
+        sealed = self._seal.close_padded(json.dumps(_dump_contract(contract_)))
         _INSERT_REVISION.execute(connection, **row, sealed=sealed)
 
     def save_written_commitment(
         self, connection: Connection, commitment_id: str, promise: WrittenCommitment, reason: str = ""
     ) -> None:
-        """Keep the words of a commitment, and the reason for which it ended."""
+        """Store the text of a commitment, and the reason why it ended."""
         sealed = self._seal.close_padded(json.dumps({**_dump_written_commitment(promise), "reason": reason}))
-        _SAVE_WRITTEN_COMMITMENT.execute(connection, one=commitment_id, new=sealed)
+        _SAVE_WRITTEN_COMMITMENT.execute(connection, commitment_id=commitment_id, new_sealed=sealed)
 
     def save_trigger(
         self, connection: Connection, session_id: str, trigger: Trigger, reason: str, by: Owner = Owner.MANAGER
     ) -> None:
-        """Keep why a talk was asked for, and which of the two asked; only the manager ever reads it."""
+        """Store why an ad hoc session was asked for, and who asked. Only the manager may read it."""
         sealed = self._seal.close_padded(json.dumps({"trigger": trigger.value, "reason": reason, "by": by.value}))
-        _SAVE_TRIGGER.execute(connection, one=session_id, new=sealed)
+        _SAVE_TRIGGER.execute(connection, session_id=session_id, new_sealed=sealed)
 
     def save_contract_draft(
-        self, session_id: str, fields: Mapping[str, Any], now: datetime, over: int | None = None
+        self, session_id: str, fields: Mapping[str, Any], now: datetime, replaced_version: int | None = None
     ) -> int:
-        """Keep what stands in a form; returns its version.
+        """Store the draft of a contract. Returns its version.
 
-        With `over`, only when the version kept so far is that one. Raises Refused when somebody kept another since.
+        Raises Refused when `replaced_version` is given and another version was stored since.
         """
         sealed = self._seal.close_padded(json.dumps(fields))
         with self._database.write() as connection:
-            if not self._database.is_sqlite:  # two that keep the first one at once: one after the other
+            if not self._database.is_sqlite:  # there is no draft to lock when two save the first one at once
                 connection.execute(select(session.c.id).where(session.c.id == session_id).with_for_update())
             query = select(contract_draft.c.version).where(contract_draft.c.session == session_id)
-            kept = connection.execute(query).scalar() or 0
-            if over is not None and over != kept:
+            version = connection.execute(query).scalar() or 0
+            if replaced_version is not None and replaced_version != version:
                 raise Refused("This draft was changed in another window since.")
-            row = {"session": session_id, "version": kept + 1, "saved_at": now, "sealed": sealed}
+            row = {"session": session_id, "version": version + 1, "saved_at": now, "sealed": sealed}
             self._database.upsert(connection, contract_draft, [row])
-        return kept + 1
+        return version + 1
 
     def save_access(self, connection: Connection, record: AccessRecord) -> None:
-        """Keep that a command showed or changed what two people wrote down."""
+        """Store that a command showed or changed content."""
         row = {"at": record.at, "pair": record.pair, "what": record.access.value, "on_behalf_of": record.on_behalf_of}
         connection.execute(access.insert(), {**row, "sealed": self._seal.close_padded(json.dumps(record.reason))})
 
     def seal_plan(self, session_: Session) -> bytes | None:
-        """How soon an ad hoc conversation has to be and why there is no time for it, sealed; None of any other.
+        """Seal how soon an ad hoc session has to be, and why there is no time for it. Raises WrongKey without a key.
 
-        A closed one needs neither any more. Raises WrongKey when there is no key.
+        Returns None for a closed session, and for one that is not ad hoc.
         """
         if not session_.adhoc or session_.is_closed:
             return None
         return self._seal.close_padded(json.dumps(rows.hidden_plan(session_)))
 
     def delete_contract_draft(self, connection: Connection, session_id: str) -> None:
-        """What was being written is written, or no longer wanted."""
+        """Delete the draft of a contract: it was recorded, or is no longer wanted."""
         connection.execute(delete(contract_draft).where(contract_draft.c.session == session_id))
 
     # --- reading ---
 
     def open_plan(self, sealed: bytes) -> Mapping[str, Any]:
-        """What `seal_plan` sealed; nothing where there is no key. Raises WrongKey when none of the keys fits."""
+        """Open what `seal_plan` sealed. Returns an empty mapping without any key. Raises WrongKey when no key fits."""
         if isinstance(self._seal, NoSeal):
             return {}
         plan: Mapping[str, Any] = json.loads(self._seal.open(sealed))
         return plan
 
-    def list_accesses(self, pairs: Collection[PairId], during: Span) -> list[AccessRecord]:
-        """What commands showed or changed of these pairs in that stretch of time, oldest first."""
+    def list_accesses(self, pairs: Collection[PairId], period: Span) -> list[AccessRecord]:
+        """Return the accesses to content of these pairs within a period, oldest first."""
         with self._database.read() as connection:
-            found = _ACCESSES.fetch_rows(connection, pairs=list(pairs), start=during.start, end=during.end)
+            access_rows = _ACCESSES.fetch_rows(connection, pairs=list(pairs), start=period.start, end=period.end)
         return [
             AccessRecord(
                 pair=row["pair"],
@@ -174,11 +174,11 @@ class Content:
                 on_behalf_of=row["on_behalf_of"],
                 reason=json.loads(self._seal.open(row["sealed"])),
             )
-            for row in found
+            for row in access_rows
         ]
 
     def get_contract_draft(self, session_id: str) -> ContractDraft | None:
-        """What is being written as the contract of a session."""
+        """Return the draft of a session's contract; None when there is none."""
         with self._database.read() as connection:
             query = select(contract_draft).where(contract_draft.c.session == session_id)
             row = connection.execute(query).mappings().first()
@@ -188,12 +188,12 @@ class Content:
         return ContractDraft(version=row["version"], saved_at=row["saved_at"], fields=fields)
 
     def list_revisions(self, session_id: str) -> list[ContractRevision]:
-        """All revisions of a session's contract, oldest first."""
+        """Return all revisions of a session's contract, oldest first."""
         with self._database.read() as connection:
-            return [self._parse_revision(row) for row in _REVISIONS.fetch_rows(connection, one=session_id)]
+            return [self._parse_revision(row) for row in _REVISIONS.fetch_rows(connection, session_id=session_id)]
 
     def get_latest_contracts(self, pairs: Collection[PairId]) -> dict[PairId, ContractRevision]:
-        """Each pair's contract in force: the newest revision of the newest one."""
+        """Return the contract in force of each pair: the newest revision of its newest contract."""
         newest: dict[PairId, Any] = {}
         with self._database.read() as connection:
             for row in _LATEST_CONTRACTS.fetch_rows(connection, pairs=list(pairs)):
@@ -201,28 +201,32 @@ class Content:
         return {pair: self._parse_revision(row) for pair, row in newest.items()}
 
     def get_written_commitments(self, commitments: Collection[str]) -> dict[str, WrittenCommitment]:
-        """The words of these commitments."""
+        """Return the texts of these commitments, by id."""
         with self._database.read() as connection:
-            found = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
-        return {one: _parse_written_commitment(json.loads(self._seal.open(sealed))) for one, sealed in found if sealed}
+            sealed_by_id = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=list(commitments))
+        return {
+            commitment_id: _parse_written_commitment(json.loads(self._seal.open(sealed)))
+            for commitment_id, sealed in sealed_by_id
+            if sealed
+        }
 
     def get_trigger(self, session_id: str) -> tuple[Trigger, str] | None:
-        """Why a talk was asked for. For the manager's eyes."""
+        """Return why an ad hoc session was asked for: the trigger and the reason. Only the manager may read it."""
         with self._database.read() as connection:
-            sealed = _TRIGGER.fetch_value(connection, one=session_id)
+            sealed = _TRIGGER.fetch_value(connection, session_id=session_id)
         if sealed is None:
             return None
         fields = json.loads(self._seal.open(sealed))
         return Trigger(fields["trigger"]), fields["reason"]
 
     def get_requester(self, session_id: str) -> Owner:
-        """Which of the two asked for a talk."""
+        """Return which of the two asked for an ad hoc session."""
         with self._database.read() as connection:
             sealed = connection.execute(select(session.c.sealed).where(session.c.id == session_id)).scalar()
         return Owner(json.loads(self._seal.open(sealed)).get("by", Owner.MANAGER)) if sealed else Owner.MANAGER
 
     def reseal_all(self) -> int:
-        """Seal everything with the first key, padded. Returns how many pieces that were."""
+        """Seal all content again with the first key, padded. Returns how many values that were."""
         with self._database.write() as connection:
             return sum(reseal_column(connection, column, self._seal) for column in SEALED_COLUMNS)
 
@@ -237,15 +241,15 @@ class Content:
 
 
 def reseal_column(connection: Connection, column: Column[Any], seal: Seal) -> int:
-    """Seal a column anew with the first key, each piece padded. Returns how many pieces that were."""
+    """Seal the values of a column again with the first key, padded. Returns how many they were."""
     table = column.table
     key = list(table.primary_key)
-    found = connection.execute(select(*key, column).where(column.is_not(None))).all()
-    for row in found:
-        same = [one == value for one, value in zip(key, row[:-1], strict=True)]
-        change = update(table).where(*same).values({column.name: bindparam("again")})
-        connection.execute(change, {"again": seal.close_padded(seal.open(row[-1]).rstrip(" "))})
-    return len(found)
+    sealed_rows = connection.execute(select(*key, column).where(column.is_not(None))).all()
+    for row in sealed_rows:
+        has_key = [key_column == value for key_column, value in zip(key, row[:-1], strict=True)]
+        change = update(table).where(*has_key).values({column.name: bindparam("resealed")})
+        connection.execute(change, {"resealed": seal.close_padded(seal.open(row[-1]).rstrip(" "))})
+    return len(sealed_rows)
 
 
 def _dump_written_commitment(promise: WrittenCommitment) -> dict[str, Any]:
@@ -258,13 +262,13 @@ def _parse_written_commitment(fields: Mapping[str, Any]) -> WrittenCommitment:
     return WrittenCommitment(text=fields["text"], due=due, support=fields["support"], success=fields["success"])
 
 
-def _dump_contract(one: Contract) -> dict[str, Any]:
+def _dump_contract(contract_: Contract) -> dict[str, Any]:
     return {
-        "report": [_dump_written_commitment(p) for p in one.report],
-        "manager": [_dump_written_commitment(p) for p in one.manager],
-        "reviews": [{"month": r.month.isoformat(), "text": r.text} for r in one.reviews],
-        "question": one.question,
-        "progress": list(one.progress),
+        "report": [_dump_written_commitment(p) for p in contract_.report],
+        "manager": [_dump_written_commitment(p) for p in contract_.manager],
+        "reviews": [{"month": r.month.isoformat(), "text": r.text} for r in contract_.reviews],
+        "question": contract_.question,
+        "progress": list(contract_.progress),
     }
 
 

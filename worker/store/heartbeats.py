@@ -1,4 +1,4 @@
-"""Which processes work: each says every few seconds that it lives. No names of people."""
+"""Heartbeats: each working process stores every few seconds that it is alive."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,13 +9,13 @@ from sqlalchemy import delete, select
 from worker.store.database import Database
 from worker.store.tables import worker
 
-#: A process that said nothing for so long is forgotten.
+#: A process without a heartbeat for this long is deleted.
 FORGET_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """That a process lived at that instant."""
+    """The last sign of life of a process, at `seen_at`."""
 
     holder: str
     host: str
@@ -26,24 +26,24 @@ class Heartbeat:
 
 
 class Heartbeats:
-    """The table `worker`."""
+    """Reads and writes the table `worker`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def save_heartbeat(self, heartbeat: Heartbeat) -> None:
-        """Note that this process lives, and forget those of long ago."""
+        """Store the heartbeat of this process, and delete processes without a recent one."""
         with self._database.write() as connection:
             self._database.upsert(connection, worker, [asdict(heartbeat)])
             connection.execute(delete(worker).where(worker.c.seen_at < heartbeat.seen_at - FORGET_AFTER))
 
     def delete_heartbeat(self, holder: str) -> None:
-        """Forget a process that stopped in order."""
+        """Delete a process that has stopped."""
         with self._database.write() as connection:
             connection.execute(delete(worker).where(worker.c.holder == holder))
 
     def list_heartbeats(self) -> Sequence[Heartbeat]:
-        """Every process that is known, the oldest first."""
+        """Return the heartbeats of all processes, the one that started first at the top."""
         query = select(worker).order_by(worker.c.started_at, worker.c.holder)
         with self._database.read() as connection:
             return [Heartbeat(**row) for row in connection.execute(query).mappings()]

@@ -1,4 +1,4 @@
-"""The append-only history: every decision and every effect, each a line with its reason, none with content."""
+"""Appends lines to the history: one for each decision and each effect. They never contain content."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -10,14 +10,14 @@ from worker.domain.model import PairId
 from worker.store.statements import PreparedStatement
 from worker.store.tables import history
 
-#: at, what, pair, session, reason, fields
+#: The columns `at`, `what`, `pair`, `session`, `reason` and `fields`.
 HistoryLine = tuple[datetime, str, PairId | None, str, str, Mapping[str, Any]]
 
 _APPEND = PreparedStatement(insert(history), ("at", "what", "pair", "session", "reason", "fields"))
 
 
 def append_history(connection: Connection, lines: Iterable[HistoryLine]) -> None:
-    """Append lines, within a transaction that is under way."""
+    """Append lines within a transaction."""
     values = [
         {
             "at": at,
@@ -34,7 +34,7 @@ def append_history(connection: Connection, lines: Iterable[HistoryLine]) -> None
 
 
 def _convert_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as JSON knows them; instants and dates in ISO 8601, instants with Z."""
+    """Return the fields as JSON values, without None. Instants and dates become ISO 8601, instants in UTC with Z."""
     return {name: _convert_value(value) for name, value in fields.items() if value is not None}
 
 

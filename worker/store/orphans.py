@@ -1,8 +1,8 @@
-"""Events that carry our key on a calendar while the database knows nothing of them.
+"""Adopts orphans: events on a calendar that carry our key, but are not in the database.
 
-One comes to be when a service makes an event and the answer is lost for good, or when the database was put back to an
-earlier day. If it is the one that is wanted, it is taken in; if not, it is taken off. What belongs to nothing we know
-is left alone: it may be another installation's.
+An orphan remains when a service creates an event and its response is lost, or when the database is restored from a
+backup. An orphan that is wanted is stored; any other is stored and cancelled. Events of an unknown session or
+commitment are left alone: they may belong to another installation.
 """
 
 from collections.abc import Iterable
@@ -19,85 +19,85 @@ from worker.store.types import convert_to_seconds
 
 
 def adopt_orphans(
-    database: Database, connection: Connection, address: Address, strays: Iterable[Event], now: datetime
+    database: Database, connection: Connection, address: Address, orphans: Iterable[Event], now: datetime
 ) -> None:
-    """Note these events, and have those taken off that are not to be there."""
-    for stray in strays:
-        subject = (stray.key or "").rpartition(".")[0]
-        owner = _find_pair_id(connection, subject, address)
-        if owner is None or _is_known(connection, stray):
+    """Store these events of an organizer, and cancel those that are not wanted."""
+    for orphan in orphans:
+        subject = (orphan.key or "").rpartition(".")[0]
+        pair_id = _find_pair_id(connection, subject, address)
+        if pair_id is None or _is_known(connection, orphan):
             continue
-        written = _find_wanted_time(connection, subject, stray)
-        database.upsert(connection, event, [_build_event_row(stray, subject, owner, written)])
-        if written is None:
-            off = rows.message_row(_build_cancel(stray, subject, owner, now))
-            database.insert_new(connection, message, [off], ("key",))
-        wake_pairs(connection, [owner], now)
+        wanted_time = _find_wanted_time(connection, subject, orphan)
+        database.upsert(connection, event, [_build_event_row(orphan, subject, pair_id, wanted_time)])
+        if wanted_time is None:
+            cancel = rows.message_row(_build_cancel(orphan, subject, pair_id, now))
+            database.insert_new(connection, message, [cancel], ("key",))
+        wake_pairs(connection, [pair_id], now)
 
 
 def _find_pair_id(connection: Connection, subject: str, manager: Address) -> PairId | None:
     for table in (session, commitment):
         query = select(table.c.pair).join(pair, pair.c.id == table.c.pair)
-        found: PairId | None = connection.execute(
+        pair_id: PairId | None = connection.execute(
             query.where(table.c.id == subject, pair.c.manager == manager)
         ).scalar()
-        if found:
-            return found
+        if pair_id:
+            return pair_id
     return None
 
 
-def _is_known(connection: Connection, stray: Event) -> bool:
-    """Whether the outbox has it in hand, or the database has heard of it since."""
-    coming = exists().where(
-        message.c.event == stray.key, message.c.due_at.is_not(None), message.c.what != EffectKind.MAIL.value
+def _is_known(connection: Connection, orphan: Event) -> bool:
+    """Return whether an effect on the event is due, or the event is in the database by now."""
+    has_effect = exists().where(
+        message.c.event == orphan.key, message.c.due_at.is_not(None), message.c.what != EffectKind.MAIL.value
     )
-    stands = exists().where(event.c.key == stray.key, event.c.gone.is_(False))
-    return bool(connection.execute(select(coming | stands)).scalar())
+    is_stored = exists().where(event.c.key == orphan.key, event.c.gone.is_(False))
+    return bool(connection.execute(select(has_effect | is_stored)).scalar())
 
 
-def _find_wanted_time(connection: Connection, subject: str, stray: Event) -> tuple[datetime, datetime] | None:
-    """The time at which this very event is wanted; None when it is not."""
-    columns = (session.c.start, session.c.end, session.c.generation)
-    booked = connection.execute(
-        select(*columns).where(session.c.id == subject, session.c.state == SessionState.BOOKED.value)
+def _find_wanted_time(connection: Connection, subject: str, orphan: Event) -> tuple[datetime, datetime] | None:
+    """Return the start and end that the event should have; None when it is not wanted any more."""
+    session_columns = (session.c.start, session.c.end, session.c.generation)
+    booked_session = connection.execute(
+        select(*session_columns).where(session.c.id == subject, session.c.state == SessionState.BOOKED.value)
     )
-    blocks = (commitment.c.block_start, commitment.c.block_end, commitment.c.generation)
-    open_ = commitment.c.block_start.is_not(None)
-    blocked = connection.execute(select(*blocks).where(commitment.c.id == subject, open_))
-    found = booked.first() or blocked.first()
-    return (found[0], found[1]) if found and stray.key == f"{subject}.{found[2]}" else None
+    block_columns = (commitment.c.block_start, commitment.c.block_end, commitment.c.generation)
+    has_block = commitment.c.block_start.is_not(None)
+    block = connection.execute(select(*block_columns).where(commitment.c.id == subject, has_block))
+    row = booked_session.first() or block.first()
+    return (row[0], row[1]) if row and orphan.key == f"{subject}.{row[2]}" else None
 
 
 def _build_event_row(
-    stray: Event, subject: str, owner: PairId, written: tuple[datetime, datetime] | None
+    orphan: Event, subject: str, pair_id: PairId, wanted_time: tuple[datetime, datetime] | None
 ) -> dict[str, object]:
-    start, end = written or (stray.span.start, stray.span.end)
+    written_start, written_end = wanted_time or (orphan.span.start, orphan.span.end)
     return {
-        "key": stray.key,
+        "key": orphan.key,
         "subject": subject,
-        "pair": owner,
-        "calendar": stray.ref.calendar,
-        "provider_id": stray.ref.id,
-        "etag": stray.ref.etag,
-        "start": stray.span.start,
-        "end": stray.span.end,
-        "written_start": start,
-        "written_end": end,
+        "pair": pair_id,
+        "calendar": orphan.ref.calendar,
+        "provider_id": orphan.ref.id,
+        "etag": orphan.ref.etag,
+        "start": orphan.span.start,
+        "end": orphan.span.end,
+        "written_start": written_start,
+        "written_end": written_end,
         "sequence": 0,
         "gone": False,
-        "answers": {who: answer.value for who, answer in stray.answers.items()},
+        "answers": {who: answer.value for who, answer in orphan.answers.items()},
     }
 
 
-def _build_cancel(stray: Event, subject: str, owner: PairId, now: datetime) -> Effect:
+def _build_cancel(orphan: Event, subject: str, pair_id: PairId, now: datetime) -> Effect:
     return Effect(
-        key=f"{EffectKind.CANCEL.value}:{stray.key}:stray:{convert_to_seconds(now)}",
+        key=f"{EffectKind.CANCEL.value}:{orphan.key}:stray:{convert_to_seconds(now)}",
         kind=EffectKind.CANCEL,
-        pair=owner,
+        pair=pair_id,
         subject=subject,
         due_at=now,
         snapshot_at=now,
-        calendar=stray.ref.calendar,
-        event=stray.key or "",
-        start=stray.span.start,
+        calendar=orphan.ref.calendar,
+        event=orphan.key or "",
+        start=orphan.span.start,
     )

@@ -1,7 +1,7 @@
-"""The outbox: effects that were decided, who performs each, and how it ended.
+"""The outbox: the effects that were decided, their leases, and their results. The table is called `message`.
 
-A message that is in somebody's hands carries the end of that lease in `due_at`; so "due" is one question to one
-index, and a message whose holder died is due again by itself.
+While an effect is leased, `due_at` is the end of its lease. So one index finds all due effects, and an effect whose
+holder died is due again by itself.
 """
 
 import logging
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, sel
 
 from worker.domain.model import LIVE_PROGRESS, Effect, EffectKind, EffectProgress, PlacedEvent, Settlement
 from worker.store import rows, tables
-from worker.store.alerts import MAIL_NAME, raise_alert
+from worker.store.alerts import MAIL_NAME, OPERATOR_SUBJECT, raise_alert
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.plans import wake_pairs
@@ -23,13 +23,14 @@ from worker.store.tables import bind_instant, in_bound_list, in_literals
 
 log = logging.getLogger(__name__)
 
-#: Reading the calendar wakes the pair by itself when it tells anything; else it is planned again after so long.
+#: A calendar that was changed elsewhere is read before its pair is planned. If that shows no change, this is how long
+#: the pair waits.
 REPLAN_AFTER_READING = timedelta(minutes=5)
 
 message, event, pair, person = tables.message, tables.event, tables.pair, tables.person
 
 _earlier = message.alias("earlier")
-#: Of the changes of one event only the oldest is ever in somebody's hands.
+#: Effects on one event are performed in order: only the oldest can be claimed.
 _HAS_EARLIER_CHANGE = exists().where(
     _earlier.c.subject == message.c.subject,
     _earlier.c.id < message.c.id,
@@ -57,7 +58,7 @@ _CLAIM = PreparedStatement(
 _BEGIN = PreparedStatement(
     update(message)
     .where(
-        message.c.key == bindparam("named"),
+        message.c.key == bindparam("effect_key"),
         message.c.holder == bindparam("me"),
         in_literals(message.c.progress, [EffectProgress.CLAIMED.value, EffectProgress.SENDING.value]),
     )
@@ -69,22 +70,23 @@ _BEGIN = PreparedStatement(
 )
 _SETTLE = PreparedStatement(
     update(message)
-    .where(message.c.key == bindparam("named"), message.c.holder == bindparam("me"))
+    .where(message.c.key == bindparam("effect_key"), message.c.holder == bindparam("me"))
     .values(
-        progress=bindparam("to_progress"),
-        due_at=bind_instant("to_due_at"),
-        problem=bindparam("to_problem"),
+        progress=bindparam("new_progress"),
+        due_at=bind_instant("new_due_at"),
+        problem=bindparam("new_problem"),
         holder=None,
     )
 )
-_MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("named")).values(gone=True))
+_MARK_GONE = PreparedStatement(update(event).where(event.c.key == bindparam("event_key")).values(gone=True))
+#: Leaves alone an event that still has the etag which our write replaced.
 _SAVE_WRITTEN_TIME = PreparedStatement(
     update(event)
-    .where(event.c.key == bindparam("named"), or_(event.c.etag != bindparam("over"), event.c.gone))
+    .where(event.c.key == bindparam("event_key"), or_(event.c.etag != bindparam("replaced_etag"), event.c.gone))
     .values(
-        written_start=bind_instant("begins"),
-        written_end=bind_instant("ends"),
-        sequence=bindparam("revision"),
+        written_start=bind_instant("new_start"),
+        written_end=bind_instant("new_end"),
+        sequence=bindparam("new_sequence"),
     )
 )
 _MAILER: Any = func.coalesce(person.c.mail, bindparam("operator_by"))
@@ -100,64 +102,64 @@ _MAIL_FAILURES = PreparedStatement(
 
 @dataclass(frozen=True, slots=True)
 class MailFailures:
-    """Of one mail service: how many mails failed and are tried again, how often the worst was tried, and why."""
+    """The mails of one service that failed and will be tried again."""
 
     mails: int
-    attempts: int
-    problem: str
+    attempts: int  #: of the mail that was tried most often
+    problem: str  #: of one of them
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedEffect:
-    """An effect under our lease. `is_outcome_unknown` when an earlier holder began it and never settled it."""
+    """An effect that this process has leased."""
 
     effect: Effect
-    is_outcome_unknown: bool
-    alert_text: str = ""  #: of an operator's alert
+    is_outcome_unknown: bool  #: an earlier holder began it and never settled it
+    alert_text: str = ""  #: for a mail that alerts the operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectResult:
-    """All that is written when an attempt is over."""
+    """What is stored after an attempt to perform an effect."""
 
     effect: Effect
     settlement: Settlement
     problem: str = ""
-    placed: PlacedEvent | None = None  #: the event as it stands now
-    replaced_etag: str = ""  #: the etag of what stood there when it was written; empty when there was nothing
-    removed_key: str = ""  #: key of an event that stands no more
-    history_fields: Mapping[str, Any] | None = None  #: for the history, when it was done
-    needs_reread: bool = False  #: the calendar is not what we thought: planning waits until it was read again
+    placed: PlacedEvent | None = None  #: the event as the calendar has it now
+    replaced_etag: str = ""  #: the etag of the event before our write; empty for a new event
+    removed_key: str = ""  #: the key of an event that was cancelled
+    history_fields: Mapping[str, Any] | None = None  #: for the history line, when the effect is done
+    needs_reread: bool = False  #: the calendar differs from the database: it is read before the pair is planned
 
 
 class OutboxRows:
-    """The table `message`."""
+    """Reads and writes the table `message`, and `event` after a write."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._logged: set[str] = set()  #: alerts that the log was told, where there is no operator
+        self._logged_keys: set[str] = set()  #: alerts that were logged, for want of an operator
 
     def claim(self, now: datetime, holder: str, until: datetime, limit: int) -> list[ClaimedEffect]:
-        """Take due effects under a lease. Of the changes of one event only the oldest: they go out in order."""
+        """Lease up to `limit` due effects. Of the effects on one event only the oldest, since their order matters."""
         with self._database.write() as connection:
-            found = _DUE_EFFECTS.fetch_rows(connection, now=now, limit=limit)
-            if found:
-                ids = [row["id"] for row in found]
+            due_rows = _DUE_EFFECTS.fetch_rows(connection, now=now, limit=limit)
+            if due_rows:
+                ids = [row["id"] for row in due_rows]
                 _CLAIM.execute(connection, ids=ids, me=holder, until=until)
         return [
             ClaimedEffect(
                 rows.message(row), row["progress"] == EffectProgress.SENDING.value, row["fields"].get("words", "")
             )
-            for row in found
+            for row in due_rows
         ]
 
     def begin(self, key: str, holder: str, until: datetime) -> bool:
-        """Record that the effect is about to be performed, and extend its lease. False when another holder has it."""
+        """Store that the effect is about to be performed, and extend its lease. False when another holder has it."""
         with self._database.write() as connection:
-            return bool(_BEGIN.execute(connection, named=key, me=holder, until=until))
+            return bool(_BEGIN.execute(connection, effect_key=key, me=holder, until=until))
 
     def settle(self, result: EffectResult, holder: str, now: datetime) -> None:
-        """Store everything that follows from an attempt; nothing when another holder has the effect by now."""
+        """Store the result of an attempt, unless another holder has the effect by now."""
         effect, settlement = result.effect, result.settlement
         with self._database.write() as connection:
             if not _settle_claimed(connection, result, holder):
@@ -174,9 +176,9 @@ class OutboxRows:
                 wake_pairs(connection, [effect.pair], now + REPLAN_AFTER_READING)
 
     def _save_event(self, connection: Connection, result: EffectResult) -> bool:
-        """Store where the event stands. True when a newer reading of the calendar was kept: planning needs it."""
+        """Store the event after our write. True when a newer reading of the calendar was kept, which needs planning."""
         if result.removed_key:
-            _MARK_GONE.execute(connection, named=result.removed_key)
+            _MARK_GONE.execute(connection, event_key=result.removed_key)
         if result.placed is None:
             return False
         if _keep_newer_reading(connection, result, result.placed):
@@ -184,47 +186,47 @@ class OutboxRows:
         self._database.upsert(connection, event, [_build_event_row(result.effect, result.placed)])
         return False
 
-    def alert(self, key: str, words: str, now: datetime, operator: str, cause: str = "") -> None:
-        """Tell the operator something, once by that key; of one cause at most once an hour, with a count of the others.
+    def alert(self, key: str, text: str, now: datetime, operator: str, cause: str = "") -> None:
+        """Send the operator a mail, once for each key and at most one an hour for each cause; later alerts are counted.
 
-        `cause` is what stands before the first colon of the key unless it is given. The words hold no content of a
-        conversation. With no operator set, the log is told, and `longarc status` shows what is in trouble.
+        `cause` is by default the part of the key before the first colon. The text must not contain content. Without an
+        operator in the settings, the alert is logged.
         """
         if not operator:
-            if key not in self._logged:
-                log.error("%s", words, extra={"action": MAIL_NAME, "key": key})
-            self._logged.add(key)
+            if key not in self._logged_keys:
+                log.error("%s", text, extra={"action": MAIL_NAME, "key": key})
+            self._logged_keys.add(key)
             return
         cause = cause or key.partition(":")[0]
         with self._database.write() as connection:
-            raise_alert(self._database, connection, key=key, cause=cause, words=words, now=now, operator=operator)
+            raise_alert(self._database, connection, key=key, cause=cause, text=text, now=now, operator=operator)
 
-    def add_mail(self, one: Effect, **fields: str) -> None:
-        """Add a mail that no plan decided, unless one with its key exists."""
+    def add_mail(self, mail: Effect, **fields: str) -> None:
+        """Add a mail that is not part of a plan, unless one with its key exists."""
         with self._database.write() as connection:
-            row = {**rows.message_row(one), "fields": fields}
+            row = {**rows.message_row(mail), "fields": fields}
             self._database.insert_new(connection, message, [row], ["key"])
 
-    def add_mails(self, connection: Connection, some: Sequence[Effect]) -> None:
-        """The same for several, within a transaction that is under way."""
-        self._database.insert_new(connection, message, [rows.message_row(one) for one in some], ["key"])
+    def add_mails(self, connection: Connection, mails: Sequence[Effect]) -> None:
+        """Add mails within a transaction, except for those whose key exists."""
+        self._database.insert_new(connection, message, [rows.message_row(mail) for mail in mails], ["key"])
 
     def list_alerts(self, since: datetime) -> list[tuple[datetime, str]]:
-        """What the operator was told since then, newest first. The words hold no content of a conversation."""
-        told = and_(message.c.name == MAIL_NAME, message.c.snapshot_at >= since)
-        query = select(message.c.snapshot_at, message.c.fields).where(told).order_by(message.c.id.desc()).limit(100)
-        with self._database.read() as connection:  # what only counts others is left out
-            each = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
-        return each[:50]
+        """Return the alerts since then, newest first: the time and the text, which never contains content."""
+        is_alert = and_(message.c.name == MAIL_NAME, message.c.snapshot_at >= since)
+        query = select(message.c.snapshot_at, message.c.fields).where(is_alert).order_by(message.c.id.desc()).limit(100)
+        with self._database.read() as connection:  # `listed` marks the mails that only count other alerts
+            alerts = [(row[0], row[1]["words"]) for row in connection.execute(query) if "listed" not in row[1]]
+        return alerts[:50]
 
     def count_by_progress(self) -> dict[str, int]:
-        """How many messages stand where."""
+        """Count the effects by progress."""
         query = select(message.c.progress, func.count()).group_by(message.c.progress)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def load_mail_failures(self, operator_by: str) -> dict[str, MailFailures]:
-        """The mails that failed and are tried again, by mail service; `operator_by` is the one of the operator."""
+        """Return the mails that will be tried again, by mail service. `operator_by` is the service of the operator."""
         with self._database.read() as connection:
             return {
                 name: MailFailures(*rest)
@@ -232,32 +234,32 @@ class OutboxRows:
             }
 
     def list_troubled(self) -> list[Mapping[str, Any]]:
-        """Messages a human should know of: uncertain, refused, or tried again and again."""
-        stuck = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts >= 3)
-        ended = message.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
-        query = select(message).where(or_(ended, stuck)).order_by(message.c.id.desc()).limit(50)
+        """Return the effects that need the operator's attention: uncertain, dead, or failed three times or more."""
+        is_stuck = and_(message.c.progress == EffectProgress.WAITING.value, message.c.attempts >= 3)
+        has_failed = message.c.progress.in_([EffectProgress.UNCERTAIN.value, EffectProgress.DEAD.value])
+        query = select(message).where(or_(has_failed, is_stuck)).order_by(message.c.id.desc()).limit(50)
         with self._database.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _settle_claimed(connection: Connection, result: EffectResult, holder: str) -> bool:
-    """Store how the effect ended. False when another holder has it by now."""
+    """Store the outcome of the effect. False when another holder has it by now."""
     updated = _SETTLE.execute(
         connection,
-        named=result.effect.key,
+        effect_key=result.effect.key,
         me=holder,
-        to_progress=result.settlement.progress.value,
-        to_due_at=result.settlement.due_at,
-        to_problem=result.problem or None,
+        new_progress=result.settlement.progress.value,
+        new_due_at=result.settlement.due_at,
+        new_problem=result.problem or None,
     )
     return bool(updated)
 
 
-def _build_event_row(one: Effect, placed: PlacedEvent) -> dict[str, Any]:
+def _build_event_row(effect: Effect, placed: PlacedEvent) -> dict[str, Any]:
     return {
         "key": placed.key,
-        "subject": one.subject,
-        "pair": one.pair,
+        "subject": effect.subject,
+        "pair": effect.pair,
         "calendar": placed.ref.calendar,
         "provider_id": placed.ref.id,
         "etag": placed.ref.etag,
@@ -272,15 +274,17 @@ def _build_event_row(one: Effect, placed: PlacedEvent) -> dict[str, Any]:
     }
 
 
-def _keep_newer_reading(connection: Connection, ending: EffectResult, placed: PlacedEvent) -> bool:
-    """When a reading of the calendar has told more of the event than our own write knows, only what we wrote is noted.
+def _keep_newer_reading(connection: Connection, result: EffectResult, placed: PlacedEvent) -> bool:
+    """Keep the stored event, and store only what we wrote, when the calendar was read after our write.
 
-    So what a human did to it in the moment between the two is not forgotten.
+    Returns False when it was not. So a change that somebody makes just after our write is not overwritten.
     """
-    ours = {"begins": placed.written.start, "ends": placed.written.end, "revision": placed.sequence}
-    newer = {"named": placed.key, "over": ending.replaced_etag}
-    return bool(_SAVE_WRITTEN_TIME.execute(connection, **newer, **ours))
+    written = {"new_start": placed.written.start, "new_end": placed.written.end, "new_sequence": placed.sequence}
+    return bool(
+        _SAVE_WRITTEN_TIME.execute(connection, event_key=placed.key, replaced_etag=result.replaced_etag, **written)
+    )
 
 
-def _get_session_id(one: Effect) -> str:
-    return one.subject if one.subject not in (str(one.pair), "operator") else ""
+def _get_session_id(effect: Effect) -> str:
+    """Return the subject of the effect; empty when it is the pair or the operator."""
+    return effect.subject if effect.subject not in (str(effect.pair), OPERATOR_SUBJECT) else ""

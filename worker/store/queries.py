@@ -1,4 +1,4 @@
-"""Looking things up: what commands, pages and reports ask about sessions, commitments and their history."""
+"""Queries of commands, pages and reports: sessions, commitments and history."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -18,11 +18,11 @@ from worker.store.tables import bind_instant, commitment, deferral, history, in_
 
 _HISTORY = select(history).order_by(history.c.id)
 _HISTORY_AFTER = PreparedStatement(_HISTORY.where(history.c.id > bindparam("after")))
-_PAIR_OF_SESSION = PreparedStatement(select(session.c.pair).where(session.c.id == bindparam("one")))
-_SESSION = PreparedStatement(select(session).where(session.c.id == bindparam("one")))
-_COMMITMENT = PreparedStatement(select(commitment).where(commitment.c.id == bindparam("one")))
+_PAIR_OF_SESSION = PreparedStatement(select(session.c.pair).where(session.c.id == bindparam("session_id")))
+_SESSION = PreparedStatement(select(session).where(session.c.id == bindparam("session_id")))
+_COMMITMENT = PreparedStatement(select(commitment).where(commitment.c.id == bindparam("commitment_id")))
 _COMMITMENTS_OF_SESSION = PreparedStatement(
-    select(commitment).where(commitment.c.session == bindparam("one")).order_by(commitment.c.id)
+    select(commitment).where(commitment.c.session == bindparam("session_id")).order_by(commitment.c.id)
 )
 _ENDED_COMMITMENTS = PreparedStatement(
     select(commitment).where(in_bound_list(commitment.c.pair, "pairs"), commitment.c.closed_at >= bind_instant("since"))
@@ -31,7 +31,7 @@ _ENDED_COMMITMENTS = PreparedStatement(
 
 @dataclass(slots=True)
 class PairYear:
-    """The conversations, deferrals and commitments of a pair in a stretch of time."""
+    """The sessions, deferrals and commitments of a pair within a period."""
 
     sessions: list[Session] = field(default_factory=list)
     deferrals: list[Deferral] = field(default_factory=list)
@@ -39,31 +39,31 @@ class PairYear:
 
 
 class Queries:
-    """All there is and was, to be read."""
+    """Reads sessions, commitments and history of all pairs, past ones included."""
 
     def __init__(self, database: Database, content: Content) -> None:
         self._database = database
         self._content = content
 
     def get_pair_id(self, session_id: str) -> PairId | None:
-        """The pair a session belongs to."""
+        """Return the pair of a session; None when there is no such session."""
         with self._database.read() as connection:
-            found: PairId | None = _PAIR_OF_SESSION.fetch_value(connection, one=session_id)
-        return found
+            pair_id: PairId | None = _PAIR_OF_SESSION.fetch_value(connection, session_id=session_id)
+        return pair_id
 
     def get_session(self, session_id: str) -> Session | None:
-        """One session, however old. Of an ad hoc one that the keys don't open, what is in the clear."""
+        """Return a session, however old. Of an ad hoc session that no key opens, returns what is not sealed."""
         with self._database.read() as connection:
-            found = _SESSION.fetch_first(connection, one=session_id)
-        if found is None:
+            row = _SESSION.fetch_first(connection, session_id=session_id)
+        if row is None:
             return None
         try:
-            return rows.session(found, self._content.open_plan)
+            return rows.session(row, self._content.open_plan)
         except WrongKey:
-            return rows.session(found)
+            return rows.session(row)
 
     def list_sessions(self, pair_id: PairId | None = None) -> list[Session]:
-        """All sessions there ever were, of a pair or of all, in order of time."""
+        """Return every session of a pair, or of all pairs, in order of time."""
         query = select(session).order_by(func.coalesce(session.c.start, session.c.target), session.c.id)
         if pair_id:
             query = query.where(session.c.pair == pair_id)
@@ -71,43 +71,47 @@ class Queries:
             return [rows.session(row) for row in connection.execute(query).mappings()]
 
     def load_years(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, "PairYear"]:
-        """What these pairs had and have since then, in order of time: what a picture of it is drawn from."""
+        """Return sessions, deferrals and commitments of these pairs since then, in order of time."""
         ids = list(pairs)
-        found = {one: PairYear() for one in ids}
+        years = {pair_id: PairYear() for pair_id in ids}
         moment = func.coalesce(session.c.start, session.c.target)
         sessions = select(session).where(session.c.pair.in_(ids), or_(session.c.closed.is_(False), moment >= since))
-        lost = select(deferral, session.c.pair).join(session).where(session.c.pair.in_(ids), deferral.c.at >= since)
-        promised = or_(commitment.c.due >= since.date(), commitment.c.standing == CommitmentStanding.OPEN.value)
-        commitments = select(commitment).where(commitment.c.pair.in_(ids), promised)
+        deferrals = (
+            select(deferral, session.c.pair).join(session).where(session.c.pair.in_(ids), deferral.c.at >= since)
+        )
+        is_recent = or_(commitment.c.due >= since.date(), commitment.c.standing == CommitmentStanding.OPEN.value)
+        commitments = select(commitment).where(commitment.c.pair.in_(ids), is_recent)
         with self._database.read() as connection:
             for row in connection.execute(sessions.order_by(moment, session.c.id)).mappings():
-                found[row["pair"]].sessions.append(rows.session(row))
-            for row in connection.execute(lost.order_by(deferral.c.at)).mappings():
-                found[row["pair"]].deferrals.append(rows.deferral(row))
+                years[row["pair"]].sessions.append(rows.session(row))
+            for row in connection.execute(deferrals.order_by(deferral.c.at)).mappings():
+                years[row["pair"]].deferrals.append(rows.deferral(row))
             for row in connection.execute(commitments.order_by(commitment.c.due, commitment.c.id)).mappings():
-                found[row["pair"]].commitments.append(rows.commitment(row))
-        return found
+                years[row["pair"]].commitments.append(rows.commitment(row))
+        return years
 
     def list_mails_to(self, person: str, pairs: Collection[PairId]) -> list[Mapping[str, Any]]:
-        """The lines of the history that tell of a mail to somebody, oldest first."""
+        """Return the history lines of mails to this person, oldest first."""
         query = _HISTORY.where(history.c.what == "mail", history.c.pair.in_(list(pairs)))
         with self._database.read() as connection:
-            found = [dict(row) for row in connection.execute(query).mappings()]
-        return [line for line in found if line["fields"].get("to") == person]
+            lines = [dict(row) for row in connection.execute(query).mappings()]
+        return [line for line in lines if line["fields"].get("to") == person]
 
     def get_commitment(self, commitment_id: str) -> Commitment | None:
-        """One commitment."""
+        """Return a commitment; None when there is none of that id."""
         with self._database.read() as connection:
-            found = _COMMITMENT.fetch_first(connection, one=commitment_id)
-        return rows.commitment(found) if found else None
+            row = _COMMITMENT.fetch_first(connection, commitment_id=commitment_id)
+        return rows.commitment(row) if row else None
 
     def list_commitments_of_session(self, session_id: str) -> list[Commitment]:
-        """Every commitment that came from a session."""
+        """Return every commitment that was recorded in the contract of a session."""
         with self._database.read() as connection:
-            return [rows.commitment(row) for row in _COMMITMENTS_OF_SESSION.fetch_rows(connection, one=session_id)]
+            return [
+                rows.commitment(row) for row in _COMMITMENTS_OF_SESSION.fetch_rows(connection, session_id=session_id)
+            ]
 
     def list_commitments(self, pair_id: PairId | None = None) -> list[Commitment]:
-        """Every commitment, of a pair or of all, by due date."""
+        """Return every commitment of a pair, or of all pairs, by due date."""
         query = select(commitment).order_by(commitment.c.due, commitment.c.id)
         if pair_id:
             query = query.where(commitment.c.pair == pair_id)
@@ -115,12 +119,12 @@ class Queries:
             return [rows.commitment(row) for row in connection.execute(query).mappings()]
 
     def list_history_after(self, number: int) -> list[dict[str, Any]]:
-        """The lines of the history after that number, oldest first."""
+        """Return the history lines after the line with that number, oldest first."""
         with self._database.read() as connection:
             return _HISTORY_AFTER.fetch_rows(connection, after=number)
 
     def list_history(self, *, session_id: str = "", pair_id: PairId | None = None) -> list[Mapping[str, Any]]:
-        """The lines of the history, oldest first: of a session, of a pair, or all."""
+        """Return the history lines of a session, of a pair, or all, oldest first."""
         query = _HISTORY
         if session_id:
             query = query.where(history.c.session == session_id)
@@ -130,9 +134,9 @@ class Queries:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def list_ended_commitments(self, pairs: Collection[PairId], since: datetime) -> dict[PairId, list[Commitment]]:
-        """The commitments of these pairs that ended since then, by pair."""
-        found: dict[PairId, list[Commitment]] = defaultdict(list)
+        """Return the commitments of these pairs that ended since then, by pair."""
+        commitments: dict[PairId, list[Commitment]] = defaultdict(list)
         with self._database.read() as connection:
             for row in _ENDED_COMMITMENTS.fetch_rows(connection, pairs=list(pairs), since=since):
-                found[row["pair"]].append(rows.commitment(row))
-        return found
+                commitments[row["pair"]].append(rows.commitment(row))
+        return commitments

@@ -1,28 +1,25 @@
-"""The one object that the rest of the program asks for everything that is kept."""
+"""`Store` gives the rest of the program access to the database."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
 from worker.seal import Seal
 from worker.store import tables
-from worker.store.statements import PreparedStatement
-
-if TYPE_CHECKING:
-    pass
 from worker.store.database import Database
+from worker.store.statements import PreparedStatement
 
 
 class NextDue(NamedTuple):
-    """When the next of each kind is due; None when there is none."""
+    """When the next calendar, pair and effect are due; None when there is none."""
 
     calendar: datetime | None
     pair: datetime | None
     effect: datetime | None
 
     def select_due(self, now: datetime) -> "NextDue":
-        """Those that are due by now; the others become None."""
+        """Return the same with None in place of what is not due yet."""
         return NextDue(*(at if at is not None and at <= now else None for at in self))
 
 
@@ -40,7 +37,7 @@ _NEXT_DUE = PreparedStatement(
 
 
 class Store:
-    """All that is kept, by who asks for it."""
+    """The database, with one object for each group of tables or queries."""
 
     def __init__(self, url: str, seal: Seal) -> None:
         from worker.store.aliases import AliasRows
@@ -65,18 +62,19 @@ class Store:
         self.heartbeats = Heartbeats(self.database)
         self.queries = Queries(self.database, self.content)
 
-    def next_due(self) -> "NextDue":
-        """When the next calendar, pair and message are due: one question to three indexes, however much there is."""
+    def next_due(self) -> NextDue:
+        """Return when the next calendar, pair and effect are due. Reads three indexes in one statement."""
         with self.database.read() as connection:
             return NextDue(*_NEXT_DUE.fetch_tuples(connection)[0])
 
     def migrate(self) -> None:
-        """Bring the schema up to date, and seal what an older version left in the clear. Raises WrongKey."""
+        """Bring the schema up to date, and seal content that an older version stored unsealed. Raises WrongKey."""
         self.database.migrate(self._seal)
 
     def create_tables(self) -> None:
-        """Make the tables as they are now, without the migrations' history: for simulations and tests."""
+        """Create the tables without migrations, for simulations and tests."""
         tables.metadata.create_all(self.database.engine)
 
     def close(self) -> None:
+        """Close every connection to the database."""
         self.database.close()

@@ -217,7 +217,7 @@ def keep(session: str) -> Response:
     is_script = "application/json" in request.headers.get("Accept", "")
     try:
         version = current_site().store.content.save_contract_draft(
-            session, form.to_draft(), current_site().now(), over=loaded_version
+            session, form.to_draft(), current_site().now(), replaced_version=loaded_version
         )
     except Refused as error:
         return _report_draft_conflict(context, form, str(error), is_script=is_script)
@@ -371,7 +371,9 @@ def _report_newer_revision(session: str, form: ContractForm, version: int) -> Re
     """
     context, site = _load_context(session), current_site()
     form.after = len(context.revisions)
-    version = site.store.content.save_contract_draft(context.session.id, form.to_draft(), site.now(), over=version)
+    version = site.store.content.save_contract_draft(
+        context.session.id, form.to_draft(), site.now(), replaced_version=version
+    )
     notice = site.choose_language().gettext(CONTRACT_CHANGED)
     return _render_form(context, form, version, notice=notice)
 
