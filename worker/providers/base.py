@@ -45,7 +45,7 @@ from worker.domain.model import (
 class Finding:
     """The result of one check. With `ok` and a remedy it is a warning: it works, but should be changed."""
 
-    what: str  #: the statement that was checked, for the operator
+    what: str  #: the statement that was checked, as a sentence for the operator
     ok: bool  #: whether the statement is true
     remedy: str = ""  #: what the operator should do
 

@@ -66,7 +66,7 @@ class SmtpMailer:
                 raise Permanent(f"The mail server refused a recipient: {code} {_decode_reply(reply)}")
 
     def was_sent(self, key: str) -> bool | None:
-        """None: an SMTP server can't tell."""
+        """Return None: an SMTP server can't tell."""
         return None
 
     def check(self) -> list[Finding]:

@@ -71,11 +71,11 @@ class GuestCopies:
 
         `ask_again`: also replace copies that guests deleted, because all are invited for the first time or once more.
         """
-        placed = self._list_placed(organizer, [resource]).get(resource.name, {})
-        invited = self._list_local_guests(resource)
-        self.remove_copies(organizer, resource.name, placed.keys() - invited)
-        for guest in sorted(invited):
-            self._place_copy(organizer, guest, resource, is_placed=placed.get(guest, False), ask_again=ask_again)
+        placed_copies = self._list_placed(organizer, [resource]).get(resource.name, {})
+        invited_guests = self._list_local_guests(resource)
+        self.remove_copies(organizer, resource.name, placed_copies.keys() - invited_guests)
+        for guest in sorted(invited_guests):
+            self._place_copy(organizer, guest, resource, is_placed=placed_copies.get(guest, False), ask_again=ask_again)
 
     def _list_local_guests(self, resource: Resource) -> set[Address]:
         """Return the guests of an event who have a calendar here."""
@@ -113,43 +113,45 @@ class GuestCopies:
             return
         is_same_time = icalendars.is_copy_of_time(copy.calendar, span)
         answer = icalendars.read_copy_answer(copy.calendar, guest.owner, span) if is_same_time else Answer.NEEDS_ACTION
-        renewed = icalendars.make_guest_copy(resource.calendar, guest.owner, answer)
-        guest.put(copy.name, renewed, etag=copy.etag)
+        renewed_copy = icalendars.make_guest_copy(resource.calendar, guest.owner, answer)
+        guest.put(copy.name, renewed_copy, etag=copy.etag)
 
     def withdraw_copies(self, organizer: CalendarCollection, name: str, resource: Resource | None = None) -> None:
         """Remove every copy of the event stored as `name`; `resource` is the event, if it still exists."""
-        placed = self._list_placed(organizer, [resource] if resource else [])
-        self.remove_copies(organizer, name, placed.get(name, {}))
+        placed_copies = self._list_placed(organizer, [resource] if resource else [])
+        self.remove_copies(organizer, name, placed_copies.get(name, {}))
 
     def remove_copies(self, organizer: CalendarCollection, name: str, guests: Iterable[Address]) -> None:
         """Remove these guests' copies. Leaves alone what is stored under that name but is not a copy of ours."""
-        removed = [guest for guest in guests if _remove_copy(self._calendars(guest), name)]
-        if removed:
-            self._records.forget_copies(organizer.owner, name, removed)
+        removed_guests = [guest for guest in guests if _remove_copy(self._calendars(guest), name)]
+        if removed_guests:
+            self._records.forget_copies(organizer.owner, name, removed_guests)
 
     # --- records ------------------------------------------------------------------------------------------------------
 
     def _list_placed(
-        self, organizer: CalendarCollection, resources: Iterable[Resource], tracked: TrackedCopies | None = None
+        self, organizer: CalendarCollection, resources: Iterable[Resource], tracked_copies: TrackedCopies | None = None
     ) -> PlacedCopies:
-        """Return the organizer's copies, from the records. Copies that older versions noted in a cursor (`tracked`) or
-        on the events themselves are added to the records."""
-        placed: PlacedCopies = {}
+        """Return the organizer's copies, from the records. Copies that older versions noted in a cursor
+        (`tracked_copies`) or on the events themselves are added to the records."""
+        placed_copies: PlacedCopies = {}
         for record in self._records.list_copies(organizer.owner):
-            placed.setdefault(record.name, {})[record.guest] = record.is_placed
-        for guest, (_, names) in (tracked or {}).items():
+            placed_copies.setdefault(record.name, {})[record.guest] = record.is_placed
+        for guest, (_, names) in (tracked_copies or {}).items():
             for name in names:
-                self._adopt_copy(organizer, placed, name, guest)
+                self._adopt_copy(organizer, placed_copies, name, guest)
         for resource in resources:
             for guest in icalendars.list_copied_guests(icalendars.find_main_event(resource.calendar)):
-                self._adopt_copy(organizer, placed, resource.name, guest)
-        return placed
+                self._adopt_copy(organizer, placed_copies, resource.name, guest)
+        return placed_copies
 
-    def _adopt_copy(self, organizer: CalendarCollection, placed: PlacedCopies, name: str, guest: Address) -> None:
-        """Record a copy that has no record, and add it to `placed`."""
-        if guest not in placed.setdefault(name, {}):
+    def _adopt_copy(
+        self, organizer: CalendarCollection, placed_copies: PlacedCopies, name: str, guest: Address
+    ) -> None:
+        """Record a copy that has no record, and add it to `placed_copies`."""
+        if guest not in placed_copies.setdefault(name, {}):
             self._records.confirm_copy(organizer.owner, name, guest)
-            placed[name][guest] = True
+            placed_copies[name][guest] = True
 
     # --- reading answers ----------------------------------------------------------------------------------------------
 
@@ -158,13 +160,13 @@ class GuestCopies:
         the copies give."""
         ours = {resource.name: resource for resource in resources if icalendars.can_change(resource.calendar)}
         events = {name: event for name in ours if (event := _read_single(organizer, ours[name]))}
-        placed = self._list_placed(organizer, ours.values()) if events else {}
+        placed_copies = self._list_placed(organizer, ours.values()) if events else {}
         by_guest: dict[Address, set[str]] = {}
         for name in events:
             for guest in self._list_local_guests(ours[name]):
                 by_guest.setdefault(guest, set()).add(name)
         for guest, names in sorted(by_guest.items()):
-            copied_events = {name: ours[name] for name in names if placed.get(name, {}).get(guest)}
+            copied_events = {name: ours[name] for name in names if placed_copies.get(name, {}).get(guest)}
             answers = self._read_answers(guest, copied_events) if copied_events else {}
             for name in names:
                 answer, is_current = answers.get(name, (Answer.NEEDS_ACTION, False))
@@ -178,7 +180,7 @@ class GuestCopies:
         collection = self._calendars(guest)
         try:
             copies = {copy.name: copy.calendar for copy in collection.multiget(events.keys())}
-            deleted = collection.list_missing(events.keys() - copies.keys())
+            deleted_names = collection.list_missing(events.keys() - copies.keys())
         except (NotFound, Forbidden):
             return {}
         answers = {
@@ -188,40 +190,42 @@ class GuestCopies:
             )
             for name, copy in copies.items()
         }
-        return answers | dict.fromkeys(deleted, (Answer.DECLINED, True))
+        return answers | dict.fromkeys(deleted_names, (Answer.DECLINED, True))
 
     # --- applying the organizer's changes -----------------------------------------------------------------------------
 
     def follow_organizer(
-        self, organizer: CalendarCollection, tracked: TrackedCopies, changes: CollectionChanges, start: datetime
+        self, organizer: CalendarCollection, tracked_copies: TrackedCopies, changes: CollectionChanges, start: datetime
     ) -> tuple[TrackedCopies, set[str]]:
         """Apply the organizer's own changes to the copies, deliver missing ones, and read which copies guests changed.
 
-        `tracked`: the copies as the last call returned them. `changes`: the organizer's own. Events that ended before
-        `start` get no new copies. Returns the tracked copies for the next call, and the names of the organizer's events
-        whose copies changed.
+        `tracked_copies`: the copies as the last call returned them. `changes`: the organizer's own. Events that ended
+        before `start` get no new copies. Returns the tracked copies for the next call, and the names of the organizer's
+        events whose copies changed.
         """
         ours = _select_ours(changes.changed)
-        placed = self._list_placed(organizer, ours.values(), tracked)
+        placed_copies = self._list_placed(organizer, ours.values(), tracked_copies)
         if changes.full:
-            self._find_copies(organizer, placed, start)
-        self._remove_orphans(organizer, placed, tracked, changes)
-        pending = {name for name, guests in placed.items() if not all(guests.values())} - ours.keys()
+            self._find_copies(organizer, placed_copies, start)
+        self._remove_orphans(organizer, placed_copies, tracked_copies, changes)
+        pending = {name for name, guests in placed_copies.items() if not all(guests.values())} - ours.keys()
         ours |= _select_ours(organizer.multiget(pending))
-        stale = self._find_stale(placed, ours)
+        stale_names = self._find_stale(placed_copies, ours)
         for name, resource in ours.items():
-            self._update_copies(organizer, placed.setdefault(name, {}), resource, start, is_stale=name in stale)
+            self._update_copies(
+                organizer, placed_copies.setdefault(name, {}), resource, start, is_stale=name in stale_names
+            )
         changed_names: set[str] = set()
         next_tracked: TrackedCopies = {}
-        for guest, names in sorted(_group_by_guest(placed).items()):
-            mark, changes_of_guest = self._read_guest_changes(guest, tracked.get(guest, ("", []))[0])
+        for guest, names in sorted(_group_by_guest(placed_copies).items()):
+            mark, changes_of_guest = self._read_guest_changes(guest, tracked_copies.get(guest, ("", []))[0])
             changed_names |= names if changes_of_guest is None else names & changes_of_guest
             next_tracked[guest] = (mark, sorted(names))
         return next_tracked, changed_names
 
-    def _find_copies(self, organizer: CalendarCollection, placed: PlacedCopies, start: datetime) -> None:
+    def _find_copies(self, organizer: CalendarCollection, placed_copies: PlacedCopies, start: datetime) -> None:
         """Find this organizer's copies in the calendars of all possible guests, and record them."""
-        guests = {guest for copies in placed.values() for guest in copies} | set(self._guests(organizer.owner))
+        guests = {guest for copies in placed_copies.values() for guest in copies} | set(self._guests(organizer.owner))
         for guest in sorted(guests - {organizer.owner}):
             try:
                 resources = self._calendars(guest).query(start, None)
@@ -229,58 +233,64 @@ class GuestCopies:
                 continue
             for resource in resources:
                 if icalendars.is_ours(resource.name) and _is_copy_of(resource, organizer.owner):
-                    self._adopt_copy(organizer, placed, resource.name, guest)
+                    self._adopt_copy(organizer, placed_copies, resource.name, guest)
 
     def _remove_orphans(
-        self, organizer: CalendarCollection, placed: PlacedCopies, tracked: TrackedCopies, changes: CollectionChanges
+        self,
+        organizer: CalendarCollection,
+        placed_copies: PlacedCopies,
+        tracked_copies: TrackedCopies,
+        changes: CollectionChanges,
     ) -> None:
         """Remove the copies whose event is gone. A full pass also forgets the records of events that have ended."""
-        watched = set() if changes.full else {name for _, names in tracked.values() for name in names}
-        unseen = placed.keys() - changes.names - set(changes.gone) - watched
-        gone = (set(changes.gone) & placed.keys()) | organizer.list_missing(unseen)
-        if changes.full and not changes.names and len(gone) >= SUSPICIOUS_COUNT:
+        watched_names = set() if changes.full else {name for _, names in tracked_copies.values() for name in names}
+        unseen = placed_copies.keys() - changes.names - set(changes.gone) - watched_names
+        gone_names = (set(changes.gone) & placed_copies.keys()) | organizer.list_missing(unseen)
+        if changes.full and not changes.names and len(gone_names) >= SUSPICIOUS_COUNT:
             log.warning(
                 "the calendar shows no events; %d copied events are missing, their copies stay",
-                len(gone),
+                len(gone_names),
                 extra={"action": "copies_kept", "calendar": organizer.owner},
             )
             return
-        for name in gone:
-            self.remove_copies(organizer, name, placed.pop(name))
-        for name in unseen - gone if changes.full else ():
-            self._records.forget_copies(organizer.owner, name, placed.pop(name))
+        for name in gone_names:
+            self.remove_copies(organizer, name, placed_copies.pop(name))
+        for name in unseen - gone_names if changes.full else ():
+            self._records.forget_copies(organizer.owner, name, placed_copies.pop(name))
 
-    def _find_stale(self, placed: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
+    def _find_stale(self, placed_copies: PlacedCopies, ours: Mapping[str, Resource]) -> set[str]:
         """Return the names of the events of which some guest's copy is out of date."""
-        stale = set()
-        for guest, names in _group_by_guest({name: placed.get(name, {}) for name in ours}).items():
+        stale_names = set()
+        for guest, names in _group_by_guest({name: placed_copies.get(name, {}) for name in ours}).items():
             with suppress(NotFound, Forbidden):
                 for copy in self._calendars(guest).multiget(names):
                     if not icalendars.is_copy_current(copy.calendar, ours[copy.name].calendar):
-                        stale.add(copy.name)
-        return stale
+                        stale_names.add(copy.name)
+        return stale_names
 
     def _update_copies(
         self,
         organizer: CalendarCollection,
-        placed: dict[Address, bool],
+        placed_copies: dict[Address, bool],
         resource: Resource,
         start: datetime,
         *,
         is_stale: bool,
     ) -> None:
-        """Bring the copies of one event up to date, and update `placed`, the guests who have one."""
+        """Bring the copies of one event up to date, and update `placed_copies`, the guests who have one."""
         if icalendars.is_marked_cancelled(resource.calendar):
-            self.remove_copies(organizer, resource.name, placed)
-            placed.clear()
+            self.remove_copies(organizer, resource.name, placed_copies)
+            placed_copies.clear()
             return
-        invited = self._list_local_guests(resource)
-        is_copy_missing = not all(placed.get(guest) for guest in invited) and _span_of(resource).end > start
-        if is_stale or is_copy_missing or placed.keys() - invited:
+        invited_guests = self._list_local_guests(resource)
+        is_copy_missing = (
+            not all(placed_copies.get(guest) for guest in invited_guests) and _span_of(resource).end > start
+        )
+        if is_stale or is_copy_missing or placed_copies.keys() - invited_guests:
             # A list of changes may leave out the subject and body; copies need the whole event.
             self.deliver_copies(organizer, organizer.get(resource.name), ask_again=False)
-            placed.clear()
-            placed.update(self._list_placed(organizer, []).get(resource.name, {}))
+            placed_copies.clear()
+            placed_copies.update(self._list_placed(organizer, []).get(resource.name, {}))
 
     def _read_guest_changes(self, guest: Address, mark: str) -> tuple[str, set[str] | None]:
         """Return the state mark of the guest's calendar now, and the names changed since `mark`; None when the server
@@ -342,10 +352,10 @@ def _read_single(organizer: CalendarCollection, resource: Resource) -> Event | N
         return None
 
 
-def _group_by_guest(placed: PlacedCopies) -> dict[Address, set[str]]:
+def _group_by_guest(placed_copies: PlacedCopies) -> dict[Address, set[str]]:
     """Return the names of the copied events, by guest."""
     names: dict[Address, set[str]] = {}
-    for name, guests in placed.items():
+    for name, guests in placed_copies.items():
         for guest in guests:
             names.setdefault(guest, set()).add(name)
     return names

@@ -159,29 +159,31 @@ class CalDavCalendar:
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
         """Return what changed since `cursor`. If we place copies, first bring those in guests' calendars up to date."""
         collection = self.get_collection(calendar)
-        mark, tracked = _parse_cursor(cursor)
+        mark, tracked_copies = _parse_cursor(cursor)
         changes = collection.list_changes(mark, window.start)
         resources = {resource.name: resource for resource in changes.changed}
         if self._copies:
-            tracked, changed_names = self._copies.follow_organizer(collection, tracked, changes, window.start)
-            others = collection.multiget(changed_names - resources.keys())
-            resources |= {resource.name: resource for resource in others}
+            tracked_copies, changed_names = self._copies.follow_organizer(
+                collection, tracked_copies, changes, window.start
+            )
+            other_resources = collection.multiget(changed_names - resources.keys())
+            resources |= {resource.name: resource for resource in other_resources}
         events: dict[str, tuple[Event, ...]] = {}
-        unread: set[str] = set()
+        unread_names: set[str] = set()
         for name, resource in resources.items():
             events[name], is_complete = collection.read_events(resource, window)
             if not is_complete:
-                unread.add(name)
+                unread_names.add(name)
         if self._copies:
-            answered = self._copies.collect_answers(collection, resources.values())
-            events |= {name: (event,) for name, event in answered.items()}
-        emptied = [name for name in events.keys() - unread if not events[name]]
+            answered_events = self._copies.collect_answers(collection, resources.values())
+            events |= {name: (event,) for name, event in answered_events.items()}
+        emptied_names = [name for name in events.keys() - unread_names if not events[name]]
         return CalendarChanges(
             events=tuple(event for occurrences in events.values() for event in occurrences),
-            gone=() if changes.full else (*changes.gone, *emptied),
-            cursor=_format_cursor(changes.mark, tracked),
+            gone=() if changes.full else (*changes.gone, *emptied_names),
+            cursor=_format_cursor(changes.mark, tracked_copies),
             full=changes.full,
-            unread=tuple(sorted(unread)),
+            unread=tuple(sorted(unread_names)),
         )
 
     def _read_own_event(self, collection: CalendarCollection, resource: Resource) -> Event:
@@ -304,11 +306,11 @@ def _parse_cursor(cursor: Cursor | None) -> tuple[str, TrackedCopies]:
     """Return the collection's mark and the tracked copies; both empty for a cursor that can't be read."""
     try:
         fields = json.loads(cursor or "{}")
-        tracked = {guest: (str(mark), list(names)) for guest, (mark, names) in fields["copies"].items()}
-        return str(fields["mark"]), tracked
+        tracked_copies = {guest: (str(mark), list(names)) for guest, (mark, names) in fields["copies"].items()}
+        return str(fields["mark"]), tracked_copies
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", {}
 
 
-def _format_cursor(mark: str, tracked: TrackedCopies) -> Cursor:
-    return json.dumps({"mark": mark, "copies": tracked}, sort_keys=True, separators=(",", ":"))
+def _format_cursor(mark: str, tracked_copies: TrackedCopies) -> Cursor:
+    return json.dumps({"mark": mark, "copies": tracked_copies}, sort_keys=True, separators=(",", ":"))

@@ -83,8 +83,8 @@ class Multistatus:
 
 def make_element(tag: str, content: str = "", **attributes: str) -> str:
     """Return an XML element for a request's body; `tag` has the prefix D, C or CS, `content` is XML."""
-    formatted = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
-    return f"<{tag}{formatted}>{content}</{tag}>" if content else f"<{tag}{formatted}/>"
+    attribute_text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<{tag}{attribute_text}>{content}</{tag}>" if content else f"<{tag}{attribute_text}/>"
 
 
 def make_document(tag: str, content: str) -> str:

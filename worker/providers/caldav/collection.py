@@ -169,10 +169,10 @@ class CalendarCollection:
 
     def _iter_hrefs(self, names: Collection[str]) -> Iterator[str]:
         """Yield the href elements of these resources, one string for each request."""
-        ordered = sorted(names)
+        sorted_names = sorted(names)
         path = self._url.split("://", 1)[-1].partition("/")[2]
-        for first in range(0, len(ordered), _CHUNK_SIZE):
-            chunk = ordered[first : first + _CHUNK_SIZE]
+        for first in range(0, len(sorted_names), _CHUNK_SIZE):
+            chunk = sorted_names[first : first + _CHUNK_SIZE]
             yield "".join(make_element("D:href", make_resource_url(f"/{path}", name)) for name in chunk)
 
     def list_changes(self, mark: str, start: datetime, *, with_contents: bool = True) -> CollectionChanges:
@@ -223,14 +223,14 @@ class CalendarCollection:
                 break
         else:
             raise SyncTokenInvalid(f"{self._url}: the list of changes has more than {_MAX_SYNC_PAGES} pages.")
-        changed = [entry for entry in entries.values() if entry.status != 404]
-        resources = self._parse_resources(changed) if with_contents else []
-        unread = {entry.name for entry in changed} - {resource.name for resource in resources}
-        if with_contents and unread:  # some servers send only the names
-            resources += self.multiget(unread)
+        changed_entries = [entry for entry in entries.values() if entry.status != 404]
+        resources = self._parse_resources(changed_entries) if with_contents else []
+        unread_names = {entry.name for entry in changed_entries} - {resource.name for resource in resources}
+        if with_contents and unread_names:  # some servers send only the names
+            resources += self.multiget(unread_names)
         gone = tuple(entry.name for entry in entries.values() if entry.status == 404)
         return CollectionChanges(
-            tuple(resources), frozenset(entry.name for entry in changed), gone, f"sync:{token}", full=False
+            tuple(resources), frozenset(entry.name for entry in changed_entries), gone, f"sync:{token}", full=False
         )
 
     def _parse_resources(self, entries: Iterable[DavEntry]) -> list[Resource]:
@@ -273,8 +273,10 @@ class CalendarCollection:
         for entry in self._dav.propfind(self._url, properties, depth=0).entries:
             kind = entry.properties.get(f"{D}resourcetype")
             rights = entry.properties.get(f"{D}current-user-privilege-set")
-            granted = {part.tag for part in rights.iter()} if rights is not None else set()
-            writable = bool(granted & {f"{D}all", f"{D}write", f"{D}write-content"}) if rights is not None else None
+            granted_rights = {part.tag for part in rights.iter()} if rights is not None else set()
+            writable = (
+                bool(granted_rights & {f"{D}all", f"{D}write", f"{D}write-content"}) if rights is not None else None
+            )
             return kind is not None and kind.find(f"{C}calendar") is not None, writable
         return False, None
 

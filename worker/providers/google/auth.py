@@ -191,9 +191,9 @@ def _read_key_file(path: Path) -> dict[str, str]:
     if not isinstance(content, dict) or content.get("type") != "service_account":
         is_oauth_client = isinstance(content, dict) and {"installed", "web"} & content.keys()
         raise _make_key_file_error(path, "it is an OAuth client" if is_oauth_client else "it is something else")
-    missing = [name for name in _KEY_FIELDS if not isinstance(content.get(name), str) or not content[name]]
-    if missing:
-        raise _make_key_file_error(path, f"it lacks {', '.join(missing)}")
+    missing_fields = [name for name in _KEY_FIELDS if not isinstance(content.get(name), str) or not content[name]]
+    if missing_fields:
+        raise _make_key_file_error(path, f"it lacks {', '.join(missing_fields)}")
     return {name: content[name] for name in _KEY_FIELDS}
 
 

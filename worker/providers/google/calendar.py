@@ -157,11 +157,11 @@ class GoogleCalendar:
         series_ids = dict.fromkeys(
             str(item.get("recurringEventId") or item["id"]) for item in items if google_events.is_of_series(item)
         )
-        single = [item for item in items if not google_events.is_of_series(item)]
-        cancelled_ids = [str(item["id"]) for item in single if google_events.is_cancelled(item)]
+        singles = [item for item in items if not google_events.is_of_series(item)]
+        cancelled_ids = [str(item["id"]) for item in singles if google_events.is_cancelled(item)]
         # A deleted event comes with its id alone, so a deleted series looks like a deleted single event.
         gone_ids = [event_id for event_id in cancelled_ids if event_id not in series_ids]
-        events = [self._parse_event(item, calendar, zone) for item in single if not google_events.is_cancelled(item)]
+        events = [self._parse_event(item, calendar, zone) for item in singles if not google_events.is_cancelled(item)]
         for series_id, occurrences in self._read_occurrences(calendar, list(series_ids), window, zone):
             events += occurrences
             gone_ids += [] if occurrences else [series_id]
@@ -173,12 +173,12 @@ class GoogleCalendar:
             items, zone, sync_token = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
         except SyncTokenExpired as error:  # a 410 to a request without a sync token: beginning anew cannot help
             raise InvalidResponse(f"{calendar}: Google refuses to start a sync of this calendar.") from error
-        single = [
+        singles = [
             self._parse_event(item, calendar, zone)
             for item in items
             if not google_events.is_of_series(item) and not google_events.is_cancelled(item)
         ]
-        events = [event for event in single if event.is_ours or event.span.has_part_in(window)]
+        events = [event for event in singles if event.is_ours or event.span.has_part_in(window)]
         if any(item.get("recurrence") for item in items):
             query = {**google_events.compose_bounds(window), "singleEvents": True}
             expanded, _, _ = self._list_items(calendar, OWNED_EVENTS_SCOPE, _EVENT_LIST_FIELDS, **query)
@@ -244,7 +244,7 @@ class GoogleCalendar:
     def _read_others(
         self, others: Sequence[Address], events: Mapping[Address, list[Event]], failure: FreeBusy | None, window: Span
     ) -> dict[Address, FreeBusy]:
-        """Return free/busy of `others`, as the connected managers may see it. `events`: those on each manager's
+        """Return free/busy of `others`, as the connected managers may see it. `events`: the events on each manager's
         calendar. `failure`: of a manager whose calendar could not be read; all free/busy is unknown then, because our
         events cannot be recognised without that calendar."""
         if failure:

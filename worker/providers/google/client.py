@@ -215,10 +215,10 @@ class GoogleApi:
 
     def _set_quota_user(self, request: Any, person: Address) -> None:
         """Have Google count the request against that person's quota instead of the service account's."""
-        hashed = blake2b(
+        person_hash = blake2b(
             person.encode(), key=self._quota_key, digest_size=20
         ).hexdigest()  # Google allows 40 characters
-        request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={hashed}"
+        request.uri += f"{'&' if '?' in request.uri else '?'}{_QUOTA_USER}={person_hash}"
 
     def _execute_request(self, request: Any, transport: PersonTransport, subject: str) -> Any:
         is_write = request.method in _WRITE_METHODS and "freeBusy" not in request.uri
@@ -276,8 +276,8 @@ class GoogleApi:
             batch.add(request, request_id=number)
         with translate_errors("a batch", is_write=False, endpoint=self._endpoint, clock=self._clock):
             batch.execute(http=prepared[0][1])
-        unanswered = Unavailable("Google left a request of a batch without an answer.")
-        return {number: outcomes.get(number, unanswered) for number in people}
+        missing_answer = Unavailable("Google left a request of a batch without an answer.")
+        return {number: outcomes.get(number, missing_answer) for number in people}
 
     def _translate_read_error(self, error: Exception, person: Address) -> ProviderError:
         return translate_error(error, person, is_write=False, endpoint=self._endpoint, clock=self._clock)

@@ -59,10 +59,12 @@ def connect_account(
     account = _read_account(answer)
     if account != person:
         raise Refused(f"The browser gave the account {account}, not {person}. Nothing was kept; choose the other one.")
-    granted = set(str(answer.get("scope", "")).split())
-    missing = [scope for scope in ACCOUNT_SCOPES if scope not in granted]
-    if missing:
-        raise Refused(f"Not everything was allowed; lacking: {', '.join(missing)}. Nothing was kept; tick every box.")
+    granted_scopes = set(str(answer.get("scope", "")).split())
+    missing_scopes = [scope for scope in ACCOUNT_SCOPES if scope not in granted_scopes]
+    if missing_scopes:
+        raise Refused(
+            f"Not everything was allowed; lacking: {', '.join(missing_scopes)}. Nothing was kept; tick every box."
+        )
     token = answer.get("refresh_token")
     if not isinstance(token, str) or not token:
         raise Refused(

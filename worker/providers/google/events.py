@@ -87,11 +87,11 @@ def make_event_id(key: str) -> str:
 
 def decode_key(event_id: str) -> str | None:
     """Return the key that an id of ours was made of; None for any other id."""
-    encoded = event_id.removeprefix(_PREFIX).upper()
-    if not event_id.startswith(_PREFIX) or not encoded:
+    encoded_key = event_id.removeprefix(_PREFIX).upper()
+    if not event_id.startswith(_PREFIX) or not encoded_key:
         return None
     try:
-        key = b32hexdecode(encoded + "=" * (-len(encoded) % 8)).decode()
+        key = b32hexdecode(encoded_key + "=" * (-len(encoded_key) % 8)).decode()
     except (NotEncoded, ValueError):
         return None
     return key if make_event_id(key) == event_id else None
@@ -197,10 +197,10 @@ def is_untouched(item: Item) -> bool:
     """Whether no person has changed the event since its creation. Decided by its times of creation and last change,
     because an event has no field that says who changed it."""
     try:
-        created, updated = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
+        created_at, updated_at = (datetime.fromisoformat(item[name]) for name in ("created", "updated"))
     except (KeyError, TypeError, ValueError):
         return False
-    return updated - created < _UNTOUCHED_WITHIN
+    return updated_at - created_at < _UNTOUCHED_WITHIN
 
 
 def read_show(item: Item) -> ShowAs | None:
@@ -257,9 +257,9 @@ def compose_patch(item: Item, draft: EventDraft, zone: ZoneInfo, identities: Ide
     fields = _compose_fields(draft)
     body = {**fields, **{name: _null_other_fields(fields[name]) for name in ("start", "end")}}
     if not has_time_of(item, draft, zone):  # a written list of attendees replaces the whole old one
-        invited = read_answers(item, draft.organizer.email, identities)
-        missing = [_compose_guest(guest) for guest in draft.guests if guest.email not in invited]
-        body["attendees"] = [*map(_reset_answer, item.get("attendees") or ()), *missing]
+        invited_people = read_answers(item, draft.organizer.email, identities)
+        missing_guests = [_compose_guest(guest) for guest in draft.guests if guest.email not in invited_people]
+        body["attendees"] = [*map(_reset_answer, item.get("attendees") or ()), *missing_guests]
     return body
 
 
@@ -283,8 +283,8 @@ def is_written_from(item: Item, draft: EventDraft, zone: ZoneInfo, identities: I
     """Whether the event already has the draft's subject, time and transparency, and all its guests."""
     fields = _compose_fields(draft)
     is_same = item.get("summary") == fields["summary"] and item.get("transparency", "opaque") == fields["transparency"]
-    invited = read_answers(item, draft.organizer.email, identities).keys()
-    return is_same and has_time_of(item, draft, zone) and {guest.email for guest in draft.guests} <= invited
+    invited_people = read_answers(item, draft.organizer.email, identities).keys()
+    return is_same and has_time_of(item, draft, zone) and {guest.email for guest in draft.guests} <= invited_people
 
 
 def _compose_fields(draft: EventDraft) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class GmailMailer:
         return "Gmail keeps a copy of each mail in Sent of the account it is sent from"
 
     def was_sent(self, key: str) -> bool | None:
-        """None: the scope for sending does not allow reading."""
+        """Return None: the scope for sending does not allow reading."""
         return None
 
     def check(self) -> list[Finding]:

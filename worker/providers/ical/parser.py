@@ -66,11 +66,11 @@ def parse_calendar(text: str, where: str) -> Calendar:
         raise InvalidResponse(f"{where} is not a readable calendar object.")
     for calendar in calendars:
         _attach_zones(calendar)
-    merged = calendars[0]
+    merged_calendar = calendars[0]
     for other in calendars[1:]:
-        merged.subcomponents += other.subcomponents
-        merged.errors += other.errors
-    return merged
+        merged_calendar.subcomponents += other.subcomponents
+        merged_calendar.errors += other.errors
+    return merged_calendar
 
 
 def make_lost_calendar() -> Calendar:
@@ -117,8 +117,8 @@ def _mend_line(line: str) -> tuple[str, Parameters, str] | None:
     match = _TIME_NAME_PATTERN.match(line)
     if match is None:
         return None
-    rest = line[match.end() :]
-    value = rest if match[1].upper() in _MOMENT_NAMES else rest.rpartition(":")[2]
+    remainder = line[match.end() :]
+    value = remainder if match[1].upper() in _MOMENT_NAMES else remainder.rpartition(":")[2]
     return match[1], Parameters(), value.strip()
 
 
@@ -263,15 +263,15 @@ def _parse_list_properties(name: str, params: Parameters, value: str) -> Iterato
 
 def _read_item(text: str) -> Any:
     """Return a date or time; for a period, its start and its end or length as a pair; None when it can't be read."""
-    start, slash, end = text.partition("/")
-    first = read_moment(start)
-    if not slash or first is None:
-        return first if not slash else None
-    if isinstance(first, datetime):
+    start_text, slash, end_text = text.partition("/")
+    start_moment = read_moment(start_text)
+    if not slash or start_moment is None:
+        return start_moment if not slash else None
+    if isinstance(start_moment, datetime):
         with suppress(*UNREADABLE):
-            last = read_moment(end) or _read_value(end)
-            if isinstance(last, timedelta | datetime):
-                return first, last
+            end_moment = read_moment(end_text) or _read_value(end_text)
+            if isinstance(end_moment, timedelta | datetime):
+                return start_moment, end_moment
     return None
 
 

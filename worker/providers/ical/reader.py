@@ -117,18 +117,20 @@ class _ContentsReader:
                 f"{ref.calendar}: the event {fingerprint_ref(ref)} is a series, which has no single time."
             )
         masters = [event for event in events if "RECURRENCE-ID" not in event]
-        latest = max(map(recurrence.sequence_of, masters), default=0)
-        versions = self._read_times_of((event for event in masters if recurrence.sequence_of(event) == latest), ref)
+        latest_sequence = max(map(recurrence.sequence_of, masters), default=0)
+        versions = self._read_times_of(
+            (event for event in masters if recurrence.sequence_of(event) == latest_sequence), ref
+        )
         changes = self._read_times_of((event for event in events if "RECURRENCE-ID" in event), ref)
-        changed, rivals = recurrence.group_changes(change for change in changes if _has_original(change))
+        changed_occurrences, rivals = recurrence.group_changes(change for change in changes if _has_original(change))
         lone_changes = [*rivals, *(change for change in changes if not _has_original(change))]
         if not versions:
-            lone_changes += changed
+            lone_changes += changed_occurrences
         results: list[Event] = []
         for version in versions:
-            if recurrence.is_series(version.event) or changed:
-                results += self._expand_series(version, changed, window or _ALL_TIME, ref)
-                changed = []  # of several versions, only the first gets the changed occurrences
+            if recurrence.is_series(version.event) or changed_occurrences:
+                results += self._expand_series(version, changed_occurrences, window or _ALL_TIME, ref)
+                changed_occurrences = []  # of several versions, only the first gets the changed occurrences
             else:
                 results.append(self._make_event(version.event, version.times.span, version.times.is_all_day, ref))
         for change in lone_changes:
@@ -172,18 +174,20 @@ class _ContentsReader:
             self.note_unknown(Span(timed.times.span.start, LAST), ref)
         return timed
 
-    def _expand_series(self, master: TimedEvent, changed: list[TimedEvent], window: Span, ref: EventRef) -> list[Event]:
+    def _expand_series(
+        self, master: TimedEvent, changed_occurrences: list[TimedEvent], window: Span, ref: EventRef
+    ) -> list[Event]:
         """Return the occurrences inside the window; of a series that can't be expanded, the first and the changed
         ones."""
         try:
-            occurrences = recurrence.expand_series(master, changed, window)
+            occurrences = recurrence.expand_series(master, changed_occurrences, window)
         except UNREADABLE:
             first = master.times.span
             if self._is_blocking(master.event, ref):
                 self.note_unknown(Span(first.start, max(first.end, recurrence.find_series_end(master.event))), ref)
             return [
                 self._make_event(timed.event, timed.times.span, timed.times.is_all_day, ref, timed.times.span.start)
-                for timed in (master, *changed)
+                for timed in (master, *changed_occurrences)
             ]
         return [self._make_event(item.event, item.span, item.is_all_day, ref, item.original) for item in occurrences]
 

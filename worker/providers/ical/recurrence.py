@@ -90,27 +90,29 @@ def is_series(event: Any) -> bool:
     return "RRULE" in event or "RDATE" in event
 
 
-def expand_series(master: TimedEvent, changed: Sequence[TimedEvent], window: Span) -> list[Occurrence]:
-    """Return the occurrences of a series around the window, with the `changed` ones as they are now.
+def expand_series(master: TimedEvent, changed_occurrences: Sequence[TimedEvent], window: Span) -> list[Occurrence]:
+    """Return the occurrences of a series around the window, with the `changed_occurrences` ones as they are now.
 
     `master` is the VEVENT that holds the rule. Raises ValueError for a series that is refused, and the errors in
     `values.UNREADABLE` for rules that the libraries can't process.
     """
     clock = _SeriesClock(master.times)
-    excluded = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
-    excluded_days = {day for day in excluded if not isinstance(day, datetime)}
-    changed = [
-        change for change in changed if _to_day(clock.to_start(change.event["RECURRENCE-ID"].dt)) not in excluded_days
+    excluded_moments = map(clock.to_wall, _iter_moments(master.event, "EXDATE"))
+    excluded_days = {day for day in excluded_moments if not isinstance(day, datetime)}
+    changed_occurrences = [
+        change
+        for change in changed_occurrences
+        if _to_day(clock.to_start(change.event["RECURRENCE-ID"].dt)) not in excluded_days
     ]
     periods = _read_periods(master, clock)
     calendar = Calendar()
     calendar.add_component(_compose_series(master, clock, window, periods))
-    for index, change in enumerate(changed):
+    for index, change in enumerate(changed_occurrences):
         calendar.add_component(_compose_change(change, clock, index))
-    lead = max(timed.times.lead for timed in (master, *changed))
+    lead = max(timed.times.lead for timed in (master, *changed_occurrences))
     begin, end = clock.to_wall(window.start - _MARGIN), clock.to_wall(window.end + 2 * _MARGIN + lead)
     components = recurring_ical_events.of(calendar, components=["VEVENT"]).between(begin, end)
-    return [_read_occurrence(component, master, changed, clock, periods) for component in components]
+    return [_read_occurrence(component, master, changed_occurrences, clock, periods) for component in components]
 
 
 def find_series_end(event: Any) -> datetime:
@@ -171,9 +173,9 @@ class _SeriesClock:
 def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, periods: dict[WallTime, Span]) -> VEvent:
     """Return the series as the library expects it, in wall time. Raises ValueError for a series that is refused."""
     event, times = master.event, master.times
-    added = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
-    excluded = [clock.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
-    if len(added) + len(periods) + len(excluded) > _MAX_DATES:
+    added_starts = [clock.to_start(moment) for moment in _iter_moments(event, "RDATE")]
+    excluded_moments = [clock.to_wall(moment) for moment in _iter_moments(event, "EXDATE")]
+    if len(added_starts) + len(periods) + len(excluded_moments) > _MAX_DATES:
         raise ValueError("too many single times")
     if any(isinstance(line, vBroken) for line in as_list(event.get("RDATE", []))):
         raise ValueError("a single time that can't be read")
@@ -186,8 +188,8 @@ def _compose_series(master: TimedEvent, clock: _SeriesClock, window: Span, perio
         _check_frequency(rule, (window.end.date() - _to_day(times.start)).days)
         _check_possible(rule)
     component["RRULE"] = [vRecur(rule) for rule in rules]
-    component["RDATE"] = [vDDDLists([*added, *periods])]
-    component["EXDATE"] = [vDDDLists(excluded)]
+    component["RDATE"] = [vDDDLists([*added_starts, *periods])]
+    component["EXDATE"] = [vDDDLists(excluded_moments)]
     return component
 
 
@@ -254,12 +256,12 @@ def _read_periods(master: TimedEvent, clock: _SeriesClock) -> dict[WallTime, Spa
 def _read_occurrence(
     component: Any,
     master: TimedEvent,
-    changed: Sequence[TimedEvent],
+    changed_occurrences: Sequence[TimedEvent],
     clock: _SeriesClock,
     periods: dict[WallTime, Span],
 ) -> Occurrence:
     index, start = int(component[_INDEX_PROPERTY]), component["DTSTART"].dt
-    source = master if index < 0 else changed[index]
+    source = master if index < 0 else changed_occurrences[index]
     original = start
     if index < 0:
         span = periods.get(start) or source.times.span_from(start)

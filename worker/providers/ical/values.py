@@ -1,4 +1,4 @@
-"""What all modules of this package need to handle the values of properties."""
+"""Helpers for the values of properties, shared by the modules of this package."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -257,19 +257,19 @@ class OutlookCalendar:
             return None
         looked_up = {event_id: self._look_up(calendar, event_id) for event_id in candidates}
         # The round reports an event that moved out of its window as removed; ours still exist then.
-        present = {
+        existing = {
             event_id: entry
             for event_id, entry in looked_up.items()
             if entry and (entry.event.is_ours or event_id not in answer.removed)
         }
-        gone_ids = sorted(looked_up.keys() - present.keys())
-        changed = [*present.values()]
-        changed += [self._parse_item(calendar, item) for item in singles if item["id"] not in looked_up]
+        gone_ids = sorted(looked_up.keys() - existing.keys())
+        entries = [*existing.values()]
+        entries += [self._parse_item(calendar, item) for item in singles if item["id"] not in looked_up]
         for master in sorted(series - answer.removed):
             occurrences = self._list_occurrences(calendar, master, window)
-            changed += occurrences
+            entries += occurrences
             gone_ids += [] if occurrences else [master]
-        return CalendarChanges(self._add_keys(calendar, changed), tuple(gone_ids), answer.round.cursor, full=False)
+        return CalendarChanges(self._add_keys(calendar, entries), tuple(gone_ids), answer.round.cursor, full=False)
 
     def _look_up(self, calendar: Address, event_id: str) -> _EventWithUid | None:
         """Return the event of that id with its key; None when it is gone."""

@@ -140,12 +140,12 @@ def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool)
         permissions = read_permissions(graph.get_token())
     except ProviderError as error:
         return [Finding(title, False, str(error))]
-    needed = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
-    missing = [name for name in needed if name not in permissions]
-    if missing and (
+    needed_permissions = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
+    missing_permissions = [name for name in needed_permissions if name not in permissions]
+    if missing_permissions and (
         graph.own or "Mail.Send" in permissions
     ):  # an app's token does not list permissions granted by RBAC
-        return [Finding(title, False, f"{' and '.join(missing)} is not granted. {_CONSENT_REMEDY}")]
+        return [Finding(title, False, f"{' and '.join(missing_permissions)} is not granted. {_CONSENT_REMEDY}")]
     if exactly_once:
         return [_check_attempt(title, lambda: graph.get(mailbox, "messages", select="id", top=1))]
     return [Finding(title, True)]

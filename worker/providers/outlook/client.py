@@ -178,31 +178,31 @@ class Graph:
             raise InvalidResponse(f"{who}: the service sent a link that leads elsewhere.")
         return self._read_json(self._send("GET", who, link, prefer=prefer), who)
 
-    def post(self, who: Address, path: str, body: Json, *, prefer: str = "", writes: bool = True) -> Json:
-        """POST to the person's mailbox and return the answer, {} when it is empty. `writes`: whether the request
+    def post(self, who: Address, path: str, body: Json, *, prefer: str = "", is_write: bool = True) -> Json:
+        """POST to the person's mailbox and return the answer, {} when it is empty. `is_write`: whether the request
         changes something."""
-        answer = self._request_mailbox("POST", who, path, json=body, prefer=prefer, writes=writes)
-        return self._read_created(answer, who, writes=writes)
+        answer = self._request_mailbox("POST", who, path, json=body, prefer=prefer, is_write=is_write)
+        return self._read_created(answer, who, is_write=is_write)
 
     def post_mime(self, who: Address, path: str, content: bytes) -> Json:
         """POST a MIME message, encoded in base64."""
-        answer = self._request_mailbox("POST", who, path, data=content, kind="text/plain", writes=True)
-        return self._read_created(answer, who, writes=True)
+        answer = self._request_mailbox("POST", who, path, data=content, kind="text/plain", is_write=True)
+        return self._read_created(answer, who, is_write=True)
 
-    def _read_created(self, answer: requests.Response, who: Address, *, writes: bool) -> Json:
+    def _read_created(self, answer: requests.Response, who: Address, *, is_write: bool) -> Json:
         """Return the item created; {} when the request was only accepted, whatever the answer contains."""
         if answer.status_code == HTTP_ACCEPTED or not answer.content:
             return {}
-        return self._read_json(answer, who, writes=writes)
+        return self._read_json(answer, who, is_write=is_write)
 
     def patch(self, who: Address, path: str, body: Json, *, etag: str = "") -> Json:
         """PATCH the item and return it as changed. Raises Conflict when it is no longer at `etag`."""
-        answer = self._request_mailbox("PATCH", who, path, json=body, etag=etag, writes=True)
-        return self._read_json(answer, who, writes=True)
+        answer = self._request_mailbox("PATCH", who, path, json=body, etag=etag, is_write=True)
+        return self._read_json(answer, who, is_write=True)
 
     def delete(self, who: Address, path: str, *, etag: str = "") -> None:
         """DELETE the item. Raises NotFound, and Conflict when it is no longer at `etag`."""
-        self._request_mailbox("DELETE", who, path, etag=etag, writes=True)
+        self._request_mailbox("DELETE", who, path, etag=etag, is_write=True)
 
     def get_each(self, people: Sequence[Address], path: str, **query: object) -> dict[Address, Json | ProviderError]:
         """GET the same path of each person's mailbox, twenty in one request; return the answer or the error by
@@ -224,13 +224,18 @@ class Graph:
     def _send_batch(
         self, people: Sequence[Address], path: str, query: Mapping[str, object], *, fresh: bool = False
     ) -> dict[Address, Json | ProviderError]:
-        common = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
-        items = [{"id": who, "url": self._make_path(self._list_names(who)[0], path, query), **common} for who in people]
+        common_fields = {"method": "GET", "headers": {"Prefer": PREFER_HEADER}}
+        items = [
+            {"id": who, "url": self._make_path(self._list_names(who)[0], path, query), **common_fields}
+            for who in people
+        ]
         token = f"Bearer {self._tokens.get_token(fresh=fresh)}"
         headers = {"Authorization": token, "Accept": "application/json", "client-request-id": str(uuid.uuid4())}
-        answer = self._call("POST", f"{self._endpoint}/$batch", headers, {"json": {"requests": items}}, writes=False)
+        answer = self._call("POST", f"{self._endpoint}/$batch", headers, {"json": {"requests": items}}, is_write=False)
         if answer.status_code >= 300 and (fresh or answer.status_code != 401):
-            self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, writes=False)
+            self._raise_refusal(
+                answer.status_code, answer.headers, _parse_body(answer), _MANY_MAILBOXES, is_write=False
+            )
         page = {"value": self._read_json(answer, _MANY_MAILBOXES).get("responses", [])}
         responses = {str(response.get("id")): response for response in _read_values(page, _MANY_MAILBOXES)}
         outcomes = {who: self._read_outcome(responses.get(who) or {}, who) for who in people}
@@ -244,7 +249,7 @@ class Graph:
             if not isinstance(status, int):
                 raise InvalidResponse(f"{who}: the service left a request of a batch unanswered.")
             if status >= 300:
-                self._raise_refusal(status, response.get("headers") or {}, body, who, writes=False)
+                self._raise_refusal(status, response.get("headers") or {}, body, who, is_write=False)
             if not isinstance(body, dict):
                 raise InvalidResponse(f"{who}: the service answered something else than an object.")
         except ProviderError as error:
@@ -292,8 +297,10 @@ class Graph:
     def _make_path(self, name: str, path: str, query: Mapping[str, object]) -> str:
         mailbox = "me" if name == "me" else f"users/{quote(name, safe='@')}"
         fields = {key if key != key.lower() else f"${key}": str(value) for key, value in query.items()}
-        encoded = "&".join(f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items())
-        return f"/{mailbox}/{path}" + (f"?{encoded}" if encoded else "")
+        query_string = "&".join(
+            f"{quote(key, safe='$')}={quote(value, safe=_UNESCAPED)}" for key, value in fields.items()
+        )
+        return f"/{mailbox}/{path}" + (f"?{query_string}" if query_string else "")
 
     def _send(
         self,
@@ -303,12 +310,12 @@ class Graph:
         *,
         prefer: str = "",
         etag: str = "",
-        writes: bool = False,
+        is_write: bool = False,
         kind: str = "",
         **content: Any,
     ) -> requests.Response:
         """Send a request, and once more with a new token when the service refuses the first. `prefer`: added to the
-        Prefer header. `writes`: whether the request changes something, so that a lost answer is `uncertain`. `kind`:
+        Prefer header. `is_write`: whether the request changes something, so that a lost answer is `uncertain`. `kind`:
         content type. `content`: the body, as `json` or `data` of `requests`."""
         headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
         headers |= {"If-Match": etag} if etag else {}
@@ -319,11 +326,11 @@ class Graph:
                 "client-request-id": str(uuid.uuid4()),
             }
             with self._limiter.slot(who):
-                answer = self._call(method, url, headers, content, writes=writes)
+                answer = self._call(method, url, headers, content, is_write=is_write)
             if answer.status_code != 401:
                 break
         if answer.status_code >= 300:
-            self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), who, writes=writes)
+            self._raise_refusal(answer.status_code, answer.headers, _parse_body(answer), who, is_write=is_write)
         return answer
 
     def _call(
@@ -333,7 +340,7 @@ class Graph:
         headers: Mapping[str, str],
         content: Mapping[str, Any],
         *,
-        writes: bool,
+        is_write: bool,
     ) -> requests.Response:
         host = urlsplit(self._endpoint).netloc
         try:
@@ -343,20 +350,20 @@ class Graph:
         except requests.exceptions.ConnectTimeout as error:
             raise Unavailable(f"{host} can't be reached.") from error
         except requests.exceptions.Timeout as error:
-            raise TooSlow(f"{host} did not answer within {self._timeout:g} seconds.", uncertain=writes) from error
+            raise TooSlow(f"{host} did not answer within {self._timeout:g} seconds.", uncertain=is_write) from error
         except requests.exceptions.ConnectionError as error:
             text = f"{host} can't be reached, or broke off; check outlook.endpoint."
-            raise Unavailable(text, uncertain=writes and not _is_unsent(error)) from error
+            raise Unavailable(text, uncertain=is_write and not _is_unsent(error)) from error
         except requests.exceptions.RequestException as error:
-            raise Unavailable(f"{host} broke off in the middle of its answer.", uncertain=writes) from error
+            raise Unavailable(f"{host} broke off in the middle of its answer.", uncertain=is_write) from error
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
-    def _read_json(self, answer: requests.Response, who: Address, *, writes: bool = False) -> Json:
+    def _read_json(self, answer: requests.Response, who: Address, *, is_write: bool = False) -> Json:
         try:
             content = answer.json()
         except ValueError as error:
-            if writes:  # it was performed, so the caller has to look up the result
+            if is_write:  # it was performed, so the caller has to look up the result
                 raise Unavailable(f"{who}: the answer was cut off.", uncertain=True) from error
             raise InvalidResponse(f"{who}: the service answered something that is not JSON.") from error
         if not isinstance(content, dict):
@@ -364,7 +371,7 @@ class Graph:
         return content
 
     def _raise_refusal(
-        self, status: int, headers: Mapping[str, str], body: object, who: Address, *, writes: bool
+        self, status: int, headers: Mapping[str, str], body: object, who: Address, *, is_write: bool
     ) -> NoReturn:
         """Log an error answer and raise the ProviderError it means. Pauses the mailbox after a 429."""
         code, message, error = parse_problem(body)
@@ -386,7 +393,7 @@ class Graph:
         if status >= 500 or status == 408:
             text = f"{who}: the service is out of order for now ({status}{f', {message}' if message else ''})."
             error_class = TooSlow if status == 504 else Unavailable
-            raise error_class(text, retry_after=_parse_retry_after(headers), uncertain=writes)
+            raise error_class(text, retry_after=_parse_retry_after(headers), uncertain=is_write)
         raise translate_refusal(status, code, message, who)
 
 

@@ -188,9 +188,9 @@ def _parse_timed(start: Json, end: Json, _: ZoneInfo) -> tuple[datetime, datetim
 def _parse_all_day(start: Json, end: Json, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return start and end of an all-day event in UTC. Graph gives midnights, meant in the owner's zone `zone`; or,
     where it has converted them to another zone, times of day, meant in the zone that they name."""
-    first, last = _parse_local_time(start), _parse_local_time(end)
-    if first.time() == last.time() == time():
-        return first.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
+    local_start, local_end = _parse_local_time(start), _parse_local_time(end)
+    if local_start.time() == local_end.time() == time():
+        return local_start.replace(tzinfo=zone).astimezone(UTC), local_end.replace(tzinfo=zone).astimezone(UTC)
     return parse_moment(start), parse_moment(end)
 
 
@@ -303,10 +303,10 @@ def _compose_times(draft: EventDraft) -> Json:
         return {"start": format_utc(draft.span.start), "end": format_utc(draft.span.end), "isAllDay": False}
     zone = ZoneInfo(draft.zone)
     name = windows_zones.find_windows_name(draft.zone, draft.span.start)
-    first, last = draft.span.start.astimezone(zone), draft.span.end.astimezone(zone)
+    local_start, local_end = draft.span.start.astimezone(zone), draft.span.end.astimezone(zone)
     # Graph wants midnights, also on a day that begins later because the change to summer time skips midnight.
-    start = datetime.combine(first.date(), time())
-    end = datetime.combine((last - timedelta(seconds=1)).date(), time()) + timedelta(days=1)
+    start = datetime.combine(local_start.date(), time())
+    end = datetime.combine((local_end - timedelta(seconds=1)).date(), time()) + timedelta(days=1)
     return {
         "start": {"dateTime": f"{start:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
         "end": {"dateTime": f"{end:%Y-%m-%dT%H:%M:%S}", "timeZone": name},
@@ -361,14 +361,14 @@ def _rewrite_body(item: Json, draft: EventDraft) -> str | None:
     """Return the new body, with the block that holds the Teams link copied from the old body. None when the text is the
     same, or when that block can't be found: an outdated text is better than a meeting without its link."""
     body = item.get("body") or {}
-    old = str(body.get("content") or "")
-    new = as_html(draft.body)
-    if _extract_text(new) in _extract_text(old):
+    old_body = str(body.get("content") or "")
+    new_body = as_html(draft.body)
+    if _extract_text(new_body) in _extract_text(old_body):
         return None
     if not item.get("isOnlineMeeting"):
-        return new
-    block = _JOIN_BLOCK.search(old)
-    return None if block is None else f"{new}\r\n<br>{old[block.start() :]}"
+        return new_body
+    block = _JOIN_BLOCK.search(old_body)
+    return None if block is None else f"{new_body}\r\n<br>{old_body[block.start() :]}"
 
 
 def _extract_text(content: str) -> str:

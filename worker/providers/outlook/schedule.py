@@ -78,7 +78,7 @@ def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address],
         # The service wants an interval; the `availabilityView` that depends on it is not read.
         "availabilityViewInterval": choose_interval(part),
     }
-    schedules = graph.post(mailbox, "calendar/getSchedule", body, writes=False).get("value")
+    schedules = graph.post(mailbox, "calendar/getSchedule", body, is_write=False).get("value")
     if not isinstance(schedules, list):
         raise InvalidResponse(f"{mailbox}: the service answered free/busy without any.")
     primary = graph.identities.primary
@@ -88,7 +88,7 @@ def _request_schedule(graph: Graph, mailbox: Address, people: Sequence[Address],
 def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
     """Return one person's free/busy from the schedules of all parts; unknown when one of them is missing or
     unreadable."""
-    numbered: set[tuple[int, BusyTime]] = set()  # a set, because a span in two parts comes twice
+    numbered_spans: set[tuple[int, BusyTime]] = set()  # a set, because a span in two parts comes twice
     for schedule in schedules:
         if schedule is None:
             return FreeBusy(known=False, reason="The service said nothing about this person.")
@@ -96,11 +96,11 @@ def _join_parts(schedules: Iterable[Json | None], window: Span) -> FreeBusy:
             message = " ".join(str(error.get("message") or error.get("responseCode") or "no reason given").split())
             return FreeBusy(known=False, reason=f"The service can't tell: {message[:160]}")
         try:
-            numbered |= set(_parse_items(schedule.get("scheduleItems") or (), window))
+            numbered_spans |= set(_parse_items(schedule.get("scheduleItems") or (), window))
         except (KeyError, TypeError, ValueError, AttributeError):
             return FreeBusy(known=False, reason="The service sent a time that can't be read.")
-    ordered = sorted(numbered, key=lambda pair: (pair[1].span, pair[1].show, pair[0]))
-    return FreeBusy(tuple(busy for _, busy in ordered))
+    sorted_spans = sorted(numbered_spans, key=lambda pair: (pair[1].span, pair[1].show, pair[0]))
+    return FreeBusy(tuple(busy for _, busy in sorted_spans))
 
 
 def _parse_items(items: Iterable[Json], window: Span) -> Iterator[tuple[int, BusyTime]]:
