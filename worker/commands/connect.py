@@ -59,4 +59,4 @@ def outlook(browser: bool) -> None:
         account.sign_in_by_browser()
     else:
         account.sign_in_by_device(click.echo)
-    click.echo(f"{account.own} has signed in. The grant is kept sealed in {section['account_file']}.")
+    click.echo(f"{account.own_account} has signed in. The grant is kept sealed in {section['account_file']}.")

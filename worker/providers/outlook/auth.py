@@ -84,7 +84,7 @@ def build_tokens(section: Mapping[str, Any]) -> GraphTokens:
 class AppTokens:
     """GraphTokens of an app registration."""
 
-    own: Address = ""
+    own_account: Address = ""
 
     def __init__(self, section: Mapping[str, Any]) -> None:
         self._section = section
@@ -141,7 +141,7 @@ class AccountTokens:
     """GraphTokens of one person's own account, into which that person signed in."""
 
     def __init__(self, section: Mapping[str, Any]) -> None:
-        self.own: Address = str(section["account"]).casefold()
+        self.own_account: Address = str(section["account"]).casefold()
         self._section = section
         if "seal" not in section:
             raise AuthRevoked("There is no LONGARC_KEY to seal the account's tokens with. Make one with `longarc key`.")
@@ -152,11 +152,11 @@ class AccountTokens:
 
     def get_token(self, *, fresh: bool = False) -> str:
         with self._lock, _translate_errors(self._section), self._open_client() as client:
-            accounts = client.get_accounts(self.own)
+            accounts = client.get_accounts(self.own_account)
             if not accounts:
-                raise AuthRevoked(f"{self.own} has not signed in, or signed out. {_CONNECT_REMEDY}")
+                raise AuthRevoked(f"{self.own_account} has not signed in, or signed out. {_CONNECT_REMEDY}")
             answer = client.acquire_token_silent_with_error(self._scopes, accounts[0], force_refresh=fresh)
-            return _extract_token(answer, self.own)
+            return _extract_token(answer, self.own_account)
 
     def sign_in_by_device(self, show: Callable[[str], None]) -> None:
         """Sign in by a code on any device, and wait until that is done. `show`: called with the instructions. Raises
@@ -164,21 +164,23 @@ class AccountTokens:
         with self._lock, _translate_errors(self._section), self._open_client(discards_cache=True) as client:
             flow = client.initiate_device_flow(self._scopes)
             if "user_code" not in flow:
-                _extract_token(flow, self.own)
+                _extract_token(flow, self.own_account)
             show(str(flow["message"]))
             self._check_signed_in(client.acquire_token_by_device_flow(flow))
 
     def sign_in_by_browser(self) -> None:
         """Sign in with the browser of this machine, and wait until that is done. Raises AuthRevoked."""
         with self._lock, _translate_errors(self._section), self._open_client(discards_cache=True) as client:
-            self._check_signed_in(client.acquire_token_interactive(self._scopes, login_hint=self.own, timeout=300))
+            self._check_signed_in(
+                client.acquire_token_interactive(self._scopes, login_hint=self.own_account, timeout=300)
+            )
 
     def _check_signed_in(self, answer: Mapping[str, Any]) -> None:
         """Raise AuthRevoked when the sign-in failed, or another account signed in."""
-        _extract_token(answer, self.own)
+        _extract_token(answer, self.own_account)
         account = str((answer.get("id_token_claims") or {}).get("preferred_username") or "").casefold()
-        if account != self.own:
-            raise AuthRevoked(f"{account or 'Somebody else'} signed in, not {self.own}. Nothing was kept.")
+        if account != self.own_account:
+            raise AuthRevoked(f"{account or 'Somebody else'} signed in, not {self.own_account}. Nothing was kept.")
 
     @contextmanager
     def _open_client(self, *, discards_cache: bool = False) -> Iterator[Any]:

@@ -146,7 +146,7 @@ class OutlookCalendar:
         """Return everybody's busy time inside `window`: organizers' from their calendars, others' by `getSchedule`."""
         unique = list(dict.fromkeys(people))
         organizers = {who: frozenset(self._organizers(who)) for who in unique}
-        views = self._read_views(sorted(({self._graph.own} - {""}).union(*organizers.values())), window)
+        views = self._read_views(sorted(({self._graph.own_account} - {""}).union(*organizers.values())), window)
         ours = [entry for view in views.values() if isinstance(view, list) for entry in view if entry.event.is_ours]
         free_busy = {who: _to_free_busy(views[who], ours, window) for who in unique if who in views}
         free_busy |= {

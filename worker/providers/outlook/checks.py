@@ -30,7 +30,7 @@ def check_calendar(graph: Graph, person: Address, *, teams: bool, reports: Seque
 def _iter_calendar_findings(
     graph: Graph, person: Address, teams: bool, reports: Sequence[Address]
 ) -> Iterator[Finding]:
-    title = "Microsoft 365 lets Longarc in" + (f" as {graph.own}" if graph.own else " as an app")
+    title = "Microsoft 365 lets Longarc in" + (f" as {graph.own_account}" if graph.own_account else " as an app")
     permissions: list[str] = []
     try:
         permissions = read_permissions(graph.get_token())
@@ -98,7 +98,7 @@ def _check_reports(graph: Graph, person: Address, reports: Sequence[Address]) ->
         return
     named_reports = reports[:_MAX_REPORTS_NAMED]
     unnamed_count = len(reports) - len(named_reports)
-    unreachable = [] if graph.own else _list_unreachable(graph, named_reports)
+    unreachable = [] if graph.own_account else _list_unreachable(graph, named_reports)
     title = f"{person}'s mailbox tells when {', '.join(named_reports)}"
     title += f" and {unnamed_count} more reports are free" if unnamed_count else " can be met"
     if unreachable:
@@ -126,7 +126,7 @@ def _check_reach(graph: Graph, permissions: list[str]) -> Iterator[Finding]:
     """Yield a finding when the app has wide permissions in Entra. They reach every mailbox unless a policy limits them,
     which the operator has to prove."""
     wide_permissions = ", ".join(name for name in _WIDE_PERMISSIONS if name in permissions)
-    if not graph.own and wide_permissions:
+    if not graph.own_account and wide_permissions:
         yield Finding(
             f"The app holds {wide_permissions} in Entra: README says how to prove that it reaches only who it should",
             True,
@@ -143,7 +143,7 @@ def check_mail(graph: Graph, mailbox: Address, mode: str, *, exactly_once: bool)
     needed_permissions = ["Mail.Send", *(["Mail.ReadWrite"] if exactly_once else [])]
     missing_permissions = [name for name in needed_permissions if name not in permissions]
     if missing_permissions and (
-        graph.own or "Mail.Send" in permissions
+        graph.own_account or "Mail.Send" in permissions
     ):  # an app's token does not list permissions granted by RBAC
         return [Finding(title, False, f"{' and '.join(missing_permissions)} is not granted. {_CONSENT_REMEDY}")]
     if exactly_once:

@@ -95,7 +95,7 @@ class DuplicateTransaction(ProviderError):
 class GraphTokens(Protocol):
     """Gives tokens for Graph."""
 
-    own: Address  #: the person whose own account the tokens are for; empty for an app
+    own_account: Address  #: the person whose own account the tokens are for; empty for an app
 
     def get_token(self, *, fresh: bool = False) -> str:
         """Return a valid token; with `fresh`, a new one instead of the cached one. Raises AuthRevoked, Unavailable."""
@@ -141,9 +141,9 @@ class Graph:
         self._session.mount(self._endpoint, HTTPAdapter(pool_maxsize=32))
 
     @property
-    def own(self) -> Address:
+    def own_account(self) -> Address:
         """The person whose own account is used; empty for an app."""
-        return self.identities.primary(self._tokens.own) if self._tokens.own else ""
+        return self.identities.primary(self._tokens.own_account) if self._tokens.own_account else ""
 
     def close(self) -> None:
         """Close the connections."""
@@ -186,7 +186,7 @@ class Graph:
 
     def post_mime(self, who: Address, path: str, content: bytes) -> Json:
         """POST a MIME message, encoded in base64."""
-        answer = self._request_mailbox("POST", who, path, data=content, kind="text/plain", is_write=True)
+        answer = self._request_mailbox("POST", who, path, data=content, content_type="text/plain", is_write=True)
         return self._read_created(answer, who, is_write=True)
 
     def _read_created(self, answer: requests.Response, who: Address, *, is_write: bool) -> Json:
@@ -288,7 +288,7 @@ class Graph:
 
     def _list_names(self, who: Address) -> list[str]:
         """Return the names to try for this person, the most reliable first; never empty."""
-        if self._tokens.own and self.own == who:
+        if self._tokens.own_account and self.own_account == who:
             return ["me"]
         reliable = [self._names.get(who) or "", self.identities.directory_id(who) or "", who]
         others = sorted(alias for alias in self.identities.list_aliases(who) if _is_address(alias))
@@ -311,15 +311,15 @@ class Graph:
         prefer: str = "",
         etag: str = "",
         is_write: bool = False,
-        kind: str = "",
+        content_type: str = "",
         **content: Any,
     ) -> requests.Response:
         """Send a request, and once more with a new token when the service refuses the first. `prefer`: added to the
-        Prefer header. `is_write`: whether the request changes something, so that a lost answer is `uncertain`. `kind`:
-        content type. `content`: the body, as `json` or `data` of `requests`."""
+        Prefer header. `is_write`: whether the request changes something, so that a lost answer is `uncertain`.
+        `content`: the body, as `json` or `data` of `requests`."""
         headers = {"Prefer": f"{PREFER_HEADER}, {prefer}" if prefer else PREFER_HEADER, "Accept": "application/json"}
         headers |= {"If-Match": etag} if etag else {}
-        headers |= {"Content-Type": kind} if kind else {}
+        headers |= {"Content-Type": content_type} if content_type else {}
         for fresh in (False, True):
             headers |= {
                 "Authorization": f"Bearer {self._tokens.get_token(fresh=fresh)}",

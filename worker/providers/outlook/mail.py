@@ -37,7 +37,7 @@ class GraphMailer:
         a mail with another address in From from that person's mailbox."""
         self._as_author = as_author
         self._graph = graph
-        self._mailbox = graph.own or mailbox
+        self._mailbox = graph.own_account or mailbox
         self._service = mailbox
         self.exactly_once = exactly_once
         self._lock = Lock()
@@ -69,13 +69,13 @@ class GraphMailer:
     def _sender_of(self, author: Address) -> Address:
         """Return the mailbox that sends a message of this author: a connected account's own; the author's own with
         `as_author`, unless the author is the service's address; else the configured mailbox."""
-        if self._graph.own or author == self._service:
+        if self._graph.own_account or author == self._service:
             return self._mailbox or author
         return author if self._as_author else self._mailbox or author
 
     def can_send_as(self, address: Address) -> bool:
         """Whether mail can be sent from that mailbox: with `as_author` any, with a connected account only its own."""
-        return address == self._graph.own if self._graph.own else self._as_author
+        return address == self._graph.own_account if self._graph.own_account else self._as_author
 
     def copies_kept(self) -> str:
         """Return where Microsoft 365 keeps a copy of each mail."""
