@@ -1,1 +1,1 @@
-"""What `make bench` measures: counts and ratios, side by side, on whatever machine it runs."""
+"""The benchmarks of `make bench`. Counts and ratios can be compared between machines; times can't."""

@@ -1,4 +1,4 @@
-"""Measure everything, print it, and keep the table in `bench/README.md`."""
+"""Run the benchmarks, print their tables, and write them to `bench/README.md`."""
 
 import argparse
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench import calls, google, outlook, pages, search, startup, tick, year
 
+#: Name, title and function of each benchmark.
 PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("search", "Finding a time", search.measure),
     ("tick", "A tick with nothing due", tick.measure),
@@ -21,24 +22,24 @@ README = Path(__file__).parent / "README.md"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    known = ", ".join([*(name for name, _, _ in PARTS), "year"])
-    parser.add_argument("parts", nargs="*", help=f"measure only these: {known}")
-    parser.add_argument("--days", type=int, default=364, help="how long the simulated companies live; a year by itself")
+    names = ", ".join([*(name for name, _, _ in PARTS), "year"])
+    parser.add_argument("parts", nargs="*", help=f"measure only these: {names}")
+    parser.add_argument("--days", type=int, default=364, help="length of the simulation; default: a year")
     options = parser.parse_args()
     parts = [*PARTS, ("year", "Simulating a company", lambda: year.measure(options.days))]
     for name, title, measure in parts:
         if not options.parts or name in options.parts:
-            table = "".join(f"| {what} | {got} |\n" for what, got in [("what", "result"), *measure()])
+            table = "".join(f"| {what} | {value} |\n" for what, value in [("what", "result"), *measure()])
             table = table.replace("| what | result |\n", "| what | result |\n|---|---|\n", 1)
             print(f"\n## {title}\n\n{table}", end="", flush=True)
             README.write_text(replace_table(README.read_text("utf-8"), title, table), "utf-8")
 
 
 def replace_table(text: str, title: str, table: str) -> str:
-    """The page with that table under that title, in place of the one there; what is said about it stays."""
-    old = re.compile(rf"^(## {re.escape(title)}\n(?:(?!##|\|).*\n)*)(?:\|.*\n)+", re.MULTILINE)
-    new, found = old.subn(lambda section: section[1] + table, text)
-    return new if found else f"{text.rstrip()}\n\n## {title}\n\n{table}"
+    """Return the page with this table under this title; a missing section is added at the end."""
+    section_pattern = re.compile(rf"^(## {re.escape(title)}\n(?:(?!##|\|).*\n)*)(?:\|.*\n)+", re.MULTILINE)
+    new_text, count = section_pattern.subn(lambda section: section[1] + table, text)
+    return new_text if count else f"{text.rstrip()}\n\n## {title}\n\n{table}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many requests a calendar gets: counted while a company lives through a quarter."""
+"""Benchmark of calendar requests: counted while a company is simulated for thirteen weeks."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,22 @@ from worker.simulation.people import CALM, SimulatedHumans
 from worker.simulation.world import SimulatedWorld, make_simulation_settings
 
 START = datetime(2027, 3, 1, 6, tzinfo=UTC)
-PAIRS, DAYS = 60, 91
+PAIRS = 60
+DAYS = 91
 
 
 class CountingCalendar(MemoryCalendar):
-    """The reference calendar, counting what is asked of it."""
+    """The in-memory calendar, which counts the requests by kind."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: Counter[str] = Counter()
-        self.largest = 0
+        self.max_people = 0
 
     def free_busy(self, people: Sequence[Address], window: Span) -> Mapping[Address, FreeBusy]:
         self.calls["free/busy"] += 1
         self.calls["people asked for"] += len(people)
-        self.largest = max(self.largest, len(people))
+        self.max_people = max(self.max_people, len(people))
         return super().free_busy(people, window)
 
     def changes(self, calendar: Address, cursor: Cursor | None, window: Span) -> CalendarChanges:
@@ -47,18 +48,18 @@ class CountingCalendar(MemoryCalendar):
 
 
 def measure() -> list[tuple[str, str]]:
-    """Requests of one quarter, next to what there was to write."""
+    """Return the rows of the table: requests in thirteen weeks, and the events that had to be written."""
     persons, pairs = build_company(PAIRS, START.date())
     world = SimulatedWorld(make_simulation_settings(Settings()), persons, pairs, START, calendar=CountingCalendar())
     world.humans = SimulatedHumans(world, CALM, 1)
     world.run_until(START + timedelta(days=DAYS))
     calendar = world.calendar
     assert isinstance(calendar, CountingCalendar)
-    done = Counter(line["what"] for line in world.ledger.lines)
+    line_counts = Counter(line["what"] for line in world.ledger.lines)
     calls = calendar.calls
-    assert calendar.largest <= 20, "a request asked for more than 20 people"
+    assert calendar.max_people <= 20, "a request asked for more than 20 people"
     writes = calls["create"] + calls["update"] + calls["cancel"]
-    effects = done["event.create"] + done["event.update"] + done["event.cancel"]
+    effects = line_counts["event.create"] + line_counts["event.update"] + line_counts["event.cancel"]
     return [
         (f"writes in a quarter, {PAIRS} pairs", f"{writes}, for {effects} events written"),
         ("free/busy requests", f"{calls['free/busy']}, of {calls['people asked for'] / calls['free/busy']:.1f} people"),

@@ -1,4 +1,4 @@
-"""A company of any size for the measurements: teams of seven, five zones, a fifth of the pairs in series."""
+"""A made-up company of any size: teams of seven, five zones, a fifth of the pairs with the format `series`."""
 
 from datetime import date
 
@@ -17,23 +17,23 @@ HOURS = parse_hours("Mon-Fri 08:30-17:00")
 
 
 def build_company(size: int, first_seen: date) -> tuple[dict[Address, Person], dict[PairId, Pair]]:
-    """People and pairs; each team works in one zone, with a report or two elsewhere."""
+    """Return `size` pairs and their people. A team is in one zone; in every fifth team one report is in another."""
     persons: dict[Address, Person] = {}
     pairs: dict[PairId, Pair] = {}
     for n in range(size):
         team = n // TEAM_SIZE
         manager, report = f"manager{team}@bench.example", f"report{n}@bench.example"
         persons.setdefault(manager, _build_person(manager, team))
-        near = team if n % TEAM_SIZE else team + (1 if team % len(ZONES) == 0 else 0)
-        persons[report] = _build_person(report, near)
+        zone_index = team if n % TEAM_SIZE else team + (1 if team % len(ZONES) == 0 else 0)
+        persons[report] = _build_person(report, zone_index)
         style = Format.SERIES if n % 5 == 0 else Format.COMBINED
         pair = Pair(manager=manager, report=report, first_seen=first_seen, format=style)
         pairs[pair.id] = pair
     return persons, pairs
 
 
-def _build_person(email: Address, zone: int) -> Person:
-    name, country = ZONES[zone % len(ZONES)]
+def _build_person(email: Address, zone_index: int) -> Person:
+    name, country = ZONES[zone_index % len(ZONES)]
     return Person(
         email=email,
         name=email.partition("@")[0].title(),

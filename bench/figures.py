@@ -46,9 +46,9 @@ class Module:
 
 
 def read_modules(folder: Path = PRODUCT) -> list[Module]:
-    """Every module below a folder, migrations aside: those are never changed again."""
+    """Return the modules below a folder, without the migrations, which are never changed again."""
     modules = []
-    for path in (one for one in sorted(folder.rglob("*.py")) if "versions" not in one.parts):
+    for path in (path for path in sorted(folder.rglob("*.py")) if "versions" not in path.parts):
         text = path.read_text(encoding="utf-8")
         name = ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__")
         modules.append(Module(name, len(text.splitlines()), ast.parse(text)))
@@ -56,7 +56,7 @@ def read_modules(folder: Path = PRODUCT) -> list[Module]:
 
 
 def count_lines(function: Function) -> int:
-    """The lines of a function's body, its docstring aside."""
+    """Return the number of lines of the body, without the docstring."""
     body = function.body
     if ast.get_docstring(function) is not None:
         body = body[1:]
@@ -65,10 +65,11 @@ def count_lines(function: Function) -> int:
 
 def is_typed(function: Function) -> bool:
     """Whether every parameter and the result have a type."""
-    given = function.args
-    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg))]
+    arguments = function.args
+    variadic = [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *variadic]
     return function.returns is not None and all(
-        one.annotation is not None for one in named if one.arg not in ("self", "cls")
+        parameter.annotation is not None for parameter in parameters if parameter.arg not in ("self", "cls")
     )
 
 
@@ -79,7 +80,7 @@ def is_bare_participle(name: str) -> bool:
 
 
 def list_public(modules: Sequence[Module]) -> Iterator[ast.ClassDef | Function]:
-    """Public classes, functions and methods."""
+    """Yield the public classes, functions and methods."""
     for module in modules:
         for node in module.tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
@@ -91,18 +92,18 @@ def list_public(modules: Sequence[Module]) -> Iterator[ast.ClassDef | Function]:
 
 
 def find_cycles(modules: Sequence[Module]) -> list[list[str]]:
-    """Groups of modules that import each other at the top of the file, each sorted by name."""
+    """Return the groups of modules that import each other at the top of the file, each sorted by name."""
     names = {module.name for module in modules}
-    arrows: dict[str, set[str]] = {module.name: set(_iter_imports(module, names)) for module in modules}
-    reach: dict[str, set[str]] = {}
-    for start in arrows:
+    imports: dict[str, set[str]] = {module.name: set(_iter_imports(module, names)) for module in modules}
+    reachable: dict[str, set[str]] = {}
+    for start in imports:
         seen, waiting = set[str](), [start]
         while waiting:
-            for following in arrows[waiting.pop()] - seen:
+            for following in imports[waiting.pop()] - seen:
                 seen.add(following)
                 waiting.append(following)
-        reach[start] = seen
-    groups = {tuple(sorted(b for b in reach[a] if a in reach[b])) for a in arrows if a in reach[a]}
+        reachable[start] = seen
+    groups = {tuple(sorted(b for b in reachable[a] if a in reachable[b])) for a in imports if a in reachable[a]}
     return [list(group) for group in sorted(groups)]
 
 
@@ -116,7 +117,7 @@ def _iter_imports(module: Module, names: set[str]) -> Iterator[str]:
 
 
 def measure_complexity() -> list[int]:
-    """The complexity of every function, as ruff counts it (McCabe)."""
+    """Return the McCabe complexity of every function, as ruff counts it."""
     command = [sys.executable, "-m", "ruff", "check", "--select", "C901", "--config", "lint.mccabe.max-complexity=0"]
     command += ["--output-format", "json", "--exit-zero", "--no-cache", str(PRODUCT)]
     findings = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -124,7 +125,7 @@ def measure_complexity() -> list[int]:
 
 
 def measure() -> list[tuple[str, str]]:
-    """Each figure with its value, in the order of the table in `bench/README.md`."""
+    """Return each figure with its value."""
     modules = read_modules()
     functions = [(module, one) for module in modules for one in module.iter_functions()]
     lengths, sizes = [count_lines(one) for _, one in functions], [module.lines for module in modules]

@@ -43,9 +43,10 @@ class ServedCompany:
     port: int
     sessions: list[Session]
 
-    def sign_path(self, who: str, purpose: Purpose, about: str = "") -> str:
-        given = LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=NOW)
-        return self.links.build_url(given).removeprefix(BASE)
+    def sign_path(self, who: str, purpose: Purpose, session_id: str = "") -> str:
+        """Return the path of a signed link."""
+        claims = LinkClaims(person=who, purpose=purpose, session_id=session_id, issued_at=NOW)
+        return self.links.build_url(claims).removeprefix(BASE)
 
 
 def measure() -> list[tuple[str, str]]:
@@ -53,8 +54,8 @@ def measure() -> list[tuple[str, str]]:
     with _serve_company() as company:
         pairs = MANAGERS * TEAM_SIZE
         rows = [
-            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _measure_times(company, ways))
-            for name, ways in (
+            (f"{name}, {pairs:,} pairs, {CLIENTS} clients at once", _measure_times(company, paths))
+            for name, paths in (
                 ("the contract", [_contract_path(company, one) for one in company.sessions]),
                 ("the report's page", [company.sign_path(one.pair.report, Purpose.ME) for one in company.sessions]),
                 (f"the manager's page, {TEAM_SIZE} people", [_team_path(company, one) for one in company.sessions]),
@@ -64,19 +65,19 @@ def measure() -> list[tuple[str, str]]:
     return rows
 
 
-def _contract_path(company: ServedCompany, one: Session) -> str:
-    return company.sign_path(one.pair.manager, Purpose.CONTRACT, one.id)
+def _contract_path(company: ServedCompany, session: Session) -> str:
+    return company.sign_path(session.pair.manager, Purpose.CONTRACT, session.id)
 
 
-def _team_path(company: ServedCompany, one: Session) -> str:
-    return company.sign_path(one.pair.manager, Purpose.TEAM)
+def _team_path(company: ServedCompany, session: Session) -> str:
+    return company.sign_path(session.pair.manager, Purpose.TEAM)
 
 
 @contextmanager
 def _serve_company() -> Iterator[ServedCompany]:
     with TemporaryDirectory() as folder:
         key = generate_key()
-        known = Settings.model_validate(
+        settings = Settings.model_validate(
             {
                 "base_url": BASE,
                 "keys": (SecretStr(key),),
@@ -89,7 +90,7 @@ def _serve_company() -> Iterator[ServedCompany]:
         persons, pairs = build_company(MANAGERS * TEAM_SIZE, NOW.date())
         clock = SteppedClock(NOW)
         store.people.apply_import(persons, pairs, NOW)
-        worker = build(known, clock, store=store, holder="bench")
+        worker = build(settings, clock, store=store, holder="bench")
         worker.services.use(calendars={"memory": MemoryCalendar()}, mailers={"memory": MemoryMailer()})
         worker.tick()
         held = [
@@ -102,99 +103,104 @@ def _serve_company() -> Iterator[ServedCompany]:
 
 
 def _hold_session(worker: Worker, pair: PairId) -> Session:
-    """The pair's first conversation took place, and has a contract, so that there is something to show."""
+    """Record that the first session of the pair was held, with a contract that the pages show. Return the session."""
     sessions = [one for one in worker.store.queries.list_sessions(pair) if one.kind is SessionKind.CAREER]
     worker.actions.record_held(sessions[0].id, NOW - timedelta(hours=1))
     day = NOW.date() + timedelta(days=30)
     promises = tuple(WrittenCommitment(text=f"Introduce somebody to group {n}", due=day) for n in range(3))
     worker.contracts.record(sessions[0].id, Contract(report=promises, manager=promises, question="What next?"))
-    found = worker.store.queries.get_session(sessions[0].id)
-    assert found is not None
-    return found
+    session = worker.store.queries.get_session(sessions[0].id)
+    assert session is not None
+    return session
 
 
 # --- asking ---
 
 
-def _measure_times(company: ServedCompany, ways: list[str]) -> str:
-    """Each client follows a link and reads the page behind it, again and again."""
+def _measure_times(company: ServedCompany, paths: list[str]) -> str:
+    """Follow links with all clients at once, and return the median and the 99th percentile of the times."""
 
-    def one(number: int) -> float:
-        begun = time.perf_counter()
-        _open_page(company.port, ways[number % len(ways)])
-        return time.perf_counter() - begun
+    def time_page(number: int) -> float:
+        started = time.perf_counter()
+        _open_page(company.port, paths[number % len(paths)])
+        return time.perf_counter() - started
 
-    _open_page(company.port, ways[0])
+    _open_page(company.port, paths[0])
     with ThreadPoolExecutor(CLIENTS) as pool:
-        taken = sorted(pool.map(one, range(ROUNDS)))
+        taken = sorted(pool.map(time_page, range(ROUNDS)))
     return f"{median(taken) * 1000:.0f} ms median, {taken[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
 
 
-def _open_page(port: int, way: str) -> tuple[str, str, str]:
-    """From link to last byte. The address of the page, its cookie, and the page."""
+def _open_page(port: int, path: str) -> tuple[str, str, str]:
+    """Follow a link to the end of its page. Return the path of the page, the cookie, and the HTML."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     cookie = ""
     while True:
-        connection.request("GET", way, headers={"Cookie": cookie})
+        connection.request("GET", path, headers={"Cookie": cookie})
         answer = connection.getresponse()
         page = answer.read().decode()
         cookie = (answer.getheader("Set-Cookie") or cookie).partition(";")[0]
         if answer.status == 200:
             connection.close()
-            return way, cookie, page
-        assert answer.status == 303, (answer.status, way)
-        way = answer.getheader("Location") or ""
+            return path, cookie, page
+        assert answer.status == 303, (answer.status, path)
+        path = answer.getheader("Location") or ""
 
 
 def _measure_drafts(company: ServedCompany) -> list[tuple[str, str]]:
-    """200 managers type at the same time, each saving five times; what was answered as kept has to be there."""
-    opened = [_open_form(company, one) for one in company.sessions]
-    together, begun = threading.Barrier(MANAGERS), [0.0]
-    taken: list[float] = []
+    """Save five drafts each as 200 managers at once, and check that the last draft of each was kept."""
+    forms = [_open_form(company, session) for session in company.sessions]
+    barrier = threading.Barrier(MANAGERS)
+    save_times: list[float] = []
 
     def save(number: int) -> int:
-        together.wait()
-        kept = 0
-        for typed in range(5):
-            at = time.perf_counter()
-            kept = _save_draft(company.port, *opened[number], f"{number} typed {typed}", kept)
-            taken.append(time.perf_counter() - at)
-        return kept
+        barrier.wait()
+        version = 0
+        for draft_number in range(5):
+            started = time.perf_counter()
+            version = _save_draft(company.port, *forms[number], f"{number} typed {draft_number}", version)
+            save_times.append(time.perf_counter() - started)
+        return version
 
-    begun[0] = time.perf_counter()
+    all_started = time.perf_counter()
     with ThreadPoolExecutor(MANAGERS) as pool:
         versions = list(pool.map(save, range(MANAGERS)))
-    whole = time.perf_counter() - begun[0]
-    sketches = [company.worker.store.content.get_contract_draft(one.id) for one in company.sessions]
-    kept = sum(bool(s and s.fields["question"] == f"{n} typed 4") for n, s in enumerate(sketches))
+    seconds = time.perf_counter() - all_started
+    drafts = [company.worker.store.content.get_contract_draft(session.id) for session in company.sessions]
+    kept = sum(bool(draft and draft.fields["question"] == f"{n} typed 4") for n, draft in enumerate(drafts))
     assert kept == MANAGERS and versions == [5] * MANAGERS
-    speed = f"{median(taken) * 1000:.0f} ms median, {sorted(taken)[int(len(taken) * 0.99)] * 1000:.0f} ms p99"
+    p99 = sorted(save_times)[int(len(save_times) * 0.99)]
+    speed = f"{median(save_times) * 1000:.0f} ms median, {p99 * 1000:.0f} ms p99"
     return [
-        (f"drafts of {MANAGERS} managers, saved five times each at the same time", f"{len(taken):,} in {whole:.1f} s"),
+        (
+            f"drafts of {MANAGERS} managers, saved five times each at the same time",
+            f"{len(save_times):,} in {seconds:.1f} s",
+        ),
         ("one of these saves", speed),
         ("drafts lost", f"{MANAGERS - kept}"),
     ]
 
 
-def _open_form(company: ServedCompany, one: Session) -> tuple[str, str, str]:
-    """The address of the form, the cookie, and the form's token."""
-    way, cookie, _ = _open_page(company.port, _contract_path(company, one))
+def _open_form(company: ServedCompany, session: Session) -> tuple[str, str, str]:
+    """Return the path of the form, the cookie, and the token of the form."""
+    path, cookie, _ = _open_page(company.port, _contract_path(company, session))
     connection = HTTPConnection("127.0.0.1", company.port, timeout=60)
-    connection.request("GET", f"{way}/write", headers={"Cookie": cookie})
+    connection.request("GET", f"{path}/write", headers={"Cookie": cookie})
     page = connection.getresponse().read().decode()
     connection.close()
-    found = re.search(r'name="token" value="([^"]+)"', page)
-    assert found
-    return f"{way}/write", cookie, found[1]
+    match = re.search(r'name="token" value="([^"]+)"', page)
+    assert match
+    return f"{path}/write", cookie, match[1]
 
 
-def _save_draft(port: int, where: str, cookie: str, token: str, typed: str, version: int) -> int:
-    body = urlencode({"token": token, "version": version, "do": "keep", "question": typed, "after": 1})
+def _save_draft(port: int, path: str, cookie: str, token: str, question: str, version: int) -> int:
+    """Save a draft over the given version. Return the new version."""
+    body = urlencode({"token": token, "version": version, "do": "keep", "question": question, "after": 1})
     headers = {"Cookie": cookie, "Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", where, body, headers)
+    connection.request("POST", path, body, headers)
     answer = connection.getresponse()
-    told = answer.read().decode()
+    content = answer.read().decode()
     connection.close()
-    assert answer.status == 200, (answer.status, told)
-    return int(re.search(r'"version":\s*(\d+)', told)[1])  # type: ignore[index]
+    assert answer.status == 200, (answer.status, content)
+    return int(re.search(r'"version":\s*(\d+)', content)[1])  # type: ignore[index]

@@ -29,9 +29,9 @@ NO_TIME = timedelta()
 GRID = QuarterGrid(WINDOW)
 MINUTES = 75
 EVENTS = 250
-#: What one search may cost, and how much faster than the library it must be.
-MOST_MICROSECONDS = 1000.0
-LEAST_RATIO = 50.0
+#: The most CPU time of one search, and the least speed-up against the library.
+MAX_MICROSECONDS = 1000.0
+MIN_RATIO = 50.0
 
 MANAGER = Person(
     email="dana@x.example", name="Dana", zone="Europe/Berlin", country="DE-BY", hours=parse_hours("Mon-Fri 09:00-17:00")
@@ -45,7 +45,7 @@ def measure() -> list[tuple[str, str]]:
     """Rows for the table: what was measured, and its result. Raises AssertionError when a promise isn't kept."""
     search = make_search()
     whole = measure_best(lambda: rank_slots(search, limit=3), rounds=30, times=10)
-    assert whole < MOST_MICROSECONDS, f"a search takes {whole:.0f} µs"
+    assert whole < MAX_MICROSECONDS, f"a search takes {whole:.0f} µs"
     calendars = PairTimes(
         list_working_spans(MANAGER, WINDOW), list_working_spans(REPORT, WINDOW), make_spans(1), make_spans(2)
     )
@@ -59,7 +59,7 @@ def measure() -> list[tuple[str, str]]:
         measure_best(lambda: search_intervals(intervals), 5, 1),
     )
     ratio = bare[1] / bare[0]
-    assert ratio >= LEAST_RATIO, f"only {ratio:.0f} times as fast"
+    assert ratio >= MIN_RATIO, f"only {ratio:.0f} times as fast"
     raw = (
         measure_best(lambda: search_bits(as_bits(calendars)), rounds=20, times=5),
         measure_best(lambda: search_intervals(as_intervals(calendars)), rounds=5, times=1),
@@ -76,26 +76,26 @@ def measure() -> list[tuple[str, str]]:
 
 
 def measure_best(call: Callable[[], object], rounds: int, times: int) -> float:
-    """Microseconds of CPU for one call: the best of some rounds, so that the machine's other work counts little."""
+    """Return microseconds of CPU for one call: the best of several rounds, so that other work disturbs little."""
     call()
     results = []
     for _ in range(rounds):
-        begun = time.process_time()
+        started = time.process_time()
         for _ in range(times):
             call()
-        results.append((time.process_time() - begun) / times * 1e6)
+        results.append((time.process_time() - started) / times * 1e6)
     return min(results)
 
 
 def make_spans(seed: int) -> tuple[Span, ...]:
-    """A full calendar: events of 25 to 90 minutes in the daytime, some of them overlapping."""
-    dice = random.Random(seed)
-    begins = [MONDAY + timedelta(days=dice.randrange(91), minutes=5 * dice.randrange(84, 216)) for _ in range(EVENTS)]
-    return tuple(Span(at, at + timedelta(minutes=dice.choice((25, 30, 50, 60, 90)))) for at in sorted(begins))
+    """Return a full calendar: events of 25 to 90 minutes in the daytime, some of them overlapping."""
+    rng = random.Random(seed)
+    starts = [MONDAY + timedelta(days=rng.randrange(91), minutes=5 * rng.randrange(84, 216)) for _ in range(EVENTS)]
+    return tuple(Span(at, at + timedelta(minutes=rng.choice((25, 30, 50, 60, 90)))) for at in sorted(starts))
 
 
 def make_search() -> Search:
-    """The search of one pair, as a sweep makes it."""
+    """Return the search of one pair, as a sweep makes it."""
     calendars = {MANAGER.email: make_spans(1), REPORT.email: make_spans(2)}
     return Search(
         manager=MANAGER,
@@ -118,7 +118,7 @@ class PairTimes(NamedTuple):
 
 
 def as_bits(calendars: PairTimes) -> tuple[int, int, int, int]:
-    """The same as bit sets, with the free quarter of an hour on each side of what is busy."""
+    """Return the same as bit sets, with a free quarter-hour on each side of busy spans."""
     work, other_work, busy, other_busy = calendars
     return (
         GRID.find_filled(work),
@@ -129,18 +129,18 @@ def as_bits(calendars: PairTimes) -> tuple[int, int, int, int]:
 
 
 def search_bits(bits: tuple[int, int, int, int]) -> int:
-    """Every start, as a bit set."""
+    """Return every possible start, as a bit set."""
     work, other_work, busy, other_busy = bits
     return find_starts(work & other_work & ~busy & ~other_busy, MINUTES // 15)
 
 
 def list_bit_starts(found: int) -> list[datetime]:
-    """The instants of the starts."""
+    """Return the instants of the starts in a bit set."""
     return [GRID.get_instant(index) for index in iterate_set_bits(found)]
 
 
 def as_intervals(calendars: PairTimes) -> tuple[Any, Any, Any, Any]:
-    """The same as intervals, with the same quarter of an hour."""
+    """Return the same as intervals, with the same free quarter-hour."""
     work, other_work, busy, other_busy = calendars
     return (
         unite_spans(work),
@@ -151,7 +151,7 @@ def as_intervals(calendars: PairTimes) -> tuple[Any, Any, Any, Any]:
 
 
 def search_intervals(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetime, datetime]]:
-    """From when until when the conversation may start, for each stretch that is long enough."""
+    """Return the first and last possible start in each free interval that is long enough."""
     work, other_work, busy, other_busy = intervals
     free = (work & other_work) - (busy | other_busy)
     length = timedelta(minutes=MINUTES)
@@ -159,7 +159,7 @@ def search_intervals(intervals: tuple[Any, Any, Any, Any]) -> list[tuple[datetim
 
 
 def list_interval_starts(found: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
-    """The quarters of an hour in those stretches."""
+    """Return the quarter-hours in the intervals."""
     at: list[datetime] = []
     for first, last in found:
         start = MONDAY - (MONDAY - first) // QUARTER_HOUR * QUARTER_HOUR

@@ -1,6 +1,6 @@
-"""How long `longarc --help` takes, against Python with nothing but click: what our own imports cost a person who asks.
+"""Benchmark of the start of `longarc`, compared with a Python that imports only click.
 
-Runs alternate, and the best of several counts: what disturbs a measurement only ever makes it longer.
+The commands run in turn, and the best time of each counts, since other work of the machine only makes runs longer.
 """
 
 import os
@@ -20,7 +20,7 @@ COMMANDS = {
 
 
 def time_command(arguments: tuple[str, ...]) -> float:
-    """How long a new Python takes for that."""
+    """Return the seconds that a new Python process takes with these arguments."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("LONGARC_")}
     begun = perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=ROOT, env=env)
@@ -28,7 +28,7 @@ def time_command(arguments: tuple[str, ...]) -> float:
 
 
 def measure() -> list[tuple[str, str]]:
-    """Each command with its best time, and with how much longer it takes than click alone."""
+    """Return each command with its best time, in milliseconds and relative to importing click."""
     best = dict.fromkeys(COMMANDS, float("inf"))
     for _ in range(RUNS):
         for name, arguments in COMMANDS.items():

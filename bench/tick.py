@@ -1,4 +1,4 @@
-"""What a tick costs when nothing is due, with few pairs and with many."""
+"""Benchmark of a tick when nothing is due, with few and with many pairs."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 
 
 def measure() -> list[tuple[str, str]]:
-    """The fastest of many ticks on a database file, with 1,000 and with 100,000 pairs, and their ratio."""
+    """Return the fastest of many ticks on a database file, with 1,000 and with 100,000 pairs, and their ratio."""
     few, many = _measure_idle_tick(1_000), _measure_idle_tick(100_000)
     return [
         ("tick with nothing due, 1,000 pairs", f"{few * 1000:.2f} ms"),

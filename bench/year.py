@@ -1,4 +1,4 @@
-"""A whole company's year: how long it takes to simulate, and how that grows with the company."""
+"""Benchmark of a simulated year: its duration and memory, and how they grow with the company."""
 
 import resource
 import sys
@@ -14,25 +14,27 @@ START = datetime(2027, 1, 4, 6, tzinfo=UTC)
 
 
 def measure(days: int = 364, sizes: tuple[int, int] = (1000, 2000)) -> list[tuple[str, str]]:
-    """Each size in a process of its own, so that the memory measured is its own."""
+    """Return a row for each size. Each runs in a process of its own, so that its memory is measured alone."""
     rows: list[tuple[str, str]] = []
-    taken: list[float] = []
+    durations: list[float] = []
     for size in sizes:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             seconds, megabytes, lines = pool.submit(simulate_company, size, days).result()
-        taken.append(seconds)
+        durations.append(seconds)
         what = f"{size:,} pairs, {days} days, ordinary people"
         rows.append((what, f"{seconds:.0f} s, {megabytes} MB, {lines:,} ledger lines"))
-    rows.append((f"{sizes[1]:,} pairs against {sizes[0]:,} (promised: at most 2.2)", f"{taken[1] / taken[0]:.2f}"))
+    rows.append(
+        (f"{sizes[1]:,} pairs against {sizes[0]:,} (promised: at most 2.2)", f"{durations[1] / durations[0]:.2f}")
+    )
     return rows
 
 
 def simulate_company(size: int, days: int) -> tuple[float, int, int]:
-    """Seconds, megabytes at the most (of all its processes together), lines of the ledger."""
+    """Return seconds, the most megabytes (of all its processes together), and the number of ledger lines."""
     persons, pairs = build_company(size, START.date())
     start = time.perf_counter()
     lines = run.simulate_to_ledger(persons, pairs, START, timedelta(days=days), seed=1, behave="calm")
-    taken = time.perf_counter() - start
-    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+    seconds = time.perf_counter() - start
+    units_per_megabyte = 1024 if sys.platform != "darwin" else 1024 * 1024
     own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return taken, (own + (len(partition.split_pairs(pairs)) - 1) * largest) // unit, lines
+    return seconds, (own + (len(partition.split_pairs(pairs)) - 1) * largest) // units_per_megabyte, lines

@@ -1,4 +1,4 @@
-"""The command `longarc`: the list of its commands. Each one is written in `worker.commands`."""
+"""The command `longarc` and the list of its commands, which are defined in `worker.commands`."""
 
 import click
 
@@ -16,6 +16,7 @@ from worker.commands.serve import revoke, serve
 from worker.commands.simulate import simulate
 from worker.commands.status import sessions, status, why
 
+#: The commands by the headings of `longarc --help`.
 CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [simulate, example],
     "Run it": [run, serve, check, plan, status, retry],

@@ -40,7 +40,7 @@ def test_people_shows_and_applies_what_the_file_changes(desk: Desk) -> None:
         assert wanted in told
     assert re.search(r"[1-9] events? would be cancelled", told)
     assert desk.rows() == before
-    assert "taken over" in desk.told("people", "--apply")
+    assert "applied" in desk.told("people", "--apply")
     assert "nothing has changed" in desk.told("people", "--apply")
     assert "Nobody joins or leaves" in desk.told("people")
 
@@ -58,7 +58,7 @@ def test_people_who_would_take_much_away_need_force(desk: Desk) -> None:
 
 
 def test_people_begins_an_empty_company(fresh: Desk) -> None:
-    assert "3 people in 2 pairs: taken over" in fresh.told("people", "--apply")
+    assert "3 people in 2 pairs: applied" in fresh.told("people", "--apply")
     fresh.write("people.csv", PEOPLE.replace("Europe/Berlin", "Europe/Berln"))
     assert len(fresh.refused("people", "--apply").splitlines()) == 3
     assert "3 people, 2 active pairs" in fresh.told("status")

@@ -135,7 +135,7 @@ def test_every_report_is_tried_and_who_is_not_is_said(
     said = {one.what for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD)}
     for report in reports:
         assert {f"The time of {report} can be read", f"Longarc may write to {report}'s calendar"} <= said
-    monkeypatch.setattr("worker.ops.checks.MAX_REPORTS_TRIED", 6)
+    monkeypatch.setattr("worker.ops.checks.MAX_REPORTS_CHECKED", 6)
     left_out = [one for one in look(config, LONGARC_CALDAV_PASSWORD=PASSWORD) if one.what.startswith("Not tried")]
     assert [one.what for one in left_out] == [f"Not tried: the calendars of {reports[6]}"]
 
@@ -276,7 +276,7 @@ def test_an_older_database_is_found_and_its_key_is_tried_all_the_same(used: Path
 def test_a_database_that_is_not_whole_is_found(used: Path, tmp_path: Path) -> None:
     alter(tmp_path, "DROP TABLE contract")
     said = the_only(wrong(used))
-    assert said.endswith("longarc.db lacks contract Put it back whole, as it was kept last.")
+    assert said.endswith("longarc.db lacks contract Restore the whole database from the last backup.")
 
 
 HEAD = ScriptDirectory.from_config(make_alembic_config()).get_current_head()

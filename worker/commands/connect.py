@@ -28,12 +28,12 @@ def google(address: str, browser: bool, wait: int) -> None:
     except InvalidValue as error:
         raise click.UsageError(f"{error.what} {error.build_remedy()}") from None
 
-    def show(url: str) -> None:
+    def show_url(url: str) -> None:
         click.echo(f"Open this address, as {person}:\n\n{url}\n")
         if browser:
             click.launch(url)
 
-    account, file = connect_account(load_settings().get_calendar_section("google"), person, show, wait)
+    account, file = connect_account(load_settings().get_calendar_section("google"), person, show_url, wait)
     click.echo(f"{account} is connected. The grant is kept sealed in {file}; try it with `longarc check`.")
 
 
@@ -51,7 +51,9 @@ def outlook(browser: bool) -> None:
     settings = load_settings()
     if not settings.calendars.outlook.account:
         raise Refused("The settings name no account. Write `account` under [calendars.outlook] first.")
-    section = settings.get_mailer_section("outlook")  # includes the calendar section, and whether mail has to be read
+    section = settings.get_mailer_section(
+        "outlook"
+    )  # includes the calendar section; `exactly_once` needs more permissions
     if settings.keys:
         section["seal"] = Seal([key.get_secret_value() for key in settings.keys])
     account = AccountTokens(section)

@@ -1,4 +1,4 @@
-"""Open what a command works on: the settings, the database, the worker."""
+"""Open the settings, the database and the worker for a command."""
 
 import os
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ DEFAULT_SETTINGS_FILE = "longarc.toml"
 
 def find_settings_path() -> Path | None:
     """Return the settings file that was named, or `longarc.toml` in the current folder; None when there is none."""
-    named = get_global_options().config or os.environ.get("LONGARC_CONFIG")
-    if named:
-        return Path(named)
+    named_path = get_global_options().config or os.environ.get("LONGARC_CONFIG")
+    if named_path:
+        return Path(named_path)
     return Path(DEFAULT_SETTINGS_FILE) if Path(DEFAULT_SETTINGS_FILE).is_file() else None
 
 

@@ -82,13 +82,14 @@ def _make_cells(group: "CoverageGroup") -> Sequence[object]:
     numbers = (group.pairs, group.held, group.ahead, group.later, group.missing, group.deferrals)
     late = "" if group.median_days_late is None else f"{group.median_days_late:g}"
     shares = [
-        _format_share(kept) for kept in (group.contracts, group.promises[Owner.MANAGER], group.promises[Owner.REPORT])
+        _format_share(outcomes)
+        for outcomes in (group.contracts, group.promises[Owner.MANAGER], group.promises[Owner.REPORT])
     ]
     return (group.name, *numbers, late, *shares)
 
 
-def _format_share(kept: Sequence[bool]) -> str:
-    return f"{sum(kept)} of {len(kept)}" if kept else ""
+def _format_share(outcomes: Sequence[bool]) -> str:
+    return f"{sum(outcomes)} of {len(outcomes)}" if outcomes else ""
 
 
 def _coverage_to_json(result: "Coverage") -> dict[str, Any]:
@@ -101,6 +102,6 @@ def _group_to_json(group: "CoverageGroup") -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(group, name) for name in names}
     values["median_days_late"] = group.median_days_late
     values["contracts"] = {"due": len(group.contracts), "within_48_hours": sum(group.contracts)}
-    for owner, kept in group.promises.items():
-        values[f"{owner.value}_commitments"] = {"due": len(kept), "kept": sum(kept)}
+    for owner, outcomes in group.promises.items():
+        values[f"{owner.value}_commitments"] = {"due": len(outcomes), "kept": sum(outcomes)}
     return values

@@ -34,20 +34,20 @@ def check(as_json: bool) -> None:
 
     from worker.ops.checks import run_checks
 
-    logging.disable(logging.ERROR)  # a finding says the same, with a remedy
+    logging.disable(logging.ERROR)  # a finding reports the same error, with a remedy
     try:
         findings = []
         for finding in run_checks(find_settings_path(), os.environ, utcnow()):
             findings.append(finding)
             if not as_json:
-                _show_finding(finding, sum(one.ok and not one.remedy for one in findings))
+                _show_finding(finding, sum(finding.ok and not finding.remedy for finding in findings))
     finally:
         logging.disable(logging.NOTSET)
     failed = sum(not finding.ok for finding in findings)
     warnings = sum(finding.ok and bool(finding.remedy) for finding in findings)
     hidden = len(findings) - failed - warnings - MAX_SHOWN
     if as_json:
-        print_json([{"what": one.what, "ok": one.ok, "remedy": one.remedy} for one in findings])
+        print_json([{"what": finding.what, "ok": finding.ok, "remedy": finding.remedy} for finding in findings])
     elif hidden > 0:
         print_line(f"  … and {hidden:,} more are well", "dim")
     if failed:
@@ -92,15 +92,17 @@ def retry(addresses: Sequence[str], all_suspended: bool) -> None:
 
 
 @click.command("people", cls=Command, short_help="Show what the people file would change; --apply changes it.")
-@click.option("--apply", "applies", is_flag=True, help="Apply the people file now. `longarc run` does so each minute.")
+@click.option(
+    "--apply", "should_apply", is_flag=True, help="Apply the people file now. `longarc run` does so each minute."
+)
 @click.option("--accept", is_flag=True, help="Apply it even if many pairs end or many events are cancelled.")
 @click.option("--force", is_flag=True, help="With --apply: the same as --accept.")
-def people(applies: bool, accept: bool, force: bool) -> None:
+def people(should_apply: bool, accept: bool, force: bool) -> None:
     """Show what the people file would change; with --apply, change it.
 
     A file that would end more than a tenth of the pairs, and more than one pair, is applied only with --accept.
     """
-    if force and not applies:
+    if force and not should_apply:
         raise click.UsageError("--force goes with --apply.")
     from worker.app import build
     from worker.engine.people_import import read_people
@@ -108,11 +110,11 @@ def people(applies: bool, accept: bool, force: bool) -> None:
 
     settings = load_settings()
     set_up_quiet_logging(settings)
-    listed = read_people(settings, utcnow())
-    if not (applies or accept):
+    people_file = read_people(settings, utcnow())
+    if not (should_apply or accept):
         with open_worker() as worker:
             _show_difference(
-                worker.store.people.preview_import(listed.persons, listed.pairs, listed.aliases),
+                worker.store.people.preview_import(people_file.persons, people_file.pairs, people_file.aliases),
                 settings.policy.max_cancels,
             )
         return
@@ -123,8 +125,9 @@ def people(applies: bool, accept: bool, force: bool) -> None:
         changed = worker.import_people(force=force or accept)
     finally:
         worker.close()
-    counts = f"{format_count(len(listed.persons), 'person', 'people')} in {format_count(len(listed.pairs), 'pair')}"
-    print_line(f"{counts}: {'taken over' if changed else 'nothing has changed since it was last read'}.", "green")
+    people_count = format_count(len(people_file.persons), "person", "people")
+    outcome = "applied" if changed else "nothing has changed since it was last read"
+    print_line(f"{people_count} in {format_count(len(people_file.pairs), 'pair')}: {outcome}.", "green")
 
 
 def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
@@ -141,7 +144,7 @@ def _show_difference(preview: "ImportPreview", max_cancels: int) -> None:
     if not any(names for names, _, _ in changes):
         print_line("Nobody joins or leaves, and the pairs stay as they are.")
     print_line(
-        f"{format_count(preview.cancel_count, 'event')} would be cancelled. Nothing was changed; --apply takes it over."
+        f"{format_count(preview.cancel_count, 'event')} would be cancelled. Nothing was changed; --apply does it."
     )
     from worker.engine.people_import import find_objection
 
@@ -175,9 +178,9 @@ def rotate() -> None:
                 pieces += 1
     sealed = f"{format_count(pieces, 'piece')} sealed anew."
     if failures:
-        remedy = "Mend that and run this again; the keys behind the first may be needed until then."
+        remedy = "Mend that and run this again; the keys after the first may be needed until then."
         raise CommandFailed("\n".join([*failures, f"{sealed} {remedy}"]))
-    print_line(f"{sealed} Keys behind the first are not needed any more.", "green")
+    print_line(f"{sealed} The keys after the first are not needed any more.", "green")
 
 
 def _list_grant_renewals(settings: "Settings") -> Iterator[Callable[[], None]]:

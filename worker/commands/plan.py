@@ -76,8 +76,10 @@ class _WarningCollector(logging.Handler):
 
 @contextmanager
 def _collect_warnings() -> Iterator[dict[str, None]]:
+    """Collect the warnings of the sweep within the block instead of logging them. The messages are the keys."""
     sweep_log = logging.getLogger("worker.engine.sweep")
-    before = (sweep_log.level, sweep_log.propagate)
+    previous_level = sweep_log.level
+    previous_propagate = sweep_log.propagate
     collector = _WarningCollector()
     sweep_log.addHandler(collector)
     sweep_log.setLevel(logging.WARNING)
@@ -86,16 +88,15 @@ def _collect_warnings() -> Iterator[dict[str, None]]:
         yield collector.messages
     finally:
         sweep_log.removeHandler(collector)
-        sweep_log.level, sweep_log.propagate = before
+        sweep_log.setLevel(previous_level)
+        sweep_log.propagate = previous_propagate
 
 
 # --- the table ---
 
 
 def _show_plans(plans: "Sequence[Plan]", worker: "Worker") -> None:
-    from worker.store.statistics import Statistics
-
-    people = Statistics(worker.store.database).load_all_people()
+    people = worker.store.people.load_all_people()
     table = make_table("What would happen now", ["When", "What", "Why"])
     for plan in plans:
         manager, report = (people[address] for address in plan.pair.people)
@@ -145,14 +146,14 @@ def _add_mail_row(table: Any, mail: "Effect", people: "dict[str, Person]") -> No
 
 def _summarize_plans(plans: "Sequence[Plan]") -> str:
     effects = [effect for plan in plans for effect in plan.effects]
-    numbers = {
+    counts = {
         kind: sum(effect.kind == kind for effect in effects)
         for kind in ("event.create", "event.update", "event.cancel")
     }
     parts = (
-        f"{numbers['event.create']:,} to book",
-        f"{numbers['event.update']:,} to move",
-        f"{numbers['event.cancel']:,} to take off",
+        f"{counts['event.create']:,} to book",
+        f"{counts['event.update']:,} to move",
+        f"{counts['event.cancel']:,} to take off",
         f"{format_count(sum(effect.kind == 'mail' for effect in effects), 'mail')} to send",
     )
     return f"{', '.join(parts)}, for {format_count(len(plans), 'pair')}. Nothing was written or sent."

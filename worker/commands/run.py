@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from worker.embedded import EmbeddedServers
     from worker.engine.outages import Outages
 
-#: People whose calendar and mailbox are printed with `--embedded`.
+#: How many people's calendars and mailboxes are printed with `--embedded`.
 MAX_SHOWN = 20
 #: How often the threads of the consumer are checked, a heartbeat is written, and new people get a calendar.
 CHECK_INTERVAL_SECONDS = 10.0
@@ -84,11 +84,11 @@ def stop_on_signal() -> Iterator[threading.Event]:
             os._exit(128 + number)
         stop.set()
 
-    before = {number: signal.signal(number, handle_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous_handlers = {number: signal.signal(number, handle_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
@@ -241,7 +241,9 @@ def _describe_run(worker: "Worker", workers: int) -> str:
 def _show_addresses(worker: "Worker", servers: "EmbeddedServers", embedded_folder: "EmbeddedFolder") -> None:
     from worker.commands.embedded import list_addresses
 
-    people = sorted(one.email for one in worker.store.people.load_current_people().values() if one.calendar == "caldav")
+    people = sorted(
+        person.email for person in worker.store.people.load_current_people().values() if person.calendar == "caldav"
+    )
     table = make_table("Calendars to subscribe to, and mail", ["Person", ("Calendar (CalDAV)", "id"), "Mail"])
     for person, calendar, mail in list_addresses(servers, people[:MAX_SHOWN]):
         add_row(table, person, calendar, mail)

@@ -1,1 +1,1 @@
-"""For the operator: `checks` tries everything, `status` reports the state, `coverage` counts by group."""
+"""What the operator asks for: checks of the installation, the state of the service, coverage by group."""

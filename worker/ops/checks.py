@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from worker.providers.base import CalendarProvider
 
 #: Reports of each calendar service whose free/busy is read.
-MAX_REPORTS_TRIED = 200
+MAX_REPORTS_CHECKED = 200
 #: How far ahead free/busy is read.
 FREE_BUSY_PERIOD = timedelta(days=14)
 QUEUE_TIMEOUT_SECONDS = 10
@@ -103,7 +103,7 @@ def _make_finding(problem: Problem) -> Finding:
     return Finding(f"{problem.where}: {problem.what}", False, problem.remedy)
 
 
-# --- the database and what is sealed in it ---
+# --- the database and its sealed content ---
 
 
 def _check_database(settings: Settings) -> Iterator[Finding]:
@@ -111,29 +111,32 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
 
     url = make_url(settings.database)
     database = mask_password(url)
-    key = _check_key(settings)
-    yield key
+    key_finding = _check_key(settings)
+    yield key_finding
     refuse_unwritable(settings.database)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         yield Finding(f"There is no database {url.database} yet; the first `longarc run` makes it", True)
         return
     store = Store(
-        settings.database, Seal([one.get_secret_value() for one in settings.keys] if key.ok else [generate_key()])
+        settings.database,
+        Seal([key.get_secret_value() for key in settings.keys] if key_finding.ok else [generate_key()]),
     )
     try:
-        version, expected = Statistics(store.database).get_schema_versions()
+        version, program_version = Statistics(store.database).get_schema_versions()
         if version is None:
             yield Finding(f"The database {database} is empty; the first `longarc run` fills it", True)
-        elif version != expected:
+        elif version != program_version:
             remedy = "Start `longarc run` once: it brings an older database up to date."
-            yield Finding(f"The database {database} is at version {version}, this program at {expected}", False, remedy)
+            yield Finding(
+                f"The database {database} is at version {version}, this program at {program_version}", False, remedy
+            )
         elif missing := Statistics(store.database).list_missing_tables():
-            remedy = "Put it back whole, as it was kept last."
+            remedy = "Restore the whole database from the last backup."
             yield Finding(f"The database {database} lacks {', '.join(missing)}", False, remedy)
         else:
             yield Finding(f"The database {database} is there and up to date", True)
-            if key.ok:
-                yield _check_sealed_pieces(store, settings)
+            if key_finding.ok:
+                yield _check_sealed_content(store, settings)
             yield from _check_managers_without_calendar(store)
     except DatabaseUnreachable as error:
         yield Finding(str(error), False, "Start it, or mend `database` in the settings (LONGARC_DATABASE_URL).")
@@ -148,13 +151,13 @@ def _check_managers_without_calendar(store: Store) -> Iterator[Finding]:
     without_calendar = sorted(manager for manager in managers if manager in people and not people[manager].has_calendar)
     if without_calendar:
         more = f" and {len(without_calendar) - 5:,} more" if len(without_calendar) > 5 else ""
-        remedy = "Name their calendar in the people file: an event needs one to stand on, and `none` is for reports."
+        remedy = "Name their calendar in the people file: an event needs a calendar, and `none` is for reports."
         what = f"Nothing can be booked for {', '.join(without_calendar[:5])}{more}: a manager without a calendar"
         yield Finding(what, False, remedy)
 
 
 def refuse_unwritable(database: str) -> None:
-    """Raises LongarcError when a SQLite file, or its folder, where the journal goes, can't be written."""
+    """Raises LongarcError when a SQLite file can't be written, or its folder, which gets the journal."""
     from sqlalchemy import make_url
 
     url = make_url(database)
@@ -162,9 +165,9 @@ def refuse_unwritable(database: str) -> None:
         return
     file = Path(str(url.database))
     folder = next(path for path in file.absolute().parents if path.exists())
-    for place in (folder, file) if file.exists() else (folder,):
-        if not os.access(place, os.W_OK) or place.is_dir() != (place == folder):
-            remedy = f"Let Longarc write to {place}, or name another file as `database` in the settings."
+    for path in (folder, file) if file.exists() else (folder,):
+        if not os.access(path, os.W_OK) or path.is_dir() != (path == folder):
+            remedy = f"Let Longarc write to {path}, or name another file as `database` in the settings."
             raise LongarcError(f"The database {file} can't be written. {remedy}")
 
 
@@ -179,7 +182,7 @@ def _check_key(settings: Settings) -> Finding:
     return Finding(what, True)
 
 
-def _check_sealed_pieces(store: Store, settings: Settings) -> Finding:
+def _check_sealed_content(store: Store, settings: Settings) -> Finding:
     what = "The key opens everything that is sealed"
     try:
         count = open_sealed_pieces(store, settings)
@@ -228,18 +231,18 @@ def reach_queue(url: str) -> None:
 
 
 def _check_templates(settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
-    emails = MailRenderer(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
-    problems = emails.check_templates()
+    renderer = MailRenderer(sender=settings.mail.sender, domain=settings.mail.domain, overrides=settings.templates)
+    problems = renderer.check_templates()
     yield from map(_make_finding, problems)
     if not problems:
         yield Finding("Every mail can be written in every language", True)
-        yield from _check_languages(emails, persons)
+        yield from _check_languages(renderer, persons)
 
 
-def _check_languages(emails: MailRenderer, persons: Collection[Person]) -> Iterator[Finding]:
+def _check_languages(renderer: MailRenderer, persons: Collection[Person]) -> Iterator[Finding]:
     """Report the locales without a catalogue, whose readers get English mails."""
     reader_counts = Counter(person.locale for person in persons)
-    for locale in sorted(one for one in reader_counts if not emails.has_language(one)):
+    for locale in sorted(locale for locale in reader_counts if not renderer.has_language(locale)):
         readers = "1 person reads" if reader_counts[locale] == 1 else f"{reader_counts[locale]:,} people read"
         yield Finding(f"{readers} {locale}, of which there is no catalogue: their mails are in English", True)
 
@@ -266,19 +269,21 @@ def _check_free_busy(services: Services, people: PeopleFile, now: datetime) -> I
         return  # _check_calendars has reported it
     for provider, addresses in by_service.values():
         size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
-        for first in range(0, min(len(addresses), MAX_REPORTS_TRIED), size):
-            yield from _check_free_busy_batch(provider, addresses[first : min(first + size, MAX_REPORTS_TRIED)], now)
-        yield from _report_untried(addresses[MAX_REPORTS_TRIED:])
-    unread = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
-    if unread:
-        yield Finding(f"{len(unread):,} of the reports have no calendar that can be read: they answer by mail", True)
+        for first in range(0, min(len(addresses), MAX_REPORTS_CHECKED), size):
+            yield from _check_free_busy_batch(provider, addresses[first : min(first + size, MAX_REPORTS_CHECKED)], now)
+        yield from _name_skipped_reports(addresses[MAX_REPORTS_CHECKED:])
+    without_calendar = [report for report in reports if people.persons[report].calendar == NO_CALENDAR]
+    if without_calendar:
+        yield Finding(
+            f"{len(without_calendar):,} of the reports have no calendar that can be read: they answer by mail", True
+        )
 
 
-def _report_untried(reports: Sequence[Address]) -> Iterator[Finding]:
+def _name_skipped_reports(reports: Sequence[Address]) -> Iterator[Finding]:
     if reports:
-        named = ", ".join(reports[:5]) + (f" and {len(reports) - 5:,} more" if len(reports) > 5 else "")
+        names = ", ".join(reports[:5]) + (f" and {len(reports) - 5:,} more" if len(reports) > 5 else "")
         remedy = "`longarc status` shows whose calendar can't be read once the program runs."
-        yield Finding(f"Not tried: the calendars of {named}", True, remedy)
+        yield Finding(f"Not tried: the calendars of {names}", True, remedy)
 
 
 def _check_free_busy_batch(
@@ -301,21 +306,21 @@ def _check_free_busy_batch(
 
 
 def _return_no_findings(_: Address) -> Sequence[Finding]:
-    """The check of an attendee for services that deliver invitations themselves: nothing more is needed."""
+    """Return no findings: the default check of an attendee, for services that deliver invitations themselves."""
     return ()
 
 
 def _check_mail(services: Services, settings: Settings, persons: Collection[Person]) -> Iterator[Finding]:
     names = {person.mail for person in persons} | ({settings.mail.operator_by} if settings.operator else set())
-    usable: dict[str, Mailer] = {}
+    usable_mailers: dict[str, Mailer] = {}
     for name in sorted(names):
         try:
-            usable[name] = services.get_mailer(name)
-            check = getattr(usable[name], "check", None)
+            usable_mailers[name] = services.get_mailer(name)
+            check = getattr(usable_mailers[name], "check", None)
             yield from check() if check else [Finding(f"Mail goes out by {name}", True)]
         except Exception as error:
             yield Finding(f"Mail can go out by {name}", False, describe_error(error))
-    yield from _check_mail_content(usable, settings, persons)
+    yield from _check_mail_content(usable_mailers, settings, persons)
     if settings.operator:
         yield Finding(f"{settings.operator} is told when something needs a person", True)
     else:
@@ -323,12 +328,12 @@ def _check_mail(services: Services, settings: Settings, persons: Collection[Pers
 
 
 def _check_mail_content(
-    usable: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
+    usable_mailers: Mapping[str, Mailer], settings: Settings, persons: Collection[Person]
 ) -> Iterator[Finding]:
     """Report what mails contain, whose mailbox sends them, and where copies stay."""
     content = "links, and nothing" if settings.mail.content == "link" else "what people need to read"
     yield Finding(f"Mails hold {content} of contracts, promises and reasons (mail.content)", True)
-    for name, mailer in sorted(usable.items()):
+    for name, mailer in sorted(usable_mailers.items()):
         if copies := copies_kept(mailer):
             yield Finding(copies, True)
         senders = [person.email for person in persons if person.mail == name]

@@ -18,7 +18,9 @@ from worker.store.store import Store
 MIN_GROUP_SIZE = 5
 #: A contract recorded within this time after the end of its session counts as in time.
 DEADLINE = timedelta(hours=48)
+#: Name of the group that merges the groups that are too small.
 OTHERS = "others"
+#: Name of the total of the groups shown.
 ALL = "all of these"
 #: The property of the report that defines the groups, by the name of the grouping.
 GROUPINGS: Mapping[str, Callable[[Person], str]] = {
@@ -29,7 +31,7 @@ GROUPINGS: Mapping[str, Callable[[Person], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """Three months of the calendar, in UTC."""
+    """A quarter of a year, in UTC; `number` is from 1 to 4."""
 
     year: int
     number: int
@@ -102,57 +104,60 @@ class Coverage:
 
 def count_coverage(store: Store, quarter: Quarter, now: datetime, by: str = "country") -> Coverage:
     """Count a quarter. `by` is a key of GROUPINGS."""
-    figures = Statistics(store.database)
-    people = figures.load_all_people()
+    statistics = Statistics(store.database)
+    people = statistics.load_all_people()
     pairs = {
         pair.id: pair
         for pair in store.people.load_all_pairs().values()
         if pair.is_active and pair.first_seen <= quarter.last_day
     }
     return fold_groups(
-        _count_pairs(figures, quarter, now, pairs),
+        _count_pairs(statistics, quarter, now, pairs),
         {pair_id: GROUPINGS[by](people[pair.report]) for pair_id, pair in pairs.items()},
         quarter,
     )
 
 
-def fold_groups(counted: Mapping[PairId, CoverageGroup], group_of: Mapping[PairId, str], quarter: Quarter) -> Coverage:
+def fold_groups(
+    counts_by_pair: Mapping[PairId, CoverageGroup], group_names: Mapping[PairId, str], quarter: Quarter
+) -> Coverage:
     """Merge the counts of pairs into groups of MIN_GROUP_SIZE pairs or more."""
     groups: dict[str, CoverageGroup] = {}
-    for pair_id, counts in counted.items():
-        groups.setdefault(group_of[pair_id], CoverageGroup(group_of[pair_id])).add(counts)
+    for pair_id, counts in counts_by_pair.items():
+        groups.setdefault(group_names[pair_id], CoverageGroup(group_names[pair_id])).add(counts)
     others = CoverageGroup(OTHERS)
-    for small in [group for group in groups.values() if group.pairs < MIN_GROUP_SIZE]:
-        others.add(groups.pop(small.name))
-    shown = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= MIN_GROUP_SIZE else [])
+    for small_group in [group for group in groups.values() if group.pairs < MIN_GROUP_SIZE]:
+        others.add(groups.pop(small_group.name))
+    shown_groups = [groups[name] for name in sorted(groups)] + ([others] if others.pairs >= MIN_GROUP_SIZE else [])
     total = CoverageGroup(ALL)
-    for group in shown:
+    for group in shown_groups:
         total.add(group)
-    return Coverage(quarter, tuple(shown), total if len(shown) > 1 else None, 0 if others in shown else others.pairs)
+    hidden = 0 if others in shown_groups else others.pairs
+    return Coverage(quarter, tuple(shown_groups), total if len(shown_groups) > 1 else None, hidden)
 
 
 # --- counts of single pairs ---
 
 
 def _count_pairs(
-    figures: Statistics, quarter: Quarter, now: datetime, pairs: Collection[PairId]
+    statistics: Statistics, quarter: Quarter, now: datetime, pairs: Collection[PairId]
 ) -> dict[PairId, CoverageGroup]:
     sessions: dict[PairId, list[Session]] = defaultdict(list)
-    for session in figures.list_career_sessions(quarter.start, quarter.end):
+    for session in statistics.list_career_sessions(quarter.start, quarter.end):
         sessions[session.pair].append(session)
     commitments: dict[PairId, list[Commitment]] = defaultdict(list)
-    for commitment in figures.list_due_commitments(quarter.first_day, min(quarter.last_day, now.date())):
+    for commitment in statistics.list_due_commitments(quarter.first_day, min(quarter.last_day, now.date())):
         commitments[commitment.pair].append(commitment)
-    deferrals = figures.count_deferrals(quarter.start, quarter.end)
-    recorded_at = figures.load_contract_times(quarter.start)
-    counted: dict[PairId, CoverageGroup] = {}
+    deferrals = statistics.count_deferrals(quarter.start, quarter.end)
+    recorded_at = statistics.load_contract_times(quarter.start)
+    counts_by_pair: dict[PairId, CoverageGroup] = {}
     for pair_id in pairs:
-        counts = counted[pair_id] = CoverageGroup(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
+        counts = counts_by_pair[pair_id] = CoverageGroup(str(pair_id), pairs=1, deferrals=deferrals.get(pair_id, 0))
         _count_sessions(counts, sessions[pair_id], quarter, now, recorded_at)
         for commitment in commitments[pair_id]:
             if commitment.standing in (CommitmentStanding.OPEN, CommitmentStanding.DONE):
                 counts.promises[commitment.owner].append(commitment.standing is CommitmentStanding.DONE)
-    return counted
+    return counts_by_pair
 
 
 def _count_sessions(
@@ -172,11 +177,11 @@ def _count_sessions(
     setattr(group, _classify_pair(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
 
 
-def _classify_pair(held: Sequence[Session], open_: Sequence[Session], quarter: Quarter, now: datetime) -> str:
+def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter, now: datetime) -> str:
     """Return the field of CoverageGroup that counts the pair: held, ahead, later or missing."""
     if held:
         return "held"
-    if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_):
+    if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):
         return "ahead"
-    due = [s for s in open_ if s.target < quarter.end]
-    return "missing" if due or not open_ else "later"
+    due = [s for s in open_sessions if s.target < quarter.end]
+    return "missing" if due or not open_sessions else "later"

@@ -11,21 +11,23 @@ from worker.store.heartbeats import Heartbeat
 from worker.store.statistics import Statistics
 from worker.store.store import Store
 
-#: A calendar is behind when its next read has been due for longer.
+#: A calendar is behind when its next read is overdue by more than this.
 BEHIND_AFTER = timedelta(minutes=15)
-#: A worker lives when its last heartbeat is not older.
+#: A worker counts as live when its last heartbeat is at most this old.
 ALIVE_WITHIN = timedelta(minutes=2)
 
 
 def collect_status(store: Store, now: datetime) -> dict[str, Any]:
     """Return counts, addresses and ids: calendars read, effects waiting, sessions owed, and what needs a person."""
-    figures = Statistics(store.database)
+    statistics = Statistics(store.database)
     pairs = list(store.people.load_all_pairs().values())
     people = store.people.load_all_people()
     calendars = store.calendars.list_health()
-    next_plan_times = figures.load_next_plan_times()
-    unreadable = {one["address"] for one in calendars if one["failing_since"]} | set(store.people.load_suspensions())
-    owed = figures.list_owed_sessions()
+    next_plan_times = statistics.load_next_plan_times()
+    unreadable = {calendar["address"] for calendar in calendars if calendar["failing_since"]} | set(
+        store.people.load_suspensions()
+    )
+    owed = statistics.list_owed_sessions()
     return {
         "at": now,
         "people": len(store.people.load_current_people()),
@@ -34,27 +36,27 @@ def collect_status(store: Store, now: datetime) -> dict[str, Any]:
             "paused": sum(pair.paused and not pair.ended for pair in pairs),
             "ended": sum(bool(pair.ended) for pair in pairs),
         },
-        "workers": [_describe_worker(one, now) for one in store.heartbeats.list_heartbeats()],
+        "workers": [_describe_worker(heartbeat, now) for heartbeat in store.heartbeats.list_heartbeats()],
         "calendars": _describe_calendars(calendars, now),
-        "unreachable": [_describe_unreachable(one, people) for one in calendars if one["failing_since"]],
+        "unreachable": [_describe_unreachable(calendar, people) for calendar in calendars if calendar["failing_since"]],
         "suspended": [
             {"person": who, "until": until} for who, until in sorted(store.people.load_suspensions().items())
         ],
-        "sessions": figures.count_sessions_by_state(),
+        "sessions": statistics.count_sessions_by_state(),
         "outbox": store.outbox.count_by_progress(),
         "due": [
             {"what": what, "message": name, "count": number, "since": since}
-            for what, name, number, since in figures.count_due_effects(now)
+            for what, name, number, since in statistics.count_due_effects(now)
         ],
         "tried_again": [
             {"what": what, "message": name, "count": number, "again": at, "why": why}
-            for what, name, number, at, why in figures.count_retried_effects()
+            for what, name, number, at, why in statistics.count_retried_effects()
         ],
-        "troubled": [_describe_troubled(message) for message in store.outbox.list_troubled()],
+        "troubled": [_describe_troubled(effect) for effect in store.outbox.list_troubled()],
         "owed": [
             {
                 **_describe_owed(session),
-                "waits_for": _find_hindrance(session, unreadable),
+                "waits_for": _explain_wait(session, unreadable),
                 "again": next_plan_times.get(session.pair),
             }
             for session in owed
@@ -95,10 +97,10 @@ def _describe_unreachable(calendar: Mapping[str, Any], people: Mapping[Address, 
     }
 
 
-def _find_hindrance(session: Session, unreadable: Collection[Address]) -> str:
+def _explain_wait(session: Session, unreadable: Collection[Address]) -> str:
     """Return why a session without a time has to wait; empty when the next sweep may find a time."""
-    blocked = [who for who in session.pair.people if who in unreadable]
-    return f"the calendar of {blocked[0]} can't be read" if blocked else ""
+    people = [address for address in session.pair.people if address in unreadable]
+    return f"the calendar of {people[0]} can't be read" if people else ""
 
 
 def _describe_troubled(effect: Mapping[str, Any]) -> dict[str, Any]:

@@ -316,7 +316,7 @@ def _check_managers(index: _PeopleIndex, persons: Mapping[Address, Person]) -> N
     for manager, count in report_counts.items():
         if manager in persons and not persons[manager].has_calendar:
             reports_text = "somebody" if count == 1 else f"{count:,} people"
-            what = f"`{manager}` manages {reports_text}, and conversations need a calendar to stand on."
+            what = f"`{manager}` manages {reports_text}, so this person needs a calendar."
             index.rows[manager].add_problem("calendar", what, "Name this manager's calendar: `none` is for reports.")
     for email, manager in index.managers.items():
         row = index.rows[email]

@@ -339,7 +339,7 @@ def test_rotation_takes_the_grant_along_and_says_when_it_could_not(
     fresh.write("longarc.toml", f'database = "{fresh.url}"\n[calendars.outlook]\naccount_file = "{file}"\n')
     fresh.env["LONGARC_KEY"] = f"{new},{KEY}"
     fresh.told("people", "--apply")
-    assert "1 piece sealed anew. Keys behind the first are not needed" in fresh.told("rotate")
+    assert "1 piece sealed anew. The keys after the first are not needed" in fresh.told("rotate")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert auth.AccountTokens({**own, "account_file": str(file), "seal": Seal([new])}).get_token(fresh=True)
     fresh.env["LONGARC_KEY"] = f"{generate_key()},{KEY}"
