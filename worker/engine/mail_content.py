@@ -59,7 +59,8 @@ def open_mail_content(
 
 
 def _select_mails(mails: Sequence[_Mail], sealed: Sealed) -> list[_Mail]:
-    return [(pair, m) for pair, m in mails if m.name in KINDS and sealed in KINDS[m.name].sealed_data]
+    """Return the mails that show this part of the content."""
+    return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed in KINDS[mail.name].sealed_data]
 
 
 def _open_commitments(
