@@ -98,7 +98,7 @@ class Sync:
     def _read_and_save(
         self, due_calendar: DueCalendar, provider: CalendarProvider, cursor: Cursor | None, holder: str, now: datetime
     ) -> bool:
-        """Read a calendar from the cursor on (None: all of it) and store the changes. True when that has to be repeated."""
+        """Read a calendar from the cursor on (None: all of it), and store the changes. True when to be repeated."""
         snapshot = self._store.calendars.load_snapshot(due_calendar.address, now)
         changes = provider.changes(due_calendar.address, cursor, compute_window(now))
         self._learn_aliases(changes, snapshot)
