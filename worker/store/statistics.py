@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, column, func, inspect, or_, select, table
+from sqlalchemy import Column, Inspector, and_, column, func, inspect, or_, select, table
 
 from worker.domain.model import Address, Commitment, EffectProgress, PairId, Person, Session, SessionKind, SessionState
 from worker.errors import LongarcError
@@ -134,7 +134,7 @@ class Statistics:
     def load_sealed_values(self, limit: int | None = None) -> Mapping[str, list[bytes]]:
         """Return sealed values as they are stored, by table: up to `limit` of each column, or all.
 
-        Leaves out tables and columns that a database of an older version lacks.
+        Leaves out the tables, and the column `sealed_plan`, that a database of an older version lacks.
         """
         values: dict[str, list[bytes]] = {}
         with self._database.read() as connection:
@@ -142,11 +142,18 @@ class Statistics:
             table_names = set(inspector.get_table_names())
             for sealed in SEALED_COLUMNS:
                 name = sealed.table.name
-                if name in table_names and sealed.name in {found["name"] for found in inspector.get_columns(name)}:
-                    query = select(sealed).where(sealed.is_not(None)).limit(limit)
-                    values.setdefault(name, []).extend(connection.execute(query).scalars())
+                if name not in table_names:
+                    continue
+                if sealed is session.c.sealed_plan and not _has_column(inspector, sealed):
+                    continue
+                query = select(sealed).where(sealed.is_not(None)).limit(limit)
+                values.setdefault(name, []).extend(connection.execute(query).scalars())
         return values
 
     def _load_sessions(self, query: Any) -> list[Session]:
         with self._database.read() as connection:
             return [rows.session(row) for row in connection.execute(query).mappings()]
+
+
+def _has_column(inspector: Inspector, wanted: Column[Any]) -> bool:
+    return any(found["name"] == wanted.name for found in inspector.get_columns(wanted.table.name))
