@@ -158,7 +158,7 @@ def test_it_goes_on_where_it_stopped_and_two_share_the_work(tmp_path: Path) -> N
         ("peeple = 1", "yes", r"longarc\.toml:1: peeple: This key is not known"),
         ("", "", r"longarc: LONGARC_KEY must hold keys"),
         ("", "yes", r"people\.csv: The people file can't be read: No such file"),
-        ('people = "broken.csv"', "yes", r"broken\.csv:line 1: `nobody` is no header"),
+        ('people = "broken.csv"', "yes", r"broken\.csv:line 1: `nobody` is not a header"),
         ('queue = "redis://127.0.0.1:9/0"', "yes", r"longarc: The queue can't be used: .*refused"),
     ],
     ids=["settings", "key", "people", "people file", "queue"],

@@ -62,6 +62,10 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "buffer": N_("At least %(minutes)s minutes before and after it are free."),
     "unreadable": N_("%(name)s's calendar can't be read; working hours count as free."),
     "shorter": N_("%(minutes)s minutes, because no %(needed)s fit."),
+    "past_window": NN_(
+        "It is %(count)s day after its window, because nothing fits inside it.",
+        "It is %(count)s days after its window, because nothing fits inside it.",
+    ),
     # why a time that a person picked does not fit
     "busy_then": N_("%(name)s's calendar is not free then."),
     "unread_now": N_("%(name)s's calendar can't be read just now."),

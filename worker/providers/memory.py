@@ -201,7 +201,7 @@ class MemoryCalendar:
         for entry in self._get_index(person).iter_overlapping(window):
             busy = entry.as_busy(person)
             if busy is not None and busy.span.overlaps(window):
-                busy_times.append(_clip_busy(busy, window))
+                busy_times.append(busy.clip(window))
         busy_times.sort(key=lambda busy: busy.span)
         return FreeBusy(tuple(busy_times))
 
@@ -460,12 +460,6 @@ class MemoryCalendar:
         del self._entries[entry.id]
         if entry.key:
             del self._ids_by_key[entry.key]
-
-
-def _clip_busy(busy: BusyTime, window: Span) -> BusyTime:
-    if window.start <= busy.span.start and busy.span.end <= window.end:
-        return busy
-    return BusyTime(busy.span.clip(window), busy.show, busy.key)
 
 
 class MemoryMailer:

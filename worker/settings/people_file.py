@@ -29,6 +29,13 @@ from worker.domain.model import (
 )
 from worker.domain.time.worktime import parse_hours
 from worker.errors import Problem, Problems
+from worker.settings.csv_dialect import (
+    SEPARATOR_NAMES,
+    describe_csv_error,
+    detect_delimiter,
+    find_other_separator,
+    is_cut_off,
+)
 from worker.settings.parsers import (
     InvalidValue,
     find_nearest,
@@ -394,7 +401,7 @@ def _read_rows(text: str, problem_report: _ProblemReport) -> Iterator[_PeopleRow
     skipped = 0  # lines before the text that the reader gets
     if re.match(r"sep=.\r?\n", text):  # Excel writes this line to name the separator
         skipped, text = 1, text.partition("\n")[2]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_detect_delimiter(text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=detect_delimiter(text, COLUMNS), strict=True)
     columns: dict[int, str] | None = None
     next_line = 1
     fewest_cells = 0
@@ -409,14 +416,14 @@ def _read_rows(text: str, problem_report: _ProblemReport) -> Iterator[_PeopleRow
                 header_width = len(cells)
                 if problem_report.problems:
                     return
-            elif row_separator := _find_other_separator(cells, reader.dialect.delimiter):
-                header_separator = _SEPARATOR_NAMES[reader.dialect.delimiter]
-                what = f"This row is separated by {_SEPARATOR_NAMES[row_separator]}, the header by {header_separator}."
+            elif row_separator := find_other_separator(cells, reader.dialect.delimiter):
+                header_separator = SEPARATOR_NAMES[reader.dialect.delimiter]
+                what = f"This row is separated by {SEPARATOR_NAMES[row_separator]}, the header by {header_separator}."
                 problem_report.add_problem(row_line, "", what, "Use one separator in the whole file.")
             elif any(cell.strip() for cell in cells[header_width:]):
                 what = f"There are {len(cells)} cells under a header of {header_width}."
                 problem_report.add_problem(row_line, "", what, "Put quotes around a cell that holds the separator.")
-            elif len(cells) < fewest_cells and _is_cut_off(text, reader.line_num):
+            elif len(cells) < fewest_cells and is_cut_off(text, reader.line_num):
                 problem_report.add_problem(
                     row_line, "", "The file ends in the middle of this row.", "Have it exported again, to its end."
                 )
@@ -428,44 +435,9 @@ def _read_rows(text: str, problem_report: _ProblemReport) -> Iterator[_PeopleRow
                     problem_report,
                 )
     except csv.Error as error:
-        problem_report.add_problem(next_line + skipped, "", *_describe_csv_error(str(error)))
+        problem_report.add_problem(next_line + skipped, "", *describe_csv_error(str(error)))
     if columns is None and not problem_report.problems:
         problem_report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
-
-
-def _is_cut_off(text: str, line: int) -> bool:
-    """Whether this line is the last line of the file and has no line break: the export was cut off."""
-    return not text.endswith("\n") and line > text.count("\n")
-
-
-_SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
-
-
-def _find_other_separator(cells: Sequence[str], delimiter: str) -> str:
-    """Return the separator of a row when it differs from that of the header; otherwise an empty text."""
-    if any(cell.strip() for cell in cells[1:]):
-        return ""
-    return next(
-        (separator for separator in _SEPARATOR_NAMES if separator != delimiter and cells[0].count(separator) > 2), ""
-    )
-
-
-def _describe_csv_error(message: str) -> tuple[str, str]:
-    """Return problem and remedy for an error of the csv module."""
-    if "unexpected end" in message:
-        return "A quote is opened in this row and never closed.", "Close it, and write a quote inside quotes twice."
-    if "field larger" in message:
-        what = f"A cell that begins in this row is longer than {csv.field_size_limit():,} characters."
-        return what, "Close the quote before it, or shorten it."
-    return "A quote in this row is closed before the cell ends.", "Write a quote inside quotes twice."
-
-
-def _detect_delimiter(text: str) -> str:
-    """Return the separator that yields most known columns in the first line with text."""
-    header = next((line for line in io.StringIO(text) if line.strip()), "").replace('"', "").casefold()
-    return max(
-        _SEPARATOR_NAMES, key=lambda separator: len({name.strip() for name in header.split(separator)} & set(COLUMNS))
-    )
 
 
 def _locate_columns(header: Sequence[str], line: int, problem_report: _ProblemReport) -> dict[int, str]:

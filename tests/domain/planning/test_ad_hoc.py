@@ -89,7 +89,7 @@ def test_the_most_urgent_is_placed_first() -> None:
     start = utc(2026, 9, 9, 11)
     story.calendars.book(SAM, utc(2026, 9, 9), start)
     story.calendars.book(SAM, start + 105 * MINUTE, utc(2026, 9, 10))
-    fill(story, SAM, date(2026, 9, 10), 60)
+    fill(story, SAM, date(2026, 9, 10), 250)
     story.calendars.unavailable = {DANA.email}
     story.say(lambda p: actions.request_talk(p, Trigger.LEAVING))
     story.calendars.unavailable = set()

@@ -8,6 +8,7 @@ import pytest
 from tests.support.pairs import (
     DANA,
     DAY,
+    HOUR,
     MINUTE,
     NOW,
     OTHER_PAIR,
@@ -40,7 +41,6 @@ from worker.domain.model import (
 from worker.domain.planning import actions
 from worker.domain.planning.planner import plan
 from worker.domain.reason_texts import format_reasons
-from worker.domain.time.worktime import add_shared_working_days
 
 TWO = (DANA, SAM)
 
@@ -104,7 +104,7 @@ def test_unknown_availability_is_never_free() -> None:
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
     assert "Sam's calendar is unknown (no access)" in format_reasons(story.next.unplaceable or ())
-    assert [m.to for m in story.mails("unplaceable")] == [DANA.email]
+    assert [m.to for m in story.mails("unplaceable")] == [DANA.email, SAM.email]
 
 
 # --- T-1: lengths ---
@@ -212,22 +212,49 @@ def test_each_slot_says_why_it_won() -> None:
 # --- T-10: the windows of a deferred session ---
 
 
-def test_a_deferred_session_is_put_two_to_ten_working_days_ahead() -> None:
-    """T-10, R-8."""
+def test_t10_a_deferred_session_is_put_near_the_time_it_lost() -> None:
+    """T-10, R-8: not before five working days earlier, nor later than ten after it; as near to it as there is room."""
     story = booked()
+    lost = story.next.span.start
     story.now = NOW + 2 * DAY
     story.decline(story.next)
-    assert 2 <= shared_days(story.now, story.next.span.start) <= 10
+    assert abs(story.next.span.start - lost) <= 2 * DAY
+    fill(story, SAM, lost.date() - WEEK, 11)
+    lost = story.next.span.start
+    story.decline(story.next)
+    assert 3 <= shared_days(lost, story.next.span.start) <= 10
 
 
-@pytest.mark.parametrize(("full", "expected"), [(14, (10, 20)), (10, (2, 10))])
+def test_t10_a_session_lost_long_ahead_is_not_pulled_forward() -> None:
+    """T-10: declined in August, a conversation of November stays in November."""
+    lost = NOW + 80 * DAY + 4 * HOUR
+    held = session_of(lost - 91 * DAY, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=lost - 91 * DAY)
+    story = Story(state=state_of(held, session_of(lost, cycle=2)))
+    fill(story, SAM, (lost - 5 * DAY).date(), 9)
+    story.tick()
+    story.decline(story.session("c1"))
+    assert story.session("c1").span.start >= lost - 7 * DAY
+
+
+def test_t10_never_less_than_half_a_rhythm_after_the_last_conversation() -> None:
+    """T-10: people who cleared their week of it don't meet twice in one month."""
+    held = session_of(NOW - 5 * WEEK, id="c0", cycle=1, state=SessionState.CONTRACTED, held_at=NOW - 5 * WEEK)
+    early = session_of(NOW + 8 * DAY + 4 * HOUR, id="c1", cycle=2, by_hand=True)
+    story = Story(state=state_of(held, early))
+    story.tick()
+    story.decline(story.session("c1"))
+    assert story.session("c1").span.start >= NOW - 5 * WEEK + 45 * DAY
+
+
+@pytest.mark.parametrize(("full", "expected"), [(15, (10, 20)), (9, (0, 10))])
 def test_it_looks_twenty_working_days_ahead_when_ten_are_full(full: int, expected: tuple[int, int]) -> None:
     """T-10."""
     story = booked()
-    fill(story, SAM, date(2026, 9, 7), full + 1)
+    lost = story.next.span.start
+    fill(story, SAM, date(2026, 9, 7), (lost.date() - date(2026, 9, 7)).days + full)
     story.decline(story.next)
     low, high = expected
-    assert low < shared_days(NOW, story.next.span.start) <= high
+    assert low < shared_days(lost, story.next.span.start) <= high
     assert story.next.span.minutes == 75
 
 
@@ -310,13 +337,34 @@ def test_an_event_that_never_came_to_be_is_owed_again_and_no_deferral() -> None:
     assert [m.kind for m in made.effects if m.event] == [EffectKind.CREATE]
 
 
-def test_a_window_that_is_nearly_over_is_no_window() -> None:
-    """T-4: what is still owed then belongs into the three weeks to come, as what is overdue does."""
+def test_t4_a_window_that_is_nearly_over_opens() -> None:
+    """T-4: by three weeks at a time."""
     given = session_of(None, target=utc(2026, 9, 28, 12), earliest=NOW - DAY, latest=utc(2026, 9, 8, 22, 15), count=0)
     story = Story(pair_of(start=date(2026, 6, 29)), state=state_of(given, pair=pair_of(start=date(2026, 6, 29))))
     story.tick()
     assert story.next.booked
-    assert story.next.span.start <= NOW + 3 * WEEK
+    assert story.next.span.start <= given.latest + 3 * WEEK
+
+
+@pytest.mark.parametrize(("weeks", "booked"), [(10, True), (16, True), (28, False)])
+def test_t4_the_window_opens_up_to_one_rhythm_past_its_end(weeks: int, *, booked: bool) -> None:
+    """T-4: nobody is told that there is no time while there is some within a quarter after the window."""
+    story = Story()
+    fill(story, SAM, date(2026, 9, 7), 7 * weeks)
+    story.tick()
+    assert story.next.booked is booked
+    assert bool(story.mails("unplaceable")) is not booked
+    if booked:
+        assert 0 <= (story.next.span.start - NOW).days - 7 * weeks <= 7, "the nearest"
+
+
+def test_t4_an_hour_that_is_near_comes_before_a_longer_one_that_is_far() -> None:
+    """T-4: every length is tried before the window opens any further."""
+    story = Story()
+    gaps(story, 90, days=60)
+    story.tick()
+    assert story.next.span.minutes == 60
+    assert story.next.span.start < story.next.latest
 
 
 def test_a_window_shorter_than_the_session_is_said_so() -> None:
@@ -326,16 +374,14 @@ def test_a_window_shorter_than_the_session_is_said_so() -> None:
     assert story.next.unplaceable
 
 
-def test_the_earliest_day_counts_days_on_which_both_work() -> None:
-    """T-10: two part-timers who share only Wednesdays."""
+def test_t10_two_who_share_one_day_a_week_meet_on_the_next_such_day() -> None:
+    """T-10: distances count Monday to Friday, whatever the week of the two is; they share only Wednesdays."""
     dana = person("Dana", hours="Mon-Wed 09:00-17:00")
     sam = person("Sam", "Europe/London", "GB", hours="Wed-Fri 09:00-17:00")
     story = booked(Story(manager=dana, report=sam))
-    story.now = NOW + DAY
+    lost = story.next.span.start
     story.decline(story.next)
-    expected = add_shared_working_days((dana, sam), date(2026, 9, 8), 2)
-    assert expected == date(2026, 9, 16)
-    assert story.next.span.start.date() >= expected
+    assert abs(story.next.span.start - lost) == WEEK
 
 
 def test_an_answer_of_tentative_defers_nothing() -> None:

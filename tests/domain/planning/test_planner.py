@@ -20,11 +20,12 @@ from tests.support.pairs import (
     state_of,
     utc,
 )
-from tests.support.stories import Calendars, Story, applied, booked, causes, decide, nothing, performed
+from tests.support.stories import Calendars, Story, applied, booked, causes, decide, fill, nothing, performed
 from worker.domain.model import (
     BusyTime,
     CommitmentStanding,
     Dated,
+    DeferralCause,
     EffectKind,
     EffectProgress,
     EndReason,
@@ -39,7 +40,7 @@ from worker.domain.model import (
     Span,
     Trigger,
 )
-from worker.domain.planning import actions, notices
+from worker.domain.planning import actions, cadence, deferrals, notices
 from worker.domain.planning.planner import plan
 from worker.domain.time.slots import Search, explain_no_slot
 
@@ -329,10 +330,11 @@ def test_why_there_is_no_time_is_what_the_search_says() -> None:
     story = Story(report=night)
     story.tick()
     session = story.next
+    rhythm = cadence.compute_rhythm(pair_of(), session.target.date(), Policy())
     search = Search(
         manager=DANA,
         report=night,
-        window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest),
+        window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest + rhythm),
         minutes=60,
         target=session.target,
         free_busy=Calendars().look(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)}).free_busy,
@@ -365,7 +367,7 @@ def test_busy_time_of_ours_does_not_stand_in_its_own_way() -> None:
         BusyTime(Span(NOW, was.start)),
         BusyTime(Span(was.end + 3 * HOUR, NOW + 90 * DAY)),
     ]
-    story.decline(story.next)
+    story.say(lambda builder: deferrals.defer(builder, builder.sessions[story.next.id], DeferralCause.BOOKED_OVER))
     assert story.next.span.start == was.end
 
 
@@ -384,6 +386,7 @@ def test_a_move_the_calendar_never_took_leaves_the_old_time() -> None:
     """R-8, R-22: people see the old time; the new one passes unheld."""
     story = booked()
     was = story.next
+    fill(story, SAM, was.span.start.date() + DAY, 30)
     story.refuses = True
     story.decline(was)
     assert story.next.span.end < was.span.start

@@ -43,7 +43,7 @@ def test_the_time_wished_for_is_taken(start: datetime) -> None:
 def test_what_is_owed_may_be_given_a_time_by_a_person() -> None:
     """R-8: an unplaceable session that two people found an hour for; no deferral more."""
     story = Story()
-    fill(story, SAM, date(2026, 9, 1), 100)
+    fill(story, SAM, date(2026, 9, 1), 250)
     story.tick()
     wish = Span(utc(2026, 9, 20, 8), utc(2026, 9, 20, 9))
     story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], wish))

@@ -109,7 +109,7 @@ def test_a_session_held_early_is_held() -> None:
 def test_a_session_that_was_owed_may_have_been_held_all_the_same() -> None:
     """R-8: two people met without us."""
     story = Story()
-    fill(story, SAM, date(2026, 9, 1), 100)
+    fill(story, SAM, date(2026, 9, 1), 250)
     story.tick()
     owed = story.next
     assert owed.unplaceable

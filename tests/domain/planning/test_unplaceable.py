@@ -5,10 +5,10 @@ from itertools import pairwise
 
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, person
 from tests.support.stories import Story, booked, fill, gaps
-from worker.domain.model import EffectKind, Format, SessionKind, Topic, Trigger
+from worker.domain.model import EffectKind, Format, SessionKind, Trigger
 from worker.domain.planning import actions
 from worker.domain.reason_texts import format_reasons
-from worker.domain.time.worktime import add_shared_working_days
+from worker.domain.time.worktime import add_weekdays
 
 # --- T-4: unplaceable ---
 
@@ -20,15 +20,18 @@ def crowded(days: int = 400) -> Story:
     return story
 
 
-def test_when_nothing_fits_a_person_is_told_why_once() -> None:
+def test_t4_when_nothing_fits_both_are_told_why_at_once_and_every_four_weeks() -> None:
     """T-4, R-8: silence is never the outcome."""
     story = crowded()
     assert story.next.unplaceable
     assert story.next.owed
-    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == [(DANA.email, story.next.id)]
+    both = [(DANA.email, story.next.id), (SAM.email, story.next.id)]
+    assert [(m.to, m.subject) for m in story.mails("unplaceable")] == both
     assert [d.reason for d in story.told if d.what == "unplaceable"] == [format_reasons(story.next.unplaceable or ())]
-    story.until(NOW + 5 * DAY)
-    assert len(story.mails("unplaceable")) == 1
+    story.until(NOW + 27 * DAY)
+    assert len(story.mails("unplaceable")) == 2
+    story.until(NOW + 29 * DAY)
+    assert len(story.mails("unplaceable")) == 4, "and again every four weeks"
     assert len([d for d in story.told if d.what == "unplaceable"]) == 1
 
 
@@ -73,7 +76,7 @@ def test_a_reason_that_changes_is_kept_and_not_mailed_again() -> None:
     story.calendars.unknown[DANA.email] = "no access"
     story.until(NOW + DAY)
     assert story.next.unplaceable != first
-    assert len(story.mails("unplaceable")) == 1
+    assert len(story.mails("unplaceable")) == 2
 
 
 def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
@@ -84,7 +87,7 @@ def test_unplaceable_a_second_time_is_told_a_second_time() -> None:
     fill(story, SAM, date(2026, 9, 1), 400)
     story.decline(story.next)
     assert story.next.unplaceable
-    assert len(story.mails("unplaceable")) == 2
+    assert len(story.mails("unplaceable")) == 4
 
 
 # --- T-10: the windows of a deferred session ---
@@ -96,7 +99,7 @@ def test_then_it_is_unplaceable_and_the_reason_counts() -> None:
     gaps(story, 89)
     story.decline(story.next)
     assert story.next.unplaceable
-    assert [m.number for m in story.mails("unplaceable")] == [1]
+    assert [m.number for m in story.mails("unplaceable")] == [1, 1]
 
 
 # --- refusals ---
@@ -143,22 +146,20 @@ def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
 # --- T-13: the parts of a series ---
 
 
-def test_a_part_without_room_in_its_days_is_told_of_and_not_put_later() -> None:
-    """T-13, T-4: five to ten working days after the part before; when those are over, as soon as there is room."""
+def test_a_part_without_room_in_its_days_is_put_later_and_the_next_part_after_it() -> None:
+    """T-13, T-4: five to ten working days after the part before; when there is no room, the window opens."""
     story = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
     story.tick()
     first, second, _ = story.of_kind(SessionKind.CAREER)
     begin = second.earliest
-    end = datetime.combine(add_shared_working_days((DANA, SAM), first.span.start.date(), 10), time(22), UTC)
+    end = datetime.combine(add_weekdays(first.span.start.date(), 10), time(22), UTC)
     assert begin <= second.span.start <= end < NOW + 3 * WEEK
     full = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
     full.calendars.book(SAM, begin, end)
     full.tick()
-    told = next(s for s in full.of_kind(SessionKind.CAREER) if s.topic is Topic.DIRECTION)
-    assert told.unplaceable and not told.booked
-    full.until(end + DAY)
-    late = full.session(told.id)
-    assert late.booked and late.span.start > end
+    _, late, last = full.of_kind(SessionKind.CAREER)
+    assert end < late.span.start < end + 3 * WEEK
+    assert late.span.end + 5 * DAY < last.span.start
 
 
 def test_three_parts_without_a_time_take_one_mail() -> None:
@@ -168,17 +169,17 @@ def test_three_parts_without_a_time_take_one_mail() -> None:
     story.tick()
     parts = story.of_kind(SessionKind.CAREER)
     assert all(part.unplaceable for part in parts)
-    assert [m.subject for m in story.mails("unplaceable")] == [parts[0].id]
+    assert [m.subject for m in story.mails("unplaceable")] == [parts[0].id] * 2
     assert len([d for d in story.told if d.what == "unplaceable"]) == 3, "the history tells of each"
     story.until(NOW + 3 * DAY)
-    assert len(story.mails("unplaceable")) == 1
+    assert len(story.mails("unplaceable")) == 2
     story.calendars.unknown.clear()
     story.calendars.book(SAM, parts[0].latest + 5 * DAY, NOW + 30 * WEEK)
     story.until(NOW + 4 * DAY)
     first, *others = story.of_kind(SessionKind.CAREER)
     late = [part for part in others if part.unplaceable]
     assert first.booked and late
-    assert [m.subject for m in story.mails("unplaceable")] == [first.id, late[0].id]
+    assert [m.subject for m in story.mails("unplaceable")] == [first.id] * 2 + [late[0].id] * 2
 
 
 def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
@@ -187,4 +188,4 @@ def test_what_was_asked_for_has_a_mail_of_its_own() -> None:
     story.calendars.unknown[SAM.email] = "no access"
     story.tick()
     story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
-    assert len(story.mails("unplaceable")) == 2
+    assert [m.to for m in story.mails("unplaceable")] == [DANA.email, SAM.email, DANA.email]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.domain.model import Person, Span, WorkingHours
 from worker.domain.time.worktime import (
-    add_shared_working_days,
+    add_weekdays,
     add_working_days,
     find_holiday,
     find_last_working_moment,
@@ -283,15 +283,13 @@ def test_counting_forth_agrees_with_counting_one_by_one(hours: str, day: date, c
     assert add_working_days(dana, reached + timedelta(days=1), -1) == reached
 
 
-def test_shared_working_days_are_days_of_all() -> None:
-    dana, sam = person("Mon-Wed 09:00-17:00"), person("Wed-Fri 09:00-17:00", "America/New_York", "US", "Sam")
-    assert add_shared_working_days((dana, sam), date(2027, 6, 7), 2) == date(2027, 6, 16)
-
-
-def test_of_two_who_share_no_day_the_first_ones_days_count() -> None:
-    """So that there is a window to look in, and a reason to tell why nothing fits there."""
-    dana, sam = person("Mon 09:00-17:00"), person("Tue 09:00-17:00")
-    assert add_shared_working_days((dana, sam), date(2027, 6, 7), 1) == date(2027, 6, 14)
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, date(2026, 11, 30)), (5, date(2026, 12, 4)), (-1, date(2026, 11, 27)), (0, date(2026, 11, 28))],
+)
+def test_weekdays_are_counted_from_monday_to_friday(count: int, expected: date) -> None:
+    """From a Saturday, whatever anybody's week is."""
+    assert add_weekdays(date(2026, 11, 28), count) == expected
 
 
 def test_looking_for_a_working_day_ends() -> None:

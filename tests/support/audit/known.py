@@ -49,6 +49,8 @@ class Talk:
     end: datetime | None = None
     since: datetime | None = None  #: when it got the time it has
     count: int = 0
+    reason: str = ""  #: why it has the time it has
+    lost: datetime | None = None  #: the start it lost last; the moment when it was found not held
     inside: bool = False  #: a review inside a 1:1, without an event
     why_told: bool = False  #: there is no time, and a person was told
     once_told: bool = False  #: a person was told so at some time

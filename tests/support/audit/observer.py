@@ -140,6 +140,7 @@ class Auditor:
             self._moved(talk, span)
         elif was == "booked" and not hand and not talk.inside and self._keys.get(talk.key):
             self._flag("T-10", talk.pair, f"{talk.id} got another time without a cause")
+        talk.reason = line.get("reason", "")
         talk.state, talk.start, talk.end, talk.since = "booked", span.start, span.end, self._now
         talk.key, talk.why_told, talk.held, talk.wish = line.get("key", talk.key), False, None, None
         for person in self._people(talk.pair):
@@ -220,6 +221,7 @@ class Auditor:
         self._flag_all(talk.pair, rules.deferral(talk, cause, self._now))
         if cause in ACTS and ACTS[cause] not in talk.acts:
             self._doubt("T-10", talk, f"was deferred as {cause}, which nobody did")
+        talk.lost = self._now if cause == "not_held" else talk.start or talk.lost
         talk.state, talk.start, talk.end, talk.held, talk.wish = "deferred", None, None, None, None
         self._must_place(talk, "T-10")
 
@@ -301,7 +303,7 @@ class Auditor:
         if talk.kind == "career":
             faults.append(rules.one_a_day(talk, span, people[0], near.values()))
         if talk.count:
-            faults.append(rules.after_deferral(talk, span, people, self._now))
+            faults.append(rules.after_deferral(talk, span, careers, people, self._now))
         elif talk.adhoc:
             faults.append(rules.soon(talk, span, people))
         elif talk.kind == "career":

@@ -12,7 +12,7 @@ from functools import lru_cache
 from tests.support.audit.known import Block, Line, Talk, instant
 from worker.domain.model import DeferralCause, Format, Interval, Pair, Person, Policy, Span
 from worker.domain.time.worktime import (
-    add_shared_working_days,
+    add_weekdays,
     add_working_days,
     find_holiday,
     find_last_working_moment,
@@ -120,13 +120,28 @@ def one_a_day(talk: Talk, span: Span, manager: Person, others: Iterable[Talk]) -
             yield "T-2", f"{talk.id} is the manager's second career session on {day}, after {other.id}"
 
 
-def after_deferral(talk: Talk, span: Span, people: People, now: datetime) -> Iterator[Fault]:
-    """T-10: between two and twenty working days from now; an ad hoc one (T-14) may be sooner."""
+def after_deferral(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
+    """T-10: from two working days ahead, and five before the time it lost, to twenty after that time or today; as T-4
+    opens it, one rhythm more. Not before half a rhythm after the last one held. An ad hoc one (T-14) may be sooner."""
     zone = people[0].zone
-    day = get_local_date(zone, now)
-    first, last = add_shared_working_days(people, day, 2), add_shared_working_days(people, day, 20)
-    if not (talk.adhoc or first <= get_local_date(zone, span.start)) or get_local_date(zone, span.start) > last:
+    today, day, lost = (get_local_date(zone, at) for at in (now, span.start, talk.lost or now))
+    first = max(add_weekdays(today, 2), add_weekdays(lost, -5))
+    last = add_weekdays(max(today, lost), 20) + _opening(talk, today)
+    if not (talk.adhoc or first <= day) or day > last:
         yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
+    if talk.kind == "career" and not talk.adhoc and talk.topic in ("all", "now"):
+        held = max((one.held for one in careers if one.held and not one.adhoc and one is not talk), default=None)
+        if held and (span.start - held).days < min(_rhythm_days(talk.pair, held.date())) // 2:
+            yield "T-10", f"{talk.id} got {span.start}, less than half a rhythm after {held}"
+
+
+def _opening(talk: Talk, day: date) -> timedelta:
+    """T-4: how far its window was opened: one rhythm, at least 13 weeks, and only where the booking says so."""
+    return timedelta(days=max(91, *_rhythm_days(talk.pair, day)) if "after its window" in talk.reason else 0)
+
+
+def _rhythm_days(pair: Pair, day: date) -> list[int]:
+    return [(plus(day, every) - day).days for every in rhythms(pair, day)]
 
 
 def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
@@ -151,13 +166,14 @@ def soon(talk: Talk, span: Span, people: People) -> Iterator[Fault]:
     if talk.once_told:
         return
     zone = people[0].zone
-    last = add_shared_working_days(people, get_local_date(zone, talk.asked), 5)
+    last = add_weekdays(get_local_date(zone, talk.asked), 5)
     if talk.kind == "career" and get_local_date(zone, span.start) > last:
         yield "T-14", f"{talk.id}, asked for at {talk.asked}, got {span.start}; {last} is the last day"
 
 
 def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
-    """T-3: two weeks before to three weeks after the day that the rhythm gives; what is overdue, within three weeks.
+    """T-3, T-4: from two weeks before the day that the rhythm gives to three after, or, where that is full, one rhythm
+    more; what is overdue counts from today.
 
     Only where nothing else is open: a series, a deferred or a second owed session move the day by rules of their own.
     """
@@ -170,23 +186,22 @@ def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
     if anchor is None:
         return
     day, days = get_local_date(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
-    overdue = get_local_date(zone, now) + timedelta(days=21)
-    if not any(d - timedelta(days=14) <= day <= max(d + timedelta(days=21), overdue) for d in days):
+    today, after = get_local_date(zone, now), timedelta(days=21) + _opening(talk, anchor)
+    if not any(d - timedelta(days=14) <= day <= max(d, today) + after for d in days):
         yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
 
 
 def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
-    """T-13: five to ten working days after the part before, while neither was deferred; three weeks from now when
-    those days are over, or as good as over, for people who have to see it coming."""
+    """T-13, T-4: five to ten working days after the part before, while neither was deferred, or, where those are full,
+    one rhythm more."""
     before = {"direction": "now", "gap": "direction"}[talk.topic]
     part = next((one for one in reversed(careers) if one.topic == before), None)
     if part is None or part.end is None or part.count:
         return
     zone = people[0].zone
     day = get_local_date(zone, part.end)
-    first, last = add_shared_working_days(people, day, 5), add_shared_working_days(people, day, 10)
-    if last <= add_shared_working_days(people, get_local_date(zone, now), 2):
-        last = get_local_date(zone, now + 21 * DAY)
+    first, last = add_weekdays(day, 5), add_weekdays(day, 10)
+    last = max(last, get_local_date(zone, now + 21 * DAY)) + _opening(talk, day)
     if not first <= get_local_date(zone, span.start) <= last:
         yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
 

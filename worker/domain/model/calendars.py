@@ -23,10 +23,15 @@ class BusyTime:
     show: ShowAs = ShowAs.BUSY
     key: str | None = None
 
+    def clip(self, window: Span) -> "BusyTime":
+        """Return the part inside the window; itself when all of it is."""
+        span = self.span.clip(window)
+        return self if span == self.span else BusyTime(span, self.show, self.key)
+
 
 def clip_busy(busy: Iterable[BusyTime], window: Span) -> tuple[BusyTime, ...]:
     """Return the busy spans inside the window, cut to it and sorted by time."""
-    clipped = (BusyTime(item.span.clip(window), item.show, item.key) for item in busy if item.span.overlaps(window))
+    clipped = (item.clip(window) for item in busy if item.span.overlaps(window))
     return tuple(sorted(clipped, key=lambda item: (item.span, item.show, item.key or "")))
 
 

@@ -25,7 +25,6 @@ from worker.domain.model import (
 )
 from worker.domain.planning import cadence, commitment_blocks, deferrals, invitations, notices, placement
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.domain.time.worktime import add_shared_working_days, get_local_date, wall_to_utc
 from worker.errors import NoContractSession, NotHeldYet, Refused
 
 #: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
@@ -211,9 +210,7 @@ def _make_soon_session(builder: PlanBuilder, kind: SessionKind, minutes: int, da
     _refuse_without_calendar(builder)
     if any((s.adhoc or kind is SessionKind.CHECKIN) and (s.owed or s.booked) for s in builder.list_sessions(kind)):
         raise Refused("A conversation soon has been asked for already; it is owed or on the calendar.")
-    zone = builder.manager.zone
-    last = add_shared_working_days(builder.people, get_local_date(zone, builder.now), days)
-    window = cadence.SessionWindow(builder.now, builder.now, wall_to_utc(zone, last + timedelta(days=1), 0))
+    window = cadence.SessionWindow(builder.now, builder.now, placement.find_day_end(builder, days, builder.now))
     cycle = max((s.cycle for s in builder.sessions.values()), default=1)
     return cadence.make_session(builder.pair.id, kind, Topic.ALL, cycle, minutes, window, builder.now, "soon")
 

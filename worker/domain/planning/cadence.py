@@ -4,7 +4,7 @@ A window is where a session belongs: it may be placed from `earliest` on, best a
 """
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -21,7 +21,7 @@ from worker.domain.model import (
     SessionState,
     Topic,
 )
-from worker.domain.time.worktime import add_shared_working_days, get_local_date, wall_to_utc
+from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
 WINDOW_BEFORE = timedelta(days=14)
 WINDOW_AFTER = timedelta(days=21)
@@ -54,6 +54,11 @@ def choose_interval(pair: Pair, anchor: date, policy: Policy) -> Interval:
     if pair.transition_until and add_interval(anchor, policy.transition_every) <= pair.transition_until:
         return policy.transition_every
     return pair.every
+
+
+def compute_rhythm(pair: Pair, day: date, policy: Policy) -> timedelta:
+    """How long one rhythm of the pair lasts, counted from that day."""
+    return add_interval(day, choose_interval(pair, day, policy)) - day
 
 
 def to_noon_utc(day: date) -> datetime:
@@ -109,6 +114,21 @@ def find_window(
     return make_window(*_find_anchor(before, held, pair, policy))
 
 
+def list_lower_bounds(
+    session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
+) -> Iterator[datetime]:
+    """What a regular session may not come before (T-10, T-13): half a rhythm after the last one held in an earlier
+    cycle, five working days after the part of its series before it, and the pair's start."""
+    earlier = [s.held_at for s in select_regular_sessions(sessions) if s.cycle < session.cycle and s.held_at]
+    if earlier:
+        yield max(earlier) + compute_rhythm(pair, max(earlier).date(), policy) / 2
+    before = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
+    if session.topic in SERIES_TOPICS[1:] and before and before[-1].cycle == session.cycle:
+        yield _make_next_part_window(before[-1], people).earliest
+    if pair.start is not None:
+        yield wall_to_utc(people[0].zone, pair.start, 0)
+
+
 def _find_anchor(
     before: Sequence[Session], held: Sequence[datetime], pair: Pair, policy: Policy
 ) -> tuple[date, Interval]:
@@ -128,8 +148,8 @@ def _make_next_part_window(previous: Session, people: Sequence[Person]) -> Sessi
     """T-13: five to ten working days after the part before."""
     end = previous.held_at or previous.end or previous.target
     day = get_local_date(people[0].zone, end)
-    earliest = add_shared_working_days(people, day, 5)
-    latest = add_shared_working_days(people, day, 10)
+    earliest = add_weekdays(day, 5)
+    latest = add_weekdays(day, 10)
     zone = people[0].zone
     start, stop = wall_to_utc(zone, earliest, 0), wall_to_utc(zone, latest + timedelta(days=1), 0)
     return SessionWindow(start, start + timedelta(hours=12), stop)

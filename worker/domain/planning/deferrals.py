@@ -1,6 +1,7 @@
 """What calendars tell about booked sessions, and what follows from it (R-8, R-9, R-10; T-1, T-10, T-11, T-12)."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -80,7 +81,8 @@ def _compare_event(builder: PlanBuilder, session: Session, placed: PlacedEvent) 
     declined = [who for who, answer in placed.answers.items() if answer is Answer.DECLINED]
     if declined:
         builder.accept_move(placed)  # so that this answer is never counted twice, should the event refuse to move
-        defer(builder, session, DeferralCause.DECLINED, declined[0])
+        declined_time = replace(session, start=placed.span.start, end=placed.span.end)  # moved there by hand, perhaps
+        defer(builder, declined_time, DeferralCause.DECLINED, declined[0])
         return
     if placed.span != placed.written:
         session = _handle_move(builder, session, placed)

@@ -1,6 +1,6 @@
 """Finding a time for what is owed, and saying why when there is none (T-1, T-2, T-3, T-4, T-10, T-12, T-14)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,15 +24,22 @@ from worker.domain.planning.deferrals import count_deferrals_in_cycle
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
-from worker.domain.time.worktime import add_shared_working_days, get_local_date, wall_to_utc
+from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
 #: A regular session is not put closer than this many working days: people need to see it coming.
 LEAD_DAYS = 2
-#: Of a window that is nearly over too little is left; what is owed then belongs into the three weeks to come. The
-#: days of a later part of a series are few, and kept to the last (T-13).
-LEAST_WINDOW, LEAST_OF_SERIES = timedelta(days=7), timedelta(days=1)
+#: When nothing fits in its window, the window opens by steps of this, at every length, before it opens any further…
+WIDENING = timedelta(weeks=3)
+#: … up to one rhythm past its end, and at least so far (T-4).
+LEAST_OPENING = timedelta(weeks=13)
+#: A deferred session is sought from so many working days before the time it lost (T-10)…
+DAYS_BEFORE_LOST = 5
+#: … to so many after it, or after today where that is later; when that is too narrow, to the second.
+DAYS_AFTER_LOST = (10, 20)
 #: Not even a hurried one is put closer than this: when its event stands, four hours remain to think (T-5).
 LEAD_HOURS = timedelta(hours=4, minutes=15)
+#: How often people are told that there is still no time (T-4).
+TOLD_AGAIN_AFTER = timedelta(weeks=4)
 #: From this deferral of a cycle on, the manager is offered times to choose from (T-12).
 OFFER_CHOICE_FROM = 3
 
@@ -48,6 +55,10 @@ class SearchAttempt:
     minutes: int
     window: Span
     buffer: bool = True
+
+
+#: Attempts whose calendars are read together, narrow ones first: most sessions need no look further ahead.
+SearchStage = tuple[SearchAttempt, ...]
 
 
 def place_owed_sessions(builder: PlanBuilder) -> None:
@@ -66,33 +77,37 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
 
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
-    tries = list(_list_attempts(builder, session))
-    known = builder.get_free_busy(builder.people, Span(builder.now, max(t.window.end for t in tries)))
-    if known is None:
-        return
-    searches = [
-        make_search(builder, session, known, attempt) for attempt in tries if attempt.window.minutes >= attempt.minutes
-    ]
     wanted = OFFER_CHOICE_FROM if count_deferrals_in_cycle(builder, session) >= OFFER_CHOICE_FROM else 1
-    for search in searches:
-        slots = rank_slots(search, limit=wanted)
-        if slots:
-            _book_slot(builder, session, slots, search)
+    searches: list[Search] = []
+    window_end: datetime | None = None
+    for stage in _list_stages(builder, session):
+        attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
+        if not attempts:
+            continue
+        free_busy = builder.get_free_busy(builder.people, Span(builder.now, max(a.window.end for a in attempts)))
+        if free_busy is None:
             return
+        searches = [make_search(builder, session, free_busy, attempt) for attempt in attempts]
+        for search in searches:
+            slots = rank_slots(search, limit=wanted)
+            if slots:
+                _book_slot(builder, session, slots, search, window_end)
+                return
+        window_end = window_end or attempts[-1].window.end
     _mark_unplaceable(builder, session, explain_no_slot(searches[-1]) if searches else (Reason("window_over"),))
 
 
 # --- where to look ---
 
 
-def _list_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
+def _list_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
     if session.urgent:
-        return _list_urgent_attempts(builder, session)
+        return (tuple(_list_urgent_attempts(builder, session)),)
     if session.adhoc or session.kind is SessionKind.CHECKIN:
-        return _list_adhoc_attempts(builder, session)
+        return (tuple(_list_adhoc_attempts(builder, session)),)
     if session.state is SessionState.DEFERRED:
-        return _list_deferred_attempts(builder, session)
-    return _list_regular_attempts(builder, session)
+        return _list_deferred_stages(builder, session)
+    return _list_regular_stages(builder, session)
 
 
 def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
@@ -104,48 +119,79 @@ def _list_lengths(builder: PlanBuilder, session: Session) -> Iterator[int]:
         minutes -= 15
 
 
-def _find_day_end(builder: PlanBuilder, days: int, now: datetime) -> datetime:
-    """The end of the manager's day that lies so many shared working days ahead."""
+def find_day_start(builder: PlanBuilder, weekdays: int, instant: datetime) -> datetime:
+    """The beginning of the manager's day that lies so many days of Monday to Friday from that instant."""
     zone = builder.manager.zone
-    day = add_shared_working_days(builder.people, get_local_date(zone, now), days)
-    return wall_to_utc(zone, day + timedelta(days=1), 0)
+    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays), 0)
 
 
-def _find_day_start(builder: PlanBuilder, days: int, now: datetime) -> datetime:
+def find_day_end(builder: PlanBuilder, weekdays: int, instant: datetime) -> datetime:
+    """The end of that day."""
     zone = builder.manager.zone
-    return wall_to_utc(zone, add_shared_working_days(builder.people, get_local_date(zone, now), days), 0)
+    return wall_to_utc(zone, add_weekdays(get_local_date(zone, instant), weekdays) + timedelta(days=1), 0)
 
 
-def _list_regular_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    lead = _find_day_start(builder, LEAD_DAYS, builder.now)
-    earliest = max(session.earliest, lead)
-    latest = max(session.latest, earliest)
-    if session.latest - earliest < (LEAST_OF_SERIES if session.topic in cadence.SERIES_TOPICS[1:] else LEAST_WINDOW):
-        latest = max(session.latest, builder.now + cadence.WINDOW_AFTER)
-    for minutes in _list_lengths(builder, session):
-        yield SearchAttempt(minutes, Span(earliest, max(latest, earliest)))
+def _list_regular_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
+    """T-3, then T-4: the window at every length; then the window opened step by step, each at every length."""
+    earliest = max(session.earliest, find_day_start(builder, LEAD_DAYS, builder.now))
+    return (
+        tuple(_list_attempts(builder, session, earliest, [session.latest])),
+        _open_window(builder, session, earliest, session.latest),
+    )
 
 
-def _list_deferred_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
-    """T-10: two to ten working days from now; then twenty; then the shortest allowed; each day anew.
+def _list_deferred_stages(builder: PlanBuilder, session: Session) -> tuple[SearchStage, ...]:
+    """T-10: near the time that was lost, and never long before it; then as T-4 opens any window."""
+    lost = find_lost_start(builder, session) or builder.now
+    earliest = max(
+        find_day_start(builder, LEAD_DAYS, builder.now),
+        find_day_start(builder, -DAYS_BEFORE_LOST, lost),
+        *_list_lower_bounds(builder, session),
+    )
+    near, far = (find_day_end(builder, days, max(builder.now, lost)) for days in DAYS_AFTER_LOST)
+    first = [SearchAttempt(session.minutes, Span(earliest, end)) for end in (near, far) if end > earliest]
+    shorter = list(_list_attempts(builder, session, earliest, [far]))[1:]
+    return (*first, *shorter), _open_window(builder, session, earliest, far)
 
-    Who asks for another time wants a later one: then it all counts from the start that was given up.
-    """
-    begin = max(builder.now, _find_given_up_start(builder, session) or builder.now)
-    earliest = max(_find_day_start(builder, LEAD_DAYS, builder.now), begin)
-    near, far = _find_day_end(builder, 10, begin), _find_day_end(builder, 20, begin)
-    yield SearchAttempt(session.minutes, Span(earliest, near))
-    yield SearchAttempt(session.minutes, Span(earliest, far))
-    floor = builder.policy.min_minutes
-    if session.kind is SessionKind.CAREER and session.minutes > floor:
-        yield SearchAttempt(floor, Span(earliest, far))
+
+def _list_lower_bounds(builder: PlanBuilder, session: Session) -> Iterator[datetime]:
+    """What a deferred session of the rhythm may not come before: half a rhythm after the last conversation of an
+    earlier cycle, the part of its series before it, and the pair's start (T-10, T-13)."""
+    if not cadence.is_regular(session):
+        return
+    sessions = list(builder.sessions.values())
+    yield from cadence.list_lower_bounds(session, sessions, builder.pair, builder.people, builder.policy)
 
 
-def _find_given_up_start(builder: PlanBuilder, session: Session) -> datetime | None:
-    """The start that somebody gave up by asking for another time; None when it lost its time otherwise."""
-    mine = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
-    last = max(mine, key=lambda deferral: deferral.number, default=None)
-    return last.was.start if last and last.was and last.cause is DeferralCause.ASKED else None
+def _open_window(builder: PlanBuilder, session: Session, earliest: datetime, latest: datetime) -> SearchStage:
+    """T-4: up to one rhythm past its end, nearest first, at every length before the next width."""
+    if session.kind is not SessionKind.CAREER:
+        return ()
+    rhythm = cadence.compute_rhythm(builder.pair, get_local_date(builder.manager.zone, session.target), builder.policy)
+    end, limit = max(earliest, latest), max(earliest, latest) + max(rhythm, LEAST_OPENING)
+    ends = []
+    while end < limit:
+        end = min(end + WIDENING, limit)
+        ends.append(end)
+    return tuple(_list_attempts(builder, session, earliest, ends))
+
+
+def _list_attempts(
+    builder: PlanBuilder, session: Session, earliest: datetime, ends: Sequence[datetime]
+) -> Iterator[SearchAttempt]:
+    for end in ends:
+        if end > earliest:
+            for minutes in _list_lengths(builder, session):
+                yield SearchAttempt(minutes, Span(earliest, end))
+
+
+def find_lost_start(builder: PlanBuilder, session: Session) -> datetime | None:
+    """The start that a session lost last; the moment it was found not held (T-10). None when it lost none."""
+    own = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
+    last = max(own, key=lambda deferral: deferral.number, default=None)
+    if last is None:
+        return None
+    return last.at if last.was is None or last.cause is DeferralCause.NOT_HELD else last.was.start
 
 
 def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
@@ -159,7 +205,7 @@ def _list_adhoc_attempts(builder: PlanBuilder, session: Session) -> Iterator[Sea
 def _list_window_ends(builder: PlanBuilder, session: Session, earliest: datetime, later: int) -> list[datetime]:
     """The date asked for, and when a person knows that nothing fits until then, a later one."""
     ends = [max(session.latest, earliest)]
-    return [*ends, max(_find_day_end(builder, later, builder.now), earliest)] if session.unplaceable else ends
+    return [*ends, max(find_day_end(builder, later, builder.now), earliest)] if session.unplaceable else ends
 
 
 def _list_urgent_attempts(builder: PlanBuilder, session: Session) -> Iterator[SearchAttempt]:
@@ -175,16 +221,13 @@ def make_search(
     builder: PlanBuilder, session: Session, known: Mapping[Address, FreeBusy], attempt: SearchAttempt
 ) -> Search:
     """What to look for: near the time that somebody wished for, when somebody did."""
-    hurried = session.adhoc or session.state is SessionState.DEFERRED
     wish = builder.requested_times.get(session.id)
-    lost = tuple(d.was for d in builder.state.deferrals if d.session == session.id and d.was)
-    lost += tuple(d.was for d in builder.new_deferrals if d.session == session.id and d.was)
     return Search(
         manager=builder.manager,
         report=builder.report,
         window=attempt.window,
         minutes=attempt.minutes,
-        target=wish.start if wish else attempt.window.start if hurried else session.target,
+        target=wish.start if wish else _find_target(builder, session, attempt.window),
         preference=_make_preference(wish, builder.report.zone)
         if wish
         else Preference()
@@ -192,10 +235,31 @@ def make_search(
         else builder.pair.preference,
         free_busy={who: exclude_event(free_busy, session.key) for who, free_busy in known.items()},
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
-        avoid=lost,
+        avoid=_list_lost_times(builder, session),
         buffer=attempt.buffer,
         career=session.kind is SessionKind.CAREER,
     )
+
+
+def _list_lost_times(builder: PlanBuilder, session: Session) -> tuple[Span, ...]:
+    """The times it lost, which are not offered again. Of a session that can wait it is the whole day, unless that day
+    lost no more than an hour to something else: who can't come at ten seldom can at eleven."""
+    lost = [d for d in (*builder.state.deferrals, *builder.new_deferrals) if d.session == session.id]
+    return tuple(
+        deferral.was
+        if session.adhoc or deferral.cause is DeferralCause.BOOKED_OVER
+        else Span(find_day_start(builder, 0, deferral.was.start), find_day_end(builder, 0, deferral.was.start))
+        for deferral in lost
+        if deferral.was
+    )
+
+
+def _find_target(builder: PlanBuilder, session: Session, window: Span) -> datetime:
+    """The instant to be near to: soon for what was asked for, the lost start for what was deferred, else its target."""
+    if session.adhoc or session.kind is SessionKind.CHECKIN:
+        return window.start
+    lost = find_lost_start(builder, session) if session.state is SessionState.DEFERRED else None
+    return max(lost, window.start) if lost else session.target
 
 
 def _make_preference(wish: Span, zone: str) -> Preference:
@@ -212,7 +276,11 @@ def exclude_event(free_busy: FreeBusy, key: str) -> FreeBusy:
 # --- what comes of it ---
 
 
-def _book_slot(builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], search: Search) -> None:
+def _book_slot(
+    builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], search: Search, window_end: datetime | None
+) -> None:
+    """Give the session the best slot. `window_end`: where its window ended before it was opened; None when it was
+    not."""
     slot = slots[0]
     placed = builder.state.placed_events.get(session.key)
     new = builder.update_session(
@@ -228,7 +296,9 @@ def _book_slot(builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], 
     )
     show_on_calendar(builder, new)
     builder.record_session_decision(
-        new, _TIME_FOUND if session.adhoc else (*slot.reasons, *_explain_length(session, slot)), key=new.key
+        new,
+        _TIME_FOUND if session.adhoc else (*slot.reasons, *_explain_compromise(session, slot, window_end)),
+        key=new.key,
     )
     count = count_deferrals_in_cycle(builder, new)
     announced = any(m.number == new.count for m in builder.list_mails(MailName.DEFERRAL_NOTICE, new.id))
@@ -238,9 +308,12 @@ def _book_slot(builder: PlanBuilder, session: Session, slots: tuple[Slot, ...], 
         )
 
 
-def _explain_length(session: Session, slot: Slot) -> Iterator[Reason]:
+def _explain_compromise(session: Session, slot: Slot, window_end: datetime | None) -> Iterator[Reason]:
+    """What the two did not get: the length that was wished (T-1), a day in the window (T-4)."""
     if slot.span.minutes < session.minutes:
         yield Reason("shorter", {"minutes": slot.span.minutes, "needed": session.minutes})
+    if window_end is not None and slot.span.start > window_end:
+        yield Reason("past_window", {"count": max((slot.span.start - window_end).days, 1)})
 
 
 def show_on_calendar(builder: PlanBuilder, session: Session) -> None:
@@ -261,31 +334,29 @@ def take_off_calendar(builder: PlanBuilder, session: Session) -> None:
 
 
 def _mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> None:
-    """T-4, T-10: nothing fits. A person is told why; it is tried again each day."""
+    """T-4, T-10: nothing fits. Both are told why, at once and again every four weeks; it is tried again each day."""
     builder.wake_at(find_last_look(builder.now, DAILY) + DAILY)
     new = session.unplaceable is None
-    told = builder.update_session(session, unplaceable=why)
-    known = _has_mail_for_same_cause(builder, told) or (not new and _has_unplaceable_mail(builder, told))
+    unplaced = builder.update_session(session, unplaceable=why)
     if new:
         reason = _NO_TIME if session.adhoc else why
         builder.record_decision("unplaceable", reason, session.id, kind=session.kind.value, count=session.count)
-    if not known:
-        builder.add_mail(MailName.UNPLACEABLE, session.id, builder.manager.email, number=session.count)
+    if not _was_told_lately(builder, unplaced):
+        # of an ad hoc one the manager alone: how soon it has to be could tell why it was asked for (R-6)
+        for person in builder.people if cadence.is_regular(unplaced) else (builder.manager,):
+            builder.add_mail(MailName.UNPLACEABLE, session.id, person.email, number=session.count)
     if new:
-        take_off_calendar(builder, told)
+        take_off_calendar(builder, unplaced)
 
 
-def _has_unplaceable_mail(builder: PlanBuilder, session: Session) -> bool:
-    return any(m.number == session.count for m in builder.list_mails(MailName.UNPLACEABLE, session.id))
-
-
-def _has_mail_for_same_cause(builder: PlanBuilder, session: Session) -> bool:
-    """Whether a mail about another conversation of the two says the same: three parts of a series take one mail.
-
-    What somebody asked for has a mail of its own.
-    """
+def _was_told_lately(builder: PlanBuilder, session: Session) -> bool:
+    """Whether a mail of the last four weeks says so, about this session or, for the same cause, about another one of
+    the two: three parts of a series take one mail. What somebody asked for has a mail of its own."""
+    alike = [session, *(other for other in builder.sessions.values() if has_same_cause(session, other))]
     return any(
-        has_same_cause(session, other) and _has_unplaceable_mail(builder, other) for other in builder.sessions.values()
+        effect.number == other.count and builder.now - effect.snapshot_at < TOLD_AGAIN_AFTER
+        for other in alike
+        for effect in builder.list_mails(MailName.UNPLACEABLE, other.id)
     )
 
 

@@ -6,16 +6,16 @@ What a person picks may break the wishes (buffers, working hours, one a day): th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from worker.domain.model import QUARTER_HOUR, FreeBusyRequest, Preference, Reason, Reasons, Session, SessionKind, Span
-from worker.domain.planning.placement import LEAD_DAYS, exclude_event
+from worker.domain.planning.placement import LEAD_DAYS, exclude_event, find_day_end, find_day_start
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.availability import BUFFER_QUARTERS, QuarterGrid, get_free_busy, has_readable_calendar
 from worker.domain.time.explain import warn_of_unreadable
 from worker.domain.time.search import Search, find_shared_work, list_career_days
 from worker.domain.time.slots import Slot, explain_no_slot, rank_slots
-from worker.domain.time.worktime import add_shared_working_days, get_local_date, wall_to_utc
+from worker.domain.time.worktime import get_local_date
 
 #: Within so many of the two's working days from now the best times are looked for; then further ahead.
 AHEAD, FURTHER = 15, 40
@@ -114,20 +114,10 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
 
 def _make_windows(builder: PlanBuilder, session: Session) -> tuple[Span, Span]:
     """Where it is looked for first, and where then: in its own window while that is to come, else soon."""
-    soon = _find_day_start(builder, LEAD_DAYS)
+    soon = find_day_start(builder, LEAD_DAYS, builder.now)
     own = Span(max(soon, session.earliest), session.latest) if session.latest > max(soon, session.earliest) else None
     if own and session.booked and not session.count and own.minutes >= WEEK_MINUTES:
-        return own, Span(soon, max(own.end, _find_day_end(builder, FURTHER)))
-    return Span(soon, _find_day_end(builder, AHEAD)), Span(soon, _find_day_end(builder, FURTHER))
-
-
-def _find_day_start(builder: PlanBuilder, days: int) -> datetime:
-    zone = builder.manager.zone
-    return wall_to_utc(zone, add_shared_working_days(builder.people, get_local_date(zone, builder.now), days), 0)
-
-
-def _find_day_end(builder: PlanBuilder, days: int) -> datetime:
-    zone = builder.manager.zone
-    return wall_to_utc(
-        zone, add_shared_working_days(builder.people, get_local_date(zone, builder.now), days) + timedelta(days=1), 0
+        return own, Span(soon, max(own.end, find_day_end(builder, FURTHER, builder.now)))
+    return Span(soon, find_day_end(builder, AHEAD, builder.now)), Span(
+        soon, find_day_end(builder, FURTHER, builder.now)
     )

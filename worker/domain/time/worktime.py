@@ -20,6 +20,7 @@ from worker.domain.model import Person, Span, Spells, WorkingHours
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 HOURS_EXAMPLE = "`Mon-Fri 09:00-17:00` or `Mon,Wed 09:00-12:00,13:00-17:00; Thu 22:00-06:00`"
 DAY = timedelta(days=1)
+SATURDAY = 5  #: as `date.weekday` counts
 DAY_MINUTES = 1440
 #: Days after which a search for a working day gives up: working hours and holidays leave no such gap.
 MAX_SEARCH_DAYS = 400
@@ -271,19 +272,10 @@ def add_working_days(person: Person, day: date, count: int) -> date:
     return _step_working_days(lambda other_day: is_working_day(person, other_day), day, count)
 
 
-def add_shared_working_days(people: Sequence[Person], day: date, count: int) -> date:
-    """As `add_working_days`, counting days on which all of them work; if there are none, those of the first person."""
-    return _add_shared_working_days(tuple(people), day, count)
-
-
-@lru_cache(maxsize=16384)
-def _add_shared_working_days(people: tuple[Person, ...], day: date, count: int) -> date:
-    try:
-        return _step_working_days(
-            lambda other_day: all(is_working_day(person, other_day) for person in people), day, count
-        )
-    except ValueError:
-        return add_working_days(people[0], day, count)
+def add_weekdays(day: date, count: int) -> date:
+    """The `count`-th day from Monday to Friday after `day` (before it when negative), `day` itself not counted; 0 is
+    `day`. Distances between conversations are counted in these, whatever the week of the two people (T-10, T-13)."""
+    return _step_working_days(lambda at: at.weekday() < SATURDAY, day, count)
 
 
 def _step_working_days(is_counted: Callable[[date], bool], day: date, count: int) -> date:
