@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from sqlite3 import OperationalError as DriverError
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,20 @@ def describe_database_outage(error: BaseException) -> str:
     return get_first_line(Exception(str(driver))) if is_outage or is_connection_lost else ""
 
 
+@cache  # as many as there are kinds of rows
+def _prepare_insert(
+    is_sqlite: bool, table: Table, columns: tuple[str, ...], unique: tuple[str, ...]
+) -> PreparedStatement:
+    """Return the insert of such rows. Without `unique` it updates a row whose primary key exists; with it, it leaves
+    a row unchanged when these columns are the same."""
+    insert = (sqlite if is_sqlite else postgresql).insert(table)
+    if unique:
+        return PreparedStatement(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
+    key = [column.name for column in table.primary_key]
+    changes = {name: insert.excluded[name] for name in columns if name not in key}
+    return PreparedStatement(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
+
+
 class Database:
     """An engine, and transactions that read or write."""
 
@@ -65,7 +80,6 @@ class Database:
         self._reader = (
             self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        self._inserts: dict[tuple[str, ...], PreparedStatement] = {}
         # a database in memory has a single connection, which stays open
         self._single_connection = self.engine.connect() if isinstance(self.engine.pool, StaticPool) else None
 
@@ -109,19 +123,7 @@ class Database:
     ) -> None:
         if not rows:
             return
-        columns = tuple(rows[0])
-        cache_key = (table.name, *columns, "unique", *unique)
-        if cache_key not in self._inserts:
-            self._inserts[cache_key] = self._prepare_insert(table, columns, unique)
-        self._inserts[cache_key].execute_many(connection, rows)
-
-    def _prepare_insert(self, table: Table, columns: Sequence[str], unique: Sequence[str]) -> PreparedStatement:
-        insert = (sqlite if self.is_sqlite else postgresql).insert(table)
-        if unique:
-            return PreparedStatement(insert.on_conflict_do_nothing(index_elements=list(unique)), columns)
-        key = [column.name for column in table.primary_key]
-        changes = {name: insert.excluded[name] for name in columns if name not in key}
-        return PreparedStatement(insert.on_conflict_do_update(index_elements=key, set_=changes), columns)
+        _prepare_insert(self.is_sqlite, table, tuple(rows[0]), tuple(unique)).execute_many(connection, rows)
 
     @contextmanager
     def lock_schema(self) -> Iterator[Connection]:
