@@ -1,6 +1,6 @@
 """Imports the people file. Time zones and working hours that it leaves empty come from people's calendars.
 
-Calendars call these two settings a person's habits. A new person's habits are queried at once, everybody's once a week.
+The code calls these two settings a person's habits. A new person's habits are queried at once, everybody's once a week.
 """
 
 import logging

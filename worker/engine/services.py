@@ -34,14 +34,15 @@ class Services:
         identities: Identities | None = None,
         copies: AttendeeCopyRows | None = None,
     ) -> None:
-        """`load_people` may return cached people; `invalidate_people` empties its cache. `clock` ends the pauses that
-        services ask for. Without `identities` every address is a primary address. `copies` are the copies of events in
-        guests' calendars."""
+        """`load_people` may return cached people; `invalidate_people` empties its cache. `clock` tells when a pause
+        that a service asked for (Retry-After) is over. Without `identities` every address is a primary address.
+        `copies` are the copies of events in guests' calendars."""
         self._settings = settings
         self._load_people = load_people
         self._invalidate_people = invalidate_people
         self._load_pairs = load_pairs
-        self._limiter = Limiter(clock)  # calendars and mail of one mailbox share its slots
+        # one for calendars and mail: their requests for a mailbox count towards the same limit
+        self._limiter = Limiter(clock)
         self._notify_operator = notify_operator
         self._identities = identities or InMemoryIdentities()
         self._copies = copies
@@ -120,7 +121,7 @@ class Services:
 class OrganizerLookup:
     """Finds the organizers and guests of our events among the people of one calendar service.
 
-    Called with a person, it returns the organizers whose events of ours may name that person, as the organizer or as a
+    Called with a person, it returns the organizers in whose events of ours that person may appear, as organizer or
     guest. Loads the pairs at the first call.
     """
 

@@ -309,7 +309,10 @@ def iter_withdrawn_invitations(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
-    """Yield three after each of one, two and three deferrals: moved, without a time, and with options."""
+    """Yield three for each of one, two and three deferrals: moved, without a time, and with times to choose from.
+
+    There are such times only after the third.
+    """
     for count in (1, 2, 3):
         with_deferrals = replace(context, count=count, deferrals=DEFERRALS[:count])
         yield with_deferrals

@@ -31,7 +31,7 @@ from worker.store.store import Store
 if TYPE_CHECKING:
     from worker.providers.base import CalendarProvider
 
-#: Reports of each calendar service whose free/busy is read.
+#: At most this many people of each calendar service have their free/busy read.
 MAX_REPORTS_CHECKED = 200
 #: How far ahead free/busy is read.
 FREE_BUSY_PERIOD = timedelta(days=14)
@@ -56,7 +56,8 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     people = yield from _check_people(settings, now)
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
-    everybody = dict(people.persons)  # one object for all calls: Services are rebuilt when the people change
+    # the same dict at each call: Services compares it by identity, and builds all calendar services anew for another
+    everybody = dict(people.persons)
     identities = build_identities(everybody, people.aliases)
     services = Services(settings, lambda: everybody, load_pairs=people.pairs.values, identities=identities)
     yield from _run_part("Calendars can be used", _check_calendars(services, people))
@@ -89,7 +90,7 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
 
 
 def _check_pages(settings: Settings) -> Iterator[Finding]:
-    """Check that links, which open content, travel encrypted: base_url needs https except on this machine."""
+    """Check that the links in mails, which open private content, use HTTPS, except on this machine."""
     if not settings.base_url:
         yield Finding("There are no pages: base_url is not set, so mails name commands", True)
         return
@@ -261,7 +262,7 @@ def _check_calendars(services: Services, people: PeopleFile) -> Iterator[Finding
 
 
 def _check_free_busy(services: Services, people: PeopleFile, now: datetime) -> Iterator[Finding]:
-    """Read the free/busy of the reports of each service as a sweep does, and name the reports left out."""
+    """Read the free/busy of the reports of each service in the batches of a sweep, and name the reports left out."""
     reports = sorted({pair.report for pair in people.pairs.values()})
     try:
         by_service = services.group_by_service(reports)
@@ -306,7 +307,7 @@ def _check_free_busy_batch(
 
 
 def _return_no_findings(_: Address) -> Sequence[Finding]:
-    """Return no findings: the default check of an attendee, for services that deliver invitations themselves."""
+    """Return no findings: providers without `check_guest` deliver invitations themselves, so a guest needs no check."""
     return ()
 
 

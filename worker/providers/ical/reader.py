@@ -1,4 +1,4 @@
-"""Reads the events of a parsed calendar object, as they count for the calendar's owner.
+"""Reads the events of a parsed calendar object as the calendar's owner sees them: their times, and what blocks time.
 
 `parser` turns text into components, `times` reads when an event takes place, `recurrence` expands series. Where the
 standard leaves a choice, this module does the following:
@@ -8,7 +8,7 @@ standard leaves a choice, this module does the following:
 - A time before 1900 or after 2200, which some programs write for "always", counts as that bound.
 - Events with one UID are versions of one event: the highest SEQUENCE counts; versions with the same SEQUENCE all count.
   Events without a UID are independent of each other.
-- METHOD:CANCEL cancels everything in the object. Busy periods of a VFREEBUSY count as events without a key.
+- METHOD:CANCEL cancels everything in the object. Busy periods of a VFREEBUSY count as events that are not ours.
 - Unread time is never free. An event that takes time but has no readable times makes the range in which it may lie
   unknown. A series that can't be expanded makes the range from its first start to its end unknown, and its first
   occurrence and its changed ones count. Both are logged with a fingerprint of the event, and the rest is still read.
