@@ -158,7 +158,7 @@ def test_what_has_not_taken_place_is_refused_with_the_command_that_helps(desk: D
     coming, before = desk.booked(), desk.rows()
     said = desk.refused(*RECORD, coming.id, contract_file(desk), "--yes")
     assert said == (
-        f"longarc: Session {coming.id} has not taken place yet. If it did, say so first: longarc held {coming.id}"
+        f"longarc: Session {coming.id} has not taken place yet. If it did, record that first: longarc held {coming.id}"
     )
     assert "has no contract. Record one: longarc contract record" in desk.refused(*SHOW, coming.id)
     assert desk.rows()["contract"] == before["contract"]
