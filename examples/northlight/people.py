@@ -49,14 +49,14 @@ FIRST_ROWS = (
     _make_row(
         *(MARA, "Mara Winter", HELEN, "Europe/Berlin", "DE-BE"),
         working_hours="Mon-Fri 08:30-17:00",
-        start="2026-06-29",
+        start="2026-09-07",
         prefer="Tue 10:00",
         trust="yes",
     ),
     _make_row(
         *(EMILY, "Emily Carter", HELEN, "America/New_York", "US"),
         working_hours="Mon-Fri 08:30-17:00",
-        start="2026-07-06",
+        start="2026-09-14",
         prefer="Wed 10:00",
     ),
     _make_row(
@@ -73,7 +73,7 @@ FIRST_ROWS = (
     ),
     _make_row(
         *(NOAH, "Noah Brandt", MARA, "Europe/Berlin", "DE-BE"),
-        start="2026-08-10",
+        start="2026-08-31",
         transition_until="2027-06-30",
         minutes="60",
     ),

@@ -177,6 +177,7 @@ def _helen_and_emily() -> list[Thread]:
             ),
             pair.does(HELEN, "complete", _later(17, "14:30"), about=talk, text="Give Emily"),
         ),
+        (pair.does(HELEN, "record_contract", _after(60), about=SessionSelector(cycle=2), contract="emily-2"),),
     ]
 
 
@@ -247,7 +248,7 @@ def _mara_and_noah() -> list[Thread]:
             pair.does(NOAH, "check_in", _on("2026-10-12", "09:40"), "Daycare starts; he wants ten minutes."),
             pair.does(MARA, "delete", _before(2, "17:15"), "She takes it for a leftover while tidying up.", second),
             pair.does(MARA, "no_show", _after(30), "Noah was at home with a sick child.", second),
-            pair.does(MARA, "record_contract", _later(1, "15:10"), about=second, contract="noah-2"),
+            pair.does(MARA, "record_contract", _after(300), about=second, contract="noah-2"),
             pair.does(MARA, "complete", _later(6, "09:50"), about=second, text="Send Noah"),
             pair.does(NOAH, "complete", _later(14, "16:00"), about=second, text="Show the team"),
             pair.does(MARA, "shorten", _before(2, "12:10"), "It is the week before Christmas.", third, minutes=45),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -37,6 +37,7 @@ from worker.domain.model import (
     Event,
     EventDraft,
     FreeBusy,
+    Interval,
     Owner,
     PairId,
     Person,
@@ -344,12 +345,15 @@ def test_there_is_always_a_next_session_the_moment_one_is_held(office: Office) -
     }
 
 
-def test_t2_what_was_held_counts_for_a_day_and_no_longer(office: Office) -> None:
-    """One career session a day at most: so one of this morning is known to whoever plans for the afternoon."""
+def test_what_was_held_counts_for_a_week_and_no_longer(office: Office) -> None:
+    """One career session a day at most (T-2), and few first ones a week (T-3a): so one of this morning is known to
+    whoever plans for the afternoon, and one of Monday to whoever plans for Friday."""
     office.tick()
     held = office.hold()
-    spans = [taken.span for taken in office.store.plans.load_taken_time([DANA], office.clock())[DANA]]
-    assert held.span in spans
+    for days in (0, 6):
+        office.run(days * DAY)
+        taken_times = office.store.plans.load_taken_time([DANA], office.clock())[DANA]
+        assert (held.span, held.id, True) in [(taken.span, taken.session, taken.spread) for taken in taken_times]
     office.run(DAY)
     assert held.span not in [taken.span for taken in office.store.plans.load_taken_time([DANA], office.clock())[DANA]]
 
@@ -370,7 +374,7 @@ def test_two_who_share_no_working_day_are_told_so_and_keep_nobody_waiting() -> N
 def test_a_pair_that_can_t_be_planned_keeps_no_other_waiting() -> None:
     """Whatever goes wrong with one of them, the operator hears of it once a day, and it is tried again."""
     persons = people(DANA, SAM, KIM, "lee@corp.example")
-    odd = pair(start=date(9999, 12, 1))
+    odd = pair(every=Interval(weeks=10**6))
     office = Office(persons=persons, listed=pairs(odd, pair(KIM, "lee@corp.example")))
     assert [made.pair for made in office.worker.sweep.preview() if made.problem] == [odd.id]
     assert office.messages() == [], "a dry run writes nothing"

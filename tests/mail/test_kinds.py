@@ -4,6 +4,7 @@ import ast
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -83,6 +84,7 @@ def test_what_prepares_a_session_is_written_for_its_reader() -> None:
 def test_whatever_is_decided_goes_to_one_whom_its_templates_address() -> None:
     """In a company where much goes wrong, each mail reaches a reader that the table names."""
     persons, pairs = build_company(3, START.date())
+    pairs = {pair_id: replace(one, start=START.date()) for pair_id, one in pairs.items()}  # all meet within weeks
     ledger = io.StringIO()
     run.simulate_to_ledger(persons, pairs, START, timedelta(days=60), seed=7, behave="hostile", out=ledger)
     lines = map(json.loads, ledger.getvalue().splitlines())

@@ -150,6 +150,15 @@ def test_settings_with_unknown_keys_are_all_told_and_end_it(tmp_path: Path) -> N
     assert [one.remedy for one in found] == ["Did you mean `ahead`?", "Did you mean `max_cancels`?"]
 
 
+def test_t19_a_retired_setting_is_named_with_what_replaces_it_and_is_no_fault(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, IN_MEMORY, "[rules]\nfirst_within_days = 21\n")
+    (retired,) = [one for one in look(config) if "first_within_days" in one.what]
+    assert retired.ok
+    assert retired.what == "longarc.toml:4: rules.first_within_days: This setting no longer has an effect."
+    assert "`rules.first_spread`" in retired.remedy
+    assert not [one for one in look(lay_out(tmp_path, IN_MEMORY)) if "no longer has an effect" in one.what]
+
+
 def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
     config = lay_out(tmp_path, IN_MEMORY.replace("Europe/Berlin", "Berlin"))
     found = wrong(config)

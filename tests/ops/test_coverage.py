@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory, sqlite_schema: Path) -> Path
     file = tmp_path_factory.mktemp("coverage") / "longarc.db"
     shutil.copy(sqlite_schema, file)
     persons, listed = company(9)
+    begun = date(2026, 10, 5)
+    listed = {pair_id: replace(one, start=begun) for pair_id, one in listed.items()}  # so that all meet within weeks
     for email in ("r6@corp.example", "r7@corp.example", "r8@corp.example"):
         persons[email] = person(email, "Europe/Paris", "FR")
     persons["r0@corp.example"] = person("r0@corp.example", country="DE-BY")  # Germany all the same

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support import ROOT
 from worker.domain.model import Interval, Policy
 from worker.errors import Problems
-from worker.settings.load import Settings, list_known_keys, load_settings
+from worker.settings.load import RETIRED_SETTINGS, Settings, list_known_keys, list_retired_settings, load_settings
 
 CONFIG = ROOT / "config"
 EXAMPLE = (CONFIG / "longarc.example.toml").read_text(encoding="utf-8")
@@ -25,6 +25,7 @@ KEY = Fernet.generate_key().decode()
 #: Not set by default, so there is no default to show.
 UNSET = {
     ("templates",),
+    ("rules", "first_spread"),
     ("mailers", "smtp", "ca_file"),
     ("calendars", "google", "service_account"),
     ("mailers", "google", "service_account"),
@@ -76,7 +77,9 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     opened = re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE)
     whole = read(tmp_path, opened)
     assert whole.templates == tmp_path / "templates"
-    unset = re.sub(r"^(templates|ca_file|service_account|certificate|account) = .*$", "", opened, flags=re.MULTILINE)
+    unset = re.sub(
+        r"^(templates|first_spread|ca_file|service_account|certificate|account) = .*$", "", opened, flags=re.MULTILINE
+    )
     assert read(tmp_path, unset) == read(tmp_path, EXAMPLE) == read(tmp_path, "")
 
     def keys(part: dict[str, Any], at: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
@@ -86,6 +89,27 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
 
     assert keys(tomllib.loads(opened)) == set(list_known_keys())
     assert keys(tomllib.loads(opened)) - keys(tomllib.loads(unset)) == UNSET
+
+
+# --- what was a setting once -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", RETIRED_SETTINGS, ids=".".join)
+@pytest.mark.parametrize("value", ["21", "'soon'", "0", "[1, 2]", "{a = 1}"])
+def test_t19_a_retired_setting_is_accepted_whatever_its_value(tmp_path: Path, key: tuple[str, str], value: str) -> None:
+    section, name = key
+    assert key not in set(list_known_keys())
+    assert read(tmp_path, f"[{section}]\n{name} = {value}\n") == read(tmp_path, "")
+    (tmp_path / "longarc.toml").write_text(f"[{section}]\n{name} = {value}\n", encoding="utf-8")
+    (retired,) = list_retired_settings(tmp_path / "longarc.toml")
+    assert (retired.where, retired.remedy) == (f"longarc.toml:2: {section}.{name}", RETIRED_SETTINGS[key])
+
+
+@pytest.mark.parametrize("text", ["", "rules = 3\n", "[rules]\nahead = 1\n"])
+def test_a_file_without_retired_settings_has_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "longarc.toml"
+    path.write_text(text, encoding="utf-8")
+    assert list_retired_settings(path) == list_retired_settings(None) == []
 
 
 # --- what is set ----------------------------------------------------------------------------------------------------
@@ -107,6 +131,7 @@ def test_what_is_written_is_what_counts(tmp_path: Path) -> None:
         transition_every = "1 month"
         min_minutes = 75
         max_cancels = 5
+        first_spread = "8 weeks"
         [event]
         video = true
         reminders = [10, 1440]
@@ -123,7 +148,9 @@ def test_what_is_written_is_what_counts(tmp_path: Path) -> None:
     assert found.people == tmp_path / "hr" / "people.csv"
     assert (found.operator, found.locale, found.base_url) == ("ops@example.com", "pt_BR", "https://longarc.example.com")
     assert found.templates == Path("/etc/longarc/mails")
-    assert found.policy == Policy(ahead=2, transition_every=Interval(months=1), min_minutes=75, max_cancels=5)
+    assert found.policy == Policy(
+        ahead=2, transition_every=Interval(months=1), min_minutes=75, max_cancels=5, first_spread=Interval(weeks=8)
+    )
     assert (found.event.video, found.event.reminders) == (True, (1440, 10))
     assert (found.mail.sender, found.mail.domain) == ("longarc@example.com", "example.com")
     assert (found.sync.every, found.log.level, found.log.format) == (timedelta(seconds=90), "DEBUG", "json")

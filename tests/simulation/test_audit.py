@@ -48,6 +48,7 @@ BROKEN: dict[str, tuple[Break, set[str]]] = {
         {"T-4"},
     ),
     "booked, never on the calendar": (drop(what="event.create", session="c3"), {"T-4"}),
+    "the first one six weeks late": (retimed("09-07 05:00", "09-15 09:00", "11-03 09:00"), {"T-3a"}),
     # length and place
     "45 minutes by us": (
         edit({"session": "c3"}, end=stamp("2027-03-16 10:45")),

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from alembic import command
@@ -12,11 +13,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, inspect
 
-from tests.support.companies import DANA, KIM, START, Office, new_store, pair, people
-from worker.domain.model import PairId
+from tests.support.companies import DANA, KIM, MINUTE, START, Office, new_store, pair, pairs, people
+from worker.domain.model import PairId, SessionKind, SessionState, Topic
+from worker.domain.planning.cadence import SessionWindow, make_session
 from worker.store import rows
 from worker.store.database import MIGRATIONS, make_alembic_config
-from worker.store.tables import metadata
+from worker.store.tables import metadata, session
 
 
 def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
@@ -62,6 +64,28 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
     store.close()
     assert head == ScriptDirectory.from_config(config).get_current_head()
     assert set(kept) == {PairId(DANA, KIM)}
+
+
+def test_t19_what_is_booked_before_first_sessions_take_turns_keeps_its_time(empty_url: str) -> None:
+    """A session of an earlier version has no turn: its window goes on following its rhythm."""
+    store = new_store(empty_url)
+    window = SessionWindow(START, START, START)
+    owed = make_session(PairId(DANA, KIM), SessionKind.CAREER, Topic.ALL, 1, 75, window, START)
+    booked = replace(owed, state=SessionState.BOOKED, start=START, end=START + 75 * MINUTE)
+    config = make_alembic_config()
+    with store.database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+    store.people.apply_import(people(DANA, KIM), pairs(pair(DANA, KIM)), START)
+    row = rows.session_row(booked)
+    del row["spread"]  # which the program of then did not write
+    with store.database.write() as connection:
+        connection.execute(session.insert(), [row])
+    store.migrate()
+    kept = store.queries.list_sessions()
+    store.close()
+    assert kept == [booked]
+    assert not booked.spread
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:

@@ -43,6 +43,7 @@ def values(office: Office) -> dict[str, Any]:
     pair = PairId(DANA, SAM)
     instants = dict.fromkeys(("now", "since", "lately", "start"), office.clock() - 60 * DAY)
     lists = {"pairs": [pair], "people": [DANA, SAM], "others": [SAM], "addresses": [DANA, SAM]}
+    lists |= {"managers": [DANA], "reports": [SAM]}
     return {
         **names,
         **instants,

@@ -24,7 +24,7 @@ from typing import Any
 
 import requests
 
-from tests.support.companies import Office, contract, new_store, pair, pairs, person, settings
+from tests.support.companies import START, Office, contract, new_store, pair, pairs, person, settings
 from worker.app import Worker, build
 from worker.clock import SteppedClock
 from worker.domain.model import ContentAccess, PairId, Session, SessionKind, SessionState
@@ -133,7 +133,7 @@ class Life:
                 persons[email] = replace(
                     person(email), calendar=self._command["calendar"], mail=self._command["mailer"]
                 )
-            listed.update(pairs(pair(manager, report)))
+            listed.update(pairs(pair(manager, report, start=START.date())))
         self.worker.store.people.apply_import(persons, listed, self.clock())
         self.worker.store.people.set_stored_value("people", self._command["pairs"][0][0])
 

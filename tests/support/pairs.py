@@ -50,6 +50,11 @@ def pair_of(manager: Person = DANA, report: Person = SAM, **fields: Any) -> Pair
     return Pair(**{"manager": manager.email, "report": report.email, "first_seen": NOW.date(), **fields})
 
 
+def beginning(**fields: Any) -> Pair:
+    """A pair that begins today: it first meets two to five weeks from now, best on 28 September (T-3a)."""
+    return pair_of(start=NOW.date(), **fields)
+
+
 #: Of the same manager with somebody else.
 OTHER_PAIR = PairId(DANA.email, "kim@corp.example")
 

@@ -54,7 +54,8 @@ PEOPLE = {
         person(ALEX, name="Alex Moreau"),
     )
 }
-PAIRS = pairs(pair(DANA, SAM), pair(DANA, KIM), pair(LEE, ALEX), pair(LEE, DANA))
+#: They all begin together, so that each pair has met after four weeks (T-3a).
+PAIRS = pairs(*(pair(*two, start=START.date()) for two in ((DANA, SAM), (DANA, KIM), (LEE, ALEX), (LEE, DANA))))
 #: What was promised, by the report it concerns. Nobody else may read it.
 SECRETS = {SAM: "Introduce Sam to the zephyrine group", KIM: "Introduce Kim to the saxifrage group",
            ALEX: "Introduce Alex to the tamarisk group", DANA: "Introduce Dana to the larkspur group"}  # fmt: skip

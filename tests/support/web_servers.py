@@ -33,6 +33,8 @@ BASE = "http://longarc.test"
 NOAH = "noah@corp.example"
 #: A story each; the last one's is told already, for whoever only looks.
 REPORTS = (SAM, KIM, ALEX, LEE, NOAH)
+#: Monday, three weeks from the start.
+WEEK_OF_CONVERSATIONS = START + timedelta(days=21, hours=3)
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -129,13 +131,17 @@ def street(folder: Path) -> Iterator[Street]:
         )
         store = new_store(url)
         store.migrate()
-        store.people.apply_import(people, pairs(*(pair(DANA, report) for report in REPORTS)), START)
+        store.people.apply_import(people, pairs(*(pair(DANA, one, start=START.date()) for one in REPORTS)), START)
         worker = build(known, clock, store=store, holder="street")
         with PageServer(worker) as pages, sync_playwright() as playwright:
             where = f"MAP longarc.test:80 127.0.0.1:{pages.port}"
             arguments = ["--no-sandbox", f"--host-resolver-rules={where}", "--disable-dev-shm-usage"]
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
             made = Street(worker, clock, servers, browser)
+            made.tick()
+            for day, report in enumerate(REPORTS):  # Dana wants them all in one week
+                start = WEEK_OF_CONVERSATIONS + timedelta(days=day)
+                worker.actions.defer_session(made.session(report).id, Span(start, start + timedelta(minutes=75)))
             made.tick()
             made.run_until(made.all_held, START + timedelta(days=60))
             worker.contracts.record(made.session(NOAH).id, contract(clock(), "Introduce Noah to Priya"))

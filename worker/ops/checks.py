@@ -22,7 +22,7 @@ from worker.mail.render import MailRenderer
 from worker.ops import machine_checks
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
-from worker.settings.load import Settings, load_settings
+from worker.settings.load import Settings, list_retired_settings, load_settings
 from worker.settings.people_file import PeopleFile
 from worker.store.database import DatabaseUnreachable, mask_password
 from worker.store.statistics import Statistics
@@ -48,6 +48,8 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield Finding(
         "The settings can be read" + (f": {config}" if config else "; there is no file, so defaults hold"), True
     )
+    for retired in list_retired_settings(config):
+        yield Finding(f"{retired.where}: {retired.what}", True, retired.remedy)
     yield from machine_checks.check_user(os.geteuid())
     yield machine_checks.check_time_zones(now.date(), machine_checks.get_zone_release())
     yield from machine_checks.check_file_permissions(settings, env)

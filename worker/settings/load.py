@@ -49,6 +49,15 @@ KEY_VARIABLE = "LONGARC_KEY"
 #: Settings that the environment may give instead of the file, because they may hold a password.
 OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEUE_URL"}
 
+#: Settings of earlier versions, and what to do instead: accepted whatever their value, without effect, and named by
+#: `longarc check`.
+RETIRED_SETTINGS = {
+    (
+        "rules",
+        "first_within_days",
+    ): "Take it out; `rules.first_spread` says within how long a manager's pairs first meet.",
+}
+
 _SECRET_NAME = re.compile(
     r"(?:.*[_-])?(?:(?:ssl)?passwords?|passwd|passphrase|secrets?|tokens?|keys?|credentials?)", re.IGNORECASE
 )
@@ -98,7 +107,7 @@ class Settings(Section):
             commitment_minutes=rules.commitment_minutes,
             ahead=rules.ahead,
             transition_every=rules.transition_every,
-            first_within_days=rules.first_within_days,
+            first_spread=rules.first_spread,
             max_cancels=rules.max_cancels,
             silent=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
         )
@@ -170,6 +179,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     """
     source = _SettingsSource.read(path)
     values = dict(_remove_secrets(source.values, (), source))
+    _remove_retired_settings(values)
     for name, variable in OVERRIDE_VARIABLES.items():
         _refuse_password(values.get(name), (name,), variable, source)
         if value := _read_variable(variable, env, source):
@@ -190,6 +200,23 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     if source.problems:
         raise Problems(sorted(source.problems, key=source.get_line_number))
     return settings
+
+
+def list_retired_settings(path: Path | None) -> list[Problem]:
+    """Return the settings of earlier versions that the file still has, each with what to do instead."""
+    source = _SettingsSource.read(path)
+    return [
+        Problem(source.locate(key), "This setting no longer has an effect.", remedy)
+        for key, remedy in RETIRED_SETTINGS.items()
+        if _get_nested(source.values, *key) is not None
+    ]
+
+
+def _remove_retired_settings(values: Mapping[str, Any]) -> None:
+    for *section, name in RETIRED_SETTINGS:
+        settings = _get_nested(values, *section)
+        if isinstance(settings, dict):
+            settings.pop(name, None)
 
 
 #: Settings that may be `link`, and the other values to suggest.

@@ -302,7 +302,7 @@ class RuleSettings(Section):
     review_minutes: Annotated[int, _validate_integer(20, 30)] = 25
     checkin_minutes: Annotated[int, _validate_integer(10, 15)] = 15
     commitment_minutes: Annotated[int, _validate_integer(15, 60)] = 30
-    first_within_days: Annotated[int, _validate_integer(3, 91)] = 21
+    first_spread: Annotated[Interval | None, validate_text(parse_interval)] = None
     max_cancels: Annotated[int, _validate_integer(1, 10_000)] = 20
 
 

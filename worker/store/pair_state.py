@@ -4,12 +4,12 @@ It is the busiest code of the program: the statements are built once, and each a
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from worker.domain.model import (
     REMEMBERED,
@@ -20,6 +20,7 @@ from worker.domain.model import (
     Effect,
     EffectKind,
     EffectProgress,
+    EndReason,
     Meeting,
     Pair,
     PairId,
@@ -28,9 +29,11 @@ from worker.domain.model import (
     PlacedEvent,
     ReviewMode,
     Session,
+    SessionKind,
     SessionState,
     Span,
     TakenTime,
+    WaitingPair,
 )
 from worker.errors import WrongKey
 from worker.store import rows
@@ -53,7 +56,7 @@ from worker.store.tables import (
 PAIR_MAIL_WINDOW = timedelta(days=40)
 #: A commitment that ended is still read for so long: its event may wait to be taken off.
 CLOSED_COMMITMENT_WINDOW = timedelta(days=2)
-DAY = timedelta(days=1)
+WEEK = timedelta(weeks=1)
 
 
 _PAIRS = PreparedStatement(select(pair).where(in_bound_list(pair.c.id, "pairs")))
@@ -119,6 +122,7 @@ _BOOKED_SESSIONS = PreparedStatement(
         session.c.start,
         session.c.end,
         session.c.options,
+        session.c.spread,
         pair.c.manager,
         pair.c.report,
     )
@@ -128,6 +132,24 @@ _BOOKED_SESSIONS = PreparedStatement(
         session.c.end > bind_instant("since"),
         or_(session.c.state == SessionState.BOOKED.value, session.c.held_at.is_not(None)),
     )
+)
+_PAIRS_OF_MANAGERS = PreparedStatement(
+    select(pair).where(
+        in_bound_list(pair.c.manager, "managers"),
+        pair.c.ended == EndReason.NO.value,
+        pair.c.paused.is_(False),
+        pair.c.rests.is_(False),
+    )
+)
+_LAST_CONVERSATIONS = PreparedStatement(
+    select(session.c.pair, session.c.adhoc, pair.c.report, func.max(session.c.held_at).label("held_at"))
+    .join(pair, pair.c.id == session.c.pair)
+    .where(
+        in_bound_list(pair.c.report, "reports"),
+        session.c.kind == SessionKind.CAREER.value,
+        session.c.held_at.is_not(None),
+    )
+    .group_by(session.c.pair, session.c.adhoc, pair.c.report)
 )
 _BLOCKS = PreparedStatement(
     select(commitment.c.id, commitment.c.pair, commitment.c.block_start, commitment.c.block_end, pair.c.manager)
@@ -164,6 +186,7 @@ class _Batch:
     messages: Mapping[PairId, list[Effect]] = field(default_factory=_make_lists)
     placed: Mapping[PairId, dict[str, PlacedEvent]] = field(default_factory=lambda: defaultdict(dict))
     meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_lists)
+    waiting: dict[Address, list[WaitingPair]] = field(default_factory=lambda: defaultdict(list))  #: by manager
     unreadable: dict[PairId, str] = field(default_factory=dict)
 
 
@@ -184,11 +207,35 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     inside = [row["id"] for row in found.values() if row["review"] == ReviewMode.IN_1ON1.value]
     for row in _MEETINGS.fetch_rows(connection, pairs=inside, now=now) if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
+    _read_waiting_pairs(connection, batch, found)
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
     states = tuple(
         _build_state(rows.pair(row), row["looked_at"], batch) for row in ordered if row["id"] not in batch.unreadable
     )
     return LoadedPairs(states, {row["id"]: row["wakes"] for row in ordered}, batch.unreadable)
+
+
+def _read_waiting_pairs(connection: Connection, batch: _Batch, pairs: Collection[PairId]) -> None:
+    """Reads all pairs of the managers of those that have no conversation on the calendar (T-3a)."""
+    managers = sorted(
+        {
+            one.manager
+            for one in pairs
+            if not any(s.booked and s.kind is SessionKind.CAREER and not s.adhoc for s in batch.sessions.get(one, ()))
+        }
+    )
+    if not managers:
+        return
+    listed = [rows.pair(row) for row in _PAIRS_OF_MANAGERS.fetch_rows(connection, managers=managers)]
+    held: dict[PairId, datetime] = {}
+    talked: dict[Address, datetime] = {}
+    reports = sorted({one.report for one in listed})
+    for row in _LAST_CONVERSATIONS.fetch_rows(connection, reports=reports):
+        talked[row["report"]] = max(row["held_at"], talked.get(row["report"], row["held_at"]))
+        if not row["adhoc"]:
+            held[row["pair"]] = row["held_at"]
+    for one in listed:
+        batch.waiting[one.manager].append(WaitingPair(one, held.get(one.id), talked.get(one.report)))
 
 
 def _read_sessions_and_commitments(
@@ -229,13 +276,13 @@ def _read_events_and_effects(
 def load_taken_time(
     connection: Connection, people: Sequence[Address], now: datetime
 ) -> dict[Address, tuple[TakenTime, ...]]:
-    """The time of these people that any pair has taken, from now on; and of conversations held within a day, since a
-    manager has one a day at most (T-2)."""
+    """The time of these people that any pair has taken, from now on; and of conversations of the week before, since a
+    manager has one a day at most (T-2), and few first ones a week (T-3a)."""
     taken: dict[Address, list[TakenTime]] = defaultdict(list)
     who = list(people)
-    for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - DAY):
+    for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - WEEK):
         for one in (*_parse_span(row), *row["options"]):
-            mine = TakenTime(one, row["id"], row["kind"], row["pair"])
+            mine = TakenTime(one, row["id"], row["kind"], row["pair"], row["spread"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
     for row in _BLOCKS.fetch_rows(connection, people=who, now=now):
@@ -264,5 +311,6 @@ def _build_state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairSt
         effects=tuple(batch.messages.get(pair_id, ())),
         placed_events=batch.placed.get(pair_id, {}),
         meetings=tuple(batch.meetings.get(pair_id, ())),
+        waiting=tuple(batch.waiting.get(one.manager, ())),
         looked_at=looked_at,
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, session_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, NOW, SAM, WEEK, pair_of, session_of, state_of, utc
 from tests.support.stories import Story
 from worker.domain.ids import base32
 from worker.domain.model import Format, Interval, PairId, Policy, Session, SessionKind, SessionState, Topic
@@ -18,8 +18,8 @@ from worker.domain.planning.cadence import (
     SessionWindow,
     add_interval,
     choose_interval,
-    extend_window,
     find_window,
+    is_overdue,
     make_next_cycle,
     make_reviews,
     make_window,
@@ -93,24 +93,31 @@ def test_a_transition_counts_in_the_company_s_own_rhythm() -> None:
 # --- what the rhythm counts from ---
 
 
-def _first(**fields: Any) -> Session:
-    return make_next_cycle([], pair_of(**fields), TWO, Policy(), NOW)[0]
+#: What the planner finds for a session that follows no other; `test_spread` tells how.
+TURN = SessionWindow(NOW, NOW + 2 * WEEK, NOW + 5 * WEEK)
 
 
-def test_a_new_pair_first_meets_about_three_weeks_after_it_is_seen() -> None:
-    assert _first().target == utc(2026, 9, 28, 12)
+def _next_cycle(*sessions: Session, **fields: Any) -> list[Session]:
+    return make_next_cycle(sessions, pair_of(**fields), TWO, Policy(), NOW, lambda: TURN)
 
 
-def test_the_first_session_counts_from_the_pair_s_start() -> None:
-    """T-3: 13 weeks after the start."""
-    assert _first(start=date(2026, 9, 1)).target == utc(2026, 12, 1, 12)
+def _get_window(session: Session) -> SessionWindow:
+    return SessionWindow(session.earliest, session.target, session.latest)
 
 
-def test_what_is_long_overdue_belongs_into_the_next_three_weeks() -> None:
-    """T-3, T-4: a pair that began years ago gets a session soon, not a window in the past."""
-    first = _first(start=date(2020, 1, 1))
-    assert first.target < NOW
-    assert first.latest == NOW + 3 * WEEK
+@pytest.mark.parametrize("start", [None, date(2020, 1, 1), date(2026, 9, 1), date(2026, 12, 1)])
+def test_a_pair_that_never_met_takes_its_turn(start: date | None) -> None:
+    """T-3a: the rhythm has nothing to count from, whenever the pair started."""
+    (first,) = _next_cycle(start=start)
+    assert (_get_window(first), first.spread) == (TURN, True)
+
+
+@pytest.mark.parametrize(("held", "overdue"), [(date(2026, 6, 7), True), (date(2026, 6, 8), False)])
+def test_a_pair_that_is_overdue_takes_its_turn(held: date, overdue: bool) -> None:
+    """T-3a: once the day that the rhythm gives is over, and not the day before."""
+    (following,) = _next_cycle(_held(held))
+    assert following.spread is overdue
+    assert (_get_window(following) == TURN) is overdue
 
 
 def _held(end_day: date, **fields: Any) -> Session:
@@ -120,7 +127,7 @@ def _held(end_day: date, **fields: Any) -> Session:
 
 
 def _next_target(*sessions: Session, **fields: Any) -> date:
-    return make_next_cycle(sessions, pair_of(**fields), TWO, Policy(), NOW)[0].target.date()
+    return _next_cycle(*sessions, **fields)[0].target.date()
 
 
 def test_the_rhythm_counts_from_the_last_one_held() -> None:
@@ -135,11 +142,27 @@ def test_the_next_counts_from_the_time_that_is_booked_before_it() -> None:
     assert _next_target(ahead) == date(2027, 1, 5)
 
 
-def test_an_ad_hoc_conversation_counts_as_held() -> None:
-    """T-14, T-3: whoever just talked at length needs no session in a fortnight."""
-    regular = _held(date(2026, 7, 1))
-    adhoc = _held(date(2026, 9, 1), id="c2", adhoc=True)
-    assert _next_target(regular, adhoc) == date(2026, 12, 1)
+@pytest.mark.parametrize(
+    ("talk", "expected"),
+    [
+        (date(2026, 9, 1), date(2026, 9, 30)),
+        (date(2026, 9, 9), date(2026, 9, 30)),  # three weeks before
+        (date(2026, 9, 10), date(2026, 10, 1)),
+        (date(2026, 9, 30), date(2026, 10, 21)),
+        (date(2026, 10, 1), date(2026, 9, 30)),  # after it
+    ],
+)
+@pytest.mark.parametrize("state", [SessionState.BOOKED, SessionState.CONTRACTED])
+def test_an_ad_hoc_conversation_moves_what_would_follow_within_three_weeks(
+    talk: date, expected: date, state: SessionState
+) -> None:
+    """T-14: to three weeks after it, be it booked or held; it does not re-anchor the rhythm."""
+    adhoc = _held(talk, id="c2", adhoc=True, state=state)
+    adhoc = replace(adhoc, held_at=None) if adhoc.booked else adhoc
+    (following,) = _next_cycle(_held(date(2026, 7, 1)), adhoc)
+    assert following.target.date() == expected
+    if expected != date(2026, 9, 30):
+        assert following.earliest == following.target
 
 
 def test_what_was_held_out_of_turn_counts() -> None:
@@ -147,13 +170,8 @@ def test_what_was_held_out_of_turn_counts() -> None:
     out_of_turn = _held(date(2026, 9, 1), id="c3", cycle=3)
     second = session_of(utc(2026, 12, 28, 8), id="c2", cycle=2)
     window = find_window(second, [_held(date(2026, 7, 1)), second, out_of_turn], pair_of(), TWO, Policy())
+    assert window is not None
     assert window.target.date() == date(2026, 12, 1)
-
-
-def test_an_ad_hoc_conversation_still_to_come_does_not_count() -> None:
-    regular = _held(date(2026, 7, 1))
-    adhoc = session_of(NOW + DAY, id="c2", adhoc=True)
-    assert _next_target(regular, adhoc) == date(2026, 9, 30)
 
 
 def test_what_was_cancelled_does_not_count() -> None:
@@ -164,7 +182,7 @@ def test_what_was_cancelled_does_not_count() -> None:
 
 def test_cycles_are_numbered_on_and_on() -> None:
     off = session_of(None, id="c2", cycle=2, state=SessionState.CANCELLED)
-    assert make_next_cycle([_held(date(2026, 7, 1)), off], pair_of(), TWO, Policy(), NOW)[0].cycle == 3
+    assert _next_cycle(_held(date(2026, 7, 1)), off)[0].cycle == 3
 
 
 # --- series ---
@@ -172,7 +190,7 @@ def test_cycles_are_numbered_on_and_on() -> None:
 
 def test_a_series_has_three_parts_five_to_ten_shared_working_days_apart() -> None:
     """T-13, R-4: and only the last asks for a contract."""
-    parts = make_next_cycle([], pair_of(format=Format.SERIES), TWO, Policy(), NOW)
+    parts = _next_cycle(format=Format.SERIES)
     assert [p.topic for p in parts] == [Topic.NOW, Topic.DIRECTION, Topic.GAP]
     assert [p.asks_contract for p in parts] == [False, False, True]
     assert {p.cycle for p in parts} == {1}
@@ -185,13 +203,14 @@ def test_t13_the_parts_of_a_series_count_days_from_monday_to_friday() -> None:
     now = session_of(utc(2026, 12, 21, 9), topic=Topic.NOW, state=SessionState.HELD, held_at=utc(2026, 12, 21, 10))
     direction = replace(session_of(), topic=Topic.DIRECTION, cycle=1)
     window = find_window(direction, [now], pair_of(format=Format.SERIES), TWO, Policy())
+    assert window is not None
     assert get_local_date(DANA.zone, window.earliest) == date(2026, 12, 28)
     assert get_local_date(DANA.zone, window.latest - HOUR) == date(2027, 1, 4)
 
 
 def test_a_combined_session_asks_for_a_contract() -> None:
     """R-4: one session with the three as phases."""
-    one = make_next_cycle([], pair_of(), TWO, Policy(), NOW)
+    one = _next_cycle()
     assert [s.topic for s in one] == [Topic.ALL]
     assert one[0].asks_contract
 
@@ -263,17 +282,22 @@ def test_two_years_of_a_quarterly_rhythm() -> None:
 
 def test_a_monthly_rhythm_over_the_end_of_months() -> None:
     """R-1: from the 31st of January on, in months."""
-    pair = pair_of(every=Interval(months=3), start=date(2027, 11, 30))
-    story = Story(pair, now=utc(2028, 1, 3, 5))
+    pair = pair_of(every=Interval(months=3))
+    story = Story(state=state_of(_held(date(2027, 11, 30)), pair=pair), now=utc(2028, 1, 3, 5))
     story.tick()
     assert story.next.target == utc(2028, 2, 29, 12)
 
 
-def test_a_later_part_keeps_its_days_until_they_are_over() -> None:
-    """T-13: only then it belongs into the three weeks to come, as whatever is overdue does at once."""
-    window = SessionWindow(NOW + 7 * DAY, NOW + 7 * DAY, NOW + 15 * DAY)
-    for topic in (Topic.DIRECTION, Topic.GAP):
-        assert extend_window(window, NOW, topic) == window
-        assert extend_window(window, NOW + 15 * DAY, topic).latest == NOW + 36 * DAY
-    for topic in (Topic.NOW, Topic.ALL):
-        assert extend_window(window, NOW, topic).latest == NOW + 21 * DAY
+def test_a_later_part_is_never_overdue() -> None:
+    """T-13, T-3a: it is counted from the part before; only the first part of a series takes a turn."""
+    window = SessionWindow(NOW - 7 * DAY, NOW - DAY, NOW + DAY)
+    for topic in Topic:
+        session = replace(session_of(), topic=topic)
+        assert is_overdue(session, window, NOW) is (topic in (Topic.NOW, Topic.ALL))
+    now, direction, gap = _next_cycle(_held(date(2026, 1, 5)), format=Format.SERIES)
+    assert (now.spread, direction.spread, gap.spread) == (True, False, False)
+    assert (now.target, direction.target.date(), gap.target.date()) == (
+        TURN.target,
+        date(2026, 9, 28),
+        date(2026, 10, 5),
+    )

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, person, session_of, state_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, beginning, person, session_of, state_of, utc
 from tests.support.stories import Story, booked, causes, nothing
 from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
 from worker.domain.planning.deferrals import list_look_times
@@ -182,7 +182,7 @@ def test_a_night_shift_may_run_on_into_a_holiday() -> None:
 
 def test_somebody_who_moves_to_another_country_gets_its_holidays() -> None:
     """T-10: each in their own zone."""
-    story = booked()
+    story = booked(Story(beginning()))
     story.state = replace(story.state, manager=person("Dana", "Europe/Prague", "CZ"))
     story.tick()
     assert causes(story) == ["holiday"]

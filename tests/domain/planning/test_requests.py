@@ -116,13 +116,44 @@ def test_an_ad_hoc_conversation_is_one_of_its_own() -> None:
     assert [m.subject for m in story.mails("contract_request")] == [adhoc.id]
 
 
-def test_after_an_ad_hoc_conversation_the_next_is_a_quarter_away() -> None:
-    """T-3: it counts as held."""
-    story = soon()
+def _talk_before(story: Story) -> tuple[Span, Span, Span]:
+    """The times of an ad hoc conversation and of the regular session, before and after somebody asked for the first."""
+    regular = booked(story).next
+    story.say(lambda p: actions.request_talk(p, Trigger.DOUBT))
     adhoc = next(s for s in story.of_kind(SessionKind.CAREER) if s.adhoc)
+    moved = story.session(regular.id)
     story.until(adhoc.span.end)
-    assert 77 * DAY <= story.next.span.start - adhoc.span.end <= 112 * DAY
+    assert story.session(regular.id) == moved, "nothing more follows once the ad hoc conversation took place"
     assert causes(story) == []
+    assert [p.span for p in story.standing() if p.key == moved.key] == [moved.span]
+    return adhoc.span, regular.span, moved.span
+
+
+def test_a_regular_session_soon_after_an_ad_hoc_conversation_moves_by_three_weeks_at_most() -> None:
+    """T-14: less than three weeks after it, the first session makes way; it is no deferral."""
+    adhoc, before, after = _talk_before(Story())
+    assert before.start - adhoc.end < 3 * WEEK <= after.start - adhoc.end
+    assert after.start - before.start <= 3 * WEEK
+
+
+def test_a_regular_session_later_than_three_weeks_after_an_ad_hoc_conversation_stays() -> None:
+    """T-14: the ad hoc conversation does not re-anchor the rhythm."""
+    adhoc, before, after = _talk_before(Story(pair_of(start=NOW.date() + 7 * DAY)))
+    assert before.start - adhoc.end > 3 * WEEK
+    assert after == before
+
+
+def test_the_session_of_a_rhythm_makes_way_for_an_ad_hoc_conversation_and_keeps_its_rhythm() -> None:
+    """T-14, T-3: two weeks before the second session somebody asks to talk."""
+    story = booked()
+    story.until(story.next.span.end)
+    second = story.next
+    story.at(second.span.start - 2 * WEEK)
+    adhoc, before, after = _talk_before(story)
+    assert before == second.span
+    assert 3 * WEEK <= after.start - adhoc.end < 4 * WEEK
+    story.until(after.end)
+    assert story.next.target.date() == after.start.date() + 13 * WEEK
 
 
 @pytest.mark.parametrize("trigger", list(Trigger))

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import pytest
 
-from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, pair_of, session_of, state_of, utc
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, WEEK, beginning, pair_of, session_of, state_of, utc
 from tests.support.stories import Story, booked, causes, fill, nothing
 from worker.domain.model import (
     EffectKind,
@@ -28,7 +28,7 @@ MONDAYS = [utc(2026, 10, 5, 13) + n * WEEK for n in range(3)] + [utc(2026, 10, 2
 
 def contracted(review: ReviewMode = ReviewMode.ALONE, meetings: Sequence[datetime] = (), at: datetime = END) -> Story:
     """A story in which a contract was just recorded at that instant."""
-    story = booked(Story(pair_of(review=review)))
+    story = booked(Story(beginning(review=review)))
     story.meet(meetings)
     story.until(at)
     first = story.of_kind(SessionKind.CAREER)[0].id
@@ -57,7 +57,7 @@ def test_reviews_are_booked_when_the_contract_is_there() -> None:
 
 def test_without_a_contract_reviews_come_once_it_is_overdue() -> None:
     """R-17, R-7: there is something to talk about all the more."""
-    story = booked()
+    story = booked(Story(beginning()))
     story.until(END + DAY)
     assert reviews(story) == []
     story.until(utc(2026, 10, 7))
@@ -287,7 +287,7 @@ def test_what_stands_over_a_1on1_is_not_ours_to_judge() -> None:
 @pytest.mark.parametrize("review", [ReviewMode.ALONE, ReviewMode.IN_1ON1])
 def test_reviews_of_a_conversation_that_did_not_take_place_go(review: ReviewMode) -> None:
     """R-8, T-9: and come back with the contract of the one that did."""
-    story = booked(Story(pair_of(review=review)))
+    story = booked(Story(beginning(review=review)))
     story.meet(MONDAYS)
     story.until(utc(2026, 10, 7))
     first = story.of_kind(SessionKind.CAREER)[0].id
@@ -306,7 +306,7 @@ def test_reviews_of_a_conversation_that_did_not_take_place_go(review: ReviewMode
 
 def test_reviews_that_find_no_time_are_told_of_and_tried_again() -> None:
     """R-8, T-4."""
-    story = booked()
+    story = booked(Story(beginning()))
     story.until(END)
     fill(story, SAM, date(2026, 10, 15), 60)
     first = story.of_kind(SessionKind.CAREER)[0].id

@@ -148,13 +148,13 @@ def test_people_who_share_no_hour_are_told_how_to_meet() -> None:
 
 def test_a_part_without_room_in_its_days_is_put_later_and_the_next_part_after_it() -> None:
     """T-13, T-4: five to ten working days after the part before; when there is no room, the window opens."""
-    story = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
+    story = Story(pair_of(format=Format.SERIES))
     story.tick()
     first, second, _ = story.of_kind(SessionKind.CAREER)
     begin = second.earliest
     end = datetime.combine(add_weekdays(first.span.start.date(), 10), time(22), UTC)
-    assert begin <= second.span.start <= end < NOW + 3 * WEEK
-    full = Story(pair_of(format=Format.SERIES, start=NOW.date() - 13 * WEEK))
+    assert begin <= second.span.start <= end
+    full = Story(pair_of(format=Format.SERIES))
     full.calendars.book(SAM, begin, end)
     full.tick()
     _, late, last = full.of_kind(SessionKind.CAREER)
@@ -174,7 +174,7 @@ def test_three_parts_without_a_time_take_one_mail() -> None:
     story.until(NOW + 3 * DAY)
     assert len(story.mails("unplaceable")) == 2
     story.calendars.unknown.clear()
-    story.calendars.book(SAM, parts[0].latest + 5 * DAY, NOW + 30 * WEEK)
+    story.calendars.book(SAM, parts[0].target + 5 * DAY, NOW + 30 * WEEK)
     story.until(NOW + 4 * DAY)
     first, *others = story.of_kind(SessionKind.CAREER)
     late = [part for part in others if part.unplaceable]

@@ -49,6 +49,7 @@ class Talk:
     end: datetime | None = None
     since: datetime | None = None  #: when it got the time it has
     count: int = 0
+    first: bool = False  #: it follows no other, or its day was over when it got its time (T-3a)
     reason: str = ""  #: why it has the time it has
     lost: datetime | None = None  #: the start it lost last; the moment when it was found not held
     inside: bool = False  #: a review inside a 1:1, without an event

@@ -11,17 +11,18 @@ from worker.domain.time.worktime import parse_hours
 Line = dict[str, Any]
 Break = Callable[[list[Line]], list[Line]]
 
-M, R, R2 = "maya@example.com", "robin@example.com", "sasha@example.com"
+M, R, R2, R3 = "maya@example.com", "robin@example.com", "sasha@example.com", "toni@example.com"
 PAIR, OTHER = f"{M}>{R}", f"{M}>{R2}"  # as a ledger names pairs
 OFFICE = parse_hours("Mon-Fri 09:00-17:00")
 PERSONS = {
     M: Person(email=M, name="Maya", zone="Europe/London", country="GB-ENG", hours=OFFICE),
     R: Person(email=R, name="Robin", zone="Europe/Berlin", country="DE-BE", hours=OFFICE),
     R2: Person(email=R2, name="Sasha", zone="Europe/London", country="GB-ENG", hours=OFFICE),
+    R3: Person(email=R3, name="Toni", zone="Europe/London", country="GB-ENG", hours=OFFICE),
 }
 START, END = datetime(2026, 9, 7, 5, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC)
 ONE = Pair(manager=M, report=R, first_seen=date(2026, 9, 7), start=date(2026, 6, 15))
-TWO = Pair(manager=M, report=R2, first_seen=date(2026, 9, 7))
+TWO = Pair(manager=M, report=R2, first_seen=date(2026, 9, 7), start=date(2026, 9, 1))
 
 
 # --- writing a ledger ---

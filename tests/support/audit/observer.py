@@ -58,7 +58,8 @@ class Auditor:
         self._states |= {"contracted": self._contracted, "unfinished": self._unfinished, "cancelled": self._cancelled}
         for pair in pairs.values():
             first = datetime.combine(pair.first_seen, time(), UTC)
-            self._later(max(start, first), partial(self._cover, pair))
+            notice = rules.notice(pair, self._persons[pair.manager])
+            self._later(max(start, first, notice), partial(self._cover, pair))
 
     def read(self, line: Line) -> None:
         at = instant(line["at"])
@@ -302,17 +303,53 @@ class Auditor:
         faults.append(rules.neighbours(talk, span, near.values(), self._standing(*people)))
         if talk.kind == "career":
             faults.append(rules.one_a_day(talk, span, people[0], near.values()))
+            faults.append(rules.not_before_start(talk, span, people[0]))
+            self._find_first(talk, careers)
+            firsts = chain.from_iterable(self._careers[one.id] for one in self._list_team(people[0].email))
+            faults.append(rules.two_a_week(talk, span, people[0], firsts))
         if talk.count:
             faults.append(rules.after_deferral(talk, span, careers, people, self._now))
         elif talk.adhoc:
             faults.append(rules.soon(talk, span, people))
         elif talk.kind == "career":
-            rule = rules.series if talk.topic in ("direction", "gap") else rules.rhythm
-            faults.append(rule(talk, span, careers, people, self._now))
+            faults.append(self._in_its_place(talk, span, careers, people))
         self._flag_all(talk.pair, chain.from_iterable(faults))
         if was == "deferred":
             what = "was deferred and got another time, and nobody was told"
             self._mail_due(talk, "T-12", what, "deferral_notice")
+
+    def _in_its_place(self, talk: Talk, span: Span, careers: list[Talk], people: rules.People) -> Iterator[rules.Fault]:
+        if talk.topic in ("direction", "gap"):
+            return rules.series(talk, span, careers, people, self._now)
+        if talk.first:
+            return rules.first(talk, span, self._list_waiting(talk.pair), careers, people, self._now)
+        return rules.rhythm(talk, span, careers, people, self._now)
+
+    def _find_first(self, talk: Talk, careers: list[Talk]) -> None:
+        """T-3a: note whether it follows no other, or a day that is over, when it gets its time."""
+        if talk.count or talk.adhoc or talk.topic in ("direction", "gap"):
+            return
+        others = [o for o in careers if o is not talk and not o.adhoc]
+        if not any(o.state in OWED or o.booked for o in others):
+            held = max((o.held for o in others if o.held), default=None)
+            talk.first = talk.first or rules.overdue(talk.pair, held, self._now.date())
+
+    def _list_team(self, manager: Address) -> list[Pair]:
+        return [pair for pair in self._pairs.values() if pair.manager == manager]
+
+    def _list_waiting(self, pair: Pair) -> list[rules.Waiting]:
+        """The pairs of the manager that are there by now, and when each last met."""
+        team = [one for one in self._list_team(pair.manager) if one.first_seen <= self._now.date()]
+        active = [one for one in team if one.id == pair.id or one.id not in self._resting]
+        held = {
+            one.id: max((t.held for t in self._careers[one.id] if t.held and not t.adhoc), default=None)
+            for one in active
+        }
+        talked: dict[Address, datetime] = {}
+        for talk in chain.from_iterable(self._careers.values()):
+            if talk.held:
+                talked[talk.pair.report] = max(talk.held, talked.get(talk.pair.report, talk.held))
+        return [rules.Waiting(one, held[one.id], talked.get(one.report)) for one in active]
 
     def _around(self, person: Address) -> list[Talk]:
         """The person's sessions that have a time, but for those long past and those whose event was taken off."""
@@ -343,10 +380,17 @@ class Auditor:
         guests = [] if commits else [pair.report]
         if line.get("calendar", pair.manager) != pair.manager or line.get("attendees", guests) != guests:
             self._flag("R-23", pair, f"{key} stands with {line.get('calendar')} for {line.get('attendees')}")
+        self._heard_early(pair, f"{key} was written")
         if commits:
             self._commitment(pair, line)
         else:
             self._session_event(pair, line)
+
+    def _heard_early(self, pair: Pair, what: str) -> None:
+        """T-3a: nobody hears of us earlier than seven days before the start, unless somebody asked to talk."""
+        asked = any(talk.adhoc for talk in self._careers[pair.id])
+        if not asked and self._now < rules.notice(pair, self._persons[pair.manager]):
+            self._flag("T-3a", pair, f"{what} more than seven days before the start, {pair.start}")
 
     def _session_event(self, pair: Pair, line: Line) -> None:
         talk, key = self._talks.get(line["session"]), line["key"]
@@ -389,6 +433,8 @@ class Auditor:
                 self._flag("D-8", line["pair"], f"{name} for a pair that is not in the people file")
             return
         self._flag_all(pair, rules.audience(name, to, pair))
+        if name != "operator_alert":
+            self._heard_early(pair, f"{name} went to {to}")
         if name == "introduction":
             if (pair.id, to) in self._introduced:
                 self._flag("R-23", pair, f"{to} was introduced twice")

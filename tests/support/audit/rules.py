@@ -8,6 +8,7 @@ import calendar
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from tests.support.audit.known import Block, Line, Talk, instant
 from worker.domain.model import DeferralCause, Format, Interval, Pair, Person, Policy, Span
@@ -32,6 +33,8 @@ DAY = timedelta(days=1)
 GAP = timedelta(minutes=15)
 CONTRACT = timedelta(hours=48)
 LAST_HOURS = timedelta(hours=4)
+#: A regular session follows an ad hoc one no sooner.
+CLEAR = timedelta(weeks=3)
 MOVED_FAR = timedelta(days=14)
 #: A note at 08:00 is for the 1:1 of that day: another day is another note.
 ANOTHER_DAY = timedelta(hours=12)
@@ -130,7 +133,8 @@ def after_deferral(talk: Talk, span: Span, careers: Sequence[Talk], people: Peop
     if not (talk.adhoc or first <= day) or day > last:
         yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
     if talk.kind == "career" and not talk.adhoc and talk.topic in ("all", "now"):
-        held = max((one.held for one in careers if one.held and not one.adhoc and one is not talk), default=None)
+        earlier = [one for one in careers if one.asked < talk.asked and not one.adhoc]  # no parts of the same series
+        held = max((one.held for one in earlier if one.held), default=None)
         if held and (span.start - held).days < min(_rhythm_days(talk.pair, held.date())) // 2:
             yield "T-10", f"{talk.id} got {span.start}, less than half a rhythm after {held}"
 
@@ -181,14 +185,110 @@ def rhythm(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
     others = [other for other in careers if other is not talk and not other.adhoc]
     if pair.format is Format.SERIES or any(o.state in OWED or (o.booked and o.count) for o in others):
         return
-    ends = [o.held for o in careers if o.held] + [o.end for o in others if o.booked and o.end and o.end < span.start]
-    anchor = max((get_local_date(zone, end) for end in ends), default=pair.start)
+    ends = [o.held for o in others if o.held] + [o.end for o in others if o.booked and o.end and o.end < span.start]
+    anchor = max((get_local_date(zone, end) for end in ends), default=None)
     if anchor is None:
         return
     day, days = get_local_date(zone, span.start), [plus(anchor, every) for every in rhythms(pair, anchor)]
     today, after = get_local_date(zone, now), timedelta(days=21) + _opening(talk, anchor)
-    if not any(d - timedelta(days=14) <= day <= max(d, today) + after for d in days):
+    shifted = [after_adhoc(d, careers, zone) for d in days]
+    if not any(d - timedelta(days=14) <= day <= max(d, s, today) + after for d, s in zip(days, shifted, strict=True)):
         yield "T-3", f"{talk.id} got {day}; after {anchor} the rhythm asks for {' or '.join(map(str, days))}"
+    elif shifted != days and day < min(shifted):
+        yield (
+            "T-14",
+            f"{talk.id} got {day}, less than three weeks after an ad hoc conversation; {min(shifted)} was right",
+        )
+
+
+def after_adhoc(day: date, careers: Iterable[Talk], zone: str) -> date:
+    """T-14: the day that a regular session is wanted, moved to three weeks after an ad hoc one shortly before it."""
+    instants = [o.held or (o.end if o.booked else None) for o in careers if o.adhoc]
+    ends = [get_local_date(zone, at) for at in instants if at]
+    return max([day, *(end + CLEAR for end in ends if end <= day < end + CLEAR)])
+
+
+# --- first sessions (T-3a) ---
+
+
+class Waiting(NamedTuple):
+    """A pair of a manager: when its last regular session was held, and when its report last had a career talk."""
+
+    pair: Pair
+    held: datetime | None
+    talked: datetime | None
+
+
+def notice(pair: Pair, manager: Person) -> datetime:
+    """T-3a: from when on the two may hear of us; long ago for a pair without a start."""
+    day = pair.start - timedelta(days=7) if pair.start else date(2000, 1, 1)
+    return wall_to_utc(manager.zone, day, 0)
+
+
+def begins(pair: Pair, today: date) -> bool:
+    """T-3a: whether its start lies ahead, or less than five weeks before the pair was first seen, or ago."""
+    return pair.start is not None and pair.start > max(pair.first_seen, today) - timedelta(weeks=5)
+
+
+def overdue(pair: Pair, held: datetime | None, today: date) -> bool:
+    """T-3a: whether it never met, or the day that its rhythm gives is over."""
+    return held is None or max(plus(held.date(), every) for every in rhythms(pair, held.date())) < today
+
+
+def turn(pair: Pair, team: Iterable[Waiting], today: date) -> date:
+    """T-3a: the day on which it is this pair's turn among those of its manager that wait."""
+
+    def order(one: Waiting) -> tuple[bool, float, str]:
+        until = one.pair.transition_until
+        return until is None or until < today, one.talked.timestamp() if one.talked else 0, one.pair.report
+
+    waiting = [
+        w for w in team if w.pair.id == pair.id or (not begins(w.pair, today) and overdue(w.pair, w.held, today))
+    ]
+    ids = [one.pair.id for one in sorted(waiting, key=order)]
+    spread = min(91, max(_rhythm_days(pair, today)))
+    step = min(14.0, max(spread - 14, 0) / len(ids))
+    return today + timedelta(days=14 + int(ids.index(pair.id) * step))
+
+
+def first(
+    talk: Talk, span: Span, team: Iterable[Waiting], careers: Iterable[Talk], people: People, now: datetime
+) -> Iterator[Fault]:
+    """T-3a: two to five weeks after the start of a pair that begins, else around its turn; never before the start."""
+    zone, pair = people[0].zone, talk.pair
+    day, asked, today = (get_local_date(zone, at) for at in (span.start, talk.asked, now))
+    if pair.start and begins(pair, asked):
+        earliest, latest = pair.start + timedelta(weeks=2), pair.start + timedelta(weeks=5)
+    else:
+        target, days = turn(pair, team, asked), max(_rhythm_days(pair, asked))
+        earliest = target - timedelta(days=min(14, days // 4))
+        latest = after_adhoc(target, careers, zone) + timedelta(days=min(21, days // 3 + 1))
+    if today + timedelta(days=4) > latest:  # its time is over: as soon as may be
+        latest = today + timedelta(days=21)
+    if not earliest <= day <= latest + _opening(talk, asked):
+        yield "T-3a", f"{talk.id}, the first, got {day}; {earliest} to {latest} are allowed"
+
+
+def not_before_start(talk: Talk, span: Span, manager: Person) -> Iterator[Fault]:
+    """T-3a, T-10: no regular session lies before the pair's start."""
+    if talk.pair.start and not talk.adhoc and get_local_date(manager.zone, span.start) < talk.pair.start:
+        yield "T-3a", f"{talk.id} got {span.start}, before the pair's start, {talk.pair.start}"
+
+
+def two_a_week(talk: Talk, span: Span, manager: Person, others: Iterable[Talk]) -> Iterator[Fault]:
+    """T-3a: at most two first sessions of a manager from Monday to Sunday; those held count."""
+    week = get_local_date(manager.zone, span.start).isocalendar()[:2]
+    same = [
+        other.id
+        for other in others
+        if other is not talk
+        and other.first
+        and other.start
+        and other.pair.manager == manager.email
+        and get_local_date(manager.zone, other.start).isocalendar()[:2] == week
+    ]
+    if talk.first and len(same) >= 2:
+        yield "T-3a", f"{talk.id}, {span.start}, is a first session too many in its week, after {' and '.join(same)}"
 
 
 def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now: datetime) -> Iterator[Fault]:
@@ -336,10 +436,10 @@ def unasked(talk: Talk) -> Iterator[Fault]:
 
 
 def unreminded(talk: Talk, manager: Person) -> Iterator[Fault]:
-    """T-7: the two reminders, when they had a place."""
-    sent = len(talk.mails["contract_reminder"])
-    if talk.held and sent < reminders_due(manager, talk.held):
-        yield "T-7", f"the contract of {talk.id} passed its deadline with {sent} reminders instead of two"
+    """T-7: the reminders that had a place."""
+    sent, due = len(talk.mails["contract_reminder"]), reminders_due(manager, talk.held) if talk.held else 0
+    if sent < due:
+        yield "T-7", f"the contract of {talk.id} passed its deadline with {sent} reminders instead of {due}"
 
 
 def open_ended(talk: Talk) -> Iterator[Fault]:
@@ -355,6 +455,10 @@ def unfinished(talk: Talk, now: datetime) -> Iterator[Fault]:
 
 
 def reminders_due(manager: Person, held: datetime) -> int:
-    """T-7: two, if an hour after the end there are two hours of working time to come; else none is asked for."""
-    window = Span(held + timedelta(hours=1), held + CONTRACT - timedelta(hours=2))
-    return 2 * (sum(spell.minutes for spell in list_working_spans(manager, window)) >= 120)
+    """T-7: as many of two as fit into working hours, four hours after the request and after each other; an hour of
+    working time is enough for one."""
+    window = Span(held + LAST_HOURS, held + CONTRACT - timedelta(hours=2))
+    spells = list_working_spans(manager, window)
+    if sum(spell.minutes for spell in spells) < 60:
+        return 0
+    return 2 if spells[-1].end - spells[0].start >= LAST_HOURS + timedelta(hours=1) else 1

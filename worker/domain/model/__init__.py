@@ -57,6 +57,7 @@ from worker.domain.model.plans import (
     Policy,
     Settlement,
     TakenTime,
+    WaitingPair,
 )
 from worker.domain.model.reasons import Reason, Reasons, ReasonValue
 from worker.domain.model.sessions import Deferral, DeferralCause, Session, SessionKind, SessionState, Topic, Trigger
@@ -124,6 +125,7 @@ __all__ = [
     "TakenTime",
     "Topic",
     "Trigger",
+    "WaitingPair",
     "WorkingHours",
     "WrittenCommitment",
     "clip_busy",

@@ -100,6 +100,17 @@ class TakenTime:
     session: str  #: id of the session or commitment it belongs to
     kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
+    spread: bool = False  #: as of its session
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPair:
+    """A pair of the same manager, and how long it has waited: when it last had a conversation of its rhythm, and when
+    its report last had a career conversation with anybody. None where that never was."""
+
+    pair: Pair
+    held_at: datetime | None = None
+    talked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +126,8 @@ class PairState:
     effects: tuple[Effect, ...] = ()
     placed_events: Mapping[str, PlacedEvent] = field(default_factory=dict)  #: by event key
     meetings: tuple[Meeting, ...] = ()
+    #: The manager's active pairs, this one included; read while the pair has no regular conversation on the calendar.
+    waiting: tuple[WaitingPair, ...] = ()
     #: Of every pair, from now on, by person; None when not read, and then nothing can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     looked_at: datetime | None = None  #: when planning last used the free/busy of the two
@@ -222,6 +235,6 @@ class Policy:
     commitment_minutes: int = 30
     ahead: int = 1  #: how many regular career sessions are owed or booked at a time
     transition_every: Interval = Interval(weeks=6)
-    first_within_days: int = 21  #: from when a pair without a start date is first seen until about its first session
+    first_spread: Interval | None = None  #: within this a manager's pairs first meet; None: a rhythm, at most 13 weeks
     max_cancels: int = 20  #: more event cancellations than this in one sweep are refused
     silent: frozenset[str] = frozenset()  #: providers whose calendars send no invitation to attendees of other services

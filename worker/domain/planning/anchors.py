@@ -2,7 +2,9 @@
 
 from worker.domain.model import Session, SessionState
 from worker.domain.planning import cadence, deferrals
+from worker.domain.planning import spread as turns
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
+from worker.domain.time.worktime import wall_to_utc
 
 
 def reanchor_sessions(builder: PlanBuilder) -> None:
@@ -23,19 +25,58 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
 
 
 def refresh_window(builder: PlanBuilder, session: Session) -> Session:
-    """An owed session with its present window: what comes before it may just have been given a time."""
-    window = _find_new_window(builder, session)
+    """An owed session with its present window: what comes before it may just have been given a time, and what was not
+    given one in its rhythm takes its turn (T-3a)."""
+    left_behind = _may_move(session) and not session.spread and _is_left_behind(builder, session)
+    window = find_first_window(builder) if left_behind else _find_new_window(builder, session)
     if window is None:
         return session
-    return builder.update_session(session, earliest=window.earliest, target=window.target, latest=window.latest)
+    return builder.update_session(
+        session,
+        earliest=window.earliest,
+        target=window.target,
+        latest=window.latest,
+        spread=session.spread or left_behind,
+    )
+
+
+def find_first_window(builder: PlanBuilder) -> cadence.SessionWindow:
+    """The window of a session that follows no other: the pair's turn among its manager's, or after its start."""
+    turn = turns.find_turn(builder.pair, builder.state.waiting, builder.now, builder.policy)
+    return turns.make_first_window(builder.pair, turn, builder.manager.zone, builder.now, builder.policy)
+
+
+def _may_move(session: Session) -> bool:
+    """Whether its window follows from others: it isn't held, and lost no time yet."""
+    return cadence.is_regular(session) and (session.booked or session.owed) and not session.count
 
 
 def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:
-    """The window of a regular session that isn't held and lost no time yet; None when it is the one it has."""
-    if not cadence.is_regular(session) or not (session.booked or session.owed) or session.count:
+    """Its present window; None when it is the one it has. A session with a turn of its own (T-3a) only makes way for
+    an ad hoc conversation, and for a start that is later by now."""
+    if not _may_move(session):
         return None
-    window = cadence.find_window(session, list(builder.sessions.values()), builder.pair, builder.people, builder.policy)
-    return cadence.extend_window(window, builder.now, session.topic) if window.target != session.target else None
+    sessions = list(builder.sessions.values())
+    window: cadence.SessionWindow | None
+    if session.spread:
+        window = cadence.keep_clear_of_adhoc(_find_turn(builder, session), sessions)
+    else:
+        window = cadence.find_window(session, sessions, builder.pair, builder.people, builder.policy)
+    return window if window is not None and window.target != session.target else None
+
+
+def _find_turn(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
+    """The window that a session with a turn has; another one when it begins before the pair's start (T-3a)."""
+    start = builder.pair.start
+    if start is not None and session.earliest < wall_to_utc(builder.manager.zone, start, 0):
+        return find_first_window(builder)
+    return cadence.SessionWindow(session.earliest, session.target, session.latest)
+
+
+def _is_left_behind(builder: PlanBuilder, session: Session) -> bool:
+    """Whether its day passed without a time."""
+    window = cadence.SessionWindow(session.earliest, session.target, session.latest)
+    return session.owed and cadence.is_overdue(session, window, builder.now)
 
 
 def _is_outside(session: Session, window: cadence.SessionWindow, builder: PlanBuilder) -> bool:

@@ -4,8 +4,8 @@ A window is where a session belongs: it may be placed from `earliest` on, best a
 """
 
 import calendar
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from worker.domain.ids import derive_id
@@ -25,6 +25,8 @@ from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_ut
 
 WINDOW_BEFORE = timedelta(days=14)
 WINDOW_AFTER = timedelta(days=21)
+#: A regular session comes no sooner than this after an ad hoc one (T-14).
+CLEAR_OF_ADHOC = timedelta(weeks=3)
 SERIES_TOPICS = (Topic.NOW, Topic.DIRECTION, Topic.GAP)
 #: A review lies this far from a month after the session, at most.
 REVIEW_BEFORE = timedelta(days=7)
@@ -66,22 +68,16 @@ def to_noon_utc(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
+def compute_margins(rhythm: timedelta) -> tuple[timedelta, timedelta]:
+    """T-3: how far a window reaches before and after its target: two weeks and three, less for a short rhythm."""
+    return min(WINDOW_BEFORE, rhythm / 4), min(WINDOW_AFTER, rhythm / 3)
+
+
 def make_window(anchor: date, every: Interval) -> SessionWindow:
-    """T-3: two weeks before to three weeks after, less for a rhythm too short for that."""
+    """T-3: around the day that lies one rhythm after the anchor."""
     target = add_interval(anchor, every)
-    period = target - anchor
-    before, after = min(WINDOW_BEFORE, period / 4), min(WINDOW_AFTER, period / 3)
+    before, after = compute_margins(target - anchor)
     return SessionWindow(to_noon_utc(target) - before, to_noon_utc(target), to_noon_utc(target) + after)
-
-
-def extend_window(window: SessionWindow, now: datetime, topic: Topic) -> SessionWindow:
-    """The window as it stands today: what is overdue belongs into the three weeks to come.
-
-    A later part of a series is not overdue before its days are over: they are counted from the part before (T-13).
-    """
-    if topic in SERIES_TOPICS[1:] and window.latest > now:
-        return window
-    return SessionWindow(window.earliest, window.target, max(window.latest, now + WINDOW_AFTER))
 
 
 def select_regular_sessions(sessions: Sequence[Session]) -> list[Session]:
@@ -103,15 +99,35 @@ def _get_position(session: Session) -> tuple[int, int]:
 
 
 def find_window(
-    session: Session, state: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
-) -> SessionWindow:
-    """Where a regular session belongs, given what was held and what is booked before it."""
-    place = _get_position(session)
-    before = [s for s in select_regular_sessions(state) if _get_position(s) < place]
-    if session.topic in SERIES_TOPICS[1:] and before and before[-1].cycle == session.cycle:
+    session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
+) -> SessionWindow | None:
+    """Where a regular session belongs, given what was held and what is booked before it. None when nothing was."""
+    before = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
+    if is_later_part(session) and before and before[-1].cycle == session.cycle:
         return _make_next_part_window(before[-1], people)
-    held = [s.held_at for s in state if s.kind is SessionKind.CAREER and s.held_at and s.id != session.id]
-    return make_window(*_find_anchor(before, held, pair, policy))
+    instants = [s.held_at or s.end or s.target for s in before]
+    instants += [s.held_at for s in sessions if is_regular(s) and s.held_at and s.id != session.id]
+    if not instants:
+        return None
+    anchor = max(instants).date()
+    window = make_window(anchor, choose_interval(pair, anchor, policy))
+    return keep_clear_of_adhoc(window, sessions)
+
+
+def is_later_part(session: Session) -> bool:
+    """Whether it is the second or third part of a series (T-13)."""
+    return session.topic in SERIES_TOPICS[1:]
+
+
+def keep_clear_of_adhoc(window: SessionWindow, sessions: Sequence[Session]) -> SessionWindow:
+    """T-14: an ad hoc conversation less than three weeks before the target moves the window, by three weeks at most,
+    so that none of it lies less than three weeks after that conversation."""
+    adhoc = [s for s in sessions if s.kind is SessionKind.CAREER and s.adhoc and (s.booked or s.held_at)]
+    ends = [end for s in adhoc if (end := s.held_at or s.end) and end <= window.target < end + CLEAR_OF_ADHOC]
+    if not ends:
+        return window
+    target = max(ends) + CLEAR_OF_ADHOC
+    return SessionWindow(max(window.earliest, target), target, window.latest + (target - window.target))
 
 
 def list_lower_bounds(
@@ -123,25 +139,10 @@ def list_lower_bounds(
     if earlier:
         yield max(earlier) + compute_rhythm(pair, max(earlier).date(), policy) / 2
     before = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
-    if session.topic in SERIES_TOPICS[1:] and before and before[-1].cycle == session.cycle:
+    if is_later_part(session) and before and before[-1].cycle == session.cycle:
         yield _make_next_part_window(before[-1], people).earliest
     if pair.start is not None:
         yield wall_to_utc(people[0].zone, pair.start, 0)
-
-
-def _find_anchor(
-    before: Sequence[Session], held: Sequence[datetime], pair: Pair, policy: Policy
-) -> tuple[date, Interval]:
-    """The day the rhythm counts from, and the rhythm: the last conversation held, ad hoc or out of turn as it may have
-    been, or one still to be held before this one."""
-    instants = [s.held_at or s.end or s.target for s in before] + list(held)
-    if instants:
-        anchor = max(instants).date()
-        return anchor, choose_interval(pair, anchor, policy)
-    if pair.start is not None:
-        return pair.start, choose_interval(pair, pair.start, policy)
-    weeks = max(policy.first_within_days // 7, 1)
-    return pair.first_seen, Interval(weeks=weeks)
 
 
 def _make_next_part_window(previous: Session, people: Sequence[Person]) -> SessionWindow:
@@ -156,20 +157,33 @@ def _make_next_part_window(previous: Session, people: Sequence[Person]) -> Sessi
 
 
 def make_next_cycle(
-    sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy, now: datetime
+    sessions: Sequence[Session],
+    pair: Pair,
+    people: Sequence[Person],
+    policy: Policy,
+    now: datetime,
+    first_window: Callable[[], SessionWindow],
 ) -> list[Session]:
-    """The sessions of the next cycle, owed, each with its window: one, or the three of a series (R-4)."""
+    """The sessions of the next cycle, owed, each with its window: one, or the three of a series (R-4).
+
+    `first_window` gives the window of a session that follows no other, or whose rhythm is over (T-3a).
+    """
     cycle = max((s.cycle for s in sessions), default=0) + 1
     topics = SERIES_TOPICS if pair.format is Format.SERIES else (Topic.ALL,)
-    known = list(sessions)
     made: list[Session] = []
     for topic in topics:
         blank = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, SessionWindow(now, now, now), now)
-        window = extend_window(find_window(blank, known, pair, people, policy), now, topic)
+        window = find_window(blank, [*sessions, *made], pair, people, policy)
+        spread = window is None or is_overdue(blank, window, now)
+        window = first_window() if window is None or spread else window
         session = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, window, now)
-        made.append(session)
-        known.append(session)
+        made.append(replace(session, spread=spread))
     return made
+
+
+def is_overdue(session: Session, window: SessionWindow, now: datetime) -> bool:
+    """Whether its day is over. The later parts of a series are not: they are counted from the part before (T-13)."""
+    return window.target < now and not is_later_part(session)
 
 
 def make_reviews(session: Session, pair: Pair, policy: Policy, now: datetime) -> list[Session]:

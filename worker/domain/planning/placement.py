@@ -83,6 +83,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
     for stage in _list_stages(builder, session):
         attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
         if not attempts:
+            window_end = window_end or session.latest  # its window is over, or as good as over
             continue
         free_busy = builder.get_free_busy(builder.people, Span(builder.now, max(a.window.end for a in attempts)))
         if free_busy is None:
@@ -238,6 +239,7 @@ def make_search(
         avoid=_list_lost_times(builder, session),
         buffer=attempt.buffer,
         career=session.kind is SessionKind.CAREER,
+        spread=session.spread,
     )
 
 

@@ -39,6 +39,7 @@ from worker.domain.reason_texts import format_reasons
 RECHECK_SOON = timedelta(minutes=1)
 RECHECK_LATER = timedelta(minutes=5)
 DAILY, HALF_DAILY = timedelta(days=1), timedelta(hours=12)
+WEEKLY = timedelta(weeks=1)
 
 T = TypeVar("T", Session, Commitment)
 
@@ -121,15 +122,15 @@ class PlanBuilder:
 
     def list_taken_times(self, person: Address, exclude: str = "") -> tuple[TakenTime, ...]:
         """All of a person's time that was decided by us, this pair's own included, one session or commitment aside;
-        what was held within a day is part of it, since it counts for the day (T-2)."""
+        what was held within a week is part of it, since it counts for its day and its week (T-2, T-3a)."""
         known, ours = self.state.taken_times or {}, self.pair.id
         others = [t for t in known.get(person, ()) if t.pair != ours]
         for session in self.sessions.values():
             if session.id == exclude:
                 continue
-            if session.booked or (session.held_at and self.now - session.held_at < DAILY):
-                others.append(TakenTime(session.span, session.id, session.kind))
-            others += [TakenTime(option, session.id, session.kind) for option in session.options]
+            if session.booked or (session.held_at and self.now - session.held_at < WEEKLY):
+                others.append(TakenTime(session.span, session.id, session.kind, spread=session.spread))
+            others += [TakenTime(option, session.id, session.kind, spread=session.spread) for option in session.options]
         if person == self.manager.email:
             others += [
                 TakenTime(c.block, c.id)

@@ -31,6 +31,7 @@ from worker.domain.planning import (
     placement,
     requested_times,
     reviews,
+    spread,
 )
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder
 
@@ -105,10 +106,20 @@ def arrange_sessions(builder: PlanBuilder) -> None:
 def ensure_sessions(builder: PlanBuilder) -> None:
     """Have every session owed that there has to be: the next career sessions (T-4, T-15) and the reviews (T-9)."""
     everything = list(builder.sessions.values())
+    first_notice = spread.find_first_notice(builder.pair, builder.manager.zone)
+    if first_notice is not None and builder.now < first_notice and not everything:
+        builder.wake_at(first_notice)  # nobody of the pair hears of us before (T-3a)
+        return
     while len([s for s in cadence.select_regular_sessions(everything) if s.owed or s.booked]) < builder.policy.ahead:
-        for session in cadence.make_next_cycle(everything, builder.pair, builder.people, builder.policy, builder.now):
-            builder.update_session(session)
-            everything.append(session)
+        cycle = cadence.make_next_cycle(
+            everything,
+            builder.pair,
+            builder.people,
+            builder.policy,
+            builder.now,
+            lambda: anchors.find_first_window(builder),
+        )
+        everything += [builder.update_session(session) for session in cycle]
     reviews.ensure_reviews(builder)
     reviews.place_reviews_in_1on1s(builder)
 

@@ -1,6 +1,7 @@
 """The search for a session's time, and every quarter of an hour at which the session may start (T-2)."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -16,6 +17,8 @@ from worker.domain.time.availability import (
 from worker.domain.time.worktime import get_local_date
 
 NO_PREFERENCE = Preference()
+#: First sessions of a manager in one week, Monday to Sunday (T-3a).
+MOST_FIRST_A_WEEK = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Search:
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: counts as busy
     avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
     buffer: bool = True  #: keep 15 minutes free on each side of busy time
+    spread: bool = False  #: one of a manager's first sessions, of which a week holds few (T-3a)
     career: bool = True  #: allow the manager at most one career session a day
     exclude: str = ""  #: id of the session that is placed: time that it has taken itself doesn't count
 
@@ -87,12 +91,23 @@ def list_career_days(search: Search) -> list[date]:
 
 
 def find_full_days(search: Search, grid: QuarterGrid) -> int:
-    """The quarters of days on which the manager already has a career session."""
+    """The quarters of days on which the manager already has a career session, and, of a first one, of weeks that hold
+    as many first ones as a week may."""
+    days = set(list_career_days(search)) if search.career else set[date]()
+    if search.spread:
+        days.update(_list_days_of_full_weeks(search))
     bits = 0
-    if search.career:
-        for day in list_career_days(search):
-            bits |= find_day_bits(grid, search.manager.zone, day)
+    for day in days:
+        bits |= find_day_bits(grid, search.manager.zone, day)
     return bits
+
+
+def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
+    taken = [item for item in list_other_taken_times(search, search.manager) if item.spread]
+    days = [get_local_date(search.manager.zone, item.span.start) for item in taken]
+    for week, count in Counter(get_week_number(day) for day in days).items():
+        if count >= MOST_FIRST_A_WEEK:
+            yield from (date.fromordinal(7 * week + 1 + weekday) for weekday in range(7))
 
 
 def list_days(search: Search, grid: QuarterGrid) -> list[date]:
