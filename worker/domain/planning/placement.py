@@ -23,6 +23,7 @@ from worker.domain.planning import anchors, cadence
 from worker.domain.planning.deferrals import count_deferrals_in_cycle
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.reviews import is_waiting_for_1on1
+from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
 
@@ -78,7 +79,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
     wanted = OFFER_CHOICE_FROM if count_deferrals_in_cycle(builder, session) >= OFFER_CHOICE_FROM else 1
-    searches: list[Search] = []
+    widest: Search | None = None
     window_end: datetime | None = None
     for stage in _list_stages(builder, session):
         attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
@@ -88,14 +89,15 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         free_busy = builder.get_free_busy(builder.people, Span(builder.now, max(a.window.end for a in attempts)))
         if free_busy is None:
             return
-        searches = [make_search(builder, session, free_busy, attempt) for attempt in attempts]
-        for search in searches:
+        widest = make_search(builder, session, free_busy, attempts[-1])  # the last attempt asks for least
+        for attempt in attempts if find_possible_starts(widest)[1] else ():
+            search = make_search(builder, session, free_busy, attempt)
             slots = rank_slots(search, limit=wanted)
             if slots:
                 _book_slot(builder, session, slots, search, window_end)
                 return
         window_end = window_end or attempts[-1].window.end
-    _mark_unplaceable(builder, session, explain_no_slot(searches[-1]) if searches else (Reason("window_over"),))
+    _mark_unplaceable(builder, session, explain_no_slot(widest) if widest else (Reason("window_over"),))
 
 
 # --- where to look ---
