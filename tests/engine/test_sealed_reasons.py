@@ -121,7 +121,7 @@ def as_it_was(url: str, today: Path, old: Session) -> None:
         for table in ("access", "attendee_copy"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("CREATE TABLE gate (name VARCHAR, room INTEGER, holder VARCHAR, held_until BIGINT)"))
-        for column in ("sealed_plan", "spread"):
+        for column in ("sealed_plan", "in_turn"):
             connection.execute(text(f"ALTER TABLE session DROP COLUMN {column}"))
         connection.execute(
             text("UPDATE session SET urgent = 1, latest = :latest, sealed = :sealed WHERE id = :id"),

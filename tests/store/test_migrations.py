@@ -78,14 +78,14 @@ def test_t19_what_is_booked_before_first_sessions_take_turns_keeps_its_time(empt
         command.upgrade(config, "0008")
     store.people.apply_import(people(DANA, KIM), pairs(pair(DANA, KIM)), START)
     row = rows.session_row(booked)
-    del row["spread"]  # which the program of then did not write
+    del row["in_turn"]  # which the program of then did not write
     with store.database.write() as connection:
         connection.execute(session.insert(), [row])
     store.migrate()
     kept = store.queries.list_sessions()
     store.close()
     assert kept == [booked]
-    assert not booked.spread
+    assert not booked.in_turn
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:

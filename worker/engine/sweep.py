@@ -272,7 +272,7 @@ def _collect_taken(state: PairState, made: Plan) -> dict[Address, list[TakenTime
         spans = [session.span] if session.booked else []
         for span in (*spans, *session.options):
             for who in state.addresses:
-                given[who].append(TakenTime(span, session.id, session.kind, made.pair, session.spread))
+                given[who].append(TakenTime(span, session.id, session.kind, made.pair, session.in_turn))
     for commitment in made.commitments:
         if commitment.block and commitment.is_open and not commitment.all_day:
             given[state.manager.email].append(TakenTime(commitment.block, commitment.id, None, made.pair))

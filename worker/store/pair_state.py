@@ -122,7 +122,7 @@ _BOOKED_SESSIONS = PreparedStatement(
         session.c.start,
         session.c.end,
         session.c.options,
-        session.c.spread,
+        session.c.in_turn,
         pair.c.manager,
         pair.c.report,
     )
@@ -282,7 +282,7 @@ def load_taken_time(
     who = list(people)
     for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - WEEK):
         for one in (*_parse_span(row), *row["options"]):
-            mine = TakenTime(one, row["id"], row["kind"], row["pair"], row["spread"])
+            mine = TakenTime(one, row["id"], row["kind"], row["pair"], row["in_turn"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
     for row in _BLOCKS.fetch_rows(connection, people=who, now=now):

@@ -136,7 +136,7 @@ session = Table(
     Column("end", Instant),
     Column("generation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("spread", Boolean, nullable=False, server_default=false()),
+    Column("in_turn", Boolean, nullable=False, server_default=false()),
     Column("by_hand", Boolean, nullable=False),
     Column("urgent", Boolean, nullable=False),  # always false: how soon an ad hoc conversation has to be is sealed
     Column("count", Integer, nullable=False),

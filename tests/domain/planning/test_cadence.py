@@ -93,7 +93,7 @@ def test_a_transition_counts_in_the_company_s_own_rhythm() -> None:
 # --- what the rhythm counts from ---
 
 
-#: What the planner finds for a session that follows no other; `test_spread` tells how.
+#: What the planner finds for a session that follows no other; `test_turns` tells how.
 TURN = SessionWindow(NOW, NOW + 2 * WEEK, NOW + 5 * WEEK)
 
 
@@ -109,14 +109,14 @@ def _get_window(session: Session) -> SessionWindow:
 def test_a_pair_that_never_met_takes_its_turn(start: date | None) -> None:
     """T-3a: the rhythm has nothing to count from, whenever the pair started."""
     (first,) = _next_cycle(start=start)
-    assert (_get_window(first), first.spread) == (TURN, True)
+    assert (_get_window(first), first.in_turn) == (TURN, True)
 
 
 @pytest.mark.parametrize(("held", "overdue"), [(date(2026, 6, 7), True), (date(2026, 6, 8), False)])
 def test_a_pair_that_is_overdue_takes_its_turn(held: date, overdue: bool) -> None:
     """T-3a: once the day that the rhythm gives is over, and not the day before."""
     (following,) = _next_cycle(_held(held))
-    assert following.spread is overdue
+    assert following.in_turn is overdue
     assert (_get_window(following) == TURN) is overdue
 
 
@@ -293,9 +293,9 @@ def test_a_later_part_is_never_overdue() -> None:
     window = SessionWindow(NOW - 7 * DAY, NOW - DAY, NOW + DAY)
     for topic in Topic:
         session = replace(session_of(), topic=topic)
-        assert is_overdue(session, window, NOW) is (topic in (Topic.NOW, Topic.ALL))
+        assert is_overdue(session, window.target, NOW) is (topic in (Topic.NOW, Topic.ALL))
     now, direction, gap = _next_cycle(_held(date(2026, 1, 5)), format=Format.SERIES)
-    assert (now.spread, direction.spread, gap.spread) == (True, False, False)
+    assert (now.in_turn, direction.in_turn, gap.in_turn) == (True, False, False)
     assert (now.target, direction.target.date(), gap.target.date()) == (
         TURN.target,
         date(2026, 9, 28),

@@ -49,18 +49,6 @@ def well(double: Google) -> Iterator[None]:
     double.plan.clear()
 
 
-@pytest.fixture
-def hands(double: Google) -> GoogleHands:
-    return GoogleHands(double.calendars)
-
-
-@pytest.fixture
-def provider(section: dict[str, Any]) -> Iterator[GoogleCalendar]:
-    calendar = google.build_calendar(section)
-    yield calendar
-    calendar.close()
-
-
 class TestDelegated(CalendarContract, GuestDeletionContract):
     """A service account that acts as everybody."""
 

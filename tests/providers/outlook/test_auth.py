@@ -3,7 +3,6 @@ which each can fail, every one ending in one clear line with the remedy."""
 
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,6 @@ from worker.providers.outlook import auth, calendar, checks
 from worker.seal import Seal, generate_key
 
 DANA = "dana@corp.example"
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as double:
-        yield double
-
-
-@pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    yield service
-    service.forget()
 
 
 @pytest.fixture(scope="module")

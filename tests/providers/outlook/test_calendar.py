@@ -13,31 +13,6 @@ from worker.providers.outlook.calendar import OutlookCalendar
 from worker.providers.outlook.mail import GraphMailer
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as double:
-        yield double
-
-
-@pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    yield service
-    service.forget()
-
-
-@pytest.fixture
-def hands(double: Double) -> Hands:
-    return Hands(double)
-
-
-@pytest.fixture
-def provider(double: Double, hands: Hands) -> Iterator[OutlookCalendar]:
-    calendar = outlook.build_calendar(section(double, organizers=hands.organizers))
-    yield calendar
-    calendar.close()
-
-
 class TestOutlookCalendar(CalendarContract):
     """Everything a calendar promises. Who organizes nothing is read by getSchedule."""
 

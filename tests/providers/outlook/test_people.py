@@ -47,19 +47,6 @@ class RenamingHands(Hands):
         return super().invite(organizer, guest, span, answer)
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Double]:
-    with Double() as double:
-        yield double
-
-
-@pytest.fixture
-def double(service: Double) -> Iterator[Double]:
-    service.forget()
-    yield service
-    service.forget()
-
-
 @pytest.fixture
 def identities() -> InMemoryIdentities:
     return InMemoryIdentities()

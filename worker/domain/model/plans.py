@@ -100,7 +100,7 @@ class TakenTime:
     session: str  #: id of the session or commitment it belongs to
     kind: SessionKind | None = None  #: None for commitments
     pair: PairId | None = None
-    spread: bool = False  #: as of its session
+    in_turn: bool = False  #: as of its session
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Session:
     end: datetime | None = None
     generation: int = 1  #: grows when the event has to be created again
     sequence: int = 0  #: grows with each change of the event that we decide
-    spread: bool = False  #: it follows no other: its target is the pair's turn among the manager's, or its start (T-3a)
+    in_turn: bool = False  #: it follows no other, so the pair's turn or its start gave the window (T-3a)
     by_hand: bool = False  #: a person chose its present time (R-9, T-11)
     urgent: bool = False  #: buffers and preferences are given up before the date is (T-14)
     count: int = 0  #: how often it was deferred

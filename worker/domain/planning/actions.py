@@ -182,16 +182,7 @@ def _is_far_off(builder: PlanBuilder, session: Session) -> bool:
 
 def _cancel_for_replanning(builder: PlanBuilder, sessions: Sequence[Session], why: str) -> None:
     for session in sessions:
-        placement.take_off_calendar(builder, session)
-        off = builder.update_session(
-            builder.sessions[session.id],
-            state=SessionState.CANCELLED,
-            start=None,
-            end=None,
-            options=(),
-            unplaceable=None,
-        )
-        builder.record_session_decision(off, why)
+        placement.cancel_session(builder, session, why)
     invitations.add_invitations(builder)
 
 

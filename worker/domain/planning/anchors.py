@@ -1,8 +1,7 @@
 """The rhythm counts from what was really held, and from what is booked before (T-3, T-11, T-13)."""
 
 from worker.domain.model import Session, SessionState
-from worker.domain.planning import cadence, deferrals
-from worker.domain.planning import spread as turns
+from worker.domain.planning import cadence, deferrals, turns
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.time.worktime import wall_to_utc
 
@@ -27,7 +26,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
 def refresh_window(builder: PlanBuilder, session: Session) -> Session:
     """An owed session with its present window: what comes before it may just have been given a time, and what was not
     given one in its rhythm takes its turn (T-3a)."""
-    left_behind = _may_move(session) and not session.spread and _is_left_behind(builder, session)
+    left_behind = _may_move(session) and not session.in_turn and _is_left_behind(builder, session)
     window = find_first_window(builder) if left_behind else _find_new_window(builder, session)
     if window is None:
         return session
@@ -36,7 +35,7 @@ def refresh_window(builder: PlanBuilder, session: Session) -> Session:
         earliest=window.earliest,
         target=window.target,
         latest=window.latest,
-        spread=session.spread or left_behind,
+        in_turn=session.in_turn or left_behind,
     )
 
 
@@ -58,7 +57,7 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
         return None
     sessions = list(builder.sessions.values())
     window: cadence.SessionWindow | None
-    if session.spread:
+    if session.in_turn:
         window = cadence.keep_clear_of_adhoc(_find_turn(builder, session), sessions)
     else:
         window = cadence.find_window(session, sessions, builder.pair, builder.people, builder.policy)
@@ -75,8 +74,7 @@ def _find_turn(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
 
 def _is_left_behind(builder: PlanBuilder, session: Session) -> bool:
     """Whether its day passed without a time."""
-    window = cadence.SessionWindow(session.earliest, session.target, session.latest)
-    return session.owed and cadence.is_overdue(session, window, builder.now)
+    return session.owed and cadence.is_overdue(session, session.target, builder.now)
 
 
 def _is_outside(session: Session, window: cadence.SessionWindow, builder: PlanBuilder) -> bool:

@@ -174,16 +174,16 @@ def make_next_cycle(
     for topic in topics:
         blank = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, SessionWindow(now, now, now), now)
         window = find_window(blank, [*sessions, *made], pair, people, policy)
-        spread = window is None or is_overdue(blank, window, now)
-        window = first_window() if window is None or spread else window
+        in_turn = window is None or is_overdue(blank, window.target, now)
+        window = first_window() if window is None or in_turn else window
         session = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, window, now)
-        made.append(replace(session, spread=spread))
+        made.append(replace(session, in_turn=in_turn))
     return made
 
 
-def is_overdue(session: Session, window: SessionWindow, now: datetime) -> bool:
+def is_overdue(session: Session, target: datetime, now: datetime) -> bool:
     """Whether its day is over. The later parts of a series are not: they are counted from the part before (T-13)."""
-    return window.target < now and not is_later_part(session)
+    return target < now and not is_later_part(session)
 
 
 def make_reviews(session: Session, pair: Pair, policy: Policy, now: datetime) -> list[Session]:

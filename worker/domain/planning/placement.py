@@ -241,7 +241,7 @@ def make_search(
         avoid=_list_lost_times(builder, session),
         buffer=attempt.buffer,
         career=session.kind is SessionKind.CAREER,
-        spread=session.spread,
+        in_turn=session.in_turn,
     )
 
 
@@ -335,6 +335,20 @@ def take_off_calendar(builder: PlanBuilder, session: Session) -> None:
     if builder.find_event(session.key) or builder.has_pending_write(session.key):
         builder.write_event(EffectKind.CANCEL, session.id, session.key, session.sequence)
     builder.update_session(session, generation=session.generation + 1)
+
+
+def cancel_session(builder: PlanBuilder, session: Session, why: str) -> None:
+    """End a session that is not to take place: its event goes, and the history says why."""
+    take_off_calendar(builder, session)
+    cancelled = builder.update_session(
+        builder.sessions[session.id],
+        state=SessionState.CANCELLED,
+        start=None,
+        end=None,
+        options=(),
+        unplaceable=None,
+    )
+    builder.record_session_decision(cancelled, why)
 
 
 def _mark_unplaceable(builder: PlanBuilder, session: Session, why: Reasons) -> None:

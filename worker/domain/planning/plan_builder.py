@@ -128,9 +128,9 @@ class PlanBuilder:
         for session in self.sessions.values():
             if session.id == exclude:
                 continue
-            if session.booked or (session.held_at and self.now - session.held_at < WEEKLY):
-                others.append(TakenTime(session.span, session.id, session.kind, spread=session.spread))
-            others += [TakenTime(option, session.id, session.kind, spread=session.spread) for option in session.options]
+            counts = session.booked or (session.held_at and self.now - session.held_at < WEEKLY)
+            spans = (session.span, *session.options) if counts else session.options
+            others += [TakenTime(span, session.id, session.kind, in_turn=session.in_turn) for span in spans]
         if person == self.manager.email:
             others += [
                 TakenTime(c.block, c.id)

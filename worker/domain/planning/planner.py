@@ -31,7 +31,7 @@ from worker.domain.planning import (
     placement,
     requested_times,
     reviews,
-    spread,
+    turns,
 )
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder
 
@@ -106,7 +106,7 @@ def arrange_sessions(builder: PlanBuilder) -> None:
 def ensure_sessions(builder: PlanBuilder) -> None:
     """Have every session owed that there has to be: the next career sessions (T-4, T-15) and the reviews (T-9)."""
     everything = list(builder.sessions.values())
-    first_notice = spread.find_first_notice(builder.pair, builder.manager.zone)
+    first_notice = turns.find_first_notice(builder.pair, builder.manager.zone)
     if first_notice is not None and builder.now < first_notice and not everything:
         builder.wake_at(first_notice)  # nobody of the pair hears of us before (T-3a)
         return
@@ -131,16 +131,7 @@ def withdraw_pair(builder: PlanBuilder) -> None:
     """Paused or ended: nothing stays on the calendar; the history stays."""
     why = "The pair is paused." if builder.pair.ended is EndReason.NO else "The pair has ended."
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
-        placement.take_off_calendar(builder, session)
-        off = builder.update_session(
-            builder.sessions[session.id],
-            state=SessionState.CANCELLED,
-            start=None,
-            end=None,
-            options=(),
-            unplaceable=None,
-        )
-        builder.record_session_decision(off, why)
+        placement.cancel_session(builder, session, why)
     invitations.add_invitations(builder)
     for commitment in [c for c in builder.commitments.values() if c.block]:
         if builder.find_event(commitment.key) or builder.has_pending_write(commitment.key):

@@ -109,7 +109,7 @@ def _make_search(builder: PlanBuilder, session: Session, window: Span) -> Search
         taken_times={who: builder.list_taken_times(who, exclude=session.id) for who in builder.addresses},
         avoid=(*lost, session.span) if session.booked else lost,
         career=session.kind is SessionKind.CAREER,
-        spread=session.spread,
+        in_turn=session.in_turn,
     )
 
 

@@ -35,7 +35,7 @@ class Search:
     taken_times: Mapping[Address, Sequence[TakenTime]] = field(default_factory=dict)  #: counts as busy
     avoid: tuple[Span, ...] = ()  #: times just lost, not offered again
     buffer: bool = True  #: keep 15 minutes free on each side of busy time
-    spread: bool = False  #: one of a manager's first sessions, of which a week holds few (T-3a)
+    in_turn: bool = False  #: one of a manager's first sessions, of which a week holds few (T-3a)
     career: bool = True  #: allow the manager at most one career session a day
     exclude: str = ""  #: id of the session that is placed: time that it has taken itself doesn't count
 
@@ -94,7 +94,7 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
     """The quarters of days on which the manager already has a career session, and, of a first one, of weeks that hold
     as many first ones as a week may."""
     days = set(list_career_days(search)) if search.career else set[date]()
-    if search.spread:
+    if search.in_turn:
         days.update(_list_days_of_full_weeks(search))
     bits = 0
     for day in days:
@@ -103,7 +103,7 @@ def find_full_days(search: Search, grid: QuarterGrid) -> int:
 
 
 def _list_days_of_full_weeks(search: Search) -> Iterator[date]:
-    taken = [item for item in list_other_taken_times(search, search.manager) if item.spread]
+    taken = [item for item in list_other_taken_times(search, search.manager) if item.in_turn]
     days = [get_local_date(search.manager.zone, item.span.start) for item in taken]
     for week, count in Counter(get_week_number(day) for day in days).items():
         if count >= MOST_FIRST_A_WEEK:

@@ -24,7 +24,7 @@ from worker.domain.model import (
     WaitingPair,
 )
 from worker.domain.planning.cadence import add_interval
-from worker.domain.planning.spread import (
+from worker.domain.planning.turns import (
     Turn,
     find_first_notice,
     find_turn,
@@ -245,8 +245,8 @@ class Team:
             story.calendars.book(DANA, busy.start, busy.end)
         story.tick()
         session = story.next
-        assert session.booked and session.spread
-        self.taken.append(TakenTime(session.span, session.id, session.kind, pair.id, session.spread))
+        assert session.booked and session.in_turn
+        self.taken.append(TakenTime(session.span, session.id, session.kind, pair.id, session.in_turn))
         return session
 
     def _find_state(self, pair: Pair, waiting: tuple[WaitingPair, ...]) -> PairState:
@@ -298,11 +298,11 @@ def test_pairs_that_begin_together_keep_to_two_a_week() -> None:
     assert all(TODAY + 2 * WEEK <= s.span.start.date() < TODAY + 5 * WEEK for s in sessions[1:])
 
 
-@pytest.mark.parametrize(("spread", "expected"), [(True, date(2026, 9, 28)), (False, date(2026, 9, 23))])
-def test_only_first_sessions_fill_a_week(spread: bool, expected: date) -> None:
+@pytest.mark.parametrize(("in_turn", "expected"), [(True, date(2026, 9, 28)), (False, date(2026, 9, 23))])
+def test_only_first_sessions_fill_a_week(in_turn: bool, expected: date) -> None:
     """T-3a: two on Monday and Tuesday leave the rest of the week to others; two of the rhythm don't."""
     times = [Span(at, at + timedelta(minutes=75)) for at in (utc(2026, 9, 21, 8), utc(2026, 9, 22, 8))]
-    taken = [TakenTime(time, f"c{n}", SessionKind.CAREER, None, spread) for n, time in enumerate(times)]
+    taken = [TakenTime(time, f"c{n}", SessionKind.CAREER, None, in_turn) for n, time in enumerate(times)]
     session = Team([pair_of()], taken=taken).book(pair_of(), Span(NOW, times[0].start))
     assert session.span.start.date() == expected
 
@@ -320,7 +320,7 @@ def test_a_pause_that_ends_before_the_next_is_due_leaves_the_rhythm() -> None:
     """T-3, T-3a: what is not overdue waits for its day."""
     story = Story(state=state_of(_held(NOW - 10 * WEEK)))
     story.tick()
-    assert not story.next.spread
+    assert not story.next.in_turn
     assert story.next.target.date() == TODAY + 3 * WEEK
 
 
@@ -341,7 +341,7 @@ def test_only_the_first_part_of_a_series_has_a_turn() -> None:
     story.state = replace(story.state, waiting=(WaitingPair(_reporting("Ada")), WaitingPair(story.pair)))
     story.tick()
     first, second, third = story.of_kind(SessionKind.CAREER)
-    assert [one.spread for one in (first, second, third)] == [True, False, False]
+    assert [one.in_turn for one in (first, second, third)] == [True, False, False]
     assert first.target.date() == TODAY + 4 * WEEK
     for before, after in ((first, second), (second, third)):
         assert 7 * DAY <= after.span.start.date() - before.span.start.date() <= 14 * DAY
@@ -353,6 +353,6 @@ def test_after_the_first_session_the_rhythm_counts() -> None:
     story.tick()
     end = story.next.span.end
     story.until(end)
-    assert not story.next.spread
+    assert not story.next.in_turn
     assert story.next.target.date() == end.date() + 13 * WEEK
     assert SAM.email in {mail.to for mail in story.mails("introduction")}

@@ -11,4 +11,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the column. What is booked keeps its time: no session of before has a turn."""
-    op.add_column("session", sa.Column("spread", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("session", sa.Column("in_turn", sa.Boolean(), nullable=False, server_default=sa.false()))
