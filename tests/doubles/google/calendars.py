@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from tests.doubles.google.conferences import completed, conference_wanted
 from tests.doubles.google.directory import about_calendar, about_settings, in_list
-from tests.doubles.google.entries import Entry, View
+from tests.doubles.google.entries import Entry, View, merged
 from tests.doubles.google.event_validation import refuse_invalid_event
 from tests.doubles.google.freebusy import free_busy
 from tests.doubles.google.listing import SAME, begins_sync, is_wanted, refuse_question
@@ -486,17 +486,3 @@ class Calendars:
         if original := asked.get("originalStart"):
             listed = [one for one in listed if one.began_at(original, person_calendar.zone)]
         return self._page(person_calendar, view, asked, [one.shown(view) for one in listed])
-
-
-def merged(current: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """What a PATCH makes of it: objects are merged, lists replaced, null removes."""
-    whole = dict(current)
-    for name, value in told.items():
-        if value is None:
-            whole.pop(name, None)
-        elif isinstance(value, dict):
-            below = whole.get(name)
-            whole[name] = merged(below if isinstance(below, dict) else {}, value)
-        else:
-            whole[name] = value
-    return whole

@@ -238,3 +238,17 @@ def _shown_time(at: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         return {"date": at["date"]}
     local = instant_of(at, zone).astimezone(zone)
     return {"dateTime": local.isoformat().replace("+00:00", "Z"), "timeZone": at.get("timeZone") or str(zone)}
+
+
+def merged(current: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """What a PATCH makes of it: objects are merged, lists replaced, null removes."""
+    whole = dict(current)
+    for name, value in told.items():
+        if value is None:
+            whole.pop(name, None)
+        elif isinstance(value, dict):
+            below = whole.get(name)
+            whole[name] = merged(below if isinstance(below, dict) else {}, value)
+        else:
+            whole[name] = value
+    return whole

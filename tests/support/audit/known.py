@@ -12,6 +12,18 @@ Line = Mapping[str, Any]
 
 #: A commitment's event as long as this is a note for the day and takes no time.
 ALL_DAY = timedelta(hours=20)
+#: Whoever books over a session so long before it leaves us the time to see it and to act.
+SEEN_BY_THEN = timedelta(hours=28)
+MAY_FOLLOW = {
+    "owed": {"owed", "booked", "held", "cancelled"},
+    "deferred": {"booked", "held", "cancelled"},
+    "booked": {"booked", "owed", "deferred", "held", "contracted", "cancelled"},
+    "held": {"held", "deferred", "contracted", "unfinished"},
+    "unfinished": {"held", "deferred", "contracted"},
+}
+
+#: What humans do that has to be answered at once, and the rule that says so.
+ANSWERED = {"decline": "T-10", "delete": "T-10", "no_show": "R-8", "move": "R-9"}
 
 
 @dataclass(frozen=True, slots=True)

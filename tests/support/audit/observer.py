@@ -8,23 +8,23 @@ from functools import partial
 from itertools import chain, count
 
 from tests.support.audit import rules
-from tests.support.audit.known import Block, Line, Sent, Talk, Violation, instant, span_of, why_is_known
+from tests.support.audit.known import (
+    ANSWERED,
+    MAY_FOLLOW,
+    SEEN_BY_THEN,
+    Block,
+    Line,
+    Sent,
+    Talk,
+    Violation,
+    instant,
+    span_of,
+    why_is_known,
+)
 from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, OWED, TICK
+from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
-
-#: Whoever books over a session so long before it leaves us the time to see it and to act.
-SEEN_BY_THEN = timedelta(hours=28)
-MAY_FOLLOW = {
-    "owed": {"owed", "booked", "held", "cancelled"},
-    "deferred": {"booked", "held", "cancelled"},
-    "booked": {"booked", "owed", "deferred", "held", "contracted", "cancelled"},
-    "held": {"held", "deferred", "contracted", "unfinished"},
-    "unfinished": {"held", "deferred", "contracted"},
-}
-
-#: What humans do that has to be answered at once, and the rule that says so.
-ANSWERED = {"decline": "T-10", "delete": "T-10", "no_show": "R-8", "move": "R-9"}
 
 
 class Auditor:
@@ -44,6 +44,7 @@ class Auditor:
         self._near: dict[Address, dict[str, Talk]] = defaultdict(dict)  #: those with a time not long past
         self._bare: dict[PairId, datetime] = {}  #: pairs without a future career session, since when
         self._resting = {pair.id for pair in pairs.values() if not pair.is_active}
+        self._turns = Turns(self._pairs.values(), self._careers, self._resting)
         self._keys: dict[str, bool] = {}  #: of events, true while the event stands
         self._blocks: dict[str, Block] = {}
         self._blocks_of: dict[Address, dict[str, Block]] = defaultdict(dict)
@@ -304,52 +305,18 @@ class Auditor:
         if talk.kind == "career":
             faults.append(rules.one_a_day(talk, span, people[0], near.values()))
             faults.append(rules.not_before_start(talk, span, people[0]))
-            self._find_first(talk, careers)
-            firsts = chain.from_iterable(self._careers[one.id] for one in self._list_team(people[0].email))
-            faults.append(rules.two_a_week(talk, span, people[0], firsts))
+            self._turns.note_first(talk, self._now)
+            faults.append(rules.two_a_week(talk, span, people[0], self._turns.list_careers(people[0].email)))
         if talk.count:
             faults.append(rules.after_deferral(talk, span, careers, people, self._now))
         elif talk.adhoc:
             faults.append(rules.soon(talk, span, people))
         elif talk.kind == "career":
-            faults.append(self._in_its_place(talk, span, careers, people))
+            faults.append(self._turns.judge_place(talk, span, people, self._now))
         self._flag_all(talk.pair, chain.from_iterable(faults))
         if was == "deferred":
             what = "was deferred and got another time, and nobody was told"
             self._mail_due(talk, "T-12", what, "deferral_notice")
-
-    def _in_its_place(self, talk: Talk, span: Span, careers: list[Talk], people: rules.People) -> Iterator[rules.Fault]:
-        if talk.topic in ("direction", "gap"):
-            return rules.series(talk, span, careers, people, self._now)
-        if talk.first:
-            return rules.first(talk, span, self._list_waiting(talk.pair), careers, people, self._now)
-        return rules.rhythm(talk, span, careers, people, self._now)
-
-    def _find_first(self, talk: Talk, careers: list[Talk]) -> None:
-        """T-3a: note whether it follows no other, or a day that is over, when it gets its time."""
-        if talk.count or talk.adhoc or talk.topic in ("direction", "gap"):
-            return
-        others = [o for o in careers if o is not talk and not o.adhoc]
-        if not any(o.state in OWED or o.booked for o in others):
-            held = max((o.held for o in others if o.held), default=None)
-            talk.first = talk.first or rules.overdue(talk.pair, held, self._now.date())
-
-    def _list_team(self, manager: Address) -> list[Pair]:
-        return [pair for pair in self._pairs.values() if pair.manager == manager]
-
-    def _list_waiting(self, pair: Pair) -> list[rules.Waiting]:
-        """The pairs of the manager that are there by now, and when each last met."""
-        team = [one for one in self._list_team(pair.manager) if one.first_seen <= self._now.date()]
-        active = [one for one in team if one.id == pair.id or one.id not in self._resting]
-        held = {
-            one.id: max((t.held for t in self._careers[one.id] if t.held and not t.adhoc), default=None)
-            for one in active
-        }
-        talked: dict[Address, datetime] = {}
-        for talk in chain.from_iterable(self._careers.values()):
-            if talk.held:
-                talked[talk.pair.report] = max(talk.held, talked.get(talk.pair.report, talk.held))
-        return [rules.Waiting(one, held[one.id], talked.get(one.report)) for one in active]
 
     def _around(self, person: Address) -> list[Talk]:
         """The person's sessions that have a time, but for those long past and those whose event was taken off."""

@@ -1,0 +1,60 @@
+"""Whose turn an audit finds it to be, when a session follows no other (T-3a)."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from datetime import datetime
+from itertools import chain
+
+from tests.support.audit import rules
+from tests.support.audit.known import Talk
+from worker.domain.model import Address, Pair, PairId, Span
+
+
+class Turns:
+    """Looks at what an audit keeps in mind of pairs and their career sessions; it changes with it."""
+
+    def __init__(self, pairs: Collection[Pair], careers: Mapping[PairId, Sequence[Talk]], resting: Set[PairId]) -> None:
+        self._pairs = pairs
+        self._careers = careers
+        self._resting = resting
+
+    def judge_place(self, talk: Talk, span: Span, people: rules.People, now: datetime) -> Iterator[rules.Fault]:
+        """What is wrong with the time of a session that lost none."""
+        careers = self._list_of_pair(talk.pair)
+        if talk.topic in ("direction", "gap"):
+            return rules.series(talk, span, careers, people, now)
+        if talk.first:
+            return rules.first(talk, span, self._list_waiting(talk.pair, now), careers, people, now)
+        return rules.rhythm(talk, span, careers, people, now)
+
+    def note_first(self, talk: Talk, now: datetime) -> None:
+        """Note whether it follows no other, or a day that is over, when it gets its time."""
+        if talk.count or talk.adhoc or talk.topic in ("direction", "gap"):
+            return
+        others = [other for other in self._list_of_pair(talk.pair) if other is not talk and not other.adhoc]
+        if not any(other.state in rules.OWED or other.booked for other in others):
+            held = max((other.held for other in others if other.held), default=None)
+            talk.first = talk.first or rules.overdue(talk.pair, held, now.date())
+
+    def list_careers(self, manager: Address) -> Iterator[Talk]:
+        """The career sessions of all pairs of the manager."""
+        return chain.from_iterable(self._list_of_pair(pair) for pair in self._list_team(manager))
+
+    def _list_of_pair(self, pair: Pair) -> Sequence[Talk]:
+        return self._careers.get(pair.id, ())
+
+    def _list_team(self, manager: Address) -> list[Pair]:
+        return [pair for pair in self._pairs if pair.manager == manager]
+
+    def _list_waiting(self, pair: Pair, now: datetime) -> list[rules.Waiting]:
+        """The pairs of the manager that are there by now, and when each last met."""
+        team = [other for other in self._list_team(pair.manager) if other.first_seen <= now.date()]
+        active = [other for other in team if other.id == pair.id or other.id not in self._resting]
+        held = {
+            other.id: max((t.held for t in self._list_of_pair(other) if t.held and not t.adhoc), default=None)
+            for other in active
+        }
+        talked: dict[Address, datetime] = {}
+        for talk in chain.from_iterable(self._careers.values()):
+            if talk.held:
+                talked[talk.pair.report] = max(talk.held, talked.get(talk.pair.report, talk.held))
+        return [rules.Waiting(other, held[other.id], talked.get(other.report)) for other in active]
