@@ -1,9 +1,11 @@
 """What an audit keeps in mind of a run: its sessions, the events of commitments, and what was found wrong."""
 
+import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import count
 from typing import Any, NamedTuple
 
 from worker.domain.model import Pair, Span
@@ -24,6 +26,23 @@ MAY_FOLLOW = {
 
 #: What humans do that has to be answered at once, and the rule that says so.
 ANSWERED = {"decline": "T-10", "delete": "T-10", "no_show": "R-8", "move": "R-9"}
+
+
+class Timers:
+    """What is to be looked for at an instant, in order of time."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._order = count()
+
+    def add(self, at: datetime, check: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (at, next(self._order), check))
+
+    def pop_before(self, until: datetime) -> Iterator[tuple[datetime, Callable[[], None]]]:
+        """Each check before that instant, those included that a check adds."""
+        while self._heap and self._heap[0][0] < until:
+            at, _, check = heapq.heappop(self._heap)
+            yield at, check
 
 
 @dataclass(frozen=True, slots=True)

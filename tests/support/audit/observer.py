@@ -1,11 +1,10 @@
 """Reads a ledger line by line and sees that each line is followed by what has to follow; `rules` judges one moment."""
 
-import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from itertools import chain, count
+from itertools import chain
 
 from tests.support.audit import rules
 from tests.support.audit.known import (
@@ -16,6 +15,7 @@ from tests.support.audit.known import (
     Line,
     Sent,
     Talk,
+    Timers,
     Violation,
     instant,
     span_of,
@@ -37,14 +37,13 @@ class Auditor:
         self._doubts: list[Violation] = []  #: what no human did, it is said; void in a ledger without humans
         self._humans = False
         self._now = self._last = datetime.min.replace(tzinfo=UTC)
-        self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
-        self._order = count()
+        self._timers = Timers()
         self._talks: dict[str, Talk] = {}
         self._careers: dict[PairId, list[Talk]] = defaultdict(list)  #: by pair
         self._near: dict[Address, dict[str, Talk]] = defaultdict(dict)  #: those with a time not long past
         self._bare: dict[PairId, datetime] = {}  #: pairs without a future career session, since when
         self._resting = {pair.id for pair in pairs.values() if not pair.is_active}
-        self._turns = Turns(self._pairs.values(), self._careers, self._resting)
+        self._turns = Turns(persons, self._pairs.values(), self._careers, self._resting)
         self._keys: dict[str, bool] = {}  #: of events, true while the event stands
         self._blocks: dict[str, Block] = {}
         self._blocks_of: dict[Address, dict[str, Block]] = defaultdict(dict)
@@ -58,9 +57,9 @@ class Auditor:
         self._states = {"booked": self._booked, "owed": self._owed, "deferred": self._deferred, "held": self._held}
         self._states |= {"contracted": self._contracted, "unfinished": self._unfinished, "cancelled": self._cancelled}
         for pair in pairs.values():
-            first = datetime.combine(pair.first_seen, time(), UTC)
-            notice = rules.notice(pair, self._persons[pair.manager])
-            self._later(max(start, first, notice), partial(self._cover, pair))
+            seen = datetime.combine(pair.first_seen, time(), UTC)
+            first = max(start, seen, rules.notice(pair, self._persons[pair.manager]))
+            self._timers.add(first, partial(self._cover, pair))
 
     def read(self, line: Line) -> None:
         at = instant(line["at"])
@@ -77,13 +76,9 @@ class Auditor:
         return sorted(self._found + (self._doubts if self._humans else []), key=lambda violation: violation.at)
 
     def _pass(self, until: datetime) -> None:
-        while self._timers and self._timers[0][0] < until:
-            at, _, check = heapq.heappop(self._timers)
+        for at, check in self._timers.pop_before(until):
             self._now = max(at, self._last)
             check()
-
-    def _later(self, at: datetime, check: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (at, next(self._order), check))
 
     def _flag(self, rule: str, pair: Pair | str, what: str) -> None:
         self._found.append(Violation(rule, self._now, pair if isinstance(pair, str) else str(pair.id), what))
@@ -172,7 +167,7 @@ class Auditor:
             if talk.booked and talk.turn == turn and not talk.went_out(mail, since):
                 self._flag(rule, talk.pair, f"{talk.id} {what}")
 
-        self._later(since + TICK, check)
+        self._timers.add(since + TICK, check)
 
     def _expect(self, talk: Talk, span: Span) -> None:
         """What has to follow a session that got a time."""
@@ -190,14 +185,14 @@ class Auditor:
                 self._flag("R-8", talk.pair, f"{talk.id} ended at {span.end}, and nothing became of it")
 
         if not talk.inside:
-            self._later(since + TICK, on_calendar)
-        self._later(span.end, lambda: self._cover(talk.pair))
-        self._later(span.end + TICK, came_of_it)
+            self._timers.add(since + TICK, on_calendar)
+        self._timers.add(span.end, lambda: self._cover(talk.pair))
+        self._timers.add(span.end + TICK, came_of_it)
         names = ("reflection_prompt", "brief") if talk.kind == "career" else ("review_note",) if talk.inside else ()
         for name in names:
             due = max(rules.ahead_at(name, self._people(talk.pair), span.start), since)
             if span.start - due >= (LAST_HOURS + TICK if talk.kind == "career" else 3 * TICK):
-                self._later(due + TICK, partial(self._prepared, name, talk, span.start, turn))
+                self._timers.add(due + TICK, partial(self._prepared, name, talk, span.start, turn))
 
     def _prepared(self, name: str, talk: Talk, start: datetime, turn: int) -> None:
         if talk.booked and talk.turn == turn and not rules.told_of(name, talk, start):
@@ -216,7 +211,7 @@ class Auditor:
             if talk.state in OWED and talk.turn == turn:
                 self._flag(rule, talk.pair, f"{talk.id} is owed since {since}, and nobody was told a time or a reason")
 
-        self._later(since + TICK, check)
+        self._timers.add(since + TICK, check)
 
     def _deferred(self, talk: Talk, line: Line) -> None:
         cause = line.get("cause", "")
@@ -239,13 +234,13 @@ class Auditor:
             return
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []
         manager, deadline = self._persons[talk.pair.manager], span.end + CONTRACT
-        self._later(since + TICK, partial(self._while_held, talk, span.end, rules.unasked(talk)))
+        self._timers.add(since + TICK, partial(self._while_held, talk, span.end, rules.unasked(talk)))
         if since <= span.end + TICK:
-            self._later(deadline, partial(self._while_held, talk, span.end, rules.unreminded(talk, manager)))
+            self._timers.add(deadline, partial(self._while_held, talk, span.end, rules.unreminded(talk, manager)))
         last = wall_to_utc(
             manager.zone, add_working_days(manager, get_local_date(manager.zone, max(deadline, since)), 5), 0
         )
-        self._later(last, partial(self._while_held, talk, span.end, rules.open_ended(talk)))
+        self._timers.add(last, partial(self._while_held, talk, span.end, rules.open_ended(talk)))
 
     def _contracted(self, talk: Talk, line: Line) -> None:
         talk.state, talk.held = "contracted", talk.held or talk.end
@@ -278,7 +273,7 @@ class Auditor:
             if talk.why_told and talk.turn == turn and not why_is_known(talk.pair, self._talks.values()):
                 self._flag("T-4", talk.pair, f"{talk.id} is unplaceable, and no person was told")
 
-        self._later(since + TICK, told)
+        self._timers.add(since + TICK, told)
         self._cover(talk.pair)
 
     def _cover(self, pair: Pair) -> None:
@@ -289,7 +284,7 @@ class Auditor:
             self._bare.pop(pair.id, None)
         elif pair.id not in self._bare:
             since = self._bare[pair.id] = self._now
-            self._later(since + TICK, lambda: self._still_bare(pair, since))
+            self._timers.add(since + TICK, lambda: self._still_bare(pair, since))
 
     def _still_bare(self, pair: Pair, since: datetime) -> None:
         if self._bare.get(pair.id) == since:
@@ -326,10 +321,9 @@ class Auditor:
                 del near[one.id]
         return [one for one in near.values() if not (one.booked and self._keys.get(one.key) is False)]
 
-    def _standing(self, *people: Person) -> Iterator[Block]:
+    def _standing(self, *people: Person) -> list[Block]:
         """The commitments on these people's calendars."""
-        found = chain.from_iterable(self._blocks_of[person.email].values() for person in people)
-        return (block for block in found if self._keys.get(block.key))
+        return [block for who in people for block in self._blocks_of[who.email].values() if self._keys.get(block.key)]
 
     # --- events ---
 
@@ -347,17 +341,11 @@ class Auditor:
         guests = [] if commits else [pair.report]
         if line.get("calendar", pair.manager) != pair.manager or line.get("attendees", guests) != guests:
             self._flag("R-23", pair, f"{key} stands with {line.get('calendar')} for {line.get('attendees')}")
-        self._heard_early(pair, f"{key} was written")
+        self._flag_all(pair, self._turns.find_heard_early(pair, f"{key} was written", self._now))
         if commits:
             self._commitment(pair, line)
         else:
             self._session_event(pair, line)
-
-    def _heard_early(self, pair: Pair, what: str) -> None:
-        """T-3a: nobody hears of us earlier than seven days before the start, unless somebody asked to talk."""
-        asked = any(talk.adhoc for talk in self._careers[pair.id])
-        if not asked and self._now < rules.notice(pair, self._persons[pair.manager]):
-            self._flag("T-3a", pair, f"{what} more than seven days before the start, {pair.start}")
 
     def _session_event(self, pair: Pair, line: Line) -> None:
         talk, key = self._talks.get(line["session"]), line["key"]
@@ -401,7 +389,7 @@ class Auditor:
             return
         self._flag_all(pair, rules.audience(name, to, pair))
         if name != "operator_alert":
-            self._heard_early(pair, f"{name} went to {to}")
+            self._flag_all(pair, self._turns.find_heard_early(pair, f"{name} went to {to}", self._now))
         if name == "introduction":
             if (pair.id, to) in self._introduced:
                 self._flag("R-23", pair, f"{to} was introduced twice")
@@ -451,7 +439,7 @@ class Auditor:
             for missing in {talk.pair.manager, talk.pair.report} - reached:
                 self._flag("R-15", talk.pair, f"the contract of {talk.id}, of {since}, was not summed up for {missing}")
 
-        self._later(since + TICK, check)
+        self._timers.add(since + TICK, check)
 
     # --- what humans do ---
 
@@ -471,11 +459,10 @@ class Auditor:
             block.span = span_of(line)
         elif act == "complete":
             block.open = False
-            self._later(self._now + TICK, lambda: self._taken_off(block.id))
+            self._timers.add(self._now + TICK, lambda: self._taken_off(block.id))
 
     def _taken_off(self, name: str) -> None:
-        block = self._blocks[name]
-        if self._keys.get(block.key):
+        if self._keys.get((block := self._blocks[name]).key):
             self._flag("T-8", block.pair, f"{block.id} is done and still on the calendar")
 
     def _on_talk(self, talk: Talk, act: str, line: Line) -> None:
@@ -483,10 +470,10 @@ class Auditor:
         talk.acts.add("decline" if act == "delete" and line.get("calendar") == talk.pair.report else act)
         talk.wish = span_of(line) if act == "move" else talk.wish
         if act in ANSWERED:
-            self._later(since + TICK, lambda: self._answered(talk, since, ANSWERED[act], act))
+            self._timers.add(since + TICK, lambda: self._answered(talk, since, ANSWERED[act], act))
         elif act in ("book_over", "out_of_office") and talk.booked and talk.start:
             if talk.start - since >= SEEN_BY_THEN:
-                self._later(talk.start, partial(self._overlooked, talk, talk.turn, act))
+                self._timers.add(talk.start, partial(self._overlooked, talk, talk.turn, act))
         elif act == "record_contract":
             self._record(talk, line)
 
@@ -510,4 +497,4 @@ class Auditor:
                 self._flag("T-8", talk.pair, f"{made} of the commitments of {talk.id} came onto the calendar at once")
 
         self._summary_due(line)
-        self._later(since + TICK, check)
+        self._timers.add(since + TICK, check)

@@ -6,13 +6,20 @@ from itertools import chain
 
 from tests.support.audit import rules
 from tests.support.audit.known import Talk
-from worker.domain.model import Address, Pair, PairId, Span
+from worker.domain.model import Address, Pair, PairId, Person, Span
 
 
 class Turns:
     """Looks at what an audit keeps in mind of pairs and their career sessions; it changes with it."""
 
-    def __init__(self, pairs: Collection[Pair], careers: Mapping[PairId, Sequence[Talk]], resting: Set[PairId]) -> None:
+    def __init__(
+        self,
+        persons: Mapping[Address, Person],
+        pairs: Collection[Pair],
+        careers: Mapping[PairId, Sequence[Talk]],
+        resting: Set[PairId],
+    ) -> None:
+        self._persons = persons
         self._pairs = pairs
         self._careers = careers
         self._resting = resting
@@ -34,6 +41,12 @@ class Turns:
         if not any(other.state in rules.OWED or other.booked for other in others):
             held = max((other.held for other in others if other.held), default=None)
             talk.first = talk.first or rules.overdue(talk.pair, held, now.date())
+
+    def find_heard_early(self, pair: Pair, what: str, now: datetime) -> Iterator[rules.Fault]:
+        """Nobody hears of us earlier than seven days before the start, unless somebody asked to talk."""
+        asked = any(talk.adhoc for talk in self._list_of_pair(pair))
+        if not asked and now < rules.notice(pair, self._persons[pair.manager]):
+            yield "T-3a", f"{what} more than seven days before the start, {pair.start}"
 
     def list_careers(self, manager: Address) -> Iterator[Talk]:
         """The career sessions of all pairs of the manager."""
