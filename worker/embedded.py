@@ -29,11 +29,11 @@ WsgiApp = Callable[..., Any]
 
 
 class EmbeddedServers:
-    """A context manager that runs both servers. Port 0 takes any free port.
+    """A context manager that runs both servers. Port 0 stands for any free port.
 
-    `zones`: the zone that a person's calendar names, by address. With `username` and `password`, the CalDAV server asks
-    for this log-in, which can read and write all calendars; without, every program on this machine can. `around`:
-    wraps the CalDAV application, to watch its requests or make them fail.
+    `zones` are the time zones of calendars, by address. With `username` and `password`, the CalDAV server requires this
+    login, which can read and write all calendars; without them, every program on this machine can. `wrap_caldav`
+    replaces the CalDAV application, to watch its requests or make them fail.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class EmbeddedServers:
         zones: Mapping[Address, str] | None = None,
         username: str = "",
         password: str = "",
-        around: Callable[[WsgiApp], WsgiApp] | None = None,
+        wrap_caldav: Callable[[WsgiApp], WsgiApp] | None = None,
     ) -> None:
         self._folder = folder
         self._people = dict.fromkeys(people)
@@ -55,11 +55,11 @@ class EmbeddedServers:
         self._requested_smtp_port = smtp_port
         self._username = username
         self._password = password
-        self._around = around
+        self._wrap_caldav = wrap_caldav
         self._stack = ExitStack()
         self._storage: Any = None
         self.mail_folder = folder / "mail"
-        self.caldav_url = ""  #: with `{email}` in it, as in the settings
+        self.caldav_url = ""  #: contains `{email}`, as in the settings
         self.smtp_host = _HOST
         self.smtp_port = 0
 
@@ -76,7 +76,7 @@ class EmbeddedServers:
         self._stack.close()
 
     def add_person(self, person: Address, zone: str = "") -> None:
-        """Create a person's calendar. Does not change one that exists."""
+        """Create a person's calendar, unless it exists."""
         with self._storage.acquire_lock("w"):
             for path, properties in ((f"/{person}/", {}), (f"/{person}/calendar/", _build_calendar_properties(zone))):
                 if not any(True for _ in self._storage.discover(path)):
@@ -85,15 +85,15 @@ class EmbeddedServers:
     # --- calendars ----------------------------------------------------------------------------------------------------
 
     def _start_calendars(self, app: ModuleType, config: ModuleType, server: ModuleType, stack: ExitStack) -> None:
-        logging.getLogger("radicale").setLevel(logging.ERROR)  # it logs every refused request, also expected ones
+        logging.getLogger("radicale").setLevel(logging.ERROR)  # it logs every refused request, including expected ones
         configuration = config.load()
         configuration.update(self._build_configuration(), "longarc", privileged=True)
         application = app.Application(configuration)
         self._storage = application._storage
         for person in self._people:
             self.add_person(person, self._zones.get(person, ""))
-        served = self._around(application) if self._around else application
-        port = stack.enter_context(_WsgiServer(server, served, self._requested_caldav_port)).port
+        served_application = self._wrap_caldav(application) if self._wrap_caldav else application
+        port = stack.enter_context(_WsgiServer(server, served_application, self._requested_caldav_port)).port
         self.caldav_url = f"http://{_HOST}:{port}/{{email}}/calendar/"
 
     def _build_configuration(self) -> dict[str, dict[str, str]]:
@@ -121,17 +121,17 @@ class EmbeddedServers:
 
     def _start_mail(self, controller: ModuleType, stack: ExitStack) -> None:
         private_files.make_folder(self.mail_folder)
-        listening = _listen(self._requested_smtp_port, "mailers.smtp.port")
+        server_socket = _listen(self._requested_smtp_port, "mailers.smtp.port")
 
         class Server(controller.Controller):  # type: ignore[misc, name-defined]
-            """Serves on a socket that is bound already, so that the port is known also when it was 0."""
+            """Serves on a socket that is bound already, whose port is known even when port 0 was requested."""
 
             def _create_server(self) -> Any:
-                return self.loop.create_server(self._factory_invoker, sock=listening)
+                return self.loop.create_server(self._factory_invoker, sock=server_socket)
 
-        self.smtp_port = int(listening.getsockname()[1])
+        self.smtp_port = int(server_socket.getsockname()[1])
         server = Server(_MailHandler(self._folder), hostname=_HOST, port=self.smtp_port)
-        stack.callback(listening.close)
+        stack.callback(server_socket.close)
         server.start()
         stack.callback(server.stop)
 
@@ -140,11 +140,11 @@ class _WsgiServer:
     """Runs a WSGI server in its own thread, with persistent connections."""
 
     def __init__(self, server: ModuleType, app: WsgiApp, port: int) -> None:
-        self._listening = _listen(port, "calendars.caldav.url")
-        self._server = server.create_server(app, sockets=[self._listening], threads=8)
+        self._socket = _listen(port, "calendars.caldav.url")
+        self._server = server.create_server(app, sockets=[self._socket], threads=8)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="longarc-caldav")
-        self.port = int(self._listening.getsockname()[1])
+        self.port = int(self._socket.getsockname()[1])
 
     def __enter__(self) -> "_WsgiServer":
         self._thread.start()
@@ -168,22 +168,22 @@ class _MailHandler:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._sources = folder / "eml"
-        private_files.make_folder(self._sources)
-        self._count = sum(1 for _ in self._sources.iterdir())
+        self._eml_folder = folder / "eml"
+        private_files.make_folder(self._eml_folder)
+        self._count = sum(1 for _ in self._eml_folder.iterdir())
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
         """Store one message. Returns the reply to the client."""
         self._count += 1
         name = f"{self._count:06d}"
-        private_files.write(self._sources / f"{name}.eml", envelope.original_content)
+        private_files.write(self._eml_folder / f"{name}.eml", envelope.original_content)
         for recipient in dict.fromkeys(address.lower() for address in envelope.rcpt_tos):
             maildir.deliver(get_mailbox_path(self._folder / "mail", recipient), envelope.original_content, name)
         return "250 taken"
 
 
 def get_mailbox_path(mail_folder: Path, recipient: Address) -> Path:
-    """The Maildir of that recipient."""
+    """Return the Maildir of a recipient."""
     name = quote(recipient.lower(), safe="@+")
     return mail_folder / (f"_{name}" if name.startswith(".") else name)
 
@@ -191,26 +191,26 @@ def get_mailbox_path(mail_folder: Path, recipient: Address) -> Path:
 def _build_calendar_properties(zone: str) -> dict[str, str]:
     properties = {"tag": "VCALENDAR", "C:supported-calendar-component-set": "VEVENT"}
     if zone:
-        named = Calendar()
-        named.add("prodid", "-//Longarc//Longarc//EN")
-        named.add("version", "2.0")
-        named.add_component(Timezone.from_tzinfo(ZoneInfo(zone), zone))
-        properties["C:calendar-timezone"] = str(named.to_ical(), "utf-8")
+        zone_calendar = Calendar()
+        zone_calendar.add("prodid", "-//Longarc//Longarc//EN")
+        zone_calendar.add("version", "2.0")
+        zone_calendar.add_component(Timezone.from_tzinfo(ZoneInfo(zone), zone))
+        properties["C:calendar-timezone"] = str(zone_calendar.to_ical(), "utf-8")
     return properties
 
 
 def _listen(port: int, setting: str) -> socket.socket:
-    """A socket bound to that port. Raises LongarcError, which names the setting that holds the port."""
-    # With the protocol given, asyncio sets TCP_NODELAY on the connections, so that small answers are not delayed.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Return a socket bound to that port. Raises LongarcError, which names the setting of the port."""
+    # With the protocol given, asyncio sets TCP_NODELAY on connections: small responses are not delayed.
+    bound_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((_HOST, port))
+        bound_socket.bind((_HOST, port))
     except OSError as error:
-        listening.close()
+        bound_socket.close()
         remedy = f"Stop the program that uses it, or write another port as `{setting}` into the settings."
         raise LongarcError(f"Port {port} can't be used: {error.strerror}. {remedy}") from error
-    return listening
+    return bound_socket
 
 
 def _import_optional(name: str) -> ModuleType:

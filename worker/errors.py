@@ -1,4 +1,4 @@
-"""Every exception of ours. The docstring of a class is its message when none is given."""
+"""The exceptions of Longarc, and texts about errors. The docstring of an exception is its default message."""
 
 import traceback
 from collections.abc import Sequence
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-#: The drivers of databases, and those of their errors whose first line never holds a value.
+#: The drivers of databases.
 _DRIVERS = {"sqlite3", "psycopg"}
-_PRINTABLE_ERRORS, _DAMAGED_FILE_ERROR = {"OperationalError", "InternalError", "InsufficientPrivilege"}, "DatabaseError"
+#: Names of drivers' errors whose first line never contains a value of a row.
+_PRINTABLE_ERRORS = {"OperationalError", "InternalError", "InsufficientPrivilege"}
+#: SQLite's error for a damaged file. Other errors are subclasses of it, so it is compared by its exact name.
+_DAMAGED_FILE_ERROR = "DatabaseError"
 
 
 class LongarcError(Exception):
@@ -20,7 +23,7 @@ class LongarcError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with what a person wrote: where it stands, what is wrong, what to write instead."""
+    """One fault in a file or setting: where it is, what is wrong, and what to write instead."""
 
     where: str
     what: str
@@ -38,7 +41,7 @@ class Problems(LongarcError):
         super().__init__("\n".join(str(problem) for problem in problems))
 
     def __reduce__(self) -> tuple[type["Problems"], tuple[tuple[Problem, ...]]]:
-        return Problems, (self.problems,)  # they cross from one process to another, too
+        return Problems, (self.problems,)  # for pickling: workers of the simulation raise them in other processes
 
 
 class UnknownName(LongarcError):
@@ -132,13 +135,13 @@ class InvalidResponse(Permanent):
 
 
 def describe_unexpected_error(error: Exception) -> str:
-    """What kind of error it is and where it came up, without its text: that may hold what two people said."""
+    """Return the type of an error and where it was raised, without its text, which may contain content."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def describe_error(error: Exception) -> str:
-    """An error as it may be shown: ours in its words, one of the machine's by its reason, any other by its kind."""
+    """Return a text about an error that contains no content: an unexpected error is described by its type only."""
     if isinstance(error, LongarcError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -155,6 +158,6 @@ def describe_error(error: Exception) -> str:
 
 
 def get_first_line(error: Exception) -> str:
-    """What a driver says, without the lines behind it: a database repeats values there."""
+    """Return the first line of an error's text. In further lines databases repeat values of rows."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."

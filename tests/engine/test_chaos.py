@@ -137,7 +137,7 @@ def weather(monkeypatch: MonkeyPatch) -> Weather:
 @pytest.fixture
 def chaos(weather: Weather, postgres: Postgres, tmp_path: Path) -> Iterator[Chaos]:
     child = Child()
-    servers = Ours(tmp_path / "servers", [], around=weather.around)
+    servers = Ours(tmp_path / "servers", [], wrap_caldav=weather.around)
     url = postgres.migrated()
     postgres.keep_commits(url)
     with servers:

@@ -49,7 +49,9 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 
 @pytest.fixture
 def servers(fault: Fault, tmp_path: Path) -> Iterator[EmbeddedServers]:
-    with EmbeddedServers(tmp_path / "servers", [DANA, SAM, "longarc@corp.example"], around=fault.around) as embedded:
+    with EmbeddedServers(
+        tmp_path / "servers", [DANA, SAM, "longarc@corp.example"], wrap_caldav=fault.around
+    ) as embedded:
         yield embedded
         fault.given_up.set()
 

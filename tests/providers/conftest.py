@@ -188,5 +188,5 @@ def watched() -> Watched:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Iterator[EmbeddedServers]:
     folder: Path = tmp_path_factory.mktemp("embedded")
-    with EmbeddedServers(folder, [], around=watched.around) as embedded:
+    with EmbeddedServers(folder, [], wrap_caldav=watched.around) as embedded:
         yield embedded

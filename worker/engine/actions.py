@@ -1,7 +1,6 @@
-"""What people say to the program, performed: each act reads the pair, decides purely, and writes it in one transaction.
+"""Performs the actions of people: loads the pair, decides, and writes the decision in one transaction.
 
-The commands use it, and so does whoever stands in for people in a simulation. Content comes in as values, goes into
-the database sealed, and is never in an error's text or a log.
+Commands, pages and simulations use it. Content is stored sealed, and never appears in an error's text or a log.
 """
 
 import logging
@@ -22,17 +21,18 @@ from worker.store.store import Store
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
-#: A sweep may have the two in its hands: how often, and how long between, an act asks again. Seconds.
-MAX_TRIES, RETRY_SECONDS = 100, 0.1
+#: How often an action tries to lease a pair that a sweep has leased.
+MAX_TRIES = 100
+RETRY_SECONDS = 0.1
 
-#: Writes what goes with a plan, in the transaction of that plan.
+#: Writes something in the transaction of a plan.
 Write = Callable[[Connection], None]
-#: Changes the working copy of a pair; returns what has to be written with it, if anything.
+#: Changes the plan of a pair. Returns what else has to be written with it; None when nothing.
 Action = Callable[[PlanBuilder], Write | None]
 
 
 class Actions:
-    """What a manager, a report or a command may do."""
+    """The actions of managers and reports, on pages and by commands."""
 
     def __init__(self, store: Store, clock: Clock, policy: Policy, holder: str) -> None:
         self._store = store
@@ -43,25 +43,25 @@ class Actions:
     # --- sessions ---
 
     def record_not_held(self, session_id: str) -> bool:
-        """It did not take place; it is owed. False when that is recorded already, and nothing else happens."""
+        """Record that a session did not take place: it is owed again. False when that was recorded before."""
         repeated: list[str] = []
 
-        def apply(p: PlanBuilder, session: Session) -> None:
-            if actions.is_missed(p, session):
+        def apply(builder: PlanBuilder, session: Session) -> None:
+            if actions.is_missed(builder, session):
                 repeated.append(session.id)
             else:
-                actions.record_not_held(p, session)
+                actions.record_not_held(builder, session)
 
         self.on_session(session_id, apply)
         return not repeated
 
     def record_held(self, session_id: str, end: datetime | None = None) -> None:
-        """It took place; `end` when it was not at its time."""
-        self.on_session(session_id, lambda p, s: actions.record_held(p, s, end))
+        """Record that a session took place. `end` is given when it was not at its booked time."""
+        self.on_session(session_id, lambda builder, session: actions.record_held(builder, session, end))
 
     def defer_session(self, session_id: str, wish: Span | None = None) -> None:
-        """Another time: ours, or the one wished for."""
-        self.on_session(session_id, lambda p, s: actions.request_time(p, s, wish))
+        """Give up the time of a session for another one: the wished one, or one that the next sweep finds."""
+        self.on_session(session_id, lambda builder, session: actions.request_time(builder, session, wish))
 
     def request_talk(
         self,
@@ -72,69 +72,72 @@ class Actions:
         at_once: bool = False,
         by: Owner = Owner.MANAGER,
     ) -> str:
-        """A conversation soon, which one of the two asked for; returns the session's id. Why is sealed."""
-        made: list[str] = []
+        """Add an ad hoc session at the request of the manager or the report; returns its id. The reason is sealed."""
+        session_ids: list[str] = []
 
-        def apply(p: PlanBuilder) -> Write:
-            session = actions.request_talk(p, trigger, at_once=at_once)
-            made.append(session.id)
+        def apply(builder: PlanBuilder) -> Write:
+            session = actions.request_talk(builder, trigger, at_once=at_once)
+            session_ids.append(session.id)
             return lambda connection: self._store.content.save_trigger(connection, session.id, trigger, reason, by)
 
         self.on_pair(pair_id, apply)
-        return made[-1]
+        return session_ids[-1]
 
     def request_check_in(self, pair_id: PairId) -> str:
-        """An informal check-in soon; returns the session's id."""
-        made: list[str] = []
+        """Add an informal check-in; returns the session's id."""
+        session_ids: list[str] = []
 
-        def apply(p: PlanBuilder) -> None:
-            made.append(actions.request_check_in(p).id)
+        def apply(builder: PlanBuilder) -> None:
+            session_ids.append(actions.request_check_in(builder).id)
 
         self.on_pair(pair_id, apply)
-        return made[-1]
+        return session_ids[-1]
 
-    # --- how a pair wants it ---
+    # --- choices of a pair ---
 
     def choose_format(self, pair_id: PairId, wanted: Format) -> None:
-        """R-4: one conversation or three, as the report wants it, from the next that can still be changed."""
-        self._save_choice(pair_id, lambda p: actions.choose_format(p, wanted), format=wanted.value)
+        """Set the format that the report wants: one session or three (R-4). Applies from the next one not yet fixed."""
+        self._save_choice(pair_id, lambda builder: actions.choose_format(builder, wanted), format=wanted.value)
 
     def set_trust(self, pair_id: PairId, *, there: bool) -> None:
-        """R-12: whether the hardest questions belong into the brief."""
+        """Set whether the brief contains the hardest questions (R-12)."""
         self._save_choice(pair_id, lambda _: None, trust=there)
 
     def set_transition(self, pair_id: PairId, until: date | None) -> None:
-        """R-5: a tighter rhythm until that day, or no longer."""
+        """Set a tighter rhythm until that day, or end it with None (R-5)."""
         self._save_choice(
             pair_id,
-            lambda p: actions.replan_for_transition(p, until),
+            lambda builder: actions.replan_for_transition(builder, until),
             transition_until=until.isoformat() if until else None,
         )
 
-    def _save_choice(self, pair_id: PairId, decide: Callable[[PlanBuilder], None], **chosen: str | bool | None) -> None:
-        def apply(p: PlanBuilder) -> Write:
-            decide(p)
-            return lambda connection: self._store.people.save_choice(connection, pair_id, **chosen)
+    def _save_choice(
+        self, pair_id: PairId, decide: Callable[[PlanBuilder], None], **choices: str | bool | None
+    ) -> None:
+        def apply(builder: PlanBuilder) -> Write:
+            decide(builder)
+            return lambda connection: self._store.people.save_choice(connection, pair_id, **choices)
 
         self.on_pair(pair_id, apply)
 
-    # --- how ---
+    # --- applying an action ---
 
     def on_session(self, session_id: str, act: Callable[[PlanBuilder, Session], Write | None]) -> None:
+        """Apply an action to a session. Raises UnknownName, LeaseLost, and what the action raises."""
         pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
             raise UnknownName(f"There is no session {session_id}. `longarc sessions` lists those there are.")
 
-        def act_on_session(p: PlanBuilder) -> Write | None:
-            session = p.sessions.get(session_id) or self._store.queries.get_session(session_id)
+        def act_on_session(builder: PlanBuilder) -> Write | None:
+            session = builder.sessions.get(session_id) or self._store.queries.get_session(session_id)
             if session is None:
                 raise UnknownName(f"There is no session {session_id}.")
-            return act(p, session)
+            return act(builder, session)
 
         self.on_pair(pair, act_on_session)
 
     def on_pair(self, pair_id: PairId, act: Action) -> None:
-        """Decide with the two in our hands, write, and have the pair planned at the next tick."""
+        """Apply an action to a leased pair, write it, and have the pair planned at the next tick."""
         holder = f"{self._holder}-{uuid.uuid4().hex[:6]}"
         for _ in range(MAX_TRIES):
             now = self._clock()
@@ -148,10 +151,10 @@ class Actions:
         try:
             loaded = self._store.plans.load([pair_id], now)
             state: PairState = loaded.states[0]
-            p = PlanBuilder(now, state, None, self._policy)
-            also = act(p) or (lambda _: None)
-            p.wake_at(now)
-            self._store.plans.commit([p.build()], loaded.wakes, holder, now, also)
+            builder = PlanBuilder(now, state, None, self._policy)
+            write = act(builder) or (lambda _: None)
+            builder.wake_at(now)
+            self._store.plans.commit([builder.build()], loaded.wakes, holder, now, write)
         except BaseException:
             self._store.plans.release(holder)
             raise

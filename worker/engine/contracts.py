@@ -1,7 +1,7 @@
-"""The one way to record a contract and to change it, for the page, the command, the simulation and the demo alike.
+"""Records and changes contracts, for pages, commands, simulations and the demo.
 
-Each method reads the pair while nobody else may change it, decides purely, and writes in one transaction. Callers read
-what a person wrote, and word what comes back for their reader. Content is never in an error's text or a log (R-23).
+Each method leases the pair, decides, and writes in one transaction. Callers parse what a person wrote, and phrase the
+result for their reader. Content never appears in an error's text or a log (R-23).
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ from worker.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class OnBehalf:
-    """For which of the two a command shows or changes what they wrote down, and why."""
+    """An operator's access to content with a command: on behalf of which of the two, and why."""
 
     access: ContentAccess
     person: Address
@@ -65,27 +65,27 @@ class OnBehalf:
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """The newest revision after recording; `is_new` is False when it says just what was to be recorded."""
+    """The newest revision after recording. `is_new` is False when it existed already, with the same content."""
 
     revision: int
     is_new: bool
 
 
 class Contracts:
-    """Records contracts and what becomes of their commitments."""
+    """Records contracts, and changes their commitments."""
 
-    def __init__(self, store: Store, clock: Clock, acts: Actions) -> None:
+    def __init__(self, store: Store, clock: Clock, pair_actions: Actions) -> None:
         self._store = store
         self._clock = clock
-        self._acts = acts
+        self._actions = pair_actions
 
     def check(self, session_id: str, contract: Contract) -> ContractCheck:
-        """What keeps the contract from being recorded for that session, and what to ask first. Raises UnknownName."""
+        """Return the faults of the contract, and the questions to ask before it is recorded. Raises UnknownName."""
         pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
             raise UnknownName(f"There is no session {session_id}.")
         manager = self._store.people.load_all_people()[pair.manager]
-        return check_contract(contract, manager, self._clock(), self._revisions(session_id))
+        return check_contract(contract, manager, self._clock(), self._list_revisions(session_id))
 
     def record(
         self,
@@ -97,54 +97,57 @@ class Contracts:
         drop_draft: bool = False,
         on_behalf: OnBehalf | None = None,
     ) -> RecordResult:
-        """Record a contract, or a new revision of it. The summary leaves for both with the next tick.
+        """Record a contract, or a new revision of it. The summary is mailed to both at the next tick.
 
-        What says the same as the newest revision is that revision: nobody is written to again. With `after`, it is
-        recorded only when that is the newest revision (0: there is none). `drop_draft` ends the draft of the page.
-        `on_behalf` is noted, and told to both, when something new was recorded. Raises UnknownName, Overtaken,
-        UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
+        Records nothing when the newest revision is the same. With `after`, raises Overtaken unless that is the newest
+        revision (0: none). `drop_draft` deletes the draft of the page. `on_behalf` is stored, and both are notified,
+        when a revision was recorded. Raises UnknownName, UnfitContract, NoContractSession, NotHeldYet, LeaseLost.
         """
         results: list[RecordResult] = []
 
-        def act(p: PlanBuilder, session: Session) -> Write | None:
+        def act(builder: PlanBuilder, session: Session) -> Write | None:
             drop = self._drop_draft(session) if drop_draft else None
-            revisions = self._revisions(session.id)
+            revisions = self._list_revisions(session.id)
             number = len(revisions) + 1
             if revisions and not compare_contracts(revisions[-1], contract):
                 results.append(RecordResult(len(revisions), is_new=False))
                 return drop
             if after not in (None, len(revisions)):
                 raise Overtaken
-            _refuse_unfit(p, contract, revisions, limits)
+            _require_fit(builder, contract, revisions, limits)
             results.append(RecordResult(number, is_new=True))
-            return _together(self._next_revision(p, session, contract, number), drop, self._note(p, on_behalf))
+            return _combine_writes(
+                self._plan_revision(builder, session, contract, number),
+                drop,
+                self._build_access_write(builder, on_behalf),
+            )
 
-        self._acts.on_session(session_id, act)
+        self._actions.on_session(session_id, act)
         return results[-1]
 
     def mark_done(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
-        """A commitment was kept. Raises UnknownName, and Refused when it has ended already."""
-        known = self._commitment(commitment_id)
+        """Close a commitment as done. Raises UnknownName, and Refused when it has ended already."""
+        known = self._get_commitment(commitment_id)
 
-        def act(p: PlanBuilder) -> Write | None:
-            commitment = p.commitments.get(known.id, known)
-            actions.close_commitment(p, commitment, CommitmentStanding.DONE)
-            promise = self._promise(commitment)
-            return _together(
+        def act(builder: PlanBuilder) -> Write | None:
+            commitment = builder.commitments.get(known.id, known)
+            actions.close_commitment(builder, commitment, CommitmentStanding.DONE)
+            promise = self._get_promise(commitment)
+            return _combine_writes(
                 lambda connection: self._store.content.save_written_commitment(
                     connection, commitment.id, promise, reason
                 ),
-                self._note(p, on_behalf),
+                self._build_access_write(builder, on_behalf),
             )
 
-        self._acts.on_pair(known.pair, act)
+        self._actions.on_pair(known.pair, act)
 
     def let_go(self, commitment_id: str, reason: str = "", on_behalf: OnBehalf | None = None) -> None:
-        """A commitment is no longer promised; both hear of it, in a new revision (R-18).
+        """Take a commitment out of the contract, in a new revision, which is mailed to both (R-18).
 
         Raises UnknownName, and Refused when it has ended already.
         """
-        self._revise(commitment_id, lambda p, commitment, promise: None, reason, on_behalf)
+        self._revise(commitment_id, lambda builder, commitment, promise: None, reason, on_behalf)
 
     def change(
         self,
@@ -155,14 +158,14 @@ class Contracts:
         reason: str = "",
         on_behalf: OnBehalf | None = None,
     ) -> bool:
-        """A commitment gets other words or another date; both hear of it, in a new revision (R-18).
+        """Change the text or the date of a commitment, in a new revision, which is mailed to both (R-18).
 
-        Returns False when it is promised just so already. Raises UnknownName, UnfitContract for a day too far away,
+        Returns False when that changes nothing. Raises UnknownName, UnfitContract for a day too far away,
         and Refused when the commitment has ended already.
         """
 
-        def apply_change(p: PlanBuilder, commitment: Commitment, promise: WrittenCommitment) -> WrittenCommitment:
-            days = compute_allowed_days(get_local_date(p.manager.zone, p.now), [commitment.due])
+        def apply_change(builder: PlanBuilder, commitment: Commitment, promise: WrittenCommitment) -> WrittenCommitment:
+            days = compute_allowed_days(get_local_date(builder.manager.zone, builder.now), [commitment.due])
             if due and due not in days:
                 part = ContractPart.MANAGER if commitment.owner is Owner.MANAGER else ContractPart.REPORT
                 raise UnfitContract([ContractFault(kind=FaultKind.FAR, part=part, field="due")], days)
@@ -171,77 +174,85 @@ class Contracts:
         return self._revise(commitment_id, apply_change, reason, on_behalf)
 
     def pair_of_commitment(self, commitment_id: str) -> PairId:
-        """The pair a commitment belongs to. Raises UnknownName."""
-        return self._commitment(commitment_id).pair
+        """Return the pair of a commitment. Raises UnknownName."""
+        return self._get_commitment(commitment_id).pair
 
     def tell_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
-        """Note that a command showed what the two wrote down, and have both told by mail the same day."""
+        """Store that a command showed content of the pair, and notify both by mail the same day."""
         with self._store.database.write() as connection:
             self._write_access(connection, pair_id, on_behalf, self._clock())
 
-    # --- how ---
+    # --- steps ---
 
     def _revise(
         self,
         commitment_id: str,
-        becomes: Callable[[PlanBuilder, Commitment, WrittenCommitment], WrittenCommitment | None],
+        apply_change: Callable[[PlanBuilder, Commitment, WrittenCommitment], WrittenCommitment | None],
         reason: str,
         on_behalf: OnBehalf | None,
     ) -> bool:
-        """Write the contract anew with one promise changed or taken out. False when that changes nothing."""
+        """Record a revision with one commitment changed; None from `apply_change` removes it. False when equal."""
         changes: list[bool] = []
 
-        def act(p: PlanBuilder, session: Session) -> Write | None:
-            commitment = self._commitment(commitment_id)
+        def act(builder: PlanBuilder, session: Session) -> Write | None:
+            commitment = self._get_commitment(commitment_id)
             if not commitment.is_open:
                 raise Refused(f"Commitment {commitment.id} has ended already, as {commitment.standing.value}.")
-            old = self._promise(commitment)
-            new = becomes(p, commitment, old)
+            old = self._get_promise(commitment)
+            new = apply_change(builder, commitment, old)
             changes.append(new != old)
             if not changes[-1]:
                 return None
-            revisions = self._revisions(session.id)
+            revisions = self._list_revisions(session.id)
             contract = replace_commitment(revisions[-1], commitment.owner, old, new)
             change = CommitmentChange(id=commitment.id, promise=new, reason=reason)
             number = len(revisions) + 1
-            return _together(self._next_revision(p, session, contract, number, change), self._note(p, on_behalf))
+            return _combine_writes(
+                self._plan_revision(builder, session, contract, number, change),
+                self._build_access_write(builder, on_behalf),
+            )
 
-        self._acts.on_session(self._commitment(commitment_id).session, act)
+        self._actions.on_session(self._get_commitment(commitment_id).session, act)
         return changes[-1]
 
-    def _next_revision(
-        self, p: PlanBuilder, session: Session, contract: Contract, number: int, change: CommitmentChange | None = None
+    def _plan_revision(
+        self,
+        builder: PlanBuilder,
+        session: Session,
+        contract: Contract,
+        number: int,
+        change: CommitmentChange | None = None,
     ) -> Write:
-        """Decide what the revision does; returns what writes its content."""
+        """Plan the effects of the revision. Returns the function that writes its content."""
         following = plan_revision(session.id, number, contract, self._list_known_commitments(session), change)
-        for c, _ in following.let_go:
-            actions.close_commitment(p, p.commitments.get(c.id, c), CommitmentStanding.LET_GO)
-        actions.record_contract(p, session, [dated for dated, _ in following.promised], number)
+        for commitment, _ in following.let_go:
+            known = builder.commitments.get(commitment.id, commitment)
+            actions.close_commitment(builder, known, CommitmentStanding.LET_GO)
+        actions.record_contract(builder, session, [dated for dated, _ in following.promised], number)
 
         def write(connection: Connection) -> None:
             content = self._store.content
-            content.save_contract(connection, session.pair, session.id, number, contract, p.now)
-            words = [(c.id, promise) for c, promise in following.let_go]
-            words += [(dated.id, promise) for dated, promise in following.promised]
-            for one, promise in words:
-                content.save_written_commitment(
-                    connection, one, promise, change.reason if change and change.id == one else ""
-                )
+            content.save_contract(connection, session.pair, session.id, number, contract, builder.now)
+            written = [(commitment.id, promise) for commitment, promise in following.let_go]
+            written += [(dated.id, promise) for dated, promise in following.promised]
+            for commitment_id, promise in written:
+                reason = change.reason if change and change.id == commitment_id else ""
+                content.save_written_commitment(connection, commitment_id, promise, reason)
 
         return write
 
     def _drop_draft(self, session: Session) -> Write:
         return lambda connection: self._store.content.delete_contract_draft(connection, session.id)
 
-    def _revisions(self, session_id: str) -> list[Contract]:
-        return [one.contract for one in self._store.content.list_revisions(session_id)]
+    def _list_revisions(self, session_id: str) -> list[Contract]:
+        return [revision.contract for revision in self._store.content.list_revisions(session_id)]
 
     def _list_known_commitments(self, session: Session) -> list[tuple[Commitment, WrittenCommitment]]:
         commitments = self._store.queries.list_commitments_of_session(session.id)
-        words = self._store.content.get_written_commitments([c.id for c in commitments])
-        return [(c, words[c.id]) for c in commitments if c.id in words]
+        written = self._store.content.get_written_commitments([commitment.id for commitment in commitments])
+        return [(commitment, written[commitment.id]) for commitment in commitments if commitment.id in written]
 
-    def _commitment(self, commitment_id: str) -> Commitment:
+    def _get_commitment(self, commitment_id: str) -> Commitment:
         commitment = self._store.queries.get_commitment(commitment_id)
         if commitment is None:
             raise UnknownName(
@@ -249,46 +260,45 @@ class Contracts:
             )
         return commitment
 
-    def _promise(self, commitment: Commitment) -> WrittenCommitment:
+    def _get_promise(self, commitment: Commitment) -> WrittenCommitment:
         return self._store.content.get_written_commitments([commitment.id])[commitment.id]
 
-    def _note(self, p: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
+    def _build_access_write(self, builder: PlanBuilder, on_behalf: OnBehalf | None) -> Write | None:
         if on_behalf is None:
             return None
-        return lambda connection: self._write_access(connection, p.pair.id, on_behalf, p.now)
+        return lambda connection: self._write_access(connection, builder.pair.id, on_behalf, builder.now)
 
     def _write_access(self, connection: Connection, pair_id: PairId, on_behalf: OnBehalf, now: datetime) -> None:
-        """Several accesses within a quarter of an hour are told in one mail.
-
-        The reason is sealed; the history does not hold it.
-        """
+        """Store the access with its sealed reason, and add the mails; those of a quarter-hour are one mail."""
         since = now - (now - datetime.min.replace(tzinfo=UTC)) % ACCESS_MAIL_PERIOD
         access, person = on_behalf.access, on_behalf.person
         record = AccessRecord(pair=pair_id, at=now, access=access, on_behalf_of=person, reason=on_behalf.reason)
-        words = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
+        text = f"`longarc {access}` opened what the two wrote down, for {person}. Both are told by mail."
         self._store.content.save_access(connection, record)
-        history.append_history(connection, [(now, "access", pair_id, "", words, {"command": access.value})])
-        mails = [_access_mail(pair_id, who, now, since) for who in pair_id.people]
+        history.append_history(connection, [(now, "access", pair_id, "", text, {"command": access.value})])
+        mails = [_build_access_mail(pair_id, who, now, since) for who in pair_id.people]
         self._store.outbox.add_mails(connection, mails)
 
 
-def _refuse_unfit(p: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None) -> None:
-    days = compute_allowed_days_after(revisions, get_local_date(p.manager.zone, p.now))
+def _require_fit(
+    builder: PlanBuilder, contract: Contract, revisions: list[Contract], limits: TextLimits | None
+) -> None:
+    days = compute_allowed_days_after(revisions, get_local_date(builder.manager.zone, builder.now))
     if faults := find_faults(contract, days, limits):
         raise UnfitContract(faults, days)
 
 
-def _together(*writes: Write | None) -> Write:
-    def write(connection: Connection) -> None:
-        for one in writes:
-            if one is not None:
-                one(connection)
+def _combine_writes(*writes: Write | None) -> Write:
+    def write_all(connection: Connection) -> None:
+        for write in writes:
+            if write is not None:
+                write(connection)
 
-    return write
+    return write_all
 
 
-def _access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Effect:
-    """The mail that tells one of the two of every access in the quarter of an hour since then; due at its end."""
+def _build_access_mail(pair_id: PairId, to: Address, now: datetime, since: datetime) -> Effect:
+    """Return the mail that reports the accesses of the quarter-hour from `since`. It is due at the end of it."""
     return Effect(
         key=f"content_accessed:{pair_id}:{to}:{since:%Y-%m-%dT%H:%M}",
         kind=EffectKind.MAIL,

@@ -1,7 +1,4 @@
-"""What can't be reached just now: one line in the log when an outage begins, one an hour in it, one at its end.
-
-However many things fail for one reason, and however often, they are counted and not told each.
-"""
+"""Outages: failures of one cause are counted, and logged as one line at the start, one an hour, and one at the end."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +21,7 @@ LOG_INTERVAL = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Outage:
-    """Since when something can't be reached, how often that was tried, and when the log was told last."""
+    """One outage: its start, the number of failed attempts, and the time of the last log line."""
 
     since: datetime
     count: int
@@ -32,58 +29,58 @@ class Outage:
 
 
 class Outages:
-    """The outages that this process knows of. Safe to use from many threads."""
+    """The current outages that this process has noticed. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._lasting: dict[str, Outage] = {}
+        self._current: dict[str, Outage] = {}
 
-    def record_failure(self, what: str, why: str, now: datetime, count: int | None = None) -> None:
-        """One more attempt failed; `count` is how many did so far, where that is known."""
+    def record_failure(self, subject: str, reason: str, now: datetime, count: int | None = None) -> None:
+        """Count a failed attempt. `count` is the total so far, where it is known."""
         with self._lock:
-            outage = self._lasting.get(what)
+            outage = self._current.get(subject)
             if outage is None:
-                self._lasting[what] = Outage(now, count or 1, now)
-                log.error("%s is out of order: %s It is tried again until it works.", what, why, extra=_BEGINS)
+                self._current[subject] = Outage(now, count or 1, now)
+                log.error("%s is out of order: %s It is tried again until it works.", subject, reason, extra=_BEGINS)
                 return
             outage.count = count or outage.count + 1
             if now - outage.logged_at >= LOG_INTERVAL:
                 outage.logged_at = now
-                arguments = (what, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
+                arguments = (subject, f"{outage.since:%Y-%m-%d %H:%M}", outage.count)
                 log.warning("%s is still out of order, since %s UTC: %d attempts failed.", *arguments, extra=_LASTS)
 
-    def record_recovery(self, what: str, now: datetime) -> None:
-        """It works; nothing when that is no news."""
+    def record_recovery(self, subject: str, now: datetime) -> None:
+        """End the outage, if there is one."""
         with self._lock:
-            outage = self._lasting.pop(what, None)
+            outage = self._current.pop(subject, None)
         if outage is not None:
             minutes = max(int((now - outage.since).total_seconds()) // 60, 0)
-            arguments = (what, minutes, outage.count)
+            arguments = (subject, minutes, outage.count)
             log.warning("%s works again, after %d minutes and %d failed attempts.", *arguments, extra=_ENDS)
 
     def update_services(
         self, unreachable: Mapping[str, CalendarFailures], unsent: Mapping[str, MailFailures], now: datetime
     ) -> None:
-        """Bring what is told of services in line with what the database knows, whichever process found it out."""
+        """Update the outages of services from the failures in the database, which any process may have stored."""
         failing: dict[str, tuple[str, str, int]] = {}
-        for name, one in unreachable.items():
-            calendars = "1 calendar" if one.calendars == 1 else f"{one.calendars:,} calendars"
-            failing[_CALENDAR_PREFIX + name] = f"{calendars} can't be read.", one.problem, one.failures
+        for name, service in unreachable.items():
+            calendars = "1 calendar" if service.calendars == 1 else f"{service.calendars:,} calendars"
+            failing[_CALENDAR_PREFIX + name] = (f"{calendars} can't be read.", service.problem, service.failures)
         for name, mail in unsent.items():
             mails = "1 mail" if mail.mails == 1 else f"{mail.mails:,} mails"
             failing[_MAIL_PREFIX + name] = f"{mails} could not leave.", mail.problem, mail.attempts
-        for what, (stopped, problem, failures) in failing.items():
-            self.record_failure(what, f"{stopped} {get_first_line(Exception(problem))}", now, failures)
-        for what in list(self._lasting):
-            if what.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and what not in failing:
-                self.record_recovery(what, now)
+        for subject, (stopped, problem, failures) in failing.items():
+            self.record_failure(subject, f"{stopped} {get_first_line(Exception(problem))}", now, failures)
+        for subject in list(self._current):
+            if subject.startswith((_CALENDAR_PREFIX, _MAIL_PREFIX)) and subject not in failing:
+                self.record_recovery(subject, now)
 
 
 _BEGINS, _LASTS, _ENDS = ({"action": f"outage_{phase}"} for phase in ("begins", "lasts", "ends"))
 
 
 class OutageFilter(logging.Filter):
-    """Keeps out of the log each single failure by which a queue tells of an outage: it is counted as one."""
+    """Keeps the queue's log records of an outage out of the log, and counts them as failures of the outage."""
 
     def __init__(self, outages: Outages, clock: Clock) -> None:
         super().__init__()
@@ -94,9 +91,9 @@ class OutageFilter(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None or record.name.partition(".")[0] != "huey":
             return True
-        what, why = DATABASE, describe_database_outage(error)
-        if not why and type(error).__module__.partition(".")[0] == "redis":
-            what, why = QUEUE, get_first_line(Exception(str(error)))
-        if why:
-            self._outages.record_failure(what, why, self._clock())
-        return not why
+        subject, reason = DATABASE, describe_database_outage(error)
+        if not reason and type(error).__module__.partition(".")[0] == "redis":
+            subject, reason = QUEUE, get_first_line(Exception(str(error)))
+        if reason:
+            self._outages.record_failure(subject, reason, self._clock())
+        return not reason

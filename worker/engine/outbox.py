@@ -32,7 +32,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import notices, planner
 from worker.engine.identities import learn_from_write, resolve_event
-from worker.engine.material import open_material
+from worker.engine.mail_content import open_mail_content
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import (
     AuthRevoked,
@@ -59,35 +59,36 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
 BATCH = 50
-#: What was read for a batch is read again after this long: performing takes time, and mails have to be true.
+#: The pairs of a batch are loaded again after this long, so that mails show their current state.
 MAX_CONTEXT_AGE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt went."""
+    """The result of one attempt to perform an effect."""
 
     outcome: Outcome
     problem: str = ""
     retry_after: timedelta | None = None
     placed: PlacedEvent | None = None
-    replaced_etag: str = ""  #: the etag that was written over
-    removed_key: str = ""
+    replaced_etag: str = ""  #: the etag of the event before our write
+    removed_key: str = ""  #: the key of a cancelled event
     history_fields: Mapping[str, Any] | None = None
-    needs_reread: bool = False  #: the calendar is not what we thought: read it again
+    needs_reread: bool = False  #: the calendar differs from the database and has to be read in full
 
 
+#: The effect is no longer wanted.
 STALE = Attempt(Outcome.STALE)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """The pairs and texts that a batch of effects is about, as of one moment."""
+    """What performing a batch of effects needs, as of one moment."""
 
     loaded_at: datetime
     states: Mapping[PairId, PairState]
-    material: OpenedContent
-    problem: str = ""  #: why it could not be read
+    content: OpenedContent
+    problem: str = ""  #: why it could not be loaded
 
 
 class Outbox:
@@ -96,19 +97,19 @@ class Outbox:
     def __init__(
         self,
         store: Store,
-        calendar_of: Callable[[Address], CalendarProvider | None],
-        mailers: Callable[[str], Mailer],
-        emails: MailRenderer,
-        drafts: Composer,
+        find_calendar: Callable[[Address], CalendarProvider | None],
+        get_mailer: Callable[[str], Mailer],
+        mail_renderer: MailRenderer,
+        composer: Composer,
         clock: Clock,
         operator: str,
         identities: Identities,
     ) -> None:
         self._store = store
-        self._calendar_of = calendar_of
-        self._mailers = mailers
-        self._emails = emails
-        self._drafts = drafts
+        self._find_calendar = find_calendar
+        self._get_mailer = get_mailer
+        self._mail_renderer = mail_renderer
+        self._composer = composer
         self._clock = clock
         self._operator = operator
         self._identities = identities
@@ -116,25 +117,25 @@ class Outbox:
     def run(self, holder: str, limit: int = BATCH) -> int:
         """Perform up to `limit` due effects, and return how many were claimed."""
         now = self._clock()
-        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
         claimed = self._store.outbox.claim(now, holder, now + LEASE, limit)
         if not claimed:
             return 0
         context = self._load_context(claimed)
         if context.problem:  # an effect whose texts cannot be opened must not hold up the others
-            for one in claimed:
-                self._perform(one, self._load_context([one]), holder)
+            for claimed_effect in claimed:
+                self._perform(claimed_effect, self._load_context([claimed_effect]), holder)
             return len(claimed)
-        for number, one in enumerate(claimed):
+        for number, claimed_effect in enumerate(claimed):
             if self._clock() - context.loaded_at > MAX_CONTEXT_AGE:
                 context = self._load_context(claimed[number:])
-            self._perform(one, context, holder)
+            self._perform(claimed_effect, context, holder)
         return len(claimed)
 
     def _load_context(self, claimed: Sequence[ClaimedEffect]) -> BatchContext:
         try:
             return self._read_context(claimed)
-        except Exception as error:  # a wrong key, a damaged row: these wait, and the operator hears of it
+        except Exception as error:  # a wrong key or a damaged row: the effects are tried again, with an alert
             if describe_database_outage(error):
                 raise
             why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
@@ -144,31 +145,31 @@ class Outbox:
         now = self._clock()
         pairs = sorted({one.effect.pair for one in claimed if one.effect.pair is not None})
         states = {s.pair.id: s for s in self._store.plans.load(pairs, now).states}
-        material = open_material(self._store, [one.effect for one in claimed], states, now)
+        content = open_mail_content(self._store, [one.effect for one in claimed], states, now)
         return BatchContext(
-            now, states, replace(material, alert_texts={one.effect.key: one.alert_text for one in claimed})
+            now, states, replace(content, alert_texts={one.effect.key: one.alert_text for one in claimed})
         )
 
-    # --- one message ---
+    # --- one effect ---
 
-    def _perform(self, one: ClaimedEffect, context: BatchContext, holder: str) -> None:
+    def _perform(self, claimed: ClaimedEffect, context: BatchContext, holder: str) -> None:
         """Begin the effect, attempt it, settle it. Each step is stored before the next: after a crash at most this
         effect has an unknown outcome."""
-        if not self._store.outbox.begin(one.effect.key, holder, self._clock() + LEASE):
+        if not self._store.outbox.begin(claimed.effect.key, holder, self._clock() + LEASE):
             return
-        result = self._attempt_claimed(one, context)
+        result = self._attempt_claimed(claimed, context)
         now = self._clock()
         self._store.outbox.settle(result, holder, now)
         if result.needs_reread:
             self._store.calendars.request_full_read([result.effect.calendar], now)
 
-    def _attempt_claimed(self, one: ClaimedEffect, context: BatchContext) -> EffectResult:
-        effect, pair = replace(one.effect, attempts=one.effect.attempts + 1), one.effect.pair
-        state = None if pair is None else context.states.get(pair)
+    def _attempt_claimed(self, claimed: ClaimedEffect, context: BatchContext) -> EffectResult:
+        effect = replace(claimed.effect, attempts=claimed.effect.attempts + 1)
+        state = None if effect.pair is None else context.states.get(effect.pair)
         if context.problem:
             attempt = Attempt(Outcome.TRANSIENT, context.problem)
         else:
-            attempt = self._attempt(effect, state, context.material, lost=one.is_outcome_unknown)
+            attempt = self._attempt(effect, state, context.content, is_outcome_unknown=claimed.is_outcome_unknown)
         now = self._clock()
         settlement = planner.settle_effect(
             effect, attempt.outcome, now, attempt.retry_after, resend=_may_resend(effect)
@@ -188,12 +189,14 @@ class Outbox:
             needs_reread=attempt.needs_reread,
         )
 
-    def _attempt(self, effect: Effect, state: PairState | None, material: OpenedContent, *, lost: bool) -> Attempt:
-        """Perform it; every way in which it can go wrong becomes an outcome."""
+    def _attempt(
+        self, effect: Effect, state: PairState | None, content: OpenedContent, *, is_outcome_unknown: bool
+    ) -> Attempt:
+        """Perform the effect. Converts every error to an outcome, except for some of the database."""
         try:
             if effect.kind is EffectKind.MAIL:
-                return self._perform_mail(effect, state, material, lost=lost)
-            return self._perform_event(effect, state, material)
+                return self._perform_mail(effect, state, content, is_outcome_unknown=is_outcome_unknown)
+            return self._perform_event(effect, state, content)
         except AuthRevoked as error:
             return self._suspend_revoked(effect, error)
         except (Conflict, NotFound) as error:
@@ -207,19 +210,19 @@ class Outbox:
             return Attempt(outcome, str(error), error.retry_after)
         except LongarcError as error:
             return Attempt(Outcome.PERMANENT, str(error))
-        except Exception as error:  # a template of the company's own, a library: one message must not stop the others
-            if why := describe_database_outage(error):
-                return Attempt(Outcome.TRANSIENT, why)  # ours, and no reason to give up what is to be done
+        except Exception as error:  # of a custom template or a library: one effect must not stop the others
+            if problem := describe_database_outage(error):
+                return Attempt(Outcome.TRANSIENT, problem)
             return Attempt(Outcome.PERMANENT, describe_unexpected_error(error))
 
     def _suspend_revoked(self, effect: Effect, error: AuthRevoked) -> Attempt:
-        """A person whose grant is gone rests for a while. Mail goes by one grant for everybody: nobody rests for it."""
+        """Suspend the calendar of a revoked grant, and alert the operator. A mail has no calendar to suspend."""
         who = effect.calendar or "the sender of mails"
         now = self._clock()
         if effect.kind is EffectKind.MAIL or self._store.people.suspend(who, now + SUSPENSION_LENGTH):
-            words = f"The grant to act for {who} is gone: {error}"
-            words = words if effect.kind is EffectKind.MAIL else describe_revoked_grant(who, error)
-            self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", words, now, self._operator)
+            text = f"The grant to act for {who} is gone: {error}"
+            text = text if effect.kind is EffectKind.MAIL else describe_revoked_grant(who, error)
+            self._store.outbox.alert(f"revoked:{who}:{now:%Y-%m-%d}", text, now, self._operator)
         return Attempt(Outcome.TRANSIENT, str(error), SUSPENSION_LENGTH)
 
     def _report_result(self, effect: Effect, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
@@ -235,72 +238,76 @@ class Outbox:
 
     # --- mails ---
 
-    def _perform_mail(self, effect: Effect, state: PairState | None, material: OpenedContent, *, lost: bool) -> Attempt:
-        """What an earlier attempt did comes first: a mail that went out went out, whether it is still true or not."""
+    def _perform_mail(
+        self, effect: Effect, state: PairState | None, content: OpenedContent, *, is_outcome_unknown: bool
+    ) -> Attempt:
+        """Send a mail, unless an earlier attempt sent it, or it is stale by now."""
         now = self._clock()
-        holds = state is None or KINDS[effect.name].holds(effect, state, now)
-        mailer = self._mailers((state.manager if state is not None else self._drafts.build_operator()).mail)
-        letter = self._drafts.build_mail_context(effect, state, material, now)
-        author = self._drafts.choose_sender(effect, state) if state is not None else ""
+        is_current = state is None or KINDS[effect.name].holds(effect, state, now)
+        mailer = self._get_mailer((state.manager if state is not None else self._composer.build_operator()).mail)
+        mail_context = self._composer.build_mail_context(effect, state, content, now)
+        author = self._composer.choose_sender(effect, state) if state is not None else ""
         if author and can_send_as(mailer, author):
-            letter = replace(letter, sender=author)
-        fields = self._build_mail_history_fields(effect, state, letter)
-        if lost or effect.attempts > 1:
+            mail_context = replace(mail_context, sender=author)
+        fields = self._build_mail_history_fields(effect, state, mail_context)
+        if is_outcome_unknown or effect.attempts > 1:
             sent = mailer.was_sent(effect.key)
             if sent:
                 return Attempt(Outcome.DONE, history_fields=fields)
-            if sent is None and lost and not (holds and _may_resend(effect) and effect.attempts <= 2):
+            if (
+                sent is None
+                and is_outcome_unknown
+                and not (is_current and _may_resend(effect) and effect.attempts <= 2)
+            ):
                 return Attempt(Outcome.UNCERTAIN, "The outcome of an earlier attempt is not known.")
-        if not holds:
+        if not is_current:
             return STALE
-        return self._send_mail(mailer, self._build_mail(effect, state, letter), effect.key, fields)
+        return self._send_mail(mailer, self._build_mail(effect, state, mail_context), effect.key, fields)
 
     def _build_mail_history_fields(
-        self, effect: Effect, state: PairState | None, letter: MailContext
+        self, effect: Effect, state: PairState | None, mail_context: MailContext
     ) -> dict[str, Any]:
-        """What the history keeps of a mail."""
-        due = {"due": letter.due} if letter.due else {}
+        """Return the fields of a mail's history line."""
+        due = {"due": mail_context.due} if mail_context.due else {}
         return {
             "message": effect.name,
             "to": effect.to,
-            "from": str(self._emails.make_sender(letter)),
-            "message_id": self._emails.make_message_id(letter.key),
+            "from": str(self._mail_renderer.make_sender(mail_context)),
+            "message_id": self._mail_renderer.make_message_id(mail_context.key),
             "number": effect.number or None,
             **_build_history_fields(_find_subject(effect, state)),
             **due,
         }
 
-    def _build_mail(self, effect: Effect, state: PairState | None, letter: MailContext) -> EmailMessage:
-        email = self._render_mail(letter)
+    def _build_mail(self, effect: Effect, state: PairState | None, mail_context: MailContext) -> EmailMessage:
+        email = self._render_mail(mail_context)
         session = _find_subject(effect, state)
         if state is not None and KINDS[effect.name].calendar_method and isinstance(session, Session):
-            draft = self._drafts.build_invitation_event(state, session, effect)
+            draft = self._composer.build_invitation_event(state, session, effect)
             calendar_part.attach_event(email, effect.name, draft, self._clock())
         return email
 
-    def _render_mail(self, letter: MailContext) -> EmailMessage:
-        """A company's own template that fails keeps no mail back: that one says it our way, and the operator hears."""
+    def _render_mail(self, mail_context: MailContext) -> EmailMessage:
+        """Render a mail. When a custom template fails, alerts the operator and uses the default template."""
         try:
-            return self._emails.render(letter)
+            return self._mail_renderer.render(mail_context)
         except Exception as error:
-            email = self._emails.render_default(letter)
+            email = self._mail_renderer.render_default(mail_context)
             if email is None:
                 raise
-            why = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
-            words = f"Your own template of the mail {letter.name} can't be used, ours took its place: {why}"
+            problem = str(error) if isinstance(error, LongarcError) else describe_unexpected_error(error)
+            text = f"Your own template of the mail {mail_context.name} can't be used, ours took its place: {problem}"
             now = self._clock()
-            cause = f"template:{letter.name}"
-            self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", words, now, self._operator, cause)
+            cause = f"template:{mail_context.name}"
+            self._store.outbox.alert(f"{cause}:{now:%Y-%m-%d}", text, now, self._operator, cause)
             return email
 
     def _send_mail(self, mailer: Mailer, email: EmailMessage, key: str, fields: Mapping[str, Any]) -> Attempt:
         try:
             mailer.send(email, key)
         except Exception as error:
-            if why := describe_database_outage(
-                error
-            ):  # asked for by the limiter, before or after the mail was handed over
-                error = Transient(why, uncertain=True)
+            if problem := describe_database_outage(error):  # in the limiter, maybe after the mail was sent
+                error = Transient(problem, uncertain=True)
             if not isinstance(error, Transient):
                 raise
             sent = _was_sent(mailer, key) if error.uncertain else False
@@ -311,23 +318,23 @@ class Outbox:
 
     # --- events ---
 
-    def _perform_event(self, effect: Effect, state: PairState | None, material: OpenedContent) -> Attempt:
-        provider = self._calendar_of(effect.calendar)
-        if state is None or provider is None:  # a manager whose calendar is `none`: there is nowhere to write it
+    def _perform_event(self, effect: Effect, state: PairState | None, content: OpenedContent) -> Attempt:
+        provider = self._find_calendar(effect.calendar)
+        if state is None or provider is None:  # the manager's calendar is `none`
             return Attempt(Outcome.STALE, f"There is no calendar of {effect.calendar} to write to.")
         if effect.kind is EffectKind.CANCEL:
             return self._cancel_event(effect, state, provider)
         subject = _find_subject(effect, state)
-        wanted = subject is not None and _is_wanted(effect, subject)
-        there = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
-        if subject is None or not wanted:
-            if there is not None and effect.kind is EffectKind.CREATE:
-                provider.cancel(there.ref)  # an earlier attempt did make it, and nobody heard of it
+        is_wanted = subject is not None and _is_wanted(effect, subject)
+        existing = provider.find(effect.calendar, effect.event) if effect.attempts > 1 else None
+        if subject is None or not is_wanted:
+            if existing is not None and effect.kind is EffectKind.CREATE:
+                provider.cancel(existing.ref)  # an earlier attempt created it
             return STALE
-        draft = self._build_event_draft(state, subject, material)
+        draft = self._build_event_draft(state, subject, content)
         if effect.kind is EffectKind.CREATE:
-            return self._create_event(effect, provider, draft, subject, there)
-        return self._update_event(effect, provider, draft, subject, there, state.placed_events.get(effect.event))
+            return self._create_event(effect, provider, draft, subject, existing)
+        return self._update_event(effect, provider, draft, subject, existing, state.placed_events.get(effect.event))
 
     def _create_event(
         self,
@@ -335,12 +342,12 @@ class Outbox:
         provider: CalendarProvider,
         draft: EventDraft,
         subject: Session | Commitment,
-        there: Event | None,
+        existing: Event | None,
     ) -> Attempt:
-        """`there` is the event when an earlier attempt made it; where it stands now somebody may have moved it."""
-        if there is not None and there.is_delivered:
-            placed = self._resolve_placed(there, draft)
-        elif there is not None or planner.is_fresh(effect, self._clock()):
+        """Create the event. `existing` was created by an earlier attempt; somebody may have moved it since."""
+        if existing is not None and existing.is_delivered:
+            placed = self._resolve_placed(existing, draft)
+        elif existing is not None or planner.is_fresh(effect, self._clock()):
             placed = self._resolve_placed(provider.create(effect.calendar, draft), draft)
         else:
             return STALE
@@ -352,37 +359,37 @@ class Outbox:
         provider: CalendarProvider,
         draft: EventDraft,
         subject: Session | Commitment,
-        there: Event | None,
+        existing: Event | None,
         placed: PlacedEvent | None,
     ) -> Attempt:
-        """`there` is the event as it stands, when an earlier attempt may have changed it already: then its time is the
-        new one, or its version when the time stays."""
+        """Update the event, unless `existing` shows that an earlier attempt did so.
+
+        `existing` is the event on the calendar; None at the first attempt.
+        """
         if placed is None or placed.gone:
             return STALE
-        same = placed.written == draft.span and there is not None and there.ref.etag == placed.ref.etag
-        if there is None or there.span != draft.span or same or not there.is_delivered:
+        is_unchanged = existing is not None and placed.written == draft.span and existing.ref.etag == placed.ref.etag
+        if existing is None or existing.span != draft.span or is_unchanged or not existing.is_delivered:
             if effect.start and placed.span.start != effect.start:
                 return STALE
-            there = provider.update(placed.ref, draft)
+            existing = provider.update(placed.ref, draft)
         return Attempt(
             Outcome.DONE,
-            placed=self._resolve_placed(there, draft),
+            placed=self._resolve_placed(existing, draft),
             replaced_etag=placed.ref.etag,
             history_fields=_build_history_fields(subject),
         )
 
     def _resolve_placed(self, event: Event, draft: EventDraft) -> PlacedEvent:
-        """The event as the service says it stands, its guests under their primary addresses."""
+        """Return the event as the service returned it, with guests under their primary addresses."""
         if len(draft.guests) == 1:
             learn_from_write(event, draft.guests[0].email, self._identities)
         return _build_placed(resolve_event(event, self._identities), draft)
 
-    def _build_event_draft(
-        self, state: PairState, subject: Session | Commitment, material: OpenedContent
-    ) -> EventDraft:
+    def _build_event_draft(self, state: PairState, subject: Session | Commitment, content: OpenedContent) -> EventDraft:
         if isinstance(subject, Session):
-            return self._drafts.build_session_event(state, subject)
-        return self._drafts.build_commitment_event(state, subject, material.promises.get(subject.id))
+            return self._composer.build_session_event(state, subject)
+        return self._composer.build_commitment_event(state, subject, content.promises.get(subject.id))
 
     def _cancel_event(self, effect: Effect, state: PairState, provider: CalendarProvider) -> Attempt:
         placed = state.placed_events.get(effect.event)
@@ -395,7 +402,7 @@ class Outbox:
 
 
 def _may_resend(effect: Effect) -> bool:
-    """Whether it is a mail that is sent once more when nobody knows whether it went out."""
+    """Return whether the mail may be sent again when its outcome is unknown."""
     return effect.name in KINDS and KINDS[effect.name].resend
 
 
@@ -404,7 +411,7 @@ def _is_alert(effect: Effect) -> bool:
 
 
 def _find_subject(effect: Effect, state: PairState | None) -> Session | Commitment | None:
-    """The session or commitment a message is about; None when it is about neither."""
+    """Return the session or commitment that the effect is about; None when it is about neither."""
     if state is not None:
         subjects: dict[str, Session | Commitment] = {s.id: s for s in state.sessions}
         subjects.update({c.id: c for c in state.commitments})
@@ -413,14 +420,14 @@ def _find_subject(effect: Effect, state: PairState | None) -> Session | Commitme
 
 
 def _is_wanted(effect: Effect, subject: Session | Commitment) -> bool:
-    """Whether the event is still to be there, as that very event."""
+    """Return whether the session or commitment still needs this event."""
     if isinstance(subject, Session):
         return subject.booked and subject.key == effect.event
     return subject.is_open and subject.block is not None and subject.key == effect.event
 
 
 def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
-    """The event as the service says it stands. For whole days, services go by the zone of the calendar."""
+    """Return the event as the service returned it. The span of an all-day event depends on the zone of the calendar."""
     return PlacedEvent(
         key=draft.key,
         ref=event.ref,
@@ -433,7 +440,7 @@ def _build_placed(event: Event, draft: EventDraft) -> PlacedEvent:
 
 
 def _was_sent(mailer: Mailer, key: str) -> bool | None:
-    """Whether it went out; None when nobody can tell."""
+    """Return whether the mail was sent; None when that is unknown."""
     try:
         return mailer.was_sent(key)
     except ProviderError:
@@ -441,22 +448,21 @@ def _was_sent(mailer: Mailer, key: str) -> bool | None:
 
 
 def _replan_if_changed(settlement: Settlement, placed: PlacedEvent | None) -> Settlement:
-    """Plan again at once when an invitation was declined the moment it arrived (an out-of-office does that), or when
-    somebody moved the event before we heard that it was made."""
+    """Plan again at once when the event was declined on arrival, as out-of-office replies do, or moved by somebody."""
     if placed is not None and (Answer.DECLINED in placed.answers.values() or placed.span != placed.written):
         return replace(settlement, replan=True)
     return settlement
 
 
 def _replan_if_new_time(settlement: Settlement, subject: Session | Commitment | None) -> Settlement:
-    """Plan again at once when a new time stands on the calendar of which the manager has to hear."""
+    """Plan again at once when the calendar has a new time of which the manager has to be notified."""
     if settlement.progress is EffectProgress.DONE and isinstance(subject, Session) and notices.has_new_time(subject):
         return replace(settlement, replan=True)
     return settlement
 
 
 def _build_history_fields(subject: Session | Commitment | None) -> dict[str, Any]:
-    """What the history keeps of an effect: whose, when, which; never what was said."""
+    """Return the fields of an effect's history line, which never contain content."""
     if isinstance(subject, Session):
         return {
             "kind": subject.kind.value,

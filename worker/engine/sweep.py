@@ -1,7 +1,7 @@
-"""One sweep: which pairs are due, what was seen, what is decided; guard it; write it with its effects.
+"""The sweep: leases due pairs, reads free/busy, plans the pairs, and writes the plans with their effects.
 
-Free/busy is read for all pairs of a sweep together. Pairs are planned one after the other, and what one is given
-counts as taken for the next.
+Free/busy is read for all pairs of a sweep together. Pairs are planned one after the other; the times that one pair
+gets are taken for the next.
 """
 
 import logging
@@ -35,38 +35,40 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=10)
 BATCH = 200
-#: People per free/busy request: what the narrowest of the services takes, unless a provider says that it takes more.
+#: People in one free/busy request, for providers that don't set `people_per_request`: the lowest limit of all services.
 PEOPLE_PER_REQUEST = 20
-#: How often a pair may ask within one sweep: what is seen may lead to another question.
-MAX_LOOKS = 10
-#: A pair whose plan was refused, or failed, is planned again after so long.
+#: How often free/busy is read for a pair within one sweep: what was read may lead to another request.
+MAX_FREE_BUSY_REQUESTS = 10
+#: When a pair is planned again whose plan was refused or failed.
 RETRY_AFTER = timedelta(hours=1)
 
-#: The people of each calendar service, given addresses.
+#: Groups addresses by calendar service: the service and its people, by name.
 GroupByService = Callable[[Sequence[Address]], Mapping[str, tuple[CalendarProvider, Sequence[Address]]]]
 
 
 class Sweep:
     """Plans pairs that are due."""
 
-    def __init__(self, store: Store, services: GroupByService, clock: Clock, policy: Policy, operator: str) -> None:
+    def __init__(
+        self, store: Store, group_by_service: GroupByService, clock: Clock, policy: Policy, operator: str
+    ) -> None:
         self._store = store
-        self._services = services
+        self._group_by_service = group_by_service
         self._clock = clock
         self._policy = policy
         self._operator = operator
 
     def run(self, holder: str, limit: int = BATCH) -> int:
-        """Plan up to `limit` pairs that are due; how many that were."""
+        """Plan up to `limit` due pairs. Returns how many they were."""
         now = self._clock()
-        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # each run by itself: one process may have several
+        holder = f"{holder}:{uuid.uuid4().hex[:8]}"  # unique for each run: threads of a process run at once
         pairs = self._store.plans.claim(now, holder, now + LEASE, limit)
         if pairs:
             self._plan_and_commit(pairs, holder, now)
         return len(pairs)
 
     def preview(self) -> list[Plan]:
-        """What would be decided for every pair now. Writes nothing, takes no lease."""
+        """Return the plans of all pairs as of now. Writes nothing, and takes no lease."""
         now = self._clock()
         pairs = list(self._store.people.load_all_pairs())
         plans: list[Plan] = []
@@ -79,11 +81,11 @@ class Sweep:
         try:
             loaded = self._store.plans.load_readable(pairs, now)
             plans = self.plan_pairs(loaded.states, now)
-            plans += [_build_failed_plan(pair, why, now) for pair, why in loaded.unreadable.items()]
-            going_on = {state.pair.id for state in loaded.states if state.pair.ended is EndReason.NO}
-            refused = self._refuse_mass_cancels(plans, going_on, now)
-            later = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused)]
-            plans = [p for p in plans if p.pair not in refused] + later
+            plans += [_build_failed_plan(pair, problem, now) for pair, problem in loaded.unreadable.items()]
+            current_pairs = {state.pair.id for state in loaded.states if state.pair.ended is EndReason.NO}
+            refused = self._refuse_mass_cancels(plans, current_pairs, now)
+            postponed = [Plan(pair=pair, due_at=now + RETRY_AFTER) for pair in sorted(refused)]
+            plans = [plan for plan in plans if plan.pair not in refused] + postponed
             self._store.plans.commit(plans, loaded.wakes, holder, now)
             self._alert_failed_plans(plans, now)
         except LeaseLost:
@@ -93,8 +95,8 @@ class Sweep:
         except BaseException:
             self._store.plans.release(holder)
             raise
-        for done in plans:
-            for decision in done.decisions:
+        for committed in plans:
+            for decision in committed.decisions:
                 log.info(
                     "%s: %s",
                     decision.pair,
@@ -104,103 +106,107 @@ class Sweep:
 
     def plan_pairs(self, states: Sequence[PairState], now: datetime) -> list[Plan]:
         """Plan these pairs one after the other, reading free/busy for all of them at once."""
-        first = {state.pair.id: self._plan_one(now, state, None) for state in states}
-        asking = [state for state in states if first[state.pair.id].needs]
-        if not asking:
-            return list(first.values())
-        seen = self._read_free_busy([p.needs for p in first.values() if p.needs], now)
+        first_plans = {state.pair.id: self._plan_one(now, state, None) for state in states}
+        requesting = [state for state in states if first_plans[state.pair.id].needs]
+        if not requesting:
+            return list(first_plans.values())
+        snapshot = self._read_free_busy([plan.needs for plan in first_plans.values() if plan.needs], now)
         taken = _TakenTime(self._store, now)
-        taken.load(who for state in asking if _is_giving(first[state.pair.id]) for who in state.addresses)
+        taken.load(
+            who for state in requesting if _needs_taken_time(first_plans[state.pair.id]) for who in state.addresses
+        )
         plans: list[Plan] = []
         for state in states:
-            made = first[state.pair.id]
-            if made.needs:
-                made = self._plan_with_free_busy(state, made.needs, seen, taken, now)
-            taken.add(state, made)
-            plans.append(made)
+            new_plan = first_plans[state.pair.id]
+            if new_plan.needs:
+                new_plan = self._plan_with_free_busy(state, new_plan.needs, snapshot, taken, now)
+            taken.add(state, new_plan)
+            plans.append(new_plan)
         return plans
 
     def _plan_with_free_busy(
-        self, state: PairState, needs: FreeBusyRequest, seen: FreeBusySnapshot, taken: "_TakenTime", now: datetime
+        self, state: PairState, needs: FreeBusyRequest, snapshot: FreeBusySnapshot, taken: "_TakenTime", now: datetime
     ) -> Plan:
-        for _ in range(MAX_LOOKS):
+        for _ in range(MAX_FREE_BUSY_REQUESTS):
             if needs.includes_taken:
                 state = replace(state, taken_times=taken.get(state))
-            made = self._plan_one(now, state, seen)
-            if made.needs is None:
-                return made
-            # what was seen made more of the calendars matter: read that, for this pair alone
-            needs = made.needs
-            before = [FreeBusyRequest((who,), seen.windows[who]) for who in needs.people if who in seen.windows]
-            seen = _merge_seen(seen, self._read_free_busy([needs, *before], now))
+            new_plan = self._plan_one(now, state, snapshot)
+            if new_plan.needs is None:
+                return new_plan
+            needs = new_plan.needs  # a longer window: read for this pair alone
+            earlier = [
+                FreeBusyRequest((who,), snapshot.windows[who]) for who in needs.people if who in snapshot.windows
+            ]
+            snapshot = _merge_snapshots(snapshot, self._read_free_busy([needs, *earlier], now))
         return _build_failed_plan(state.pair.id, "it does not come to an end", now)
 
-    def _plan_one(self, now: datetime, state: PairState, seen: FreeBusySnapshot | None) -> Plan:
-        """One pair that can't be planned keeps no other from being planned."""
+    def _plan_one(self, now: datetime, state: PairState, snapshot: FreeBusySnapshot | None) -> Plan:
+        """Plan a pair. An unexpected error becomes a failed plan, so that other pairs are planned all the same."""
         try:
-            return plan(now, state, seen, self._policy)
-        except Exception as error:  # nobody foresaw it, so nobody knows its kind
+            return plan(now, state, snapshot, self._policy)
+        except Exception as error:
             return _build_failed_plan(state.pair.id, describe_unexpected_error(error), now)
 
-    def read_free_busy(self, need: FreeBusyRequest) -> FreeBusySnapshot:
-        """What somebody who picks a time by hand has to know of two calendars."""
-        return self._read_free_busy([need], self._clock())
+    def read_free_busy(self, request: FreeBusyRequest) -> FreeBusySnapshot:
+        """Read free/busy of two people, for a manager who chooses a time on a page."""
+        return self._read_free_busy([request], self._clock())
 
-    # --- seeing ---
+    # --- free/busy ---
 
-    def _read_free_busy(self, needs: Sequence[FreeBusyRequest], now: datetime) -> FreeBusySnapshot:
-        """Everybody's time that is needed, many people a request; who needs a short look is not read far ahead."""
+    def _read_free_busy(self, requests: Sequence[FreeBusyRequest], now: datetime) -> FreeBusySnapshot:
+        """Read free/busy for all requests, many people at once, in the order of the ends of their windows."""
         windows: dict[Address, Span] = {}
-        for need in needs:
-            for who in need.people:
-                old = windows.get(who, need.window)
-                windows[who] = Span(min(old.start, need.window.start), max(old.end, need.window.end))
-        found: dict[Address, FreeBusy] = {}
+        for request in requests:
+            for who in request.people:
+                earlier = windows.get(who, request.window)
+                windows[who] = Span(min(earlier.start, request.window.start), max(earlier.end, request.window.end))
+        free_busy: dict[Address, FreeBusy] = {}
         unavailable = {who for who, until in self._store.people.load_suspensions().items() if until > now}
-        for provider, emails in self._services(sorted(windows.keys() - unavailable)).values():
-            by_reach = sorted(emails, key=lambda who: (windows[who].end, who))
+        for provider, emails in self._group_by_service(sorted(windows.keys() - unavailable)).values():
+            by_window_end = sorted(emails, key=lambda who: (windows[who].end, who))
             size = getattr(provider, "people_per_request", PEOPLE_PER_REQUEST)
-            for n in range(0, len(by_reach), size):
-                some = by_reach[n : n + size]
-                hull = Span(min(windows[w].start for w in some), max(windows[w].end for w in some))
-                windows.update(dict.fromkeys(some, hull))
-                self._request_free_busy(provider, some, hull, found, unavailable)
+            for n in range(0, len(by_window_end), size):
+                chunk = by_window_end[n : n + size]
+                window = Span(min(windows[who].start for who in chunk), max(windows[who].end for who in chunk))
+                windows.update(dict.fromkeys(chunk, window))
+                self._request_free_busy(provider, chunk, window, free_busy, unavailable)
         missing = {who: FreeBusy(known=False, reason="no calendar service is set up for it") for who in windows}
-        return FreeBusySnapshot(windows=windows, free_busy={**missing, **found}, unavailable=frozenset(unavailable))
+        return FreeBusySnapshot(windows=windows, free_busy={**missing, **free_busy}, unavailable=frozenset(unavailable))
 
     def _request_free_busy(
         self,
         provider: CalendarProvider,
         emails: Sequence[Address],
         window: Span,
-        found: dict[Address, FreeBusy],
+        free_busy: dict[Address, FreeBusy],
         unavailable: set[Address],
     ) -> None:
+        """Read free/busy of some people of a provider into `free_busy`; adds those who failed to `unavailable`."""
         try:
             answers = provider.free_busy(emails, window)
-            unavailable.update(who for who, one in answers.items() if one.temporary)
-            found.update({who: one for who, one in answers.items() if not one.temporary})
-            for why in sorted({one.reason for one in answers.values() if one.temporary}):
-                log.warning("free/busy failed: %s", why, extra={"action": "free_busy_failed"})
+            unavailable.update(who for who, answer in answers.items() if answer.temporary)
+            free_busy.update({who: answer for who, answer in answers.items() if not answer.temporary})
+            for reason in sorted({answer.reason for answer in answers.values() if answer.temporary}):
+                log.warning("free/busy failed: %s", reason, extra={"action": "free_busy_failed"})
         except (Transient, AuthRevoked) as error:
             log.warning("free/busy failed: %s", error, extra={"action": "free_busy_failed"})
             unavailable.update(emails)
         except Permanent as error:
-            found.update({who: FreeBusy(known=False, reason=str(error)) for who in emails})
+            free_busy.update({who: FreeBusy(known=False, reason=str(error)) for who in emails})
 
-    # --- guarding ---
+    # --- safeguards ---
 
     def _alert_failed_plans(self, plans: Sequence[Plan], now: datetime) -> None:
-        for made in plans:
-            if made.problem:
-                self._store.outbox.alert(f"plan:{made.pair}:{now:%Y-%m-%d}", made.problem, now, self._operator)
+        for failed in plans:
+            if failed.problem:
+                self._store.outbox.alert(f"plan:{failed.pair}:{now:%Y-%m-%d}", failed.problem, now, self._operator)
 
-    def _refuse_mass_cancels(self, plans: Sequence[Plan], going_on: Set[PairId], now: datetime) -> set[PairId]:
-        """The pairs whose plans are not carried out: more cancels at once than the policy allows.
+    def _refuse_mass_cancels(self, plans: Sequence[Plan], current_pairs: Set[PairId], now: datetime) -> set[PairId]:
+        """Return the pairs whose plans are not written, because all plans together cancel more than the policy allows.
 
-        Of pairs that ended it was asked when the people file was taken over.
+        Ended pairs don't count: the operator confirmed them at the import of the people file.
         """
-        cancels = {p.pair: _count_cancels(p) for p in plans if p.pair in going_on}
+        cancels = {p.pair: _count_cancels(p) for p in plans if p.pair in current_pairs}
         total = sum(cancels.values())
         if total <= self._policy.max_cancels:
             return set()
@@ -214,66 +220,66 @@ class Sweep:
         return {pair for pair, count in cancels.items() if count}
 
 
-def _count_cancels(made: Plan) -> int:
-    """How many conversations a plan takes off the calendar; the manager's own blocks come and go."""
-    sessions = {s.id for s in made.sessions}
-    return sum(m.kind is EffectKind.CANCEL and m.subject in sessions for m in made.effects)
+def _count_cancels(plan: Plan) -> int:
+    """Count the sessions whose events a plan cancels; the manager's own blocks for commitments don't count."""
+    sessions = {session.id for session in plan.sessions}
+    return sum(effect.kind is EffectKind.CANCEL and effect.subject in sessions for effect in plan.effects)
 
 
-def _build_failed_plan(pair: PairId, why: str, now: datetime) -> Plan:
-    words = f"Planning {pair} failed: {why.rstrip('.')}. It is tried again in an hour."
-    log.error("%s", words, extra={"action": "plan_failed"})
-    return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=words)
+def _build_failed_plan(pair: PairId, reason: str, now: datetime) -> Plan:
+    problem = f"Planning {pair} failed: {reason.rstrip('.')}. It is tried again in an hour."
+    log.error("%s", problem, extra={"action": "plan_failed"})
+    return Plan(pair=pair, due_at=now + RETRY_AFTER, problem=problem)
 
 
 class _TakenTime:
-    """What is taken of people's time: what was read of it, and what this sweep has given away since."""
+    """The taken time of people: from the database, and from the plans of this sweep."""
 
     def __init__(self, store: Store, now: datetime) -> None:
         self._store = store
         self._now = now
-        self._known: dict[Address, tuple[TakenTime, ...]] = {}
-        self._given: dict[Address, list[TakenTime]] = defaultdict(list)
+        self._stored: dict[Address, tuple[TakenTime, ...]] = {}
+        self._planned: dict[Address, list[TakenTime]] = defaultdict(list)
 
     def load(self, people: Iterable[Address]) -> None:
-        """Have these people's time known."""
-        new = sorted(set(people) - self._known.keys())
+        """Load the taken time of these people from the database, unless it is loaded."""
+        new = sorted(set(people) - self._stored.keys())
         if new:
-            self._known |= dict.fromkeys(new, ()) | self._store.plans.load_taken_time(new, self._now)
+            self._stored |= dict.fromkeys(new, ()) | self._store.plans.load_taken_time(new, self._now)
 
     def get(self, state: PairState) -> dict[Address, tuple[TakenTime, ...]]:
-        """The two people's."""
+        """Return the taken time of both people of a pair."""
         self.load(state.addresses)
-        return {who: (*self._known[who], *self._given[who]) for who in state.addresses}
+        return {who: (*self._stored[who], *self._planned[who]) for who in state.addresses}
 
-    def add(self, state: PairState, made: Plan) -> None:
-        """Count what a plan takes."""
-        for who, spans in _collect_taken(state, made).items():
-            self._given[who] += spans
-
-
-def _is_giving(made: Plan) -> bool:
-    return made.needs is not None and made.needs.includes_taken
+    def add(self, state: PairState, plan: Plan) -> None:
+        """Add the time that a plan takes."""
+        for who, spans in _collect_taken(state, plan).items():
+            self._planned[who] += spans
 
 
-def _merge_seen(one: FreeBusySnapshot, other: FreeBusySnapshot) -> FreeBusySnapshot:
-    """What was seen in two readings; the later one counts."""
+def _needs_taken_time(plan: Plan) -> bool:
+    return plan.needs is not None and plan.needs.includes_taken
+
+
+def _merge_snapshots(earlier: FreeBusySnapshot, later: FreeBusySnapshot) -> FreeBusySnapshot:
+    """Merge two snapshots. The later one has precedence."""
     return FreeBusySnapshot(
-        windows={**one.windows, **other.windows},
-        free_busy={**one.free_busy, **other.free_busy},
-        unavailable=one.unavailable | other.unavailable,
+        windows={**earlier.windows, **later.windows},
+        free_busy={**earlier.free_busy, **later.free_busy},
+        unavailable=earlier.unavailable | later.unavailable,
     )
 
 
-def _collect_taken(state: PairState, made: Plan) -> dict[Address, list[TakenTime]]:
-    """What a plan takes of people's time."""
-    given: dict[Address, list[TakenTime]] = defaultdict(list)
-    for session in made.sessions:
+def _collect_taken(state: PairState, plan: Plan) -> dict[Address, list[TakenTime]]:
+    """Return the time that a plan takes, by person."""
+    taken: dict[Address, list[TakenTime]] = defaultdict(list)
+    for session in plan.sessions:
         spans = [session.span] if session.booked else []
         for span in (*spans, *session.options):
             for who in state.addresses:
-                given[who].append(TakenTime(span, session.id, session.kind, made.pair, session.in_turn))
-    for commitment in made.commitments:
+                taken[who].append(TakenTime(span, session.id, session.kind, plan.pair, session.in_turn))
+    for commitment in plan.commitments:
         if commitment.block and commitment.is_open and not commitment.all_day:
-            given[state.manager.email].append(TakenTime(commitment.block, commitment.id, None, made.pair))
-    return given
+            taken[state.manager.email].append(TakenTime(commitment.block, commitment.id, None, plan.pair))
+    return taken

@@ -1,4 +1,4 @@
-"""Rows to values and back, field by field where a column has the field's name. The types of the columns convert."""
+"""Converts rows to domain objects and back. Most columns have the name of a field; their types convert the values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -28,7 +28,7 @@ from worker.store.statements import Row
 from worker.store.types import convert_to_instant, convert_to_seconds, format_reasons, parse_reasons
 
 _m = tables.message.c
-#: What `message` reads; the table has more columns, which only the outbox asks for.
+#: The columns that `message` reads. The others are only for the outbox.
 MESSAGE = (
     _m.key,
     _m.what,
@@ -48,7 +48,7 @@ MESSAGE = (
 
 
 def _get_columns(kind: type, *converted: str) -> tuple[str, ...]:
-    """The fields that stand in a column of the same name; `converted` are those that do not."""
+    """Return the fields that have a column of the same name; `converted` are the fields that have not."""
     return tuple(field.name for field in fields(kind) if field.name not in converted)
 
 
@@ -72,7 +72,7 @@ def span(start: datetime | None, end: datetime | None) -> Span | None:
     return None if start is None or end is None else Span(start, end)
 
 
-_hours = lru_cache(1024)(parse_hours)  # a company has few ways to work
+_hours = lru_cache(1024)(parse_hours)  # most people have the same hours
 
 
 def person(row: Row) -> Person:
@@ -94,7 +94,7 @@ def pair(row: Row) -> Pair:
 
 
 def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
-    """What the two chose goes before what the people file says."""
+    """Return the pair with the choices of the two, which have precedence over the people file."""
     until = chosen.get("transition_until", listed.transition_until)
     return replace(
         listed,
@@ -105,7 +105,7 @@ def _as_chosen(listed: Pair, chosen: Mapping[str, Any]) -> Pair:
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """What the people file says of a pair; what happened to it since is not in it."""
+    """Return the columns of a pair that come from the people file."""
     row = {
         "id": pair.id,
         **_read_fields(pair, _PAIR),
@@ -120,7 +120,7 @@ def pair_row(pair: Pair) -> dict[str, Any]:
 
 
 def session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = None) -> Session:
-    """A session; without `open_plan` an ad hoc one says what the columns say in place of what is sealed."""
+    """Return a session. Without `open_plan`, an ad hoc session has the placeholders of its unsealed columns."""
     sealed = row["sealed_plan"]
     return with_plan(_session(row), open_plan(sealed)) if sealed and open_plan else _session(row)
 
@@ -129,14 +129,14 @@ def _session(row: Row) -> Session:
     return Session(**_read_columns(row, _SESSION))
 
 
-#: What the columns of an ad hoc conversation say in place of the time within which it has to be.
+#: The unsealed `latest` of an ad hoc session is a placeholder: so long after `earliest`.
 AD_HOC_WINDOW = timedelta(days=7)
-#: What they say when there is no time for it.
+#: The unsealed `unplaceable` of an ad hoc session for which there is no time.
 NO_TIME = (Reason("verbatim", {"words": "No time for it exists just now."}),)
 
 
 def hidden_plan(session: Session) -> dict[str, Any]:
-    """What would tell why an ad hoc conversation was asked for: it is stored sealed."""
+    """Return the fields of an ad hoc session that are stored sealed: they hint at why it was asked for."""
     return {
         "urgent": session.urgent,
         "latest": convert_to_seconds(session.latest),
@@ -145,7 +145,7 @@ def hidden_plan(session: Session) -> dict[str, Any]:
 
 
 def with_plan(session: Session, plan: Mapping[str, Any]) -> Session:
-    """The session with what `hidden_plan` took out of it."""
+    """Return the session with the fields that `hidden_plan` returned."""
     if not plan:
         return session
     reasons = parse_reasons(plan["unplaceable"]) if plan["unplaceable"] else None
@@ -153,7 +153,7 @@ def with_plan(session: Session, plan: Mapping[str, Any]) -> Session:
 
 
 def session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str, Any]:
-    """Its columns; of an ad hoc conversation they say nothing that follows from why it was asked for."""
+    """Return the columns of a session; for an ad hoc session, placeholders replace the fields that are sealed."""
     row = {**_session_row(session), "sealed_plan": sealed_plan}
     if session.adhoc:
         row["urgent"] = False
@@ -214,5 +214,5 @@ def read_placed_event(row: Row) -> PlacedEvent:
 
 
 def spans_by(spans: Mapping[str, Span]) -> dict[str, list[int]]:
-    """Spans by name, as JSON keeps them."""
+    """Return spans as they are stored in JSON: pairs of seconds, by name."""
     return {name: [int(one.start.timestamp()), int(one.end.timestamp())] for name, one in spans.items()}

@@ -69,7 +69,7 @@ def test_four_threads_on_one_client_are_never_refused(tmp_path: Path) -> None:
     """Sixty requests to a server with a log-in: each is answered at once, without a 401 on the way."""
     people = [f"p{number}@example.org" for number in range(15)]
     watched = Watched()
-    with EmbeddedServers(tmp_path, people, username="longarc", password="right", around=watched.around) as server:
+    with EmbeddedServers(tmp_path, people, username="longarc", password="right", wrap_caldav=watched.around) as server:
         section = {"url": server.caldav_url, "username": "longarc", "password": "right", "timeout": 30}
         calendar = base.load_factory(base.CALENDAR_FACTORIES, "caldav")(section)
 

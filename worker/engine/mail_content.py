@@ -1,0 +1,94 @@
+"""Opens the sealed content that a batch of effects needs, and no other."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from worker.domain.model import (
+    AccessRecord,
+    Commitment,
+    Effect,
+    EffectKind,
+    Owner,
+    PairId,
+    PairState,
+    Span,
+    Trigger,
+    WrittenCommitment,
+)
+from worker.domain.planning import notices
+from worker.mail.compose import RECENT_PERIOD, OpenedContent
+from worker.mail.kinds import KINDS, Sealed
+from worker.store.content import Content
+from worker.store.store import Store
+
+#: A mail, and the pair it is about.
+_Mail = tuple[PairId, Effect]
+
+
+def open_mail_content(
+    store: Store, effects: Sequence[Effect], states: Mapping[PairId, PairState], now: datetime
+) -> OpenedContent:
+    """Return the content that these effects show; `KINDS` says what each mail needs. Raises WrongKey.
+
+    `states` holds the state of each pair.
+    """
+    content = store.content
+    mails = [(effect.pair, effect) for effect in effects if effect.kind is EffectKind.MAIL and effect.pair is not None]
+    pairs = {pair for pair, _ in mails}
+    latest_contracts = content.get_latest_contracts(pairs) if pairs else {}
+    commitment_pairs = {pair for pair, _ in _select_mails(mails, Sealed.COMMITMENTS)}
+    ended = store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
+    contract_sessions = {mail.subject for _, mail in _select_mails(mails, Sealed.REVISIONS)}
+    triggers = _open_triggers(content, mails, states)
+    return OpenedContent(
+        contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
+        contract_sessions={pair: recorded.session for pair, recorded in latest_contracts.items()},
+        revisions={
+            session: [revision.contract for revision in content.list_revisions(session)]
+            for session in contract_sessions
+        },
+        promises=_open_commitments(content, effects, [states[pair] for pair in commitment_pairs], ended),
+        closed_commitments=ended,
+        trigger_texts={
+            session: f"{trigger.value}: {reason}" if reason else trigger.value
+            for session, (trigger, reason) in triggers.items()
+        },
+        asked_by_report={session for session in triggers if content.get_requester(session) is Owner.REPORT},
+        accesses=_open_accesses(content, mails),
+    )
+
+
+def _select_mails(mails: Sequence[_Mail], sealed: Sealed) -> list[_Mail]:
+    """Return the mails that show this part of the content."""
+    return [(pair, mail) for pair, mail in mails if mail.name in KINDS and sealed in KINDS[mail.name].sealed_data]
+
+
+def _open_commitments(
+    content: Content,
+    effects: Sequence[Effect],
+    states: Sequence[PairState],
+    ended: Mapping[PairId, Sequence[Commitment]],
+) -> Mapping[str, WrittenCommitment]:
+    """Return the texts of the commitments of these pairs, and of those whose blocks are written, by id."""
+    commitment_ids = {effect.subject for effect in effects if effect.kind is not EffectKind.MAIL}
+    for state in states:
+        commitment_ids |= {commitment.id for commitment in (*state.commitments, *ended.get(state.pair.id, ()))}
+    return content.get_written_commitments(commitment_ids) if commitment_ids else {}
+
+
+def _open_triggers(
+    content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
+) -> dict[str, tuple[Trigger, str]]:
+    """Return the trigger and the reason of each ad hoc session that a mail is about, by session id."""
+    sessions = [states[pair].session(mail.subject) for pair, mail in _select_mails(mails, Sealed.TRIGGER)]
+    ad_hoc_ids = [session.id for session in sessions if session is not None and session.adhoc]
+    return {session: trigger for session in ad_hoc_ids if (trigger := content.get_trigger(session))}
+
+
+def _open_accesses(content: Content, mails: Sequence[_Mail]) -> dict[str, list[AccessRecord]]:
+    """Return the accesses in the period that each mail reports, by the key of the mail."""
+    return {
+        mail.key: content.list_accesses([pair], Span(mail.start, mail.start + notices.ACCESS_MAIL_PERIOD))
+        for pair, mail in _select_mails(mails, Sealed.ACCESSES)
+        if mail.start
+    }
