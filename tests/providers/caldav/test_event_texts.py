@@ -14,7 +14,7 @@ from icalendar import Calendar
 from tests.providers.conftest import CalDavHands, Watched
 from tests.support.caldav import open_calendar
 from tests.support.drafts import WINDOW, at, days, draft, span
-from worker.domain.model import Answer, EventRef, Guest, ShowAs, Span
+from worker.domain.model import Address, Answer, EventRef, Guest, ShowAs, Span
 from worker.embedded import EmbeddedServers
 from worker.providers.caldav.calendar import CalDavCalendar
 from worker.providers.ical import events as icalendars
@@ -160,6 +160,15 @@ def test_a_series_keeps_its_wall_clock_over_a_change_of_the_clocks(
     assert [busy.span for busy in found] == [span(22, 8, 30), span(29, 7, 30)]
 
 
+def add_two_and_rewrite(hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes) -> Address:
+    """A person with events on the 5th and the 6th, in whose answers the server writes something else."""
+    dana = hands.person()
+    hands.add(dana, span(5, 9))
+    hands.add(dana, span(6, 9))
+    watched.rewrite = lambda content: content.replace(was, becomes)
+    return dana
+
+
 @pytest.mark.parametrize(
     ("was", "becomes", "busy"),
     [
@@ -175,10 +184,7 @@ def test_a_series_keeps_its_wall_clock_over_a_change_of_the_clocks(
 def test_an_odd_line_makes_no_time_free_and_hides_no_other_event(
     provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, busy: int
 ) -> None:
-    dana = hands.person()
-    hands.add(dana, span(5, 9))
-    hands.add(dana, span(6, 9))
-    watched.rewrite = lambda content: content.replace(was, becomes)
+    dana = add_two_and_rewrite(hands, watched, was, becomes)
     shown = provider.free_busy([dana], WINDOW)[dana]
     assert shown.known and len(shown.busy) == busy
     assert any(one.span.overlaps(span(5, 9, 120)) for one in shown.busy)
@@ -201,10 +207,7 @@ def test_time_that_cannot_be_read_is_unknown(
     provider: CalDavCalendar, hands: CalDavHands, watched: Watched, was: bytes, becomes: bytes, events: int
 ) -> None:
     """T-2: never known and free. The reason says which event by a fingerprint, and what to do."""
-    dana = hands.person()
-    hands.add(dana, span(5, 9))
-    hands.add(dana, span(6, 9))
-    watched.rewrite = lambda content: content.replace(was, becomes)
+    dana = add_two_and_rewrite(hands, watched, was, becomes)
     shown = provider.free_busy([dana], WINDOW)[dana]
     assert not shown.known
     assert re.search(r"can't be read.*\([0-9a-f, ]+\)\. Open the event", shown.reason)
