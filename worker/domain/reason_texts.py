@@ -118,7 +118,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "If %(name)s's working hours ended %(count)s hour later, there would be room %(days)s.",
         "If %(name)s's working hours ended %(count)s hours later, there would be room %(days)s.",
     ),
-    "no_change": N_("No single change that was tried makes room: it takes a longer window."),
+    "no_change": N_("No single change that was tried makes room."),
     # stored as text before reasons had codes
     "verbatim": "%(words)s",
 }

@@ -40,7 +40,7 @@ from worker.domain.model import (
     Span,
     Trigger,
 )
-from worker.domain.planning import actions, cadence, deferrals, notices
+from worker.domain.planning import actions, deferrals, notices
 from worker.domain.planning.planner import plan
 from worker.domain.time.slots import Search, explain_no_slot
 
@@ -325,16 +325,15 @@ def test_what_is_about_to_begin_stays_where_it_is() -> None:
 
 
 def test_why_there_is_no_time_is_what_the_search_says() -> None:
-    """T-4: the reason kept is that of the last, widest try."""
+    """T-4: the reason kept is that of the window at the shortest length, before it was opened."""
     night = person("Sam", "Europe/Berlin", "DE", "Mon-Thu 22:00-06:00")
     story = Story(report=night)
     story.tick()
     session = story.next
-    rhythm = cadence.compute_rhythm(pair_of(), session.target.date(), Policy())
     search = Search(
         manager=DANA,
         report=night,
-        window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest + rhythm),
+        window=Span(max(session.earliest, utc(2026, 9, 8, 22)), session.latest),
         minutes=60,
         target=session.target,
         free_busy=Calendars().look(story.state, {DANA.email: Span(NOW, NOW), night.email: Span(NOW, NOW)}).free_busy,

@@ -79,7 +79,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
     wanted = OFFER_CHOICE_FROM if count_deferrals_in_cycle(builder, session) >= OFFER_CHOICE_FROM else 1
-    widest: Search | None = None
+    explained: Search | None = None  # the window itself: what stands in the way there is what people can change
     window_end: datetime | None = None
     for stage in _list_stages(builder, session):
         attempts = [attempt for attempt in stage if attempt.window.minutes >= attempt.minutes]
@@ -90,6 +90,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
         if free_busy is None:
             return
         widest = make_search(builder, session, free_busy, attempts[-1])  # the last attempt asks for least
+        explained = explained or widest
         for attempt in attempts if find_possible_starts(widest)[1] else ():
             search = make_search(builder, session, free_busy, attempt)
             slots = rank_slots(search, limit=wanted)
@@ -97,7 +98,7 @@ def _place_session(builder: PlanBuilder, session: Session) -> None:
                 _book_slot(builder, session, slots, search, window_end)
                 return
         window_end = window_end or attempts[-1].window.end
-    _mark_unplaceable(builder, session, explain_no_slot(widest) if widest else (Reason("window_over"),))
+    _mark_unplaceable(builder, session, explain_no_slot(explained) if explained else (Reason("window_over"),))
 
 
 # --- where to look ---

@@ -200,9 +200,11 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
 
 def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
     """Find the blocker without which there are most possible starts; of equals, the earliest."""
-    blockers = _list_blockers(search, grid)
     work = find_shared_work(search, grid) & ~grid.find_touched(search.avoid)
     needed = count_quarters(search.minutes)
+    if not find_starts(work, needed):
+        return None  # no event stands in the way: the working hours do
+    blockers = _list_blockers(search, grid)
     others_busy = _combine_others([blocker.busy_bits for blocker in blockers])
     others_days = _combine_others([blocker.day_bits for blocker in blockers])
     starts = [
