@@ -52,10 +52,7 @@ OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEU
 #: Settings of earlier versions, and what to do instead: accepted whatever their value, without effect, and named by
 #: `longarc check`.
 RETIRED_SETTINGS = {
-    (
-        "rules",
-        "first_within_days",
-    ): "Take it out; `rules.first_spread` says within how long a manager's pairs first meet.",
+    ("rules", "first_within_days"): "Take it out; `rules.first_spread` says within how long pairs first meet.",
 }
 
 _SECRET_NAME = re.compile(
