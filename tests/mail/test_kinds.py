@@ -12,7 +12,7 @@ import pytest
 from bench.company import build_company
 from tests.support import ROOT
 from worker.domain.model import MailName
-from worker.domain.planning.notices import PREPARATIONS
+from worker.domain.planning.preparations import PREPARATIONS
 from worker.mail.context import MailContext, Reader
 from worker.mail.kinds import KINDS, Sealed, list_samples
 from worker.mail.samples import DANA, OPERATOR, SAM

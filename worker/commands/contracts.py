@@ -214,7 +214,7 @@ def _confirm_recording(file: str) -> bool:
 
 def _describe_deadline(session: "Session", manager: "Person") -> str:
     """Return a sentence on when the contract is or was due (R-15); empty when the session has not been held."""
-    from worker.domain.planning.notices import find_contract_deadline
+    from worker.domain.planning.contract_mails import find_contract_deadline
 
     if session.held_at is None:
         return ""

@@ -24,7 +24,7 @@ from worker.domain.model import (
     Span,
     WrittenCommitment,
 )
-from worker.domain.planning import deferrals, notices
+from worker.domain.planning import contract_mails, deferrals
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import parse_hours
@@ -183,7 +183,7 @@ class Composer:
             "unfinished": _list_unfinished_starts(state, session),
         }
         if session.held_at:
-            fields["deadline"] = notices.find_contract_deadline(state.manager, session)
+            fields["deadline"] = contract_mails.find_contract_deadline(state.manager, session)
         if session.id in content.trigger_texts:
             fields["trigger"] = content.trigger_texts.get(session.id, "")
             fields["asked_by_report"] = session.id in content.asked_by_report

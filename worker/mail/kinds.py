@@ -1,8 +1,9 @@
 """The table of mails, with the properties of each kind of mail except its text and the time it is due.
 
 To add a mail: name it in `worker/domain/model/mails.py`, enter it here, put its templates into
-`templates/emails/<name>`, and decide in `worker/domain/planning/notices.py` when it is due. Every mail is written in
-its reader's language and links to its reader's own pages.
+`templates/emails/<name>`, and decide in `worker/domain/planning/` when it is due: `preparations` before a session,
+`contract_mails` after it, `notices` the rest. Every mail is written in its reader's language and links to its reader's
+own pages.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from worker.domain.model import Effect, MailName
-from worker.domain.planning import invitations, notices
+from worker.domain.planning import invitations, mail_validity
 from worker.mail import samples
 from worker.mail.context import LINK_NAMES, MailContext, Reader
 
@@ -45,7 +46,9 @@ class MailKind:
 
     name: MailName
     readers: tuple[Reader, ...]  #: the roles its templates are written for; planning decides who gets it
-    holds: notices.Holds  #: whether the reason for the mail still applies when it is to be sent; else it is dropped
+    holds: (
+        mail_validity.Holds
+    )  #: whether the reason for the mail still applies when it is to be sent; else it is dropped
     #: Yields sample mails for the check of templates, given a sample that has only the basic fields.
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
@@ -76,7 +79,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INTRODUCTION,
             readers=_BOTH,
-            holds=notices.holds_while_active,
+            holds=mail_validity.holds_while_active,
             samples=samples.iter_introductions,
             begins_thread=True,
         ),
@@ -91,7 +94,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.INVITATION_WITHDRAWN,
             readers=_REPORT,
-            holds=notices.holds_always,
+            holds=mail_validity.holds_always,
             samples=samples.iter_withdrawn_invitations,
             calendar_method="CANCEL",
             fields=lambda mail: {"number": mail.number, "was": mail.start},
@@ -99,14 +102,14 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.REFLECTION_PROMPT,
             readers=_REPORT,
-            holds=notices.holds_before_session,
+            holds=mail_validity.holds_before_session,
             samples=samples.iter_prompts,
             voice=Voice.MANAGER,
         ),
         MailKind(
             name=MailName.BRIEF,
             readers=_MANAGER,
-            holds=notices.holds_before_session,
+            holds=mail_validity.holds_before_session,
             samples=samples.iter_briefs,
             has_content=True,
             reader_only=True,
@@ -115,7 +118,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.CONTRACT_REQUEST,
             readers=_MANAGER,
-            holds=notices.holds_until_contract,
+            holds=mail_validity.holds_until_contract,
             samples=samples.iter_contract_requests,
             sealed_data=frozenset({Sealed.COMMITMENTS}),
             contract_link=ContractLink.OF_SESSION,
@@ -123,7 +126,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.CONTRACT_REMINDER,
             readers=_MANAGER,
-            holds=notices.holds_until_contract,
+            holds=mail_validity.holds_until_contract,
             samples=samples.iter_contract_reminders,
             contract_link=ContractLink.OF_SESSION,
             fields=lambda mail: {"reminder": mail.number},
@@ -131,7 +134,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.CONTRACT_SUMMARY,
             readers=_BOTH,
-            holds=notices.holds_always,  # a recorded contract is never withdrawn, even when somebody has left
+            holds=mail_validity.holds_always,  # a recorded contract is never withdrawn, even when somebody has left
             samples=samples.iter_contract_summaries,
             voice=Voice.MANAGER,
             has_content=True,
@@ -142,31 +145,31 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.DEFERRAL_NOTICE,
             readers=_BOTH,
-            holds=notices.holds_after_deferral,
+            holds=mail_validity.holds_after_deferral,
             samples=samples.iter_deferral_notices,
         ),
         MailKind(
             name=MailName.BOOKED_OVER_WARNING,
             readers=_BOTH,
-            holds=notices.holds_while_warned,
+            holds=mail_validity.holds_while_warned,
             samples=samples.iter_unchanged,
         ),
         MailKind(
             name=MailName.UNPLACEABLE,
             readers=_BOTH,
-            holds=notices.holds_without_time,
+            holds=mail_validity.holds_without_time,
             samples=samples.iter_unplaceable,
         ),
         MailKind(
             name=MailName.SHORT_SESSION,
             readers=_BOTH,
-            holds=notices.holds_at_that_time,
+            holds=mail_validity.holds_at_that_time,
             samples=samples.iter_short_sessions,
         ),
         MailKind(
             name=MailName.COMMITMENT_DUE,
             readers=_BOTH,
-            holds=notices.holds_while_due,
+            holds=mail_validity.holds_while_due,
             samples=samples.iter_due_commitments,
             has_content=True,
             sealed_data=frozenset({Sealed.COMMITMENTS}),
@@ -175,7 +178,7 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.REVIEW_NOTE,
             readers=_MANAGER,
-            holds=notices.holds_before_session,
+            holds=mail_validity.holds_before_session,
             samples=samples.iter_review_notes,
             has_content=True,
             sealed_data=frozenset({Sealed.COMMITMENTS}),
@@ -183,27 +186,27 @@ KINDS: Mapping[str, MailKind] = {
         MailKind(
             name=MailName.PAIR_ENDED,
             readers=_BOTH,
-            holds=notices.holds_when_ended,
+            holds=mail_validity.holds_when_ended,
             samples=samples.iter_endings,
         ),
         MailKind(
             name=MailName.FRESH_LINK,
             readers=_BOTH,
-            holds=notices.holds_always,
+            holds=mail_validity.holds_always,
             samples=samples.iter_fresh_links,
             reader_only=True,
         ),
         MailKind(
             name=MailName.CONTENT_ACCESSED,
             readers=_BOTH,
-            holds=notices.holds_always,
+            holds=mail_validity.holds_always,
             samples=samples.iter_accesses,
             sealed_data=frozenset({Sealed.ACCESSES}),
         ),
         MailKind(
             name=MailName.OPERATOR_ALERT,
             readers=_OPERATOR,
-            holds=notices.holds_always,
+            holds=mail_validity.holds_always,
             samples=samples.iter_alerts,
             reader_only=True,
             resend=True,  # no other channel tells the operator

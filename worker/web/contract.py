@@ -14,7 +14,7 @@ from flask import Blueprint, Response, abort, jsonify, request, url_for
 
 from worker.domain.contract.check import ContractCheck, UnfitContract, check_contract
 from worker.domain.model import Contract, Effect, EffectKind, MailName, Owner, PairState, Session, SessionState
-from worker.domain.planning.notices import find_contract_deadline
+from worker.domain.planning.contract_mails import find_contract_deadline
 from worker.domain.reason_texts import N_
 from worker.errors import NoContractSession, NotHeldYet, Overtaken, Refused
 from worker.i18n.reasons import translate_question

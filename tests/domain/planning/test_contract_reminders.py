@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, local, person, session_of, state_of, utc
 from tests.support.stories import Story
 from worker.domain.model import EffectProgress, Person, SessionKind, SessionState, Topic
-from worker.domain.planning import actions, notices
-from worker.domain.planning.notices import list_late_reminder_times, list_reminder_times
+from worker.domain.planning import actions, contract_mails
+from worker.domain.planning.contract_mails import list_late_reminder_times, list_reminder_times
 from worker.domain.time.worktime import get_local_date, is_working_day, list_spells
 
 START = utc(2026, 9, 28, 8)
@@ -45,7 +45,7 @@ def test_the_contract_is_asked_for_at_the_session_s_end() -> None:
     story = held()
     assert [(m.to, m.snapshot_at) for m in story.mails("contract_request")] == [(DANA.email, story.now)]
     assert story.session("c1").state is SessionState.HELD
-    assert notices.find_contract_deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
+    assert contract_mails.find_contract_deadline(DANA, story.session("c1")) == story.now + 48 * HOUR
 
 
 def test_it_is_asked_for_only_where_a_contract_closes_the_session() -> None:
@@ -125,7 +125,7 @@ def test_a_program_that_slept_does_not_catch_up_on_reminders() -> None:
 def test_a_program_that_slept_over_the_deadline_does_not_speak_as_if_it_were_to_come() -> None:
     """T-7: the second reminder is due until two hours before the deadline, the first late mail not yet."""
     story = held()
-    story.now = notices.find_contract_deadline(DANA, story.session("c1")) - HOUR
+    story.now = contract_mails.find_contract_deadline(DANA, story.session("c1")) - HOUR
     story.tick()
     assert story.mails("contract_reminder") == []
 
@@ -194,7 +194,7 @@ def test_held_recorded_later_leaves_a_working_day_and_mails_hours_apart(
     story.now = recorded
     story.say(lambda p: actions.record_held(p, p.sessions["c1"], session.span.end))
     story.tick()
-    by = notices.find_contract_deadline(DANA, story.session("c1"))
+    by = contract_mails.find_contract_deadline(DANA, story.session("c1"))
     assert local(by, DANA) == until
     assert [m.snapshot_at for m in story.mails("contract_request")] == [recorded]
     story.until(by)
@@ -212,7 +212,7 @@ def test_a_session_taken_as_held_after_a_long_sleep_leaves_a_working_day() -> No
     story.now = session.span.end + 47 * HOUR
     story.tick()
     assert (len(story.mails("contract_request")), story.mails("contract_reminder")) == (1, [])
-    assert notices.find_contract_deadline(DANA, story.session("c1")) == story.now + 24 * HOUR
+    assert contract_mails.find_contract_deadline(DANA, story.session("c1")) == story.now + 24 * HOUR
     story.until(story.now + 24 * HOUR)
     assert [m.number for m in story.mails("contract_reminder")] != []
 

@@ -37,7 +37,8 @@ from worker.domain.model import (
     Trigger,
 )
 from worker.domain.planning import actions
-from worker.domain.planning.notices import NOTE_MIN_LEAD, brief_at, note_at, prompt_at, remind_at
+from worker.domain.planning.notices import remind_at
+from worker.domain.planning.preparations import NOTE_MIN_LEAD, brief_at, note_at, prompt_at
 from worker.domain.time.worktime import add_working_days, get_local_date, is_working_day
 
 START = utc(2026, 9, 28, 8)

@@ -40,7 +40,7 @@ from worker.domain.model import (
     Span,
     Trigger,
 )
-from worker.domain.planning import actions, deferrals, notices
+from worker.domain.planning import actions, contract_mails, deferrals
 from worker.domain.planning.planner import plan
 from worker.domain.time.slots import Search, explain_no_slot
 
@@ -94,7 +94,7 @@ def test_it_says_when_it_wants_to_look_again() -> None:
     assert NOW < story.due <= story.next.span.start
     story.until(story.next.span.end)
     assert story.due is not None
-    assert story.due <= notices.find_contract_deadline(DANA, story.of_kind(SessionKind.CAREER)[0])
+    assert story.due <= contract_mails.find_contract_deadline(DANA, story.of_kind(SessionKind.CAREER)[0])
 
 
 def test_a_pair_with_nothing_to_wait_for_sleeps() -> None:

@@ -31,7 +31,7 @@ from worker.domain.model import (
     Session,
     SessionState,
 )
-from worker.domain.planning.notices import due_instant
+from worker.domain.planning.mail_validity import due_instant
 from worker.mail.kinds import KINDS
 
 START = utc(2026, 9, 28, 8)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.pairs import DAY, HOUR, MINUTE, pair_of, person, utc
 from tests.support.stories import Story, booked
 from worker.domain.model import Format, Pair, Person, Policy, ReviewMode, Session, SessionKind, ShowAs, Span, Trigger
-from worker.domain.planning import actions, notices
+from worker.domain.planning import actions, preparations
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.time.worktime import add_working_days, get_local_date, list_spells
 
@@ -212,6 +212,6 @@ def test_across_the_date_line_a_day_is_each_one_s_own() -> None:
     assert get_local_date(sam.zone, start) == get_local_date(dana.zone, start) + DAY
     story.until(start)
     (prompt,), (brief,) = story.mails("reflection_prompt"), story.mails("brief")
-    assert prompt.snapshot_at == notices.prompt_at(sam, start)
+    assert prompt.snapshot_at == preparations.prompt_at(sam, start)
     assert get_local_date(sam.zone, prompt.snapshot_at) == add_working_days(sam, get_local_date(sam.zone, start), -3)
     assert get_local_date(dana.zone, brief.snapshot_at) == add_working_days(dana, get_local_date(dana.zone, start), -1)

@@ -23,7 +23,14 @@ from worker.domain.model import (
     Topic,
     Trigger,
 )
-from worker.domain.planning import cadence, commitment_blocks, deferrals, invitations, notices, placement
+from worker.domain.planning import (
+    cadence,
+    commitment_blocks,
+    contract_mails,
+    deferrals,
+    invitations,
+    placement,
+)
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.errors import NoContractSession, NotHeldYet, Refused
 
@@ -73,7 +80,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     if session.booked and session.span.end > builder.now:
         placement.take_off_calendar(builder, session)
     known = builder.sessions.get(session.id, session)  # one of long ago isn't among them
-    done = notices.mark_held(builder, known, end, start=end - timedelta(minutes=session.minutes), end=end)
+    done = contract_mails.mark_held(builder, known, end, start=end - timedelta(minutes=session.minutes), end=end)
     builder.record_session_decision(done, "Somebody said that it took place.")
     invitations.add_invitations(builder)
 
@@ -222,7 +229,7 @@ def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[D
         session, state=SessionState.CONTRACTED, unplaceable=None, options=(), warned_at=None
     )
     _update_commitments(builder, session, promises)
-    late = builder.now > notices.find_contract_deadline(builder.manager, recorded)
+    late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)
     if was is not SessionState.CONTRACTED:
         reason = "The contract was recorded" + (", after its deadline." if late else ", before its deadline.")
         builder.record_session_decision(recorded, reason, late=late or None)

@@ -1,6 +1,6 @@
 """The working copy of a pair while it is planned: what is read from it, what is changed, what is sent, when to wake.
 
-The rules (`placement`, `deferrals`, `reviews`, `notices`, `commitment_blocks`, …) are functions over this;
+The rules (`placement`, `deferrals`, `reviews`, `notices`, …) are functions over this;
 `planner.plan` calls them in order.
 Everything here lives for the length of one call of `plan`.
 """

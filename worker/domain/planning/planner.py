@@ -25,6 +25,7 @@ from worker.domain.planning import (
     anchors,
     cadence,
     commitment_blocks,
+    contract_mails,
     deferrals,
     invitations,
     notices,
@@ -82,7 +83,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
             )
             builder.wake_at(builder.now)
         elif placed or reviews.is_inside_1on1(builder, session):
-            held = notices.mark_held(builder, session, end)
+            held = contract_mails.mark_held(builder, session, end)
             builder.record_session_decision(held, "Its end has passed; taken as held unless somebody says otherwise.")
 
 

@@ -1,0 +1,91 @@
+"""Whether a mail that was decided is still true now that it is about to leave: one function for each answer.
+
+The table of mails names one of them for each mail. What isn't true is dropped.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+
+from worker.domain.model import Commitment, Effect, EndReason, Owner, PairState, Session, SessionState
+
+#: A session that moved by more than this after its prompt or brief went out gets another.
+MOVED_FAR = timedelta(days=14)
+
+#: What such a function is given: the mail, the pair as it is now, and now.
+Holds = Callable[[Effect, PairState, datetime], bool]
+
+
+def holds_always(effect: Effect, state: PairState, now: datetime) -> bool:
+    """True: what it says stays true, whatever becomes of the pair."""
+    return True
+
+
+def holds_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the pair goes on."""
+    return state.pair.is_active
+
+
+def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
+    """Unless the two have become a pair again."""
+    return state.pair.ended is not EndReason.NO
+
+
+def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While a commitment of the reader's that is due on the mail's day is open (R-18, R-20)."""
+    return state.pair.is_active and any(_is_due_for(c, effect) for c in state.commitments)
+
+
+def _is_due_for(commitment: Commitment, effect: Effect) -> bool:
+    pair = commitment.pair
+    owner = pair.manager if commitment.owner is Owner.MANAGER else pair.report
+    return commitment.is_open and due_instant(commitment.due) == effect.start and effect.to == owner
+
+
+def _about(effect: Effect, state: PairState) -> Session | None:
+    """The session that the mail is about; None when the pair does not go on."""
+    return state.session(effect.subject) if state.pair.is_active else None
+
+
+def holds_before_session(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the session is to come and has not moved far: the time is read anew when the mail is written (T-5, T-6)."""
+    session = _about(effect, state)
+    if session is None or not session.booked or session.span.start <= now:
+        return False
+    return effect.start is None or abs(session.span.start - effect.start) <= MOVED_FAR
+
+
+def holds_until_contract(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While that holding of the session has no contract (T-7)."""
+    session = _about(effect, state)
+    return session is not None and session.state is SessionState.HELD and session.held_at == effect.start
+
+
+def holds_without_time(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While no time exists for the session."""
+    session = _about(effect, state)
+    return session is not None and session.owed and session.unplaceable is not None
+
+
+def holds_after_deferral(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the session is to come and was not deferred once more since."""
+    session = _about(effect, state)
+    return session is not None and session.booked and session.count == effect.number and session.span.start > now
+
+
+def holds_while_warned(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While something is booked over the session at that time."""
+    session = _about(effect, state)
+    if session is None:
+        return False
+    return session.booked and session.warned_at is not None and session.start == effect.start
+
+
+def holds_at_that_time(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the session is to come at the very time that the mail is about."""
+    session = _about(effect, state)
+    return session is not None and session.booked and session.start == effect.start and session.span.start > now
+
+
+def due_instant(day: date) -> datetime:
+    """A due date as the instant a mail carries: midnight UTC."""
+    return datetime.combine(day, time(), UTC)
