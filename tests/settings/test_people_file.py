@@ -196,6 +196,7 @@ def test_addresses_are_one_whatever_their_case(tmp_path: Path) -> None:
         ("aliases", "b.o@x.org; ana@x.org", "`ana@x.org` belongs to `ana@x.org` in line 2 already. Keep it in the row"),
         ("directory_id", "bo jones", "`bo jones` is not a directory id."),
         ("directory_id", "bo@x.org", "`bo@x.org` is not a directory id."),
+        ("group", "Design " * 12, "The group is longer than 80 characters. Write the short name of a department"),
     ],
 )
 def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, column: str, value: str, says: str) -> None:
@@ -235,6 +236,11 @@ def test_other_addresses_and_the_directory_s_id_are_read(tmp_path: Path) -> None
         ("bo@old.x.org", "bo@x.org", AliasSource.PEOPLE_FILE),
         ("0f1e-77", "bo@x.org", AliasSource.DIRECTORY),
     ]
+
+
+def test_r22_a_group_is_read_with_single_blanks_and_may_be_empty(tmp_path: Path) -> None:
+    persons = read(tmp_path, table(ANA, BO | {"group": "Design  and   Research"})).persons
+    assert (persons["ana@x.org"].group, persons["bo@x.org"].group) == ("", "Design and Research")
 
 
 def test_an_address_belongs_to_one_person_in_the_whole_file(tmp_path: Path) -> None:

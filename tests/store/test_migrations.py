@@ -11,14 +11,28 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, inspect
+from sqlalchemy import Connection, MetaData, inspect
 
-from tests.support.companies import DANA, KIM, MINUTE, START, Office, new_store, pair, pairs, people
+from tests.support.companies import DANA, KIM, MINUTE, START, Office, new_store, pair, people
 from worker.domain.model import PairId, SessionKind, SessionState, Topic
 from worker.domain.planning.cadence import SessionWindow, make_session
 from worker.store import rows
 from worker.store.database import MIGRATIONS, make_alembic_config
 from worker.store.tables import metadata, session
+
+
+def insert_people_of_then(connection: Connection) -> None:
+    """Insert two people and their pair as the program of then did, knowing nothing of columns that came later."""
+    then = MetaData()
+    then.reflect(connection)
+    known = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
+    for name, listed in (
+        ("person", [rows.person_row(one) for one in people(DANA, KIM).values()]),
+        ("pair", [{**rows.pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
+    ):
+        columns = then.tables[name].columns.keys()
+        written = [{key: value for key, value in {**row, **known}.items() if key in columns} for row in listed]
+        connection.execute(then.tables[name].insert(), written)
 
 
 def test_the_migrated_schema_is_the_one_in_tables(empty_url: str) -> None:
@@ -46,17 +60,7 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
     with store.database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, first)
-        # as the program of then wrote it, knowing nothing of what came later
-        then = MetaData()
-        then.reflect(connection)
-        known = {"left_at": None, "due_at": None, "first_seen": START.date(), "rests": False, "cycle": 0, "wakes": 0}
-        for name, listed in (
-            ("person", [rows.person_row(one) for one in people(DANA, KIM).values()]),
-            ("pair", [{**rows.pair_row(pair(DANA, KIM)), "id": "dana@corp.example>kim@corp.example"}]),
-        ):
-            columns = then.tables[name].columns.keys()
-            more = {column: value for column, value in known.items() if column in columns}
-            connection.execute(then.tables[name].insert(), [{**row, **more} for row in listed])
+        insert_people_of_then(connection)
     store.migrate()
     with store.database.read() as connection:
         head = MigrationContext.configure(connection).get_current_revision()
@@ -76,7 +80,7 @@ def test_t19_what_is_booked_before_first_sessions_take_turns_keeps_its_time(empt
     with store.database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0008")
-    store.people.apply_import(people(DANA, KIM), pairs(pair(DANA, KIM)), START)
+        insert_people_of_then(connection)
     row = rows.session_row(booked)
     del row["in_turn"]  # which the program of then did not write
     with store.database.write() as connection:

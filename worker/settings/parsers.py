@@ -20,6 +20,7 @@ from worker.domain.time.worktime import is_known_country, parse_hours
 SESSION_MINUTES = range(60, 91)
 #: Longest name of a person, and longest directory id.
 MAX_NAME_CHARS = 200
+MAX_GROUP_CHARS = 80
 
 _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -148,6 +149,15 @@ def parse_name(text: str) -> str:
     if len(text) > MAX_NAME_CHARS:
         raise InvalidValue(
             f"The name is longer than {MAX_NAME_CHARS} characters.", "Write the name by which people know each other."
+        )
+    return " ".join(text.split())
+
+
+def parse_group(text: str) -> str:
+    """Return the name of a department or team with single blanks. Raises InvalidValue."""
+    if len(text) > MAX_GROUP_CHARS:
+        raise InvalidValue(
+            f"The group is longer than {MAX_GROUP_CHARS} characters.", "Write the short name of a department or team."
         )
     return " ".join(text.split())
 

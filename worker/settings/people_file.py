@@ -46,6 +46,7 @@ from worker.settings.parsers import (
     parse_country,
     parse_date,
     parse_directory_id,
+    parse_group,
     parse_interval,
     parse_locale,
     parse_minutes,
@@ -59,7 +60,7 @@ from worker.settings.parsers import (
 REQUIRED_COLUMNS = ("email", "name", "manager", "time_zone", "country")
 OPTIONAL_COLUMNS = (
     *("working_hours", "locale", "calendar", "mail", "start", "every", "minutes", "format", "review"),
-    *("transition_until", "prefer", "trust", "paused", "aliases", "directory_id"),
+    *("transition_until", "prefer", "trust", "paused", "aliases", "directory_id", "group"),
 )
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 
@@ -296,6 +297,7 @@ def _parse_person(row: _PeopleRow, parsers: _ServiceParsers, default: Person) ->
         locale=row.parse_cell("locale", parse_locale, default.locale),
         calendar=row.parse_cell("calendar", parsers.calendar, default.calendar),
         mail=row.parse_cell("mail", parsers.mail, default.mail),
+        group=row.parse_cell("group", parse_group, ""),
     )
 
 

@@ -73,6 +73,7 @@ person = Table(
     Column("locale", String, nullable=False),
     Column("calendar", String, nullable=False),
     Column("mail", String, nullable=False),
+    Column("group", String, nullable=False, server_default=""),
     Column("left_at", Instant),
     # who plans this person's time just now (a person is in one sweep at a time)
     Column("holder", String, index=True),

@@ -24,6 +24,7 @@ class Person:
     locale: str = "en"
     calendar: str = "caldav"  #: provider's name, or `none`
     mail: str = "smtp"  #: mailer's name
+    group: str = ""  #: department or team, as HR names it; empty when the people file names none
 
     @property
     def has_calendar(self) -> bool:
