@@ -1,0 +1,67 @@
+"""Years of five companies of calm people, counted from their ledgers and calendars.
+
+Calm people now and then decline, go on holiday, move an event by hand, also onto time of their own, and forget a talk;
+they record contracts, and keep what they promise.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.counts.counts import ROWS, Counts, add_counts, format_table
+from tests.support.years.companies import BUILDERS
+from tests.support.years.life import live_year
+
+FULL = os.environ.get("LONGARC_PROOF") == "full"
+#: Counts that the rules of time do not keep yet.
+NOT_YET = frozenset(
+    {
+        "series out of order",
+        "reviews without a contract to review",
+        "notices about reviews",
+        "mails outside working hours that could wait, %",
+        "days with more than 4 mails to one person",
+        "mails for each regular conversation",
+    }
+)
+
+
+def live_companies(seed: int, copies: int = 1) -> dict[str, Counts]:
+    """Live a year of each company, and return its counts."""
+    return {name: live_year(build(copies), seed).count() for name, build in BUILDERS.items()}
+
+
+def find_excesses(counts: Counts) -> dict[str, float]:
+    """Return each count that is not as promised, with its value."""
+    values = {name: (measure(counts), holds) for name, measure, holds, _ in ROWS if name not in NOT_YET}
+    return {name: value for name, (value, holds) in values.items() if not holds(value)}
+
+
+def list_examples(counts: Counts) -> Iterator[str]:
+    """Yield the first faults of each list."""
+    for name in Counts.__dataclass_fields__:
+        faults = getattr(counts, name)
+        if isinstance(faults, tuple):
+            yield from (f"{name}: {fault}" for fault in faults[:3])
+
+
+def check_years(years: dict[str, Counts]) -> None:
+    """Print all counts, and compare the sum of the companies with what is promised."""
+    together = add_counts(years.values())
+    print(f"\n{format_table({**years, 'together': together})}")  # noqa: T201
+    assert find_excesses(together) == {}, "\n".join(list_examples(together))
+
+
+def test_calm_years_go_as_promised() -> None:
+    """T-4, T-9, T-10, T-13, T-16; R-3, R-8: a year of five small companies."""
+    check_years(live_companies(seed=1))
+
+
+@pytest.mark.proof
+@pytest.mark.skipif(not FULL, reason="six times five companies for a year take minutes: run `make proof`")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_many_calm_years_go_as_promised(seed: int) -> None:
+    """T-4, T-9, T-10, T-13, T-16; R-3, R-8: three times as many people, and other things that happen to them."""
+    check_years(live_companies(seed, copies=3))

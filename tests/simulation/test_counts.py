@@ -1,0 +1,216 @@
+"""Each count finds the one fault that is planted in a good ledger, and nothing in the good one."""
+
+import ast
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.audit.ledgers import (
+    END,
+    ONE,
+    PERSONS,
+    START,
+    Break,
+    M,
+    R,
+    add,
+    both,
+    drop,
+    edit,
+    given,
+    human,
+    mail,
+    quarter,
+    session,
+    stamp,
+)
+from tests.support.counts.counts import ROWS, Counts, Year, add_counts, count_ledger, format_table
+from worker.domain.model import Pair, Span
+
+YEAR = Year(persons=PERSONS, pairs={str(ONE.id): ONE}, away={}, start=START, end=END)
+
+
+def count(plant: Break = lambda lines: lines, pair: Pair = ONE, **fields: Any) -> Counts:
+    """The counts of the good quarter with a fault in it."""
+    return count_ledger(plant(quarter()), replace(YEAR, pairs={str(pair.id): pair}, **fields))
+
+
+def count_faults(counts: Counts) -> dict[str, int]:
+    """How many faults each list has; lists without any aside."""
+    lists = {name: getattr(counts, name) for name in Counts.__dataclass_fields__}
+    return {name: len(faults) for name, faults in lists.items() if isinstance(faults, tuple) and faults}
+
+
+def part(at: str, name: str, state: str, start: str, topic: str) -> dict[str, Any]:
+    return session(at, name, state, start, topic=topic)
+
+
+BOOKED_EARLY = session("10-02 08:00", "c2", "booked", "11-30 10:00", count=1)
+SECOND_MAILS = [mail("10-20 10:00", "commitment_due", R, due=f"2026-10-{day}") for day in range(20, 25)]
+PLANTED: dict[str, tuple[Break, dict[str, int]]] = {
+    "rebooked 16 days before the time it lost": (
+        add(session("10-01 08:00", "c2", "deferred", count=1, cause="declined"), BOOKED_EARLY),
+        {"rebooked_long_before": 1},
+    ),
+    "moved 16 days ahead by a person": (
+        add({**BOOKED_EARLY, "cause": "moved"}),
+        {},
+    ),
+    "held four weeks after the one before": (
+        add(*given("09-20 09:00", "c9", "10-15 09:00"), session("10-15 10:15", "c9", "held", "10-15 09:00")),
+        {"too_close": 1, "reviews_without_reason": 1},
+    ),
+    "four weeks after one that was not held after all": (
+        add(
+            *given("09-20 09:00", "c9", "10-15 09:00"),
+            session("10-15 10:15", "c9", "held", "10-15 09:00"),
+            session("10-15 12:00", "c9", "deferred", count=1, cause="not_held"),
+        ),
+        {},
+    ),
+    "an ad hoc talk four weeks after": (
+        add(
+            human("10-10 08:00", "talk", "c9"),
+            *given("10-10 08:00", "c9", "10-15 09:00"),
+            session("10-15 10:15", "c9", "held", "10-15 09:00"),
+        ),
+        {},
+    ),
+    "the third part before the second": (
+        add(
+            part("10-01 08:00", "a1", "booked", "10-05 08:00", "now"),
+            part("10-01 08:00", "a2", "booked", "10-20 08:00", "direction"),
+            part("10-01 08:00", "a3", "booked", "10-14 08:00", "gap"),
+        ),
+        {"out_of_order": 1},
+    ),
+    "the second part held while the first has no time": (
+        add(
+            part("10-01 08:00", "a1", "booked", "10-05 08:00", "now"),
+            part("10-01 08:00", "a2", "booked", "10-12 08:00", "direction"),
+            part("10-02 08:00", "a1", "deferred", "10-05 08:00", "now"),
+            part("10-12 09:15", "a2", "held", "10-12 08:00", "direction"),
+        ),
+        {"out_of_order": 1},
+    ),
+    "two parts in the wrong order for an hour": (
+        add(
+            part("10-01 08:00", "a1", "booked", "10-12 08:00", "now"),
+            part("10-01 08:00", "a2", "booked", "10-05 08:00", "direction"),
+            part("10-01 09:00", "a2", "booked", "10-20 08:00", "direction"),
+        ),
+        {},
+    ),
+    "a review before there is a contract": (
+        both(drop(state="contracted"), drop(state="held", session="c2")),
+        {"reviews_without_reason": 1},
+    ),
+    "a review of a contract that was replaced": (
+        add(session("10-10 08:00", "c8", "contracted", "10-09 09:00")),
+        {"reviews_without_reason": 1},
+    ),
+    "a review after a talk that left no contract": (
+        add(*given("09-20 09:00", "c9", "10-18 09:00"), session("10-18 10:15", "c9", "held", "10-18 09:00")),
+        {"reviews_without_reason": 1, "too_close": 1},
+    ),
+    "a mail that a review lost its time": (
+        add(mail("10-12 09:00", "deferral_notice", M, "r1", "10-19 09:00")),
+        {"review_notices": 1},
+    ),
+    "a prompt at night": (
+        edit({"message": "reflection_prompt", "session": "c2"}, at=stamp("12-11 22:00")),
+        {"outside_hours": 1},
+    ),
+    "a prompt on a Saturday": (
+        edit({"message": "reflection_prompt", "session": "c2"}, at=stamp("12-12 10:00")),
+        {"outside_hours": 1},
+    ),
+    "a request at night": (
+        edit({"message": "contract_request", "session": "c2"}, at=stamp("12-16 22:00")),
+        {},
+    ),
+    "a notice at night of tomorrow's time": (
+        both(
+            add(session("12-15 22:00", "c2", "booked", "12-22 10:00", count=1)),
+            edit({"session": "c2", "state": "held"}, at=stamp("12-16 11:15")),
+            add(mail("12-15 22:01", "deferral_notice", M, "c2", "12-22 10:00", number=1)),
+        ),
+        {},
+    ),
+    "a notice at night of a time next week": (
+        add(mail("12-05 22:01", "deferral_notice", M, "c2", "12-16 10:00", number=1)),
+        {"outside_hours": 1},
+    ),
+    "five mails of a day": (add(*SECOND_MAILS), {"crowded_days": 1}),
+    "four mails of a day": (add(*SECOND_MAILS[:4]), {}),
+}
+
+
+@pytest.mark.parametrize(("plant", "expected"), PLANTED.values(), ids=PLANTED.keys())
+def test_each_count_finds_what_was_planted(plant: Break, expected: dict[str, int]) -> None:
+    """T-9, T-10, T-13, T-16."""
+    faults, base = count_faults(count(plant)), count_faults(count())
+    assert {name: n - base.get(name, 0) for name, n in faults.items() if n != base.get(name, 0)} == expected
+
+
+def test_nothing_is_found_in_a_good_quarter_but_mails_before_nine() -> None:
+    """The good quarter has mails at 08:00 and 07:00 in winter, when London begins at nine."""
+    assert set(count_faults(count())) <= {"outside_hours"}
+
+
+def test_each_time_before_the_start_is_counted() -> None:
+    """T-10: never before `start`. The good quarter has two: the first time of a session, and its second."""
+    assert count_faults(count(pair=replace(ONE, start=date(2026, 9, 20))))["before_start"] == 2
+
+
+def test_a_mail_on_a_day_out_of_office_is_outside_working_hours() -> None:
+    """T-16: out of office is no working day for mails."""
+    away = {R: (Span(datetime(2026, 12, 11, tzinfo=UTC), datetime(2026, 12, 12, tzinfo=UTC)),)}
+    assert len(count(away=away).outside_hours) == len(count().outside_hours) + 1
+
+
+def test_a_series_is_one_conversation_and_a_session_held_twice_counts_once() -> None:
+    lines = add(
+        *(
+            part("10-01 08:00", f"a{n}", "booked", f"10-{n}2 08:00", topic)
+            for n, topic in enumerate(("now", "direction", "gap"))
+        ),
+        *(
+            part(f"10-{n}2 09:15", f"a{n}", "held", f"10-{n}2 08:00", topic)
+            for n, topic in enumerate(("now", "direction", "gap"))
+        ),
+        session("09-17 12:00", "c1", "deferred", count=2, cause="not_held"),
+        session("09-17 13:00", "c1", "held", "09-17 09:00", count=2),
+    )
+    before = count()
+    assert before.conversations == 2
+    assert count(lines).conversations == 3
+    assert count(both(lines, drop(session="a2", state="held"))).conversations == 2
+
+
+def test_shares_are_of_all_mails_and_rhythms() -> None:
+    counts = count()
+    assert counts.promised == pytest.approx(115 / 91, abs=0.01)
+    assert counts.mails_per_conversation == counts.mails / 2
+    both_years = add_counts([counts, counts])
+    assert (both_years.mails, both_years.conversations) == (2 * counts.mails, 4)
+    assert both_years.held_share == counts.held_share
+
+
+def test_the_table_has_a_row_for_each_count_and_a_column_for_each_company() -> None:
+    table = format_table({"one": count(), "two": count()}).splitlines()
+    assert table[0] == "| what | promised | one | two |"
+    assert len(table) == 2 + len(ROWS)
+
+
+def test_it_counts_apart_from_the_planner() -> None:
+    """Only the nouns and the arithmetic of working time are imported."""
+    allowed = {"worker.domain.model", "worker.domain.time.worktime"}
+    for module in (ROOT / "tests/support/counts").glob("*.py"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        names |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        assert {name for name in names if name.startswith("worker")} <= allowed

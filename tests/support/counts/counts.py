@@ -1,0 +1,292 @@
+"""The counts: each lists what it found, in words, so that a fault can be looked up in the ledger.
+
+They follow the rules of time as a person would check them with the ledger and the calendars in hand. Of the product
+only the nouns and the arithmetic of working hours are used.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import combinations, pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.support.counts.history import (
+    PARTS,
+    Conversation,
+    History,
+    Line,
+    SessionHistory,
+    compute_shortest_rhythm,
+    parse_instant,
+    read_history,
+)
+from worker.domain.model import Address, Pair, Person, Span
+from worker.domain.time.worktime import list_spells
+
+DAY = timedelta(days=1)
+#: T-10: a session that lost its time is not sought again so long before that time.
+LONG_BEFORE = 14 * DAY
+#: A series whose parts a person put out of order may stay so until we have looked.
+ORDERED_WITHIN = DAY
+#: T-16: what changes less than this ahead may come at any hour.
+SOON = DAY
+MAX_MAILS_A_DAY = 4
+#: T-16: they may come at any hour.
+AT_ONCE = frozenset(
+    {"invitation", "invitation_withdrawn", "contract_request", "contract_summary", "operator_alert", "fresh_link"}
+)
+#: T-16: they are not counted into a day's mails either.
+UNCOUNTED = AT_ONCE | {"contract_reminder"}
+#: They tell that a session's time is lost, in danger or another.
+OF_CHANGES = frozenset({"deferral_notice", "booked_over_warning", "unplaceable", "short_session"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Year:
+    """What is known of a simulated company, beside its ledger."""
+
+    persons: Mapping[Address, Person]
+    pairs: Mapping[str, Pair]  #: as a ledger names them
+    away: Mapping[Address, tuple[Span, ...]]  #: when each is out of office, from the calendars at the end
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All counts of one ledger. Lists hold one text for each fault."""
+
+    rebooked_long_before: tuple[str, ...]
+    too_close: tuple[str, ...]
+    out_of_order: tuple[str, ...]
+    before_start: tuple[str, ...]
+    reviews_without_reason: tuple[str, ...]
+    review_notices: tuple[str, ...]
+    outside_hours: tuple[str, ...]
+    can_wait: int  #: mails that could have waited for working hours
+    crowded_days: tuple[str, ...]
+    mails: int
+    conversations: int  #: regular conversations held
+    promised: float  #: regular conversations that the rhythms promise
+
+    @property
+    def outside_share(self) -> float:
+        """The part of the mails that could have waited and did not."""
+        return len(self.outside_hours) / self.can_wait if self.can_wait else 0.0
+
+    @property
+    def mails_per_conversation(self) -> float:
+        """All mails for each regular conversation held."""
+        return self.mails / self.conversations if self.conversations else float("inf")
+
+    @property
+    def held_share(self) -> float:
+        """The part of the promised conversations that was held."""
+        return self.conversations / self.promised if self.promised else 1.0
+
+
+def count_ledger(lines: Iterable[Line], year: Year) -> Counts:
+    """Return every count of a ledger that tells of the time from `year.start` to `year.end`."""
+    history = read_history(lines)
+    conversations = history.list_conversations()
+    all_held = [c for each in conversations.values() for c in each if c.find_held_span()]
+    waiting = [mail for mail in history.mails if can_wait(mail, history)]
+    return Counts(
+        rebooked_long_before=tuple(_list_rebooked_long_before(history)),
+        too_close=tuple(_list_too_close(conversations, year)),
+        out_of_order=tuple(_list_out_of_order(conversations, year)),
+        before_start=tuple(_list_before_start(history, year)),
+        reviews_without_reason=tuple(_list_reviews_without_reason(history, conversations)),
+        review_notices=tuple(_list_review_notices(history)),
+        outside_hours=tuple(_describe(mail) for mail in waiting if not is_in_working_hours(mail, year)),
+        can_wait=len(waiting),
+        crowded_days=tuple(_list_crowded_days(history, year)),
+        mails=len(history.mails),
+        conversations=len(all_held),
+        promised=sum(compute_promised(pair, year) for pair in year.pairs.values()),
+    )
+
+
+def add_counts(several: Iterable[Counts]) -> Counts:
+    """Return the counts of several ledgers together."""
+    listed = list(several)
+    names = Counts.__dataclass_fields__
+    empty: dict[str, Any] = {name: () if "tuple" in str(field.type) else 0 for name, field in names.items()}
+    return Counts(**{name: sum((getattr(one, name) for one in listed), start) for name, start in empty.items()})
+
+
+# --- sessions ---
+
+
+def _list_rebooked_long_before(history: History) -> Iterator[str]:
+    """T-10, T-13: times that we gave a session long before the one it lost. Times that people chose are theirs."""
+    for session in history.iter_regular():
+        lost: datetime | None = None
+        for step in session.steps:
+            if step.state == "deferred" and step.cause == "not_held":
+                lost = step.at
+            elif step.state == "booked" and step.start is not None:
+                if lost is not None and step.cause != "moved" and lost - step.start > LONG_BEFORE:
+                    yield f"{session.pair} {session.id}: {lost} became {step.start} at {step.at}"
+                lost = step.start
+
+
+def _list_too_close(conversations: Mapping[str, list[Conversation]], year: Year) -> Iterator[str]:
+    """T-10: conversations held less than half a rhythm after the one before."""
+    for pair, each in conversations.items():
+        half = compute_shortest_rhythm(year.pairs[pair]) / 2
+        spans = sorted(span for conversation in each if (span := conversation.find_held_span()))
+        for (_, end), (start, _) in pairwise(spans):
+            if start - end < half:
+                yield f"{pair}: {start} came {(start - end).days} days after {end}"
+
+
+def _list_out_of_order(conversations: Mapping[str, list[Conversation]], year: Year) -> Iterator[str]:
+    """T-13: parts that were held, or stood on the calendar for a day and more, before the part they follow."""
+    for conversation in (one for each in conversations.values() for one in each):
+        parts = sorted(conversation.parts, key=lambda part: PARTS.index(part.topic) if part.topic in PARTS else 0)
+        for first, second in combinations(parts, 2):
+            since: datetime | None = None
+            moments = sorted({step.at for step in (*first.steps, *second.steps)} | {year.end})
+            for moment, following in pairwise(moments):
+                if not _is_reversed(first, second, moment):
+                    since = None
+                    continue
+                since = since or moment
+                if following - since > ORDERED_WITHIN:
+                    yield f"{first.pair}: {second.id} ({second.topic}) before {first.id} ({first.topic}) at {moment}"
+                    break
+
+
+def _is_reversed(first: SessionHistory, second: SessionHistory, at: datetime) -> bool:
+    """Whether, as known at that instant, the second part comes before the first."""
+    steps = [part.find_step(at) for part in (first, second)]
+    if not all(steps):
+        return False
+    one, two = (
+        (step.start if step and step.state not in ("owed", "deferred", "cancelled") else None) for step in steps
+    )
+    if two is not None and one is None:
+        return steps[0] is not None and steps[0].state in ("owed", "deferred") and two < at
+    return one is not None and two is not None and two < one
+
+
+def _list_before_start(history: History, year: Year) -> Iterator[str]:
+    """T-10: conversations before the first day of the two together."""
+    for session in history.sessions.values():
+        pair = year.pairs[session.pair]
+        zone = ZoneInfo(year.persons[pair.manager].zone)
+        starts = {step.start for step in session.steps if step.state in ("booked", "held") and step.start}
+        if pair.start is not None and session.kind == "career" and pair.start > year.start.date():
+            for start in sorted(starts):
+                if start.astimezone(zone).date() < pair.start:
+                    yield f"{session.pair} {session.id}: {start} is before {pair.start}"
+
+
+# --- reviews ---
+
+
+def _list_reviews_without_reason(history: History, conversations: Mapping[str, list[Conversation]]) -> Iterator[str]:
+    """T-9: reviews that took place though there was no contract to review, or another since they were placed."""
+    contracts: dict[str, list[datetime]] = defaultdict(list)
+    for session in history.sessions.values():
+        contracts[session.pair] += [step.at for step in session.steps if step.state == "contracted"][:1]
+    for review in (session for session in history.sessions.values() if session.kind == "review"):
+        hold = review.find_hold()
+        if hold is None or hold.start is None:
+            continue
+        before = [at for at in contracts[review.pair] if at <= hold.start]
+        ends = [span[1] for one in conversations.get(review.pair, []) if (span := one.find_held_span())]
+        last_end = max((end for end in ends if end <= hold.start), default=None)
+        if not before:
+            yield f"{review.pair} {review.id}: {hold.start} has no contract to review"
+        elif max(before) > review.steps[0].at:
+            yield f"{review.pair} {review.id}: {hold.start} is of a contract that was replaced at {max(before)}"
+        elif last_end is not None and max(before) < last_end:
+            yield f"{review.pair} {review.id}: {hold.start} comes after {last_end}, which left no contract"
+
+
+def _list_review_notices(history: History) -> Iterator[str]:
+    """T-9: mails that a review lost its time, is in danger, or has none."""
+    for mail in history.mails:
+        session = history.sessions.get(mail.get("session", ""))
+        if session is not None and session.kind == "review" and mail["message"] in OF_CHANGES:
+            yield _describe(mail)
+
+
+# --- mails ---
+
+
+def changes_next_day(mail: Line, history: History) -> bool:
+    """Whether a mail tells of a change to what is, or was to be, less than a day from now (T-16)."""
+    session = history.sessions.get(mail.get("session", ""))
+    if session is None or mail["message"] not in OF_CHANGES:
+        return False
+    at = parse_instant(mail["at"])
+    step = session.find_step(at)
+    starts = [session.find_lost_start(at), step.start if step else None]
+    return any(start is not None and timedelta() <= start - at <= SOON for start in starts)
+
+
+def can_wait(mail: Line, history: History) -> bool:
+    """Whether a mail may wait for its reader's working hours (T-16)."""
+    return mail["message"] not in AT_ONCE and not changes_next_day(mail, history)
+
+
+def is_in_working_hours(mail: Line, year: Year) -> bool:
+    """Whether its reader works when it leaves: in their hours, on no public holiday, not out of office."""
+    reader, at = year.persons[mail["to"]], parse_instant(mail["at"])
+    day = at.astimezone(ZoneInfo(reader.zone)).date()
+    spells = [spell for each in (day - DAY, day) for spell in list_spells(reader, each)]
+    away = year.away.get(reader.email, ())
+    return any(s.start <= at <= s.end for s in spells) and not any(s.start <= at < s.end for s in away)
+
+
+def _list_crowded_days(history: History, year: Year) -> Iterator[str]:
+    """T-16: days of a person, in their zone, with more mails than the most there may be."""
+    counts: Counter[tuple[Address, date]] = Counter()
+    for mail in history.mails:
+        if mail["message"] not in UNCOUNTED and mail["to"] in year.persons and not changes_next_day(mail, history):
+            zone = ZoneInfo(year.persons[mail["to"]].zone)
+            counts[mail["to"], parse_instant(mail["at"]).astimezone(zone).date()] += 1
+    yield from (f"{to} got {n} mails on {day}" for (to, day), n in sorted(counts.items()) if n > MAX_MAILS_A_DAY)
+
+
+def _describe(mail: Line) -> str:
+    return " ".join(str(mail.get(name, "")) for name in ("at", "message", "to", "session")).strip()
+
+
+# --- how many ---
+
+
+def compute_promised(pair: Pair, year: Year) -> float:
+    """Return how many rhythms of the pair lie in the time, counted from when it is there to meet."""
+    first = max(pair.first_seen, pair.start or pair.first_seen)
+    rhythm = timedelta(weeks=pair.every.weeks) if pair.every.weeks else timedelta(days=365.25 / 12 * pair.every.months)
+    return max((year.end.date() - first) / rhythm, 0.0)
+
+
+#: For the printed table: what is counted, its value, and whether that value is as good as promised.
+ROWS: tuple[tuple[str, Callable[[Counts], float], Callable[[float], bool], str], ...] = (
+    ("rebooked more than 14 days before the lost time", lambda c: len(c.rebooked_long_before), lambda v: v == 0, "0"),
+    ("conversations less than half a rhythm apart", lambda c: len(c.too_close), lambda v: v == 0, "0"),
+    ("series out of order", lambda c: len(c.out_of_order), lambda v: v == 0, "0"),
+    ("conversations before `start`", lambda c: len(c.before_start), lambda v: v == 0, "0"),
+    ("reviews without a contract to review", lambda c: len(c.reviews_without_reason), lambda v: v == 0, "0"),
+    ("notices about reviews", lambda c: len(c.review_notices), lambda v: v == 0, "0"),
+    ("mails outside working hours that could wait, %", lambda c: 100 * c.outside_share, lambda v: v <= 2, "≤ 2"),
+    ("days with more than 4 mails to one person", lambda c: len(c.crowded_days), lambda v: v == 0, "0"),
+    ("mails for each regular conversation", lambda c: c.mails_per_conversation, lambda v: v <= 8.5, "≤ 8.5"),
+    ("conversations held of those promised, %", lambda c: 100 * c.held_share, lambda v: v >= 95, "≥ 95"),
+)
+
+
+def format_table(columns: Mapping[str, Counts]) -> str:
+    """Return a Markdown table: a row for each count, a column for each company or kind of people."""
+    lines = [f"| what | promised | {' | '.join(columns)} |", "|---|---" + "|---" * len(columns) + "|"]
+    for name, measure, _, bound in ROWS:
+        values = " | ".join(f"{measure(counts):.3g}" for counts in columns.values())
+        lines.append(f"| {name} | {bound} | {values} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,55 @@
+"""Live a year of a company, and keep its ledger and what its calendars say."""
+
+import gc
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tests.support.counts.counts import Counts, Year, count_ledger
+from tests.support.years.companies import START, Company
+from tests.support.years.people import CALM_YEAR, CalmHumans, list_away
+from worker.domain.model import Span
+from worker.settings.load import Settings
+from worker.simulation.mails import BlankMailRenderer, DiscardingMailer
+from worker.simulation.people import Behaviour, OtherMeetings
+from worker.simulation.world import LedgerLine, SimulatedWorld, make_simulation_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The ledger of a company's year, and what is known of it."""
+
+    lines: list[LedgerLine]
+    year: Year
+
+    def count(self) -> Counts:
+        """Return the counts of the year."""
+        return count_ledger(self.lines, self.year)
+
+
+def live_year(company: Company, seed: int, behaviour: Behaviour = CALM_YEAR, days: int = 364) -> Life:
+    """Simulate the company from START on for that many days; the same seed gives the same life."""
+    settings = make_simulation_settings(Settings())
+    renderer = BlankMailRenderer(sender=settings.mail.sender, domain=settings.mail.domain)
+    world = SimulatedWorld(
+        settings, company.persons, company.pairs, START, mailer=DiscardingMailer(), mail_renderer=renderer
+    )
+    end = START + timedelta(days=days)
+    try:
+        world.humans = CalmHumans(world, behaviour, seed)
+        meetings = OtherMeetings(world, behaviour, seed)
+        joins = sorted(company.joins, key=lambda join: join[0])
+        while (now := world.clock()) < end:
+            while joins and joins[0][0] <= now:
+                _, pair = joins.pop(0)
+                world.pairs[pair.id] = pair
+                world.worker.store.people.apply_import(world.persons, world.pairs, now)
+                world.worker.store.people.set_stored_value("people", f"as of {now}")
+            meetings.refresh()
+            world.calendar.pop_changed_calendars()
+            world.run_until(min(now + timedelta(weeks=1), end))
+        away = list_away(world, Span(START, end))
+    finally:
+        world.worker.close()
+        gc.collect(0)
+    pairs = {str(pair_id): pair for pair_id, pair in company.all_pairs.items()}
+    return Life(world.ledger.lines, Year(persons=company.persons, pairs=pairs, away=away, start=START, end=end))

@@ -1,0 +1,58 @@
+"""Calm people: they decline, go on holiday, move events, also onto time of their own, and keep what they promise."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from worker.domain.model import Address, PairId, ShowAs, Span
+from worker.domain.time.worktime import get_local_date, wall_to_utc
+from worker.simulation.people import CALM, Behaviour, SimulatedHumans
+from worker.simulation.world import LedgerLine, SimulatedWorld
+
+#: As most people are; each of the things that they do happens often enough to be seen in a small company's year.
+CALM_YEAR = replace(CALM, decline=0.03, move=0.06, no_show=0.02)
+#: The working weeks, from the start on, in which a person may begin a holiday, and how long it is, in weeks.
+HOLIDAYS = (((6, 16), 1), ((24, 34), 2), ((38, 46), 1))
+DAY = timedelta(days=1)
+
+
+class CalmHumans(SimulatedHumans):
+    """People who also take holidays, known some weeks ahead, and who move events onto meetings of their own."""
+
+    def __init__(self, world: SimulatedWorld, behaviour: Behaviour, seed: int) -> None:
+        super().__init__(world, behaviour, seed)
+        start = world.clock()
+        for person in world.persons.values():
+            rng = self._make_random(person.email, "holidays")
+            for (first, last), weeks in HOLIDAYS:
+                begins = start + timedelta(weeks=rng.randint(first, last))
+                entered = max(begins - timedelta(weeks=rng.uniform(2, 10)), start + timedelta(hours=rng.uniform(2, 9)))
+                self._schedule(entered, "go_on_holiday", who=person.email, begins=begins, weeks=weeks)
+
+    def _go_on_holiday(self, now: datetime, who: Address, begins: datetime, weeks: int) -> Iterable[LedgerLine]:
+        """Enter whole days, from a Monday to a Sunday, that show as out of office."""
+        zone = self._world.persons[who].zone
+        day = get_local_date(zone, begins)
+        monday = day - DAY * day.weekday()
+        span = Span(wall_to_utc(zone, monday, 0), wall_to_utc(zone, monday + timedelta(weeks=weeks), 0))
+        self._world.calendar.add(who, span, show=ShowAs.AWAY, all_day=True)
+        return ()
+
+    def _move(self, now: datetime, pair: PairId, session_id: str, key: str, start: datetime) -> Iterable[LedgerLine]:
+        """Move the event as people do; every third time onto something that the manager has there."""
+        lines = list(super()._move(now, pair, session_id, key, start))
+        rng = self._make_random(key, start, "onto")
+        if lines and rng.random() < 1 / 3:
+            moved = self._world.calendar.find(pair.manager, key)
+            if moved is not None:
+                self._world.calendar.add(pair.manager, Span(moved.span.start, moved.span.start + timedelta(minutes=30)))
+        return lines
+
+
+def list_away(world: SimulatedWorld, window: Span) -> dict[Address, tuple[Span, ...]]:
+    """Return when each person is out of office, as their calendars say."""
+    away: dict[Address, tuple[Span, ...]] = {}
+    for person in world.persons:
+        events = world.calendar.changes(person, None, window).events
+        away[person] = tuple(event.span for event in events if event.show is ShowAs.AWAY)
+    return away
