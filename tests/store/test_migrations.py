@@ -13,8 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, inspect
 
-from tests.support.companies import DANA, KIM, MINUTE, START, Office, new_store, pair, people
-from worker.domain.model import PairId, SessionKind, SessionState, Topic
+from tests.support.companies import DANA, DAY, KIM, MINUTE, START, Office, new_store, pair, people
+from worker.domain.model import Offer, OfferPurpose, PairId, Session, SessionKind, SessionState, Span, Topic
 from worker.domain.planning.cadence import SessionWindow, make_session
 from worker.store import rows
 from worker.store.database import MIGRATIONS, make_alembic_config
@@ -70,26 +70,42 @@ def test_a_database_of_the_first_version_comes_along_with_what_is_in_it(empty_ur
     assert set(kept) == {PairId(DANA, KIM)}
 
 
-def test_t19_what_is_booked_before_first_sessions_take_turns_keeps_its_time(empty_url: str) -> None:
-    """A session of an earlier version has no turn: its window goes on following its rhythm."""
-    store = new_store(empty_url)
+def make_booked_session() -> Session:
     window = SessionWindow(START, START, START)
     owed = make_session(PairId(DANA, KIM), SessionKind.CAREER, Topic.ALL, 1, 75, window, START)
-    booked = replace(owed, state=SessionState.BOOKED, start=START, end=START + 75 * MINUTE)
+    return replace(owed, state=SessionState.BOOKED, start=START, end=START + 75 * MINUTE)
+
+
+def migrate_session(url: str, revision: str, written: Session) -> Session:
+    """The session as it is read today, when the program of that revision wrote it."""
+    store = new_store(url)
     config = make_alembic_config()
     with store.database.write() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0008")
+        command.upgrade(config, revision)
         insert_people_of_then(connection)
-    row = rows.session_row(booked)
-    del row["in_turn"]  # which the program of then did not write
     with store.database.write() as connection:
-        connection.execute(session.insert(), [row])
+        known = {column["name"] for column in inspect(connection).get_columns("session")}
+        row = rows.session_row(written)
+        connection.execute(session.insert(), [{name: value for name, value in row.items() if name in known}])
     store.migrate()
-    kept = store.queries.list_sessions()
+    (kept,) = store.queries.list_sessions()
     store.close()
-    assert kept == [booked]
+    return kept
+
+
+def test_t19_what_is_booked_before_first_sessions_take_turns_keeps_its_time(empty_url: str) -> None:
+    """A session of an earlier version has no turn: its window goes on following its rhythm."""
+    booked = make_booked_session()
+    assert migrate_session(empty_url, "0008", booked) == booked
     assert not booked.in_turn
+
+
+def test_t19_times_that_were_held_before_offers_had_an_end_are_held_until_the_first_begins(empty_url: str) -> None:
+    booked = make_booked_session()
+    times = tuple(Span(START + n * DAY, START + n * DAY + 75 * MINUTE) for n in range(3))
+    kept = migrate_session(empty_url, "0010", replace(booked, offer=Offer(times, START + 9 * DAY)))
+    assert kept == replace(booked, offer=Offer(times, START, OfferPurpose.DEFERRAL))
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:

@@ -122,6 +122,7 @@ _BOOKED_SESSIONS = PreparedStatement(
         session.c.start,
         session.c.end,
         session.c.options,
+        session.c.offered_until,
         session.c.in_turn,
         pair.c.manager,
         pair.c.report,
@@ -129,8 +130,13 @@ _BOOKED_SESSIONS = PreparedStatement(
     .join(pair, pair.c.id == session.c.pair)
     .where(
         or_(in_bound_list(pair.c.manager, "people"), in_bound_list(pair.c.report, "others")),
-        session.c.end > bind_instant("since"),
-        or_(session.c.state == SessionState.BOOKED.value, session.c.held_at.is_not(None)),
+        or_(
+            and_(
+                session.c.end > bind_instant("since"),
+                or_(session.c.state == SessionState.BOOKED.value, session.c.held_at.is_not(None)),
+            ),
+            session.c.offered_until > bind_instant("now"),
+        ),
     )
 )
 _PAIRS_OF_MANAGERS = PreparedStatement(
@@ -280,8 +286,9 @@ def load_taken_time(
     manager has one a day at most (T-2), and few first ones a week (T-3a)."""
     taken: dict[Address, list[TakenTime]] = defaultdict(list)
     who = list(people)
-    for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - WEEK):
-        for one in (*_parse_span(row), *row["options"]):
+    for row in _BOOKED_SESSIONS.fetch_rows(connection, people=who, others=who, since=now - WEEK, now=now):
+        is_offered = row["offered_until"] is None or row["offered_until"] > now
+        for one in (*_parse_span(row), *(row["options"] if is_offered else ())):
             mine = TakenTime(one, row["id"], row["kind"], row["pair"], row["in_turn"])
             taken[row["manager"]].append(mine)
             taken[row["report"]].append(mine)
@@ -296,7 +303,8 @@ def _get_sort_key(one: TakenTime) -> tuple[datetime, str]:
 
 
 def _parse_span(row: Row) -> Iterable[Span]:
-    return (Span(row["start"], row["end"]),)
+    """Its time; nothing for a session without one, of which only the offered times are taken (T-14)."""
+    return (Span(row["start"], row["end"]),) if row["start"] else ()
 
 
 def _build_state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairState:

@@ -14,6 +14,9 @@ from worker.domain.model import (
     EventRef,
     Format,
     Interval,
+    Offer,
+    OfferPurpose,
+    Owner,
     Pair,
     Person,
     PlacedEvent,
@@ -54,7 +57,7 @@ def _get_columns(kind: type, *converted: str) -> tuple[str, ...]:
 
 _PERSON = _get_columns(Person, "hours")
 _PAIR = _get_columns(Pair, "every", "preference", "paused")
-_SESSION = _get_columns(Session)
+_SESSION = _get_columns(Session, "offer")
 _DEFERRAL = _get_columns(Deferral, "was")
 _COMMITMENT = _get_columns(Commitment, "block")
 _EFFECT = _get_columns(Effect, "kind", "due_at")
@@ -126,7 +129,20 @@ def session(row: Row, open_plan: Callable[[bytes], Mapping[str, Any]] | None = N
 
 
 def _session(row: Row) -> Session:
-    return Session(**_read_columns(row, _SESSION))
+    return Session(**_read_columns(row, _SESSION), offer=_offer(row))
+
+
+def _offer(row: Row) -> Offer | None:
+    """Return the offer of a session's row. One of an older version has no end: it ends when its first time begins."""
+    times: tuple[Span, ...] = row["options"]
+    if not times:
+        return None
+    return Offer(
+        times=times,
+        until=row["offered_until"] or min(time.start for time in times),
+        purpose=row["offered_for"] or OfferPurpose.DEFERRAL,
+        displaces=tuple(tuple(Owner(who) for who in people) for people in row["displaces"] or ()),
+    )
 
 
 #: The unsealed `latest` of an ad hoc session is a placeholder: so long after `earliest`.
@@ -163,7 +179,17 @@ def session_row(session: Session, sealed_plan: bytes | None = None) -> dict[str,
 
 
 def _session_row(session: Session) -> dict[str, Any]:
-    return {**_read_fields(session, _SESSION), "closed": session.is_closed}
+    return {**_read_fields(session, _SESSION), **_offer_row(session.offer), "closed": session.is_closed}
+
+
+def _offer_row(offer: Offer | None) -> dict[str, Any]:
+    displaces = [[who.value for who in people] for people in offer.displaces] if offer else []
+    return {
+        "options": offer.times if offer else (),
+        "offered_until": offer.until if offer else None,
+        "offered_for": offer.purpose if offer else None,
+        "displaces": displaces or None,
+    }
 
 
 def deferral(row: Row) -> Deferral:

@@ -42,6 +42,7 @@ from worker.domain.model import (
     EffectProgress,
     EndReason,
     Format,
+    OfferPurpose,
     Owner,
     ReviewMode,
     SessionKind,
@@ -146,7 +147,10 @@ session = Table(
     Column("held_at", Instant),
     Column("noted_at", Instant),  # when it was recorded as held, where that was not at its end
     Column("unplaceable", ReasonsType),
-    Column("options", SpansType, nullable=False),
+    Column("options", SpansType, nullable=False),  # times reserved for the two to choose from…
+    Column("offered_until", Instant),  # … until then
+    Column("offered_for", EnumType(OfferPurpose)),
+    Column("displaces", JSON(none_as_null=True)),  # for each of these times: whose hour it takes
     Column("sealed", LargeBinary),  # why an ad hoc conversation was asked for
     Column("sealed_plan", LargeBinary),  # of an ad hoc one: how soon it has to be, and why there is no time for it
     Index("ix_session_pair_closed", "pair", "closed", "cycle"),

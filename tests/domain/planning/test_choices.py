@@ -1,9 +1,15 @@
-"""Times held for the manager to choose from, when a session was put off again and again (R-10; T-12)."""
+"""Times held for the two to choose from when a session was put off (R-10, R-38; T-12)."""
 
-from tests.support.pairs import DAY, HOUR, pair_of
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from tests.support.pairs import DANA, DAY, HOUR, MINUTE, pair_of, utc
 from tests.support.stories import Story, booked
-from worker.domain.model import Format, SessionKind, Trigger
+from worker.domain.model import Format, OfferPurpose, ReviewMode, SessionKind, Trigger
 from worker.domain.planning import actions
+from worker.domain.planning.offers import find_offer_end
 
 
 def thrice() -> Story:
@@ -25,12 +31,55 @@ def test_from_the_third_deferral_on_three_times_are_held() -> None:
     assert "asked to choose" in [d for d in story.told if d.what == "warning"][-1].reason
 
 
-def test_before_the_third_there_is_nothing_to_choose() -> None:
-    """T-12."""
+@pytest.mark.parametrize("number", [1, 2])
+def test_each_deferral_comes_with_three_times(number: int) -> None:
+    """T-12: the first time it moved already, and the first of the three stands on the calendar."""
     story = booked()
-    for _ in range(2):
+    for _ in range(number):
         story.decline(story.next)
-        assert story.next.options == ()
+    assert len(story.next.options) == 3
+    assert story.next.span == story.next.options[0]
+    assert not [d for d in story.told if d.what == "warning"], "nobody is asked to choose yet"
+
+
+def test_a_review_that_moves_offers_nothing() -> None:
+    """T-9, T-12: only a career session does."""
+    story = booked(Story(pair_of(review=ReviewMode.ALONE)))
+    talk = story.next.id
+    story.until(story.next.span.end + HOUR)
+    story.say(lambda p: actions.record_contract(p, p.sessions[talk], (), 1))
+    review = story.of_kind(SessionKind.REVIEW)[0]
+    story.decline(review)
+    assert story.session(review.id).count == 1
+    assert story.session(review.id).options == ()
+
+
+def test_the_times_are_held_for_three_working_days() -> None:
+    """T-12: until 18:00 in the manager's zone, Monday to Friday; then they are free again, and the first one stays."""
+    story = booked()
+    story.decline(story.next)
+    offer, stands = story.next.offer, story.next.span
+    assert offer is not None
+    assert offer.until == find_offer_end(story.state.manager, story.now, OfferPurpose.DEFERRAL)
+    story.until(offer.until - MINUTE)
+    assert story.next.options == offer.times
+    story.until(offer.until + MINUTE)
+    assert (story.next.options, story.next.span) == ((), stands)
+    assert [d.fields["state"] for d in story.told if d.what == "offer"] == ["open", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "now", "until"),
+    [
+        (OfferPurpose.DEFERRAL, utc(2026, 9, 7, 9), utc(2026, 9, 10, 16)),  # Monday to Thursday
+        (OfferPurpose.DEFERRAL, utc(2026, 9, 10, 9), utc(2026, 9, 15, 16)),  # over a weekend
+        (OfferPurpose.DEFERRAL, utc(2026, 9, 12, 9), utc(2026, 9, 16, 16)),  # from a Saturday
+        (OfferPurpose.QUESTION, utc(2026, 9, 7, 9), utc(2026, 9, 9, 16)),
+    ],
+)
+def test_when_an_offer_ends(purpose: OfferPurpose, now: datetime, until: datetime) -> None:
+    """T-11, T-12: after two and three working days, at 18:00 in Berlin."""
+    assert find_offer_end(replace(DANA, zone="Europe/Berlin"), now, purpose) == until
 
 
 def test_the_times_held_to_choose_from_are_taken() -> None:
@@ -61,4 +110,4 @@ def test_deferrals_are_counted_over_the_cycle() -> None:
         story.now += HOUR
         story.decline(story.session(part))
     assert [story.session(part).count for part in parts] == [1, 1, 1]
-    assert [len(story.session(part).options) for part in parts] == [0, 0, 3]
+    assert [len(story.session(part).options) for part in parts] == [3, 3, 3]

@@ -60,7 +60,17 @@ from worker.domain.model.plans import (
     WaitingPair,
 )
 from worker.domain.model.reasons import Reason, Reasons, ReasonValue
-from worker.domain.model.sessions import Deferral, DeferralCause, Session, SessionKind, SessionState, Topic, Trigger
+from worker.domain.model.sessions import (
+    Deferral,
+    DeferralCause,
+    Offer,
+    OfferPurpose,
+    Session,
+    SessionKind,
+    SessionState,
+    Topic,
+    Trigger,
+)
 from worker.domain.model.time import QUARTER_HOUR, Address, Cursor, Interval, Span, Spells, WorkingHours
 
 __all__ = [
@@ -99,6 +109,8 @@ __all__ = [
     "Interval",
     "MailName",
     "Meeting",
+    "Offer",
+    "OfferPurpose",
     "Outcome",
     "Owner",
     "Pair",

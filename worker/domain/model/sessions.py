@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from worker.domain.model.contracts import Owner
 from worker.domain.model.people import PairId
 from worker.domain.model.reasons import Reasons
 from worker.domain.model.time import Address, Span
@@ -68,6 +69,34 @@ class Trigger(StrEnum):
     MILESTONE = "milestone"
 
 
+class OfferPurpose(StrEnum):
+    """The reason why a pair is offered times to choose from.
+
+    `deferral`: the session lost its time, and has a new one (T-12). `question`: it would have moved for the third time
+    within seven days (T-11). `soon`: an ad hoc session fits nowhere; each of these times displaces something (T-14).
+    """
+
+    DEFERRAL = "deferral"
+    QUESTION = "question"
+    SOON = "soon"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Times that both people of a pair may choose from. They are reserved for the pair until `until` (T-12)."""
+
+    times: tuple[Span, ...]  #: in order; where the session has a time, it is the first
+    until: datetime
+    purpose: OfferPurpose = OfferPurpose.DEFERRAL
+    #: For each time, whose hour it takes (T-14). Empty when both are free at all of them.
+    displaces: tuple[tuple[Owner, ...], ...] = ()
+
+    def list_displaced(self, time: Span) -> tuple[Owner, ...]:
+        """Return whose hour that time takes; nobody's for a time that is not offered."""
+        displaced = dict(zip(self.times, self.displaces, strict=False))
+        return displaced.get(time, ())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A planned conversation of a pair. It keeps its id however often it moves."""
@@ -96,7 +125,7 @@ class Session:
     held_at: datetime | None = None  #: its end, once it has taken place
     noted_at: datetime | None = None  #: when `held_at` was recorded, if after its end (T-7)
     unplaceable: Reasons | None = None  #: why no time exists, once the pair got a mail about it
-    options: tuple[Span, ...] = ()  #: times that are reserved for the manager to choose from (T-12)
+    offer: Offer | None = None  #: the times that the two may choose from (T-11, T-12, T-14)
 
     @property
     def owed(self) -> bool:
@@ -126,6 +155,11 @@ class Session:
         if self.start is None or self.end is None:
             raise ValueError(f"session {self.id} has no time")
         return Span(self.start, self.end)
+
+    @property
+    def options(self) -> tuple[Span, ...]:
+        """The times that are reserved for the two to choose from; none when nothing is offered."""
+        return self.offer.times if self.offer else ()
 
     @property
     def key(self) -> str:

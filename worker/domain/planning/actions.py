@@ -129,7 +129,7 @@ def _book_requested_time(builder: PlanBuilder, session: Session, wish: Span) -> 
         sequence=session.sequence + 1,
         by_hand=True,
         unplaceable=None,
-        options=(),
+        offer=None,
     )
     placement.show_on_calendar(builder, new)
     builder.record_session_decision(new, "A person chose this time.")
@@ -226,7 +226,7 @@ def record_contract(builder: PlanBuilder, session: Session, promises: Sequence[D
         session = builder.update_session(session, held_at=session.end)
     was = session.state
     recorded = builder.update_session(
-        session, state=SessionState.CONTRACTED, unplaceable=None, options=(), warned_at=None
+        session, state=SessionState.CONTRACTED, unplaceable=None, offer=None, warned_at=None
     )
     _update_commitments(builder, session, promises)
     late = builder.now > contract_mails.find_contract_deadline(builder.manager, recorded)

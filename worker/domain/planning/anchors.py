@@ -17,7 +17,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
             continue
         moved = builder.update_session(session, earliest=window.earliest, target=window.target, latest=window.latest)
         if moved.booked and not moved.by_hand and _is_outside(moved, window, builder):
-            again = builder.update_session(moved, state=SessionState.OWED, start=None, end=None, options=())
+            again = builder.update_session(moved, state=SessionState.OWED, start=None, end=None, offer=None)
             builder.record_session_decision(
                 again, "The rhythm counts from another day now; it gets a time in its new window."
             )

@@ -33,7 +33,7 @@ def mark_held(builder: PlanBuilder, session: Session, held_at: datetime, **field
         state=SessionState.HELD,
         held_at=held_at,
         noted_at=noted_at,
-        options=(),
+        offer=None,
         unplaceable=None,
         warned_at=None,
         **fields,

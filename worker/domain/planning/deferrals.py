@@ -67,7 +67,7 @@ def _owe_again(builder: PlanBuilder, session: Session) -> None:
     """The event never came to be: its message was dropped as too old, or refused. Owed again, which is no deferral."""
     state = SessionState.DEFERRED if session.count else SessionState.OWED
     builder.update_session(
-        session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, options=()
+        session, state=state, start=None, end=None, generation=session.generation + 1, by_hand=False, offer=None
     )
 
 
@@ -120,7 +120,7 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
         return defer(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
     if span.start > max(session.latest, session.span.start):
         return defer(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
-    moved = builder.update_session(session, start=span.start, end=span.end, by_hand=True, warned_at=None, options=())
+    moved = builder.update_session(session, start=span.start, end=span.end, by_hand=True, warned_at=None, offer=None)
     builder.record_session_decision(moved, "Moved by hand inside the rules; respected.", cause="moved")
     if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
@@ -269,7 +269,7 @@ def defer(builder: PlanBuilder, session: Session, cause: DeferralCause, who: Add
         by_hand=False,
         warned_at=None,
         held_at=None,
-        options=(),
+        offer=None,
     )
     by = f" by {who}" if who else ""
     words = CAUSE_NAMES[cause] + (f" ({detail})" if detail else "")

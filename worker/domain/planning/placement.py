@@ -11,6 +11,7 @@ from worker.domain.model import (
     EffectKind,
     FreeBusy,
     MailName,
+    OfferPurpose,
     Preference,
     Reason,
     Reasons,
@@ -19,8 +20,7 @@ from worker.domain.model import (
     SessionState,
     Span,
 )
-from worker.domain.planning import anchors, cadence
-from worker.domain.planning.deferrals import count_deferrals_in_cycle
+from worker.domain.planning import anchors, cadence, offers
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.domain.time.search import find_possible_starts
@@ -41,9 +41,6 @@ DAYS_AFTER_LOST = (10, 20)
 LEAD_HOURS = timedelta(hours=4, minutes=15)
 #: How often people are told that there is still no time (T-4).
 TOLD_AGAIN_AFTER = timedelta(weeks=4)
-#: From this deferral of a cycle on, the manager is offered times to choose from (T-12).
-OFFER_CHOICE_FROM = 3
-
 
 #: What the history says of an ad hoc conversation: more would tell how soon it has to be, and with it why.
 _TIME_FOUND, _NO_TIME = "A time was found for it.", "No time for it exists just now."
@@ -78,7 +75,7 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
 
 
 def _place_session(builder: PlanBuilder, session: Session) -> None:
-    wanted = OFFER_CHOICE_FROM if count_deferrals_in_cycle(builder, session) >= OFFER_CHOICE_FROM else 1
+    wanted = offers.OFFER_COUNT if offers.is_due(builder, session) else 1
     explained: Search | None = None  # the window itself: what stands in the way there is what people can change
     window_end: datetime | None = None
     for stage in _list_stages(builder, session):
@@ -297,7 +294,7 @@ def _book_slot(
         generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,
         unplaceable=None,
-        options=tuple(s.span for s in slots) if len(slots) > 1 else (),
+        offer=None,
     )
     show_on_calendar(builder, new)
     builder.record_session_decision(
@@ -305,12 +302,9 @@ def _book_slot(
         _TIME_FOUND if session.adhoc else (*slot.reasons, *_explain_compromise(session, slot, window_end)),
         key=new.key,
     )
-    count = count_deferrals_in_cycle(builder, new)
-    announced = any(m.number == new.count for m in builder.list_mails(MailName.DEFERRAL_NOTICE, new.id))
-    if new.count and count >= OFFER_CHOICE_FROM and not announced:
-        builder.record_decision(
-            "warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", new.id
-        )
+    if offers.is_due(builder, session):
+        offers.add_offer(builder, new, [one.span for one in slots], OfferPurpose.DEFERRAL)
+        offers.warn_of_repeated_deferral(builder, new)
 
 
 def _explain_compromise(session: Session, slot: Slot, window_end: datetime | None) -> Iterator[Reason]:
@@ -346,7 +340,7 @@ def cancel_session(builder: PlanBuilder, session: Session, why: str) -> None:
         state=SessionState.CANCELLED,
         start=None,
         end=None,
-        options=(),
+        offer=None,
         unplaceable=None,
     )
     builder.record_session_decision(cancelled, why)

@@ -29,6 +29,7 @@ from worker.domain.planning import (
     deferrals,
     invitations,
     notices,
+    offers,
     placement,
     requested_times,
     reviews,
@@ -41,6 +42,7 @@ def plan(now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy:
     """What to write about this pair at `now`, and when to look again."""
     builder = PlanBuilder(now, state, seen, policy)
     retry_refused_cancellations(builder)
+    offers.release_ended_offers(builder)
     if not builder.pair.is_active:
         mark_past_sessions_held(builder)  # what took place before took place
         withdraw_pair(builder)
@@ -71,7 +73,7 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
             builder.wake_at(end)
         elif placed and placed.span != session.span and deferrals.is_lost_time(builder, session, placed):
             builder.update_session(
-                session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, options=()
+                session, state=SessionState.DEFERRED, start=None, end=None, by_hand=False, offer=None
             )
             builder.record_decision(
                 "warning", "The calendar never took the new time, so it gets another one.", session.id

@@ -62,7 +62,7 @@ def _accept_time(builder: PlanBuilder, session: Session, placed: PlacedEvent, wh
         sequence=session.sequence + 1,
         by_hand=True,
         warned_at=None,
-        options=(),
+        offer=None,
     )
     show_on_calendar(builder, moved)
     builder.record_session_decision(moved, f"{who} proposed this time, and it fits.", cause="proposed", who=who)

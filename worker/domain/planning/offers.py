@@ -1,0 +1,124 @@
+"""Times that both people of a pair may choose from: what is offered, and until when (T-11, T-12, T-14).
+
+An offer is kept with its session, and its times are taken for every pair of the two until it ends: one of them was
+chosen, the session got another time or none, or nobody chose. Choosing is `actions.request_time`, and no deferral.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from worker.domain.model import (
+    MailName,
+    Offer,
+    OfferPurpose,
+    Owner,
+    Person,
+    Session,
+    SessionKind,
+    SessionState,
+    Span,
+)
+from worker.domain.planning.deferrals import count_deferrals_in_cycle
+from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
+
+#: How many times are offered.
+OFFER_COUNT = 3
+#: How many working days they are reserved for: those after the day of the offer.
+OFFER_DAYS = {OfferPurpose.DEFERRAL: 3, OfferPurpose.QUESTION: 2, OfferPurpose.SOON: 3}
+#: From this deferral of a cycle on, the manager is asked to choose (T-12).
+MANAGER_CHOOSES_FROM = 3
+#: When an offer ends on its last day, in minutes after the manager's midnight: in time for an answer that day.
+END_OF_OFFER = 18 * 60
+#: A time that is nearer than this is not offered any more: who reads of it has to get there.
+LEAST_NOTICE = timedelta(hours=4)
+
+
+def is_due(builder: PlanBuilder, session: Session) -> bool:
+    """Whether the time that this session is about to get comes with others to choose from: a career session lost the
+    one it had, and nobody was told of another one since (T-12)."""
+    told = builder.list_mails(MailName.DEFERRAL_NOTICE, session.id)
+    return (
+        session.kind is SessionKind.CAREER
+        and session.state is SessionState.DEFERRED
+        and session.count > 0
+        and not any(mail.number == session.count for mail in told)
+    )
+
+
+def warn_of_repeated_deferral(builder: PlanBuilder, session: Session) -> None:
+    """Put into the history that the manager is asked to choose: it is the third deferral of its cycle, or a later one
+    (R-10, T-12)."""
+    count = count_deferrals_in_cycle(builder, session)
+    if count >= MANAGER_CHOOSES_FROM:
+        builder.record_decision(
+            "warning", f"The {count}th deferral of this cycle; the manager is asked to choose.", session.id
+        )
+
+
+def add_offer(
+    builder: PlanBuilder,
+    session: Session,
+    times: Sequence[Span],
+    purpose: OfferPurpose,
+    displaces: Sequence[tuple[Owner, ...]] = (),
+) -> Session:
+    """Offer these times to the two, and keep them for the pair. A session that has a time has the first of them.
+
+    Nothing is offered when there is nothing to choose between: a single time, unless the session would have none
+    without it (T-14). `displaces`: for each time, whose hour it takes.
+    """
+    if len(times) < (1 if purpose is OfferPurpose.SOON else 2):
+        return session
+    until = find_offer_end(builder.manager, builder.now, purpose)
+    offered = builder.update_session(session, offer=Offer(tuple(times), until, purpose, tuple(displaces)))
+    builder.wake_at(until)
+    builder.record_decision(
+        "offer",
+        f"{len(times)} times are held for the two to choose from.",
+        session.id,
+        state="open",
+        times=_format_times(times),
+        until=until,
+    )
+    return offered
+
+
+def end_offer(builder: PlanBuilder, session: Session, reason: str) -> Session:
+    """Give up the times that are held for the session; it keeps the one it has."""
+    if session.offer is None:
+        return session
+    builder.record_decision("offer", reason, session.id, state="ended")
+    return builder.update_session(session, offer=None)
+
+
+def _format_times(times: Sequence[Span]) -> str:
+    """The times as ISO 8601 intervals in UTC, with a blank between them."""
+    return " ".join(f"{time.start:%Y-%m-%dT%H:%M:%SZ}/{time.end:%Y-%m-%dT%H:%M:%SZ}" for time in times)
+
+
+def find_offer_end(manager: Person, now: datetime, purpose: OfferPurpose) -> datetime:
+    """18:00 in the manager's zone, three working days (Monday to Friday) from now; two for a question (T-11, T-12)."""
+    return wall_to_utc(manager.zone, add_weekdays(get_local_date(manager.zone, now), OFFER_DAYS[purpose]), END_OF_OFFER)
+
+
+def is_open(session: Session, now: datetime) -> bool:
+    """Whether the two may still choose."""
+    return bool(list_open_times(session, now))
+
+
+def list_open_times(session: Session, now: datetime) -> tuple[Span, ...]:
+    """The offered times that may still be chosen, in order; none once the offer is over."""
+    offer = session.offer
+    if offer is None or now >= offer.until or session.is_closed:
+        return ()
+    return tuple(time for time in offer.times if time.start >= now + LEAST_NOTICE)
+
+
+def release_ended_offers(builder: PlanBuilder) -> None:
+    """Give up the times of every offer that nobody answered in time; what the session has, it keeps (T-11, T-12)."""
+    for session in [s for s in builder.sessions.values() if s.offer]:
+        if session.offer and list_open_times(session, builder.now):
+            builder.wake_at(session.offer.until)
+        else:
+            end_offer(builder, session, "Nobody chose another of the times held for it; they are free again.")
