@@ -155,6 +155,32 @@ def test_every_pair_is_held_or_not(store: Store) -> None:
     assert (group.held, group.missing, group.later, group.ahead) == (3, 1, 1, 1)
 
 
+def test_a_series_counts_once_and_only_with_its_last_part(store: Store) -> None:
+    """R-4, T-13: with two of three parts held, the conversation is not held yet."""
+    first, second = held(store)[:2]
+    alter(store, tables.session, first.id, topic="gap")
+    alter(store, tables.session, second.id, topic="direction", closed=True)
+    group = germany(store)
+    assert group.held == 5
+    assert (len(group.days_late), len(group.contracts)) == (5, 5)
+
+
+def test_an_ad_hoc_talk_takes_no_conversations_place(store: Store) -> None:
+    """T-14: the pair's regular conversation stays due; the talk's contract is asked for all the same."""
+    alter(store, tables.session, held(store)[0].id, adhoc=True)
+    group = germany(store)
+    assert (group.held, len(group.days_late), len(group.contracts)) == (5, 5, 6)
+
+
+def test_a_session_that_was_not_held_after_all_counts_once(store: Store) -> None:
+    """R-8: said not held, booked again and held: one conversation."""
+    session = held(store)[0]
+    alter(store, tables.session, session.id, state="held", count=1)
+    assert germany(store).held == 6
+    alter(store, tables.session, session.id, state="deferred", held_at=None, closed=False, start=None, end=None)
+    assert germany(store).held == 5
+
+
 def test_another_quarter_knows_nothing_of_this_one(store: Store) -> None:
     group = germany(store, Quarter(2026, 3))
     assert (group.held, group.missing, group.contracts, group.deferrals) == (0, 0, [], 0)

@@ -67,12 +67,12 @@ class CoverageGroup:
 
     name: str
     pairs: int = 0
-    held: int = 0  #: held a session in this quarter
+    held: int = 0  #: held a regular conversation in this quarter; a series is held when its last part is
     ahead: int = 0  #: not held yet, but booked in this quarter
     later: int = 0  #: due in a later quarter
     missing: int = 0  #: due, and neither held nor booked in this quarter
     deferrals: int = 0
-    days_late: list[int] = field(default_factory=list)  #: for each session held: days after its target
+    days_late: list[int] = field(default_factory=list)  #: for each conversation held: days after its target
     contracts: list[bool] = field(default_factory=list)  #: for each contract due: recorded within 48 hours?
     #: for each commitment due, by owner: kept?
     promises: dict[Owner, list[bool]] = field(default_factory=lambda: {owner: [] for owner in Owner})
@@ -167,18 +167,24 @@ def _count_sessions(
     now: datetime,
     recorded_at: Mapping[str, datetime],
 ) -> None:
-    held = [s for s in sessions if s.held_at and quarter.start <= s.held_at < quarter.end]
+    # The parts of a series before its last one are no conversation of their own (T-13)
+    held = [s for s in sessions if s.asks_contract and s.held_at and quarter.start <= s.held_at < quarter.end]
     for session in held:
         ended = session.held_at or now
         if not session.adhoc:
             group.days_late.append(max((ended.date() - session.target.date()).days, 0))
-        if session.asks_contract and (session.id in recorded_at or now > ended + DEADLINE):
+        if session.id in recorded_at or now > ended + DEADLINE:
             group.contracts.append(session.id in recorded_at and recorded_at[session.id] <= ended + DEADLINE)
-    setattr(group, _classify_pair(held, [s for s in sessions if s.booked or s.owed], quarter, now), 1)
+    regular = [s for s in held if not s.adhoc]
+    open_sessions = [s for s in sessions if (s.booked or s.owed) and not s.adhoc]
+    setattr(group, _classify_pair(regular, open_sessions, quarter), 1)
 
 
-def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter, now: datetime) -> str:
-    """Return the field of CoverageGroup that counts the pair: held, ahead, later or missing."""
+def _classify_pair(held: Sequence[Session], open_sessions: Sequence[Session], quarter: Quarter) -> str:
+    """Return the field of CoverageGroup that counts the pair: held, ahead, later or missing.
+
+    `held`, `open_sessions`: the regular conversations only. An ad hoc talk does not take the place of one (T-14).
+    """
     if held:
         return "held"
     if any(s.booked and quarter.start <= s.span.start < quarter.end for s in open_sessions):

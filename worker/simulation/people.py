@@ -6,6 +6,7 @@ decisions does not matter, and the same seed gives the same ledger.
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -118,6 +119,7 @@ class SimulatedHumans:
         #: (time, sequence number, name of the action, its arguments); the action is the method of that name after `_`
         self._queue: list[tuple[datetime, int, str, dict[str, Any]]] = []
         self._sequence_numbers = count()
+        self._times_seen: Counter[tuple[str, str]] = Counter()  #: how often an event came to stand at that start
 
     # --- called by the world ---
 
@@ -147,8 +149,13 @@ class SimulatedHumans:
         heapq.heappush(self._queue, (at + delay, next(self._sequence_numbers), action, arguments))
 
     def _plan_reaction(self, line: Mapping[str, Any]) -> None:
-        """Decide what somebody does with a new or moved event, and when before its start."""
-        rng = self._make_random(line["key"], line["start"])
+        """Decide what somebody does with a new or moved event, and when before its start.
+
+        Each time that an event comes back to a start, people decide anew.
+        """
+        self._times_seen[line["key"], line["start"]] += 1
+        times = self._times_seen[line["key"], line["start"]]
+        rng = self._make_random(line["key"], line["start"], *([times] if times > 1 else []))
         start, now = _parse_instant(line["start"]), self._world.clock()
         at = now + (start - now) * rng.random() * 0.98
         arguments = {
