@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.companies import DANA, DAY, SAM, START, Office, contract, settings, texts
-from worker.domain.model import PairId, Trigger
+from worker.domain.model import Owner, PairId, Trigger
 from worker.errors import Problems
 from worker.mail.kinds import KINDS
 from worker.ops.checks import run_checks
@@ -45,7 +45,7 @@ def senders(office: Office) -> dict[str, set[str]]:
 def test_with_links_alone_no_mail_holds_what_was_said() -> None:
     office = lived({"content": "link"})
     sent = texts(office.mails())
-    assert "zephyrine" not in sent and "Draft one page" not in sent and "three years?" not in sent
+    assert "zephyrine" not in sent and "Draft one page" not in sent and "place in three years?" not in sent
     for name in WITH_CONTENT:
         mails = office.mails(name)
         assert mails, name
@@ -110,3 +110,26 @@ def test_check_says_what_is_in_force(tmp_path: Path, content: str, held: str) ->
     assert any(one.ok and one.what.startswith(held) for one in seen)
     (unable,) = [one for one in seen if "mail.send_as" in one.what]
     assert not unable.ok and "Gmail with delegation" in unable.remedy
+
+
+def _get_ad_hoc_prompt(by: Owner, reason: str = "", **mail: str) -> str:
+    """The report's prompt for a talk about a doubt that one of the two asked for."""
+    office = Office(known=settings(base_url=BASE, mail={"from": SERVICE, "operator_by": "memory", **mail}))
+    office.run(DAY)
+    office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT, reason, by=by)
+    office.run(8 * DAY)
+    (talk,) = [one for one in office.store.queries.list_sessions() if one.adhoc]
+    prompts = [mail for key, mail in office.mailer.sent if key.startswith(f"reflection_prompt:{talk.id}")]
+    office.close()
+    assert prompts
+    return texts(prompts)
+
+
+def test_r27_the_report_s_prompt_knows_no_reason_that_the_report_did_not_give() -> None:
+    """R-6: of the manager's reason there is nothing; of the report's own, what to think about, not the words."""
+    own, managers = (_get_ad_hoc_prompt(by, "The zephyrine offer") for by in (Owner.REPORT, Owner.MANAGER))
+    assert "You asked for this talk" in own and "Where do you feel it most" in own
+    assert managers and "You asked for this talk" not in managers
+    for prompt in (own, managers):
+        assert "zephyrine" not in prompt and "right place" not in prompt
+    assert "You asked for this talk" not in _get_ad_hoc_prompt(Owner.REPORT, content="link")

@@ -7,7 +7,8 @@ from functools import cache
 from tests.support import ROOT
 
 TABLE = ROOT / "tests" / "playbook.md"
-ROWS = [f"R-{number}" for number in range(1, 27)]
+#: Rows that are there, and rows that may be there already.
+ROWS, LATER_ROWS = ([f"R-{number}" for number in numbers] for numbers in (range(1, 27), range(27, 39)))
 _ROW = re.compile(r"^\| (R-\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 _TEST = re.compile(r"`([^`]+\.py)::(\w+)`")
 
@@ -28,7 +29,8 @@ def named_in(path: str) -> frozenset[str]:
 
 
 def test_every_row_of_the_practice_is_there_once_and_in_order() -> None:
-    assert [name for name, _, _ in rows()] == ROWS
+    names = [name for name, _, _ in rows()]
+    assert names == [*ROWS, *(name for name in LATER_ROWS if name in names)]
 
 
 def test_every_row_says_what_it_asks() -> None:

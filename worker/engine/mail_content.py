@@ -39,7 +39,7 @@ def open_mail_content(
     commitment_pairs = {pair for pair, _ in _select_mails(mails, Sealed.COMMITMENTS)}
     ended = store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
     contract_sessions = {mail.subject for _, mail in _select_mails(mails, Sealed.REVISIONS)}
-    triggers = _open_triggers(content, mails, states)
+    triggers, asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
         contract_sessions={pair: recorded.session for pair, recorded in latest_contracts.items()},
@@ -53,7 +53,7 @@ def open_mail_content(
             session: f"{trigger.value}: {reason}" if reason else trigger.value
             for session, (trigger, reason) in triggers.items()
         },
-        asked_by_report={session for session in triggers if content.get_requester(session) is Owner.REPORT},
+        asked_by_report=asked_by_report,
         accesses=_open_accesses(content, mails),
     )
 
@@ -78,11 +78,21 @@ def _open_commitments(
 
 def _open_triggers(
     content: Content, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
-) -> dict[str, tuple[Trigger, str]]:
-    """Return the trigger and the reason of each ad hoc session that a mail is about, by session id."""
-    sessions = [states[pair].session(mail.subject) for pair, mail in _select_mails(mails, Sealed.TRIGGER)]
-    ad_hoc_ids = [session.id for session in sessions if session is not None and session.adhoc]
-    return {session: trigger for session in ad_hoc_ids if (trigger := content.get_trigger(session))}
+) -> tuple[dict[str, tuple[Trigger, str]], set[str]]:
+    """Return the trigger and the reason of each ad hoc session that a mail may speak to, and those the report asked
+    for. For a mail to the report only the latter are opened (R-27)."""
+    ids_by_part = {
+        part: {
+            session.id
+            for pair, mail in _select_mails(mails, part)
+            if (session := states[pair].session(mail.subject)) is not None and session.adhoc
+        }
+        for part in (Sealed.TRIGGER, Sealed.OWN_TRIGGER)
+    }
+    ad_hoc_ids = sorted(set().union(*ids_by_part.values()))
+    asked_by_report = {one for one in ad_hoc_ids if content.get_requester(one) is Owner.REPORT}
+    opened_ids = ids_by_part[Sealed.TRIGGER] | (ids_by_part[Sealed.OWN_TRIGGER] & asked_by_report)
+    return {one: trigger for one in sorted(opened_ids) if (trigger := content.get_trigger(one))}, asked_by_report
 
 
 def _open_accesses(content: Content, mails: Sequence[_Mail]) -> dict[str, list[AccessRecord]]:

@@ -25,6 +25,7 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.domain.planning import contract_mails, deferrals
+from worker.domain.planning.cadence import choose_interval
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import parse_hours
@@ -153,6 +154,7 @@ class Composer:
             manager=state.manager,
             report=state.report,
             pair=state.pair,
+            every=choose_interval(state.pair, now.date(), self._policy),
             thread=_find_thread_key(message, state),
             session=session or _find_next_session(state, now),
             commitments=commitments,
@@ -184,12 +186,24 @@ class Composer:
         }
         if session.held_at:
             fields["deadline"] = contract_mails.find_contract_deadline(state.manager, session)
-        if session.id in content.trigger_texts:
-            fields["trigger"] = content.trigger_texts.get(session.id, "")
+        if trigger := self._choose_trigger(message, state, content):
+            fields["trigger"] = trigger
             fields["asked_by_report"] = session.id in content.asked_by_report
         if Sealed.REVISIONS in KINDS[message.name].sealed_data:
             fields.update(_collect_revision_fields(message, content.revisions.get(session.id, ())))
         return fields
+
+    def _choose_trigger(self, message: Effect, state: PairState, content: OpenedContent) -> str:
+        """Return why the conversation was asked for, as far as the mail's reader may know it; else an empty text.
+
+        The manager gets the trigger and the reason typed (R-6). The report gets the trigger alone, and only of a
+        conversation that the report asked for (R-27).
+        """
+        trigger = content.trigger_texts.get(message.subject, "")
+        if message.to == state.manager.email:
+            return trigger
+        may_know = message.subject in content.asked_by_report and self._settings.mail.content != "link"
+        return trigger.partition(":")[0] if may_know else ""
 
     def _build_links(
         self,

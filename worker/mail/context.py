@@ -11,6 +11,7 @@ from worker.domain.model import (
     Commitment,
     Contract,
     Deferral,
+    Interval,
     Pair,
     Person,
     Reasons,
@@ -50,6 +51,7 @@ class MailContext:
     manager: Person | None = None
     report: Person | None = None
     pair: Pair | None = None
+    every: Interval | None = None  #: the pair's rhythm as of now: the tighter one in a transition (R-5)
     thread: str = ""  #: the outbox key of the mail that began the reader's thread about this pair, or empty
     session: Session | None = None
     contract: Contract | None = None  #: summary: the new one; elsewhere: the one in force
@@ -70,8 +72,10 @@ class MailContext:
     unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
     learning: str = ""  #: reflection_prompt: what the leader says about their own learning (R-25)
     due: date | None = None  #: commitment_due
-    trigger: str = ""  #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6)
-    asked_by_report: bool = False  #: brief: the report asked, not the manager
+    trigger: str = (
+        ""  #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6); reflection_prompt: `kind`
+    )
+    asked_by_report: bool = False  #: brief and reflection_prompt: the report asked, not the manager
     commitment_text: str = ""  #: introduction: the content of commitment events, `text`, `link` or `none`
     accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
     by_link: bool = False  #: contracts and commitments are left out of the mail, which links to them instead

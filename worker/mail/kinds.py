@@ -30,6 +30,7 @@ class Sealed(StrEnum):
     COMMITMENTS = "commitments"  #: the texts of the pair's commitments
     REVISIONS = "revisions"  #: every revision of the session's contract
     TRIGGER = "trigger"  #: why one of the two asked for an ad hoc session
+    OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
     ACCESSES = "accesses"  #: what commands showed or changed
 
 
@@ -105,6 +106,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_before_session,
             samples=samples.iter_prompts,
             voice=Voice.MANAGER,
+            sealed_data=frozenset({Sealed.OWN_TRIGGER}),
         ),
         MailKind(
             name=MailName.BRIEF,

@@ -238,11 +238,14 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
-    """Yield two for each topic: with a contract, and without one but with the leader's own sentence."""
+    """Yield two for each topic, with a contract, and without one but with the manager's own sentence; and one for each
+    trigger of a conversation that the report asked for."""
     for topic in Topic:
         session = replace(SESSION, topic=topic)
         yield replace(context, session=session)
         yield replace(context, session=session, contract=None, learning="I talk too early.")
+    for trigger in Trigger:
+        yield replace(context, trigger=trigger.value, asked_by_report=True)
 
 
 def iter_briefs(context: MailContext) -> Iterator[MailContext]:

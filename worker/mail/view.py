@@ -87,6 +87,7 @@ class MailView:
                 "today": self.today,
                 "talk": self._describe_session_kind(),
                 "trigger": self._describe_trigger(),
+                "trigger_kind": self._find_trigger_kind(),
                 "moves_at": self._find_warning_time() + timedelta(days=1),
                 "learning": to_single_line(context.learning),
                 "reason": _clean_paragraphs(context.reason)
@@ -291,8 +292,8 @@ class MailView:
         return self.gettext(to_other, who=who) if who else self.gettext(unnamed)
 
     def rhythm(self, pair: Pair) -> str:
-        """Return how often the pair meets."""
-        every = pair.every
+        """Return how often the pair meets at present."""
+        every = self.context.every or pair.every
         if every.weeks == 13 or every.months == 3:
             return self.gettext("once a quarter")
         if every.weeks:
@@ -311,6 +312,11 @@ class MailView:
         if kind not in set(Trigger):
             return Line(text="", note=to_single_line(self.context.trigger))
         return Line(text=self.gettext(TRIGGER_TEXTS[Trigger(kind)]), note=to_single_line(explanation))
+
+    def _find_trigger_kind(self) -> str:
+        """Return the value of the Trigger of an ad hoc session; empty when there is none to speak to."""
+        kind = self.context.trigger.partition(":")[0]
+        return kind if kind in set(Trigger) and not self.context.by_link else ""
 
     def _find_warning_time(self) -> datetime:
         session = self.context.session

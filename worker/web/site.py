@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from worker.app import Worker
 from worker.domain.model import Pair, PairState, Person, Session
+from worker.domain.planning.cadence import choose_interval
 from worker.errors import LongarcError
 from worker.i18n.language import Language, Languages
 from worker.links import make_link_signer
@@ -108,6 +109,7 @@ class Site:
             manager=state.manager,
             report=state.report,
             pair=state.pair,
+            every=choose_interval(state.pair, self.now().date(), self.settings.policy),
             session=session,
             contract=latest.contract if latest else None,
             revision=latest.revision if latest else 1,
