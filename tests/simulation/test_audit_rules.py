@@ -131,6 +131,25 @@ def test_what_a_person_chose_is_not_ours() -> None:
     assert rules(*chosen) == []
 
 
+@pytest.mark.parametrize(("later", "expected"), [(False, ["T-11"]), (True, [])])
+@pytest.mark.parametrize("act", ["book_over", "out_of_office"])
+def test_what_stood_where_a_person_put_the_session_is_no_conflict(act: str, later: bool, expected: list[str]) -> None:
+    """T-11: it counts only when somebody put something there afterwards."""
+    moved = [
+        human("09-07 06:00", "move", "c1", "09-15 10:00", calendar=M),
+        session("09-07 06:00", "c1", "booked", "09-15 10:00", cause="moved"),
+    ]
+    taken = [human("09-08 06:00", act, "c1", "09-15 10:00", calendar=M)] if later else []
+    lost = [
+        mail("09-08 07:00", "booked_over_warning", M, "c1", "09-15 10:00"),
+        session("09-09 09:00", "c1", "deferred", count=1, cause="booked_over" if act == "book_over" else act),
+        session("09-09 09:00", "c1", "booked", "09-17 09:00", count=1, key="c1.1"),
+        event("09-09 09:00", "update", "c1.1", "09-17 09:00"),
+        mail("09-09 09:00", "deferral_notice", M, "c1", "09-17 09:00", number=1),
+    ]
+    assert rules(*FIRST, *moved, *taken, *lost) == expected
+
+
 BLOCK: Line = {"kind": "commitment", "attendees": [], "due": "2026-09-16"}
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.support.companies import DANA, KIM, SAM, Office
-from worker.domain.model import PairId, Reason, SessionState, Span
+from worker.domain.model import IntendedTime, Owner, PairId, Reason, SessionState, ShowAs, Span
 from worker.store import tables
 
 
@@ -44,6 +44,16 @@ def test_text_that_no_enumeration_has_is_named(office: Office) -> None:
         connection.exec_driver_sql("UPDATE session SET topic = 'weather'")
     with office.store.database.read() as connection, pytest.raises(ValueError, match="'weather' is none of Topic's"):
         connection.execute(select(tables.session.c.topic)).scalars().all()
+
+
+def test_intended_times_come_back_and_those_nobody_read_stay_unread(office: Office) -> None:
+    """T-11: nothing stood there is another thing than nobody looked."""
+    span = Span(datetime(2027, 1, 4, 9, tzinfo=UTC), datetime(2027, 1, 4, 10, tzinfo=UTC))
+    office.tick()
+    for times in ((IntendedTime(Owner.REPORT, span, ShowAs.AWAY),), (), None):
+        with office.store.database.write() as connection:
+            connection.execute(update(tables.session).values(intended=times))
+            assert connection.execute(select(tables.session.c.intended)).scalar() == times
 
 
 def test_spans_reasons_and_members_are_stored_as_json_and_text(office: Office) -> None:

@@ -49,7 +49,7 @@ from worker.domain.model import (
     SessionState,
     Topic,
 )
-from worker.store.types import EnumType, Instant, PairIdType, ReasonsType, SpansType
+from worker.store.types import EnumType, Instant, IntendedTimesType, PairIdType, ReasonsType, SpansType
 
 metadata = MetaData(
     naming_convention={
@@ -140,6 +140,7 @@ session = Table(
     Column("sequence", Integer, nullable=False),
     Column("in_turn", Boolean, nullable=False, server_default=false()),
     Column("by_hand", Boolean, nullable=False),
+    Column("intended", IntendedTimesType),  # what stood at that time when a person chose it; null until it was read
     Column("urgent", Boolean, nullable=False),  # always false: how soon an ad hoc conversation has to be is sealed
     Column("count", Integer, nullable=False),
     Column("deferred_at", Instant),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import JSON, BigInteger, Dialect, String
 from sqlalchemy.types import TypeDecorator
 
-from worker.domain.model import PairId, Reason, Reasons, ReasonValue, Span
+from worker.domain.model import IntendedTime, Owner, PairId, Reason, Reasons, ReasonValue, ShowAs, Span
 
 E = TypeVar("E", bound=StrEnum)
 V = TypeVar("V")
@@ -119,6 +119,32 @@ class SpansType(TypeDecorator[Sequence[Span]]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Span, ...]:
         return tuple(Span(convert_to_instant(start), convert_to_instant(end)) for start, end in value or ())
+
+
+class IntendedTimesType(TypeDecorator[Sequence[IntendedTime]]):
+    """Intended times in order, stored as a JSON list of lists: whose, how they show, and two seconds since 1970.
+
+    Read as a tuple; None, for times that nobody has read yet, stays None.
+    """
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[IntendedTime] | None, dialect: Dialect) -> list[list[Any]] | None:
+        if value is None:
+            return None
+        return [
+            [time.person.value, time.show.value, convert_to_seconds(time.span.start), convert_to_seconds(time.span.end)]
+            for time in value
+        ]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[IntendedTime, ...] | None:
+        if value is None:
+            return None
+        return tuple(
+            IntendedTime(Owner(person), Span(convert_to_instant(start), convert_to_instant(end)), ShowAs(show))
+            for person, show, start, end in value
+        )
 
 
 # --- values inside JSON ---

@@ -9,6 +9,7 @@ import pytest
 from tests.support.pairs import DANA, DAY, HOUR, MINUTE, NOW, SAM, beginning, person, session_of, state_of, utc
 from tests.support.stories import Story, booked, causes, nothing
 from worker.domain.model import BusyTime, DeferralCause, Person, Policy, SessionKind, ShowAs, Span
+from worker.domain.planning import actions
 from worker.domain.planning.deferrals import list_look_times
 from worker.domain.planning.planner import plan
 
@@ -86,6 +87,74 @@ def test_booked_over_a_second_time_is_a_second_warning() -> None:
     story.until(again + DAY - MINUTE)
     assert causes(story) == []
     assert len(story.mails("booked_over_warning")) == 2
+
+
+# --- moved by hand onto something ---
+
+
+@pytest.mark.parametrize("show", [ShowAs.BUSY, ShowAs.AWAY])
+@pytest.mark.parametrize("who", TWO, ids=lambda one: one.name)
+def test_what_stood_where_a_person_moved_the_session_is_no_conflict(who: Person, show: ShowAs) -> None:
+    """T-11, R-9: they saw what is there; it stays for good, and nobody is warned."""
+    story = ahead(10 * DAY)
+    new = story.next.span.start - DAY
+    story.calendars.book(who, new - HOUR, new + 3 * HOUR, show)
+    story.move(story.next, new, 75)
+    was = story.next
+    assert was.start == new and was.by_hand
+    story.until(new + 75 * MINUTE)
+    assert causes(story) == [] and story.mails("booked_over_warning") == []
+    assert story.session(was.id).held_at == new + 75 * MINUTE
+
+
+@pytest.mark.parametrize("who", TWO, ids=lambda one: one.name)
+def test_what_comes_over_a_moved_session_later_counts(who: Person) -> None:
+    """T-11: on either calendar, in the half hour that was free."""
+    story = ahead(10 * DAY)
+    new = story.next.span.start - DAY
+    story.calendars.book(DANA, new, new + HOUR)
+    story.move(story.next, new, 75)
+    story.at(story.now + HOUR)
+    story.book(who, Span(new + 30 * MINUTE, new + 75 * MINUTE))
+    assert len(story.mails("booked_over_warning")) == 1
+    story.until(story.now + DAY)
+    assert causes(story) == ["booked_over"]
+
+
+def test_an_absence_that_comes_over_an_intended_meeting_counts() -> None:
+    """T-11, T-10: a meeting can be left, but nobody is there who is away."""
+    story = ahead(10 * DAY)
+    new = story.next.span.start - DAY
+    story.calendars.book(SAM, new, new + 2 * HOUR)
+    story.move(story.next, new, 75)
+    story.book(SAM, Span(new - 2 * HOUR, new + 6 * HOUR), ShowAs.AWAY)
+    assert causes(story) == ["out_of_office"]
+
+
+def test_a_time_chosen_on_a_page_is_intended_as_it_is() -> None:
+    """T-11: what stands there when it is chosen, though the event still has to move."""
+    story = ahead(10 * DAY)
+    wish = Span(story.next.span.start - DAY, story.next.span.end - DAY)
+    story.calendars.book(DANA, wish.start, wish.end)
+    story.say(lambda p: actions.request_time(p, p.sessions[story.next.id], wish))
+    story.look()
+    story.until(wish.start)
+    assert causes(story) == ["asked"] and story.next.span == wish
+
+
+def test_a_calendar_that_can_not_be_read_when_the_session_moves_is_read_as_soon_as_it_can() -> None:
+    """T-11: the move is respected meanwhile."""
+    story = ahead(10 * DAY)
+    new = story.next.span.start - DAY
+    story.calendars.book(DANA, new, new + HOUR)
+    story.calendars.unavailable.add(DANA.email)
+    story.move(story.next, new, 75)
+    assert story.next.start == new and story.next.intended is None
+    story.calendars.unavailable.clear()
+    story.until(story.now + HOUR)
+    assert story.next.intended is not None
+    story.look()
+    assert causes(story) == [] and story.mails("booked_over_warning") == []
 
 
 def test_a_session_less_than_48_hours_away_moves_at_once() -> None:

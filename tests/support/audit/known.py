@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 
-from worker.domain.model import Pair, Span
+from worker.domain.model import Address, Pair, Span
 
 Line = Mapping[str, Any]
 
@@ -16,6 +16,8 @@ Line = Mapping[str, Any]
 ALL_DAY = timedelta(hours=20)
 #: Whoever books over a session so long before it leaves us the time to see it and to act.
 SEEN_BY_THEN = timedelta(hours=28)
+#: So far ahead the calendars of a simulated company hold all their weekly meetings.
+SEEN_AHEAD = timedelta(weeks=20)
 MAY_FOLLOW = {
     "owed": {"owed", "booked", "held", "cancelled"},
     "deferred": {"booked", "held", "cancelled"},
@@ -79,6 +81,7 @@ class Talk:
     start: datetime | None = None
     end: datetime | None = None
     since: datetime | None = None  #: when it got the time it has
+    chosen: datetime | None = None  #: when a person gave it the time it has; None where we did
     count: int = 0
     first: bool = False  #: it follows no other, or its day was over when it got its time (T-3a)
     reason: str = ""  #: why it has the time it has
@@ -111,6 +114,40 @@ class Talk:
     def went_out(self, mail: str, since: datetime) -> bool:
         """Whether a mail of that name was sent since."""
         return any(sent.at >= since for sent in self.mails[mail])
+
+
+class Nearby:
+    """Who has which session at a time not long past, and when somebody last put something onto a calendar."""
+
+    def __init__(self) -> None:
+        self._talks: dict[Address, dict[str, Talk]] = defaultdict(dict)
+        self._taken: dict[Address, datetime] = {}
+
+    def add(self, talk: Talk) -> None:
+        for person in talk.pair.id.people:
+            self._talks[person][talk.id] = talk
+
+    def list_near(self, person: Address, now: datetime) -> list[Talk]:
+        """The person's sessions that have a time, but for those long past."""
+        talks = self._talks[person]
+        for talk in list(talks.values()):
+            if talk.end is None or talk.end < now - timedelta(days=2):
+                del talks[talk.id]
+        return list(talks.values())
+
+    def note_act(self, act: str, pair: Pair | None, now: datetime) -> None:
+        """What a human did, which may have put something onto the calendar of one of the two."""
+        if pair is not None and act in ("book_over", "out_of_office", "move"):
+            self._taken |= dict.fromkeys(pair.id.people, now)
+
+    def is_intended(self, talk: Talk) -> bool:
+        """T-11: whether a person chose the session's time, and nobody has put anything onto the two calendars since.
+
+        Of a time that lay far ahead nobody can tell: weekly meetings appear as the weeks go by.
+        """
+        if talk.chosen is None or talk.start is None or talk.start - talk.chosen > SEEN_AHEAD:
+            return False
+        return all(self._taken.get(who, talk.chosen) <= talk.chosen for who in talk.pair.id.people)
 
 
 def why_is_known(pair: Pair, talks: Iterable[Talk]) -> bool:

@@ -13,6 +13,7 @@ from tests.support.audit.known import (
     SEEN_BY_THEN,
     Block,
     Line,
+    Nearby,
     Sent,
     Talk,
     Timers,
@@ -21,7 +22,7 @@ from tests.support.audit.known import (
     span_of,
     why_is_known,
 )
-from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, DAY, LAST_HOURS, OWED, TICK
+from tests.support.audit.rules import ABOUT, ACTS, AHEAD, CONTRACT, LAST_HOURS, OWED, TICK
 from tests.support.audit.turns import Turns
 from worker.domain.model import Address, Pair, PairId, Person, ReviewMode, Span
 from worker.domain.time.worktime import add_working_days, get_local_date, wall_to_utc
@@ -40,7 +41,7 @@ class Auditor:
         self._timers = Timers()
         self._talks: dict[str, Talk] = {}
         self._careers: dict[PairId, list[Talk]] = defaultdict(list)  #: by pair
-        self._near: dict[Address, dict[str, Talk]] = defaultdict(dict)  #: those with a time not long past
+        self._near = Nearby()
         self._bare: dict[PairId, datetime] = {}  #: pairs without a future career session, since when
         self._resting = {pair.id for pair in pairs.values() if not pair.is_active}
         self._turns = Turns(persons, self._pairs.values(), self._careers, self._resting)
@@ -103,9 +104,8 @@ class Auditor:
             return None
         talk = self._talks.get(line["session"])
         if talk is None:
-            kind, topic = line.get("kind", "career"), line.get("topic", "all")
-            asked_for = line.get("state") == "owed"  # whatever the rhythm wants first appears with its time
-            talk = Talk(line["session"], pair, kind, topic, asked_for, self._now, self._now)
+            kind, asked_for = line.get("kind", "career"), line.get("state") == "owed"  # the rhythm's come with a time
+            talk = Talk(line["session"], pair, kind, line.get("topic", "all"), asked_for, self._now, self._now)
             self._talks[talk.id] = talk
             if kind == "career":
                 self._careers[pair.id].append(talk)
@@ -140,8 +140,8 @@ class Auditor:
         talk.reason = line.get("reason", "")
         talk.state, talk.start, talk.end, talk.since = "booked", span.start, span.end, self._now
         talk.key, talk.why_told, talk.held, talk.wish = line.get("key", talk.key), False, None, None
-        for person in self._people(talk.pair):
-            self._near[person.email][talk.id] = talk
+        talk.chosen = self._now if hand else None
+        self._near.add(talk)
         if not hand and not talk.inside:
             talk.acts.clear()
             self._placed(talk, span, was)
@@ -218,6 +218,8 @@ class Auditor:
         self._flag_all(talk.pair, rules.deferral(talk, cause, self._now))
         if cause in ACTS and ACTS[cause] not in talk.acts:
             self._doubt("T-10", talk, f"was deferred as {cause}, which nobody did")
+        if cause in ("booked_over", "out_of_office") and self._near.is_intended(talk):
+            self._doubt("T-11", talk, f"was deferred as {cause}, though nothing came since a person put it there")
         talk.lost = self._now if cause == "not_held" else talk.start or talk.lost
         talk.state, talk.start, talk.end, talk.held, talk.wish = "deferred", None, None, None, None
         self._must_place(talk, "T-10")
@@ -315,11 +317,8 @@ class Auditor:
 
     def _around(self, person: Address) -> list[Talk]:
         """The person's sessions that have a time, but for those long past and those whose event was taken off."""
-        near = self._near[person]
-        for one in list(near.values()):
-            if one.end is None or one.end < self._now - 2 * DAY:
-                del near[one.id]
-        return [one for one in near.values() if not (one.booked and self._keys.get(one.key) is False)]
+        near = self._near.list_near(person, self._now)
+        return [one for one in near if not (one.booked and self._keys.get(one.key) is False)]
 
     def _standing(self, *people: Person) -> list[Block]:
         """The commitments on these people's calendars."""
@@ -446,6 +445,7 @@ class Auditor:
     def _human(self, line: Line) -> None:
         self._humans = True
         act, name = line.get("act", ""), line.get("session", "")
+        self._near.note_act(act, self._pairs.get(line.get("pair", "")), self._now)
         self._done |= {name} if act == "complete" else set()
         if name in self._blocks:
             self._on_block(self._blocks[name], act, line)

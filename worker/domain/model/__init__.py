@@ -63,6 +63,7 @@ from worker.domain.model.reasons import Reason, Reasons, ReasonValue
 from worker.domain.model.sessions import (
     Deferral,
     DeferralCause,
+    IntendedTime,
     Offer,
     OfferPurpose,
     Session,
@@ -106,6 +107,7 @@ __all__ = [
     "FreeBusyRequest",
     "FreeBusySnapshot",
     "Guest",
+    "IntendedTime",
     "Interval",
     "MailName",
     "Meeting",

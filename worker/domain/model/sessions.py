@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from worker.domain.model.calendars import ShowAs
 from worker.domain.model.contracts import Owner
 from worker.domain.model.people import PairId
 from worker.domain.model.reasons import Reasons
@@ -97,6 +98,15 @@ class Offer:
         return displaced.get(time, ())
 
 
+@dataclass(frozen=True, slots=True)
+class IntendedTime:
+    """Time that was busy already when a person put a session over it, so that it is no conflict (T-11)."""
+
+    person: Owner  #: whose calendar it stood on
+    span: Span
+    show: ShowAs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A planned conversation of a pair. It keeps its id however often it moves."""
@@ -118,6 +128,8 @@ class Session:
     sequence: int = 0  #: grows with each change of the event that we decide
     in_turn: bool = False  #: it follows no other, so the pair's turn or its start gave the window (T-3a)
     by_hand: bool = False  #: a person chose its present time (R-9, T-11)
+    #: What stood at that time when a person chose it; None until the calendars were read.
+    intended: tuple[IntendedTime, ...] | None = None
     urgent: bool = False  #: buffers and preferences are given up before the date is (T-14)
     count: int = 0  #: how often it was deferred
     deferred_at: datetime | None = None

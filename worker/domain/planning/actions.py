@@ -128,6 +128,7 @@ def _book_requested_time(builder: PlanBuilder, session: Session, wish: Span) -> 
         generation=session.generation + (placed is not None and placed.gone),
         sequence=session.sequence + 1,
         by_hand=True,
+        intended=None,
         unplaceable=None,
         offer=None,
     )

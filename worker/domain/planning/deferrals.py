@@ -21,6 +21,7 @@ from worker.domain.model import (
     ShowAs,
     Span,
 )
+from worker.domain.planning.intended_times import is_intended, read_intended_times
 from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, RECHECK_SOON, PlanBuilder, find_last_look
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.time.worktime import find_holiday, get_local_date, list_spells
@@ -43,9 +44,9 @@ CAUSE_NAMES = {
 
 def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()) -> None:
     """Compare each booked session with its event, and defer, accept or warn; those sessions aside."""
-    for session in [s for s in builder.sessions.values() if s.booked and s.id not in except_for]:
-        if is_inside_1on1(builder, session):
-            continue  # there is no event to see
+    booked = [s for s in builder.sessions.values() if s.booked and s.id not in except_for]
+    with_event = [s for s in booked if not is_inside_1on1(builder, s)]
+    for session in [_read_chosen_time(builder, s) for s in with_event]:
         placed = builder.state.placed_events.get(session.key)
         if builder.has_pending_change(session.id):  # what we see may be older than what we decided
             if is_look_due(builder, session) or (placed is not None and _has_change(placed)):
@@ -56,6 +57,13 @@ def check_booked_sessions(builder: PlanBuilder, except_for: Collection[str] = ()
             _compare_event(builder, session, placed)
         elif placed.span != placed.written:
             _handle_move(builder, session, placed)
+
+
+def _read_chosen_time(builder: PlanBuilder, session: Session) -> Session:
+    """T-11: the session with what stands at the time that a person chose for it, if nobody has looked yet."""
+    if not session.by_hand or session.intended is not None or session.warned_at or session.span.start <= builder.now:
+        return session
+    return builder.update_session(session, intended=read_intended_times(builder, session.key, session.span))
 
 
 def _has_change(placed: PlacedEvent) -> bool:
@@ -120,7 +128,15 @@ def _handle_move(builder: PlanBuilder, session: Session, placed: PlacedEvent) ->
         return defer(builder, session, DeferralCause.MOVED_OUT, detail=f"{span.minutes} minutes are too few")
     if span.start > max(session.latest, session.span.start):
         return defer(builder, session, DeferralCause.MOVED_OUT, detail="the new time is past the window")
-    moved = builder.update_session(session, start=span.start, end=span.end, by_hand=True, warned_at=None, offer=None)
+    moved = builder.update_session(
+        session,
+        start=span.start,
+        end=span.end,
+        by_hand=True,
+        intended=read_intended_times(builder, session.key, span),
+        warned_at=None,
+        offer=None,
+    )
     builder.record_session_decision(moved, "Moved by hand inside the rules; respected.", cause="moved")
     if session.kind is SessionKind.CAREER and span.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=span.start)
@@ -200,6 +216,8 @@ def _find_clash(builder: PlanBuilder, session: Session) -> tuple[ShowAs | None, 
             if busy.span.start >= session.span.end:
                 break
             if busy.key == session.key or busy.show is ShowAs.TENTATIVE or not busy.span.overlaps(session.span):
+                continue
+            if is_intended(builder, session, busy, email):
                 continue
             if busy.show is ShowAs.AWAY:
                 return ShowAs.AWAY, email

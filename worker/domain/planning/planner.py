@@ -79,7 +79,9 @@ def mark_past_sessions_held(builder: PlanBuilder) -> None:
                 "warning", "The calendar never took the new time, so it gets another one.", session.id
             )
         elif placed and placed.span.end > builder.now:
-            stands = builder.update_session(session, start=placed.span.start, end=placed.span.end, by_hand=True)
+            stands = builder.update_session(
+                session, start=placed.span.start, end=placed.span.end, by_hand=True, intended=None
+            )
             builder.record_session_decision(
                 stands, "The calendar never took the new time; people see the old one, and it stands."
             )

@@ -61,6 +61,7 @@ def _accept_time(builder: PlanBuilder, session: Session, placed: PlacedEvent, wh
         end=wish.end,
         sequence=session.sequence + 1,
         by_hand=True,
+        intended=None,
         warned_at=None,
         offer=None,
     )

@@ -1,0 +1,54 @@
+"""What stood at the hour to which a person moved a session: it is intended, and no conflict (T-11).
+
+A person who moves a session onto a time that is busy already sees what stands there. Only what comes later counts.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from worker.domain.model import Address, BusyTime, FreeBusy, IntendedTime, Owner, Session, ShowAs, Span
+from worker.domain.planning.plan_builder import PlanBuilder
+
+
+def read_intended_times(builder: PlanBuilder, key: str, span: Span) -> tuple[IntendedTime, ...] | None:
+    """Return what the two calendars hold at that time now, the event of that key aside; None while they can't be
+    read."""
+    known = builder.get_free_busy(builder.people, span, for_booking=False)
+    return None if known is None else tuple(_list_times(builder, known, key, span))
+
+
+def _list_times(
+    builder: PlanBuilder, known: Mapping[Address, FreeBusy], key: str, span: Span
+) -> Iterator[IntendedTime]:
+    for email, free_busy in known.items():
+        for busy in free_busy.busy:
+            if busy.key != key and busy.span.overlaps(span):
+                yield IntendedTime(_get_owner(builder, email), busy.span.clip(span), busy.show)
+
+
+def _get_owner(builder: PlanBuilder, email: Address) -> Owner:
+    return Owner.MANAGER if email == builder.manager.email else Owner.REPORT
+
+
+def is_intended(builder: PlanBuilder, session: Session, busy: BusyTime, email: Address) -> bool:
+    """Whether that time of a person stood there when a person chose the session's time. An absence counts unless an
+    absence stood there."""
+    if not session.by_hand or not session.intended:
+        return False
+    part, owner = busy.span.clip(session.span), _get_owner(builder, email)
+    return _is_covered(
+        part,
+        sorted(
+            time.span
+            for time in session.intended
+            if time.person is owner and (busy.show is not ShowAs.AWAY or time.show is ShowAs.AWAY)
+        ),
+    )
+
+
+def _is_covered(part: Span, spans: list[Span]) -> bool:
+    """Whether these spans, in order, leave nothing of the part."""
+    reached = part.start
+    for span in spans:
+        if span.start <= reached:
+            reached = max(reached, span.end)
+    return reached >= part.end
