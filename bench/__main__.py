@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import calls, google, outlook, pages, search, startup, tick, year
+from bench import calls, google, outlook, pages, placing, search, startup, tick, year
 
 #: Name, title and function of each benchmark.
 PARTS: Sequence[tuple[str, str, Callable[[], list[tuple[str, str]]]]] = (
     ("search", "Finding a time", search.measure),
+    ("placing", "Where sessions are placed", placing.measure),
     ("tick", "A tick with nothing due", tick.measure),
     ("startup", "Starting the command", startup.measure),
     ("calls", "Requests to a calendar", calls.measure),
