@@ -449,3 +449,17 @@ def test_a_plan_that_no_key_opens_keeps_no_other_pair_from_being_planned(databas
     with pytest.raises(WrongKey):
         office.store.plans.load([PairId(DANA, SAM)], office.clock())
     office.close()
+
+
+def test_t4_the_operator_hears_once_of_two_who_never_work_at_the_same_time() -> None:
+    """T-4: both are told that their hours don't overlap; only the operator can correct an hour or a zone."""
+    persons = {**people(DANA), SAM: person(SAM, hours=parse_hours("Mon-Fri 19:00-23:00"))}
+    office = Office(persons=persons)
+    office.run(2 * DAY)
+    alerts = [mail for mail in office.mails("operator_alert") if "never work at the same time" in texts([mail])]
+    assert len(alerts) == 1
+    assert DANA in texts(alerts) and SAM in texts(alerts)
+    for mail in office.mails("unplaceable"):
+        assert "don’t overlap" in texts([mail])
+        assert "meeting less" not in texts([mail])
+    office.close()

@@ -27,6 +27,7 @@ from worker.domain.model import (
     TakenTime,
 )
 from worker.domain.planning.planner import plan
+from worker.domain.time.blockers import never_work_together
 from worker.errors import AuthRevoked, LeaseLost, Permanent, Refused, Transient, describe_unexpected_error
 from worker.providers.base import CalendarProvider
 from worker.store.store import Store
@@ -88,6 +89,7 @@ class Sweep:
             plans = [plan for plan in plans if plan.pair not in refused] + postponed
             self._store.plans.commit(plans, loaded.wakes, holder, now)
             self._alert_failed_plans(plans, now)
+            self._alert_hours_apart(loaded.states, plans, now)
         except LeaseLost:
             self._store.plans.release(holder)
             log.warning("the lease was lost; nothing was written", extra={"action": "lease_lost"})
@@ -200,6 +202,18 @@ class Sweep:
         for failed in plans:
             if failed.problem:
                 self._store.outbox.alert(f"plan:{failed.pair}:{now:%Y-%m-%d}", failed.problem, now, self._operator)
+
+    def _alert_hours_apart(self, states: Sequence[PairState], plans: Sequence[Plan], now: datetime) -> None:
+        """T-4: the operator hears once of two people who never work at the same time; nobody else can mend that."""
+        without_time = {plan.pair for plan in plans if any(session.unplaceable for session in plan.sessions)}
+        for state in states:
+            if state.pair.id in without_time and never_work_together((state.manager, state.report), now):
+                text = (
+                    f"{state.manager.email} and {state.report.email} never work at the same time, so no conversation"
+                    " of theirs can be booked. Correct their hours and zones in the people file, or ask them for hours"
+                    " that both can keep free."
+                )
+                self._store.outbox.alert(f"hours:{state.pair.id}", text, now, self._operator)
 
     def _refuse_mass_cancels(self, plans: Sequence[Plan], current_pairs: Set[PairId], now: datetime) -> set[PairId]:
         """Return the pairs whose plans are not written, because all plans together cancel more than the policy allows.

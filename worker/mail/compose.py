@@ -28,6 +28,7 @@ from worker.domain.planning import contract_mails, deferrals
 from worker.domain.planning.cadence import choose_interval
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment
@@ -180,7 +181,7 @@ class Composer:
             "count": deferrals.count_deferrals_in_cycle(builder, session),
             "deferrals": tuple(d for d in state.deferrals if d.session == session.id),
             "options": session.options,
-            "why": session.unplaceable or (),
+            "why": order_for_reader(session.unplaceable or (), state.get_person(message.to).name),
             "also": sum(has_same_cause(session, other) for other in state.sessions),
             "unfinished": _list_unfinished_starts(state, session),
         }

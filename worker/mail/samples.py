@@ -173,6 +173,10 @@ NO_TIME_REASONS = (
         },
     ),
 )
+NO_SHARED_HOURS_REASONS = (
+    Reason("ended_later", {"name": DANA.name, "count": 2, "days": 15}),
+    Reason("never_together", {"name": DANA.name, "other": SAM.name, "days": 15, "other_days": 15}),
+)
 _SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
 _HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
 _AFTER_SESSION: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
@@ -324,9 +328,11 @@ def iter_deferral_notices(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_unplaceable(context: MailContext) -> Iterator[MailContext]:
-    """Yield one for a single session without a time, and one with each of one and two more."""
+    """Yield one for a single session without a time, one with each of one and two more, and one for hours that don't
+    overlap."""
     for also in range(3):
         yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_TIME_REASONS, also=also)
+    yield replace(context, session=_SESSION_WITHOUT_TIME, why=NO_SHARED_HOURS_REASONS)
 
 
 def iter_short_sessions(context: MailContext) -> Iterator[MailContext]:

@@ -22,6 +22,7 @@ from worker.domain.model import (
     Owner,
     Pair,
     Person,
+    Reasons,
     ReviewPoint,
     SessionKind,
     Span,
@@ -29,8 +30,16 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.domain.reason_texts import N_
+from worker.domain.time.blockers import REMEDIES
 from worker.i18n.language import Language, count_days_between, to_single_line
-from worker.i18n.reasons import ACCESS_TEXTS, CAUSE_TEXTS, SESSION_NAMES, TRIGGER_TEXTS, translate_reasons
+from worker.i18n.reasons import (
+    ACCESS_TEXTS,
+    CAUSE_TEXTS,
+    SESSION_NAMES,
+    TRIGGER_TEXTS,
+    translate_reasons,
+    translate_sentences,
+)
 from worker.mail.context import MailContext
 
 #: Languages that put the family name first. Greetings in them use the whole name.
@@ -76,6 +85,8 @@ class MailView:
     def names(self) -> dict[str, Any]:
         """Return every variable of a template: the context's fields, this view's methods, and some prepared values."""
         context, language = self.context, self.language
+        remedies = tuple(reason for reason in context.why if reason.code in REMEDIES)
+        causes = tuple(reason for reason in context.why if reason.code not in REMEDIES)
         return (
             {name: getattr(context, name) for name in _CONTEXT_FIELDS}
             | {name: getattr(self, name) for name in self.__class__.__dict__ if name in _TEMPLATE_METHODS}
@@ -89,11 +100,19 @@ class MailView:
                 "trigger": self._describe_trigger(),
                 "trigger_kind": self._find_trigger_kind(),
                 "moves_at": self._find_warning_time() + timedelta(days=1),
+                "remedies": self._list_sentences(remedies),
+                "causes": self._list_sentences(causes),
+                "hours_apart": any(reason.code == "never_together" for reason in causes),
                 "learning": to_single_line(context.learning),
                 "reason": _clean_paragraphs(context.reason)
                 or to_single_line(translate_reasons(context.why, language, context.to.zone, self.today)),
             }
         )
+
+    def _list_sentences(self, reasons: Reasons) -> list[str]:
+        """Return a sentence for each reason, with the reader's times."""
+        sentences = translate_sentences(reasons, self.language, self.context.to.zone, self.today)
+        return [to_single_line(sentence) for sentence in sentences]
 
     # --- time ---
 

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
 from worker.domain.planning import deferrals
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.blockers import order_for_reader
 from worker.i18n.reasons import translate_sentences
 from worker.mail.view import MailView
 from worker.store.content import ContractRevision
@@ -176,7 +177,9 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
         "standing": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},
         "session_of": {item.commitment.id: item.commitment.session for item in open_commitments},
         "triggers": ad_hoc.list_triggers(view.language),
-        "sentences": lambda reasons: translate_sentences(reasons, view.language, login.person.zone, view.today),
+        "sentences": lambda reasons: translate_sentences(
+            order_for_reader(reasons, login.person.name), view.language, login.person.zone, view.today
+        ),
         "unsaid": False,
         "wrong": "",
         **values,

@@ -15,6 +15,7 @@ from worker.domain.model import PairState, Session, Span
 from worker.domain.planning import proposals
 from worker.domain.planning.actions import MAX_AHEAD
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import get_local_date, wall_to_utc
 from worker.errors import Refused
 from worker.i18n.reasons import translate_sentences
@@ -88,7 +89,12 @@ def show(session: str) -> Response:
         values["proposals"] = proposals.propose_times(builder, planned)
         values["checked"] = proposals.check_time(builder, planned, pick.span) if pick.span else None
     values["sentences"] = lambda reasons: list(
-        translate_sentences(reasons, view.language, current_login().person.zone, view.today)
+        translate_sentences(
+            order_for_reader(reasons, current_login().person.name),
+            view.language,
+            current_login().person.zone,
+            view.today,
+        )
     )
     values["first_day"] = get_local_date(state.manager.zone, site.now())
     values["minutes"] = pick.minutes or str(planned.span.minutes if planned.booked else planned.minutes)

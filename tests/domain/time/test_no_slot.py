@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from tests.support.pairs import DAY, person, utc
 from tests.support.slot_searches import DANA, FREE, SAM, WINDOW, none_words, only, oracle, search, searches
 from worker.domain.model import BusyTime, FreeBusy, SessionKind, ShowAs, Span, TakenTime
+from worker.domain.time.blockers import explain_no_slot, never_work_together, order_for_reader
 from worker.domain.time.slots import Search
 
 
@@ -99,3 +100,47 @@ def test_there_is_always_an_answer_and_what_it_offers_works(s: Search) -> None:
     for minutes in (60, 75):
         if f"With {minutes} minutes there is room" in text:
             assert oracle(replace(s, minutes=minutes))
+
+
+def test_t4_what_a_person_can_act_on_comes_first_and_public_holidays_last() -> None:
+    """T-4: for each of the two the own hour that frees most, then the other's, then the rest."""
+    easter_week = Span(utc(2027, 3, 22), utc(2027, 3, 31))
+    days = [22, 23, 24, 25, 30]
+    first = [Span(utc(2027, 3, day, 7), utc(2027, 3, day, 11)) for day in days]
+    later = [Span(utc(2027, 3, day, 11), utc(2027, 3, day, 16)) for day in days]
+    s = search(window=easter_week)
+    calendars = {
+        DANA.email: FreeBusy(tuple(BusyTime(span) for span in first)),
+        SAM.email: FreeBusy(tuple(BusyTime(span) for span in later)),
+    }
+    reasons = explain_no_slot(replace(s, free_busy=calendars))
+    assert {reason.values["name"] for reason in reasons if reason.code == "moving"} == {"Dana", "Sam"}
+    for name in ("Dana", "Sam"):
+        codes = [(reason.code, reason.values.get("name")) for reason in order_for_reader(reasons, name)]
+        assert codes[0] == ("moving", name)
+        assert codes[1][0] == "moving"
+        assert codes[2][0] == "room_by_calendar"
+        assert {code for code, _ in codes[3:]} == {"holidays"}
+
+
+def test_a_meeting_of_both_is_named_once() -> None:
+    meeting = Span(utc(2027, 6, 6, 22), WINDOW.end)
+    s = search(busy=[meeting])
+    calendars = {who.email: FreeBusy((BusyTime(meeting),)) for who in (DANA, SAM)}
+    moves = [reason for reason in explain_no_slot(replace(s, free_busy=calendars)) if reason.code == "moving"]
+    assert len(moves) == 1
+    assert (moves[0].values["name"], moves[0].values["other"]) == ("Dana", "Sam")
+
+
+@given(searches())
+@settings(max_examples=60, deadline=None)
+def test_the_order_leaves_nothing_out(s: Search) -> None:
+    reasons = explain_no_slot(s)
+    assert sorted(map(repr, order_for_reader(reasons, "Sam"))) == sorted(map(repr, reasons))
+
+
+def test_t4_hours_that_never_meet() -> None:
+    now = utc(2027, 6, 7)
+    assert never_work_together((DANA, person("Sam", hours="Mon-Fri 19:00-23:00")), now)
+    assert never_work_together((DANA, person("Sam", hours="Mon-Fri 16:15-23:00")), now), "45 minutes are no session"
+    assert not never_work_together((DANA, person("Sam", hours="Tue 16:00-17:00")), now)

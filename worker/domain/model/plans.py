@@ -137,6 +137,10 @@ class PairState:
         """The manager's and the report's."""
         return self.manager.email, self.report.email
 
+    def get_person(self, address: Address) -> Person:
+        """Return the one of the two who has that address; the manager, when it is neither's."""
+        return self.report if address == self.report.email else self.manager
+
     def session(self, session_id: str) -> Session | None:
         """Return the session with that id; None when there is none, or it was not read."""
         return next((session for session in self.sessions if session.id == session_id), None)

@@ -1,7 +1,8 @@
-"""Explains, blocker by blocker and with counts, why a search finds no time, and what would make room (R-8)."""
+"""Explains what would make room when a search finds no time, and what stands in the way, with counts (R-8, T-4)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import accumulate
 from operator import or_
 from typing import NamedTuple
@@ -38,17 +39,56 @@ CAREER_BLOCKER = "career"
 TAKEN_BLOCKER = "time"
 #: Codes of reasons that only accompany others: what they name blocks no day, or only some days.
 SIDE_REASONS = frozenset({"holidays", "unreadable", "full_days", "just_lost"})
+#: Codes of the reasons that say what would make room.
+REMEDIES = frozenset(
+    {
+        "calendar_first",
+        "shorter_has_room",
+        "tighter_has_room",
+        "both_have_room",
+        "moving",
+        "started_earlier",
+        "ended_later",
+        "no_change",
+    }
+)
+#: How far ahead working hours are compared, to tell whether two people ever work at the same time.
+HOURS_COMPARED = timedelta(weeks=13)
 
 
 def explain_no_slot(search: Search) -> Reasons:
-    """Return a reason with counts for each blocker and, as the last one, the smallest change that makes room.
+    """Return what would make room, then a reason with counts for each blocker, then the public holidays.
 
     A change is suggested only after a search with it found room. A reason holds the time of a blocker, never its title.
     """
     grid, start_bits = find_possible_starts(search)
     if start_bits:
         return (Reason("room", {"count": start_bits.bit_count()}),)
-    return (*_explain_blockers(search, grid), *warn_of_unreadable(search), _suggest_change(search, grid))
+    return (
+        *_suggest_changes(search, grid),
+        *_explain_blockers(search, grid),
+        *warn_of_unreadable(search),
+        *_explain_holidays(search, grid),
+    )
+
+
+def order_for_reader(reasons: Reasons, name: str) -> Reasons:
+    """Return the reasons in the order in which the person of that name can act on them: what they can change
+    themselves, what the other can change, what stands in the way; public holidays last."""
+
+    def get_rank(reason: Reason) -> int:
+        if reason.code in REMEDIES:
+            return 0 if name in (reason.values.get("name"), reason.values.get("other")) else 1
+        return 3 if reason.code == "holidays" else 2
+
+    return tuple(sorted(reasons, key=get_rank))
+
+
+def never_work_together(people: tuple[Person, Person], now: datetime) -> bool:
+    """True when the two are never both at work for as long as the shortest session takes, in a quarter from now."""
+    grid = QuarterGrid(Span(now, now + HOURS_COMPARED))
+    shared_bits = grid.find_working(people[0]) & grid.find_working(people[1])
+    return not find_starts(shared_bits, count_quarters(MIN_MINUTES))
 
 
 def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
@@ -58,12 +98,12 @@ def has_same_blockers(reasons: Reasons, other_reasons: Reasons) -> bool:
 
 def _collect_blocking_codes(reasons: Reasons) -> set[tuple[str, ReasonValue]]:
     """Return the code of each blocker, with the name of the person it concerns."""
-    blocking = reasons[:-1] or reasons  # without the last one, the suggested change
+    blocking = [reason for reason in reasons if reason.code not in REMEDIES] or reasons
     return {(reason.code, reason.values.get("name", "")) for reason in blocking if reason.code not in SIDE_REASONS}
 
 
 def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
-    """Yield a reason for each blocker: a short window, unknown calendars, holidays, working hours, busy time."""
+    """Yield a reason for each blocker: a short window, unknown calendars, working hours, busy time."""
     needed = count_quarters(search.minutes)
     if grid.size < needed:
         yield Reason("window_short", {"minutes": grid.size * 15, "needed": search.minutes})
@@ -73,7 +113,6 @@ def _explain_blockers(search: Search, grid: QuarterGrid) -> Iterator[Reason]:
         yield Reason("unknown", {"name": person.name, "detail": get_free_busy(search.free_busy, person).reason})
     shared_bits = find_shared_work(search, grid)
     shared_starts = find_starts(shared_bits, needed)
-    yield from _explain_holidays(search, grid)
     if not shared_starts:
         yield _explain_hours(search, grid, shared_bits)
     elif not unknown_people:
@@ -137,12 +176,18 @@ def _explain_busy(search: Search, grid: QuarterGrid, shared_bits: int) -> Iterat
         yield Reason("just_lost", {"days": _count_days(search, grid, lost_starts)})
 
 
-def _suggest_change(search: Search, grid: QuarterGrid) -> Reason:
-    """Return the first change that makes room: a shorter session, else a blocker moved, else longer working hours."""
+def _suggest_changes(search: Search, grid: QuarterGrid) -> Reasons:
+    """Return the changes that make room: a shorter session, else the blocker of each that frees most, else longer
+    working hours."""
     if any(_is_unknown(search, person) for person in search.people):
-        return Reason("calendar_first")
-    change = _try_shorter(search) or _try_moving_a_blocker(search, grid) or _try_longer_hours(search, grid)
-    return change or Reason("no_change")
+        return (Reason("calendar_first"),)
+    shorter = _try_shorter(search)
+    if shorter is not None:
+        return (shorter,)
+    moves = _try_moving_a_blocker(search, grid)
+    if moves:
+        return moves
+    return (_try_longer_hours(search, grid) or Reason("no_change"),)
 
 
 def _try_shorter(search: Search) -> Reason | None:
@@ -198,12 +243,15 @@ def _list_busy_spans(search: Search, person: Person) -> Iterator[tuple[Span, str
         yield from ((span, show.value) for span, show in show_by_span.items() if span not in taken)
 
 
-def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
-    """Find the blocker without which there are most possible starts; of equals, the earliest."""
+def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reasons:
+    """Find, for each of the two, the blocker without which there are most possible starts; of equals, the earliest.
+
+    The one that frees more comes first. One that both have is named once.
+    """
     work = find_shared_work(search, grid) & ~grid.find_touched(search.avoid)
     needed = count_quarters(search.minutes)
     if not find_starts(work, needed):
-        return None  # no event stands in the way: the working hours do
+        return ()  # no event stands in the way: the working hours do
     blockers = _list_blockers(search, grid)
     others_busy = _combine_others([blocker.busy_bits for blocker in blockers])
     others_days = _combine_others([blocker.day_bits for blocker in blockers])
@@ -211,11 +259,19 @@ def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
         find_starts(work & ~busy_bits, needed) & ~day_bits
         for busy_bits, day_bits in zip(others_busy, others_days, strict=True)
     ]
-    # Negative, so that `min` finds the greatest gain and then the earliest span.
-    gains = [(-bits.bit_count(), blocker) for bits, blocker in zip(starts, blockers, strict=True) if bits]
-    if not gains:
-        return None
-    negative_gain, blocker = min(gains)
+    # Negative, so that the smallest has the greatest gain and then the earliest span.
+    gains = sorted((-bits.bit_count(), blocker) for bits, blocker in zip(starts, blockers, strict=True) if bits)
+    best: dict[_Blocker, int] = {}
+    for person in search.people:
+        own = next((pair for pair in gains if person.name in (pair[1].name, pair[1].other)), None)
+        if own is not None:
+            best.setdefault(own[1], -own[0])
+    ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(_describe_move(search, blocker, count) for blocker, count in ordered)
+
+
+def _describe_move(search: Search, blocker: _Blocker, count: int) -> Reason:
+    """Return the reason that says how many starts a blocker frees when it is moved."""
     return Reason(
         "moving",
         {
@@ -225,7 +281,7 @@ def _try_moving_a_blocker(search: Search, grid: QuarterGrid) -> Reason | None:
             "start": blocker.span.start,
             "end": blocker.span.end,
             "zone": search.manager.zone,
-            "count": -negative_gain,
+            "count": count,
         },
     )
 
