@@ -1,0 +1,96 @@
+"""Two months of a small company on the program of the commit that `build_fixture` names, with that program's own code.
+
+Run by `build_fixture` on a checkout of that commit; nothing of the present program is imported here.
+    python scene.py SETTINGS DATABASE CALENDARS
+"""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.worlds import DANA, DAY, HOUR, KEY, KIM, SAM, Fails, Office, contract
+from worker.roster import read_people
+
+from tests import worlds
+from worker import settings
+from worker.domain.model import Kind, Session, State, Trigger
+from worker.errors import Unavailable
+
+LEE, MAX, ANA = "lee@corp.example", "max@corp.example", "ana@corp.example"
+START = datetime(2026, 9, 7, 6, tzinfo=UTC)
+
+
+def open_office(settings_file: Path, database: Path) -> Office:
+    """Return the program on a new database, with the people of the people file."""
+    known = settings.load(settings_file, {"LONGARC_KEY": KEY, "LONGARC_DATABASE_URL": f"sqlite:///{database}"})
+    people = read_people(known, START)
+    worlds.new_store(known.database).migrate()
+    return Office(known.database, people.persons, people.pairs, at=START, known=known)
+
+
+def find_session(office: Office, report: str, kind: Kind = Kind.CAREER) -> Session:
+    """Return the pair's first session that is booked."""
+    sessions = office.store.register.sessions(f"{DANA}>{report}")
+    return min((s for s in sessions if s.kind is kind and s.booked), key=lambda s: s.span.start)
+
+
+def find_held(office: Office, report: str) -> Session:
+    """Return the pair's held session that has no contract yet."""
+    sessions = office.store.register.sessions(f"{DANA}>{report}")
+    return next(s for s in sessions if s.kind is Kind.CAREER and s.state in (State.HELD, State.UNFINISHED))
+
+
+def live(office: Office) -> None:
+    """Live to a Wednesday in October: contracts, deferrals, a talk, a draft, and mails that could not leave."""
+    office.run_to(datetime(2026, 10, 5, 6, tzinfo=UTC))
+    office.worker.acts.record(find_held(office, SAM).id, contract(office.clock()))
+    office.worker.acts.record(find_held(office, LEE).id, contract(office.clock(), "Give Lee the next planning round"))
+    office.run(DAY)
+    for _ in range(2):  # Max's next conversation is put off twice
+        office.decline(find_session(office, MAX))
+        office.run(HOUR)
+    ana = find_held(office, ANA)  # held, never closed: its reviews will have lost their reason
+    office.store.content.keep_sketch(ana.id, {"theirs": [["Draft one page", "2026-11-01"]]}, office.clock())
+    office.run_to(datetime(2026, 10, 7, 12, tzinfo=UTC))
+    office.worker.acts.talk(f"{DANA}>{LEE}", Trigger.MOTIVATION, "Something has come up.")
+    office.decline(find_session(office, SAM, Kind.REVIEW))  # a review with a deferral of its own
+    office.run_to(datetime(2026, 10, 8, 5, 30, tzinfo=UTC))
+    office.mailer.fail = Fails(Unavailable, "send")  # what leaves now is tried again, after the upgrade
+    office.decline(find_session(office, KIM))
+    office.run(4 * HOUR)
+
+
+def dump_calendars(office: Office) -> dict[str, object]:
+    """Return every event on the calendars, and the number of the last change."""
+    calendar = office.calendar
+    entries = [
+        {
+            "id": entry.id,
+            "key": entry.key,
+            "organizer": entry.organizer,
+            "start": entry.span.start.isoformat(),
+            "end": entry.span.end.isoformat(),
+            "all_day": entry.all_day,
+            "sequence": entry.sequence,
+            "answers": {who: answer.value for who, answer in entry.answers.items()},
+            "version": entry.version,
+        }
+        for entry in vars(calendar)["_entries"].values()
+    ]
+    sent = [key for key, _ in office.mailer.sent]
+    return {"at": office.clock().isoformat(), "tick": vars(calendar)["_tick"], "entries": entries, "sent": sent}
+
+
+def main() -> None:
+    settings_file, database, calendars = map(Path, sys.argv[1:])
+    os.chdir(settings_file.parent)
+    office = open_office(settings_file, database)
+    live(office)
+    calendars.write_text(json.dumps(dump_calendars(office), indent=1) + "\n", encoding="utf-8")
+    office.close()
+
+
+if __name__ == "__main__":
+    main()
