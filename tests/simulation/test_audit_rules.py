@@ -150,6 +150,24 @@ def test_what_stood_where_a_person_put_the_session_is_no_conflict(act: str, late
     assert rules(*FIRST, *moved, *taken, *lost) == expected
 
 
+@pytest.mark.parametrize(("gap", "expected"), [(2, ["T-11"]), (4, [])])
+def test_a_session_that_moved_three_times_in_a_week_is_a_question(gap: int, expected: list[str]) -> None:
+    """T-11: what is booked over it then moves it no more; moves that lie further apart are none of it."""
+    ledger, start = [*given("09-07 05:00", "c1", "10-01 09:00")], datetime(2026, 9, 8, 9, tzinfo=UTC)
+    for count in (1, 2, 3, 4):
+        at = f"{start + (count - 1) * gap * timedelta(days=1):%m-%d %H:%M}"
+        warned = f"{start + (count - 1) * gap * timedelta(days=1) - timedelta(days=1):%m-%d %H:%M}"
+        was, new = f"10-0{count} 09:00" if count < 2 else f"10-{count + 3:02} 09:00", f"10-{count + 4:02} 09:00"
+        ledger += [
+            mail(warned, "booked_over_warning", M, "c1", was),
+            session(at, "c1", "deferred", count=count, cause="booked_over"),
+            session(at, "c1", "booked", new, count=count, key="c1.1"),
+            event(at, "update", "c1.1", new),
+            mail(at, "deferral_notice", M, "c1", new, number=count),
+        ]
+    assert [rule for rule in rules(*ledger) if rule == "T-11"] == expected
+
+
 BLOCK: Line = {"kind": "commitment", "attendees": [], "due": "2026-09-16"}
 
 

@@ -85,7 +85,10 @@ class Talk:
     count: int = 0
     first: bool = False  #: it follows no other, or its day was over when it got its time (T-3a)
     reason: str = ""  #: why it has the time it has
+    lost_at: datetime | None = None  #: when it lost a time last
+    left: bool = False  #: until the next quarter, when the two were asked
     lost: datetime | None = None  #: the start it lost last; the moment when it was found not held
+    moves: list[datetime] = field(default_factory=list)  #: when it lost a time and nobody had asked for another one
     inside: bool = False  #: a review inside a 1:1, without an event
     why_told: bool = False  #: there is no time, and a person was told
     once_told: bool = False  #: a person was told so at some time
@@ -102,6 +105,12 @@ class Talk:
         return self.state == "booked"
 
     @property
+    def was_asked(self) -> bool:
+        """T-11: whether the two were asked, because it lost its time for the third time within seven days."""
+        recent = [at for at in self.moves if self.moves[-1] - at < timedelta(days=7)]
+        return self.kind == "career" and self.chosen is None and len(recent) > 2 and self.lost_at == self.moves[-1]
+
+    @property
     def closes(self) -> bool:
         """True when a contract is asked for at its end."""
         return self.kind == "career" and self.topic in ("all", "gap")
@@ -110,6 +119,17 @@ class Talk:
     def span(self) -> Span | None:
         """The time it has or had; None when it has none."""
         return Span(self.start, self.end) if self.start and self.end else None
+
+    def lose_time(self, cause: str, now: datetime) -> None:
+        """It was deferred."""
+        self.lost = now if cause == "not_held" else self.start or self.lost
+        self.lost_at, self.left = now, False
+        self.moves += [now] if cause != "asked" else []
+        self.state, self.start, self.end, self.held, self.wish = "deferred", None, None, None, None
+
+    def leave(self, until: datetime) -> None:
+        """T-11: the two left it until the next quarter."""
+        self.lost, self.lost_at, self.left = until, None, True
 
     def went_out(self, mail: str, since: datetime) -> bool:
         """Whether a mail of that name was sent since."""

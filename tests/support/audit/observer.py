@@ -201,6 +201,8 @@ class Auditor:
     def _owed(self, talk: Talk, line: Line) -> None:
         if talk.booked and talk.start and talk.start - self._now <= LAST_HOURS:
             self._flag("T-10", talk.pair, f"{talk.id} lost its time by itself inside its last four hours")
+        if line.get("cause") == "left":
+            talk.leave(rules.one_rhythm_after(talk.pair, talk.start or self._now))
         talk.state, talk.start, talk.end = "owed", None, None
         self._must_place(talk, "T-14" if talk.adhoc else "T-4")
 
@@ -220,8 +222,7 @@ class Auditor:
             self._doubt("T-10", talk, f"was deferred as {cause}, which nobody did")
         if cause in ("booked_over", "out_of_office") and self._near.is_intended(talk):
             self._doubt("T-11", talk, f"was deferred as {cause}, though nothing came since a person put it there")
-        talk.lost = self._now if cause == "not_held" else talk.start or talk.lost
-        talk.state, talk.start, talk.end, talk.held, talk.wish = "deferred", None, None, None, None
+        talk.lose_time(cause, self._now)
         self._must_place(talk, "T-10")
 
     def _held(self, talk: Talk, line: Line) -> None:
@@ -482,7 +483,7 @@ class Auditor:
             self._flag(rule, talk.pair, f"somebody did {act} {talk.id} at {since}, and nothing followed")
 
     def _overlooked(self, talk: Talk, turn: int, act: str) -> None:
-        if talk.turn == turn:
+        if talk.turn == turn and not talk.was_asked:
             self._flag("T-10", talk.pair, f"{talk.id} kept its time, {talk.start}, in spite of {act} long before")
 
     def _record(self, talk: Talk, line: Line) -> None:

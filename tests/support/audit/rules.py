@@ -128,7 +128,7 @@ def after_deferral(talk: Talk, span: Span, careers: Sequence[Talk], people: Peop
     opens it, one rhythm more. Not before half a rhythm after the last one held. An ad hoc one (T-14) may be sooner."""
     zone = people[0].zone
     today, day, lost = (get_local_date(zone, at) for at in (now, span.start, talk.lost or now))
-    first = max(add_weekdays(today, 2), add_weekdays(lost, -5))
+    first = max(add_weekdays(today, 2), add_weekdays(lost, -10 if talk.left else -5))
     last = add_weekdays(max(today, lost), 20) + _opening(talk, today)
     if not (talk.adhoc or first <= day) or day > last:
         yield "T-10", f"{talk.id}, deferred, got {span.start}; {first} to {last} are allowed"
@@ -142,6 +142,11 @@ def after_deferral(talk: Talk, span: Span, careers: Sequence[Talk], people: Peop
 def _opening(talk: Talk, day: date) -> timedelta:
     """T-4: how far its window was opened: one rhythm, at least 13 weeks, and only where the booking says so."""
     return timedelta(days=max(91, *_rhythm_days(talk.pair, day)) if "after its window" in talk.reason else 0)
+
+
+def one_rhythm_after(pair: Pair, start: datetime) -> datetime:
+    """T-11: where a session is looked for that was left until the next quarter."""
+    return start + timedelta(days=max(_rhythm_days(pair, start.date())))
 
 
 def _rhythm_days(pair: Pair, day: date) -> list[int]:
@@ -159,6 +164,8 @@ def deferral(talk: Talk, cause: str, now: datetime) -> Iterator[Fault]:
         warned = [one.at for one in talk.mails["booked_over_warning"] if talk.since and one.at >= talk.since]
         if not warned or now - warned[0] < DAY - TICK:
             yield "T-10", f"{talk.id} was booked over, and did not wait a day after a warning"
+    if cause == "booked_over" and talk.was_asked:
+        yield "T-11", f"{talk.id} was booked over and moved by itself, though the two were asked"
     wish = talk.wish if cause == "moved_out" else None
     enough = wish is not None and (talk.kind != "career" or wish.minutes >= 45)
     if wish and enough and talk.start and wish.start <= talk.start:  # not later, so not past its window

@@ -16,6 +16,7 @@ from worker.domain.model import (
     DeferralCause,
     Format,
     MailName,
+    OfferPurpose,
     Session,
     SessionKind,
     SessionState,
@@ -30,8 +31,10 @@ from worker.domain.planning import (
     deferrals,
     invitations,
     placement,
+    questions,
 )
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.time.worktime import get_local_date
 from worker.errors import NoContractSession, NotHeldYet, Refused
 
 #: T-14: working days within which an ad hoc conversation takes place, and when leaving was signalled.
@@ -100,6 +103,30 @@ def request_time(builder: PlanBuilder, session: Session, wish: Span | None) -> N
 def _defer_if_booked(builder: PlanBuilder, session: Session) -> None:
     if session.booked:
         deferrals.defer(builder, session, DeferralCause.ASKED)
+
+
+def leave_until_next_cycle(builder: PlanBuilder, session: Session) -> None:
+    """T-11: the two answer a question by leaving the conversation until one rhythm later. It is the same session, moved
+    by a calendar update, and no deferral. Raises Refused when nobody was asked."""
+    offer = session.offer
+    if offer is None or offer.purpose is not OfferPurpose.QUESTION or not questions.may_leave(session):
+        raise Refused(f"Session {session.id} can't be left until the next quarter: nobody was asked about it.")
+    day = get_local_date(builder.manager.zone, session.start or session.target)
+    window = cadence.make_window(day, cadence.choose_interval(builder.pair, day, builder.policy))
+    left = builder.update_session(
+        session,
+        state=SessionState.OWED,
+        earliest=window.earliest,
+        target=window.target,
+        latest=window.latest,
+        start=None,
+        end=None,
+        by_hand=False,
+        deferred_at=None,
+        warned_at=None,
+        offer=None,
+    )
+    builder.record_session_decision(left, "The two leave it until the next quarter.", cause="left")
 
 
 def _refuse_without_calendar(builder: PlanBuilder) -> None:

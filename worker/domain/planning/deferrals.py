@@ -23,6 +23,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning.intended_times import is_intended, read_intended_times
 from worker.domain.planning.plan_builder import DAILY, HALF_DAILY, RECHECK_SOON, PlanBuilder, find_last_look
+from worker.domain.planning.questions import stays_after_question
 from worker.domain.planning.reviews import is_inside_1on1
 from worker.domain.time.worktime import find_holiday, get_local_date, list_spells
 
@@ -176,6 +177,8 @@ def _check_clash(builder: PlanBuilder, session: Session) -> None:
         _clear_clash(builder, session)
     elif show is ShowAs.AWAY:
         defer(builder, session, DeferralCause.OUT_OF_OFFICE, whose)
+    elif stays_after_question(builder, session):
+        builder.wake_at(find_next_look(builder, session))
     elif left < SOON_HOURS or (session.warned_at and builder.now >= session.warned_at + WARNING_PERIOD):
         defer(builder, session, DeferralCause.BOOKED_OVER, whose)
     elif session.warned_at is None:

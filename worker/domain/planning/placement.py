@@ -22,6 +22,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import anchors, cadence, offers
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
+from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import is_waiting_for_1on1
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
@@ -303,7 +304,8 @@ def _book_slot(
         key=new.key,
     )
     if offers.is_due(builder, session):
-        offers.add_offer(builder, new, [one.span for one in slots], OfferPurpose.DEFERRAL)
+        purpose = OfferPurpose.QUESTION if is_question(builder, new) else OfferPurpose.DEFERRAL
+        offers.add_offer(builder, new, [one.span for one in slots], purpose)
         offers.warn_of_repeated_deferral(builder, new)
 
 
