@@ -75,6 +75,7 @@ WORDS = {
     "letting_go": "toadflaxes",
     "trigger": "monkshoods",
     "access": "foxgloves",
+    "learning": "ladysmantle",
 }
 SENTINELS = tuple(WORDS.values())
 #: The blocks on the manager's own calendar show the manager's own promises.
@@ -168,6 +169,7 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.worker.services.use(calendars={"memory": calendar})
     office.tick()
     acts, contracts, pair_id = office.worker.actions, office.worker.contracts, PairId(DANA, SAM)
+    office.store.learnings.write([pair_id], f"I grew {WORDS['learning']} before I asked.", office.clock())
     held = hold(office, pair_id)
     contracts.record(held.id, planted(office.clock().date()))
     office.run(2 * HOUR)
@@ -352,6 +354,12 @@ def test_why_a_talk_was_asked_for_is_read_by_the_manager_alone(lived: Lived) -> 
 def test_why_a_command_opened_content_is_read_by_the_two_alone(lived: Lived) -> None:
     readers = {to(mail) for _, mail in lived.office.mailer.sent if WORDS["access"] in readable(mail)}
     assert readers == {DANA, SAM}
+
+
+def test_what_a_manager_learned_is_read_by_the_report_alone_and_once(lived: Lived) -> None:
+    """R-35"""
+    mails = [(key, to(mail)) for key, mail in lived.office.mailer.sent if WORDS["learning"] in readable(mail)]
+    assert [(key.partition(":")[0], reader) for key, reader in mails] == [("reflection_prompt", SAM)]
 
 
 def test_nothing_in_the_clear_tells_why_or_how_soon_a_talk_was_asked_for(lived: Lived) -> None:

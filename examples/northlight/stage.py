@@ -40,7 +40,6 @@ operator = "longarc-operator@northlight.example"
 [mail]
 from = "longarc@northlight.example"
 operator_by = {mails}
-learning = "Last quarter I learned that I decide too early which way somebody wants to grow. I ask first now."
 
 {services}
 [sync]

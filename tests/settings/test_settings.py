@@ -137,7 +137,6 @@ def test_what_is_written_is_what_counts(tmp_path: Path) -> None:
         reminders = [10, 1440]
         [mail]
         from = "longarc@example.com"
-        learning = "I learned to ask before I advise."
         [sync]
         every = "90 seconds"
         [log]
@@ -343,7 +342,6 @@ def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> None:
         ('mail.from = "x"', "1: mail.from: `x` is not an e-mail address."),
         ('[mail]\ndomain = "not one"', "2: mail.domain: `not one` is not a domain. Write it as `example.com`"),
         ('[mail]\noperator_by = "smpt"', "2: mail.operator_by: `smpt` is not one of"),
-        ('[mail]\nlearning = "a\\nb"', "2: mail.learning: There is a line break"),
         ('[event]\nsubject = "{manager} and {name}"', "2: event.subject: This text has an unknown"),
         ('[event]\nsubject = "{manager.email}"', "2: event.subject: This text has an unknown"),
         ('[event]\nsubject = "{report!r}"', "2: event.subject: This text has an unknown"),

@@ -192,6 +192,26 @@ def test_we_met_already_and_we_did_not_meet(room: Room) -> None:
     assert send(client, SAMS, f"{SAMS}/session/{held.id}/forgotten").status_code == 404
 
 
+def test_r35_a_manager_keeps_one_sentence_of_their_own_learning_and_may_withdraw_it(room: Room) -> None:
+    """It stands on nobody else's page and in nobody else's file, and each manager has only their own."""
+    client, sentence = room.visitor(DANA, Purpose.TEAM), "I advise before <b>I</b> have asked."
+    answer = send(client, "/team", "/team/learning", learning=f" {sentence}\n")
+    page = client.get(answer.headers["Location"])
+    assert "Kept. It goes into the next note to each of them, once." in text(page)
+    assert "&lt;b&gt;I&lt;/b&gt;" in page.get_data(as_text=True) and "It waits for the next note to: Kim, Sam." in text(
+        page
+    )
+    assert sentence in {one["own_learning"]["text"] for one in client.get("/team/data").get_json()["pairs"]}
+    for who, purpose, where in ((SAM, Purpose.ME, "/me"), (LEE, Purpose.TEAM, "/team")):
+        other = room.visitor(who, purpose)
+        for one in (where, f"{where}/data"):
+            assert "advise before" not in other.get(one).get_data(as_text=True), one
+    long = send(client, "/team", "/team/learning", learning="I " * 200)
+    assert long.status_code == 422 and "at most 280 characters" in text(long)
+    assert "Withdrawn." in text(client.get(send(client, "/team", "/team/learning", learning=" ").headers["Location"]))
+    assert "advise before" not in client.get("/team").get_data(as_text=True)
+
+
 # --- another time ---
 
 

@@ -66,7 +66,7 @@ def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
 
 
 def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
-    found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave")]
+    found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave"), ("POST", "/team/learning")]
     for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
         person = f"/team/person/{make_person_id(PairId(who, report))}"
         coming, agreed = room.coming(who, report).id, room.agreed(who, report).id

@@ -39,6 +39,7 @@ def open_mail_content(
     commitment_pairs = {pair for pair, _ in _select_mails(mails, Sealed.COMMITMENTS)}
     ended = store.queries.list_ended_commitments(commitment_pairs, now - RECENT_PERIOD) if commitment_pairs else {}
     contract_sessions = {mail.subject for _, mail in _select_mails(mails, Sealed.REVISIONS)}
+    learning_pairs = {pair for pair, _ in _select_mails(mails, Sealed.LEARNING)}
     triggers, asked_by_report = _open_triggers(content, mails, states)
     return OpenedContent(
         contracts={pair: recorded.contract for pair, recorded in latest_contracts.items()},
@@ -54,6 +55,7 @@ def open_mail_content(
             for session, (trigger, reason) in triggers.items()
         },
         asked_by_report=asked_by_report,
+        learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
         accesses=_open_accesses(content, mails),
     )
 

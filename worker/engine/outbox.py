@@ -187,7 +187,13 @@ class Outbox:
             removed_key=attempt.removed_key,
             history_fields=attempt.history_fields,
             needs_reread=attempt.needs_reread,
+            shown_learning=self._find_shown_learning(effect, state, context.content),
         )
+
+    def _find_shown_learning(self, effect: Effect, state: PairState | None, content: OpenedContent) -> datetime | None:
+        """Return when the manager's sentence in this mail was written; None for a mail without it (R-35)."""
+        learning = self._composer.choose_learning(effect, state, content) if state is not None else None
+        return learning.written_at if learning else None
 
     def _attempt(
         self, effect: Effect, state: PairState | None, content: OpenedContent, *, is_outcome_unknown: bool

@@ -14,6 +14,7 @@ from worker.domain.model import (
     EndReason,
     EventDraft,
     Guest,
+    Learning,
     Owner,
     PairId,
     PairState,
@@ -54,6 +55,7 @@ class OpenedContent:
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
     accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
     alert_texts: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
+    learnings: Mapping[PairId, Learning] = field(default_factory=dict)  #: that wait for a prompt, by pair
     #: Why a conversation was asked for, by session; for the manager's mails only.
     trigger_texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -144,6 +146,7 @@ class Composer:
         reader = state.manager if message.to == state.manager.email else state.report
         session_fields = self._collect_session_fields(message, state, session, content, now) if session else {}
         effect_fields = KINDS[message.name].fields(message)
+        learning = self.choose_learning(message, state, content)
         commitments = _list_readable_commitments(state, content, now)
         if "due" in effect_fields:
             commitments = _list_due_commitments(effect_fields["due"], reader, state, commitments)
@@ -160,12 +163,21 @@ class Composer:
             session=session or _find_next_session(state, now),
             commitments=commitments,
             links=self._build_links(message, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
-            learning=self._settings.mail.learning,
+            learning=learning.text if learning else "",
             commitment_text=self._event_settings.commitment_text,
             accesses=tuple(content.accesses.get(message.key, ())),
             **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields},
         )
         return _remove_content(context) if self._settings.mail.content == "link" else context
+
+    def choose_learning(self, message: Effect, state: PairState, content: OpenedContent) -> Learning | None:
+        """Return what the manager says in this mail about their own learning (R-35); None when it says nothing.
+
+        The prompt before a talk that the report asked for speaks of the report alone.
+        """
+        if message.name not in KINDS or Sealed.LEARNING not in KINDS[message.name].sealed_data:
+            return None
+        return None if self._choose_trigger(message, state, content) else content.learnings.get(state.pair.id)
 
     def choose_sender(self, message: Effect, state: PairState) -> Address:
         """Return the mailbox that sends the mail: the manager's if so configured, else empty for the default sender."""

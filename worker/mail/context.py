@@ -70,7 +70,7 @@ class MailContext:
     deadline: datetime | None = None  #: of the contract (T-7)
     reminder: int = 0  #: contract_reminder: 1 and 2 before the deadline, 3 to 5 after it
     unfinished: tuple[datetime, ...] = ()  #: starts of earlier sessions without a contract
-    learning: str = ""  #: reflection_prompt: what the leader says about their own learning (R-25)
+    learning: str = ""  #: reflection_prompt: what the manager says about their own learning (R-35)
     due: date | None = None  #: commitment_due
     trigger: str = (
         ""  #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6); reflection_prompt: `kind`

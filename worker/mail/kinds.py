@@ -31,6 +31,7 @@ class Sealed(StrEnum):
     REVISIONS = "revisions"  #: every revision of the session's contract
     TRIGGER = "trigger"  #: why one of the two asked for an ad hoc session
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
+    LEARNING = "learning"  #: what the manager says about their own learning
     ACCESSES = "accesses"  #: what commands showed or changed
 
 
@@ -106,7 +107,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_before_session,
             samples=samples.iter_prompts,
             voice=Voice.MANAGER,
-            sealed_data=frozenset({Sealed.OWN_TRIGGER}),
+            sealed_data=frozenset({Sealed.OWN_TRIGGER, Sealed.LEARNING}),
         ),
         MailKind(
             name=MailName.BRIEF,

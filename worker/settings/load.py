@@ -53,6 +53,7 @@ OVERRIDE_VARIABLES = {"database": "LONGARC_DATABASE_URL", "queue": "LONGARC_QUEU
 #: `longarc check`.
 RETIRED_SETTINGS = {
     ("rules", "first_within_days"): "Take it out; `rules.first_spread` says within how long pairs first meet.",
+    ("mail", "learning"): "Take it out; each manager writes a sentence of their own on the page of their people.",
 }
 
 _SECRET_NAME = re.compile(

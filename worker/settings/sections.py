@@ -432,12 +432,11 @@ class MailerSettings(Section):
 
 
 class MailSettings(Section):
-    """The sender and the content of mails. `learning` is a line for managers about their own learning (R-25)."""
+    """The sender and the content of mails."""
 
     sender: Annotated[Address, validate_text(parse_address), Field(alias="from")] = "longarc@localhost"
     domain: Annotated[str, PlainValidator(_parse_domain), Field(validate_default=True)] = ""
     operator_by: Annotated[str, validate_text(make_choice_parser(tuple(MailerSettings.model_fields)))] = "smtp"
-    learning: Text = ""
     send_as: Annotated[str, validate_text(make_choice_parser(("service", "manager")))] = "service"
     content: Annotated[str, validate_text(make_choice_parser(("full", "link")))] = "full"
 

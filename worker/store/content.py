@@ -33,7 +33,7 @@ access = tables.access
 #: Every column that holds ciphertext.
 SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
-    access.c.sealed,
+    access.c.sealed, tables.learning.c.sealed,
 )  # fmt: skip
 
 _INSERT_REVISION = PreparedStatement(contract.insert())

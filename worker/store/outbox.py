@@ -17,6 +17,7 @@ from worker.store import rows, tables
 from worker.store.alerts import MAIL_NAME, OPERATOR_SUBJECT, raise_alert
 from worker.store.database import Database
 from worker.store.history import append_history
+from worker.store.learnings import spend_learning
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 from worker.store.tables import bind_instant, in_bound_list, in_literals
@@ -100,6 +101,10 @@ _MAIL_FAILURES = PreparedStatement(
 )
 
 
+#: A mail of unknown fate may have been read: what may be shown once is not shown again.
+_SPENDING_PROGRESS = frozenset({EffectProgress.DONE, EffectProgress.UNCERTAIN})
+
+
 @dataclass(frozen=True, slots=True)
 class MailFailures:
     """The mails of one service that failed and will be tried again."""
@@ -130,6 +135,7 @@ class EffectResult:
     removed_key: str = ""  #: the key of an event that was cancelled
     history_fields: Mapping[str, Any] | None = None  #: for the history line, when the effect is done
     needs_reread: bool = False  #: the calendar differs from the database: it is read before the pair is planned
+    shown_learning: datetime | None = None  #: when the manager's sentence in this mail was written (R-35)
 
 
 class OutboxRows:
@@ -164,6 +170,8 @@ class OutboxRows:
         with self._database.write() as connection:
             if not _settle_claimed(connection, result, holder):
                 return
+            if settlement.progress in _SPENDING_PROGRESS and effect.pair and result.shown_learning:
+                spend_learning(connection, effect.pair, result.shown_learning)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE:
                 fields = result.history_fields or {}

@@ -20,6 +20,7 @@ from worker.store.tables import (
     deferral,
     event,
     history,
+    learning,
     meeting,
     message,
     pair,
@@ -31,7 +32,7 @@ from worker.store.tables import (
 
 #: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = tuple(
-    table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)
+    table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access, learning)
 )
 #: Columns that hold an address.
 _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (

@@ -45,6 +45,7 @@ class Store:
         from worker.store.calendars import CalendarRows
         from worker.store.content import Content
         from worker.store.heartbeats import Heartbeats
+        from worker.store.learnings import Learnings
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
@@ -57,6 +58,7 @@ class Store:
         self.outbox = OutboxRows(self.database)
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)
+        self.learnings = Learnings(self.database, seal)
         self.plans = Plans(self.database, self.content)
         self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)

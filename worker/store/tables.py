@@ -189,6 +189,15 @@ contract_draft = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
+#: A manager's sentence about their own learning, for the next prompt of this pair's report; gone once that went out.
+learning = Table(
+    "learning",
+    metadata,
+    Column("pair", PairIdType, ForeignKey("pair.id"), primary_key=True),
+    Column("written_at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 commitment = Table(
     "commitment",
     metadata,

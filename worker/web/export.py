@@ -67,11 +67,18 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         ],
         "contracts": contracts,
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
+        **_export_learning(site, pair, manages=manages),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
             for line in site.store.queries.list_mails_to(person.email, [pair.id])
         ],
     }
+
+
+def _export_learning(site: Site, pair: Pair, *, manages: bool) -> dict[str, Any]:
+    """Return the manager's sentence that waits for the report's next prompt, for the manager alone (R-35)."""
+    waiting = site.store.learnings.load_waiting([pair.id]).get(pair.id) if manages else None
+    return {"own_learning": {"text": waiting.text, "written_at": waiting.written_at}} if waiting else {}
 
 
 def _export_session(site: Site, session: Session, *, manages: bool) -> dict[str, Any]:

@@ -18,6 +18,8 @@ CONFIRMATIONS = {
     "talk": N_("Asked for. It gets a time within minutes, on both calendars."),
     "format": N_("Your choice is kept."),
     "trust": N_("Kept. It counts from the next brief."),
+    "learning": N_("Kept. It goes into the next note to each of them, once."),
+    "no-learning": N_("Withdrawn. What has gone out already stays with whoever got it."),
     "transition": N_("Kept. The rhythm follows it."),
 }
 

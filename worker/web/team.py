@@ -15,6 +15,7 @@ from worker.domain.model import Owner, Pair, PairId, PairState, Session, Session
 from worker.domain.planning import deferrals
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
+from worker.i18n.language import to_single_line
 from worker.i18n.reasons import translate_sentences
 from worker.mail.view import MailView
 from worker.store.content import ContractRevision
@@ -25,6 +26,9 @@ from worker.web.contract_form import parse_day
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import YearChart, build_year_chart, get_chart_start
+
+#: One sentence: a longer text would be a letter of its own.
+MAX_LEARNING_CHARS = 280
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def make_blueprint() -> Blueprint:
         ("", show, ["GET"]),
         ("/data", data, ["GET"]),
         ("/leave", leave, ["POST"]),
+        ("/learning", write_learning, ["POST"]),
         ("/person/<person>", person_page, ["GET"]),
         ("/person/<person>/talk", talk, ["POST"]),
         ("/person/<person>/trust", trust, ["POST"]),
@@ -109,6 +114,11 @@ def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
 def _get_report_name(card: PersonCard) -> str:
     report = card.reading.context.report
     return card.reading.full(report).casefold() if report else ""
+
+
+def _get_first_name(card: PersonCard) -> str:
+    report = card.reading.context.report
+    return card.reading.first(report) if report else ""
 
 
 def _build_card(state: PairState, year: PairYear, contract: ContractRevision | None) -> PersonCard:
@@ -152,12 +162,26 @@ def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetim
 
 def show() -> Response:
     """Return the page with every report, and the commitments owed to them by date."""
+    return _render_team()
+
+
+def _render_team(status: int = 200, **values: Any) -> Response:
     site = current_site()
     cards = _build_cards(_list_pairs())
     language = site.choose_language()
     owed = sorted(((line, card) for card in cards for line in card.owed_by_me), key=lambda entry: entry[0].due)
-    values = {"to": current_login().person, "token": current_login().token, "cards": cards, "owed_by_me": owed}
-    return site.render_page("team", language, values)
+    waiting = site.store.learnings.load_waiting([card.pair.id for card in cards])
+    page = {
+        "to": current_login().person,
+        "token": current_login().token,
+        "cards": cards,
+        "owed_by_me": owed,
+        "learning": max((one.written_at, one.text) for one in waiting.values())[1] if waiting else "",
+        "waiting_for": [_get_first_name(card) for card in cards if card.pair.id in waiting],
+        "learning_limit": MAX_LEARNING_CHARS,
+        "unfit_learning": "",
+    }
+    return site.render_page("team", language, {**page, **values}, status)
 
 
 def person_page(person: str) -> Response:
@@ -188,6 +212,16 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
 
 
 # --- forms ---
+
+
+def write_learning() -> Response:
+    """Keep the manager's sentence about their own learning for the next prompt of each report; empty: withdraw it."""
+    site = current_site()
+    text = to_single_line(request.form.get("learning", ""))
+    if len(text) > MAX_LEARNING_CHARS:
+        return _render_team(422, unfit_learning=text)
+    site.store.learnings.write([pair.id for pair in _list_pairs()], text, site.now())
+    return redirect_to(url_for(".show", said="learning" if text else "no-learning"))
 
 
 def talk(person: str) -> Response:

@@ -1,7 +1,8 @@
 """The domain model: frozen values and enums that the whole program shares.
 
 Every datetime is aware and in UTC; a rule about the wall clock is computed in a person's zone, with a UTC result. Only
-`Contract`, its parts, `Trigger` and `AccessRecord.reason` hold what people said or wrote: they are stored sealed.
+`Contract`, its parts, `Learning`, `Trigger` and `AccessRecord.reason` hold what people said or wrote: they are stored
+sealed.
 """
 
 from worker.domain.model.calendars import (
@@ -24,6 +25,7 @@ from worker.domain.model.contracts import (
     ContentAccess,
     Contract,
     Dated,
+    Learning,
     Owner,
     ReviewPoint,
     WrittenCommitment,
@@ -109,6 +111,7 @@ __all__ = [
     "Guest",
     "IntendedTime",
     "Interval",
+    "Learning",
     "MailName",
     "Meeting",
     "Offer",

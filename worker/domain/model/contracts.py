@@ -87,6 +87,14 @@ class AccessRecord:
     reason: str  #: stored sealed
 
 
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What a manager says about their own learning: it waits for the next prompt of a pair's report (R-35)."""
+
+    text: str  #: stored sealed
+    written_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
     """The dates and the status of a commitment. Its text is stored sealed elsewhere, under the same id."""

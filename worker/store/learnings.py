@@ -1,0 +1,50 @@
+"""What managers say about their own learning (R-35): one sealed sentence for each pair, spent by one prompt."""
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from worker.domain.model import Learning, PairId
+from worker.seal import Seal
+from worker.store import tables
+from worker.store.database import Database
+from worker.store.statements import PreparedStatement
+from worker.store.tables import bind_instant, in_bound_list
+
+learning = tables.learning
+
+_WAITING = PreparedStatement(select(learning).where(in_bound_list(learning.c.pair, "pairs")))
+_SPEND = PreparedStatement(
+    delete(learning).where(learning.c.pair == bindparam("spent_pair"), learning.c.written_at <= bind_instant("until"))
+)
+
+
+class Learnings:
+    """Reads and writes the table `learning`."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    def write(self, pairs: Collection[PairId], text: str, now: datetime) -> None:
+        """Have this sentence wait for each of these pairs, in place of an earlier one; an empty text withdraws it."""
+        with self._database.write() as connection:
+            if not text:
+                connection.execute(delete(learning).where(learning.c.pair.in_(list(pairs))))
+                return
+            sealed = self._seal.close_padded(json.dumps(text))
+            new_rows = [{"pair": pair, "written_at": now, "sealed": sealed} for pair in sorted(pairs)]
+            self._database.upsert(connection, learning, new_rows)
+
+    def load_waiting(self, pairs: Collection[PairId]) -> dict[PairId, Learning]:
+        """Return the sentences that wait, by pair. Raises WrongKey."""
+        with self._database.read() as connection:
+            waiting = _WAITING.fetch_rows(connection, pairs=list(pairs))
+        return {row["pair"]: Learning(json.loads(self._seal.open(row["sealed"])), row["written_at"]) for row in waiting}
+
+
+def spend_learning(connection: Connection, pair: PairId, written_at: datetime) -> None:
+    """Delete the sentence of a pair, in the transaction that stores that its prompt went out. A newer one stays."""
+    _SPEND.execute(connection, spent_pair=pair, until=written_at)
