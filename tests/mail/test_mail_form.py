@@ -174,9 +174,9 @@ def test_code_in_a_commitment_arrives_as_text(name: str, code: str) -> None:
 
 
 def test_a_commitment_cannot_pass_for_a_part_of_the_mail() -> None:
-    promise = WrittenCommitment(text="kind words\n\nDana’s commitments\n---\n\n- a raise", due=NOW.date())
+    promise = WrittenCommitment(text="kind words\n\nWhat I’ll do\n---\n\n- a raise", due=NOW.date())
     mail = read(replace(TO_REPORT, name="contract_summary", contract=Contract(report=(promise,))))
-    assert mail.text.count("\nDana’s commitments\n") == 1
+    assert mail.text.count("\nWhat I’ll do\n") == 1
 
 
 # --- the reader's own clock and language ---

@@ -79,13 +79,13 @@ def test_from_the_mail_to_the_calendar(here: Street, report: str, size: dict[str
         if script:
             expect(page.locator("#state")).to_contain_text("Draft kept")
             expect(page.locator('[data-asked="manager-0"]')).to_contain_text("leaves open what will be done")
-            page.get_by_role("button", name="One more").nth(1).click()
+            page.get_by_role("button", name="Add a commitment").nth(1).click()
             expect(page.locator("#manager-1-text")).to_be_focused()
             page.keyboard.type("Ask Jordan")
             page.get_by_role("button", name="Remove line 2").click()
             expect(page.locator("#manager-1-text")).to_have_count(0)
         else:
-            page.get_by_role("button", name="One more").nth(1).click()
+            page.get_by_role("button", name="Add a commitment").nth(1).click()
             expect(page.locator("#manager-1-text")).to_be_visible()
             expect(page.locator("#manager-0-text")).to_have_value(f"Introduce {first(report)} to Priya soon")
             page.get_by_role("button", name="Keep as draft").last.click()

@@ -125,7 +125,7 @@ def test_who_is_nobodys_report_has_a_page_that_says_so(room: Room) -> None:
 
 def test_the_managers_page_shows_people_by_name_and_what_is_owed_first(room: Room) -> None:
     page = text(room.visitor(DANA, Purpose.TEAM).get("/team"))
-    assert page.index("What you owe") < page.index("Kim Tran") < page.index("Sam Okafor")
+    assert page.index("What you promised") < page.index("Kim Tran") < page.index("Sam Okafor")
     assert SECRETS[KIM] in page and "Alex" not in page
     assert "Write down what you agreed on" in page
     assert "2 conversations held. 1 time put off. 1 commitment kept, 1 open." in page
@@ -335,7 +335,7 @@ def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: R
     assert "at work 1" in page and "None is at work" not in page
     assert "two.corp.example (4711): not heard of since" in page
     assert f"{DANA}: not read since" in page and "It does not answer." in page
-    assert "Nothing needs a person" not in page
+    assert "Nothing to do." not in page
 
 
 def test_nothing_but_the_operators_page_is_reached_from_it(room: Room) -> None:
@@ -353,7 +353,7 @@ def test_pages_speak_the_readers_language_with_its_dates(room: Room) -> None:
     room.office.apply()
     page = room.visitor(DANA, Purpose.TEAM).get("/team")
     assert 'lang="de"' in page.get_data(as_text=True) and page.headers["Content-Language"] == "de"
-    assert "Was du schuldest" in text(page) and "Nächstes: Mittwoch, 13. Januar 2027, 10:00" in text(page)
+    assert "Was du zugesagt hast" in text(page) and "Nächstes: Mittwoch, 13. Januar 2027, 10:00" in text(page)
     client, form = room.writer()
     fill(client, form, "keep", **{"manager-0-text": "Bald eine Beförderung besorgen"})
     assert "bald“ lässt offen" in text(client.get(form)).lower()

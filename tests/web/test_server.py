@@ -168,7 +168,7 @@ def test_serve_serves_the_pages_alone_until_it_is_stopped(desk: Desk) -> None:
         status, headers, _ = ask(int(found[1]), way)
         assert (status, headers["Location"]) == (303, "/status")
         page = ask(int(found[1]), "/status", Cookie=headers["Set-Cookie"].partition(";")[0])[2]
-        assert "How it stands" in page
+        assert "Status" in page
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 

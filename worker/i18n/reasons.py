@@ -16,8 +16,8 @@ MIDNIGHT = time()
 #: person, and when nobody is named.
 CAUSE_TEXTS: Mapping[DeferralCause, tuple[str, str, str]] = {
     DeferralCause.DECLINED: (
-        N_("you could not make it"),
-        N_("%(who)s could not make it"),
+        N_("you declined"),
+        N_("%(who)s declined"),
         N_("the invitation was declined"),
     ),
     DeferralCause.DELETED: (

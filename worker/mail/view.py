@@ -5,7 +5,7 @@ that a person wrote becomes a single line, so that it can't imitate a part of th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -195,6 +195,11 @@ class MailView:
         commitments.sort(key=lambda entry: (not entry.commitment.is_open, entry.commitment.due))
         return [self._make_line(entry.promise, *self._describe_standing(entry.commitment)) for entry in commitments]
 
+    def due_lines(self, owner: str) -> list[Line]:
+        """Return one person's commitments without a date: those of a mail that names the day once for all."""
+        lines = self.kept(owner)
+        return [replace(line, note="", soon=False) for line in lines]
+
     def reviews(self, points: Sequence[ReviewPoint]) -> list[Line]:
         """Return review points, each with its month."""
         return [Line(text=to_single_line(review.text), note=self.month(review.month)) for review in points]
@@ -241,13 +246,7 @@ class MailView:
             return self.gettext("changed on %(day)s", **values), False
         if commitment.standing is CommitmentStanding.LET_GO:
             return self.gettext("let go on %(day)s", **values), False
-        days_late = count_days_between(commitment.due, closed_on)
-        if days_late <= 0:
-            return self.gettext("done on %(day)s, in time", **values), False
-        done_note = self.ngettext(
-            "done on %(day)s, %(count)s day late", "done on %(day)s, %(count)s days late", days_late, **values
-        )
-        return done_note, False
+        return self.gettext("done on %(day)s", **values), False
 
     def _describe_open(self, due: date) -> tuple[str, bool]:
         values = {"day": self.day(due)}
