@@ -43,10 +43,12 @@ from worker.domain.model import (
     Contract,
     EventDraft,
     EventRef,
+    Owner,
     PairId,
     ReviewPoint,
     Session,
     SessionKind,
+    SessionState,
     Trigger,
     WrittenCommitment,
 )
@@ -76,6 +78,8 @@ WORDS = {
     "trigger": "monkshoods",
     "access": "foxgloves",
     "learning": "ladysmantle",
+    "note.manager": "coltsfoots",
+    "note.report": "speedwells",
 }
 SENTINELS = tuple(WORDS.values())
 #: The blocks on the manager's own calendar show the manager's own promises.
@@ -185,6 +189,10 @@ def live(url: str) -> tuple[Office, Watched, str]:
     office.calendar.fail = Fails(lambda: Forbidden("not here"), "create", "update", times=2)
     office.run(DAY)
     office.calendar.fail = office.mailer.fail = None
+    office.run(10 * DAY)
+    (unfinished,) = (s for s in office.store.queries.list_sessions(pair_id) if s.state is SessionState.UNFINISHED)
+    office.worker.notes.leave(unfinished.id, Owner.MANAGER, [f"Ask about {WORDS['note.manager']}"])
+    office.worker.notes.leave(unfinished.id, Owner.REPORT, [f"Nobody saw the {WORDS['note.report']}"])
     office.run_to(office.session(SessionKind.CAREER, pair_id).span.start)
     return office, calendar, provoked(office, held, mine.id)
 
@@ -209,6 +217,7 @@ def provoked(office: Office, held: Session, commitment: str) -> str:
         (UnknownName, lambda: office.worker.contracts.change("nothing", text=WORDS["changed"])),
         (WrongKey, lambda: stranger.store.content.list_revisions(held.id)),
         (Refused, lambda: _twice(office, commitment)),
+        (Refused, lambda: office.worker.notes.leave(held.id, Owner.REPORT, [WORDS["note.report"]])),
     )
     said = []
     for error, attempt in attempts:
@@ -360,6 +369,13 @@ def test_what_a_manager_learned_is_read_by_the_report_alone_and_once(lived: Live
     """R-35"""
     mails = [(key, to(mail)) for key, mail in lived.office.mailer.sent if WORDS["learning"] in readable(mail)]
     assert [(key.partition(":")[0], reader) for key, reader in mails] == [("reflection_prompt", SAM)]
+
+
+def test_notes_for_both_stand_in_the_brief_alone(lived: Lived) -> None:
+    """R-28: the report reads them on the page; no mail to anybody else holds them."""
+    for word in (WORDS["note.manager"], WORDS["note.report"]):
+        found = [(key.partition(":")[0], to(mail)) for key, mail in lived.office.mailer.sent if word in readable(mail)]
+        assert found == [("brief", DANA)]
 
 
 def test_nothing_in_the_clear_tells_why_or_how_soon_a_talk_was_asked_for(lived: Lived) -> None:

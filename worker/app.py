@@ -10,6 +10,7 @@ from worker.clock import Clock, utcnow
 from worker.engine.actions import Actions
 from worker.engine.contracts import Contracts
 from worker.engine.identities import StoredIdentities
+from worker.engine.notes import Notes
 from worker.engine.outbox import Outbox
 from worker.engine.people_import import PeopleImport
 from worker.engine.services import PeopleCache, Services
@@ -41,6 +42,7 @@ class Worker:
     outbox: Outbox
     actions: Actions
     contracts: Contracts
+    notes: Notes
     people_import: PeopleImport
     holder: str  #: names this process in leases
 
@@ -99,6 +101,7 @@ def build(
         outbox=_build_outbox(settings, clock, store, services, identities, mail_renderer),
         actions=actions,
         contracts=Contracts(store, clock, actions),
+        notes=Notes(store, clock),
         people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
     )

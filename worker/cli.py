@@ -10,6 +10,7 @@ from worker.commands.conversations import defer, mark_held, not_held, pause, res
 from worker.commands.coverage import coverage
 from worker.commands.example import example
 from worker.commands.maintenance import check, key, people, retry, rotate
+from worker.commands.notes import note
 from worker.commands.plan import plan
 from worker.commands.run import run
 from worker.commands.serve import revoke, serve
@@ -21,7 +22,7 @@ CHAPTERS: dict[str, list[click.Command]] = {
     "Try it": [simulate, example],
     "Run it": [run, serve, check, plan, status, retry],
     "Conversations": [sessions, why, talk, defer, mark_held, not_held, pause, resume],
-    "What was agreed": [contract, commitment],
+    "What was agreed": [contract, commitment, note],
     "The company": [people, coverage, key, rotate, connect, revoke],
 }
 

@@ -20,7 +20,7 @@ WITH_CONTENT = {name for name, kind in KINDS.items() if kind.has_content}
 
 
 def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
-    """A quarter with a contract, its commitments due, a review and the next brief."""
+    """A quarter with a contract, its commitments due and done, a review, the next prompt and brief."""
     given = {"from": SERVICE, "operator_by": "memory", **mail}
     office = Office(known=settings(base_url=BASE, mail=given))
     office.mailer = MemoryMailer(anybody=anybody)
@@ -30,7 +30,10 @@ def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     office.worker.contracts.record(held.id, contract(office.clock(), SECRET))
     office.run(DAY)
     office.worker.actions.request_talk(PairId(DANA, SAM), Trigger.DOUBT)
-    office.run(100 * DAY)
+    office.run(40 * DAY)
+    kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner is Owner.MANAGER)
+    office.worker.contracts.mark_done(kept.id)
+    office.run(60 * DAY)
     return office
 
 

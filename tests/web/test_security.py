@@ -46,7 +46,7 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
         manager = {SAM: DANA, KIM: DANA, ALEX: LEE, DANA: LEE}[who]
         own = room.commitment("report", manager, who)
         deeds = [f"/me/commitment/{own}/{deed}" for deed in ("done", "change", "let-go")]
-        posts = [*deeds, "/me/talk", "/me/format", "/me/leave"]
+        posts = [*deeds, f"/me/note/{room.agreed(manager, who).id}", "/me/talk", "/me/format", "/me/leave"]
         return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts)]
     if purpose is Purpose.TEAM:
         return team_pages(room, who)
@@ -70,7 +70,14 @@ def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
     for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
         person = f"/team/person/{make_person_id(PairId(who, report))}"
         coming, agreed = room.coming(who, report).id, room.agreed(who, report).id
-        posts = ["/talk", "/trust", "/transition", f"/session/{coming}/met", f"/session/{coming}/not-met"]
+        posts = [
+            f"/note/{agreed}",
+            "/talk",
+            "/trust",
+            "/transition",
+            f"/session/{coming}/met",
+            f"/session/{coming}/not-met",
+        ]
         found += [("GET", person), *(("POST", person + end) for end in posts)]
         found += [("GET", f"/team/time/{coming}"), ("POST", f"/team/time/{coming}")]
         found += contract_pages(room, f"/team/contract/{agreed}")

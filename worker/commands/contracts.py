@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 _BEHALF_HELP = "The address of the one of the two who asked for this. Both are told by mail."
 _REASON_HELP = "Why you do this. Kept sealed, and told to both by mail."
-_behalf_option = click.option("--on-behalf-of", "person", metavar="PERSON", help=_BEHALF_HELP)
-_reason_option = click.option("--reason", type=TextLine(), metavar="TEXT", default="", help=_REASON_HELP)
+behalf_option = click.option("--on-behalf-of", "person", metavar="PERSON", help=_BEHALF_HELP)
+reason_option = click.option("--reason", type=TextLine(), metavar="TEXT", default="", help=_REASON_HELP)
 
 
 #: What each command does with content, by the value of ContentAccess.
@@ -64,6 +64,8 @@ _ACCESS_DESCRIPTIONS = {
     "commitment done": "This says for two people that a commitment was kept.",
     "commitment change": "This changes what one of two people promised.",
     "commitment let-go": "This lets go of what one of two people promised.",
+    "note show": "This shows what two people noted for each other.",
+    "note add": "This leaves a note for two people.",
 }
 
 
@@ -76,7 +78,7 @@ _FAULT_TEXTS = {
 }
 
 
-def _require_on_behalf(
+def require_on_behalf(
     store: "Store", pair_id: "PairId", access: "ContentAccess", person: str | None, reason: str
 ) -> "OnBehalf":
     """Return on whose behalf content is opened or changed, and why.
@@ -131,8 +133,8 @@ def template(session_id: str | None, language: str | None) -> None:
 @session_argument
 @click.argument("file", metavar="FILE")
 @click.option("--yes", is_flag=True, help="Record without asking for confirmation. Questions are still shown.")
-@_behalf_option
-@_reason_option
+@behalf_option
+@reason_option
 def record(session_id: str, file: str, yes: bool, person: str | None, reason: str) -> None:
     """Record the contract of SESSION from FILE (`-` for standard input), or a new revision of it.
 
@@ -144,7 +146,7 @@ def record(session_id: str, file: str, yes: bool, person: str | None, reason: st
 
     with open_worker(needs_encryption_key=True) as worker:
         session = find_session(worker.store, session_id)
-        on_behalf = _require_on_behalf(worker.store, session.pair, ContentAccess.RECORD_CONTRACT, person, reason)
+        on_behalf = require_on_behalf(worker.store, session.pair, ContentAccess.RECORD_CONTRACT, person, reason)
         filled_contract, problems = try_parse_contract(read_text_file(file), display_name(file))
         checked = worker.contracts.check(session_id, filled_contract)
         _refuse_problems(problems, checked, display_name(file))
@@ -231,8 +233,8 @@ def _load_names(worker: "Worker", session: "Session") -> tuple[str, str]:
 @contract.command("show", short_help="Open and print the contract.")
 @session_argument
 @click.option("--revision", type=click.IntRange(min=1), metavar="N", help="Revision N. Default: the newest.")
-@_behalf_option
-@_reason_option
+@behalf_option
+@reason_option
 def show_(session_id: str, revision: int | None, person: str | None, reason: str) -> None:
     """Open the contract of SESSION and print it.
 
@@ -244,7 +246,7 @@ def show_(session_id: str, revision: int | None, person: str | None, reason: str
 
     with open_worker(needs_encryption_key=True) as worker:
         session = find_session(worker.store, session_id)
-        on_behalf = _require_on_behalf(worker.store, session.pair, ContentAccess.SHOW_CONTRACT, person, reason)
+        on_behalf = require_on_behalf(worker.store, session.pair, ContentAccess.SHOW_CONTRACT, person, reason)
         revisions = worker.store.content.list_revisions(session_id)
         if not revisions:
             raise UnknownName(
@@ -276,8 +278,8 @@ def commitment() -> None:
 @click.option("--pair", metavar="PAIR", help="Of this pair: `manager>report`, or the report alone.")
 @click.option("--all", "include_closed", is_flag=True, help="Include closed commitments.")
 @click.option("--words", is_flag=True, help="Open and print their text too. Needs --pair.")
-@_behalf_option
-@_reason_option
+@behalf_option
+@reason_option
 @json_option
 def list_(pair: str | None, include_closed: bool, words: bool, as_json: bool, person: str | None, reason: str) -> None:
     """List commitments by due date, with owner and status. With --words, both people are told by mail."""
@@ -290,7 +292,7 @@ def list_(pair: str | None, include_closed: bool, words: bool, as_json: bool, pe
         commitments = [c for c in worker.store.queries.list_commitments(pair_id) if include_closed or c.is_open]
         texts: Mapping[str, WrittenCommitment] = {}
         if words and pair_id is not None:
-            on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.LIST_COMMITMENTS, person, reason)
+            on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.LIST_COMMITMENTS, person, reason)
             worker.contracts.tell_access(pair_id, on_behalf)
             texts = worker.store.content.get_written_commitments([c.id for c in commitments])
     if as_json:
@@ -344,15 +346,15 @@ _id_argument = click.argument("commitment_id", metavar="ID")
 
 @commitment.command("done", short_help="Record that a commitment was kept.")
 @_id_argument
-@_behalf_option
-@_reason_option
+@behalf_option
+@reason_option
 def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
     """Record that a commitment was kept. Its event is taken off the calendar."""
     from worker.domain.model import ContentAccess
 
     with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
-        on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.MARK_DONE, person, reason)
+        on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.MARK_DONE, person, reason)
         worker.contracts.mark_done(commitment_id, on_behalf=on_behalf)
     print_line(f"{commitment_id} is done.", "green")
 
@@ -361,8 +363,8 @@ def mark_done(commitment_id: str, person: str | None, reason: str) -> None:
 @_id_argument
 @click.option("--text", type=TextLine(), metavar="TEXT", help="The new text; `-` reads standard input.")
 @click.option("--due", type=Day(), metavar="DAY", help="The new due date, as 2027-03-02.")
-@_behalf_option
-@_reason_option
+@behalf_option
+@reason_option
 def change(commitment_id: str, text: str | None, due: date | None, person: str | None, reason: str) -> None:
     """Change the text or the due date of a commitment. Both people get the new revision by mail."""
     from worker.domain.contract.check import UnfitContract
@@ -374,7 +376,7 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
         raise click.UsageError("--text is empty. Say what is promised now, or leave it out.")
     with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
-        on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
+        on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.CHANGE_COMMITMENT, person, reason)
         try:
             is_new = worker.contracts.change(
                 commitment_id, text=text or "", due=due, reason=on_behalf.reason, on_behalf=on_behalf
@@ -389,14 +391,14 @@ def change(commitment_id: str, text: str | None, due: date | None, person: str |
 
 @commitment.command("let-go", short_help="Release a commitment that no longer matters.")
 @_id_argument
-@_behalf_option
-@_reason_option
+@behalf_option
+@reason_option
 def let_go(commitment_id: str, person: str | None, reason: str) -> None:
     """Release a commitment that no longer matters. Both people get the new revision by mail."""
     from worker.domain.model import ContentAccess
 
     with open_worker(needs_encryption_key=True) as worker:
         pair_id = worker.contracts.pair_of_commitment(commitment_id)
-        on_behalf = _require_on_behalf(worker.store, pair_id, ContentAccess.LET_GO, person, reason)
+        on_behalf = require_on_behalf(worker.store, pair_id, ContentAccess.LET_GO, person, reason)
         worker.contracts.let_go(commitment_id, on_behalf.reason, on_behalf)
     print_line(f"{commitment_id} is let go; both get the new revision by mail.")

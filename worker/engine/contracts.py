@@ -180,7 +180,11 @@ class Contracts:
     def tell_access(self, pair_id: PairId, on_behalf: OnBehalf) -> None:
         """Store that a command showed content of the pair, and notify both by mail the same day."""
         with self._store.database.write() as connection:
-            self._write_access(connection, pair_id, on_behalf, self._clock())
+            self.write_access(connection, pair_id, on_behalf)
+
+    def write_access(self, connection: Connection, pair_id: PairId, on_behalf: OnBehalf) -> None:
+        """Do what `tell_access` does, within a transaction that changes content."""
+        self._write_access(connection, pair_id, on_behalf, self._clock())
 
     # --- steps ---
 

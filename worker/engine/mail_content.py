@@ -1,4 +1,4 @@
-"""Opens the sealed content that a batch of effects needs, and no other."""
+"""Opens the sealed content that a batch of effects needs, and no other; reserves what a mail says once."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,12 +11,13 @@ from worker.domain.model import (
     Owner,
     PairId,
     PairState,
+    SharedNote,
     Span,
     Trigger,
     WrittenCommitment,
 )
 from worker.domain.planning import notices
-from worker.mail.compose import RECENT_PERIOD, OpenedContent
+from worker.mail.compose import RECENT_PERIOD, OpenedContent, list_mention_subjects
 from worker.mail.kinds import KINDS, Sealed
 from worker.store.content import Content
 from worker.store.store import Store
@@ -57,7 +58,21 @@ def open_mail_content(
         asked_by_report=asked_by_report,
         learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
         accesses=_open_accesses(content, mails),
+        notes=_open_notes(store, mails),
     )
+
+
+def reserve_mentions(
+    store: Store, mail: Effect, state: PairState | None, content: OpenedContent, now: datetime
+) -> frozenset[str]:
+    """Reserve what the mail says once (R-28, R-32), and return it. A mail that is not sent gives it back when settled.
+
+    `state` is that of the pair; None for a mail to the operator.
+    """
+    if state is None or not KINDS[mail.name].mentions:
+        return frozenset()
+    reader = Owner.MANAGER if mail.to == state.manager.email else Owner.REPORT
+    return store.mentions.reserve(mail.key, reader, list_mention_subjects(mail, state, content, now))
 
 
 def _select_mails(mails: Sequence[_Mail], sealed: Sealed) -> list[_Mail]:
@@ -104,3 +119,9 @@ def _open_accesses(content: Content, mails: Sequence[_Mail]) -> dict[str, list[A
         for pair, mail in _select_mails(mails, Sealed.ACCESSES)
         if mail.start
     }
+
+
+def _open_notes(store: Store, mails: Sequence[_Mail]) -> Mapping[PairId, Sequence[SharedNote]]:
+    """Return the notes of the pairs whose mails show them, or invite to leave one."""
+    pairs = {pair for pair, _ in _select_mails(mails, Sealed.NOTES)}
+    return store.notes.load_notes(pairs) if pairs else {}

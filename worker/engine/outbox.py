@@ -32,7 +32,7 @@ from worker.domain.model import (
 )
 from worker.domain.planning import notices, planner
 from worker.engine.identities import learn_from_write, resolve_event
-from worker.engine.mail_content import open_mail_content
+from worker.engine.mail_content import open_mail_content, reserve_mentions
 from worker.engine.suspensions import SUSPENSION_LENGTH, describe_revoked_grant
 from worker.errors import (
     AuthRevoked,
@@ -251,7 +251,8 @@ class Outbox:
         now = self._clock()
         is_current = state is None or KINDS[effect.name].holds(effect, state, now)
         mailer = self._get_mailer((state.manager if state is not None else self._composer.build_operator()).mail)
-        mail_context = self._composer.build_mail_context(effect, state, content, now)
+        mentions = reserve_mentions(self._store, effect, state, content, now) if is_current else frozenset[str]()
+        mail_context = self._composer.build_mail_context(effect, state, content, now, mentions)
         author = self._composer.choose_sender(effect, state) if state is not None else ""
         if author and can_send_as(mailer, author):
             mail_context = replace(mail_context, sender=author)

@@ -91,6 +91,14 @@ ACCESS_TEXTS: Mapping[ContentAccess, tuple[str, str]] = {
         N_("A promise was changed, for %(who)s."),
     ),
     ContentAccess.LET_GO: (N_("A promise was let go, for you."), N_("A promise was let go, for %(who)s.")),
+    ContentAccess.SHOW_NOTES: (
+        N_("The notes for both of you were shown, for you."),
+        N_("The notes for both of you were shown, for %(who)s."),
+    ),
+    ContentAccess.LEAVE_NOTE: (
+        N_("A note for both of you was left, for you."),
+        N_("A note for both of you was left, for %(who)s."),
+    ),
 }
 
 

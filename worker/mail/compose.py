@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from worker.domain import notes
 from worker.domain.model import (
     AccessRecord,
     Address,
@@ -15,6 +16,7 @@ from worker.domain.model import (
     EventDraft,
     Guest,
     Learning,
+    MailName,
     Owner,
     PairId,
     PairState,
@@ -22,6 +24,7 @@ from worker.domain.model import (
     Session,
     SessionKind,
     SessionState,
+    SharedNote,
     Span,
     WrittenCommitment,
 )
@@ -32,8 +35,8 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.domain.time.worktime import parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
-from worker.mail.context import MailContext, ReadableCommitment
-from worker.mail.kinds import KINDS, ContractLink, Sealed
+from worker.mail.context import MailContext, ReadableCommitment, remove_content
+from worker.mail.kinds import KINDS, ContractLink, Mention, Sealed
 from worker.settings.load import Settings
 
 #: A closed commitment is listed in briefs for this time.
@@ -54,6 +57,7 @@ class OpenedContent:
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
     accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
+    notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: of the pairs, for both
     alert_texts: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
     learnings: Mapping[PairId, Learning] = field(default_factory=dict)  #: that wait for a prompt, by pair
     #: Why a conversation was asked for, by session; for the manager's mails only.
@@ -136,9 +140,17 @@ class Composer:
     # --- mails ---
 
     def build_mail_context(
-        self, message: Effect, state: PairState | None, content: OpenedContent, now: datetime
+        self,
+        message: Effect,
+        state: PairState | None,
+        content: OpenedContent,
+        now: datetime,
+        mentions: Set[str] = frozenset(),
     ) -> MailContext:
-        """Return the context of a mail. `state` is that of the pair; None for a mail to the operator."""
+        """Return the context of a mail. `state` is that of the pair; None for a mail to the operator.
+
+        `mentions` is what this mail says once, of `list_mention_subjects`.
+        """
         if state is None:
             reason = content.alert_texts.get(message.key, "")
             return MailContext(name=message.name, key=message.key, to=self.build_operator(), now=now, reason=reason)
@@ -148,6 +160,7 @@ class Composer:
         effect_fields = KINDS[message.name].fields(message)
         learning = self.choose_learning(message, state, content)
         commitments = _list_readable_commitments(state, content, now)
+        note_fields = _collect_note_fields(message, state, content, commitments, mentions)
         if "due" in effect_fields:
             commitments = _list_due_commitments(effect_fields["due"], reader, state, commitments)
         context = MailContext(
@@ -166,9 +179,10 @@ class Composer:
             learning=learning.text if learning else "",
             commitment_text=self._event_settings.commitment_text,
             accesses=tuple(content.accesses.get(message.key, ())),
-            **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields},
+            **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields, **note_fields},
         )
-        return _remove_content(context) if self._settings.mail.content == "link" else context
+        is_by_link = KINDS[context.name].has_content and self._settings.mail.content == "link"
+        return remove_content(context) if is_by_link else context
 
     def choose_learning(self, message: Effect, state: PairState, content: OpenedContent) -> Learning | None:
         """Return what the manager says in this mail about their own learning (R-35); None when it says nothing.
@@ -260,11 +274,41 @@ class Composer:
         )
 
 
-def _remove_content(context: MailContext) -> MailContext:
-    """Return the context without contracts and commitments, for companies whose mails link to them instead."""
-    if not KINDS[context.name].has_content:
-        return context
-    return replace(context, by_link=True, contract=None, previous=None, commitments=())
+def list_mention_subjects(message: Effect, state: PairState, content: OpenedContent, now: datetime) -> list[str]:
+    """Return what this mail would say once (R-28, R-32): ids of commitments, and the name of an invitation."""
+    mentions, reader = KINDS[message.name].mentions, _find_reader_owner(message, state)
+    subjects: list[str] = []
+    if Mention.KEPT_COMMITMENTS in mentions:
+        commitments = [one.commitment for one in _list_readable_commitments(state, content, now)]
+        subjects += [commitment.id for commitment in notes.list_kept_commitments(commitments, reader, now)]
+    if Mention.NOTE_INVITATION in mentions:
+        session = notes.find_invited_session(state.sessions, content.notes.get(state.pair.id, ()), reader, now)
+        subjects += [notes.make_invitation_subject(session)] if session else []
+    return subjects
+
+
+def _find_reader_owner(message: Effect, state: PairState) -> Owner:
+    return Owner.MANAGER if message.to == state.manager.email else Owner.REPORT
+
+
+def _collect_note_fields(
+    message: Effect,
+    state: PairState,
+    content: OpenedContent,
+    commitments: Sequence[ReadableCommitment],
+    mentions: Set[str],
+) -> dict[str, object]:
+    """Return the fields about notes for both, and about what this mail says once."""
+    fields: dict[str, object] = {}
+    kept = [one for one in commitments if one.commitment.id in mentions]
+    kept.sort(key=lambda one: one.commitment.closed_at or one.commitment.recorded_at)
+    fields.update(kept_commitments=tuple(kept), has_kept_commitments=bool(kept))
+    invited = [session for session in state.sessions if notes.make_invitation_subject(session) in mentions]
+    fields["noted_session"] = invited[0] if invited else None
+    if message.name == MailName.BRIEF:
+        open_notes = notes.select_open_notes(content.notes.get(state.pair.id, ()), state.sessions)
+        fields.update(notes=tuple(open_notes), has_notes=bool(open_notes))
+    return fields
 
 
 def _list_readable_commitments(

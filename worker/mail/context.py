@@ -1,7 +1,7 @@
 """The data of one mail, which the outbox reads from the database just before it sends."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ from worker.domain.model import (
     Person,
     Reasons,
     Session,
+    SharedNote,
     Span,
     WrittenCommitment,
 )
@@ -77,7 +78,28 @@ class MailContext:
     )
     asked_by_report: bool = False  #: brief and reflection_prompt: the report asked, not the manager
     commitment_text: str = ""  #: introduction: the content of commitment events, `text`, `link` or `none`
+    notes: tuple[SharedNote, ...] = ()  #: brief: those that no contract has taken up, oldest first (R-28)
+    has_notes: bool = False  #: brief: there are such notes, also where the mail leaves them out
+    noted_session: Session | None = None  #: prompt, brief: the reader may leave a note about this one; said once (R-28)
+    #: prompt, brief, review_note, commitment_due: what the other one has done; said once (R-32)
+    kept_commitments: tuple[ReadableCommitment, ...] = ()
+    has_kept_commitments: bool = False  #: there are some, also where the mail leaves them out
     accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
     by_link: bool = False  #: contracts and commitments are left out of the mail, which links to them instead
+    had_contract: bool = False  #: by link: there is a contract in force
     sender: Address = ""  #: the mailbox that sends the mail; empty for the one in the settings
     links: Mapping[str, str] = field(default_factory=dict)  #: URLs by name, of LINK_NAMES
+
+
+def remove_content(context: MailContext) -> MailContext:
+    """Return the context without content, for companies whose mails link to the page that shows it instead."""
+    return replace(
+        context,
+        by_link=True,
+        had_contract=context.contract is not None,
+        contract=None,
+        previous=None,
+        commitments=(),
+        notes=(),
+        kept_commitments=(),
+    )

@@ -14,7 +14,7 @@ from typing import Any
 from worker.domain.model import Effect, MailName
 from worker.domain.planning import invitations, mail_validity
 from worker.mail import samples
-from worker.mail.context import LINK_NAMES, MailContext, Reader
+from worker.mail.context import LINK_NAMES, MailContext, Reader, remove_content
 
 
 class Voice(StrEnum):
@@ -33,6 +33,14 @@ class Sealed(StrEnum):
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
     ACCESSES = "accesses"  #: what commands showed or changed
+    NOTES = "notes"  #: the pair's notes for both
+
+
+class Mention(StrEnum):
+    """What a mail says to its reader once, if no other mail has said it."""
+
+    KEPT_COMMITMENTS = "kept_commitments"  #: what the other one has done (R-32)
+    NOTE_INVITATION = "note_invitation"  #: that the reader can leave a note about the last conversation (R-28)
 
 
 class ContractLink(StrEnum):
@@ -59,6 +67,7 @@ class MailKind:
     resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
     sealed_data: frozenset[Sealed] = frozenset()  #: to be opened for it
+    mentions: frozenset[Mention] = frozenset()  #: what it says besides, once
     contract_link: ContractLink = ContractLink.IN_FORCE
     calendar_method: str = ""  #: the iTIP method of its calendar part (RFC 5546); empty without one
     fields: Callable[[Effect], dict[str, Any]] = field(default=lambda _: {})  #: context fields taken from the effect
@@ -107,7 +116,9 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_before_session,
             samples=samples.iter_prompts,
             voice=Voice.MANAGER,
-            sealed_data=frozenset({Sealed.OWN_TRIGGER, Sealed.LEARNING}),
+            has_content=True,
+            sealed_data=frozenset({Sealed.OWN_TRIGGER, Sealed.LEARNING, Sealed.COMMITMENTS, Sealed.NOTES}),
+            mentions=frozenset(Mention),
         ),
         MailKind(
             name=MailName.BRIEF,
@@ -116,7 +127,8 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_briefs,
             has_content=True,
             reader_only=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER}),
+            sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER, Sealed.NOTES}),
+            mentions=frozenset(Mention),
         ),
         MailKind(
             name=MailName.CONTRACT_REQUEST,
@@ -176,6 +188,7 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_due_commitments,
             has_content=True,
             sealed_data=frozenset({Sealed.COMMITMENTS}),
+            mentions=frozenset({Mention.KEPT_COMMITMENTS}),
             fields=lambda mail: {"due": mail.start.date() if mail.start else None},
         ),
         MailKind(
@@ -185,6 +198,7 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_review_notes,
             has_content=True,
             sealed_data=frozenset({Sealed.COMMITMENTS}),
+            mentions=frozenset({Mention.KEPT_COMMITMENTS}),
         ),
         MailKind(
             name=MailName.PAIR_ENDED,
@@ -234,4 +248,4 @@ def list_samples(locale: str = "en") -> Iterator[MailContext]:
         yield with_links
         if KINDS[context.name].has_content:
             key = f"{without_links.key}-by-link"
-            yield replace(with_links, key=key, by_link=True, contract=None, previous=None, commitments=())
+            yield replace(remove_content(with_links), key=key)

@@ -27,6 +27,7 @@ from worker.domain.model import (
     Session,
     SessionKind,
     SessionState,
+    SharedNote,
     Span,
     Topic,
     Trigger,
@@ -179,6 +180,23 @@ NO_SHARED_HOURS_REASONS = (
 )
 _SESSION_WITHOUT_TIME = replace(SESSION, state=SessionState.DEFERRED, start=None, end=None)
 _HELD = replace(SESSION, state=SessionState.HELD, held_at=SESSION.end)
+_HELD_PART = replace(_HELD, topic=Topic.DIRECTION, start=NOW - 9 * _DAY, end=NOW - 9 * _DAY, held_at=NOW - 9 * _DAY)
+NOTES = (
+    SharedNote(
+        pair=PAIR.id,
+        session="k3f9-1",
+        author=Owner.MANAGER,
+        held_at=NOW - 9 * _DAY,
+        lines=("Sam lights up when a design has to be explained to people outside the team.",),
+    ),
+    SharedNote(
+        pair=PAIR.id,
+        session="k3f9-1",
+        author=Owner.REPORT,
+        held_at=NOW - 9 * _DAY,
+        lines=("Less on-call, more teaching.", "Talk about the move to Berlin before the spring."),
+    ),
+)
 _AFTER_SESSION: dict[str, Any] = {"session": _HELD, "deadline": _START + 2 * _DAY}
 
 
@@ -243,17 +261,22 @@ def iter_alerts(context: MailContext) -> Iterator[MailContext]:
 
 def iter_prompts(context: MailContext) -> Iterator[MailContext]:
     """Yield two for each topic, with a contract, and without one but with the manager's own sentence; and one for each
-    trigger of a conversation that the report asked for."""
+    trigger of a conversation that the report asked for.
+
+    One more says what the manager has done, and invites to a note.
+    """
     for topic in Topic:
         session = replace(SESSION, topic=topic)
         yield replace(context, session=session)
         yield replace(context, session=session, contract=None, learning="I talk too early.")
     for trigger in Trigger:
         yield replace(context, trigger=trigger.value, asked_by_report=True)
+    kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[1:2], "has_kept_commitments": True}
+    yield replace(context, noted_session=_HELD_PART, **kept)
 
 
 def iter_briefs(context: MailContext) -> Iterator[MailContext]:
-    """Yield for each topic: one with everything, one almost empty, and one with each trigger."""
+    """Yield for each topic: one with everything, one almost empty, one with each trigger, and one with notes."""
     for topic in Topic:
         brief = replace(
             context, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
@@ -263,12 +286,16 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
         for trigger in Trigger:
             yield replace(brief, trigger=f"{trigger}: It came up on Monday.")
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)
+        kept: dict[str, Any] = {"kept_commitments": COMMITMENTS[3:4], "has_kept_commitments": True}
+        yield replace(brief, notes=NOTES, has_notes=True, noted_session=_HELD_PART, **kept)
 
 
 def iter_review_notes(context: MailContext) -> Iterator[MailContext]:
-    """Yield one with a review and commitments, and one without."""
+    """Yield one with a review and commitments, one that also says what the report has done, and one without."""
     review = replace(SESSION, kind=SessionKind.REVIEW, end=_START + timedelta(minutes=25))
-    yield replace(context, commitments=COMMITMENTS, session=review)
+    review_note = replace(context, commitments=COMMITMENTS, session=review)
+    yield review_note
+    yield replace(review_note, kept_commitments=COMMITMENTS[3:4], has_kept_commitments=True)
     yield replace(context, session=None, contract=None)
 
 
@@ -294,11 +321,14 @@ def iter_contract_summaries(context: MailContext) -> Iterator[MailContext]:
 
 
 def iter_due_commitments(context: MailContext) -> Iterator[MailContext]:
-    """Yield each open commitment of the reader."""
+    """Yield each open commitment of the reader, alone and with what the other one has done."""
     owner = Owner.MANAGER if context.to == context.manager else Owner.REPORT
     for readable in COMMITMENTS:
         if readable.commitment.is_open and readable.commitment.owner is owner:
-            yield replace(context, commitments=(readable,), due=readable.commitment.due)
+            due = replace(context, commitments=(readable,), due=readable.commitment.due)
+            yield due
+            kept = next(one for one in COMMITMENTS if one.commitment.owner is not owner and not one.commitment.is_open)
+            yield replace(due, kept_commitments=(kept,), has_kept_commitments=True)
 
 
 # --- a session's time ---

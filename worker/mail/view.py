@@ -25,6 +25,7 @@ from worker.domain.model import (
     Reasons,
     ReviewPoint,
     SessionKind,
+    SharedNote,
     Span,
     Trigger,
     WrittenCommitment,
@@ -298,6 +299,28 @@ class MailView:
                 "Moved from %(was)s to %(now)s: %(text)s", was=was, now=now, text=to_single_line(new.text)
             )
         return self.gettext("Put differently for %(name)s: %(text)s", name=name, text=to_single_line(new.text))
+
+    # --- notes, and what was kept ---
+
+    def note_lines(self) -> list[Line]:
+        """Return the lines of the notes for both, each with whose it is and after which conversation."""
+        return [
+            Line(text=to_single_line(text), note=self.describe_author(note))
+            for note in self.context.notes
+            for text in note.lines
+        ]
+
+    def describe_author(self, note: SharedNote) -> str:
+        """Return whose note it is, and after which conversation."""
+        author = self.context.manager if note.author is Owner.MANAGER else self.context.report
+        day = self.day(note.held_at)
+        if author is None or author.email == self.context.to.email:
+            return self.gettext("you, after your conversation on %(day)s", day=day)
+        return self.gettext("%(name)s, after your conversation on %(day)s", name=guess_first_name(author), day=day)
+
+    def kept_lines(self) -> list[Line]:
+        """Return the commitments that the other one has done, one line each (R-32)."""
+        return [Line(text=to_single_line(entry.promise.text)) for entry in self.context.kept_commitments]
 
     # --- the session ---
 

@@ -29,11 +29,11 @@ from worker.store.tables import in_bound_list
 
 contract, contract_draft, commitment = tables.contract, tables.contract_draft, tables.commitment
 session = tables.session
-access = tables.access
+access, note = tables.access, tables.note
 #: Every column that holds ciphertext.
 SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
-    access.c.sealed, tables.learning.c.sealed,
+    access.c.sealed, tables.learning.c.sealed, note.c.sealed,
 )  # fmt: skip
 
 _INSERT_REVISION = PreparedStatement(contract.insert())

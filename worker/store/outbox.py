@@ -18,6 +18,7 @@ from worker.store.alerts import MAIL_NAME, OPERATOR_SUBJECT, raise_alert
 from worker.store.database import Database
 from worker.store.history import append_history
 from worker.store.learnings import spend_learning
+from worker.store.mentions import release_mentions
 from worker.store.plans import wake_pairs
 from worker.store.statements import PreparedStatement
 from worker.store.tables import bind_instant, in_bound_list, in_literals
@@ -172,6 +173,8 @@ class OutboxRows:
                 return
             if settlement.progress in _SPENDING_PROGRESS and effect.pair and result.shown_learning:
                 spend_learning(connection, effect.pair, result.shown_learning)
+            if settlement.progress in (EffectProgress.DROPPED, EffectProgress.DEAD):
+                release_mentions(connection, effect.key)
             has_newer_reading = self._save_event(connection, result)
             if settlement.progress is EffectProgress.DONE:
                 fields = result.history_fields or {}

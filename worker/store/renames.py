@@ -23,6 +23,7 @@ from worker.store.tables import (
     learning,
     meeting,
     message,
+    note,
     pair,
     person,
     person_form,
@@ -32,7 +33,7 @@ from worker.store.tables import (
 
 #: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
 _PAIR_ID_COLUMNS: tuple[Column[Any], ...] = tuple(
-    table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access, learning)
+    table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access, learning, note)
 )
 #: Columns that hold an address.
 _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (

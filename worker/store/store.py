@@ -46,6 +46,8 @@ class Store:
         from worker.store.content import Content
         from worker.store.heartbeats import Heartbeats
         from worker.store.learnings import Learnings
+        from worker.store.mentions import MentionRows
+        from worker.store.notes import NoteRows
         from worker.store.outbox import OutboxRows
         from worker.store.people import PeopleRows
         from worker.store.plans import Plans
@@ -59,6 +61,8 @@ class Store:
         self.calendars = CalendarRows(self.database)
         self.content = Content(self.database, seal)
         self.learnings = Learnings(self.database, seal)
+        self.notes = NoteRows(self.database, seal)
+        self.mentions = MentionRows(self.database)
         self.plans = Plans(self.database, self.content)
         self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)

@@ -292,6 +292,27 @@ access = Table(
     Index("ix_access_pair_at", "pair", "at"),
 )
 
+#: What either of the two left for both after a conversation (R-28).
+note = Table(
+    "note",
+    metadata,
+    Column("session", String, ForeignKey("session.id"), primary_key=True),
+    Column("author", EnumType(Owner), primary_key=True),
+    Column("pair", PairIdType, nullable=False, index=True),
+    Column("written_at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # up to three lines
+)
+
+#: What a mail says once to one of the two, and the outbox key of that mail: a commitment that the other one kept
+#: (its id), or the invitation to leave a note (`note:` and the session's id).
+mention = Table(
+    "mention",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("reader", EnumType(Owner), primary_key=True),
+    Column("message", String, nullable=False, index=True),
+)
+
 calendar = Table(
     "calendar",
     metadata,

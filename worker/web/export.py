@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Response
 
-from worker.domain.model import Commitment, Pair, Person, Session, WrittenCommitment
+from worker.domain.model import Commitment, Pair, Person, Session, SharedNote, WrittenCommitment
 from worker.domain.time.worktime import format_hours
 from worker.store.content import ContractRevision
 from worker.web.site import Site, current_site
@@ -27,8 +27,8 @@ def build_export(person: Person, pairs: Iterable[Pair], *, manages: bool) -> Res
         "written_at": site.now(),
         "about": _export_person(person),
         "read_by": (
-            "The contract and the commitments are shown to the two of the pair alone; whoever runs the server could "
-            "open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
+            "The contract, the commitments and the notes are shown to the two of the pair alone; whoever runs the "
+            "server could open them, and the commands for that tell both. The rest: the two, and whoever runs Longarc."
         ),
         "pairs": [_export_pair(site, person, pair, manages=manages) for pair in pairs],
     }
@@ -68,6 +68,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         "contracts": contracts,
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
         **_export_learning(site, pair, manages=manages),
+        "notes": [_export_note(note) for note in site.store.notes.list_notes(pair.id)],
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
             for line in site.store.queries.list_mails_to(person.email, [pair.id])
@@ -101,6 +102,10 @@ def _export_contract(revision: ContractRevision) -> dict[str, Any]:
     for promise in (*fields["report"], *fields["manager"], *fields["reviews"]):
         promise.pop("line")
     return {"session": revision.session, "revision": revision.revision, "recorded_at": revision.recorded_at, **fields}
+
+
+def _export_note(note: SharedNote) -> dict[str, Any]:
+    return {"session": note.session, "by": note.author, "held_at": note.held_at, "lines": note.lines}
 
 
 def _export_commitment(commitment: Commitment, promises: Mapping[str, WrittenCommitment]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import Format, Owner, Pair, PairState
-from worker.web import ad_hoc, export
+from worker.web import ad_hoc, export, notes
 from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
@@ -18,6 +18,7 @@ def make_blueprint() -> Blueprint:
     for rule, view, methods in (
         ("", show, ["GET"]),
         ("/commitment/<commitment>/<deed>", commitment_ends, ["POST"]),
+        ("/note/<about>", note, ["POST"]),
         ("/talk", talk, ["POST"]),
         ("/format", choose, ["POST"]),
         ("/data", data, ["GET"]),
@@ -70,6 +71,8 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
         "owed": [s for s in year.sessions if s.owed],
         "picture": build_year_chart(year, view),
+        "shared": notes.load_shared_notes(view, pair, state, Owner.REPORT),
+        "kept_now": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],
         "triggers": ad_hoc.list_triggers(view.language),
         "formats": [choice.value for choice in Format],
         "unsaid": False,
@@ -84,6 +87,11 @@ def commitment_ends(commitment: str, deed: str) -> Response:
     if owned is None or owned.pair != _require_pair().id or owned.owner is not Owner.REPORT:
         abort(404)
     return handle_commitment_form(commitment, deed, ".show")
+
+
+def note(about: str) -> Response:
+    """Leave a note for both about a conversation, or remove it (R-28)."""
+    return redirect_to(url_for(".show", said=notes.leave_note(_require_pair(), about, Owner.REPORT), _anchor="notes"))
 
 
 def talk() -> Response:

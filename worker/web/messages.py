@@ -17,6 +17,8 @@ CONFIRMATIONS = {
     "moved": N_("Taken. Both calendars show it within a minute."),
     "talk": N_("Asked for. It gets a time within minutes, on both calendars."),
     "format": N_("Your choice is kept."),
+    "noted": N_("It stands here for both of you, and in the next brief."),
+    "unnoted": N_("There is no note of yours about it now."),
     "trust": N_("Kept. It counts from the next brief."),
     "learning": N_("Kept. It goes into the next note to each of them, once."),
     "no-learning": N_("Withdrawn. What has gone out already stays with whoever got it."),

@@ -4,7 +4,7 @@ Reports are sorted by name. Nothing ranks or compares them (R-24).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -17,10 +17,10 @@ from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
 from worker.i18n.language import to_single_line
 from worker.i18n.reasons import translate_sentences
-from worker.mail.view import MailView
+from worker.mail.view import Line, MailView
 from worker.store.content import ContractRevision
 from worker.store.queries import PairYear
-from worker.web import ad_hoc, export
+from worker.web import ad_hoc, export, notes
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
 from worker.web.sessions import current_login, leave
@@ -44,6 +44,7 @@ class PersonCard:
     owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
     count: int  #: deferrals of the next career conversation in its cycle
     agreed: ContractRevision | None  #: the contract in force
+    kept: Sequence[Line] = ()  #: what the report has done, and no mail has told (R-32)
 
     @property
     def coming(self) -> Sequence[Session]:
@@ -75,6 +76,7 @@ def make_blueprint() -> Blueprint:
         ("/leave", leave, ["POST"]),
         ("/learning", write_learning, ["POST"]),
         ("/person/<person>", person_page, ["GET"]),
+        ("/person/<person>/note/<about>", note, ["POST"]),
         ("/person/<person>/talk", talk, ["POST"]),
         ("/person/<person>/trust", trust, ["POST"]),
         ("/person/<person>/transition", transition, ["POST"]),
@@ -108,6 +110,8 @@ def _build_cards(pairs: Sequence[Pair]) -> list[PersonCard]:
     years = site.store.queries.load_years(ids, get_chart_start(site.now()))
     contracts = site.store.content.get_latest_contracts(ids)
     cards = [_build_card(state, years[state.pair.id], contracts.get(state.pair.id)) for state in states]
+    kept = notes.list_kept_lines([card.reading for card in cards], Owner.MANAGER, site.now())
+    cards = [replace(card, kept=lines) for card, lines in zip(cards, kept, strict=True)]
     return sorted(cards, key=_get_report_name)
 
 
@@ -200,6 +204,7 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
         "card": card,
         "standing": {owner.value: list_commitments(view, open_commitments, owner) for owner in Owner},
         "session_of": {item.commitment.id: item.commitment.session for item in open_commitments},
+        "shared": notes.load_shared_notes(view, pair, site.load_state(pair), Owner.MANAGER),
         "triggers": ad_hoc.list_triggers(view.language),
         "sentences": lambda reasons: translate_sentences(
             order_for_reader(reasons, login.person.name), view.language, login.person.zone, view.today
@@ -222,6 +227,12 @@ def write_learning() -> Response:
         return _render_team(422, unfit_learning=text)
     site.store.learnings.write([pair.id for pair in _list_pairs()], text, site.now())
     return redirect_to(url_for(".show", said="learning" if text else "no-learning"))
+
+
+def note(person: str, about: str) -> Response:
+    """Leave a note for both about a conversation, or remove it (R-28)."""
+    said = notes.leave_note(_find_pair(person), about, Owner.MANAGER)
+    return redirect_to(url_for(".person_page", person=person, said=said, _anchor="notes"))
 
 
 def talk(person: str) -> Response:

@@ -1,8 +1,8 @@
 """The domain model: frozen values and enums that the whole program shares.
 
 Every datetime is aware and in UTC; a rule about the wall clock is computed in a person's zone, with a UTC result. Only
-`Contract`, its parts, `Learning`, `Trigger` and `AccessRecord.reason` hold what people said or wrote: they are stored
-sealed.
+`Contract`, its parts, `Learning`, `SharedNote.lines`, `Trigger` and `AccessRecord.reason` hold what people said or
+wrote: they are stored sealed.
 """
 
 from worker.domain.model.calendars import (
@@ -31,6 +31,7 @@ from worker.domain.model.contracts import (
     WrittenCommitment,
 )
 from worker.domain.model.mails import REMEMBERED, MailName
+from worker.domain.model.notes import SharedNote
 from worker.domain.model.people import (
     NO_CALENDAR,
     AliasSource,
@@ -136,6 +137,7 @@ __all__ = [
     "SessionKind",
     "SessionState",
     "Settlement",
+    "SharedNote",
     "ShowAs",
     "Span",
     "Spells",

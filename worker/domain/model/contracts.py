@@ -66,7 +66,7 @@ class Dated:
 
 
 class ContentAccess(StrEnum):
-    """The commands that show or change a contract or its commitments; the values are their names."""
+    """The commands that show or change a contract, its commitments or notes; the values are their names."""
 
     SHOW_CONTRACT = "contract show"
     RECORD_CONTRACT = "contract record"
@@ -74,6 +74,8 @@ class ContentAccess(StrEnum):
     MARK_DONE = "commitment done"
     CHANGE_COMMITMENT = "commitment change"
     LET_GO = "commitment let-go"
+    SHOW_NOTES = "note show"
+    LEAVE_NOTE = "note add"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,83 @@
+"""Notes after a conversation (R-28), and what a mail tells its reader once (R-28, R-32)."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from worker.domain.model import (
+    Commitment,
+    CommitmentStanding,
+    Owner,
+    Session,
+    SessionKind,
+    SessionState,
+    SharedNote,
+)
+
+#: Limits of one note.
+MAX_NOTE_LINES, MAX_NOTE_CHARACTERS = 3, 300
+#: After a conversation, how long notes about it can be written and changed.
+NOTE_PERIOD = timedelta(weeks=26)
+#: After a commitment was done, how long that is news to the other.
+NEWS_PERIOD = timedelta(days=60)
+
+
+def takes_notes(session: Session) -> bool:
+    """Return whether notes belong to the session: a part of a series without a contract, or it ended unfinished."""
+    has_no_contract = session.state is SessionState.HELD and not session.asks_contract
+    is_part = session.kind is SessionKind.CAREER and has_no_contract
+    return is_part or session.state is SessionState.UNFINISHED
+
+
+def find_note_session(sessions: Iterable[Session], now: datetime) -> Session | None:
+    """Return the last career session held, when notes belong to it; None otherwise, and when it is too long ago."""
+    held = [s for s in sessions if s.kind is SessionKind.CAREER and s.held_at is not None and s.held_at <= now]
+    latest = max(held, key=lambda s: s.held_at or now, default=None)
+    if latest is None or latest.held_at is None or not takes_notes(latest):
+        return None
+    return latest if latest.held_at > now - NOTE_PERIOD else None
+
+
+def select_open_notes(notes: Iterable[SharedNote], sessions: Iterable[Session]) -> list[SharedNote]:
+    """Return the notes that no contract has taken up yet, oldest first: those after the last session with a contract.
+
+    These stand in the next brief.
+    """
+    contracted = [s.held_at for s in sessions if s.state is SessionState.CONTRACTED and s.held_at is not None]
+    last_contract = max(contracted, default=None)
+    return sorted(
+        (note for note in notes if last_contract is None or note.held_at > last_contract),
+        key=lambda note: (note.held_at, note.author.value),
+    )
+
+
+def clean_note_lines(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines that say something, at most MAX_NOTE_LINES of at most MAX_NOTE_CHARACTERS characters each."""
+    return tuple(line[:MAX_NOTE_CHARACTERS].strip() for line in lines if line.strip())[:MAX_NOTE_LINES]
+
+
+def list_kept_commitments(commitments: Iterable[Commitment], reader: Owner, now: datetime) -> list[Commitment]:
+    """Return what the other one has done lately, in the order it was done (R-32)."""
+    done = [
+        c
+        for c in commitments
+        if c.owner is not reader
+        and c.standing is CommitmentStanding.DONE
+        and c.closed_at is not None
+        and now - NEWS_PERIOD < c.closed_at <= now
+    ]
+    return sorted(done, key=lambda c: (c.closed_at, c.id))
+
+
+def find_invited_session(
+    sessions: Iterable[Session], notes: Collection[SharedNote], reader: Owner, now: datetime
+) -> Session | None:
+    """Return the session about which the reader may be invited to leave a note; None when the reader left one."""
+    session = find_note_session(sessions, now)
+    if session is None or any(note.session == session.id and note.author is reader for note in notes):
+        return None
+    return session
+
+
+def make_invitation_subject(session: Session) -> str:
+    """Return the name under which the invitation to leave a note about the session is given once."""
+    return f"note:{session.id}"

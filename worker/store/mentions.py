@@ -1,0 +1,52 @@
+"""What is said once: a mail reserves it before it is sent, and a mail that is never sent gives it back.
+
+So nothing is said twice, whenever a process dies: a mail that is tried again finds what it had reserved.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from worker.domain.model import Owner
+from worker.store.database import Database
+from worker.store.statements import PreparedStatement
+from worker.store.tables import in_bound_list, mention
+
+_RELEASE = PreparedStatement(delete(mention).where(mention.c.message == bindparam("message_key")))
+
+
+class MentionRows:
+    """Reads and writes the table `mention`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reserve(self, message_key: str, reader: Owner, subjects: Collection[str]) -> frozenset[str]:
+        """Reserve subjects for the mail with that outbox key, and return those that this mail says.
+
+        What another mail to the same reader has said, or is about to say, is left out.
+        """
+        if not subjects:
+            return frozenset()
+        new_rows = [{"subject": subject, "reader": reader, "message": message_key} for subject in sorted(subjects)]
+        query = select(mention.c.subject).where(
+            in_bound_list(mention.c.subject, "subjects"), mention.c.reader == reader, mention.c.message == message_key
+        )
+        with self._database.write() as connection:
+            self._database.insert_new(connection, mention, new_rows, ("subject", "reader"))
+            return frozenset(connection.execute(query, {"subjects": list(subjects)}).scalars())
+
+    def list_said(self, reader: Owner, subjects: Collection[str]) -> set[str]:
+        """Return those of the subjects that a mail has said to this reader, or is about to say."""
+        if not subjects:
+            return set()
+        query = select(mention.c.subject).where(
+            in_bound_list(mention.c.subject, "subjects"), mention.c.reader == reader
+        )
+        with self._database.read() as connection:
+            return set(connection.execute(query, {"subjects": list(subjects)}).scalars())
+
+
+def release_mentions(connection: Connection, message_key: str) -> None:
+    """Give back what a mail had reserved: it was not sent, so another mail may say it."""
+    _RELEASE.execute(connection, message_key=message_key)

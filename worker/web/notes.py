@@ -1,0 +1,79 @@
+"""Notes for both (R-28) and what the other one has kept (R-32), on the manager's page and the report's."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from flask import abort, request
+
+from worker.domain.model import Owner, Pair, PairState, Session
+from worker.domain.notes import MAX_NOTE_CHARACTERS, MAX_NOTE_LINES, find_note_session, list_kept_commitments
+from worker.i18n.language import to_single_line
+from worker.mail.view import Line, MailView
+from worker.web.site import current_site
+
+
+@dataclass(frozen=True, slots=True)
+class NoteEntry:
+    """A note as a page shows it."""
+
+    session: str
+    author: str  #: whose it is, and after which conversation
+    lines: tuple[str, ...]
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SharedNotes:
+    """The notes of a pair, newest conversation first, and the form about the last conversation."""
+
+    notes: Sequence[NoteEntry]
+    session: str = ""  #: the session that the form is about; empty when no notes belong to the last one
+    day: str = ""  #: of that session
+    lines: Sequence[str] = ()  #: of the form
+    is_written: bool = False  #: the reader has left a note about it
+    max_characters: int = MAX_NOTE_CHARACTERS
+
+
+def load_shared_notes(view: MailView, pair: Pair, state: PairState, reader: Owner) -> SharedNotes:
+    """Return the notes of a pair, opened, as the reader sees them. Raises WrongKey."""
+    site = current_site()
+    notes = site.store.notes.list_notes(pair.id)
+    entries = [NoteEntry(note.session, view.describe_author(note), note.lines, note.author is reader) for note in notes]
+    session = find_note_session(state.sessions, site.now())
+    if session is None or session.held_at is None:
+        return SharedNotes(entries)
+    own = next((note.lines for note in notes if note.session == session.id and note.author is reader), ())
+    lines = [*own, *[""] * MAX_NOTE_LINES][:MAX_NOTE_LINES]
+    return SharedNotes(entries, session.id, view.day(session.held_at), lines, is_written=bool(own))
+
+
+def leave_note(pair: Pair, session_id: str, author: Owner) -> str:
+    """Store the form's note, or delete it when the form has no line. Returns the name of the confirmation.
+
+    Aborts with 404 unless it is a session of that pair.
+    """
+    site = current_site()
+    session: Session | None = site.store.queries.get_session(session_id)
+    if session is None or session.pair != pair.id:
+        abort(404)
+    lines = [to_single_line(request.form.get(f"line-{number}", "")) for number in range(MAX_NOTE_LINES)]
+    site.worker.notes.leave(session_id, author, lines)
+    return "noted" if any(lines) else "unnoted"
+
+
+def list_kept_lines(views: Collection[MailView], reader: Owner, now: datetime) -> list[list[Line]]:
+    """Return for each view what the other one has done lately and no mail has told the reader (R-32)."""
+    kept = [
+        list_kept_commitments([entry.commitment for entry in view.context.commitments], reader, now) for view in views
+    ]
+    said = current_site().store.mentions.list_said(reader, [c.id for commitments in kept for c in commitments])
+    return [
+        _make_lines(view, [c.id for c in commitments if c.id not in said])
+        for view, commitments in zip(views, kept, strict=True)
+    ]
+
+
+def _make_lines(view: MailView, commitment_ids: Collection[str]) -> list[Line]:
+    entries = tuple(entry for entry in view.context.commitments if entry.commitment.id in commitment_ids)
+    return MailView(replace(view.context, kept_commitments=entries), view.language).kept_lines()
