@@ -274,6 +274,16 @@ def test_a_series_is_five_to_ten_working_days_apart(start: str, expected: list[s
     assert rules(*parts, *given("09-07 05:00", "c2", start, topic="direction"), pairs=(pair,)) == expected
 
 
+@pytest.mark.parametrize("is_held", [True, False])
+def test_no_part_of_a_series_is_held_before_an_earlier_one(is_held: bool) -> None:
+    """T-13."""
+    first = given("09-07 05:00", "c1", "09-15 09:00" if is_held else "10-15 09:00", topic="now")
+    second = given("09-07 05:00", "c2", "09-23 09:00", topic="direction")
+    held = [session(f"{day} 10:15", one, "held", f"{day} 09:00") for day, one in (("09-15", "c1"), ("09-23", "c2"))]
+    broken = rules(*first, *second, *held[0 if is_held else 1 :], pairs=(replace(ONE, format=Format.SERIES),))
+    assert ("T-13" in broken) is not is_held
+
+
 QUARTERLY = Interval(weeks=13)
 
 

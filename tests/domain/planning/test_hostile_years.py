@@ -1,7 +1,7 @@
 """A year in which people do whatever they like, in any order: what always holds (R-3, R-8; T-4, T-8 … T-12)."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from worker.domain.model import (
     SessionState,
     ShowAs,
     Span,
+    Topic,
     Trigger,
 )
 from worker.domain.planning import actions
@@ -183,12 +184,15 @@ def holds(story: Story) -> None:
     assert len(regular) >= story.policy.ahead
     if not story.refuses:
         for session in wanted:
-            assert session.booked or session.unplaceable or waiting(story, session) or blocked(story, session.id)
+            reasons = (session.booked, session.unplaceable, waiting(story, session), blocked(story, session.id))
+            assert any(reasons) or any(part.owed for part in parts_before(story, session))
         there = {s.key for s in wanted if s.booked or blocked(story, s.id)}
         assert ahead_of(story) <= there | {c.key for c in story.state.commitments}
     for session in story.state.sessions:
         numbers = [d.number for d in story.state.deferrals if d.session == session.id]
         assert numbers == list(range(1, session.count + 1))
+        if not story.refuses and session.booked and session.topic in (Topic.DIRECTION, Topic.GAP):
+            assert session.start is not None and all(end <= session.start for end in ends_before(story, session))
         assert session.owed == (session.start is None) or session.state is SessionState.CANCELLED
 
 
@@ -198,6 +202,22 @@ def ahead_of(story: Story) -> set[str]:
         m.event for m in story.state.effects if m.kind is EffectKind.CANCEL and m.progress is EffectProgress.DEAD
     }
     return {p.key for p in story.standing() if p.span.start > story.now} - refused
+
+
+def parts_before(story: Story, session: Session) -> list[Session]:
+    """The parts of its series before it (T-13)."""
+    topics = [Topic.NOW, Topic.DIRECTION, Topic.GAP]
+    earlier = topics[: topics.index(session.topic)] if session.topic in topics else []
+    there = [s for s in story.of_kind(SessionKind.CAREER) if s.state is not SessionState.CANCELLED]
+    return [s for s in there if s.cycle == session.cycle and s.topic in earlier and not s.adhoc]
+
+
+def ends_before(story: Story, session: Session) -> list[datetime]:
+    """T-13: when the parts before it end that are still to be held; what is about to happen may not move any more."""
+    last_moment = story.now + 4 * HOUR
+    if session.start is None or session.start <= last_moment:
+        return []
+    return [s.end for s in parts_before(story, session) if s.booked and s.end]
 
 
 def waiting(story: Story, session: Session) -> bool:

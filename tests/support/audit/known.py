@@ -86,6 +86,7 @@ class Talk:
     first: bool = False  #: it follows no other, or its day was over when it got its time (T-3a)
     reason: str = ""  #: why it has the time it has
     lost_at: datetime | None = None  #: when it lost a time last
+    missed: bool = False  #: somebody said that it did not take place, and it was not held since
     left: bool = False  #: until the next quarter, when the two were asked
     lost: datetime | None = None  #: the start it lost last; the moment when it was found not held
     moves: list[datetime] = field(default_factory=list)  #: when it lost a time and nobody had asked for another one
@@ -124,6 +125,7 @@ class Talk:
         """It was deferred."""
         self.lost = now if cause == "not_held" else self.start or self.lost
         self.lost_at, self.left = now, False
+        self.missed = self.missed or cause == "not_held"
         self.moves += [now] if cause != "asked" else []
         self.state, self.start, self.end, self.held, self.wish = "deferred", None, None, None, None
 

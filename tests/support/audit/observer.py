@@ -229,10 +229,8 @@ class Auditor:
         span, since = span_of(line), self._now
         if span.end > since:
             self._flag("T-7", talk.pair, f"{talk.id} was taken as held before its end")
-        talk.state, talk.start, talk.end, talk.held = "held", span.start, span.end, span.end
-        for person in {talk.pair.manager, talk.pair.report} if talk.kind == "career" else ():
-            if (talk.pair.id, person) not in self._introduced:
-                self._flag("R-23", talk.pair, f"{talk.id} was held before {person} was introduced to this")
+        talk.state, talk.start, talk.end, talk.held, talk.missed = "held", span.start, span.end, span.end, False
+        self._flag_all(talk.pair, self._turns.judge_held(talk, self._introduced))
         if not talk.closes:
             return
         talk.mails["contract_request"], talk.mails["contract_reminder"] = [], []

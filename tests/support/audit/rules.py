@@ -313,6 +313,20 @@ def series(talk: Talk, span: Span, careers: Sequence[Talk], people: People, now:
         yield "T-13", f"{talk.id} got {span.start}; after {before} on {day}, {first} to {last} are allowed"
 
 
+def in_order(talk: Talk, careers: Iterable[Talk]) -> Iterator[Fault]:
+    """T-13: a part of a series that is held comes after the parts before it, unless one of these is to be held anew."""
+    parts = ["now", "direction", "gap"]
+    earlier = parts[: parts.index(talk.topic)] if talk.topic in parts else []
+    mine: list[Talk] = []
+    for one in careers:
+        if one.topic == "now" and not one.adhoc and one.asked <= talk.asked:
+            mine = []  # a series begins
+        mine.append(one)
+    for one in mine:
+        if one.topic in earlier and not one.adhoc and (one.booked or one.state in OWED) and not one.missed:
+            yield "T-13", f"{talk.id}, {talk.topic}, was held before {one.id}, {one.topic}, of {one.start}"
+
+
 def rhythms(pair: Pair, anchor: date) -> list[Interval]:
     """R-5: the tighter one until the date; where the two meet, either."""
     tight = Policy().transition_every

@@ -42,6 +42,14 @@ class Turns:
             held = max((other.held for other in others if other.held), default=None)
             talk.first = talk.first or rules.overdue(talk.pair, held, now.date())
 
+    def judge_held(self, talk: Talk, introduced: Collection[tuple[PairId, Address]]) -> Iterator[rules.Fault]:
+        """What is wrong with a career session that was just held: who knows nothing of it, what should come first."""
+        for person in talk.pair.id.people if talk.kind == "career" else ():
+            if (talk.pair.id, person) not in introduced:
+                yield "R-23", f"{talk.id} was held before {person} was introduced to this"
+        if talk.kind == "career" and not talk.adhoc:
+            yield from rules.in_order(talk, self._list_of_pair(talk.pair))
+
     def find_heard_early(self, pair: Pair, what: str, now: datetime) -> Iterator[rules.Fault]:
         """Nobody hears of us earlier than seven days before the start, unless somebody asked to talk."""
         asked = any(talk.adhoc for talk in self._list_of_pair(pair))

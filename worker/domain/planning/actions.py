@@ -32,6 +32,7 @@ from worker.domain.planning import (
     invitations,
     placement,
     questions,
+    session_events,
 )
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.worktime import get_local_date
@@ -62,7 +63,7 @@ def record_not_held(builder: PlanBuilder, session: Session) -> None:
     for review in [
         s for s in builder.list_sessions(SessionKind.REVIEW) if s.cycle == session.cycle and (s.booked or s.owed)
     ]:
-        placement.take_off_calendar(builder, review)
+        session_events.take_off_calendar(builder, review)
         off = builder.update_session(
             builder.sessions[review.id], state=SessionState.CANCELLED, start=None, end=None, unplaceable=None
         )
@@ -81,7 +82,7 @@ def record_held(builder: PlanBuilder, session: Session, end: datetime | None = N
     if end is None or end > builder.now:
         raise Refused(f"Session {session.id} can't have ended in the future. Say when it ended, with --at.")
     if session.booked and session.span.end > builder.now:
-        placement.take_off_calendar(builder, session)
+        session_events.take_off_calendar(builder, session)
     known = builder.sessions.get(session.id, session)  # one of long ago isn't among them
     done = contract_mails.mark_held(builder, known, end, start=end - timedelta(minutes=session.minutes), end=end)
     builder.record_session_decision(done, "Somebody said that it took place.")
@@ -159,7 +160,7 @@ def _book_requested_time(builder: PlanBuilder, session: Session, wish: Span) -> 
         unplaceable=None,
         offer=None,
     )
-    placement.show_on_calendar(builder, new)
+    session_events.show_on_calendar(builder, new)
     builder.record_session_decision(new, "A person chose this time.")
     if session.kind is SessionKind.CAREER and wish.minutes < builder.policy.min_minutes:
         builder.add_mail(MailName.SHORT_SESSION, session.id, builder.manager.email, start=wish.start)

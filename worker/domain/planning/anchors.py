@@ -1,7 +1,7 @@
 """The rhythm counts from what was really held, and from what is booked before (T-3, T-11, T-13)."""
 
 from worker.domain.model import Session, SessionState
-from worker.domain.planning import cadence, deferrals, turns
+from worker.domain.planning import cadence, deferrals, series, turns
 from worker.domain.planning.plan_builder import RECHECK_SOON, PlanBuilder
 from worker.domain.time.worktime import wall_to_utc
 
@@ -9,6 +9,10 @@ from worker.domain.time.worktime import wall_to_utc
 def reanchor_sessions(builder: PlanBuilder) -> None:
     """Give every session to come its present window; what no longer lies in its window gets a new time."""
     for session in cadence.select_regular_sessions(list(builder.sessions.values())):
+        if cadence.is_later_part(session):
+            if session.booked or session.owed:
+                series.keep_in_order(builder, builder.sessions[session.id])
+            continue
         window = _find_new_window(builder, session)
         if window is None:
             continue
@@ -46,8 +50,11 @@ def find_first_window(builder: PlanBuilder) -> cadence.SessionWindow:
 
 
 def _may_move(session: Session) -> bool:
-    """Whether its window follows from others: it isn't held, and lost no time yet."""
-    return cadence.is_regular(session) and (session.booked or session.owed) and not session.count
+    """Whether its window follows from others: it isn't held, and lost no time yet. That of a later part of a series
+    always does."""
+    if not cadence.is_regular(session) or not (session.booked or session.owed):
+        return False
+    return not session.count or cadence.is_later_part(session)
 
 
 def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionWindow | None:

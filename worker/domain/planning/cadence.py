@@ -28,6 +28,8 @@ WINDOW_AFTER = timedelta(days=21)
 #: A regular session comes no sooner than this after an ad hoc one (T-14).
 CLEAR_OF_ADHOC = timedelta(weeks=3)
 SERIES_TOPICS = (Topic.NOW, Topic.DIRECTION, Topic.GAP)
+#: A shorter rhythm has one session with three phases in place of a series.
+LEAST_SERIES_RHYTHM = timedelta(weeks=8)
 #: A review lies this far from a month after the session, at most.
 REVIEW_BEFORE = timedelta(days=7)
 REVIEW_AFTER = timedelta(days=10)
@@ -102,9 +104,10 @@ def find_window(
     session: Session, sessions: Sequence[Session], pair: Pair, people: Sequence[Person], policy: Policy
 ) -> SessionWindow | None:
     """Where a regular session belongs, given what was held and what is booked before it. None when nothing was."""
+    parts = list_parts_before(session, sessions)
+    if parts:
+        return make_part_window(parts, people)
     before = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
-    if is_later_part(session) and before and before[-1].cycle == session.cycle:
-        return _make_next_part_window(before[-1], people)
     instants = [s.held_at or s.end or s.target for s in before]
     instants += [s.held_at for s in sessions if is_regular(s) and s.held_at and s.id != session.id]
     if not instants:
@@ -138,17 +141,29 @@ def list_lower_bounds(
     earlier = [s.held_at for s in select_regular_sessions(sessions) if s.cycle < session.cycle and s.held_at]
     if earlier:
         yield max(earlier) + compute_rhythm(pair, max(earlier).date(), policy) / 2
-    before = [s for s in select_regular_sessions(sessions) if _get_position(s) < _get_position(session)]
-    if is_later_part(session) and before and before[-1].cycle == session.cycle:
-        yield _make_next_part_window(before[-1], people).earliest
+    parts = list_parts_before(session, sessions)
+    if parts:
+        yield make_part_window(parts, people).earliest
     if pair.start is not None:
         yield wall_to_utc(people[0].zone, pair.start, 0)
 
 
-def _make_next_part_window(previous: Session, people: Sequence[Person]) -> SessionWindow:
-    """T-13: five to ten working days after the part before."""
-    end = previous.held_at or previous.end or previous.target
-    day = get_local_date(people[0].zone, end)
+def list_parts_before(session: Session, sessions: Sequence[Session]) -> list[Session]:
+    """The parts of its series that come before it, in order; none for what is no later part (T-13)."""
+    if not is_later_part(session):
+        return []
+    same = [s for s in select_regular_sessions(sessions) if s.cycle == session.cycle]
+    return [s for s in same if _get_position(s) < _get_position(session)]
+
+
+def find_end(parts: Sequence[Session]) -> datetime:
+    """When the last of these parts ends, or ended; where one has no time, when it should be."""
+    return max(part.held_at or part.end or part.target for part in parts)
+
+
+def make_part_window(before: Sequence[Session], people: Sequence[Person]) -> SessionWindow:
+    """T-13: five to ten working days after the last of the parts before."""
+    day = get_local_date(people[0].zone, find_end(before))
     earliest = add_weekdays(day, 5)
     latest = add_weekdays(day, 10)
     zone = people[0].zone
@@ -169,7 +184,7 @@ def make_next_cycle(
     `first_window` gives the window of a session that follows no other, or whose rhythm is over (T-3a).
     """
     cycle = max((s.cycle for s in sessions), default=0) + 1
-    topics = SERIES_TOPICS if pair.format is Format.SERIES else (Topic.ALL,)
+    topics = SERIES_TOPICS if is_series(pair, now.date(), policy) else (Topic.ALL,)
     made: list[Session] = []
     for topic in topics:
         blank = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, SessionWindow(now, now, now), now)
@@ -179,6 +194,11 @@ def make_next_cycle(
         session = make_session(pair.id, SessionKind.CAREER, topic, cycle, pair.minutes, window, now)
         made.append(replace(session, in_turn=in_turn))
     return made
+
+
+def is_series(pair: Pair, day: date, policy: Policy) -> bool:
+    """Whether the pair meets in series: it wishes for them, and its rhythm leaves room for three parts (T-13)."""
+    return pair.format is Format.SERIES and compute_rhythm(pair, day, policy) >= LEAST_SERIES_RHYTHM
 
 
 def is_overdue(session: Session, target: datetime, now: datetime) -> bool:

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from worker.domain.model import (
     Address,
     DeferralCause,
-    EffectKind,
     FreeBusy,
     MailName,
     OfferPurpose,
@@ -20,10 +19,11 @@ from worker.domain.model import (
     SessionState,
     Span,
 )
-from worker.domain.planning import anchors, cadence, offers
+from worker.domain.planning import anchors, cadence, offers, series
 from worker.domain.planning.plan_builder import DAILY, PlanBuilder, find_last_look
 from worker.domain.planning.questions import is_question
 from worker.domain.planning.reviews import is_waiting_for_1on1
+from worker.domain.planning.session_events import show_on_calendar, take_off_calendar
 from worker.domain.time.search import find_possible_starts
 from worker.domain.time.slots import Search, Slot, explain_no_slot, has_same_blockers, rank_slots
 from worker.domain.time.worktime import add_weekdays, get_local_date, wall_to_utc
@@ -67,6 +67,8 @@ def place_owed_sessions(builder: PlanBuilder) -> None:
         blocked = builder.find_retry_time(session.id)
         if blocked and builder.now < blocked:
             builder.wake_at(blocked)
+        elif series.is_waiting(builder, session):
+            continue  # it is placed once the part before it has a time
         elif is_waiting_for_1on1(builder, session):
             builder.wake_at(session.target)
         elif session.unplaceable and not _is_retry_due(builder, session):
@@ -315,23 +317,6 @@ def _explain_compromise(session: Session, slot: Slot, window_end: datetime | Non
         yield Reason("shorter", {"minutes": slot.span.minutes, "needed": session.minutes})
     if window_end is not None and slot.span.start > window_end:
         yield Reason("past_window", {"count": max((slot.span.start - window_end).days, 1)})
-
-
-def show_on_calendar(builder: PlanBuilder, session: Session) -> None:
-    """Have the event made, or moved when it exists or is on its way."""
-    what = (
-        EffectKind.UPDATE
-        if builder.find_event(session.key) or builder.has_pending_write(session.key)
-        else EffectKind.CREATE
-    )
-    builder.write_event(what, session.id, session.key, session.sequence)
-
-
-def take_off_calendar(builder: PlanBuilder, session: Session) -> None:
-    """Have the event cancelled, if there is one or one is on its way; the next one will be another."""
-    if builder.find_event(session.key) or builder.has_pending_write(session.key):
-        builder.write_event(EffectKind.CANCEL, session.id, session.key, session.sequence)
-    builder.update_session(session, generation=session.generation + 1)
 
 
 def cancel_session(builder: PlanBuilder, session: Session, why: str) -> None:

@@ -4,8 +4,9 @@ by moving the event; otherwise the session is deferred, and the wish says near w
 
 from worker.domain.model import Address, DeferralCause, PlacedEvent, Session, SessionKind, Span
 from worker.domain.planning.deferrals import LAST_HOURS, defer
-from worker.domain.planning.placement import SearchAttempt, make_search, show_on_calendar
+from worker.domain.planning.placement import SearchAttempt, make_search
 from worker.domain.planning.plan_builder import PlanBuilder
+from worker.domain.planning.session_events import show_on_calendar
 from worker.domain.time.slots import rank_slots
 
 #: No longer than a career session may be (T-1).
