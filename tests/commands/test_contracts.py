@@ -64,6 +64,13 @@ def test_r16_promises_are_questioned_by_line_and_recorded_only_when_confirmed(de
     assert desk.session(session).state is SessionState.CONTRACTED
 
 
+def test_r31_a_promise_of_feedback_gets_a_hint_by_line(desk: Desk) -> None:
+    session, file = just_held(desk), contract_file(desk, "Give Sam feedback on the talk")
+    said = desk.told(*RECORD, session, file, "--yes")
+    assert f"{file}:4, your own commitment: Feedback helps most in three parts." in said
+    assert "what it led to" in said
+
+
 def test_a_contract_with_problems_tells_them_all_and_writes_nothing(desk: Desk) -> None:
     session = just_held(desk)
     before = desk.rows()

@@ -80,6 +80,14 @@ def test_lines_come_and_go_without_script(room: Room) -> None:
         assert fill(client, page, nonsense).status_code == 303
 
 
+def test_r31_a_promise_of_feedback_gets_a_hint_beside_the_line(room: Room) -> None:
+    client, page = room.writer()
+    told = text(
+        client.get(fill(client, page, **{"manager-0-text": "Give Sam feedback on the talk"}).headers["Location"])
+    )
+    assert "Say what was done, what it led to, and what to try next" in told
+
+
 def test_a_script_keeps_it_quietly_and_hears_what_is_asked(room: Room) -> None:
     """R-16: the questions stand beside the line."""
     client, page = room.writer()

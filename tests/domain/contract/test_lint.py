@@ -26,7 +26,6 @@ Talk to my manager about Sam's progression
 Find out what the salary band for staff is and tell Sam
 Ask for headcount in the spring plan
 Nominate Sam for the architecture forum
-Give Sam feedback on written proposals, twice
 Let Sam lead the billing design review
 Put Sam forward to run the quarterly demo
 Connect Sam with a mentor outside our department
@@ -142,7 +141,6 @@ Versuche auswerten
 Die Ergebnisse der Umfrage im Team vorstellen
 Leite das Review für den Abrechnungsdienst
 Mentoring finden
-Ich gebe Sam Rückmeldung zu ihrer Rolle im Projekt
 Stelle Sam der Bereichsleitung vor
 Ich stelle Sam vor und gebe die Notizen weiter
 Jeden zweiten Dienstag mit Mei zwei Vorfälle durchgehen
@@ -306,3 +304,39 @@ def test_r23_a_question_repeats_nothing_but_our_own_words(text: str, due: date |
 @pytest.mark.parametrize(("days", "expected"), [(0, True), (7, True), (8, False), (-1, True)])
 def test_r21_due_within_seven_days_is_urgent(days: int, expected: bool) -> None:
     assert is_urgent(TODAY + timedelta(days=days), TODAY) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [
+        ("Give Sam feedback on written proposals, twice", "en"),
+        ("I will share my feedback on the talk with Sam", "en"),
+        ("Read the draft and give feedback on the argument", "en"),
+        ("Write Mara feedback", "en"),
+        ("Ich gebe Sam Rückmeldung zu ihrer Rolle im Projekt", "de"),
+        ("Sam nach jedem Vortrag Feedback geben", "de"),
+    ],
+)
+@pytest.mark.parametrize("owner", Owner)
+def test_r31_a_promise_of_feedback_is_met_with_a_hint(text: str, locale: str, owner: Owner) -> None:
+    """What was done, what it led to, what to try next: a hint that keeps nothing from being recorded."""
+    (question,) = asked(text, owner, locale=locale)
+    assert question.code == "feedback" and question.word == ""
+    for words in ("what was done", "what it led to", "what to try next"):
+        assert words in question.better
+
+
+@pytest.mark.parametrize(
+    ("text", "locale"),
+    [
+        ("Get feedback on the talk from two people", "en"),
+        ("Ask Ana to give Sam feedback on the talk", "en"),
+        ("Give the feedback form to HR", "en"),
+        ("Collect feedback from the guild", "en"),
+        ("Ana bitten, Sam Feedback zu geben", "de"),
+        ("Ich hole Rückmeldung von zwei Teams ein", "de"),
+        ("Die Feedbackrunde vorbereiten", "de"),
+    ],
+)
+def test_r31_asking_for_feedback_is_no_promise_to_give_it(text: str, locale: str) -> None:
+    assert "feedback" not in [question.code for question in asked(text, Owner.MANAGER, locale=locale)]

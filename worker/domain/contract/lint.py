@@ -1,4 +1,5 @@
 """The questions about a commitment before it is recorded: is it specific, dated, soon, and the owner's to keep (R-16)?
+A promise of feedback gets a hint on what makes it useful (R-31).
 
 A question names a line and, for some, a word of our own lists; never the text of the commitment (R-23).
 """
@@ -34,6 +35,10 @@ QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
         N_("It promises an outcome that others decide."),
         N_("Promise your part: I can advocate for it and tell you what I hear by that day; the outcome is not mine."),
     ),
+    "feedback": (
+        N_("Feedback helps most in three parts."),
+        N_("Say what was done, what it led to, and what to try next; while both of you still remember it."),
+    ),
 }
 
 
@@ -58,7 +63,7 @@ class LintQuestion:
 
 
 def lint_contract(contract: Contract, recorded_on: date, locale: str = "en") -> tuple[LintQuestion, ...]:
-    """Return the questions of R-16 about a contract, in the order of the lines.
+    """Return the questions of R-16 and the hints of R-31 about a contract, in the order of the lines.
 
     `recorded_on` is the day in the manager's zone, `locale` the manager's: contracts are written in that language or
     in English.
@@ -91,6 +96,8 @@ def _lint_commitment(
     yield from ((code, "") for code in _lint_date(commitment.due, recorded_on))
     if owner is Owner.MANAGER and any(language.is_outcome(text) for language in rules):
         yield "outcome", ""
+    if not vague and any(language.is_feedback(text) for language in rules):
+        yield "feedback", ""
 
 
 def _lint_date(due: date | None, recorded_on: date) -> Iterator[str]:

@@ -25,6 +25,9 @@ class LintRules(Protocol):
     def is_outcome(self, sentence: str) -> bool:
         """True when it promises an outcome that others decide, rather than work towards it."""
 
+    def is_feedback(self, sentence: str) -> bool:
+        """True when it promises to give somebody feedback; not when it promises to ask for some."""
+
 
 LINT_RULES: Mapping[str, LintRules] = {"en": english, "de": german}
 

@@ -86,6 +86,11 @@ VERBS = frozenset(
     )
 )
 
+#: Giving feedback, as the first thing promised or after an "and".
+_FEEDBACK = re.compile(
+    r"(?:^|\band )(?:give|gives|offer|share|provide|write|send|deliver|pass on|tell|bring)\b[^.;:]*?"
+    r"\bfeedback\b(?! (?:form|forms|process|round|rounds|survey|surveys|tool|tools|training|culture|template)\b)"
+)
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
 _OPENING = re.compile(r"(?:(?:i|we|you|he|she|they)(?:'ll| will| am going to)|[\w.-]+(?: [\w.-]+)? will) ")
 #: Promoting a person, not promoting work: a name or a pronoun at the end, or a person "to" something.
@@ -137,6 +142,11 @@ def is_outcome(sentence: str) -> bool:
     if _EFFORT_VERB.match(predicate):
         return False
     return bool(_OUTCOME.search(predicate) or (_GIVING_VERB.match(predicate) and _GIVEN_OUTCOME.search(predicate)))
+
+
+def is_feedback(sentence: str) -> bool:
+    """True when it promises to give somebody feedback."""
+    return bool(_FEEDBACK.search(_split_opening(sentence)[2]))
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:

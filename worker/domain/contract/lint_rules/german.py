@@ -74,6 +74,21 @@ _GIVEN_OUTCOME = compile_any_of(GIVEN_OUTCOMES)
 _GIVING_VERB = compile_any_of(GIVING_VERBS)
 _EFFORT_VERB = compile_any_of(EFFORT_VERBS)
 
+_FEEDBACK = compile_any_of(split_words("feedback|rückmeldung|rückmeldungen"))
+_GIVING_FEEDBACK = compile_any_of(
+    split_words(
+        "gebe|geben|gibt|gibst|schreibe|schreiben|schreibt|schicke|schicken|schickt|teile|teilen|teilt",
+        "weitergeben|übermittle|übermitteln|übermittelt",
+    )
+)
+#: Who asks for feedback, or has others give it, gives none.
+_ASKING_FOR_FEEDBACK = compile_any_of(
+    split_words(
+        "bitte|bitten|bittet|frage|fragen|fragt|einholen|hole|holen|holt|erfragen|erfrage|erbitte|erbitten",
+        "geben lassen|lasse mir|lässt sich|sammle|sammeln|sammelt",
+    )
+)
+
 #: No commitment that says who does what begins with one of these.
 NON_VERB_STARTS = frozenset(
     split_words(
@@ -142,6 +157,13 @@ def is_outcome(sentence: str) -> bool:
     if _EFFORT_VERB.search(text):
         return False
     return bool(_OUTCOME.search(text) or (_GIVING_VERB.search(text) and _GIVEN_OUTCOME.search(sentence, 1)))
+
+
+def is_feedback(sentence: str) -> bool:
+    """True when it promises to give somebody feedback."""
+    text = sentence.lower()
+    is_asked_for = _ASKING_FOR_FEEDBACK.search(text)
+    return not is_asked_for and bool(_FEEDBACK.search(text) and _GIVING_FEEDBACK.search(text))
 
 
 def _split_opening(sentence: str) -> tuple[str, bool, str]:
