@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +25,7 @@ from worker.mail.check_templates import (
     find_unreadable_files,
 )
 from worker.mail.context import MailContext
+from worker.mail.headers import MAIL_POLICY, format_address
 from worker.mail.kinds import KINDS, Voice
 from worker.mail.templates import PARTS, MailTemplates, load_default_templates
 from worker.mail.view import MailView
@@ -68,7 +68,7 @@ class MailRenderer:
         variables["subject"] = to_single_line(_render_template(subject, variables))
         text_body = _render_template(text, variables)
         html_body = _render_template(html, variables)
-        message = EmailMessage(SMTP)
+        message = EmailMessage(MAIL_POLICY)
         self._add_addresses(message, context)
         self._add_headers(message, context)
         message["Subject"] = variables["subject"]
@@ -84,7 +84,11 @@ class MailRenderer:
 
     def make_sender(self, context: MailContext) -> Address:
         """Return the name and the address for the From header."""
-        return Address(self._choose_sender_name(context), addr_spec=context.sender or self._sender)
+        name, email = self._find_sender(context)
+        return Address(name, addr_spec=email)
+
+    def _find_sender(self, context: MailContext) -> tuple[str, str]:
+        return self._choose_sender_name(context), context.sender or self._sender
 
     def make_message_id(self, key: str) -> str:
         """Return the Message-ID of the mail with that outbox key."""
@@ -114,11 +118,11 @@ class MailRenderer:
 
     def _add_addresses(self, message: EmailMessage, context: MailContext) -> None:
         """Add From, To and Reply-To; answers go to the other person of the pair."""
-        message["From"] = self.make_sender(context)
-        message["To"] = _make_address(context.to)
+        message["From"] = format_address(*self._find_sender(context))
+        message["To"] = _format_person(context.to)
         other_person = _find_other_person(context)
         if other_person and not KINDS[context.name].reader_only and other_person.email != context.sender:
-            message["Reply-To"] = _make_address(other_person)
+            message["Reply-To"] = _format_person(other_person)
 
     def _choose_sender_name(self, context: MailContext) -> str:
         return to_single_line(context.manager.name) if context.manager and _is_from_manager(context) else self._product
@@ -170,5 +174,5 @@ def _find_other_person(context: MailContext) -> Person | None:
     return None
 
 
-def _make_address(person: Person) -> Address:
-    return Address(to_single_line(person.name), addr_spec=person.email)
+def _format_person(person: Person) -> str:
+    return format_address(to_single_line(person.name), person.email)
