@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.companies import KEY, Office, new_store
 from tests.upgrade.earlier import SETTINGS, Left, list_rows, open_office, read_left, restore_database
-from worker.domain.model import Session
+from worker.domain.model import Session, SessionState
 from worker.settings.load import list_retired_settings, load_settings
 
 #: Mails that were waiting when the earlier version stopped, by name; alerts to the operator aside.
@@ -93,6 +93,23 @@ def test_t19_deferral_counts_of_conversations_stay(upgraded: Office) -> None:
     assert {name: sessions[name].count for name in before} == before
 
 
+@pytest.mark.xfail(reason="reviews follow a conversation without a contract, too", strict=False)
+def test_t19_reviews_without_a_reason_end_silently(upgraded: Office, left: Left) -> None:
+    """T-9: without a contract there is nothing to review. Nobody is written to about it; the others stay."""
+    ended = {row["id"] for row in list_rows(WITHOUT_REASON)}
+    stays = {row["id"] for row in list_rows(BOOKED) if row["kind"] == "review"} - ended
+    assert ended
+    assert stays
+    upgraded.run(timedelta(days=7))
+    sessions = find_sessions(upgraded)
+    assert {sessions[name].state for name in ended} == {SessionState.CANCELLED}
+    assert all(upgraded.calendar.find(sessions[name].pair.manager, sessions[name].key) is None for name in ended)
+    assert {sessions[name].state for name in stays} <= {SessionState.BOOKED, SessionState.HELD}
+    (before,) = list_rows("SELECT max(id) AS id FROM history")
+    mails = [line for line in upgraded.store.queries.list_history_after(before["id"]) if line["what"] == "mail"]
+    assert [line for line in mails if line["session"] in ended] == []
+
+
 def test_t19_a_draft_can_be_opened_with_the_key_of_then(upgraded: Office) -> None:
     (row,) = list_rows(DRAFTS)
     draft = upgraded.store.content.get_contract_draft(row["session"])
@@ -107,3 +124,4 @@ def test_t18_settings_of_the_earlier_version_are_accepted_with_a_word() -> None:
     assert settings.operator == "ops@corp.example"
     named = " ".join(str(problem) for problem in list_retired_settings(SETTINGS))
     assert "first_within_days" in named
+    assert "learning" in named
