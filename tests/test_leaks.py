@@ -43,6 +43,7 @@ from worker.domain.model import (
     Contract,
     EventDraft,
     EventRef,
+    LineKind,
     Owner,
     PairId,
     ReviewPoint,
@@ -54,12 +55,14 @@ from worker.domain.model import (
 )
 from worker.domain.model import Event as CalendarEvent
 from worker.engine.contracts import OnBehalf
+from worker.engine.handovers import PromiseDecision
 from worker.errors import Forbidden, Refused, UnknownName, WrongKey
 from worker.logs import JsonLines
 from worker.providers.memory import MemoryCalendar
 from worker.simulation.world import make_ledger_line
 from worker.store import tables
 
+LEE = "lee@corp.example"
 #: By where each is planted. No word of them is in any template or in the program.
 WORDS = {
     "theirs": "zephyrine",
@@ -397,3 +400,42 @@ def test_the_operator_hears_of_trouble_and_of_nothing_else(lived: Lived) -> None
     alerts = [mail for _, mail in lived.office.mailer.sent if to(mail) == OPERATOR]
     assert alerts
     assert set().union(*(readable(mail) for mail in alerts)) == set()
+
+
+# --- when the manager changes ---
+
+
+def test_r36_a_new_manager_reads_what_was_passed_on_and_nobody_else_does(tmp_path: Path) -> None:
+    """R-36: one line goes on; the database holds no word of it, no mail to anybody else, and no history line."""
+    url = f"sqlite:///{tmp_path / 'longarc.db'}"
+    migrate(url)
+    office = Office(url, people(DANA, SAM, KIM, LEE), pairs(pair(), pair(DANA, KIM)), known=settings(url))
+    old, new = PairId(DANA, SAM), PairId(LEE, SAM)
+    office.tick()
+    held = hold(office, old)
+    office.worker.contracts.record(held.id, planted(office.clock().date()))
+    office.run(2 * HOUR)
+    office.pairs = pairs(pair(LEE, SAM), pair(DANA, KIM))
+    office.apply()
+    office.run(3 * DAY)
+    before = len(office.mailer.sent)
+    for commitment in office.store.queries.list_commitments(old):
+        if commitment.owner == "manager":
+            office.worker.handovers.decide_promise(commitment.id, PromiseDecision.OFFER)
+    choice = office.worker.handovers.load_choice(new, is_open=True)
+    assert choice is not None
+    question = next(line for line in choice.lines if line.kind is LineKind.QUESTION)
+    office.worker.handovers.pass_on(new, [question.id])
+    office.run_to(office.session(SessionKind.CAREER, new).span.start)
+    passed = {WORDS["question"]}
+    shown = {to(mail): set[str]() for _, mail in office.mailer.sent[before:]}
+    for _, mail in office.mailer.sent[before:]:
+        shown[to(mail)] |= readable(mail)
+    assert shown[LEE] == passed
+    assert all(words == set() for reader, words in shown.items() if reader not in (LEE, SAM))
+    told = [mail for key, mail in office.mailer.sent if key.startswith("new_manager")]
+    assert told and all(readable(mail) == set() for mail in told)
+    assert hidden_in(repr(office.history()).encode()) == set()
+    office.close()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name: hidden_in(path.read_bytes()) for path in files} == {path.name: set() for path in files}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.clock import Clock, utcnow
 from worker.engine.actions import Actions
 from worker.engine.contracts import Contracts
+from worker.engine.handovers import Handovers
 from worker.engine.identities import StoredIdentities
 from worker.engine.notes import Notes
 from worker.engine.outbox import Outbox
@@ -43,6 +44,7 @@ class Worker:
     actions: Actions
     contracts: Contracts
     notes: Notes
+    handovers: Handovers
     people_import: PeopleImport
     holder: str  #: names this process in leases
 
@@ -102,6 +104,7 @@ def build(
         actions=actions,
         contracts=Contracts(store, clock, actions),
         notes=Notes(store, clock),
+        handovers=Handovers(store, actions),
         people_import=PeopleImport(settings, store, services.get_calendar, clock),
         holder=holder,
     )

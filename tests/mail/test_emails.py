@@ -35,10 +35,12 @@ from worker.mail.samples import (
     CONTRACT,
     DANA,
     DEFERRALS,
+    LEE,
     NOW,
     OPERATOR,
     OPTIONS,
     PAIR,
+    PASSED_LINES,
     PREVIOUS_CONTRACT,
     SAM,
     SESSION,
@@ -489,10 +491,37 @@ def test_the_review_note_names_what_is_up_this_month() -> None:
 
 
 @pytest.mark.parametrize("ended", [EndReason.CHANGED, EndReason.MANAGER_LEFT, EndReason.REPORT_LEFT])
-def test_the_end_of_a_pair_says_why(ended: EndReason) -> None:
-    mail = read(replace(TO_MANAGER, name="pair_ended", pair=replace(PAIR, ended=ended)))
-    words = {EndReason.CHANGED: "Sam has another manager now", EndReason.MANAGER_LEFT: "Dana has left"}
-    assert mail.says(words.get(ended, "Sam has left"))
+def test_the_end_of_a_pair_is_told_gently(ended: EndReason) -> None:
+    """R-36: nobody is said to have left the company, of whom only a row is missing."""
+    for letter, other in ((TO_MANAGER, "Sam"), (TO_REPORT, "Dana")):
+        mail = read(replace(letter, name="pair_ended", pair=replace(PAIR, ended=ended), session=None))
+        assert mail.says("no longer listed")
+        assert mail.says(f"your career conversations with {other} end")
+        assert mail.silent("has left") and mail.silent("No more")
+
+
+def test_t18_a_report_whose_manager_left_hears_of_the_promises() -> None:
+    left = replace(TO_REPORT, name="pair_ended", pair=replace(PAIR, ended=EndReason.MANAGER_LEFT), session=None)
+    assert read(left).says("Promises of Dana’s to you that were still open end with it")
+
+
+def test_r36_a_new_manager_is_told_to_the_report_without_pressure_and_without_content() -> None:
+    letter = replace(
+        TO_REPORT, name="new_manager", former=LEE, former_promises=2, links={"settings": "https://x.example/"}
+    )
+    mail = read(letter)
+    assert mail.says("If you do nothing, nothing goes on") and mail.says("There is no hurry")
+    assert mail.says("Lee is asked whether to keep each one")
+    assert mail.silent("billing migration") and "Reply-To" not in mail.headers
+    left = read(replace(letter, former_left=True))
+    assert left.says("2 promises of Lee’s that were still open have ended") and left.silent("has left")
+
+
+def test_r36_the_brief_shows_what_the_report_passed_on() -> None:
+    mail = read(replace(TO_MANAGER, name="brief", contract=None, former=LEE, passed=PASSED_LINES))
+    assert mail.says("What Sam passed on to you") and mail.says("Lee suggests that you take this over")
+    assert mail.says("Sam’s own plan") and mail.says("the open question")
+    assert read(replace(TO_MANAGER, name="brief", contract=None, former=LEE)).silent("passed on")
 
 
 def test_an_alert_speaks_to_the_operator_and_of_nobody() -> None:

@@ -34,6 +34,12 @@ def lived(mail: dict[str, Any], *, anybody: bool = False) -> Office:
     kept = next(c for c in office.store.queries.list_commitments(PairId(DANA, SAM)) if c.owner is Owner.MANAGER)
     office.worker.contracts.mark_done(kept.id)
     office.run(60 * DAY)
+    again = office.hold()
+    office.worker.contracts.record(again.id, contract(office.clock(), SECRET))
+    office.run(DAY)
+    office.pairs = {}  # the report has another manager, who is not here
+    office.apply()
+    office.run(4 * DAY)
     return office
 
 

@@ -46,7 +46,8 @@ def pages_of(room: Room, one: Who) -> list[tuple[str, str]]:
         manager = {SAM: DANA, KIM: DANA, ALEX: LEE, DANA: LEE}[who]
         own = room.commitment("report", manager, who)
         deeds = [f"/me/commitment/{own}/{deed}" for deed in ("done", "change", "let-go")]
-        posts = [*deeds, f"/me/note/{room.agreed(manager, who).id}", "/me/talk", "/me/format", "/me/leave"]
+        posts = [*deeds, f"/me/note/{room.agreed(manager, who).id}", "/me/talk", "/me/format", "/me/handover"]
+        posts += ["/me/leave"]
         return [("GET", "/me"), ("GET", "/me/data"), *(("POST", where) for where in posts)]
     if purpose is Purpose.TEAM:
         return team_pages(room, who)
@@ -67,6 +68,8 @@ def contract_pages(room: Room, at: str) -> list[tuple[str, str]]:
 
 def team_pages(room: Room, who: str) -> list[tuple[str, str]]:
     found = [("GET", "/team"), ("GET", "/team/data"), ("POST", "/team/leave"), ("POST", "/team/learning")]
+    promise = room.commitment("report", who, {DANA: SAM, LEE: ALEX}[who])
+    found += [("POST", f"/team/promise/{promise}/{decision}") for decision in ("keep", "offer", "end", "done")]
     for report in {DANA: (SAM, KIM), LEE: (ALEX, DANA)}[who]:
         person = f"/team/person/{make_person_id(PairId(who, report))}"
         coming, agreed = room.coming(who, report).id, room.agreed(who, report).id

@@ -8,6 +8,7 @@ from worker.domain.model import (
     Commitment,
     Effect,
     EffectKind,
+    Handover,
     Owner,
     PairId,
     PairState,
@@ -17,7 +18,7 @@ from worker.domain.model import (
     WrittenCommitment,
 )
 from worker.domain.planning import notices
-from worker.mail.compose import RECENT_PERIOD, OpenedContent, list_mention_subjects
+from worker.mail.compose import RECENT_PERIOD, FormerPair, OpenedContent, list_mention_subjects
 from worker.mail.kinds import KINDS, Sealed
 from worker.store.content import Content
 from worker.store.store import Store
@@ -59,6 +60,7 @@ def open_mail_content(
         learnings=store.learnings.load_waiting(learning_pairs) if learning_pairs else {},
         accesses=_open_accesses(content, mails),
         notes=_open_notes(store, mails),
+        handovers=_open_handovers(store, mails, states),
     )
 
 
@@ -110,6 +112,32 @@ def _open_triggers(
     asked_by_report = {one for one in ad_hoc_ids if content.get_requester(one) is Owner.REPORT}
     opened_ids = ids_by_part[Sealed.TRIGGER] | (ids_by_part[Sealed.OWN_TRIGGER] & asked_by_report)
     return {one: trigger for one in sorted(opened_ids) if (trigger := content.get_trigger(one))}, asked_by_report
+
+
+def _open_handovers(
+    store: Store, mails: Sequence[_Mail], states: Mapping[PairId, PairState]
+) -> dict[PairId, FormerPair]:
+    """Return the pair before each of these pairs, where the report's manager has changed (R-36)."""
+    handovers = [states[pair].incoming for pair in sorted({pair for pair, _ in _select_mails(mails, Sealed.HANDOVER)})]
+    return {one.pair: open_former_pair(store, one) for one in handovers if one is not None and one.pair is not None}
+
+
+def open_former_pair(store: Store, handover: Handover) -> FormerPair:
+    """Return what the new pair may know of the one before it. Raises WrongKey."""
+    promises = [
+        commitment
+        for commitment in store.queries.list_commitments(handover.former)
+        if commitment.owner is Owner.MANAGER
+        and (commitment.closed_at is None or commitment.closed_at >= handover.ended_at)
+    ]
+    manager = handover.former.manager
+    current = store.people.get_person(manager)
+    return FormerPair(
+        manager=current or store.people.load_all_people()[manager],
+        has_left=current is None,
+        promises=len(promises),
+        passed=store.handovers.open(handover.former).lines,
+    )
 
 
 def _open_accesses(content: Content, mails: Sequence[_Mail]) -> dict[str, list[AccessRecord]]:

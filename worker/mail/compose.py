@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from worker.domain import notes
 from worker.domain.model import (
@@ -15,6 +16,7 @@ from worker.domain.model import (
     EndReason,
     EventDraft,
     Guest,
+    HandoverLine,
     Learning,
     MailName,
     Owner,
@@ -46,6 +48,16 @@ _FIRST_MAILS = frozenset(kind.name for kind in KINDS.values() if kind.begins_thr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormerPair:
+    """The pair before one that began when the report's manager changed (R-36)."""
+
+    manager: Person
+    has_left: bool
+    promises: int  #: of the manager, open when the pair ended
+    passed: Sequence[HandoverLine]  #: what the report passed on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedContent:
     """The opened sealed texts for one batch of messages: contracts, commitments, and texts of forms and commands."""
 
@@ -56,6 +68,7 @@ class OpenedContent:
     #: The session of the contract in force, by pair.
     contract_sessions: Mapping[PairId, str] = field(default_factory=dict)
     asked_by_report: Set[str] = frozenset()  #: the sessions that the report asked for
+    handovers: Mapping[PairId, "FormerPair"] = field(default_factory=dict)  #: by the pair that began
     accesses: Mapping[str, Sequence[AccessRecord]] = field(default_factory=dict)  #: by the key of the mail about them
     notes: Mapping[PairId, Sequence[SharedNote]] = field(default_factory=dict)  #: of the pairs, for both
     alert_texts: Mapping[str, str] = field(default_factory=dict)  #: of alerts, by message key
@@ -161,6 +174,8 @@ class Composer:
         learning = self.choose_learning(message, state, content)
         commitments = _list_readable_commitments(state, content, now)
         note_fields = _collect_note_fields(message, state, content, commitments, mentions)
+        if message.name == MailName.OPEN_PROMISES:
+            commitments = tuple(c for c in commitments if c.commitment.owner is Owner.MANAGER and c.commitment.is_open)
         if "due" in effect_fields:
             commitments = _list_due_commitments(effect_fields["due"], reader, state, commitments)
         context = MailContext(
@@ -179,6 +194,7 @@ class Composer:
             learning=learning.text if learning else "",
             commitment_text=self._event_settings.commitment_text,
             accesses=tuple(content.accesses.get(message.key, ())),
+            **_collect_handover_fields(state, content.handovers.get(state.pair.id)),
             **{"contract": content.contracts.get(state.pair.id), **session_fields, **effect_fields, **note_fields},
         )
         is_by_link = KINDS[context.name].has_content and self._settings.mail.content == "link"
@@ -244,9 +260,12 @@ class Composer:
 
         `contract_session` is the session of the contract in force; empty when there is none.
         """
-        if self._link_signer is None or state.pair.ended is not EndReason.NO:
+        asks_of_ended_pair = message.name == MailName.OPEN_PROMISES
+        if self._link_signer is None or not (state.pair.ended is EndReason.NO or asks_of_ended_pair):
             return {}
-        if message.to == state.report.email:
+        if asks_of_ended_pair:
+            links = {"settings": (Purpose.TEAM, "")}
+        elif message.to == state.report.email:
             links = _list_report_links()
         else:
             if KINDS[message.name].contract_link is ContractLink.OF_SESSION:
@@ -309,6 +328,18 @@ def _collect_note_fields(
         open_notes = notes.select_open_notes(content.notes.get(state.pair.id, ()), state.sessions)
         fields.update(notes=tuple(open_notes), has_notes=bool(open_notes))
     return fields
+
+
+def _collect_handover_fields(state: PairState, former: FormerPair | None) -> dict[str, Any]:
+    """Return the fields about the pair before this one; none once the two have had a career session."""
+    if former is None or any(s.held_at and s.kind is SessionKind.CAREER for s in state.sessions):
+        return {}
+    return {
+        "former": former.manager,
+        "former_left": former.has_left,
+        "former_promises": former.promises,
+        "passed": tuple(former.passed),
+    }
 
 
 def _list_readable_commitments(

@@ -11,6 +11,7 @@ from worker.domain.model import (
     Commitment,
     Contract,
     Deferral,
+    HandoverLine,
     Interval,
     Pair,
     Person,
@@ -85,6 +86,10 @@ class MailContext:
     kept_commitments: tuple[ReadableCommitment, ...] = ()
     has_kept_commitments: bool = False  #: there are some, also where the mail leaves them out
     accesses: tuple[AccessRecord, ...] = ()  #: content_accessed: what commands showed or changed, oldest first
+    former: Person | None = None  #: new_manager, brief: the report's manager before this one (R-36)
+    former_left: bool = False  #: new_manager: that manager is no longer in the people file
+    former_promises: int = 0  #: new_manager: how many of that manager's promises were open when the pair ended
+    passed: tuple[HandoverLine, ...] = ()  #: brief: what the report passed on from the pair before this one
     by_link: bool = False  #: contracts and commitments are left out of the mail, which links to them instead
     had_contract: bool = False  #: by link: there is a contract in force
     sender: Address = ""  #: the mailbox that sends the mail; empty for the one in the settings
@@ -100,6 +105,7 @@ def remove_content(context: MailContext) -> MailContext:
         contract=None,
         previous=None,
         commitments=(),
+        passed=(),
         notes=(),
         kept_commitments=(),
     )

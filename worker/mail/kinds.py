@@ -32,6 +32,7 @@ class Sealed(StrEnum):
     TRIGGER = "trigger"  #: why one of the two asked for an ad hoc session
     OWN_TRIGGER = "own_trigger"  #: why the report asked for an ad hoc session; never why the manager did
     LEARNING = "learning"  #: what the manager says about their own learning
+    HANDOVER = "handover"  #: from the pair before this one: what the report passed on, and who that manager was
     ACCESSES = "accesses"  #: what commands showed or changed
     NOTES = "notes"  #: the pair's notes for both
 
@@ -127,7 +128,7 @@ KINDS: Mapping[str, MailKind] = {
             samples=samples.iter_briefs,
             has_content=True,
             reader_only=True,
-            sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER, Sealed.NOTES}),
+            sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER, Sealed.NOTES, Sealed.HANDOVER}),
             mentions=frozenset(Mention),
         ),
         MailKind(
@@ -205,6 +206,22 @@ KINDS: Mapping[str, MailKind] = {
             readers=_BOTH,
             holds=mail_validity.holds_when_ended,
             samples=samples.iter_endings,
+        ),
+        MailKind(
+            name=MailName.NEW_MANAGER,
+            readers=_REPORT,
+            holds=mail_validity.holds_after_handover,
+            samples=samples.iter_new_managers,
+            reader_only=True,
+            sealed_data=frozenset({Sealed.HANDOVER}),
+        ),
+        MailKind(
+            name=MailName.OPEN_PROMISES,
+            readers=_MANAGER,
+            holds=mail_validity.holds_with_open_promises,
+            samples=samples.iter_open_promises,
+            has_content=True,
+            sealed_data=frozenset({Sealed.COMMITMENTS}),
         ),
         MailKind(
             name=MailName.FRESH_LINK,

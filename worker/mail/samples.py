@@ -18,6 +18,8 @@ from worker.domain.model import (
     Deferral,
     DeferralCause,
     EndReason,
+    HandoverLine,
+    LineKind,
     MailName,
     Owner,
     Pair,
@@ -43,6 +45,7 @@ _DAY = timedelta(days=1)
 _HOURS = WorkingHours((((540, 1020),),) * 5 + ((),) * 2)
 DANA = Person(email="dana@example.com", name="Dana Whitfield", zone="America/New_York", country="US", hours=_HOURS)
 SAM = Person(email="sam@example.com", name="Sam Okafor", zone="Europe/Berlin", country="DE", hours=_HOURS)
+LEE = Person(email="lee@example.com", name="Lee Haddad", zone="Europe/Berlin", country="DE", hours=_HOURS)
 OPERATOR = Person(email="ops@example.com", name="Operator", zone="UTC", country="US", hours=_HOURS)
 PAIR = Pair(manager=DANA.email, report=SAM.email, first_seen=date(2026, 5, 4))
 SESSION = Session(
@@ -122,6 +125,13 @@ COMMITMENTS = (
     _build_commitment(3, Owner.MANAGER, _PROPOSE_PROMISE, CommitmentStanding.OPEN),
     _build_commitment(4, Owner.REPORT, _PLAN_PROMISE, CommitmentStanding.DONE, NOW - 8 * _DAY),
     _build_commitment(5, Owner.REPORT, _SHADOW_PROMISE, CommitmentStanding.OPEN),
+)
+PASSED_LINES = (
+    HandoverLine(kind=LineKind.OFFER, text=_PROPOSE_PROMISE.text, due=_PROPOSE_PROMISE.due),
+    HandoverLine(kind=LineKind.MANAGER, text=_SPEAK_PROMISE.text, due=_SPEAK_PROMISE.due),
+    HandoverLine(kind=LineKind.REPORT, text=_SHADOW_PROMISE.text, due=_SHADOW_PROMISE.due),
+    HandoverLine(kind=LineKind.REVIEW, text="how the first architecture review went", due=date(2026, 12, 1)),
+    HandoverLine(kind=LineKind.QUESTION, text="Is it the people or the systems that Sam wants more of?"),
 )
 #: One record of each kind of access, alternately for the manager and the report.
 ACCESSES = tuple(
@@ -240,6 +250,23 @@ def iter_endings(context: MailContext) -> Iterator[MailContext]:
     yield replace(context, session=None)
 
 
+def iter_new_managers(context: MailContext) -> Iterator[MailContext]:
+    """Yield one after a change of managers, without and with open promises, and one whose old manager has left."""
+    basic = replace(context, contract=None, former=replace(LEE, locale=context.to.locale))
+    yield basic
+    yield replace(basic, former_promises=2)
+    yield replace(basic, session=None, former_left=True, former_promises=2)
+    yield replace(basic, former_left=True)
+
+
+def iter_open_promises(context: MailContext) -> Iterator[MailContext]:
+    """Yield one with a single promise, and one with several."""
+    ended = replace(context, session=None, contract=None, pair=replace(PAIR, ended=EndReason.CHANGED))
+    mine = tuple(one for one in COMMITMENTS if one.commitment.owner is Owner.MANAGER and one.commitment.is_open)
+    yield replace(ended, commitments=mine[:1])
+    yield replace(ended, commitments=mine)
+
+
 def iter_fresh_links(context: MailContext) -> Iterator[MailContext]:
     """Yield one without session and contract."""
     yield replace(context, session=None, contract=None)
@@ -283,6 +310,8 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
         )
         yield replace(brief, deferrals=DEFERRALS[:2], unfinished=(NOW - 95 * _DAY,), pair=replace(PAIR, trust=True))
         yield replace(brief, contract=None, commitments=(), count=0)
+        former = replace(LEE, locale=context.to.locale)
+        yield replace(brief, contract=None, commitments=(), count=0, former=former, passed=PASSED_LINES)
         for trigger in Trigger:
             yield replace(brief, trigger=f"{trigger}: It came up on Monday.")
         yield replace(brief, trigger=f"{Trigger.DOUBT}: I am not sure.", asked_by_report=True)

@@ -19,6 +19,8 @@ from worker.domain.model import (
     CommitmentStanding,
     Contract,
     Deferral,
+    HandoverLine,
+    LineKind,
     Owner,
     Pair,
     Person,
@@ -45,6 +47,16 @@ from worker.mail.context import MailContext
 
 #: Languages that put the family name first. Greetings in them use the whole name.
 _FAMILY_NAME_FIRST = frozenset({"hu", "ja", "ko", "vi", "zh"})
+
+#: Where a line of the contract with a former manager comes from: as the report reads it, and the new manager (R-36).
+ORIGIN_TEXTS = {
+    LineKind.REPORT: (N_("your own plan, by %(day)s"), N_("%(report)s’s own plan, by %(day)s")),
+    LineKind.MANAGER: (N_("promised by %(former)s, by %(day)s"), N_("promised by %(former)s, by %(day)s")),
+    LineKind.OFFER: (
+        N_("%(former)s suggests that %(manager)s takes this over; it was due %(day)s"),
+        N_("%(former)s suggests that you take this over; it was due %(day)s"),
+    ),
+}
 
 #: A commitment due within this many days is flagged (R-21).
 _URGENT_DAYS = 7
@@ -217,6 +229,23 @@ class MailView:
     def question(self, contract: Contract) -> str:
         """Return the contract's open question on one line."""
         return to_single_line(contract.question)
+
+    def handed_lines(self, lines: Sequence[HandoverLine]) -> list[Line]:
+        """Return lines of the contract with a former manager, each with where it comes from (R-36)."""
+        return [Line(text=to_single_line(line.text), note=self._describe_origin(line, line.due)) for line in lines]
+
+    def _describe_origin(self, line: HandoverLine, due: date | None) -> str:
+        former = guess_first_name(self.context.former) if self.context.former else ""
+        report = guess_first_name(self.context.report) if self.context.report else ""
+        manager = guess_first_name(self.context.manager) if self.context.manager else ""
+        is_report = self.context.report is not None and self.context.to.email == self.context.report.email
+        values = {"former": former, "report": report, "manager": manager, "day": self.day(due) if due else ""}
+        if line.kind is LineKind.QUESTION:
+            return self.gettext("the open question")
+        if line.kind is LineKind.REVIEW:
+            return self.gettext("to be reviewed in %(month)s", month=self.month(due)) if due else ""
+        for_report, for_manager = ORIGIN_TEXTS[line.kind]
+        return self.gettext(for_report if is_report else for_manager, **values)
 
     def _make_line(self, promise: WrittenCommitment, note: str, soon: bool = False) -> Line:
         return Line(

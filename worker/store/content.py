@@ -33,7 +33,7 @@ access, note = tables.access, tables.note
 #: Every column that holds ciphertext.
 SEALED_COLUMNS = (
     contract.c.sealed, commitment.c.sealed, session.c.sealed, session.c.sealed_plan, contract_draft.c.sealed,
-    access.c.sealed, tables.learning.c.sealed, note.c.sealed,
+    access.c.sealed, tables.learning.c.sealed, note.c.sealed, tables.handover.c.sealed,
 )  # fmt: skip
 
 _INSERT_REVISION = PreparedStatement(contract.insert())
@@ -209,6 +209,11 @@ class Content:
             for commitment_id, sealed in sealed_by_id
             if sealed
         }
+
+    def read_written_commitment(self, connection: Connection, commitment_id: str) -> WrittenCommitment:
+        """Return the text of a commitment within a transaction."""
+        ((_, sealed),) = _WRITTEN_COMMITMENTS.fetch_tuples(connection, commitments=[commitment_id])
+        return _parse_written_commitment(json.loads(self._seal.open(sealed)))
 
     def get_trigger(self, session_id: str) -> tuple[Trigger, str] | None:
         """Return why an ad hoc session was asked for: the trigger and the reason. Only the manager may read it."""

@@ -21,6 +21,7 @@ from worker.domain.model import (
     EffectKind,
     EffectProgress,
     EndReason,
+    Handover,
     Meeting,
     Pair,
     PairId,
@@ -37,6 +38,7 @@ from worker.domain.model import (
 )
 from worker.errors import WrongKey
 from worker.store import rows
+from worker.store.handovers import load_handovers
 from worker.store.statements import PreparedStatement, Row
 from worker.store.tables import (
     bind_instant,
@@ -194,6 +196,8 @@ class _Batch:
     meetings: Mapping[PairId, list[Meeting]] = field(default_factory=_make_lists)
     waiting: dict[Address, list[WaitingPair]] = field(default_factory=lambda: defaultdict(list))  #: by manager
     unreadable: dict[PairId, str] = field(default_factory=dict)
+    incoming: Mapping[PairId, Handover] = field(default_factory=dict)
+    outgoing: Mapping[PairId, Handover] = field(default_factory=dict)
 
 
 #: Opens what is sealed of how soon a conversation has to be.
@@ -214,6 +218,7 @@ def load_pairs(connection: Connection, pairs: Sequence[PairId], now: datetime, o
     for row in _MEETINGS.fetch_rows(connection, pairs=inside, now=now) if inside else ():
         batch.meetings[row["pair"]].append(Meeting(pair=row["pair"], span=Span(row["start"], row["end"])))
     _read_waiting_pairs(connection, batch, found)
+    batch.incoming, batch.outgoing = load_handovers(connection, ids)
     ordered = [found[pair_id] for pair_id in ids if pair_id in found]
     states = tuple(
         _build_state(rows.pair(row), row["looked_at"], batch) for row in ordered if row["id"] not in batch.unreadable
@@ -321,4 +326,6 @@ def _build_state(one: Pair, looked_at: datetime | None, batch: _Batch) -> PairSt
         meetings=tuple(batch.meetings.get(pair_id, ())),
         waiting=tuple(batch.waiting.get(one.manager, ())),
         looked_at=looked_at,
+        incoming=batch.incoming.get(pair_id),
+        outgoing=batch.outgoing.get(pair_id),
     )

@@ -11,6 +11,7 @@ from worker.domain.model import Address, EndReason, Pair, PairId, Person, Person
 from worker.store import rows, tables
 from worker.store.aliases import renew_version, replace_listed_aliases
 from worker.store.database import Database
+from worker.store.handovers import record_handovers
 from worker.store.renames import find_renames, rename_people
 from worker.store.statements import PreparedStatement
 
@@ -19,6 +20,8 @@ person, pair, session, calendar, fact = tables.person, tables.pair, tables.sessi
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: R-36: the report stays when a pair ends for one of these.
+_HANDOVER_CAUSES = (EndReason.CHANGED, EndReason.MANAGER_LEFT)
 #: Stands for every address in the table `revocation`.
 EVERYBODY = "*"
 
@@ -82,6 +85,12 @@ class PeopleRows:
     def list_pairs_of_report(self, email: Address) -> list[Pair]:
         """Return the pairs of a report that have not ended: usually one."""
         return self._list_pairs(pair.c.report == email)
+
+    def list_all_pairs_of_report(self, email: Address) -> list[Pair]:
+        """Return every pair of a report, those that have ended included, in the order of the managers' addresses."""
+        query = select(pair).where(pair.c.report == email).order_by(pair.c.manager)
+        with self._database.read() as connection:
+            return [rows.pair(row) for row in connection.execute(query).mappings()]
 
     def _list_pairs(self, condition: ColumnElement[bool]) -> list[Pair]:
         query = (
@@ -162,6 +171,7 @@ class PeopleRows:
     ) -> None:
         old = {row["id"]: row for row in connection.execute(select(pair)).mappings()}
         written: list[dict[str, Any]] = []
+        ended_pairs: list[PairId] = []
         for new_pair in pairs.values():
             new_row = rows.pair_row(new_pair)
             if new_pair.id not in old:
@@ -172,11 +182,14 @@ class PeopleRows:
             if row["id"] not in pairs and row["ended"] == EndReason.NO.value:
                 ended = replace(rows.pair(row), ended=_find_end_cause(row, persons), paused=row["paused"])
                 written.append({**rows.pair_row(ended), "first_seen": row["first_seen"], "due_at": now})
+                ended_pairs += [ended.id] if ended.ended in _HANDOVER_CAUSES else []
         self._database.upsert(connection, pair, sorted(written, key=lambda row: row["id"]))
         for chunk in _split_into_chunks([row["id"] for row in written]):
             # without `looked_at` free/busy is read again: other times may be possible now
             written_pairs = update(pair).where(pair.c.id.in_(chunk))
             connection.execute(written_pairs.values(wakes=pair.c.wakes + 1, looked_at=None))
+        begun = [one for one in pairs if one not in old or old[one]["ended"] != EndReason.NO.value]
+        record_handovers(self._database, connection, ended_pairs, begun, now)
 
     def set_paused(self, pair_id: PairId, *, is_paused: bool, now: datetime) -> None:
         """Pause a pair at the operator's request, or resume it."""

@@ -19,6 +19,7 @@ from worker.store.tables import (
     contract,
     deferral,
     event,
+    handover,
     history,
     learning,
     meeting,
@@ -32,8 +33,9 @@ from worker.store.tables import (
 )
 
 #: Columns that hold a pair's id. Some are foreign keys, which PostgreSQL checks.
-_PAIR_ID_COLUMNS: tuple[Column[Any], ...] = tuple(
-    table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access, learning, note)
+_PAIR_ID_COLUMNS: tuple[Column[Any], ...] = (
+    *(table.c.pair for table in (session, commitment, contract, event, message, meeting, history, access)),
+    *(learning.c.pair, note.c.pair, handover.c.former, handover.c.pair),
 )
 #: Columns that hold an address.
 _ADDRESS_COLUMNS: tuple[Column[Any], ...] = (

@@ -44,6 +44,7 @@ class Store:
         from worker.store.attendee_copies import AttendeeCopyRows
         from worker.store.calendars import CalendarRows
         from worker.store.content import Content
+        from worker.store.handovers import HandoverRows
         from worker.store.heartbeats import Heartbeats
         from worker.store.learnings import Learnings
         from worker.store.mentions import MentionRows
@@ -63,6 +64,7 @@ class Store:
         self.learnings = Learnings(self.database, seal)
         self.notes = NoteRows(self.database, seal)
         self.mentions = MentionRows(self.database)
+        self.handovers = HandoverRows(self.database, seal)
         self.plans = Plans(self.database, self.content)
         self.attendee_copies = AttendeeCopyRows(self.database)
         self.heartbeats = Heartbeats(self.database)

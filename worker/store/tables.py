@@ -313,6 +313,16 @@ mention = Table(
     Column("message", String, nullable=False, index=True),
 )
 
+#: Pairs that ended while the report stays: who the new manager is, and what goes on to them.
+handover = Table(
+    "handover",
+    metadata,
+    Column("former", PairIdType, primary_key=True),  # the pair that ended
+    Column("pair", PairIdType, nullable=False, index=True),  # the new pair; empty while there is no new manager
+    Column("ended_at", Instant, nullable=False),
+    Column("sealed", LargeBinary),  # what the report passed on, and what the old manager decided
+)
+
 calendar = Table(
     "calendar",
     metadata,

@@ -69,6 +69,7 @@ def _export_pair(site: Site, person: Person, pair: Pair, *, manages: bool) -> di
         "commitments": [_export_commitment(commitment, promises) for commitment in commitments],
         **_export_learning(site, pair, manages=manages),
         "notes": [_export_note(note) for note in site.store.notes.list_notes(pair.id)],
+        **_export_handover(site, pair),
         "mails": [
             {"at": line["at"], "mail": line["fields"].get("message")}
             for line in site.store.queries.list_mails_to(person.email, [pair.id])
@@ -80,6 +81,15 @@ def _export_learning(site: Site, pair: Pair, *, manages: bool) -> dict[str, Any]
     """Return the manager's sentence that waits for the report's next prompt, for the manager alone (R-35)."""
     waiting = site.store.learnings.load_waiting([pair.id]).get(pair.id) if manages else None
     return {"own_learning": {"text": waiting.text, "written_at": waiting.written_at}} if waiting else {}
+
+
+def _export_handover(site: Site, pair: Pair) -> dict[str, Any]:
+    """Return what the report passed on to this pair's manager (R-36); the former manager's file has none of it."""
+    handover = site.store.handovers.find_incoming(pair.id)
+    if handover is None:
+        return {}
+    lines = site.store.handovers.open(handover.former).lines
+    return {"passed_on_by_the_report": [{"kind": one.kind, "text": one.text, "due": one.due} for one in lines]}
 
 
 def _export_session(site: Site, session: Session, *, manages: bool) -> dict[str, Any]:

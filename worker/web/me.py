@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 
 from worker.domain.model import Format, Owner, Pair, PairState
-from worker.web import ad_hoc, export, notes
+from worker.web import ad_hoc, export, handover, notes
 from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
@@ -21,6 +21,7 @@ def make_blueprint() -> Blueprint:
         ("/note/<about>", note, ["POST"]),
         ("/talk", talk, ["POST"]),
         ("/format", choose, ["POST"]),
+        ("/handover", pass_on, ["POST"]),
         ("/data", data, ["GET"]),
         ("/leave", leave, ["POST"]),
     ):
@@ -77,6 +78,7 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "formats": [choice.value for choice in Format],
         "unsaid": False,
         "wrong": request.args.get("wrong", ""),
+        **handover.build_choice(current_login().address),
     }
     return site.render_page("me", view.language, {**view.names(), **page, **values}, status)
 
@@ -112,7 +114,12 @@ def choose() -> Response:
     return redirect_to(url_for(".show", said="format"))
 
 
+def pass_on() -> Response:
+    """Choose what goes on to the new manager (R-36)."""
+    return handover.pass_on()
+
+
 def data() -> Response:
     """Return a download of everything stored about the report."""
-    pair = _find_pair()
-    return export.build_export(current_login().person, [pair] if pair else [], manages=False)
+    pairs = current_site().store.people.list_all_pairs_of_report(current_login().address)
+    return export.build_export(current_login().person, pairs, manages=False)

@@ -13,7 +13,7 @@ from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment, FileSystemLoader
 
 from worker.app import Worker
-from worker.domain.model import Pair, PairState, Person, Session
+from worker.domain.model import Handover, Pair, PairState, Person, Session
 from worker.domain.planning.cadence import choose_interval
 from worker.errors import LongarcError
 from worker.i18n.language import Language, Languages
@@ -122,6 +122,10 @@ class Site:
     def load_state(self, pair: Pair) -> PairState:
         """Return the stored state of a pair: its people, sessions, deferrals and commitments."""
         return self.store.plans.load([pair.id], self.now()).states[0]
+
+    def load_former_state(self, handover: Handover) -> PairState:
+        """Return the stored state of a pair that has ended."""
+        return self.store.plans.load([handover.former], self.now()).states[0]
 
     # --- rendering ---
 

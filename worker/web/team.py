@@ -23,6 +23,7 @@ from worker.store.queries import PairYear
 from worker.web import ad_hoc, export, notes
 from worker.web.commitments import CommitmentLine, list_commitments
 from worker.web.contract_form import parse_day
+from worker.web.handover import build_passed, decide_promise, list_former_reports
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
 from worker.web.year_chart import YearChart, build_year_chart, get_chart_start
@@ -75,6 +76,7 @@ def make_blueprint() -> Blueprint:
         ("/data", data, ["GET"]),
         ("/leave", leave, ["POST"]),
         ("/learning", write_learning, ["POST"]),
+        ("/promise/<commitment>/<decision>", decide_promise, ["POST"]),
         ("/person/<person>", person_page, ["GET"]),
         ("/person/<person>/note/<about>", note, ["POST"]),
         ("/person/<person>/talk", talk, ["POST"]),
@@ -180,6 +182,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
         "token": current_login().token,
         "cards": cards,
         "owed_by_me": owed,
+        "former_reports": list_former_reports(),
         "learning": max((one.written_at, one.text) for one in waiting.values())[1] if waiting else "",
         "waiting_for": [_get_first_name(card) for card in cards if card.pair.id in waiting],
         "learning_limit": MAX_LEARNING_CHARS,
@@ -211,6 +214,8 @@ def _render_person(pair: Pair, status: int = 200, **values: Any) -> Response:
         ),
         "unsaid": False,
         "wrong": "",
+        "passed_lines": [],
+        **build_passed(card.reading, pair.id),
         **values,
     }
     return site.render_page("person", view.language, page, status)

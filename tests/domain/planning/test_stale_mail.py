@@ -114,6 +114,8 @@ CASES = [
     (mail("invitation_withdrawn"), LOST, True),
     (mail("introduction", None), GONE, True),
     (mail("pair_ended", None), GONE, False),  # the two are a pair again
+    (mail("new_manager"), GONE, False),  # the report has the old manager again
+    (mail("open_promises", None), GONE, False),  # the two are a pair again
     (mail("fresh_link", None), GONE, True),
     (mail("content_accessed", None), GONE, True),
     (mail("operator_alert", None), GONE, True),
@@ -140,8 +142,9 @@ def test_of_a_pair_that_rests_or_has_ended_little_is_said(name: str) -> None:
     session = HELD if name.startswith("contract") else BOOKED
     always = {"operator_alert", "contract_summary", "fresh_link", "content_accessed", "invitation_withdrawn"}
     due = (commitment_of(START.date()),)
+    ended = {"pair_ended", "open_promises"}
     assert holds(message, session, due, pair_of(paused=True)) is (name in always)
-    assert holds(message, session, due, pair_of(ended=EndReason.CHANGED)) is (name in always | {"pair_ended"})
+    assert holds(message, session, due, pair_of(ended=EndReason.CHANGED)) is (name in always | ended)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from worker.domain.model.contracts import (
     ReviewPoint,
     WrittenCommitment,
 )
+from worker.domain.model.handovers import Handover, HandoverContent, HandoverLine, LineKind, list_lines
 from worker.domain.model.mails import REMEMBERED, MailName
 from worker.domain.model.notes import SharedNote
 from worker.domain.model.people import (
@@ -110,9 +111,13 @@ __all__ = [
     "FreeBusyRequest",
     "FreeBusySnapshot",
     "Guest",
+    "Handover",
+    "HandoverContent",
+    "HandoverLine",
     "IntendedTime",
     "Interval",
     "Learning",
+    "LineKind",
     "MailName",
     "Meeting",
     "Offer",
@@ -148,4 +153,5 @@ __all__ = [
     "WorkingHours",
     "WrittenCommitment",
     "clip_busy",
+    "list_lines",
 ]

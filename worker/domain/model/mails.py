@@ -21,10 +21,12 @@ class MailName(StrEnum):
     COMMITMENT_DUE = "commitment_due"
     REVIEW_NOTE = "review_note"
     PAIR_ENDED = "pair_ended"
+    NEW_MANAGER = "new_manager"
+    OPEN_PROMISES = "open_promises"
     FRESH_LINK = "fresh_link"
     CONTENT_ACCESSED = "content_accessed"
     OPERATOR_ALERT = "operator_alert"
 
 
 #: Mails that a pair gets once. Planning reads their effects however old they are; those of other mails for some weeks.
-REMEMBERED = (MailName.INTRODUCTION, MailName.PAIR_ENDED)
+REMEMBERED = (MailName.INTRODUCTION, MailName.PAIR_ENDED, MailName.NEW_MANAGER, MailName.OPEN_PROMISES)

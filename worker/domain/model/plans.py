@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from worker.domain.model.calendars import Answer, EventRef, FreeBusy
 from worker.domain.model.contracts import Commitment
+from worker.domain.model.handovers import Handover
 from worker.domain.model.people import Pair, PairId, Person
 from worker.domain.model.sessions import Deferral, Session, SessionKind
 from worker.domain.model.time import Address, Interval, Span
@@ -131,6 +132,8 @@ class PairState:
     #: Of every pair, from now on, by person; None when not read, and then nothing can be placed.
     taken_times: Mapping[Address, tuple[TakenTime, ...]] | None = None
     looked_at: datetime | None = None  #: when planning last used the free/busy of the two
+    incoming: Handover | None = None  #: from the report's former manager to this one
+    outgoing: Handover | None = None  #: of a pair that has ended: to the report's new manager
 
     @property
     def addresses(self) -> tuple[Address, Address]:

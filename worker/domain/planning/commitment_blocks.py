@@ -11,14 +11,22 @@ from worker.domain.time.worktime import add_working_days, get_local_date, wall_t
 
 def sync_blocks(builder: PlanBuilder) -> None:
     """Bring the manager's calendar in line with the manager's commitments: new, changed, done, moved by hand."""
+    for commitment_id in follow_blocks(builder):
+        _place_if_missing(builder, builder.commitments[commitment_id])
+
+
+def follow_blocks(builder: PlanBuilder) -> list[str]:
+    """Take over what became of the blocks on the calendar, and take off those whose commitments have ended.
+
+    Places none. Returns the ids of the manager's commitments whose changes have all reached the calendar.
+    """
     mine = [c for c in builder.commitments.values() if c.owner is Owner.MANAGER]
     settled = [c.id for c in mine if not builder.has_pending_change(c.id)]
     if any(not c.is_open and c.block for c in mine if c.id not in settled):
         builder.wake_at(builder.now + RECHECK_SOON)  # it ended while its block was being made
     for commitment_id in settled:
         _follow_calendar(builder, builder.commitments[commitment_id])
-    for commitment_id in settled:
-        _place_if_missing(builder, builder.commitments[commitment_id])
+    return settled
 
 
 def _follow_calendar(builder: PlanBuilder, commitment: Commitment) -> None:

@@ -3,7 +3,7 @@
 The table of mails names one of them for each mail. What isn't true is dropped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from worker.domain.model import Commitment, Effect, EndReason, Owner, PairState, Session, SessionState
@@ -26,8 +26,26 @@ def holds_while_active(effect: Effect, state: PairState, now: datetime) -> bool:
 
 
 def holds_when_ended(effect: Effect, state: PairState, now: datetime) -> bool:
-    """Unless the two have become a pair again."""
-    return state.pair.ended is not EndReason.NO
+    """Unless the two have become a pair again, or the report is told of a new manager instead (R-36)."""
+    is_told_otherwise = (
+        effect.to == state.report.email and state.outgoing is not None and state.outgoing.pair is not None
+    )
+    return state.pair.ended is not EndReason.NO and not is_told_otherwise
+
+
+def holds_after_handover(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the report has that new manager (R-36)."""
+    return state.pair.is_active and state.incoming is not None and state.incoming.ended_at == effect.start
+
+
+def holds_with_open_promises(effect: Effect, state: PairState, now: datetime) -> bool:
+    """While the report has another manager, and a commitment of the old one is open (R-36)."""
+    return state.pair.ended is EndReason.CHANGED and bool(list_open_promises(state.commitments))
+
+
+def list_open_promises(commitments: Iterable[Commitment]) -> list[Commitment]:
+    """Return the manager's open commitments."""
+    return [c for c in commitments if c.is_open and c.owner is Owner.MANAGER]
 
 
 def holds_while_due(effect: Effect, state: PairState, now: datetime) -> bool:

@@ -15,7 +15,6 @@ from worker.domain.model import (
     MailName,
     Outcome,
     PairState,
-    Person,
     Plan,
     Policy,
     SessionState,
@@ -27,6 +26,7 @@ from worker.domain.planning import (
     commitment_blocks,
     contract_mails,
     deferrals,
+    handovers,
     invitations,
     notices,
     offers,
@@ -59,6 +59,7 @@ def plan(now: datetime, state: PairState, seen: FreeBusySnapshot | None, policy:
     commitment_blocks.sync_blocks(builder)
     invitations.add_invitations(builder)
     notices.add_due_mails(builder)
+    handovers.add_new_manager_mail(builder)
     return builder.build()
 
 
@@ -133,21 +134,39 @@ def ensure_sessions(builder: PlanBuilder) -> None:
 
 
 def withdraw_pair(builder: PlanBuilder) -> None:
-    """Paused or ended: nothing stays on the calendar; the history stays."""
+    """Paused or ended: nothing stays on the calendar; the history stays.
+
+    R-36: when only the manager changes, the blocks of the old manager's promises stay until these have ended.
+    """
     why = "The pair is paused." if builder.pair.ended is EndReason.NO else "The pair has ended."
     for session in [s for s in builder.sessions.values() if s.booked or s.owed]:
         placement.cancel_session(builder, session, why)
     invitations.add_invitations(builder)
+    handovers.end_promises_of_leaver(builder)
+    if builder.pair.ended is EndReason.CHANGED:
+        commitment_blocks.follow_blocks(builder)
+    else:
+        _withdraw_blocks(builder)
+    _add_end_mails(builder)
+
+
+def _withdraw_blocks(builder: PlanBuilder) -> None:
     for commitment in [c for c in builder.commitments.values() if c.block]:
         if builder.find_event(commitment.key) or builder.has_pending_write(commitment.key):
             builder.write_event(EffectKind.CANCEL, commitment.id, commitment.key, commitment.sequence)
         builder.update_commitment(commitment, block=None, generation=commitment.generation + 1)
+
+
+def _add_end_mails(builder: PlanBuilder) -> None:
     cycle = max((s.cycle for s in builder.sessions.values()), default=0)
-    for person in _list_end_recipients(builder):
-        if not any(
-            m.to == person.email and m.number == cycle
-            for m in builder.list_mails(MailName.PAIR_ENDED, str(builder.pair.id))
-        ):
+    handovers.add_open_promises_mail(builder, cycle)
+    for person in handovers.list_end_recipients(builder):
+        told = [
+            m
+            for name in (MailName.PAIR_ENDED, MailName.OPEN_PROMISES)
+            for m in builder.list_mails(name, str(builder.pair.id))
+        ]
+        if not any(m.to == person.email and m.number == cycle for m in told):
             due_at = notices.find_next_working_morning(person, builder.now)
             builder.add_mail(MailName.PAIR_ENDED, str(builder.pair.id), person.email, number=cycle, due_at=due_at)
 
@@ -168,17 +187,6 @@ def retry_refused_cancellations(builder: PlanBuilder) -> None:
             builder.wake_at(blocked)
         else:
             builder.write_event(EffectKind.CANCEL, mine[-1].subject, key, placed.sequence)
-
-
-def _list_end_recipients(builder: PlanBuilder) -> tuple[Person, ...]:
-    manager, report = builder.people
-    return {
-        EndReason.NO: (),
-        EndReason.BOTH_LEFT: (),
-        EndReason.REPORT_LEFT: (manager,),
-        EndReason.MANAGER_LEFT: (report,),
-        EndReason.CHANGED: (manager, report),
-    }[builder.pair.ended]
 
 
 # --- effects ---

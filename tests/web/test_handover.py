@@ -1,0 +1,272 @@
+"""R-36: the report chooses what goes on to a new manager; the old one says what becomes of open promises."""
+
+import json
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.companies import DANA, DAY, SAM, WEEK, contract, pair, texts
+from tests.support.web_company import ALEX, LEE, SECRETS, Room, hidden, send, text
+from worker.domain.model import CommitmentStanding, EffectKind, PairId, SessionKind
+from worker.links import Purpose
+from worker.web.team import make_person_id
+
+OLD, NEW = PairId(DANA, SAM), PairId(LEE, SAM)
+#: Of the open promise below.
+PROMISE = "Speak with Jordan about quillwort"
+
+
+@pytest.fixture
+def changed(room: Room) -> Room:
+    """Sam has a new manager, Lee; Dana still owes Sam something from their last contract."""
+    office = room.office
+    office.worker.contracts.record(room.held().id, contract(office.clock(), PROMISE))
+    office.run(DAY)
+    change(room)
+    return room
+
+
+def change(room: Room, *, dana_stays: bool = True) -> None:
+    office = room.office
+    office.pairs = {known: one for known, one in office.pairs.items() if known != OLD}
+    office.pairs[NEW] = pair(LEE, SAM)
+    if not dana_stays:
+        office.persons = {email: one for email, one in office.persons.items() if email != DANA}
+        office.pairs = {known: one for known, one in office.pairs.items() if DANA not in known.people}
+    office.apply()
+    office.tick()
+
+
+def sent(room: Room, name: str) -> list[str]:
+    return [str(mail["To"]) for mail in room.office.mails(name)]
+
+
+def line_id(client: FlaskClient, words: str) -> str:
+    page = client.get("/me").get_data(as_text=True)
+    found = re.search(rf'name="line" value="(\w+)"[^>]*> <span>[^<]*{words}', page)
+    assert found, page
+    return found[1]
+
+
+def promise(room: Room) -> str:
+    return room.commitment("manager", DANA, SAM)
+
+
+# --- what is told ---
+
+
+def test_the_report_gets_one_kind_mail_and_the_old_manager_one_list(changed: Room) -> None:
+    """R-36, T-17."""
+    office = changed.office
+    office.run(4 * DAY)
+    assert sent(changed, "new_manager") == [f"Sam Okafor <{SAM}>"]
+    (mail,) = office.mails("new_manager")
+    assert mail["Subject"] == "You have a new manager: Lee Haddad"
+    assert PROMISE not in texts([mail]) and "If you do nothing, nothing goes on" in texts([mail])
+    assert sent(changed, "open_promises") == [f"Dana Whitfield <{DANA}>"]
+    assert PROMISE in texts(office.mails("open_promises"))
+    assert sent(changed, "pair_ended") == []
+    assert "https://longarc.corp.example/in/" in texts(office.mails("open_promises"))
+
+
+def test_nothing_passes_untouched(changed: Room) -> None:
+    """R-36: neither in the new manager's mails nor on any page of theirs."""
+    office = changed.office
+    office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.start)
+    mails = [mail for mail in office.mailer.sent if LEE in str(mail[1]["To"])]
+    assert any(key.startswith("brief") and f"{SAM}" in str(mail["Reply-To"] or SAM) for key, mail in mails)
+    assert PROMISE not in texts([mail for _, mail in mails]) and SECRETS[SAM] not in texts([mail for _, mail in mails])
+    client = changed.visitor(LEE, Purpose.TEAM)
+    for where in ("/team", f"/team/person/{make_person_id(NEW)}", "/team/data"):
+        answer = client.get(where).get_data(as_text=True)
+        assert "quillwort" not in answer and "zephyrine" not in answer, where
+
+
+def test_what_is_ticked_stands_in_the_first_brief_and_nothing_else(changed: Room) -> None:
+    """R-36."""
+    office, client = changed.office, changed.visitor(SAM, Purpose.ME)
+    before = changed.everything()
+    page = text(client.get("/me"))
+    assert "What goes on to Lee" in page and PROMISE in page and "Draft one page on direction" in page
+    assert changed.everything() == before, "looking changes nothing"
+    question = line_id(client, "What would make this")
+    assert send(client, "/me", "/me/handover", line=question).status_code == 303
+    assert f'value="{question}" checked' in client.get("/me").get_data(as_text=True)
+    first = next(s for s in changed.sessions(LEE, SAM) if s.booked)
+    office.run_to(first.span.start)
+    (brief,) = [mail for key, mail in office.mailer.sent if key.startswith(f"brief:{first.id}")]
+    assert "What Sam passed on to you" in texts([brief])
+    assert "What would make this the right place" in texts([brief])
+    assert PROMISE not in texts([brief]) and "Draft one page" not in texts([brief])
+    person = text(changed.visitor(LEE, Purpose.TEAM).get(f"/team/person/{make_person_id(NEW)}"))
+    assert "What would make this the right place" in person and PROMISE not in person
+
+
+def test_a_line_can_be_taken_back_and_added_until_the_first_session(changed: Room) -> None:
+    office, client = changed.office, changed.visitor(SAM, Purpose.ME)
+    question, plan = line_id(client, "What would make this"), line_id(client, "Draft one page")
+    send(client, "/me", "/me/handover", line=question)
+    send(client, "/me", "/me/handover", line=plan)
+    assert [line.text for line in office.store.handovers.open(OLD).lines] == ["Draft one page on direction"]
+    token = hidden(client.get("/me"), "token")
+    assert client.post("/me/handover", data={"token": token, "line": "no-such-line"}).status_code == 303
+    assert office.store.handovers.open(OLD).lines == ()
+    send(client, "/me", "/me/handover", line=plan)
+    office.run_to(next(s for s in changed.sessions(LEE, SAM) if s.booked).span.end)
+    late = changed.visitor(SAM, Purpose.ME)
+    page = text(late.get("/me"))
+    assert "What you passed on to Lee" in page and "What would make this" not in page
+    assert send(late, "/me", "/me/handover", line=question).status_code == 409
+    assert [line.text for line in office.store.handovers.open(OLD).lines] == ["Draft one page on direction"]
+
+
+def test_who_has_no_new_manager_can_pass_nothing_on(room: Room) -> None:
+    client = room.visitor(SAM, Purpose.ME)
+    assert "goes on to" not in text(client.get("/me"))
+    assert send(client, "/me", "/me/handover", line="x").status_code == 404
+
+
+# --- the old manager's promises ---
+
+
+def decide(room: Room, decision: str, commitment: str) -> int:
+    client = room.visitor(DANA, Purpose.TEAM)
+    return send(client, "/team", f"/team/promise/{commitment}/{decision}").status_code
+
+
+def standing(room: Room, commitment: str) -> CommitmentStanding:
+    known = room.office.store.queries.get_commitment(commitment)
+    assert known is not None
+    return known.standing
+
+
+def blocks(room: Room, commitment: str) -> bool:
+    return any(str(event.key).startswith(commitment) for event in room.office.events(DANA))
+
+
+def test_a_promise_that_is_kept_stays_on_the_calendar(changed: Room) -> None:
+    """R-36."""
+    mine = promise(changed)
+    page = text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert "Your promises to Sam" in page and PROMISE in page
+    assert blocks(changed, mine)
+    assert decide(changed, "keep", mine) == 303
+    changed.office.run(2 * DAY)
+    assert standing(changed, mine) is CommitmentStanding.OPEN and blocks(changed, mine)
+    assert "you keep it" in text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
+    assert decide(changed, "done", mine) == 303
+    changed.office.tick()
+    assert not blocks(changed, mine)
+    assert "Your promises to Sam" not in text(changed.visitor(DANA, Purpose.TEAM).get("/team"))
+
+
+def test_a_promise_handed_on_is_only_a_proposal_to_the_report(changed: Room) -> None:
+    """R-36: the new manager reads of it when the report passes it on."""
+    mine = promise(changed)
+    assert decide(changed, "offer", mine) == 303
+    changed.office.tick()
+    assert not blocks(changed, mine)
+    client = changed.visitor(SAM, Purpose.ME)
+    assert "Dana suggests that Lee takes this over" in text(client.get("/me"))
+    lee = changed.visitor(LEE, Purpose.TEAM)
+    where = f"/team/person/{make_person_id(NEW)}"
+    assert PROMISE not in text(lee.get(where))
+    send(client, "/me", "/me/handover", line=line_id(client, "Speak with Jordan"))
+    assert "Dana suggests that you take this over" in text(lee.get(where))
+    assert decide(changed, "end", mine) == 409, "it has ended already"
+
+
+def test_a_promise_that_ends_is_told_to_the_report_on_the_page(changed: Room) -> None:
+    mine = promise(changed)
+    assert decide(changed, "end", mine) == 303
+    changed.office.tick()
+    assert standing(changed, mine) is CommitmentStanding.LET_GO and not blocks(changed, mine)
+    page = text(changed.visitor(SAM, Purpose.ME).get("/me"))
+    assert "What Dana had promised you" in page and "let go on" in page
+
+
+def test_nobody_decides_of_another_managers_promise_or_of_one_that_goes_on(changed: Room) -> None:
+    mine = promise(changed)
+    lee = changed.visitor(LEE, Purpose.TEAM)
+    assert send(lee, "/team", f"/team/promise/{mine}/end").status_code == 404
+    theirs = changed.commitment("manager", LEE, ALEX)
+    assert send(lee, "/team", f"/team/promise/{theirs}/end").status_code == 404
+    assert decide(changed, "give", mine) == 404
+    assert standing(changed, mine) is CommitmentStanding.OPEN
+
+
+def test_t18_when_the_manager_left_promises_end_and_the_report_is_told(room: Room) -> None:
+    """T-18, T-17: in the mail about the new manager, whose words nobody else reads."""
+    office = room.office
+    office.worker.contracts.record(room.held().id, contract(office.clock(), PROMISE))
+    office.run(DAY)
+    mine = promise(room)
+    change(room, dana_stays=False)
+    assert standing(room, mine) is CommitmentStanding.OPEN
+    office.run(4 * DAY)
+    assert standing(room, mine) is CommitmentStanding.LET_GO
+    (mail,) = [mail for mail in office.mails("new_manager") if SAM in str(mail["To"])]
+    assert "no longer listed" in texts([mail]) and "has left" not in texts([mail])
+    assert "a promise of Dana’s that was still open has ended" in " ".join(texts([mail]).split())
+    assert PROMISE in text(room.visitor(SAM, Purpose.ME).get("/me"))
+
+
+def test_a_manager_who_comes_back_takes_the_handover_back(changed: Room) -> None:
+    """A row that was missing by mistake: the two are a pair again, and nothing was lost."""
+    office = changed.office
+    office.pairs = {known: one for known, one in office.pairs.items() if known != NEW}
+    office.pairs[OLD] = pair(DANA, SAM)
+    office.apply()
+    office.run(4 * DAY)
+    assert sent(changed, "new_manager") == [] and sent(changed, "open_promises") == []
+    assert office.store.handovers.find_outgoing(OLD) is None
+    assert standing(changed, promise(changed)) is CommitmentStanding.OPEN
+
+
+def test_a_new_manager_who_comes_weeks_later_is_told_of_then(room: Room) -> None:
+    office = room.office
+    office.pairs = {known: one for known, one in office.pairs.items() if known != OLD}
+    office.apply()
+    office.run(3 * WEEK)
+    ended = texts(office.mails("pair_ended"))
+    assert "As soon as you have a new manager here" in ended
+    office.pairs[NEW] = pair(LEE, SAM)
+    office.apply()
+    office.run(4 * DAY)
+    assert sent(room, "new_manager") == [f"Sam Okafor <{SAM}>"]
+
+
+def test_a_changed_address_keeps_the_handover(changed: Room) -> None:
+    """The rows about it are renamed with the person."""
+    office, client = changed.office, changed.visitor(SAM, Purpose.ME)
+    send(client, "/me", "/me/handover", line=line_id(client, "What would make this"))
+    with office.store.database.write() as connection:
+        from worker.store.renames import rename_people
+
+        rename_people(office.store.database, connection, {LEE: "lee.haddad@corp.example"})
+    renamed = PairId("lee.haddad@corp.example", SAM)
+    incoming = office.store.handovers.find_incoming(renamed)
+    assert incoming is not None and incoming.former == OLD
+    assert len(office.store.handovers.open(OLD).lines) == 1
+
+
+def test_the_files_of_all_three_hold_what_is_theirs(changed: Room) -> None:
+    client = changed.visitor(SAM, Purpose.ME)
+    send(client, "/me", "/me/handover", line=line_id(client, "What would make this"))
+    own = json.loads(client.get("/me/data").get_data(as_text=True))
+    by_manager = {one["manager"]: one for one in own["pairs"]}
+    assert by_manager[LEE]["passed_on_by_the_report"][0]["kind"] == "question"
+    assert by_manager[DANA]["contracts"] and not by_manager[LEE]["contracts"]
+    new = changed.visitor(LEE, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+    assert "What would make this" in new and "quillwort" not in new
+    old = changed.visitor(DANA, Purpose.TEAM).get("/team/data").get_data(as_text=True)
+    assert "passed_on" not in old
+
+
+def test_no_session_of_the_old_pair_stays(changed: Room) -> None:
+    changed.office.run(DAY)
+    open_sessions = [s for s in changed.office.store.queries.list_sessions(OLD) if s.booked or s.owed]
+    assert open_sessions == []
+    assert {e.kind for e in changed.office.messages() if e.pair == OLD} >= {EffectKind.CANCEL}
+    assert changed.office.session(SessionKind.CAREER, NEW)

@@ -1,0 +1,125 @@
+"""Handovers (R-36): which pair takes the place of which, and, sealed, what goes on to the new manager."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, literal, select, update
+
+from worker.domain.model import Address, Handover, HandoverContent, HandoverLine, LineKind, PairId
+from worker.seal import Seal
+from worker.store.database import Database
+from worker.store.statements import PreparedStatement, Row
+from worker.store.tables import handover, in_bound_list
+
+#: A pair that begins longer after the end of the former one does not take its place.
+MAX_GAP = timedelta(days=180)
+
+_COLUMNS = (handover.c.former, handover.c.pair, handover.c.ended_at)
+_HANDOVERS = PreparedStatement(
+    select(*_COLUMNS)
+    .where(in_bound_list(handover.c.former, "pairs") | in_bound_list(handover.c.pair, "pairs"))
+    .order_by(handover.c.ended_at, handover.c.former)
+)
+_SEALED = PreparedStatement(select(handover.c.sealed).where(handover.c.former == bindparam("former_pair")))
+
+
+def load_handovers(
+    connection: Connection, pairs: Sequence[PairId]
+) -> tuple[dict[PairId, Handover], dict[PairId, Handover]]:
+    """Return the handovers to these pairs, and those from them, each by pair; of several to one the latest."""
+    found = [_parse_handover(row) for row in _HANDOVERS.fetch_rows(connection, pairs=list(pairs))]
+    incoming = {one.pair: one for one in found if one.pair is not None}
+    return incoming, {one.former: one for one in found}
+
+
+def record_handovers(
+    database: Database, connection: Connection, ended: Collection[PairId], begun: Collection[PairId], now: datetime
+) -> None:
+    """Store which pairs ended while the report stays, and which of the pairs that begin takes the place of which.
+
+    A pair that begins again takes back its own end.
+    """
+    for pair_id in begun:
+        connection.execute(delete(handover).where(handover.c.former == pair_id))
+    rows = [{"former": pair_id, "pair": None, "ended_at": now, "sealed": None} for pair_id in sorted(ended)]
+    database.upsert(connection, handover, rows)
+    if not begun:
+        return
+    query = select(*_COLUMNS).where(handover.c.pair == literal(""), handover.c.ended_at >= now - MAX_GAP)
+    waiting = [_parse_handover(row) for row in connection.execute(query).mappings()]
+    latest = {one.former.report: one for one in sorted(waiting, key=lambda one: (one.ended_at, one.former))}
+    for pair_id in sorted(begun):
+        former = latest.pop(pair_id.report, None)
+        if former is not None:
+            connection.execute(update(handover).where(handover.c.former == former.former).values(pair=pair_id))
+
+
+class HandoverRows:
+    """Reads and writes the table `handover`."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+
+    def find_incoming(self, pair_id: PairId) -> Handover | None:
+        """Return the handover to a pair; None when there is none."""
+        with self._database.read() as connection:
+            return load_handovers(connection, [pair_id])[0].get(pair_id)
+
+    def find_outgoing(self, pair_id: PairId) -> Handover | None:
+        """Return the handover from a pair that has ended; None when there is none."""
+        with self._database.read() as connection:
+            return load_handovers(connection, [pair_id])[1].get(pair_id)
+
+    def list_from_manager(self, manager: Address) -> list[Handover]:
+        """Return the handovers from the pairs of a former manager, in the order of the pairs."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(*_COLUMNS).order_by(handover.c.former)).mappings()
+            found = [_parse_handover(row) for row in rows]
+        return [one for one in found if one.former.manager == manager]
+
+    def open(self, former: PairId) -> HandoverContent:
+        """Return what was decided about the handover from a pair; empty when nothing was. Raises WrongKey."""
+        with self._database.read() as connection:
+            return self.read(connection, former)
+
+    def read(self, connection: Connection, former: PairId) -> HandoverContent:
+        """Return the same within a transaction."""
+        sealed = _SEALED.fetch_value(connection, former_pair=former)
+        return _parse_content(json.loads(self._seal.open(sealed))) if sealed else HandoverContent()
+
+    def save(self, connection: Connection, former: PairId, content: HandoverContent) -> None:
+        """Store what was decided, within the transaction of the plan that goes with it."""
+        sealed = self._seal.close_padded(json.dumps(_dump_content(content)))
+        connection.execute(update(handover).where(handover.c.former == former).values(sealed=sealed))
+
+
+def _parse_handover(row: Row | Mapping[str, Any]) -> Handover:
+    return Handover(former=row["former"], pair=row["pair"], ended_at=row["ended_at"])
+
+
+def _dump_content(content: HandoverContent) -> dict[str, Any]:
+    return {
+        "lines": [_dump_line(line) for line in content.lines],
+        "offers": [_dump_line(line) for line in content.offers],
+        "kept": list(content.kept),
+    }
+
+
+def _dump_line(line: HandoverLine) -> dict[str, Any]:
+    return {"kind": line.kind.value, "text": line.text, "due": line.due.isoformat() if line.due else None}
+
+
+def _parse_content(fields: Mapping[str, Any]) -> HandoverContent:
+    return HandoverContent(
+        lines=tuple(_parse_line(line) for line in fields["lines"]),
+        offers=tuple(_parse_line(line) for line in fields["offers"]),
+        kept=tuple(fields["kept"]),
+    )
+
+
+def _parse_line(fields: Mapping[str, Any]) -> HandoverLine:
+    due = date.fromisoformat(fields["due"]) if fields["due"] else None
+    return HandoverLine(kind=LineKind(fields["kind"]), text=fields["text"], due=due)

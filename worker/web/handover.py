@@ -1,0 +1,155 @@
+"""The handover on pages (R-36): the report's choice of lines, and the old manager's word on promises still open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Response, abort, request, url_for
+
+from worker.domain.model import Address, Handover, Owner, Pair, PairId
+from worker.domain.planning.handovers import is_open_for_lines
+from worker.engine.handovers import PromiseDecision
+from worker.engine.mail_content import open_former_pair
+from worker.mail.context import MailContext
+from worker.mail.view import Line, MailView
+from worker.web.commitments import CommitmentLine, list_commitments
+from worker.web.sessions import current_login
+from worker.web.site import Site, current_site, redirect_to
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverEntry:
+    """A line that the report can pass on."""
+
+    id: str
+    line: Line
+    is_passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FormerReport:
+    """A report who has another manager now, and the promises to them. Templates read its fields."""
+
+    name: str
+    promises: Sequence[CommitmentLine]
+    kept: frozenset[str]  #: ids of the promises that the manager said they keep
+    can_offer: bool  #: the report has a new manager
+
+
+# --- the report ---
+
+
+def find_new_pair(report: Address) -> Pair | None:
+    """Return the report's pair that took the place of another; of several the latest, None when there is none."""
+    store = current_site().store
+    found = [
+        (handover.ended_at, pair.id, pair)
+        for pair in store.people.list_pairs_of_report(report)
+        if (handover := store.handovers.find_incoming(pair.id))
+    ]
+    return max(found)[2] if found else None
+
+
+def build_choice(report: Address) -> dict[str, Any]:
+    """Return the values of the report's page about a handover; empty when there is none."""
+    site = current_site()
+    pair = find_new_pair(report)
+    if pair is None:
+        return {}
+    state = site.load_state(pair)
+    choice = site.worker.handovers.load_choice(pair.id, is_open=is_open_for_lines(state, site.now()))
+    if choice is None:
+        return {}
+    former = open_former_pair(site.store, choice.handover)
+    context = replace(site.build_page_context(state.report, state), former=former.manager)
+    reader = site.build_view(context)
+    lines = choice.lines if choice.is_open else [line for line in choice.lines if line.id in choice.passed]
+    entries = [
+        HandoverEntry(line.id, shown, line.id in choice.passed)
+        for line, shown in zip(lines, reader.handed_lines(lines), strict=True)
+    ]
+    return {
+        "former": former.manager,
+        "successor": state.manager,
+        "entries": entries,
+        "may_choose": choice.is_open,
+        "old_promises": _list_old_promises(site, choice.handover),
+    }
+
+
+def _list_old_promises(site: Site, handover: Handover) -> list[CommitmentLine]:
+    """Return the old manager's promises that were open when the pair ended, with what became of each."""
+    former = site.load_former_state(handover)
+    context = site.build_page_context(former.report, former)
+    context = replace(context, commitments=_select_open_at_end(context, handover))
+    view = site.build_view(context)
+    return list_commitments(view, context.commitments, Owner.MANAGER)
+
+
+def _select_open_at_end(context: MailContext, handover: Handover) -> Any:
+    return tuple(
+        item
+        for item in context.commitments
+        if item.commitment.closed_at is None or item.commitment.closed_at >= handover.ended_at
+    )
+
+
+def pass_on() -> Response:
+    """Store the lines that the form names, and no others. Aborts with 404 without a handover."""
+    pair = find_new_pair(current_login().address)
+    if pair is None:
+        abort(404)
+    current_site().worker.handovers.pass_on(pair.id, request.form.getlist("line"))
+    return redirect_to(url_for(".show", said="handover"))
+
+
+# --- the new manager ---
+
+
+def build_passed(view: MailView, pair_id: PairId) -> dict[str, Any]:
+    """Return the values of the new manager's page: what the report passed on; empty when that is nothing."""
+    site = current_site()
+    handover = site.store.handovers.find_incoming(pair_id)
+    if handover is None:
+        return {}
+    former = open_former_pair(site.store, handover)
+    reader = site.build_view(replace(view.context, former=former.manager))
+    return {"former": former.manager, "passed_lines": reader.handed_lines(former.passed)}
+
+
+# --- the old manager ---
+
+
+def list_former_reports() -> list[FormerReport]:
+    """Return the manager's former reports to whom a promise is still open, by name."""
+    site, login = current_site(), current_login()
+    found = []
+    for handover in site.store.handovers.list_from_manager(login.address):
+        state = site.load_former_state(handover)
+        view = site.build_view(site.build_page_context(login.person, state))
+        open_promises = [
+            item
+            for item in view.context.commitments
+            if item.commitment.is_open and item.commitment.owner is Owner.MANAGER
+        ]
+        if not open_promises:
+            continue
+        kept = frozenset(site.store.handovers.open(handover.former).kept)
+        promises = list_commitments(view, open_promises, Owner.MANAGER)
+        found.append(FormerReport(view.first(state.report), promises, kept, handover.pair is not None))
+    return sorted(found, key=lambda one: one.name.casefold())
+
+
+def decide_promise(commitment: str, decision: str) -> Response:
+    """Store what the old manager says of a promise. Aborts with 404 for one of another manager or of an active pair."""
+    site = current_site()
+    known = site.store.queries.get_commitment(commitment)
+    if known is None or decision not in list(PromiseDecision) or known.pair.manager != current_login().address:
+        abort(404)
+    handover = site.store.handovers.find_outgoing(known.pair)
+    if handover is None or known.owner is not Owner.MANAGER:
+        abort(404)
+    if decision == PromiseDecision.OFFER and handover.pair is None:
+        abort(404)
+    site.worker.handovers.decide_promise(commitment, PromiseDecision(decision))
+    return redirect_to(url_for(".show", said=f"promise-{decision}"))
