@@ -1,6 +1,7 @@
 """The whole story in a real browser against real servers: mail, link, page, contract, summary, calendar, done."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -173,6 +174,41 @@ def ways_of(here: Street) -> dict[str, str]:
         name: links.build_url(LinkClaims(person=who, purpose=purpose, session_id=about, issued_at=here.clock()))
         for name, (who, purpose, about) in wanted.items()
     }
+
+
+def list_hidden_controls(page: Page) -> list[str]:
+    """The controls that something else covers when they are brought into view."""
+    hidden: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("input:not([type=hidden]), textarea, select, button, summary")]
+            .filter(one => !one.closest(".unseen") && one.getClientRects().length)
+            .filter(one => {
+                one.scrollIntoView({block: "nearest"});
+                const box = one.getBoundingClientRect();
+                const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+                return !(one === top || one.contains(top) || (top && top.contains(one)));
+            })
+            .map(one => one.outerHTML.slice(0, 100))"""
+    )
+    return hidden
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280, 1600])
+def test_nothing_covers_a_form_and_nothing_is_clipped(here: Street, width: int) -> None:
+    """At every width, in German too, whose words are longer."""
+    for locale in ("de", "en"):  # the last one is that of the tests that follow
+        people = {who: replace(one, locale=locale) for who, one in here.worker.store.people.load_all_people().items()}
+        here.worker.store.people.apply_import(people, here.worker.store.people.load_all_pairs(), here.clock())
+        with here.looking({"width": width, "height": 700}, reduced_motion="reduce") as page:
+            for name, way in ways_of(here).items():
+                page.goto(way)
+                if name == "contract":
+                    page.locator("main a.button, main .button").first.click()
+                open_all(page)
+                assert list_hidden_controls(page) == [], name
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+                for drawing in page.locator("svg.year:visible").all():
+                    box = drawing.bounding_box()
+                    assert box and box["x"] >= 0 and box["x"] + box["width"] <= width, name
 
 
 def findings(page: Page) -> list[str]:

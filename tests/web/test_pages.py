@@ -127,7 +127,7 @@ def test_the_managers_page_shows_people_by_name_and_what_is_owed_first(room: Roo
     page = text(room.visitor(DANA, Purpose.TEAM).get("/team"))
     assert page.index("What you promised") < page.index("Kim Tran") < page.index("Sam Okafor")
     assert SECRETS[KIM] in page and "Alex" not in page
-    assert "Write down what you agreed on" in page
+    assert page.index("Write down what you and Sam agreed on") < page.index("What you promised"), "first what to do now"
     assert "2 conversations held. 1 time put off. 1 commitment kept, 1 open." in page
 
 
@@ -325,16 +325,17 @@ def test_the_operator_sees_whether_it_works_and_groups_of_five(room: Room) -> No
 
 def test_the_operator_sees_who_works_and_which_calendars_are_unreachable(room: Room) -> None:
     office = room.office
-    assert "None is at work" in text(room.operator().get("/status"))
+    assert "No worker is running" in text(room.operator().get("/status"))
     office.calendar.fail = Fails(lambda: Unavailable("It does not answer."), "changes")
     office.run(DAY)
     now = office.clock()
     for host, seen_at in (("one.corp.example", now), ("two.corp.example", now - 10 * MINUTE)):
         office.store.heartbeats.save_heartbeat(Heartbeat(host, host, 4711, now - DAY, seen_at, "1.0"))
     page = text(room.operator().get("/status"))
-    assert "at work 1" in page and "None is at work" not in page
+    assert "at work 1" in page and "No worker is running" not in page
     assert "two.corp.example (4711): not heard of since" in page
-    assert f"{DANA}: not read since" in page and "It does not answer." in page
+    assert f"The calendar of {DANA} has not been read since" in page and "It does not answer." in page
+    assert "“longarc check” tries the connection and says what to change" in page
     assert "Nothing to do." not in page
 
 

@@ -9,7 +9,7 @@ from worker.web import ad_hoc, export, handover, notes
 from worker.web.commitments import handle_commitment_form, list_commitments
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
-from worker.web.year_chart import build_year_chart, get_chart_start
+from worker.web.year_chart import build_year_charts, get_chart_start
 
 
 def make_blueprint() -> Blueprint:
@@ -71,7 +71,7 @@ def _render_page(pair: Pair, state: PairState, status: int = 200, **values: Any)
         "standing": {owner.value: list_commitments(view, commitments, owner) for owner in Owner},
         "coming": [s for s in year.sessions if s.booked and s.span.end > site.now()],
         "owed": [s for s in year.sessions if s.owed],
-        "picture": build_year_chart(year, view),
+        "pictures": build_year_charts(year, view),
         "shared": notes.load_shared_notes(view, pair, state, Owner.REPORT),
         "kept_now": notes.list_kept_lines([view], Owner.REPORT, site.now())[0],
         "triggers": ad_hoc.list_triggers(view.language),

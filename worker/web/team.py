@@ -3,7 +3,7 @@
 Reports are sorted by name. Nothing ranks or compares them (R-24).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -14,7 +14,8 @@ from flask import Blueprint, Response, abort, request, url_for
 from worker.domain.model import Owner, Pair, PairId, PairState, Session, SessionKind, SessionState
 from worker.domain.planning import deferrals
 from worker.domain.planning.plan_builder import PlanBuilder
-from worker.domain.time.blockers import order_for_reader
+from worker.domain.reason_texts import N_
+from worker.domain.time.blockers import REMEDIES, order_for_reader
 from worker.i18n.language import to_single_line
 from worker.i18n.reasons import translate_sentences
 from worker.mail.view import Line, MailView
@@ -26,7 +27,7 @@ from worker.web.contract_form import parse_day
 from worker.web.handover import build_passed, decide_promise, list_former_reports
 from worker.web.sessions import current_login, leave
 from worker.web.site import current_site, redirect_to
-from worker.web.year_chart import YearChart, build_year_chart, get_chart_start
+from worker.web.year_chart import YearChart, build_year_charts, get_chart_start
 
 #: One sentence: a longer text would be a letter of its own.
 MAX_LEARNING_CHARS = 280
@@ -39,7 +40,7 @@ class PersonCard:
     id: str
     pair: Pair
     reading: MailView  #: the pair's page context in the manager's language
-    picture: YearChart
+    pictures: Sequence[YearChart]
     now: datetime
     sessions: Sequence[Session]  #: of the year
     owed_by_me: Sequence[CommitmentLine]  #: the manager's open commitments to this report
@@ -135,7 +136,7 @@ def _build_card(state: PairState, year: PairYear, contract: ContractRevision | N
         id=make_person_id(state.pair.id),
         pair=state.pair,
         reading=view,
-        picture=build_year_chart(year, view),
+        pictures=build_year_charts(year, view),
         now=now,
         sessions=year.sessions,
         owed_by_me=list_commitments(view, open_commitments, Owner.MANAGER),
@@ -166,6 +167,39 @@ def _count_deferrals(state: PairState, sessions: Sequence[Session], now: datetim
     return deferrals.count_deferrals_in_cycle(PlanBuilder(now, state, None, current_site().settings.policy), session)
 
 
+@dataclass(frozen=True, slots=True)
+class ToDo:
+    """Something for the manager to do now: what it is, where it is done, and a word more."""
+
+    what: str
+    url: str
+    note: str = ""
+
+
+def _list_to_do(cards: Sequence[PersonCard]) -> Iterator[ToDo]:
+    """Yield what waits for the manager: contracts to write, times to choose, conversations without a time."""
+    for card in cards:
+        view, name = card.reading, _get_first_name(card)
+        gettext = view.gettext
+        if card.to_write and card.to_write.start:
+            what = gettext(
+                N_("Write down what you and %(name)s agreed on %(day)s"), name=name, day=view.day(card.to_write.start)
+            )
+            yield ToDo(what, url_for(".contract.show", session=card.to_write.id))
+        for session in card.sessions:
+            if session.options:
+                what = gettext(N_("Choose a time with %(name)s"), name=name)
+                note = gettext(N_("Three times are held for the two of you."))
+                yield ToDo(what, url_for(".time.show", session=session.id), note)
+            elif session.owed and session.unplaceable and session.kind is SessionKind.CAREER:
+                what = gettext(N_("Find a time with %(name)s"), name=name)
+                remedies = [one for one in session.unplaceable if one.code in REMEDIES]
+                ordered = order_for_reader(tuple(remedies), current_login().person.name)[:1]
+                zone = current_login().person.zone
+                note = " ".join(translate_sentences(ordered, view.language, zone, view.today))
+                yield ToDo(what, url_for(".time.show", session=session.id), note)
+
+
 def show() -> Response:
     """Return the page with every report, and the commitments owed to them by date."""
     return _render_team()
@@ -183,6 +217,7 @@ def _render_team(status: int = 200, **values: Any) -> Response:
         "cards": cards,
         "owed_by_me": owed,
         "former_reports": list_former_reports(),
+        "to_do": list(_list_to_do(cards)),
         "learning": max((one.written_at, one.text) for one in waiting.values())[1] if waiting else "",
         "waiting_for": [_get_first_name(card) for card in cards if card.pair.id in waiting],
         "learning_limit": MAX_LEARNING_CHARS,

@@ -13,17 +13,18 @@ from worker.i18n.reasons import SESSION_NAMES
 from worker.mail.view import MailView
 from worker.store.queries import PairYear
 
-#: The size of the chart, in pixels.
-WIDTH = 720
+#: The height of the chart, in pixels.
 HEIGHT = 92
 #: The y coordinate of sessions.
 SESSION_ROW = 30
 #: The y coordinate of each person's commitments.
 COMMITMENT_ROWS = {Owner.MANAGER: 62, Owner.REPORT: 80}
-#: The chart begins this long before now.
+#: The chart begins at most this long before now.
 TIME_BEFORE = timedelta(days=270)
-#: The chart ends this long after now.
-TIME_AHEAD = timedelta(days=110)
+#: A pair that has only begun has a chart that begins this long before its first mark, …
+TIME_BEFORE_FIRST = timedelta(days=20)
+#: … and at least this long before now.
+LEAST_TIME_BEFORE = timedelta(days=60)
 #: No month is labelled in the last pixels, where its name would be cut off.
 _LABEL_WIDTH = 24
 
@@ -37,6 +38,23 @@ _TONE_TEXTS = {
     "late": N_("open, past its day"),
     "gone": N_("changed or let go"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ChartFormat:
+    """A size of the chart, for a width of the screen: its width in pixels, and the time that it shows."""
+
+    name: str  #: the class of its drawing
+    width: int
+    before: timedelta  #: at most, before now
+    ahead: timedelta  #: after now
+
+
+#: One for screens wide enough, and one for phones, which shows less time so that everything can be read.
+FORMATS = (
+    ChartFormat("wide", 720, TIME_BEFORE, timedelta(days=110)),
+    ChartFormat("narrow", 340, timedelta(days=100), timedelta(days=100)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,54 +72,83 @@ class ChartMark:
 class YearChart:
     """A chart as the template draws it."""
 
+    format: ChartFormat
     marks: Sequence[ChartMark]
     months: Sequence[tuple[float, str]]  #: x coordinate and name
     today: float  #: x coordinate
     told: str  #: a description of the chart for screen readers
-    width: int = WIDTH
     height: int = HEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where an instant is on a chart."""
+
+    start: datetime  #: the left edge
+    end: datetime  #: the right edge
+    width: int
+
+    def compute_x(self, when: datetime) -> float:
+        """Return the x coordinate of an instant."""
+        return round((when - self.start) / (self.end - self.start) * self.width, 1)
+
+
 def get_chart_start(now: datetime) -> datetime:
-    """Return the time at the left edge of the chart."""
+    """Return the earliest time at the left edge of a chart."""
     return now - TIME_BEFORE
 
 
-def build_year_chart(year: PairYear, view: MailView) -> YearChart:
-    """Return the chart of a pair's year; `view` has the reader, the language and the zone."""
-    marks = [
-        *_mark_sessions(year.sessions, view),
-        *_mark_deferrals(year, view),
-        *_mark_commitments(year.commitments, view),
-    ]
+def build_year_charts(year: PairYear, view: MailView) -> list[YearChart]:
+    """Return the charts of a pair's year, one for each format; `view` has the reader, the language and the zone."""
+    return [_build_chart(year, view, chart_format) for chart_format in FORMATS]
+
+
+def _build_chart(year: PairYear, view: MailView, chart_format: ChartFormat) -> YearChart:
     now = view.context.now
-    visible_marks = [mark for mark in marks if 0 <= mark.x <= WIDTH]
-    return YearChart(visible_marks, list(_iterate_months(now, view)), _compute_x(now, now), _describe_year(year, view))
+    start = now - max(min(chart_format.before, _measure_history(year, now)), LEAST_TIME_BEFORE)
+    scale = _Scale(start, now + chart_format.ahead, chart_format.width)
+    marks = [
+        *_mark_sessions(year.sessions, view, scale),
+        *_mark_deferrals(year, view, scale),
+        *_mark_commitments(year.commitments, view, scale),
+    ]
+    return YearChart(
+        format=chart_format,
+        marks=[mark for mark in marks if 0 <= mark.x <= scale.width],
+        months=list(_iterate_months(scale, view)),
+        today=scale.compute_x(now),
+        told=_describe_year(year, view),
+    )
 
 
-def _compute_x(when: datetime, now: datetime) -> float:
-    return round((when - get_chart_start(now)) / (TIME_BEFORE + TIME_AHEAD) * WIDTH, 1)
+def _measure_history(year: PairYear, now: datetime) -> timedelta:
+    """Return how long before now the chart has to begin to show the first mark. Negative when all marks lie ahead."""
+    instants = [session.start for session in year.sessions if session.start and _choose_session_tone(session)]
+    instants += [deferral.was.start for deferral in year.deferrals if deferral.was]
+    instants += [_get_noon(commitment.due) for commitment in year.commitments]
+    return now - min(instants, default=now) + TIME_BEFORE_FIRST
 
 
 def _get_noon(day: date) -> datetime:
     return datetime.combine(day, time(12), UTC)
 
 
-def _iterate_months(now: datetime, view: MailView) -> Iterator[tuple[float, str]]:
-    first_day = (get_chart_start(now).date() + timedelta(days=31)).replace(day=1)
-    while (x := _compute_x(_get_noon(first_day), now)) < WIDTH - _LABEL_WIDTH:
+def _iterate_months(scale: _Scale, view: MailView) -> Iterator[tuple[float, str]]:
+    """Yield the x coordinate and the name of each month that begins on the chart, with room for its name."""
+    first_day = (scale.start.date() + timedelta(days=31)).replace(day=1)
+    while (x := scale.compute_x(_get_noon(first_day))) < scale.width - _LABEL_WIDTH:
         yield x, view.language.format_short_month(first_day)
         first_day = (first_day + timedelta(days=32)).replace(day=1)
 
 
-def _mark_sessions(sessions: Sequence[Session], view: MailView) -> Iterator[ChartMark]:
+def _mark_sessions(sessions: Sequence[Session], view: MailView, scale: _Scale) -> Iterator[ChartMark]:
     gettext = view.gettext
     for session in sessions:
         tone = _choose_session_tone(session)
         if session.start and tone:
             title = f"{gettext(SESSION_NAMES[session.kind])}, {view.day(session.start)}: {gettext(_TONE_TEXTS[tone])}"
             kind = "talk" if session.kind is SessionKind.CAREER else "short"
-            yield ChartMark(_compute_x(session.start, view.context.now), SESSION_ROW, kind, tone, title)
+            yield ChartMark(scale.compute_x(session.start), SESSION_ROW, kind, tone, title)
 
 
 def _choose_session_tone(session: Session) -> str:
@@ -112,22 +159,22 @@ def _choose_session_tone(session: Session) -> str:
     return "held" if held else "unfinished" if session.state is SessionState.UNFINISHED else ""
 
 
-def _mark_deferrals(year: PairYear, view: MailView) -> Iterator[ChartMark]:
+def _mark_deferrals(year: PairYear, view: MailView, scale: _Scale) -> Iterator[ChartMark]:
     for deferral in year.deferrals:
         if deferral.was:
             cause = view.cause(deferral)
             title = f"{view.day(deferral.was.start)}: {view.gettext(_TONE_TEXTS['put-off'], why=cause)}"
-            yield ChartMark(_compute_x(deferral.was.start, view.context.now), SESSION_ROW, "lost", "put-off", title)
+            yield ChartMark(scale.compute_x(deferral.was.start), SESSION_ROW, "lost", "put-off", title)
 
 
-def _mark_commitments(commitments: Sequence[Commitment], view: MailView) -> Iterator[ChartMark]:
+def _mark_commitments(commitments: Sequence[Commitment], view: MailView, scale: _Scale) -> Iterator[ChartMark]:
     for commitment in commitments:
         tone = _choose_commitment_tone(commitment, view.today)
         person = view.context.manager if commitment.owner is Owner.MANAGER else view.context.report
         name = view.first(person) if person else ""
         title = f"{name}, {view.day(commitment.due)}: {view.gettext(_TONE_TEXTS[tone])}"
         yield ChartMark(
-            _compute_x(_get_noon(commitment.due), view.context.now),
+            scale.compute_x(_get_noon(commitment.due)),
             COMMITMENT_ROWS[commitment.owner],
             "promise",
             tone,

@@ -1,0 +1,64 @@
+"""The chart of a pair's year: how much time it shows, and that every mark of that time is on it."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.companies import DANA, DAY, SAM, START, pair, person, span
+from worker.domain.model import Session, SessionKind, SessionState
+from worker.i18n.language import Languages
+from worker.mail.context import MailContext
+from worker.mail.view import MailView
+from worker.store.queries import PairYear
+from worker.web.year_chart import FORMATS, LEAST_TIME_BEFORE, build_year_charts
+
+
+def make_view() -> MailView:
+    context = MailContext(
+        name="page", key="", to=person(DANA), now=START, manager=person(DANA), report=person(SAM), pair=pair()
+    )
+    return MailView(context, Languages([]).find_language("en"))
+
+
+def make_session(days: int) -> Session:
+    """A conversation so many days from the start, held when that is past."""
+    time = span(START + days * DAY)
+    state = SessionState.HELD if days < 0 else SessionState.BOOKED
+    held_at = time.end if days < 0 else None
+    return Session(
+        id=f"c{days}",
+        pair=pair().id,
+        kind=SessionKind.CAREER,
+        cycle=1,
+        minutes=60,
+        state=state,
+        earliest=time.start,
+        target=time.start,
+        latest=time.end,
+        start=time.start,
+        end=time.end,
+        held_at=held_at,
+    )
+
+
+def count_past_months(days: int) -> list[int]:
+    """How many months each chart names before now, for a pair whose first conversation was so many days ago."""
+    charts = build_year_charts(PairYear(sessions=[make_session(-days), make_session(50)]), make_view())
+    return [sum(x < chart.today for x, _ in chart.months) for chart in charts]
+
+
+def test_a_year_that_has_only_begun_is_no_row_of_empty_months() -> None:
+    assert count_past_months(5)[0] <= 2
+    assert count_past_months(260)[0] >= 8
+
+
+@pytest.mark.parametrize("days", [1, 30, 90, 260])
+def test_every_mark_of_its_time_is_on_each_chart(days: int) -> None:
+    for chart_format, chart in zip(
+        FORMATS, build_year_charts(PairYear(sessions=[make_session(-days), make_session(50)]), make_view()), strict=True
+    ):
+        shown = [mark.tone for mark in chart.marks]
+        assert "ahead" in shown
+        assert ("held" in shown) == (timedelta(days=days) < chart_format.before)
+        assert all(0 <= mark.x <= chart_format.width for mark in chart.marks)
+        assert chart.today >= LEAST_TIME_BEFORE / (chart_format.before + chart_format.ahead) * chart_format.width
