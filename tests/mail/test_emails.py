@@ -37,6 +37,7 @@ from worker.mail.samples import (
     DEFERRALS,
     LEE,
     NOW,
+    OPENINGS,
     OPERATOR,
     OPTIONS,
     PAIR,
@@ -245,6 +246,16 @@ def test_r27_each_reason_of_a_talk_on_request_has_two_lines_of_its_own() -> None
         assert mail.text.count("?") < "\n".join(plain).count("?")  # so fewer questions are left
     assert brief(trigger="leaving").says("Make no counter-offer in this talk, not even a hint.")
     assert brief(trigger="leaving").says("Do not ask who it is, what they pay or how far it has gone.")
+
+
+def test_r29_the_brief_lists_what_there_is_and_promises_none_of_it() -> None:
+    mail = brief(openings=OPENINGS)
+    assert mail.says("Lead of the billing migration")
+    assert mail.says("project in Engineering, until Wednesday, March 31, 2027. Six months for half the week.")
+    assert mail.says("role path, until Thursday, December 31")
+    assert mail.says("https://wiki.example.com/billing")
+    assert mail.says("it is no offer of yours")
+    assert brief().silent("What there is here")
 
 
 def test_r27_the_brief_is_read_on_a_phone_in_two_minutes() -> None:

@@ -167,6 +167,22 @@ def test_a_people_file_with_problems_tells_them_all(tmp_path: Path) -> None:
     assert "No such file" in the_only(wrong(config))
 
 
+def test_r29_openings_that_are_over_are_named_and_problems_are_told(tmp_path: Path) -> None:
+    config, file = lay_out(tmp_path, IN_MEMORY), tmp_path / "openings.csv"
+    assert not [one for one in look(config) if "openings.csv" in one.what]  # the file is no duty
+    file.write_text("title,kind,until\nLead it,project,2099-12-31\nOld,path,2020-01-31\n")
+    found = [one for one in look(config) if "openings.csv" in one.what]
+    assert [one.ok for one in found] == [True, True]
+    assert found[0].what == "openings.csv lists 2 openings, 1 of them current"
+    assert found[1].what == "openings.csv:line 3, until: `Old` ended on 2020-01-31; nobody sees it"
+    assert found[1].remedy == "Take the line out, or give it a later day."
+    file.write_text("title,kind,until\nLead it,job,2099-12-31\n")
+    assert the_only(wrong(config)).startswith("openings.csv:line 2, kind: `job` is not one of")
+    named = lay_out(tmp_path, IN_MEMORY)
+    named.write_text('openings = "elsewhere.csv"\n' + named.read_text())
+    assert "No such file" in the_only(wrong(named))
+
+
 def test_a_broken_template_is_found_before_a_mail_needs_it(tmp_path: Path) -> None:
     config = lay_out(tmp_path, IN_MEMORY)
     config.write_text('templates = "own"\n' + config.read_text())

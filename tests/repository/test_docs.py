@@ -8,6 +8,7 @@ from docs.generate import EXAMPLE, list_settings, write_mails, write_settings
 from tests.support import ROOT
 from worker.cli import main
 from worker.mail.kinds import KINDS
+from worker.settings.openings_file import FILE_FORMAT
 from worker.settings.people_file import COLUMNS
 
 DOCS = ROOT / "docs"
@@ -39,6 +40,11 @@ def test_every_command_has_help_that_the_reference_can_show() -> None:
 def test_the_people_file_page_names_every_column() -> None:
     page = (DOCS / "reference" / "people-file.md").read_text(encoding="utf-8")
     assert {name for name in COLUMNS if f"| `{name}` |" not in page} == set()
+
+
+def test_the_openings_file_page_names_every_column() -> None:
+    page = (DOCS / "reference" / "openings-file.md").read_text(encoding="utf-8")
+    assert {name for name in FILE_FORMAT.columns if f"| `{name}` |" not in page} == set()
 
 
 def test_every_page_of_the_site_is_in_its_navigation() -> None:

@@ -70,7 +70,12 @@ def test_the_migrations_travel_along(installed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "source"),
-    [("settings", "longarc.example.toml"), ("people", "people.example.csv"), ("service", "longarc.service")],
+    [
+        ("settings", "longarc.example.toml"),
+        ("people", "people.example.csv"),
+        ("openings", "openings.example.csv"),
+        ("service", "longarc.service"),
+    ],
 )
 def test_the_examples_travel_along(installed: Path, tmp_path: Path, name: str, source: str) -> None:
     """Written where one wants them, and never over a file of somebody's own."""

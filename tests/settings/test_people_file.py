@@ -13,7 +13,8 @@ from tests.support import ROOT
 from worker.domain.model import AliasSource, Format, Interval, Pair, PairId, Preference, ReviewMode
 from worker.domain.time.worktime import parse_hours
 from worker.errors import Problem, Problems
-from worker.settings.people_file import COLUMNS, MAX_PROBLEMS, REQUIRED_COLUMNS, PeopleFile, load_people_file
+from worker.settings.csv_file import MAX_PROBLEMS
+from worker.settings.people_file import COLUMNS, REQUIRED_COLUMNS, PeopleFile, load_people_file
 
 TODAY = date(2027, 1, 15)
 EXAMPLE = ROOT / "config" / "people.example.csv"

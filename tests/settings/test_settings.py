@@ -25,6 +25,7 @@ KEY = Fernet.generate_key().decode()
 #: Not set by default, so there is no default to show.
 UNSET = {
     ("templates",),
+    ("openings",),
     ("rules", "first_spread"),
     ("mailers", "smtp", "ca_file"),
     ("calendars", "google", "service_account"),
@@ -78,7 +79,10 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     whole = read(tmp_path, opened)
     assert whole.templates == tmp_path / "templates"
     unset = re.sub(
-        r"^(templates|first_spread|ca_file|service_account|certificate|account) = .*$", "", opened, flags=re.MULTILINE
+        r"^(templates|openings|first_spread|ca_file|service_account|certificate|account) = .*$",
+        "",
+        opened,
+        flags=re.MULTILINE,
     )
     assert read(tmp_path, unset) == read(tmp_path, EXAMPLE) == read(tmp_path, "")
 

@@ -3,11 +3,12 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.support.companies import DANA, DAY, HOUR, KIM, MINUTE, SAM, WEEK, Fails, span, texts
-from tests.support.web_company import ALEX, LEE, SECRETS, Room, fill, send, text
+from tests.support.web_company import ALEX, LEE, SECRETS, Lived, Room, fill, send, text
 from worker.domain.model import CommitmentStanding, Format, Owner, PairId, SessionState, Trigger
 from worker.errors import Unavailable
 from worker.links import Purpose
@@ -118,6 +119,27 @@ def test_who_is_nobodys_report_has_a_page_that_says_so(room: Room) -> None:
     assert json.loads(client.get("/me/data").get_data(as_text=True))["pairs"] == []
     nobody = room.visitor(ALEX, Purpose.TEAM)
     assert "no career conversations as a manager" in text(nobody.get("/team"))
+
+
+def test_r29_the_report_s_page_lists_openings_and_keeps_nothing_of_who_looks(lived_room: Lived, tmp_path: Path) -> None:
+    """R-24: looking leaves no row behind; interest goes by the report's own mail."""
+    file = tmp_path / "openings.csv"
+    room = Room.of(lived_room, tmp_path, openings=str(file))
+    client = room.visitor(SAM, Purpose.ME)
+    assert "What there is here" not in text(client.get("/me"))
+    before = room.everything()
+    file.write_text(
+        "title,kind,until,group,link,contact,note\n"
+        "Lead <it>,project,2099-12-31,,https://x.example/1?a=b&c=d,ana@corp.example,Half the week.\n"
+        "Past,path,2020-01-31,,,,\n"
+    )
+    page = client.get("/me").get_data(as_text=True)
+    assert "Lead &lt;it&gt;" in page and "Half the week." in page and "Past" not in page
+    assert 'href="mailto:ana@corp.example?subject=Lead%20%3Cit%3E"' in page
+    assert 'href="https://x.example/1?a=b&amp;c=d" rel="noreferrer"' in page
+    assert "Nobody sees which ones you looked at." in page
+    assert room.everything() == before
+    room.office.close()
 
 
 # --- the manager ---

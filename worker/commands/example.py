@@ -10,17 +10,23 @@ from worker.commands.terminal import print_line
 from worker.errors import LongarcError
 
 #: The file of each example in the folder `config`, by its name on the command line.
-EXAMPLE_FILES = {"settings": "longarc.example.toml", "people": "people.example.csv", "service": "longarc.service"}
+EXAMPLE_FILES = {
+    "settings": "longarc.example.toml",
+    "people": "people.example.csv",
+    "openings": "openings.example.csv",
+    "service": "longarc.service",
+}
 
 
-@click.command("example", cls=Command, short_help="Print or write example settings, people file or systemd unit.")
+@click.command("example", cls=Command, short_help="Print or write example settings, people, openings or systemd unit.")
 @click.argument("name", type=click.Choice(list(EXAMPLE_FILES)))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def example(name: str, file: Path | None, force: bool) -> None:
     """Write an example to FILE, or to standard output without FILE.
 
-    `settings` lists every key with its default and meaning, `people` is a people file, `service` is a systemd unit.
+    `settings` lists every key with its default and meaning, `people` is a people file,
+    `openings` a list of openings, `service` a systemd unit.
     """
     content = read_example(EXAMPLE_FILES[name])
     if file is None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from worker.domain import reason_texts
 from worker.domain.contract.lint import QUESTION_TEXTS, LintQuestion
-from worker.domain.model import ContentAccess, DeferralCause, Reasons, SessionKind, Trigger
+from worker.domain.model import ContentAccess, DeferralCause, OpeningKind, Reasons, SessionKind, Trigger
 from worker.domain.reason_texts import N_
 from worker.i18n.language import Language
 
@@ -58,6 +58,13 @@ SESSION_NAMES: Mapping[SessionKind, str] = {
     SessionKind.CAREER: N_("career conversation"),
     SessionKind.REVIEW: N_("contract review"),
     SessionKind.CHECKIN: N_("check-in"),
+}
+
+#: What can be had, as a list of openings calls it (R-29).
+OPENING_KINDS: Mapping[OpeningKind, str] = {
+    OpeningKind.OPENING: N_("opening"),
+    OpeningKind.PROJECT: N_("project"),
+    OpeningKind.PATH: N_("role path"),
 }
 
 #: The reasons for an ad hoc session (R-6), as the form offers them. A person chooses one; none is inferred (R-24).

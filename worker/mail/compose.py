@@ -19,6 +19,7 @@ from worker.domain.model import (
     HandoverLine,
     Learning,
     MailName,
+    Opening,
     Owner,
     PairId,
     PairState,
@@ -29,17 +30,19 @@ from worker.domain.model import (
     SharedNote,
     Span,
     WrittenCommitment,
+    select_openings,
 )
 from worker.domain.planning import contract_mails, deferrals
 from worker.domain.planning.cadence import choose_interval
 from worker.domain.planning.placement import has_same_cause
 from worker.domain.planning.plan_builder import PlanBuilder
 from worker.domain.time.blockers import order_for_reader
-from worker.domain.time.worktime import parse_hours
+from worker.domain.time.worktime import get_local_date, parse_hours
 from worker.links import LinkClaims, Purpose, make_link_signer
 from worker.mail.context import MailContext, ReadableCommitment, remove_content
 from worker.mail.kinds import KINDS, ContractLink, Mention, Sealed
 from worker.settings.load import Settings
+from worker.settings.openings_file import OpeningsReader
 
 #: A closed commitment is listed in briefs for this time.
 RECENT_PERIOD = timedelta(days=120)
@@ -85,6 +88,7 @@ class Composer:
         self._link_signer = make_link_signer(settings.base_url, [key.get_secret_value() for key in settings.keys])
         self._event_settings = settings.event
         self._policy = settings.policy
+        self._openings = OpeningsReader(settings.openings_file)
 
     # --- events ---
 
@@ -192,6 +196,7 @@ class Composer:
             commitments=commitments,
             links=self._build_links(message, state, content.contract_sessions.get(state.pair.id, ""), commitments, now),
             learning=learning.text if learning else "",
+            openings=self.choose_openings(state.report, now) if KINDS[message.name].shows_openings else (),
             commitment_text=self._event_settings.commitment_text,
             accesses=tuple(content.accesses.get(message.key, ())),
             **_collect_handover_fields(state, content.handovers.get(state.pair.id)),
@@ -199,6 +204,10 @@ class Composer:
         )
         is_by_link = KINDS[context.name].has_content and self._settings.mail.content == "link"
         return remove_content(context) if is_by_link else context
+
+    def choose_openings(self, report: Person, now: datetime) -> tuple[Opening, ...]:
+        """Return the openings to show about or to this report: the same for everybody of the group (R-29)."""
+        return select_openings(self._openings.list_openings(), report.group, get_local_date(report.zone, now))
 
     def choose_learning(self, message: Effect, state: PairState, content: OpenedContent) -> Learning | None:
         """Return what the manager says in this mail about their own learning (R-35); None when it says nothing.

@@ -13,6 +13,7 @@ from worker.domain.model import (
     Deferral,
     HandoverLine,
     Interval,
+    Opening,
     Pair,
     Person,
     Reasons,
@@ -77,6 +78,7 @@ class MailContext:
     trigger: str = (
         ""  #: brief: why one of the two asked to talk, `kind` or `kind: text` (R-6); reflection_prompt: `kind`
     )
+    openings: tuple[Opening, ...] = ()  #: brief and the report's page: what can be had in the company (R-29)
     asked_by_report: bool = False  #: brief and reflection_prompt: the report asked, not the manager
     commitment_text: str = ""  #: introduction: the content of commitment events, `text`, `link` or `none`
     notes: tuple[SharedNote, ...] = ()  #: brief: those that no contract has taken up, oldest first (R-28)

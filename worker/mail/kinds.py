@@ -64,6 +64,7 @@ class MailKind:
     samples: Callable[[MailContext], Iterator[MailContext]]
     voice: Voice = Voice.PRODUCT
     has_content: bool = False  #: it shows contracts or commitments, or with `content = "link"` links to them
+    shows_openings: bool = False  #: it shows what can be had in the company (R-29)
     reader_only: bool = False  #: it has no Reply-To with the other person's address
     resend: bool = False  #: it is sent again when it is unknown whether the first attempt succeeded
     begins_thread: bool = False  #: the reader's later mails about the pair are replies to it
@@ -127,6 +128,7 @@ KINDS: Mapping[str, MailKind] = {
             holds=mail_validity.holds_before_session,
             samples=samples.iter_briefs,
             has_content=True,
+            shows_openings=True,
             reader_only=True,
             sealed_data=frozenset({Sealed.COMMITMENTS, Sealed.TRIGGER, Sealed.NOTES, Sealed.HANDOVER}),
             mentions=frozenset(Mention),

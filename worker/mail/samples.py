@@ -21,6 +21,8 @@ from worker.domain.model import (
     HandoverLine,
     LineKind,
     MailName,
+    Opening,
+    OpeningKind,
     Owner,
     Pair,
     Person,
@@ -117,6 +119,18 @@ def _build_commitment(
     return ReadableCommitment(commitment=commitment, promise=promise)
 
 
+OPENINGS = (
+    Opening(
+        title="Lead of the billing migration",
+        kind=OpeningKind.PROJECT,
+        until=date(2027, 3, 31),
+        group="Engineering",
+        link="https://wiki.example.com/billing",
+        contact="people@example.com",
+        note="Six months for half the week.",
+    ),
+    Opening(title="From engineer to engineering manager", kind=OpeningKind.PATH, until=date(2026, 12, 31)),
+)
 COMMITMENTS = (
     _build_commitment(1, Owner.MANAGER, _SPEAK_PROMISE, CommitmentStanding.OPEN),
     _build_commitment(
@@ -308,7 +322,13 @@ def iter_briefs(context: MailContext) -> Iterator[MailContext]:
         brief = replace(
             context, session=replace(SESSION, topic=topic), now=_START - _DAY, commitments=COMMITMENTS, count=2
         )
-        yield replace(brief, deferrals=DEFERRALS[:2], unfinished=(NOW - 95 * _DAY,), pair=replace(PAIR, trust=True))
+        yield replace(
+            brief,
+            openings=OPENINGS,
+            deferrals=DEFERRALS[:2],
+            unfinished=(NOW - 95 * _DAY,),
+            pair=replace(PAIR, trust=True),
+        )
         yield replace(brief, contract=None, commitments=(), count=0)
         former = replace(LEE, locale=context.to.locale)
         yield replace(brief, contract=None, commitments=(), count=0, former=former, passed=PASSED_LINES)

@@ -21,6 +21,7 @@ from worker.domain.model import (
     Deferral,
     HandoverLine,
     LineKind,
+    Opening,
     Owner,
     Pair,
     Person,
@@ -38,6 +39,7 @@ from worker.i18n.language import Language, count_days_between, to_single_line
 from worker.i18n.reasons import (
     ACCESS_TEXTS,
     CAUSE_TEXTS,
+    OPENING_KINDS,
     SESSION_NAMES,
     TRIGGER_TEXTS,
     translate_reasons,
@@ -71,6 +73,8 @@ class Line:
     soon: bool = False  #: due within the week (R-21), or overdue
     support: str = ""
     success: str = ""
+    link: str = ""  #: of an opening: a page about it
+    contact: str = ""  #: of an opening: whom to write to
 
 
 def guess_first_name(person: Person) -> str:
@@ -350,6 +354,28 @@ class MailView:
     def kept_lines(self) -> list[Line]:
         """Return the commitments that the other one has done, one line each (R-32)."""
         return [Line(text=to_single_line(entry.promise.text)) for entry in self.context.kept_commitments]
+
+    # --- openings ---
+
+    def opening_lines(self) -> list[Line]:
+        """Return the openings (R-29), each with its kind, its group and its last day."""
+        return [self._make_opening_line(opening) for opening in self.context.openings]
+
+    def _make_opening_line(self, opening: Opening) -> Line:
+        values = {"kind": self.gettext(OPENING_KINDS[opening.kind]), "day": self.day(opening.until)}
+        if opening.group:
+            details = self.gettext(
+                "%(kind)s in %(group)s, until %(day)s", group=to_single_line(opening.group), **values
+            )
+        else:
+            details = self.gettext("%(kind)s, until %(day)s", **values)
+        note = to_single_line(opening.note)
+        return Line(
+            text=to_single_line(opening.title),
+            note=f"{details}. {note}" if note else details,
+            link=opening.link,
+            contact=opening.contact,
+        )
 
     # --- the session ---
 

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from worker.ops import machine_checks
 from worker.providers.base import Finding, Mailer, can_send_as, copies_kept
 from worker.seal import OTHER_KEY_REMEDY, Seal, generate_key
 from worker.settings.load import Settings, list_retired_settings, load_settings
+from worker.settings.openings_file import load_openings_file
 from worker.settings.people_file import PeopleFile
 from worker.store.database import DatabaseUnreachable, mask_password
 from worker.store.statistics import Statistics
@@ -56,6 +57,7 @@ def run_checks(config: Path | None, env: Mapping[str, str], now: datetime) -> It
     yield from _run_part("The database can be used", _check_database(settings))
     yield from _run_part("The queue can be used", _check_queue(settings))
     people = yield from _check_people(settings, now)
+    yield from _run_part("The openings file can be read", _check_openings(settings, now.date()))
     yield from _run_part("The mails can be written", _check_templates(settings, people.persons.values()))
     yield from _check_pages(settings)
     # the same dict at each call: Services compares it by identity, and builds all calendar services anew for another
@@ -89,6 +91,19 @@ def _check_people(settings: Settings, now: datetime) -> Generator[Finding, None,
     except LongarcError as error:
         yield Finding("The people file can be read", False, str(error))
     return people
+
+
+def _check_openings(settings: Settings, today: date) -> Iterator[Finding]:
+    """Check the openings file, where there is one, and name the openings that are over (R-29)."""
+    file = settings.openings_file
+    if not file.exists() and settings.openings is None:
+        return
+    openings = load_openings_file(file)
+    past = [opening for opening in openings if opening.until < today]
+    yield Finding(f"{file.name} lists {len(openings):,} openings, {len(openings) - len(past):,} of them current", True)
+    for opening in past:
+        what = f"{file.name}:line {opening.line}, until: `{opening.title}` ended on {opening.until}; nobody sees it"
+        yield Finding(what, True, "Take the line out, or give it a later day.")
 
 
 def _check_pages(settings: Settings) -> Iterator[Finding]:

@@ -76,6 +76,7 @@ class Settings(Section):
 
     database: Annotated[str, validate_text(parse_database), Field(repr=False)] = "sqlite:///var/longarc.db"
     people: Annotated[PathText, Field(validate_default=True)] = Path("people.csv")
+    openings: PathText | None = None
     queue: Annotated[str, validate_optional_text(make_url_parser("redis", "rediss")), Field(repr=False)] = ""
     company: Text = ""
     operator: Annotated[Address, validate_optional_text(parse_address)] = ""
@@ -109,6 +110,11 @@ class Settings(Section):
             max_cancels=rules.max_cancels,
             silent=frozenset({"caldav"} if self.calendars.caldav.attendee_copies else ()),
         )
+
+    @property
+    def openings_file(self) -> Path:
+        """The path of the openings file, by default `openings.csv` beside the people file, where it need not exist."""
+        return self.openings or self.people.with_name("openings.csv")
 
     def get_calendar_section(self, name: str) -> dict[str, Any]:
         """Return the section of a calendar service as plain values, with its password, for its factory.

@@ -4,16 +4,12 @@ The file is a CSV export of an HR system: columns may be in any order, unknown c
 a comma, a semicolon or a tab. All problems are reported at once, with line and column.
 """
 
-import csv
-import io
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from worker.domain.model import (
     NO_CALENDAR,
@@ -28,16 +24,8 @@ from worker.domain.model import (
     ReviewMode,
 )
 from worker.domain.time.worktime import parse_hours
-from worker.errors import Problem, Problems
-from worker.settings.csv_dialect import (
-    SEPARATOR_NAMES,
-    describe_csv_error,
-    detect_delimiter,
-    find_other_separator,
-    is_cut_off,
-)
+from worker.settings.csv_file import CsvFormat, CsvRow, ProblemReport, read_rows, read_text
 from worker.settings.parsers import (
-    InvalidValue,
     find_nearest,
     make_choice_parser,
     parse_address,
@@ -54,7 +42,6 @@ from worker.settings.parsers import (
     parse_preference,
     parse_working_hours,
     parse_zone,
-    shorten_value,
 )
 
 REQUIRED_COLUMNS = ("email", "name", "manager", "time_zone", "country")
@@ -63,15 +50,9 @@ OPTIONAL_COLUMNS = (
     *("transition_until", "prefer", "trust", "paused", "aliases", "directory_id", "group"),
 )
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+FILE_FORMAT = CsvFormat("people file", "A people file", REQUIRED_COLUMNS, OPTIONAL_COLUMNS)
 
 OFFICE_HOURS = parse_hours("Mon-Fri 09:00-17:00")
-#: Problems beyond this number are only counted.
-MAX_PROBLEMS = 200
-
-#: Control characters, line separators, and characters that reverse the direction of text.
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +86,8 @@ def load_people_file(
     `calendars_with_hours` supply time zone and working hours, so both cells may be empty for their users. Every pair
     gets `today` as `first_seen`; the caller keeps an earlier date.
     """
-    problem_report = _ProblemReport(path.name)
-    rows = list(_read_rows(_read_text(path, problem_report), problem_report))
+    problem_report = ProblemReport(path.name)
+    rows = list(read_rows(read_text(path, FILE_FORMAT, problem_report), FILE_FORMAT, problem_report))
     calendar_parser = make_choice_parser(list(dict.fromkeys([*calendars, NO_CALENDAR])))
     parsers = _ServiceParsers(calendar_parser, make_choice_parser(list(mailers)), frozenset(calendars_with_hours))
     defaults = _Defaults(
@@ -134,60 +115,6 @@ def load_people_file(
 # --- from rows to people ---------------------------------------------------------------------------------------------
 
 
-class _ProblemReport:
-    """The problems of one file: the first MAX_PROBLEMS as texts, the rest as a count."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[Problem] = []
-        self._uncollected_count = 0
-
-    def add_problem(self, line: int, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        if len(self.problems) >= MAX_PROBLEMS:
-            self._uncollected_count += 1
-            return
-        where = f"{self.file}:line {line}" + (f", {column}" if column else "")
-        self.problems.append(Problem(where, what, remedy if isinstance(remedy, str) else remedy()))
-
-    def raise_problems(self) -> None:
-        """Raises Problems when there are any."""
-        if self._uncollected_count:
-            what = f"There are {self._uncollected_count:,} more problems."
-            self.problems.append(Problem(self.file, what, "Mend these first."))
-        if self.problems:
-            raise Problems(self.problems)
-
-
-@dataclass(slots=True)
-class _PeopleRow:
-    """One row of the file: its line number, and its cells by column. The first problem clears `is_usable`."""
-
-    line: int
-    cells: Mapping[str, str]
-    problem_report: _ProblemReport
-    is_usable: bool = True
-
-    def add_problem(self, column: str, what: str, remedy: str | Callable[[], str]) -> None:
-        self.is_usable = False
-        self.problem_report.add_problem(self.line, column, what, remedy)
-
-    def parse_cell(self, column: str, parser: Callable[[str], T], default: T) -> T:
-        """Return the parsed cell; the default when the cell is empty or can't be used."""
-        text = self.cells.get(column, "")
-        if not text:
-            return default
-        if _CONTROL_CHARACTER.search(text):
-            self.add_problem(
-                column, "There is a line break or a control character in this cell.", "Keep it on one line."
-            )
-            return default
-        try:
-            return parser(text)
-        except InvalidValue as error:
-            self.add_problem(column, error.what, error.build_remedy)
-            return default
-
-
 @dataclass(frozen=True, slots=True)
 class _ServiceParsers:
     """Parsers of the columns `calendar` and `mail`."""
@@ -207,7 +134,7 @@ class _Defaults:
 class _PeopleIndex:
     """The rows by address, the managers by report and the aliases by name, filled while the file is parsed."""
 
-    rows: dict[Address, _PeopleRow] = field(default_factory=dict)
+    rows: dict[Address, CsvRow] = field(default_factory=dict)
     managers: dict[Address, Address] = field(default_factory=dict)
     aliases: dict[str, PersonAlias] = field(default_factory=dict)
 
@@ -218,7 +145,7 @@ class _PeopleIndex:
 
 
 def _build_people(
-    rows: Sequence[_PeopleRow], parsers: _ServiceParsers, defaults: _Defaults, problem_report: _ProblemReport
+    rows: Sequence[CsvRow], parsers: _ServiceParsers, defaults: _Defaults, problem_report: ProblemReport
 ) -> PeopleFile:
     persons: dict[Address, Person] = {}
     listed_pairs: list[Pair] = []
@@ -246,7 +173,7 @@ def _build_people(
     return PeopleFile(persons, pairs, unset_columns, tuple(index.aliases.values()))
 
 
-def _collect_aliases(email: Address, row: _PeopleRow, index: _PeopleIndex) -> None:
+def _collect_aliases(email: Address, row: CsvRow, index: _PeopleIndex) -> None:
     """Add the aliases and the directory id of a person, and report those that another person has already."""
     no_names: tuple[str, ...] = ()
     for column, source, names in (
@@ -271,7 +198,7 @@ def _resolve_managers(listed_pairs: Sequence[Pair], index: _PeopleIndex) -> Iter
             yield replace(pair, manager=manager)
 
 
-def _find_unset_columns(row: _PeopleRow, parsers: _ServiceParsers) -> frozenset[str]:
+def _find_unset_columns(row: CsvRow, parsers: _ServiceParsers) -> frozenset[str]:
     """Return the empty columns that the calendar of this person can supply."""
     can_supply = row.cells.get("calendar", "").casefold() in parsers.calendars_with_hours
     return frozenset(column for column in ("time_zone", "working_hours") if can_supply and not row.cells.get(column))
@@ -282,7 +209,7 @@ _FORMAT_PARSER = make_choice_parser(list(Format))
 _REVIEW_PARSER = make_choice_parser(list(ReviewMode))
 
 
-def _parse_person(row: _PeopleRow, parsers: _ServiceParsers, default: Person) -> Person:
+def _parse_person(row: CsvRow, parsers: _ServiceParsers, default: Person) -> Person:
     unset_columns = _find_unset_columns(row, parsers)
     for column in ("email", "name", "time_zone", "country"):
         if not row.cells.get(column) and column in row.cells and column not in unset_columns:
@@ -301,7 +228,7 @@ def _parse_person(row: _PeopleRow, parsers: _ServiceParsers, default: Person) ->
     )
 
 
-def _parse_pair(row: _PeopleRow, report: Address, default: Pair) -> Pair:
+def _parse_pair(row: CsvRow, report: Address, default: Pair) -> Pair:
     """Return the pair of this person and the manager; the manager is empty when the row names none."""
     return replace(
         default,
@@ -349,7 +276,7 @@ def _check_managers(index: _PeopleIndex, persons: Mapping[Address, Person]) -> N
         )
 
 
-def _build_manager_remedy(address: Address, rows: Mapping[Address, _PeopleRow]) -> str:
+def _build_manager_remedy(address: Address, rows: Mapping[Address, CsvRow]) -> str:
     """Suggest a similar address. Compares only addresses with the same first two letters: a file may be long."""
     similar = [email for email in rows if email[:2] == address[:2]]
     suggestion = find_nearest(address, similar[:2000], 0.85)
@@ -368,114 +295,3 @@ def _find_circles(managers: Mapping[Address, Address]) -> Iterator[list[Address]
             person = managers[person]
         if person in chain and managers[person] != person:
             yield chain[chain.index(person) :]
-
-
-# --- from bytes to rows ----------------------------------------------------------------------------------------------
-
-
-def _read_text(path: Path, problem_report: _ProblemReport) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        where, remedy = str(path), "Give the path of the people file in the settings, and let Longarc read it."
-        raise Problems([Problem(where, f"The people file can't be read: {error.strerror}.", remedy)]) from None
-    remedy = "Save it as UTF-8 (in Excel: `CSV UTF-8`)."
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        problem_report.add_problem(1, "", "The file is written in UTF-16.", remedy)
-    elif content.startswith(b"PK\3\4"):
-        problem_report.add_problem(1, "", "This is a workbook, not a CSV file.", remedy)
-    elif b"\0" in content:
-        line = content[: content.index(b"\0")].count(b"\n") + 1
-        problem_report.add_problem(line, "", "There is a zero byte: this is no CSV file, or one in UTF-16.", remedy)
-    if not problem_report.problems:
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            offset = len(content) - len(error.object) + error.start
-            line = content[:offset].count(b"\n") + 1
-            problem_report.add_problem(line, "", f"The byte 0x{content[offset]:02X} is not UTF-8.", remedy)
-    problem_report.raise_problems()
-    return ""
-
-
-def _read_rows(text: str, problem_report: _ProblemReport) -> Iterator[_PeopleRow]:
-    """Yield the rows below the header. Problems of the header, quotes and cells go to `problem_report`."""
-    skipped = 0  # lines before the text that the reader gets
-    if re.match(r"sep=.\r?\n", text):  # Excel writes this line to name the separator
-        skipped, text = 1, text.partition("\n")[2]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=detect_delimiter(text, COLUMNS), strict=True)
-    columns: dict[int, str] | None = None
-    next_line = 1
-    fewest_cells = 0
-    try:
-        for cells in reader:
-            row_line = next_line + skipped
-            next_line = reader.line_num + 1  # a quoted cell may span several lines
-            if not any(cell.strip() for cell in cells):
-                continue
-            if columns is None:
-                columns = _locate_columns(cells, row_line, problem_report)
-                header_width = len(cells)
-                if problem_report.problems:
-                    return
-            elif row_separator := find_other_separator(cells, reader.dialect.delimiter):
-                header_separator = SEPARATOR_NAMES[reader.dialect.delimiter]
-                what = f"This row is separated by {SEPARATOR_NAMES[row_separator]}, the header by {header_separator}."
-                problem_report.add_problem(row_line, "", what, "Use one separator in the whole file.")
-            elif any(cell.strip() for cell in cells[header_width:]):
-                what = f"There are {len(cells)} cells under a header of {header_width}."
-                problem_report.add_problem(row_line, "", what, "Put quotes around a cell that holds the separator.")
-            elif len(cells) < fewest_cells and is_cut_off(text, reader.line_num):
-                problem_report.add_problem(
-                    row_line, "", "The file ends in the middle of this row.", "Have it exported again, to its end."
-                )
-            else:
-                fewest_cells = min(fewest_cells or header_width, len(cells))
-                yield _PeopleRow(
-                    row_line,
-                    {name: cells[i].strip() if i < len(cells) else "" for i, name in columns.items()},
-                    problem_report,
-                )
-    except csv.Error as error:
-        problem_report.add_problem(next_line + skipped, "", *describe_csv_error(str(error)))
-    if columns is None and not problem_report.problems:
-        problem_report.add_problem(1, "", "The file is empty.", f"Begin with a header: {','.join(COLUMNS)}")
-
-
-def _locate_columns(header: Sequence[str], line: int, problem_report: _ProblemReport) -> dict[int, str]:
-    """Return the known columns by index. Unknown columns are ignored, unless they look like a misspelt known one."""
-    names = [" ".join(cell.split()).casefold() for cell in header]
-    columns: dict[int, str] = {}
-    if len(names) == 1 and names[0] not in COLUMNS:
-        what = f"`{shorten_value(names[0])}` is not a header: no separator is between the columns."
-        problem_report.add_problem(
-            line, "", what, f"Write {','.join(REQUIRED_COLUMNS)}, with commas, semicolons or tabs."
-        )
-        return columns
-    for index, name in enumerate(names):
-        if name in COLUMNS and name in columns.values():
-            problem_report.add_problem(line, name, "This column appears twice.", "Keep one of them.")
-        elif name in COLUMNS:
-            columns[index] = name
-    missing = [name for name in COLUMNS if name not in columns.values()]
-    unknown = [name for name in names if name and name not in COLUMNS]
-    for name in missing:
-        misspelt = _find_misspelling(name, unknown)
-        if misspelt:
-            problem_report.add_problem(
-                line, name, f"The column `{shorten_value(misspelt)}` is not known.", f"Did you mean `{name}`?"
-            )
-        elif name in REQUIRED_COLUMNS:
-            problem_report.add_problem(
-                line, name, "This column is missing.", f"A people file needs {', '.join(REQUIRED_COLUMNS)}."
-            )
-    return columns
-
-
-def _find_misspelling(name: str, unknown: Sequence[str]) -> str:
-    """Return the unknown column that looks like a misspelling of `name`. For an optional column it must be closer."""
-    by_letters = {re.sub(r"[\W_]", "", column): column for column in unknown}
-    letters = name.replace("_", "")
-    return by_letters.get(letters) or by_letters.get(
-        find_nearest(letters, by_letters, 0.75 if name in REQUIRED_COLUMNS else 0.88), ""
-    )

@@ -116,6 +116,7 @@ class Site:
             commitments=tuple(
                 ReadableCommitment(commitment=c, promise=promises[c.id]) for c in commitments if c.id in promises
             ),
+            openings=self.composer.choose_openings(state.report, self.now()),
             deferrals=tuple(d for d in state.deferrals if session and d.session == session.id),
         )
 

@@ -33,6 +33,7 @@ from worker.domain.model.contracts import (
 from worker.domain.model.handovers import Handover, HandoverContent, HandoverLine, LineKind, list_lines
 from worker.domain.model.mails import REMEMBERED, MailName
 from worker.domain.model.notes import SharedNote
+from worker.domain.model.openings import Opening, OpeningKind, select_openings
 from worker.domain.model.people import (
     NO_CALENDAR,
     AliasSource,
@@ -122,6 +123,8 @@ __all__ = [
     "Meeting",
     "Offer",
     "OfferPurpose",
+    "Opening",
+    "OpeningKind",
     "Outcome",
     "Owner",
     "Pair",
@@ -154,4 +157,5 @@ __all__ = [
     "WrittenCommitment",
     "clip_busy",
     "list_lines",
+    "select_openings",
 ]

@@ -1,0 +1,109 @@
+"""R-29: the openings file: read whole or not at all, every problem with its line, its column and what to write."""
+
+import logging
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from worker.domain.model import Opening, OpeningKind, select_openings
+from worker.errors import Problems
+from worker.settings.openings_file import OpeningsReader, load_openings_file
+
+EXAMPLE = ROOT / "config" / "openings.example.csv"
+HEADER = "title,kind,until,group,link,contact,note\n"
+TODAY = date(2026, 11, 3)
+
+
+def read(folder: Path, text: str) -> tuple[Opening, ...]:
+    (folder / "openings.csv").write_text(text, encoding="utf-8")
+    return load_openings_file(folder / "openings.csv")
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(Problems) as raised:
+        read(folder, text)
+    return [str(problem) for problem in raised.value.problems]
+
+
+def test_the_example_can_be_read() -> None:
+    openings = load_openings_file(EXAMPLE)
+    assert {opening.kind for opening in openings} == set(OpeningKind)
+    assert [opening.group for opening in openings] == ["Engineering", "Design", ""]
+    assert all(opening.link and opening.contact for opening in openings)
+
+
+def test_columns_come_in_any_order_and_optional_ones_may_be_absent(tmp_path: Path) -> None:
+    (opening,) = read(tmp_path, "until;kind;owner;title\n2027-01-31;Project;Ines;  Lead   the migration \n")
+    assert opening == Opening(title="Lead the migration", kind=OpeningKind.PROJECT, until=date(2027, 1, 31), line=2)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "says"),
+    [
+        (",project,2027-01-31,,,,", "title", "The title is missing. Fill this cell."),
+        ("A,,2027-01-31,,,,", "kind", "The kind is missing."),
+        ("A,project,,,,,", "until", "The until is missing."),
+        ("A,projekt,2027-01-31,,,,", "kind", "`projekt` is not one of `opening`, `project`, `path`. Did you mean"),
+        ("A,path,31.1.2027,,,,", "until", "`31.1.2027` is not a date. Write it as year-month-day: `2027-02-15`."),
+        ("A,path,2027-01-31,,jobs.example.com,,", "link", "`jobs.example.com` is not the address of a page. Write the"),
+        ("A,path,2027-01-31,,javascript:alert(1),,", "link", "is not the address of a page"),
+        ("A,path,2027-01-31,,,ines,", "contact", "`ines` is not an e-mail address."),
+        (f"{'A' * 121},path,2027-01-31,,,,", "title", "The title is longer than 120 characters. Shorten it"),
+        (f"A,path,2027-01-31,,,,{'A' * 301}", "note", "The note is longer than 300 characters."),
+        (f"A,path,2027-01-31,{'A' * 81},,,", "group", "The group is longer than 80 characters."),
+    ],
+)  # fmt: skip
+def test_a_bad_cell_says_where_and_what_to_write(tmp_path: Path, row: str, column: str, says: str) -> None:
+    (line,) = problems(tmp_path, HEADER + "Fine,project,2027-01-31,,,,\n" + row + "\n")
+    assert line.startswith(f"openings.csv:line 3, {column}: ")
+    assert says in line
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    told = problems(tmp_path, HEADER + "A,b,c,,d,e,\n,path,2027-01-31,,,,\n")
+    places = [line.split(": ")[0] for line in told]
+    assert places == [
+        *(f"openings.csv:line 2, {column}" for column in ("kind", "until", "link", "contact")),
+        "openings.csv:line 3, title",
+    ]
+    assert "An openings file needs title, kind, until." in problems(tmp_path, "title,kind\n")[0]
+
+
+def opening(title: str, group: str = "", days: int = 30, line: int = 0) -> Opening:
+    return Opening(title=title, kind=OpeningKind.PATH, until=TODAY + timedelta(days=days), group=group, line=line)
+
+
+def test_r29_up_to_five_that_are_current_those_of_the_company_or_the_group_first() -> None:
+    listed = [
+        opening("past", "Design", -1),
+        opening("far", "Sales", 5),
+        opening("company", "", 40),
+        opening("today", "design", 0),
+        *(opening(f"design {n}", "Design", 50 + n) for n in range(2)),
+    ]
+    shown = [one.title for one in select_openings(listed, "Design", TODAY)]
+    assert shown == ["today", "company", "design 0", "design 1", "far"]
+    more = [*listed, *(opening(f"more {n}", "", 1) for n in range(9))]
+    assert len(select_openings(more, "Design", TODAY)) == 5
+    assert "far" not in [one.title for one in select_openings(more, "Design", TODAY)]
+    assert select_openings(listed, "", TODAY)[0].title == "company"
+
+
+def test_a_change_counts_at_once_and_a_broken_file_leaves_the_last_good_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "openings.csv"
+    reader = OpeningsReader(file)
+    assert reader.list_openings() == ()  # there is none
+    file.write_text(HEADER + "A,path,2027-01-31,,,,\n")
+    assert [one.title for one in reader.list_openings()] == ["A"]
+    file.write_text(HEADER + "B,nonsense,2027-01-31,,,,\n")
+    with caplog.at_level(logging.ERROR):
+        assert [[one.title for one in reader.list_openings()] for _ in range(2)] == [["A"], ["A"]]
+    assert [record.getMessage() for record in caplog.records] == [
+        "openings.csv has 1 problems, so nothing of it counts: `longarc check` lists them."
+    ]
+    file.unlink()
+    assert reader.list_openings() == ()

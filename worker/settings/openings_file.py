@@ -1,0 +1,109 @@
+"""Load the openings file: what people-ops list as openings, projects and role paths (R-29).
+
+It is a CSV like the people file, and is read again when it has changed. Nothing records who looked at an opening.
+"""
+
+import logging
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from worker.domain.model import Opening, OpeningKind
+from worker.errors import Problems
+from worker.settings.csv_file import CsvFormat, CsvRow, ProblemReport, read_rows, read_text
+from worker.settings.parsers import (
+    InvalidValue,
+    make_choice_parser,
+    parse_address,
+    parse_date,
+    parse_group,
+    shorten_value,
+)
+
+log = logging.getLogger(__name__)
+
+FILE_FORMAT = CsvFormat(
+    "openings file", "An openings file", ("title", "kind", "until"), ("group", "link", "contact", "note")
+)
+MAX_TITLE_CHARS = 120
+MAX_NOTE_CHARS = 300
+#: Stands for an `until` that could not be read.
+_NO_DAY = date.min
+_PARSE_KIND = make_choice_parser(list(OpeningKind))
+
+
+def load_openings_file(path: Path) -> tuple[Opening, ...]:
+    """Return the openings in the order of the file, past ones too. Raises Problems with everything that is wrong."""
+    problem_report = ProblemReport(path.name)
+    rows = list(read_rows(read_text(path, FILE_FORMAT, problem_report), FILE_FORMAT, problem_report))
+    openings = tuple(_parse_opening(row) for row in rows)
+    problem_report.raise_problems()
+    return openings
+
+
+def _parse_opening(row: CsvRow) -> Opening:
+    for column in FILE_FORMAT.required:
+        if column in row.cells and not row.cells[column]:
+            row.add_problem(column, f"The {column} is missing.", "Fill this cell.")
+    return Opening(
+        title=row.parse_cell("title", _parse_title, ""),
+        kind=OpeningKind(row.parse_cell("kind", _PARSE_KIND, OpeningKind.OPENING.value)),
+        until=row.parse_cell("until", parse_date, _NO_DAY),
+        group=row.parse_cell("group", parse_group, ""),
+        link=row.parse_cell("link", _parse_link, ""),
+        contact=row.parse_cell("contact", parse_address, ""),
+        note=row.parse_cell("note", _parse_note, ""),
+        line=row.line,
+    )
+
+
+def _parse_title(text: str) -> str:
+    return _parse_text(text, "title", MAX_TITLE_CHARS)
+
+
+def _parse_note(text: str) -> str:
+    return _parse_text(text, "note", MAX_NOTE_CHARS)
+
+
+def _parse_text(text: str, name: str, limit: int) -> str:
+    if len(text) > limit:
+        raise InvalidValue(f"The {name} is longer than {limit} characters.", "Shorten it, and give a `link` for more.")
+    return " ".join(text.split())
+
+
+def _parse_link(text: str) -> str:
+    remedy = "Write the whole address of a page: `https://jobs.example.com/17`."
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(one in text for one in " \"'<>"):
+        raise InvalidValue(f"`{shorten_value(text)}` is not the address of a page.", remedy)
+    return text
+
+
+class OpeningsReader:
+    """The openings of a file, read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int] | None = None
+        self._openings: tuple[Opening, ...] = ()
+
+    def list_openings(self) -> tuple[Opening, ...]:
+        """Return the openings; none without a file. A file with problems is logged, and the last good one counts."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            self._version, self._openings = None, ()
+            return ()
+        version = status.st_mtime_ns, status.st_size
+        if version != self._version:
+            self._version = version
+            try:
+                self._openings = load_openings_file(self._path)
+            except Problems as problems:
+                count = len(problems.problems)
+                text = "%s has %s problems, so nothing of it counts: `longarc check` lists them."
+                log.error(text, self._path.name, count, extra={"action": "openings_unread"})
+        return self._openings
