@@ -2,8 +2,8 @@
 
 from datetime import date, timedelta
 
-from tests.support.companies import DAY, Office, settings
-from worker.domain.model import Session, SessionKind, SessionState
+from tests.support.companies import DANA, DAY, HOUR, WEEK, Office, settings
+from worker.domain.model import Session, SessionKind, SessionState, ShowAs, Span
 
 
 def careers(office: Office) -> list[Session]:
@@ -26,6 +26,29 @@ def test_two_ahead_stay_where_they_are() -> None:
     assert after[0].is_closed
     assert after[1].span == second.span
     assert after[2].target.date() == second.span.end.date() + 91 * DAY
+    office.close()
+
+
+def test_the_next_one_stays_while_one_that_was_not_held_has_no_time() -> None:
+    """T-3, T-10: the session was put off far from its target; told that it was not held, the next one keeps its
+    time, which lies in its window once the new time stands."""
+    office = Office()
+    office.tick()
+    (first,) = careers(office)
+    away = Span(office.clock(), first.target + 8 * WEEK)
+    office.calendar.add(DANA, away, show=ShowAs.AWAY)
+    office.run(HOUR)
+    held = office.hold()
+    office.run(DAY)
+    assert held.id == first.id
+    assert held.span.start > away.end
+    (following,) = [s for s in careers(office) if s.booked]
+    office.worker.actions.record_not_held(held.id)
+    office.run(HOUR)
+    changes = [line for line in office.history("event.update") if line["session"] == following.id]
+    assert changes == []
+    (again,) = [s for s in careers(office) if s.id == held.id]
+    assert again.booked
     office.close()
 
 

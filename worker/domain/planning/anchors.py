@@ -14,7 +14,7 @@ def reanchor_sessions(builder: PlanBuilder) -> None:
                 series.keep_in_order(builder, builder.sessions[session.id])
             continue
         window = _find_new_window(builder, session)
-        if window is None:
+        if window is None or (session.booked and _follows_owed_session(builder, session)):
             continue
         if builder.has_pending_change(session.id):
             builder.wake_at(builder.now + RECHECK_SOON)
@@ -69,6 +69,13 @@ def _find_new_window(builder: PlanBuilder, session: Session) -> cadence.SessionW
     else:
         window = cadence.find_window(session, sessions, builder.pair, builder.people, builder.policy)
     return window if window is not None and window.target != session.target else None
+
+
+def _follows_owed_session(builder: PlanBuilder, session: Session) -> bool:
+    """Whether a session of an earlier cycle has no time just now. Its next time says where this one belongs; to count
+    from its old target meanwhile would move this one there, and back."""
+    earlier = (s for s in builder.sessions.values() if s.owed and cadence.is_regular(s))
+    return any(s.cycle < session.cycle for s in earlier)
 
 
 def _find_turn(builder: PlanBuilder, session: Session) -> cadence.SessionWindow:
