@@ -84,8 +84,10 @@ class Contracts:
         pair = self._store.queries.get_pair_id(session_id)
         if pair is None:
             raise UnknownName(f"There is no session {session_id}.")
-        manager = self._store.people.load_all_people()[pair.manager]
-        return check_contract(contract, manager, self._clock(), self._list_revisions(session_id))
+        people = self._store.people.load_all_people()
+        return check_contract(
+            contract, people[pair.manager], people[pair.report], self._clock(), self._list_revisions(session_id)
+        )
 
     def record(
         self,

@@ -189,7 +189,8 @@ def _build_contract(context: ContractContext, form: ContractForm) -> tuple[Contr
 
 def _check(context: ContractContext, contract: Contract) -> ContractCheck:
     revisions = [revision.contract for revision in context.revisions]
-    return check_contract(contract, context.state.manager, current_site().now(), revisions, contract_form.LIMITS)
+    state = context.state
+    return check_contract(contract, state.manager, state.report, current_site().now(), revisions, contract_form.LIMITS)
 
 
 def _find_questions(context: ContractContext, form: ContractForm) -> dict[str, list[dict[str, str]]]:

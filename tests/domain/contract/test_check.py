@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from tests.support.pairs import DANA
+from tests.support.pairs import DANA, SAM
 from worker.commands.contracts import _FAULT_TEXTS
 from worker.domain.contract.check import (
     AllowedDays,
@@ -19,7 +19,8 @@ from worker.domain.contract.check import (
     iterate_days,
 )
 from worker.domain.contract.languages import ContractPart
-from worker.domain.model import Contract, ReviewPoint, WrittenCommitment
+from worker.domain.model import Contract, Owner, ReviewPoint, WrittenCommitment
+from worker.domain.time.worktime import parse_hours
 from worker.web.contract_form import REMEDIES
 
 TODAY = date(2027, 1, 4)
@@ -34,7 +35,7 @@ AGREED = Contract(
 
 
 def checked(contract: Contract, *revisions: Contract, limits: TextLimits | None = None) -> ContractCheck:
-    return check_contract(contract, DANA, NOW, revisions, limits)
+    return check_contract(contract, DANA, SAM, NOW, revisions, limits)
 
 
 def test_a_contract_without_fault_or_question_is_recorded_as_it_is() -> None:
@@ -105,3 +106,16 @@ def test_r23_the_error_says_each_kind_once_and_no_word_of_the_contract() -> None
 @pytest.mark.parametrize("kind", FaultKind)
 def test_page_and_command_have_words_for_each_kind_of_fault(kind: FaultKind) -> None:
     assert REMEDIES[kind] and all(_FAULT_TEXTS[kind.value])
+
+
+def test_a_day_off_of_the_one_who_promises_is_asked_about() -> None:
+    """A Saturday, a public holiday, a day that is none of one's own week; the other's day off does not count."""
+    saturday, epiphany = date(2027, 1, 30), date(2027, 1, 6)
+    for due in (saturday, epiphany):
+        weekend = replace(AGREED, manager=(replace(AGREED.manager[0], due=due),))
+        bavarian = replace(DANA, country="DE-BY")
+        found = check_contract(weekend, bavarian, SAM, NOW, ())
+        assert [(one.code, one.owner) for one in found.questions] == [("day_off", Owner.MANAGER)], due
+    tuesdays = replace(SAM, hours=parse_hours("Tue 09:00-17:00"))
+    found = check_contract(AGREED, DANA, tuesdays, NOW, ())
+    assert [(one.code, one.owner) for one in found.questions] == [("day_off", Owner.REPORT)]

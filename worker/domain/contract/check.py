@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from worker.domain.contract.languages import ContractPart
 from worker.domain.contract.lint import LintQuestion, lint_contract
-from worker.domain.model import Contract, Person
-from worker.domain.time.worktime import get_local_date
+from worker.domain.model import Contract, Owner, Person
+from worker.domain.time.worktime import get_local_date, is_working_day
 from worker.errors import Refused
 
 #: A date longer ago than this is taken for a typing error.
@@ -112,6 +112,7 @@ class ContractCheck:
 def check_contract(
     contract: Contract,
     manager: Person,
+    report: Person,
     now: datetime,
     revisions: Sequence[Contract],
     limits: TextLimits | None = None,
@@ -130,7 +131,12 @@ def check_contract(
     )
     return ContractCheck(
         faults=find_faults(contract, days, limits),
-        questions=lint_contract(dated, recorded_on, manager.locale),
+        questions=lint_contract(
+            dated,
+            recorded_on,
+            manager.locale,
+            lambda owner, day: not is_working_day(manager if owner is Owner.MANAGER else report, day),
+        ),
         days=days,
         after=len(revisions),
     )

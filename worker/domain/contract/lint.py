@@ -4,7 +4,7 @@ A promise of feedback gets a hint on what makes it useful (R-31).
 A question names a line and, for some, a word of our own lists; never the text of the commitment (R-23).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -29,6 +29,10 @@ QUESTION_TEXTS: Mapping[str, tuple[str, str]] = {
     "past": (
         N_("Its date has passed."),
         N_("Give it a day to come, or name it under progress when it is done."),
+    ),
+    "day_off": (
+        N_("It is due on a day off of the person who promises it."),
+        N_("Choose a working day; the one before is usually right."),
     ),
     "far": (N_("It is due more than a year from now."), N_("Promise the first step of it, within a few months.")),
     "outcome": (
@@ -62,18 +66,26 @@ class LintQuestion:
         return QUESTION_TEXTS[self.code][1]
 
 
-def lint_contract(contract: Contract, recorded_on: date, locale: str = "en") -> tuple[LintQuestion, ...]:
+def lint_contract(
+    contract: Contract,
+    recorded_on: date,
+    locale: str = "en",
+    is_day_off: Callable[[Owner, date], bool] = lambda owner, day: False,
+) -> tuple[LintQuestion, ...]:
     """Return the questions of R-16 and the hints of R-31 about a contract, in the order of the lines.
 
     `recorded_on` is the day in the manager's zone, `locale` the manager's: contracts are written in that language or
-    in English.
+    in English. `is_day_off` tells whether one of the two does not work on a day.
     """
     rules = select_lint_rules(locale)
     questions = [
         LintQuestion(commitment.line, owner, code, word)
         for owner, commitments in ((Owner.REPORT, contract.report), (Owner.MANAGER, contract.manager))
         for commitment in commitments
-        for code, word in _lint_commitment(commitment, owner, recorded_on, rules)
+        for code, word in (
+            *_lint_commitment(commitment, owner, recorded_on, rules),
+            *_lint_day(commitment.due, owner, is_day_off),
+        )
     ]
     return tuple(sorted(questions, key=lambda question: question.line))
 
@@ -98,6 +110,11 @@ def _lint_commitment(
         yield "outcome", ""
     if not vague and any(language.is_feedback(text) for language in rules):
         yield "feedback", ""
+
+
+def _lint_day(due: date | None, owner: Owner, is_day_off: Callable[[Owner, date], bool]) -> Iterator[tuple[str, str]]:
+    if due is not None and is_day_off(owner, due):
+        yield "day_off", ""
 
 
 def _lint_date(due: date | None, recorded_on: date) -> Iterator[str]:
